@@ -1,0 +1,57 @@
+#!/bin/sh
+# Installs PACKAGE into /opt/connector and makes /opt/connector/run start its program.
+# Runs in the build stage; PACKAGE, EXECUTABLE, VERSION and the index addresses are build arguments.
+set -eu
+
+fail() { # message, hint
+  printf 'error: %s\nhint: %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+uv() { /opt/uv/bin/uv --quiet "$@"; }
+
+install_into_venv() {
+  export UV_INDEX_URL="${UV_INDEX_URL:-${PIP_INDEX_URL:-}}"
+  export UV_EXTRA_INDEX_URL="${UV_EXTRA_INDEX_URL:-${PIP_EXTRA_INDEX_URL:-}}"
+  uv venv --python "$(command -v python3)" /opt/connector
+  set -f # the brackets of an extra are not a pattern
+  # shellcheck disable=SC2086 # several requirements
+  uv pip install --python /opt/connector $PACKAGE
+  set +f
+}
+
+programs() {
+  cd /opt/connector/bin
+  for program in source-* destination-*; do
+    [ ! -x "$program" ] || printf ' %s' "$program"
+  done
+}
+
+installed_version() { # package
+  /opt/connector/bin/python -c 'import sys; from importlib.metadata import version; print(version(sys.argv[1]))' "$1"
+}
+
+[ -n "${PACKAGE:-}" ] || fail 'no package given' 'add --build-arg PACKAGE=airbyte-source-faker==7.2.1'
+! printf '%s' "$PACKAGE" | grep -Eq 'https?://[^/ ]*@' ||
+  fail 'PACKAGE carries a credential, which would stay in a label of the image' \
+    'pass it in PIP_INDEX_URL or PIP_EXTRA_INDEX_URL'
+case "$PACKAGE" in
+  *git+*) apt-get -qq update && apt-get -qq install --yes --no-install-recommends git >/dev/null ;;
+esac
+
+install_into_venv
+
+first=${PACKAGE%% *}
+package=${first%%[!A-Za-z0-9._-]*}
+name=${EXECUTABLE:-${package#airbyte-}}
+[ -x "/opt/connector/bin/$name" ] ||
+  fail "$PACKAGE has no program \`$name\`; source-* and destination-* that it has:$(programs)" \
+    'name one with --build-arg EXECUTABLE=…'
+if [ -n "${VERSION:-}" ] && [ "$VERSION" != "$(installed_version "$package")" ]; then
+  fail "VERSION=$VERSION was given, but $package $(installed_version "$package") was installed" \
+    'give the same version in PACKAGE and VERSION'
+fi
+
+# A script and not a link, so that the program sees its own name.
+printf '#!/bin/sh\nexec /opt/connector/bin/%s "$@"\n' "$name" >/opt/connector/run
+chmod 0755 /opt/connector/run

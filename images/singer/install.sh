@@ -1,0 +1,56 @@
+#!/bin/sh
+# Installs PACKAGE into /opt/connector and makes /opt/connector/run start its program.
+# Runs in the build stage; PACKAGE, EXECUTABLE and the index addresses are build arguments.
+set -eu
+
+fail() { # message, hint
+  printf 'error: %s\nhint: %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+uv() { /opt/uv/bin/uv --quiet "$@"; }
+
+install_into_venv() {
+  export UV_INDEX_URL="${UV_INDEX_URL:-${PIP_INDEX_URL:-}}"
+  export UV_EXTRA_INDEX_URL="${UV_EXTRA_INDEX_URL:-${PIP_EXTRA_INDEX_URL:-}}"
+  uv venv --python "$(command -v python3)" /opt/connector
+  set -f # the brackets of an extra are not a pattern
+  # shellcheck disable=SC2086 # several requirements
+  uv pip install --python /opt/connector $PACKAGE
+  set +f
+}
+
+# Older packages use what pip once put into every environment, and do not declare it.
+add_pkg_resources() {
+  grep -rqE --include='*.py' '^ *(import|from) pkg_resources' /opt/connector/lib || return 0
+  /opt/connector/bin/python -W ignore -c 'import pkg_resources' 2>/dev/null ||
+    uv pip install --python /opt/connector 'setuptools<80.9'
+}
+
+programs() {
+  cd /opt/connector/bin
+  for program in tap-* target-*; do
+    [ ! -x "$program" ] || printf ' %s' "$program"
+  done
+}
+
+[ -n "${PACKAGE:-}" ] || fail 'no package given' 'add --build-arg PACKAGE=target-jsonl==0.1.4'
+! printf '%s' "$PACKAGE" | grep -Eq 'https?://[^/ ]*@' ||
+  fail 'PACKAGE carries a credential, which would stay in a label of the image' \
+    'pass it in PIP_INDEX_URL or PIP_EXTRA_INDEX_URL'
+case "$PACKAGE" in
+  *git+*) apt-get -qq update && apt-get -qq install --yes --no-install-recommends git >/dev/null ;;
+esac
+
+install_into_venv
+add_pkg_resources
+
+first=${PACKAGE%% *}
+name=${EXECUTABLE:-${first%%[!A-Za-z0-9._-]*}}
+[ -x "/opt/connector/bin/$name" ] ||
+  fail "$PACKAGE has no program \`$name\`; tap-* and target-* that it has:$(programs)" \
+    'name one with --build-arg EXECUTABLE=…'
+
+# A script and not a link, so that the program sees its own name.
+printf '#!/bin/sh\nexec /opt/connector/bin/%s "$@"\n' "$name" >/opt/connector/run
+chmod 0755 /opt/connector/run

@@ -1,0 +1,7 @@
+"""`python -m tapdock`."""
+
+import sys
+
+from tapdock.cli import main
+
+sys.exit(main())

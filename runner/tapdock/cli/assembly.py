@@ -1,0 +1,79 @@
+"""From the global options to what operations need: engine, state backend, where progress goes."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tapdock import __version__
+from tapdock.cli.context import Context
+from tapdock.engines.base import Engine
+from tapdock.errors import ImageMissing, UsageError
+from tapdock.log import clean
+from tapdock.operations import Context as Operations
+from tapdock.signals import Signals
+
+__all__ = ["engine_of", "operations_of", "said"]
+
+
+def engine_of(environ: Any) -> Engine:
+    """The engine that TAPDOCK_ENGINE names (docker, or local for connectors that are programs). Raises EngineError."""
+    name = environ.get("TAPDOCK_ENGINE", "docker")
+    if name == "local":
+        from tapdock.engines.local import LocalEngine
+
+        return LocalEngine()
+    if name != "docker":
+        raise UsageError(f"there is no engine `{name}`", hint="TAPDOCK_ENGINE is `docker` or `local`")
+    from tapdock.engines.docker import connect
+
+    relay = environ.get("TAPDOCK_RELAY", "auto")
+    if relay not in ("auto", "beside", "container"):
+        raise UsageError(f"TAPDOCK_RELAY is `{relay}`", hint="it is `auto`, `beside` or `container`")
+    return connect(cache=_cache(environ), relay=relay)
+
+
+def _cache(environ: Any) -> Path:
+    home = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "/tmp")) / ".cache")  # noqa: S108 - no home at all
+    return Path(home) / "tapdock"
+
+
+def said(line: str) -> None:
+    """A line for people, on stderr."""
+    sys.stderr.write(clean(line) + "\n")
+
+
+def operations_of(context: Context, signals: Signals, *, locked: bool = False, verbose: bool = False) -> Operations:
+    """Raises EngineError where there is no engine, UsageError for the project file."""
+    from tapdock import lock
+
+    project = context.project
+    engine = engine_of(context.environ)
+    return Operations(
+        engine=engine,
+        project=project,
+        backend=context.backend,
+        relay_image=lambda: _relay_image(engine, context.environ),
+        base_image=context.environ.get("TAPDOCK_BASE_IMAGE") or None,
+        progress=said,
+        log=said if verbose else _silent,
+        signals=signals,
+        now=time.time,
+        locked=lock.read(project.folder) if locked else None,
+    )
+
+
+def _silent(line: str) -> None:
+    """A connector's chatter while it is asked something; its last words stand in the error if it fails."""
+
+
+def _relay_image(engine: Engine, environ: Any) -> str:
+    """The image of tapdock itself, for engines that cannot share a folder with this process."""
+    image = str(environ.get("TAPDOCK_RELAY_IMAGE") or f"tapdock/runner:{__version__}")
+    if engine.inspect(image) is None:
+        try:
+            engine.pull(image, platform=None, progress=said)
+        except ImageMissing as error:
+            hint = "this engine shares no folder with tapdock, which then needs its own image: `scripts/images runner`"
+            raise ImageMissing(error.message, hint=hint) from error
+    return image

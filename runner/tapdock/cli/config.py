@@ -1,0 +1,108 @@
+"""`tapdock config show`: the project as tapdock reads it."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from tapdock.cli.context import print_json, print_table, shared
+from tapdock.config import Connector, Mount, Project
+from tapdock.errors import UsageError
+from tapdock.fields import did_you_mean
+from tapdock.layers import Path, dotted, walk
+from tapdock.specs import masked, masked_text
+
+__all__ = ["rows", "show"]
+
+WHOLE = ("select", "mounts", "extra_hosts", "entrypoint", "command")  # lists that are shown in one line
+
+
+def show(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Only this source, target or pipeline.")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show each value of the project with where it came from
+
+    Secrets are masked.
+
+    Example: tapdock config show faker --environment prod
+    """
+    project = shared(ctx).project
+    names = [*project.sources, *project.targets, *project.pipelines]
+    if name is not None and name not in names:
+        hint = did_you_mean(name, names) or f"known: {', '.join(names) or 'none'}"
+        raise UsageError(f"the project has no `{name}`", hint=hint)
+    found = [row for row in rows(project) if name is None or row[0][1:2] == (name,)]
+    if as_json:
+        print_json([{"path": dotted(path), "value": value, "origin": origin} for path, value, origin in found])
+        return
+    print_table(("VALUE", "IS", "FROM"), [(dotted(path), _shown(value), origin) for path, value, origin in found])
+
+
+def rows(project: Project) -> list[tuple[Path, Any, str]]:
+    """(path, value without secrets, origin) of everything that is said or has a default."""
+    return [(path, value, _origin(project, path)) for path, value in _values(project)]
+
+
+def _origin(project: Project, path: Path) -> str:
+    for end in range(len(path), 0, -1):
+        if dotted(path[:end]) in project.origins:
+            return project.origins[dotted(path[:end])]
+    return "default"
+
+
+def _values(project: Project) -> Iterator[tuple[Path, Any]]:
+    yield ("state_backend", "uri"), masked_text(project.state_uri)
+    for group, connectors in (("sources", project.sources), ("targets", project.targets)):
+        for name, connector in connectors.items():
+            yield from _connector((group, name), connector)
+    for name, pipeline in project.pipelines.items():
+        for key, value in dataclasses.asdict(pipeline).items():
+            if key != "name" and value is not None:
+                yield ("pipelines", name, key), value
+
+
+def _connector(path: Path, connector: Connector) -> Iterator[tuple[Path, Any]]:
+    for field in dataclasses.fields(connector):
+        value = getattr(connector, field.name)
+        here = (*path, field.name)
+        if field.name in ("name", "role", "limits") or value in (None, (), {}):
+            continue
+        if field.name in ("config", "env"):
+            yield from walk(masked(value, None), here)
+        elif field.name in WHOLE:
+            yield here, [_mount(item) if isinstance(item, Mount) else item for item in value]
+        elif field.name == "streams":
+            for stream, options in value.items():
+                said = {key: inner for key, inner in dataclasses.asdict(options).items() if inner}
+                yield from (((*here, stream, key), inner) for key, inner in said.items())
+        elif field.name == "build":
+            yield (*here, value.family.removesuffix("-python")), value.package
+            if value.executable:
+                yield (*here, "executable"), value.executable
+        else:
+            yield here, value
+    idle = connector.limits.source_idle if connector.role == "source" else connector.limits.target_idle
+    yield (*path, "idle_timeout"), idle
+    yield (*path, "stop_grace"), connector.limits.stop_grace
+    yield (*path, "exit_grace"), connector.limits.exit_grace
+
+
+def _mount(mount: Mount) -> str:
+    options = ",".join((*(("ro",) if mount.read_only else ()), *mount.options))
+    return f"{mount.source}:{mount.target}" + (f":{options}" if options else "")
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None | True | False:
+            return {None: "null", True: "true", False: "false"}[value]
+        case list() | tuple():
+            return ", ".join(_shown(item) for item in value)
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value)

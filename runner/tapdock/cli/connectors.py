@@ -1,0 +1,128 @@
+"""`tapdock spec`, `check` (`test`) and `discover`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from tapdock import operations, selection
+from tapdock.cli.assembly import operations_of, said
+from tapdock.cli.context import print_json, print_table, shared
+from tapdock.config import Connector, Project
+from tapdock.errors import SourceError, TargetError, UsageError
+from tapdock.fields import did_you_mean
+from tapdock.signals import Signals
+
+__all__ = ["check", "discover", "spec"]
+
+Name = Annotated[str, typer.Argument(help="A source or a target of the project.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show what the connector logs.")]
+
+
+def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Show which settings a connector takes
+
+    Example: tapdock spec faker
+    """
+    context = shared(ctx)
+    connector = _named(context.project, name)
+    with Signals(said) as signals:
+        needed = operations_of(context, signals, verbose=verbose)
+        schema = operations.spec(needed, operations.prepare(needed, connector))
+    if schema is None:
+        raise UsageError(f"{connector.role} `{name}` has no way to tell its settings", hint="see its documentation")
+    if as_json:
+        print_json(schema)
+    else:
+        print_table(["setting", "type", "required", "description"], _settings(schema))
+
+
+def _settings(schema: Any, at: str = "") -> list[list[str]]:
+    rows = []
+    required = schema.get("required") or ()
+    for name, setting in (schema.get("properties") or {}).items():
+        kind = setting.get("type", "object" if "oneOf" in setting else "")
+        text = str(setting.get("description") or setting.get("title") or "").split("\n")[0]
+        named = kind if isinstance(kind, str) else " or ".join(kind)
+        rows.append([at + name, named, "yes" if name in required else "", text])
+        rows += _settings(setting, f"{at}{name}.")
+    return rows
+
+
+def check(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Check that a connector's config works
+
+    An Airbyte connector is asked; a Singer tap is checked by discovery, a Singer target by its config's own rules.
+
+    Example: tapdock check faker
+    """
+    context = shared(ctx)
+    connector = _named(context.project, name)
+    with Signals(said) as signals:
+        needed = operations_of(context, signals, verbose=verbose)
+        result = operations.check(needed, operations.prepare(needed, connector))
+    if as_json:
+        print_json({"succeeded": result.succeeded, "message": result.message, "checked_by": result.how})
+        raise typer.Exit(0 if result.succeeded else _failure(connector)("").exit_code)
+    if not result.succeeded:
+        hint = f"correct `{connector.role}s.{name}.config`; `tapdock spec {name}` shows what it takes"
+        raise _failure(connector)(
+            f"{connector.role} `{name}` failed its check: {result.message or 'no reason given'}", hint=hint
+        )
+    typer.echo(f"{name} works (checked by {result.how})" + (f": {result.message}" if result.message else ""))
+
+
+def _failure(connector: Connector) -> type[SourceError] | type[TargetError]:
+    return SourceError if connector.role == "source" else TargetError
+
+
+def discover(
+    ctx: typer.Context,
+    name: Name,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+    cached: Annotated[bool, typer.Option("--cached", help="Take what was found in the last day.")] = False,
+) -> None:
+    """Show the streams that a source offers
+
+    Example: tapdock discover faker
+    """
+    context = shared(ctx)
+    connector = _named(context.project, name)
+    if connector.role != "source":
+        raise UsageError(f"`{name}` is a target; only a source has streams")
+    with Signals(said) as signals:
+        needed = operations_of(context, signals, verbose=verbose)
+        streams = operations.discover(needed, operations.prepare(needed, connector), refresh=not cached)
+    if as_json:
+        import msgspec
+
+        print_json({"streams": [msgspec.json.decode(stream.raw) for stream in streams]})
+        return
+    chosen = {
+        configured.stream.key: configured
+        for configured in selection.select_streams(streams, connector.select, connector.streams)
+    }
+    rows = []
+    for stream in streams:
+        configured = chosen.get(stream.key)
+        key = configured.primary_key if configured else stream.source_defined_primary_key
+        rows.append(
+            [
+                stream.key,
+                configured.sync_mode if configured else "not selected",
+                ", ".join(".".join(path) for path in key),
+                ".".join(configured.cursor_field if configured else stream.default_cursor_field),
+                len(stream.json_schema.get("properties") or {}),
+            ]
+        )
+    print_table(["stream", "sync mode", "key", "cursor", "fields"], rows)
+
+
+def _named(project: Project, name: str) -> Connector:
+    connector = project.sources.get(name) or project.targets.get(name)
+    if connector is None:
+        known = [*project.sources, *project.targets]
+        hint = did_you_mean(name, known) or f"known: {', '.join(known) or 'nothing yet'}"
+        raise UsageError(f"there is no source or target `{name}` in {project.file.name}", hint=hint)
+    return connector

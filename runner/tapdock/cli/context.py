@@ -1,0 +1,94 @@
+"""What the commands share: the project, loaded when it is asked for, and how data is printed."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from tapdock.errors import UsageError
+
+if TYPE_CHECKING:
+    from tapdock.config import Project
+    from tapdock.state.base import Backend
+
+__all__ = ["Context", "print_json", "print_table", "shared", "state_id"]
+
+
+@dataclass
+class Context:
+    """The global options of a call; commands find it as `ctx.obj`."""
+
+    folder: Path | None = None
+    environment: str | None = None
+    log_format: Literal["text", "json"] = "text"
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    @cached_property
+    def file(self) -> Path:
+        """The project file: of `--project`, else the nearest upward."""
+        from tapdock.load import FILE, find_project
+
+        if self.folder is None:
+            return find_project(Path.cwd())
+        file = self.folder if self.folder.is_file() else self.folder / FILE
+        if not file.is_file():
+            raise UsageError(f"there is no {FILE} in {self.folder}", hint="`--project` takes the folder of a project")
+        return file.absolute()
+
+    @cached_property
+    def project(self) -> "Project":
+        from tapdock.load import load
+
+        return load(self.file, environment=self.environment, environ=self.environ)
+
+    @cached_property
+    def backend(self) -> "Backend":
+        from tapdock.state.base import open_backend
+
+        return open_backend(self.project.state_uri, self.project.folder)
+
+    @property
+    def colour(self) -> bool:
+        """True where stderr is a terminal and nobody said `NO_COLOR`."""
+        return sys.stderr.isatty() and not self.environ.get("NO_COLOR") and self.environ.get("TERM") != "dumb"
+
+
+def state_id(context: Context, name: str) -> str:
+    """The key of a state: as written (`prod:faker-to-lake`), or of a pipeline, or without the environment."""
+    from tapdock.state.envelope import state_key
+
+    pipeline = context.project.pipelines.get(name)
+    if pipeline:
+        return state_key(
+            pipeline.source,
+            pipeline.target,
+            environment=context.environment,
+            suffix=pipeline.state_suffix,
+        )
+    return name if ":" in name else f"{context.environment or 'default'}:{name}"
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout, indented for a terminal."""
+    indent = 2 if sys.stdout.isatty() else None
+    sys.stdout.write(json.dumps(value, indent=indent, ensure_ascii=False, default=str) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Aligned columns on stdout; in a terminal no line is wider than it."""
+    table = [list(columns), *(["" if cell is None else str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[index]) for row in table) for index in range(len(columns))]
+    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for row in table:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        sys.stdout.write(line[:limit] + "\n")
+
+
+def shared(ctx: Any) -> Context:
+    """The `Context` that a command's `typer.Context` carries."""
+    return cast(Context, ctx.obj)

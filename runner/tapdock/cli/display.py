@@ -1,0 +1,111 @@
+"""What a person sees of a run: live in a terminal, a line every few seconds elsewhere, a table at the end."""
+
+import sys
+import threading
+import time
+from typing import Any
+
+from tapdock.cli.context import print_table
+from tapdock.events import Progress, StreamReport
+from tapdock.history import RunRecord
+
+__all__ = ["Display", "size"]
+
+_LINE_SECONDS = 5.0
+
+
+def size(count: float) -> str:
+    """
+    >>> size(5_400_000)
+    '5.4 MB'
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError(count)
+
+
+class Display:
+    """Context manager. `quiet` prints no table at the end; `plain` never draws, as when several runs share a screen."""
+
+    def __init__(self, name: str, *, quiet: bool, plain: bool) -> None:
+        self._name = name
+        self._quiet = quiet
+        self._live: Any = None
+        self._plain = plain or not sys.stderr.isatty()
+        self._lock = threading.Lock()
+        self._began = self._last = time.monotonic()
+
+    def __enter__(self) -> "Display":
+        if not self._plain:
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(console=Console(stderr=True), transient=True, refresh_per_second=4)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def write(self, text: str) -> None:
+        """A log line, above what is drawn."""
+        with self._lock:
+            if self._live:
+                from rich.text import Text
+
+                self._live.console.print(Text.from_ansi(text.rstrip("\n")), soft_wrap=True)
+            else:
+                sys.stderr.write(text)
+
+    def progress(self, progress: Progress) -> None:
+        now = time.monotonic()
+        seconds = max(now - self._began, 0.001)
+        if self._live:
+            self._live.update(_drawn(self._name, progress, seconds))
+        elif now - self._last >= _LINE_SECONDS:
+            self._last = now
+            rate = progress.records / seconds
+            line = f"{self._name}: {progress.records:,} records, {rate:,.0f}/s, {size(progress.bytes)}\n"
+            self.write(line)
+
+    def ended(self, record: RunRecord) -> None:
+        """The table of streams on stdout; what failed, with its next step, on stderr."""
+        self._stop()
+        if record.error:
+            sys.stderr.write(f"error: {record.error.message}\n")
+            if record.error.hint:
+                sys.stderr.write(f"hint: {record.error.hint}\n")
+        if self._quiet:
+            return
+        if record.streams:
+            print_table(["stream", "records", "size", "status"], [_row(report) for report in record.streams])
+        total = sum(report.records for report in record.streams)
+        saved = f"state {record.state_id} saved" if record.state.committed else "no new state"
+        sys.stdout.write(
+            f"{self._name} {record.status} in {record.seconds.total:.1f} s: {total:,} records; {saved};"
+            f" run {record.run_id}\n"
+        )
+
+
+def _row(report: StreamReport) -> list[str]:
+    name = f"{report.namespace}.{report.stream}" if report.namespace else report.stream
+    return [name, f"{report.records:,}", size(report.bytes), report.status]
+
+
+def _drawn(name: str, progress: Progress, seconds: float) -> Any:
+    from rich.table import Table
+
+    table = Table(title=f"{name}  {seconds:.0f} s", title_justify="left", box=None, pad_edge=False)
+    for column in ("stream", "records", "size", "status"):
+        table.add_column(column, justify="right" if column in ("records", "size") else "left")
+    for report in progress.streams:
+        table.add_row(*_row(report))
+    table.add_row("", f"{progress.records:,}", size(progress.bytes), f"{progress.records / seconds:,.0f} records/s")
+    return table

@@ -1,0 +1,43 @@
+"""`tapdock relay`: the relay in a container of its own; people do not call it."""
+
+import queue
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from tapdock.events import Event
+from tapdock.place import decode_plan, serve
+from tapdock.sides import Kill, Order
+
+__all__ = ["relay"]
+
+
+def relay(folder: Annotated[Path, typer.Argument(help="Where the pipes of both sides are made.")]) -> None:
+    """Serve one run: its plan is the first line on stdin, orders follow, events go to stdout as JSON lines
+
+    Example: tapdock relay /tapdock/pipes < plan.json
+    """
+    orders = sys.stdin.buffer
+    work = decode_plan(orders.readline())
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    lock = threading.Lock()
+    out = sys.stdout.buffer
+
+    def emit(event: Event) -> None:
+        with lock:
+            out.write(msgspec.json.encode(event) + b"\n")
+            out.flush()
+
+    def listen() -> None:
+        decode = msgspec.json.Decoder(Order).decode
+        for line in orders:
+            inbox.put(decode(line))
+        inbox.put(Kill(code=143))  # whoever gave the plan is gone: nobody could save what is acknowledged
+
+    threading.Thread(target=listen, daemon=True).start()
+    verdict = serve(work, folder, inbox=inbox, emit=emit)
+    raise typer.Exit(verdict.exit_code)

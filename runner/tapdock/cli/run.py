@@ -1,0 +1,185 @@
+"""`tapdock run`."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any, TextIO
+
+import msgspec
+import typer
+
+from tapdock import pipeline, record
+from tapdock.cli.assembly import operations_of, said
+from tapdock.cli.context import Context, print_json, shared
+from tapdock.cli.display import Display
+from tapdock.config import Pipeline, Project
+from tapdock.errors import UsageError
+from tapdock.fields import did_you_mean
+from tapdock.history import RunRecord
+from tapdock.log import Log, Redactor
+from tapdock.operations import Context as Operations
+from tapdock.pipeline import Options, Prepared
+from tapdock.signals import Signals
+
+__all__ = ["run"]
+
+
+def run(
+    ctx: typer.Context,
+    blocks: Annotated[list[str], typer.Argument(help="Pipelines, or a source followed by a target.")],
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Read every stream from its beginning.")] = False,
+    no_state_update: Annotated[bool, typer.Option("--no-state-update", help="Leave the saved state as it is.")] = False,
+    select: Annotated[
+        list[str] | None, typer.Option(help="Streams and fields instead of the project's: `users.*`, `!users.email`.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be read, and read nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run's record as one JSON object.")] = False,
+    concurrency: Annotated[int, typer.Option(min=1, help="How many blocks run side by side.")] = 1,
+    refresh_catalog: Annotated[
+        bool, typer.Option("--refresh-catalog", help="Ask the source again which streams it has.")
+    ] = False,
+    locked: Annotated[bool, typer.Option("--locked", help="Refuse images other than those in tapdock.lock.")] = False,
+) -> None:
+    """Run pipelines, or sources into targets, one after the other
+
+    What the target acknowledged is saved as state, and the next run goes on from there. A block that fails keeps the
+    following ones from starting.
+
+    Example: tapdock run demo
+
+    Example: tapdock run faker lake --select 'users.*' --json
+    """
+    context = shared(ctx)
+    options = Options(
+        full_refresh=full_refresh,
+        save_state=not no_state_update,
+        select=tuple(select or ()),
+        refresh_catalog=refresh_catalog,
+    )
+    pipelines = parse_blocks(context.project, blocks)
+    with Signals(said) as signals:
+        operations = operations_of(context, signals, locked=locked)
+        if dry_run:
+            plans = [pipeline.prepare(operations, wanted, options) for wanted in pipelines]
+            _show_plans(operations, plans, as_json=as_json)
+            return
+        operations.engine.sweep()
+        records = _run_all(context, operations, pipelines, options, concurrency=concurrency, quiet=as_json)
+    code = next((r.exit_code for r in records if r.exit_code), 0) or 0
+    if as_json:
+        print_json(_as_json(records, code))
+    raise typer.Exit(code)
+
+
+def parse_blocks(project: Project, words: Sequence[str]) -> list[Pipeline]:
+    """Pipelines by name; a source followed by a target is a pipeline of its own. Raises UsageError."""
+    pipelines: list[Pipeline] = []
+    left = list(words)
+    while left:
+        name = left.pop(0)
+        if name in project.pipelines:
+            pipelines.append(project.pipelines[name])
+        elif name in project.sources:
+            target = left.pop(0) if left else ""
+            if target not in project.targets:
+                raise _no_target(project, name, target)
+            pipelines.append(Pipeline(name=f"{name}-to-{target}", source=name, target=target))
+        else:
+            raise _unknown(project, name)
+    return pipelines
+
+
+def _no_target(project: Project, source: str, word: str) -> UsageError:
+    known = ", ".join(project.targets) or "none yet"
+    what = f"`{word}` is not a target" if word else "no target follows it"
+    return UsageError(
+        f"`{source}` is a source, and {what}", hint=did_you_mean(word, project.targets) or f"targets: {known}"
+    )
+
+
+def _unknown(project: Project, name: str) -> UsageError:
+    if name in project.targets:
+        return UsageError(f"`{name}` is a target, and no source stands before it", hint=f"`tapdock run SOURCE {name}`")
+    known = [*project.pipelines, *project.sources, *project.targets]
+    hint = did_you_mean(name, known) or f"known: {', '.join(known) or 'nothing yet'}"
+    return UsageError(f"there is no pipeline, source or target `{name}` in {project.file.name}", hint=hint)
+
+
+def _run_all(
+    context: Context,
+    operations: Operations,
+    pipelines: Sequence[Pipeline],
+    options: Options,
+    *,
+    concurrency: int,
+    quiet: bool,
+) -> list[RunRecord]:
+    """In order; after a failure, or a signal, no further block begins."""
+    records: list[RunRecord] = []
+
+    def one(wanted: Pipeline) -> RunRecord | None:
+        if operations.signals.code or any(known.exit_code for known in records):
+            return None
+        with Display(wanted.name, quiet=quiet, plain=concurrency > 1 or context.log_format == "json") as display:
+            done = record.run(operations, wanted, options, make_log=_log_maker(context, display), show=display.progress)
+            records.append(done)
+            display.ended(done)
+        return done
+
+    if concurrency == 1:
+        for wanted in pipelines:
+            one(wanted)
+    else:
+        with ThreadPoolExecutor(concurrency) as pool:
+            list(pool.map(one, pipelines))
+    return records
+
+
+def _log_maker(context: Context, display: Display) -> record.MakeLog:
+    def make(run_id: str, file: TextIO | None, redact: Redactor) -> Log:
+        return Log(
+            run_id, write=display.write, file=file, format=context.log_format, colour=context.colour, redact=redact
+        )
+
+    return make
+
+
+def _as_json(records: Sequence[RunRecord], code: int) -> Any:
+    """The record; several blocks make one object of their records."""
+    if len(records) == 1:
+        return msgspec.to_builtins(records[0])
+    return {"exit_code": code, "runs": [msgspec.to_builtins(done) for done in records]}
+
+
+def _show_plans(operations: Operations, plans: Sequence[Prepared], *, as_json: bool) -> None:
+    from tapdock.cli.context import print_table
+    from tapdock.state.store import read
+
+    described = [_described(plan, has_state=read(operations.backend, plan.state_id) is not None) for plan in plans]
+    if as_json:
+        print_json(described[0] if len(described) == 1 else described)
+        return
+    for plan, facts in zip(plans, described, strict=True):
+        state = "goes on from the saved state" if facts["has_state"] else "begins anew: no state is saved"
+        typer.echo(f"{plan.pipeline.name}: {facts['source']} -> {facts['target']}; {plan.state_id} {state}")
+        rows = [[s["stream"], s["sync_mode"], ", ".join(s["key"]), ".".join(s["cursor"])] for s in facts["streams"]]
+        print_table(["stream", "sync mode", "key", "cursor"], rows)
+
+
+def _described(plan: Prepared, *, has_state: bool) -> dict[str, Any]:
+    return {
+        "pipeline": plan.pipeline.name,
+        "source": plan.source.facts.image,
+        "target": plan.target.facts.image,
+        "state_id": plan.state_id,
+        "has_state": has_state,
+        "streams": [
+            {
+                "stream": str(stream.stream.key),
+                "sync_mode": stream.sync_mode,
+                "key": [".".join(path) for path in stream.primary_key],
+                "cursor": list(stream.cursor_field),
+                "dropped": list(stream.dropped),
+            }
+            for stream in plan.streams
+        ],
+    }

@@ -1,0 +1,171 @@
+"""`tapdock state`: what a next run begins from."""
+
+import json
+import sys
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tapdock.cli.context import Context, print_json, print_table, shared, state_id
+from tapdock.errors import StateError, UsageError
+from tapdock.overlay import PREFIX
+from tapdock.state import edit, store
+from tapdock.state.base import holder_here
+from tapdock.state.envelope import Dialect, Envelope
+
+__all__ = ["clear", "get", "list_states", "set_state", "show"]
+
+Key = Annotated[str, typer.Argument(help="A pipeline, or a state's name as `state list` shows it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def list_states(ctx: typer.Context, *, as_json: Json = False) -> None:
+    """List the states that are kept
+
+    Example: tapdock state list --json
+    """
+    backend = shared(ctx).backend
+    names = [name for name in backend.names() if not name.startswith(PREFIX)]
+    found = [envelope for name in names if (envelope := store.read(backend, name))]
+    if as_json:
+        print_json([_facts(envelope) for envelope in found])
+        return
+    rows = [(each.key, each.dialect, each.saved_at, each.run_id) for each in found]
+    print_table(("STATE", "DIALECT", "SAVED", "BY RUN"), rows)
+
+
+def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
+    """Show one state with who saved it and when
+
+    Example: tapdock state show demo
+    """
+    envelope = _envelope(shared(ctx), key)
+    if as_json:
+        print_json({**_facts(envelope), "state": json.loads(envelope.state or "null")})
+        return
+    facts = _facts(envelope)
+    facts["streams"] = ", ".join(facts["streams"])
+    print_table(("STATE", envelope.key), [(name, value) for name, value in facts.items() if name != "key"])
+    sys.stdout.write("\n" + json.dumps(json.loads(envelope.state or "null"), indent=2, ensure_ascii=False) + "\n")
+
+
+def get(ctx: typer.Context, key: Key) -> None:
+    """Print a state as the connector gave it
+
+    Example: tapdock state get demo > state.json
+    """
+    sys.stdout.write(f"{_envelope(shared(ctx), key).state}\n")
+
+
+def set_state(
+    ctx: typer.Context,
+    key: Key,
+    file: Annotated[str, typer.Argument(help="A file of JSON; `-` is stdin.")] = "-",
+    *,
+    dialect: Annotated[Dialect | None, typer.Option(help="Whose state it is, where its shape does not tell.")] = None,
+) -> None:
+    """Replace a state by that of a file or of stdin
+
+    A list is an Airbyte state, an object a Singer state. Refused while a run uses the state.
+
+    Example: tapdock state set demo state.json
+    """
+    context = shared(ctx)
+    text = _text(file)
+    found = edit.dialect_of(text, wanted=dialect)
+    name = state_id(context, key)
+    with store.lease(context.backend, name, run_id="state-set", clock=time.time) as held:
+        held.save(text, dialect=found)
+    sys.stderr.write(f"state {name} is set ({found})\n")
+
+
+def clear(
+    ctx: typer.Context,
+    key: Key,
+    *,
+    stream: Annotated[
+        list[str] | None,
+        typer.Option(help="Forget only this stream (`name` or `namespace.name`); repeatable."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Forget a state, or single streams of it
+
+    The next run reads from the beginning. Refused while a run uses the state.
+
+    Example: tapdock state clear demo --stream users --yes
+    """
+    context = shared(ctx)
+    name = state_id(context, key)
+    _ask(f"Forget {', '.join(stream) if stream else 'all'} of state {name}?", yes=yes)
+    if stream:
+        _clear_streams(context, name, stream)
+    else:
+        _clear_all(context, name)
+    sys.stderr.write(f"state {name} is cleared{' of ' + ', '.join(stream) if stream else ''}\n")
+
+
+def _clear_all(context: Context, name: str) -> None:
+    with _alone(context, name):
+        stored = context.backend.get(name)
+        if stored is None:
+            raise _nothing(name)
+        context.backend.delete(name, expected=stored.version)
+
+
+def _clear_streams(context: Context, name: str, streams: list[str]) -> None:
+    current = _envelope(context, name)
+    text, dialect = current.state or "", current.dialect or "airbyte"
+    for stream in streams:
+        edit.without_stream(text, dialect, stream)  # says so before anything is touched
+    with store.lease(context.backend, name, run_id="state-clear", clock=time.time) as held:
+        envelope = held.envelope or current
+        text = envelope.state or ""
+        for stream in streams:
+            text = edit.without_stream(text, dialect, stream)
+        held.save(text, dialect=dialect)
+
+
+def _alone(context: Context, name: str) -> AbstractContextManager[None]:
+    return context.backend.hold(name, holder_here("state-clear", since=time.time()))
+
+
+def _ask(question: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask on", hint="add `--yes`")
+    typer.confirm(question, abort=True, err=True)
+
+
+def _text(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {file}: {error}") from error
+
+
+def _envelope(context: Context, key: str) -> Envelope:
+    name = state_id(context, key)
+    envelope = store.read(context.backend, name)
+    if envelope is None or envelope.state is None:
+        raise _nothing(name)
+    return envelope
+
+
+def _nothing(name: str) -> StateError:
+    return StateError(f"there is no state `{name}`", hint="see `tapdock state list`")
+
+
+def _facts(envelope: Envelope) -> dict[str, Any]:
+    return {
+        "key": envelope.key,
+        "dialect": envelope.dialect,
+        "saved_at": envelope.saved_at,
+        "run_id": envelope.run_id,
+        "streams": edit.streams(envelope.state, envelope.dialect) if envelope.state and envelope.dialect else [],
+        "generations": envelope.generations,
+    }

@@ -1,0 +1,168 @@
+"""The project as a frozen value, and secrets that hide themselves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = [
+    "Build",
+    "Config",
+    "Connector",
+    "Kind",
+    "Limits",
+    "Mount",
+    "Pipeline",
+    "Project",
+    "Pull",
+    "Secret",
+    "StreamOptions",
+    "SyncMode",
+]
+
+Kind = Literal["airbyte", "singer"]
+Pull = Literal["missing", "always", "never"]
+SyncMode = Literal["full_refresh", "incremental"]
+
+
+class Secret:
+    """Text that came from the environment: shown as `[secret]` wherever it is printed."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "[secret]"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class Config(Mapping[str, Any]):
+    """A connector's config: opaque, with `Secret` leaves where a value came from the environment."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        self._values = dict(values or {})
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __iter__(self) -> Any:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Config({', '.join(self._values)})"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A user's mount; `source` is an absolute path, or a volume's name."""
+
+    source: str
+    target: str
+    read_only: bool = False
+    options: tuple[str, ...] = ()
+
+    @property
+    def is_volume(self) -> bool:
+        return not self.source.startswith("/")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """How an image of a connector is made: which folder of `images/`, and which package."""
+
+    family: Literal["singer", "airbyte-python"]
+    package: str
+    executable: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamOptions:
+    """What a user says of one stream; empty means: as the source offers it."""
+
+    sync_mode: SyncMode | None = None
+    cursor_field: tuple[str, ...] = ()
+    primary_key: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Times in seconds after which a side counts as failed."""
+
+    source_idle: float = 3 * 3600.0
+    target_idle: float = 24 * 3600.0
+    stop_grace: float = 30.0
+    exit_grace: float = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connector:
+    """A source or a target of the project file (design: one entry, one container)."""
+
+    name: str
+    role: Literal["source", "target"]
+    image: str
+    kind: Kind | None = None
+    config: Config = field(default_factory=Config)
+    select: tuple[str, ...] = ()
+    streams: Mapping[str, StreamOptions] = field(default_factory=dict)
+    build: Build | None = None
+    env: Mapping[str, str | Secret] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] = ()
+    platform: str | None = None
+    network: str | None = None
+    extra_hosts: tuple[str, ...] = ()
+    user: str | None = None
+    memory: int | None = None
+    cpus: float | None = None
+    pids: int | None = None
+    pull: Pull = "missing"
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """A source and a target that a user named together."""
+
+    name: str
+    source: str
+    target: str
+    retries: int = 0
+    state_suffix: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """Everything a command needs to know, already checked; `origins` maps a dotted path to where it came from."""
+
+    folder: Path
+    file: Path
+    environment: str | None
+    state_uri: str
+    sources: Mapping[str, Connector]
+    targets: Mapping[str, Connector]
+    pipelines: Mapping[str, Pipeline]
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def private(self) -> Path:
+        """The project's own ignored folder: cache, run records, the default state."""
+        return self.folder / ".tapdock"

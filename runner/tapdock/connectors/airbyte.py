@@ -1,0 +1,57 @@
+"""Airbyte connectors: the commands of protocol.md 1.2."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tapdock.config import Connector
+from tapdock.connectors import base
+from tapdock.launch import FileArg, ImageFacts, InputFile, Launch
+
+__all__ = ["check", "discover", "read", "spec"]
+
+_CATALOG = FileArg("catalog.json")
+_STATE = FileArg("state.json")
+
+# What the Airbyte platform sets, and connectors look at; the data channel is named so that none guesses a socket.
+_ENV = {
+    "AIRBYTE_STAGING_DIRECTORY": "/staging/files",
+    "DATA_CHANNEL_FORMAT": "JSONL",
+    "DATA_CHANNEL_MEDIUM": "STDIO",
+    "DEPLOYMENT_MODE": "OSS",
+    "USE_FILE_TRANSFER": "false",
+    "USE_STREAM_CAPABLE_STATE": "true",
+}
+
+
+def spec(connector: Connector, facts: ImageFacts) -> Launch:
+    return base.launch(connector, facts, role="source", args=("spec",), env=_env(connector))
+
+
+def check(connector: Connector, facts: ImageFacts, config: Mapping[str, Any]) -> Launch:
+    return _with_config(connector, facts, config, "check")
+
+
+def discover(connector: Connector, facts: ImageFacts, config: Mapping[str, Any]) -> Launch:
+    return _with_config(connector, facts, config, "discover")
+
+
+def _with_config(connector: Connector, facts: ImageFacts, config: Mapping[str, Any], command: str) -> Launch:
+    files = (base.config_file(config),)
+    args = (command, "--config", base.CONFIG)
+    return base.launch(connector, facts, role="source", args=args, files=files, env=_env(connector))
+
+
+def read(
+    connector: Connector, facts: ImageFacts, *, config: Mapping[str, Any], catalog: bytes, state: str | None
+) -> Launch:
+    """Without a state the flag is left out: what stands for none differs between connectors (protocol.md 1.4)."""
+    args: list[str | FileArg] = ["read", "--config", base.CONFIG, "--catalog", _CATALOG]
+    files = [base.config_file(config), InputFile(_CATALOG.name, catalog)]
+    if state is not None:
+        args += ["--state", _STATE]
+        files.append(InputFile(_STATE.name, state.encode()))
+    return base.launch(connector, facts, role="source", args=tuple(args), files=tuple(files), env=_env(connector))
+
+
+def _env(connector: Connector) -> dict[str, str]:
+    return {**_ENV, "WORKER_CONNECTOR_IMAGE": connector.image}

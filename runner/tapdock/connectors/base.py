@@ -1,0 +1,96 @@
+"""From a connector of the project and its image to a `Launch`; the two kinds are modules beside this one."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from tapdock.config import Connector, Kind, Secret
+from tapdock.errors import UsageError
+from tapdock.launch import FileArg, ImageFacts, InputFile, Launch, Role
+
+__all__ = ["CONFIG", "config_file", "kind_of", "launch"]
+
+CONFIG = FileArg("config.json")
+_SHELLS = {"sh", "bash", "ash", "dash"}
+_ANY_USER = "any"
+
+
+def kind_of(connector: Connector, facts: ImageFacts) -> Kind:
+    """What the user says, else what the image says of itself; an image that says nothing speaks Singer."""
+    label = facts.labels.get("io.tapdock.kind")
+    if connector.kind or label in ("airbyte", "singer"):
+        return connector.kind or label  # type: ignore[return-value] # narrowed by the test, which mypy cannot see
+    is_airbyte = "io.airbyte.name" in facts.labels or "AIRBYTE_ENTRYPOINT" in facts.env
+    return "airbyte" if is_airbyte else "singer"
+
+
+def config_file(config: Mapping[str, Any]) -> InputFile:
+    return InputFile(CONFIG.name, orjson.dumps(config))
+
+
+def launch(
+    connector: Connector,
+    facts: ImageFacts,
+    *,
+    role: Role,
+    args: tuple[str | FileArg, ...],
+    files: tuple[InputFile, ...] = (),
+    env: Mapping[str, str] | None = None,
+    stdin: bool = False,
+) -> Launch:
+    """The container that runs this connector so. Raises UsageError for an image that cannot take arguments."""
+    user = connector.user or _caller(connector, facts)
+    return Launch(
+        role=role,
+        image=connector.image,
+        entrypoint=_entrypoint(connector, facts),
+        args=args,
+        files=(*_env_file(connector), *files),
+        stdin=stdin,
+        env=dict(env or {}),
+        mounts=connector.mounts,
+        network=connector.network,
+        extra_hosts=connector.extra_hosts,
+        user=user,
+        root_image=user is None and facts.user.partition(":")[0] in ("", "0", "root"),
+        platform=connector.platform,
+        memory=connector.memory,
+        cpus=connector.cpus,
+        pids=connector.pids,
+    )
+
+
+def _entrypoint(connector: Connector, facts: ImageFacts) -> tuple[str, ...]:
+    """A shell-form ENTRYPOINT drops its arguments, so it cannot be given any."""
+    entrypoint = connector.entrypoint or facts.entrypoint
+    where = f"`{connector.image}` of {connector.role} `{connector.name}`"
+    hint = "set `entrypoint:` to the program that speaks the protocol, such as `[tap-github]`"
+    if not entrypoint:
+        raise UsageError(f"{where} has no ENTRYPOINT", hint=hint)
+    shell = os.path.basename(entrypoint[0]) in _SHELLS and entrypoint[1:2] == ("-c",)  # noqa: PTH119 - a path of the image
+    if shell and connector.entrypoint is None:
+        raise UsageError(f"{where} has a shell-form ENTRYPOINT, which drops its arguments", hint=hint)
+    return (*entrypoint, *connector.command)
+
+
+def _caller(connector: Connector, facts: ImageFacts) -> str | None:
+    """Where the image can run as anybody and writes into a folder of the user's, the user: their files stay theirs."""
+    writes = any(not mount.is_volume and not mount.read_only for mount in connector.mounts)
+    if writes and facts.labels.get("io.tapdock.user") == _ANY_USER:
+        return f"{os.getuid()}:{os.getgid()}"
+    return None
+
+
+def _env_file(connector: Connector) -> tuple[InputFile, ...]:
+    """The user's variables travel like their config: a container's own would be readable by `inspect`."""
+    if not connector.env:
+        return ()
+    lines = [f"export {name}={shlex.quote(_revealed(value))}" for name, value in connector.env.items()]
+    return (InputFile("env.sh", "\n".join(lines).encode() + b"\n"),)
+
+
+def _revealed(value: str | Secret) -> str:
+    return value.reveal() if isinstance(value, Secret) else value

@@ -1,0 +1,33 @@
+"""Singer taps and targets: the commands of protocol.md 2.2."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tapdock.config import Connector
+from tapdock.connectors import base
+from tapdock.launch import ImageFacts, Launch
+
+__all__ = ["about", "discover", "test", "write"]
+
+
+def about(connector: Connector, facts: ImageFacts) -> Launch:
+    """What connectors made with Meltano's SDK tell of their settings; others know no such flag."""
+    return base.launch(connector, facts, role="source", args=("--about", "--format=json"))
+
+
+def discover(connector: Connector, facts: ImageFacts, config: Mapping[str, Any]) -> Launch:
+    return _with_config(connector, facts, config, "--discover")
+
+
+def test(connector: Connector, facts: ImageFacts, config: Mapping[str, Any]) -> Launch:
+    return _with_config(connector, facts, config, "--test")
+
+
+def _with_config(connector: Connector, facts: ImageFacts, config: Mapping[str, Any], flag: str) -> Launch:
+    args = ("--config", base.CONFIG, flag)
+    return base.launch(connector, facts, role="source", args=args, files=(base.config_file(config),))
+
+
+def write(connector: Connector, facts: ImageFacts, *, config: Mapping[str, Any]) -> Launch:
+    args = ("--config", base.CONFIG)
+    return base.launch(connector, facts, role="target", args=args, files=(base.config_file(config),), stdin=True)

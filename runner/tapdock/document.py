@@ -1,0 +1,134 @@
+"""A YAML file as a layer: YAML 1.2 scalars, line numbers, no key twice."""
+
+import re
+from pathlib import Path as FilePath
+from typing import Any
+
+import yaml
+
+from tapdock.errors import UsageError
+from tapdock.layers import Layer, Path
+
+__all__ = ["parse", "read"]
+
+MOST_NODES = 100_000  # aliases of aliases can stand for more values than any memory holds
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's core scalars: `NO`, `12:30`, `2024-01-01` and `007` stay the text that was written."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?(0|[1-9][0-9]*)|0x[0-9a-fA-F]+", list("-+0123456789")),
+    ("float", r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]+|[0-9]\.)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    ("merge", r"<<", ["<"]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+def read(file: FilePath) -> Layer:
+    """The file's values; raises UsageError with `file:line` for whatever is not a YAML mapping."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from error
+    return parse(text, file.name)
+
+
+def parse(text: str, label: str) -> Layer:
+    """YAML text as a layer whose origins are `label:line`."""
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        return _Reading(loader, label).layer(node)
+    except yaml.MarkedYAMLError as error:
+        raise _malformed(error, label) from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{label} is not YAML: {str(error).splitlines()[0]}") from error
+
+
+def _malformed(error: yaml.MarkedYAMLError, label: str) -> UsageError:
+    mark = error.problem_mark or error.context_mark
+    line = f":{mark.line + 1}" if mark else ""
+    problem = error.problem or error.context or "not YAML"
+    hint = None
+    if "'\\t'" in problem:
+        hint = "indent with spaces; YAML has no tabs"
+    elif error.context and error.context_mark and error.problem:
+        hint = f"{error.context} that begins on line {error.context_mark.line + 1}"
+    return UsageError(f"{label}{line}: malformed YAML: {problem}", hint=hint)
+
+
+class _Reading:
+    """One pass over the nodes of a document."""
+
+    def __init__(self, loader: _Loader, label: str) -> None:
+        self._loader = loader
+        self._label = label
+        self._origins: dict[Path, str] = {}
+        self._nodes = 0
+        self._open: list[int] = []
+
+    def layer(self, node: yaml.Node | None) -> Layer:
+        if node is None:
+            return Layer()
+        if not isinstance(node, yaml.MappingNode):
+            raise UsageError(f"{self._at(node)}: the file is not a mapping", hint="begin it with `version: 1`")
+        return Layer(self._mapping(node, ()), self._origins)
+
+    def _at(self, node: yaml.Node) -> str:
+        return f"{self._label}:{node.start_mark.line + 1}"
+
+    def _value(self, node: yaml.Node, path: Path) -> Any:
+        self._nodes += 1
+        if self._nodes > MOST_NODES or id(node) in self._open:
+            raise UsageError(f"{self._at(node)}: aliases stand for too much", hint="write the values out")
+        if isinstance(node, yaml.ScalarNode):
+            try:
+                return self._loader.construct_object(node)
+            except (ValueError, OverflowError) as error:
+                raise UsageError(f"{self._at(node)}: `{node.value}` cannot be read: {error}") from error
+        self._open.append(id(node))
+        if isinstance(node, yaml.MappingNode):
+            value: Any = self._mapping(node, path)
+        else:
+            value = [self._item(item, (*path, index)) for index, item in enumerate(node.value)]
+        self._open.pop()
+        return value
+
+    def _item(self, node: yaml.Node, path: Path) -> Any:
+        self._origins[path] = self._at(node)
+        return self._value(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        own: dict[str, Any] = {}
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    merged = {**self._merged(source, path), **merged}
+                continue
+            if not isinstance(key, yaml.ScalarNode):
+                raise UsageError(f"{self._at(key)}: a key must be plain text")
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in lines:
+                raise UsageError(
+                    f"{self._label}:{line}: `{name}` stands twice, also on line {lines[name]}",
+                    hint="keep one of the two",
+                )
+            lines[name] = line
+            own[name] = self._value(value, (*path, name))
+            self._origins[(*path, name)] = f"{self._label}:{line}"
+        return {**merged, **own}
+
+    def _merged(self, node: yaml.Node, path: Path) -> dict[str, Any]:
+        if not isinstance(node, yaml.MappingNode):
+            raise UsageError(f"{self._at(node)}: `<<` takes a mapping")
+        value = self._value(node, path)
+        return value if isinstance(value, dict) else {}

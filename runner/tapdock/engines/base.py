@@ -1,0 +1,87 @@
+"""The interface of an engine: what turns a `Launch` into a `Process`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from tapdock.launch import Exit, ImageFacts, Launch
+
+__all__ = ["Conversation", "Engine", "Logs", "Process", "Run"]
+
+Logs = Callable[[str], None]
+"""Takes one line that a connector wrote on its stderr."""
+
+
+class Process(Protocol):
+    """A started container. `wait` may be called again and again, from any thread."""
+
+    @property
+    def name(self) -> str: ...
+
+    def wait(self, timeout: float | None = None) -> Exit | None:
+        """Its ending, or None when it still runs after `timeout` seconds; its log has been read to the end by then."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once; one that is over already is fine."""
+        ...
+
+
+class Conversation(Protocol):
+    """A relay in a container: orders in, events out, as JSON lines."""
+
+    def send(self, data: bytes) -> None:
+        """Raises BrokenPipeError when it is gone."""
+        ...
+
+    def receive(self) -> bytes:
+        """Some more bytes; empty at the end."""
+        ...
+
+
+class Run(Protocol):
+    """Everything that one run starts on an engine; a context manager that leaves nothing behind in any ending."""
+
+    def __enter__(self) -> "Run": ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the relay makes its pipes beside the runner; None when this engine cannot share a folder."""
+        ...
+
+    def start(self, launch: Launch, log: Logs) -> Process:
+        """Start a connector on the pipes of its side. Raises EngineError."""
+        ...
+
+    def start_relay(self, image: str, log: Logs) -> tuple[Process, Conversation]:
+        """Start the relay in a container that has both sides' pipes. Raises EngineError."""
+        ...
+
+
+class Engine(Protocol):
+    """Where containers run."""
+
+    @property
+    def name(self) -> str: ...
+
+    def describe(self) -> str:
+        """Its name, version and address, for people."""
+        ...
+
+    def inspect(self, image: str) -> ImageFacts | None:
+        """What the image says of itself; None when it is not here."""
+        ...
+
+    def pull(self, image: str, *, platform: str | None, progress: Logs) -> None:
+        """Raises ImageMissing."""
+        ...
+
+    def run(self, run_id: str, *, image: str) -> Run:
+        """`image` is one that is here: it may be started to find out whether a folder can be shared."""
+        ...
+
+    def sweep(self) -> tuple[str, ...]:
+        """Remove what dead runs left; returns the names of what was removed."""
+        ...

@@ -1,0 +1,253 @@
+"""One run's containers on a Docker Engine: named before they exist, removed in every ending."""
+
+import contextlib
+import shutil
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+import docker.types
+import requests.exceptions
+from docker.utils.socket import frames_iter
+
+from tapdock.config import Mount
+from tapdock.engines import owner
+from tapdock.engines.base import Logs
+from tapdock.engines.launcher import command
+from tapdock.engines.text import lines_of
+from tapdock.errors import EngineError
+from tapdock.launch import Exit, Launch
+
+__all__ = ["LABEL_OWNER", "LABEL_RUN", "DockerRun"]
+
+LABEL_RUN = "io.tapdock.run"
+LABEL_ROLE = "io.tapdock.role"
+LABEL_OWNER = "io.tapdock.owner"
+_PIPES = "/tapdock/pipes"
+_MEMORY = "/tapdock/files"  # a path that no image has: a tmpfs ignores its mode where the image has a folder
+_ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
+_PIDS = 4096
+_CONNECTION = (docker.errors.DockerException, requests.exceptions.RequestException)
+
+
+class DockerRun:
+    """`folder` is where the relay makes its pipes, or None: then they live in volumes, one a side."""
+
+    def __init__(self, api: Any, run_id: str, folder: Path | None) -> None:
+        self.folder = folder
+        self._api = api
+        self._run_id = run_id
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> "DockerRun":
+        if self.folder:
+            self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def start(self, launch: Launch, log: Logs) -> "DockerProcess":
+        pipes = str(self.folder / launch.role) if self.folder else self._volume(launch.role)
+        return self._started(launch.role, container_spec(launch, pipes=pipes), launch.image, log)
+
+    def start_relay(self, image: str, log: Logs) -> tuple["DockerProcess", "DockerConversation"]:
+        for side in ("source", "target"):
+            self._make_volume(self._volume(side))
+        binds = [f"{self._volume(side)}:{_PIPES}/{side}" for side in ("source", "target")]
+        spec = relay_spec(binds)
+        name = self._create("relay", image, spec)
+        streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        socket = self._api.attach_socket(name, params=streams)
+        self._stack.callback(socket.close)
+        conversation = DockerConversation(socket, log)
+        self._begin(name, image)
+        return DockerProcess(self._api, name, (), log), conversation
+
+    def _volume(self, side: str) -> str:
+        return f"tapdock-{self._run_id}-{side}"
+
+    def _make_volume(self, name: str) -> None:
+        """In memory, and gone with the last container that has it: so the relay starts first."""
+        options = {"type": "tmpfs", "device": "tmpfs", "o": "size=64m,mode=0777"}
+        self._stack.callback(self._remove, lambda: self._api.remove_volume(name, force=True))
+        self._api.create_volume(name, driver_opts=options, labels=self._labels("pipes"))
+
+    def _labels(self, role: str) -> dict[str, str]:
+        return {LABEL_RUN: self._run_id, LABEL_ROLE: role, LABEL_OWNER: owner.mine()}
+
+    def _started(self, role: str, spec: dict[str, Any], image: str, log: Logs) -> "DockerProcess":
+        name = self._create(role, image, spec)
+        stderr = self._api.attach(name, stdout=False, stderr=True, stream=True)
+        process = DockerProcess(self._api, name, stderr, log)
+        self._begin(name, image)
+        process.watch()
+        return process
+
+    def _create(self, role: str, image: str, spec: dict[str, Any]) -> str:
+        name = f"tapdock-{self._run_id}-{role}"
+        self._stack.callback(self._remove, lambda: self._api.remove_container(name, force=True, v=True))
+        host = self._api.create_host_config(**spec.pop("host"))
+        try:
+            self._api.create_container(image, name=name, labels=self._labels(role), host_config=host, **spec)
+        except docker.errors.ImageNotFound as error:
+            raise EngineError(f"the image `{image}` is not here", hint=f"docker pull {image}") from error
+        except _CONNECTION as error:
+            raise _refused(image, error) from error
+        return name
+
+    def _begin(self, name: str, image: str) -> None:
+        try:
+            self._api.start(name)
+        except _CONNECTION as error:
+            raise _refused(image, error) from error
+
+    def _remove(self, remove: Any) -> None:
+        try:
+            remove()
+        except docker.errors.NotFound:
+            pass  # it was never made, or somebody swept it
+        except _CONNECTION:
+            pass  # the engine is gone: the next run, or `tapdock gc`, removes what it left
+
+
+def container_spec(launch: Launch, *, pipes: str) -> dict[str, Any]:
+    """The container of a connector, as arguments of the engine's API: a pure plan.
+
+    Data goes through the pipes alone: no log driver sees it. stderr is attached, never stored.
+    """
+    files = sum(len(file.content) for file in launch.files)
+    return {
+        "entrypoint": command(launch, pipes=_PIPES, memory=_MEMORY),
+        "command": [],
+        "environment": {**launch.env, "TINI_KILL_PROCESS_GROUP": "1"},
+        "user": launch.user,
+        "platform": launch.platform,
+        "host": {
+            "binds": [f"{pipes}:{_PIPES}", *(_bind(mount) for mount in launch.mounts)],
+            "tmpfs": {_MEMORY: f"mode=1777,size={files * 3 + (16 << 20)}"},
+            "init": True,
+            "cap_drop": ["ALL"],
+            "cap_add": _ROOT_CAPABILITIES if launch.root_image else [],
+            "security_opt": ["no-new-privileges"],
+            "mem_limit": launch.memory,
+            "memswap_limit": launch.memory,
+            "nano_cpus": int(launch.cpus * 1e9) if launch.cpus else None,
+            "pids_limit": launch.pids or _PIDS,
+            "log_config": docker.types.LogConfig(type="none"),
+            "network_mode": launch.network,
+            "extra_hosts": list(launch.extra_hosts),
+        },
+    }
+
+
+def relay_spec(binds: list[str]) -> dict[str, Any]:
+    """The container of the relay: no network, nothing to write on, its orders on stdin and its events on stdout."""
+    return {
+        "command": ["relay", _PIPES],
+        "stdin_open": True,
+        "host": {
+            "binds": binds,
+            "init": True,
+            "read_only": True,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+            "pids_limit": _PIDS,
+            "log_config": docker.types.LogConfig(type="none"),
+            "network_mode": "none",
+        },
+    }
+
+
+def _bind(mount: Mount) -> str:
+    options = [*(["ro"] if mount.read_only else []), *mount.options]
+    return ":".join([mount.source, mount.target, *([",".join(options)] if options else [])])
+
+
+def _refused(image: str, error: Exception) -> EngineError:
+    reason = str(getattr(error, "explanation", None) or error)
+    if "exec format error" in reason:
+        hint = "it was built for another kind of processor: set `platform:`, or use an image for this one"
+        return EngineError(f"`{image}` cannot run on this machine: exec format error", hint=hint)
+    if '"/bin/sh"' in reason:
+        return EngineError(f"`{image}` has no shell, which tapdock starts connectors with", hint=reason)
+    return EngineError(f"a container of `{image}` could not be started: {reason}")
+
+
+class DockerProcess:
+    """A container, its stderr read by a thread, and its memory watched from the start: nothing tells of it later."""
+
+    def __init__(self, api: Any, name: str, stderr: Iterable[bytes], log: Logs) -> None:
+        self.name = name
+        self._api = api
+        self._peak = 0
+        self._cpu = 0.0
+        self._over = False
+        self._reader = threading.Thread(target=self._read, args=(stderr, log), daemon=True)
+        self._reader.start()
+
+    def _read(self, stderr: Iterable[bytes], log: Logs) -> None:
+        with contextlib.suppress(*_CONNECTION, OSError):  # the engine went away: `wait` tells
+            for line in lines_of(stderr):
+                log(line)
+
+    def watch(self) -> None:
+        threading.Thread(target=self._measure, daemon=True).start()
+
+    def _measure(self) -> None:
+        with contextlib.suppress(*_CONNECTION, OSError, ValueError):  # it ended, or the engine went away
+            for stats in self._api.stats(self.name, stream=True, decode=True):
+                memory = stats.get("memory_stats") or {}
+                self._peak = max(self._peak, memory.get("max_usage") or 0, memory.get("usage") or 0)
+                used = ((stats.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage") or 0
+                self._cpu = max(self._cpu, used / 1e9)
+                if self._over:
+                    return
+
+    def wait(self, timeout: float | None = None) -> Exit | None:
+        try:
+            self._api.wait(self.name, timeout=timeout)
+            state = self._api.inspect_container(self.name)["State"]
+        except requests.exceptions.ReadTimeout:
+            return None
+        except requests.exceptions.ConnectionError as error:
+            # urllib3 wraps a read timeout on a unix socket in this class as well.
+            return None if "Read timed out" in str(error) else Exit(code=None, error=str(error))
+        except docker.errors.NotFound:
+            return Exit(code=None, error="the container was removed")
+        except _CONNECTION as error:
+            return Exit(code=None, error=str(error))
+        self._over = True
+        self._reader.join()
+        return Exit(
+            code=state["ExitCode"],
+            oom_killed=bool(state["OOMKilled"]),
+            peak_memory_bytes=self._peak or None,
+            cpu_seconds=round(self._cpu, 3) or None,
+            error=state["Error"] or None,
+        )
+
+    def kill(self) -> None:
+        with contextlib.suppress(*_CONNECTION):  # it is over, or the engine is gone and its pipes are cut
+            self._api.kill(self.name)
+
+
+class DockerConversation:
+    """The attached streams of a relay's container."""
+
+    def __init__(self, socket: Any, log: Logs) -> None:
+        self._socket = getattr(socket, "_sock", socket)
+        self._frames = frames_iter(socket, tty=False)  # type: ignore[no-untyped-call] # docker's stubs leave it out
+        self._log = log
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def receive(self) -> bytes:
+        for stream, data in self._frames:
+            if stream == 1:
+                return bytes(data)
+            self._log(data.decode("utf-8", "replace").rstrip("\n"))
+        return b""

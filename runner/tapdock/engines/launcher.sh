@@ -1,0 +1,61 @@
+# Runs a connector inside its container: takes its input files from pipes into memory, starts it as a child with its
+# output (and a target's input) on pipes, and tells on `control` how it went. The runner's end of `orders` is its
+# lifeline: `end` lets a target see the end of its input, `stop` asks the connector to end, and when the pipe closes
+# everything here is killed at once, so that no target ever takes a dead runner for the end of its input.
+#
+#   sh -c SCRIPT tapdock PIPES FILES stdin|none [NAME SIZE]... -- COMMAND [ARG]...
+pipes=$1 files=$2 input=$3
+shift 3
+mask=$(umask)
+umask 077
+stopped=
+trap 'stopped=1' TERM INT HUP
+for pipe in control orders out; do
+  [ -p "$pipes/$pipe" ] || { echo "tapdock: $pipes/$pipe is not a pipe here" >&2; exit 125; }
+done
+exec 3>"$pipes/control" 4<"$pipes/orders" 5>"$pipes/out"
+# Opened for both ways, so that this does not wait, and held by the watcher alone until `end`.
+[ "$input" = none ] || exec 6<>"$pipes/in" 7<"$pipes/in"
+
+(
+  trap '' TERM INT HUP
+  exec 3>&- 5>&- 7<&-
+  while read -r order <&4; do
+    case $order in
+      end) exec 6>&- ;;
+      stop) kill -TERM 0 ;;
+    esac
+  done
+  kill -KILL 0
+) </dev/null &
+watcher=$!
+exec 4<&- 6>&-
+# The watcher goes first: once the last word is said the lifeline may be cut at any time.
+leave() { kill -KILL "$watcher" 2>/dev/null; echo "$*" >&3; exit "$code"; }
+
+echo hello >&3
+while [ "$1" != -- ]; do
+  cat <"$pipes/file.$1" >"$files/$1"
+  size=$(($(wc -c <"$files/$1")))
+  [ "$size" = "$2" ] || { code=125; leave short "$1" "$size" "$2"; }
+  shift 2
+done
+shift
+if [ -f "$files/env.sh" ]; then
+  . "$files/env.sh"
+  rm "$files/env.sh"
+fi
+[ -z "$stopped" ] || { code=143; leave exit 143; }
+umask "$mask"
+
+if [ "$input" = none ]; then "$@" </dev/null >&5 3>&- 5>&- & else "$@" <&7 >&5 3>&- 5>&- 7<&- & fi
+child=$!
+exec 5>&- 2>/dev/null
+[ "$input" = none ] || exec 7<&-
+# A trapped signal interrupts `wait`: it is over only when the child is really gone.
+while :; do
+  wait "$child"
+  code=$?
+  kill -0 "$child" 2>/dev/null || break
+done
+leave exit "$code"

@@ -1,0 +1,133 @@
+"""An engine without containers: connectors are programs of this machine, behind the same launcher and the same pipes.
+
+It isolates nothing. It is there for tests, and to try a connector that one is writing.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from tapdock.engines.base import Conversation, Logs
+from tapdock.engines.launcher import command
+from tapdock.engines.text import lines_of
+from tapdock.errors import EngineError, ImageMissing
+from tapdock.launch import Exit, ImageFacts, Launch
+
+__all__ = ["LocalEngine"]
+
+
+class LocalEngine:
+    """`image` is the path of a program."""
+
+    name = "local"
+
+    def describe(self) -> str:
+        return "programs of this machine, without containers"
+
+    def inspect(self, image: str) -> ImageFacts | None:
+        path = shutil.which(image)
+        if path is None:
+            return None
+        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return ImageFacts(image=image, digest=f"sha256:{digest}", entrypoint=(path,))
+
+    def pull(self, image: str, *, platform: str | None, progress: Logs) -> None:
+        raise ImageMissing(f"there is no program `{image}`", hint="give its path, and make it executable")
+
+    def run(self, run_id: str, *, image: str) -> "LocalRun":
+        return LocalRun(run_id)
+
+    def sweep(self) -> tuple[str, ...]:
+        return ()
+
+
+class LocalRun:
+    """Input files live in memory (/dev/shm) and only their connector's user may read them."""
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+        self._stack = contextlib.ExitStack()
+        self.folder: Path | None = None
+
+    def __enter__(self) -> "LocalRun":
+        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix=f"tapdock-{self._run_id}-")))
+        self._memory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def start(self, launch: Launch, log: Logs) -> "LocalProcess":
+        assert self.folder is not None, "entered"
+        memory = self._memory / launch.role
+        memory.mkdir(mode=0o700)
+        argv = command(launch, pipes=str(self.folder / launch.role), memory=str(memory))
+        env = {"PATH": os.environ.get("PATH", os.defpath), **launch.env}
+        try:
+            process = self._stack.enter_context(_spawned(argv, env))
+        except OSError as error:
+            raise EngineError(f"`{launch.image}` could not be started: {error}") from error
+        return LocalProcess(launch.role, process, log)
+
+    def start_relay(self, image: str, log: Logs) -> tuple["LocalProcess", Conversation]:
+        raise EngineError("the local engine always shares its folders", hint="unset TAPDOCK_RELAY")
+
+
+@contextlib.contextmanager
+def _spawned(argv: list[str], env: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process in a group of its own, which is killed whole at the end."""
+    process = subprocess.Popen(
+        argv,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        _kill_group(process)
+        process.wait()
+        assert process.stderr is not None, "piped"
+        process.stderr.close()
+
+
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # all of them are gone already
+
+
+class LocalProcess:
+    def __init__(self, name: str, process: "subprocess.Popen[bytes]", log: Logs) -> None:
+        self.name = name
+        self._process = process
+        self._reader = threading.Thread(target=self._read, args=(log,), daemon=True)
+        self._reader.start()
+
+    def _read(self, log: Logs) -> None:
+        stderr = self._process.stderr
+        assert stderr is not None, "piped"
+        for line in lines_of(iter(lambda: os.read(stderr.fileno(), 1 << 16), b"")):
+            log(line)
+
+    def wait(self, timeout: float | None = None) -> Exit | None:
+        try:
+            code = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+        _kill_group(self._process)  # as a container's end takes every process with it
+        self._reader.join()
+        return Exit(code=code if code >= 0 else 128 - code)
+
+    def kill(self) -> None:
+        _kill_group(self._process)

@@ -1,0 +1,92 @@
+"""Everything that can go wrong, grouped by what the reader does next.
+
+TapdockError
+├── UsageError        2   the command line or the project file is to be corrected
+├── SourceError       3   the source failed
+├── TargetError       4   the target failed
+├── TranslationError  5   a message could not be translated
+├── StateError        6   the state could not be read or saved
+│   └── Conflict          somebody else wrote it in between
+├── LeaseHeld         7   another live run holds the same state
+├── EngineError       8   no engine, no image, no permission
+│   └── ImageMissing      the image is neither here nor to be pulled
+└── Interrupted       130 or 143: ended by SIGINT or SIGTERM
+"""
+
+from typing import ClassVar, Literal
+
+Side = Literal["source", "target", "runner"]
+
+__all__ = [
+    "Conflict",
+    "EngineError",
+    "ImageMissing",
+    "Interrupted",
+    "LeaseHeld",
+    "Side",
+    "SourceError",
+    "StateError",
+    "TapdockError",
+    "TargetError",
+    "TranslationError",
+    "UsageError",
+]
+
+
+class TapdockError(Exception):
+    """A failure with one line for people, an optional next step, and an exit code."""
+
+    exit_code: int = 1
+    side: ClassVar[Side] = "runner"
+
+    def __init__(self, message: str, *, hint: str | None = None, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.retryable = retryable
+
+
+class UsageError(TapdockError):
+    exit_code = 2
+
+
+class SourceError(TapdockError):
+    exit_code = 3
+    side = "source"
+
+
+class TargetError(TapdockError):
+    exit_code = 4
+    side = "target"
+
+
+class TranslationError(TapdockError):
+    exit_code = 5
+
+
+class StateError(TapdockError):
+    exit_code = 6
+
+
+class Conflict(StateError):
+    """A compare-and-swap that came second."""
+
+
+class LeaseHeld(TapdockError):
+    exit_code = 7
+
+
+class EngineError(TapdockError):
+    exit_code = 8
+
+
+class ImageMissing(EngineError):
+    pass
+
+
+class Interrupted(TapdockError):
+    """The user ended it."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

@@ -1,0 +1,115 @@
+"""What the relay tells while it works: the same values in one process and as JSON lines between containers."""
+
+from typing import Literal
+
+import msgspec
+
+from tapdock.errors import Side
+
+__all__ = [
+    "Committed",
+    "Event",
+    "Failed",
+    "Finished",
+    "Hello",
+    "Level",
+    "Logged",
+    "Output",
+    "Progress",
+    "Ready",
+    "Rotated",
+    "StreamReport",
+    "Verdict",
+]
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of one stream so far; `bytes` are those of the record bodies that were sent."""
+
+    namespace: str | None
+    stream: str
+    records: int
+    bytes: int
+    status: Literal["pending", "running", "complete", "incomplete", "failed"]
+    path: Literal["splice", "rewrite"]
+
+
+class Logged(msgspec.Struct, frozen=True, tag="log"):
+    """A line for the log, from a connector or from us."""
+
+    side: Side
+    level: Level
+    message: str
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed", kw_only=True):
+    """A connector told of an error (TRACE ERROR), for one stream or for the whole."""
+
+    side: Side
+    message: str
+    stream: str | None = None
+    failure_type: str | None = None
+    internal: str | None = None
+
+
+class Rotated(msgspec.Struct, frozen=True, tag="rotated"):
+    """A connector changed its config (CONTROL): the whole new one, as raw JSON text."""
+
+    side: Side
+    config: str
+
+
+class Committed(msgspec.Struct, frozen=True, tag="committed"):
+    """The target acknowledged this state: raw JSON text, ready for the source's next start."""
+
+    state: str
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The relay has made its pipes: connectors may start."""
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """A side's container is up and holds its pipes."""
+
+    side: Side
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """A side's connector ended with this code."""
+
+    side: Side
+    code: int
+
+
+class Output(msgspec.Struct, frozen=True, tag="output"):
+    """Lines that a connector printed, when nothing translates them (spec, check, discover)."""
+
+    text: str
+
+
+class Progress(msgspec.Struct, frozen=True, tag="progress"):
+    """Counts so far."""
+
+    streams: tuple[StreamReport, ...]
+    records: int
+    bytes: int
+
+
+class Verdict(msgspec.Struct, frozen=True, tag="verdict", kw_only=True):
+    """How it ended: exit code (0 is success), whose fault, in words, with the next step."""
+
+    exit_code: int
+    side: Side | None = None
+    message: str | None = None
+    hint: str | None = None
+    retryable: bool = False
+    streams: tuple[StreamReport, ...] = ()
+    first_record_seconds: float | None = None
+    source_code: int | None = None
+    target_code: int | None = None
+
+
+Event = Logged | Failed | Rotated | Committed | Ready | Hello | Finished | Output | Progress | Verdict

@@ -1,0 +1,163 @@
+"""Typed reading of the project file: each value knows its place, so that an error can tell it."""
+
+import difflib
+import json
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast, get_args
+
+from tapdock.errors import UsageError
+from tapdock.interpolate import Unset
+from tapdock.layers import Path, dotted
+
+__all__ = ["Field", "did_you_mean"]
+
+T = TypeVar("T")
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """`did you mean …?` for the nearest known word, or None."""
+    near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    return f"did you mean `{near[0]}`?" if near else None
+
+
+@dataclass(frozen=True)
+class Field:
+    """A value of the project file at its path."""
+
+    value: Any
+    path: Path
+    origins: Mapping[Path, str]
+    label: str
+
+    @property
+    def origin(self) -> str:
+        """Where the value, or the nearest thing around it, was written."""
+        for end in range(len(self.path), 0, -1):
+            if self.path[:end] in self.origins:
+                return self.origins[self.path[:end]]
+        return self.label
+
+    def error(self, problem: str, *, hint: str | None = None) -> UsageError:
+        """The error `file:line: path problem`."""
+        return UsageError(f"{self.origin}: `{dotted(self.path)}` {problem}", hint=hint)
+
+    def wrong(self, wanted: str, *, hint: str | None = None) -> UsageError:
+        """The error for a value that is not what it should be; shows scalars, only the shape of others."""
+        if isinstance(self.value, Unset):
+            return self.value.error()
+        match self.value:
+            case None:
+                return self.error(f"is empty, not {wanted}", hint=hint)
+            case dict():
+                return self.error(f"is a mapping, not {wanted}", hint=hint)
+            case list():
+                return self.error(f"is a list, not {wanted}", hint=hint)
+            case _:
+                shown = json.dumps(self.value) if isinstance(self.value, bool) else self.value
+                return self.error(f"is `{shown}`, not {wanted}", hint=hint)
+
+    def child(self, key: str | int) -> "Field":
+        return Field(self.value[key], (*self.path, key), self.origins, self.label)
+
+    def entries(self) -> dict[str, "Field"]:
+        """The fields of a mapping with names that the user chose; an empty value is an empty mapping."""
+        if self.value is None:
+            return {}
+        if not isinstance(self.value, dict):
+            raise self.wrong("a mapping")
+        return {key: self.child(key) for key in self.value}
+
+    def keys(self, known: Iterable[str], *, instead: Mapping[str, str] | None = None) -> dict[str, "Field"]:
+        """The fields of a mapping with known names, without empty ones; UsageError names an unknown one.
+
+        `instead` says what to write (or do) in place of some words that are not ours.
+        """
+        known = tuple(known)
+        fields = self.entries()
+        for key, field in fields.items():
+            if instead and key in instead:
+                raise field.error("is not a key here", hint=instead[key])
+            if key not in known:
+                hint = did_you_mean(key, known) or f"known here: {', '.join(known)}"
+                raise field.error("is not a known key", hint=hint)
+        return {key: field for key, field in fields.items() if field.value is not None}
+
+    def items(self) -> list["Field"]:
+        """The fields of a list; a lone text is a list of one."""
+        if isinstance(self.value, str):
+            return [Field([self.value], self.path, self.origins, self.label).child(0)]
+        if not isinstance(self.value, list):
+            raise self.wrong("a list")
+        return [self.child(index) for index in range(len(self.value))]
+
+    def text(self) -> str:
+        """Text; a whole number is taken as written, `1.10` is not: YAML has made it 1.1 already."""
+        if isinstance(self.value, bool) or not isinstance(self.value, str | int):
+            raise self.wrong("text", hint="put it in quotes" if isinstance(self.value, float) else None)
+        if not str(self.value).strip():
+            raise self.error("is empty text")
+        return str(self.value)
+
+    def texts(self) -> tuple[str, ...]:
+        return tuple(item.text() for item in self.items())
+
+    def words(self) -> tuple[str, ...]:
+        """A command line: a list of texts, or one text split as a shell would."""
+        if not isinstance(self.value, str):
+            return self.texts()
+        try:
+            return tuple(shlex.split(self.value))
+        except ValueError as error:
+            raise self.wrong(f"a command line ({error})", hint="write it as a list") from error
+
+    def number(self, *, above: float = 0.0) -> float:
+        try:
+            number = float(self.value) if not isinstance(self.value, bool) else None
+        except (TypeError, ValueError):
+            number = None
+        if number is None or not above < number < float("inf"):
+            raise self.wrong(f"a number above {above:g}")
+        return number
+
+    def integer(self, *, least: int = 0) -> int:
+        text = str(self.value)
+        if isinstance(self.value, bool) or not re.fullmatch(r"\d+", text) or int(text) < least:
+            raise self.wrong(f"a whole number of {least} or more")
+        return int(text)
+
+    def flag(self) -> bool:
+        if self.value not in (True, False, "true", "false"):
+            raise self.wrong("`true` or `false`")
+        return self.value in (True, "true")
+
+    def choice(self, kind: type[T] | Any) -> T:
+        """One of the words of a Literal."""
+        words = get_args(kind)
+        if self.value not in words:
+            listed = ", ".join(f"`{word}`" for word in words)
+            near = did_you_mean(str(self.value).replace("-", "_"), words)
+            raise self.wrong(f"one of {listed}", hint=near)
+        return cast(T, self.value)
+
+    def size(self) -> int:
+        """Bytes: `512m`, `1g` (powers of 1024, as `docker run --memory`), or a plain number."""
+        match = SIZE.fullmatch(str(self.value).strip())
+        if isinstance(self.value, bool) or not match:
+            raise self.wrong("a size", hint="write a size such as `512m` or `1g`")
+        size = int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
+        if size < 6 * 1024**2:
+            raise self.wrong("enough: no engine takes less than `6m`")
+        return size
+
+    def duration(self) -> float:
+        """Seconds: `90`, `90s`, `15m`, `3h`."""
+        match = DURATION.fullmatch(str(self.value).strip())
+        if isinstance(self.value, bool) or not match or float(match[1]) == 0:
+            raise self.wrong("a duration", hint="write seconds, or a duration such as `90s`, `15m` or `3h`")
+        return float(match[1]) * SECONDS[match[2]]

@@ -1,0 +1,123 @@
+"""`${VAR}`, `${VAR:-default}` and `$$` in the project file, and the `.env` file beside it."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from tapdock.config import Secret
+from tapdock.errors import UsageError
+from tapdock.layers import Layer, Path, dotted
+
+__all__ = ["Unset", "interpolate", "is_private", "parse_dotenv"]
+
+REFERENCE = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\{)")
+DOTENV_LINE = re.compile(
+    r"""[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*
+        (?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<bare>[^\n]*?))
+        [ \t]*(?:(?<=\s)\#[^\n]*|(?<=["'])\#[^\n]*)?(?:\n|\Z)""",
+    re.VERBOSE | re.DOTALL,
+)
+BLANK_LINE = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
+ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
+
+
+class Unset(Secret):
+    """A value whose variable is not set: only whoever needs the value gets the error."""
+
+    __slots__ = ("_origin", "_path", "variable")
+
+    def __init__(self, variable: str, *, path: Path, origin: str) -> None:
+        super().__init__("")
+        self.variable = variable
+        self._path = path
+        self._origin = origin
+
+    def error(self) -> UsageError:
+        name = self.variable
+        return UsageError(
+            f"{self._origin}: `{dotted(self._path)}` needs the variable `{name}`, which is not set",
+            hint=f"export {name}=…, or put `{name}=…` into `.env` beside the project file",
+        )
+
+    def reveal(self) -> NoReturn:
+        raise self.error()
+
+    def __repr__(self) -> str:
+        return f"[unset: {self.variable}]"
+
+    __str__ = __repr__
+
+
+def is_private(path: Path) -> bool:
+    """True for connector config and env, where text from the environment becomes a `Secret`."""
+    if path[:1] == ("defaults",):
+        return path[1:2] == ("env",)
+    return path[:1] in (("sources",), ("targets",)) and path[2:3] in (("config",), ("env",))
+
+
+def interpolate(layer: Layer, variables: Mapping[str, str]) -> Layer:
+    """The layer with every reference replaced; a missing variable leaves an `Unset` in its place."""
+
+    def replaced(value: Any, path: Path) -> Any:
+        if isinstance(value, dict):
+            return {key: replaced(inner, (*path, key)) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [replaced(inner, (*path, index)) for index, inner in enumerate(value)]
+        if isinstance(value, str) and "$" in value:
+            return _text(value, variables, path, layer.origins.get(path, "tapdock.yaml"))
+        return value
+
+    return Layer(replaced(layer.tree, ()), layer.origins)
+
+
+def _text(text: str, variables: Mapping[str, str], path: Path, origin: str) -> "str | Secret":
+    parts: list[str] = []
+    end, refers = 0, False
+    for match in REFERENCE.finditer(text):
+        parts.append(text[end : match.start()])
+        end = match.end()
+        if match["escaped"]:
+            parts.append("$")
+            continue
+        if match["name"] is None:
+            raise UsageError(
+                f"{origin}: `{dotted(path)}` has a `${{` that is not a reference",
+                hint="write `${NAME}` or `${NAME:-default}`; `$${` stands for a plain `${`",
+            )
+        refers = True
+        value = variables.get(match["name"])
+        if match["default"] is not None:
+            value = value or match["default"]
+        if value is None:
+            return Unset(match["name"], path=path, origin=origin)
+        parts.append(value)
+    result = "".join(parts) + text[end:]
+    return Secret(result) if refers and is_private(path) else result
+
+
+def parse_dotenv(text: str, label: str) -> dict[str, str]:
+    """`NAME=value` lines with optional `export`, quotes and comments; no references inside.
+
+    >>> parse_dotenv("A=1 # one\\nexport B='x y'", ".env")
+    {'A': '1', 'B': 'x y'}
+    """
+    text = text.replace("\r\n", "\n")
+    values: dict[str, str] = {}
+    position = 0
+    while position < len(text):
+        if blank := BLANK_LINE.match(text, position):
+            position = blank.end()
+            continue
+        match = DOTENV_LINE.match(text, position)
+        if not match:
+            line = text.count("\n", 0, position) + 1
+            raise UsageError(f"{label}:{line}: not a `NAME=value` line", hint="comment it out with `#`")
+        values[match["name"]] = _dotenv_value(match)
+        position = match.end()
+    return values
+
+
+def _dotenv_value(match: re.Match[str]) -> str:
+    if match["double"] is not None:
+        return re.sub(r"\\(.)", lambda escape: ESCAPES.get(escape[1], escape[1]), match["double"], flags=re.DOTALL)
+    return match["single"] if match["single"] is not None else match["bare"].rstrip()

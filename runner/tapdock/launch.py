@@ -1,0 +1,72 @@
+"""What a connector asks for (`Launch`) and what an engine can tell of it (`ImageFacts`, `Exit`)."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tapdock.config import Mount
+
+__all__ = ["Exit", "FileArg", "ImageFacts", "InputFile", "Launch", "Role"]
+
+Role = Literal["source", "target", "relay"]
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that a connector reads; it only ever exists in its container's memory."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class FileArg:
+    """An argument that is the path of an input file, wherever the engine puts it."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """One container to be run: a value, made by a connector kind and performed by an engine."""
+
+    role: Role
+    image: str
+    entrypoint: tuple[str, ...]
+    args: tuple[str | FileArg, ...] = ()
+    files: tuple[InputFile, ...] = ()
+    stdin: bool = False
+    env: dict[str, str] = field(default_factory=dict, repr=False)
+    mounts: tuple[Mount, ...] = ()
+    network: str | None = None
+    extra_hosts: tuple[str, ...] = ()
+    user: str | None = None
+    root_image: bool = False
+    platform: str | None = None
+    memory: int | None = None
+    cpus: float | None = None
+    pids: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFacts:
+    """What inspection of an image tells; `digest` names its content for good."""
+
+    image: str
+    digest: str
+    labels: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    user: str = ""
+    architecture: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exit:
+    """How a container ended; None where the engine cannot tell."""
+
+    code: int | None
+    oom_killed: bool = False
+    peak_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+    error: str | None = None

@@ -1,0 +1,82 @@
+"""Mounts as a user writes them: `./data:/data:ro` as in compose, or `{source, target, read_only}`."""
+
+import re
+from pathlib import Path
+
+from tapdock.config import Mount
+from tapdock.fields import Field
+
+__all__ = ["mounts"]
+
+VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+OPTIONS = ("ro", "rw", "z", "Z", "shared", "rshared", "slave", "rslave", "private", "rprivate", "nocopy",
+           "cached", "delegated", "consistent")  # fmt: skip
+SHORT = "write `./data:/data`, `./data:/data:ro`, or `volume-name:/data`"
+
+
+def mounts(field: Field, folder: Path) -> tuple[Mount, ...]:
+    """Every mount of a list; relative sources are below `folder`, the project's."""
+    found: dict[str, Mount] = {}
+    for item in field.items():
+        mount = _long(item, folder) if isinstance(item.value, dict) else _short(item, folder)
+        if mount.target in found:
+            raise item.error(f"mounts `{mount.target}` a second time")
+        found[mount.target] = mount
+    return tuple(found.values())
+
+
+def _short(field: Field, folder: Path) -> Mount:
+    parts = field.text().split(":")
+    if len(parts) not in (2, 3):
+        raise field.wrong("a mount", hint=SHORT)
+    options = tuple(parts[2].split(",")) if len(parts) == 3 else ()
+    for option in options:
+        if option not in OPTIONS:
+            raise field.error(f"has the unknown mount option `{option}`", hint=f"known: {', '.join(OPTIONS)}")
+    return Mount(
+        _source(field, parts[0], folder),
+        _target(field, parts[1]),
+        read_only="ro" in options,
+        options=tuple(option for option in options if option not in ("ro", "rw")),
+    )
+
+
+def _long(field: Field, folder: Path) -> Mount:
+    keys = field.keys(("source", "target", "read_only"))
+    for needed in ("source", "target"):
+        if needed not in keys:
+            raise field.error(f"needs `{needed}`", hint="for example {source: ./data, target: /data}")
+    return Mount(
+        _source(keys["source"], keys["source"].text(), folder),
+        _target(keys["target"], keys["target"].text()),
+        read_only="read_only" in keys and keys["read_only"].flag(),
+    )
+
+
+def _source(field: Field, text: str, folder: Path) -> str:
+    if text in (".", "..") or text.startswith(("/", "~", "./", "../")):
+        path = Path(text).expanduser() if text.startswith("~") else folder / text
+        return str(_normal(path))
+    if not VOLUME.fullmatch(text):
+        raise field.error(
+            f"mounts `{text}`, which is neither a path nor a volume's name",
+            hint=f"a path of this project begins with `./`: `./{text}`" if text else SHORT,
+        )
+    return text
+
+
+def _normal(path: Path) -> Path:
+    """Without `.` and `..`, and without following links: the engine is told what the user wrote."""
+    parts: list[str] = []
+    for part in path.parts[1:]:
+        if part == "..":
+            parts = parts[:-1]
+        else:
+            parts.append(part)
+    return Path("/", *parts)
+
+
+def _target(field: Field, text: str) -> str:
+    if not text.startswith("/") or text.rstrip("/") == "":
+        raise field.error(f"mounts onto `{text}`, which is not an absolute path in the container", hint=SHORT)
+    return text.rstrip("/")

@@ -1,0 +1,269 @@
+"""Questions to one connector: its spec, whether its config works, which streams it has."""
+
+import hashlib
+import queue
+import secrets
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tapdock import images, lock, overlay, specs
+from tapdock.catalog import Stream, parse_catalog
+from tapdock.collect import Collection
+from tapdock.config import Connector, Kind, Project
+from tapdock.connectors import airbyte, singer
+from tapdock.connectors.base import kind_of
+from tapdock.connectors.quirks import Quirks, quirks_of
+from tapdock.engines.base import Engine, Logs
+from tapdock.errors import EngineError, Interrupted, SourceError, TapdockError, TargetError, UsageError
+from tapdock.events import Event, Output
+from tapdock.launch import ImageFacts, Launch
+from tapdock.place import perform
+from tapdock.protocol.airbyte import Answer, read_answer
+from tapdock.signals import Signals
+from tapdock.state.base import Backend
+
+__all__ = ["Checked", "Context", "Ready", "check", "discover", "prepare", "resolved_config", "spec"]
+
+_CATALOG_SECONDS = 24 * 3600.0
+_NO_PROGRAM = (126, 127)
+"""What a shell exits with for a program that cannot be run, or is not there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What every operation needs: where containers run, what is remembered, who hears of progress."""
+
+    engine: Engine
+    project: Project
+    backend: Backend
+    relay_image: Callable[[], str]
+    base_image: str | None
+    progress: Logs
+    log: Logs
+    signals: Signals
+    now: Callable[[], float]
+    locked: Mapping[str, str] | None = None
+
+    @property
+    def cache(self) -> Path:
+        return self.project.private / "cache"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A connector whose image is here and known."""
+
+    connector: Connector
+    facts: ImageFacts
+    kind: Kind
+    quirks: Quirks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """Whether a connector can work, in its own words; `how` tells where a plain Singer tap has no test of its own."""
+
+    succeeded: bool
+    message: str | None
+    how: str
+
+
+def prepare(context: Context, connector: Connector) -> Ready:
+    """Find, pull or build the image, and tell its kind. Raises ImageMissing, EngineError."""
+    facts = images.obtain(context.engine, connector, base_image=context.base_image, progress=context.progress)
+    if context.locked is not None:
+        lock.verify(context.locked, facts)
+    elif lock.is_moving(connector.image) and not connector.build:
+        context.progress(f"{connector.image} may be another image tomorrow: give it a tag, or use `tapdock lock`")
+    return Ready(connector=connector, facts=facts, kind=kind_of(connector, facts), quirks=quirks_of(facts))
+
+
+def spec(context: Context, ready: Ready) -> Mapping[str, Any] | None:
+    """The JSON schema of the connector's config; None where it has no way to tell. Remembered by image."""
+    known = context.cache / f"spec-{_name(ready.facts.digest)}.json"
+    if known.exists():
+        schema: Mapping[str, Any] | None = orjson.loads(known.read_bytes())
+        return schema
+    schema = _asked_spec(context, ready)
+    _remember(known, orjson.dumps(schema))
+    return schema
+
+
+def _asked_spec(context: Context, ready: Ready) -> Mapping[str, Any] | None:
+    if ready.kind == "airbyte":
+        asked = _ask(context, ready, airbyte.spec(ready.connector, ready.facts))
+        if asked.answer.spec is None:
+            raise asked.failure("did not tell its spec")
+        schema: Mapping[str, Any] = orjson.loads(bytes(asked.answer.spec.connection_specification))
+        return schema
+    asked = _ask(context, ready, singer.about(ready.connector, ready.facts))
+    if asked.code in _NO_PROGRAM:
+        raise asked.failure("could not be started")
+    try:
+        settings = orjson.loads(asked.text).get("settings")
+    except (orjson.JSONDecodeError, AttributeError):
+        return None  # only connectors made with Meltano's SDK can tell
+    return settings if isinstance(settings, dict) else None
+
+
+def resolved_config(context: Context, ready: Ready) -> dict[str, Any]:
+    """The config that the connector is given: secrets revealed, text typed by its spec, rotated values in place.
+
+    Raises UsageError when it breaks the connector's own spec: that is told before anything reads.
+    """
+    schema = spec(context, ready) or {}
+    connector = ready.connector
+    config = specs.coerce(connector.config, schema)
+    config = overlay.merge(context.backend, overlay.overlay_key(connector.name, context.project.environment), config)
+    if problems := specs.violations(config, schema):
+        where = f"{context.project.file.name}: {connector.role}s.{connector.name}.config"
+        hint = f"`tapdock spec {connector.name}` shows what it takes"
+        raise UsageError(f"{where}: {'; '.join(problems)}", hint=hint)
+    return config
+
+
+def check(context: Context, ready: Ready) -> Checked:
+    """Ask the connector whether its config works. A FAILED status comes with exit code 0 (protocol.md 1.2)."""
+    config = resolved_config(context, ready)
+    connector = ready.connector
+    if ready.kind == "singer":
+        return _checked_singer(context, ready, config)
+    asked = _ask(context, ready, airbyte.check(connector, ready.facts, config))
+    keep_rotated(context, connector, config, asked.answer.config)
+    status = asked.answer.status
+    if status is None:
+        return Checked(succeeded=False, message=asked.failure("did not answer").message, how="check")
+    return Checked(succeeded=status.status == "SUCCEEDED", message=status.message, how="check")
+
+
+def _checked_singer(context: Context, ready: Ready, config: dict[str, Any]) -> Checked:
+    connector = ready.connector
+    if connector.role == "target":
+        return Checked(
+            succeeded=True, message="a Singer target cannot be asked more", how="its config against its spec"
+        )
+    asked = _ask(context, ready, singer.discover(connector, ready.facts, config))
+    failed = asked.code != 0
+    return Checked(succeeded=not failed, message=asked.last_words if failed else None, how="discovery")
+
+
+def discover(context: Context, ready: Ready, *, refresh: bool = False) -> tuple[Stream, ...]:
+    """The source's streams. Remembered for a day per image and config; `refresh` asks again. Raises SourceError."""
+    config = resolved_config(context, ready)
+    known = context.cache / f"catalog-{_fingerprint(context, ready, config)}.json"
+    if not refresh and known.exists() and context.now() - known.stat().st_mtime < _CATALOG_SECONDS:
+        return parse_catalog(known.read_bytes())
+    if ready.kind == "singer":
+        hint = "use an Airbyte source"
+        raise UsageError(f"source `{ready.connector.name}` is a Singer tap, which this version cannot run", hint=hint)
+    asked = _ask(context, ready, airbyte.discover(ready.connector, ready.facts, config))
+    keep_rotated(context, ready.connector, config, asked.answer.config)
+    if asked.answer.catalog is None:
+        raise asked.failure("did not tell its streams")
+    catalog = bytes(asked.answer.catalog)
+    streams = parse_catalog(catalog)
+    _remember(known, catalog)
+    return streams
+
+
+def keep_rotated(context: Context, connector: Connector, config: dict[str, Any], rotated: str | None) -> None:
+    """Save a config that the connector changed (protocol.md 1.9): a single-use token is lost otherwise."""
+    if rotated is None:
+        return
+    changed = overlay.record(
+        context.backend, overlay.overlay_key(connector.name, context.project.environment), config, orjson.loads(rotated)
+    )
+    if changed:
+        context.progress(f"{connector.name} changed its config: {', '.join(changed)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What a connector answered."""
+
+    connector: Connector
+    text: str
+    code: int
+    answer: Answer
+    last_words: str
+    program: tuple[str, ...]
+
+    def failure(self, what: str) -> TapdockError:
+        """In the connector's own words where it has any."""
+        error = self.answer.error
+        why = (error.message if error else "") or self.last_words
+        message = f"{self.connector.role} `{self.connector.name}` {what} and exited with {self.code}"
+        if why:
+            message = f"{message}: {why}"
+        if self.code in _NO_PROGRAM:
+            return EngineError(message, hint=f"is `{' '.join(self.program)}` in the image? `entrypoint:` names another")
+        return (SourceError if self.connector.role == "source" else TargetError)(message)
+
+
+def _ask(context: Context, ready: Ready, launch: Launch) -> _Asked:
+    """Run the connector for one answer."""
+    said: deque[str] = deque(maxlen=5)
+    output: list[str] = []
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Output):
+            output.append(event.text)
+
+    def hear(line: str) -> None:
+        said.append(line)
+        context.log(line)
+
+    context.progress(f"asking {ready.connector.name}: {' '.join(arg for arg in launch.args if isinstance(arg, str))}")
+    with context.signals.orders(inbox):
+        outcome = perform(
+            context.engine,
+            Collection(run_id=secrets.token_hex(6), source_files=launch.files),
+            (launch,),
+            relay_image=context.relay_image,
+            inbox=inbox,
+            emit=emit,
+            logs=lambda _: hear,
+        )
+    verdict = outcome.verdict
+    if verdict.exit_code in (130, 143):
+        raise Interrupted(f"{ready.connector.name}: {verdict.message}", exit_code=verdict.exit_code)
+    if verdict.exit_code:
+        kind = SourceError if verdict.side == "source" else EngineError
+        raise kind(f"{ready.connector.name}: {verdict.message}", hint=verdict.hint)
+    text = "".join(output)
+    return _Asked(
+        connector=ready.connector,
+        text=text,
+        code=verdict.source_code or 0,
+        answer=read_answer(text.encode()),
+        last_words=" / ".join(said),
+        program=launch.entrypoint,
+    )
+
+
+def _fingerprint(context: Context, ready: Ready, config: dict[str, Any]) -> str:
+    """Of image and config. Keyed, since a hash of a short secret alone could be guessed."""
+    key = context.cache / "key"
+    if not key.exists():
+        _remember(key, secrets.token_bytes(32))
+    content = orjson.dumps([ready.facts.digest, config], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(content, key=key.read_bytes(), digest_size=12).hexdigest()
+
+
+def _name(digest: str) -> str:
+    return digest.rpartition(":")[2][:24]
+
+
+def _remember(file: Path, content: bytes) -> None:
+    """Written aside and moved into place: another run may read at the same time."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    aside.touch(mode=0o600)
+    aside.write_bytes(content)
+    aside.replace(file)

@@ -1,0 +1,101 @@
+"""Environment variables for values of the project file: `TAPDOCK_SOURCES__FAKER__CONFIG__COUNT`."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tapdock.config import Secret
+from tapdock.errors import UsageError
+from tapdock.fields import did_you_mean
+from tapdock.interpolate import is_private
+from tapdock.layers import Layer, Path, cut, merge
+
+__all__ = ["ROOTS", "overridden"]
+
+PREFIX = "TAPDOCK_"
+ROOTS = ("state_backend", "defaults", "sources", "targets", "pipelines")
+
+
+def overridden(layer: Layer, variables: Mapping[str, str], *, origins: Mapping[str, str]) -> Layer:
+    """The layer under every `TAPDOCK_…__…` variable; `origins` names those that have another origin."""
+    for variable in sorted(variables):
+        if not variable.upper().startswith(PREFIX) or "__" not in variable:
+            continue
+        path = _path(variable, layer)
+        origin = origins.get(variable, variable)
+        value = _value(variables[variable], path, old=_at(layer.tree, path))
+        layer = merge(layer, _nested(value, path, origin))
+    return layer
+
+
+def _path(variable: str, layer: Layer) -> Path:
+    words = variable[len(PREFIX) :].split("__")
+    root = _match(words[0], ROOTS, variable)
+    if root is None or not all(words):
+        hint = did_you_mean(words[0], ROOTS) or f"known after `{PREFIX}`: {', '.join(ROOTS).upper()}"
+        raise UsageError(f"the environment variable `{variable}` stands for nothing in a project file", hint=hint)
+    path: Path = (root,)
+    for word in words[1:]:
+        names = cut(layer, path).tree
+        found = _match(word, names, variable)
+        if found is None and len(path) == 1 and root in ("sources", "targets", "pipelines"):
+            near = did_you_mean(word.replace("_", "-"), names) or did_you_mean(word, names)
+            raise UsageError(
+                f"the environment variable `{variable}` names no entry of `{root}`",
+                hint=near or f"known in `{root}`: {', '.join(names) or 'nothing'}",
+            )
+        path = (*path, found or word.lower())
+    return path
+
+
+def _match(word: str, known: Iterable[str], variable: str) -> str | None:
+    found = [name for name in known if _plain(name) == _plain(word)]
+    if len(found) > 1:
+        raise UsageError(
+            f"the environment variable `{variable}` could mean {' or '.join(f'`{name}`' for name in found)}",
+            hint="rename one of them in the project file",
+        )
+    return found[0] if found else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower())
+
+
+def _at(tree: Any, path: Path) -> Any:
+    for part in path:
+        tree = tree.get(part) if isinstance(tree, dict) else None
+    return tree
+
+
+def _value(text: str, path: Path, *, old: Any) -> Any:
+    """Text, unless it is a JSON list or object, or stands for a number or a boolean of the file."""
+    if text[:1] in ("[", "{") and not (is_private(path) and isinstance(old, str | Secret)):
+        try:
+            return _hidden(json.loads(text)) if is_private(path) else json.loads(text)
+        except ValueError:
+            pass
+    if isinstance(old, bool) and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if isinstance(old, int | float) and not isinstance(old, bool):
+        try:
+            return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+        except ValueError:
+            pass
+    return Secret(text) if is_private(path) else text
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _hidden(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_hidden(inner) for inner in value]
+    return Secret(value) if isinstance(value, str) else value
+
+
+def _nested(value: Any, path: Path, origin: str) -> Layer:
+    tree: Any = value
+    for part in reversed(path):
+        tree = {part: tree}
+    return Layer(tree, {path: origin})

@@ -1,0 +1,281 @@
+"""One run: from a source and a target of the project to a run record."""
+
+import os
+import queue
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tapdock import operations
+from tapdock.catalog import ConfiguredStream, configured_catalog
+from tapdock.config import Connector, Limits, Pipeline
+from tapdock.connectors import airbyte, singer
+from tapdock.errors import Side, StateError, UsageError
+from tapdock.events import Committed, Event, Logged, Rotated, Verdict
+from tapdock.launch import Exit, Launch
+from tapdock.operations import Context, Ready
+from tapdock.place import Outcome, perform
+from tapdock.relay import Plan
+from tapdock.selection import select_streams
+from tapdock.state.store import Held, lease, read, state_key
+from tapdock.translate.names import singer_names
+from tapdock.translate.states import state_to_pass
+
+__all__ = ["Options", "Prepared", "execute", "prepare"]
+
+Watch = Callable[[Event], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a user says for one run alone."""
+
+    full_refresh: bool = False
+    save_state: bool = True
+    select: tuple[str, ...] = ()
+    refresh_catalog: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """All that is known before anything is read; `saved` is the state's text as it stands now."""
+
+    pipeline: Pipeline
+    source: Ready
+    target: Ready
+    source_config: dict[str, Any]
+    target_config: dict[str, Any]
+    streams: tuple[ConfiguredStream, ...]
+    state_id: str
+
+
+def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
+    """Images, kinds, configs checked against their specs, streams selected. Nothing is read and nothing changed."""
+    project = context.project
+    source = operations.prepare(context, project.sources[pipeline.source])
+    target = operations.prepare(context, project.targets[pipeline.target])
+    _require_route(source, target)
+    source_config = operations.resolved_config(context, source)
+    target_config = operations.resolved_config(context, target)
+    streams = operations.discover(context, source, refresh=options.refresh_catalog)
+    return Prepared(
+        pipeline=pipeline,
+        source=source,
+        target=target,
+        source_config=source_config,
+        target_config=target_config,
+        streams=select_streams(
+            streams,
+            options.select or source.connector.select,
+            source.connector.streams,
+            full_refresh=options.full_refresh,
+        ),
+        state_id=state_key(
+            pipeline.source, pipeline.target, environment=project.environment, suffix=pipeline.state_suffix
+        ),
+    )
+
+
+def _require_route(source: Ready, target: Ready) -> None:
+    for ready, kind in ((source, "airbyte"), (target, "singer")):
+        if ready.kind != kind:
+            connector = ready.connector
+            raise UsageError(
+                f"{connector.role} `{connector.name}` speaks {ready.kind.title()}; this version runs Airbyte sources"
+                " into Singer targets",
+                hint=f"if the image does speak {kind.title()}, say so with `kind: {kind}`",
+            )
+
+
+def execute(context: Context, prepared: Prepared, options: Options, *, run_id: str, watch: Watch) -> Outcome:
+    """Read, translate, write, and save what the target acknowledged. Raises TapdockError when it cannot begin."""
+    for connector in (prepared.source.connector, prepared.target.connector):
+        _make_folders(connector)
+    with _state(context, prepared, options, run_id) as state:
+        _require_dialect(state, prepared.state_id)
+        source, target = _launches(prepared, state.saved)
+        listener = _Listener(context, prepared, state, watch)
+        inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        plan = Plan(
+            run_id=run_id,
+            streams=prepared.streams,
+            state=state.saved,
+            source_files=source.files,
+            target_files=target.files,
+            limits=_limits(prepared),
+            ack_on_exit=prepared.target.quirks.ack_on_exit,
+        )
+        with context.signals.orders(inbox):
+            outcome = perform(
+                context.engine,
+                plan,
+                (source, target),
+                relay_image=context.relay_image,
+                inbox=inbox,
+                emit=listener,
+                logs=listener.stderr,
+            )
+    return Outcome(
+        verdict=_explained(outcome, listener.last_words, {"source": source, "target": target}),
+        exits=outcome.exits,
+        relay=outcome.relay,
+    )
+
+
+def _limits(prepared: Prepared) -> Limits:
+    source, target = prepared.source.connector.limits, prepared.target.connector.limits
+    return Limits(
+        source_idle=source.source_idle,
+        target_idle=target.target_idle,
+        stop_grace=max(source.stop_grace, target.stop_grace),
+        exit_grace=source.exit_grace,
+    )
+
+
+def _make_folders(connector: Connector) -> None:
+    """A folder that is to be mounted and is not there is made here, as the user: the engine would make it as root."""
+    for mount in connector.mounts:
+        if not mount.is_volume and not mount.read_only:
+            Path(mount.source).mkdir(parents=True, exist_ok=True)
+
+
+def _launches(prepared: Prepared, saved: str | None) -> tuple[Launch, Launch]:
+    source, target = prepared.source, prepared.target
+    return (
+        airbyte.read(
+            source.connector,
+            source.facts,
+            config=prepared.source_config,
+            catalog=configured_catalog(prepared.streams),
+            state=state_to_pass(saved, prepared.streams),
+        ),
+        singer.write(target.connector, target.facts, config=prepared.target_config),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _State:
+    """The state that this run starts from, and how it saves a newer one; `held` None keeps everything as it is."""
+
+    saved: str | None
+    dialect: str | None
+    held: Held | None
+
+
+@contextmanager
+def _state(context: Context, prepared: Prepared, options: Options, run_id: str) -> Iterator[_State]:
+    """Leased for the whole run, unless nothing is to be saved."""
+    if not options.save_state:
+        envelope = read(context.backend, prepared.state_id)
+        yield _State(
+            saved=envelope.state if envelope else None, dialect=envelope.dialect if envelope else None, held=None
+        )
+        return
+    with lease(context.backend, prepared.state_id, run_id=run_id, clock=context.now) as held:
+        envelope = held.envelope
+        yield _State(
+            saved=envelope.state if envelope else None, dialect=envelope.dialect if envelope else None, held=held
+        )
+
+
+def _require_dialect(state: _State, state_id: str) -> None:
+    if state.saved is not None and state.dialect != "airbyte":
+        hint = f"look at it with `tapdock state show {state_id}`; `tapdock state clear {state_id}` begins anew"
+        raise StateError(
+            f"the state `{state_id}` is a {state.dialect} state; this source takes an Airbyte one", hint=hint
+        )
+
+
+class _Listener:
+    """Takes the relay's events: saves states and rotated configs, remembers each side's last words, tells the rest."""
+
+    def __init__(self, context: Context, prepared: Prepared, state: _State, watch: Watch) -> None:
+        self.last_words: dict[str, deque[str]] = {"source": deque(maxlen=3), "target": deque(maxlen=3)}
+        self._context = context
+        self._prepared = prepared
+        self._state = state
+        self._watch = watch
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Committed(state):
+                self._save(state)
+            case Rotated("source", config):
+                prepared = self._prepared
+                operations.keep_rotated(self._context, prepared.source.connector, prepared.source_config, config)
+            case Logged("source", "error", message):
+                self.last_words["source"].append(message)
+            case _:
+                pass
+        self._watch(event)
+
+    def stderr(self, role: str) -> Callable[[str], None]:
+        side: Side = "source" if role == "source" else "target" if role == "target" else "runner"
+
+        def hear(line: str) -> None:
+            if line.strip() and side != "runner":
+                self.last_words[side].append(line.strip())
+            self._watch(Logged(side, "info", line))
+
+        return hear
+
+    def _save(self, state: str) -> None:
+        if self._state.held is None:
+            return
+        keys = [stream.stream.key for stream in self._prepared.streams]
+        names = {str(key): name for key, name in singer_names(keys).items()}
+        try:
+            self._state.held.save(state, dialect="airbyte", names=names)
+        except StateError as error:
+            file = _dumped(self._context.project.private, self._prepared.state_id, state)
+            hint = f"the state was kept in {file}: `tapdock state set {self._prepared.state_id} {file}`"
+            raise StateError(error.message, hint=f"{error.hint}; {hint}" if error.hint else hint) from error
+
+
+def _dumped(private: Path, state_id: str, state: str) -> Path:
+    """A state that cannot be saved where it belongs, in a file that only its user can read."""
+    name = f"unsaved-{state_id.replace(':', '-').replace('/', '-')}.json"
+    for folder in (private, Path(tempfile.gettempdir())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            fd = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.write(state)
+        except OSError:
+            continue
+        return folder / name
+    raise StateError("the state could not be saved, and not even be kept in a file: the disks are full or read-only")
+
+
+def _explained(outcome: Outcome, words: dict[str, deque[str]], launches: dict[str, Launch]) -> Verdict:
+    """The verdict with what only the engine and stderr know: memory, and the side's last words."""
+    verdict = outcome.verdict
+    side = verdict.side
+    if side not in launches or not verdict.exit_code:
+        return verdict
+    exit_ = outcome.exits.get(side)
+    if exit_ and exit_.oom_killed:
+        changes = _out_of_memory(side, launches[side], exit_)
+        return msgspec.structs.replace(verdict, **changes)
+    failed = verdict.source_code if side == "source" else verdict.target_code
+    said = words[side][-1] if words[side] and failed else ""
+    message = verdict.message or f"the {side} failed"
+    if said and said not in message:
+        message = f"{message}: {said}"
+    return msgspec.structs.replace(verdict, message=message)
+
+
+def _out_of_memory(side: str, launch: Launch, exit_: Exit) -> dict[str, Any]:
+    limit = f"{launch.memory / (1 << 20):.0f} MiB" if launch.memory else "no limit of its own"
+    peak = f", peak {exit_.peak_memory_bytes / (1 << 20):.0f} MiB" if exit_.peak_memory_bytes else ""
+    return {
+        "message": f"the {side} ran out of memory (limit {limit}{peak})",
+        "hint": f"raise `memory` of the {side} in the project file",
+        "retryable": False,
+    }

@@ -1,0 +1,163 @@
+"""The relay's ends of one connector's pipes; its launcher holds the others (engines/launcher.sh)."""
+
+import contextlib
+import fcntl
+import os
+import select
+import termios
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from struct import unpack
+
+from tapdock.launch import InputFile
+
+__all__ = ["CAPACITY", "Ends", "make", "unread"]
+
+CAPACITY = 1 << 20
+_POLL_MS = 5
+
+
+def make(folder: Path, *, files: tuple[str, ...], stdin: bool) -> None:
+    """Make one side's pipes in `folder`, for a connector of any user.
+
+    The folder has no sticky bit: `fs.protected_fifos` would refuse other users' pipes in one that has.
+    """
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o777)
+    names = ["control", "orders", "out", *(["in"] if stdin else []), *(f"file.{name}" for name in files)]
+    for name in names:
+        os.mkfifo(folder / name)
+        (folder / name).chmod(0o666)
+
+
+def unread(fd: int) -> int:
+    """Bytes in a pipe that its reader has not taken yet."""
+    (count,) = unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))
+    return int(count)
+
+
+def _widen(fd: int) -> None:
+    """A bigger buffer means fewer switches; an unprivileged user may be over their share, and then it stays small."""
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, CAPACITY)
+
+
+class Ends:
+    """Context manager: opened before the container starts, closed in every ending.
+
+    Opening never waits: read ends are opened non-blocking, `orders` for both ways. What must wait (an input file, a
+    target's stdin) is opened after the launcher's hello, and `release` frees whoever still waits for a launcher
+    that is gone.
+    """
+
+    def __init__(self, folder: Path, *, files: tuple[InputFile, ...], stdin: bool) -> None:
+        self._folder = folder
+        self._files = files
+        self._stdin = stdin
+        self._held: list[int] = []
+        self._gone = False
+        self._lifeline = threading.Lock()
+        self.control = self.orders = self.out = self.input = -1
+
+    def __enter__(self) -> "Ends":
+        self.control = self._open("control", os.O_RDONLY | os.O_NONBLOCK)
+        self.orders = self._open("orders", os.O_RDWR | os.O_NONBLOCK)
+        self.out = self._open("out", os.O_RDONLY | os.O_NONBLOCK)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._gone = True
+        for fd in (self.control, self.orders, self.out, self.input, *self._held):
+            _close(fd)
+
+    def _open(self, name: str, flags: int) -> int:
+        return os.open(self._folder / name, flags | os.O_CLOEXEC)
+
+    def begin(self) -> None:
+        """After the hello: the launcher holds its ends, so from now on reads and writes may wait."""
+        os.set_blocking(self.out, True)
+        _widen(self.out)
+        if self._stdin:
+            self.input = self._open("in", os.O_WRONLY | os.O_NONBLOCK)
+            os.set_blocking(self.input, True)
+            _widen(self.input)
+
+    def feed_files(self) -> None:
+        """Write each input file as the launcher asks for it; returns early when the launcher is gone."""
+        with contextlib.suppress(BrokenPipeError):
+            for file in self._files:
+                fd = self._open(f"file.{file.name}", os.O_WRONLY)
+                try:
+                    if self._gone:
+                        return
+                    _widen(fd)
+                    write(fd, file.content)
+                finally:
+                    os.close(fd)
+
+    def words(self) -> Iterator[list[str]]:
+        """What the launcher says, word by word, until its end closes.
+
+        Zero bytes before anybody opened the pipe are not the end: poll tells of the end only after a first writer.
+        """
+        poll = select.poll()
+        poll.register(self.control, select.POLLIN)
+        rest = b""
+        while True:
+            poll.poll()
+            chunk = os.read(self.control, 4096)
+            if not chunk:
+                return
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from (line.decode().split() for line in lines)
+
+    def order(self, word: str) -> None:
+        """Say `end` or `stop` to the launcher; nobody listening is fine."""
+        with self._lifeline:
+            if self.orders >= 0:
+                os.write(self.orders, f"{word}\n".encode())
+
+    def kill(self) -> None:
+        """Cut the lifeline: the launcher kills its connector and itself."""
+        with self._lifeline:
+            fd, self.orders = self.orders, -1
+            _close(fd)
+
+    def release(self) -> None:
+        """Free every open that waits for a launcher that is gone, and end `words`."""
+        self._gone = True
+        for name in [f"file.{file.name}" for file in self._files]:
+            self._held.append(self._open(name, os.O_RDONLY | os.O_NONBLOCK))
+        with contextlib.suppress(OSError):  # the words have ended and closed already
+            _close(self._open("control", os.O_WRONLY | os.O_NONBLOCK))
+
+    def taken(self) -> bool:
+        """Wait until the target has taken all its input; False when it left before.
+
+        Without this a target that stops reading early would look like one that read everything (protocol.md 3.6).
+        """
+        poll = select.poll()
+        poll.register(self.input, 0)  # only errors and hang-ups
+        while unread(self.input):
+            if poll.poll(_POLL_MS):
+                return False
+        return not poll.poll(0)
+
+    def end_input(self) -> None:
+        """Let the target see the end of its input: to it, that is a commit."""
+        self.order("end")
+        fd, self.input = self.input, -1
+        _close(fd)
+
+
+def write(fd: int, data: bytes | memoryview) -> None:
+    """All of it, waiting as the reader makes us wait."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _close(fd: int) -> None:
+    if fd >= 0:
+        os.close(fd)

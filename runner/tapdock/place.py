@@ -1,0 +1,219 @@
+"""Where the relay runs: in this process on a shared folder, or in a container on volumes; the same function in both."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from tapdock.collect import Collection, collect
+from tapdock.engines.base import Conversation, Engine, Logs, Process, Run
+from tapdock.errors import EngineError, TapdockError
+from tapdock.events import Event, Ready, Verdict
+from tapdock.launch import Exit, Launch
+from tapdock.relay import Plan, relay
+from tapdock.sides import Abort, Exited, Inbox, Kill
+from tapdock.translate.base import Emit
+
+__all__ = ["Outcome", "decode_plan", "perform", "serve"]
+
+_LAST_SECONDS = 10.0
+_WORK = Plan | Collection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The verdict, and how each container ended as the engine saw it, by role."""
+
+    verdict: Verdict
+    exits: dict[str, Exit] = field(default_factory=dict)
+    relay: str = "beside"
+
+
+def serve(work: _WORK, folder: Path, *, inbox: Inbox, emit: Emit) -> Verdict:
+    """Do the work here, on pipes in `folder`."""
+    if isinstance(work, Collection):
+        return collect(work, folder, inbox=inbox, emit=emit, clock=time.monotonic)
+    return relay(work, folder, inbox=inbox, emit=emit, clock=time.monotonic)
+
+
+def decode_plan(line: bytes) -> _WORK:
+    """What `encode` made of a plan, in the container that serves it."""
+    work: _WORK = msgspec.json.decode(line, type=_WORK)
+    return work
+
+
+def perform(
+    engine: Engine,
+    work: _WORK,
+    launches: tuple[Launch, ...],
+    *,
+    relay_image: Callable[[], str],
+    inbox: Inbox,
+    emit: Emit,
+    logs: Callable[[str], Logs],
+) -> Outcome:
+    """Run the relay and the connectors until all are over, and leave nothing behind.
+
+    `inbox` takes Stop and Kill from signal handlers. A TapdockError that `emit` raises ends the run in order. `logs`
+    gives what takes a role's stderr lines. Raises EngineError when a container cannot be started.
+    """
+    with engine.run(work.run_id, image=launches[0].image) as run:
+        listener = _Listener(emit, inbox)
+        place: _Beside | _Contained
+        if run.folder:
+            place = _Beside(work, run.folder, inbox, listener)
+        else:
+            place = _Contained(work, *run.start_relay(relay_image(), logs("relay")), inbox, listener)
+        listener.ready.wait()
+        connectors = _Connectors(run, launches, inbox, logs)
+        verdict = place.verdict()
+        exits = connectors.exits()
+        if connectors.failure:
+            raise connectors.failure
+        return Outcome(verdict=listener.judged(verdict), exits=exits, relay=place.name)
+
+
+class _Listener:
+    """Passes events on; what cannot be taken in (a state that cannot be saved) ends the run in order."""
+
+    def __init__(self, emit: Emit, inbox: Inbox) -> None:
+        self.ready = threading.Event()
+        self._emit = emit
+        self._inbox = inbox
+        self._failure: TapdockError | None = None
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Ready):
+            self.ready.set()
+        try:
+            self._emit(event)
+        except TapdockError as error:
+            self._failure = self._failure or error
+            self._inbox.put(Abort(exit_code=error.exit_code, message=error.message, hint=error.hint))
+
+    def judged(self, verdict: Verdict) -> Verdict:
+        """The verdict, unless the very last event failed, when nobody was left to be told."""
+        error = self._failure
+        if error is None or verdict.exit_code:
+            return verdict
+        changes = {"exit_code": error.exit_code, "side": error.side, "message": error.message, "hint": error.hint}
+        return msgspec.structs.replace(verdict, **changes)
+
+
+class _Beside:
+    """The relay in a thread of this process."""
+
+    name = "beside"
+
+    def __init__(self, work: _WORK, folder: Path, inbox: Inbox, listener: _Listener) -> None:
+        self._listener = listener
+        self._result: Verdict | BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(work, folder, inbox), daemon=True)
+        self._thread.start()
+
+    def _run(self, work: _WORK, folder: Path, inbox: Inbox) -> None:
+        try:
+            self._result = serve(work, folder, inbox=inbox, emit=self._listener)
+        except BaseException as error:
+            self._result = error
+        finally:
+            self._listener.ready.set()
+
+    def verdict(self) -> Verdict:
+        self._thread.join()
+        if isinstance(self._result, BaseException):
+            raise self._result
+        assert self._result is not None, "set in every ending"
+        return self._result
+
+
+class _Contained:
+    """The relay in a container: the plan and orders go in as JSON lines, events come out as JSON lines."""
+
+    name = "container"
+
+    def __init__(
+        self, work: _WORK, process: Process, conversation: Conversation, inbox: Inbox, listener: _Listener
+    ) -> None:
+        self._process = process
+        self._conversation = conversation
+        self._listener = listener
+        self._verdict: Verdict | None = None
+        conversation.send(msgspec.json.encode(work) + b"\n")
+        threading.Thread(target=self._forward, args=(inbox,), daemon=True).start()
+        self._thread = threading.Thread(target=self._receive, daemon=True)
+        self._thread.start()
+
+    def _forward(self, inbox: Inbox) -> None:
+        with contextlib.suppress(OSError):  # it is gone: `verdict` tells
+            while True:
+                self._conversation.send(msgspec.json.encode(inbox.get()) + b"\n")
+
+    def _receive(self) -> None:
+        decode = msgspec.json.Decoder(Event).decode
+        rest = b""
+        try:
+            while data := self._conversation.receive():
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    event = decode(line)
+                    self._listener(event)
+                    if isinstance(event, Verdict):
+                        self._verdict = event
+        finally:
+            self._listener.ready.set()
+
+    def verdict(self) -> Verdict:
+        self._thread.join()
+        if self._verdict is None:
+            exit_ = self._process.wait(_LAST_SECONDS)
+            how = "out of memory" if exit_ and exit_.oom_killed else f"with {exit_.code if exit_ else 'no exit code'}"
+            raise EngineError(f"the container between source and target ended {how}", hint="see `tapdock runs logs`")
+        return self._verdict
+
+
+class _Connectors:
+    """Both containers, started side by side, each waited for in a thread."""
+
+    def __init__(self, run: Run, launches: tuple[Launch, ...], inbox: Inbox, logs: Callable[[str], Logs]) -> None:
+        self.failure: EngineError | None = None
+        self._run = run
+        self._inbox = inbox
+        self._processes: dict[str, Process] = {}
+        self._exits: dict[str, Exit] = {}
+        self._threads = [
+            threading.Thread(target=self._live, args=(launch, logs(launch.role)), daemon=True) for launch in launches
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _live(self, launch: Launch, log: Logs) -> None:
+        try:
+            process = self._processes[launch.role] = self._run.start(launch, log)
+        except EngineError as error:
+            self.failure = self.failure or error
+            self._inbox.put(Kill(code=error.exit_code))
+            return
+        ended = process.wait()
+        assert ended is not None, "waited without a limit"
+        self._exits[launch.role] = ended
+        if ended.code is None:
+            hint = "containers that are left are removed by the next run, or by `tapdock gc`"
+            self._inbox.put(Abort(exit_code=8, message=f"the engine stopped answering: {ended.error}", hint=hint))
+        else:
+            self._inbox.put(Exited(side="source" if launch.role == "source" else "target", code=ended.code))
+
+    def exits(self) -> dict[str, Exit]:
+        """Once the verdict is given, every container is over or is killed."""
+        deadline = time.monotonic() + _LAST_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        for process in self._processes.values():
+            process.kill()
+        for thread in self._threads:
+            thread.join(_LAST_SECONDS)
+        return dict(self._exits)

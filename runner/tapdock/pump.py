@@ -1,0 +1,152 @@
+"""The two threads that move bytes: source to target, and the target's acknowledgements back.
+
+Blocking reads and writes on real pipes give back-pressure for nothing: memory stays flat however slow a side is.
+"""
+
+import os
+import select
+import threading
+from collections.abc import Callable, Iterator
+
+from tapdock.errors import TargetError, TranslationError
+from tapdock.pipes import CAPACITY, Ends, write
+from tapdock.translate.base import Translator
+
+__all__ = ["Ending", "Pump", "read_acks"]
+
+_PIECE = 256 << 10
+
+
+class Ending:
+    """How the source ended, told by the supervisor to the pump that waits for it."""
+
+    def __init__(self) -> None:
+        self._known = threading.Event()
+        self._complete = False
+
+    def tell(self, *, complete: bool) -> None:
+        self._complete = complete
+        self._known.set()
+
+    def wait(self) -> bool:
+        self._known.wait()
+        return self._complete
+
+
+class Pump:
+    """Source to target, in one thread. Its public attributes are read by the supervisor.
+
+    `source_idle_since` and `target_idle_since` are clock readings while we wait for that side, else None: a side's
+    clock does not run while it is the other one that we wait for.
+    """
+
+    def __init__(self, source: Ends, target: Ends, translator: Translator, clock: Callable[[], float]) -> None:
+        self.source_idle_since: float | None = None
+        self.target_idle_since: float | None = None
+        self.source_ended = False
+        self.input_ended = False
+        self.first_record: float | None = None
+        self.error: TranslationError | None = None
+        self.ending = Ending()
+        self._source = source
+        self._target = target
+        self._translator = translator
+        self._clock = clock
+
+    def run(self, ended: Callable[[], None]) -> None:
+        """Everything from the first schema to the end of input; raises BrokenPipeError when the target left."""
+        try:
+            self._send(self._translator.opening())
+            for lines in self._batches():
+                self._send(self._translate(lines))
+        except BrokenPipeError:
+            self._drain()
+            raise
+        except TranslationError as error:
+            self.error = error
+            ended()
+            self._send(self._translator.partial)
+            self._drain()
+        self.source_ended = True
+        ended()
+        self._send(self._translator.closing(complete=self.ending.wait()))
+        self.target_idle_since = self._clock()
+        if not self._target.taken():
+            raise BrokenPipeError
+        self.input_ended = True
+        self._target.end_input()
+
+    def _translate(self, lines: bytes) -> bytes:
+        out = self._translator.feed(lines)
+        if self.first_record is None and any(report.records for report in self._translator.reports()):
+            self.first_record = self._clock()
+        return out
+
+    def _batches(self) -> Iterator[bytes]:
+        """Whole lines, as many as are there; between them, states that are due."""
+        parts: list[bytes] = []
+        for chunk in self._chunks():
+            cut = chunk.rfind(b"\n") + 1
+            if not cut:
+                parts.append(chunk)
+                continue
+            parts.append(chunk[:cut])
+            yield b"".join(parts) if len(parts) > 1 else parts[0]
+            parts = [chunk[cut:]] if cut < len(chunk) else []
+        if parts:
+            yield b"".join(parts)
+
+    def _chunks(self) -> Iterator[bytes]:
+        poll = select.poll()
+        poll.register(self._source.out, select.POLLIN)
+        idle_from = self._clock()
+        alive = self._translator.alive
+        while True:
+            self.source_idle_since = idle_from
+            due = self._translator.due()
+            if due is not None and not poll.poll(max(0, due) * 1000):
+                self.source_idle_since = None
+                self._send(self._translator.tick())
+                continue
+            chunk = os.read(self._source.out, CAPACITY)
+            self.source_idle_since = None
+            if not chunk:
+                return
+            waited_until = self._clock()
+            yield chunk
+            now = self._clock()
+            # Log lines are no sign of life, and time spent on the target's side does not count against the source.
+            idle_from = now if self._translator.alive != alive else idle_from + now - waited_until
+            alive = self._translator.alive
+
+    def _send(self, data: bytes) -> None:
+        view = memoryview(data)
+        for start in range(0, len(view), _PIECE):
+            self.target_idle_since = self._clock()
+            write(self._target.input, view[start : start + _PIECE])
+        self.target_idle_since = None
+
+    def _drain(self) -> None:
+        """Read what the source still says and forget it, so that it can end."""
+        while os.read(self._source.out, CAPACITY):
+            pass
+
+
+def read_acks(target: Ends, translator: Translator, acked: Callable[[], None]) -> None:
+    """Take the target's lines until its output ends; raises TargetError for an impossible acknowledgement.
+
+    The rest is read even then: a target whose output nobody takes would never end.
+    """
+    rest = b""
+    error: TargetError | None = None
+    while chunk := os.read(target.out, CAPACITY):
+        *lines, rest = (rest + chunk).split(b"\n")
+        try:
+            if error is None and sum(translator.acked(line) for line in lines):
+                acked()
+        except TargetError as wrong:
+            error = wrong
+    if error:
+        raise error
+    if rest and translator.acked(rest):
+        acked()

@@ -1,0 +1,188 @@
+"""A run with its record: whatever happens, there is one, and it says how it ended."""
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
+
+from tapdock import history, pipeline, specs
+from tapdock.config import Pipeline
+from tapdock.errors import TapdockError
+from tapdock.events import Committed, Event, Failed, Finished, Hello, Logged, Progress, Ready, Rotated, Verdict
+from tapdock.history import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
+from tapdock.launch import Exit
+from tapdock.log import Log, Redactor
+from tapdock.operations import Context
+from tapdock.pipeline import Options, Prepared
+from tapdock.place import Outcome
+from tapdock.state.store import state_key
+
+__all__ = ["MakeLog", "run"]
+
+MakeLog = Callable[[str, TextIO | None, Redactor], Log]
+"""From a run's id, its log file, and what to keep out of it, to its log."""
+
+_STATUS: dict[int, history.Status] = {0: "succeeded", 130: "stopped", 143: "stopped"}
+
+
+def run(
+    context: Context, wanted: Pipeline, options: Options, *, make_log: MakeLog, show: Callable[[Progress], None]
+) -> RunRecord:
+    """Run a pipeline, again while it fails in a way that may pass and its `retries` are not used up.
+
+    Every failure is in the record, and none is raised.
+    """
+
+    def may_pass(record: RunRecord) -> bool:
+        return bool(record.error and record.error.retryable) and context.signals.code is None
+
+    def told(attempt: RetryCallState) -> None:
+        context.progress(f"{wanted.name} failed; again in {attempt.upcoming_sleep:.0f} s")
+
+    retrying = Retrying(
+        stop=stop_after_attempt(wanted.retries + 1),
+        wait=wait_exponential_jitter(initial=5, max=300),
+        retry=retry_if_result(may_pass),
+        sleep=context.signals.sleep,
+        before_sleep=told,
+        retry_error_callback=lambda attempt: attempt.outcome.result() if attempt.outcome else None,
+    )
+    record: RunRecord = retrying(_run_once, context, wanted, options, make_log, show)
+    return record
+
+
+def _run_once(
+    context: Context, wanted: Pipeline, options: Options, make_log: MakeLog, show: Callable[[Progress], None]
+) -> RunRecord:
+    folder = context.project.private
+    run_id = history.new_run_id(context.now(), secrets.token_hex(3))
+    with _private_file(folder, run_id) as file:
+        attempt = _Attempt(context, wanted, run_id, show)
+        attempt.begin(make_log(run_id, file, _redactor(context, wanted)))
+        record = attempt.perform(options)
+    history.write(folder, record)
+    return record
+
+
+def _private_file(folder: Path, run_id: str) -> TextIO:
+    path = history.log_file(folder, run_id)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w", encoding="utf-8", buffering=1)
+
+
+def _redactor(context: Context, wanted: Pipeline) -> Redactor:
+    connectors = context.project.sources[wanted.source], context.project.targets[wanted.target]
+    return Redactor(text for connector in connectors for text in specs.secret_texts(connector.config, None))
+
+
+class _Attempt:
+    """One try: gathers what its record needs while it goes on."""
+
+    def __init__(self, context: Context, wanted: Pipeline, run_id: str, show: Callable[[Progress], None]) -> None:
+        self._context = context
+        self._wanted = wanted
+        self._run_id = run_id
+        self._show = show
+        self._started = context.now()
+        self._clock = time.monotonic()
+        self._commits = 0
+        self._prepared: Prepared | None = None
+        self._outcome: Outcome | None = None
+
+    def begin(self, log: Log) -> None:
+        self._log = log
+        log.info("run started", pipeline=self._wanted.name)
+
+    def perform(self, options: Options) -> RunRecord:
+        error: TapdockError | None = None
+        try:
+            self._prepared = pipeline.prepare(self._context, self._wanted, options)
+            self._outcome = pipeline.execute(
+                self._context, self._prepared, options, run_id=self._run_id, watch=self._watch
+            )
+        except TapdockError as raised:
+            error = raised
+        record = self._record(error)
+        self._log.info("run ended", status=record.status, exit_code=record.exit_code)
+        return record
+
+    def _watch(self, event: Event) -> None:
+        match event:
+            case Progress():
+                self._show(event)
+            case Logged():
+                self._log.line(event.side, event.level, event.message)
+            case Failed():
+                self._log.error(
+                    "connector reported an error", side=event.side, stream=event.stream, error=event.message
+                )
+            case Committed():
+                self._commits += 1
+                self._log.debug("state committed", state=self._prepared and self._prepared.state_id)
+            case Rotated():
+                self._log.info("config rotated", side=event.side)
+            case Hello() | Finished():
+                self._log.debug(type(event).__name__.lower(), side=event.side, code=getattr(event, "code", None))
+            case Verdict() | Ready():
+                pass  # the record tells
+            case _:
+                self._log.debug("output", text=event.text)
+
+    def _record(self, error: TapdockError | None) -> RunRecord:
+        wanted, project = self._wanted, self._context.project
+        verdict = self._outcome.verdict if self._outcome else None
+        exit_code = error.exit_code if error else verdict.exit_code if verdict else 1
+        return RunRecord(
+            run_id=self._run_id,
+            pipeline=wanted.name,
+            state_id=state_key(
+                wanted.source, wanted.target, environment=project.environment, suffix=wanted.state_suffix
+            ),
+            started_at=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="milliseconds"),
+            status=_STATUS.get(exit_code, "failed"),
+            exit_code=exit_code,
+            error=_error_of(error, verdict),
+            streams=verdict.streams if verdict else (),
+            state=StateRecord(committed=self._commits, backend=self._context.backend.uri),
+            containers=self._containers(),
+            seconds=Seconds(
+                total=round(time.monotonic() - self._clock, 3),
+                to_first_record=verdict.first_record_seconds if verdict else None,
+            ),
+            relay=self._outcome.relay if self._outcome else None,
+        )
+
+    def _containers(self) -> tuple[ContainerRecord, ...]:
+        if self._prepared is None:
+            return ()
+        exits = self._outcome.exits if self._outcome else {}
+        return tuple(
+            _container(ready.connector.role, ready.facts.image, ready.facts.digest, exits.get(ready.connector.role))
+            for ready in (self._prepared.source, self._prepared.target)
+        )
+
+
+def _container(role: str, image: str, digest: str, ended: Exit | None) -> ContainerRecord:
+    ended = ended or Exit(code=None)
+    return ContainerRecord(
+        role=role,
+        image=image,
+        digest=digest,
+        exit_code=ended.code,
+        oom_killed=ended.oom_killed,
+        peak_memory_bytes=ended.peak_memory_bytes,
+        cpu_seconds=ended.cpu_seconds,
+    )
+
+
+def _error_of(error: TapdockError | None, verdict: Verdict | None) -> ErrorRecord | None:
+    if error:
+        return ErrorRecord(side=error.side, message=error.message, hint=error.hint, retryable=error.retryable)
+    if verdict is None or not verdict.message:
+        return None
+    side = verdict.side or "runner"
+    return ErrorRecord(side=side, message=verdict.message, hint=verdict.hint, retryable=verdict.retryable)

@@ -1,0 +1,143 @@
+"""One side of a run as the relay sees it: its pipes, the threads that wait on them, and how far it got."""
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from tapdock.errors import SourceError, TapdockError, TargetError
+from tapdock.events import Hello
+from tapdock.pipes import Ends
+
+__all__ = [
+    "Abort",
+    "Exited",
+    "Gone",
+    "Inbox",
+    "Kill",
+    "Order",
+    "Raised",
+    "Side",
+    "Stop",
+    "Turned",
+    "Word",
+    "background",
+]
+
+SideName = Literal["source", "target"]
+
+
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
+    """End in order: the source is asked to stop, the target drains. `code` is what the run then exits with."""
+
+    code: int
+
+
+class Kill(msgspec.Struct, frozen=True, tag="kill"):
+    """End at once. `code` is what the run then exits with, unless it had failed before."""
+
+    code: int
+
+
+class Exited(msgspec.Struct, frozen=True, tag="exited"):
+    """The engine saw a side's container end."""
+
+    side: SideName
+    code: int
+
+
+class Abort(msgspec.Struct, frozen=True, tag="abort", kw_only=True):
+    """The runner cannot go on (the state cannot be saved): end in order and fail."""
+
+    exit_code: int
+    message: str
+    hint: str | None = None
+
+
+Order = Stop | Kill | Exited | Abort
+
+
+class Word(NamedTuple):
+    """What a launcher said on its control pipe."""
+
+    side: SideName
+    words: list[str]
+
+
+class Gone(NamedTuple):
+    """A launcher's control pipe closed: its container is ending."""
+
+    side: SideName
+
+
+class Turned(NamedTuple):
+    """The pump came to a turn: a line it cannot translate, or the end of the source's output."""
+
+
+class Raised(NamedTuple):
+    """A thread of ours ended by an exception (None: in order)."""
+
+    thread: str
+    error: BaseException | None
+
+
+Inbox = queue.SimpleQueue["Order | Word | Gone | Turned | Raised"]
+
+
+def background(name: str, work: Callable[[], None], inbox: Inbox) -> threading.Thread:
+    """Run `work` in a thread that tells the inbox how it ended."""
+
+    def body() -> None:
+        try:
+            work()
+        except BaseException as error:
+            inbox.put(Raised(name, error))
+        else:
+            inbox.put(Raised(name, None))
+
+    thread = threading.Thread(target=body, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+class Side:
+    """A connector behind pipes. `code` is its exit code once it is really over."""
+
+    def __init__(self, name: SideName, ends: Ends, inbox: Inbox) -> None:
+        self.name: SideName = name
+        self.ends = ends
+        self.greeted = False
+        self.stopping = False
+        self.code: int | None = None
+        self.engine_code: int | None = None
+        self._inbox = inbox
+        background(f"{name} words", self._listen, inbox)
+
+    def _listen(self) -> None:
+        for words in self.ends.words():
+            self._inbox.put(Word(self.name, words))
+        self._inbox.put(Gone(self.name))
+
+    def greet(self) -> Hello:
+        """The launcher said hello: widen the pipes and hand over the input files."""
+        self.greeted = True
+        self.ends.begin()
+        background(f"{self.name} files", self.ends.feed_files, self._inbox)
+        return Hello(self.name)
+
+    def stop(self) -> None:
+        """Ask the connector to end (SIGTERM)."""
+        self.stopping = True
+        self.ends.order("stop")
+
+    def kill(self) -> None:
+        """Cut its lifeline; the launcher does the rest."""
+        self.stopping = True
+        self.ends.kill()
+
+    def error(self, message: str, *, hint: str | None = None, retryable: bool = False) -> TapdockError:
+        """A failure of this side."""
+        kind = SourceError if self.name == "source" else TargetError
+        return kind(message, hint=hint, retryable=retryable)

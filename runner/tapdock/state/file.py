@@ -1,0 +1,179 @@
+"""State in a folder: a file a name, replaced whole; compare-and-swap and leases by `flock`."""
+
+import errno
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+import msgspec
+
+from tapdock.errors import Conflict, StateError, UsageError
+from tapdock.state.base import Holder, Stored, held_by
+
+__all__ = ["FileBackend", "open_uri"]
+
+SUFFIX = ".json"
+PASSING = {errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO}
+ADVICE = {
+    errno.ENOSPC: "free some space on that disk, then run again; what was saved before is untouched",
+    errno.EDQUOT: "free some of your quota, then run again; what was saved before is untouched",
+    errno.EROFS: "that file system is read-only: choose another folder as `state_backend.uri`",
+    errno.EACCES: "make the folder yours (`chown`), or choose another one as `state_backend.uri`",
+    errno.EPERM: "make the folder yours (`chown`), or choose another one as `state_backend.uri`",
+    errno.ENOTDIR: "a file stands where a folder should be: choose another `state_backend.uri`",
+    errno.EEXIST: "a file stands where a folder should be: choose another `state_backend.uri`",
+    errno.ENOLCK: "that file system has no locks: choose a folder on a local disk as `state_backend.uri`",
+    errno.EOPNOTSUPP: "that file system has no locks: choose a folder on a local disk as `state_backend.uri`",
+    errno.ENAMETOOLONG: "choose shorter names for source, target and environment",
+}
+
+
+def open_uri(uri: str, folder: Path) -> "FileBackend":
+    """The folder of `file:///path`, or of a path relative to `folder`."""
+    if "://" not in uri:
+        return FileBackend(folder / Path(uri).expanduser())
+    parts = urlsplit(uri)
+    if parts.netloc or not parts.path:
+        raise UsageError(f"`{uri}` names no folder", hint="write `file:///path/to/folder` or just the path")
+    return FileBackend(Path(unquote(parts.path)))
+
+
+class FileBackend:
+    """Objects in `folder`, readable by their owner only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def uri(self) -> str:
+        return str(self.folder)
+
+    def get(self, name: str) -> Stored | None:
+        path = self._path(name)
+        with _told(path, "read"):
+            try:
+                body = path.read_bytes()
+            except FileNotFoundError:
+                return None
+        return Stored(body, _version(body))
+
+    def put(self, name: str, body: bytes, *, expected: str | None) -> str:
+        path = self._path(name)
+        with _told(path, "save"), self._locked():
+            self._expect(name, expected)
+            _replace(path, body)
+        return _version(body)
+
+    def names(self, prefix: str = "") -> list[str]:
+        with _told(self.folder, "read"):
+            files = [path.name for path in self.folder.iterdir()] if self.folder.exists() else []
+        names = [unquote(file.removesuffix(SUFFIX)) for file in files if file.endswith(SUFFIX)]
+        return sorted(name for name in names if name.startswith(prefix))
+
+    def delete(self, name: str, *, expected: str | None) -> None:
+        path = self._path(name)
+        with _told(path, "remove"), self._locked():
+            self._expect(name, expected)
+            path.unlink(missing_ok=True)
+            _sync(self.folder)
+
+    @contextmanager
+    def hold(self, name: str, holder: Holder) -> Iterator[None]:
+        path = self.folder / ".leases" / _safe(name)
+        with _told(path, "lock"):
+            self._make(path.parent)
+            lease = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            with _told(path, "lock"):
+                try:
+                    fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise held_by(name, _facts(lease)) from None
+                os.ftruncate(lease, 0)
+                os.pwrite(lease, msgspec.json.encode(holder), 0)
+            try:
+                yield
+            finally:
+                os.ftruncate(lease, 0)
+        finally:
+            os.close(lease)  # the kernel does this for a process that dies
+
+    def _path(self, name: str) -> Path:
+        return self.folder / (_safe(name) + SUFFIX)
+
+    def _expect(self, name: str, expected: str | None) -> None:
+        stored = self.get(name)
+        if (stored.version if stored else None) != expected:
+            raise Conflict(
+                f"state `{name}` in {self.folder} was changed by somebody else meanwhile",
+                hint=f"see what is there now with `tapdock state show {name}`, then run again",
+            )
+
+    def _make(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._make(self.folder)
+        lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+
+def _safe(name: str) -> str:
+    """A name as a file name, reversibly: `prod:a-to-b` -> `prod%3Aa-to-b`."""
+    return quote(name, safe="")
+
+
+def _version(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
+
+
+def _facts(lease: int) -> Holder | None:
+    try:
+        return msgspec.json.decode(os.pread(lease, 65536, 0), type=Holder)
+    except msgspec.DecodeError:
+        return None  # its holder is about to write them
+
+
+def _replace(path: Path, body: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(file, "wb") as stream:
+            stream.write(body)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _told(path: Path, action: str) -> Iterator[None]:
+    """An OSError as a StateError with the path and what to do; `retryable` where a next try may do better."""
+    try:
+        yield
+    except OSError as error:
+        number = error.errno or 0
+        raise StateError(
+            f"cannot {action} state at {path}: {error.strerror or error}",
+            hint=ADVICE.get(number, "see whether that disk is well, then run again"),
+            retryable=number in PASSING,
+        ) from error

@@ -1,0 +1,88 @@
+"""How a value is changed on its way: a rule takes a value's raw JSON and returns the JSON to send instead.
+
+A rule that leaves a value alone returns the very object it was given; whatever no rule names keeps its bytes.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec import Raw
+
+__all__ = ["Rule", "as_number", "as_text", "drop", "fields", "items"]
+
+Rule = Callable[[bytes], bytes]
+
+_ENCODE = msgspec.json.Encoder().encode
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_ARRAY = msgspec.json.Decoder(list[Raw])
+_TEXT = msgspec.json.Decoder(str)
+_NUMBER = re.compile(r"(-?)0*((?:0(?![0-9])|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)")
+_NO_NUMBER = frozenset({"NaN", "Infinity", "-Infinity"})
+
+
+def as_text(value: bytes) -> bytes:
+    """JSON text in a string; strings and null stay as they are.
+
+    >>> as_text(b'{"a":1.50}')
+    b'"{\\\\"a\\\\":1.50}"'
+    """
+    return value if value[:1] in (b'"', b"n") else _ENCODE(value.decode())
+
+
+def as_number(value: bytes) -> bytes:
+    """A number that came in a string, unquoted with all its digits; "NaN" and the infinities are null.
+
+    Text that is no number is passed on: the target decides (protocol.md 3.3).
+    """
+    if value[:1] != b'"':
+        return value
+    text = _TEXT.decode(value)
+    if text in _NO_NUMBER:
+        return b"null"
+    number = _NUMBER.fullmatch(text)
+    return (number[1] + number[2]).encode() if number else value
+
+
+def drop(value: bytes) -> bytes:
+    """The field is left out; `fields` knows this rule by name."""
+    raise AssertionError(f"only a field can be dropped, not {value!r}")
+
+
+def fields(rules: Mapping[str, Rule]) -> Rule:
+    """Rules for some fields of an object."""
+
+    def rewrite(value: bytes) -> bytes:
+        if value[:1] != b"{":
+            return value
+        values = _OBJECT.decode(value)
+        changed = False
+        for name in rules.keys() & values.keys():
+            rule = rules[name]
+            if rule is drop:
+                del values[name]
+                changed = True
+                continue
+            old = bytes(values[name])
+            new = rule(old)
+            if new is not old:
+                values[name] = Raw(new)
+                changed = True
+        return _ENCODE(values) if changed else value
+
+    return rewrite
+
+
+def items(rule: Rule) -> Rule:
+    """One rule for every item of an array."""
+
+    def rewrite(value: bytes) -> bytes:
+        if value[:1] != b"[":
+            return value
+        old = [bytes(item) for item in _ARRAY.decode(value)]
+        new = [rule(item) for item in old]
+        if all(after is before for after, before in zip(new, old, strict=True)):
+            return value
+        return b"[" + b",".join(new) + b"]"
+
+    return rewrite

@@ -1,0 +1,171 @@
+"""A pipeline's state during a run, over every backend."""
+
+import json
+
+import msgspec
+import pytest
+
+from tapdock.errors import Conflict, LeaseHeld, StateError
+from tapdock.state.base import Stored
+from tapdock.state.envelope import decode, encode, state_key
+from tapdock.state.store import lease, read
+
+KEY = "default:faker-to-lake"
+STATE = '[{"type": "STREAM",  "n": 12345678901234567890123, "f": 1.10}]'
+
+
+def clock() -> float:
+    return 1795346553.0
+
+
+def test_the_first_run_starts_from_nothing(backend):
+    with lease(backend, KEY, run_id="r1", clock=clock) as held:
+        assert held.envelope is None
+    assert read(backend, KEY) is None
+
+
+def test_a_state_comes_back_byte_for_byte(backend, reopened):
+    with lease(backend, KEY, run_id="r1", clock=clock) as held:
+        held.save(STATE, dialect="airbyte", generations={"users": 2}, names={"users": "main-users"})
+    with lease(reopened(), KEY, run_id="r2", clock=clock) as held:
+        envelope = held.envelope
+    assert (envelope.state, envelope.dialect) == (STATE, "airbyte")
+    assert (envelope.generations, envelope.names) == ({"users": 2}, {"users": "main-users"})
+    assert envelope.saved_at == "2026-11-22T11:22:33Z"
+
+
+def test_what_is_not_given_stays(backend):
+    with lease(backend, KEY, run_id="r1", clock=clock) as held:
+        held.save("[]", dialect="airbyte", generations={"users": 2})
+        held.save(STATE, dialect="airbyte")
+        assert held.envelope.generations == {"users": 2}
+    assert read(backend, KEY).state == STATE
+
+
+def test_every_run_takes_over_with_a_higher_fence(backend):
+    fences = []
+    for run in ("r1", "r2", "r3"):
+        with lease(backend, KEY, run_id=run, clock=clock):
+            envelope = decode(backend.get(KEY).body, place="", key=KEY)
+            fences.append((envelope.run_id, envelope.fence))
+    assert fences == [("r1", 1), ("r2", 2), ("r3", 3)]
+
+
+def test_whoever_was_overtaken_cannot_save(backend):
+    with lease(backend, KEY, run_id="r1", clock=clock) as held:
+        stored = backend.get(KEY)
+        envelope = decode(stored.body, place="", key=KEY)
+        backend.put(KEY, encode(msgspec.structs.replace(envelope, fence=9)), expected=stored.version)
+        with pytest.raises(Conflict):
+            held.save(STATE, dialect="airbyte")
+    assert read(backend, KEY) is None
+
+
+def test_a_second_run_is_refused_and_changes_nothing(backend, reopened):
+    with lease(backend, KEY, run_id="r1", clock=clock) as held:
+        with (
+            pytest.raises(LeaseHeld, match="in use by run r1"),
+            lease(reopened(), KEY, run_id="r2", clock=clock),
+        ):
+            pass
+        held.save(STATE, dialect="airbyte")
+    assert read(backend, KEY).run_id == "r1"
+
+
+class Trouble:
+    """A backend with trouble in some of its writes, before or after they happened."""
+
+    def __init__(self, backend, failures: list[tuple[str, StateError]]) -> None:
+        self._backend = backend
+        self._failures = failures
+
+    def __getattr__(self, name):
+        return getattr(self._backend, name)
+
+    def put(self, name: str, body: bytes, *, expected: str | None) -> str:
+        when, error = self._failures.pop(0) if self._failures else ("never", None)
+        if when == "before":
+            raise error
+        version = self._backend.put(name, body, expected=expected)
+        if when == "after":
+            raise error
+        return version
+
+
+PASSING = StateError("input/output error", retryable=True)
+LASTING = StateError("no space left", retryable=False)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_passing_trouble_is_tried_again_even_when_the_write_had_happened(backend, when):
+    waits: list[float] = []
+    with lease(backend, KEY, run_id="r0", clock=clock):
+        pass
+    trouble = Trouble(backend, [("never", None), (when, PASSING)])
+    with lease(trouble, KEY, run_id="r1", clock=clock, sleep=waits.append) as held:
+        held.save(STATE, dialect="airbyte")
+        held.save("[]", dialect="airbyte")
+    assert read(backend, KEY).state == "[]"
+    assert len(waits) == 1
+
+
+def test_trouble_that_lasts_is_told_after_three_tries(backend):
+    trouble = Trouble(backend, [("never", None), *[("before", PASSING)] * 3])
+    with lease(trouble, KEY, run_id="r1", clock=clock, sleep=lambda _: None) as held:
+        with pytest.raises(StateError, match="input/output error"):
+            held.save(STATE, dialect="airbyte")
+        held.save("[]", dialect="airbyte")
+    assert read(backend, KEY).state == "[]"
+
+
+def test_a_refusal_is_told_at_once(backend):
+    trouble = Trouble(backend, [("never", None), ("before", LASTING)])
+    waits: list[float] = []
+    with (
+        pytest.raises(StateError, match="no space"),
+        lease(trouble, KEY, run_id="r1", clock=clock, sleep=waits.append) as held,
+    ):
+        held.save(STATE, dialect="airbyte")
+    assert waits == []
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "is damaged"),
+        (b'{"version": 1}', "is damaged"),
+        (b"\xff\xfe", "is damaged"),
+        (b'{"version": 2, "key": "x"}', "has version 2; this tapdock reads version 1"),
+    ],
+)
+def test_a_state_that_cannot_be_read_is_told_and_left_alone(backend, body, message):
+    backend.put(KEY, body, expected=None)
+    with pytest.raises(StateError) as told, lease(backend, KEY, run_id="r1", clock=clock):
+        pass
+    assert message in told.value.message
+    assert backend.uri in told.value.message
+    assert told.value.hint
+    assert backend.get(KEY).body == body
+
+
+def test_the_name_of_a_state():
+    assert state_key("faker", "lake") == "default:faker-to-lake"
+    assert state_key("faker", "lake", environment="prod", suffix="eu") == "prod:faker-to-lake:eu"
+
+
+def test_what_is_stored_says_whose_it_is(backend):
+    with lease(backend, KEY, run_id="r1", clock=clock, nonce=lambda: "n") as held:
+        held.save(STATE, dialect="airbyte")
+    stored: Stored = backend.get(KEY)
+    assert json.loads(stored.body) == {
+        "version": 1,
+        "key": KEY,
+        "dialect": "airbyte",
+        "state": STATE,
+        "generations": {},
+        "names": {},
+        "run_id": "r1",
+        "fence": 1,
+        "nonce": "n",
+        "saved_at": "2026-11-22T11:22:33Z",
+    }

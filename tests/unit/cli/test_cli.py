@@ -1,0 +1,251 @@
+"""The command line as a user meets it."""
+
+import importlib
+import inspect
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tapdock import history
+from tapdock.cli import COMMANDS, GROUPS, main
+from tapdock.history import RunRecord, Seconds, StateRecord
+from tapdock.state.base import holder_here
+from tapdock.state.file import FileBackend
+from tapdock.state.store import lease
+
+PROJECT = """\
+version: 1
+sources: {faker: {image: x, config: {count: 5, token: "${TOKEN}", password: hunter22}}}
+targets: {lake: {image: y, mounts: ["./data:/data:ro"]}}
+pipelines: {demo: {source: faker, target: lake}}
+environments: {prod: {sources: {faker: {config: {count: 9}}}}}
+"""
+KEY = "default:faker-to-lake"
+STATE = '[{"type":"STREAM","stream":{"stream_descriptor":{"name":"users"},"stream_state":{"n":1.10}}}]'
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "tapdock.yaml").write_text(PROJECT)
+    return tmp_path
+
+
+@pytest.fixture
+def backend(folder) -> FileBackend:
+    return FileBackend(folder / ".tapdock" / "state")
+
+
+class Ended(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def tapdock(folder, capsys, monkeypatch):
+    """tapdock(*words, stdin="") -> how the command ended, called in the project's folder."""
+    monkeypatch.chdir(folder)
+
+    def ended(*words: str, stdin: str = "", **environ: str) -> Ended:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", io.StringIO(stdin))
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            code = main(words)
+        return Ended(code, *capsys.readouterr())
+
+    return ended
+
+
+def every_command() -> list[tuple[str, str, str]]:
+    found = []
+    for name, entry in COMMANDS.items():
+        inner = {f"{name} {word}": each for word, each in entry.items()} if isinstance(entry, dict) else {name: entry}
+        found += [(words, *each) for words, each in inner.items()]
+    return found
+
+
+def test_help_and_version_import_nothing_heavy():
+    code = (
+        "import sys; from tapdock.cli import main; main(sys.argv[1:]); "
+        "heavy = {'docker', 'rich', 'jsonschema', 'yaml', 'msgspec', 'tapdock.load', 'tapdock.cli.state'}; "
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    for word in ("--help", "--version"):
+        ended = subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True, check=True)
+        assert ended.stderr == "[]\n"
+
+
+def test_help_lists_every_command(tapdock):
+    shown = tapdock("--help").stdout
+    for name in COMMANDS:
+        assert f"\n  {name} " in shown
+    for group in GROUPS:
+        shown = tapdock(group, "--help").stdout
+        assert all(f"\n  {name} " in shown for name in COMMANDS[group])
+
+
+@pytest.mark.parametrize(("words", "target", "sentence"), every_command())
+def test_every_command_has_help_with_an_example(words, target, sentence):
+    module, _, function = target.partition(":")
+    try:
+        found = importlib.import_module(f"tapdock.cli.{module}")
+    except ModuleNotFoundError as error:
+        if error.name != f"tapdock.cli.{module}":
+            raise
+        pytest.skip(f"cli/{module}.py is still to be written")
+    text = inspect.getdoc(getattr(found, function)) or ""
+    assert text.splitlines()[0].rstrip(".") == sentence
+    assert f"tapdock {words.replace('test', 'check')} " in text.partition("Example")[2] + " "
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "hint"),
+    [
+        (["stat"], "there is no command `stat`", "did you mean `state`?"),
+        (["state", "shw"], "there is no command `shw`", "did you mean `show`?"),
+        (["state", "list", "--nope"], "No such option: --nope", "see `tapdock state list --help`"),
+        (["state", "get"], "Missing argument 'key'", "see `tapdock state get --help`"),
+        (["config", "show", "fakr"], "the project has no `fakr`", "did you mean `faker`?"),
+        (
+            ["--project", "/nowhere", "runs", "list"],
+            "there is no tapdock.yaml in /nowhere",
+            "the folder of a project",
+        ),
+        (["state", "list", "--environment", "prd"], "no environment `prd`", "did you mean `prod`?"),
+    ],
+)
+def test_mistakes_are_one_line_a_hint_and_exit_2(tapdock, words, error, hint):
+    ended = tapdock(*words)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    first, second = ended.stderr.splitlines()
+    assert first.startswith("error: ")
+    assert error in first
+    assert second.startswith("hint: ")
+    assert hint in second
+
+
+def test_global_options_may_stand_anywhere(tapdock, folder):
+    for words in (["--environment", "prod", "config", "show"], ["config", "show", "--environment=prod"]):
+        assert "environment prod (tapdock.yaml:5)" in tapdock(*words).stdout
+    assert "environment prod" in tapdock("config", "show", TAPDOCK_ENVIRONMENT="prod").stdout
+    assert tapdock("config", "show", "--project", str(folder)).returncode == 0
+
+
+def test_config_show_tells_origins_and_hides_secrets(tapdock, folder):
+    ended = tapdock("config", "show", "--json", TOKEN="t0p-secret")
+    rows = {row["path"]: (row["value"], row["origin"]) for row in json.loads(ended.stdout)}
+    assert rows["sources.faker.config.count"] == (5, "tapdock.yaml:2")
+    assert rows["sources.faker.config.token"] == ("[secret]", "tapdock.yaml:2")
+    assert rows["sources.faker.config.password"] == ("[secret]", "tapdock.yaml:2")
+    assert rows["sources.faker.pull"] == ("missing", "default")
+    assert rows["targets.lake.mounts"] == ([f"{folder}/data:/data:ro"], "tapdock.yaml:3")
+    assert rows["state_backend.uri"] == (".tapdock/state", "default")
+    assert "[unset: TOKEN]" in tapdock("config", "show", "faker").stdout
+    for output in (ended.stdout, tapdock("config", "show", TOKEN="t0p-secret").stdout):
+        assert "t0p-secret" not in output
+        assert "hunter22" not in output
+
+
+def test_a_state_goes_in_and_comes_out_as_it_was(tapdock, folder):
+    (folder / "state.json").write_text(STATE)
+    assert tapdock("state", "set", "demo", "state.json").returncode == 0
+    assert tapdock("state", "get", "demo").stdout == STATE + "\n"
+    assert tapdock("state", "get", KEY).stdout == STATE + "\n"
+    (listed,) = json.loads(tapdock("state", "list", "--json").stdout)
+    assert (listed["key"], listed["dialect"], listed["streams"]) == (KEY, "airbyte", ["users"])
+    assert json.loads(tapdock("state", "show", "demo", "--json").stdout)["state"] == json.loads(STATE)
+    assert KEY in tapdock("state", "show", "faker-to-lake").stdout
+
+
+def test_states_of_environments_are_apart(tapdock):
+    tapdock("state", "set", "demo", "-", "--environment", "prod", stdin="{}")
+    assert tapdock("state", "get", "demo").returncode == 6
+    assert tapdock("state", "get", "demo", "--environment", "prod").stdout == "{}\n"
+
+
+def test_what_is_no_state_is_refused(tapdock, backend):
+    ended = tapdock("state", "set", "demo", stdin="nonsense")
+    assert (ended.returncode, backend.names()) == (2, [])
+
+
+def test_a_state_is_cleared_by_stream_or_whole(tapdock, backend):
+    tapdock("state", "set", "demo", stdin=STATE)
+    assert tapdock("state", "clear", "demo", "--stream", "nope", "--yes").returncode == 2
+    assert tapdock("state", "clear", "demo").returncode == 2
+    assert tapdock("state", "get", "demo").stdout == STATE + "\n"
+    assert tapdock("state", "clear", "demo", "--stream", "users", "--yes").returncode == 0
+    assert tapdock("state", "get", "demo").stdout == "[]\n"
+    assert tapdock("state", "clear", "demo", "--yes").returncode == 0
+    assert backend.names() == []
+    assert tapdock("state", "clear", "demo", "--yes").returncode == 6
+
+
+def test_a_state_in_use_is_not_touched(tapdock, backend):
+    tapdock("state", "set", "demo", stdin=STATE)
+    before = backend.get(KEY)
+    with backend.hold(KEY, holder_here("r7", since=0.0)):
+        commands = [
+            ("set", "demo"),
+            ("clear", "demo", "--yes"),
+            ("clear", "demo", "--stream", "users", "--yes"),
+        ]
+        for words in commands:
+            ended = tapdock("state", *words, stdin="[]")
+            assert ended.returncode == 7
+            assert "in use by run r7" in ended.stderr
+    assert backend.get(KEY) == before
+
+
+def test_runs_are_listed_shown_and_their_logs_printed(tapdock, folder):
+    record = RunRecord(
+        run_id=history.new_run_id(1795346553, "ab12cd"),
+        pipeline="demo",
+        state_id=KEY,
+        started_at="2026-11-22T11:22:33Z",
+        status="succeeded",
+        exit_code=0,
+        state=StateRecord(committed=1, backend="/s"),
+        seconds=Seconds(total=2.5),
+    )
+    private = folder / ".tapdock"
+    history.write(private, record)
+    line = {"time": "2026-11-22T11:22:34.000+00:00", "level": "info", "event": "line", "side": "source"}
+    history.log_file(private, record.run_id).write_text(json.dumps({**line, "message": "hello"}) + "\n")
+    assert record.run_id in tapdock("runs", "list").stdout
+    assert [each["run_id"] for each in json.loads(tapdock("runs", "list", "--json").stdout)] == [record.run_id]
+    assert json.loads(tapdock("runs", "show", "--json").stdout) == json.loads(history.to_json(record))
+    assert "succeeded (exit code 0)" in tapdock("runs", "show", "latest").stdout
+    assert tapdock("runs", "logs", "ab12cd").stdout == "2026-11-22T11:22:34Z info    source | hello\n"
+
+
+def test_a_reader_that_leaves_early_is_no_error(tapdock, backend, folder):
+    with lease(backend, KEY, run_id="r", clock=lambda: 0.0) as held:
+        held.save("[]", dialect="airbyte")
+    command = [sys.executable, "-m", "tapdock", "state", "list"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with subprocess.Popen(command, cwd=folder, stdout=writer, stderr=subprocess.PIPE, text=True) as child:
+        os.close(writer)
+        assert child.stderr.read() == ""
+    assert child.returncode == 141
+
+
+def test_our_own_mistake_keeps_its_traceback_in_the_project(folder):
+    code = (
+        "import sys; import tapdock.cli as cli; cli.COMMANDS['doctor'] = ('nowhere:f', ''); "
+        "sys.exit(cli.main(['doctor']))"
+    )
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    (file,) = (folder / ".tapdock" / "crashes").iterdir()
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: tapdock itself failed: ModuleNotFoundError")
+    assert str(file) in ended.stderr
+    assert "Traceback" in file.read_text()

@@ -1,0 +1,83 @@
+"""State texts in the hands of a user."""
+
+import json
+
+import pytest
+
+from tapdock.errors import UsageError
+from tapdock.state.edit import dialect_of, streams, without_stream
+
+STREAM = '{"type":"STREAM","stream":{"stream_descriptor":{"name":"%s"},"stream_state":{"n":1.10,"big":%d}}}'
+BIG = 12345678901234567890123
+PER_STREAM = f"[{STREAM % ('users', BIG)},{STREAM % ('orders', BIG)}]"
+GLOBAL = (
+    '[{"type":"GLOBAL","global":{"shared_state":{"lsn":1.0e3},"stream_states":['
+    '{"stream_descriptor":{"name":"users","namespace":"public"},"stream_state":{}},'
+    '{"stream_descriptor":{"name":"orders","namespace":null},"stream_state":{"x":0.10}}]}}]'
+)
+SINGER = '{"bookmarks":{"users":{"id":1.50},"orders":{}},"currently_syncing":null}'
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "dialect"),
+    [
+        (PER_STREAM, None, "airbyte"),
+        (GLOBAL, "airbyte", "airbyte"),
+        ("[]", None, "airbyte"),
+        (SINGER, None, "singer"),
+        ('{"any": 1}', "singer", "singer"),
+        ('{"legacy": 1}', "airbyte", "airbyte"),
+    ],
+)
+def test_the_shape_tells_the_dialect(text, wanted, dialect):
+    assert dialect_of(text, wanted=wanted) == dialect
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "message"),
+    [
+        ("{", None, "not JSON"),
+        ("3", None, "neither a list"),
+        (PER_STREAM, "singer", "a Singer state is an object"),
+        (STREAM % ("users", 1), None, "one Airbyte message"),
+        ('[{"type": "RECORD"}]', None, "message 0 of the state is not"),
+        ('[{"type": "STREAM"}]', None, "message 0 of the state is not"),
+        ("[3]", None, "not a list of Airbyte state messages"),
+        ('{"bookmarks": []}', None, "`bookmarks`"),
+    ],
+)
+def test_what_is_no_state_is_refused(text, wanted, message):
+    with pytest.raises(UsageError, match=message):
+        dialect_of(text, wanted=wanted)
+
+
+def test_streams_of_a_state():
+    assert streams(PER_STREAM, "airbyte") == ["users", "orders"]
+    assert streams(GLOBAL, "airbyte") == ["public.users", "orders"]
+    assert streams(SINGER, "singer") == ["users", "orders"]
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect", "stream", "gone"),
+    [
+        (PER_STREAM, "airbyte", "users", f"{STREAM % ('users', BIG)},"),
+        (
+            GLOBAL,
+            "airbyte",
+            "public.users",
+            '{"stream_descriptor":{"name":"users","namespace":"public"},"stream_state":{}},',
+        ),
+        (SINGER, "singer", "orders", ',"orders":{}'),
+    ],
+)
+def test_a_stream_is_cut_out_and_the_rest_stays_as_written(text, dialect, stream, gone):
+    assert gone in text
+    left = without_stream(text, dialect, stream)
+    assert left == text.replace(gone, "")
+    json.loads(left)
+
+
+def test_a_stream_that_is_not_there_is_told():
+    with pytest.raises(UsageError, match="no stream `user`") as told:
+        without_stream(SINGER, "singer", "user")
+    assert told.value.hint == "it has: users, orders"

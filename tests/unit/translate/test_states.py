@@ -1,0 +1,230 @@
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from tapdock.catalog import ConfiguredStream, Stream, StreamKey
+from tapdock.config import SyncMode
+from tapdock.errors import StateError, TargetError
+from tapdock.translate.states import Ledger, read_state, state_to_pass
+
+A, B = StreamKey(None, "a"), StreamKey("n", "b")
+NAMES = {A: "a", B: "n-b"}
+
+
+def stream_state(key: StreamKey, state: str) -> str:
+    descriptor = {"name": key.name, "namespace": key.namespace} if key.namespace else {"name": key.name}
+    stream = f'{{"stream_descriptor":{json.dumps(descriptor)},"stream_state":{state}}}'
+    return f'{{"type":"STREAM","stream":{stream}}}'
+
+
+def ledger(saved: str | None = None) -> Ledger:
+    result = Ledger(names=NAMES, saved=saved)
+    result.issue()
+    return result
+
+
+def note(book: Ledger, text: str) -> None:
+    book.note(read_state(Raw(text.encode())))
+
+
+def ack(book: Ledger, token: Any) -> bool:
+    return book.acked(Raw(msgspec.json.encode(token)))
+
+
+def test_the_first_token_is_all_zeros() -> None:
+    assert Ledger(names=NAMES, saved=None).issue() == {
+        "bookmarks": {"a": {"seq": 0}, "n-b": {"seq": 0}},
+        "seq": 0,
+    }
+
+
+def test_nothing_is_committed_by_the_baseline_or_an_empty_token() -> None:
+    book = ledger('[{"type":"LEGACY"}]')
+    assert not ack(book, {"bookmarks": {"a": {"seq": 0}}, "seq": 0})
+    assert book.settled
+    final = book.issue()
+    assert not book.settled
+    assert not ack(book, final)
+    assert book.settled
+    assert book.committed() is None
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        {"bookmarks": {"a": {"seq": 2}}},
+        {"bookmarks": {"n-b": {"seq": 1}}},
+        {"bookmarks": {"ghost": {"seq": 1}}},
+        {"seq": 2},
+        {"seq": -1},
+    ],
+)
+def test_a_number_that_was_never_issued_is_the_targets_failure(token: dict[str, Any]) -> None:
+    book = ledger()
+    note(book, stream_state(A, "1"))
+    book.issue()
+    with pytest.raises(TargetError):
+        ack(book, token)
+    assert book.committed() is None
+
+
+@pytest.mark.parametrize("token", [[], 7, "x", {"seq": "1"}, {"bookmarks": {"a": 1}}, {"value": {}}, {"seq": 1.5}])
+def test_what_is_no_token_is_ignored(token: Any) -> None:
+    book = ledger()
+    note(book, stream_state(A, "1"))
+    book.issue()
+    assert not ack(book, token)
+    assert book.committed() is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"STREAM"}',
+        '{"type":"GLOBAL","global":null}',
+        '{"type":"LEGACY"}',
+        "{}",
+        '{"type":"NEW","data":{}}',
+        "",
+        "7",
+    ],
+)
+def test_a_state_without_its_content_is_refused(text: str) -> None:
+    with pytest.raises((ValueError, msgspec.MsgspecError)):
+        read_state(Raw(text.encode()))
+
+
+def test_kinds_are_not_mixed() -> None:
+    book = ledger()
+    note(book, '{"data":{"a":1}}')
+    with pytest.raises(ValueError, match="LEGACY and STREAM"):
+        note(book, stream_state(A, "1"))
+
+
+def test_an_exit_that_acknowledges_all_commits_the_last_of_each_stream() -> None:
+    book = ledger()
+    for number in (1, 2):
+        note(book, stream_state(A, str(number)))
+        book.issue()
+    note(book, stream_state(B, "3"))
+    book.issue()
+    assert book.acked_all()
+    assert book.settled
+    assert book.committed() == f"[{stream_state(A, '2')},{stream_state(B, '3')}]"
+    assert not book.acked_all()
+
+
+@pytest.mark.parametrize("saved", [None, "", "null", "{}", '{"old":1}', '[{"type":"GLOBAL","global":{}}]'])
+def test_another_kind_of_saved_state_is_replaced(saved: str | None) -> None:
+    book = ledger(saved)
+    note(book, stream_state(A, "1"))
+    assert ack(book, book.issue())
+    assert book.committed() == f"[{stream_state(A, '1')}]"
+
+
+STEPS = st.lists(
+    st.tuples(st.just("state"), st.sampled_from([A, B]))
+    | st.tuples(st.just("token"), st.none())
+    | st.tuples(st.just("ack"), st.tuples(st.floats(0, 1), st.floats(0, 1)))
+)
+
+
+@given(STEPS)
+def test_the_saved_state_is_never_ahead_of_the_acknowledgements(steps: list[tuple[str, Any]]) -> None:
+    """Any mixture of partial acknowledgements: each stream's state is exactly the last one it was told."""
+    book = ledger()
+    tokens: list[tuple[dict[str, Any], dict[StreamKey, int]]] = [({"bookmarks": {}, "seq": 0}, {})]
+    noted: dict[StreamKey, int] = {}
+    allowed: dict[StreamKey, int] = {}
+    for count, (step, what) in enumerate(steps):
+        if step == "state":
+            noted[what] = count
+            note(book, stream_state(what, str(count)))
+        elif step == "token":
+            tokens.append((book.issue(), dict(noted)))
+        else:
+            picked = dict(zip((A, B), (tokens[int(part * (len(tokens) - 1))] for part in what), strict=True))
+            marks = {NAMES[key]: token["bookmarks"].get(NAMES[key], {}) for key, (token, _) in picked.items()}
+            ack(book, {"bookmarks": marks})
+            for key, (_, states) in picked.items():
+                allowed[key] = max(allowed.get(key, -1), states.get(key, -1))
+        told = {key: count for key, count in allowed.items() if count >= 0}
+        saved = json.loads(book.committed() or "[]")
+        assert {state["stream"]["stream_descriptor"]["name"]: state["stream"]["stream_state"] for state in saved} == {
+            key.name: count for key, count in told.items()
+        }
+
+
+@given(st.lists(st.sampled_from(["state", "token", "ack"])), st.data())
+def test_a_global_state_follows_the_runs_own_number(steps: list[str], data: st.DataObject) -> None:
+    book = ledger()
+    latest: int | None = None
+    bookmarks: dict[str, Any] = {}
+    issued: list[int | None] = [None]
+    acked = 0
+    for count, step in enumerate(steps):
+        if step == "state":
+            latest = count
+            note(book, f'{{"type":"GLOBAL","global":{{"shared_state":{count}}}}}')
+        elif step == "token":
+            issued.append(latest)
+            token = book.issue()
+            assert token["seq"] == len(issued) - 1
+            bookmarks = token["bookmarks"]
+        else:
+            seq = data.draw(st.integers(0, len(issued) - 1))
+            acked = max(acked, seq)
+            ack(book, {"seq": seq, "bookmarks": bookmarks})
+        saved = json.loads(book.committed() or "[]")
+        told = next((state for state in reversed(issued[: acked + 1]) if state is not None), None)
+        assert [state["global"]["shared_state"] for state in saved] == ([] if told is None else [told])
+
+
+def configured(key: StreamKey, mode: SyncMode = "incremental") -> ConfiguredStream:
+    return ConfiguredStream(stream=Stream(name=key.name, namespace=key.namespace), sync_mode=mode)
+
+
+STREAMS = (configured(A), configured(B, "full_refresh"))
+OF_A = '{"stream_descriptor":{"name":"a"},"stream_state":{"z": 3.0}}'
+OF_B = '{"stream_descriptor":{"name":"b","namespace":"n"},"stream_state":{}}'
+SENTINEL = '{"__ab_no_cursor_state_message":true}'
+
+
+@pytest.mark.parametrize("saved", [None, "", "[]", "{}", "null", " [ ] ", '[{"type":"LEGACY","data":{}}]'])
+def test_no_state_is_passed_for_an_empty_one(saved: str | None) -> None:
+    assert state_to_pass(saved, STREAMS) is None
+
+
+@pytest.mark.parametrize(
+    ("saved", "passed"),
+    [
+        ('{"a" : 1.50}', '{"a" : 1.50}'),
+        ('[{"type":"LEGACY","data":{"a" : 1.50}}]', '{"a" : 1.50}'),
+        (f" [ {stream_state(A, '{ }')} ] ", f" [ {stream_state(A, '{ }')} ] "),
+        (f"[{stream_state(B, '1')}, {stream_state(A, '1.50')}]", f"[{stream_state(A, '1.50')}]"),
+        (f"[{stream_state(A, SENTINEL)}]", None),
+        (f"[{stream_state(B, '1')}]", None),
+        (
+            f'[{{"type":"GLOBAL","global":{{"stream_states":[{OF_A},{OF_B}],"shared_state":{{"x": 1.0}}}},"id" : 1}}]',
+            f'[{{"type":"GLOBAL","global":{{"stream_states":[{OF_A}],"shared_state":{{"x": 1.0}}}},"id":1}}]',
+        ),
+    ],
+)
+def test_full_refresh_and_sentinel_states_are_left_out(saved: str, passed: str | None) -> None:
+    assert state_to_pass(saved, STREAMS) == passed
+
+
+@pytest.mark.parametrize("saved", ['{"a":1}', f"[{stream_state(A, '1')}]"])
+def test_a_run_of_full_refreshes_starts_without_state(saved: str) -> None:
+    assert state_to_pass(saved, (configured(A, "full_refresh"),)) is None
+
+
+@pytest.mark.parametrize("saved", ["[", "{", "7", "[7]", '"x"'])
+def test_an_unreadable_state_is_an_error(saved: str) -> None:
+    with pytest.raises(StateError):
+        state_to_pass(saved, STREAMS)
