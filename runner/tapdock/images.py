@@ -1,27 +1,50 @@
 """Images: found, pulled, or built from `images/`, cached by content."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from tapdock.config import Build, Connector
 from tapdock.engines.base import Engine, Logs
 from tapdock.errors import EngineError, ImageMissing
 from tapdock.launch import ImageFacts
 
-__all__ = ["BuildPlan", "Builder", "build", "build_plan", "images_folder", "obtain"]
+__all__ = ["BuildPlan", "Builder", "Making", "build", "build_plan", "images_folder", "making", "obtain"]
 
 LABEL_RECIPE = "io.tapdock.recipe"
+INDEXES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
+REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?:==(?P<version>[A-Za-z0-9.!+_-]+))?")
 
 
 class Builder(Protocol):
     """What an engine that can build offers beside running."""
 
+    def building(self, progress: Logs) -> AbstractContextManager[None]:
+        """Held while one image is built: another build of the same one waits, and then finds it made."""
+        ...
+
     def build(
-        self, context: Path, *, tag: str, args: dict[str, str], labels: dict[str, str], progress: Logs
+        self,
+        context: Path,
+        *,
+        tag: str,
+        args: Mapping[str, str],
+        indexes: Mapping[str, str],
+        labels: Mapping[str, str],
+        progress: Logs,
     ) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Making:
+    """What the user's machine gives to builds; `indexes` are package index addresses, which may carry credentials."""
+
+    base_image: str | None = None
+    indexes: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +57,14 @@ class BuildPlan:
     recipe: str
 
 
+def making(environ: Mapping[str, str]) -> Making:
+    """What an environment says of builds."""
+    return Making(
+        base_image=environ.get("TAPDOCK_BASE_IMAGE") or None,
+        indexes={name: environ[name] for name in INDEXES if environ.get(name)},
+    )
+
+
 def images_folder() -> Path:
     """The project's `images/`: inside the installed package, or beside it in a checkout."""
     package = Path(__file__).parent
@@ -44,9 +75,7 @@ def images_folder() -> Path:
 def build_plan(build: Build, *, tag: str, base_image: str | None, base_digest: str | None) -> BuildPlan:
     """Pure but for reading the recipe's files. `base_image` None leaves the recipe's own default."""
     context = images_folder() / build.family
-    args = {"PACKAGE": build.package}
-    if build.executable:
-        args["EXECUTABLE"] = build.executable
+    args = _args(build)
     if base_image:
         args["BASE_IMAGE"] = base_image
     sha = hashlib.sha256(repr((sorted(args.items()), base_digest)).encode())
@@ -55,10 +84,23 @@ def build_plan(build: Build, *, tag: str, base_image: str | None, base_digest: s
     return BuildPlan(context=context, tag=tag, args=args, recipe=sha.hexdigest()[:24])
 
 
-def obtain(engine: Engine, connector: Connector, *, base_image: str | None, progress: Logs) -> ImageFacts:
+def _args(build: Build) -> dict[str, str]:
+    """The recipe's arguments; an Airbyte image is labelled with its program and version, as Airbyte's own are."""
+    args = {"PACKAGE": build.package}
+    if build.executable:
+        args["EXECUTABLE"] = build.executable
+    first = REQUIREMENT.fullmatch(build.package.split(" ")[0])
+    if build.family == "airbyte-python" and first:
+        args.setdefault("EXECUTABLE", first["name"].lower().replace("_", "-").removeprefix("airbyte-"))
+        if first["version"]:
+            args["VERSION"] = first["version"]
+    return args
+
+
+def obtain(engine: Engine, connector: Connector, *, making: Making, progress: Logs) -> ImageFacts:
     """The facts of a connector's image, which is here afterwards. Raises ImageMissing, or EngineError from a build."""
     if connector.build:
-        return build(engine, connector, base_image=base_image, progress=progress)
+        return build(engine, connector, making=making, progress=progress)
     facts = None if connector.pull == "always" else engine.inspect(connector.image)
     if facts is None:
         if connector.pull == "never":
@@ -71,27 +113,49 @@ def obtain(engine: Engine, connector: Connector, *, base_image: str | None, prog
     return facts
 
 
-def build(engine: Engine, connector: Connector, *, base_image: str | None, progress: Logs) -> ImageFacts:
+def build(engine: Engine, connector: Connector, *, making: Making, progress: Logs) -> ImageFacts:
     """Build unless the image that is here came from the very same recipe."""
     assert connector.build is not None, "asked only for such"
-    base = engine.inspect(base_image) if base_image else None
     plan = build_plan(
-        connector.build, tag=connector.image, base_image=base_image, base_digest=base.digest if base else None
+        connector.build,
+        tag=connector.image,
+        base_image=making.base_image,
+        base_digest=_base_digest(engine, making.base_image, progress),
     )
+    facts = _current(engine, plan)
+    if facts is None:
+        builder = _builder(engine)
+        with builder.building(progress):
+            facts = _current(engine, plan) or _built(engine, builder, plan, making.indexes, progress)
+    return facts
+
+
+def _base_digest(engine: Engine, base_image: str | None, progress: Logs) -> str | None:
+    """A newer base makes a new image. It is pulled first, or the first build would know less than the second."""
+    if base_image is None:
+        return None
+    facts = engine.inspect(base_image)
+    if facts is None:
+        engine.pull(base_image, platform=None, progress=progress)
+        facts = engine.inspect(base_image)
+    return facts.digest if facts else None
+
+
+def _current(engine: Engine, plan: BuildPlan) -> ImageFacts | None:
     facts = engine.inspect(plan.tag)
-    if facts is None or facts.labels.get(LABEL_RECIPE) != plan.recipe:
-        builder: Builder = _builder(engine)
-        progress(f"building {plan.tag}")
-        labels = {LABEL_RECIPE: plan.recipe}
-        builder.build(plan.context, tag=plan.tag, args=plan.args, labels=labels, progress=progress)
-        facts = engine.inspect(plan.tag)
+    return facts if facts and facts.labels.get(LABEL_RECIPE) == plan.recipe else None
+
+
+def _built(engine: Engine, builder: Builder, plan: BuildPlan, indexes: Mapping[str, str], progress: Logs) -> ImageFacts:
+    labels = {LABEL_RECIPE: plan.recipe}
+    builder.build(plan.context, tag=plan.tag, args=plan.args, indexes=indexes, labels=labels, progress=progress)
+    facts = engine.inspect(plan.tag)
     if facts is None:
         raise ImageMissing(f"the image `{plan.tag}` was built but is not here")
     return facts
 
 
 def _builder(engine: Engine) -> Builder:
-    build: Callable[..., None] | None = getattr(engine, "build", None)
-    if build is None:
+    if not hasattr(engine, "build"):
         raise EngineError(f"the {engine.name} engine cannot build images", hint="use a Docker Engine")
-    return engine  # type: ignore[return-value] # it has `build`, which is all that Builder asks
+    return cast(Builder, engine)  # `build` is what tells an engine that can

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from tapdock import document
 from tapdock.config import Connector, Pipeline, Project
-from tapdock.entries import DEFAULTS, SHARED, connector, pipeline
 from tapdock.errors import UsageError
-from tapdock.fields import Field, did_you_mean
-from tapdock.interpolate import interpolate, parse_dotenv
-from tapdock.layers import Layer, cut, dotted, merge, relabelled
-from tapdock.layers import Path as Keys
-from tapdock.overrides import ROOTS, overridden
-from tapdock.wrapper import translated
+from tapdock.project import document
+from tapdock.project.entries import DEFAULTS, SHARED, connector, pipeline
+from tapdock.project.fields import Field, did_you_mean
+from tapdock.project.interpolate import interpolate, parse_dotenv
+from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
+from tapdock.project.layers import Path as Keys
+from tapdock.project.overrides import ROOTS, overridden
+from tapdock.project.wrapper import translated
 
 __all__ = ["FILE", "find_project", "load"]
 

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import select
+import stat
 import termios
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ __all__ = ["CAPACITY", "Ends", "make", "unread"]
 
 CAPACITY = 1 << 20
 _POLL_MS = 5
+_FOR_ANYBODY = 0o777
 
 
 def make(folder: Path, *, files: tuple[str, ...], stdin: bool) -> None:
@@ -24,7 +26,8 @@ def make(folder: Path, *, files: tuple[str, ...], stdin: bool) -> None:
     The folder has no sticky bit: `fs.protected_fifos` would refuse other users' pipes in one that has.
     """
     folder.mkdir(exist_ok=True)
-    folder.chmod(0o777)
+    if stat.S_IMODE(folder.stat().st_mode) != _FOR_ANYBODY:  # a volume is so from its beginning, and not ours to change
+        folder.chmod(_FOR_ANYBODY)
     names = ["control", "orders", "out", *(["in"] if stdin else []), *(f"file.{name}" for name in files)]
     for name in names:
         os.mkfifo(folder / name)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tapdock.config import Config, Secret
-from tapdock.fields import did_you_mean
-from tapdock.interpolate import Unset
-from tapdock.layers import Path, dotted
+from tapdock.project.fields import did_you_mean
+from tapdock.project.interpolate import Unset
+from tapdock.project.layers import Path, dotted
 
 __all__ = ["coerce", "masked", "masked_text", "secret_texts", "violations"]
 
@@ -244,14 +244,16 @@ def secret_texts(config: Mapping[str, Any], schema: Schema | None) -> tuple[str,
 
 def _masked(value: Any, schema: Schema, root: Schema, *, hidden: bool, found: list[str]) -> Any:
     if isinstance(value, Mapping):
-        properties = {key: _property(schema, key, value, root) for key in value}
-        return {
-            key: _masked(inner, properties[key], root, hidden or _is_secret(key, properties[key]), found)
-            for key, inner in value.items()
-        }
+        shown = {}
+        for key, inner in value.items():
+            wanted = _property(schema, key, value, root)
+            secret = hidden or _is_secret(key, wanted)
+            shown[key] = _masked(inner, wanted, root, hidden=secret, found=found)
+        return shown
     if isinstance(value, list):
         items = schema.get("items")
-        return [_masked(item, items if isinstance(items, Mapping) else {}, root, hidden, found) for item in value]
+        wanted = items if isinstance(items, Mapping) else {}
+        return [_masked(item, wanted, root, hidden=hidden, found=found) for item in value]
     if isinstance(value, Unset):
         return str(value)
     if isinstance(value, Secret) or (hidden and isinstance(value, str | int | float) and not isinstance(value, bool)):

@@ -47,6 +47,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "build": ("engine:build", "Make the images of connectors that have `build`"),
     "lock": ("engine:lock_images", "Write down the digests of all images"),
     "doctor": ("engine:doctor", "See whether everything that a run needs is there"),
+    "relay": ("relay:relay", "Serve one run inside its pod; `run` starts it where it is needed"),
     "gc": ("engine:gc", "Remove what killed runs left behind"),
 }
 GROUPS = {
@@ -73,7 +74,7 @@ class LazyGroup(typer.core.TyperGroup):
             return _command(cmd_name, entry[0])
         if cmd_name.startswith("-"):
             return None
-        from tapdock.fields import did_you_mean
+        from tapdock.project.fields import did_you_mean
 
         near = did_you_mean(cmd_name, self.entries)
         raise UsageError(f"there is no command `{cmd_name}`", hint=near or f"see `{ctx.command_path} --help`")

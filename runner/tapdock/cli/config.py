@@ -9,8 +9,8 @@ import typer
 from tapdock.cli.context import print_json, print_table, shared
 from tapdock.config import Connector, Mount, Project
 from tapdock.errors import UsageError
-from tapdock.fields import did_you_mean
-from tapdock.layers import Path, dotted, walk
+from tapdock.project.fields import did_you_mean
+from tapdock.project.layers import Path, dotted, walk
 from tapdock.specs import masked, masked_text
 
 __all__ = ["rows", "show"]

@@ -9,7 +9,7 @@ from tapdock.cli.assembly import operations_of, said
 from tapdock.cli.context import print_json, print_table, shared
 from tapdock.config import Connector, Project
 from tapdock.errors import SourceError, TargetError, UsageError
-from tapdock.fields import did_you_mean
+from tapdock.project.fields import did_you_mean
 from tapdock.signals import Signals
 
 __all__ = ["check", "discover", "spec"]

@@ -1,8 +1,10 @@
 """`tapdock relay`: the relay in a container of its own; people do not call it."""
 
+import os
 import queue
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,12 +19,14 @@ __all__ = ["relay"]
 
 
 def relay(folder: Annotated[Path, typer.Argument(help="Where the pipes of both sides are made.")]) -> None:
-    """Serve one run: its plan is the first line on stdin, orders follow, events go to stdout as JSON lines
+    """Serve one run inside its pod; `run` starts it where it is needed
+
+    The plan is the first line on stdin, orders follow, events go to stdout as JSON lines.
 
     Example: tapdock relay /tapdock/pipes < plan.json
     """
-    orders = sys.stdin.buffer
-    work = decode_plan(orders.readline())
+    orders = _lines(sys.stdin.fileno())
+    work = decode_plan(next(orders))
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     lock = threading.Lock()
     out = sys.stdout.buffer
@@ -41,3 +45,14 @@ def relay(folder: Annotated[Path, typer.Argument(help="Where the pipes of both s
     threading.Thread(target=listen, daemon=True).start()
     verdict = serve(work, folder, inbox=inbox, emit=emit)
     raise typer.Exit(verdict.exit_code)
+
+
+def _lines(fd: int) -> Iterator[bytes]:
+    """Lines without a buffered reader: a thread that waits in one keeps the interpreter from ending."""
+    parts: list[bytes] = []
+    while data := os.read(fd, 1 << 16):
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            yield b"".join([*parts, line])
+            parts = []
+        parts.append(rest)

@@ -13,11 +13,11 @@ from tapdock.cli.context import Context, print_json, shared
 from tapdock.cli.display import Display
 from tapdock.config import Pipeline, Project
 from tapdock.errors import UsageError
-from tapdock.fields import did_you_mean
 from tapdock.history import RunRecord
 from tapdock.log import Log, Redactor
 from tapdock.operations import Context as Operations
 from tapdock.pipeline import Options, Prepared
+from tapdock.project.fields import did_you_mean
 from tapdock.signals import Signals
 
 __all__ = ["run"]

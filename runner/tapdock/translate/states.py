@@ -161,7 +161,7 @@ class Ledger:
         if not 0 <= seq <= self._seq:
             raise _never_issued(f"`seq` {seq}")
         self._last_acked = max(self._last_acked, seq)
-        return seq > self._acked[None] and self._commit(None, seq)
+        return self._commit(None, seq)
 
     def _commit(self, key: StreamKey | None, seq: int) -> bool:
         """Save the latest entry up to `seq`, and forget those before it."""

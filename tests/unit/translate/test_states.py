@@ -210,8 +210,8 @@ def test_no_state_is_passed_for_an_empty_one(saved: str | None) -> None:
         (f"[{stream_state(A, SENTINEL)}]", None),
         (f"[{stream_state(B, '1')}]", None),
         (
-            f'[{{"type":"GLOBAL","global":{{"stream_states":[{OF_A},{OF_B}],"shared_state":{{"x": 1.0}}}},"id" : 1}}]',
-            f'[{{"type":"GLOBAL","global":{{"stream_states":[{OF_A}],"shared_state":{{"x": 1.0}}}},"id":1}}]',
+            f'[{{"type":"GLOBAL","global":{{"stream_states":[{OF_A},{OF_B}],"shared_state":{{"x": 1}}}},"y" : 1}}]',
+            f'[{{"type":"GLOBAL","global":{{"stream_states":[{OF_A}],"shared_state":{{"x": 1}}}},"y":1}}]',
         ),
     ],
 )

@@ -73,6 +73,25 @@ def test_a_token_never_precedes_a_record_that_its_state_follows() -> None:
     assert [message["type"] for message in messages] == ["RECORD", "STATE", "RECORD"]
 
 
+@pytest.mark.parametrize("junk", [b"", b"junk\n"])
+def test_a_target_never_gets_bytes_that_are_no_text(junk: bytes) -> None:
+    run = Run(fields={"id": {"type": "string"}})
+    line = b'{"type":"RECORD","record":{"stream":"users","data":{"id":"\xff\xc3\xa9"}}}\n'
+    (message,) = map(json.loads, run.translator.feed(junk + line).decode().splitlines())
+    assert message["record"] == {"id": "\ufffd\xe9"}
+    assert [event.level for event in run.events if isinstance(event, Logged)][-1] == "warning"
+
+
+def test_the_count_of_a_global_state_is_of_all_streams() -> None:
+    run = Run("users", "orders")
+    state = '{"type":"STATE","state":{"type":"GLOBAL","global":{},"sourceStats":{"recordCount":2.0}}}\n'
+    other = (RECORD % 2).replace("users", "orders")
+    run.feed(RECORD % 1, other, state, RECORD % 1, other, state)
+    assert run.events == []
+    run.feed(state, state)
+    assert len(run.events) == 1
+
+
 def test_what_was_translated_before_a_bad_line_is_partial() -> None:
     run = Run()
     with pytest.raises(TranslationError, match="line 3: a record of stream `ghosts`"):

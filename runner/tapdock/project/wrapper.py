@@ -10,7 +10,7 @@ It may stand right under the source, or under its `config:` as in Meltano's file
 from typing import Any
 
 from tapdock.errors import UsageError
-from tapdock.layers import Layer, Path, dotted
+from tapdock.project.layers import Layer, Path, dotted
 
 __all__ = ["translated"]
 

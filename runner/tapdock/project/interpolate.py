@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from tapdock.config import Secret
 from tapdock.errors import UsageError
-from tapdock.layers import Layer, Path, dotted
+from tapdock.project.layers import Layer, Path, dotted
 
 __all__ = ["Unset", "interpolate", "is_private", "parse_dotenv"]
 

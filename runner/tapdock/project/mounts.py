@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from tapdock.config import Mount
-from tapdock.fields import Field
+from tapdock.project.fields import Field
 
 __all__ = ["mounts"]
 

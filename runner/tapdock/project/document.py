@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from tapdock.errors import UsageError
-from tapdock.layers import Layer, Path
+from tapdock.project.layers import Layer, Path
 
 __all__ = ["parse", "read"]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from tapdock.config import Secret
 from tapdock.errors import UsageError
-from tapdock.fields import did_you_mean
-from tapdock.interpolate import is_private
-from tapdock.layers import Layer, Path, cut, merge
+from tapdock.project.fields import did_you_mean
+from tapdock.project.interpolate import is_private
+from tapdock.project.layers import Layer, Path, cut, merge
 
 __all__ = ["ROOTS", "overridden"]
 

@@ -17,8 +17,8 @@ from tapdock.config import (
     StreamOptions,
     SyncMode,
 )
-from tapdock.fields import Field, did_you_mean
-from tapdock.mounts import mounts
+from tapdock.project.fields import Field, did_you_mean
+from tapdock.project.mounts import mounts
 
 __all__ = ["DEFAULTS", "KEYS", "SHARED", "build_image", "connector", "pipeline"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast, get_args
 
 from tapdock.errors import UsageError
-from tapdock.interpolate import Unset
-from tapdock.layers import Path, dotted
+from tapdock.project.interpolate import Unset
+from tapdock.project.layers import Path, dotted
 
 __all__ = ["Field", "did_you_mean"]
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapdock.errors import UsageError
-from tapdock.interpolate import interpolate, parse_dotenv
-from tapdock.layers import Layer
+from tapdock.project.interpolate import interpolate, parse_dotenv
+from tapdock.project.layers import Layer
 
 NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=30)
