@@ -46,7 +46,7 @@ package=${first%%[!A-Za-z0-9._-]*}
 name=${EXECUTABLE:-${package#airbyte-}}
 [ -x "/opt/connector/bin/$name" ] ||
   fail "$PACKAGE has no program \`$name\`; source-* and destination-* that it has:$(programs)" \
-    'name one with --build-arg EXECUTABLE=…'
+    "name one with \`executable\` under \`build\`, or --build-arg EXECUTABLE=…"
 if [ -n "${VERSION:-}" ] && [ "$VERSION" != "$(installed_version "$package")" ]; then
   fail "VERSION=$VERSION was given, but $package $(installed_version "$package") was installed" \
     'give the same version in PACKAGE and VERSION'

@@ -49,7 +49,7 @@ first=${PACKAGE%% *}
 name=${EXECUTABLE:-${first%%[!A-Za-z0-9._-]*}}
 [ -x "/opt/connector/bin/$name" ] ||
   fail "$PACKAGE has no program \`$name\`; tap-* and target-* that it has:$(programs)" \
-    'name one with --build-arg EXECUTABLE=…'
+    "name one with \`executable\` under \`build\`, or --build-arg EXECUTABLE=…"
 
 # A script and not a link, so that the program sees its own name.
 printf '#!/bin/sh\nexec /opt/connector/bin/%s "$@"\n' "$name" >/opt/connector/run

@@ -21,6 +21,7 @@ from tapdock.connectors.quirks import Quirks, quirks_of
 from tapdock.engines.base import Engine, Logs
 from tapdock.errors import EngineError, Interrupted, SourceError, TapdockError, TargetError, UsageError
 from tapdock.events import Event, Output
+from tapdock.images import Making
 from tapdock.launch import ImageFacts, Launch
 from tapdock.place import perform
 from tapdock.protocol.airbyte import Answer, read_answer
@@ -42,7 +43,7 @@ class Context:
     project: Project
     backend: Backend
     relay_image: Callable[[], str]
-    base_image: str | None
+    making: Making
     progress: Logs
     log: Logs
     signals: Signals
@@ -75,7 +76,7 @@ class Checked:
 
 def prepare(context: Context, connector: Connector) -> Ready:
     """Find, pull or build the image, and tell its kind. Raises ImageMissing, EngineError."""
-    facts = images.obtain(context.engine, connector, base_image=context.base_image, progress=context.progress)
+    facts = images.obtain(context.engine, connector, making=context.making, progress=context.progress)
     if context.locked is not None:
         lock.verify(context.locked, facts)
     elif lock.is_moving(connector.image) and not connector.build:

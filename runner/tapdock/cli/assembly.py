@@ -9,6 +9,7 @@ from tapdock import __version__
 from tapdock.cli.context import Context
 from tapdock.engines.base import Engine
 from tapdock.errors import ImageMissing, UsageError
+from tapdock.images import making
 from tapdock.log import clean
 from tapdock.operations import Context as Operations
 from tapdock.signals import Signals
@@ -54,7 +55,7 @@ def operations_of(context: Context, signals: Signals, *, locked: bool = False, v
         project=project,
         backend=context.backend,
         relay_image=lambda: _relay_image(engine, context.environ),
-        base_image=context.environ.get("TAPDOCK_BASE_IMAGE") or None,
+        making=making(context.environ),
         progress=said,
         log=said if verbose else _silent,
         signals=signals,

@@ -33,7 +33,7 @@ def build(
     with Signals(said) as signals:
         needed = operations_of(context, signals)
         for connector in _to_build(context.project, names or []):
-            facts = images.build(needed.engine, connector, base_image=needed.base_image, progress=said)
+            facts = images.build(needed.engine, connector, making=needed.making, progress=said)
             typer.echo(f"{connector.name}  {facts.image}  {facts.digest}")
 
 
@@ -62,7 +62,7 @@ def lock_images(ctx: typer.Context) -> None:
         needed = operations_of(context, signals)
         digests = {}
         for connector in _connectors(context.project):
-            facts = images.obtain(needed.engine, connector, base_image=needed.base_image, progress=said)
+            facts = images.obtain(needed.engine, connector, making=needed.making, progress=said)
             digests[facts.image] = facts.digest
     file = lock.write(context.project.folder, digests)
     print_table(["image", "digest"], sorted(digests.items()))

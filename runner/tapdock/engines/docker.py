@@ -4,7 +4,8 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +16,7 @@ import docker.errors
 import requests.exceptions
 from docker.utils import kwargs_from_env
 
-from tapdock.engines import owner
+from tapdock.engines import docker_build, owner
 from tapdock.engines.base import Logs
 from tapdock.engines.docker_run import LABEL_OWNER, LABEL_RUN, DockerRun
 from tapdock.errors import EngineError, ImageMissing
@@ -96,31 +97,22 @@ class DockerEngine:
         except docker.errors.APIError as error:
             raise _pull_failed(image, _reason(error)) from error
 
-    def build(self, context: Path, *, tag: str, args: dict[str, str], labels: dict[str, str], progress: Logs) -> None:
-        """Build an image from a folder with a Dockerfile. Raises EngineError with the builder's last words."""
-        last: list[str] = []
-        steps = self.api.build(
-            path=str(context), tag=tag, buildargs=args, labels=labels, rm=True, forcerm=True, decode=True
-        )
-        try:
-            for step in steps:
-                for line in str(step.get("stream", "")).splitlines():
-                    progress(line)
-                    last = [*last[-8:], line]
-                if "error" in step:
-                    raise EngineError(f"`{tag}` could not be built: {step['error']}", hint="\n".join(last))
-        except docker.errors.DockerException as error:
-            raise EngineError(f"`{tag}` could not be built: {_reason(error)}") from error
-        finally:
-            self._drop_stages()
+    def building(self, progress: Logs) -> AbstractContextManager[None]:
+        """Held while one image is built."""
+        return docker_build.alone(self._cache / "build.lock", progress)
 
-    def _drop_stages(self) -> None:
-        """A build stage's own layers remember their arguments, a private index's password among them."""
-        for image in self.api.images(filters={"label": "io.tapdock.stage=build", "dangling": True}, quiet=True):
-            try:
-                self.api.remove_image(image)
-            except docker.errors.APIError:
-                pass  # another build is using it, and will drop it
+    def build(
+        self,
+        context: Path,
+        *,
+        tag: str,
+        args: Mapping[str, str],
+        indexes: Mapping[str, str],
+        labels: Mapping[str, str],
+        progress: Logs,
+    ) -> None:
+        """Raises EngineError; `indexes` stay in no layer that is kept."""
+        docker_build.build(self.api, context, tag=tag, args=args, indexes=indexes, labels=labels, progress=progress)
 
     def run(self, run_id: str, *, image: str) -> DockerRun:
         share = self._relay == "beside" or (self._relay == "auto" and self.shares_folders(image))

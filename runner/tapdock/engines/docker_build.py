@@ -75,7 +75,8 @@ def build(
                 )
             )
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-            raise EngineError(f"`{tag}` could not be built: {getattr(error, 'explanation', None) or error}") from error
+            why = getattr(error, "explanation", None) or error
+            raise EngineError(f"`{tag}` could not be built: {why}") from error
         finally:
             if indexes:
                 _drop_stages(api)

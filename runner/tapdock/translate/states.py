@@ -16,7 +16,7 @@ from tapdock.catalog import ConfiguredStream, StreamKey
 from tapdock.errors import StateError, TargetError
 from tapdock.protocol import airbyte
 
-__all__ = ["Kind", "Ledger", "SourceState", "read_state", "state_to_pass"]
+__all__ = ["Kind", "Ledger", "SourceState", "key_of", "read_state", "state_to_pass"]
 
 Kind = Literal["STREAM", "GLOBAL", "LEGACY"]
 
@@ -45,7 +45,7 @@ def read_state(raw: Raw) -> SourceState:
     match state.type:
         case "STREAM" if state.stream:
             saved = None if _is_sentinel(state.stream.stream_state) else text
-            return SourceState("STREAM", _key(state.stream.stream_descriptor), saved, records)
+            return SourceState("STREAM", key_of(state.stream.stream_descriptor), saved, records)
         case "GLOBAL" if bytes(state.global_) not in (b"", b"null"):
             return SourceState("GLOBAL", None, text, records)
         case "LEGACY" | None if bytes(state.data):
@@ -53,7 +53,7 @@ def read_state(raw: Raw) -> SourceState:
     raise ValueError(f"type `{state.type or 'LEGACY'}` without its content")
 
 
-def _key(descriptor: airbyte.StreamDescriptor) -> StreamKey:
+def key_of(descriptor: airbyte.StreamDescriptor) -> StreamKey:
     return StreamKey.of(descriptor.namespace, descriptor.name)
 
 
@@ -215,7 +215,7 @@ def _never_issued(what: str) -> TargetError:
 def _stream_states(saved: str | None) -> Iterable[tuple[StreamKey, str]]:
     for raw, state in _messages(saved):
         if state.type == "STREAM" and state.stream:
-            yield _key(state.stream.stream_descriptor), bytes(raw).decode()
+            yield key_of(state.stream.stream_descriptor), bytes(raw).decode()
 
 
 def _messages(saved: str | None) -> list[tuple[Raw, airbyte.State]]:
@@ -273,4 +273,4 @@ def _to_pass(raw: Raw, state: airbyte.State, full: set[StreamKey]) -> str | None
 
 
 def _left_out(state: airbyte.StreamState, full: set[StreamKey]) -> bool:
-    return _key(state.stream_descriptor) in full or _is_sentinel(state.stream_state)
+    return key_of(state.stream_descriptor) in full or _is_sentinel(state.stream_state)

@@ -14,7 +14,7 @@ from tapdock.protocol.lines import is_clean_text, split
 from tapdock.translate.base import Emit
 from tapdock.translate.names import singer_names
 from tapdock.translate.routes import Route, Status
-from tapdock.translate.states import Ledger, SourceState, read_state
+from tapdock.translate.states import Ledger, SourceState, key_of, read_state
 
 __all__ = ["AirbyteToSinger"]
 
@@ -204,14 +204,14 @@ class AirbyteToSinger:
                 Failed(
                     side="source",
                     message=trace.error.message,
-                    stream=str(_key(descriptor)) if descriptor else None,
+                    stream=str(key_of(descriptor)) if descriptor else None,
                     failure_type=trace.error.failure_type,
                     internal="\n".join(text for text in internal if text) or None,
                 )
             )
 
     def _set_status(self, descriptor: airbyte.StreamDescriptor, status: Status | None) -> None:
-        route = self._routes.get(_key(descriptor))
+        route = self._routes.get(key_of(descriptor))
         if route and status and route.status != "failed":
             route.status = status
 
@@ -280,10 +280,6 @@ class AirbyteToSinger:
         if about not in self._warned:
             self._warned.add(about)
             self._log("warning", message)
-
-
-def _key(descriptor: airbyte.StreamDescriptor) -> StreamKey:
-    return StreamKey.of(descriptor.namespace, descriptor.name)
 
 
 def _refused(number: int, record: airbyte.Record | None) -> TranslationError:

@@ -83,11 +83,13 @@ PIECES = [
 ]
 
 
+@settings(deadline=None)
 @given(st.binary() | st.lists(st.sampled_from(PIECES)).map(b"".join))
 def test_any_bytes_are_parsed_without_an_error(line: bytes) -> None:
     parse_line(line)
 
 
+@settings(deadline=None)
 @given(st.binary(), st.integers(0, 80))
 def test_a_damaged_record_never_raises(damage: bytes, place: int) -> None:
     line = RECORD % b'{"a":"b"}'
@@ -101,7 +103,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(deadline=None)
 @given(
     st.dictionaries(st.text(), VALUES, max_size=4),
     st.sampled_from([None, 1]),

@@ -51,6 +51,7 @@ def test_is_clean_text(data: bytes, clean: bool) -> None:
     assert is_clean_text(data) is clean
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_mended_or_refused(line: bytes) -> None:
     mend(line)
@@ -74,7 +75,7 @@ def without_nan(value: object) -> object:
     return value
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(st.dictionaries(st.text(), VALUES, max_size=4), st.booleans())
 def test_only_tokens_that_are_no_numbers_are_changed(value: dict[str, object], ascii_only: bool) -> None:
     line = json.dumps(value, ensure_ascii=ascii_only).encode()

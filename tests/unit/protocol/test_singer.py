@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapdock.protocol.singer import parse_state, record_end, record_start, rfc3339, schema_line, state_line
@@ -18,6 +18,7 @@ def test_a_schema_has_key_properties_even_when_there_are_none() -> None:
     assert line.endswith(b"\n")
 
 
+@settings(deadline=None)
 @given(st.text(), st.integers(0, 4_000_000_000_000))
 def test_start_and_end_make_a_record_of_any_body(stream: str, emitted_at: int) -> None:
     record = json.loads(record_start(stream) + b'{"a":1}' + record_end(emitted_at))

@@ -3,7 +3,7 @@ import re
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapdock.translate.rules import as_number, as_text, drop, fields, items
@@ -42,6 +42,7 @@ def test_number_leaves_the_rest_alone(value: bytes) -> None:
     assert as_number(value) is value
 
 
+@settings(deadline=None)
 @given(st.decimals(allow_nan=False, allow_infinity=False))
 def test_any_number_keeps_its_value(number: Decimal) -> None:
     sent = as_number(json.dumps(str(number)).encode())

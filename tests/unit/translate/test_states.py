@@ -3,7 +3,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -134,6 +134,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_the_saved_state_is_never_ahead_of_the_acknowledgements(steps: list[tuple[str, Any]]) -> None:
     """Any mixture of partial acknowledgements: each stream's state is exactly the last one it was told."""
@@ -160,6 +161,7 @@ def test_the_saved_state_is_never_ahead_of_the_acknowledgements(steps: list[tupl
         }
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["state", "token", "ack"])), st.data())
 def test_a_global_state_follows_the_runs_own_number(steps: list[str], data: st.DataObject) -> None:
     book = ledger()

@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapdock.catalog import ConfiguredStream, Stream
@@ -207,6 +207,7 @@ LINES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(LINES, st.booleans())))
 def test_how_lines_are_cut_into_batches_changes_nothing(lines: list[tuple[str, bool]]) -> None:
     alone, together = Run(), Run()

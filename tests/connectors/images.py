@@ -1,0 +1,66 @@
+"""Images of the programs in this folder, made once and kept by content."""
+
+import hashlib
+import io
+import subprocess
+import tarfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+
+HERE = Path(__file__).parent
+CHECKOUT = HERE.parent.parent
+KINDS = {"source": "airbyte", "target": "singer"}
+
+
+@cache
+def base_image() -> str:
+    """What `scripts/base-image` says."""
+    script = CHECKOUT / "scripts" / "base-image"
+    return subprocess.run([script], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def image(api: Any, program: str, *, runs_as: str = "0", anybody: bool = False, last: str = "") -> str:
+    """The image of `source` or `target`; `last` are more lines for its Dockerfile. Its name."""
+    args = {
+        "BASE_IMAGE": base_image(),
+        "PROGRAM": program,
+        "KIND": KINDS[program],
+        "RUNS_AS": runs_as,
+        "ANYBODY": "any" if anybody else "no",
+    }
+    files = {name: (HERE / name).read_bytes() for name in ("Dockerfile", "source.py", "target.py")}
+    files["Dockerfile"] += last.encode()
+    return made(api, f"tapdock-test/{program}", files, args)
+
+
+def made(api: Any, name: str, files: dict[str, bytes], args: dict[str, str]) -> str:
+    """An image of a context of executable files, unless one of the same content is here."""
+    content = hashlib.sha256(repr((sorted(files.items()), sorted(args.items()))).encode())
+    base = args.get("BASE_IMAGE")
+    if base:
+        content.update(api.inspect_image(base)["Id"].encode())
+    tag = f"{name}:{content.hexdigest()[:16]}"
+    try:
+        api.inspect_image(tag)
+    except docker.errors.ImageNotFound:
+        _build(api, tag, files, args)
+    return tag
+
+
+def _build(api: Any, tag: str, files: dict[str, bytes], args: dict[str, str]) -> None:
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755
+            tar.addfile(entry, io.BytesIO(content))
+    context.seek(0)
+    steps = api.build(
+        fileobj=context, custom_context=True, tag=tag, buildargs=args, rm=True, forcerm=True, decode=True
+    )
+    for step in steps:
+        if "error" in step:
+            raise RuntimeError(f"{tag}: {step['error']}")

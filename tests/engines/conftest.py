@@ -1,0 +1,69 @@
+"""One project for three places, and what must be true after every test."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from connectors.images import image
+from tapdock import __version__
+
+from engines import leftovers
+from engines.project import CONNECTORS, Project, wait_for
+
+LOCAL = pytest.param("local", id="local")
+BESIDE = pytest.param("docker-beside", id="docker-beside", marks=pytest.mark.docker)
+CONTAINER = pytest.param("docker-container", id="docker-container", marks=pytest.mark.docker)
+
+
+@pytest.fixture(params=[LOCAL, BESIDE])
+def place(request) -> str:
+    """Most endings are the same with the relay in a container; `@everywhere` asks for that as well."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def known_specs(tmp_path_factory) -> Path:
+    """What connectors said of themselves, by image: asked once for all tests."""
+    return tmp_path_factory.mktemp("specs")
+
+
+@pytest.fixture(scope="session")
+def images(api) -> dict[str, str]:
+    return {program: image(api, program, runs_as="1000", anybody=True) for program in ("source", "target")}
+
+
+@pytest.fixture
+def project(place, tmp_path, request, known_specs):
+    """A project; afterwards nothing is left of what it ran, and its secret is nowhere."""
+    if place == "local":
+        bin_ = shutil.copytree(CONNECTORS, tmp_path / "bin", ignore=shutil.ignore_patterns("__pycache__"))
+        made = Project(tmp_path, place, {name: str(bin_ / f"{name}.py") for name in ("source", "target")})
+    else:
+        made = Project(tmp_path, place, dict(request.getfixturevalue("images")))
+    if place == "docker-container":
+        _require_relay(request.getfixturevalue("api"))
+    cache = tmp_path / ".tapdock" / "cache"
+    shutil.copytree(known_specs, cache)
+    yield made
+    made.end()
+    for spec in cache.glob("spec-*.json"):
+        shutil.copy(spec, known_specs)
+    _assert_clean(made, None if place == "local" else request.getfixturevalue("api"))
+
+
+def _require_relay(api) -> None:
+    name = f"tapdock/runner:{__version__}"
+    if not api.images(name):
+        pytest.skip(f"there is no image {name} (`scripts/images runner` makes it)")
+
+
+def _assert_clean(project: Project, api) -> None:
+    assert leftovers.files_with(project.secret, project.folder) == []
+    assert leftovers.run_folders(project.tmp) == []
+    mark = str(project.folder)
+    wait_for(lambda: not leftovers.processes(mark), f"the end of {leftovers.processes(mark)}", seconds=5)
+    if project.place == "local":
+        assert leftovers.files_with(project.secret, Path("/dev/shm")) == []
+    else:
+        assert [container["Names"] for container in leftovers.containers(api)] == []
+        assert leftovers.volumes(api) == []

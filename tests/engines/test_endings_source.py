@@ -1,0 +1,152 @@
+"""How runs end by their source's doing."""
+
+import json
+
+import pytest
+
+everywhere = pytest.mark.parametrize(
+    "place",
+    [
+        "local",
+        pytest.param("docker-beside", marks=pytest.mark.docker),
+        pytest.param("docker-container", marks=pytest.mark.docker),
+    ],
+)
+
+
+@everywhere
+def test_all_is_well(project):
+    project.steps("until users 50", "babble", "until orders 20", "state", streams=["users", "orders"])
+    ended = project.run()
+    assert (ended.code, ended.record["status"]) == (0, "succeeded"), ended.stderr
+    assert {s["stream"]: (s["records"], s["status"]) for s in ended.record["streams"]} == {
+        "users": (50, "complete"),
+        "orders": (20, "complete"),
+    }
+    assert project.ids("users") == set(range(1, 51))
+    assert project.ids("orders") == set(range(1, 21))
+    assert project.done() == 1
+    assert (project.cursor("users"), project.cursor("orders")) == (50, 20)
+    assert ended.record["relay"] == ("container" if project.place == "docker-container" else "beside")
+    assert "[secret]" in ended.stderr
+
+
+@everywhere
+def test_source_fails_midway_and_the_next_run_goes_on_from_there(project):
+    project.steps("until users 50", "state", "until users 80", "error - transient_error", "exit 1")
+    ended = project.run()
+    assert (ended.code, ended.side) == (3, "source")
+    assert "the source exited with 1: - broke" in ended.message
+    assert ended.record["error"]["retryable"]
+    assert project.cursor() == 50
+    assert project.done() == 1  # an appending target may keep what it has
+    assert ended.record["streams"][0]["status"] != "complete"
+
+    project.steps("until users 120", "state")
+    assert project.run().code == 0
+    assert project.ids() == set(range(1, 121))
+    assert project.cursor() == 120
+
+
+def test_source_fails_after_a_flood_of_errors(project):
+    project.steps("until users 10", "state", "stderr 10000000", "until users 20", "exit 7")
+    ended = project.run()
+    assert (ended.code, ended.side) == (3, "source")
+    assert "the source exited with 7" in ended.message
+    assert project.ids() == set(range(1, 21))
+
+
+def test_config_error_says_where_to_correct_it(project):
+    project.steps("error - config_error", "exit 1")
+    ended = project.run()
+    assert (ended.code, ended.side) == (3, "source")
+    assert "`config`" in ended.hint
+    assert not ended.record["error"]["retryable"]
+
+
+def test_source_that_says_nothing_at_all(project):
+    project.steps("exit 0")
+    ended = project.run()
+    assert ended.code == 0, ended.stderr
+    assert project.done() == 1
+
+
+def test_source_lingers_with_its_output_closed(project):
+    project.source_keys = {"exit_grace": "1s"}
+    project.steps("until users 10", "state", "linger")
+    ended = project.run()
+    assert (ended.code, ended.side) == (3, "source")
+    assert "closed its output but did not exit" in ended.message
+    assert project.cursor() == 10
+
+
+def test_source_is_silent_for_too_long_and_deaf(project):
+    project.source_keys = {"idle_timeout": "2s", "stop_grace": "1s"}
+    project.target_keys = {"stop_grace": "1s"}
+    project.steps("deaf", "until users 10", "state", "silent")
+    ended = project.run()
+    assert (ended.code, ended.side) == (3, "source")
+    assert "said nothing for 2 s" in ended.message
+    assert "idle_timeout" in ended.hint
+    assert project.cursor() == 10
+    assert project.done() == 1
+
+
+def test_some_streams_failed_and_the_others_are_kept(project):
+    streams = ["users", "orders"]
+    project.steps(
+        "status users STARTED", "until users 10", "state users", "status users COMPLETE",
+        "status orders STARTED", "until orders 5", "error orders system_error", "status orders INCOMPLETE",
+        streams=streams,
+    )  # fmt: skip
+    ended = project.run()
+    assert (ended.code, ended.side) == (3, "source")
+    assert "orders" in ended.message
+    assert "users" not in ended.message
+    assert {s["stream"]: s["status"] for s in ended.record["streams"]} == {"users": "complete", "orders": "failed"}
+    assert project.cursor("users") == 10
+    assert project.ids("orders") == set(range(1, 6))
+
+
+def test_line_that_cannot_be_translated(project):
+    bad = {"type": "RECORD", "record": {"stream": "nobody", "data": {"id": 1}, "emitted_at": 1}}
+    project.steps("until users 10", "state", f"line {json.dumps(bad)}", "exit 1")
+    ended = project.run()
+    assert (ended.code, ended.side) == (5, "runner")
+    assert "line 12" in ended.message
+    assert "nobody" in ended.message
+    assert project.ids() == set(range(1, 11))
+    assert project.cursor() == 10
+
+
+def test_long_line(project):
+    project.steps("long users 50000000", "until users 3", "state")
+    ended = project.run()
+    assert ended.code == 0, ended.stderr
+    assert [len(row) > 50_000_000 for row in project.rows()] == [True, False, False, False]
+
+
+def test_numbers_arrive_as_they_were_written(project):
+    project.steps("numbers users", "state")
+    assert project.run().code == 0
+    assert '"price":12345678901234567.123456789,"big":12345678901234567890' in project.rows()[0]
+
+
+@pytest.mark.parametrize("place", ["local"])
+@pytest.mark.parametrize("kind", ["LEGACY", "GLOBAL"])
+def test_other_kinds_of_state_are_resumed_from(project, kind):
+    project.steps("until users 5", "state", "until users 8", "state", states=kind)
+    assert project.run().code == 0
+    project.steps("until users 12", "state", states=kind)
+    assert project.run().code == 0
+    ids = [json.loads(row)["record"]["id"] for row in project.rows() if row != '"done"']
+    assert ids == list(range(1, 13))
+
+
+def test_rotated_token_is_used_by_the_next_run(project):
+    project.steps("control a-new-one", "until users 1", "state")
+    assert project.run().code == 0
+    project.steps("until users 2", "babble", "state")
+    ended = project.run()
+    assert ended.code == 0
+    assert "token is a-new-one" in ended.stderr

@@ -1,0 +1,129 @@
+"""Rules about the tree itself: layers, public names, documented commands, exit codes."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import tapdock
+from tapdock import errors
+from tapdock.cli import COMMANDS
+
+PACKAGE = Path(tapdock.__file__).parent
+REPOSITORY = PACKAGE.parent.parent
+MODEL = {"errors", "log", "config", "catalog", "selection", "launch", "events", "protocol"}
+FAMILIES = {"connectors", "translate", "engines", "state"}
+FACE = {"cli", "__main__"}
+HEAVY = {"docker", "rich", "jsonschema", "yaml", "tenacity", "requests"}
+
+MODULES = sorted(module.name for module in pkgutil.walk_packages([str(PACKAGE)], "tapdock."))
+
+
+def layer(module: str) -> int:
+    top = module.split(".")[1] if "." in module else ""
+    if top in MODEL or not top:
+        return 0
+    return 1 if top in FAMILIES else 3 if top in FACE else 2
+
+
+def imports(module: str) -> set[str]:
+    """Modules of ours that a module names in an import, wherever in it."""
+    path = PACKAGE.parent / module.replace(".", "/")
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name in MODULES}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_its_own_layer_and_those_below(module):
+    wrong = {name for name in imports(module) if layer(name) > layer(module)}
+    assert not wrong
+
+
+def test_the_layers_are_told_apart():
+    assert [layer(f"tapdock.{name}") for name in ("errors", "state.file", "relay", "cli.run")] == [0, 1, 2, 3]
+
+
+def test_kinds_and_engines_never_meet():
+    for module in MODULES:
+        if module.startswith("tapdock.connectors"):
+            assert not {name for name in imports(module) if name.startswith("tapdock.engines")}
+        if module.startswith("tapdock.engines"):
+            assert not {name for name in imports(module) if name.startswith("tapdock.connectors")}
+
+
+def test_the_relay_knows_no_engine_no_project_and_no_state():
+    """It runs in pods that somebody else schedules."""
+    reached, left = set(), ["tapdock.relay", "tapdock.collect"]
+    while left:
+        module = left.pop()
+        reached.add(module)
+        left += imports(module) - reached
+    families = {name.split(".")[1] for name in reached}
+    assert not families & {"engines", "state", "project", "load", "cli", "connectors"}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if not name.endswith("__main__")])
+def test_public_names_are_listed_and_exist(module):
+    found = importlib.import_module(module)
+    members = vars(found)
+    mine = {
+        name
+        for name, value in members.items()
+        if (inspect.isfunction(value) or inspect.isclass(value))
+        and value.__module__ == module
+        and not name.startswith("_")
+    }
+    listed = getattr(found, "__all__", [])
+    assert set(listed) <= set(members)
+    assert not mine or listed, "public functions or classes, but no __all__"
+    assert list(listed) == sorted(listed, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+
+
+def every_command():
+    for name, entry in COMMANDS.items():
+        yield from [f"{name} {inner}" for inner in entry] if isinstance(entry, dict) else [name]
+
+
+@pytest.mark.parametrize("command", list(every_command()))
+def test_every_command_stands_in_the_readme(command):
+    assert f"tapdock {command}" in (REPOSITORY / "README.md").read_text()
+
+
+def test_exit_codes_are_unique_and_stand_in_the_readme():
+    kinds = [kind for kind in vars(errors).values() if inspect.isclass(kind) and kind.__base__ is errors.TapdockError]
+    codes = [kind.exit_code for kind in kinds if kind is not errors.Interrupted]
+    assert len(set(codes)) == len(codes)
+    readme = (REPOSITORY / "README.md").read_text()
+    for code in [*codes, 130, 143]:
+        assert re.search(rf"^\| {code} +\|", readme, re.MULTILINE), f"exit code {code}"
+
+
+def test_every_decision_stands_in_their_list():
+    folder = REPOSITORY / "runner" / "decisions"
+    listed = (folder / "README.md").read_text()
+    assert all(file.name in listed for file in folder.glob("0*.md"))
+
+
+def test_nothing_heavy_is_imported_before_a_command_needs_it():
+    for module in ("tapdock.cli", "tapdock.cli.context", "tapdock.errors"):
+        path = PACKAGE.parent / module.replace(".", "/")
+        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        for node in ast.parse(file.read_text()).body:
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+            assert not {name.split(".")[0] for name in names} & HEAVY
