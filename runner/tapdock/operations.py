@@ -5,7 +5,7 @@ import queue
 import secrets
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from tapdock.protocol.airbyte import Answer, read_answer
 from tapdock.signals import Signals
 from tapdock.state.base import Backend
 
-__all__ = ["Checked", "Context", "Ready", "check", "discover", "prepare", "resolved_config", "spec"]
+__all__ = ["Checked", "Context", "Ready", "Resolved", "check", "discover", "prepare", "resolved_config", "spec"]
 
 _CATALOG_SECONDS = 24 * 3600.0
 _NO_PROGRAM = (126, 127)
@@ -112,20 +112,28 @@ def _asked_spec(context: Context, ready: Ready) -> Mapping[str, Any] | None:
     return settings if isinstance(settings, dict) else None
 
 
-def resolved_config(context: Context, ready: Ready) -> dict[str, Any]:
-    """The config that the connector is given: secrets revealed, text typed by its spec, rotated values in place.
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """A connector's config in plain values: the user's own, and what the connector is given."""
+
+    user: dict[str, Any] = field(repr=False)
+    given: dict[str, Any] = field(repr=False)
+
+
+def resolved_config(context: Context, ready: Ready) -> Resolved:
+    """Secrets revealed, text typed by the connector's spec, and what it rotated since in place of the user's values.
 
     Raises UsageError when it breaks the connector's own spec: that is told before anything reads.
     """
     schema = spec(context, ready) or {}
     connector = ready.connector
-    config = specs.coerce(connector.config, schema)
-    config = overlay.merge(context.backend, overlay.overlay_key(connector.name, context.project.environment), config)
-    if problems := specs.violations(config, schema):
+    user = specs.coerce(connector.config, schema)
+    given = overlay.merge(context.backend, overlay.overlay_key(connector.name, context.project.environment), user)
+    if problems := specs.violations(given, schema):
         where = f"{context.project.file.name}: {connector.role}s.{connector.name}.config"
         hint = f"`tapdock spec {connector.name}` shows what it takes"
         raise UsageError(f"{where}: {'; '.join(problems)}", hint=hint)
-    return config
+    return Resolved(user=user, given=given)
 
 
 def check(context: Context, ready: Ready) -> Checked:
@@ -134,7 +142,7 @@ def check(context: Context, ready: Ready) -> Checked:
     connector = ready.connector
     if ready.kind == "singer":
         return _checked_singer(context, ready, config)
-    asked = _ask(context, ready, airbyte.check(connector, ready.facts, config))
+    asked = _ask(context, ready, airbyte.check(connector, ready.facts, config.given))
     keep_rotated(context, connector, config, asked.answer.config)
     status = asked.answer.status
     if status is None:
@@ -142,13 +150,13 @@ def check(context: Context, ready: Ready) -> Checked:
     return Checked(succeeded=status.status == "SUCCEEDED", message=status.message, how="check")
 
 
-def _checked_singer(context: Context, ready: Ready, config: dict[str, Any]) -> Checked:
+def _checked_singer(context: Context, ready: Ready, config: Resolved) -> Checked:
     connector = ready.connector
     if connector.role == "target":
         return Checked(
             succeeded=True, message="a Singer target cannot be asked more", how="its config against its spec"
         )
-    asked = _ask(context, ready, singer.discover(connector, ready.facts, config))
+    asked = _ask(context, ready, singer.discover(connector, ready.facts, config.given))
     failed = asked.code != 0
     return Checked(succeeded=not failed, message=asked.last_words if failed else None, how="discovery")
 
@@ -156,13 +164,13 @@ def _checked_singer(context: Context, ready: Ready, config: dict[str, Any]) -> C
 def discover(context: Context, ready: Ready, *, refresh: bool = False) -> tuple[Stream, ...]:
     """The source's streams. Remembered for a day per image and config; `refresh` asks again. Raises SourceError."""
     config = resolved_config(context, ready)
-    known = context.cache / f"catalog-{_fingerprint(context, ready, config)}.json"
+    known = context.cache / f"catalog-{_fingerprint(context, ready, config.user)}.json"
     if not refresh and known.exists() and context.now() - known.stat().st_mtime < _CATALOG_SECONDS:
         return parse_catalog(known.read_bytes())
     if ready.kind == "singer":
         hint = "use an Airbyte source"
         raise UsageError(f"source `{ready.connector.name}` is a Singer tap, which this version cannot run", hint=hint)
-    asked = _ask(context, ready, airbyte.discover(ready.connector, ready.facts, config))
+    asked = _ask(context, ready, airbyte.discover(ready.connector, ready.facts, config.given))
     keep_rotated(context, ready.connector, config, asked.answer.config)
     if asked.answer.catalog is None:
         raise asked.failure("did not tell its streams")
@@ -172,13 +180,15 @@ def discover(context: Context, ready: Ready, *, refresh: bool = False) -> tuple[
     return streams
 
 
-def keep_rotated(context: Context, connector: Connector, config: dict[str, Any], rotated: str | None) -> None:
-    """Save a config that the connector changed (protocol.md 1.9): a single-use token is lost otherwise."""
+def keep_rotated(context: Context, connector: Connector, config: Resolved, rotated: str | None) -> None:
+    """Save a config that the connector changed (protocol.md 1.9): a single-use token is lost otherwise.
+
+    It is kept against the user's own values, so that it holds for as long as they leave those alone.
+    """
     if rotated is None:
         return
-    changed = overlay.record(
-        context.backend, overlay.overlay_key(connector.name, context.project.environment), config, orjson.loads(rotated)
-    )
+    key = overlay.overlay_key(connector.name, context.project.environment)
+    changed = overlay.record(context.backend, key, config.user, orjson.loads(rotated))
     if changed:
         context.progress(f"{connector.name} changed its config: {', '.join(changed)}")
 

@@ -19,7 +19,7 @@ from tapdock.connectors import airbyte, singer
 from tapdock.errors import Side, StateError, UsageError
 from tapdock.events import Committed, Event, Logged, Rotated, Verdict
 from tapdock.launch import Exit, Launch
-from tapdock.operations import Context, Ready
+from tapdock.operations import Context, Ready, Resolved
 from tapdock.place import Outcome, perform
 from tapdock.relay import Plan
 from tapdock.selection import select_streams
@@ -49,8 +49,8 @@ class Prepared:
     pipeline: Pipeline
     source: Ready
     target: Ready
-    source_config: dict[str, Any]
-    target_config: dict[str, Any]
+    source_config: Resolved
+    target_config: Resolved
     streams: tuple[ConfiguredStream, ...]
     state_id: str
 
@@ -61,9 +61,10 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
     source = operations.prepare(context, project.sources[pipeline.source])
     target = operations.prepare(context, project.targets[pipeline.target])
     _require_route(source, target)
+    # Discovery may rotate a token that works once: the config to read with is resolved behind it.
+    streams = operations.discover(context, source, refresh=options.refresh_catalog)
     source_config = operations.resolved_config(context, source)
     target_config = operations.resolved_config(context, target)
-    streams = operations.discover(context, source, refresh=options.refresh_catalog)
     return Prepared(
         pipeline=pipeline,
         source=source,
@@ -151,11 +152,11 @@ def _launches(prepared: Prepared, saved: str | None) -> tuple[Launch, Launch]:
         airbyte.read(
             source.connector,
             source.facts,
-            config=prepared.source_config,
+            config=prepared.source_config.given,
             catalog=configured_catalog(prepared.streams),
             state=state_to_pass(saved, prepared.streams),
         ),
-        singer.write(target.connector, target.facts, config=prepared.target_config),
+        singer.write(target.connector, target.facts, config=prepared.target_config.given),
     )
 
 

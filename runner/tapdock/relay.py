@@ -119,6 +119,8 @@ class _Supervisor:
                 side = self._side(message.side)
                 side.engine_code = message.code
                 side.ends.release()
+                if side.gone:
+                    self._ended(side, message.code)
             case Turned():
                 self._turned()
             case Raised(thread, error):
@@ -165,6 +167,7 @@ class _Supervisor:
 
     def _gone(self, side: Side) -> None:
         """The launcher's pipe closed. Without a last word it was killed: the engine knows more, but may be silent."""
+        side.gone = True
         if side.code is not None:
             return
         if side.engine_code is not None:
@@ -353,6 +356,11 @@ class _Supervisor:
             return TargetError(
                 "the target exited with 0 without acknowledging the last state that it was sent",
                 hint="what it acknowledged is saved; the next run sends the rest again",
+            )
+        if self._trouble and self._trouble.stream is None:
+            return self._source.error(
+                f"the source reported an error: {self._trouble.message}",
+                retryable=_is(self._trouble, "transient_error"),
             )
         if failures := self._translator.failures():
             return SourceError(f"the source could not finish {', '.join(failures)}", retryable=True)

@@ -109,6 +109,7 @@ class Side:
         self.name: SideName = name
         self.ends = ends
         self.greeted = False
+        self.gone = False
         self.stopping = False
         self.code: int | None = None
         self.engine_code: int | None = None
