@@ -10,13 +10,19 @@ fail() { # message, hint
 
 uv() { /opt/uv/bin/uv --quiet "$@"; }
 
+constraints() { # of this package alone: what is wrong for one is right for another
+  file=/opt/constraints/$package.txt
+  [ -f "$file" ] || file=/dev/null
+  printf '%s\n' "$file"
+}
+
 install_into_venv() {
   export UV_INDEX_URL="${UV_INDEX_URL:-${PIP_INDEX_URL:-}}"
   export UV_EXTRA_INDEX_URL="${UV_EXTRA_INDEX_URL:-${PIP_EXTRA_INDEX_URL:-}}"
   uv venv --python "$(command -v python3)" /opt/connector
   set -f # the brackets of an extra are not a pattern
   # shellcheck disable=SC2086 # several requirements
-  uv pip install --python /opt/connector $PACKAGE
+  uv pip install --python /opt/connector --constraint "$(constraints)" $PACKAGE
   set +f
 }
 
@@ -42,11 +48,12 @@ case "$PACKAGE" in
   *git+*) apt-get -qq update && apt-get -qq install --yes --no-install-recommends git >/dev/null ;;
 esac
 
+first=${PACKAGE%% *}
+package=${first%%[!A-Za-z0-9._-]*}
 install_into_venv
 add_pkg_resources
 
-first=${PACKAGE%% *}
-name=${EXECUTABLE:-${first%%[!A-Za-z0-9._-]*}}
+name=${EXECUTABLE:-$package}
 [ -x "/opt/connector/bin/$name" ] ||
   fail "$PACKAGE has no program \`$name\`; tap-* and target-* that it has:$(programs)" \
     "name one with \`executable\` under \`build\`, or --build-arg EXECUTABLE=…"

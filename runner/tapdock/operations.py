@@ -1,6 +1,5 @@
 """Questions to one connector: its spec, whether its config works, which streams it has."""
 
-import hashlib
 import queue
 import secrets
 from collections import deque
@@ -12,6 +11,7 @@ from typing import Any
 import orjson
 
 from tapdock import images, lock, overlay, specs
+from tapdock.cache import Cache
 from tapdock.catalog import Stream, parse_catalog
 from tapdock.collect import Collection
 from tapdock.config import Connector, Kind, Project
@@ -28,7 +28,18 @@ from tapdock.protocol.airbyte import Answer, read_answer
 from tapdock.signals import Signals
 from tapdock.state.base import Backend
 
-__all__ = ["Checked", "Context", "Ready", "Resolved", "check", "discover", "prepare", "resolved_config", "spec"]
+__all__ = [
+    "Checked",
+    "Context",
+    "Ready",
+    "Resolved",
+    "check",
+    "discover",
+    "make_folders",
+    "prepare",
+    "resolved_config",
+    "spec",
+]
 
 _CATALOG_SECONDS = 24 * 3600.0
 _NO_PROGRAM = (126, 127)
@@ -51,8 +62,8 @@ class Context:
     locked: Mapping[str, str] | None = None
 
     @property
-    def cache(self) -> Path:
-        return self.project.private / "cache"
+    def cache(self) -> Cache:
+        return Cache(self.project.private / "cache")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +97,12 @@ def prepare(context: Context, connector: Connector) -> Ready:
 
 def spec(context: Context, ready: Ready) -> Mapping[str, Any] | None:
     """The JSON schema of the connector's config; None where it has no way to tell. Remembered by image."""
-    known = context.cache / f"spec-{_name(ready.facts.digest)}.json"
-    if known.exists():
-        schema: Mapping[str, Any] | None = orjson.loads(known.read_bytes())
-        return schema
-    schema = _asked_spec(context, ready)
-    _remember(known, orjson.dumps(schema))
+    name = f"spec-{_name(ready.facts.digest)}.json"
+    known = context.cache.read(name)
+    if known is None:
+        known = orjson.dumps(_asked_spec(context, ready))
+        context.cache.write(name, known)
+    schema: Mapping[str, Any] | None = orjson.loads(known)
     return schema
 
 
@@ -129,11 +140,21 @@ def resolved_config(context: Context, ready: Ready) -> Resolved:
     connector = ready.connector
     user = specs.coerce(connector.config, schema)
     given = overlay.merge(context.backend, overlay.overlay_key(connector.name, context.project.environment), user)
-    if problems := specs.violations(given, schema):
+    _require_valid(context, ready, user, schema)
+    return Resolved(user=user, given=given)
+
+
+def _require_valid(context: Context, ready: Ready, config: dict[str, Any], schema: Mapping[str, Any]) -> None:
+    """Only the user's own values: what a connector rotated may have keys that its spec does not know."""
+    name = f"valid-{context.cache.fingerprint(schema, config)}"
+    if context.cache.read(name) is not None:
+        return
+    if problems := specs.violations(config, schema):
+        connector = ready.connector
         where = f"{context.project.file.name}: {connector.role}s.{connector.name}.config"
         hint = f"`tapdock spec {connector.name}` shows what it takes"
         raise UsageError(f"{where}: {'; '.join(problems)}", hint=hint)
-    return Resolved(user=user, given=given)
+    context.cache.write(name, b"")
 
 
 def check(context: Context, ready: Ready) -> Checked:
@@ -164,9 +185,10 @@ def _checked_singer(context: Context, ready: Ready, config: Resolved) -> Checked
 def discover(context: Context, ready: Ready, *, refresh: bool = False) -> tuple[Stream, ...]:
     """The source's streams. Remembered for a day per image and config; `refresh` asks again. Raises SourceError."""
     config = resolved_config(context, ready)
-    known = context.cache / f"catalog-{_fingerprint(context, ready, config.user)}.json"
-    if not refresh and known.exists() and context.now() - known.stat().st_mtime < _CATALOG_SECONDS:
-        return parse_catalog(known.read_bytes())
+    name = f"catalog-{context.cache.fingerprint(ready.facts.digest, config.user)}.json"
+    known = None if refresh else context.cache.read(name, newer_than=context.now() - _CATALOG_SECONDS)
+    if known is not None:
+        return parse_catalog(known)
     if ready.kind == "singer":
         hint = "use an Airbyte source"
         raise UsageError(f"source `{ready.connector.name}` is a Singer tap, which this version cannot run", hint=hint)
@@ -176,8 +198,15 @@ def discover(context: Context, ready: Ready, *, refresh: bool = False) -> tuple[
         raise asked.failure("did not tell its streams")
     catalog = bytes(asked.answer.catalog)
     streams = parse_catalog(catalog)
-    _remember(known, catalog)
+    context.cache.write(name, catalog)
     return streams
+
+
+def make_folders(connector: Connector) -> None:
+    """A folder that is to be mounted and is not there is made here, as the user: the engine would make it as root."""
+    for mount in connector.mounts:
+        if not mount.is_volume and not mount.read_only:
+            Path(mount.source).mkdir(parents=True, exist_ok=True)
 
 
 def keep_rotated(context: Context, connector: Connector, config: Resolved, rotated: str | None) -> None:
@@ -231,6 +260,8 @@ def _ask(context: Context, ready: Ready, launch: Launch) -> _Asked:
         context.log(line)
 
     context.progress(f"asking {ready.connector.name}: {' '.join(arg for arg in launch.args if isinstance(arg, str))}")
+    if launch.mounts:
+        make_folders(ready.connector)
     with context.signals.orders(inbox):
         outcome = perform(
             context.engine,
@@ -258,23 +289,5 @@ def _ask(context: Context, ready: Ready, launch: Launch) -> _Asked:
     )
 
 
-def _fingerprint(context: Context, ready: Ready, config: dict[str, Any]) -> str:
-    """Of image and config. Keyed, since a hash of a short secret alone could be guessed."""
-    key = context.cache / "key"
-    if not key.exists():
-        _remember(key, secrets.token_bytes(32))
-    content = orjson.dumps([ready.facts.digest, config], option=orjson.OPT_SORT_KEYS)
-    return hashlib.blake2b(content, key=key.read_bytes(), digest_size=12).hexdigest()
-
-
 def _name(digest: str) -> str:
     return digest.rpartition(":")[2][:24]
-
-
-def _remember(file: Path, content: bytes) -> None:
-    """Written aside and moved into place: another run may read at the same time."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    aside.touch(mode=0o600)
-    aside.write_bytes(content)
-    aside.replace(file)

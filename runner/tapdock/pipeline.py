@@ -14,7 +14,7 @@ import msgspec
 
 from tapdock import operations
 from tapdock.catalog import ConfiguredStream, configured_catalog
-from tapdock.config import Connector, Limits, Pipeline
+from tapdock.config import Limits, Pipeline
 from tapdock.connectors import airbyte, singer
 from tapdock.errors import Side, StateError, UsageError
 from tapdock.events import Committed, Event, Logged, Rotated, Verdict
@@ -97,7 +97,7 @@ def _require_route(source: Ready, target: Ready) -> None:
 def execute(context: Context, prepared: Prepared, options: Options, *, run_id: str, watch: Watch) -> Outcome:
     """Read, translate, write, and save what the target acknowledged. Raises TapdockError when it cannot begin."""
     for connector in (prepared.source.connector, prepared.target.connector):
-        _make_folders(connector)
+        operations.make_folders(connector)
     with _state(context, prepared, options, run_id) as state:
         _require_dialect(state, prepared.state_id)
         source, target = _launches(prepared, state.saved)
@@ -137,13 +137,6 @@ def _limits(prepared: Prepared) -> Limits:
         stop_grace=max(source.stop_grace, target.stop_grace),
         exit_grace=source.exit_grace,
     )
-
-
-def _make_folders(connector: Connector) -> None:
-    """A folder that is to be mounted and is not there is made here, as the user: the engine would make it as root."""
-    for mount in connector.mounts:
-        if not mount.is_volume and not mount.read_only:
-            Path(mount.source).mkdir(parents=True, exist_ok=True)
 
 
 def _launches(prepared: Prepared, saved: str | None) -> tuple[Launch, Launch]:

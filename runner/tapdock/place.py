@@ -12,7 +12,7 @@ import msgspec
 from tapdock.collect import Collection, collect
 from tapdock.engines.base import Conversation, Engine, Logs, Process, Run
 from tapdock.errors import EngineError, TapdockError
-from tapdock.events import Event, Ready, Verdict
+from tapdock.events import Event, Hello, Ready, Verdict
 from tapdock.launch import Exit, Launch
 from tapdock.relay import Plan, relay
 from tapdock.sides import Abort, Exited, Inbox, Kill
@@ -69,9 +69,9 @@ def perform(
         else:
             place = _Contained(work, *run.start_relay(relay_image(), logs("relay")), inbox, listener)
         listener.ready.wait()
-        connectors = _Connectors(run, launches, inbox, logs)
-        verdict = place.verdict()
-        exits = connectors.exits()
+        with _Connectors(run, launches, inbox, logs) as connectors:
+            verdict = place.verdict()
+            exits = connectors.exits(listener.greeted)
         if connectors.failure:
             raise connectors.failure
         return Outcome(verdict=listener.judged(verdict), exits=exits, relay=place.name)
@@ -82,6 +82,7 @@ class _Listener:
 
     def __init__(self, emit: Emit, inbox: Inbox) -> None:
         self.ready = threading.Event()
+        self.greeted: set[str] = set()
         self._emit = emit
         self._inbox = inbox
         self._failure: TapdockError | None = None
@@ -89,6 +90,8 @@ class _Listener:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Ready):
             self.ready.set()
+        if isinstance(event, Hello):
+            self.greeted.add(event.side)
         try:
             self._emit(event)
         except TapdockError as error:
@@ -183,7 +186,10 @@ class _Connectors:
         self.failure: EngineError | None = None
         self._run = run
         self._inbox = inbox
+        self._lock = threading.Lock()
+        self._roles: set[str] = {launch.role for launch in launches}
         self._processes: dict[str, Process] = {}
+        self._doomed: set[str] = set()
         self._exits: dict[str, Exit] = {}
         self._threads = [
             threading.Thread(target=self._live, args=(launch, logs(launch.role)), daemon=True) for launch in launches
@@ -193,12 +199,17 @@ class _Connectors:
 
     def _live(self, launch: Launch, log: Logs) -> None:
         try:
-            process = self._processes[launch.role] = self._run.start(launch, log)
+            process = self._run.start(launch, log)
+            with self._lock:
+                self._processes[launch.role] = process
+                doomed = launch.role in self._doomed
+            if doomed:
+                process.kill()
+            ended = process.wait()
         except EngineError as error:
             self.failure = self.failure or error
             self._inbox.put(Kill(code=error.exit_code))
             return
-        ended = process.wait()
         assert ended is not None, "waited without a limit"
         self._exits[launch.role] = ended
         if ended.code is None:
@@ -207,13 +218,27 @@ class _Connectors:
         else:
             self._inbox.put(Exited(side="source" if launch.role == "source" else "target", code=ended.code))
 
-    def exits(self) -> dict[str, Exit]:
-        """Once the verdict is given, every container is over or is killed."""
+    def __enter__(self) -> "_Connectors":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Whatever happened: nothing runs, and nothing is about to be started, when the run is taken down."""
+        self._kill(self._roles)
+        for thread in self._threads:
+            thread.join(_LAST_SECONDS)
+
+    def exits(self, greeted: set[str]) -> dict[str, Exit]:
+        """Once the verdict is given, every container is over or is killed: at once, if it never came to anything."""
+        self._kill(self._roles - greeted)
         deadline = time.monotonic() + _LAST_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        for process in self._processes.values():
-            process.kill()
-        for thread in self._threads:
-            thread.join(_LAST_SECONDS)
         return dict(self._exits)
+
+    def _kill(self, roles: set[str]) -> None:
+        """Those of them that run, and those that are being started as soon as they are."""
+        with self._lock:
+            self._doomed |= roles
+            doomed = [self._processes[role] for role in roles if role in self._processes]
+        for process in doomed:
+            process.kill()

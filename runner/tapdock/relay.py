@@ -83,6 +83,7 @@ class _Supervisor:
         self._running: set[str] = set()
         self._started = False
         self._cause: TapdockError | None = None
+        self._exit_error: SourceError | None = None
         self._ending: int | None = None
         self._trouble: Failed | None = None
         self._uncommitted = False
@@ -216,12 +217,13 @@ class _Supervisor:
             self._target_ended(code)
 
     def _source_ended(self, code: int) -> None:
-        if code and not self._source.stopping:
-            self._fail(self._source_error(code))
-        if not self._started:
+        if not self._source.greeted:
             self._fail(self._source.error("the source ended before it had read anything"))
             self._kill(self._target)
-        self._conclude()
+        elif code and not self._source.stopping:
+            self._exit_error = self._source_error(code)
+            self._fail(self._exit_error)
+        self._conclude()  # a quick source may be over before the target is there: its output waits in the pipe
 
     def _source_error(self, code: int) -> SourceError:
         trouble = self._trouble
@@ -243,6 +245,8 @@ class _Supervisor:
     def _conclude(self) -> None:
         """Once the source's output and exit code are both known, the pump may say the last words."""
         if self._pump.source_ended and self._source.code is not None:
+            if self._cause and self._cause is self._exit_error:
+                self._cause = self._source_error(self._source.code)  # the reason may have come behind the exit
             complete = self._source.code == 0 and self._cause is None and self._ending is None
             self._pump.ending.tell(complete=complete)
 

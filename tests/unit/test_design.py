@@ -12,6 +12,7 @@ import pytest
 import tapdock
 from tapdock import errors
 from tapdock.cli import COMMANDS
+from tapdock.load import load
 
 PACKAGE = Path(tapdock.__file__).parent
 REPOSITORY = PACKAGE.parent.parent
@@ -127,3 +128,10 @@ def test_nothing_heavy_is_imported_before_a_command_needs_it():
                 else []
             )
             assert not {name.split(".")[0] for name in names} & HEAVY
+
+
+def test_the_example_of_the_readme_is_a_project(tmp_path):
+    (text,) = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "tapdock.yaml").write_text(text)
+    project = load(tmp_path / "tapdock.yaml", environment=None, environ={})
+    assert set(project.pipelines) == {"demo"}

@@ -18,7 +18,10 @@ from tapdock.sides import Kill, Order
 __all__ = ["relay"]
 
 
-def relay(folder: Annotated[Path, typer.Argument(help="Where the pipes of both sides are made.")]) -> None:
+def relay(
+    folder: Annotated[Path, typer.Argument(help="Where the pipes of both sides are made.")],
+    plan: Annotated[Path | None, typer.Option(help="A file with the plan; then nobody gives orders.")] = None,
+) -> None:
     """Serve one run inside its pod; `run` starts it where it is needed
 
     The plan is the first line on stdin, orders follow, events go to stdout as JSON lines.
@@ -26,7 +29,7 @@ def relay(folder: Annotated[Path, typer.Argument(help="Where the pipes of both s
     Example: tapdock relay /tapdock/pipes < plan.json
     """
     orders = _lines(sys.stdin.fileno())
-    work = decode_plan(next(orders))
+    work = decode_plan(plan.read_bytes() if plan else next(orders))
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     lock = threading.Lock()
     out = sys.stdout.buffer
@@ -42,7 +45,8 @@ def relay(folder: Annotated[Path, typer.Argument(help="Where the pipes of both s
             inbox.put(decode(line))
         inbox.put(Kill(code=143))  # whoever gave the plan is gone: nobody could save what is acknowledged
 
-    threading.Thread(target=listen, daemon=True).start()
+    if plan is None:
+        threading.Thread(target=listen, daemon=True).start()
     verdict = serve(work, folder, inbox=inbox, emit=emit)
     raise typer.Exit(verdict.exit_code)
 

@@ -24,7 +24,7 @@ _ENV = {
 
 
 def spec(connector: Connector, facts: ImageFacts) -> Launch:
-    return base.launch(connector, facts, role="source", args=("spec",), env=_env(connector))
+    return base.launch(base.alone(connector), facts, role="source", args=("spec",), env=_env(connector))
 
 
 def check(connector: Connector, facts: ImageFacts, config: Mapping[str, Any]) -> Launch:

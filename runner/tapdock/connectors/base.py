@@ -1,5 +1,6 @@
 """From a connector of the project and its image to a `Launch`; the two kinds are modules beside this one."""
 
+import dataclasses
 import os
 import shlex
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from tapdock.config import Connector, Kind, Secret
 from tapdock.errors import UsageError
 from tapdock.launch import FileArg, ImageFacts, InputFile, Launch, Role
 
-__all__ = ["CONFIG", "config_file", "kind_of", "launch"]
+__all__ = ["CONFIG", "alone", "config_file", "kind_of", "launch"]
 
 CONFIG = FileArg("config.json")
 _SHELLS = {"sh", "bash", "ash", "dash"}
@@ -29,6 +30,11 @@ def kind_of(connector: Connector, facts: ImageFacts) -> Kind:
 
 def config_file(config: Mapping[str, Any]) -> InputFile:
     return InputFile(CONFIG.name, orjson.dumps(config))
+
+
+def alone(connector: Connector) -> Connector:
+    """Without the user's folders, which a question about the image itself does not need."""
+    return dataclasses.replace(connector, mounts=())
 
 
 def launch(

@@ -12,7 +12,7 @@ __all__ = ["about", "discover", "test", "write"]
 
 def about(connector: Connector, facts: ImageFacts) -> Launch:
     """What connectors made with Meltano's SDK tell of their settings; others know no such flag."""
-    return base.launch(connector, facts, role="source", args=("--about", "--format=json"))
+    return base.launch(base.alone(connector), facts, role="source", args=("--about", "--format=json"))
 
 
 def discover(connector: Connector, facts: ImageFacts, config: Mapping[str, Any]) -> Launch:

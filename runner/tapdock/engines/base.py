@@ -19,7 +19,10 @@ class Process(Protocol):
     def name(self) -> str: ...
 
     def wait(self, timeout: float | None = None) -> Exit | None:
-        """Its ending, or None when it still runs after `timeout` seconds; its log has been read to the end by then."""
+        """Its ending, or None when it still runs after `timeout` seconds; its log has been read to the end by then.
+
+        Raises EngineError for an image that nothing of ours can run in.
+        """
         ...
 
     def kill(self) -> None:

@@ -1,7 +1,6 @@
 """Docker Engine, and whatever speaks its API."""
 
 import os
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +15,7 @@ import docker.errors
 import requests.exceptions
 from docker.utils import kwargs_from_env
 
-from tapdock.engines import docker_build, owner
+from tapdock.engines import docker_build, folders, owner
 from tapdock.engines.base import Logs
 from tapdock.engines.docker_run import LABEL_OWNER, LABEL_RUN, DockerRun
 from tapdock.errors import EngineError, ImageMissing
@@ -25,7 +24,6 @@ from tapdock.launch import ImageFacts
 __all__ = ["DockerEngine", "connect"]
 
 _PROBE_SECONDS = 5.0
-_FOLDER_PREFIX = "tapdock-run-"
 
 
 def connect(*, cache: Path, relay: str = "auto") -> "DockerEngine":
@@ -116,10 +114,7 @@ class DockerEngine:
 
     def run(self, run_id: str, *, image: str) -> DockerRun:
         share = self._relay == "beside" or (self._relay == "auto" and self.shares_folders(image))
-        folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX)) if share else None
-        if folder:
-            (folder / "owner").write_text(owner.mine(), "ascii")
-        return DockerRun(self.api, run_id, folder)
+        return DockerRun(self.api, run_id, folders.made() if share else None)
 
     def shares_folders(self, image: str) -> bool:
         """Whether a pipe of ours can be opened in a container: tried once per engine, with a container of `image`.
@@ -140,19 +135,11 @@ class DockerEngine:
         return sha256(repr(seen).encode()).hexdigest()[:16]
 
     def _probe(self, image: str) -> bool:
-        folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
-        try:
+        with folders.temporary() as folder:
             return _pipe_answers(self.api, image, folder)
-        finally:
-            shutil.rmtree(folder)
 
     def sweep(self) -> tuple[str, ...]:
-        removed = [*self._sweep_containers(), *self._sweep_volumes()]
-        for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
-            if _abandoned(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-                removed.append(str(folder))
-        return tuple(removed)
+        return (*self._sweep_containers(), *self._sweep_volumes(), *folders.sweep())
 
     def _sweep_containers(self) -> Iterator[str]:
         for container in self.api.containers(all=True, filters={"label": LABEL_RUN}):
@@ -176,13 +163,6 @@ def _forget(remove: Callable[[], Any]) -> None:
     except docker.errors.APIError as error:
         if error.status_code != 409:  # its removal is under way already
             raise
-
-
-def _abandoned(folder: Path) -> bool:
-    try:
-        return owner.is_alive((folder / "owner").read_text("ascii")) is False
-    except OSError:
-        return False  # another user's, or gone meanwhile
 
 
 def _pipe_answers(api: Any, image: str, folder: Path) -> bool:

@@ -4,7 +4,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,16 +79,21 @@ def build(
             raise EngineError(f"`{tag}` could not be built: {why}") from error
         finally:
             if indexes:
-                _drop_stages(api)
+                _drop_stages(api, indexes.values())
 
 
-def _drop_stages(api: Any) -> None:
-    """A build stage's own layers remember their arguments, a private index's password among them."""
+def _drop_stages(api: Any, indexes: Collection[str]) -> None:
+    """A build stage's own layers remember their arguments, a private index's password among them.
+
+    Those that remember none stay: the next build of a similar image begins from them.
+    """
     for image in api.images(filters={"label": "io.tapdock.stage=build", "dangling": True}, quiet=True):
         try:
-            api.remove_image(image)
+            commands = [str(layer["CreatedBy"]) for layer in api.history(image)]
+            if any(index in command for index in indexes for command in commands):
+                api.remove_image(image)
         except docker.errors.APIError:
-            pass  # another user's build is using it, and will drop it
+            pass  # it is gone, or another user's build is using it, and will drop it
 
 
 class _Steps:
@@ -139,5 +144,7 @@ class _Steps:
             return EngineError(f"`{self._tag}` could not be built: {own[-1].removeprefix('error: ')}", hint=hints[-1])
         for line in self._lines[-_LAST_LINES:]:
             self._progress(line)
-        hint = "what it said is above; `build:` in the project file names the package"
+        hint = "what it said is above; `build` in the project file names the package"
+        if ": FROM " in self._step:
+            hint = "name another base with TAPDOCK_BASE_IMAGE: an image with Python 3.10 to 3.12"
         return EngineError(f"`{self._tag}` could not be built at {self._step}: {error}", hint=hint)

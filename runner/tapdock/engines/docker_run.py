@@ -29,6 +29,7 @@ _PIPES = "/tapdock/pipes"
 _MEMORY = "/tapdock/files"  # a path that no image has: a tmpfs ignores its mode where the image has a folder
 _ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
 _PIDS = 4096
+_INIT_FAILED = "[FATAL tini"  # the engine's init could not start our shell: the engine itself noticed nothing
 _CONNECTION = (docker.errors.DockerException, requests.exceptions.RequestException)
 
 
@@ -51,7 +52,7 @@ class DockerRun:
 
     def start(self, launch: Launch, log: Logs) -> "DockerProcess":
         pipes = str(self.folder / launch.role) if self.folder else self._volume(launch.role)
-        return self._started(launch.role, container_spec(launch, pipes=pipes), launch.image, log)
+        return self._started(launch, container_spec(launch, pipes=pipes), log)
 
     def start_relay(self, image: str, log: Logs) -> tuple["DockerProcess", "DockerConversation"]:
         for side in ("source", "target"):
@@ -64,7 +65,7 @@ class DockerRun:
         self._stack.callback(socket.close)
         conversation = DockerConversation(socket, log)
         self._begin(name, image)
-        return DockerProcess(self._api, name, (), log), conversation
+        return DockerProcess(self._api, name, image, (), log), conversation
 
     def _volume(self, side: str) -> str:
         return f"tapdock-{self._run_id}-{side}"
@@ -78,11 +79,11 @@ class DockerRun:
     def _labels(self, role: str) -> dict[str, str]:
         return {LABEL_RUN: self._run_id, LABEL_ROLE: role, LABEL_OWNER: owner.mine()}
 
-    def _started(self, role: str, spec: dict[str, Any], image: str, log: Logs) -> "DockerProcess":
-        name = self._create(role, image, spec)
+    def _started(self, launch: Launch, spec: dict[str, Any], log: Logs) -> "DockerProcess":
+        name = self._create(launch.role, launch.image, spec)
         stderr = self._api.attach(name, stdout=False, stderr=True, stream=True)
-        process = DockerProcess(self._api, name, stderr, log)
-        self._begin(name, image)
+        process = DockerProcess(self._api, name, launch.image, stderr, log)
+        self._begin(name, launch.image)
         process.watch()
         return process
 
@@ -168,20 +169,23 @@ def _bind(mount: Mount) -> str:
 
 def _refused(image: str, error: Exception) -> EngineError:
     reason = str(getattr(error, "explanation", None) or error)
-    if "exec format error" in reason:
+    if "exec format error" in reason.lower():
         hint = "it was built for another kind of processor: set `platform:`, or use an image for this one"
         return EngineError(f"`{image}` cannot run on this machine: exec format error", hint=hint)
-    if '"/bin/sh"' in reason:
-        return EngineError(f"`{image}` has no shell, which tapdock starts connectors with", hint=reason)
+    if "/bin/sh" in reason:
+        hint = "use an image that has `/bin/sh`, or make one `FROM` it that adds a static one"
+        return EngineError(f"`{image}` has no shell, which tapdock starts connectors with: {reason}", hint=hint)
     return EngineError(f"a container of `{image}` could not be started: {reason}")
 
 
 class DockerProcess:
     """A container, its stderr read by a thread, and its memory watched from the start: nothing tells of it later."""
 
-    def __init__(self, api: Any, name: str, stderr: Iterable[bytes], log: Logs) -> None:
+    def __init__(self, api: Any, name: str, image: str, stderr: Iterable[bytes], log: Logs) -> None:
         self.name = name
         self._api = api
+        self._image = image
+        self._refusal: str | None = None
         self._peak = 0
         self._cpu = 0.0
         self._over = False
@@ -191,6 +195,8 @@ class DockerProcess:
     def _read(self, stderr: Iterable[bytes], log: Logs) -> None:
         with contextlib.suppress(*_CONNECTION, OSError):  # the engine went away: `wait` tells
             for line in lines_of(stderr):
+                if line.startswith(_INIT_FAILED):
+                    self._refusal = line
                 log(line)
 
     def watch(self) -> None:
@@ -221,6 +227,8 @@ class DockerProcess:
             return Exit(code=None, error=str(error))
         self._over = True
         self._reader.join()
+        if self._refusal and state["ExitCode"]:
+            raise _refused(self._image, RuntimeError(self._refusal))
         return Exit(
             code=state["ExitCode"],
             oom_killed=bool(state["OOMKilled"]),

@@ -9,11 +9,11 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from tapdock.engines import folders
 from tapdock.engines.base import Conversation, Logs
 from tapdock.engines.launcher import command
 from tapdock.engines.text import lines_of
@@ -21,6 +21,8 @@ from tapdock.errors import EngineError, ImageMissing
 from tapdock.launch import Exit, ImageFacts, Launch
 
 __all__ = ["LocalEngine"]
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a tmpfs
 
 
 class LocalEngine:
@@ -42,23 +44,22 @@ class LocalEngine:
         raise ImageMissing(f"there is no program `{image}`", hint="give its path, and make it executable")
 
     def run(self, run_id: str, *, image: str) -> "LocalRun":
-        return LocalRun(run_id)
+        return LocalRun()
 
     def sweep(self) -> tuple[str, ...]:
-        return ()
+        return (*folders.sweep(), *folders.sweep(_MEMORY))
 
 
 class LocalRun:
     """Input files live in memory (/dev/shm) and only their connector's user may read them."""
 
-    def __init__(self, run_id: str) -> None:
-        self._run_id = run_id
+    def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
         self.folder: Path | None = None
 
     def __enter__(self) -> "LocalRun":
-        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix=f"tapdock-{self._run_id}-")))
-        self._memory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
+        self.folder = self._stack.enter_context(folders.temporary())
+        self._memory = self._stack.enter_context(folders.temporary(_MEMORY))
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -1,0 +1,124 @@
+"""What every row needs: sizes, rounds, the recording, and projects that `tapdock run` is called in."""
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from benchmarks import recording
+from benchmarks.containers import run_command
+from benchmarks.processes import BenchError, Cost, measure
+from benchmarks.recording import Recording
+
+__all__ = ["FULL", "QUICK", "TAPDOCK", "Bench", "Project", "Sizes", "say"]
+
+TAPDOCK = Path(sys.executable).with_name("tapdock")
+
+
+def say(line: str) -> None:
+    """Progress, on stderr."""
+    sys.stderr.write(f"bench: {line}\n")
+    sys.stderr.flush()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How much is measured: users of the real source, which makes two records of each and 100 more.
+
+    `replays`, `memory` and `pipe` are how often that is played again.
+    """
+
+    users: int
+    replays: int
+    memory: tuple[int, int]
+    pipe: tuple[int, int]
+    lone_records: int
+
+
+FULL = Sizes(users=100_000, replays=5, memory=(1, 50), pipe=(2, 12), lone_records=50)
+QUICK = Sizes(users=5_000, replays=20, memory=(20, 200), pipe=(20, 120), lone_records=15)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a `tapdock.yaml` of one source `from` and one target `to`."""
+
+    folder: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    def prepare(self) -> None:
+        """Let tapdock ask for specs and streams, and find out about the engine, which it then remembers."""
+        self._call("run", "from", "to", "--dry-run")
+
+    def run(self, *, records: int) -> Cost:
+        """One whole run from the beginning, in a process of its own; raises BenchError unless it read `records`."""
+        shutil.rmtree(self.folder / ".tapdock/state", ignore_errors=True)
+        cost = self._call("run", "from", "to", "--json")
+        told = orjson.loads(cost.output)
+        counted = sum(stream["records"] for stream in told["streams"])
+        if counted != records or told["status"] != "succeeded":
+            raise BenchError(f"a run {told['status']} with {counted} records of {records}: {told['error']}")
+        return cost
+
+    def _call(self, *arguments: str) -> Cost:
+        return measure([TAPDOCK, *arguments], keep_output=True, cwd=self.folder, env=self.environ)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One call: `folder` is temporary, `label` marks its containers, `cache` keeps the recording for the next call."""
+
+    folder: Path
+    cache: Path
+    label: str
+    sizes: Sizes
+    rounds: int
+
+    @cached_property
+    def recording(self) -> Recording:
+        say(f"recording {self.sizes.users} users of {recording.SOURCE}, unless that was done before")
+        return recording.record(self.sizes.users, label=self.label, cache=self.cache)
+
+    def project(
+        self, name: str, *, source: Mapping[str, Any], target: Mapping[str, Any], local: bool = False
+    ) -> Project:
+        folder = self.folder / name
+        folder.mkdir()
+        content = {"version": 1, "sources": {"from": source}, "targets": {"to": target}}
+        (folder / "tapdock.yaml").write_bytes(orjson.dumps(content))  # all JSON is YAML
+        project = Project(folder, {"TAPDOCK_ENGINE": "local"} if local else {})
+        project.prepare()
+        return project
+
+    def file(self, name: str, value: object) -> Path:
+        """A JSON file for a container's mount."""
+        path = self.folder / name
+        path.write_bytes(orjson.dumps(value))
+        return path
+
+    def read_command(self, image: str, config: Mapping[str, Any], *, log_driver: str | None = None) -> list[str]:
+        """`docker run IMAGE read …`, with the same catalog as a run of ours, made from the recording."""
+        from tapdock.catalog import configured_catalog
+
+        catalog = self.folder / "catalog.json"
+        catalog.write_bytes(configured_catalog(self.recording.streams))
+        mounts = {self.file("config.json", config): "/config.json:ro", catalog: "/catalog.json:ro"}
+        arguments = ("read", "--config", "/config.json", "--catalog", "/catalog.json")
+        return run_command(image, *arguments, label=self.label, log_driver=log_driver, mounts=mounts)
+
+    def interleaved(
+        self, works: Mapping[str, Callable[[], float]], *, rounds: int | None = None
+    ) -> dict[str, list[float]]:
+        """All of them once a round, one after the other, so that a slow minute of the machine meets each of them."""
+        values: dict[str, list[float]] = {name: [] for name in works}
+        rounds = rounds or self.rounds
+        for number in range(1, rounds + 1):
+            for name, work in works.items():
+                values[name].append(work())
+                say(f"round {number} of {rounds}: {name} {values[name][-1]:.4g}")
+        return values

@@ -1,0 +1,161 @@
+"""Rows of whole runs in containers: wall time, memory, throughput."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.bench import Bench
+from benchmarks.containers import run_command
+from benchmarks.processes import Cost, measure
+from benchmarks.recording import SOURCE, faker_config, null_image, replay_image
+from benchmarks.rows import Budget, Row
+from tapdock.catalog import ConfiguredStream
+from tapdock.events import Event
+from tapdock.translate.to_singer import AirbyteToSinger
+
+__all__ = ["duckdb", "faker", "memory", "pipe", "replay", "translator"]
+
+_TARGET = "tapdock/target-duckdb:0.8.0"
+
+
+def faker(bench: Bench) -> list[Row]:
+    """A real source into a target that keeps nothing."""
+    config = faker_config(bench.sizes.users)
+    records = bench.recording.records
+    values = _against_docker_run(bench, "faker", SOURCE, config, records)
+    name = f"run, real source-faker, {records:,} records"
+    return [
+        Row(name=f"{name}: docker run", unit="s", ours=values["ours"], floor=values["default"], budget=Budget(1.0)),
+        Row(name=f"{name}: no log", unit="s", ours=values["ours"], floor=values["none"], budget=Budget(1.05)),
+    ]
+
+
+def replay(bench: Bench) -> list[Row]:
+    """Recorded messages, as fast as they can be read: what limits is the way that bytes take."""
+    times = bench.sizes.replays
+    records = bench.recording.records * times
+    values = _against_docker_run(bench, "replay", replay_image(bench.recording), {"times": times}, records)
+    name = f"run, {records:,} records replayed"
+    return [
+        Row(name=f"{name}: docker run", unit="s", ours=values["ours"], floor=values["default"], budget=Budget(0.5)),
+        Row(name=f"{name}: no log", unit="s", ours=values["ours"], floor=values["none"], budget=Budget(1.0)),
+    ]
+
+
+def _against_docker_run(
+    bench: Bench, name: str, image: str, config: dict[str, int], records: int
+) -> dict[str, list[float]]:
+    project = bench.project(name, source={"image": image, "config": config}, target={"image": null_image()})
+    command = bench.read_command(image, config)
+    without_log = bench.read_command(image, config, log_driver="none")
+    return bench.interleaved(
+        {
+            "ours": lambda: project.run(records=records).seconds,
+            "default": lambda: measure(command).seconds,
+            "none": lambda: measure(without_log).seconds,
+        }
+    )
+
+
+def duckdb(bench: Bench) -> list[Row]:
+    """A real source into a real target, against the slower of the two alone."""
+    records = bench.recording.records
+    config = faker_config(bench.sizes.users)
+    data = bench.folder / "data"
+    data.mkdir()
+    settings = {"path": "/data/bench.duckdb", "default_target_schema": "main"}
+    target = {"image": _TARGET, "config": settings, "mounts": [f"{data}:/data"]}
+    project = bench.project("duckdb", source={"image": SOURCE, "config": config}, target=target)
+    read = bench.read_command(SOURCE, config, log_driver="none")
+    write = _write_command(bench, settings, data)
+    singer = _translated(bench)
+
+    def emptied() -> None:
+        for file in data.iterdir():
+            file.unlink()
+
+    def ours() -> float:
+        emptied()
+        return project.run(records=records).seconds
+
+    def target_alone() -> float:
+        emptied()
+        return measure(write, stdin=singer).seconds
+
+    values = bench.interleaved(
+        {"ours": ours, "source alone": lambda: measure(read).seconds, "target alone": target_alone}
+    )
+    slower = [max(pair) for pair in zip(values["source alone"], values["target alone"], strict=True)]
+    name = f"run, real source-faker to target-duckdb, {records:,} records: the slower alone"
+    return [Row(name=name, unit="s", ours=values["ours"], floor=slower, budget=Budget(1.3))]
+
+
+def _write_command(bench: Bench, settings: dict[str, str], data: Path) -> list[str]:
+    return run_command(
+        _TARGET,
+        "--config",
+        "/config.json",
+        label=bench.label,
+        log_driver="none",
+        mounts={bench.file("target.json", settings): "/config.json:ro", data: "/data"},
+        options=["--interactive", f"--user={os.getuid()}:{os.getgid()}"],
+    )
+
+
+def _translated(bench: Bench) -> Path:
+    """The recording as a target is given it."""
+    path = bench.folder / "singer.jsonl"
+    translation = translator(bench.recording.streams)
+    with path.open("wb") as file:
+        file.write(translation.opening())
+        for batch in bench.recording.batches():
+            file.write(translation.feed(batch))
+        file.write(translation.closing(complete=True))
+    return path
+
+
+def translator(streams: tuple[ConfiguredStream, ...]) -> AirbyteToSinger:
+    """The relay's, for a run that tells nobody of its events."""
+
+    def silent(event: Event) -> None: ...
+
+    return AirbyteToSinger(streams=streams, saved=None, emit=silent, clock=time.monotonic)
+
+
+def _replayed(bench: Bench, name: str, times: int) -> Callable[[], Cost]:
+    """A whole run of the recording, `times` over, into a target that keeps nothing."""
+    source = {"image": replay_image(bench.recording), "config": {"times": times}}
+    project = bench.project(f"{name}-{times}", source=source, target={"image": null_image()})
+    return lambda: project.run(records=bench.recording.records * times)
+
+
+def memory(bench: Bench) -> list[Row]:
+    """The most that the tapdock process has at once: the same for a small run and a big one."""
+    few, many = bench.sizes.memory
+    small, big = _replayed(bench, "memory", few), _replayed(bench, "memory", many)
+    values = bench.interleaved({"few": lambda: small().megabytes, "many": lambda: big().megabytes}, rounds=1)
+    limit = Budget(80, of="ours")
+    name = f"memory of tapdock, {bench.recording.records * few:,} records"
+    more = f"memory of tapdock, {bench.recording.records * many:,} records"
+    return [
+        Row(name=name, unit="MB", ours=values["few"], budget=limit),
+        Row(name=more, unit="MB", ours=values["many"], budget=limit),
+        Row(name=f"{more}: fewer", unit="MB", ours=values["many"], floor=values["few"], budget=Budget(1.1)),
+    ]
+
+
+def pipe(bench: Bench) -> list[Row]:
+    """Throughput from container to container, from a short and a long run so that starting does not count."""
+    few, many = bench.sizes.pipe
+    short, long = _replayed(bench, "pipe", few), _replayed(bench, "pipe", many)
+    messages = bench.recording.messages
+    megabytes = messages.stat().st_size * (many - few) / 1e6
+    command = ["sh", "-c", 'cat "$@" | cat >/dev/null', "sh", *[str(messages)] * (many - few)]
+
+    def ours() -> float:
+        return megabytes / (long().seconds - short().seconds)
+
+    values = bench.interleaved({"ours": ours, "cat | cat": lambda: megabytes / measure(command).seconds})
+    name = "container, pipe, tapdock, pipe, container: cat | cat"
+    return [Row(name=name, unit="MB/s", ours=values["ours"], floor=values["cat | cat"])]

@@ -1,0 +1,165 @@
+"""Which image is built with what, and when it is built again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tapdock import images
+from tapdock.config import Build, Connector
+from tapdock.errors import EngineError
+from tapdock.images import Making, build_plan, making
+from tapdock.launch import ImageFacts
+
+JSONL = Build(family="singer", package="target-jsonl==0.1.4")
+FAKER = Build(family="airbyte-python", package="airbyte-source-faker==7.2.1")
+
+
+def plan(build=JSONL, *, base_image=None, base_digest=None):
+    return build_plan(build, tag="tapdock/x:1", base_image=base_image, base_digest=base_digest)
+
+
+ARGUMENTS = [
+    (JSONL, {"PACKAGE": "target-jsonl==0.1.4"}),
+    (
+        Build(family="singer", package="meltanolabs-target-csv==0.5.0", executable="target-csv"),
+        {"PACKAGE": "meltanolabs-target-csv==0.5.0", "EXECUTABLE": "target-csv"},
+    ),
+    (FAKER, {"PACKAGE": "airbyte-source-faker==7.2.1", "EXECUTABLE": "source-faker", "VERSION": "7.2.1"}),
+    (
+        Build(family="airbyte-python", package="airbyte_source_File"),
+        {"PACKAGE": "airbyte_source_File", "EXECUTABLE": "source-file"},
+    ),
+    (
+        Build(family="airbyte-python", package="airbyte-source-x[y]==1.0 lxml<5", executable="source-z"),
+        {"PACKAGE": "airbyte-source-x[y]==1.0 lxml<5", "EXECUTABLE": "source-z", "VERSION": "1.0"},
+    ),
+    (
+        Build(family="airbyte-python", package="airbyte-source-x>=1"),
+        {"PACKAGE": "airbyte-source-x>=1"},
+    ),
+    (
+        Build(family="airbyte-python", package="git+https://example.org/x.git"),
+        {"PACKAGE": "git+https://example.org/x.git"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("build", "args"), ARGUMENTS, ids=[build.package for build, _ in ARGUMENTS])
+def test_arguments_of_a_recipe(build, args):
+    assert plan(build).args == args
+
+
+def test_the_folder_of_a_recipe_has_a_dockerfile():
+    for build in (JSONL, FAKER):
+        assert (plan(build).context / "Dockerfile").is_file()
+
+
+def test_a_base_image_is_an_argument_only_where_it_is_given():
+    assert "BASE_IMAGE" not in plan().args
+    assert plan(base_image="base:1").args["BASE_IMAGE"] == "base:1"
+
+
+def test_what_makes_another_recipe():
+    same = plan(base_image="base:1", base_digest="sha256:1").recipe
+    assert plan(base_image="base:1", base_digest="sha256:1").recipe == same
+    others = [
+        plan().recipe,
+        plan(base_image="base:1", base_digest="sha256:2").recipe,
+        plan(Build(family="singer", package="target-jsonl==0.1.3"), base_image="base:1").recipe,
+        plan(Build(family="airbyte-python", package="target-jsonl==0.1.4"), base_image="base:1").recipe,
+    ]
+    assert len({same, *others}) == 5
+
+
+def test_only_index_addresses_are_taken_from_the_environment():
+    environ = {"TAPDOCK_BASE_IMAGE": "base:1", "PIP_INDEX_URL": "u", "UV_EXTRA_INDEX_URL": "", "PIP_CERT": "c"}
+    assert making(environ) == Making(base_image="base:1", indexes={"PIP_INDEX_URL": "u"})
+    assert making({}) == Making()
+    assert "hidden" not in repr(making({"PIP_INDEX_URL": "https://hidden@x"}))
+
+
+class Engine:
+    """Builds in no time; `meanwhile` is done while somebody waits for the turn to build."""
+
+    name = "small"
+
+    def __init__(self, *, meanwhile=lambda _: None) -> None:
+        self.images: dict[str, ImageFacts] = {}
+        self.built: list[dict[str, str]] = []
+        self.pulled: list[str] = []
+        self._meanwhile = meanwhile
+
+    def inspect(self, image):
+        return self.images.get(image)
+
+    def pull(self, image, *, platform, progress):
+        self.pulled.append(image)
+        self.keep(image, {})
+
+    @contextmanager
+    def building(self, progress) -> Iterator[None]:
+        self._meanwhile(self)
+        yield
+
+    def build(self, context, *, tag, args, indexes, labels, progress):
+        self.built.append({**args, **indexes})
+        self.keep(tag, labels)
+
+    def keep(self, image, labels):
+        self.images[image] = ImageFacts(image=image, digest=f"sha256:{len(self.images)}", labels=labels)
+
+
+LINES = Connector(name="lines", role="target", image="tapdock/x:1", build=JSONL)
+
+
+def obtained(engine, connector=LINES, **given):
+    return images.obtain(engine, connector, making=Making(**given), progress=lambda _: None)
+
+
+def test_an_image_is_built_once():
+    engine = Engine()
+    assert obtained(engine) == obtained(engine)
+    assert len(engine.built) == 1
+
+
+def test_an_image_of_the_same_name_and_another_recipe_is_built_anew():
+    engine = Engine()
+    engine.keep("tapdock/x:1", {})
+    obtained(engine)
+    assert len(engine.built) == 1
+
+
+def test_the_base_image_is_here_before_it_is_part_of_a_recipe():
+    engine = Engine()
+    obtained(engine, base_image="base:1")
+    obtained(engine, base_image="base:1")
+    assert (engine.pulled, len(engine.built)) == (["base:1"], 1)
+
+
+def test_an_index_reaches_the_build_and_no_recipe():
+    engine = Engine()
+    obtained(engine, indexes={"PIP_INDEX_URL": "one"})
+    assert engine.built[0]["PIP_INDEX_URL"] == "one"
+    obtained(engine, indexes={"PIP_INDEX_URL": "two"})
+    assert len(engine.built) == 1
+
+
+def test_what_another_process_built_meanwhile_is_taken():
+    def other(engine):
+        engine.keep("tapdock/x:1", {"io.tapdock.recipe": plan().recipe})
+
+    engine = Engine(meanwhile=other)
+    assert obtained(engine).labels
+    assert engine.built == []
+
+
+def test_an_engine_that_cannot_build():
+    class Runs:
+        name = "plain"
+
+        def inspect(self, image):
+            return None
+
+    with pytest.raises(EngineError, match="the plain engine cannot build images"):
+        obtained(Runs())
