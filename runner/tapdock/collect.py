@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from tapdock.events import Finished, Output, Ready, Verdict
+from tapdock.events import Finished, Output, Ready, Rotated, Verdict
 from tapdock.launch import InputFile
 from tapdock.pipes import CAPACITY, Ends, make
-from tapdock.sides import Abort, Exited, Gone, Inbox, Kill, Raised, Side, Stop, Turned, Word, background
+from tapdock.sides import Abort, Exited, Gone, Inbox, Kill, Raised, Rewritten, Side, Stop, Turned, Word, background
 from tapdock.translate.base import Emit
 
 __all__ = ["Collection", "collect"]
@@ -56,7 +56,7 @@ class _Collector:
                 self._take(message)
         return self._failure or Verdict(exit_code=0, source_code=self._side.code)
 
-    def _take(self, message: Stop | Kill | Exited | Abort | Word | Gone | Turned | Raised) -> None:
+    def _take(self, message: Stop | Kill | Exited | Abort | Word | Gone | Rewritten | Turned | Raised) -> None:
         match message:
             case Word(_, ["hello"]):
                 self._emit(self._side.greet())
@@ -76,6 +76,8 @@ class _Collector:
                 self._give_up(Verdict(exit_code=message.code, message="stopped on request"))
             case Abort():
                 self._give_up(Verdict(exit_code=message.exit_code, message=message.message, hint=message.hint))
+            case Rewritten(_, config):
+                self._emit(Rotated("source", config))
             case Raised("output", _):
                 self._reading = False
             case Raised(_, error) if error is not None:

@@ -42,12 +42,12 @@ def verify(locked: Mapping[str, str], facts: ImageFacts) -> None:
 
 
 def is_moving(image: str) -> bool:
-    """Whether this name may stand for something else tomorrow: no tag, or `latest`.
+    """Whether this name may stand for something else tomorrow: no tag, or `latest`; a path is no such name.
 
     >>> is_moving("airbyte/source-faker"), is_moving("localhost:5000/tap:1.0")
     (True, False)
     """
-    if "@" in image:
+    if "@" in image or image.startswith("/"):
         return False
     _, colon, tag = image.rpartition("/")[2].partition(":")
     return not colon or tag == "latest"

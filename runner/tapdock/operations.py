@@ -20,7 +20,7 @@ from tapdock.connectors.base import kind_of
 from tapdock.connectors.quirks import Quirks, quirks_of
 from tapdock.engines.base import Engine, Logs
 from tapdock.errors import EngineError, Interrupted, SourceError, TapdockError, TargetError, UsageError
-from tapdock.events import Event, Output
+from tapdock.events import Event, Output, Rotated
 from tapdock.images import Making
 from tapdock.launch import ImageFacts, Launch
 from tapdock.place import perform
@@ -164,7 +164,7 @@ def check(context: Context, ready: Ready) -> Checked:
     if ready.kind == "singer":
         return _checked_singer(context, ready, config)
     asked = _ask(context, ready, airbyte.check(connector, ready.facts, config.given))
-    keep_rotated(context, connector, config, asked.answer.config)
+    keep_rotated(context, connector, config, asked.rotated)
     status = asked.answer.status
     if status is None:
         return Checked(succeeded=False, message=asked.failure("did not answer").message, how="check")
@@ -178,6 +178,7 @@ def _checked_singer(context: Context, ready: Ready, config: Resolved) -> Checked
             succeeded=True, message="a Singer target cannot be asked more", how="its config against its spec"
         )
     asked = _ask(context, ready, singer.discover(connector, ready.facts, config.given))
+    keep_rotated(context, connector, config, asked.rotated)
     failed = asked.code != 0
     return Checked(succeeded=not failed, message=asked.last_words if failed else None, how="discovery")
 
@@ -193,7 +194,7 @@ def discover(context: Context, ready: Ready, *, refresh: bool = False) -> tuple[
         hint = "use an Airbyte source"
         raise UsageError(f"source `{ready.connector.name}` is a Singer tap, which this version cannot run", hint=hint)
     asked = _ask(context, ready, airbyte.discover(ready.connector, ready.facts, config.given))
-    keep_rotated(context, ready.connector, config, asked.answer.config)
+    keep_rotated(context, ready.connector, config, asked.rotated)
     if asked.answer.catalog is None:
         raise asked.failure("did not tell its streams")
     catalog = bytes(asked.answer.catalog)
@@ -216,8 +217,13 @@ def keep_rotated(context: Context, connector: Connector, config: Resolved, rotat
     """
     if rotated is None:
         return
+    try:
+        values = orjson.loads(rotated)
+    except orjson.JSONDecodeError:
+        context.progress(f"{connector.name} left a config that is not JSON; it is not kept")
+        return
     key = overlay.overlay_key(connector.name, context.project.environment)
-    changed = overlay.record(context.backend, key, config.user, orjson.loads(rotated))
+    changed = overlay.record(context.backend, key, config.user, values)
     if changed:
         context.progress(f"{connector.name} changed its config: {', '.join(changed)}")
 
@@ -230,6 +236,7 @@ class _Asked:
     text: str
     code: int
     answer: Answer
+    rotated: str | None = field(repr=False)
     last_words: str
     program: tuple[str, ...]
 
@@ -249,11 +256,14 @@ def _ask(context: Context, ready: Ready, launch: Launch) -> _Asked:
     """Run the connector for one answer."""
     said: deque[str] = deque(maxlen=5)
     output: list[str] = []
+    rewritten: list[str] = []
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def emit(event: Event) -> None:
         if isinstance(event, Output):
             output.append(event.text)
+        elif isinstance(event, Rotated):
+            rewritten.append(event.config)
 
     def hear(line: str) -> None:
         said.append(line)
@@ -279,11 +289,13 @@ def _ask(context: Context, ready: Ready, launch: Launch) -> _Asked:
         kind = SourceError if verdict.side == "source" else EngineError
         raise kind(f"{ready.connector.name}: {verdict.message}", hint=verdict.hint)
     text = "".join(output)
+    answer = read_answer(text.encode())
     return _Asked(
         connector=ready.connector,
         text=text,
         code=verdict.source_code or 0,
-        answer=read_answer(text.encode()),
+        answer=answer,
+        rotated=answer.config or (rewritten[-1] if rewritten else None),
         last_words=" / ".join(said),
         program=launch.entrypoint,
     )

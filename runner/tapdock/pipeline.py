@@ -200,9 +200,8 @@ class _Listener:
         match event:
             case Committed(state):
                 self._save(state)
-            case Rotated("source", config):
-                prepared = self._prepared
-                operations.keep_rotated(self._context, prepared.source.connector, prepared.source_config, config)
+            case Rotated(side, config):
+                self._keep_config(side, config)
             case Logged("source", "error", message):
                 self.last_words["source"].append(message)
             case _:
@@ -218,6 +217,13 @@ class _Listener:
             self._watch(Logged(side, "info", line))
 
         return hear
+
+    def _keep_config(self, side: Side, config: str) -> None:
+        prepared = self._prepared
+        ready, known = (
+            (prepared.source, prepared.source_config) if side == "source" else (prepared.target, prepared.target_config)
+        )
+        operations.keep_rotated(self._context, ready.connector, known, config)
 
     def _save(self, state: str) -> None:
         if self._state.held is None:

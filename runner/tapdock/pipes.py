@@ -28,7 +28,7 @@ def make(folder: Path, *, files: tuple[str, ...], stdin: bool) -> None:
     folder.mkdir(exist_ok=True)
     if stat.S_IMODE(folder.stat().st_mode) != _FOR_ANYBODY:  # a volume is so from its beginning, and not ours to change
         folder.chmod(_FOR_ANYBODY)
-    names = ["control", "orders", "out", *(["in"] if stdin else []), *(f"file.{name}" for name in files)]
+    names = ["control", "orders", "out", "config", *(["in"] if stdin else []), *(f"file.{name}" for name in files)]
     for name in names:
         os.mkfifo(folder / name)
         (folder / name).chmod(0o666)
@@ -61,17 +61,18 @@ class Ends:
         self._held: list[int] = []
         self._gone = False
         self._lifeline = threading.Lock()
-        self.control = self.orders = self.out = self.input = -1
+        self.control = self.orders = self.out = self.config = self.input = -1
 
     def __enter__(self) -> "Ends":
         self.control = self._open("control", os.O_RDONLY | os.O_NONBLOCK)
         self.orders = self._open("orders", os.O_RDWR | os.O_NONBLOCK)
         self.out = self._open("out", os.O_RDONLY | os.O_NONBLOCK)
+        self.config = self._open("config", os.O_RDONLY | os.O_NONBLOCK)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._gone = True
-        for fd in (self.control, self.orders, self.out, self.input, *self._held):
+        for fd in (self.control, self.orders, self.out, self.config, self.input, *self._held):
             _close(fd)
 
     def _open(self, name: str, flags: int) -> int:
@@ -114,6 +115,19 @@ class Ends:
                 return
             *lines, rest = (rest + chunk).split(b"\n")
             yield from (line.decode().split() for line in lines)
+
+    def read_config(self, size: int) -> str | None:
+        """The config that the connector rewrote, once the launcher has announced it; None when that died meanwhile."""
+        poll = select.poll()
+        poll.register(self.config, select.POLLIN)
+        text = b""
+        while len(text) < size:
+            poll.poll()
+            chunk = os.read(self.config, size - len(text))
+            if not chunk:
+                return None
+            text += chunk
+        return text.decode("utf-8", "replace")
 
     def order(self, word: str) -> None:
         """Say `end` or `stop` to the launcher; nobody listening is fine."""

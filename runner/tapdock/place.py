@@ -21,6 +21,7 @@ from tapdock.translate.base import Emit
 __all__ = ["Outcome", "decode_plan", "perform", "serve"]
 
 _LAST_SECONDS = 10.0
+_TURN_SECONDS = 0.5
 _WORK = Plan | Collection
 
 
@@ -127,7 +128,7 @@ class _Beside:
             self._listener.ready.set()
 
     def verdict(self) -> Verdict:
-        self._thread.join()
+        _wait_for(self._thread)
         if isinstance(self._result, BaseException):
             raise self._result
         assert self._result is not None, "set in every ending"
@@ -171,12 +172,18 @@ class _Contained:
             self._listener.ready.set()
 
     def verdict(self) -> Verdict:
-        self._thread.join()
+        _wait_for(self._thread)
         if self._verdict is None:
             exit_ = self._process.wait(_LAST_SECONDS)
             how = "out of memory" if exit_ and exit_.oom_killed else f"with {exit_.code if exit_ else 'no exit code'}"
             raise EngineError(f"the container between source and target ended {how}", hint="see `tapdock runs logs`")
         return self._verdict
+
+
+def _wait_for(thread: threading.Thread) -> None:
+    """In turns: a signal that comes just as the main thread falls asleep is handled only when it wakes up."""
+    while thread.is_alive():
+        thread.join(_TURN_SECONDS)
 
 
 class _Connectors:
@@ -239,6 +246,6 @@ class _Connectors:
         """Those of them that run, and those that are being started as soon as they are."""
         with self._lock:
             self._doomed |= roles
-            doomed = [self._processes[role] for role in roles if role in self._processes]
+            doomed = [self._processes[role] for role in roles & self._processes.keys() - self._exits.keys()]
         for process in doomed:
             process.kill()

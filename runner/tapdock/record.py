@@ -90,6 +90,7 @@ class _Attempt:
         self._started = context.now()
         self._clock = time.monotonic()
         self._commits = 0
+        self._saves = True
         self._prepared: Prepared | None = None
         self._outcome: Outcome | None = None
 
@@ -98,6 +99,7 @@ class _Attempt:
         log.info("run started", pipeline=self._wanted.name)
 
     def perform(self, options: Options) -> RunRecord:
+        self._saves = options.save_state
         error: TapdockError | None = None
         try:
             self._prepared = pipeline.prepare(self._context, self._wanted, options)
@@ -120,6 +122,8 @@ class _Attempt:
                 self._log.error(
                     "connector reported an error", side=event.side, stream=event.stream, error=event.message
                 )
+            case Committed() if not self._saves:
+                pass  # what the user asked for
             case Committed():
                 self._commits += 1
                 self._log.debug("state committed", state=self._prepared and self._prepared.state_id)

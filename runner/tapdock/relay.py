@@ -16,11 +16,11 @@ from tapdock.catalog import ConfiguredStream
 from tapdock.config import Limits
 from tapdock.errors import EngineError, LeaseHeld, SourceError, StateError, TapdockError, TargetError
 from tapdock.errors import Side as SideName
-from tapdock.events import Committed, Event, Failed, Finished, Progress, Ready, Verdict
+from tapdock.events import Committed, Event, Failed, Finished, Progress, Ready, Rotated, Verdict
 from tapdock.launch import InputFile
 from tapdock.pipes import Ends, make
 from tapdock.pump import Pump, read_acks
-from tapdock.sides import Abort, Exited, Gone, Inbox, Kill, Raised, Side, Stop, Turned, Word, background
+from tapdock.sides import Abort, Exited, Gone, Inbox, Kill, Raised, Rewritten, Side, Stop, Turned, Word, background
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Emit
 
@@ -110,7 +110,7 @@ class _Supervisor:
 
     # What is said
 
-    def _take(self, message: Stop | Kill | Exited | Abort | Word | Gone | Turned | Raised) -> None:
+    def _take(self, message: Stop | Kill | Exited | Abort | Word | Gone | Rewritten | Turned | Raised) -> None:
         match message:
             case Word(name, words):
                 self._heard(self._side(name), words)
@@ -122,6 +122,8 @@ class _Supervisor:
                 side.ends.release()
                 if side.gone:
                     self._ended(side, message.code)
+            case Rewritten(name, config):
+                self._emit(Rotated(name, config))
             case Turned():
                 self._turned()
             case Raised(thread, error):

@@ -19,6 +19,7 @@ __all__ = [
     "Kill",
     "Order",
     "Raised",
+    "Rewritten",
     "Side",
     "Stop",
     "Turned",
@@ -72,6 +73,13 @@ class Gone(NamedTuple):
     side: SideName
 
 
+class Rewritten(NamedTuple):
+    """A connector left its config file otherwise than it got it: the whole new one."""
+
+    side: SideName
+    config: str
+
+
 class Turned(NamedTuple):
     """The pump came to a turn: a line it cannot translate, or the end of the source's output."""
 
@@ -83,7 +91,7 @@ class Raised(NamedTuple):
     error: BaseException | None
 
 
-Inbox = queue.SimpleQueue["Order | Word | Gone | Turned | Raised"]
+Inbox = queue.SimpleQueue["Order | Word | Gone | Rewritten | Turned | Raised"]
 
 
 def background(name: str, work: Callable[[], None], inbox: Inbox) -> threading.Thread:
@@ -118,8 +126,17 @@ class Side:
 
     def _listen(self) -> None:
         for words in self.ends.words():
-            self._inbox.put(Word(self.name, words))
+            if words[:1] == ["config"]:
+                self._take_config(int(words[1]))
+            else:
+                self._inbox.put(Word(self.name, words))
         self._inbox.put(Gone(self.name))
+
+    def _take_config(self, size: int) -> None:
+        """Read here, so that the connector's exit, which is said next, is heard after it."""
+        text = self.ends.read_config(size)
+        if text is not None:
+            self._inbox.put(Rewritten(self.name, text))
 
     def greet(self) -> Hello:
         """The launcher said hello: widen the pipes and hand over the input files."""

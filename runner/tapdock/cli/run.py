@@ -66,7 +66,7 @@ def run(
         records = _run_all(context, operations, pipelines, options, concurrency=concurrency, quiet=as_json)
     code = next((r.exit_code for r in records if r.exit_code), 0) or 0
     if as_json:
-        print_json(_as_json(records, code))
+        print_json(_as_json(records, code, blocks=len(pipelines)))
     raise typer.Exit(code)
 
 
@@ -143,9 +143,9 @@ def _log_maker(context: Context, display: Display) -> record.MakeLog:
     return make
 
 
-def _as_json(records: Sequence[RunRecord], code: int) -> Any:
-    """The record; several blocks make one object of their records."""
-    if len(records) == 1:
+def _as_json(records: Sequence[RunRecord], code: int, *, blocks: int) -> Any:
+    """The record; several blocks make one object of the records of those that began."""
+    if blocks == 1 and records:
         return msgspec.to_builtins(records[0])
     return {"exit_code": code, "runs": [msgspec.to_builtins(done) for done in records]}
 

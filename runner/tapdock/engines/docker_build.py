@@ -18,7 +18,7 @@ from tapdock.log import clean
 
 __all__ = ["alone", "build"]
 
-_SAID_EVERY = 3.0
+_SAID_EVERY = 5.0
 _LAST_LINES = 40
 
 
@@ -131,7 +131,7 @@ class _Steps:
     def _hear(self, line: str) -> None:
         if line.startswith("Step "):
             number, _, what = line.removeprefix("Step ").partition(" : ")
-            self._step = f"step {number}: {what[:60]}"
+            self._step = f"step {number}: {what.partition(' && ')[0].strip()[:60]}"
             self._lines = []
         elif line.strip():
             self._lines.append(line)

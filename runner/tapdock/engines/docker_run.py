@@ -1,6 +1,7 @@
 """One run's containers on a Docker Engine: named before they exist, removed in every ending."""
 
 import contextlib
+import http.client
 import shutil
 import threading
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from typing import Any
 import docker.errors
 import docker.types
 import requests.exceptions
+import urllib3.exceptions
 from docker.utils.socket import frames_iter
 
 from tapdock.config import Mount
@@ -30,7 +32,13 @@ _MEMORY = "/tapdock/files"  # a path that no image has: a tmpfs ignores its mode
 _ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
 _PIDS = 4096
 _INIT_FAILED = "[FATAL tini"  # the engine's init could not start our shell: the engine itself noticed nothing
-_CONNECTION = (docker.errors.DockerException, requests.exceptions.RequestException)
+# A stream that breaks off raises what the layers below docker's own client raise.
+_CONNECTION = (
+    docker.errors.DockerException,
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+)
 
 
 class DockerRun:

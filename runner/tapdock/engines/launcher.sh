@@ -10,7 +10,7 @@ mask=$(umask)
 umask 077
 stopped=
 trap 'stopped=1' TERM INT HUP
-for pipe in control orders out; do
+for pipe in control orders out config; do
   [ -p "$pipes/$pipe" ] || { echo "tapdock: $pipes/$pipe is not a pipe here" >&2; exit 125; }
 done
 exec 3>"$pipes/control" 4<"$pipes/orders" 5>"$pipes/out"
@@ -46,6 +46,7 @@ if [ -f "$files/env.sh" ]; then
   rm "$files/env.sh"
 fi
 [ -z "$stopped" ] || { code=143; leave exit 143; }
+config=$(cat "$files/config.json" 2>/dev/null)
 umask "$mask"
 
 if [ "$input" = none ]; then "$@" </dev/null >&5 3>&- 5>&- & else "$@" <&7 >&5 3>&- 5>&- 7<&- & fi
@@ -58,4 +59,9 @@ while :; do
   code=$?
   kill -0 "$child" 2>/dev/null || break
 done
+# A connector may rewrite its config (a token that works only once): what became of it goes back, and is kept.
+if [ "$(cat "$files/config.json")" != "$config" ]; then
+  echo "config $(($(wc -c <"$files/config.json")))" >&3
+  cat "$files/config.json" >"$pipes/config"
+fi
 leave exit "$code"
