@@ -1,5 +1,6 @@
 """The project as a frozen value, and secrets that hide themselves."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ __all__ = [
     "StreamOptions",
     "SyncMode",
 ]
+
+_REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?:==(?P<version>[A-Za-z0-9.!+_-]+))?")
 
 Kind = Literal["airbyte", "singer"]
 Pull = Literal["missing", "always", "never"]
@@ -85,11 +88,26 @@ class Mount:
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """How an image of a connector is made: which folder of `images/`, and which package."""
+    """How an image of a connector is made: which folder of `images/`, and which packages, separated by spaces."""
 
     family: Literal["singer", "airbyte-python"]
     package: str
     executable: str | None = None
+
+    @property
+    def program(self) -> str | None:
+        """What is started: as said, else named like the first package, which Airbyte puts `airbyte-` in front of."""
+        first = _REQUIREMENT.fullmatch(self.package.split(" ")[0])
+        if self.executable or first is None:
+            return self.executable
+        name = first["name"].lower().replace("_", "-")
+        return name.removeprefix("airbyte-") if self.family == "airbyte-python" else name
+
+    @property
+    def version(self) -> str | None:
+        """Of the first package, where it is pinned."""
+        first = _REQUIREMENT.fullmatch(self.package.split(" ")[0])
+        return first["version"] if first else None
 
 
 @dataclass(frozen=True, kw_only=True)

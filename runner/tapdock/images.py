@@ -1,7 +1,6 @@
 """Images: found, pulled, or built from `images/`, cached by content."""
 
 import hashlib
-import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -12,12 +11,11 @@ from tapdock.config import Build, Connector
 from tapdock.engines.base import Engine, Logs
 from tapdock.errors import EngineError, ImageMissing
 from tapdock.launch import ImageFacts
+from tapdock.lock import LABEL_RECIPE
 
 __all__ = ["BuildPlan", "Builder", "Making", "build", "build_plan", "images_folder", "making", "obtain"]
 
-LABEL_RECIPE = "io.tapdock.recipe"
 INDEXES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
-REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?:==(?P<version>[A-Za-z0-9.!+_-]+))?")
 
 
 class Builder(Protocol):
@@ -87,14 +85,10 @@ def build_plan(build: Build, *, tag: str, base_image: str | None, base_digest: s
 def _args(build: Build) -> dict[str, str]:
     """The recipe's arguments; an Airbyte image is labelled with its program and version, as Airbyte's own are."""
     args = {"PACKAGE": build.package}
-    if build.executable:
-        args["EXECUTABLE"] = build.executable
-    first = REQUIREMENT.fullmatch(build.package.split(" ")[0])
-    if build.family == "airbyte-python" and first:
-        args.setdefault("EXECUTABLE", first["name"].lower().replace("_", "-").removeprefix("airbyte-"))
-        if first["version"]:
-            args["VERSION"] = first["version"]
-    return args
+    if build.family == "airbyte-python":
+        known = {"EXECUTABLE": build.program, "VERSION": build.version}
+        return args | {name: value for name, value in known.items() if value}
+    return args | ({"EXECUTABLE": build.executable} if build.executable else {})
 
 
 def obtain(engine: Engine, connector: Connector, *, making: Making, progress: Logs) -> ImageFacts:

@@ -8,9 +8,10 @@ import orjson
 from tapdock.errors import EngineError, UsageError
 from tapdock.launch import ImageFacts
 
-__all__ = ["FILE", "is_moving", "read", "verify", "write"]
+__all__ = ["FILE", "LABEL_RECIPE", "identity", "is_moving", "read", "verify", "write"]
 
 FILE = "tapdock.lock"
+LABEL_RECIPE = "io.tapdock.recipe"
 
 
 def read(folder: Path) -> dict[str, str]:
@@ -33,12 +34,23 @@ def write(folder: Path, digests: Mapping[str, str]) -> Path:
 
 def verify(locked: Mapping[str, str], facts: ImageFacts) -> None:
     """Raises EngineError when an image is not the locked one."""
-    wanted = locked.get(facts.image)
+    wanted, found = locked.get(facts.image), identity(facts)
     if wanted is None:
         raise EngineError(f"`{facts.image}` is not in {FILE}", hint="take it in with `tapdock lock`")
-    if wanted != facts.digest:
-        hint = f"`docker pull {facts.image}@{wanted}`, or accept what is here with `tapdock lock`"
-        raise EngineError(f"`{facts.image}` is {facts.digest}, but {FILE} says {wanted}", hint=hint)
+    if wanted != found:
+        hint = "accept what is here with `tapdock lock`"
+        if wanted.startswith("sha256:"):
+            hint = f"`docker pull {facts.image.partition('@')[0]}@{wanted}`, or {hint}"
+        raise EngineError(f"`{facts.image}` is {found}, but {FILE} says {wanted}", hint=hint)
+
+
+def identity(facts: ImageFacts) -> str:
+    """What names an image's content on any machine: its digest, or the recipe that it was built from here.
+
+    A build gives another digest on every machine, so that of an image of ours would fit nowhere else.
+    """
+    recipe = facts.labels.get(LABEL_RECIPE)
+    return f"recipe:{recipe}" if recipe else facts.digest
 
 
 def is_moving(image: str) -> bool:

@@ -180,6 +180,8 @@ class _Supervisor:
 
     def _turned(self) -> None:
         if self._pump.error:
+            if self._cause and self._cause is self._exit_error:
+                self._cause = None  # the line was written before the source exited, though it is read behind that
             self._fail(self._pump.error)
             self._stop_source()
         if self._pump.source_ended:

@@ -63,7 +63,7 @@ def lock_images(ctx: typer.Context) -> None:
         digests = {}
         for connector in _connectors(context.project):
             facts = images.obtain(needed.engine, connector, making=needed.making, progress=said)
-            digests[facts.image] = facts.digest
+            digests[facts.image] = lock.identity(facts)
     file = lock.write(context.project.folder, digests)
     print_table(["image", "digest"], sorted(digests.items()))
     said(f"written to {file}")

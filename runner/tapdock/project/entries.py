@@ -46,7 +46,6 @@ INSTEAD = {
 }
 ONLY_SOURCES = "only a source has streams to choose"
 FAMILIES: dict[str, Literal["singer", "airbyte-python"]] = {"singer": "singer", "airbyte": "airbyte-python"}
-PACKAGE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?:\s*==\s*([A-Za-z0-9][A-Za-z0-9._-]*))?")
 
 
 def connector(field: Field, role: Literal["source", "target"], folder: Path) -> Connector:
@@ -105,17 +104,12 @@ def _unnamed(field: Field) -> str:
 
 
 def build_image(build: Build) -> str | None:
-    """`tapdock/<executable or package>:<version>`; None where the package has no plain name.
+    """`tapdock/<program>:<version>`; None where the package has no plain name.
 
     >>> build_image(Build(family="singer", package="target-duckdb==0.8.0"))
     'tapdock/target-duckdb:0.8.0'
     """
-    match = PACKAGE.fullmatch(build.package.strip())
-    name = build.executable or (match[1] if match else None)
-    if name is None:
-        return None
-    version = match[2] if match and match[2] else "latest"
-    return f"tapdock/{name.lower().replace('_', '-')}:{version}"
+    return f"tapdock/{build.program.lower()}:{build.version or 'latest'}" if build.program else None
 
 
 def _build(field: Field) -> Build:

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""An Airbyte source whose `entries` grow with its config and have more digits than a float can hold.
+
+`entries` is read incrementally by `id`, `accounts` always from its beginning.
+"""
+
+import json
+import sys
+
+EXACT = "12345678901234567.123456789"
+WHOLE = "12345678901234567890"
+SPEC = {
+    "type": "object",
+    "required": ["rows", "token"],
+    "properties": {
+        "rows": {"type": "integer", "minimum": 1, "description": "How many entries there are"},
+        "token": {"type": "string", "airbyte_secret": True},
+    },
+}
+ENTRIES = {
+    "name": "entries",
+    "json_schema": {
+        "type": "object",
+        "properties": {
+            "id": {"type": "integer"},
+            "note": {"type": ["null", "string"]},
+            "exact": {"type": ["null", "number"]},
+            "whole": {"type": ["null", "number"]},
+        },
+    },
+    "supported_sync_modes": ["full_refresh", "incremental"],
+    "source_defined_cursor": True,
+    "default_cursor_field": ["id"],
+    "source_defined_primary_key": [["id"]],
+}
+ACCOUNTS = {
+    "name": "accounts",
+    "json_schema": {"type": "object", "properties": {"id": {"type": "integer"}, "owner": {"type": "string"}}},
+    "supported_sync_modes": ["full_refresh"],
+    "source_defined_primary_key": [["id"]],
+}
+
+
+def say(kind, body):
+    print(f'{{"type":"{kind}","{body[0]}":{body[1]}}}', flush=True)
+
+
+def read(config, catalog, cursor):
+    for stream in (configured["stream"]["name"] for configured in catalog["streams"]):
+        if stream == "accounts":
+            for number in (1, 2):
+                record(stream, f'{{"id":{number},"owner":"owner {number}"}}')
+        else:
+            for number in range(cursor + 1, config["rows"] + 1):
+                # Written by hand: Python's own floats would lose the digits.
+                record(stream, f'{{"id":{number},"note":"entry {number}","exact":{EXACT},"whole":{WHOLE}}}')
+            last = {"stream_descriptor": {"name": stream}, "stream_state": {"id": config["rows"]}}
+            say("STATE", ("state", json.dumps({"type": "STREAM", "stream": last})))
+
+
+def record(stream, data):
+    say("RECORD", ("record", f'{{"stream":"{stream}","data":{data},"emitted_at":1700000000000}}'))
+
+
+def given(option):
+    if option not in sys.argv:
+        return None
+    with open(sys.argv[sys.argv.index(option) + 1]) as file:
+        return json.load(file)
+
+
+def cursor_of(state):
+    found = [s["stream"] for s in state or [] if s["stream"]["stream_descriptor"]["name"] == "entries"]
+    return found[0]["stream_state"]["id"] if found else 0
+
+
+match sys.argv[1]:
+    case "spec":
+        say("SPEC", ("spec", json.dumps({"connectionSpecification": SPEC})))
+    case "check":
+        works = given("--config")["token"] != "revoked"
+        status = {"status": "SUCCEEDED"} if works else {"status": "FAILED", "message": "the token is revoked"}
+        say("CONNECTION_STATUS", ("connectionStatus", json.dumps(status)))
+    case "discover":
+        say("CATALOG", ("catalog", json.dumps({"streams": [ENTRIES, ACCOUNTS]})))
+    case "read":
+        read(given("--config"), given("--catalog"), cursor_of(given("--state")))

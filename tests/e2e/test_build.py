@@ -1,0 +1,84 @@
+"""Images made by `tapdock build`: once for a recipe, never with a credential in them."""
+
+import json
+import threading
+
+import pytest
+
+pytestmark = pytest.mark.docker
+PROJECT = """\
+version: 1
+targets:
+  lines:
+    image: tapdock-test/built:{tag}
+    build: {build}
+"""
+
+
+@pytest.fixture
+def tag(api, tmp_path):
+    """An image name of this test's own; what has it is removed afterwards."""
+    name = tmp_path.name.lower().replace("_", "-")
+    yield name
+    if api.images(f"tapdock-test/built:{name}"):
+        api.remove_image(f"tapdock-test/built:{name}")
+
+
+def _write(shop, tag, **build):
+    shop.write(PROJECT.format(tag=tag, build=json.dumps(build)))
+
+
+def test_an_image_is_made_again_only_for_another_recipe(shop, tag):
+    _write(shop, tag, singer="target-jsonl==0.1.4")
+    first = shop.well("build")
+    assert "building tapdock-test/built" in first.stderr
+    again = shop.well("build", "lines")
+    assert (again.stdout, "building" in again.stderr) == (first.stdout, False)
+    _write(shop, tag, singer="target-jsonl==0.1.4", executable="target-jsonl")
+    other = shop.well("build")
+    assert "building tapdock-test/built" in other.stderr
+
+
+def test_two_builds_at_once_both_succeed(shop, tag):
+    _write(shop, tag, singer="target-jsonl==0.1.4")
+    ended = []
+    both = [threading.Thread(target=lambda: ended.append(shop("build"))) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert [each.code for each in ended] == [0, 0], [each.stderr for each in ended]
+    assert ended[0].stdout == ended[1].stdout
+    assert sum("building tapdock-test/built" in each.stderr for each in ended) == 1
+
+
+def test_a_package_without_that_program(shop, tag):
+    _write(shop, tag, singer="target-jsonl==0.1.4", executable="target-jsnl")
+    ended = shop("build")
+    assert ended.code == 8
+    assert "no program `target-jsnl`" in ended.stderr
+    assert "target-jsonl" in ended.stderr
+    assert "hint: name one with `executable`" in ended.stderr
+
+
+def test_a_package_that_is_not_there_shows_the_builders_words(shop, tag):
+    _write(shop, tag, singer="target-jsonl==99.0")
+    ended = shop("build")
+    assert ended.code == 8
+    assert f"`tapdock-test/built:{tag}` could not be built" in ended.stderr
+    assert "target-jsonl==99.0" in ended.stderr
+    assert "\x1b" not in ended.stderr
+
+
+def test_a_credential_of_an_index_stays_nowhere(shop, tag, api, environ):
+    """The extra index is a folder that is not there: whatever is installed comes from the usual one."""
+    _write(shop, tag, singer="target-jsonl==0.1.4")
+    secret = f"hidden-{tag}"
+    shop.well("build", UV_EXTRA_INDEX_URL=f"file:///{secret}/simple")
+    for image in api.images(all=True, quiet=True):
+        assert secret not in json.dumps(api.history(image))
+
+
+def test_build_of_what_cannot_be_built(shop):
+    ended = shop("build", "ledger")
+    assert (ended.code, "faker" in ended.stderr) == (2, True)

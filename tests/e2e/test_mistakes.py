@@ -1,0 +1,49 @@
+"""Mistakes of a user: what, where and what to do; nothing is started and nothing is changed."""
+
+import pytest
+
+pytestmark = pytest.mark.docker
+HEAD = "version: 1\nsources: {ledger: {image: '${LEDGER_IMAGE}', config: {rows: 5, token: x}}}\n"
+LINES = "targets: {lines: {image: 'tapdock/target-jsonl:0.1.4'%s}}\n"
+
+# the command line, the project file (None: as it is), exit code, what stderr says
+MISTAKES = {
+    "unknown pipeline": ("run shpo", None, 2, ["`shpo`", "`shop`"]),
+    "unknown target": ("run ledger lines2", None, 2, ["`lines2` is not a target", "`lines`"]),
+    "target without a source": ("run lake", None, 2, ["no source stands before it"]),
+    "source without a target": ("run ledger", None, 2, ["no target follows it", "lake"]),
+    "unknown command": ("rum shop", None, 2, ["`rum`", "`run`"]),
+    "unknown connector": ("check fakr", None, 2, ["`fakr`", "`faker`"]),
+    "unknown stream": ("run copy --select entires.*", None, 2, ["entires", "entries"]),
+    "unknown field": ("run copy --select entries.nite", None, 2, ["nite", "note"]),
+    "unknown environment": ("run copy --environment lrge", None, 2, ["`lrge`", "`large`"]),
+    "malformed YAML": ("run copy", "version: 1\nsources: {ledger: [\n", 2, ["tapdock.yaml", "line 3"]),
+    "no version": ("run copy", "sources: {}\n", 2, ["version: 1"]),
+    "unknown key": ("run copy", HEAD + LINES % ", confg: {}", 2, ["targets.lines.confg", "config"]),
+    "missing variable": ("run ledger lines", HEAD + LINES % ", config: {a: '${NOT_SET}'}", 2, ["NOT_SET"]),
+    "no such image": (
+        "run ledger lines",
+        HEAD + LINES.replace("0.1.4", "none") % ", pull: never",
+        8,
+        ["tapdock/target-jsonl:none", "docker pull"],
+    ),
+    "no such program": ("run ledger lines", HEAD + LINES % ", entrypoint: nothing-here", 8, ["nothing-here"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_and_nothing_happens(shop, mistake):
+    line, project, code, said = MISTAKES[mistake]
+    if project is not None:
+        shop.write(project)
+    ended = shop(*line.split())
+    assert ended.code == code, ended.stderr
+    assert [words for words in said if words not in ended.stderr] == [], ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (shop.folder / "lines").exists()
+    assert not list((shop.folder / ".tapdock").glob("state/*"))
+
+
+def test_a_project_that_is_not_there(shop, tmp_path):
+    ended = shop("--project", str(tmp_path), "run", "shop")
+    assert (ended.code, "tapdock.yaml" in ended.stderr) == (2, True)

@@ -1,0 +1,97 @@
+"""What can be asked of real connectors and of the machine."""
+
+import docker.errors
+import pytest
+
+from e2e.conftest import TOKEN
+
+pytestmark = pytest.mark.docker
+FAKER_COUNT = "TAPDOCK_SOURCES__FAKER__CONFIG__COUNT"
+
+
+def test_spec(shop):
+    schema = shop.well("spec", "faker", "--json").json
+    assert schema["properties"]["count"]["type"] == "integer"
+    assert "count" in shop.well("spec", "faker").stdout
+    assert "filepath" not in shop.well("spec", "sheets").stdout
+    mute = shop("spec", "lines")
+    assert (mute.code, "documentation" in mute.stderr) == (2, True)
+
+
+def test_check(shop):
+    assert shop.well("check", "faker", "--json").json == {"succeeded": True, "message": None, "checked_by": "check"}
+    assert shop.well("test", "faker").stdout.startswith("faker works")
+    shop.well("check", "sheets")
+
+
+def test_a_config_against_the_spec_is_refused_before_anything_reads(shop):
+    for words in (("check", "faker"), ("run", "shop")):
+        ended = shop(*words, **{FAKER_COUNT: "0"})
+        assert ended.code == 2
+        assert "tapdock.yaml: sources.faker.config" in ended.stderr
+        assert "count" in ended.stderr
+        assert "tapdock spec faker" in ended.stderr
+    assert not (shop.folder / "lake").exists()
+
+
+def test_a_failed_check_is_a_failed_command(shop):
+    shop.write("version: 1\nsources: {faker: {build: {airbyte: airbyte-source-faker==7.2.1}, config: {}}}\n")
+    ended = shop("check", "faker")
+    assert (ended.code, ended.stdout) == (3, "")
+    assert "`faker` failed its check" in ended.stderr
+    assert shop("check", "faker", "--json").json["succeeded"] is False
+
+
+def test_discover(shop):
+    streams = shop.well("discover", "faker", "--json").json["streams"]
+    assert {stream["name"] for stream in streams} == {"products", "users", "purchases"}
+    header, *rows = shop.well("discover", "faker", "--cached").stdout.splitlines()
+    assert header.split() == ["stream", "sync", "mode", "key", "cursor", "fields"]
+    assert next(row.split()[:4] for row in rows) == ["products", "incremental", "id", "updated_at"]
+    assert shop("discover", "lake").code == 2
+
+
+def test_config_show_masks_secrets(shop):
+    for words in ((), ("--json",)):
+        shown = shop.well("config", "show", *words).stdout
+        assert TOKEN not in shown
+        assert shop.environ["POSTGRES_PASSWORD"] not in shown
+        assert "sources.faker.config.count" in shown
+
+
+def test_doctor(shop):
+    healthy = shop.well("doctor", "--json").json
+    assert healthy["healthy"] is True
+    assert {"project file", "engine", "state", "data path"} <= {finding["what"] for finding in healthy["findings"]}
+    ill = shop("doctor", DOCKER_HOST="unix:///nowhere/docker.sock")
+    assert (ill.code, "/nowhere/docker.sock" in ill.stdout) == (8, True)
+
+
+def test_no_engine_is_said_before_anything_else_happens(shop):
+    ended = shop("run", "shop", DOCKER_HOST="unix:///nowhere/docker.sock")
+    assert ended.code == 8
+    assert "/nowhere/docker.sock" in ended.stderr
+    assert shop.well("runs", "list", "--json").json == []
+
+
+def test_gc_removes_what_a_dead_process_left_and_nothing_else(shop, api, environ):
+    from tapdock.engines import owner
+
+    dead = f"{owner.mine().rpartition('/')[0]}/1"  # this process id, begun at another time
+    left = _container(api, environ, dead)
+    alive = _container(api, environ, owner.mine())
+    try:
+        removed = shop.well("gc", "--json").json["removed"]
+        assert left in removed
+        assert alive not in removed
+        with pytest.raises(docker.errors.NotFound):
+            api.inspect_container(left)
+        api.inspect_container(alive)
+    finally:
+        api.remove_container(alive, force=True)
+
+
+def _container(api, environ, whose: str) -> str:
+    labels = {"io.tapdock.run": "test", "io.tapdock.owner": whose}
+    made = api.create_container(environ["LEDGER_IMAGE"], ["spec"], labels=labels)
+    return api.inspect_container(made)["Name"].lstrip("/")

@@ -1,0 +1,40 @@
+"""The same rows through every real target: all of them, with all their digits."""
+
+import csv
+import re
+
+import pytest
+
+from e2e.conftest import Postgres
+from e2e.project import Shop
+
+pytestmark = pytest.mark.docker
+EXACT, WHOLE = "12345678901234567.123456789", "12345678901234567890"  # as ledger/source.py writes them
+
+
+def test_jsonl(shop: Shop):
+    records = shop.well("run", "faker", "lines", "--json").records
+    assert {stream: len(shop.lines(stream)) for stream in records} == records
+    shop.well("run", "ledger", "lines")
+    digits = [re.findall(r'"(?:exact|whole)": ([0-9.]+)', line) for line in shop.lines("entries")]
+    assert digits == [[EXACT, WHOLE]] * 5
+
+
+def test_csv(shop: Shop):
+    records = shop.well("run", "faker", "sheets", "--json").records
+    assert {stream: len(_sheet(shop, stream)) for stream in records} == records
+    shop.well("run", "ledger", "sheets")
+    assert [(row["exact"], row["whole"]) for row in _sheet(shop, "entries")] == [(EXACT, WHOLE)] * 5
+
+
+def _sheet(shop: Shop, stream: str) -> list[dict[str, str]]:
+    with (shop.folder / "sheets" / f"{stream}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_postgres(shop: Shop, postgres: Postgres):
+    records = shop.well("run", "faker", "base", "--json").records
+    for stream, count in records.items():
+        assert postgres.query(f"SELECT count(*), count(DISTINCT id) FROM {stream}") == [[str(count), str(count)]]
+    shop.well("run", "ledger", "base")
+    assert postgres.query("SELECT exact, whole FROM entries") == [[EXACT, WHOLE]] * 5
