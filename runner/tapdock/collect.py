@@ -9,7 +9,7 @@ import msgspec
 
 from tapdock.events import Finished, Output, Ready, Rotated, Verdict
 from tapdock.launch import InputFile
-from tapdock.pipes import CAPACITY, Ends, make
+from tapdock.pipes import CAPACITY, Ends
 from tapdock.sides import Abort, Exited, Gone, Inbox, Kill, Raised, Rewritten, Side, Stop, Turned, Word, background
 from tapdock.translate.base import Emit
 
@@ -26,7 +26,6 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True, tag="collection"):
 
 def collect(plan: Collection, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:
     """Serve one launcher; its connector's output is emitted as it comes, its exit code is the verdict's source_code."""
-    make(folder / "source", files=tuple(file.name for file in plan.source_files), stdin=False)
     with Ends(folder / "source", files=plan.source_files, stdin=False) as ends:
         side = Side("source", ends, inbox)
         emit(Ready())

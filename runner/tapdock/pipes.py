@@ -13,25 +13,12 @@ from struct import unpack
 
 from tapdock.launch import InputFile
 
-__all__ = ["CAPACITY", "Ends", "make", "unread"]
+__all__ = ["CAPACITY", "Ends", "unread"]
 
 CAPACITY = 1 << 20
 _POLL_MS = 5
 _FOR_ANYBODY = 0o777
-
-
-def make(folder: Path, *, files: tuple[str, ...], stdin: bool) -> None:
-    """Make one side's pipes in `folder`, for a connector of any user.
-
-    The folder has no sticky bit: `fs.protected_fifos` would refuse other users' pipes in one that has.
-    """
-    folder.mkdir(exist_ok=True)
-    if stat.S_IMODE(folder.stat().st_mode) != _FOR_ANYBODY:  # a volume is so from its beginning, and not ours to change
-        folder.chmod(_FOR_ANYBODY)
-    names = ["control", "orders", "out", "config", *(["in"] if stdin else []), *(f"file.{name}" for name in files)]
-    for name in names:
-        os.mkfifo(folder / name)
-        (folder / name).chmod(0o666)
+_UNNAMED = "orders.new"
 
 
 def unread(fd: int) -> int:
@@ -47,11 +34,12 @@ def _widen(fd: int) -> None:
 
 
 class Ends:
-    """Context manager: opened before the container starts, closed in every ending.
+    """Context manager: pipes made in `folder` and opened before the container starts, closed in every ending.
 
     Opening never waits: read ends are opened non-blocking, `orders` for both ways. What must wait (an input file, a
     target's stdin) is opened after the launcher's hello, and `release` frees whoever still waits for a launcher
-    that is gone.
+    that is gone. `orders` gets its name last: a launcher that finds it knows that somebody holds the other ends, or
+    did and is dead.
     """
 
     def __init__(self, folder: Path, *, files: tuple[InputFile, ...], stdin: bool) -> None:
@@ -64,11 +52,24 @@ class Ends:
         self.control = self.orders = self.out = self.config = self.input = -1
 
     def __enter__(self) -> "Ends":
+        self._make()
         self.control = self._open("control", os.O_RDONLY | os.O_NONBLOCK)
-        self.orders = self._open("orders", os.O_RDWR | os.O_NONBLOCK)
+        self.orders = self._open(_UNNAMED, os.O_RDWR | os.O_NONBLOCK)
         self.out = self._open("out", os.O_RDONLY | os.O_NONBLOCK)
         self.config = self._open("config", os.O_RDONLY | os.O_NONBLOCK)
+        (self._folder / _UNNAMED).rename(self._folder / "orders")
         return self
+
+    def _make(self) -> None:
+        """For a connector of any user, in a folder without sticky bit: `fs.protected_fifos` would refuse it others'."""
+        folder = self._folder
+        folder.mkdir(exist_ok=True)
+        if stat.S_IMODE(folder.stat().st_mode) != _FOR_ANYBODY:  # a volume is so from its beginning, not ours to change
+            folder.chmod(_FOR_ANYBODY)
+        files = [f"file.{file.name}" for file in self._files]
+        for name in ["control", "out", "config", *(["in"] if self._stdin else []), *files, _UNNAMED]:
+            os.mkfifo(folder / name)
+            (folder / name).chmod(0o666)
 
     def __exit__(self, *_: object) -> None:
         self._gone = True

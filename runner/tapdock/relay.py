@@ -18,7 +18,7 @@ from tapdock.errors import EngineError, LeaseHeld, SourceError, StateError, Tapd
 from tapdock.errors import Side as SideName
 from tapdock.events import Committed, Event, Failed, Finished, Progress, Ready, Rotated, Verdict
 from tapdock.launch import InputFile
-from tapdock.pipes import Ends, make
+from tapdock.pipes import Ends
 from tapdock.pump import Pump, read_acks
 from tapdock.sides import Abort, Exited, Gone, Inbox, Kill, Raised, Rewritten, Side, Stop, Turned, Word, background
 from tapdock.translate import ROUTES
@@ -51,8 +51,6 @@ def relay(plan: Plan, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable
     `inbox` takes orders from outside (Stop, Kill, Exited, Abort); `emit` is called from several threads. How the
     connectors ended, and what could not be translated or saved, is in the verdict and never raised.
     """
-    for side, files, stdin in (("source", plan.source_files, False), ("target", plan.target_files, True)):
-        make(folder / side, files=tuple(file.name for file in files), stdin=stdin)
     with ExitStack() as stack:
         source = stack.enter_context(Ends(folder / "source", files=plan.source_files, stdin=False))
         target = stack.enter_context(Ends(folder / "target", files=plan.target_files, stdin=True))
@@ -173,15 +171,15 @@ class _Supervisor:
         side.gone = True
         if side.code is not None:
             return
-        if side.engine_code is not None:
-            self._ended(side, side.engine_code)
+        if side.engine_code is not None or side.killed:
+            self._ended(side, side.engine_code or 137)
         else:
             self._arm(f"{side.name} gone", _GONE_SECONDS, lambda: self._ended(side, side.engine_code or 137))
 
     def _turned(self) -> None:
         if self._pump.error:
             if self._cause and self._cause is self._exit_error:
-                self._cause = None  # the line was written before the source exited, though it is read behind that
+                self._cause = self._pump.error  # written before the source exited, though read behind that
             self._fail(self._pump.error)
             self._stop_source()
         if self._pump.source_ended:

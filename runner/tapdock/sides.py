@@ -118,6 +118,7 @@ class Side:
         self.ends = ends
         self.greeted = False
         self.gone = False
+        self.killed = False
         self.stopping = False
         self.code: int | None = None
         self.engine_code: int | None = None
@@ -152,7 +153,7 @@ class Side:
 
     def kill(self) -> None:
         """Cut its lifeline; the launcher does the rest."""
-        self.stopping = True
+        self.stopping = self.killed = True
         self.ends.kill()
 
     def error(self, message: str, *, hint: str | None = None, retryable: bool = False) -> TapdockError:

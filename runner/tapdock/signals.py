@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from tapdock.errors import Interrupted
 from tapdock.sides import Inbox, Kill, Stop
 
 __all__ = ["Signals"]
@@ -60,4 +61,4 @@ class Signals:
         if first:
             self._told("stopping: the source ends, the target takes in what it has; once more ends them at once")
         if not self._inboxes:
-            raise KeyboardInterrupt
+            raise Interrupted("stopped on request", exit_code=self.code)

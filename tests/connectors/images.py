@@ -58,9 +58,7 @@ def _build(api: Any, tag: str, files: dict[str, bytes], args: dict[str, str]) ->
             entry.size, entry.mode = len(content), 0o755
             tar.addfile(entry, io.BytesIO(content))
     context.seek(0)
-    steps = api.build(
-        fileobj=context, custom_context=True, tag=tag, buildargs=args, rm=True, forcerm=True, decode=True
-    )
+    steps = api.build(fileobj=context, custom_context=True, tag=tag, buildargs=args, rm=True, forcerm=True, decode=True)
     for step in steps:
         if "error" in step:
             raise RuntimeError(f"{tag}: {step['error']}")

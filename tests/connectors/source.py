@@ -30,6 +30,7 @@ SPEC = {
         "states": {"type": "string", "enum": ["STREAM", "GLOBAL", "LEGACY"]},
         "streams": {"type": "array", "items": {"type": "string"}},
         "steps": {"type": "array", "items": {"type": "string"}},
+        "slow": {"type": "boolean"},
     },
 }
 
@@ -53,7 +54,7 @@ class Source:
     def __init__(self, config, state):
         self.config = config
         self.kind = config.get("states", "STREAM")
-        self.cursors = {name: 0 for name in config.get("streams", ["users"])}
+        self.cursors = dict.fromkeys(config.get("streams", ["users"]), 0)
         self.cursors.update(state)
 
     def record(self, stream, **more):
@@ -118,6 +119,9 @@ class Source:
         say("LOG", log={"level": "INFO", "message": f"token is {self.config['token']}"})
         sys.stderr.write(f"token is {self.config['token']}\n")
 
+    def environ(self, name):
+        say("LOG", log={"level": "INFO", "message": os.environ[name]})
+
     def stderr(self, size):
         for _ in range(int(size) // 100):
             sys.stderr.write("e" * 99 + "\n")
@@ -173,6 +177,8 @@ def main():
         config = json.load(file)
     if command == "check":
         return say("CONNECTION_STATUS", connectionStatus={"status": "SUCCEEDED"})
+    if command == "discover" and config.get("slow"):
+        time.sleep(600)
     if command == "discover":
         return say("CATALOG", catalog={"streams": [describe(name) for name in config.get("streams", ["users"])]})
     source = Source(config, cursors_of(option("--state")) if option("--state") else {})

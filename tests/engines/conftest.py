@@ -1,18 +1,15 @@
 """One project for three places, and what must be true after every test."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from connectors.images import image
-from tapdock import __version__
 
+from connectors.images import CHECKOUT, image
 from engines import leftovers
+from engines.places import BESIDE, LOCAL
 from engines.project import CONNECTORS, Project, wait_for
-
-LOCAL = pytest.param("local", id="local")
-BESIDE = pytest.param("docker-beside", id="docker-beside", marks=pytest.mark.docker)
-CONTAINER = pytest.param("docker-container", id="docker-container", marks=pytest.mark.docker)
 
 
 @pytest.fixture(params=[LOCAL, BESIDE])
@@ -32,6 +29,13 @@ def images(api) -> dict[str, str]:
     return {program: image(api, program, runs_as="1000", anybody=True) for program in ("source", "target")}
 
 
+@pytest.fixture(scope="session")
+def runner_image(api) -> str:
+    """tapdock's own image, of the code as it is now."""
+    script = CHECKOUT / "scripts" / "images"
+    return subprocess.run([script, "runner"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
 @pytest.fixture
 def project(place, tmp_path, request, known_specs):
     """A project; afterwards nothing is left of what it ran, and its secret is nowhere."""
@@ -41,7 +45,7 @@ def project(place, tmp_path, request, known_specs):
     else:
         made = Project(tmp_path, place, dict(request.getfixturevalue("images")))
     if place == "docker-container":
-        _require_relay(request.getfixturevalue("api"))
+        request.getfixturevalue("runner_image")
     cache = tmp_path / ".tapdock" / "cache"
     shutil.copytree(known_specs, cache)
     yield made
@@ -49,12 +53,6 @@ def project(place, tmp_path, request, known_specs):
     for spec in cache.glob("spec-*.json"):
         shutil.copy(spec, known_specs)
     _assert_clean(made, None if place == "local" else request.getfixturevalue("api"))
-
-
-def _require_relay(api) -> None:
-    name = f"tapdock/runner:{__version__}"
-    if not api.images(name):
-        pytest.skip(f"there is no image {name} (`scripts/images runner` makes it)")
 
 
 def _assert_clean(project: Project, api) -> None:
@@ -65,5 +63,5 @@ def _assert_clean(project: Project, api) -> None:
     if project.place == "local":
         assert leftovers.files_with(project.secret, Path("/dev/shm")) == []
     else:
-        assert [container["Names"] for container in leftovers.containers(api)] == []
-        assert leftovers.volumes(api) == []
+        assert [container["Names"] for container in leftovers.containers(api, project.pids)] == []
+        assert leftovers.volumes(api, project.pids) == []

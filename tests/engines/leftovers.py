@@ -8,14 +8,21 @@ from typing import Any
 LABEL = "io.tapdock.run"
 
 
-def containers(api: Any, *, role: str | None = None) -> list[dict[str, Any]]:
-    """Those of any run, in any state."""
+def containers(api: Any, pids: set[int], *, role: str | None = None) -> list[dict[str, Any]]:
+    """Those that processes of ours began, in any state: others may use the same engine."""
     labels = [LABEL, *([f"io.tapdock.role={role}"] if role else [])]
-    return api.containers(all=True, filters={"label": labels})
+    found = api.containers(all=True, filters={"label": labels})
+    return [container for container in found if _is_owned(container["Labels"], pids)]
 
 
-def volumes(api: Any) -> list[str]:
-    return [volume["Name"] for volume in api.volumes(filters={"label": LABEL})["Volumes"] or []]
+def volumes(api: Any, pids: set[int]) -> list[str]:
+    found = api.volumes(filters={"label": LABEL})["Volumes"] or []
+    return [volume["Name"] for volume in found if _is_owned(volume["Labels"], pids)]
+
+
+def _is_owned(labels: dict[str, str], pids: set[int]) -> bool:
+    """The second part of `io.tapdock.owner` is a process id."""
+    return labels.get("io.tapdock.owner", "").split("/")[1:2] in [[str(pid)] for pid in pids]
 
 
 def processes(mark: str) -> dict[int, str]:

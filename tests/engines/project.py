@@ -98,6 +98,11 @@ class Project:
     def private(self) -> Path:
         return self.folder / ".tapdock"
 
+    @property
+    def pids(self) -> set[int]:
+        """Of every command that was started."""
+        return {process.pid for process in self.started}
+
     def steps(self, *steps: str, **config: Any) -> None:
         """What the source does."""
         self.source = {**self.source, **config, "steps": list(steps)}

@@ -4,14 +4,7 @@ import json
 
 import pytest
 
-everywhere = pytest.mark.parametrize(
-    "place",
-    [
-        "local",
-        pytest.param("docker-beside", marks=pytest.mark.docker),
-        pytest.param("docker-container", marks=pytest.mark.docker),
-    ],
-)
+from engines.places import everywhere, local_only
 
 
 @everywhere
@@ -56,6 +49,7 @@ def test_source_fails_after_a_flood_of_errors(project):
     assert project.ids() == set(range(1, 21))
 
 
+@local_only
 def test_config_error_says_where_to_correct_it(project):
     project.steps("error - config_error", "exit 1")
     ended = project.run()
@@ -64,6 +58,7 @@ def test_config_error_says_where_to_correct_it(project):
     assert not ended.record["error"]["retryable"]
 
 
+@local_only
 def test_source_that_says_nothing_at_all(project):
     project.steps("exit 0")
     ended = project.run()
@@ -126,13 +121,14 @@ def test_long_line(project):
     assert [len(row) > 50_000_000 for row in project.rows()] == [True, False, False, False]
 
 
+@local_only
 def test_numbers_arrive_as_they_were_written(project):
     project.steps("numbers users", "state")
     assert project.run().code == 0
     assert '"price":12345678901234567.123456789,"big":12345678901234567890' in project.rows()[0]
 
 
-@pytest.mark.parametrize("place", ["local"])
+@local_only
 @pytest.mark.parametrize("kind", ["LEGACY", "GLOBAL"])
 def test_other_kinds_of_state_are_resumed_from(project, kind):
     project.steps("until users 5", "state", "until users 8", "state", states=kind)
@@ -143,6 +139,7 @@ def test_other_kinds_of_state_are_resumed_from(project, kind):
     assert ids == list(range(1, 13))
 
 
+@local_only
 def test_rotated_token_is_used_by_the_next_run(project):
     project.steps("control a-new-one", "until users 1", "state")
     assert project.run().code == 0

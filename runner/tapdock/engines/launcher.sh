@@ -13,7 +13,9 @@ trap 'stopped=1' TERM INT HUP
 for pipe in control orders out config; do
   [ -p "$pipes/$pipe" ] || { echo "tapdock: $pipes/$pipe is not a pipe here" >&2; exit 125; }
 done
-exec 3>"$pipes/control" 4<"$pipes/orders" 5>"$pipes/out"
+# Opened for both ways first, so that opening does not wait where the other end's owner died: its end is then found at
+# once, as later on.
+exec 8<>"$pipes/control" 3>"$pipes/control" 8<>"$pipes/orders" 4<"$pipes/orders" 8<>"$pipes/out" 5>"$pipes/out" 8>&-
 # Opened for both ways, so that this does not wait, and held by the watcher alone until `end`.
 [ "$input" = none ] || exec 6<>"$pipes/in" 7<"$pipes/in"
 

@@ -1,0 +1,54 @@
+"""A socket in front of the engine's own, which can be cut: then the engine is gone to its client alone."""
+
+import socket
+import threading
+from pathlib import Path
+
+ENGINE = "unix:///var/run/docker.sock"
+
+
+class Proxy:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._open: list[socket.socket] = []
+
+    def __enter__(self) -> "Proxy":
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(self.path))
+        self._listening.listen(32)
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cut()
+
+    def cut(self) -> None:
+        """Nobody is let in any more, and everybody is thrown out."""
+        self.path.unlink(missing_ok=True)
+        for each in (self._listening, *self._open):
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it is closed already
+            each.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            engine = socket.socket(socket.AF_UNIX)
+            engine.connect(ENGINE.removeprefix("unix://"))
+            self._open += (client, engine)
+            for one, other in ((client, engine), (engine, client)):
+                threading.Thread(target=_pass_on, args=(one, other), daemon=True).start()
+
+
+def _pass_on(one: socket.socket, other: socket.socket) -> None:
+    try:
+        while data := one.recv(1 << 16):
+            other.sendall(data)
+        other.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # cut

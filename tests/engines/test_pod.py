@@ -1,0 +1,193 @@
+"""Source, relay and target as a Pod that somebody else schedules: no process of ours outside of it."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engines.project import CONNECTORS, wait_for
+from tapdock.catalog import configured_catalog, parse_catalog
+from tapdock.config import Connector
+from tapdock.connectors import airbyte, singer
+from tapdock.engines.launcher import command
+from tapdock.events import Committed, Event, Verdict
+from tapdock.launch import ImageFacts, Launch
+from tapdock.relay import Plan
+from tapdock.selection import select_streams
+
+HERE = Path(__file__).parent
+FOLDER = Path("/var/tmp/tapdock-test-podman")  # images stay in it from one session to the next
+POD = "tapdock-test"
+PIPES, MEMORY = "/tapdock/pipes", "/tapdock/files"
+# A pod's containers start side by side: the last pipe that the relay names tells that all are there.
+WAIT = 'until [ -p "$0" ]; do sleep 0.1; done; exec "$@"'
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture(scope="session")
+def podman():
+    """podman(*words) -> what it printed, with a configuration of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("podman beside a Docker Engine is set up as root")
+    made = subprocess.run([HERE / "podman-setup", FOLDER], capture_output=True, text=True)
+    if made.returncode == 8:
+        pytest.skip(f"podman cannot be had here: {made.stderr.strip()}")
+    assert made.returncode == 0, made.stderr
+    exports = [shlex.split(line)[1] for line in made.stdout.splitlines()]
+    environ = {**os.environ, **dict(export.split("=", 1) for export in exports)}
+
+    def podman(*words: str) -> str:
+        done = subprocess.run(["podman", *words], env=environ, capture_output=True, text=True)
+        assert done.returncode == 0, f"podman {words[0]}: {done.stderr}"
+        return done.stdout
+
+    podman.environ = environ
+    return podman
+
+
+def loaded(podman, api, name: str) -> str:
+    """An image of the Docker Engine, in podman's own store as well; its name there."""
+    wanted = api.inspect_image(name)["Id"].removeprefix("sha256:")
+    for known in json.loads(podman("images", "--format", "json")):
+        if known["Id"] == wanted and known.get("Names"):
+            return known["Names"][0]
+    with subprocess.Popen(["docker", "save", name], stdout=subprocess.PIPE) as saving:
+        done = subprocess.run(
+            ["podman", "load"], stdin=saving.stdout, env=podman.environ, capture_output=True, text=True
+        )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().rpartition(" ")[2]
+
+
+@pytest.fixture
+def pod(podman):
+    """pod(manifest) -> what the relay told; the pod is gone afterwards."""
+
+    def play(file: Path) -> list[Event]:
+        podman("play", "kube", "--replace", str(file))
+        wait_for(lambda: states(podman) == {"Exited"}, f"the end of the pod: {states(podman)}")
+        lines = podman("logs", f"{POD}-relay").splitlines()
+        return [msgspec.json.decode(line, type=Event) for line in lines]
+
+    yield play
+    subprocess.run(["podman", "pod", "rm", "--force", POD], env=podman.environ, capture_output=True)
+    volumes = subprocess.run(["podman", "volume", "prune", "--force"], env=podman.environ, capture_output=True)
+    assert volumes.returncode == 0
+
+
+def states(podman) -> set[str]:
+    """Of the three containers, so whatever stands in a container's `State`, in podman's words."""
+    containers = json.loads(podman("ps", "--all", "--format", "json", "--filter", f"pod={POD}"))
+    mine = [each for each in containers if each["Names"][0].rpartition("-")[2] in ("source", "relay", "target")]
+    return {each["State"].capitalize() for each in mine} if len(mine) == 3 else {"Absent"}
+
+
+def launches() -> tuple[Plan, Launch, Launch]:
+    """What `tapdock run` makes of a project, as values."""
+    steps = ["until users 50", "state", "until users 60"]
+    config = {"token": "t", "steps": steps}
+    program = [sys.executable, CONNECTORS / "source.py", "discover", "--config", "/dev/stdin"]
+    said = subprocess.run(program, input=json.dumps(config).encode(), check=True, stdout=subprocess.PIPE).stdout
+    offered = parse_catalog(json.dumps(json.loads(said)["catalog"]).encode())
+    streams = select_streams(offered, (), {}, full_refresh=False)
+    facts = ImageFacts(image="", digest="", entrypoint=("connector",))
+    source = airbyte.read(
+        Connector(name="source", role="source", image=""),
+        facts,
+        config=config,
+        catalog=configured_catalog(streams),
+        state=None,
+    )
+    target = singer.write(Connector(name="target", role="target", image=""), facts, config={"path": "/data/rows.jsonl"})
+    plan = Plan(run_id="pod", streams=streams, source_files=source.files, target_files=target.files)
+    return plan, source, target
+
+
+def connector(launch: Launch, image: str, mounts: list[dict]) -> dict:
+    """A connector's container: it waits for its pipes, then it is started as anywhere else."""
+    started = command(launch, pipes=PIPES, memory=MEMORY)
+    side = launch.role
+    return {
+        "name": side,
+        "image": image,
+        "imagePullPolicy": "Never",
+        "command": ["/bin/sh", "-c", WAIT, f"{PIPES}/orders", *started],
+        "env": [{"name": name, "value": value} for name, value in launch.env.items()],
+        "volumeMounts": [
+            {"name": f"{side}-pipes", "mountPath": PIPES},
+            {"name": f"{side}-files", "mountPath": MEMORY},
+            *mounts,
+        ],
+    }
+
+
+def manifest(source: Launch, target: Launch, names: dict[str, str], folder: Path) -> dict:
+    """The pod, as one would write it by hand."""
+    shared = [f"{side}-{what}" for side in ("source", "target") for what in ("pipes", "files")]
+    data = {"name": "data", "mountPath": "/data"}
+    permissions = {
+        "name": "permissions",
+        "image": names["source"],
+        "imagePullPolicy": "Never",
+        "securityContext": {"runAsUser": 0},
+        "command": ["/bin/sh", "-c", "chmod 0777 /made/*"],
+        "volumeMounts": [{"name": name, "mountPath": f"/made/{name}"} for name in shared],
+    }
+    relay = {
+        "name": "relay",
+        "image": names["relay"],
+        "imagePullPolicy": "Never",
+        "args": ["relay", PIPES, "--plan", "/plan/plan.json"],
+        "volumeMounts": [
+            *({"name": f"{side}-pipes", "mountPath": f"{PIPES}/{side}"} for side in ("source", "target")),
+            {"name": "plan", "mountPath": "/plan"},
+        ],
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": POD},
+        "spec": {
+            "restartPolicy": "Never",
+            "hostNetwork": True,
+            "initContainers": [permissions],
+            "containers": [
+                connector(source, names["source"], []),
+                relay,
+                connector(target, names["target"], [data]),
+            ],
+            "volumes": [
+                *({"name": name, "emptyDir": {}} for name in shared),
+                {"name": "data", "hostPath": {"path": str(folder / "data"), "type": "Directory"}},
+                {"name": "plan", "hostPath": {"path": str(folder / "plan"), "type": "Directory"}},
+            ],
+        },
+    }
+
+
+def test_a_pod_moves_the_data_all_by_itself(podman, pod, api, images, runner_image, tmp_path):
+    names = {program: loaded(podman, api, images[program]) for program in ("source", "target")}
+    names["relay"] = loaded(podman, api, runner_image)
+    plan, source, target = launches()
+    for name in ("data", "plan"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data").chmod(0o777)
+    (tmp_path / "plan" / "plan.json").write_bytes(msgspec.json.encode(plan))
+    file = tmp_path / "pod.yaml"
+    file.write_text(json.dumps(manifest(source, target, names, tmp_path)))
+
+    events = pod(file)
+    verdict = events[-1]
+    assert isinstance(verdict, Verdict)
+    assert verdict.exit_code == 0, verdict
+    assert [(report.stream, report.records) for report in verdict.streams] == [("users", 60)]
+    rows = [json.loads(line) for line in (tmp_path / "data" / "rows.jsonl").read_text().splitlines()]
+    assert [row["record"]["id"] for row in rows[:-1]] == list(range(1, 61))
+    assert rows[-1] == "done"
+    states = [json.loads(event.state) for event in events if isinstance(event, Committed)]
+    assert states[-1][0]["stream"]["stream_state"] == {"id": 50}

@@ -1,0 +1,155 @@
+"""A run that is ended from outside, in order or not at all."""
+
+import signal
+
+from engines import leftovers
+from engines.places import docker_only, everywhere, local_only, with_a_relay
+from engines.project import wait_for
+
+FOREVER = ("until users 20", "state", "forever users")
+
+
+def begun(project):
+    """A run in its middle: rows have arrived."""
+    project.steps(*FOREVER)
+    run = project.start()
+    wait_for(lambda: project.rows() or run.process.poll() is not None, "the first rows")
+    return run
+
+
+def finish(project):
+    """The next run, which must find nothing in its way and leave no hole."""
+    last = max(project.ids() | {20}) + 5
+    project.steps(f"until users {last}", "state")
+    ended = project.run()
+    assert ended.code == 0, ended.stderr
+    assert project.ids() >= set(range(1, last + 1))
+    assert project.cursor() == last
+
+
+@everywhere
+def test_sigterm_ends_in_order(project):
+    run = begun(project)
+    run.signal(signal.SIGTERM)
+    ended = run.ended()
+    assert (ended.code, ended.record["status"]) == (143, "stopped"), ended.stderr
+    assert project.done() == 1
+    assert project.cursor() == max(project.ids())
+    finish(project)
+
+
+@local_only
+def test_sigint_ends_in_order(project):
+    run = begun(project)
+    run.signal(signal.SIGINT)
+    ended = run.ended()
+    assert (ended.code, ended.record["status"]) == (130, "stopped")
+    assert project.done() == 1
+
+
+def test_second_signal_ends_at_once(project):
+    project.steps("deaf", *FOREVER)
+    project.target = {"deaf": True}
+    project.source_keys = project.target_keys = {"stop_grace": "300s"}
+    run = project.start()
+    wait_for(project.rows, "the first rows")
+    run.signal(signal.SIGTERM)
+    wait_for(lambda: "stopping" in run.process.stderr.readline(), "the word that it stops")
+    run.signal(signal.SIGTERM)
+    ended = run.ended()
+    assert ended.code == 143
+    assert project.done() == 0
+
+
+@local_only
+def test_signal_before_anything_runs(project):
+    """Whatever the run is just about to do, it is over, with a record that says so."""
+    project.source = {"slow": True}
+    run = project.start()
+    wait_for(lambda: "run started" in run.process.stderr.readline(), "the run's first word")
+    run.signal(signal.SIGTERM)
+    ended = run.ended()
+    assert (ended.code, ended.record["status"]) == (143, "stopped")
+
+
+def test_signal_while_a_connector_is_asked(project):
+    project.source = {"slow": True}
+    run = project.start()
+    wait_for(is_asked, "the connector to be asked")
+    run.signal(signal.SIGTERM)
+    assert run.ended().code == 143
+
+
+def is_asked() -> bool:
+    """A connector of ours discovers; processes in containers are seen from here as well."""
+    lines = [line for _, line in leftovers.command_lines() if "pipes=$1" not in line]
+    return any("connector discover" in line or "source.py discover" in line for line in lines)
+
+
+@everywhere
+def test_kill_9_of_the_runner_and_a_run_at_once(project, request):
+    run = begun(project)
+    run.process.kill()
+    run.ended()
+    last = max(project.ids())
+    project.steps(f"until users {last + 5}", "state")
+    ended = project.run()
+    assert ended.code == 0, ended.stderr
+    # The first target was killed, never told that its input was over; what the second did is whole.
+    assert project.done() == 1
+    assert project.ids() >= set(range(1, last + 6))
+    assert project.cursor() == last + 5
+
+
+@docker_only
+def test_kill_9_of_the_runner_leaves_nothing_running(project, api):
+    run = begun(project)
+    run.process.kill()
+    run.ended()
+
+    def running():
+        return [c for c in leftovers.containers(api, project.pids) if c["State"] == "running"]
+
+    wait_for(lambda: not running(), "the end of both connectors", seconds=10)
+    assert project.done() == 0
+    collected = project.run("gc")
+    assert collected.code == 0
+    assert "removed" in collected.stdout
+    assert leftovers.containers(api, project.pids) == []
+    assert leftovers.run_folders(project.tmp) == []
+
+
+@with_a_relay
+def test_relay_is_killed(project, api):
+    run = begun(project)
+    (relay,) = leftovers.containers(api, project.pids, role="relay")
+    api.kill(relay["Id"])
+    ended = run.ended()
+    assert (ended.code, ended.side) == (8, "runner")
+    assert "ended with 137" in ended.message
+    assert project.done() == 0
+    finish(project)
+
+
+@local_only
+def test_second_run_while_the_first_one_lives(project):
+    first = begun(project)
+    second = project.run()
+    assert (second.code, second.side) == (7, "runner")
+    assert str(first.process.pid) in second.message
+    first.signal(signal.SIGTERM)
+    assert first.ended().code == 143
+    finish(project)
+
+
+@docker_only
+def test_secret_is_nowhere_while_a_run_lasts(project, api):
+    run = begun(project)
+    both = leftovers.containers(api, project.pids)
+    assert len(both) == 2
+    for container in both:
+        assert project.secret not in str(api.inspect_container(container["Id"]))
+    assert not [line for _, line in leftovers.command_lines() if project.secret in line]
+    assert leftovers.files_with(project.secret, project.folder) == []
+    run.signal(signal.SIGTERM)
+    assert run.ended().code == 143

@@ -1,0 +1,88 @@
+"""State that cannot be saved: the run fails, and what the target acknowledged is kept in a file."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from engines.places import local_only
+from engines.project import STATE_ID, wait_for
+
+SMALL = "size=64k,mode=0700"
+
+
+@pytest.fixture
+def small_disk(project):
+    """The state's folder on a disk of 64 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    folder = project.private / "state"
+    folder.mkdir(parents=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", SMALL, "tmpfs", folder], stderr=subprocess.PIPE, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@local_only
+def test_full_disk_midway(project, small_disk):
+    project.steps("until users 20", "state", "forever users")
+    run = project.start()
+    wait_for(project.rows, "the first rows")
+    fill(small_disk)
+    ended = run.ended()
+    assert (ended.code, ended.side) == (6, "runner")
+    assert "No space left" in ended.message
+    dumped = project.private / "unsaved-default-source-to-target.json"
+    assert str(dumped) in ended.hint
+    assert dumped.stat().st_mode & 0o777 == 0o600
+    assert project.done() == 1  # the target was let take in what it had
+
+    (small_disk / "ballast").unlink()
+    assert project.run("state", "set", STATE_ID, str(dumped)).code == 0
+    assert project.cursor() <= max(project.ids())
+    last = max(project.ids()) + 3
+    project.steps(f"until users {last}", "state")
+    assert project.run().code == 0
+    assert project.ids() >= set(range(1, last + 1))
+
+
+def fill(folder):
+    with open(folder / "ballast", "wb", buffering=0) as ballast:
+        try:
+            while True:
+                ballast.write(b"x" * 4096)
+        except OSError:
+            pass
+
+
+@local_only
+def test_folder_that_cannot_be_written(project):
+    """Said before anything is read."""
+    project.private.mkdir(exist_ok=True)
+    (project.private / "state").write_text("a file where the folder should be")
+    project.steps("until users 20", "state")
+    ended = project.run()
+    assert (ended.code, ended.side) == (6, "runner")
+    assert str(project.private / "state") in ended.message
+    assert project.rows() == []
+
+
+@local_only
+def test_state_in_the_way_of_a_run_that_saves_none(project):
+    project.steps("until users 20", "state")
+    ended = project.run("run", "source", "target", "--json", "--no-state-update")
+    assert ended.code == 0
+    assert project.run("state", "list").stdout.count("source-to-target") == 0
+
+
+@local_only
+def test_interrupted_run_is_listed_as_stopped(project):
+    project.steps("until users 20", "state", "forever users")
+    run = project.start()
+    wait_for(project.rows, "the first rows")
+    run.signal(signal.SIGTERM)
+    assert run.ended().code == 143
+    assert "stopped" in project.run("runs", "list").stdout
