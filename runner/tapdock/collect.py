@@ -5,23 +5,13 @@ import queue
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from tapdock.events import Finished, Output, Ready, Rotated, Verdict
-from tapdock.launch import InputFile
 from tapdock.pipes import CAPACITY, Ends
+from tapdock.plan import Collection
 from tapdock.sides import Abort, Exited, Gone, Inbox, Kill, Raised, Rewritten, Side, Stop, Turned, Word, background
 from tapdock.translate.base import Emit
 
-__all__ = ["Collection", "collect"]
-
-
-class Collection(msgspec.Struct, frozen=True, kw_only=True, tag="collection"):
-    """What one connector is given, and how long it may take."""
-
-    run_id: str
-    source_files: tuple[InputFile, ...] = ()
-    seconds: float = 540.0
+__all__ = ["collect"]
 
 
 def collect(plan: Collection, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:

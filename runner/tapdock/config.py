@@ -29,12 +29,16 @@ SyncMode = Literal["full_refresh", "incremental"]
 
 
 class Secret:
-    """Text that came from the environment: shown as `[secret]` wherever it is printed."""
+    """Text that came from the environment: shown as `[secret]` wherever it is printed.
 
-    __slots__ = ("_text",)
+    `parts` are the variables' own values in a longer text: a connector may print only the password of an address.
+    """
 
-    def __init__(self, text: str) -> None:
+    __slots__ = ("_text", "parts")
+
+    def __init__(self, text: str, *, parts: tuple[str, ...] = ()) -> None:
         self._text = text
+        self.parts = parts
 
     def reveal(self) -> str:
         return self._text

@@ -43,15 +43,27 @@ def clean(text: str) -> str:
 
 
 class Redactor:
-    """Replaces secret values in text: the second net, for connectors that print them."""
+    """Replaces secret values in text: the second net, for connectors that print them. Used by several threads."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._forms: frozenset[str] = frozenset()
+        self._pattern: re.Pattern[str] | None = None
+        self._lock = threading.Lock()
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Replace these as well from now on; what is short stays, as it stands in too many words."""
         forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST_SECRET}
-        longest_first = sorted(forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(re.escape(form) for form in longest_first)) if forms else None
+        with self._lock:
+            if forms <= self._forms:
+                return
+            self._forms |= forms
+            longest_first = sorted(self._forms, key=len, reverse=True)
+            self._pattern = re.compile("|".join(re.escape(form) for form in longest_first))
 
     def __call__(self, text: str) -> str:
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        pattern = self._pattern
+        return pattern.sub(MASK, text) if pattern else text
 
     def __repr__(self) -> str:
         return "Redactor()"
@@ -91,7 +103,6 @@ class Log:
         format: Format = "text",  # noqa: A002 - the option's own name
         colour: bool = False,
         level: Level = "info",
-        redact: Callable[[str], str] = Redactor(),  # noqa: B008 - holds nothing
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._run_id = run_id
@@ -100,7 +111,6 @@ class Log:
         self._format = format
         self._colour = colour
         self._rank = RANKS[level]
-        self._redact = redact
         self._clock = clock
         self._lock = threading.Lock()
 
@@ -117,8 +127,8 @@ class Log:
         self._emit("error", event, fields)
 
     def line(self, side: str, level: Level, text: str) -> None:
-        """A connector's own line: cleaned and redacted."""
-        self._emit(level, "line", {"side": side, "message": clean(self._redact(text.rstrip()))})
+        """A line of one side's, cleaned."""
+        self._emit(level, "line", {"side": side, "message": clean(text.rstrip())})
 
     def _emit(self, level: Level, event: str, fields: Mapping[str, Any]) -> None:
         now = datetime.fromtimestamp(self._clock(), UTC)

@@ -16,12 +16,13 @@ from tapdock import operations
 from tapdock.catalog import ConfiguredStream, configured_catalog
 from tapdock.config import Limits, Pipeline
 from tapdock.connectors import airbyte, singer
+from tapdock.context import Context, Ready
 from tapdock.errors import Side, StateError, UsageError
-from tapdock.events import Committed, Event, Logged, Rotated, Verdict
+from tapdock.events import Committed, Event, Failed, Logged, Rotated, Verdict
 from tapdock.launch import Exit, Launch
-from tapdock.operations import Context, Ready, Resolved
+from tapdock.operations import Resolved
 from tapdock.place import Outcome, perform
-from tapdock.relay import Plan
+from tapdock.plan import Plan
 from tapdock.selection import select_streams
 from tapdock.state.store import Held, lease, read, state_key
 from tapdock.translate.names import singer_names
@@ -96,8 +97,6 @@ def _require_route(source: Ready, target: Ready) -> None:
 
 def execute(context: Context, prepared: Prepared, options: Options, *, run_id: str, watch: Watch) -> Outcome:
     """Read, translate, write, and save what the target acknowledged. Raises TapdockError when it cannot begin."""
-    for connector in (prepared.source.connector, prepared.target.connector):
-        operations.make_folders(connector)
     with _state(context, prepared, options, run_id) as state:
         _require_dialect(state, prepared.state_id)
         source, target = _launches(prepared, state.saved)
@@ -122,8 +121,9 @@ def execute(context: Context, prepared: Prepared, options: Options, *, run_id: s
                 emit=listener,
                 logs=listener.stderr,
             )
+    verdict = _explained(outcome, listener.last_words, {"source": source, "target": target})
     return Outcome(
-        verdict=_explained(outcome, listener.last_words, {"source": source, "target": target}),
+        verdict=msgspec.structs.replace(verdict, message=verdict.message and context.heard(verdict.message)),
         exits=outcome.exits,
         relay=outcome.relay,
     )
@@ -197,13 +197,18 @@ class _Listener:
         self._watch = watch
 
     def __call__(self, event: Event) -> None:
+        heard = self._context.heard
         match event:
             case Committed(state):
                 self._save(state)
             case Rotated(side, config):
                 self._keep_config(side, config)
-            case Logged("source", "error", message):
-                self.last_words["source"].append(message)
+            case Logged(side, level, message):
+                event = Logged(side, level, heard(message))
+                if (side, level) == ("source", "error"):
+                    self.last_words["source"].append(event.message)
+            case Failed():
+                event = msgspec.structs.replace(event, message=heard(event.message))
             case _:
                 pass
         self._watch(event)
@@ -212,9 +217,10 @@ class _Listener:
         side: Side = "source" if role == "source" else "target" if role == "target" else "runner"
 
         def hear(line: str) -> None:
-            if line.strip() and side != "runner":
-                self.last_words[side].append(line.strip())
-            self._watch(Logged(side, "info", line))
+            text = self._context.heard(line)
+            if text.strip() and side != "runner":
+                self.last_words[side].append(text.strip())
+            self._watch(Logged(side, "info", text))
 
         return hear
 
@@ -244,8 +250,11 @@ def _dumped(private: Path, state_id: str, state: str) -> Path:
     for folder in (private, Path(tempfile.gettempdir())):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            fd = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            # Where everybody may write, the name may be taken: never through a link, never in somebody else's file.
+            fd = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             with os.fdopen(fd, "w", encoding="utf-8") as file:
+                os.fchmod(fd, 0o600)
+                file.truncate()
                 file.write(state)
         except OSError:
             continue

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import msgspec
 
-from tapdock.collect import Collection, collect
+from tapdock.collect import collect
 from tapdock.engines.base import Conversation, Engine, Logs, Process, Run
-from tapdock.errors import EngineError, TapdockError
+from tapdock.errors import EngineError, TapdockError, UsageError
 from tapdock.events import Event, Hello, Ready, Verdict
 from tapdock.launch import Exit, Launch
-from tapdock.relay import Plan, relay
+from tapdock.plan import Collection, Plan
+from tapdock.relay import relay
 from tapdock.sides import Abort, Exited, Inbox, Kill
 from tapdock.translate.base import Emit
 
-__all__ = ["Outcome", "decode_plan", "perform", "serve"]
+__all__ = ["Outcome", "perform", "serve"]
 
 _LAST_SECONDS = 10.0
 _TURN_SECONDS = 0.5
-_WORK = Plan | Collection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,22 +34,16 @@ class Outcome:
     relay: str = "beside"
 
 
-def serve(work: _WORK, folder: Path, *, inbox: Inbox, emit: Emit) -> Verdict:
+def serve(work: Plan | Collection, folder: Path, *, inbox: Inbox, emit: Emit) -> Verdict:
     """Do the work here, on pipes in `folder`."""
     if isinstance(work, Collection):
         return collect(work, folder, inbox=inbox, emit=emit, clock=time.monotonic)
     return relay(work, folder, inbox=inbox, emit=emit, clock=time.monotonic)
 
 
-def decode_plan(line: bytes) -> _WORK:
-    """What `encode` made of a plan, in the container that serves it."""
-    work: _WORK = msgspec.json.decode(line, type=_WORK)
-    return work
-
-
 def perform(
     engine: Engine,
-    work: _WORK,
+    work: Plan | Collection,
     launches: tuple[Launch, ...],
     *,
     relay_image: Callable[[], str],
@@ -60,8 +54,11 @@ def perform(
     """Run the relay and the connectors until all are over, and leave nothing behind.
 
     `inbox` takes Stop and Kill from signal handlers. A TapdockError that `emit` raises ends the run in order. `logs`
-    gives what takes a role's stderr lines. Raises EngineError when a container cannot be started.
+    gives what takes a role's stderr lines. Raises EngineError when a container cannot be started,
+    UsageError when a mounted folder cannot be made.
     """
+    for launch in launches:
+        _make_folders(launch)
     with engine.run(work.run_id, image=launches[0].image) as run:
         listener = _Listener(emit, inbox)
         place: _Beside | _Contained
@@ -76,6 +73,18 @@ def perform(
         if connectors.failure:
             raise connectors.failure
         return Outcome(verdict=listener.judged(verdict), exits=exits, relay=place.name)
+
+
+def _make_folders(launch: Launch) -> None:
+    """A folder that is to be mounted and is not there is made here, as the user: the engine would make it as root."""
+    for mount in launch.mounts:
+        if mount.is_volume or mount.read_only or Path(mount.source).exists():
+            continue
+        try:
+            Path(mount.source).mkdir(parents=True)
+        except OSError as error:
+            hint = "make it yourself, or mount another"
+            raise UsageError(f"the {launch.role}'s folder cannot be made: {error}", hint=hint) from error
 
 
 class _Listener:
@@ -113,13 +122,13 @@ class _Beside:
 
     name = "beside"
 
-    def __init__(self, work: _WORK, folder: Path, inbox: Inbox, listener: _Listener) -> None:
+    def __init__(self, work: Plan | Collection, folder: Path, inbox: Inbox, listener: _Listener) -> None:
         self._listener = listener
         self._result: Verdict | BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(work, folder, inbox), daemon=True)
         self._thread.start()
 
-    def _run(self, work: _WORK, folder: Path, inbox: Inbox) -> None:
+    def _run(self, work: Plan | Collection, folder: Path, inbox: Inbox) -> None:
         try:
             self._result = serve(work, folder, inbox=inbox, emit=self._listener)
         except BaseException as error:
@@ -141,7 +150,7 @@ class _Contained:
     name = "container"
 
     def __init__(
-        self, work: _WORK, process: Process, conversation: Conversation, inbox: Inbox, listener: _Listener
+        self, work: Plan | Collection, process: Process, conversation: Conversation, inbox: Inbox, listener: _Listener
     ) -> None:
         self._process = process
         self._conversation = conversation
@@ -190,7 +199,7 @@ class _Connectors:
     """Both containers, started side by side, each waited for in a thread."""
 
     def __init__(self, run: Run, launches: tuple[Launch, ...], inbox: Inbox, logs: Callable[[str], Logs]) -> None:
-        self.failure: EngineError | None = None
+        self.failure: BaseException | None = None
         self._run = run
         self._inbox = inbox
         self._lock = threading.Lock()
@@ -205,6 +214,7 @@ class _Connectors:
             thread.start()
 
     def _live(self, launch: Launch, log: Logs) -> None:
+        """Whatever goes wrong here ends the run, and is raised where it is waited for."""
         try:
             process = self._run.start(launch, log)
             with self._lock:
@@ -213,9 +223,9 @@ class _Connectors:
             if doomed:
                 process.kill()
             ended = process.wait()
-        except EngineError as error:
+        except BaseException as error:
             self.failure = self.failure or error
-            self._inbox.put(Kill(code=error.exit_code))
+            self._inbox.put(Kill(code=EngineError.exit_code))
             return
         assert ended is not None, "waited without a limit"
         self._exits[launch.role] = ended

@@ -10,22 +10,22 @@ from typing import TextIO
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
 
-from tapdock import history, pipeline, specs
+from tapdock import history, pipeline
 from tapdock.config import Pipeline
+from tapdock.context import Context
 from tapdock.errors import TapdockError
 from tapdock.events import Committed, Event, Failed, Finished, Hello, Logged, Progress, Ready, Rotated, Verdict
 from tapdock.history import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.launch import Exit
-from tapdock.log import Log, Redactor
-from tapdock.operations import Context
+from tapdock.log import Log
 from tapdock.pipeline import Options, Prepared
 from tapdock.place import Outcome
 from tapdock.state.store import state_key
 
 __all__ = ["MakeLog", "run"]
 
-MakeLog = Callable[[str, TextIO | None, Redactor], Log]
-"""From a run's id, its log file, and what to keep out of it, to its log."""
+MakeLog = Callable[[str, TextIO | None], Log]
+"""From a run's id and its log file to its log."""
 
 _STATUS: dict[int, history.Status] = {0: "succeeded", 130: "stopped", 143: "stopped"}
 
@@ -63,7 +63,7 @@ def _run_once(
     run_id = history.new_run_id(context.now(), secrets.token_hex(3))
     with _private_file(folder, run_id) as file:
         attempt = _Attempt(context, wanted, run_id, show)
-        attempt.begin(make_log(run_id, file, _redactor(context, wanted)))
+        attempt.begin(make_log(run_id, file))
         record = attempt.perform(options)
     history.write(folder, record)
     return record
@@ -72,11 +72,6 @@ def _run_once(
 def _private_file(folder: Path, run_id: str) -> TextIO:
     path = history.log_file(folder, run_id)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w", encoding="utf-8", buffering=1)
-
-
-def _redactor(context: Context, wanted: Pipeline) -> Redactor:
-    connectors = context.project.sources[wanted.source], context.project.targets[wanted.target]
-    return Redactor(text for connector in connectors for text in specs.secret_texts(connector.config, None))
 
 
 class _Attempt:

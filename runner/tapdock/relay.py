@@ -6,43 +6,30 @@ the runner, in a container of its own, and in a pod that somebody else schedules
 
 import queue
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import assert_never
 
 import msgspec
 
-from tapdock.catalog import ConfiguredStream
-from tapdock.config import Limits
-from tapdock.errors import EngineError, LeaseHeld, SourceError, StateError, TapdockError, TargetError
+from tapdock.cause import Cause
+from tapdock.errors import EngineError, LeaseHeld, StateError, TargetError
 from tapdock.errors import Side as SideName
 from tapdock.events import Committed, Event, Failed, Finished, Progress, Ready, Rotated, Verdict
-from tapdock.launch import InputFile
 from tapdock.pipes import Ends
+from tapdock.plan import Plan
 from tapdock.pump import Pump, read_acks
 from tapdock.sides import Abort, Exited, Gone, Inbox, Kill, Raised, Rewritten, Side, Stop, Turned, Word, background
+from tapdock.silence import Silence
+from tapdock.timers import Timers
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Emit
 
-__all__ = ["Plan", "relay"]
+__all__ = ["relay"]
 
 _COMMIT_SECONDS = 5.0
 _TURN_SECONDS = 1.0
 _GONE_SECONDS = 5.0
 _ABORTS = {kind.exit_code: kind for kind in (StateError, LeaseHeld, EngineError)}
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
-    """All that the relay is told, once, before it starts. It holds secrets and is only ever in memory."""
-
-    run_id: str
-    route: str = "airbyte-singer"
-    streams: tuple[ConfiguredStream, ...] = ()
-    state: str | None = None
-    source_files: tuple[InputFile, ...] = ()
-    target_files: tuple[InputFile, ...] = ()
-    limits: Limits = Limits()
-    ack_on_exit: bool = False
 
 
 def relay(plan: Plan, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:
@@ -51,9 +38,10 @@ def relay(plan: Plan, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable
     `inbox` takes orders from outside (Stop, Kill, Exited, Abort); `emit` is called from several threads. How the
     connectors ended, and what could not be translated or saved, is in the verdict and never raised.
     """
-    with ExitStack() as stack:
-        source = stack.enter_context(Ends(folder / "source", files=plan.source_files, stdin=False))
-        target = stack.enter_context(Ends(folder / "target", files=plan.target_files, stdin=True))
+    with (
+        Ends(folder / "source", files=plan.source_files, stdin=False) as source,
+        Ends(folder / "target", files=plan.target_files, stdin=True) as target,
+    ):
         supervisor = _Supervisor(plan, source, target, inbox=inbox, emit=emit, clock=clock)
         emit(Ready())
         return supervisor.run()
@@ -62,8 +50,7 @@ def relay(plan: Plan, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable
 class _Supervisor:
     """Takes what launchers, threads and the runner say, one thing at a time, until nothing is left to wait for.
 
-    The first cause of a failure is the verdict; whatever follows from it (a source stopped, a target that then exits
-    with 1) is not. An exit status is a cause, a broken pipe never is.
+    An exit status is a cause of failure, a broken pipe never is.
     """
 
     def __init__(
@@ -80,19 +67,17 @@ class _Supervisor:
         self._pump = Pump(source, target, self._translator, clock)
         self._running: set[str] = set()
         self._started = False
-        self._cause: TapdockError | None = None
-        self._exit_error: SourceError | None = None
-        self._ending: int | None = None
-        self._trouble: Failed | None = None
+        self._cause = Cause()
+        self._timers = Timers(clock)
         self._uncommitted = False
-        self._last_ack = self._began = clock()
+        self._silence = Silence(self._pump, plan.limits, clock)
+        self._began = clock()
         self._last_commit = self._last_progress = float("-inf")
-        self._timers: dict[str, tuple[float, Callable[[], None]]] = {}
 
     def run(self) -> Verdict:
         while self._source.code is None or self._target.code is None or self._running:
             try:
-                message = self._inbox.get(timeout=self._until_next_timer())
+                message = self._inbox.get(timeout=self._timers.wait(_TURN_SECONDS))
             except queue.Empty:
                 pass
             else:
@@ -103,7 +88,7 @@ class _Supervisor:
 
     def _emit(self, event: Event) -> None:
         if isinstance(event, Failed):
-            self._trouble = event
+            self._cause.heard(event)
         self._emit_outside(event)
 
     # What is said
@@ -129,11 +114,11 @@ class _Supervisor:
             case Stop():
                 self._stop(message.code)
             case Kill():
-                self._ending = self._ending or message.code
+                self._cause.end(message.code)
                 self._kill(self._source)
                 self._kill(self._target)
             case Abort():
-                self._fail(_ABORTS[message.exit_code](message.message, hint=message.hint))
+                self._cause.fail(_ABORTS[message.exit_code](message.message, hint=message.hint))
                 self._stop_source()
             case _:
                 assert_never(message)
@@ -148,9 +133,8 @@ class _Supervisor:
                 if self._source.greeted and self._target.greeted:
                     self._start()
             case ["short", name, got, size]:
-                self._fail(
-                    side.error(f"`{name}` reached the {side.name} with {got} of its {size} bytes", retryable=True)
-                )
+                message = f"`{name}` reached the {side.name} with {got} of its {size} bytes"
+                self._cause.fail(side.error(message, retryable=True))
             case ["exit", code]:
                 self._ended(side, int(code))
             case _:
@@ -158,12 +142,13 @@ class _Supervisor:
 
     def _start(self) -> None:
         self._started = True
+        self._silence.started()
         self._running = {"pump", "acks"}
         background("pump", lambda: self._pump.run(lambda: self._inbox.put(Turned())), self._inbox)
         background("acks", lambda: read_acks(self._target.ends, self._translator, self._acked), self._inbox)
 
     def _acked(self) -> None:
-        self._last_ack = self._clock()
+        self._silence.acked()
         self._uncommitted = True
 
     def _gone(self, side: Side) -> None:
@@ -174,24 +159,22 @@ class _Supervisor:
         if side.engine_code is not None or side.killed:
             self._ended(side, side.engine_code or 137)
         else:
-            self._arm(f"{side.name} gone", _GONE_SECONDS, lambda: self._ended(side, side.engine_code or 137))
+            self._timers.arm(f"{side.name} gone", _GONE_SECONDS, lambda: self._ended(side, side.engine_code or 137))
 
     def _turned(self) -> None:
         if self._pump.error:
-            if self._cause and self._cause is self._exit_error:
-                self._cause = self._pump.error  # written before the source exited, though read behind that
-            self._fail(self._pump.error)
+            self._cause.bad_line(self._pump.error)
             self._stop_source()
         if self._pump.source_ended:
             self._conclude()
             if self._source.code is None:
-                self._arm("source lingers", self._limits.exit_grace, self._lingered)
+                self._timers.arm("source lingers", self._limits.exit_grace, self._lingered)
 
     def _lingered(self) -> None:
         if self._source.code is not None:
             return
         seconds = self._limits.exit_grace
-        self._fail(self._source.error(f"the source closed its output but did not exit within {seconds:g} s"))
+        self._cause.fail(self._source.error(f"the source closed its output but did not exit within {seconds:g} s"))
         self._stop_source()
 
     def _thread_ended(self, thread: str, error: BaseException | None) -> None:
@@ -199,10 +182,10 @@ class _Supervisor:
         if error is None:
             return
         if isinstance(error, TargetError):
-            self._fail(error)
+            self._cause.fail(error)
             self._stop_source()
         elif isinstance(error, BrokenPipeError):
-            self._arm("target left", _GONE_SECONDS, lambda: self._kill(self._target))
+            self._timers.arm("target left", _GONE_SECONDS, lambda: self._kill(self._target))
         else:
             raise error
 
@@ -220,25 +203,18 @@ class _Supervisor:
 
     def _source_ended(self, code: int) -> None:
         if not self._source.greeted:
-            self._fail(self._source.error("the source ended before it had read anything"))
+            self._cause.fail(self._source.error("the source ended before it had read anything"))
             self._kill(self._target)
         elif code and not self._source.stopping:
-            self._exit_error = self._source_error(code)
-            self._fail(self._exit_error)
+            self._cause.source_exited(code)
         self._conclude()  # a quick source may be over before the target is there: its output waits in the pipe
-
-    def _source_error(self, code: int) -> SourceError:
-        trouble = self._trouble
-        what = f": {trouble.message}" if trouble else ""
-        hint = "correct the source's `config`, then `tapdock check` it" if _is(trouble, "config_error") else None
-        return SourceError(f"the source exited with {code}{what}", hint=hint, retryable=_is(trouble, "transient_error"))
 
     def _target_ended(self, code: int) -> None:
         if not self._pump.input_ended:
             early = "before the end of its input" if self._started else "before it had read anything"
-            self._fail(self._target.error(f"the target exited with {code} {early}"))
+            self._cause.fail(self._target.error(f"the target exited with {code} {early}"))
         elif code:
-            self._fail(self._target.error(f"the target exited with {code}"))
+            self._cause.fail(self._target.error(f"the target exited with {code}"))
         elif self._ack_on_exit:
             self._translator.acked_all()
             self._uncommitted = True
@@ -247,23 +223,18 @@ class _Supervisor:
     def _conclude(self) -> None:
         """Once the source's output and exit code are both known, the pump may say the last words."""
         if self._pump.source_ended and self._source.code is not None:
-            if self._cause and self._cause is self._exit_error:
-                self._cause = self._source_error(self._source.code)  # the reason may have come behind the exit
-            complete = self._source.code == 0 and self._cause is None and self._ending is None
+            self._cause.source_read(self._source.code)
+            complete = self._source.code == 0 and self._cause.error is None and self._cause.ending is None
             self._pump.ending.tell(complete=complete)
 
     # How we end a side
 
-    def _fail(self, error: TapdockError) -> None:
-        if self._cause is None and self._ending is None:
-            self._cause = error
-
     def _stop(self, code: int) -> None:
-        self._ending = code
+        self._cause.end(code)
         self._stop_source()
         if not self._started:
             self._kill(self._target)
-        self._arm("target drains", 2 * self._limits.stop_grace, lambda: self._kill(self._target))
+        self._timers.arm("target drains", 2 * self._limits.stop_grace, lambda: self._kill(self._target))
 
     def _stop_source(self) -> None:
         if self._source.code is None and not self._source.stopping:
@@ -271,7 +242,7 @@ class _Supervisor:
                 self._kill(self._source)
                 return
             self._source.stop()
-            self._arm("source stops", self._limits.stop_grace, lambda: self._kill(self._source))
+            self._timers.arm("source stops", self._limits.stop_grace, lambda: self._kill(self._source))
 
     def _kill(self, side: Side) -> None:
         """Cut the lifeline. What never said hello holds nothing of ours; the runner removes its container."""
@@ -279,27 +250,17 @@ class _Supervisor:
             return
         side.kill()
         if side.greeted:
-            self._arm(f"{side.name} gone", _GONE_SECONDS, lambda: self._ended(side, 137))
+            self._timers.arm(f"{side.name} gone", _GONE_SECONDS, lambda: self._ended(side, 137))
         else:
             side.ends.release()
             self._ended(side, side.engine_code or 137)
 
     # What time brings
 
-    def _arm(self, name: str, seconds: float, action: Callable[[], None]) -> None:
-        self._timers[name] = (self._clock() + seconds, action)
-
-    def _until_next_timer(self) -> float:
-        deadlines = [deadline for deadline, _ in self._timers.values()]
-        return max(0.0, min([self._clock() + _TURN_SECONDS, *deadlines]) - self._clock())
-
     def _tend(self) -> None:
         now = self._clock()
-        for name, (deadline, action) in list(self._timers.items()):
-            if now >= deadline:
-                del self._timers[name]
-                action()
-        self._watch_silence(now)
+        self._timers.fire()
+        self._watch_silence()
         if self._uncommitted and now - self._last_commit >= _COMMIT_SECONDS:
             self._commit()
         if self._started and now - self._last_progress >= _TURN_SECONDS:
@@ -308,23 +269,14 @@ class _Supervisor:
             records, size = sum(r.records for r in reports), sum(r.bytes for r in reports)
             self._emit(Progress(reports, records, size))
 
-    def _watch_silence(self, now: float) -> None:
-        """A side's clock runs only while it is the one that we wait for (design: endings)."""
-        waiting_since = self._pump.source_idle_since if self._started else self._began
-        if self._source.code is None and not self._source.stopping and waiting_since is not None:
-            self._check_silence(self._source, now - waiting_since, self._limits.source_idle)
-        since = self._pump.target_idle_since
-        if self._target.code is None and since is not None:
-            self._check_silence(self._target, now - max(since, self._last_ack), self._limits.target_idle)
-
-    def _check_silence(self, side: Side, silent: float, limit: float) -> None:
-        if silent <= limit:
-            return
-        hint = f"raise the {side.name}'s `idle_timeout` if that is its way"
-        self._fail(side.error(f"the {side.name} said nothing for {limit:g} s", hint=hint, retryable=True))
-        if side is self._target:
-            self._kill(side)
-        self._stop_source()
+    def _watch_silence(self) -> None:
+        if error := self._silence.of_source(self._source):
+            self._cause.fail(error)
+            self._stop_source()
+        if error := self._silence.of_target(self._target):
+            self._cause.fail(error)
+            self._kill(self._target)
+            self._stop_source()
 
     def _commit(self) -> None:
         self._uncommitted, uncommitted = False, self._uncommitted
@@ -334,48 +286,15 @@ class _Supervisor:
         self._last_commit = self._clock()
         self._emit(Committed(state))
 
-    # The verdict
-
     def _verdict(self) -> Verdict:
-        reports = self._translator.reports()
-        error = self._cause or self._unsettled()
+        self._cause.settle(self._translator)
         first = self._pump.first_record
-        ended = Verdict(
-            exit_code=error.exit_code if error else self._ending or 0,
-            side=error.side if error else None,
-            message=error.message if error else _stopped(self._ending),
-            hint=error.hint if error else None,
-            retryable=error.retryable if error else False,
-            streams=reports,
+        verdict = msgspec.structs.replace(
+            self._cause.verdict(),
+            streams=self._translator.reports(),
             first_record_seconds=None if first is None else first - self._began,
             source_code=self._source.code,
             target_code=self._target.code,
         )
-        self._emit(ended)
-        return ended
-
-    def _unsettled(self) -> TapdockError | None:
-        """What is wrong although both sides exited with 0."""
-        if self._ending is not None:
-            return None
-        if not self._translator.settled:
-            return TargetError(
-                "the target exited with 0 without acknowledging the last state that it was sent",
-                hint="what it acknowledged is saved; the next run sends the rest again",
-            )
-        if self._trouble and self._trouble.stream is None:
-            return self._source.error(
-                f"the source reported an error: {self._trouble.message}",
-                retryable=_is(self._trouble, "transient_error"),
-            )
-        if failures := self._translator.failures():
-            return SourceError(f"the source could not finish {', '.join(failures)}", retryable=True)
-        return None
-
-
-def _is(trouble: Failed | None, failure_type: str) -> bool:
-    return trouble is not None and trouble.failure_type == failure_type
-
-
-def _stopped(ending: int | None) -> str | None:
-    return "stopped on request; what the target acknowledged is saved" if ending else None
+        self._emit(verdict)
+        return verdict

@@ -10,7 +10,7 @@ from tapdock.project.fields import did_you_mean
 from tapdock.project.interpolate import Unset
 from tapdock.project.layers import Path, dotted
 
-__all__ = ["coerce", "masked", "masked_text", "secret_texts", "violations"]
+__all__ = ["coerce", "masked", "masked_text", "new_texts", "secret_texts", "violations"]
 
 MASK = "[secret]"
 SECRET_WORDS = {"password", "passwd", "pwd", "passphrase", "secret", "token", "key", "apikey", "pat"}
@@ -257,9 +257,22 @@ def _masked(value: Any, schema: Schema, root: Schema, *, hidden: bool, found: li
     if isinstance(value, Unset):
         return str(value)
     if isinstance(value, Secret) or (hidden and isinstance(value, str | int | float) and not isinstance(value, bool)):
-        found.append(_plain(value))
+        found += [_plain(value), *(value.parts if isinstance(value, Secret) else ())]
         return MASK
     return masked_text(value) if isinstance(value, str) else value
+
+
+def new_texts(config: Mapping[str, Any], user: Mapping[str, Any]) -> set[str]:
+    """Text in a config that a connector changed and not in the user's: as likely as not, tokens."""
+    return set(_texts(config)) - set(_texts(user))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(inner)
 
 
 def masked_text(text: str) -> str:

@@ -31,6 +31,7 @@ SPEC = {
         "streams": {"type": "array", "items": {"type": "string"}},
         "steps": {"type": "array", "items": {"type": "string"}},
         "slow": {"type": "boolean"},
+        "check_gives": {"type": "string"},
     },
 }
 
@@ -111,6 +112,15 @@ class Source:
         config = {**self.config, "token": token}
         say("CONTROL", control={"type": "CONNECTOR_CONFIG", "emitted_at": 1, "connectorConfig": {"config": config}})
 
+    def rewrite(self, token):
+        """As some connectors do it: the config file itself."""
+        with open(option("--config"), "w") as file:
+            json.dump({**self.config, "token": token}, file)
+
+    def expect(self, token):
+        if self.config["token"] != token:
+            self.exit(9)
+
     def line(self, *words):
         sys.stdout.write(" ".join(words) + "\n")
 
@@ -118,6 +128,10 @@ class Source:
         """The secret, wherever a source may be tempted to say it."""
         say("LOG", log={"level": "INFO", "message": f"token is {self.config['token']}"})
         sys.stderr.write(f"token is {self.config['token']}\n")
+
+    def betray(self):
+        error = {"message": f"wrong token {self.config['token']}", "failure_type": "config_error"}
+        say("TRACE", trace={"type": "ERROR", "emitted_at": 1, "error": error})
 
     def environ(self, name):
         say("LOG", log={"level": "INFO", "message": os.environ[name]})
@@ -175,6 +189,8 @@ def main():
         return say("SPEC", spec={"connectionSpecification": SPEC})
     with open(option("--config")) as file:
         config = json.load(file)
+    if config.get("check_gives") and command == "check":
+        Source(config, {}).control(config["check_gives"])
     if command == "check":
         return say("CONNECTION_STATUS", connectionStatus={"status": "SUCCEEDED"})
     if command == "discover" and config.get("slow"):

@@ -139,11 +139,38 @@ def test_other_kinds_of_state_are_resumed_from(project, kind):
     assert ids == list(range(1, 13))
 
 
+@everywhere
+@pytest.mark.parametrize("way", ["control", "rewrite"])
+def test_rotated_token_is_used_by_the_next_run(project, way):
+    """Whether it was told in a message or written into the config file; and it is as secret as the first one was."""
+    project.steps("until users 1", "state", f"{way} another-one")
+    first = project.run()
+    assert first.code == 0, first.stderr
+    project.steps("expect another-one", "babble", "until users 2", "state")
+    second = project.run()
+    assert second.code == 0, second.stderr
+    assert "token is [secret]" in second.stderr
+    shown = project.run("config", "show", "source")
+    assert "another-one" not in shown.stdout.replace("expect another-one", "")
+
+
 @local_only
-def test_rotated_token_is_used_by_the_next_run(project):
-    project.steps("control a-new-one", "until users 1", "state")
+def test_rotated_token_of_a_check_is_kept_until_the_user_writes_another(project):
+    project.steps("expect another-one", "until users 1", "state", check_gives="another-one")
+    assert project.run("check", "source").code == 0
     assert project.run().code == 0
-    project.steps("until users 2", "babble", "state")
+    project.secret = f"{project.secret}-new"
+    project.steps("until users 2", "expect another-one")
     ended = project.run()
-    assert ended.code == 0
-    assert "token is a-new-one" in ended.stderr
+    assert (ended.code, ended.side) == (3, "source")
+    assert "exited with 9" in ended.message
+
+
+@everywhere
+def test_secret_in_a_connectors_own_words_is_in_no_message_and_no_record(project):
+    project.steps("until users 5", "state", "betray", "exit 1")
+    ended = project.run()
+    assert (ended.code, ended.side) == (3, "source")
+    assert "wrong token [secret]" in ended.message
+    assert project.secret not in ended.stdout + ended.stderr
+    assert project.secret not in project.run("runs", "show", "latest").stdout

@@ -119,14 +119,16 @@ def test_files_of_a_target_for_any_user_belong_to_the_caller(project):
 
 @docker_only
 def test_variables_reach_the_connector_and_nobody_else(project, api):
-    project.source_keys = {"env": {"QUOTED": 'it\'s "${TAPDOCK_TEST_SECRET}" $HOME'}}
-    project.steps("environ QUOTED", "until users 10", "state", "forever users")
+    project.source_keys = {"env": {"QUOTED": 'it\'s "$HOME"', "URL": "db://me:${TAPDOCK_TEST_SECRET}@host"}}
+    project.steps("environ QUOTED", "environ URL", "until users 10", "state", "forever users")
     run = project.start()
     wait_for(project.rows, "the first rows")
     for container in leftovers.containers(api, project.pids):
         assert project.secret not in str(api.inspect_container(container["Id"]))
     run.process.terminate()
-    assert 'it\'s \\"[secret]\\" $HOME' in run.ended().stderr
+    said = run.ended().stderr
+    assert 'it\'s \\"$HOME\\"' in said
+    assert project.secret not in said
 
 
 @pytest.mark.parametrize("place", [BESIDE, CONTAINER])

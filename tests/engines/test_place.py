@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from engines.places import BESIDE, CONTAINER, LOCAL
-from tapdock.collect import Collection
 from tapdock.engines.docker import connect
 from tapdock.engines.local import LocalEngine
 from tapdock.launch import FileArg, InputFile, Launch
 from tapdock.place import perform
+from tapdock.plan import Collection
 
 CONTENT = b'{"steps":[]}'
 

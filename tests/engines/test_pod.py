@@ -17,7 +17,7 @@ from tapdock.connectors import airbyte, singer
 from tapdock.engines.launcher import command
 from tapdock.events import Committed, Event, Verdict
 from tapdock.launch import ImageFacts, Launch
-from tapdock.relay import Plan
+from tapdock.plan import Plan
 from tapdock.selection import select_streams
 
 HERE = Path(__file__).parent

@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapdock.config import Config, Secret
+from tapdock.project.interpolate import interpolate
+from tapdock.project.layers import Layer
 from tapdock.specs import coerce, masked, secret_texts, violations
 
 SPEC = {
@@ -164,3 +166,11 @@ def test_secrets_are_masked_by_spec_by_origin_and_by_name():
         "use_token": True,
     }
     assert secret_texts(config, SPEC) == ("123456", "hidden", "t0ken-value", "a", "b")
+
+
+def test_a_variables_value_inside_a_longer_text_is_a_secret_too():
+    layer = interpolate(
+        Layer({"sources": {"s": {"config": {"url": "db://me:${PASSWORD}@host"}}}}, {}), {"PASSWORD": "hunter22"}
+    )
+    config = layer.tree["sources"]["s"]["config"]
+    assert secret_texts(config, None) == ("db://me:hunter22@host", "hunter22")

@@ -7,11 +7,11 @@ from typing import Any
 
 from tapdock import __version__
 from tapdock.cli.context import Context
+from tapdock.context import Context as Operations
 from tapdock.engines.base import Engine
 from tapdock.errors import ImageMissing, UsageError
 from tapdock.images import making
 from tapdock.log import clean
-from tapdock.operations import Context as Operations
 from tapdock.signals import Signals
 
 __all__ = ["engine_of", "operations_of", "said"]

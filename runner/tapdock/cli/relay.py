@@ -12,7 +12,8 @@ import msgspec
 import typer
 
 from tapdock.events import Event
-from tapdock.place import decode_plan, serve
+from tapdock.place import serve
+from tapdock.plan import decode_plan
 from tapdock.sides import Kill, Order
 
 __all__ = ["relay"]

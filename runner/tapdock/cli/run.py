@@ -12,10 +12,10 @@ from tapdock.cli.assembly import operations_of, said
 from tapdock.cli.context import Context, print_json, shared
 from tapdock.cli.display import Display
 from tapdock.config import Pipeline, Project
+from tapdock.context import Context as Operations
 from tapdock.errors import UsageError
 from tapdock.history import RunRecord
-from tapdock.log import Log, Redactor
-from tapdock.operations import Context as Operations
+from tapdock.log import Log
 from tapdock.pipeline import Options, Prepared
 from tapdock.project.fields import did_you_mean
 from tapdock.signals import Signals
@@ -135,10 +135,8 @@ def _run_all(
 
 
 def _log_maker(context: Context, display: Display) -> record.MakeLog:
-    def make(run_id: str, file: TextIO | None, redact: Redactor) -> Log:
-        return Log(
-            run_id, write=display.write, file=file, format=context.log_format, colour=context.colour, redact=redact
-        )
+    def make(run_id: str, file: TextIO | None) -> Log:
+        return Log(run_id, write=display.write, file=file, format=context.log_format, colour=context.colour)
 
     return make
 

@@ -72,6 +72,7 @@ def interpolate(layer: Layer, variables: Mapping[str, str]) -> Layer:
 
 def _text(text: str, variables: Mapping[str, str], path: Path, origin: str) -> "str | Secret":
     parts: list[str] = []
+    secret: list[str] = []
     end, refers = 0, False
     for match in REFERENCE.finditer(text):
         parts.append(text[end : match.start()])
@@ -86,13 +87,14 @@ def _text(text: str, variables: Mapping[str, str], path: Path, origin: str) -> "
             )
         refers = True
         value = variables.get(match["name"])
+        secret += [value] if value else []
         if match["default"] is not None:
             value = value or match["default"]
         if value is None:
             return Unset(match["name"], path=path, origin=origin)
         parts.append(value)
     result = "".join(parts) + text[end:]
-    return Secret(result) if refers and is_private(path) else result
+    return Secret(result, parts=tuple(secret)) if refers and is_private(path) else result
 
 
 def parse_dotenv(text: str, label: str) -> dict[str, str]:

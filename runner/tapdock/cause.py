@@ -1,0 +1,86 @@
+"""Why a run did not succeed: the one thing that its verdict names."""
+
+from tapdock.errors import SourceError, TapdockError, TargetError, TranslationError
+from tapdock.events import Failed, Verdict
+from tapdock.translate.base import Translator
+
+__all__ = ["Cause"]
+
+
+class Cause:
+    """The first cause counts. What follows from it (a source stopped, a target that then exits with 1) does not.
+
+    `error` is None for a run that nothing is wrong with. `ending` is the exit code of a run that was asked to end;
+    from then on nothing else counts.
+    """
+
+    def __init__(self) -> None:
+        self.error: TapdockError | None = None
+        self.ending: int | None = None
+        self._trouble: Failed | None = None
+        self._exit: SourceError | None = None
+
+    def fail(self, error: TapdockError) -> None:
+        """Something is wrong."""
+        if self.error is None and self.ending is None:
+            self.error = error
+
+    def end(self, code: int) -> None:
+        """Somebody asked for the end."""
+        self.ending = self.ending or code
+
+    def heard(self, trouble: Failed) -> None:
+        """The source told what is wrong: the words for its exit code."""
+        self._trouble = trouble
+
+    def source_exited(self, code: int) -> None:
+        """The source failed of itself. Its reason may still be unread in its pipe: `source_read` comes back to it."""
+        self._exit = self._exit_error(code)
+        self.fail(self._exit)
+
+    def source_read(self, code: int) -> None:
+        """Everything that the source wrote has been read."""
+        if self._exit and self.error is self._exit:
+            self.error = self._exit_error(code)
+
+    def bad_line(self, error: TranslationError) -> None:
+        """A line that cannot be translated: written before the source exited, though it may be read after that."""
+        if self._exit and self.error is self._exit:
+            self.error = error
+        self.fail(error)
+
+    def _exit_error(self, code: int) -> SourceError:
+        trouble = self._trouble
+        what = f": {trouble.message}" if trouble else ""
+        hint = "correct the source's `config`, then `tapdock check` it" if _is(trouble, "config_error") else None
+        return SourceError(f"the source exited with {code}{what}", hint=hint, retryable=_is(trouble, "transient_error"))
+
+    def settle(self, translator: Translator) -> None:
+        """Both sides exited with 0: is all acknowledged, and did the source report no error?"""
+        if not translator.settled:
+            message = "the target exited with 0 without acknowledging the last state that it was sent"
+            hint = "what it acknowledged is saved; the next run sends the rest again"
+            self.fail(TargetError(message, hint=hint))
+        if self._trouble and self._trouble.stream is None:
+            message = f"the source reported an error: {self._trouble.message}"
+            self.fail(SourceError(message, retryable=_is(self._trouble, "transient_error")))
+        if failures := translator.failures():
+            self.fail(SourceError(f"the source could not finish {', '.join(failures)}", retryable=True))
+
+    def verdict(self) -> Verdict:
+        """How the run ended, without its figures."""
+        error = self.error
+        if error is None:
+            message = "stopped on request; what the target acknowledged is saved" if self.ending else None
+            return Verdict(exit_code=self.ending or 0, message=message)
+        return Verdict(
+            exit_code=error.exit_code,
+            side=error.side,
+            message=error.message,
+            hint=error.hint,
+            retryable=error.retryable,
+        )
+
+
+def _is(trouble: Failed | None, failure_type: str) -> bool:
+    return trouble is not None and trouble.failure_type == failure_type

@@ -1,0 +1,51 @@
+"""What operations work with: the project and where it runs, and a connector whose image is there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tapdock.cache import Cache
+from tapdock.config import Connector, Kind, Project
+from tapdock.connectors.quirks import Quirks
+from tapdock.engines.base import Engine, Logs
+from tapdock.images import Making
+from tapdock.launch import ImageFacts
+from tapdock.log import Redactor, clean
+from tapdock.signals import Signals
+from tapdock.state.base import Backend
+
+__all__ = ["Context", "Ready"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What every operation needs: where containers run, what is remembered, who hears of progress."""
+
+    engine: Engine
+    project: Project
+    backend: Backend
+    relay_image: Callable[[], str]
+    making: Making
+    progress: Logs
+    log: Logs
+    signals: Signals
+    now: Callable[[], float]
+    locked: Mapping[str, str] | None = None
+    redactor: Redactor = field(default_factory=Redactor)
+
+    @property
+    def cache(self) -> Cache:
+        return Cache(self.project.private / "cache")
+
+    def heard(self, text: str) -> str:
+        """What a connector said, without secrets and harmless in a terminal: fit for logs, records and messages."""
+        return clean(self.redactor(text))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A connector whose image is here and known."""
+
+    connector: Connector
+    facts: ImageFacts
+    kind: Kind
+    quirks: Quirks

@@ -1,0 +1,53 @@
+"""Which side says nothing for longer than it may."""
+
+from collections.abc import Callable
+
+from tapdock.config import Limits
+from tapdock.errors import TapdockError
+from tapdock.pump import Pump
+from tapdock.sides import Side
+
+__all__ = ["Silence"]
+
+
+class Silence:
+    """A side's clock runs only while it is the one that we wait for (design: endings).
+
+    Until the pump runs that is the source. An acknowledgement is a sign of life of a target that takes nothing else.
+    """
+
+    def __init__(self, pump: Pump, limits: Limits, clock: Callable[[], float]) -> None:
+        self._pump = pump
+        self._limits = limits
+        self._clock = clock
+        self._last_ack = self._began = clock()
+        self._started = False
+
+    def started(self) -> None:
+        """The pump runs."""
+        self._started = True
+
+    def acked(self) -> None:
+        """The target acknowledged something."""
+        self._last_ack = self._clock()
+
+    def of_source(self, source: Side) -> TapdockError | None:
+        """What to say of a source that has been silent for too long."""
+        since = self._pump.source_idle_since if self._started else self._began
+        if source.code is not None or source.stopping or since is None:
+            return None
+        return _too_long(source, self._clock() - since, self._limits.source_idle)
+
+    def of_target(self, target: Side) -> TapdockError | None:
+        """What to say of a target that has been silent for too long."""
+        since = self._pump.target_idle_since
+        if target.code is not None or since is None:
+            return None
+        return _too_long(target, self._clock() - max(since, self._last_ack), self._limits.target_idle)
+
+
+def _too_long(side: Side, silent: float, limit: float) -> TapdockError | None:
+    if silent <= limit:
+        return None
+    hint = f"raise the {side.name}'s `idle_timeout` if that is its way"
+    return side.error(f"the {side.name} said nothing for {limit:g} s", hint=hint, retryable=True)
