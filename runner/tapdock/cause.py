@@ -41,7 +41,7 @@ class Cause:
     def source_read(self, code: int) -> None:
         """Everything that the source wrote has been read."""
         if self._exit and self.error is self._exit:
-            self.error = self._exit_error(code)
+            self.error = self._exit = self._exit_error(code)
 
     def bad_line(self, error: TranslationError) -> None:
         """A line that cannot be translated: written before the source exited, though it may be read after that."""
@@ -61,11 +61,16 @@ class Cause:
             message = "the target exited with 0 without acknowledging the last state that it was sent"
             hint = "what it acknowledged is saved; the next run sends the rest again"
             self.fail(TargetError(message, hint=hint))
+        failures = ", ".join(translator.failures())
         if self._trouble and self._trouble.stream is None:
             message = f"the source reported an error: {self._trouble.message}"
             self.fail(SourceError(message, retryable=_is(self._trouble, "transient_error")))
-        if failures := translator.failures():
-            self.fail(SourceError(f"the source could not finish {', '.join(failures)}", retryable=True))
+        if failures:
+            why = f": {self._trouble.message}" if self._trouble else ""
+            retryable = not _is(self._trouble, "config_error")
+            self.fail(SourceError(f"the source could not finish {failures}{why}", retryable=retryable))
+        if failures and self._exit and self.error is self._exit:
+            self._exit.message = f"{self._exit.message}; it could not finish {failures}"
 
     def verdict(self) -> Verdict:
         """How the run ended, without its figures."""

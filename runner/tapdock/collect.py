@@ -47,10 +47,11 @@ class _Collector:
 
     def _take(self, message: Stop | Kill | Exited | Abort | Word | Gone | Rewritten | Turned | Raised) -> None:
         match message:
-            case Word(_, ["hello"]):
-                self._emit(self._side.greet())
-                self._reading = True
-                background("output", self._read, self._inbox)
+            case Word(_, ["hello"]) if self._side.code is None:
+                if hello := self._side.greet():
+                    self._emit(hello)
+                    self._reading = True
+                    background("output", self._read, self._inbox)
             case Word(_, ["exit", code]):
                 self._ended(int(code))
             case Word(_, ["short", name, got, size]):

@@ -173,7 +173,11 @@ class Pipeline:
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """Everything a command needs to know, already checked; `origins` maps a dotted path to where it came from."""
+    """Everything a command needs to know, already checked.
+
+    `private` is the folder of caches, run records and the default state; `origins` maps a dotted path to where it came
+    from.
+    """
 
     folder: Path
     file: Path
@@ -182,9 +186,5 @@ class Project:
     sources: Mapping[str, Connector]
     targets: Mapping[str, Connector]
     pipelines: Mapping[str, Pipeline]
+    private: Path
     origins: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def private(self) -> Path:
-        """The project's own ignored folder: cache, run records, the default state."""
-        return self.folder / ".tapdock"

@@ -15,6 +15,8 @@ from tapdock.state.base import Backend
 
 __all__ = ["Context", "Ready"]
 
+_LONGEST = 4096
+
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
@@ -37,8 +39,11 @@ class Context:
         return Cache(self.project.private / "cache")
 
     def heard(self, text: str) -> str:
-        """What a connector said, without secrets and harmless in a terminal: fit for logs, records and messages."""
-        return clean(self.redactor(text))
+        """What a connector said, without secrets and harmless in a terminal: fit for logs, records and messages.
+
+        Cut only now: a secret across the cut would show its beginning.
+        """
+        return clean(self.redactor(text))[:_LONGEST]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,10 +37,10 @@ class Launch:
     stdin: bool = False
     env: dict[str, str] = field(default_factory=dict, repr=False)
     mounts: tuple[Mount, ...] = ()
-    network: str | None = None
+    networks: tuple[str, ...] = ()
     extra_hosts: tuple[str, ...] = ()
     user: str | None = None
-    root_image: bool = False
+    is_root: bool = False
     platform: str | None = None
     memory: int | None = None
     cpus: float | None = None

@@ -19,10 +19,11 @@ from tapdock.project.layers import Path as Keys
 from tapdock.project.overrides import ROOTS, overridden
 from tapdock.project.wrapper import translated
 
-__all__ = ["FILE", "find_project", "load"]
+__all__ = ["FILE", "find_project", "load", "private_folder"]
 
 FILE = "tapdock.yaml"
 STATE_URI = ".tapdock/state"
+HOME = "TAPDOCK_HOME"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 LATER = "it comes with a later version of tapdock; remove it for now"
 INSTEAD = {
@@ -59,8 +60,15 @@ def load(file: Path, *, environment: str | None, environ: Mapping[str, str]) -> 
     layer = _chosen(layer, environment, file.name)
     variables, origins = _variables(file.parent, environ)
     layer = overridden(interpolate(layer, variables), variables, origins=origins)
-    layer = _with_defaults(layer, file.name)
-    return _project(layer, file, environment)
+    private = private_folder(file.parent, environ)
+    layer = _with_defaults(layer, file.name, state_uri=str(private / "state") if environ.get(HOME) else STATE_URI)
+    return _project(layer, file, environment, private)
+
+
+def private_folder(folder: Path, environ: Mapping[str, str]) -> Path:
+    """Where caches, run records and states without a place of their own are kept: TAPDOCK_HOME, else in the project."""
+    home = environ.get(HOME)
+    return Path(home).absolute() if home else folder / ".tapdock"
 
 
 def _check(root: Field) -> None:
@@ -98,11 +106,11 @@ def _variables(folder: Path, environ: Mapping[str, str]) -> tuple[dict[str, str]
     return {**values, **environ}, {name: ".env" for name in values if name not in environ}
 
 
-def _with_defaults(layer: Layer, label: str) -> Layer:
+def _with_defaults(layer: Layer, label: str, *, state_uri: str) -> Layer:
     """Every connector over the `defaults:` block, that over what tapdock does when nothing is said."""
     defaults = cut(layer, ("defaults",))
     Field(defaults.tree, ("defaults",), layer.origins, label).keys(SHARED)
-    under = Layer({"state_backend": {"uri": STATE_URI}}, {("state_backend", "uri"): "default"})
+    under = Layer({"state_backend": {"uri": state_uri}}, {("state_backend", "uri"): "default"})
     roles: tuple[tuple[str, Literal["source", "target"]], ...] = (
         ("sources", "source"),
         ("targets", "target"),
@@ -118,7 +126,7 @@ def _with_defaults(layer: Layer, label: str) -> Layer:
     return merge(under, layer)
 
 
-def _project(layer: Layer, file: Path, environment: str | None) -> Project:
+def _project(layer: Layer, file: Path, environment: str | None, private: Path) -> Project:
     root = Field(layer.tree, (), layer.origins, file.name)
     keys = root.keys(("version", *ROOTS))
     sources = _connectors(keys, "source", file.parent)
@@ -137,6 +145,7 @@ def _project(layer: Layer, file: Path, environment: str | None) -> Project:
         sources=sources,
         targets=targets,
         pipelines=pipelines,
+        private=private,
         origins={dotted(path): origin for path, origin in layer.origins.items()},
     )
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 import orjson
 
 from tapdock import images, lock, overlay, specs
 from tapdock.catalog import Stream, parse_catalog
-from tapdock.config import Connector
+from tapdock.config import Connector, Secret
 from tapdock.connectors import airbyte, singer
 from tapdock.connectors.base import kind_of
 from tapdock.connectors.quirks import quirks_of
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 _CATALOG_SECONDS = 24 * 3600.0
+_LAST_OF_ITS_OWN = 127
+"""Higher exit codes are those of signals."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ def prepare(context: Context, connector: Connector) -> Ready:
 
 def spec(context: Context, ready: Ready) -> Mapping[str, Any] | None:
     """The JSON schema of the connector's config; None where it has no way to tell. Remembered by image."""
-    name = f"spec-{_name(ready.facts.digest)}.json"
+    name = f"spec-{_program(ready)}.json"
     known = context.cache.read(name)
     if known is None:
         known = orjson.dumps(_asked_spec(context, ready))
@@ -72,6 +75,8 @@ def _asked_spec(context: Context, ready: Ready) -> Mapping[str, Any] | None:
     asked = ask(context, ready, singer.about(ready.connector, ready.facts))
     if asked.code in NO_PROGRAM:
         raise asked.failure("could not be started")
+    if asked.code > _LAST_OF_ITS_OWN:
+        raise asked.failure("was ended while it told its settings")  # killed, out of memory: it may well have some
     try:
         settings = orjson.loads(asked.text).get("settings")
     except (orjson.JSONDecodeError, AttributeError):
@@ -144,7 +149,8 @@ def _checked_singer(context: Context, ready: Ready, config: Resolved) -> Checked
 def discover(context: Context, ready: Ready, *, refresh: bool = False) -> tuple[Stream, ...]:
     """The source's streams. Remembered for a day per image and config; `refresh` asks again. Raises SourceError."""
     config = resolved_config(context, ready)
-    name = f"catalog-{context.cache.fingerprint(ready.facts.digest, config.user)}.json"
+    env = {name: value.reveal() if isinstance(value, Secret) else value for name, value in ready.connector.env.items()}
+    name = f"catalog-{context.cache.fingerprint(_program(ready), env, config.user)}.json"
     known = None if refresh else context.cache.read(name, newer_than=context.now() - _CATALOG_SECONDS)
     if known is not None:
         return parse_catalog(known)
@@ -184,5 +190,8 @@ def keep_rotated(context: Context, connector: Connector, config: Resolved, rotat
         context.progress(f"{connector.name} changed its config: {', '.join(changed)}")
 
 
-def _name(digest: str) -> str:
-    return digest.rpartition(":")[2][:24]
+def _program(ready: Ready) -> str:
+    """A name for what is started: the image's content, and what of it the user named."""
+    connector = ready.connector
+    parts = (ready.facts.digest, ready.kind, connector.entrypoint, connector.command)
+    return blake2b(repr(parts).encode(), digest_size=12).hexdigest()

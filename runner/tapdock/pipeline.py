@@ -2,6 +2,7 @@
 
 import os
 import queue
+import secrets
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -25,12 +26,15 @@ from tapdock.place import Outcome, perform
 from tapdock.plan import Plan
 from tapdock.selection import select_streams
 from tapdock.state.store import Held, lease, read, state_key
+from tapdock.translate import require_translatable
 from tapdock.translate.names import singer_names
 from tapdock.translate.states import state_to_pass
 
 __all__ = ["Options", "Prepared", "execute", "prepare"]
 
 Watch = Callable[[Event], None]
+
+_ROUTE = "airbyte-singer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,18 +70,20 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
     streams = operations.discover(context, source, refresh=options.refresh_catalog)
     source_config = operations.resolved_config(context, source)
     target_config = operations.resolved_config(context, target)
+    selected = select_streams(
+        streams,
+        options.select or source.connector.select,
+        source.connector.streams,
+        full_refresh=options.full_refresh,
+    )
+    require_translatable(_ROUTE, selected)
     return Prepared(
         pipeline=pipeline,
         source=source,
         target=target,
         source_config=source_config,
         target_config=target_config,
-        streams=select_streams(
-            streams,
-            options.select or source.connector.select,
-            source.connector.streams,
-            full_refresh=options.full_refresh,
-        ),
+        streams=selected,
         state_id=state_key(
             pipeline.source, pipeline.target, environment=project.environment, suffix=pipeline.state_suffix
         ),
@@ -104,6 +110,7 @@ def execute(context: Context, prepared: Prepared, options: Options, *, run_id: s
         inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         plan = Plan(
             run_id=run_id,
+            route=_ROUTE,
             streams=prepared.streams,
             state=state.saved,
             source_files=source.files,
@@ -208,7 +215,8 @@ class _Listener:
                 if (side, level) == ("source", "error"):
                     self.last_words["source"].append(event.message)
             case Failed():
-                event = msgspec.structs.replace(event, message=heard(event.message))
+                internal = event.internal and heard(event.internal)
+                event = msgspec.structs.replace(event, message=heard(event.message), internal=internal)
             case _:
                 pass
         self._watch(event)
@@ -248,15 +256,16 @@ def _dumped(private: Path, state_id: str, state: str) -> Path:
     """A state that cannot be saved where it belongs, in a file that only its user can read."""
     name = f"unsaved-{state_id.replace(':', '-').replace('/', '-')}.json"
     for folder in (private, Path(tempfile.gettempdir())):
+        aside = folder / f".{name}.{secrets.token_hex(4)}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # Where everybody may write, the name may be taken: never through a link, never in somebody else's file.
-            fd = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            # Where everybody may write, names may be taken: never through a link, never in somebody else's file.
+            fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             with os.fdopen(fd, "w", encoding="utf-8") as file:
-                os.fchmod(fd, 0o600)
-                file.truncate()
                 file.write(state)
+            aside.replace(folder / name)
         except OSError:
+            aside.unlink(missing_ok=True)  # half of a state is none
             continue
         return folder / name
     raise StateError("the state could not be saved, and not even be kept in a file: the disks are full or read-only")

@@ -1,6 +1,7 @@
 """The relay's ends of one connector's pipes; its launcher holds the others (engines/launcher.sh)."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -79,14 +80,23 @@ class Ends:
     def _open(self, name: str, flags: int) -> int:
         return os.open(self._folder / name, flags | os.O_CLOEXEC)
 
-    def begin(self) -> None:
-        """After the hello: the launcher holds its ends, so from now on reads and writes may wait."""
-        os.set_blocking(self.out, True)
-        _widen(self.out)
+    def begin(self) -> bool:
+        """After the hello: the launcher holds its ends, so from now on reads and writes may wait.
+
+        False when it said hello and was killed: nobody reads its input, and its exit code is yet to be heard.
+        """
         if self._stdin:
-            self.input = self._open("in", os.O_WRONLY | os.O_NONBLOCK)
+            try:
+                self.input = self._open("in", os.O_WRONLY | os.O_NONBLOCK)
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+                return False
             os.set_blocking(self.input, True)
             _widen(self.input)
+        os.set_blocking(self.out, True)
+        _widen(self.out)
+        return True
 
     def feed_files(self) -> None:
         """Write each input file as the launcher asks for it; returns early when the launcher is gone."""

@@ -13,7 +13,7 @@ from tapdock.collect import collect
 from tapdock.engines.base import Conversation, Engine, Logs, Process, Run
 from tapdock.errors import EngineError, TapdockError, UsageError
 from tapdock.events import Event, Hello, Ready, Verdict
-from tapdock.launch import Exit, Launch
+from tapdock.launch import Exit, ImageFacts, Launch
 from tapdock.plan import Collection, Plan
 from tapdock.relay import relay
 from tapdock.sides import Abort, Exited, Inbox, Kill
@@ -27,11 +27,12 @@ _TURN_SECONDS = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The verdict, and how each container ended as the engine saw it, by role."""
+    """The verdict, and how each container ended as the engine saw it, by role; `relay_facts` of the relay's, if any."""
 
     verdict: Verdict
     exits: dict[str, Exit] = field(default_factory=dict)
     relay: str = "beside"
+    relay_facts: ImageFacts | None = None
 
 
 def serve(work: Plan | Collection, folder: Path, *, inbox: Inbox, emit: Emit) -> Verdict:
@@ -55,24 +56,30 @@ def perform(
 
     `inbox` takes Stop and Kill from signal handlers. A TapdockError that `emit` raises ends the run in order. `logs`
     gives what takes a role's stderr lines. Raises EngineError when a container cannot be started,
-    UsageError when a mounted folder cannot be made.
+    UsageError when a mounted folder cannot be made, or the engine does not have it.
     """
     for launch in launches:
         _make_folders(launch)
+    launches = tuple(engine.placed(launch) for launch in launches)
     with engine.run(work.run_id, image=launches[0].image) as run:
         listener = _Listener(emit, inbox)
         place: _Beside | _Contained
+        facts: ImageFacts | None = None
         if run.folder:
             place = _Beside(work, run.folder, inbox, listener)
         else:
-            place = _Contained(work, *run.start_relay(relay_image(), logs("relay")), inbox, listener)
+            facts = engine.inspect(relay_image())
+            assert facts is not None, "what gives the name has the image"
+            place = _Contained(work, *run.start_relay(facts.image, logs("relay")), inbox, listener)
         listener.ready.wait()
+        if not listener.began:
+            place.verdict()  # raises: nothing was started that could end well
         with _Connectors(run, launches, inbox, logs) as connectors:
             verdict = place.verdict()
-            exits = connectors.exits(listener.greeted)
+            exits = connectors.exits(listener.greeted) | place.exits()
         if connectors.failure:
             raise connectors.failure
-        return Outcome(verdict=listener.judged(verdict), exits=exits, relay=place.name)
+        return Outcome(verdict=listener.judged(verdict), exits=exits, relay=place.name, relay_facts=facts)
 
 
 def _make_folders(launch: Launch) -> None:
@@ -92,6 +99,7 @@ class _Listener:
 
     def __init__(self, emit: Emit, inbox: Inbox) -> None:
         self.ready = threading.Event()
+        self.began = False
         self.greeted: set[str] = set()
         self._emit = emit
         self._inbox = inbox
@@ -99,6 +107,7 @@ class _Listener:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Ready):
+            self.began = True
             self.ready.set()
         if isinstance(event, Hello):
             self.greeted.add(event.side)
@@ -143,6 +152,9 @@ class _Beside:
         assert self._result is not None, "set in every ending"
         return self._result
 
+    def exits(self) -> dict[str, Exit]:
+        return {}
+
 
 class _Contained:
     """The relay in a container: the plan and orders go in as JSON lines, events come out as JSON lines."""
@@ -156,7 +168,8 @@ class _Contained:
         self._conversation = conversation
         self._listener = listener
         self._verdict: Verdict | None = None
-        conversation.send(msgspec.json.encode(work) + b"\n")
+        with contextlib.suppress(OSError):  # it is gone: `verdict` tells
+            conversation.send(msgspec.json.encode(work) + b"\n")
         threading.Thread(target=self._forward, args=(inbox,), daemon=True).start()
         self._thread = threading.Thread(target=self._receive, daemon=True)
         self._thread.start()
@@ -177,6 +190,8 @@ class _Contained:
                     self._listener(event)
                     if isinstance(event, Verdict):
                         self._verdict = event
+        except OSError:
+            pass  # the connection broke off: `verdict` tells
         finally:
             self._listener.ready.set()
 
@@ -187,6 +202,10 @@ class _Contained:
             how = "out of memory" if exit_ and exit_.oom_killed else f"with {exit_.code if exit_ else 'no exit code'}"
             raise EngineError(f"the container between source and target ended {how}", hint="see `tapdock runs logs`")
         return self._verdict
+
+    def exits(self) -> dict[str, Exit]:
+        ended = self._process.wait(_LAST_SECONDS)
+        return {"relay": ended} if ended else {}
 
 
 def _wait_for(thread: threading.Thread) -> None:

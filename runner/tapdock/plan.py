@@ -13,7 +13,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
     """A source into a target, by a route of `translate.ROUTES`."""
 
     run_id: str
-    route: str = "airbyte-singer"
+    route: str
     streams: tuple[ConfiguredStream, ...] = ()
     state: str | None = None
     source_files: tuple[InputFile, ...] = ()

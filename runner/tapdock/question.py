@@ -41,13 +41,17 @@ class Asked:
             message = f"{message}: {why}"
         if self.code in NO_PROGRAM:
             return EngineError(message, hint=f"is `{' '.join(self.program)}` in the image? `entrypoint:` names another")
-        return (SourceError if self.connector.role == "source" else TargetError)(message)
+        return _failure_of(self.connector)(message)
+
+
+def _failure_of(connector: Connector) -> type[TapdockError]:
+    return SourceError if connector.role == "source" else TargetError
 
 
 def ask(context: Context, ready: Ready, launch: Launch, *, keep: Callable[[str], None] | None = None) -> Asked:
     """Run the connector for one answer; `keep` is given a config that it changed, however it ends.
 
-    Raises EngineError, Interrupted, SourceError when it takes too long.
+    Raises EngineError, Interrupted, SourceError or TargetError when it takes too long.
     """
     said: deque[str] = deque(maxlen=5)
     output: list[str] = []
@@ -87,7 +91,7 @@ def ask(context: Context, ready: Ready, launch: Launch, *, keep: Callable[[str],
     if verdict.exit_code in (130, 143):
         raise Interrupted(f"{ready.connector.name}: {verdict.message}", exit_code=verdict.exit_code)
     if verdict.exit_code:
-        kind = SourceError if verdict.side == "source" else EngineError
+        kind = _failure_of(ready.connector) if verdict.side == "source" else EngineError
         raise kind(f"{ready.connector.name}: {verdict.message}", hint=verdict.hint)
     return Asked(
         connector=ready.connector,

@@ -1,11 +1,11 @@
 """A run with its record: whatever happens, there is one, and it says how it ended."""
 
-import os
+import queue
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TextIO
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
@@ -16,8 +16,8 @@ from tapdock.context import Context
 from tapdock.errors import TapdockError
 from tapdock.events import Committed, Event, Failed, Finished, Hello, Logged, Progress, Ready, Rotated, Verdict
 from tapdock.history import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
-from tapdock.launch import Exit
-from tapdock.log import Log
+from tapdock.launch import Exit, ImageFacts
+from tapdock.log import Log, log_to
 from tapdock.pipeline import Options, Prepared
 from tapdock.place import Outcome
 from tapdock.state.store import state_key
@@ -59,51 +59,71 @@ def run(
 def _run_once(
     context: Context, wanted: Pipeline, options: Options, make_log: MakeLog, show: Callable[[Progress], None]
 ) -> RunRecord:
-    folder = context.project.private
     run_id = history.new_run_id(context.now(), secrets.token_hex(3))
-    with _private_file(folder, run_id) as file:
-        attempt = _Attempt(context, wanted, run_id, show)
-        attempt.begin(make_log(run_id, file))
-        record = attempt.perform(options)
-    history.write(folder, record)
+    with _log_file(context, run_id) as file:
+        attempt = _Attempt(context, wanted, run_id, show, make_log(run_id, file))
+        try:
+            record = attempt.perform(options)
+        except Exception as error:
+            _keep(context, attempt.record(TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}")))
+            raise
+    with context.signals.orders(queue.SimpleQueue()):  # a signal ends nothing any more: it is only noted
+        _keep(context, record)
     return record
 
 
-def _private_file(folder: Path, run_id: str) -> TextIO:
-    path = history.log_file(folder, run_id)
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w", encoding="utf-8", buffering=1)
+@contextmanager
+def _log_file(context: Context, run_id: str) -> Iterator[TextIO | None]:
+    """A place that is full or read-only costs the log, and not the run."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(log_to(history.log_file(context.project.private, run_id)))
+        except OSError as error:
+            context.progress(f"this run has no log file: {error}")
+            file = None
+        yield file
+
+
+def _keep(context: Context, record: RunRecord) -> None:
+    """The verdict stands, also where there is no room left to write it down."""
+    try:
+        history.write(context.project.private, record)
+    except OSError as error:
+        context.progress(f"the record of this run is not kept: {error}")
 
 
 class _Attempt:
     """One try: gathers what its record needs while it goes on."""
 
-    def __init__(self, context: Context, wanted: Pipeline, run_id: str, show: Callable[[Progress], None]) -> None:
+    def __init__(
+        self, context: Context, wanted: Pipeline, run_id: str, show: Callable[[Progress], None], log: Log
+    ) -> None:
         self._context = context
         self._wanted = wanted
         self._run_id = run_id
         self._show = show
+        self._log = log
         self._started = context.now()
         self._clock = time.monotonic()
+        self._relay_began = self._clock
         self._commits = 0
         self._saves = True
         self._prepared: Prepared | None = None
         self._outcome: Outcome | None = None
 
-    def begin(self, log: Log) -> None:
-        self._log = log
-        log.info("run started", pipeline=self._wanted.name)
-
     def perform(self, options: Options) -> RunRecord:
         self._saves = options.save_state
         error: TapdockError | None = None
         try:
+            self._log.info("run started", pipeline=self._wanted.name)
+            _keep(self._context, self.record())
             self._prepared = pipeline.prepare(self._context, self._wanted, options)
             self._outcome = pipeline.execute(
                 self._context, self._prepared, options, run_id=self._run_id, watch=self._watch
             )
         except TapdockError as raised:
             error = raised
-        record = self._record(error)
+        record = self.record(error, ended=True)
         self._log.info("run ended", status=record.status, exit_code=record.exit_code)
         return record
 
@@ -117,6 +137,8 @@ class _Attempt:
                 self._log.error(
                     "connector reported an error", side=event.side, stream=event.stream, error=event.message
                 )
+                if event.internal:
+                    self._log.debug("connector's own details", side=event.side, details=event.internal)
             case Committed() if not self._saves:
                 pass  # what the user asked for
             case Committed():
@@ -126,15 +148,18 @@ class _Attempt:
                 self._log.info("config rotated", side=event.side)
             case Hello() | Finished():
                 self._log.debug(type(event).__name__.lower(), side=event.side, code=getattr(event, "code", None))
-            case Verdict() | Ready():
+            case Ready():
+                self._relay_began = time.monotonic()
+            case Verdict():
                 pass  # the record tells
             case _:
                 self._log.debug("output", text=event.text)
 
-    def _record(self, error: TapdockError | None) -> RunRecord:
+    def record(self, error: TapdockError | None = None, *, ended: bool = False) -> RunRecord:
+        """What is known now; before the run has ended that is its beginning, for whoever finds it killed."""
         wanted, project = self._wanted, self._context.project
         verdict = self._outcome.verdict if self._outcome else None
-        exit_code = error.exit_code if error else verdict.exit_code if verdict else 1
+        exit_code = error.exit_code if error else verdict.exit_code if verdict else 1 if ended else None
         return RunRecord(
             run_id=self._run_id,
             pipeline=wanted.name,
@@ -142,7 +167,7 @@ class _Attempt:
                 wanted.source, wanted.target, environment=project.environment, suffix=wanted.state_suffix
             ),
             started_at=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="milliseconds"),
-            status=_STATUS.get(exit_code, "failed"),
+            status="running" if exit_code is None else _STATUS.get(exit_code, "failed"),
             exit_code=exit_code,
             error=_error_of(error, verdict),
             streams=verdict.streams if verdict else (),
@@ -150,27 +175,37 @@ class _Attempt:
             containers=self._containers(),
             seconds=Seconds(
                 total=round(time.monotonic() - self._clock, 3),
-                to_first_record=verdict.first_record_seconds if verdict else None,
+                to_first_record=self._first_record(verdict),
             ),
             relay=self._outcome.relay if self._outcome else None,
         )
+
+    def _first_record(self, verdict: Verdict | None) -> float | None:
+        """From the beginning of the run, where the relay counts from its own."""
+        if verdict is None or verdict.first_record_seconds is None:
+            return None
+        return round(self._relay_began - self._clock + verdict.first_record_seconds, 3)
 
     def _containers(self) -> tuple[ContainerRecord, ...]:
         if self._prepared is None:
             return ()
         exits = self._outcome.exits if self._outcome else {}
-        return tuple(
-            _container(ready.connector.role, ready.facts.image, ready.facts.digest, exits.get(ready.connector.role))
-            for ready in (self._prepared.source, self._prepared.target)
+        relay = self._outcome.relay_facts if self._outcome else None
+        return (
+            *(
+                _container(ready.connector.role, ready.facts, exits.get(ready.connector.role))
+                for ready in (self._prepared.source, self._prepared.target)
+            ),
+            *([_container("relay", relay, exits.get("relay"))] if relay else []),
         )
 
 
-def _container(role: str, image: str, digest: str, ended: Exit | None) -> ContainerRecord:
+def _container(role: str, facts: ImageFacts, ended: Exit | None) -> ContainerRecord:
     ended = ended or Exit(code=None)
     return ContainerRecord(
         role=role,
-        image=image,
-        digest=digest,
+        image=facts.image,
+        digest=facts.digest,
         exit_code=ended.code,
         oom_killed=ended.oom_killed,
         peak_memory_bytes=ended.peak_memory_bytes,

@@ -127,9 +127,12 @@ class _Supervisor:
         return self._source if name == "source" else self._target
 
     def _heard(self, side: Side, words: list[str]) -> None:
+        if side.code is not None:
+            return  # it was given up before it said so
         match words:
             case ["hello"]:
-                self._emit(side.greet())
+                if hello := side.greet():
+                    self._emit(hello)
                 if self._source.greeted and self._target.greeted:
                     self._start()
             case ["short", name, got, size]:
@@ -232,15 +235,14 @@ class _Supervisor:
     def _stop(self, code: int) -> None:
         self._cause.end(code)
         self._stop_source()
-        if not self._started:
-            self._kill(self._target)
         self._timers.arm("target drains", 2 * self._limits.stop_grace, lambda: self._kill(self._target))
 
     def _stop_source(self) -> None:
-        if self._source.code is None and not self._source.stopping:
-            if not self._source.greeted:
-                self._kill(self._source)
-                return
+        if not self._started:
+            self._kill(self._target)  # it was given nothing: there is nothing for it to take in
+        if not self._source.greeted:
+            self._kill(self._source)
+        elif self._source.code is None and not self._source.stopping:
             self._source.stop()
             self._timers.arm("source stops", self._limits.stop_grace, lambda: self._kill(self._source))
 
@@ -261,7 +263,7 @@ class _Supervisor:
         now = self._clock()
         self._timers.fire()
         self._watch_silence()
-        if self._uncommitted and now - self._last_commit >= _COMMIT_SECONDS:
+        if now - self._last_commit >= _COMMIT_SECONDS:
             self._commit()
         if self._started and now - self._last_progress >= _TURN_SECONDS:
             self._last_progress = now
@@ -270,21 +272,19 @@ class _Supervisor:
             self._emit(Progress(reports, records, size))
 
     def _watch_silence(self) -> None:
-        if error := self._silence.of_source(self._source):
+        source, target = self._silence.of_source(self._source), self._silence.of_target(self._target)
+        if error := source or target:
             self._cause.fail(error)
             self._stop_source()
-        if error := self._silence.of_target(self._target):
-            self._cause.fail(error)
+        if target:
             self._kill(self._target)
-            self._stop_source()
 
     def _commit(self) -> None:
         self._uncommitted, uncommitted = False, self._uncommitted
         state = self._translator.committed() if uncommitted else None
-        if state is None:
-            return
-        self._last_commit = self._clock()
-        self._emit(Committed(state))
+        if state is not None:
+            self._last_commit = self._clock()
+            self._emit(Committed(state))
 
     def _verdict(self) -> Verdict:
         self._cause.settle(self._translator)

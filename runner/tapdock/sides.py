@@ -139,10 +139,11 @@ class Side:
         if text is not None:
             self._inbox.put(Rewritten(self.name, text))
 
-    def greet(self) -> Hello:
-        """The launcher said hello: widen the pipes and hand over the input files."""
+    def greet(self) -> Hello | None:
+        """The launcher said hello: widen the pipes and hand over the input files. None when it is gone already."""
+        if not self.ends.begin():
+            return None
         self.greeted = True
-        self.ends.begin()
         background(f"{self.name} files", self.ends.feed_files, self._inbox)
         return Hello(self.name)
 

@@ -13,7 +13,8 @@ __all__ = ["Silence"]
 class Silence:
     """A side's clock runs only while it is the one that we wait for (design: endings).
 
-    Until the pump runs that is the source. An acknowledgement is a sign of life of a target that takes nothing else.
+    Until the pump runs that is a side whose container has not come up. An acknowledgement is a sign of life of a target
+    that takes nothing else.
     """
 
     def __init__(self, pump: Pump, limits: Limits, clock: Callable[[], float]) -> None:
@@ -33,17 +34,21 @@ class Silence:
 
     def of_source(self, source: Side) -> TapdockError | None:
         """What to say of a source that has been silent for too long."""
-        since = self._pump.source_idle_since if self._started else self._began
+        since = self._pump.source_idle_since if self._started else self._awaited(source)
         if source.code is not None or source.stopping or since is None:
             return None
         return _too_long(source, self._clock() - since, self._limits.source_idle)
 
+    def _awaited(self, side: Side) -> float | None:
+        return None if side.greeted else self._began
+
     def of_target(self, target: Side) -> TapdockError | None:
         """What to say of a target that has been silent for too long."""
-        since = self._pump.target_idle_since
+        since = self._pump.target_idle_since if self._started else self._awaited(target)
         if target.code is not None or since is None:
             return None
-        return _too_long(target, self._clock() - max(since, self._last_ack), self._limits.target_idle)
+        limit = self._limits.target_idle if self._started else min(self._limits.source_idle, self._limits.target_idle)
+        return _too_long(target, self._clock() - max(since, self._last_ack), limit)
 
 
 def _too_long(side: Side, silent: float, limit: float) -> TapdockError | None:

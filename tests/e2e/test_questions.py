@@ -77,7 +77,8 @@ def test_no_engine_is_said_before_anything_else_happens(shop):
 def test_gc_removes_what_a_dead_process_left_and_nothing_else(shop, api, environ):
     from tapdock.engines import owner
 
-    dead = f"{owner.mine().rpartition('/')[0]}/1"  # this process id, begun at another time
+    place, pid, *_ = owner.mine().split("/")
+    dead = f"{place}/{pid}/1/"  # this process id, begun at another time
     left = _container(api, environ, dead)
     alive = _container(api, environ, owner.mine())
     try:

@@ -104,7 +104,8 @@ def launches() -> tuple[Plan, Launch, Launch]:
         state=None,
     )
     target = singer.write(Connector(name="target", role="target", image=""), facts, config={"path": "/data/rows.jsonl"})
-    plan = Plan(run_id="pod", streams=streams, source_files=source.files, target_files=target.files)
+    files = {"source_files": source.files, "target_files": target.files}
+    plan = Plan(run_id="pod", route="airbyte-singer", streams=streams, **files)
     return plan, source, target
 
 

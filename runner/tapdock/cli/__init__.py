@@ -211,7 +211,7 @@ def _unexpected(error: Exception, context: Context) -> int:
     try:
         from tapdock.history import made_private
 
-        file = made_private(context.file.parent / ".tapdock", "crashes") / f"{int(time.time())}-{os.getpid()}.txt"
+        file = made_private(context.private, "crashes") / f"{int(time.time())}-{os.getpid()}.txt"
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
             stream.write(f"tapdock {__version__}, Python {sys.version}\n{text}")
     except (TapdockError, OSError):

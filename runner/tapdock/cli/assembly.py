@@ -17,8 +17,9 @@ from tapdock.signals import Signals
 __all__ = ["engine_of", "operations_of", "said"]
 
 
-def engine_of(environ: Any) -> Engine:
+def engine_of(context: Context) -> Engine:
     """The engine that TAPDOCK_ENGINE names (docker, or local for connectors that are programs). Raises EngineError."""
+    environ = context.environ
     name = environ.get("TAPDOCK_ENGINE", "docker")
     if name == "local":
         from tapdock.engines.local import LocalEngine
@@ -31,7 +32,15 @@ def engine_of(environ: Any) -> Engine:
     relay = environ.get("TAPDOCK_RELAY", "auto")
     if relay not in ("auto", "beside", "container"):
         raise UsageError(f"TAPDOCK_RELAY is `{relay}`", hint="it is `auto`, `beside` or `container`")
-    return connect(cache=_cache(environ), relay=relay)
+    return connect(cache=_cache(environ), relay=relay, homes=_homes(context))
+
+
+def _homes(context: Context) -> tuple[Path, ...]:
+    """Where pipes may be made beside the temporary folder; `gc` and `doctor` work without a project as well."""
+    try:
+        return (context.private,)
+    except UsageError:
+        return ()
 
 
 def _cache(environ: Any) -> Path:
@@ -49,7 +58,7 @@ def operations_of(context: Context, signals: Signals, *, locked: bool = False, v
     from tapdock import lock
 
     project = context.project
-    engine = engine_of(context.environ)
+    engine = engine_of(context)
     return Operations(
         engine=engine,
         project=project,

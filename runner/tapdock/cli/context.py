@@ -46,6 +46,13 @@ class Context:
 
         return load(self.file, environment=self.environment, environ=self.environ)
 
+    @property
+    def private(self) -> Path:
+        """The project's private folder: caches, run records, states without a place of their own."""
+        from tapdock.load import private_folder
+
+        return private_folder(self.file.parent, self.environ)
+
     @cached_property
     def backend(self) -> "Backend":
         from tapdock.state.base import open_backend
@@ -81,7 +88,9 @@ def print_json(value: object) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Aligned columns on stdout; in a terminal no line is wider than it."""
-    table = [list(columns), *(["" if cell is None else str(cell) for cell in row] for row in rows)]
+    from tapdock.log import clean
+
+    table = [list(columns), *(["" if cell is None else clean(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[index]) for row in table) for index in range(len(columns))]
     limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for row in table:

@@ -8,6 +8,7 @@ from typing import Any
 from tapdock.cli.context import print_table
 from tapdock.events import Progress, StreamReport
 from tapdock.history import RunRecord
+from tapdock.log import clean
 
 __all__ = ["Display", "size"]
 
@@ -101,11 +102,12 @@ def _row(report: StreamReport) -> list[str]:
 
 def _drawn(name: str, progress: Progress, seconds: float) -> Any:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=f"{name}  {seconds:.0f} s", title_justify="left", box=None, pad_edge=False)
     for column in ("stream", "records", "size", "status"):
         table.add_column(column, justify="right" if column in ("records", "size") else "left")
     for report in progress.streams:
-        table.add_row(*_row(report))
+        table.add_row(*(Text(clean(cell)) for cell in _row(report)))  # a source names its streams: no markup
     table.add_row("", f"{progress.records:,}", size(progress.bytes), f"{progress.records / seconds:,.0f} records/s")
     return table

@@ -76,7 +76,7 @@ def gc(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     Example: tapdock gc
     """
-    removed = engine_of(shared(ctx).environ).sweep()
+    removed = engine_of(shared(ctx)).sweep()
     if as_json:
         print_json({"removed": list(removed)})
     else:
@@ -117,8 +117,8 @@ def _findings(context: Context) -> Iterator[Finding]:
     engine: list[Engine] = []
 
     def reached() -> tuple[str, str | None]:
-        engine.append(engine_of(context.environ))
-        return engine[0].describe(), None
+        engine.append(engine_of(context))
+        return str(engine[0].facts()), None
 
     yield from _looked_at("engine", reached)
     try:

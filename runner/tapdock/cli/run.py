@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Annotated, Any, TextIO
 
 import msgspec
@@ -13,8 +14,8 @@ from tapdock.cli.context import Context, print_json, shared
 from tapdock.cli.display import Display
 from tapdock.config import Pipeline, Project
 from tapdock.context import Context as Operations
-from tapdock.errors import UsageError
-from tapdock.history import RunRecord
+from tapdock.errors import Interrupted, TapdockError, UsageError
+from tapdock.history import ErrorRecord, RunRecord
 from tapdock.log import Log
 from tapdock.pipeline import Options, Prepared
 from tapdock.project.fields import did_you_mean
@@ -48,26 +49,48 @@ def run(
 
     Example: tapdock run faker lake --select 'users.*' --json
     """
-    context = shared(ctx)
     options = Options(
         full_refresh=full_refresh,
         save_state=not no_state_update,
         select=tuple(select or ()),
         refresh_catalog=refresh_catalog,
     )
+    try:
+        code = _perform(
+            shared(ctx), blocks, options, dry_run=dry_run, as_json=as_json, concurrency=concurrency, locked=locked
+        )
+    except TapdockError as error:
+        if as_json:
+            print_json(_refusal(error))
+        raise
+    raise typer.Exit(code)
+
+
+def _perform(
+    context: Context,
+    blocks: Sequence[str],
+    options: Options,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    concurrency: int,
+    locked: bool,
+) -> int:
     pipelines = parse_blocks(context.project, blocks)
+    records: list[RunRecord] = []
     with Signals(said) as signals:
         operations = operations_of(context, signals, locked=locked)
         if dry_run:
             plans = [pipeline.prepare(operations, wanted, options) for wanted in pipelines]
             _show_plans(operations, plans, as_json=as_json)
-            return
+            return 0
         operations.engine.sweep()
-        records = _run_all(context, operations, pipelines, options, concurrency=concurrency, quiet=as_json)
-    code = next((r.exit_code for r in records if r.exit_code), 0) or 0
+        with suppress(Interrupted):  # between two blocks: `signals.code` tells
+            _run_all(context, operations, pipelines, options, records, concurrency=concurrency, quiet=as_json)
+    code = next((r.exit_code for r in records if r.exit_code), None) or signals.code or 0
     if as_json:
         print_json(_as_json(records, code, blocks=len(pipelines)))
-    raise typer.Exit(code)
+    return code
 
 
 def parse_blocks(project: Project, words: Sequence[str]) -> list[Pipeline]:
@@ -109,12 +132,12 @@ def _run_all(
     operations: Operations,
     pipelines: Sequence[Pipeline],
     options: Options,
+    records: list[RunRecord],
     *,
     concurrency: int,
     quiet: bool,
-) -> list[RunRecord]:
-    """In order; after a failure, or a signal, no further block begins."""
-    records: list[RunRecord] = []
+) -> None:
+    """In order, into `records`; after a failure, or a signal, no further block begins."""
 
     def one(wanted: Pipeline) -> RunRecord | None:
         if operations.signals.code or any(known.exit_code for known in records):
@@ -131,7 +154,6 @@ def _run_all(
     else:
         with ThreadPoolExecutor(concurrency) as pool:
             list(pool.map(one, pipelines))
-    return records
 
 
 def _log_maker(context: Context, display: Display) -> record.MakeLog:
@@ -139,6 +161,12 @@ def _log_maker(context: Context, display: Display) -> record.MakeLog:
         return Log(run_id, write=display.write, file=file, format=context.log_format, colour=context.colour)
 
     return make
+
+
+def _refusal(error: TapdockError) -> Any:
+    """What `--json` prints where nothing was begun: there is no run to have a record."""
+    told = ErrorRecord(side=error.side, message=error.message, hint=error.hint, retryable=error.retryable)
+    return {"status": "failed", "exit_code": error.exit_code, "error": msgspec.to_builtins(told)}
 
 
 def _as_json(records: Sequence[RunRecord], code: int, *, blocks: int) -> Any:

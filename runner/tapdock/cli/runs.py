@@ -26,7 +26,7 @@ def list_runs(
 
     Example: tapdock runs list --limit 5
     """
-    records = history.runs(shared(ctx).file.parent / ".tapdock")[:limit]
+    records = history.runs(shared(ctx).private)[:limit]
     if as_json:
         print_json([json.loads(history.to_json(record)) for record in records])
         return
@@ -45,7 +45,7 @@ def show(ctx: typer.Context, run: Run = "latest", *, as_json: Json = False) -> N
 
     Example: tapdock runs show latest --json
     """
-    record = history.read(shared(ctx).file.parent / ".tapdock", run)
+    record = history.read(shared(ctx).private, run)
     if as_json:
         print_json(json.loads(history.to_json(record)))
         return
@@ -93,7 +93,7 @@ def logs(ctx: typer.Context, run: Run = "latest", *, as_json: Json = False) -> N
     """
     context: Context = shared(ctx)
     plain = as_json or context.log_format == "json"
-    for line in history.log_lines(context.file.parent / ".tapdock", run):
+    for line in history.log_lines(context.private, run):
         sys.stdout.write((line if plain else _readable(line)) + "\n")
 
 

@@ -1,15 +1,36 @@
 """The interface of an engine: what turns a `Launch` into a `Process`."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tapdock.engines.mounts import OwnContainer
 from tapdock.launch import Exit, ImageFacts, Launch
 
-__all__ = ["Conversation", "Engine", "Logs", "Process", "Run"]
+__all__ = ["Conversation", "Engine", "EngineFacts", "Logs", "Process", "Run"]
 
 Logs = Callable[[str], None]
 """Takes one line that a connector wrote on its stderr."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineFacts:
+    """What an engine tells of itself; `own` is the container that we run in, if it runs it."""
+
+    product: str
+    version: str
+    address: str
+    architecture: str = ""
+    rootless: bool = False
+    limits_memory: bool = True
+    memory: int | None = None
+    time: str | None = None
+    own: OwnContainer | None = None
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.product} {self.version} at {self.address}"
 
 
 class Process(Protocol):
@@ -69,8 +90,15 @@ class Engine(Protocol):
     @property
     def name(self) -> str: ...
 
-    def describe(self) -> str:
-        """Its name, version and address, for people."""
+    def facts(self) -> EngineFacts:
+        """What it is."""
+        ...
+
+    def placed(self, launch: Launch) -> Launch:
+        """The launch as the engine must be told it: its own paths for what is mounted, and networks.
+
+        Raises UsageError for a mount of a folder that the engine does not have.
+        """
         ...
 
     def inspect(self, image: str) -> ImageFacts | None:

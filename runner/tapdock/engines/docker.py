@@ -1,53 +1,77 @@
 """Docker Engine, and whatever speaks its API."""
 
+import dataclasses
 import os
+import socket
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from functools import partial
-from hashlib import sha256
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import docker
 import docker.errors
-import requests.exceptions
 from docker.utils import kwargs_from_env
 
-from tapdock.engines import docker_build, folders, owner
-from tapdock.engines.base import Logs
-from tapdock.engines.docker_run import LABEL_OWNER, LABEL_RUN, DockerRun
-from tapdock.errors import EngineError, ImageMissing
-from tapdock.launch import ImageFacts
+from tapdock.config import Mount
+from tapdock.engines import docker_build, folders, handshake, owner, sweep
+from tapdock.engines.base import EngineFacts, Logs
+from tapdock.engines.docker_run import CONNECTION, DockerRun, answering, reason_of
+from tapdock.engines.mounts import OwnContainer, find_own
+from tapdock.errors import EngineError, ImageMissing, UsageError
+from tapdock.launch import ImageFacts, Launch
 
 __all__ = ["DockerEngine", "connect"]
 
-_PROBE_SECONDS = 5.0
+_SOCKET = "unix:///var/run/docker.sock"
 
 
-def connect(*, cache: Path, relay: str = "auto") -> "DockerEngine":
+def connect(*, cache: Path, relay: str = "auto", homes: tuple[Path, ...] = ()) -> "DockerEngine":
     """The engine that DOCKER_HOST names, or the usual socket. Raises EngineError with what to do.
 
-    `relay` is `auto`, `beside` or `container`; `cache` keeps what was found out about engines.
+    `relay` is `auto`, `beside` or `container`; `cache` keeps what was found out about engines. In a container pipes
+    are made in the first of `homes` that the engine has as well, unless it has the temporary folder.
     """
+    address = os.environ.get("DOCKER_HOST") or _SOCKET
     try:
-        api = docker.APIClient(**kwargs_from_env(), version="auto", timeout=60)
-    except docker.errors.DockerException as error:
-        raise _unreachable(error) from error
-    return DockerEngine(api, cache=cache, relay=relay)
+        api = docker.APIClient(**_arguments(address), version="auto", timeout=60)
+    except (docker.errors.DockerException, OSError) as error:
+        raise _unreachable(address, error) from error
+    return DockerEngine(api, address=address, cache=cache, relay=relay, homes=homes)
 
 
-def _unreachable(error: Exception) -> EngineError:
-    where = _address()
+def _arguments(address: str) -> dict[str, Any]:
+    if not address.startswith("ssh://"):
+        return dict(kwargs_from_env())
+    from tapdock.engines.tunnel import opened
+
+    return {"base_url": opened(address)}
+
+
+def _unreachable(address: str, error: Exception) -> EngineError:
     if "Permission denied" in str(error):
-        hint = "`sudo usermod -aG docker $USER`, then log in again"
-        return EngineError(f"no permission to use the Docker Engine at {where}", hint=hint)
-    return EngineError(f"no Docker Engine answers at {where}", hint="start it, or name another with DOCKER_HOST")
+        group = _socket_group(address)
+        hint = f"`sudo usermod -aG {group} $USER`, then log in again; in a container, `--group-add {group}`"
+        return EngineError(f"no permission to use the Docker Engine at {address}", hint=hint)
+    if address.startswith("tcp://") and "certificate" in str(error).lower():
+        hint = "DOCKER_CERT_PATH names a folder with ca.pem, cert.pem and key.pem"
+        return EngineError(f"the Docker Engine at {address} was not trusted, or does not trust us: {error}", hint=hint)
+    return EngineError(f"no Docker Engine answers at {address}", hint="start it, or name another with DOCKER_HOST")
 
 
-def _address() -> str:
-    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+def _socket_group(address: str) -> str:
+    """The group that may use the socket: by name where it has one here, else by number."""
+    import grp
+
+    try:
+        number = Path(address.removeprefix("unix://")).stat().st_gid
+    except OSError:
+        return "docker"
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
 
 
 class DockerEngine:
@@ -55,22 +79,70 @@ class DockerEngine:
 
     name = "docker"
 
-    def __init__(self, api: Any, *, cache: Path, relay: str) -> None:
+    def __init__(self, api: Any, *, address: str, cache: Path, relay: str, homes: tuple[Path, ...]) -> None:
         self.api = api
+        self._address = address
         self._cache = cache
         self._relay = relay
+        self._homes = homes
 
-    def describe(self) -> str:
-        version = self.api.version()
-        return f"{version.get('Platform', {}).get('Name') or 'Docker Engine'} {version['Version']} at {_address()}"
+    @cached_property
+    def own(self) -> OwnContainer | None:
+        """The container that we run in, if this engine runs it."""
+        try:
+            mountinfo = Path("/proc/self/mountinfo").read_text("utf-8", "replace")
+        except OSError:
+            mountinfo = ""  # no Linux: we are on a machine of our own
+        named = os.environ.get("TAPDOCK_CONTAINER")
+        return find_own(self._container, mountinfo=mountinfo, hostname=socket.gethostname(), named=named)
+
+    def _container(self, name: str) -> Mapping[str, Any] | None:
+        with answering("the engine could not be asked for our own container"):
+            try:
+                found: Mapping[str, Any] = self.api.inspect_container(name)
+            except docker.errors.NotFound:
+                return None
+            return found
+
+    def _runs(self, container: str) -> bool:
+        facts = self._container(container)
+        return bool(facts and facts["State"]["Running"])
+
+    @property
+    def _owner(self) -> str:
+        return owner.mine(self.own.id if self.own else "")
+
+    @cached_property
+    def _info(self) -> Mapping[str, Any]:
+        with answering("the engine could not be asked about itself"):
+            found: Mapping[str, Any] = self.api.info()
+            return found
+
+    def facts(self) -> EngineFacts:
+        with answering("the engine could not be asked for its version"):
+            version = self.api.version()
+        info = self._info
+        components = [part.get("Name") or "" for part in version.get("Components") or []]
+        security = info.get("SecurityOptions") or []
+        return EngineFacts(
+            product="Podman" if any("Podman" in name for name in components) else "Docker Engine",
+            version=version["Version"],
+            address=self._address,
+            architecture=version.get("Arch") or "",
+            rootless=any("rootless" in option for option in security),
+            limits_memory=bool(info.get("MemoryLimit")) and info.get("CgroupDriver") != "none",
+            memory=info.get("MemTotal") or None,
+            time=info.get("SystemTime") or None,
+            own=self.own,
+        )
 
     def inspect(self, image: str) -> ImageFacts | None:
         try:
             found = self.api.inspect_image(image)
         except docker.errors.ImageNotFound:
             return None
-        except (docker.errors.APIError, requests.exceptions.ConnectionError) as error:
-            raise EngineError(f"`{image}` could not be inspected: {_reason(error)}") from error
+        except CONNECTION as error:
+            raise EngineError(f"`{image}` could not be inspected: {reason_of(error)}") from error
         config = found.get("Config") or {}
         digests = [text.partition("@")[2] for text in found.get("RepoDigests") or []]
         return ImageFacts(
@@ -92,8 +164,8 @@ class DockerEngine:
                     raise _pull_failed(image, step["error"])
                 if step.get("status"):
                     progress(f"{step['status']} {step.get('id', '')}".strip())
-        except docker.errors.APIError as error:
-            raise _pull_failed(image, _reason(error)) from error
+        except CONNECTION as error:
+            raise _pull_failed(image, reason_of(error)) from error
 
     def building(self, progress: Logs) -> AbstractContextManager[None]:
         """Held while one image is built."""
@@ -113,89 +185,97 @@ class DockerEngine:
         docker_build.build(self.api, context, tag=tag, args=args, indexes=indexes, labels=labels, progress=progress)
 
     def run(self, run_id: str, *, image: str) -> DockerRun:
-        share = self._relay == "beside" or (self._relay == "auto" and self.shares_folders(image))
-        return DockerRun(self.api, run_id, folders.made() if share else None)
+        share = self._relay == "beside" or (self._relay == "auto" and self.shares_pipes(image))
+        container = self.own.id if self.own else ""
+        folder = folders.made(self._pipes_home(), container=container) if share else None
+        return DockerRun(self.api, run_id, folder, owner=self._owner, locate=self._located_folder)
 
-    def shares_folders(self, image: str) -> bool:
-        """Whether a pipe of ours can be opened in a container: tried once per engine, with a container of `image`.
+    def _pipes_home(self) -> Path | None:
+        """Where pipes are made: in a container, a folder that the engine has as well. None if there is none."""
+        homes = [Path(tempfile.gettempdir()), *self._homes]
+        if self.own is None:
+            return homes[0]
+        for home in homes:
+            if self.own.located(os.path.realpath(home)):
+                home.mkdir(mode=0o700, parents=True, exist_ok=True)
+                return home
+        return None
 
-        Not by address: a socket may lead to another machine, and a daemon may live in another file system.
-        """
-        known = self._cache / f"shares-folders-{self._identity()}"
-        if not known.exists():
-            answer = self._probe(image)
-            known.parent.mkdir(parents=True, exist_ok=True)
-            known.write_text("yes" if answer else "no", "ascii")
-        return known.read_text("ascii") == "yes"
+    def _located_folder(self, path: str) -> str:
+        """A folder that we made where the engine has it, in the engine's own words."""
+        located = self.own.located(os.path.realpath(path)) if self.own else path
+        assert located is not None, "made where it has"
+        return located
 
-    def _identity(self) -> str:
-        """Of the engine as seen through this address and this temporary folder; daemons may share an ID."""
-        info = self.api.info()
-        seen = (self.api.base_url, info["ID"], info["Name"], info["DockerRootDir"], tempfile.gettempdir())
-        return sha256(repr(seen).encode()).hexdigest()[:16]
+    def shares_pipes(self, image: str) -> bool:
+        """Whether a pipe of ours can be opened in a container: tried once per engine, with a container of `image`."""
+        home = self._pipes_home()
+        if home is None:
+            return False
 
-    def _probe(self, image: str) -> bool:
-        with folders.temporary() as folder:
-            return _pipe_answers(self.api, image, folder)
+        def ask() -> bool | None:
+            with folders.temporary(home, container=self.own.id if self.own else "") as folder:
+                pipes = folder / "pipes"
+                pipes.mkdir()
+                pipes.chmod(0o777)
+                source = self._located_folder(str(pipes))
+                return handshake.has_pipes(self.api, image, pipes, source=source, owner=self._owner)
+
+        # Where the image itself cannot be run, starting the connector will say so better.
+        return handshake.remembered(self._cache, ("pipes", *self._identity(), str(home)), ask) is not False
+
+    def _identity(self) -> tuple[object, ...]:
+        """Of the engine as seen from here; daemons may share an ID."""
+        container = self.own.shared if self.own else None
+        return (self.api.base_url, self._info["ID"], self._info["Name"], self._info["DockerRootDir"], container)
+
+    def placed(self, launch: Launch) -> Launch:
+        """The launch with the engine's own paths for what it mounts, and on our own networks if it names none."""
+        mounts = tuple(mount if mount.is_volume else self._placed(mount, launch) for mount in launch.mounts)
+        networks = () if launch.networks or self.own is None else self.own.networks
+        return dataclasses.replace(launch, mounts=mounts, networks=launch.networks or networks)
+
+    def _placed(self, mount: Mount, launch: Launch) -> Mount:
+        if self.own:
+            located = self.own.located(os.path.realpath(mount.source))
+            if located is None:
+                raise _uncovered(mount, launch)
+            return dataclasses.replace(mount, source=located)
+        if not self.shares_pipes(launch.image) and not self._has(Path(mount.source), launch.image):
+            raise UsageError(
+                f"the engine at {self._address} does not have the folder {mount.source} of this machine, which the"
+                f" {launch.role} mounts",
+                hint=f"mount a volume of that engine instead, such as `{launch.role}-data:{mount.target}`",
+            )
+        return mount
+
+    def _has(self, folder: Path, image: str) -> bool:
+        """What cannot be tried (a folder that is read-only here) is taken at the user's word."""
+
+        def ask() -> bool | None:
+            return handshake.has_folder(self.api, image, folder, owner=self._owner)
+
+        return handshake.remembered(self._cache, ("folder", *self._identity(), str(folder)), ask) is not False
 
     def sweep(self) -> tuple[str, ...]:
-        return (*self._sweep_containers(), *self._sweep_volumes(), *folders.sweep())
+        with answering("the engine could not be asked for what is left of dead runs"):
+            return (
+                *sweep.containers(self.api, self._runs),
+                *sweep.volumes(self.api, self._runs),
+                *(path for home in self._swept() for path in folders.sweep(home, runs=self._runs)),
+            )
 
-    def _sweep_containers(self) -> Iterator[str]:
-        for container in self.api.containers(all=True, filters={"label": LABEL_RUN}):
-            if owner.is_alive(container["Labels"].get(LABEL_OWNER, "")) is False:
-                name = container["Names"][0].lstrip("/")
-                _forget(partial(self.api.remove_container, container["Id"], force=True, v=True))
-                yield name
-
-    def _sweep_volumes(self) -> Iterator[str]:
-        for volume in self.api.volumes(filters={"label": LABEL_RUN})["Volumes"] or []:
-            if owner.is_alive((volume["Labels"] or {}).get(LABEL_OWNER, "")) is False:
-                _forget(partial(self.api.remove_volume, volume["Name"], force=True))
-                yield volume["Name"]
+    def _swept(self) -> set[Path]:
+        return {Path(tempfile.gettempdir()), *(home for home in self._homes if home.is_dir())}
 
 
-def _forget(remove: Callable[[], Any]) -> None:
-    try:
-        remove()
-    except docker.errors.NotFound:
-        pass  # somebody else swept it
-    except docker.errors.APIError as error:
-        if error.status_code != 409:  # its removal is under way already
-            raise
-
-
-def _pipe_answers(api: Any, image: str, folder: Path) -> bool:
-    """Whether a container writes into a pipe in `folder` within five seconds."""
-    pipes = folder / "pipes"
-    pipes.mkdir()
-    pipes.chmod(0o777)
-    os.mkfifo(pipes / "probe")
-    (pipes / "probe").chmod(0o666)
-    reader = os.open(pipes / "probe", os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        container = api.create_container(
-            image,
-            entrypoint=["/bin/sh", "-c", "[ -p /tapdock/pipes/probe ] && echo yes >/tapdock/pipes/probe"],
-            command=[],
-            labels={LABEL_RUN: "probe", LABEL_OWNER: owner.mine()},
-            host_config=api.create_host_config(binds=[f"{pipes}:/tapdock/pipes"], network_mode="none"),
-        )
-    except docker.errors.APIError:
-        os.close(reader)
-        return False  # it may not even mount such a folder
-    killer = threading.Timer(_PROBE_SECONDS, lambda: _forget(lambda: api.kill(container)))
-    try:
-        api.start(container)
-        killer.start()
-        api.wait(container)
-        return os.read(reader, 8) == b"yes\n"
-    except docker.errors.APIError:
-        return False
-    finally:
-        killer.cancel()
-        os.close(reader)
-        _forget(lambda: api.remove_container(container, force=True))
+def _uncovered(mount: Mount, launch: Launch) -> UsageError:
+    where = mount.source
+    line = f"`docker run --volume {where}:{where} …`, or `volumes: [{where}:{where}]` in compose.yaml"
+    return UsageError(
+        f"the {launch.role} mounts {where}, which is inside tapdock's own container: no other container can have it",
+        hint=f"mount it there from outside: {line}",
+    )
 
 
 def _split_tag(image: str) -> tuple[str, str, str]:
@@ -208,7 +288,3 @@ def _split_tag(image: str) -> tuple[str, str, str]:
 def _pull_failed(image: str, reason: str) -> ImageMissing:
     hint = f"check the name, log in to its registry, or give a `build:` for it; `docker pull {image}` tells more"
     return ImageMissing(f"the image `{image}` is not here and cannot be pulled: {reason}", hint=hint)
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "explanation", None) or error)

@@ -4,7 +4,7 @@ import contextlib
 import http.client
 import shutil
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,13 @@ import urllib3.exceptions
 from docker.utils.socket import frames_iter
 
 from tapdock.config import Mount
-from tapdock.engines import owner
 from tapdock.engines.base import Logs
 from tapdock.engines.launcher import command
 from tapdock.engines.text import lines_of
 from tapdock.errors import EngineError
 from tapdock.launch import Exit, Launch
 
-__all__ = ["LABEL_OWNER", "LABEL_RUN", "DockerRun"]
+__all__ = ["CONNECTION", "LABEL_OWNER", "LABEL_RUN", "DockerRun", "answering", "reason_of"]
 
 LABEL_RUN = "io.tapdock.run"
 LABEL_ROLE = "io.tapdock.role"
@@ -33,7 +32,7 @@ _ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
 _PIDS = 4096
 _INIT_FAILED = "[FATAL tini"  # the engine's init could not start our shell: the engine itself noticed nothing
 # A stream that breaks off raises what the layers below docker's own client raise.
-_CONNECTION = (
+CONNECTION = (
     docker.errors.DockerException,
     requests.exceptions.RequestException,
     urllib3.exceptions.HTTPError,
@@ -41,13 +40,33 @@ _CONNECTION = (
 )
 
 
-class DockerRun:
-    """`folder` is where the relay makes its pipes, or None: then they live in volumes, one a side."""
+@contextlib.contextmanager
+def answering(what_failed: str) -> Iterator[None]:
+    """The border where what docker's client raises becomes an EngineError."""
+    try:
+        yield
+    except CONNECTION as error:
+        raise EngineError(f"{what_failed}: {reason_of(error)}") from error
 
-    def __init__(self, api: Any, run_id: str, folder: Path | None) -> None:
+
+def reason_of(error: Exception) -> str:
+    return str(getattr(error, "explanation", None) or error)
+
+
+class DockerRun:
+    """`folder` is where the relay makes its pipes, or None: then they live in volumes, one a side.
+
+    `owner` stands in labels; `locate` gives the engine's own path of that folder.
+    """
+
+    def __init__(
+        self, api: Any, run_id: str, folder: Path | None, *, owner: str, locate: Callable[[str], str] = str
+    ) -> None:
         self.folder = folder
         self._api = api
         self._run_id = run_id
+        self._owner = owner
+        self._locate = locate
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "DockerRun":
@@ -59,7 +78,7 @@ class DockerRun:
         self._stack.close()
 
     def start(self, launch: Launch, log: Logs) -> "DockerProcess":
-        pipes = str(self.folder / launch.role) if self.folder else self._volume(launch.role)
+        pipes = self._locate(str(self.folder / launch.role)) if self.folder else self._volume(launch.role)
         return self._started(launch, container_spec(launch, pipes=pipes), log)
 
     def start_relay(self, image: str, log: Logs) -> tuple["DockerProcess", "DockerConversation"]:
@@ -69,11 +88,14 @@ class DockerRun:
         spec = relay_spec(binds)
         name = self._create("relay", image, spec)
         streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        socket = self._api.attach_socket(name, params=streams)
+        with answering(f"a container of `{image}` could not be attached to"):
+            socket = self._api.attach_socket(name, params=streams)
         self._stack.callback(socket.close)
         conversation = DockerConversation(socket, log)
+        process = DockerProcess(self._api, name, image, (), log)
         self._begin(name, image)
-        return DockerProcess(self._api, name, image, (), log), conversation
+        process.watch()
+        return process, conversation
 
     def _volume(self, side: str) -> str:
         return f"tapdock-{self._run_id}-{side}"
@@ -82,14 +104,19 @@ class DockerRun:
         """In memory, and gone with the last container that has it: so the relay starts first."""
         options = {"type": "tmpfs", "device": "tmpfs", "o": "size=64m,mode=0777"}
         self._stack.callback(self._remove, lambda: self._api.remove_volume(name, force=True))
-        self._api.create_volume(name, driver_opts=options, labels=self._labels("pipes"))
+        with answering(f"the volume `{name}` could not be made"):
+            self._api.create_volume(name, driver_opts=options, labels=self._labels("pipes"))
 
     def _labels(self, role: str) -> dict[str, str]:
-        return {LABEL_RUN: self._run_id, LABEL_ROLE: role, LABEL_OWNER: owner.mine()}
+        return {LABEL_RUN: self._run_id, LABEL_ROLE: role, LABEL_OWNER: self._owner}
 
     def _started(self, launch: Launch, spec: dict[str, Any], log: Logs) -> "DockerProcess":
         name = self._create(launch.role, launch.image, spec)
-        stderr = self._api.attach(name, stdout=False, stderr=True, stream=True)
+        for network in launch.networks[1:]:
+            with answering(f"a container of `{launch.image}` could not join the network `{network}`"):
+                self._api.connect_container_to_network(name, network)
+        with answering(f"a container of `{launch.image}` could not be attached to"):
+            stderr = self._api.attach(name, stdout=False, stderr=True, stream=True)
         process = DockerProcess(self._api, name, launch.image, stderr, log)
         self._begin(name, launch.image)
         process.watch()
@@ -103,14 +130,14 @@ class DockerRun:
             self._api.create_container(image, name=name, labels=self._labels(role), host_config=host, **spec)
         except docker.errors.ImageNotFound as error:
             raise EngineError(f"the image `{image}` is not here", hint=f"docker pull {image}") from error
-        except _CONNECTION as error:
+        except CONNECTION as error:
             raise _refused(image, error) from error
         return name
 
     def _begin(self, name: str, image: str) -> None:
         try:
             self._api.start(name)
-        except _CONNECTION as error:
+        except CONNECTION as error:
             raise _refused(image, error) from error
 
     def _remove(self, remove: Any) -> None:
@@ -118,7 +145,7 @@ class DockerRun:
             remove()
         except docker.errors.NotFound:
             pass  # it was never made, or somebody swept it
-        except _CONNECTION:
+        except CONNECTION:
             pass  # the engine is gone: the next run, or `tapdock gc`, removes what it left
 
 
@@ -139,14 +166,14 @@ def container_spec(launch: Launch, *, pipes: str) -> dict[str, Any]:
             "tmpfs": {_MEMORY: f"mode=1777,size={files * 3 + (16 << 20)}"},
             "init": True,
             "cap_drop": ["ALL"],
-            "cap_add": _ROOT_CAPABILITIES if launch.root_image else [],
+            "cap_add": _ROOT_CAPABILITIES if launch.is_root else [],
             "security_opt": ["no-new-privileges"],
             "mem_limit": launch.memory,
             "memswap_limit": launch.memory,
             "nano_cpus": int(launch.cpus * 1e9) if launch.cpus else None,
             "pids_limit": launch.pids or _PIDS,
             "log_config": docker.types.LogConfig(type="none"),
-            "network_mode": launch.network,
+            "network_mode": launch.networks[0] if launch.networks else None,
             "extra_hosts": list(launch.extra_hosts),
         },
     }
@@ -176,7 +203,7 @@ def _bind(mount: Mount) -> str:
 
 
 def _refused(image: str, error: Exception) -> EngineError:
-    reason = str(getattr(error, "explanation", None) or error)
+    reason = reason_of(error)
     if "exec format error" in reason.lower():
         hint = "it was built for another kind of processor: set `platform:`, or use an image for this one"
         return EngineError(f"`{image}` cannot run on this machine: exec format error", hint=hint)
@@ -201,7 +228,7 @@ class DockerProcess:
         self._reader.start()
 
     def _read(self, stderr: Iterable[bytes], log: Logs) -> None:
-        with contextlib.suppress(*_CONNECTION, OSError):  # the engine went away: `wait` tells
+        with contextlib.suppress(*CONNECTION, OSError):  # the engine went away: `wait` tells
             for line in lines_of(stderr):
                 if line.startswith(_INIT_FAILED):
                     self._refusal = line
@@ -211,7 +238,7 @@ class DockerProcess:
         threading.Thread(target=self._measure, daemon=True).start()
 
     def _measure(self) -> None:
-        with contextlib.suppress(*_CONNECTION, OSError, ValueError):  # it ended, or the engine went away
+        with contextlib.suppress(*CONNECTION, OSError, ValueError):  # it ended, or the engine went away
             for stats in self._api.stats(self.name, stream=True, decode=True):
                 memory = stats.get("memory_stats") or {}
                 self._peak = max(self._peak, memory.get("max_usage") or 0, memory.get("usage") or 0)
@@ -231,7 +258,7 @@ class DockerProcess:
             return None if "Read timed out" in str(error) else Exit(code=None, error=str(error))
         except docker.errors.NotFound:
             return Exit(code=None, error="the container was removed")
-        except _CONNECTION as error:
+        except CONNECTION as error:
             return Exit(code=None, error=str(error))
         self._over = True
         self._reader.join()
@@ -246,7 +273,7 @@ class DockerProcess:
         )
 
     def kill(self) -> None:
-        with contextlib.suppress(*_CONNECTION):  # it is over, or the engine is gone and its pipes are cut
+        with contextlib.suppress(*CONNECTION):  # it is over, or the engine is gone and its pipes are cut
             self._api.kill(self.name)
 
 

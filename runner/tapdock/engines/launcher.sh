@@ -53,6 +53,7 @@ umask "$mask"
 
 if [ "$input" = none ]; then "$@" </dev/null >&5 3>&- 5>&- & else "$@" <&7 >&5 3>&- 5>&- 7<&- & fi
 child=$!
+[ -z "$stopped" ] || kill -TERM "$child" # it was said while there was no child to hear it
 exec 5>&- 2>/dev/null
 [ "$input" = none ] || exec 7<&-
 # A trapped signal interrupts `wait`: it is over only when the child is really gone.

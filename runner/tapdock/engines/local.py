@@ -6,6 +6,7 @@ It isolates nothing. It is there for tests, and to try a connector that one is w
 import contextlib
 import hashlib
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tapdock.engines import folders
-from tapdock.engines.base import Conversation, Logs
+from tapdock.engines.base import Conversation, EngineFacts, Logs
 from tapdock.engines.launcher import command
 from tapdock.engines.text import lines_of
 from tapdock.errors import EngineError, ImageMissing
@@ -30,8 +31,11 @@ class LocalEngine:
 
     name = "local"
 
-    def describe(self) -> str:
-        return "programs of this machine, without containers"
+    def facts(self) -> EngineFacts:
+        return EngineFacts(product="programs without containers,", version=platform.release(), address="this machine")
+
+    def placed(self, launch: Launch) -> Launch:
+        return launch
 
     def inspect(self, image: str) -> ImageFacts | None:
         path = shutil.which(image)

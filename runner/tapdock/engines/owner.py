@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -9,18 +10,24 @@ __all__ = ["is_alive", "mine"]
 
 
 @cache
-def mine() -> str:
-    """This process, as it stands in labels: machine, process-id namespace, process id, and when it began."""
-    return f"{_place()}/{os.getpid()}/{_began(os.getpid())}"
+def mine(container: str = "") -> str:
+    """This process, as it stands in labels: machine and process-id namespace, process id, when it began, container."""
+    return f"{_place()}/{os.getpid()}/{_began(os.getpid())}/{container}"
 
 
-def is_alive(owner: str) -> bool | None:
-    """Whether that process still runs; None when it ran in a place that cannot be seen from here."""
-    place, _, rest = owner.partition("/")
-    pid, _, began = rest.partition("/")
-    if place != _place() or not pid.isdigit():
+def is_alive(owner: str, *, runs: Callable[[str], bool | None] = lambda _: None) -> bool | None:
+    """Whether that process still runs; None when it ran in a place that cannot be seen from here.
+
+    `runs` tells of a container's id whether it does: a process in it ends with it at the latest.
+    """
+    place, pid, began, container = (*owner.split("/"), "", "", "")[:4]
+    if place != _place():
+        return runs(container) if container else None
+    if not pid.isdigit():
         return None
-    return _began(int(pid)) == began
+    found = _began(int(pid))
+    # Whose entry in /proc is hidden from us may have got the number of one that is gone: that costs a clean-up only.
+    return found == began if found else _is_there(int(pid))
 
 
 def _place() -> str:
@@ -32,22 +39,21 @@ def _place() -> str:
 
 
 def _began(pid: int) -> str:
-    """Start time in clock ticks since boot; empty when there is no such process."""
+    """Start time in clock ticks since boot; empty where /proc does not tell, as of another user's (hidepid)."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except FileNotFoundError:
-        return "" if Path("/proc/self").exists() else _asked(pid)
+        return ""
     # The name in parentheses may hold anything: fields are counted from its end (man 5 proc).
     fields = text.rpartition(")")[2].split()
-    return "" if fields[0] in "ZX" else fields[19]
+    return "over" if fields[0] in "ZX" else fields[19]
 
 
-def _asked(pid: int) -> str:
-    """Where there is no /proc (macOS): whether it can be signalled is all there is to know."""
+def _is_there(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return ""
+        return False
     except PermissionError:
         pass  # somebody else's, but there
-    return "running"
+    return True

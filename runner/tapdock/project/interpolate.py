@@ -1,12 +1,14 @@
-"""`${VAR}`, `${VAR:-default}` and `$$` in the project file, and the `.env` file beside it."""
+"""`${VAR}`, `${VAR:-default}` and `$$` in the project file, files that hold a value, and the `.env` file beside it."""
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 from tapdock.config import Secret
 from tapdock.errors import UsageError
-from tapdock.project.layers import Layer, Path, dotted
+from tapdock.project.layers import Layer, dotted
+from tapdock.project.layers import Path as Keys
 
 __all__ = ["Unset", "interpolate", "is_private", "parse_dotenv"]
 
@@ -26,7 +28,7 @@ class Unset(Secret):
 
     __slots__ = ("_origin", "_path", "variable")
 
-    def __init__(self, variable: str, *, path: Path, origin: str) -> None:
+    def __init__(self, variable: str, *, path: Keys, origin: str) -> None:
         super().__init__("")
         self.variable = variable
         self._path = path
@@ -48,7 +50,7 @@ class Unset(Secret):
     __str__ = __repr__
 
 
-def is_private(path: Path) -> bool:
+def is_private(path: Keys) -> bool:
     """True for connector config and env, where text from the environment becomes a `Secret`."""
     if path[:1] == ("defaults",):
         return path[1:2] == ("env",)
@@ -58,7 +60,7 @@ def is_private(path: Path) -> bool:
 def interpolate(layer: Layer, variables: Mapping[str, str]) -> Layer:
     """The layer with every reference replaced; a missing variable leaves an `Unset` in its place."""
 
-    def replaced(value: Any, path: Path) -> Any:
+    def replaced(value: Any, path: Keys) -> Any:
         if isinstance(value, dict):
             return {key: replaced(inner, (*path, key)) for key, inner in value.items()}
         if isinstance(value, list):
@@ -70,7 +72,7 @@ def interpolate(layer: Layer, variables: Mapping[str, str]) -> Layer:
     return Layer(replaced(layer.tree, ()), layer.origins)
 
 
-def _text(text: str, variables: Mapping[str, str], path: Path, origin: str) -> "str | Secret":
+def _text(text: str, variables: Mapping[str, str], path: Keys, origin: str) -> "str | Secret":
     parts: list[str] = []
     secret: list[str] = []
     end, refers = 0, False
@@ -86,7 +88,7 @@ def _text(text: str, variables: Mapping[str, str], path: Path, origin: str) -> "
                 hint="write `${NAME}` or `${NAME:-default}`; `$${` stands for a plain `${`",
             )
         refers = True
-        value = variables.get(match["name"])
+        value = _variable(match["name"], variables)
         secret += [value] if value else []
         if match["default"] is not None:
             value = value or match["default"]
@@ -95,6 +97,17 @@ def _text(text: str, variables: Mapping[str, str], path: Path, origin: str) -> "
         parts.append(value)
     result = "".join(parts) + text[end:]
     return Secret(result, parts=tuple(secret)) if refers and is_private(path) else result
+
+
+def _variable(name: str, variables: Mapping[str, str]) -> str | None:
+    """Its value, or what the file holds that `NAME_FILE` names: how Docker and Kubernetes hand secrets over."""
+    file = variables.get(f"{name}_FILE")
+    if name in variables or not file:
+        return variables.get(name)
+    try:
+        return Path(file).read_text("utf-8").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"`{name}_FILE` is {file}, which cannot be read: {error}") from error
 
 
 def parse_dotenv(text: str, label: str) -> dict[str, str]:

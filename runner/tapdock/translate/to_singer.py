@@ -20,7 +20,7 @@ __all__ = ["AirbyteToSinger"]
 
 TOKEN_SECONDS = 1.0
 TOKEN_RECORDS = 10_000
-_LONGEST_LOG = 4096
+_LONGEST_LOG = 64 << 10
 _KNOWN_TIMES = 4096
 _BRACE, _QUOTE = b'{"'
 _STATUSES: dict[str, Status] = {
