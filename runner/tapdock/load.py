@@ -45,7 +45,7 @@ def find_project(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / FILE).is_file():
             return folder / FILE
-    hint = "begin one with `version: 1`, or name its folder with `--project`"
+    hint = "begin one with `tapdock init`, or name its folder with `--project`"
     for near in (start / "tapdock.yml", start / "meltano.yml"):
         if near.is_file():
             hint = f"rename {near.name} to {FILE}" if near.stem == "tapdock" else hint

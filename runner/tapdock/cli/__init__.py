@@ -24,6 +24,7 @@ __all__ = ["COMMANDS", "main"]
 # name -> ("module:function", first sentence of its help), or a group of such
 Entry = tuple[str, str]
 COMMANDS: dict[str, Entry | dict[str, Entry]] = {
+    "init": ("init:init", "Begin a project with an example that runs"),
     "run": ("run:run", "Run pipelines, or sources into targets, one after the other"),
     "spec": ("connectors:spec", "Show which settings a connector takes"),
     "check": ("connectors:check", "Check that a connector's config works"),
