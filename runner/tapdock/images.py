@@ -13,7 +13,19 @@ from tapdock.errors import EngineError, ImageMissing
 from tapdock.launch import ImageFacts
 from tapdock.lock import LABEL_RECIPE
 
-__all__ = ["BuildPlan", "Builder", "Making", "build", "build_plan", "images_folder", "making", "obtain"]
+__all__ = [
+    "BuildPlan",
+    "Builder",
+    "Making",
+    "base_digest",
+    "build",
+    "build_plan",
+    "images_folder",
+    "made",
+    "making",
+    "obtain",
+    "recipe_of",
+]
 
 INDEXES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
 
@@ -76,10 +88,15 @@ def build_plan(build: Build, *, tag: str, base_image: str | None, base_digest: s
     args = _args(build)
     if base_image:
         args["BASE_IMAGE"] = base_image
-    sha = hashlib.sha256(repr((sorted(args.items()), base_digest)).encode())
+    return BuildPlan(context=context, tag=tag, args=args, recipe=recipe_of(context, args, base_digest))
+
+
+def recipe_of(context: Path, args: Mapping[str, str], *bases: str | None) -> str:
+    """A name for all that goes into an image: its folder's files, its arguments, and the images that it starts from."""
+    sha = hashlib.sha256(repr((sorted(args.items()), *bases)).encode())
     for file in sorted(path for path in context.rglob("*") if path.is_file()):
-        sha.update(file.name.encode() + b"\0" + file.read_bytes())
-    return BuildPlan(context=context, tag=tag, args=args, recipe=sha.hexdigest()[:24])
+        sha.update(str(file.relative_to(context)).encode() + b"\0" + file.read_bytes())
+    return sha.hexdigest()[:24]
 
 
 def _args(build: Build) -> dict[str, str]:
@@ -114,8 +131,13 @@ def build(engine: Engine, connector: Connector, *, making: Making, progress: Log
         connector.build,
         tag=connector.image,
         base_image=making.base_image,
-        base_digest=_base_digest(engine, making.base_image, progress),
+        base_digest=base_digest(engine, making.base_image, progress),
     )
+    return made(engine, plan, making=making, progress=progress)
+
+
+def made(engine: Engine, plan: BuildPlan, *, making: Making, progress: Logs) -> ImageFacts:
+    """The image of a plan, built unless it is here already. Raises EngineError."""
     facts = _current(engine, plan)
     if facts is None:
         builder = _builder(engine)
@@ -124,7 +146,7 @@ def build(engine: Engine, connector: Connector, *, making: Making, progress: Log
     return facts
 
 
-def _base_digest(engine: Engine, base_image: str | None, progress: Logs) -> str | None:
+def base_digest(engine: Engine, base_image: str | None, progress: Logs) -> str | None:
     """A newer base makes a new image. It is pulled first, or the first build would know less than the second."""
     if base_image is None:
         return None

@@ -7,12 +7,13 @@ import os
 import select
 import threading
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from tapdock.errors import TargetError, TranslationError
-from tapdock.pipes import Ends, write
+from tapdock.pipes import write
 from tapdock.translate.base import Translator
 
-__all__ = ["Ending", "Pump", "read_acks"]
+__all__ = ["Ending", "Input", "Output", "Pump", "read_acks"]
 
 # Read in pieces that the allocator reuses: a megabyte at a time costs page faults and grows the process (measured).
 _CHUNK = 128 << 10
@@ -35,6 +36,26 @@ class Ending:
         return self._complete
 
 
+class Output(Protocol):
+    """A side that something comes out of, as a file descriptor."""
+
+    out: int
+
+
+class Input(Protocol):
+    """A side that takes something in."""
+
+    input: int
+
+    def taken(self) -> bool:
+        """Wait until all of it was; False when the side left before."""
+        ...
+
+    def end_input(self) -> None:
+        """Let it see the end of its input."""
+        ...
+
+
 class Pump:
     """Source to target, in one thread. Its public attributes are read by the supervisor.
 
@@ -42,7 +63,7 @@ class Pump:
     clock does not run while it is the other one that we wait for.
     """
 
-    def __init__(self, source: Ends, target: Ends, translator: Translator, clock: Callable[[], float]) -> None:
+    def __init__(self, source: Output, target: Input, translator: Translator, clock: Callable[[], float]) -> None:
         self.source_idle_since: float | None = None
         self.target_idle_since: float | None = None
         self.source_ended = False
@@ -134,7 +155,7 @@ class Pump:
             pass
 
 
-def read_acks(target: Ends, translator: Translator, acked: Callable[[], None]) -> None:
+def read_acks(target: Output, translator: Translator, acked: Callable[[], None]) -> None:
     """Take the target's lines until its output ends; raises TargetError for an impossible acknowledgement.
 
     The rest is read even then: a target whose output nobody takes would never end.

@@ -18,7 +18,7 @@ PACKAGE = Path(tapdock.__file__).parent
 REPOSITORY = PACKAGE.parent.parent
 MODEL = {"errors", "log", "config", "catalog", "selection", "launch", "events", "protocol"}
 FAMILIES = {"connectors", "translate", "engines", "state"}
-FACE = {"cli", "__main__"}
+FACE = {"cli", "tap", "__main__"}
 HEAVY = {"docker", "rich", "jsonschema", "yaml", "tenacity", "requests"}
 
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(PACKAGE)], "tapdock."))

@@ -45,6 +45,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "config": {
         "show": ("config:show", "Show each value of the project with where it came from"),
     },
+    "wrap": ("engine:wrap", "Make an Airbyte source's image into a Singer tap's"),
     "build": ("engine:build", "Make the images of connectors that have `build`"),
     "lock": ("engine:lock_images", "Write down the digests of all images"),
     "doctor": ("engine:doctor", "See whether everything that a run needs is there"),

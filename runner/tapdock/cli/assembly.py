@@ -2,6 +2,7 @@
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tapdock.images import making
 from tapdock.log import clean
 from tapdock.signals import Signals
 
-__all__ = ["engine_of", "operations_of", "said"]
+__all__ = ["engine_of", "operations_of", "relay_image", "said"]
 
 
 def engine_of(context: Context) -> Engine:
@@ -63,7 +64,7 @@ def operations_of(context: Context, signals: Signals, *, locked: bool = False, v
         engine=engine,
         project=project,
         backend=context.backend,
-        relay_image=lambda: _relay_image(engine, context.environ),
+        relay_image=partial(relay_image, engine, context.environ),
         making=making(context.environ),
         progress=said,
         log=said if verbose else _silent,
@@ -77,7 +78,7 @@ def _silent(line: str) -> None:
     """A connector's chatter while it is asked something; its last words stand in the error if it fails."""
 
 
-def _relay_image(engine: Engine, environ: Any) -> str:
+def relay_image(engine: Engine, environ: Any) -> str:
     """The image of tapdock itself, for engines that cannot share a folder with this process."""
     image = str(environ.get("TAPDOCK_RELAY_IMAGE") or f"tapdock/runner:{__version__}")
     if engine.inspect(image) is None:

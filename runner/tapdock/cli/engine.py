@@ -1,20 +1,25 @@
-"""`tapdock doctor`, `gc`, `build` and `lock`."""
+"""`tapdock doctor`, `gc`, `build`, `wrap` and `lock`."""
 
-import secrets
-from collections.abc import Callable, Iterator
-from typing import Annotated, NamedTuple
+import dataclasses
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated
 
 import typer
 
+from tapdock import doctor as doctor_
 from tapdock import images, lock
-from tapdock.cli.assembly import engine_of, operations_of, said
+from tapdock import wrap as wrap_
+from tapdock.cli.assembly import engine_of, operations_of, relay_image, said
 from tapdock.cli.context import Context, print_json, print_table, shared
 from tapdock.config import Connector, Project
+from tapdock.doctor import Finding
 from tapdock.engines.base import Engine
-from tapdock.errors import EngineError, StateError, TapdockError, UsageError
+from tapdock.errors import EngineError, UsageError
 from tapdock.signals import Signals
 
-__all__ = ["build", "doctor", "gc", "lock_images"]
+__all__ = ["build", "doctor", "gc", "lock_images", "wrap"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -50,6 +55,24 @@ def _connectors(project: Project) -> list[Connector]:
     return [*project.sources.values(), *project.targets.values()]
 
 
+def wrap(
+    ctx: typer.Context,
+    image: Annotated[str, typer.Argument(help="An Airbyte source's image.")],
+    tag: Annotated[str, typer.Option("--tag", "-t", help="The name of the new image.")],
+) -> None:
+    """Make an Airbyte source's image into a Singer tap's
+
+    The new image is a Singer tap for any runner, with no Docker inside: `--config --catalog --state --discover --test
+    --about`. Its program is /opt/tapdock/tap. Most of Airbyte's connectors are under the Elastic License (ELv2): build
+    such images for yourself, and publish none.
+
+    Example: tapdock wrap airbyte/source-faker:7.2.1 -t tap-faker:7.2.1
+    """
+    context = shared(ctx)
+    facts = wrap_.wrap(engine_of(context), image, tag=tag, making=images.making(context.environ), progress=said)
+    typer.echo(f"{facts.image}  {facts.digest}")
+
+
 def lock_images(ctx: typer.Context) -> None:
     """Write down the digests of all images
 
@@ -83,15 +106,6 @@ def gc(ctx: typer.Context, as_json: AsJson = False) -> None:
         typer.echo("\n".join(f"removed {name}" for name in removed) or "nothing was left behind")
 
 
-class Finding(NamedTuple):
-    """One thing that doctor looked at."""
-
-    what: str
-    ok: bool
-    found: str
-    fix: str | None = None
-
-
 def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
     """See whether everything that a run needs is there
 
@@ -99,70 +113,36 @@ def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     Example: tapdock doctor --json
     """
-    context = shared(ctx)
-    findings = list(_findings(context))
-    healthy = all(finding.ok for finding in findings)
+    findings = _findings(shared(ctx))
+    healthy = all(finding.level != "error" for finding in findings)
     if as_json:
-        print_json({"healthy": healthy, "findings": [finding._asdict() for finding in findings]})
+        print_json({"healthy": healthy, "findings": [dataclasses.asdict(finding) for finding in findings]})
     else:
-        print_table(["", "what", "found"], [["ok" if f.ok else "NO", f.what, f.found] for f in findings])
+        print_table(["", "what", "found"], [[_MARKS[f.level], f.what, f.found] for f in findings])
         for finding in findings:
             if finding.fix:
                 said(f"hint: {finding.what}: {finding.fix}")
     raise typer.Exit(0 if healthy else EngineError.exit_code)
 
 
-def _findings(context: Context) -> Iterator[Finding]:
-    yield from _looked_at("project file", lambda: (str(context.project.file), None))
-    engine: list[Engine] = []
-
-    def reached() -> tuple[str, str | None]:
-        engine.append(engine_of(context))
-        return str(engine[0].facts()), None
-
-    yield from _looked_at("engine", reached)
-    try:
-        project = context.project
-    except TapdockError:
-        return  # said above
-    yield from _looked_at("state", lambda: (_probed_state(context), None))
-    for connector in _connectors(project) if engine else []:
-        yield from _looked_at(f"image of {connector.name}", lambda c=connector: _image(engine[0], c))  # type: ignore[misc]
-    usable = [c.image for c in _connectors(project) if engine and engine[0].inspect(c.image)]
-    if usable:
-        yield from _looked_at("data path", lambda: _data_path(engine[0], usable[0]))
+_MARKS = {"ok": "ok", "warning": "--", "error": "NO"}
 
 
-def _looked_at(what: str, look: Callable[[], tuple[str, str | None]]) -> Iterator[Finding]:
-    try:
-        found, fix = look()
-    except TapdockError as error:
-        yield Finding(what, False, error.message, error.hint)
-    else:
-        yield Finding(what, True, found, fix)
+def _findings(context: Context) -> list[Finding]:
+    findings = doctor_.looked_at(
+        "project file", lambda: [Finding(what="project file", found=str(context.project.file))]
+    )
+    project = context.project if findings[0].level == "ok" else None
+    engines: list[Engine] = []
 
+    def engine() -> Iterator[Finding]:
+        engines.append(engine_of(context))
+        yield from doctor_.of_engine(engines[0], now=time.time())
 
-def _probed_state(context: Context) -> str:
-    """A small object is written and removed: a backend that only reads would fail after all rows were moved."""
-    backend, name = context.backend, f"doctor-{secrets.token_hex(8)}"
-    version = backend.put(name, b"{}", expected=None)
-    backend.delete(name, expected=version)
-    if name in backend.names():
-        raise StateError(f"{backend.uri} does not remove what is deleted")
-    return f"{backend.uri} can be written"
-
-
-def _image(engine: Engine, connector: Connector) -> tuple[str, str | None]:
-    facts = engine.inspect(connector.image)
-    if facts:
-        return f"{connector.image} is here", None
-    if connector.build:
-        return f"{connector.image} will be built by the first run", f"`tapdock build {connector.name}` does it now"
-    return f"{connector.image} is not here; the first run pulls it", f"`docker pull {connector.image}` does it now"
-
-
-def _data_path(engine: Engine, image: str) -> tuple[str, str | None]:
-    with engine.run("doctor", image=image) as run:
-        if run.folder:
-            return "pipes in a folder that the engine shares", None
-    return "pipes in volumes, through a container of tapdock's own image", None
+    findings += doctor_.looked_at("engine", engine)
+    if project:
+        findings += doctor_.looked_at("state", lambda: doctor_.of_state(context.backend))
+    if project and engines:
+        relay = partial(relay_image, engines[0], context.environ)
+        findings += doctor_.looked_at("project", lambda: doctor_.of_project(project, engines[0], relay_image=relay))
+    return findings

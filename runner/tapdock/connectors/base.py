@@ -12,7 +12,7 @@ from tapdock.config import Connector, Kind, Secret
 from tapdock.errors import UsageError
 from tapdock.launch import FileArg, ImageFacts, InputFile, Launch, Role
 
-__all__ = ["CONFIG", "alone", "config_file", "kind_of", "launch"]
+__all__ = ["CONFIG", "alone", "config_file", "entrypoint_of", "kind_of", "launch"]
 
 CONFIG = FileArg("config.json")
 _SHELLS = {"sh", "bash", "ash", "dash"}
@@ -52,7 +52,7 @@ def launch(
     return Launch(
         role=role,
         image=connector.image,
-        entrypoint=_entrypoint(connector, facts),
+        entrypoint=entrypoint_of(connector, facts),
         args=args,
         files=(*_env_file(connector), *files),
         stdin=stdin,
@@ -69,7 +69,7 @@ def launch(
     )
 
 
-def _entrypoint(connector: Connector, facts: ImageFacts) -> tuple[str, ...]:
+def entrypoint_of(connector: Connector, facts: ImageFacts) -> tuple[str, ...]:
     """A shell-form ENTRYPOINT drops its arguments, so it cannot be given any."""
     entrypoint = connector.entrypoint or facts.entrypoint
     where = f"`{connector.image}` of {connector.role} `{connector.name}`"

@@ -109,8 +109,16 @@ class Engine(Protocol):
         """Raises ImageMissing."""
         ...
 
+    def refusal(self, image: str) -> str | None:
+        """Why an image cannot be pulled, asked without pulling it; None where it can."""
+        ...
+
     def run(self, run_id: str, *, image: str) -> Run:
         """`image` is one that is here: it may be started to find out whether a folder can be shared."""
+        ...
+
+    def leftovers(self) -> tuple[str, ...]:
+        """Names of what dead runs left, and `sweep` would remove."""
         ...
 
     def sweep(self) -> tuple[str, ...]:

@@ -167,6 +167,13 @@ class DockerEngine:
         except CONNECTION as error:
             raise _pull_failed(image, reason_of(error)) from error
 
+    def refusal(self, image: str) -> str | None:
+        try:
+            self.api.inspect_distribution(image)
+        except CONNECTION as error:
+            return reason_of(error)
+        return None
+
     def building(self, progress: Logs) -> AbstractContextManager[None]:
         """Held while one image is built."""
         return docker_build.alone(self._cache / "build.lock", progress)
@@ -257,16 +264,17 @@ class DockerEngine:
 
         return handshake.remembered(self._cache, ("folder", *self._identity(), str(folder)), ask) is not False
 
+    def leftovers(self) -> tuple[str, ...]:
+        with answering("the engine could not be asked for what is left of dead runs"):
+            return tuple(leftover.name for leftover in sweep.found(self.api, self._runs))
+
     def sweep(self) -> tuple[str, ...]:
+        homes = {Path(tempfile.gettempdir()), *(home for home in self._homes if home.is_dir())}
         with answering("the engine could not be asked for what is left of dead runs"):
             return (
-                *sweep.containers(self.api, self._runs),
-                *sweep.volumes(self.api, self._runs),
-                *(path for home in self._swept() for path in folders.sweep(home, runs=self._runs)),
+                *sweep.removed(sweep.found(self.api, self._runs)),
+                *(path for home in homes for path in folders.sweep(home, runs=self._runs)),
             )
-
-    def _swept(self) -> set[Path]:
-        return {Path(tempfile.gettempdir()), *(home for home in self._homes if home.is_dir())}
 
 
 def _uncovered(mount: Mount, launch: Launch) -> UsageError:

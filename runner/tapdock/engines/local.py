@@ -47,8 +47,14 @@ class LocalEngine:
     def pull(self, image: str, *, platform: str | None, progress: Logs) -> None:
         raise ImageMissing(f"there is no program `{image}`", hint="give its path, and make it executable")
 
+    def refusal(self, image: str) -> str | None:
+        return "it is not a program of this machine"
+
     def run(self, run_id: str, *, image: str) -> "LocalRun":
         return LocalRun()
+
+    def leftovers(self) -> tuple[str, ...]:
+        return ()
 
     def sweep(self) -> tuple[str, ...]:
         return (*folders.sweep(), *folders.sweep(_MEMORY))

@@ -1,53 +1,57 @@
-"""What dead runs left on an engine."""
+"""What dead runs left on an engine: found, and removed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import docker.errors
 
 from tapdock.engines import owner
 from tapdock.engines.docker_run import CONNECTION, LABEL_OWNER, LABEL_RUN
 
-__all__ = ["containers", "volumes"]
+__all__ = ["Leftover", "found", "removed"]
 
 _SURELY_OVER = timedelta(hours=1)
 """A run that nobody can tell the end of: none of what is left runs, and nothing happened for so long."""
 
 
-def containers(api: Any, runs: Callable[[str], bool | None]) -> Iterator[str]:
-    """Remove containers whose runner is gone; their names. `runs` tells of a container's id whether it does."""
+class Leftover(NamedTuple):
+    """A container or a volume that nobody needs any more."""
+
+    name: str
+    remove: Callable[[], Any]
+
+
+def found(api: Any, runs: Callable[[str], bool | None]) -> Iterator[Leftover]:
+    """Containers, then volumes, whose runner is gone. `runs` tells of a container's id whether it does."""
     for container in api.containers(all=True, filters={"label": LABEL_RUN}):
         alive = owner.is_alive(container["Labels"].get(LABEL_OWNER, ""), runs=runs)
         if alive is None and container["State"] != "running":
             alive = not _is_long_ago(datetime.fromtimestamp(container["Created"], UTC))
-        if alive is False and _removed(partial(api.remove_container, container["Id"], force=True, v=True)):
-            yield container["Names"][0].lstrip("/")
-
-
-def volumes(api: Any, runs: Callable[[str], bool | None]) -> Iterator[str]:
-    """Remove volumes whose runner is gone; their names."""
+        if alive is False:
+            remove = partial(api.remove_container, container["Id"], force=True, v=True)
+            yield Leftover(container["Names"][0].lstrip("/"), remove)
     for volume in api.volumes(filters={"label": LABEL_RUN})["Volumes"] or []:
         labels: Mapping[str, str] = volume["Labels"] or {}
         alive = owner.is_alive(labels.get(LABEL_OWNER, ""), runs=runs)
         if alive is None and volume.get("CreatedAt"):
             alive = not _is_long_ago(datetime.fromisoformat(volume["CreatedAt"]))
-        # Without force: what a container still has is refused, and the next run finds it.
-        if alive is False and _removed(partial(api.remove_volume, volume["Name"])):
-            yield volume["Name"]
+        if alive is False:  # removed without force: what a container still has is refused, and found the next time
+            yield Leftover(volume["Name"], partial(api.remove_volume, volume["Name"]))
 
 
 def _is_long_ago(moment: datetime) -> bool:
     return datetime.now(UTC) - moment > _SURELY_OVER
 
 
-def _removed(remove: Callable[[], Any]) -> bool:
-    """One that cannot be removed is no reason not to run: `tapdock doctor` shows what is left."""
-    try:
-        remove()
-    except docker.errors.NotFound:
-        return False  # somebody else swept it
-    except CONNECTION:
-        return False
-    return True
+def removed(leftovers: Iterable[Leftover]) -> Iterator[str]:
+    """Remove them; their names. One that cannot be removed is no reason not to run: `tapdock doctor` shows it."""
+    for leftover in leftovers:
+        try:
+            leftover.remove()
+        except docker.errors.NotFound:
+            continue  # somebody else swept it
+        except CONNECTION:
+            continue
+        yield leftover.name

@@ -16,7 +16,7 @@ from tapdock.catalog import ConfiguredStream, StreamKey
 from tapdock.errors import StateError, TargetError
 from tapdock.protocol import airbyte
 
-__all__ = ["Kind", "Ledger", "SourceState", "key_of", "read_state", "state_to_pass"]
+__all__ = ["Kind", "Ledger", "SourceState", "key_of", "read_state", "state_to_pass", "stream_states"]
 
 Kind = Literal["STREAM", "GLOBAL", "LEGACY"]
 
@@ -97,7 +97,7 @@ class Ledger:
         self._marks = dict.fromkeys(self._names, 0)
         self._entries: dict[StreamKey | None, deque[_Entry]] = {key: deque() for key in (None, *self._names)}
         self._acked: dict[StreamKey | None, int] = dict.fromkeys((None, *self._names), 0)
-        self._saved: dict[StreamKey | None, str] = dict(_stream_states(saved))
+        self._saved: dict[StreamKey | None, str] = dict(stream_states(saved))
         self._moved = False
         self._last_acked = -1
 
@@ -212,7 +212,8 @@ def _never_issued(what: str) -> TargetError:
     )
 
 
-def _stream_states(saved: str | None) -> Iterable[tuple[StreamKey, str]]:
+def stream_states(saved: str | None) -> Iterable[tuple[StreamKey, str]]:
+    """The STREAM states of a saved list, each with its raw text."""
     for raw, state in _messages(saved):
         if state.type == "STREAM" and state.stream:
             yield key_of(state.stream.stream_descriptor), bytes(raw).decode()

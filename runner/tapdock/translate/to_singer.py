@@ -12,6 +12,7 @@ from tapdock.protocol import airbyte, singer
 from tapdock.protocol.airbyte import Message, RecordMessage
 from tapdock.protocol.lines import is_clean_text, split
 from tapdock.translate.base import Emit
+from tapdock.translate.carried import Carried
 from tapdock.translate.names import singer_names
 from tapdock.translate.routes import Route, Status
 from tapdock.translate.states import Ledger, SourceState, key_of, read_state
@@ -32,7 +33,7 @@ _STATUSES: dict[str, Status] = {
 
 
 class AirbyteToSinger:
-    """A `Translator` for one run (protocol.md 3); `saved` is the previous run's state text.
+    """A `Translator` for one run (protocol.md 3); `saved` is the previous run's state text, unless `ledger` knows it.
 
     Raises UsageError when names collide, or a stream has no fields or no usable key.
     """
@@ -44,6 +45,7 @@ class AirbyteToSinger:
         saved: str | None,
         emit: Emit,
         clock: Callable[[], float],
+        ledger: Ledger | Carried | None = None,
     ) -> None:
         names = singer_names(stream.stream.key for stream in streams)
         self._routes = {stream.stream.key: Route(stream, names[stream.stream.key]) for stream in streams}
@@ -54,7 +56,7 @@ class AirbyteToSinger:
             self._by_name[key] = route
             if not key.namespace:
                 self._by_name["", key.name] = route
-        self._ledger = Ledger(names=names, saved=saved)
+        self._ledger = ledger or Ledger(names=names, saved=saved)
         self._emit = emit
         self._clock = clock
         self._out: list[bytes] = []

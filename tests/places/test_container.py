@@ -1,0 +1,143 @@
+"""tapdock as a container with the engine's socket: the demo from beginning to end, twice, and nothing left."""
+
+import json
+import os
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+
+from connectors.images import CHECKOUT, base_image
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a project of somebody else"),
+]
+SOCKET = "/var/run/docker.sock:/var/run/docker.sock"
+STREAMS = {"products": 100, "users": 10_000, "purchases": 10_000}
+
+
+def run(*words: str, image: str, options: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = ["--env", f"TAPDOCK_BASE_IMAGE={base_image()}"]
+    command = ["docker", "run", "--rm", "--volume", SOCKET, *environment, *options, image, *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def counts(ended: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    return {stream["stream"]: stream["records"] for stream in json.loads(ended.stdout)["streams"]}
+
+
+def volumes(api) -> set[str]:
+    return {volume["Name"] for volume in api.volumes()["Volumes"] or []}
+
+
+def test_the_socket_and_the_project_are_all_that_it_needs(api, runner_image, project):
+    before = volumes(api)
+    options = ["--user", "0:0", "--volume", f"{project}:/project"]
+    first = run("run", "demo", "--json", image=runner_image, options=options)
+    assert counts(first) == STREAMS
+    assert json.loads(first.stdout)["relay"] == "beside"
+    second = run("run", "demo", "--json", image=runner_image, options=options)
+    assert set(counts(second).values()) == {0}
+    owners = {path.stat().st_uid for path in project.rglob("*")}
+    assert (project / "data" / "lake.duckdb").exists()
+    assert owners == {1234}
+    assert volumes(api) == before
+    assert api.containers(all=True, filters={"label": "io.tapdock.run"}) == []
+
+
+def test_a_read_only_file_system_and_no_capabilities(runner_image, project):
+    """As compose.yaml says it, and a cluster with strict rules: any user, nothing to write on but the mounts."""
+    group = str(os.stat("/var/run/docker.sock").st_gid)
+    small = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+    options = [*small, "--user", "1234:1234", "--group-add", group, "--volume", f"{project}:/project"]
+    assert counts(run("run", "demo", "--json", image=runner_image, options=options)) == STREAMS
+
+
+def test_a_project_that_is_read_only(runner_image, project, api):
+    """States and caches go where TAPDOCK_HOME says; what the target writes has a mount of its own."""
+    home = f"tapdock-test-{uuid.uuid4().hex[:8]}"
+    data = project / "data"
+    data.mkdir()
+    os.chown(data, 1234, 1234)
+    api.create_volume(home, labels={"io.tapdock.test": "places"})
+    mounts = [
+        "--volume",
+        f"{project}:/project:ro",
+        "--volume",
+        f"{data}:/project/data",
+        "--volume",
+        f"{home}:/var/lib/tapdock",
+    ]
+    options = ["--user", "0:0", *mounts, "--env", "TAPDOCK_HOME=/var/lib/tapdock/home"]
+    try:
+        assert counts(run("run", "demo", "--json", image=runner_image, options=options)) == STREAMS
+        assert set(counts(run("run", "demo", "--json", image=runner_image, options=options)).values()) == {0}
+    finally:
+        api.remove_volume(home)
+    assert not (project / ".tapdock").exists()
+
+
+def test_a_project_that_no_mount_covers_is_refused_with_the_line_to_add(runner_image, api):
+    commands = "tapdock --project /tmp/inner init && exec tapdock --project /tmp/inner run demo --json"
+    options = ["--user", "0:0", "--entrypoint", "sh"]
+    ended = run("-c", commands, image=runner_image, options=options)
+    assert ended.returncode == 2, ended.stderr
+    error = json.loads(ended.stdout)["error"]
+    assert "/tmp/inner/data" in error["message"]
+    assert "--volume /tmp/inner/data:/tmp/inner/data" in error["hint"]
+
+
+def test_a_socket_without_permission(runner_image, project):
+    options = ["--user", "1234:1234", "--volume", f"{project}:/project"]
+    ended = run("doctor", image=runner_image, options=options)
+    assert ended.returncode == 8
+    assert "no permission" in ended.stdout
+    assert "--group-add" in ended.stderr
+
+
+def test_doctor_tells_where_it_is(runner_image, project):
+    ended = run("doctor", "--json", image=runner_image, options=["--user", "0:0", "--volume", f"{project}:/project"])
+    found = {finding["what"]: finding["found"] for finding in json.loads(ended.stdout)["findings"]}
+    assert ended.returncode == 0, found
+    assert "/project" in found["container"]
+    assert found["mounts of lake"] == f"the engine has /project/data is {project}/data"
+
+
+def compose(environ: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    import compose as package
+
+    program = Path(package.__file__).with_name("docker-compose")
+    file = ["--file", str(CHECKOUT / "compose.yaml"), "--project-name", environ["NAME"]]
+    return subprocess.run([program, *file, *words], env=environ, capture_output=True, text=True, timeout=300)
+
+
+def test_compose_runs_the_demo_beside_a_warehouse(api, runner_image, project, tmp_path):
+    """The warehouse starts healthy with a password from a file, and connectors find it by its name."""
+    (project / "tapdock.yaml").unlink()  # an empty folder becomes the example
+    word = tmp_path / "password"
+    word.write_text("correct horse\n")
+    environ = {
+        "PATH": os.environ["PATH"],
+        "NAME": f"tapdock-test-{uuid.uuid4().hex[:8]}",
+        "TAPDOCK_PROJECT": str(project),
+        "TAPDOCK_BASE_IMAGE": base_image(),
+        "WAREHOUSE_PASSWORD_FILE": str(word),
+        "DOCKER_BUILDKIT": "0",
+    }
+    subprocess.run([CHECKOUT / "scripts" / "images", "warehouse"], check=True, capture_output=True)
+    try:
+        up = compose(environ, "--profile", "warehouse", "up", "--detach", "--wait", "warehouse")
+        assert up.returncode == 0, up.stderr
+        assert counts(compose(environ, "run", "--rm", "runner", "run", "demo", "--json")) == STREAMS
+        assert set(counts(compose(environ, "run", "--rm", "runner", "run", "demo", "--json")).values()) == {0}
+        assert {path.stat().st_uid for path in project.rglob("*")} == {1234}
+        doctor = compose(environ, "run", "--rm", "runner", "doctor", "--json")
+        found = {finding["what"]: finding["found"] for finding in json.loads(doctor.stdout)["findings"]}
+        assert f"connectors join {environ['NAME']}_default" in found["container"]
+    finally:
+        down = compose(environ, "--profile", "warehouse", "down", "--volumes", "--timeout", "5")
+    assert down.returncode == 0, down.stderr
+    assert api.containers(all=True, filters={"label": f"com.docker.compose.project={environ['NAME']}"}) == []

@@ -1,0 +1,193 @@
+"""An Airbyte source's image as a Singer tap, without tapdock or Docker beside it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from connectors.images import base_image, image, made
+
+pytestmark = pytest.mark.docker
+FAKER = "tapdock/source-faker:7.2.1"
+WRAPPED = "tapdock-test/tap-faker:7.2.1"
+CONFIG = {"count": 500, "seed": 1, "always_updated": False}
+
+
+def wrap(name: str, tag: str) -> subprocess.CompletedProcess[str]:
+    tapdock = Path(sys.executable).with_name("tapdock")
+    environ = {**os.environ, "TAPDOCK_BASE_IMAGE": base_image()}
+    return subprocess.run([tapdock, "wrap", name, "-t", tag], env=environ, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="session")
+def wrapped(demo) -> str:
+    ended = wrap(FAKER, WRAPPED)
+    assert ended.returncode == 0, ended.stderr
+    return WRAPPED
+
+
+class Tap:
+    """A wrapped image called as a Singer runner calls a tap; its files are in `folder`."""
+
+    def __init__(self, folder: Path, name: str, *options: str) -> None:
+        self.folder = folder
+        self.command = ["docker", "run", "--rm", "--network", "none", "--volume", f"{folder}:/in", *options, name]
+
+    def put(self, name: str, content: object) -> str:
+        (self.folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
+        (self.folder / name).chmod(0o644)
+        return f"/in/{name}"
+
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*self.command, *words], capture_output=True, text=True, timeout=120)
+
+    def well(self, *words: str) -> list[dict]:
+        ended = self(*words)
+        assert ended.returncode == 0, ended.stderr
+        return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+@pytest.fixture
+def tap(wrapped, tmp_path) -> Tap:
+    tmp_path.chmod(0o755)
+    return Tap(tmp_path, wrapped)
+
+
+def test_a_sync_and_a_second_one_from_its_state(tap):
+    config = tap.put("config.json", CONFIG)
+    (catalog,) = tap.well("--config", config, "--discover")
+    messages = tap.well("--config", config, "--catalog", tap.put("catalog.json", catalog))
+    kinds = [message["type"] for message in messages]
+    assert kinds[:4] == ["SCHEMA", "SCHEMA", "SCHEMA", "STATE"]
+    assert kinds.count("RECORD") == 500 + 500 + 100
+    assert kinds[-1] == "STATE"
+    state = messages[-1]["value"]
+    assert {one["stream"]["stream_descriptor"]["name"] for one in state["airbyte_state"]} == set(
+        entry["stream"] for entry in catalog["streams"]
+    )
+    again = tap.well("--config", config, "--catalog", "/in/catalog.json", "--state", tap.put("state.json", state))
+    assert [message["type"] for message in again].count("RECORD") == 0
+    assert again[-1]["value"]["airbyte_state"][0]["stream"] == state["airbyte_state"][0]["stream"]
+
+
+def test_what_the_runner_deselects_is_not_read(tap):
+    config = tap.put("config.json", {"airbyte_config": CONFIG})  # as the usual wrapper has it
+    (catalog,) = tap.well("--config", config, "--discover")
+    for entry in catalog["streams"]:
+        entry["metadata"][0]["metadata"]["selected"] = entry["stream"] == "users"
+        for field in entry["metadata"][1:]:
+            field["metadata"]["selected"] = field["breadcrumb"][-1] != "address"
+    messages = tap.well("--config", config, "--catalog", tap.put("catalog.json", catalog))
+    records = [message["record"] for message in messages if message["type"] == "RECORD"]
+    assert len(records) == 500
+    assert all("address" not in record and "id" in record for record in records)
+
+
+def test_its_settings_and_whether_they_work(tap):
+    (about,) = tap.well("--about", "--format=json")
+    assert "count" in about["settings"]["properties"]
+    assert tap("--test", "--config", tap.put("config.json", CONFIG)).returncode == 0
+    bad = tap("--test", "--config", tap.put("bad.json", {"count": "many"}))
+    assert bad.returncode == 3
+    assert "error" in bad.stderr
+
+
+@pytest.mark.parametrize("user", ["1000", "31337"])
+def test_any_user_and_a_read_only_file_system(wrapped, tmp_path, user):
+    tmp_path.chmod(0o755)
+    tap = Tap(tmp_path, wrapped, "--user", user, "--read-only", "--tmpfs", "/tmp:exec,mode=1777")
+    assert tap.well("--config", tap.put("config.json", CONFIG), "--discover")
+
+
+def test_the_source_fails_and_so_does_the_tap(api, tmp_path):
+    """The last state is that of what came before, and the words are the source's own."""
+    source = image(api, "source", runs_as="1000")
+    assert wrap(source, "tapdock-test/tap-source").returncode == 0
+    tmp_path.chmod(0o755)
+    tap = Tap(tmp_path, "tapdock-test/tap-source")
+    steps = ["until users 5", "state", "until users 8", "exit 1"]
+    config = tap.put("config.json", {"token": "x", "steps": steps})
+    (catalog,) = tap.well("--config", config, "--discover")
+    ended = tap("--config", config, "--catalog", tap.put("catalog.json", catalog))
+    messages = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert ended.returncode == 3
+    assert "the source exited with 1" in ended.stderr
+    assert [message["record"]["id"] for message in messages if message["type"] == "RECORD"] == list(range(1, 9))
+    assert messages[-1]["value"]["airbyte_state"][0]["stream"]["stream_state"] == {"id": 5}
+
+
+def test_an_image_that_is_a_tap_already(api):
+    ended = wrap(image(api, "target"), "tapdock-test/never")
+    assert ended.returncode == 2
+    assert "speaks Singer already" in ended.stderr
+
+
+def test_a_shell_form_entrypoint_is_refused(api):
+    ended = wrap(image(api, "source", last="ENTRYPOINT connector\n"), "tapdock-test/never")
+    assert ended.returncode == 2
+    assert "shell-form ENTRYPOINT" in ended.stderr
+
+
+def test_meltano_runs_it_where_there_is_no_docker(api, wrapped, tmp_path):
+    """Real Meltano inside the wrapped image: discovery, two incremental runs, its state handed round."""
+    recipe = (
+        "ARG WRAPPED\nFROM ${WRAPPED}\nUSER root\n"
+        "RUN python3 -m venv /opt/meltano && /opt/meltano/bin/pip install -q meltano==4.4.* \\\n"
+        " && python3 -m venv /opt/jsonl && /opt/jsonl/bin/pip install -q target-jsonl==0.1.4 'setuptools<80.9'\n"
+        "COPY meltano.yml /project/\nRUN chmod 0666 /project/meltano.yml && chmod 0777 /project\n"
+        "WORKDIR /project\nENV MELTANO_SEND_ANONYMOUS_USAGE_STATS=false\n"
+        'USER 1000\nENTRYPOINT ["/opt/meltano/bin/meltano"]\n'
+    )
+    name = made(
+        api, "tapdock-test/meltano", {"Dockerfile": recipe.encode(), "meltano.yml": MELTANO}, {"WRAPPED": wrapped}
+    )
+    (tmp_path / "out").mkdir(mode=0o777)
+    (tmp_path / "out").chmod(0o777)
+    tmp_path.chmod(0o755)
+    script = (
+        "mkdir -p /project/.meltano && meltano=/opt/meltano/bin/meltano && "
+        "$meltano run tap-faker target-jsonl && wc -l < /out/users.jsonl > /out/first && "
+        "$meltano run tap-faker target-jsonl && wc -l < /out/users.jsonl > /out/second && "
+        "$meltano state get dev:tap-faker-to-target-jsonl > /out/state.json"
+    )
+    command = [
+        "docker",
+        "run",
+        "--rm",
+        "--entrypoint",
+        "sh",
+        "--volume",
+        f"{tmp_path / 'out'}:/out",
+        name,
+        "-c",
+        script,
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert int((tmp_path / "out" / "first").read_text()) == 500
+    assert int((tmp_path / "out" / "second").read_text()) == 500
+    state = json.loads((tmp_path / "out" / "state.json").read_text())
+    assert {one["stream"]["stream_descriptor"]["name"] for one in state["singer_state"]["airbyte_state"]} >= {"users"}
+
+
+MELTANO = b"""\
+version: 1
+default_environment: dev
+project_id: 0e1f3a52-7a2c-4f7e-9d3a-000000000000
+environments: [{name: dev}]
+plugins:
+  extractors:
+  - name: tap-faker
+    namespace: tap_faker
+    executable: /opt/tapdock/tap
+    capabilities: [catalog, discover, state, about]
+    config: {count: 500, seed: 1, always_updated: false}
+  loaders:
+  - name: target-jsonl
+    namespace: target_jsonl
+    executable: /opt/jsonl/bin/target-jsonl
+    config: {destination_path: /out, do_timestamp_file: false}
+"""
