@@ -180,7 +180,8 @@ def _saved(file: str | None) -> str | None:
     text = bytes(inner).decode() if inner is not None else Path(file).read_text() if value else ""
     if text.startswith('"'):  # told as text, see translate/carried.py
         text = msgspec.json.decode(text, type=str)
-    return text if text.strip() not in ("", "{}", "[]", "null") else None
+    text = msgspec.json.format(text, indent=-1) if text.strip() else ""  # runners indent it, and it goes out on a line
+    return text if text not in ("", "{}", "[]", "null") else None
 
 
 class _Stdio:

@@ -65,10 +65,17 @@ def test_a_sync_and_a_second_one_from_its_state(tap):
     assert kinds.count("RECORD") == 500 + 500 + 100
     assert kinds[-1] == "STATE"
     state = messages[-1]["value"]
-    assert {one["stream"]["stream_descriptor"]["name"] for one in state["airbyte_state"]} == set(
+    assert {one["stream"]["stream_descriptor"]["name"] for one in state["airbyte_state"]} == {
         entry["stream"] for entry in catalog["streams"]
+    }
+    again = tap.well(
+        "--config",
+        config,
+        "--catalog",
+        "/in/catalog.json",
+        "--state",
+        tap.put("state.json", json.dumps(state, indent=2)),
     )
-    again = tap.well("--config", config, "--catalog", "/in/catalog.json", "--state", tap.put("state.json", state))
     assert [message["type"] for message in again].count("RECORD") == 0
     assert again[-1]["value"]["airbyte_state"][0]["stream"] == state["airbyte_state"][0]["stream"]
 
@@ -134,7 +141,7 @@ def test_a_shell_form_entrypoint_is_refused(api):
 def test_meltano_runs_it_where_there_is_no_docker(api, wrapped, tmp_path):
     """Real Meltano inside the wrapped image: discovery, two incremental runs, its state handed round."""
     recipe = (
-        "ARG WRAPPED\nFROM ${WRAPPED}\nUSER root\n"
+        "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nUSER root\n"
         "RUN python3 -m venv /opt/meltano && /opt/meltano/bin/pip install -q meltano==4.4.* \\\n"
         " && python3 -m venv /opt/jsonl && /opt/jsonl/bin/pip install -q target-jsonl==0.1.4 'setuptools<80.9'\n"
         "COPY meltano.yml /project/\nRUN chmod 0666 /project/meltano.yml && chmod 0777 /project\n"
@@ -142,7 +149,7 @@ def test_meltano_runs_it_where_there_is_no_docker(api, wrapped, tmp_path):
         'USER 1000\nENTRYPOINT ["/opt/meltano/bin/meltano"]\n'
     )
     name = made(
-        api, "tapdock-test/meltano", {"Dockerfile": recipe.encode(), "meltano.yml": MELTANO}, {"WRAPPED": wrapped}
+        api, "tapdock-test/meltano", {"Dockerfile": recipe.encode(), "meltano.yml": MELTANO}, {"BASE_IMAGE": wrapped}
     )
     (tmp_path / "out").mkdir(mode=0o777)
     (tmp_path / "out").chmod(0o777)
