@@ -32,6 +32,7 @@ SPEC = {
         "steps": {"type": "array", "items": {"type": "string"}},
         "slow": {"type": "boolean"},
         "check_gives": {"type": "string"},
+        "describes": {"type": "object", "description": "What stands in every stream of the catalog instead"},
     },
 }
 
@@ -161,6 +162,13 @@ class Source:
         while True:
             held.append(bytearray(os.urandom(1 << 20)))
 
+    def once(self, path):
+        """Fails in a way that may pass, unless it did so before: then the file is there."""
+        if not os.path.exists(path):
+            open(path, "x").close()
+            self.error("-", "transient_error")
+            self.exit(1)
+
     def exit(self, code):
         sys.stdout.flush()
         os._exit(int(code))
@@ -196,7 +204,8 @@ def main():
     if command == "discover" and config.get("slow"):
         time.sleep(600)
     if command == "discover":
-        return say("CATALOG", catalog={"streams": [describe(name) for name in config.get("streams", ["users"])]})
+        streams = [{**describe(name), **config.get("describes", {})} for name in config.get("streams", ["users"])]
+        return say("CATALOG", catalog={"streams": streams})
     source = Source(config, cursors_of(option("--state")) if option("--state") else {})
     for step in config.get("steps", ["until users 10", "state"]):
         name, *words = step.split()

@@ -47,3 +47,15 @@ def test_a_mistake_is_told_and_nothing_happens(shop, mistake):
 def test_a_project_that_is_not_there(shop, tmp_path):
     ended = shop("--project", str(tmp_path), "run", "shop")
     assert (ended.code, "tapdock.yaml" in ended.stderr) == (2, True)
+
+
+def test_a_wrong_program_in_an_image_that_is_known_already(shop):
+    """What the image once said of itself was said by its own program."""
+    lines = LINES % ", config: {destination_path: /data}, mounts: ['./lines:/data']"
+    shop.write(HEAD + lines)
+    shop.well("run", "ledger", "lines")
+    state = shop.well("state", "get", "ledger-to-lines").stdout
+    shop.write(HEAD.replace("image:", "entrypoint: nothing-here, image:") + lines)
+    ended = shop("run", "ledger", "lines")
+    assert (ended.code, "nothing-here" in ended.stderr) == (8, True), ended.stderr
+    assert shop.well("state", "get", "ledger-to-lines").stdout == state

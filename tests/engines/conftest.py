@@ -8,13 +8,13 @@ import pytest
 
 from connectors.images import CHECKOUT, image
 from engines import leftovers
-from engines.places import BESIDE, LOCAL
+from engines.places import BESIDE, CONTAINER, LOCAL
 from engines.project import CONNECTORS, Project, wait_for
 
 
-@pytest.fixture(params=[LOCAL, BESIDE])
+@pytest.fixture(params=[LOCAL, BESIDE, CONTAINER])
 def place(request) -> str:
-    """Most endings are the same with the relay in a container; `@everywhere` asks for that as well."""
+    """The same tests on each place; a test that means one place alone says so."""
     return request.param
 
 

@@ -1,4 +1,4 @@
-"""Where a test runs. What nobody says runs on `LOCAL` and `BESIDE`; the essential endings run `everywhere`."""
+"""Where a test runs: what says nothing runs in all three places."""
 
 import pytest
 
@@ -8,5 +8,5 @@ CONTAINER = pytest.param("docker-container", id="docker-container", marks=pytest
 
 everywhere = pytest.mark.parametrize("place", [LOCAL, BESIDE, CONTAINER])
 local_only = pytest.mark.parametrize("place", [LOCAL])
-docker_only = pytest.mark.parametrize("place", [BESIDE])
+docker_only = pytest.mark.parametrize("place", [BESIDE, CONTAINER])
 with_a_relay = pytest.mark.parametrize("place", [CONTAINER])

@@ -71,7 +71,7 @@ class Project:
     """`place` is `local`, `docker-beside` or `docker-container`; `images` names the programs for it.
 
     Connectors are configured by `source` and `target` (their config) and by `source_keys` and `target_keys` (what
-    else stands in their entries).
+    else stands in their entries); `keys` stand in the project file beside them.
     """
 
     folder: Path
@@ -83,6 +83,7 @@ class Project:
     target: dict[str, Any] = field(default_factory=dict)
     source_keys: dict[str, Any] = field(default_factory=dict)
     target_keys: dict[str, Any] = field(default_factory=dict)
+    keys: dict[str, Any] = field(default_factory=dict)
     secret: str = field(default_factory=lambda: f"s3cret{secrets.token_hex(12)}")
     started: list["subprocess.Popen[str]"] = field(default_factory=list)
 
@@ -116,7 +117,7 @@ class Project:
         target["config"] = {"path": rows, "password": "${TAPDOCK_TEST_SECRET}", **self.target}
         if self.place != "local":
             target.setdefault("mounts", ["./data:/data"])
-        project = {"version": 1, "sources": {"source": source}, "targets": {"target": target}}
+        project = {"version": 1, "sources": {"source": source}, "targets": {"target": target}, **self.keys}
         (self.folder / "tapdock.yaml").write_text(json.dumps(project))  # JSON is YAML
         self.data.mkdir(exist_ok=True)
         self.tmp.mkdir(exist_ok=True)
@@ -181,6 +182,10 @@ class Project:
     def cursor(self, stream: str = "users") -> int:
         (saved,) = (one["stream"] for one in self.state() if one["stream"]["stream_descriptor"]["name"] == stream)
         return int(saved["stream_state"]["id"])
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Every run's record, the newest first."""
+        return json.loads(self.run("runs", "list", "--json").stdout)
 
     def end(self) -> None:
         """Nothing that a test started outlives it."""

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from engines.places import everywhere, local_only
+from engines import leftovers
+from engines.places import everywhere
 
 
 @everywhere
@@ -49,7 +50,7 @@ def test_source_fails_after_a_flood_of_errors(project):
     assert project.ids() == set(range(1, 21))
 
 
-@local_only
+@everywhere
 def test_config_error_says_where_to_correct_it(project):
     project.steps("error - config_error", "exit 1")
     ended = project.run()
@@ -58,7 +59,7 @@ def test_config_error_says_where_to_correct_it(project):
     assert not ended.record["error"]["retryable"]
 
 
-@local_only
+@everywhere
 def test_source_that_says_nothing_at_all(project):
     project.steps("exit 0")
     ended = project.run()
@@ -121,14 +122,14 @@ def test_long_line(project):
     assert [len(row) > 50_000_000 for row in project.rows()] == [True, False, False, False]
 
 
-@local_only
+@everywhere
 def test_numbers_arrive_as_they_were_written(project):
     project.steps("numbers users", "state")
     assert project.run().code == 0
     assert '"price":12345678901234567.123456789,"big":12345678901234567890' in project.rows()[0]
 
 
-@local_only
+@everywhere
 @pytest.mark.parametrize("kind", ["LEGACY", "GLOBAL"])
 def test_other_kinds_of_state_are_resumed_from(project, kind):
     project.steps("until users 5", "state", "until users 8", "state", states=kind)
@@ -150,11 +151,15 @@ def test_rotated_token_is_used_by_the_next_run(project, way):
     second = project.run()
     assert second.code == 0, second.stderr
     assert "token is [secret]" in second.stderr
-    shown = project.run("config", "show", "source")
-    assert "another-one" not in shown.stdout.replace("expect another-one", "")
+    project.steps()
+    for words in (("config", "show"), ("runs", "show", "latest", "--json"), ("runs", "logs", "latest")):
+        assert "another-one" not in project.run(*words).stdout
+    kept = leftovers.files_with("another-one", project.private)
+    assert [path.parent.name for path in kept] == ["state"]  # beside the state, for its user alone
+    assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
 
 
-@local_only
+@everywhere
 def test_rotated_token_of_a_check_is_kept_until_the_user_writes_another(project):
     project.steps("expect another-one", "until users 1", "state", check_gives="another-one")
     assert project.run("check", "source").code == 0

@@ -38,7 +38,7 @@ def test_sigterm_ends_in_order(project):
     finish(project)
 
 
-@local_only
+@everywhere
 def test_sigint_ends_in_order(project):
     run = begun(project)
     run.signal(signal.SIGINT)
@@ -131,7 +131,7 @@ def test_relay_is_killed(project, api):
     finish(project)
 
 
-@local_only
+@everywhere
 def test_second_run_while_the_first_one_lives(project):
     first = begun(project)
     second = project.run()

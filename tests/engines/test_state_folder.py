@@ -49,6 +49,24 @@ def test_full_disk_midway(project, small_disk):
     assert project.ids() >= set(range(1, last + 1))
 
 
+@local_only
+def test_full_disk_for_all_that_is_ours(project, small_disk):
+    """State, log and record: the state cannot be saved, and that is what the run says, as one object."""
+    private = project.private
+    project.environ = {"TAPDOCK_HOME": str(small_disk)}
+    project.steps("until users 20", "state", "forever users")
+    run = project.start()
+    wait_for(project.rows, "the first rows")
+    fill(small_disk)
+    ended = run.ended()
+    assert (ended.code, ended.side) == (6, "runner"), ended.stderr
+    assert "No space left" in ended.message
+    assert "the state was kept in" in ended.hint
+    assert "Traceback" not in ended.stderr
+    assert not (private / "runs").exists()
+    (project.tmp / "unsaved-default-source-to-target.json").unlink()
+
+
 def fill(folder):
     with open(folder / "ballast", "wb", buffering=0) as ballast:
         try:
