@@ -2,16 +2,17 @@
 
 import os
 import secrets
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import docker.errors
 import pytest
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.wait_strategies import ExecWaitStrategy
 
 from connectors.images import base_image, made
 from e2e.project import HERE, Shop
+from tapdock.engines import owner
 
 PASSWORD = f"pass{secrets.token_hex(8)}"
 TOKEN = f"token{secrets.token_hex(8)}"
@@ -24,6 +25,14 @@ class Postgres:
     api: Any
     host: str
     network: str
+
+    def key(self, table: str) -> list[str]:
+        """The columns of its primary key, in the key's order."""
+        rows = self.query(
+            "SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)"
+            f" WHERE indrelid = '{table}'::regclass AND indisprimary ORDER BY array_position(indkey, attnum)"
+        )
+        return [column for (column,) in rows]
 
     def query(self, sql: str) -> list[list[str]]:
         """Rows as psql prints them: numbers in their own digits."""
@@ -72,38 +81,12 @@ def shop(built, tmp_path) -> Shop:
 def postgres(api, environ) -> Iterator[Postgres]:
     image = made(api, "tapdock-test/postgres", _files("postgres"), {"BASE_IMAGE": base_image()})
     name = environ["POSTGRES_HOST"]
-    api.create_network(name, labels={"io.tapdock.test": "e2e"})
+    labels = {"io.tapdock.test": "e2e", "io.tapdock.owner": owner.mine()}
+    answers = ExecWaitStrategy(["psql", "--host=/tmp", "--command", "SELECT 1"]).with_startup_timeout(30)
+    container = DockerContainer(image, name=name, env={"POSTGRES_PASSWORD": PASSWORD}, _wait_strategy=answers)
+    api.create_network(name, labels=labels)
     try:
-        container = api.create_container(
-            image,
-            name=name,
-            environment={"POSTGRES_PASSWORD": PASSWORD},
-            labels={"io.tapdock.test": "e2e"},
-            host_config=api.create_host_config(network_mode=name, init=True),
-        )
-        api.start(container)
-        server = Postgres(api, name, name)
-        _wait_for(server)
-        yield server
+        with container.with_kwargs(network=name, labels=labels, init=True):
+            yield Postgres(api, name, name)
     finally:
-        _remove(api, name)
-
-
-def _wait_for(server: Postgres) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            server.query("SELECT 1")
-        except (AssertionError, docker.errors.APIError):
-            assert time.monotonic() < deadline, server.api.logs(server.host).decode()
-            time.sleep(0.2)
-        else:
-            return
-
-
-def _remove(api: Any, name: str) -> None:
-    try:
-        api.remove_container(name, force=True, v=True)
-    except docker.errors.NotFound:
-        pass  # it was never made
-    api.remove_network(name)
+        api.remove_network(name)

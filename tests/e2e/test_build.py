@@ -1,11 +1,18 @@
 """Images made by `tapdock build`: once for a recipe, never with a credential in them."""
 
 import json
+import subprocess
 import threading
 
 import pytest
 
 pytestmark = pytest.mark.docker
+LABELS = {
+    "io.airbyte.name": "airbyte/source-faker",
+    "io.airbyte.version": "7.2.1",
+    "io.tapdock.user": "any",
+    "io.tapdock.package": "airbyte-source-faker==7.2.1",
+}
 PROJECT = """\
 version: 1
 targets:
@@ -77,6 +84,26 @@ def test_a_credential_of_an_index_stays_nowhere(shop, tag, api, environ):
     shop.well("build", UV_EXTRA_INDEX_URL=f"file:///{secret}/simple")
     for image in api.images(all=True, quiet=True):
         assert secret not in json.dumps(api.history(image))
+
+
+def test_an_airbyte_image_is_laid_out_like_airbytes_own(shop, api):
+    image = shop.well("build", "faker").stdout.split()[-1]
+    made = api.inspect_image(image)["Config"]
+    assert made["WorkingDir"] == "/airbyte/integration_code"
+    assert made["Entrypoint"] == ["/opt/connector/run"]
+    assert "AIRBYTE_ENTRYPOINT=/opt/connector/run" in made["Env"]
+    assert LABELS.items() <= made["Labels"].items()
+    ids = subprocess.run(["docker", "run", "--rm", "--entrypoint", "id", image, "-u"], capture_output=True, text=True)
+    assert ids.stdout == "1000\n"
+
+
+@pytest.mark.parametrize("target", ["lines", "sheets"])
+def test_a_singer_image_runs_as_any_user(shop, target):
+    place = shop.folder / target
+    place.mkdir()
+    place.chmod(0o777)
+    shop.well("run", "ledger", target, **{f"TAPDOCK_TARGETS__{target.upper()}__USER": "31337"})
+    assert {file.stat().st_uid for file in place.iterdir()} == {31337}
 
 
 def test_build_of_what_cannot_be_built(shop):

@@ -19,7 +19,7 @@ def test_a_dry_run_reads_and_writes_nothing(shop):
     plan = shop.well("run", "copy", "--dry-run", "--json").json
     assert [(s["stream"], s["sync_mode"], s["key"], s["cursor"]) for s in plan["streams"]] == [
         ("entries", "incremental", ["id"], ["id"]),
-        ("accounts", "full_refresh", ["id"], []),
+        ("accounts", "full_refresh", ["branch", "number"], []),
     ]
     assert plan["has_state"] is False
     said = shop.well("run", "copy", "--dry-run").stdout

@@ -38,3 +38,10 @@ def test_postgres(shop: Shop, postgres: Postgres):
         assert postgres.query(f"SELECT count(*), count(DISTINCT id) FROM {stream}") == [[str(count), str(count)]]
     shop.well("run", "ledger", "base")
     assert postgres.query("SELECT exact, whole FROM entries") == [[EXACT, WHOLE]] * 5
+
+
+def test_a_key_of_two_columns_is_one_of_two_columns_in_postgres(shop: Shop, postgres: Postgres):
+    for _ in range(2):  # `accounts` comes whole every time: the second run finds its rows by their key
+        shop.well("run", "ledger", "base")
+    assert postgres.key("accounts") == ["branch", "number"]
+    assert postgres.query("SELECT branch, number FROM accounts ORDER BY branch") == [["north", "1"], ["south", "1"]]

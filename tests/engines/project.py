@@ -63,7 +63,7 @@ class Running:
 
     def ended(self) -> Ended:
         stdout, stderr = self.process.communicate(timeout=PATIENCE)
-        return Ended(self.process.returncode, stdout, stderr)
+        return Ended(self.process.returncode, stdout, stderr or "")
 
 
 @dataclass
@@ -122,8 +122,8 @@ class Project:
         self.data.mkdir(exist_ok=True)
         self.tmp.mkdir(exist_ok=True)
 
-    def start(self, *words: str) -> Running:
-        """Begin a command; `run()` if nothing else is said."""
+    def start(self, *words: str, stderr: int = subprocess.PIPE) -> Running:
+        """Begin a command, `run` if nothing else is said; `stderr` is a terminal's descriptor, or a pipe."""
         self.write()
         words = words or ("run", "source", "target", "--json", "--log-format", "json")
         process = subprocess.Popen(
@@ -132,7 +132,7 @@ class Project:
             env=self._environ(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
         self.started.append(process)

@@ -1,38 +1,48 @@
 """The place where source, relay and target meet, without a project around it."""
 
+import os
 import queue
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from engines import leftovers
 from engines.places import BESIDE, CONTAINER, LOCAL
+from tapdock.catalog import parse_catalog
+from tapdock.engines import owner
 from tapdock.engines.docker import connect
 from tapdock.engines.local import LocalEngine
+from tapdock.events import Verdict
 from tapdock.launch import FileArg, InputFile, Launch
 from tapdock.place import perform
-from tapdock.plan import Collection
+from tapdock.plan import Collection, Plan
+from tapdock.selection import select_streams
 
 CONTENT = b'{"steps":[]}'
+WHOLE, CUT = InputFile("config.json", CONTENT), InputFile("config.json", CONTENT[:-3])
+CATALOG = b'{"streams":[{"name":"users","json_schema":{"properties":{"id":{"type":"integer"}}}}]}'
 
 
 @pytest.fixture(params=[LOCAL, BESIDE, CONTAINER])
-def asked(request, tmp_path):
-    """asked(launch, work) -> its verdict and the log lines, on each engine."""
+def performed(request, tmp_path):
+    """performed(work, *launches) -> its verdict and all that was said, on each engine; nothing of it is left."""
     if request.param == "local":
-        engine, image = LocalEngine(), "/bin/sh"
+        api, engine, image = None, LocalEngine(), "/bin/sh"
     else:
-        request.getfixturevalue("api")
+        api = request.getfixturevalue("api")
         image = request.getfixturevalue("images")["source"]
         engine = connect(cache=tmp_path, relay=request.param.removeprefix("docker-"))
     in_container = request.param == "docker-container"
     runner = request.getfixturevalue("runner_image") if in_container else ""
 
-    def ask(launch: Launch, work: Collection):
+    def perform_here(work: Plan | Collection, *launches: Launch) -> tuple[Verdict, list[object]]:
         said = []
         outcome = perform(
             engine,
             work,
-            (replace(launch, image=image),),
+            tuple(replace(launch, image=image) for launch in launches),
             relay_image=lambda: runner,
             inbox=queue.SimpleQueue(),
             emit=said.append,
@@ -40,26 +50,50 @@ def asked(request, tmp_path):
         )
         return outcome.verdict, said
 
-    return ask
+    yield perform_here
+    assert own_folders() == []
+    if api:
+        assert leftovers.containers(api, {os.getpid()}) == []
+        assert leftovers.volumes(api, {os.getpid()}) == []
 
 
-def launch(*files: InputFile) -> Launch:
-    args = ("-c", 'cat "$0" >&2', FileArg("config.json"))
-    return Launch(role="source", image="", entrypoint=("/bin/sh",), args=args, files=files)
+def own_folders() -> list[Path]:
+    found = [each for home in (tempfile.gettempdir(), "/dev/shm") for each in Path(home).glob("tapdock-run-*/owner")]
+    return [each.parent for each in found if each.read_text() == owner.mine()]
 
 
-def test_file_arrives(asked):
-    file = InputFile("config.json", CONTENT)
-    verdict, said = asked(launch(file), Collection(run_id="whole", source_files=(file,)))
+def launch(role: str, file: InputFile) -> Launch:
+    """Tells its file and its role on stderr; a target then takes its input."""
+    args = ("-c", f'cat "$0" >&2; echo >&2; echo {role} started >&2; cat >/dev/null', FileArg("config.json"))
+    return Launch(role=role, image="", entrypoint=("/bin/sh",), args=args, files=(file,), stdin=role == "target")
+
+
+def test_file_arrives(performed):
+    verdict, said = performed(Collection(run_id="whole", source_files=(WHOLE,)), launch("source", WHOLE))
     assert (verdict.exit_code, verdict.source_code) == (0, 0)
-    assert CONTENT.decode() in said
+    assert [CONTENT.decode(), "source started"] == [line for line in said if isinstance(line, str)]
 
 
-def test_truncated_file_is_named(asked):
+def test_truncated_file_is_named(performed):
     """The container was told a size; less than that comes through the pipe."""
-    whole, cut = InputFile("config.json", CONTENT), InputFile("config.json", CONTENT[:-3])
-    verdict, said = asked(launch(whole), Collection(run_id="truncated", source_files=(cut,)))
+    verdict, said = performed(Collection(run_id="truncated", source_files=(CUT,)), launch("source", WHOLE))
     assert (verdict.exit_code, verdict.side) == (3, "source")
+    assert short("connector") in verdict.message
+    assert [line for line in said if isinstance(line, str)] == []
+
+
+def short(who: str) -> str:
     size = len(CONTENT)
-    assert f"`config.json` reached the connector with {size - 3} of its {size} bytes" in verdict.message
-    assert CONTENT.decode() not in said
+    return f"`config.json` reached the {who} with {size - 3} of its {size} bytes"
+
+
+@pytest.mark.parametrize(("side", "code"), [("source", 3), ("target", 4)])
+def test_truncated_file_of_either_side_of_a_run(performed, side, code):
+    files = {f"{each}_files": (CUT if each == side else WHOLE,) for each in ("source", "target")}
+    streams = select_streams(parse_catalog(CATALOG), (), {})
+    plan = Plan(run_id=f"truncated-{side}", route="airbyte-singer", streams=streams, **files)
+    verdict, said = performed(plan, launch("source", WHOLE), launch("target", WHOLE))
+    assert (verdict.exit_code, verdict.side) == (code, side)
+    assert short(side) in verdict.message
+    assert verdict.retryable
+    assert f"{side} started" not in said

@@ -65,19 +65,39 @@ def loaded(podman, api, name: str) -> str:
 
 
 @pytest.fixture
-def pod(podman):
-    """pod(manifest) -> what the relay told; the pod is gone afterwards."""
+def pod(podman, api, images, runner_image, tmp_path):
+    """pod(*steps) begins one whose source does that; it is gone afterwards."""
+    names = {program: loaded(podman, api, images[program]) for program in ("source", "target")}
+    names["relay"] = loaded(podman, api, runner_image)
+    for name in ("data", "plan"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data").chmod(0o777)
 
-    def play(file: Path) -> list[Event]:
-        podman("play", "kube", "--replace", str(file))
-        wait_for(lambda: states(podman) == {"Exited"}, f"the end of the pod: {states(podman)}")
-        lines = podman("logs", f"{POD}-relay").splitlines()
-        return [msgspec.json.decode(line, type=Event) for line in lines]
+    def play(*steps: str) -> None:
+        plan, source, target = launches(*steps)
+        (tmp_path / "plan" / "plan.json").write_bytes(msgspec.json.encode(plan))
+        (tmp_path / "pod.yaml").write_text(json.dumps(manifest(source, target, names, tmp_path)))
+        podman("play", "kube", "--replace", str(tmp_path / "pod.yaml"))
 
     yield play
     subprocess.run(["podman", "pod", "rm", "--force", POD], env=podman.environ, capture_output=True)
     volumes = subprocess.run(["podman", "volume", "prune", "--force"], env=podman.environ, capture_output=True)
     assert volumes.returncode == 0
+
+
+def events(podman) -> list[Event]:
+    """What the relay told, once all is over."""
+    ended(podman)
+    return [msgspec.json.decode(line, type=Event) for line in podman("logs", f"{POD}-relay").splitlines()]
+
+
+def ended(podman) -> None:
+    wait_for(lambda: states(podman) == {"Exited"}, "the end of the pod")
+
+
+def rows(folder: Path) -> list[str]:
+    file = folder / "data" / "rows.jsonl"
+    return file.read_text().splitlines() if file.exists() else []
 
 
 def states(podman) -> set[str]:
@@ -87,9 +107,8 @@ def states(podman) -> set[str]:
     return {each["State"].capitalize() for each in mine} if len(mine) == 3 else {"Absent"}
 
 
-def launches() -> tuple[Plan, Launch, Launch]:
+def launches(*steps: str) -> tuple[Plan, Launch, Launch]:
     """What `tapdock run` makes of a project, as values."""
-    steps = ["until users 50", "state", "until users 60"]
     config = {"token": "t", "steps": steps}
     program = [sys.executable, CONNECTORS / "source.py", "discover", "--config", "/dev/stdin"]
     said = subprocess.run(program, input=json.dumps(config).encode(), check=True, stdout=subprocess.PIPE).stdout
@@ -171,24 +190,24 @@ def manifest(source: Launch, target: Launch, names: dict[str, str], folder: Path
     }
 
 
-def test_a_pod_moves_the_data_all_by_itself(podman, pod, api, images, runner_image, tmp_path):
-    names = {program: loaded(podman, api, images[program]) for program in ("source", "target")}
-    names["relay"] = loaded(podman, api, runner_image)
-    plan, source, target = launches()
-    for name in ("data", "plan"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "data").chmod(0o777)
-    (tmp_path / "plan" / "plan.json").write_bytes(msgspec.json.encode(plan))
-    file = tmp_path / "pod.yaml"
-    file.write_text(json.dumps(manifest(source, target, names, tmp_path)))
-
-    events = pod(file)
-    verdict = events[-1]
+def test_a_pod_moves_the_data_all_by_itself(podman, pod, tmp_path):
+    pod("until users 50", "state", "until users 60")
+    told = events(podman)
+    verdict = told[-1]
     assert isinstance(verdict, Verdict)
     assert verdict.exit_code == 0, verdict
     assert [(report.stream, report.records) for report in verdict.streams] == [("users", 60)]
-    rows = [json.loads(line) for line in (tmp_path / "data" / "rows.jsonl").read_text().splitlines()]
-    assert [row["record"]["id"] for row in rows[:-1]] == list(range(1, 61))
-    assert rows[-1] == "done"
-    states = [json.loads(event.state) for event in events if isinstance(event, Committed)]
+    *records, last = [json.loads(row) for row in rows(tmp_path)]
+    assert [record["record"]["id"] for record in records] == list(range(1, 61))
+    assert last == "done"
+    states = [json.loads(event.state) for event in told if isinstance(event, Committed)]
     assert states[-1][0]["stream"]["stream_state"] == {"id": 50}
+
+
+def test_the_relay_is_killed_and_both_connectors_end(podman, pod, tmp_path):
+    """No target takes a dead relay for the end of its input."""
+    pod("until users 20", "state", "forever users")
+    wait_for(lambda: rows(tmp_path), "the first rows")
+    podman("kill", f"{POD}-relay")
+    ended(podman)
+    assert '"done"' not in rows(tmp_path)

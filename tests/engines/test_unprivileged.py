@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,16 +19,18 @@ pytestmark = pytest.mark.docker
 
 
 @pytest.fixture(scope="session")
-def somebody() -> pwd.struct_passwd:
+def somebody() -> Iterator[pwd.struct_passwd]:
+    """A user of these tests alone; one that was there before stays."""
     if os.geteuid() != 0:
         pytest.skip("these tests are run by an unprivileged user already: all others are such tests")
     if not shutil.which("useradd") or not shutil.which("setpriv"):
         pytest.skip("`useradd` and `setpriv` are needed to become somebody else")
-    try:
-        return pwd.getpwnam(USER)
-    except KeyError:
+    is_new = USER not in {known.pw_name for known in pwd.getpwall()}
+    if is_new:
         subprocess.run(["useradd", "--system", "--no-create-home", "--groups", "docker", USER], check=True)
-        return pwd.getpwnam(USER)
+    yield pwd.getpwnam(USER)
+    if is_new:
+        subprocess.run(["userdel", USER], check=True)
 
 
 @pytest.fixture

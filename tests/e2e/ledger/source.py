@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An Airbyte source whose `entries` grow with its config and have more digits than a float can hold.
 
-`entries` is read incrementally by `id`, `accounts` always from its beginning.
+`entries` is read incrementally by `id`, `accounts` always from its beginning: two with one number, at two branches.
 """
 
 import json
@@ -35,9 +35,12 @@ ENTRIES = {
 }
 ACCOUNTS = {
     "name": "accounts",
-    "json_schema": {"type": "object", "properties": {"id": {"type": "integer"}, "owner": {"type": "string"}}},
+    "json_schema": {
+        "type": "object",
+        "properties": {"branch": {"type": "string"}, "number": {"type": "integer"}, "owner": {"type": "string"}},
+    },
     "supported_sync_modes": ["full_refresh"],
-    "source_defined_primary_key": [["id"]],
+    "source_defined_primary_key": [["branch"], ["number"]],
 }
 
 
@@ -48,8 +51,8 @@ def say(kind, body):
 def read(config, catalog, cursor):
     for stream in (configured["stream"]["name"] for configured in catalog["streams"]):
         if stream == "accounts":
-            for number in (1, 2):
-                record(stream, f'{{"id":{number},"owner":"owner {number}"}}')
+            for branch in ("north", "south"):
+                record(stream, f'{{"branch":"{branch}","number":1,"owner":"owner in the {branch}"}}')
         else:
             for number in range(cursor + 1, config["rows"] + 1):
                 # Written by hand: Python's own floats would lose the digits.
