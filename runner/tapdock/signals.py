@@ -15,7 +15,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Signals:
-    """Context manager of the main thread; any thread's run takes its orders from it."""
+    """Context manager of the main thread; any thread's run takes its orders from it.
+
+    `told` is called inside the handler, wherever that interrupts the main thread: it must not use buffered streams.
+    """
 
     def __init__(self, told: Callable[[str], None]) -> None:
         self._told = told

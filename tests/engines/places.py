@@ -6,7 +6,6 @@ LOCAL = pytest.param("local", id="local")
 BESIDE = pytest.param("docker-beside", id="docker-beside", marks=pytest.mark.docker)
 CONTAINER = pytest.param("docker-container", id="docker-container", marks=pytest.mark.docker)
 
-everywhere = pytest.mark.parametrize("place", [LOCAL, BESIDE, CONTAINER])
 local_only = pytest.mark.parametrize("place", [LOCAL])
 docker_only = pytest.mark.parametrize("place", [BESIDE, CONTAINER])
 with_a_relay = pytest.mark.parametrize("place", [CONTAINER])

@@ -5,10 +5,8 @@ import json
 import pytest
 
 from engines import leftovers
-from engines.places import everywhere
 
 
-@everywhere
 def test_all_is_well(project):
     project.steps("until users 50", "babble", "until orders 20", "state", streams=["users", "orders"])
     ended = project.run()
@@ -25,7 +23,6 @@ def test_all_is_well(project):
     assert "[secret]" in ended.stderr
 
 
-@everywhere
 def test_source_fails_midway_and_the_next_run_goes_on_from_there(project):
     project.steps("until users 50", "state", "until users 80", "error - transient_error", "exit 1")
     ended = project.run()
@@ -50,7 +47,6 @@ def test_source_fails_after_a_flood_of_errors(project):
     assert project.ids() == set(range(1, 21))
 
 
-@everywhere
 def test_config_error_says_where_to_correct_it(project):
     project.steps("error - config_error", "exit 1")
     ended = project.run()
@@ -59,7 +55,6 @@ def test_config_error_says_where_to_correct_it(project):
     assert not ended.record["error"]["retryable"]
 
 
-@everywhere
 def test_source_that_says_nothing_at_all(project):
     project.steps("exit 0")
     ended = project.run()
@@ -122,14 +117,12 @@ def test_long_line(project):
     assert [len(row) > 50_000_000 for row in project.rows()] == [True, False, False, False]
 
 
-@everywhere
 def test_numbers_arrive_as_they_were_written(project):
     project.steps("numbers users", "state")
     assert project.run().code == 0
     assert '"price":12345678901234567.123456789,"big":12345678901234567890' in project.rows()[0]
 
 
-@everywhere
 @pytest.mark.parametrize("kind", ["LEGACY", "GLOBAL"])
 def test_other_kinds_of_state_are_resumed_from(project, kind):
     project.steps("until users 5", "state", "until users 8", "state", states=kind)
@@ -140,7 +133,6 @@ def test_other_kinds_of_state_are_resumed_from(project, kind):
     assert ids == list(range(1, 13))
 
 
-@everywhere
 @pytest.mark.parametrize("way", ["control", "rewrite"])
 def test_rotated_token_is_used_by_the_next_run(project, way):
     """Whether it was told in a message or written into the config file; and it is as secret as the first one was."""
@@ -159,7 +151,6 @@ def test_rotated_token_is_used_by_the_next_run(project, way):
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
 
 
-@everywhere
 def test_rotated_token_of_a_check_is_kept_until_the_user_writes_another(project):
     project.steps("expect another-one", "until users 1", "state", check_gives="another-one")
     assert project.run("check", "source").code == 0
@@ -171,7 +162,6 @@ def test_rotated_token_of_a_check_is_kept_until_the_user_writes_another(project)
     assert "exited with 9" in ended.message
 
 
-@everywhere
 def test_secret_in_a_connectors_own_words_is_in_no_message_and_no_record(project):
     project.steps("until users 5", "state", "betray", "exit 1")
     ended = project.run()

@@ -1,11 +1,8 @@
 """How runs end by their target's doing."""
 
-from engines.places import everywhere
-
 MANY = ("until users 40", "state", "until users 30000", "state", "forever users")
 
 
-@everywhere
 def test_target_dies_at_once(project):
     project.target = {"after": 0, "then": "exit 9"}
     project.steps(*MANY)

@@ -6,7 +6,7 @@ import pytest
 
 from connectors.images import image, made
 from engines import leftovers
-from engines.places import BESIDE, CONTAINER, docker_only, everywhere
+from engines.places import docker_only
 from engines.project import wait_for
 from engines.proxy import ENGINE, Proxy
 
@@ -131,7 +131,7 @@ def test_variables_reach_the_connector_and_nobody_else(project, api):
     assert project.secret not in said
 
 
-@pytest.mark.parametrize("place", [BESIDE, CONTAINER])
+@docker_only
 def test_engine_goes_away_in_the_middle(project, place, api):
     if os.environ.get("DOCKER_HOST", ENGINE) != ENGINE:
         pytest.skip(f"DOCKER_HOST is not {ENGINE}, which this test puts itself in front of")
@@ -166,7 +166,6 @@ def test_connector_is_asked(project):
     assert "users" in streams.stdout
 
 
-@everywhere
 def test_no_engine_at_all(project, place):
     project.environ = {"DOCKER_HOST": "unix:///no/such/engine.sock"}
     project.steps("until users 1", "state")

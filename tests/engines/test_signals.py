@@ -3,7 +3,7 @@
 import signal
 
 from engines import leftovers
-from engines.places import docker_only, everywhere, local_only, with_a_relay
+from engines.places import docker_only, with_a_relay
 from engines.project import wait_for
 
 FOREVER = ("until users 20", "state", "forever users")
@@ -27,7 +27,6 @@ def finish(project):
     assert project.cursor() == last
 
 
-@everywhere
 def test_sigterm_ends_in_order(project):
     run = begun(project)
     run.signal(signal.SIGTERM)
@@ -38,7 +37,6 @@ def test_sigterm_ends_in_order(project):
     finish(project)
 
 
-@everywhere
 def test_sigint_ends_in_order(project):
     run = begun(project)
     run.signal(signal.SIGINT)
@@ -61,7 +59,6 @@ def test_second_signal_ends_at_once(project):
     assert project.done() == 0
 
 
-@local_only
 def test_signal_before_anything_runs(project):
     """Whatever the run is just about to do, it is over, with a record that says so."""
     project.source = {"slow": True}
@@ -86,7 +83,6 @@ def is_asked() -> bool:
     return any("connector discover" in line or "source.py discover" in line for line in lines)
 
 
-@everywhere
 def test_kill_9_of_the_runner_and_a_run_at_once(project, request):
     run = begun(project)
     run.process.kill()
@@ -131,7 +127,6 @@ def test_relay_is_killed(project, api):
     finish(project)
 
 
-@everywhere
 def test_second_run_while_the_first_one_lives(project):
     first = begun(project)
     second = project.run()

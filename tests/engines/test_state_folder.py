@@ -26,7 +26,6 @@ def small_disk(project):
     subprocess.run(["umount", folder], check=True)
 
 
-@local_only
 def test_full_disk_midway(project, small_disk):
     project.steps("until users 20", "state", "forever users")
     run = project.start()

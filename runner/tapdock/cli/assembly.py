@@ -1,7 +1,9 @@
 """From the global options to what operations need: engine, state backend, where progress goes."""
 
+import os
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from tapdock.images import making
 from tapdock.log import clean
 from tapdock.signals import Signals
 
-__all__ = ["engine_of", "operations_of", "relay_image", "said"]
+__all__ = ["engine_of", "operations_of", "relay_image", "said", "said_at_once"]
 
 
 def engine_of(context: Context) -> Engine:
@@ -52,6 +54,12 @@ def _cache(environ: Any) -> Path:
 def said(line: str) -> None:
     """A line for people, on stderr."""
     sys.stderr.write(clean(line) + "\n")
+
+
+def said_at_once(line: str) -> None:
+    """The same from a signal's handler, which may interrupt a write: past the buffer, and nobody reading is fine."""
+    with suppress(OSError):
+        os.write(2, (clean(line) + "\n").encode())
 
 
 def operations_of(context: Context, signals: Signals, *, locked: bool = False, verbose: bool = False) -> Operations:

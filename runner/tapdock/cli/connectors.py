@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from tapdock import operations, selection
-from tapdock.cli.assembly import operations_of, said
+from tapdock.cli.assembly import operations_of, said_at_once
 from tapdock.cli.context import print_json, print_table, shared
 from tapdock.config import Connector, Project
 from tapdock.errors import SourceError, TargetError, UsageError
@@ -26,7 +26,7 @@ def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbo
     """
     context = shared(ctx)
     connector = _named(context.project, name)
-    with Signals(said) as signals:
+    with Signals(said_at_once) as signals:
         needed = operations_of(context, signals, verbose=verbose)
         schema = operations.spec(needed, operations.prepare(needed, connector))
     if schema is None:
@@ -58,7 +58,7 @@ def check(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verb
     """
     context = shared(ctx)
     connector = _named(context.project, name)
-    with Signals(said) as signals:
+    with Signals(said_at_once) as signals:
         needed = operations_of(context, signals, verbose=verbose)
         result = operations.check(needed, operations.prepare(needed, connector))
     if as_json:
@@ -91,7 +91,7 @@ def discover(
     connector = _named(context.project, name)
     if connector.role != "source":
         raise UsageError(f"`{name}` is a target; only a source has streams")
-    with Signals(said) as signals:
+    with Signals(said_at_once) as signals:
         needed = operations_of(context, signals, verbose=verbose)
         streams = operations.discover(needed, operations.prepare(needed, connector), refresh=not cached)
     if as_json:

@@ -11,7 +11,7 @@ import typer
 from tapdock import doctor as doctor_
 from tapdock import images, lock
 from tapdock import wrap as wrap_
-from tapdock.cli.assembly import engine_of, operations_of, relay_image, said
+from tapdock.cli.assembly import engine_of, operations_of, relay_image, said, said_at_once
 from tapdock.cli.context import Context, print_json, print_table, shared
 from tapdock.config import Connector, Project
 from tapdock.doctor import Finding
@@ -35,7 +35,7 @@ def build(
     Example: tapdock build lake
     """
     context = shared(ctx)
-    with Signals(said) as signals:
+    with Signals(said_at_once) as signals:
         needed = operations_of(context, signals)
         for connector in _to_build(context.project, names or []):
             facts = images.build(needed.engine, connector, making=needed.making, progress=said)
@@ -81,7 +81,7 @@ def lock_images(ctx: typer.Context) -> None:
     Example: tapdock lock
     """
     context = shared(ctx)
-    with Signals(said) as signals:
+    with Signals(said_at_once) as signals:
         needed = operations_of(context, signals)
         digests = {}
         for connector in _connectors(context.project):

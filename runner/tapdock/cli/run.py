@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from tapdock import pipeline, record
-from tapdock.cli.assembly import operations_of, said
+from tapdock.cli.assembly import operations_of, said_at_once
 from tapdock.cli.context import Context, print_json, shared
 from tapdock.cli.display import Display
 from tapdock.config import Pipeline, Project
@@ -78,7 +78,7 @@ def _perform(
 ) -> int:
     pipelines = parse_blocks(context.project, blocks)
     records: list[RunRecord] = []
-    with Signals(said) as signals:
+    with Signals(said_at_once) as signals:
         operations = operations_of(context, signals, locked=locked)
         if dry_run:
             plans = [pipeline.prepare(operations, wanted, options) for wanted in pipelines]
