@@ -9,7 +9,7 @@ from msgspec import Raw
 from tapdock.config import SyncMode
 from tapdock.errors import SourceError
 
-__all__ = ["ConfiguredStream", "Stream", "StreamKey", "configured_catalog", "parse_catalog"]
+__all__ = ["ConfiguredStream", "Stream", "StreamKey", "configured", "configured_catalog", "parse_catalog"]
 
 DestinationMode = Literal["append", "overwrite", "append_dedup"]
 
@@ -59,6 +59,26 @@ class ConfiguredStream(msgspec.Struct, frozen=True, kw_only=True):
     generation_id: int = 0
     minimum_generation_id: int = 0
     sync_id: int = 0
+
+
+def configured(
+    stream: Stream,
+    sync_mode: SyncMode,
+    *,
+    cursor: tuple[str, ...],
+    key: tuple[tuple[str, ...], ...],
+    unwanted: Collection[str],
+) -> ConfiguredStream:
+    """A stream as a run reads it, less the `unwanted` of its fields; key and cursor fields are never left out."""
+    automatic = {path[0] for path in (cursor, *key) if path}
+    return ConfiguredStream(
+        stream=stream,
+        sync_mode=sync_mode,
+        destination_sync_mode="append_dedup" if sync_mode == "incremental" and key else "append",
+        cursor_field=cursor,
+        primary_key=key,
+        dropped=tuple(name for name in unwanted if name not in automatic),
+    )
 
 
 class _Catalog(msgspec.Struct):

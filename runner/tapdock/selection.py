@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
-from tapdock.catalog import ConfiguredStream, Stream, StreamKey
+from tapdock.catalog import ConfiguredStream, Stream, StreamKey, configured
 from tapdock.config import StreamOptions, SyncMode
 from tapdock.errors import UsageError
 
@@ -29,7 +29,7 @@ def select_streams(
     included = _matches(streams, [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"])
     excluded = _matches(streams, [pattern[1:] for pattern in patterns if pattern.startswith("!")])
     chosen = _options(streams, options)
-    configured = tuple(
+    streams_to_read = tuple(
         _configure(
             stream,
             chosen[stream.key],
@@ -39,9 +39,9 @@ def select_streams(
         for stream in streams
         if stream.key in included and _WHOLE not in excluded.get(stream.key, ())
     )
-    if not configured:
+    if not streams_to_read:
         raise UsageError("no stream is selected", hint=f"streams: {_listed(map(str, _keys(streams)))}")
-    return configured
+    return streams_to_read
 
 
 _WHOLE = "*"
@@ -129,15 +129,8 @@ def _configure(stream: Stream, options: StreamOptions, *, unwanted: set[str], fu
         if path and _fields(stream) and path[0] not in _fields(stream):
             raise _unknown_name(f"stream `{stream.key}` has no field", path[0], _fields(stream), "fields")
     mode = _sync_mode(stream, options, has_cursor=bool(cursor), full_refresh=full_refresh)
-    automatic = {path[0] for path in (cursor, *key) if path}
-    return ConfiguredStream(
-        stream=stream,
-        sync_mode=mode,
-        destination_sync_mode="append_dedup" if mode == "incremental" and key else "append",
-        cursor_field=cursor,
-        primary_key=key,
-        dropped=tuple(name for name in _fields(stream) if name in unwanted - automatic),
-    )
+    wanted = tuple(name for name in _fields(stream) if name in unwanted)
+    return configured(stream, mode, cursor=cursor, key=key, unwanted=wanted)
 
 
 def _sync_mode(stream: Stream, options: StreamOptions, *, has_cursor: bool, full_refresh: bool) -> SyncMode:

@@ -134,7 +134,7 @@ def memory(bench: Bench) -> list[Row]:
     """The most that the tapdock process has at once: the same for a small run and a big one."""
     few, many = bench.sizes.memory
     small, big = _replayed(bench, "memory", few), _replayed(bench, "memory", many)
-    values = bench.interleaved({"few": lambda: small().megabytes, "many": lambda: big().megabytes}, rounds=1)
+    values = bench.interleaved({"few": lambda: small().megabytes, "many": lambda: big().megabytes})
     limit = Budget(80, of="ours")
     name = f"memory of tapdock, {bench.recording.records * few:,} records"
     more = f"memory of tapdock, {bench.recording.records * many:,} records"

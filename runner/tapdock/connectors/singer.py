@@ -7,7 +7,7 @@ from tapdock.config import Connector
 from tapdock.connectors import base
 from tapdock.launch import ImageFacts, Launch
 
-__all__ = ["about", "discover", "test", "write"]
+__all__ = ["about", "discover", "write"]
 
 
 def about(connector: Connector, facts: ImageFacts) -> Launch:
@@ -16,15 +16,7 @@ def about(connector: Connector, facts: ImageFacts) -> Launch:
 
 
 def discover(connector: Connector, facts: ImageFacts, config: Mapping[str, Any]) -> Launch:
-    return _with_config(connector, facts, config, "--discover")
-
-
-def test(connector: Connector, facts: ImageFacts, config: Mapping[str, Any]) -> Launch:
-    return _with_config(connector, facts, config, "--test")
-
-
-def _with_config(connector: Connector, facts: ImageFacts, config: Mapping[str, Any], flag: str) -> Launch:
-    args = ("--config", base.CONFIG, flag)
+    args = ("--config", base.CONFIG, "--discover")
     return base.launch(connector, facts, role="source", args=args, files=(base.config_file(config),))
 
 

@@ -43,9 +43,9 @@ class OwnContainer:
     def located(self, path: str) -> str | None:
         """The engine's own path of `path`, an absolute one without links; None where no mount covers it.
 
-        >>> own = OwnContainer(id="1", name="runner", shared=(Shared(target="/project", source="/home/me/work"),))
+        >>> own = OwnContainer(id="1", name="runner", shared=(Shared(target="/project", source="/home/me/shop"),))
         >>> own.located("/project/data"), own.located("/projects")
-        ('/home/me/work/data', None)
+        ('/home/me/shop/data', None)
         """
         covering = max(
             (mount for mount in self.shared if _is_within(path, mount.target)),

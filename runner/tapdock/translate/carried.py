@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from tapdock.catalog import StreamKey
-from tapdock.translate.states import Kind, SourceState, stream_states
+from tapdock.translate.states import Kind, SourceState, one_kind, stream_states
 
 __all__ = ["Carried"]
 
@@ -34,11 +34,9 @@ class Carried:
 
     def note(self, state: SourceState) -> None:
         """Take a state of the source, to go with the next line; raises ValueError when kinds are mixed."""
-        if self._kind not in (None, state.kind):
-            raise ValueError(f"{self._kind} and {state.kind} states in one run")
         if self._kind is None and state.kind != "STREAM":
             self._saved = {}
-        self._kind = state.kind
+        self._kind = one_kind(self._kind, state)
         self._waiting[state.key] = state.text
 
     def issue(self) -> dict[str, Any]:

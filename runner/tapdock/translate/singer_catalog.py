@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from tapdock.catalog import ConfiguredStream, Stream, parse_catalog
+from tapdock.catalog import ConfiguredStream, Stream, configured, parse_catalog
 from tapdock.config import SyncMode
 from tapdock.errors import UsageError
 from tapdock.translate.names import singer_names
@@ -99,19 +99,12 @@ def _configured(entry: _Entry) -> ConfiguredStream | None:
     (stream,) = parse_catalog(msgspec.json.encode({"streams": [root[_STREAM]]}))
     mode = _sync_mode(stream, root)
     cursor = (str(root["replication-key"]),) if root.get("replication-key") else stream.default_cursor_field
-    key = stream.source_defined_primary_key
-    kept = {path[0] for path in (cursor, *key) if path}
-    return ConfiguredStream(
-        stream=stream,
-        sync_mode=mode,
-        destination_sync_mode="append_dedup" if mode == "incremental" and key else "append",
-        cursor_field=cursor,
-        primary_key=key,
-        dropped=tuple(
-            field
-            for (_, field), metadata in ((path, each) for path, each in known.items() if len(path) == 2)
-            if field not in kept and not _is_selected(metadata)
-        ),
+    return configured(
+        stream,
+        mode,
+        cursor=cursor,
+        key=stream.source_defined_primary_key,
+        unwanted=[path[1] for path, said in known.items() if len(path) == 2 and not _is_selected(said)],
     )
 
 

@@ -16,7 +16,7 @@ from tapdock.catalog import ConfiguredStream, StreamKey
 from tapdock.errors import StateError, TargetError
 from tapdock.protocol import airbyte
 
-__all__ = ["Kind", "Ledger", "SourceState", "key_of", "read_state", "state_to_pass", "stream_states"]
+__all__ = ["Kind", "Ledger", "SourceState", "key_of", "one_kind", "read_state", "state_to_pass", "stream_states"]
 
 Kind = Literal["STREAM", "GLOBAL", "LEGACY"]
 
@@ -51,6 +51,13 @@ def read_state(raw: Raw) -> SourceState:
         case "LEGACY" | None if bytes(state.data):
             return SourceState("LEGACY", None, bytes(state.data).decode(), records)
     raise ValueError(f"type `{state.type or 'LEGACY'}` without its content")
+
+
+def one_kind(known: Kind | None, state: SourceState) -> Kind:
+    """The kind of all states of a run; raises ValueError when kinds are mixed (protocol.md 1.4)."""
+    if known not in (None, state.kind):
+        raise ValueError(f"{known} and {state.kind} states in one run")
+    return state.kind
 
 
 def key_of(descriptor: airbyte.StreamDescriptor) -> StreamKey:
@@ -108,9 +115,7 @@ class Ledger:
 
     def note(self, state: SourceState) -> None:
         """Take a state of the source, to go with the next token; raises ValueError when kinds are mixed."""
-        if self._kind not in (None, state.kind):
-            raise ValueError(f"{self._kind} and {state.kind} states in one run")
-        self._kind = state.kind
+        self._kind = one_kind(self._kind, state)
         self._waiting[state.key] = state.text
 
     def issue(self) -> dict[str, Any]:
