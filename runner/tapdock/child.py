@@ -6,8 +6,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+
+from tapdock.engines.text import lines_of
 
 __all__ = ["ask_to_end", "started"]
 
@@ -18,9 +21,12 @@ _GRACE = 10.0
 
 @contextlib.contextmanager
 def started(
-    command: list[str], verb: str, files: Mapping[str, bytes]
+    command: list[str], verb: str, files: Mapping[str, bytes], *, hear: Callable[[str], None]
 ) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
-    """The connector with its input files in memory, in a process group of its own that ends with us."""
+    """The connector with its input files in memory, in a process group of its own that ends with us.
+
+    `hear` takes the lines of its stderr, in a thread that has read all of them at the end.
+    """
     with _folder() as folder:
         argv = [*command, verb]
         for name, content in files.items():
@@ -28,12 +34,27 @@ def started(
             (folder / f"{name}.json").write_bytes(content)
             argv += [f"--{name}", str(folder / f"{name}.json")]
         child = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=_own_environment(), start_new_session=True
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_own_environment(),
+            start_new_session=True,
         )
+        reader = threading.Thread(target=_listen, args=(child, hear), daemon=True)
+        reader.start()
         try:
             yield child, folder
         finally:
             _end(child)
+            reader.join(_GRACE)  # what it left running may hold the pipe
+
+
+def _listen(child: "subprocess.Popen[bytes]", hear: Callable[[str], None]) -> None:
+    stderr = child.stderr
+    assert stderr is not None, "piped"
+    for line in lines_of(iter(lambda: os.read(stderr.fileno(), 1 << 16), b"")):
+        hear(line)
 
 
 @contextlib.contextmanager

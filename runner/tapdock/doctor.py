@@ -18,7 +18,6 @@ __all__ = ["Finding", "looked_at", "of_engine", "of_project", "of_state"]
 
 _FULL, _NEARLY_FULL = 64 << 20, 1 << 30
 _CLOCK_SECONDS = 30.0
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,18 +70,10 @@ def _own_container(facts: EngineFacts) -> Iterator[Finding]:
 def _clock(facts: EngineFacts, now: float) -> Iterator[Finding]:
     if facts.time is None:
         return
-    apart = abs(datetime.fromisoformat(_micro(facts.time)).timestamp() - now)
+    apart = abs(datetime.fromisoformat(facts.time).timestamp() - now)
     if apart > _CLOCK_SECONDS:
         fix = "set both by NTP: tokens and leases count on it"
         yield Finding(what="clock", level="warning", found=f"the engine's is {apart:.0f} s apart from ours", fix=fix)
-
-
-def _micro(time: str) -> str:
-    """Go writes nanoseconds, Python reads microseconds."""
-    head, dot, tail = time.partition(".")
-    digits = "".join(character for character in tail if character.isdigit())[:9]
-    zone = tail.lstrip("0123456789")
-    return f"{head}{dot}{digits[:6]}{zone}" if dot else time
 
 
 def of_state(backend: Backend) -> Iterator[Finding]:
@@ -149,7 +140,6 @@ def _image(engine: Engine, connector: Connector) -> Iterator[Finding]:
 
 
 def _platform(what: str, connector: Connector, built_for: str, machine: str) -> Iterator[Finding]:
-    machine = _MACHINES.get(machine, machine)
     if not built_for or not machine or built_for == machine or connector.platform:
         return
     fix = f"`docker pull --platform linux/{machine} {connector.image}`, or `platform:` where the engine can emulate"

@@ -19,13 +19,13 @@ from typing import Any
 
 import msgspec
 
-from tapdock import __version__
+from tapdock import __version__, specs
 from tapdock.catalog import ConfiguredStream, configured_catalog, parse_catalog
 from tapdock.cause import Cause
 from tapdock.child import ask_to_end, started
 from tapdock.errors import SourceError, TapdockError, UsageError
 from tapdock.events import Event, Failed, Logged, Rotated, Verdict
-from tapdock.log import Log
+from tapdock.log import Log, Redactor
 from tapdock.protocol.airbyte import Answer, read_answer
 from tapdock.pump import Pump
 from tapdock.translate.carried import Carried
@@ -41,13 +41,15 @@ COMMAND = Path("/opt/tapdock/command.json")
 def main(argv: Sequence[str] | None = None) -> int:
     """One call of the tap; its exit code."""
     options = _parser().parse_args(argv)
-    log = Log("", write=sys.stderr.write)
+    redact = Redactor()
+    log = Log("", write=lambda text: sys.stderr.write(redact(text)))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        config = _merged(options.config)
+        redact.learn(specs.secret_texts(config, None))
         tap = _Tap(_command(), log)
         if options.about:
             return tap.about()
-        config = _merged(options.config)
         if options.discover:
             return tap.discover(config)
         if options.test:
@@ -93,11 +95,18 @@ def _merged(files: Sequence[str]) -> dict[str, Any]:
     return inner if isinstance(inner, dict) else config
 
 
+def _read(file: str, what: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise UsageError(f"the {what} {file} cannot be read: {error.strerror}") from error
+
+
 def _read_json(file: str, what: str) -> dict[str, Any]:
     try:
-        value = json.loads(Path(file).read_bytes())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"the {what} {file} cannot be read: {error}") from error
+        value = json.loads(_read(file, what))
+    except ValueError as error:
+        raise UsageError(f"the {what} {file} is no JSON: {error}") from error
     if not isinstance(value, dict):
         raise UsageError(f"the {what} {file} is no JSON object")
     return value
@@ -141,22 +150,27 @@ class _Tap:
 
     def _asked(self, command: str, **files: Mapping[str, Any]) -> Answer:
         inputs = {name: msgspec.json.encode(value) for name, value in files.items()}
-        with started(self._command, command, inputs) as (child, _):
-            output, _ = child.communicate()
+        with started(self._command, command, inputs, hear=self._hear) as (child, _):
+            assert child.stdout is not None, "piped"
+            output = child.stdout.read()
+            child.wait()
         answer = read_answer(output)
         for level, message in answer.logs:
             self._log.line("source", level, message)
         return answer
 
+    def _hear(self, line: str) -> None:
+        self._log.line("source", "info", line)
+
     def sync(self, config: Mapping[str, Any], options: argparse.Namespace) -> int:
         if not options.catalog:
             raise UsageError("there is no `--catalog`", hint="make one with `--discover`")
-        streams = selected_streams(Path(options.catalog).read_bytes())
+        streams = selected_streams(_read(options.catalog, "catalog"))
         saved = _saved(options.state)
         files = {"config": msgspec.json.encode(config), "catalog": configured_catalog(streams)}
         if state := state_to_pass(saved, streams):
             files["state"] = state.encode()
-        with started(self._command, "read", files) as (child, folder):
+        with started(self._command, "read", files, hear=self._hear) as (child, folder):
             sync = _Sync(child, streams, saved, self._log)
             verdict = sync.run()
             _keep_rotated(options.config, folder / "config.json", files["config"], sync.rotated)
@@ -173,15 +187,17 @@ def _saved(file: str | None) -> str | None:
     """The Airbyte states inside a Singer state; some runners store the value alone."""
     if not file:
         return None
-    value = msgspec.json.decode(Path(file).read_bytes() or b"{}", type=dict[str, msgspec.Raw] | list[msgspec.Raw])
-    if isinstance(value, list):
-        return Path(file).read_text()
-    inner = value.get("airbyte_state")
-    text = bytes(inner).decode() if inner is not None else Path(file).read_text() if value else ""
-    if text.startswith('"'):  # told as text, see translate/carried.py
-        text = msgspec.json.decode(text, type=str)
-    text = msgspec.json.format(text, indent=-1) if text.strip() else ""  # runners indent it, and it goes out on a line
-    return text if text not in ("", "{}", "[]", "null") else None
+    try:
+        text = msgspec.json.format(_read(file, "state").strip() or b"{}", indent=-1)  # indented by whoever kept it
+        value = msgspec.json.decode(text, type=dict[str, msgspec.Raw] | list[msgspec.Raw])
+        inner = value.get("airbyte_state") if isinstance(value, dict) else None
+        if inner is not None:
+            text = bytes(inner)
+        if text.startswith(b'"'):  # told as text, see translate/carried.py
+            text = msgspec.json.decode(text, type=str).encode()
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"the state {file} cannot be read: {error}") from error
+    return text.decode() if text not in (b"{}", b"[]", b"null", b"") else None
 
 
 class _Stdio:
@@ -236,6 +252,7 @@ class _Sync:
         if not self._pump.source_ended:
             return
         code = self._child.wait()
+        code = code if code >= 0 else 128 - code  # as a shell says what ended by a signal
         if code and not self._pump.error:
             self._cause.source_exited(code)
             self._cause.source_read(code)
@@ -256,13 +273,14 @@ class _Sync:
 
 def _keep_rotated(given: Sequence[str], file: Path, before: bytes, told: str | None) -> None:
     """A tap that renews a token writes its own config file (protocol.md 2.1): what came of ours goes there."""
-    after = told.encode() if told else file.read_bytes()
-    if after != before and len(given) == 1 and os.access(given[0], os.W_OK):
-        whole = json.loads(Path(given[0]).read_bytes())
-        config = json.loads(after)
-        Path(given[0]).write_text(
-            json.dumps(whole | {"airbyte_config": config} if "airbyte_config" in whole else config)
-        )
+    after = told.encode() if told else file.read_bytes() if file.exists() else before
+    if after == before or len(given) != 1 or not os.access(given[0], os.W_OK):
+        return
+    try:
+        whole, config = json.loads(Path(given[0]).read_bytes()), json.loads(after)
+    except ValueError:
+        return  # half of a config is none: the connector was ended while it wrote
+    Path(given[0]).write_text(json.dumps(whole | {"airbyte_config": config} if "airbyte_config" in whole else config))
 
 
 if __name__ == "__main__":

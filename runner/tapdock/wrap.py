@@ -20,7 +20,6 @@ __all__ = ["wrap"]
 
 _PACKAGES = ("msgspec", "orjson")
 """What the program in front of the connector imports beside the standard library."""
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def wrap(engine: Engine, image: str, *, tag: str, making: Making, progress: Logs) -> ImageFacts:
@@ -46,7 +45,6 @@ def wrap(engine: Engine, image: str, *, tag: str, making: Making, progress: Logs
 
 def _require_same_machine(engine: Engine, facts: ImageFacts) -> None:
     machine = engine.facts().architecture
-    machine = _MACHINES.get(machine, machine)
     if facts.architecture and machine and facts.architecture != machine:
         raise UsageError(
             f"`{facts.image}` is built for {facts.architecture}, and this engine builds for {machine}",

@@ -4,16 +4,18 @@ import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import ExecWaitStrategy
 
-from connectors.images import base_image, made
+from connectors.images import CHECKOUT, base_image, made
 from e2e.project import HERE, Shop
 from tapdock.engines import owner
 
+LOGIN = ("--username=tapdock", "--dbname=warehouse")
 PASSWORD = f"pass{secrets.token_hex(8)}"
 TOKEN = f"token{secrets.token_hex(8)}"
 
@@ -36,15 +38,15 @@ class Postgres:
 
     def query(self, sql: str) -> list[list[str]]:
         """Rows as psql prints them: numbers in their own digits."""
-        command = ["psql", "--host=/tmp", "--no-align", "--tuples-only", "--command", sql]
+        command = ["psql", *LOGIN, "--no-align", "--tuples-only", "--command", sql]
         started = self.api.exec_create(self.host, command)
         said = self.api.exec_start(started).decode()
         assert self.api.exec_inspect(started)["ExitCode"] == 0, said
         return [line.split("|") for line in said.splitlines()]
 
 
-def _files(name: str) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (HERE / name).iterdir() if path.is_file()}
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +54,7 @@ def environ(api) -> dict[str, str]:
     """What the project file asks for, and where images come from."""
     return {
         "TAPDOCK_BASE_IMAGE": os.environ.get("TAPDOCK_BASE_IMAGE") or base_image(),
-        "LEDGER_IMAGE": made(api, "tapdock-test/ledger", _files("ledger"), {"BASE_IMAGE": base_image()}),
+        "LEDGER_IMAGE": made(api, "tapdock-test/ledger", _files(HERE / "ledger"), {"BASE_IMAGE": base_image()}),
         "LEDGER_TOKEN": TOKEN,
         "POSTGRES_PASSWORD": PASSWORD,
         "POSTGRES_HOST": f"tapdock-e2e-{os.getpid()}",
@@ -79,10 +81,11 @@ def shop(built, tmp_path) -> Shop:
 
 @pytest.fixture(scope="session")
 def postgres(api, environ) -> Iterator[Postgres]:
-    image = made(api, "tapdock-test/postgres", _files("postgres"), {"BASE_IMAGE": base_image()})
+    files = _files(CHECKOUT / "images" / "warehouse")
+    image = made(api, "tapdock-test/warehouse", files, {"BASE_IMAGE": base_image()})
     name = environ["POSTGRES_HOST"]
     labels = {"io.tapdock.test": "e2e", "io.tapdock.owner": owner.mine()}
-    answers = ExecWaitStrategy(["psql", "--host=/tmp", "--command", "SELECT 1"]).with_startup_timeout(30)
+    answers = ExecWaitStrategy(["pg_isready", *LOGIN]).with_startup_timeout(30)
     container = DockerContainer(image, name=name, env={"POSTGRES_PASSWORD": PASSWORD}, _wait_strategy=answers)
     api.create_network(name, labels=labels)
     try:

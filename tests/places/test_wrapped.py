@@ -80,6 +80,29 @@ def test_a_sync_and_a_second_one_from_its_state(tap):
     assert again[-1]["value"]["airbyte_state"][0]["stream"] == state["airbyte_state"][0]["stream"]
 
 
+def test_a_state_as_older_wrapped_taps_kept_it(tap):
+    """The list alone, indented by whoever kept it: it goes out again on one line."""
+    config = tap.put("config.json", CONFIG)
+    (catalog,) = tap.well("--config", config, "--discover")
+    tap.put("catalog.json", catalog)
+    state = tap.well("--config", config, "--catalog", "/in/catalog.json")[-1]["value"]["airbyte_state"]
+    kept = tap.put("state.json", json.dumps(state, indent=2))
+    again = tap.well("--config", config, "--catalog", "/in/catalog.json", "--state", kept)
+    assert [message["type"] for message in again].count("RECORD") == 0
+    assert again[-1]["value"]["airbyte_state"] == state
+
+
+@pytest.mark.parametrize("option", ["--config", "--catalog", "--state"])
+def test_a_file_that_is_not_there(tap, option):
+    config = tap.put("config.json", CONFIG)
+    (catalog,) = tap.well("--config", config, "--discover")
+    files = {"--config": config, "--catalog": tap.put("catalog.json", catalog), option: "/in/nowhere"}
+    ended = tap(*(word for pair in files.items() for word in pair))
+    assert ended.returncode == 2
+    assert f"the {option[2:]} /in/nowhere cannot be read: No such file or directory" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_what_the_runner_deselects_is_not_read(tap):
     config = tap.put("config.json", {"airbyte_config": CONFIG})  # as the usual wrapper has it
     (catalog,) = tap.well("--config", config, "--discover")
@@ -116,12 +139,13 @@ def test_the_source_fails_and_so_does_the_tap(api, tmp_path):
     tmp_path.chmod(0o755)
     tap = Tap(tmp_path, "tapdock-test/tap-source")
     steps = ["until users 5", "state", "until users 8", "exit 1"]
-    config = tap.put("config.json", {"token": "x", "steps": steps})
+    config = tap.put("config.json", {"token": "s3cret-token", "steps": ["babble", *steps]})
     (catalog,) = tap.well("--config", config, "--discover")
     ended = tap("--config", config, "--catalog", tap.put("catalog.json", catalog))
     messages = [json.loads(line) for line in ended.stdout.splitlines()]
     assert ended.returncode == 3
     assert "the source exited with 1" in ended.stderr
+    assert "s3cret-token" not in ended.stderr + ended.stdout
     assert [message["record"]["id"] for message in messages if message["type"] == "RECORD"] == list(range(1, 9))
     assert messages[-1]["value"]["airbyte_state"][0]["stream"]["stream_state"] == {"id": 5}
 

@@ -16,7 +16,10 @@ Logs = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class EngineFacts:
-    """What an engine tells of itself; `own` is the container that we run in, if it runs it."""
+    """What an engine tells of itself: `architecture` in the words of images, `time` in ISO 8601.
+
+    `own` is the container that we run in, if it runs it.
+    """
 
     product: str
     version: str
