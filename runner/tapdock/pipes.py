@@ -116,25 +116,16 @@ class Ends:
 
         Zero bytes before anybody opened the pipe are not the end: poll tells of the end only after a first writer.
         """
-        poll = select.poll()
-        poll.register(self.control, select.POLLIN)
         rest = b""
-        while True:
-            poll.poll()
-            chunk = os.read(self.control, 4096)
-            if not chunk:
-                return
+        while chunk := _awaited(self.control, 4096):
             *lines, rest = (rest + chunk).split(b"\n")
             yield from (line.decode().split() for line in lines)
 
     def read_config(self, size: int) -> str | None:
         """The config that the connector rewrote, once the launcher has announced it; None when that died meanwhile."""
-        poll = select.poll()
-        poll.register(self.config, select.POLLIN)
         text = b""
         while len(text) < size:
-            poll.poll()
-            chunk = os.read(self.config, size - len(text))
+            chunk = _awaited(self.config, size - len(text))
             if not chunk:
                 return None
             text += chunk
@@ -177,6 +168,21 @@ class Ends:
         self.order("end")
         fd, self.input = self.input, -1
         _close(fd)
+
+
+def _awaited(fd: int, size: int) -> bytes:
+    """Some bytes of a pipe that does not block by itself; empty once nobody may write any more.
+
+    Woken by the last writer's end, one may find the next writer there already, who has said nothing yet.
+    """
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    while True:
+        poll.poll()
+        try:
+            return os.read(fd, size)
+        except BlockingIOError:
+            continue
 
 
 def write(fd: int, data: bytes | memoryview) -> None:
