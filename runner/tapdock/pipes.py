@@ -48,7 +48,7 @@ class Ends:
         self._files = files
         self._stdin = stdin
         self._held: list[int] = []
-        self._gone = False
+        self._gone = self._listened = False
         self._lifeline = threading.Lock()
         self.control = self.orders = self.out = self.config = self.input = -1
 
@@ -74,7 +74,9 @@ class Ends:
 
     def __exit__(self, *_: object) -> None:
         self._gone = True
-        for fd in (self.control, self.orders, self.out, self.config, self.input, *self._held):
+        self._end_words()
+        heard = () if self._listened else (self.control, self.config)
+        for fd in (*heard, self.orders, self.out, self.input, *self._held):
             _close(fd)
 
     def _open(self, name: str, flags: int) -> int:
@@ -115,11 +117,21 @@ class Ends:
         """What the launcher says, word by word, until its end closes.
 
         Zero bytes before anybody opened the pipe are not the end: poll tells of the end only after a first writer.
+        Whoever takes the words owns `control` and `config` from now on, and they are closed behind the last one. Closed
+        by another thread, their numbers would go to the next file or socket that is opened, to be read from here.
         """
+        self._listened = True
+        return self._words()
+
+    def _words(self) -> Iterator[list[str]]:
         rest = b""
-        while chunk := _awaited(self.control, 4096):
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from (line.decode().split() for line in lines)
+        try:
+            while chunk := _awaited(self.control, 4096):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode().split() for line in lines)
+        finally:
+            _close(self.control)
+            _close(self.config)
 
     def read_config(self, size: int) -> str | None:
         """The config that the connector rewrote, once the launcher has announced it; None when that died meanwhile."""
@@ -148,7 +160,11 @@ class Ends:
         self._gone = True
         for name in [f"file.{file.name}" for file in self._files]:
             self._held.append(self._open(name, os.O_RDONLY | os.O_NONBLOCK))
-        with contextlib.suppress(OSError):  # the words have ended and closed already
+        self._end_words()
+
+    def _end_words(self) -> None:
+        """A writer that comes and goes: to whoever waits for a first word, that is the end."""
+        with contextlib.suppress(OSError):  # nobody waits, or the pipes are gone
             _close(self._open("control", os.O_WRONLY | os.O_NONBLOCK))
 
     def taken(self) -> bool:

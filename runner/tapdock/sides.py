@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -123,10 +123,11 @@ class Side:
         self.code: int | None = None
         self.engine_code: int | None = None
         self._inbox = inbox
-        background(f"{name} words", self._listen, inbox)
+        words = ends.words()  # taken here: from now on its pipes are the thread's
+        background(f"{name} words", lambda: self._listen(words), inbox)
 
-    def _listen(self) -> None:
-        for words in self.ends.words():
+    def _listen(self, said: Iterator[list[str]]) -> None:
+        for words in said:
             if words[:1] == ["config"]:
                 self._take_config(int(words[1]))
             else:
