@@ -1,6 +1,7 @@
 """What every folder of tests shares: an engine, or the reason why there is none."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,8 @@ import docker
 import docker.errors
 import pytest
 
+from connectors.images import CHECKOUT
+from engines.podman import Podman
 from engines.project import wait_for
 from tapdock.engines import owner
 
@@ -32,6 +35,18 @@ def api(engine):
     if isinstance(engine, docker.errors.DockerException):
         pytest.skip(f"no Docker Engine answers (`scripts/engine` starts one): {engine}")
     return engine
+
+
+@pytest.fixture(scope="session")
+def runner_image(api) -> str:
+    """tapdock's own image, of the code as it is now."""
+    script = CHECKOUT / "scripts" / "images"
+    return subprocess.run([script, "runner"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def podman() -> Podman:
+    return Podman.made()
 
 
 @pytest.fixture(scope="session", autouse=True)

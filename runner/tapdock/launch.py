@@ -27,7 +27,10 @@ class FileArg:
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """One container to be run: a value, made by a connector kind and performed by an engine."""
+    """One container to be run: a value, made by a connector kind and performed by an engine.
+
+    `as_caller`: it writes into a folder of whoever runs tapdock, as whom the engine is to run it.
+    """
 
     role: Role
     image: str
@@ -41,6 +44,7 @@ class Launch:
     extra_hosts: tuple[str, ...] = ()
     user: str | None = None
     is_root: bool = False
+    as_caller: bool = False
     platform: str | None = None
     memory: int | None = None
     cpus: float | None = None

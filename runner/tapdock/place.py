@@ -58,10 +58,10 @@ def perform(
     gives what takes a role's stderr lines. Raises EngineError when a container cannot be started,
     UsageError when a mounted folder cannot be made, or the engine does not have it.
     """
+    placed = tuple(engine.placed(launch) for launch in launches)
     for launch in launches:
         _make_folders(launch)
-    launches = tuple(engine.placed(launch) for launch in launches)
-    with engine.run(work.run_id, image=launches[0].image) as run:
+    with engine.run(work.run_id, image=placed[0].image) as run:
         listener = _Listener(emit, inbox)
         place: _Beside | _Contained
         facts: ImageFacts | None = None
@@ -74,7 +74,7 @@ def perform(
         listener.ready.wait()
         if not listener.began:
             place.verdict()  # raises: nothing was started that could end well
-        with _Connectors(run, launches, inbox, logs) as connectors:
+        with _Connectors(run, placed, inbox, logs) as connectors:
             verdict = place.verdict()
             exits = connectors.exits(listener.greeted) | place.exits()
         if connectors.failure:

@@ -1,12 +1,11 @@
 """One project for three places, and what must be true after every test."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from connectors.images import CHECKOUT, image
+from connectors.images import image
 from engines import leftovers
 from engines.places import BESIDE, CONTAINER, LOCAL
 from engines.project import CONNECTORS, Project, wait_for
@@ -27,13 +26,6 @@ def known_specs(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def images(api) -> dict[str, str]:
     return {program: image(api, program, runs_as="1000", anybody=True) for program in ("source", "target")}
-
-
-@pytest.fixture(scope="session")
-def runner_image(api) -> str:
-    """tapdock's own image, of the code as it is now."""
-    script = CHECKOUT / "scripts" / "images"
-    return subprocess.run([script, "runner"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 @pytest.fixture

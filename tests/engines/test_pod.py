@@ -1,8 +1,6 @@
 """Source, relay and target as a Pod that somebody else schedules: no process of ours outside of it."""
 
 import json
-import os
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engines.podman import loaded
 from engines.project import CONNECTORS, wait_for
 from tapdock.catalog import configured_catalog, parse_catalog
 from tapdock.config import Connector
@@ -20,48 +19,11 @@ from tapdock.launch import ImageFacts, Launch
 from tapdock.plan import Plan
 from tapdock.selection import select_streams
 
-HERE = Path(__file__).parent
-FOLDER = Path("/var/tmp/tapdock-test-podman")  # images stay in it from one session to the next
 POD = "tapdock-test"
 PIPES, MEMORY = "/tapdock/pipes", "/tapdock/files"
 # A pod's containers start side by side: the last pipe that the relay names tells that all are there.
 WAIT = 'until [ -p "$0" ]; do sleep 0.1; done; exec "$@"'
 pytestmark = pytest.mark.docker
-
-
-@pytest.fixture(scope="session")
-def podman():
-    """podman(*words) -> what it printed, with a configuration of its own."""
-    if os.geteuid() != 0:
-        pytest.skip("podman beside a Docker Engine is set up as root")
-    made = subprocess.run([HERE / "podman-setup", FOLDER], capture_output=True, text=True)
-    if made.returncode == 8:
-        pytest.skip(f"podman cannot be had here: {made.stderr.strip()}")
-    assert made.returncode == 0, made.stderr
-    exports = [shlex.split(line)[1] for line in made.stdout.splitlines()]
-    environ = {**os.environ, **dict(export.split("=", 1) for export in exports)}
-
-    def podman(*words: str) -> str:
-        done = subprocess.run(["podman", *words], env=environ, capture_output=True, text=True)
-        assert done.returncode == 0, f"podman {words[0]}: {done.stderr}"
-        return done.stdout
-
-    podman.environ = environ
-    return podman
-
-
-def loaded(podman, api, name: str) -> str:
-    """An image of the Docker Engine, in podman's own store as well; its name there."""
-    wanted = api.inspect_image(name)["Id"].removeprefix("sha256:")
-    for known in json.loads(podman("images", "--format", "json")):
-        if known["Id"] == wanted and known.get("Names"):
-            return known["Names"][0]
-    with subprocess.Popen(["docker", "save", name], stdout=subprocess.PIPE) as saving:
-        done = subprocess.run(
-            ["podman", "load"], stdin=saving.stdout, env=podman.environ, capture_output=True, text=True
-        )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip().rpartition(" ")[2]
 
 
 @pytest.fixture

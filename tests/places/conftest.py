@@ -8,14 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.images import CHECKOUT, base_image
-
-
-@pytest.fixture(scope="session")
-def runner_image(api) -> str:
-    """tapdock's own image, of the code as it is now."""
-    script = CHECKOUT / "scripts" / "images"
-    return subprocess.run([script, "runner"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+from connectors.images import base_image
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,6 @@ def launch(
     stdin: bool = False,
 ) -> Launch:
     """The container that runs this connector so. Raises UsageError for an image that cannot take arguments."""
-    user = connector.user or _caller(connector, facts)
     return Launch(
         role=role,
         image=connector.image,
@@ -60,8 +59,9 @@ def launch(
         mounts=connector.mounts,
         networks=(connector.network,) if connector.network else (),
         extra_hosts=connector.extra_hosts,
-        user=user,
-        is_root=(user or facts.user).partition(":")[0] in ("", "0", "root"),
+        user=connector.user,
+        is_root=(connector.user or facts.user).partition(":")[0] in ("", "0", "root"),
+        as_caller=connector.user is None and _writes_as_anybody(connector, facts),
         platform=connector.platform,
         memory=connector.memory,
         cpus=connector.cpus,
@@ -82,12 +82,10 @@ def entrypoint_of(connector: Connector, facts: ImageFacts) -> tuple[str, ...]:
     return (*entrypoint, *connector.command)
 
 
-def _caller(connector: Connector, facts: ImageFacts) -> str | None:
-    """Where the image can run as anybody and writes into a folder of the user's, the user: their files stay theirs."""
+def _writes_as_anybody(connector: Connector, facts: ImageFacts) -> bool:
+    """It can run as anybody and writes into a folder of the user: as the user, so that their files stay theirs."""
     writes = any(not mount.is_volume and not mount.read_only for mount in connector.mounts)
-    if writes and facts.labels.get("io.tapdock.user") == _ANY_USER:
-        return f"{os.getuid()}:{os.getgid()}"
-    return None
+    return writes and facts.labels.get("io.tapdock.user") == _ANY_USER
 
 
 def _env_file(connector: Connector) -> tuple[InputFile, ...]:

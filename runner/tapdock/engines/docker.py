@@ -10,12 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import docker
 import docker.errors
-from docker.utils import kwargs_from_env
 
 from tapdock.config import Mount
-from tapdock.engines import docker_build, folders, handshake, owner, sweep
+from tapdock.engines import connection, docker_build, folders, handshake, owner, sweep
 from tapdock.engines.base import EngineFacts, Logs
 from tapdock.engines.docker_run import CONNECTION, DockerRun, answering, reason_of
 from tapdock.engines.mounts import OwnContainer, find_own
@@ -24,8 +22,6 @@ from tapdock.launch import ImageFacts, Launch
 
 __all__ = ["DockerEngine", "connect"]
 
-_SOCKET = "unix:///var/run/docker.sock"
-
 
 def connect(*, cache: Path, relay: str = "auto", homes: tuple[Path, ...] = ()) -> "DockerEngine":
     """The engine that DOCKER_HOST names, or the usual socket. Raises EngineError with what to do.
@@ -33,45 +29,8 @@ def connect(*, cache: Path, relay: str = "auto", homes: tuple[Path, ...] = ()) -
     `relay` is `auto`, `beside` or `container`; `cache` keeps what was found out about engines. In a container pipes
     are made in the first of `homes` that the engine has as well, unless it has the temporary folder.
     """
-    address = os.environ.get("DOCKER_HOST") or _SOCKET
-    try:
-        api = docker.APIClient(**_arguments(address), version="auto", timeout=60)
-    except (docker.errors.DockerException, OSError) as error:
-        raise _unreachable(address, error) from error
-    return DockerEngine(api, address=address, cache=cache, relay=relay, homes=homes)
-
-
-def _arguments(address: str) -> dict[str, Any]:
-    if not address.startswith("ssh://"):
-        return dict(kwargs_from_env())
-    from tapdock.engines.tunnel import opened
-
-    return {"base_url": opened(address)}
-
-
-def _unreachable(address: str, error: Exception) -> EngineError:
-    if "Permission denied" in str(error):
-        group = _socket_group(address)
-        hint = f"`sudo usermod -aG {group} $USER`, then log in again; in a container, `--group-add {group}`"
-        return EngineError(f"no permission to use the Docker Engine at {address}", hint=hint)
-    if address.startswith("tcp://") and "certificate" in str(error).lower():
-        hint = "DOCKER_CERT_PATH names a folder with ca.pem, cert.pem and key.pem"
-        return EngineError(f"the Docker Engine at {address} was not trusted, or does not trust us: {error}", hint=hint)
-    return EngineError(f"no Docker Engine answers at {address}", hint="start it, or name another with DOCKER_HOST")
-
-
-def _socket_group(address: str) -> str:
-    """The group that may use the socket: by name where it has one here, else by number."""
-    import grp
-
-    try:
-        number = Path(address.removeprefix("unix://")).stat().st_gid
-    except OSError:
-        return "docker"
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return str(number)
+    address = os.environ.get("DOCKER_HOST") or connection.SOCKET
+    return DockerEngine(connection.opened(address), address=address, cache=cache, relay=relay, homes=homes)
 
 
 class DockerEngine:
@@ -123,13 +82,12 @@ class DockerEngine:
             version = self.api.version()
         info = self._info
         components = [part.get("Name") or "" for part in version.get("Components") or []]
-        security = info.get("SecurityOptions") or []
         return EngineFacts(
             product="Podman" if any("Podman" in name for name in components) else "Docker Engine",
             version=version["Version"],
             address=self._address,
             architecture=version.get("Arch") or "",
-            rootless=any("rootless" in option for option in security),
+            rootless=self._is_rootless,
             limits_memory=bool(info.get("MemoryLimit")) and info.get("CgroupDriver") != "none",
             memory=info.get("MemTotal") or None,
             time=info.get("SystemTime") or None,
@@ -240,7 +198,17 @@ class DockerEngine:
         """The launch with the engine's own paths for what it mounts, and on our own networks if it names none."""
         mounts = tuple(mount if mount.is_volume else self._placed(mount, launch) for mount in launch.mounts)
         networks = () if launch.networks or self.own is None else self.own.networks
-        return dataclasses.replace(launch, mounts=mounts, networks=launch.networks or networks)
+        placed = dataclasses.replace(launch, mounts=mounts, networks=launch.networks or networks)
+        return self._as_caller(placed) if launch.as_caller else placed
+
+    def _as_caller(self, launch: Launch) -> Launch:
+        """Containers of a rootless engine have their users counted anew: outside of them, their root is who runs it."""
+        user = "0:0" if self._is_rootless and self.own is None else f"{os.getuid()}:{os.getgid()}"
+        return dataclasses.replace(launch, user=user, is_root=user.startswith("0:"))
+
+    @property
+    def _is_rootless(self) -> bool:
+        return any("rootless" in option for option in self._info.get("SecurityOptions") or [])
 
     def _placed(self, mount: Mount, launch: Launch) -> Mount:
         if self.own:
@@ -258,6 +226,8 @@ class DockerEngine:
 
     def _has(self, folder: Path, image: str) -> bool:
         """What cannot be tried (a folder that is read-only here) is taken at the user's word."""
+        while not folder.exists():  # a run makes it
+            folder = folder.parent
 
         def ask() -> bool | None:
             return handshake.has_folder(self.api, image, folder, owner=self._owner)

@@ -4,7 +4,7 @@ import contextlib
 import http.client
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ import docker.errors
 import docker.types
 import requests.exceptions
 import urllib3.exceptions
-from docker.utils.socket import frames_iter
 
 from tapdock.config import Mount
+from tapdock.engines.attached import STDOUT, Attached
 from tapdock.engines.base import Logs
 from tapdock.engines.launcher import command
 from tapdock.engines.text import lines_of
@@ -87,12 +87,8 @@ class DockerRun:
         binds = [f"{self._volume(side)}:{_PIPES}/{side}" for side in ("source", "target")]
         spec = relay_spec(binds)
         name = self._create("relay", image, spec)
-        streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        with answering(f"a container of `{image}` could not be attached to"):
-            socket = self._api.attach_socket(name, params=streams)
-        self._stack.callback(socket.close)
-        conversation = DockerConversation(socket, log)
-        process = DockerProcess(self._api, name, image, (), log)
+        conversation = DockerConversation(self._attached(name, image, "stdin", "stdout", "stderr"), log)
+        process = DockerProcess(self._api, name, image, None, log)
         self._begin(name, image)
         process.watch()
         return process, conversation
@@ -102,7 +98,7 @@ class DockerRun:
 
     def _make_volume(self, name: str) -> None:
         """In memory, and gone with the last container that has it: so the relay starts first."""
-        options = {"type": "tmpfs", "device": "tmpfs", "o": "size=64m,mode=0777"}
+        options = {"type": "tmpfs", "device": "tmpfs", "o": "nr_blocks=1024,mode=0777"}  # podman refuses `size`
         self._stack.callback(self._remove, lambda: self._api.remove_volume(name, force=True))
         with answering(f"the volume `{name}` could not be made"):
             self._api.create_volume(name, driver_opts=options, labels=self._labels("pipes"))
@@ -115,12 +111,16 @@ class DockerRun:
         for network in launch.networks[1:]:
             with answering(f"a container of `{launch.image}` could not join the network `{network}`"):
                 self._api.connect_container_to_network(name, network)
-        with answering(f"a container of `{launch.image}` could not be attached to"):
-            stderr = self._api.attach(name, stdout=False, stderr=True, stream=True)
-        process = DockerProcess(self._api, name, launch.image, stderr, log)
+        process = DockerProcess(self._api, name, launch.image, self._attached(name, launch.image, "stderr"), log)
         self._begin(name, launch.image)
         process.watch()
         return process
+
+    def _attached(self, name: str, image: str, *streams: str) -> Attached:
+        with answering(f"a container of `{image}` could not be attached to"):
+            attached = Attached(self._api.attach_socket(name, params=dict.fromkeys((*streams, "stream"), 1)))
+        self._stack.callback(attached.close)
+        return attached
 
     def _create(self, role: str, image: str, spec: dict[str, Any]) -> str:
         name = f"tapdock-{self._run_id}-{role}"
@@ -216,7 +216,7 @@ def _refused(image: str, error: Exception) -> EngineError:
 class DockerProcess:
     """A container, its stderr read by a thread, and its memory watched from the start: nothing tells of it later."""
 
-    def __init__(self, api: Any, name: str, image: str, stderr: Iterable[bytes], log: Logs) -> None:
+    def __init__(self, api: Any, name: str, image: str, stderr: Attached | None, log: Logs) -> None:
         self.name = name
         self._api = api
         self._image = image
@@ -227,9 +227,9 @@ class DockerProcess:
         self._reader = threading.Thread(target=self._read, args=(stderr, log), daemon=True)
         self._reader.start()
 
-    def _read(self, stderr: Iterable[bytes], log: Logs) -> None:
-        with contextlib.suppress(*CONNECTION, OSError):  # the engine went away: `wait` tells
-            for line in lines_of(stderr):
+    def _read(self, stderr: Attached | None, log: Logs) -> None:
+        with contextlib.suppress(OSError):  # the engine went away: `wait` tells
+            for line in lines_of(data for _, data in stderr.frames()) if stderr else ():
                 if line.startswith(_INIT_FAILED):
                     self._refusal = line
                 log(line)
@@ -278,19 +278,16 @@ class DockerProcess:
 
 
 class DockerConversation:
-    """The attached streams of a relay's container."""
+    """A relay's container: its orders on stdin, its events on stdout."""
 
-    def __init__(self, socket: Any, log: Logs) -> None:
-        self._socket = getattr(socket, "_sock", socket)
-        self._frames = frames_iter(socket, tty=False)  # type: ignore[no-untyped-call] # docker's stubs leave it out
+    def __init__(self, attached: Attached, log: Logs) -> None:
+        self._frames = attached.frames()
         self._log = log
-
-    def send(self, data: bytes) -> None:
-        self._socket.sendall(data)
+        self.send = attached.send
 
     def receive(self) -> bytes:
         for stream, data in self._frames:
-            if stream == 1:
-                return bytes(data)
+            if stream == STDOUT:
+                return data
             self._log(data.decode("utf-8", "replace").rstrip("\n"))
         return b""

@@ -13,6 +13,7 @@ from typing import Any
 
 import docker.errors
 import requests.exceptions
+from docker.types import Mount
 
 from tapdock.engines.docker_run import LABEL_OWNER, LABEL_RUN
 
@@ -69,8 +70,12 @@ def _code(api: Any, image: str, script: str, source: str, owner: str) -> int | N
             image,
             entrypoint=["/bin/sh", "-c", script],
             command=[],
+            user="0:0",  # the folder may be closed to all but its owner
             labels={LABEL_RUN: "probe", LABEL_OWNER: owner},
-            host_config=api.create_host_config(binds=[f"{source}:/tapdock/probe"], network_mode="none"),
+            # In this form the engine refuses a folder that it does not have; in the other it would make one.
+            host_config=api.create_host_config(
+                mounts=[Mount("/tapdock/probe", source, type="bind")], network_mode="none"
+            ),
         )
     except docker.errors.APIError as error:
         return _NOT_THERE if "mount" in str(error).lower() else None
