@@ -8,9 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from tapdock import images
 from tapdock.config import Connector, Project
 from tapdock.engines.base import Engine, EngineFacts
 from tapdock.errors import EngineError, StateError, TapdockError
+from tapdock.images import Making
 from tapdock.launch import Launch
 from tapdock.state.base import Backend
 
@@ -86,13 +88,15 @@ def of_state(backend: Backend) -> Iterator[Finding]:
     yield Finding(what="state", found=f"{backend.uri} can be written")
 
 
-def of_project(project: Project, engine: Engine, *, relay_image: Callable[[], str]) -> Iterator[Finding]:
+def of_project(
+    project: Project, engine: Engine, *, making: Making, relay_image: Callable[[], str]
+) -> Iterator[Finding]:
     """Disk, memory, and for each connector its image, its platform and its mounts."""
     yield from _disk(project.private)
     connectors = [*project.sources.values(), *project.targets.values()]
     yield from _memory(connectors, engine.facts())
     for connector in connectors:
-        yield from looked_at(f"image of {connector.name}", lambda c=connector: _image(engine, c))  # type: ignore[misc]
+        yield from looked_at(f"image of {connector.name}", lambda c=connector: _image(engine, c, making))  # type: ignore[misc]
     here = [connector for connector in connectors if engine.inspect(connector.image)]
     for connector in here:
         yield from looked_at(f"mounts of {connector.name}", lambda c=connector: _mounts(engine, c))  # type: ignore[misc]
@@ -119,15 +123,14 @@ def _memory(connectors: list[Connector], facts: EngineFacts) -> Iterator[Finding
             yield Finding(what="memory", level="warning", found=found, fix=f"lower `memory` of {connector.name}")
 
 
-def _image(engine: Engine, connector: Connector) -> Iterator[Finding]:
+def _image(engine: Engine, connector: Connector, making: Making) -> Iterator[Finding]:
     what, image = f"image of {connector.name}", connector.image
     facts = engine.inspect(image)
-    if facts:
+    if connector.build and not (facts and images.is_current(engine, connector, making=making)):
+        yield _to_be_built(engine, connector, making, what, "again: what it is made of changed" if facts else "")
+    elif facts:
         yield Finding(what=what, found=f"{image} is here")
         yield from _platform(what, connector, facts.architecture, engine.facts().architecture)
-    elif connector.build:
-        fix = f"`tapdock build {connector.name}` does it now"
-        yield Finding(what=what, found=f"{image} will be built by the first run", fix=fix)
     elif connector.pull == "never":
         fix = f"`docker pull {image}`, or leave out `pull: never`"
         yield Finding(what=what, level="error", found=f"{image} is not here", fix=fix)
@@ -137,6 +140,17 @@ def _image(engine: Engine, connector: Connector) -> Iterator[Finding]:
     else:
         fix = f"`docker pull {image}` does it now"
         yield Finding(what=what, found=f"{image} is not here; the first run pulls it", fix=fix)
+
+
+def _to_be_built(engine: Engine, connector: Connector, making: Making, what: str, why: str) -> Finding:
+    assert connector.build is not None, "asked only for such"
+    base = images.base_of(connector.build, making)
+    if engine.inspect(base) is None and (refusal := engine.refusal(base)):
+        found = f"{connector.image} is to be built, and {base} is not here and cannot be pulled: {refusal}"
+        fix = "name another base with TAPDOCK_BASE_IMAGE: an image with Python 3.10 to 3.12"
+        return Finding(what=what, level="error", found=found, fix=fix)
+    found = f"the next run builds {connector.image} {why}".strip()
+    return Finding(what=what, found=found, fix=f"`tapdock build {connector.name}` does it now")
 
 
 def _platform(what: str, connector: Connector, built_for: str, machine: str) -> Iterator[Finding]:

@@ -18,9 +18,11 @@ __all__ = [
     "Builder",
     "Making",
     "base_digest",
+    "base_of",
     "build",
     "build_plan",
     "images_folder",
+    "is_current",
     "made",
     "making",
     "obtain",
@@ -134,6 +136,25 @@ def build(engine: Engine, connector: Connector, *, making: Making, progress: Log
         base_digest=base_digest(engine, making.base_image, progress),
     )
     return made(engine, plan, making=making, progress=progress)
+
+
+def base_of(build: Build, making: Making) -> str:
+    """What a build starts from: what the user says, else what the recipe does."""
+    recipe = (images_folder() / build.family / "Dockerfile").read_text("utf-8")
+    return making.base_image or recipe.partition("ARG BASE_IMAGE=")[2].partition("\n")[0]
+
+
+def is_current(engine: Engine, connector: Connector, *, making: Making) -> bool:
+    """Whether the image of a `build:` is here, from the very recipe that the next run would follow."""
+    assert connector.build is not None, "asked only for such"
+    base = engine.inspect(making.base_image) if making.base_image else None
+    plan = build_plan(
+        connector.build,
+        tag=connector.image,
+        base_image=making.base_image,
+        base_digest=base.digest if base else None,
+    )
+    return _current(engine, plan) is not None
 
 
 def made(engine: Engine, plan: BuildPlan, *, making: Making, progress: Logs) -> ImageFacts:

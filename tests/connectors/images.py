@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import subprocess
 import tarfile
 from functools import cache
@@ -51,14 +52,35 @@ def made(api: Any, name: str, files: dict[str, bytes], args: dict[str, str]) -> 
 
 
 def _build(api: Any, tag: str, files: dict[str, bytes], args: dict[str, str]) -> None:
-    context = io.BytesIO()
-    with tarfile.open(fileobj=context, mode="w") as tar:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), 0o755
-            tar.addfile(entry, io.BytesIO(content))
-    context.seek(0)
+    context = io.BytesIO(_tar(files))
     steps = api.build(fileobj=context, custom_context=True, tag=tag, buildargs=args, rm=True, forcerm=True, decode=True)
     for step in steps:
         if "error" in step:
             raise RuntimeError(f"{tag}: {step['error']}")
+
+
+def foreign(api: Any) -> str:
+    """The image of an Airbyte source that says that it is for another kind of processor, as one pulled by force."""
+    layer = _tar({"sh": b""})
+    config = {
+        "architecture": "riscv64",
+        "os": "linux",
+        "config": {"Entrypoint": ["/connector"], "Labels": {"io.airbyte.name": "test/source-foreign"}},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+    }
+    tag = "tapdock-test/foreign:riscv64"
+    manifest = [{"Config": "config.json", "RepoTags": [tag], "Layers": ["layer.tar"]}]
+    files = {"config.json": json.dumps(config).encode(), "manifest.json": json.dumps(manifest).encode()}
+    list(api.load_image(_tar({**files, "layer.tar": layer})))
+    return tag
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    """Of executable files."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755
+            tar.addfile(entry, io.BytesIO(content))
+    return archive.getvalue()

@@ -3,6 +3,7 @@
 import docker.errors
 import pytest
 
+from connectors.images import foreign
 from e2e.conftest import TOKEN
 
 pytestmark = pytest.mark.docker
@@ -65,6 +66,31 @@ def test_doctor(shop):
     assert {"project file", "engine", "state", "data path"} <= {finding["what"] for finding in healthy["findings"]}
     ill = shop("doctor", DOCKER_HOST="unix:///nowhere/docker.sock")
     assert (ill.code, "/nowhere/docker.sock" in ill.stdout) == (8, True)
+
+
+def test_doctor_follows_the_recipe_that_a_run_would_follow(shop, api, environ):
+    """An image under the right name is not enough, nor is a base that cannot be had."""
+    ill = shop("doctor", TAPDOCK_BASE_IMAGE="nowhere/base:1")
+    assert ill.code == 8
+    assert "is to be built, and nowhere/base:1 is not here and cannot be pulled: " in ill.stdout
+    changed = "tapdock-test/base:changed"
+    api.tag(environ["TAPDOCK_BASE_IMAGE"], *changed.split(":"))
+    try:
+        told = shop.well("doctor", TAPDOCK_BASE_IMAGE=changed)
+    finally:
+        api.remove_image(changed)
+    assert "again: what it is made of changed" in told.stdout
+    assert "`tapdock build faker` does it now" in told.stderr
+
+
+def test_doctor_names_an_image_for_another_processor(shop, api, tmp_path):
+    project = tmp_path / "other"
+    project.mkdir()
+    (project / "tapdock.yaml").write_text(f"version: 1\nsources: {{odd: {{image: {foreign(api)}, pull: never}}}}\n")
+    ill = shop("doctor", TAPDOCK_PROJECT=str(project))
+    assert ill.code == 8
+    assert "built for riscv64, and the engine is " in ill.stdout
+    assert "docker pull --platform linux/" in ill.stderr
 
 
 def test_no_engine_is_said_before_anything_else_happens(shop):

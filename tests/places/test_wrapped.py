@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from connectors.images import base_image, image, made
+from connectors.images import base_image, foreign, image, made
 
 pytestmark = pytest.mark.docker
+HERE = Path(__file__).parent
 FAKER = "tapdock/source-faker:7.2.1"
 WRAPPED = "tapdock-test/tap-faker:7.2.1"
 CONFIG = {"count": 500, "seed": 1, "always_updated": False}
@@ -148,6 +149,37 @@ def test_the_source_fails_and_so_does_the_tap(api, tmp_path):
     assert "s3cret-token" not in ended.stderr + ended.stdout
     assert [message["record"]["id"] for message in messages if message["type"] == "RECORD"] == list(range(1, 9))
     assert messages[-1]["value"]["airbyte_state"][0]["stream"]["stream_state"] == {"id": 5}
+
+
+@pytest.mark.parametrize(("release", "packages"), [("bookworm", "busybox-static"), ("bullseye", "libc6 busybox")])
+def test_an_image_without_python_or_a_shell(api, tmp_path, release, packages):
+    """One has no C library at all, the other one of an older Debian; the connector's environment is what it was."""
+    files = {name: (HERE / "awk" / name).read_bytes() for name in ("Dockerfile", "connector.awk")}
+    args = {"BASE_IMAGE": base_image(), "RELEASE": release, "PACKAGES": packages}
+    bare = made(api, "tapdock-test/awk", files, args)
+    name = f"tapdock-test/tap-awk:{release}"
+    assert wrap(bare, name).returncode == 0
+    tmp_path.chmod(0o755)
+    tap = Tap(tmp_path, name, "--user", "31337")
+    config = tap.put("config.json", {})
+    (catalog,) = tap.well("--config", config, "--discover")
+    ended = tap("--config", config, "--catalog", tap.put("catalog.json", catalog))
+    assert ended.returncode == 0, ended.stderr
+    messages = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [message["record"]["id"] for message in messages if message["type"] == "RECORD"] == [1, 2, 3]
+    unwrapped = Tap(tmp_path, bare, "--user", "31337")("spec")
+    assert variables(ended.stderr) == variables(unwrapped.stderr)
+
+
+def variables(stderr: str) -> set[str]:
+    return {line.rpartition(" ")[2] for line in stderr.splitlines() if "variable " in line}
+
+
+def test_an_image_of_another_architecture(api):
+    ended = wrap(foreign(api), "tapdock-test/never")
+    assert ended.returncode == 2
+    assert "is built for riscv64, and this engine builds for " in ended.stderr
+    assert "docker pull --platform linux/" in ended.stderr
 
 
 def test_an_image_that_is_a_tap_already(api):

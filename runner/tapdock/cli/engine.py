@@ -144,5 +144,7 @@ def _findings(context: Context) -> list[Finding]:
         findings += doctor_.looked_at("state", lambda: doctor_.of_state(context.backend))
     if project and engines:
         relay = partial(relay_image, engines[0], context.environ)
-        findings += doctor_.looked_at("project", lambda: doctor_.of_project(project, engines[0], relay_image=relay))
+        making = images.making(context.environ)
+        look = partial(doctor_.of_project, project, engines[0], making=making, relay_image=relay)
+        findings += doctor_.looked_at("project", look)
     return findings
