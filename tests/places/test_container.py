@@ -4,11 +4,10 @@ import json
 import os
 import subprocess
 import uuid
-from pathlib import Path
 
 import pytest
 
-from connectors.images import CHECKOUT, base_image
+from connectors.images import base_image
 
 pytestmark = [
     pytest.mark.docker,
@@ -104,40 +103,3 @@ def test_doctor_tells_where_it_is(runner_image, project):
     assert ended.returncode == 0, found
     assert "/project" in found["container"]
     assert found["mounts of lake"] == f"the engine has /project/data is {project}/data"
-
-
-def compose(environ: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    import compose as package
-
-    program = Path(package.__file__).with_name("docker-compose")
-    file = ["--file", str(CHECKOUT / "compose.yaml"), "--project-name", environ["NAME"]]
-    return subprocess.run([program, *file, *words], env=environ, capture_output=True, text=True, timeout=300)
-
-
-def test_compose_runs_the_demo_beside_a_warehouse(api, runner_image, project, tmp_path):
-    """The warehouse starts healthy with a password from a file, and connectors find it by its name."""
-    (project / "tapdock.yaml").unlink()  # an empty folder becomes the example
-    word = tmp_path / "password"
-    word.write_text("correct horse\n")
-    environ = {
-        "PATH": os.environ["PATH"],
-        "NAME": f"tapdock-test-{uuid.uuid4().hex[:8]}",
-        "TAPDOCK_PROJECT": str(project),
-        "TAPDOCK_BASE_IMAGE": base_image(),
-        "WAREHOUSE_PASSWORD_FILE": str(word),
-        "DOCKER_BUILDKIT": "0",
-    }
-    subprocess.run([CHECKOUT / "scripts" / "images", "warehouse"], check=True, capture_output=True)
-    try:
-        up = compose(environ, "--profile", "warehouse", "up", "--detach", "--wait", "warehouse")
-        assert up.returncode == 0, up.stderr
-        assert counts(compose(environ, "run", "--rm", "runner", "run", "demo", "--json")) == STREAMS
-        assert set(counts(compose(environ, "run", "--rm", "runner", "run", "demo", "--json")).values()) == {0}
-        assert {path.stat().st_uid for path in project.rglob("*")} == {1234}
-        doctor = compose(environ, "run", "--rm", "runner", "doctor", "--json")
-        found = {finding["what"]: finding["found"] for finding in json.loads(doctor.stdout)["findings"]}
-        assert f"connectors join {environ['NAME']}_default" in found["container"]
-    finally:
-        down = compose(environ, "--profile", "warehouse", "down", "--volumes", "--timeout", "5")
-    assert down.returncode == 0, down.stderr
-    assert api.containers(all=True, filters={"label": f"com.docker.compose.project={environ['NAME']}"}) == []

@@ -1,0 +1,110 @@
+"""compose.yaml, as a user types it: the demo, and a PostgreSQL and three kinds of buckets beside it."""
+
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import compose as package
+import pytest
+
+from connectors.images import CHECKOUT, base_image
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a project of somebody else"),
+]
+SERVICES = ("warehouse", "s3", "azure", "gcs")
+STREAMS = {"products": 100, "users": 10_000, "purchases": 10_000}
+WAREHOUSE = """\
+version: 1
+sources:
+  faker:
+    build: {airbyte: airbyte-source-faker==7.2.1}
+    config: {count: 100, seed: 42, always_updated: false}
+targets:
+  base:
+    build: {singer: meltanolabs-target-postgres==0.8.1, executable: target-postgres}
+    config:
+      host: warehouse
+      port: 5432
+      user: tapdock
+      password: ${WAREHOUSE_PASSWORD}
+      database: warehouse
+      default_target_schema: public
+"""
+
+
+class Compose:
+    """compose(*words), for a project of one test's own."""
+
+    def __init__(self, project: Path, password: Path) -> None:
+        self.name = f"tapdock-test-{uuid.uuid4().hex[:8]}"
+        self._program = Path(package.__file__).with_name("docker-compose")
+        self._environ = {
+            "PATH": os.environ["PATH"],
+            "TAPDOCK_PROJECT": str(project),
+            "TAPDOCK_BASE_IMAGE": base_image(),
+            "WAREHOUSE_PASSWORD_FILE": str(password),
+            "DOCKER_BUILDKIT": "0",
+        }
+
+    def __call__(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        command = [self._program, "--file", CHECKOUT / "compose.yaml", "--project-name", self.name, *words]
+        return subprocess.run(command, env=self._environ, capture_output=True, text=True, timeout=300)
+
+    def well(self, *words: str) -> str:
+        ended = self(*words)
+        assert ended.returncode == 0, ended.stderr + ended.stdout
+        return ended.stdout
+
+    def counts(self, *words: str) -> dict[str, int]:
+        """Records by stream, of `run`."""
+        record = json.loads(self.well("run", "--rm", "runner", "run", *words, "--json"))
+        return {stream["stream"]: stream["records"] for stream in record["streams"]}
+
+
+@pytest.fixture
+def compose(api, runner_image, project, tmp_path) -> Iterator[Compose]:
+    """Afterwards its services are gone, and with them their volumes."""
+    (project / "tapdock.yaml").unlink()  # an empty folder becomes the example
+    (tmp_path / "password").write_text("correct horse\n")
+    made = Compose(project, tmp_path / "password")
+    yield made
+    profiles = [word for service in SERVICES for word in ("--profile", service)]
+    made.well(*profiles, "down", "--volumes", "--timeout", "5")
+    assert api.containers(all=True, filters={"label": f"com.docker.compose.project={made.name}"}) == []
+
+
+def test_the_demo(compose, project):
+    assert compose.counts("demo") == STREAMS
+    assert set(compose.counts("demo").values()) == {0}
+    assert {path.stat().st_uid for path in project.rglob("*")} == {1234}
+
+
+def test_services_beside_it(compose, project, tmp_path):
+    """All become healthy; a connector finds one by its name, with a password from a file that is nowhere else."""
+    subprocess.run([CHECKOUT / "scripts" / "images", *SERVICES], check=True, capture_output=True)
+    profiles = [word for service in SERVICES for word in ("--profile", service)]
+    compose.well(*profiles, "up", "--detach", "--wait", *SERVICES)
+    (project / "tapdock.yaml").write_text(WAREHOUSE)
+    shutil.chown(project / "tapdock.yaml", 1234, 1234)
+    assert compose.counts("faker", "base")["users"] == 100
+    query = ("psql", "--username=tapdock", "--dbname=warehouse", "--no-align", "--tuples-only", "--command")
+    counted = compose.well("exec", "warehouse", *query, "SELECT count(*), count(DISTINCT id) FROM users")
+    assert counted.strip() == "100|100"
+    doctor = json.loads(compose.well("run", "--rm", "runner", "doctor", "--json"))
+    found = {finding["what"]: finding["found"] for finding in doctor["findings"]}
+    assert f"connectors join {compose.name}_default" in found["container"]
+    assert "correct horse" not in json.dumps(doctor)
+
+
+def test_a_warehouse_without_a_password(compose, tmp_path):
+    (tmp_path / "password").write_text("")
+    subprocess.run([CHECKOUT / "scripts" / "images", "warehouse"], check=True, capture_output=True)
+    ended = compose("--profile", "warehouse", "up", "--detach", "--wait", "warehouse")
+    assert ended.returncode != 0
+    assert "WAREHOUSE_PASSWORD_FILE" in compose.well("--profile", "warehouse", "logs", "warehouse")
