@@ -16,7 +16,7 @@ from benchmarks.containers import ask, labelled
 from benchmarks.inside import cli, cpu, latency
 from benchmarks.processes import BenchError
 from benchmarks.rows import Row, as_json, table
-from benchmarks.runs import duckdb, faker, memory, pipe, replay
+from benchmarks.runs import duckdb, faker, memory, pipe, replay, wrapped
 from tapdock import __version__
 
 __all__ = ["GROUPS", "machine", "main"]
@@ -25,6 +25,7 @@ GROUPS: dict[str, Callable[[Bench], list[Row]]] = {
     "faker": faker,
     "replay": replay,
     "duckdb": duckdb,
+    "wrapped": wrapped,
     "cpu": cpu,
     "memory": memory,
     "latency": latency,

@@ -17,7 +17,7 @@ from tapdock.pipes import CAPACITY
 from tapdock.protocol import airbyte
 from tapdock.selection import select_streams
 
-__all__ = ["SOURCE", "Recording", "faker_config", "null_image", "record", "replay_image"]
+__all__ = ["SOURCE", "Recording", "base_image", "faker_config", "null_image", "record", "replay_image"]
 
 SOURCE = "tapdock/source-faker:7.2.1"
 _BASE_IMAGE = Path(__file__).parents[1] / "base-image"
@@ -128,13 +128,14 @@ def _image(name: str, entrypoint: list[str], *, kind: str, files: Mapping[str, P
             target = Path(context) / "root" / place
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        lines = [f"FROM {_base_image()}", "COPY root /", f"LABEL io.tapdock.kind={kind}"]
+        lines = [f"FROM {base_image()}", "COPY root /", f"LABEL io.tapdock.kind={kind}"]
         lines.append(f"ENTRYPOINT {orjson.dumps(entrypoint).decode()}")
         (Path(context) / "Dockerfile").write_text("\n".join(lines) + "\n")
         return build(tag, Path(context))
 
 
-def _base_image() -> str:
+def base_image() -> str:
+    """What `scripts/base-image` says."""
     done = subprocess.run([_BASE_IMAGE], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise BenchError("there is no image to build upon")

@@ -5,16 +5,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.bench import Bench
+from benchmarks.bench import TAPDOCK, Bench
 from benchmarks.containers import run_command
 from benchmarks.processes import Cost, measure
-from benchmarks.recording import SOURCE, faker_config, null_image, replay_image
+from benchmarks.recording import SOURCE, base_image, faker_config, null_image, replay_image
 from benchmarks.rows import Budget, Row
 from tapdock.catalog import ConfiguredStream
 from tapdock.events import Event
 from tapdock.translate.to_singer import AirbyteToSinger
 
-__all__ = ["duckdb", "faker", "memory", "pipe", "replay", "translator"]
+__all__ = ["duckdb", "faker", "memory", "pipe", "replay", "translator", "wrapped"]
 
 _TARGET = "tapdock/target-duckdb:0.8.0"
 
@@ -40,6 +40,42 @@ def replay(bench: Bench) -> list[Row]:
     return [
         Row(name=f"{name}: docker run", unit="s", ours=values["ours"], floor=values["default"], budget=Budget(0.5)),
         Row(name=f"{name}: no log", unit="s", ours=values["ours"], floor=values["none"], budget=Budget(1.0)),
+    ]
+
+
+def wrapped(bench: Bench) -> list[Row]:
+    """The same sources as Singer taps, by `tapdock wrap`: against the bare image, and against a run of ours."""
+    users, times = bench.sizes.users, bench.sizes.replays
+    records = bench.recording.records
+    return [
+        *_as_a_tap(bench, "real source-faker", SOURCE, faker_config(users), records),
+        *_as_a_tap(bench, "replayed", replay_image(bench.recording), {"times": times}, records * times),
+    ]
+
+
+def _as_a_tap(bench: Bench, what: str, image: str, config: dict[str, int], records: int) -> list[Row]:
+    tag = f"tapdock/bench-tap:{what.split()[-1]}"
+    measure([TAPDOCK, "wrap", image, "--tag", tag], env={"TAPDOCK_BASE_IMAGE": base_image()})
+    mounts = {bench.file("tap-config.json", config): "/config.json:ro"}
+    asked = run_command(tag, "--config", "/config.json", "--discover", label=bench.label, mounts=mounts)
+    catalog = bench.folder / f"{what.split()[-1]}-catalog.json"
+    catalog.write_bytes(measure(asked, keep_output=True).output)
+    mounts[catalog] = "/catalog.json:ro"
+    words = ("--config", "/config.json", "--catalog", "/catalog.json")
+    tap = run_command(tag, *words, label=bench.label, log_driver="none", mounts=mounts)
+    bare = bench.read_command(image, config, log_driver="none")
+    project = bench.project(f"tap {what}", source={"image": image, "config": config}, target={"image": null_image()})
+    values = bench.interleaved(
+        {
+            "wrapped": lambda: measure(tap).seconds,
+            "unwrapped": lambda: measure(bare).seconds,
+            "tapdock run": lambda: project.run(records=records).seconds,
+        }
+    )
+    name = f"wrapped tap, {what}, {records:,} records"
+    return [
+        Row(name=f"{name}: unwrapped", unit="s", ours=values["wrapped"], floor=values["unwrapped"]),
+        Row(name=f"{name}: tapdock run", unit="s", ours=values["wrapped"], floor=values["tapdock run"]),
     ]
 
 
