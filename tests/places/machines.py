@@ -97,17 +97,34 @@ class Machine:
 
 @contextmanager
 def machine(api: Any, runner_image: str, *options: str) -> Iterator[Machine]:
-    files = {name: (HERE / "inner" / name).read_bytes() for name in ("Dockerfile", "start", "start-rootless")}
+    """One with tapdock installed, and programs to start a daemon with."""
     # By digest: the same name is another image once the code has changed.
     args = {"BASE_IMAGE": base_image(), "RUNNER_IMAGE": api.inspect_image(runner_image)["Id"]}
-    image = made(api, "tapdock-test/inner", files, args)
+    with _running(made(api, "tapdock-test/inner", _files("inner"), args), "--init", *options) as name:
+        yield Machine(name)
+
+
+@contextmanager
+def instance(api: Any, *options: str) -> Iterator[Machine]:
+    """One that boots, with a daemon that runs, and nothing of ours on it."""
+    image = made(api, "tapdock-test/instance", _files("instance"), {"BASE_IMAGE": base_image()})
+    with _running(image, "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec", *options) as name:
+        yield Machine(name)
+
+
+def _files(folder: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (HERE / folder).iterdir()}
+
+
+@contextmanager
+def _running(image: str, *options: str) -> Iterator[str]:
     name = f"tapdock-test-{secrets.token_hex(4)}"
     labels = ("--label=io.tapdock.test=machine", f"--label=io.tapdock.owner={owner.mine()}")
     volumes = ("--volume=/var/lib/docker", "--volume=/home/user")
-    command = ["docker", "run", "--detach", "--init", "--name", name, *labels, *_RIGHTS, *volumes, *options, image]
+    command = ["docker", "run", "--detach", "--name", name, *labels, *_RIGHTS, *volumes, *options, image]
     try:
         subprocess.run(command, check=True, capture_output=True)
-        yield Machine(name)
+        yield name
     finally:
         subprocess.run(["docker", "rm", "--force", "--volumes", name], check=True, capture_output=True)
 
