@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from connectors.images import base_image
+from places.machines import HERE, IMAGES, Machine, Seat, answering, filled, machine
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +35,31 @@ def project(demo, tmp_path) -> Path:
     for parent in (tmp_path, *tmp_path.parents[:2]):
         parent.chmod(parent.stat().st_mode | 0o011)
     return folder
+
+
+PORT = 2376
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory) -> Path:
+    """`client` and `server`, who trust each other."""
+    if not shutil.which("openssl"):
+        pytest.skip("there is no openssl here to make keys with")
+    folder = tmp_path_factory.mktemp("keys")
+    subprocess.run([HERE / "certificates"], cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def inner_machine(api, runner_image, demo, keys) -> Iterator[Machine]:
+    """A machine in a container. Its daemon answers on its socket, and by TLS."""
+    with machine(api, runner_image, f"--volume={keys}/server:/keys:ro", f"--publish=127.0.0.1::{PORT}") as made:
+        begin(made)
+        filled(Seat(made.prefix("/tmp"), "", "inner"), *IMAGES, runner_image)
+        yield made
+
+
+def begin(inner: Machine) -> None:
+    tls = ("--tlsverify", "--tlscacert=/keys/ca.pem", "--tlscert=/keys/cert.pem", "--tlskey=/keys/key.pem")
+    inner.begin("start", "--host=unix:///var/run/docker.sock", f"--host=tcp://0.0.0.0:{PORT}", *tls)
+    answering(Seat(inner.prefix("/tmp"), "", "inner"))

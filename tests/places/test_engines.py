@@ -4,42 +4,17 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from connectors.images import base_image
 from engines.podman import loaded
 from engines.project import wait_for
-from places.machines import HERE, IMAGES, Machine, Seat, answering, filled, here, machine
+from places.conftest import PORT, begin
+from places.machines import IMAGES, Seat, answering, filled, here, machine
 
 pytestmark = pytest.mark.docker
 STREAMS = {"products": 100, "users": 10_000, "purchases": 10_000}
-PORT = 2376
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory) -> Path:
-    if not shutil.which("openssl"):
-        pytest.skip("there is no openssl here to make keys with")
-    folder = tmp_path_factory.mktemp("keys")
-    subprocess.run([HERE / "certificates"], cwd=folder, check=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def inner_machine(api, runner_image, demo, keys) -> Iterator[Machine]:
-    """Its daemon answers on its socket, and by TLS."""
-    with machine(api, runner_image, f"--volume={keys}/server:/keys:ro", f"--publish=127.0.0.1::{PORT}") as made:
-        begin(made)
-        filled(Seat(made.prefix("/tmp"), "", "inner"), *IMAGES, runner_image)
-        yield made
-
-
-def begin(inner: Machine) -> None:
-    tls = ("--tlsverify", "--tlscacert=/keys/ca.pem", "--tlscert=/keys/cert.pem", "--tlskey=/keys/key.pem")
-    inner.begin("start", "--host=unix:///var/run/docker.sock", f"--host=tcp://0.0.0.0:{PORT}", *tls)
-    answering(Seat(inner.prefix("/tmp"), "", "inner"))
 
 
 @pytest.fixture
