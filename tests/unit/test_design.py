@@ -100,6 +100,26 @@ def test_every_command_stands_in_the_readme(command):
     assert f"tapdock {command}" in (REPOSITORY / "README.md").read_text()
 
 
+PAGES = sorted(
+    path.relative_to(REPOSITORY)
+    for path in [REPOSITORY / "README.md", *(REPOSITORY / "runner").rglob("*.md")]
+    if "tapdock" not in path.relative_to(REPOSITORY).parts
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_what_a_page_names_is_there(page):
+    """Files by link and by name, and commands."""
+    text = (REPOSITORY / page).read_text()
+    links = [(REPOSITORY / page).parent / link for link in re.findall(r"\]\(([^)#:]+)\)", text)]
+    named = re.findall(r"(?<![\w/.-])((?:scripts|tests|images|runner|\.github|\.devcontainer)/[\w./-]*[\w])", text)
+    missing = [path for path in [*links, *(REPOSITORY / name for name in named)] if not path.exists()]
+    assert not missing
+    code = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
+    commands = re.findall(r"^tapdock ([a-z]+)", code, re.MULTILINE) + re.findall(r"`tapdock ([a-z]+)", text)
+    assert set(commands) <= set(COMMANDS)
+
+
 def test_exit_codes_are_unique_and_stand_in_the_readme():
     kinds = [kind for kind in vars(errors).values() if inspect.isclass(kind) and kind.__base__ is errors.TapdockError]
     codes = [kind.exit_code for kind in kinds if kind is not errors.Interrupted]
