@@ -23,6 +23,8 @@ _RIGHTS = (
     *(f"--security-opt={what}=unconfined" for what in ("seccomp", "systempaths", "apparmor")),
 )
 IMAGES = ("tapdock/source-faker:7.2.1", "tapdock/target-duckdb:0.8.0")
+DEMO = {"products": 100, "users": 10_000, "purchases": 10_000}
+"""Records of the example project, by stream."""
 
 
 @dataclass(frozen=True)

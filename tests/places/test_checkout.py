@@ -8,11 +8,10 @@ import pytest
 import yaml
 
 from connectors.images import CHECKOUT, base_image
-from places.machines import Machine
+from places.machines import DEMO, Machine
 
 pytestmark = pytest.mark.docker
 FOLDER = "/home/user/tapdock"
-DEMO = {"products": 100, "users": 10_000, "purchases": 10_000}
 
 
 class Terminal:

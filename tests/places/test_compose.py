@@ -12,13 +12,13 @@ import compose as package
 import pytest
 
 from connectors.images import CHECKOUT, base_image
+from places.machines import DEMO
 
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a project of somebody else"),
 ]
 SERVICES = ("warehouse", "s3", "azure", "gcs")
-STREAMS = {"products": 100, "users": 10_000, "purchases": 10_000}
 WAREHOUSE = """\
 version: 1
 sources:
@@ -80,7 +80,7 @@ def compose(api, runner_image, project, tmp_path) -> Iterator[Compose]:
 
 
 def test_the_demo(compose, project):
-    assert compose.counts("demo") == STREAMS
+    assert compose.counts("demo") == DEMO
     assert set(compose.counts("demo").values()) == {0}
     assert {path.stat().st_uid for path in project.rglob("*")} == {1234}
 

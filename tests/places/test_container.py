@@ -8,13 +8,13 @@ import uuid
 import pytest
 
 from connectors.images import base_image
+from places.machines import DEMO
 
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a project of somebody else"),
 ]
 SOCKET = "/var/run/docker.sock:/var/run/docker.sock"
-STREAMS = {"products": 100, "users": 10_000, "purchases": 10_000}
 
 
 def run(*words: str, image: str, options: list[str]) -> subprocess.CompletedProcess[str]:
@@ -36,7 +36,7 @@ def test_the_socket_and_the_project_are_all_that_it_needs(api, runner_image, pro
     before = volumes(api)
     options = ["--user", "0:0", "--volume", f"{project}:/project"]
     first = run("run", "demo", "--json", image=runner_image, options=options)
-    assert counts(first) == STREAMS
+    assert counts(first) == DEMO
     assert json.loads(first.stdout)["relay"] == "beside"
     second = run("run", "demo", "--json", image=runner_image, options=options)
     assert set(counts(second).values()) == {0}
@@ -52,7 +52,7 @@ def test_a_read_only_file_system_and_no_capabilities(runner_image, project):
     group = str(os.stat("/var/run/docker.sock").st_gid)
     small = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
     options = [*small, "--user", "1234:1234", "--group-add", group, "--volume", f"{project}:/project"]
-    assert counts(run("run", "demo", "--json", image=runner_image, options=options)) == STREAMS
+    assert counts(run("run", "demo", "--json", image=runner_image, options=options)) == DEMO
 
 
 def test_a_project_that_is_read_only(runner_image, project, api):
@@ -72,7 +72,7 @@ def test_a_project_that_is_read_only(runner_image, project, api):
     ]
     options = ["--user", "0:0", *mounts, "--env", "TAPDOCK_HOME=/var/lib/tapdock/home"]
     try:
-        assert counts(run("run", "demo", "--json", image=runner_image, options=options)) == STREAMS
+        assert counts(run("run", "demo", "--json", image=runner_image, options=options)) == DEMO
         assert set(counts(run("run", "demo", "--json", image=runner_image, options=options)).values()) == {0}
     finally:
         api.remove_volume(home)

@@ -11,10 +11,9 @@ from connectors.images import base_image
 from engines.podman import loaded
 from engines.project import wait_for
 from places.conftest import PORT, begin
-from places.machines import IMAGES, Seat, answering, filled, here, machine
+from places.machines import DEMO, IMAGES, Seat, answering, filled, here, machine
 
 pytestmark = pytest.mark.docker
-STREAMS = {"products": 100, "users": 10_000, "purchases": 10_000}
 
 
 @pytest.fixture
@@ -69,7 +68,7 @@ def test_the_demo_twice(seat, relay, runner_image):
     seat.well("sh", "-c", 'rm -rf "$TAPDOCK_PROJECT"; mkdir -p "$TAPDOCK_PROJECT"; tapdock init')
     seat = Seat((*seat.prefix, f"TAPDOCK_RELAY={relay}", f"TAPDOCK_RELAY_IMAGE={runner_image}"), seat.relay, seat.kind)
     first = seat.record("demo")
-    assert counts(first) == STREAMS
+    assert counts(first) == DEMO
     assert first["relay"] == (seat.relay if relay == "auto" else relay)
     assert set(counts(seat.record("demo")).values()) == {0}
     owners = seat.well("find", project, "-printf", "%U\n").split()
@@ -93,7 +92,7 @@ def test_an_engine_that_has_none_of_our_files(tls, project):
     text = (project / "tapdock.yaml").read_text()
     (project / "tapdock.yaml").write_text(text.replace("./data:/data", "target-data:/data"))
     first = tls.record("demo")
-    assert (counts(first), first["relay"]) == (STREAMS, tls.relay)
+    assert (counts(first), first["relay"]) == (DEMO, tls.relay)
     assert set(counts(tls.record("demo")).values()) == {0}
     assert "pipes in volumes" in tls.findings()["data path"]
     assert not (project / "data").exists(), "rows are where the engine is"
@@ -130,7 +129,7 @@ def test_tapdock_in_a_container_of_it(seat, runner_image):
     mounts = ("--volume", f"{socket}:/var/run/docker.sock", "--volume", f"{project}:/project")
     runner = ("docker", "run", "--rm", "--user=0:0", "--env=TAPDOCK_BASE_IMAGE", *mounts, runner_image)
     first = json.loads(seat.well(*runner, "run", "demo", "--json"))
-    assert (counts(first), first["relay"]) == (STREAMS, "beside")
+    assert (counts(first), first["relay"]) == (DEMO, "beside")
     assert set(seat.well("find", project, "-printf", "%U\n").split()) == {owner.strip()}
     doctor = seat.well(*runner, "doctor")
     assert "container       tapdock runs in `" in doctor
@@ -158,7 +157,7 @@ def test_a_daemon_that_is_killed(inner, inner_machine):
     assert "tapdock gc" in record["error"]["hint"]
     wait_for(lambda: connectors(inner) == "", "the end of both connectors", seconds=20)
     begin(inner_machine)
-    assert set(counts(inner.record("demo"))) == set(STREAMS)
+    assert set(counts(inner.record("demo"))) == set(DEMO)
     assert inner.leftovers() == ""
 
 
