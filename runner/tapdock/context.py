@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from tapdock.archive import Archive
 from tapdock.cache import Cache
 from tapdock.config import Connector, Kind, Project
 from tapdock.connectors.quirks import Quirks
@@ -37,6 +38,11 @@ class Context:
     @property
     def cache(self) -> Cache:
         return Cache(self.project.private / "cache")
+
+    @property
+    def archive(self) -> Archive | None:
+        """Where records go beside the states; None where those are beside the records already."""
+        return Archive.beside(self.backend, self.project.private)
 
     def heard(self, text: str) -> str:
         """What a connector said, without secrets and harmless in a terminal: fit for logs, records and messages.

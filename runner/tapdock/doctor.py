@@ -11,7 +11,7 @@ from typing import Literal
 from tapdock import images
 from tapdock.config import Connector, Project
 from tapdock.engines.base import Engine, EngineFacts
-from tapdock.errors import EngineError, StateError, TapdockError
+from tapdock.errors import Conflict, EngineError, StateError, TapdockError
 from tapdock.images import Making
 from tapdock.launch import Launch
 from tapdock.state.base import Backend
@@ -81,11 +81,18 @@ def _clock(facts: EngineFacts, now: float) -> Iterator[Finding]:
 def of_state(backend: Backend) -> Iterator[Finding]:
     """A small object is written and removed: a backend that only reads would fail after all rows were moved."""
     name = f"doctor-{secrets.token_hex(8)}"
-    version = backend.put(name, b"{}", expected=None)
-    backend.delete(name, expected=version)
+    backend.put(name, b"{}", expected=None)
+    try:
+        backend.put(name, b"[]", expected=None)
+    except Conflict:
+        yield Finding(what="state", found=f"{backend.uri} can be written")
+    else:
+        fix = "see that only one run of a state is started at a time, or keep states elsewhere"
+        found = f"{backend.uri} can be written, but does not honour conditional writes"
+        yield Finding(what="state", level="warning", found=found, fix=fix)
+    backend.delete(name)
     if name in backend.names():
         raise StateError(f"{backend.uri} does not remove what is deleted")
-    yield Finding(what="state", found=f"{backend.uri} can be written")
 
 
 def of_project(

@@ -14,18 +14,21 @@ from tapdock.errors import Side, UsageError
 from tapdock.events import StreamReport
 
 __all__ = [
+    "KEPT",
     "ContainerRecord",
     "ErrorRecord",
     "RunRecord",
     "Seconds",
     "StateRecord",
     "Status",
+    "found_in",
+    "has_log",
+    "ids",
     "log_file",
     "log_lines",
     "made_private",
     "new_run_id",
-    "read",
-    "runs",
+    "record",
     "to_json",
     "write",
 ]
@@ -107,7 +110,7 @@ def write(folder: Path, record: RunRecord) -> Path:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(place / "record.json")
-    for old in _ids(folder)[KEPT:]:
+    for old in ids(folder)[KEPT:]:
         shutil.rmtree(folder / "runs" / old, ignore_errors=True)
     return place / "record.json"
 
@@ -131,51 +134,40 @@ def made_private(folder: Path, inner: str) -> Path:
     return place
 
 
-def _ids(folder: Path) -> list[str]:
+def ids(folder: Path) -> list[str]:
     """Run ids, newest first."""
     place = folder / "runs"
     names = [path.name for path in place.iterdir()] if place.is_dir() else []
     return sorted((name for name in names if RUN_ID.fullmatch(name)), reverse=True)
 
 
-def runs(folder: Path) -> list[RunRecord]:
-    """Every readable record, newest first."""
-    found = (_record(folder, run_id) for run_id in _ids(folder))
-    return [record for record in found if record is not None]
-
-
-def _record(folder: Path, run_id: str) -> RunRecord | None:
+def record(folder: Path, run_id: str) -> RunRecord | None:
+    """None for a run that was killed before it wrote one."""
     try:
         return msgspec.json.decode((folder / "runs" / run_id / "record.json").read_bytes(), type=RunRecord)
     except (OSError, msgspec.DecodeError):
-        return None  # a run that was killed before it wrote one
+        return None
 
 
-def read(folder: Path, run: str) -> RunRecord:
-    """The record of `run`: an id, the unique beginning or end of one, or `latest`."""
-    run_id = _found(folder, run)
-    record = _record(folder, run_id)
-    if record is None:
-        raise UsageError(f"run {run_id} left no readable record", hint=f"see `tapdock runs logs {run_id}`")
-    return record
-
-
-def _found(folder: Path, run: str) -> str:
-    ids = _ids(folder)
-    found = ids[:1] if run == "latest" else [each for each in ids if each.startswith(run) or each.endswith(run)]
-    if run in ids:
+def found_in(known: list[str], run: str) -> str:
+    """Of ids, newest first, the one that `run` means: an id, the unique beginning or end of one, or `latest`."""
+    found = known[:1] if run == "latest" else [each for each in known if each.startswith(run) or each.endswith(run)]
+    if run in known:
         found = [run]
     if len(found) == 1:
         return found[0]
     if found:
         raise UsageError(f"`{run}` could be {len(found)} runs", hint=f"for example {found[0]} or {found[1]}")
-    hint = "see `tapdock runs list`" if ids else "begin one with `tapdock run`"
+    hint = "see `tapdock runs list`" if known else "begin one with `tapdock run`"
     raise UsageError(f"there is no run `{run}`" if run != "latest" else "there is no run yet", hint=hint)
 
 
-def log_lines(folder: Path, run: str) -> Iterator[str]:
+def has_log(folder: Path, run_id: str) -> bool:
+    return (folder / "runs" / run_id / "log.jsonl").exists()
+
+
+def log_lines(folder: Path, run_id: str) -> Iterator[str]:
     """The lines of a run's log, each a JSON object."""
-    run_id = _found(folder, run)
     try:
         with (folder / "runs" / run_id / "log.jsonl").open(encoding="utf-8", errors="replace") as lines:
             for line in lines:

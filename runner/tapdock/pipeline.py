@@ -18,13 +18,16 @@ from tapdock.catalog import ConfiguredStream, configured_catalog
 from tapdock.config import Limits, Pipeline
 from tapdock.connectors import airbyte, singer
 from tapdock.context import Context, Ready
-from tapdock.errors import Side, StateError, UsageError
-from tapdock.events import Committed, Event, Failed, Logged, Rotated, Verdict
-from tapdock.launch import Exit, Launch
+from tapdock.errors import Side, StateError, TapdockError, UsageError
+from tapdock.events import Committed, Event, Failed, Logged, Rotated
+from tapdock.last_words import explained
+from tapdock.launch import Launch
 from tapdock.operations import Resolved
 from tapdock.place import Outcome, perform
 from tapdock.plan import Plan
 from tapdock.selection import select_streams
+from tapdock.sides import Kill
+from tapdock.state.base import Terms
 from tapdock.state.store import Held, lease, read, state_key
 from tapdock.translate import require_translatable
 from tapdock.translate.names import singer_names
@@ -103,11 +106,18 @@ def _require_route(source: Ready, target: Ready) -> None:
 
 def execute(context: Context, prepared: Prepared, options: Options, *, run_id: str, watch: Watch) -> Outcome:
     """Read, translate, write, and save what the target acknowledged. Raises TapdockError when it cannot begin."""
-    with _state(context, prepared, options, run_id) as state:
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    lost: list[TapdockError] = []
+
+    def stop(error: TapdockError) -> None:
+        """Nothing may be written any more by whom somebody else may follow."""
+        lost.append(error)
+        inbox.put(Kill(code=error.exit_code))
+
+    with _state(context, prepared, options, run_id, stop) as state:
         _require_dialect(state, prepared.state_id)
         source, target = _launches(prepared, state.saved)
         listener = _Listener(context, prepared, state, watch)
-        inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         plan = Plan(
             run_id=run_id,
             route=_ROUTE,
@@ -128,7 +138,9 @@ def execute(context: Context, prepared: Prepared, options: Options, *, run_id: s
                 emit=listener,
                 logs=listener.stderr,
             )
-    verdict = _explained(outcome, listener.last_words, {"source": source, "target": target})
+    if lost:
+        raise lost[0]
+    verdict = explained(outcome, listener.last_words, {"source": source, "target": target})
     return Outcome(
         verdict=msgspec.structs.replace(verdict, message=verdict.message and context.heard(verdict.message)),
         exits=outcome.exits,
@@ -170,7 +182,9 @@ class _State:
 
 
 @contextmanager
-def _state(context: Context, prepared: Prepared, options: Options, run_id: str) -> Iterator[_State]:
+def _state(
+    context: Context, prepared: Prepared, options: Options, run_id: str, lost: Callable[[TapdockError], None]
+) -> Iterator[_State]:
     """Leased for the whole run, unless nothing is to be saved."""
     if not options.save_state:
         envelope = read(context.backend, prepared.state_id)
@@ -178,7 +192,11 @@ def _state(context: Context, prepared: Prepared, options: Options, run_id: str) 
             saved=envelope.state if envelope else None, dialect=envelope.dialect if envelope else None, held=None
         )
         return
-    with lease(context.backend, prepared.state_id, run_id=run_id, clock=context.now) as held:
+    engine = context.engine
+    terms = Terms(is_over=lambda holder: engine.is_over(holder.owner, holder.run_id), lost=lost, say=context.progress)
+    with lease(
+        context.backend, prepared.state_id, run_id=run_id, owner=engine.owner, clock=context.now, terms=terms
+    ) as held:
         envelope = held.envelope
         yield _State(
             saved=envelope.state if envelope else None, dialect=envelope.dialect if envelope else None, held=held
@@ -269,31 +287,3 @@ def _dumped(private: Path, state_id: str, state: str) -> Path:
             continue
         return folder / name
     raise StateError("the state could not be saved, and not even be kept in a file: the disks are full or read-only")
-
-
-def _explained(outcome: Outcome, words: dict[str, deque[str]], launches: dict[str, Launch]) -> Verdict:
-    """The verdict with what only the engine and stderr know: memory, and the side's last words."""
-    verdict = outcome.verdict
-    side = verdict.side
-    if side not in launches or not verdict.exit_code:
-        return verdict
-    exit_ = outcome.exits.get(side)
-    if exit_ and exit_.oom_killed:
-        changes = _out_of_memory(side, launches[side], exit_)
-        return msgspec.structs.replace(verdict, **changes)
-    failed = verdict.source_code if side == "source" else verdict.target_code
-    said = words[side][-1] if words[side] and failed else ""
-    message = verdict.message or f"the {side} failed"
-    if said and said not in message:
-        message = f"{message}: {said}"
-    return msgspec.structs.replace(verdict, message=message)
-
-
-def _out_of_memory(side: str, launch: Launch, exit_: Exit) -> dict[str, Any]:
-    limit = f"{launch.memory / (1 << 20):.0f} MiB" if launch.memory else "no limit of its own"
-    peak = f", peak {exit_.peak_memory_bytes / (1 << 20):.0f} MiB" if exit_.peak_memory_bytes else ""
-    return {
-        "message": f"the {side} ran out of memory (limit {limit}{peak})",
-        "hint": f"raise `memory` of the {side} in the project file",
-        "retryable": False,
-    }

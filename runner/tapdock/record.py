@@ -13,7 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attem
 from tapdock import history, pipeline
 from tapdock.config import Pipeline
 from tapdock.context import Context
-from tapdock.errors import TapdockError
+from tapdock.errors import StateError, TapdockError
 from tapdock.events import Committed, Event, Failed, Finished, Hello, Logged, Progress, Ready, Rotated, Verdict
 from tapdock.history import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.launch import Exit, ImageFacts
@@ -69,7 +69,22 @@ def _run_once(
             raise
     with context.signals.orders(queue.SimpleQueue()):  # a signal ends nothing any more: it is only noted
         _keep(context, record)
+        _archive(context, record)
     return record
+
+
+def _archive(context: Context, record: RunRecord) -> None:
+    """Beside the state as well, for whoever asks from another machine."""
+    archive = context.archive
+    if archive is None:
+        return
+    try:
+        if record.status == "running":
+            archive.write(record)
+        else:
+            archive.close(record, history.log_file(context.project.private, record.run_id))
+    except (OSError, StateError) as error:
+        context.progress(f"the record of this run is not kept beside its state: {error}")
 
 
 @contextmanager
@@ -116,7 +131,9 @@ class _Attempt:
         error: TapdockError | None = None
         try:
             self._log.info("run started", pipeline=self._wanted.name)
-            _keep(self._context, self.record())
+            began = self.record()
+            _keep(self._context, began)
+            _archive(self._context, began)
             self._prepared = pipeline.prepare(self._context, self._wanted, options)
             self._outcome = pipeline.execute(
                 self._context, self._prepared, options, run_id=self._run_id, watch=self._watch

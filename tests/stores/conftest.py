@@ -1,15 +1,74 @@
 """One fixture, every backend: tests here say nothing of where state is."""
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
+from stores import servers
 from tapdock.state.base import Backend, open_backend
 
+SERVED = [pytest.param(kind, marks=pytest.mark.docker) for kind in ("moto", "ministack", "azurite", "gcs", "postgres")]
+KINDS = ["file", "sqlite", *SERVED]
 
-@pytest.fixture(params=["file"])
-def uri(request, tmp_path) -> str:
-    return {"file": str(tmp_path / "state")}[request.param]
+
+@pytest.fixture(scope="session")
+def server(request) -> Iterator[Callable[[str], servers.Made]]:
+    """server(kind) -> what makes places there; each is started when it is first asked for."""
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as environ:
+        started: dict[str, servers.Made] = {}
+        for name, value in servers.ANYBODY.items():
+            environ.setenv(name, value)
+
+        def start(kind: str) -> servers.Made:
+            api = request.getfixturevalue("api")
+            match kind:
+                case "moto":
+                    address = stack.enter_context(servers.by_http(api, servers.own_image("s3"), 5000))
+                    return stack.enter_context(servers.buckets(address))
+                case "ministack":
+                    options = {"command": ["/opt/ministack/bin/ministack"]}
+                    address = stack.enter_context(servers.by_http(api, servers.other_s3(api), 4566, **options))
+                    return stack.enter_context(servers.buckets(address))
+                case "rclone":
+                    serve = "mkdir -p /data && exec /opt/rclone/bin/rclone serve s3 /data --addr 0.0.0.0:8080"
+                    options = {"command": ["sh", "-c", serve]}
+                    address = stack.enter_context(servers.by_http(api, servers.other_s3(api), 8080, **options))
+                    return stack.enter_context(servers.buckets(address))
+                case "azurite":
+                    address = stack.enter_context(servers.by_http(api, servers.own_image("azure"), 10000))
+                    environ.setenv("AZURE_STORAGE_CONNECTION_STRING", servers.AZURITE.format(address=address))
+                    return stack.enter_context(servers.containers(address))
+                case "gcs":
+                    address = stack.enter_context(servers.by_http(api, servers.own_image("gcs"), 4443))
+                    environ.setenv("STORAGE_EMULATOR_HOST", address)
+                    return stack.enter_context(servers.google(address))
+                case _:
+                    uri = stack.enter_context(servers.postgres(api))
+                    return stack.enter_context(servers.schemas(uri))
+
+        def made(kind: str) -> servers.Made:
+            if kind not in started:
+                started[kind] = start(kind)
+            return started[kind]
+
+        yield made
+
+
+@pytest.fixture(params=KINDS)
+def kind(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def uri(kind, server, tmp_path) -> str:
+    """A place that is empty."""
+    if kind == "file":
+        return str(tmp_path / "state")
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path}/state.db"
+    return server(kind)(f"t{uuid.uuid4().hex[:12]}")
 
 
 @pytest.fixture

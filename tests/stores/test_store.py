@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from tapdock.errors import Conflict, LeaseHeld, StateError
-from tapdock.state.base import Stored
+from tapdock.state import versions
+from tapdock.state.base import Stored, Terms
 from tapdock.state.envelope import decode, encode, state_key
-from tapdock.state.store import lease, read
+from tapdock.state.store import lease, read, replacing
 
 KEY = "default:faker-to-lake"
 STATE = '[{"type": "STREAM",  "n": 12345678901234567890123, "f": 1.10}]'
@@ -72,6 +73,53 @@ def test_a_second_run_is_refused_and_changes_nothing(backend, reopened):
     assert read(backend, KEY).run_id == "r1"
 
 
+def test_a_holder_that_sleeps_while_another_takes_over_cannot_save(backend, reopened, kind):
+    """Also before the other one has saved anything: taking over is a write."""
+    if kind == "file":
+        pytest.skip("a process that sleeps still has its file locked")
+    terms = Terms(is_over=lambda holder: holder.run_id == "r1")
+    with (
+        lease(backend, KEY, run_id="r1", clock=clock) as sleeper,
+        lease(reopened(), KEY, run_id="r2", clock=clock, terms=terms) as held,
+    ):
+        with pytest.raises(Conflict):
+            sleeper.save("[]", dialect="airbyte")
+        held.save(STATE, dialect="airbyte")
+        with pytest.raises(Conflict):
+            sleeper.save("[]", dialect="airbyte")
+    assert read(backend, KEY).state == STATE
+
+
+def test_previous_versions_are_kept_and_not_too_many(backend):
+    for number in range(versions.KEPT + 3):
+        with lease(backend, KEY, run_id=f"r{number}", clock=clock) as held:
+            held.save(f"[{number}]", dialect="airbyte")
+    kept = versions.numbers(backend, KEY)
+    assert len(kept) == versions.KEPT
+    assert [versions.get(backend, KEY, number).state for number in kept[-2:]] == [
+        f"[{versions.KEPT}]",
+        f"[{versions.KEPT + 1}]",
+    ]
+    assert read(backend, KEY).state == f"[{versions.KEPT + 2}]"
+    with lease(backend, KEY, run_id="idle", clock=clock):
+        pass
+    with lease(backend, KEY, run_id="idle", clock=clock):
+        pass
+
+
+def test_a_damaged_state_gives_way_and_the_way_back_is_told(backend):
+    for text in ("[1]", "[2]"):
+        with lease(backend, KEY, run_id="r", clock=clock) as held:
+            held.save(text, dialect="airbyte")
+    backend.put(KEY, b"{", expected=backend.get(KEY).version)
+    with pytest.raises(StateError) as told:
+        read(backend, KEY)
+    assert f"`tapdock state rollback {KEY}` goes back to it" in told.value.hint
+    with replacing(backend, KEY, run_id="by hand", clock=clock):
+        pass
+    assert read(backend, KEY) is None
+
+
 class Trouble:
     """A backend with trouble in some of its writes, before or after they happened."""
 
@@ -132,7 +180,7 @@ def test_a_refusal_is_told_at_once(backend):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "is damaged"),
+        (b"{", "is damaged"),
         (b'{"version": 1}', "is damaged"),
         (b"\xff\xfe", "is damaged"),
         (b'{"version": 2, "key": "x"}', "has version 2; this tapdock reads version 1"),

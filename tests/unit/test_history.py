@@ -31,6 +31,10 @@ def record(number: int, **changes) -> RunRecord:
     return RunRecord(**{**values, **changes})
 
 
+def read(folder, run: str) -> RunRecord | None:
+    return history.record(folder, history.found_in(history.ids(folder), run))
+
+
 def test_the_record_is_the_object_of_the_command_line():
     value = json.loads(history.to_json(record(0)))
     assert value["run_id"] == "20261122T112233Z-ab12cd"
@@ -49,7 +53,7 @@ def test_the_record_is_the_object_of_the_command_line():
 
 def test_a_record_comes_back_and_is_for_its_owner_only(tmp_path):
     file = history.write(tmp_path, record(0))
-    assert history.read(tmp_path, "latest") == record(0)
+    assert read(tmp_path, "latest") == record(0)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert (tmp_path / ".gitignore").read_text() == "*\n"
@@ -58,13 +62,13 @@ def test_a_record_comes_back_and_is_for_its_owner_only(tmp_path):
 def test_a_record_can_be_written_again(tmp_path):
     history.write(tmp_path, record(0, status="running", exit_code=None))
     history.write(tmp_path, record(0))
-    assert [each.status for each in history.runs(tmp_path)] == ["failed"]
+    assert [read(tmp_path, run_id).status for run_id in history.ids(tmp_path)] == ["failed"]
 
 
 def test_the_last_hundred_are_kept_newest_first(tmp_path):
     for number in range(105):
         history.write(tmp_path, record(number))
-    kept = [each.run_id for each in history.runs(tmp_path)]
+    kept = history.ids(tmp_path)
     assert kept == [record(number).run_id for number in range(104, 4, -1)]
     assert len(list((tmp_path / "runs").iterdir())) == 100
 
@@ -72,24 +76,23 @@ def test_the_last_hundred_are_kept_newest_first(tmp_path):
 def test_a_run_is_found_by_its_beginning_or_end(tmp_path):
     for number in (0, 1):
         history.write(tmp_path, record(number))
-    assert history.read(tmp_path, "20261122T112233").run_id == record(0).run_id
-    assert history.read(tmp_path, "latest").run_id == record(1).run_id
+    assert read(tmp_path, "20261122T112233").run_id == record(0).run_id
+    assert read(tmp_path, "latest").run_id == record(1).run_id
     with pytest.raises(UsageError, match="could be 2 runs"):
-        history.read(tmp_path, "2026")
+        read(tmp_path, "2026")
     with pytest.raises(UsageError, match="no run `2025`"):
-        history.read(tmp_path, "2025")
+        read(tmp_path, "2025")
 
 
 def test_no_run_yet(tmp_path):
-    assert history.runs(tmp_path) == []
+    assert history.ids(tmp_path) == []
     with pytest.raises(UsageError, match="no run yet"):
-        history.read(tmp_path, "latest")
+        read(tmp_path, "latest")
 
 
 def test_a_killed_run_leaves_its_log(tmp_path):
     run_id = record(0).run_id
     history.log_file(tmp_path, run_id).write_text('{"a": 1}\n{"b"')
-    assert list(history.log_lines(tmp_path, "latest")) == ['{"a": 1}', '{"b"']
-    assert history.runs(tmp_path) == []
-    with pytest.raises(UsageError, match="no readable record"):
-        history.read(tmp_path, "latest")
+    assert list(history.log_lines(tmp_path, run_id)) == ['{"a": 1}', '{"b"']
+    assert history.ids(tmp_path) == [run_id]
+    assert read(tmp_path, "latest") is None

@@ -36,6 +36,13 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
         "get": ("state:get", "Print a state as the connector gave it"),
         "set": ("state:set_state", "Replace a state by that of a file or of stdin"),
         "clear": ("state:clear", "Forget a state, or single streams of it"),
+        "copy": ("versions:copy", "Copy a state to another name"),
+        "move": ("versions:move", "Give a state another name"),
+        "history": ("versions:history", "List the previous versions of a state"),
+        "rollback": ("versions:rollback", "Go back to a previous version of a state"),
+        "import": ("migration:import_state", "Take a state over from Meltano or Airbyte"),
+        "export": ("migration:export", "Print a state as Meltano or Airbyte take it"),
+        "unlock": ("versions:unlock", "Take a state from a run that cannot give it back"),
     },
     "runs": {
         "list": ("runs:list_runs", "List the last runs"),

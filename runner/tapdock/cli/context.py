@@ -55,9 +55,13 @@ class Context:
 
     @cached_property
     def backend(self) -> "Backend":
-        from tapdock.state.base import open_backend
+        from tapdock.state.base import LEASE_SECONDS, open_backend
 
-        return open_backend(self.project.state_uri, self.project.folder)
+        seconds = self.environ.get("TAPDOCK_LEASE_SECONDS")
+        if seconds and not (seconds.isdigit() and int(seconds) >= 4):
+            raise UsageError(f"TAPDOCK_LEASE_SECONDS is `{seconds}`", hint="it is a number of seconds, 4 or more")
+        lease = float(seconds or LEASE_SECONDS)
+        return open_backend(self.project.state_uri, self.project.folder, lease_seconds=lease)
 
     @property
     def colour(self) -> bool:

@@ -2,12 +2,15 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from tapdock import history
+from tapdock.archive import Archive
 from tapdock.cli.context import Context, print_json, print_table, shared
+from tapdock.errors import UsageError
 from tapdock.history import RunRecord
 
 __all__ = ["list_runs", "logs", "show"]
@@ -26,12 +29,46 @@ def list_runs(
 
     Example: tapdock runs list --limit 5
     """
-    records = history.runs(shared(ctx).private)[:limit]
+    records = _records(shared(ctx), limit)
     if as_json:
         print_json([json.loads(history.to_json(record)) for record in records])
         return
     columns = ("RUN", "PIPELINE", "STATUS", "CODE", "RECORDS", "SECONDS")
     print_table(columns, [_row(record) for record in records])
+
+
+def _records(context: Context, limit: int) -> list[RunRecord]:
+    """Of this machine, and those that are kept beside the states."""
+    found = (_kept(context, run_id) for run_id in _ids(context)[:limit])
+    return [record for record in found if record is not None]
+
+
+def _ids(context: Context) -> list[str]:
+    archive = _archive(context)
+    return sorted({*history.ids(context.private), *(archive.ids() if archive else ())}, reverse=True)
+
+
+def _kept(context: Context, run_id: str) -> RunRecord | None:
+    if run_id in history.ids(context.private):
+        return history.record(context.private, run_id)
+    archive = _archive(context)
+    return archive.read(run_id) if archive else None
+
+
+def _archive(context: Context) -> Archive | None:
+    """None for a project that cannot be read: what ran here can be looked at even so."""
+    try:
+        return Archive.beside(context.backend, context.private)
+    except UsageError:
+        return None
+
+
+def _record(context: Context, run: str) -> RunRecord:
+    run_id = history.found_in(_ids(context), run)
+    record = _kept(context, run_id)
+    if record is None:
+        raise UsageError(f"run {run_id} left no readable record", hint=f"see `tapdock runs logs {run_id}`")
+    return record
 
 
 def _row(record: RunRecord) -> tuple[Any, ...]:
@@ -45,7 +82,7 @@ def show(ctx: typer.Context, run: Run = "latest", *, as_json: Json = False) -> N
 
     Example: tapdock runs show latest --json
     """
-    record = history.read(shared(ctx).private, run)
+    record = _record(shared(ctx), run)
     if as_json:
         print_json(json.loads(history.to_json(record)))
         return
@@ -93,8 +130,16 @@ def logs(ctx: typer.Context, run: Run = "latest", *, as_json: Json = False) -> N
     """
     context: Context = shared(ctx)
     plain = as_json or context.log_format == "json"
-    for line in history.log_lines(context.private, run):
+    for line in _log_lines(context, run):
         sys.stdout.write((line if plain else _readable(line)) + "\n")
+
+
+def _log_lines(context: Context, run: str) -> Iterator[str]:
+    run_id = history.found_in(_ids(context), run)
+    archive = _archive(context)
+    if archive is None or history.has_log(context.private, run_id):
+        return history.log_lines(context.private, run_id)
+    return archive.log_lines(run_id)
 
 
 def _readable(line: str) -> str:

@@ -3,23 +3,22 @@
 import json
 import sys
 import time
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from tapdock.cli.context import Context, print_json, print_table, shared, state_id
 from tapdock.errors import StateError, UsageError
-from tapdock.overlay import PREFIX
-from tapdock.state import edit, store
-from tapdock.state.base import holder_here
+from tapdock.state import edit, store, versions
 from tapdock.state.envelope import Dialect, Envelope
 
-__all__ = ["clear", "get", "list_states", "set_state", "show"]
+__all__ = ["Json", "Key", "Yes", "asked", "clear", "get", "kept", "list_states", "set_state", "show", "text_of"]
 
 Key = Annotated[str, typer.Argument(help="A pipeline, or a state's name as `state list` shows it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def list_states(ctx: typer.Context, *, as_json: Json = False) -> None:
@@ -28,8 +27,7 @@ def list_states(ctx: typer.Context, *, as_json: Json = False) -> None:
     Example: tapdock state list --json
     """
     backend = shared(ctx).backend
-    names = [name for name in backend.names() if not name.startswith(PREFIX)]
-    found = [envelope for name in names if (envelope := store.read(backend, name))]
+    found = [envelope for name in store.keys(backend) if (envelope := store.read(backend, name))]
     if as_json:
         print_json([_facts(envelope) for envelope in found])
         return
@@ -42,12 +40,19 @@ def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
 
     Example: tapdock state show demo
     """
-    envelope = _envelope(shared(ctx), key)
-    if as_json:
-        print_json({**_facts(envelope), "state": json.loads(envelope.state or "null")})
-        return
+    context = shared(ctx)
+    name = state_id(context, key)
+    holder = context.backend.holder(name)
+    envelope = kept(context, key)
     facts = _facts(envelope)
+    facts["versions"] = versions.numbers(context.backend, name)
+    facts["held_by"] = msgspec.to_builtins(holder) if holder else None
+    if as_json:
+        print_json({**facts, "state": json.loads(envelope.state or "null")})
+        return
     facts["streams"] = ", ".join(facts["streams"])
+    facts["versions"] = f"{len(facts['versions'])} previous ones"
+    facts["held_by"] = holder and f"run {holder.run_id} (process {holder.pid} on {holder.host}, since {holder.since})"
     print_table(("STATE", envelope.key), [(name, value) for name, value in facts.items() if name != "key"])
     sys.stdout.write("\n" + json.dumps(json.loads(envelope.state or "null"), indent=2, ensure_ascii=False) + "\n")
 
@@ -57,7 +62,7 @@ def get(ctx: typer.Context, key: Key) -> None:
 
     Example: tapdock state get demo > state.json
     """
-    sys.stdout.write(f"{_envelope(shared(ctx), key).state}\n")
+    sys.stdout.write(f"{kept(shared(ctx), key).state}\n")
 
 
 def set_state(
@@ -74,7 +79,7 @@ def set_state(
     Example: tapdock state set demo state.json
     """
     context = shared(ctx)
-    text = _text(file)
+    text = text_of(file)
     found = edit.dialect_of(text, wanted=dialect)
     name = state_id(context, key)
     with store.lease(context.backend, name, run_id="state-set", clock=time.time) as held:
@@ -90,7 +95,7 @@ def clear(
         list[str] | None,
         typer.Option(help="Forget only this stream (`name` or `namespace.name`); repeatable."),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Forget a state, or single streams of it
 
@@ -100,7 +105,7 @@ def clear(
     """
     context = shared(ctx)
     name = state_id(context, key)
-    _ask(f"Forget {', '.join(stream) if stream else 'all'} of state {name}?", yes=yes)
+    asked(f"Forget {', '.join(stream) if stream else 'all'} of state {name}?", yes=yes)
     if stream:
         _clear_streams(context, name, stream)
     else:
@@ -109,15 +114,15 @@ def clear(
 
 
 def _clear_all(context: Context, name: str) -> None:
-    with _alone(context, name):
-        stored = context.backend.get(name)
-        if stored is None:
-            raise _nothing(name)
-        context.backend.delete(name, expected=stored.version)
+    """What is left is an empty state: the previous ones are kept behind it."""
+    if store.is_empty(context.backend, name):
+        raise _nothing(name)
+    with store.replacing(context.backend, name, run_id="state-clear", clock=time.time):
+        pass
 
 
 def _clear_streams(context: Context, name: str, streams: list[str]) -> None:
-    current = _envelope(context, name)
+    current = kept(context, name)
     text, dialect = current.state or "", current.dialect or "airbyte"
     for stream in streams:
         edit.without_stream(text, dialect, stream)  # says so before anything is touched
@@ -129,11 +134,8 @@ def _clear_streams(context: Context, name: str, streams: list[str]) -> None:
         held.save(text, dialect=dialect)
 
 
-def _alone(context: Context, name: str) -> AbstractContextManager[None]:
-    return context.backend.hold(name, holder_here("state-clear", since=time.time()))
-
-
-def _ask(question: str, *, yes: bool) -> None:
+def asked(question: str, *, yes: bool) -> None:
+    """Ends the command unless the answer is yes. Raises UsageError where nobody can be asked."""
     if yes:
         return
     if not sys.stdin.isatty():
@@ -141,14 +143,16 @@ def _ask(question: str, *, yes: bool) -> None:
     typer.confirm(question, abort=True, err=True)
 
 
-def _text(file: str) -> str:
+def text_of(file: str) -> str:
+    """A file's text, or stdin's for `-`."""
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {file}: {error}") from error
 
 
-def _envelope(context: Context, key: str) -> Envelope:
+def kept(context: Context, key: str) -> Envelope:
+    """What is saved under a key. Raises StateError where nothing is."""
     name = state_id(context, key)
     envelope = store.read(context.backend, name)
     if envelope is None or envelope.state is None:

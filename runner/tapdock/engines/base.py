@@ -93,6 +93,15 @@ class Engine(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def owner(self) -> str:
+        """This process, as it stands in labels and leases."""
+        ...
+
+    def is_over(self, owner: str, run_id: str) -> bool:
+        """Whether that process has surely ended, and nothing of that run is left: what was, is removed now."""
+        ...
+
     def facts(self) -> EngineFacts:
         """What it is."""
         ...

@@ -13,10 +13,11 @@ from typing import Any
 import docker.errors
 
 from tapdock.config import Mount
-from tapdock.engines import connection, docker_build, folders, handshake, owner, sweep
+from tapdock.engines import connection, docker_build, folders, handshake, sweep
 from tapdock.engines.base import EngineFacts, Logs
-from tapdock.engines.docker_run import CONNECTION, DockerRun, answering, reason_of
+from tapdock.engines.docker_run import CONNECTION, LABEL_RUN, DockerRun, answering, reason_of
 from tapdock.engines.mounts import OwnContainer, find_own
+from tapdock.engines.owner import is_alive, mine
 from tapdock.errors import EngineError, ImageMissing, UsageError
 from tapdock.launch import ImageFacts, Launch
 
@@ -68,8 +69,15 @@ class DockerEngine:
         return bool(facts and facts["State"]["Running"])
 
     @property
-    def _owner(self) -> str:
-        return owner.mine(self.own.id if self.own else "")
+    def owner(self) -> str:
+        return mine(self.own.id if self.own else "")
+
+    def is_over(self, owner: str, run_id: str) -> bool:
+        if is_alive(owner, runs=self._runs) is not False:
+            return False
+        self.sweep()  # what it left is on its way to its end: nothing of it writes any more
+        with answering("the engine could not be asked for containers of a dead run"):
+            return not self.api.containers(filters={"label": f"{LABEL_RUN}={run_id}"})
 
     @cached_property
     def _info(self) -> Mapping[str, Any]:
@@ -153,7 +161,7 @@ class DockerEngine:
         share = self._relay == "beside" or (self._relay == "auto" and self.shares_pipes(image))
         container = self.own.id if self.own else ""
         folder = folders.made(self._pipes_home(), container=container) if share else None
-        return DockerRun(self.api, run_id, folder, owner=self._owner, locate=self._located_folder)
+        return DockerRun(self.api, run_id, folder, owner=self.owner, locate=self._located_folder)
 
     def _pipes_home(self) -> Path | None:
         """Where pipes are made: in a container, a folder that the engine has as well. None if there is none."""
@@ -184,7 +192,7 @@ class DockerEngine:
                 pipes.mkdir()
                 pipes.chmod(0o777)
                 source = self._located_folder(str(pipes))
-                return handshake.has_pipes(self.api, image, pipes, source=source, owner=self._owner)
+                return handshake.has_pipes(self.api, image, pipes, source=source, owner=self.owner)
 
         # Where the image itself cannot be run, starting the connector will say so better.
         return handshake.remembered(self._cache, ("pipes", *self._identity(), str(home)), ask) is not False
@@ -230,7 +238,7 @@ class DockerEngine:
             folder = folder.parent
 
         def ask() -> bool | None:
-            return handshake.has_folder(self.api, image, folder, owner=self._owner)
+            return handshake.has_folder(self.api, image, folder, owner=self.owner)
 
         return handshake.remembered(self._cache, ("folder", *self._identity(), str(folder)), ask) is not False
 

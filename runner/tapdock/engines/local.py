@@ -17,6 +17,7 @@ from pathlib import Path
 from tapdock.engines import folders
 from tapdock.engines.base import Conversation, EngineFacts, Logs
 from tapdock.engines.launcher import command
+from tapdock.engines.owner import is_alive, mine
 from tapdock.engines.text import lines_of
 from tapdock.errors import EngineError, ImageMissing
 from tapdock.launch import Exit, ImageFacts, Launch
@@ -30,6 +31,10 @@ class LocalEngine:
     """`image` is the path of a program."""
 
     name = "local"
+    owner = property(lambda _: mine())
+
+    def is_over(self, owner: str, run_id: str) -> bool:
+        return is_alive(owner) is False  # programs end with it
 
     def facts(self) -> EngineFacts:
         return EngineFacts(product="programs without containers,", version=platform.release(), address="this machine")

@@ -4,19 +4,41 @@ import importlib
 import os
 import re
 import socket
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from tapdock.errors import LeaseHeld, UsageError
+from tapdock.errors import Conflict, LeaseHeld, TapdockError, UsageError
 
-__all__ = ["Backend", "Holder", "Stored", "held_by", "holder_here", "open_backend"]
+__all__ = [
+    "LEASE_SECONDS",
+    "Backend",
+    "Holder",
+    "Stored",
+    "Terms",
+    "changed_meanwhile",
+    "held_by",
+    "holder_here",
+    "open_backend",
+]
 
-MODULES = {"file": "tapdock.state.file"}
-LATER = ("azblob", "gs", "mssql", "postgresql", "s3", "sqlite")
+LEASE_SECONDS = 60.0
+
+_MODULES = {
+    "file": ("tapdock.state.file", None),
+    "s3": ("tapdock.state.s3", "s3"),
+    "azblob": ("tapdock.state.azure", "azure"),
+    "gs": ("tapdock.state.gcs", "gcs"),
+    "sqlite": ("tapdock.state.sql", "sql"),
+    "postgresql": ("tapdock.state.sql", "postgres"),
+    "mssql": ("tapdock.state.sql", "mssql"),
+}
+"""By the scheme of a URI: the module, and the extra that brings what it imports."""
 
 
 class Stored(NamedTuple):
@@ -27,12 +49,30 @@ class Stored(NamedTuple):
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """Who works with a state: told to whoever comes second."""
+    """Who works with a state: told to whoever comes second. `owner` is the process as labels of containers name it."""
 
     run_id: str
     pid: int
     host: str
     since: str
+    owner: str = ""
+
+
+def _never(_: Holder) -> bool:
+    return False
+
+
+def _unheard(_: object) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """Of a hold: `is_over` knows of a holder that it surely has ended; `lost` is told, in another thread, that the hold
+    is ours no more; `say` takes a line for people."""
+
+    is_over: Callable[[Holder], bool] = _never
+    lost: Callable[[TapdockError], None] = _unheard
+    say: Callable[[str], None] = _unheard
 
 
 class Backend(Protocol):
@@ -49,46 +89,66 @@ class Backend(Protocol):
 
     def names(self, prefix: str = "") -> list[str]: ...
 
-    def delete(self, name: str, *, expected: str | None) -> None:
-        """Remove only version `expected`, else Conflict; nothing there and None expected is no error."""
+    def delete(self, name: str) -> None:
+        """For names that nobody competes for; nothing there is no error."""
         ...
 
-    def hold(self, name: str, holder: Holder) -> AbstractContextManager[None]:
+    def hold(self, name: str, holder: Holder, terms: Terms | None = None) -> AbstractContextManager[None]:
         """Keep a name to ourselves until the block or the process ends; LeaseHeld tells who has it."""
         ...
 
+    def holder(self, name: str) -> Holder | None:
+        """Who holds a name now; None where nobody does, or nobody can tell."""
+        ...
 
-def open_backend(uri: str, folder: Path) -> Backend:
-    """The backend of a URI; without a scheme it is a folder, relative to `folder`."""
+    def unlock(self, name: str) -> None:
+        """Let go of a name for its holder, who finds out at its next renewal."""
+        ...
+
+
+def open_backend(uri: str, folder: Path, *, lease_seconds: float = LEASE_SECONDS) -> Backend:
+    """The backend of a URI; without a scheme it is a folder, relative to `folder`.
+
+    Raises UsageError for a URI that names nothing, and where the extra is missing that its kind needs.
+    """
     scheme, separator, _ = uri.partition("://")
-    if not separator:
-        scheme = "file"
-    scheme = re.sub(r"\+.*", "", scheme)  # postgresql+psycopg://
-    if scheme in LATER:
-        raise UsageError(
-            f"the state backend `{scheme}://` comes with a later version of tapdock",
-            hint="keep state in a folder for now: `state_backend: {uri: .tapdock/state}`",
-        )
-    if scheme not in MODULES:
-        known = ", ".join(f"`{name}://`" for name in MODULES)
+    scheme = re.sub(r"\+.*", "", scheme) if separator else "file"  # postgresql+psycopg://
+    if scheme not in _MODULES:
+        known = ", ".join(f"`{name}://`" for name in _MODULES)
         raise UsageError(f"there is no state backend `{scheme}://`", hint=f"known: a folder's path, {known}")
-    backend: Backend = importlib.import_module(MODULES[scheme]).open_uri(uri, folder)
-    return backend
+    module, extra = _MODULES[scheme]
+    try:
+        opened: Backend = importlib.import_module(module).open_uri(uri, folder, lease_seconds=lease_seconds)
+    except ModuleNotFoundError as error:
+        if extra is None or (error.name or "").startswith("tapdock"):
+            raise
+        hint = f"pip install 'tapdock[{extra}]'"
+        raise UsageError(f"state in `{scheme}://` needs the package `{error.name}`", hint=hint) from error
+    return opened
 
 
-def holder_here(run_id: str, *, since: float) -> Holder:
+def holder_here(run_id: str, *, since: float, owner: str = "") -> Holder:
     """This process as a holder; `since` in seconds since the epoch."""
     return Holder(
         run_id=run_id,
         pid=os.getpid(),
         host=socket.gethostname(),
         since=f"{datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%SZ}",
+        owner=owner,
+    )
+
+
+def changed_meanwhile(name: str, place: str) -> Conflict:
+    """A compare-and-swap that came second."""
+    return Conflict(
+        f"state `{name}` in {place} was changed by somebody else meanwhile",
+        hint=f"see what is there now with `tapdock state show {name}`, then run again",
     )
 
 
 def held_by(name: str, holder: Holder | None) -> LeaseHeld:
     """The refusal: who works with the state, where and since when."""
-    name = name.removeprefix("overlay/")
+    name = name.removeprefix("lease/").removeprefix("overlay/")
     if holder is None:
         return LeaseHeld(f"state `{name}` is in use by another run", hint="wait for it to end, then run again")
     return LeaseHeld(

@@ -1,11 +1,13 @@
 """What a state text is, and the same without a stream; values stay as they were written."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from tapdock.errors import UsageError
 from tapdock.state.envelope import Dialect
 
-__all__ = ["dialect_of", "streams", "without_stream"]
+__all__ = ["dialect_of", "renamed", "streams", "without_stream"]
 
 Raws = dict[str, msgspec.Raw]
 
@@ -77,13 +79,15 @@ def streams(text: str, dialect: Dialect) -> list[str]:
     return found
 
 
+def _require_known(stream: str, known: list[str]) -> None:
+    if stream not in known:
+        hint = f"it has: {', '.join(known) or 'no single streams'}"
+        raise UsageError(f"the state has no stream `{stream}`", hint=hint)
+
+
 def without_stream(text: str, dialect: Dialect, stream: str) -> str:
     """The state without one stream; UsageError where it does not speak of it."""
-    known = streams(text, dialect)
-    if stream not in known:
-        raise UsageError(
-            f"the state has no stream `{stream}`", hint=f"it has: {', '.join(known) or 'no single streams'}"
-        )
+    _require_known(stream, streams(text, dialect))
     if dialect == "singer" or text.lstrip().startswith("{"):
         whole = msgspec.json.decode(text, type=Raws)
         bookmarks = msgspec.json.decode(whole["bookmarks"], type=Raws)
@@ -104,6 +108,42 @@ def _airbyte_without(raw: msgspec.Raw, stream: str) -> msgspec.Raw | None:
     states = msgspec.json.decode(inner["stream_states"], type=list[msgspec.Raw])
     left = [state for state in states if str(msgspec.json.decode(state, type=_StreamState).stream_descriptor) != stream]
     return _raw({**whole, "global": _raw({**inner, "stream_states": _raw(left)})})
+
+
+def renamed(text: str, dialect: Dialect, renames: Mapping[str, str]) -> str:
+    """With other names for streams, `namespace.name` where they have a namespace. UsageError for an unknown one."""
+    for stream in renames:
+        _require_known(stream, streams(text, dialect))
+    if not renames:
+        return text
+    if dialect == "singer" or text.lstrip().startswith("{"):
+        whole = msgspec.json.decode(text, type=Raws)
+        bookmarks = msgspec.json.decode(whole["bookmarks"], type=Raws)
+        named = {renames.get(stream, stream): bookmark for stream, bookmark in bookmarks.items()}
+        return _text({**whole, "bookmarks": _raw(named)})
+    return _text([_airbyte_renamed(raw, renames) for raw in msgspec.json.decode(text, type=list[msgspec.Raw])])
+
+
+def _airbyte_renamed(raw: msgspec.Raw, renames: Mapping[str, str]) -> msgspec.Raw:
+    message = msgspec.json.decode(raw, type=Raws)
+    if "stream" in message:
+        return _raw({**message, "stream": _state_renamed(message["stream"], renames)})
+    if "global" not in message:
+        return raw
+    inner = msgspec.json.decode(message["global"], type=Raws)
+    states = msgspec.json.decode(inner["stream_states"], type=list[msgspec.Raw])
+    named = _raw([_state_renamed(state, renames) for state in states])
+    return _raw({**message, "global": _raw({**inner, "stream_states": named})})
+
+
+def _state_renamed(raw: msgspec.Raw, renames: Mapping[str, str]) -> msgspec.Raw:
+    old = msgspec.json.decode(raw, type=_StreamState).stream_descriptor
+    new = renames.get(str(old))
+    if new is None:
+        return raw
+    namespace, _, name = new.rpartition(".") if old.namespace else ("", "", new)
+    descriptor = {"name": name, **({"namespace": namespace} if namespace else {})}
+    return _raw({**msgspec.json.decode(raw, type=Raws), "stream_descriptor": _raw(descriptor)})
 
 
 def _raw(value: object) -> msgspec.Raw:

@@ -11,8 +11,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
-from tapdock.errors import Conflict, StateError, UsageError
-from tapdock.state.base import Holder, Stored, held_by
+from tapdock.errors import StateError, UsageError
+from tapdock.state.base import Holder, Stored, Terms, changed_meanwhile, held_by
 
 __all__ = ["FileBackend", "open_uri"]
 
@@ -32,8 +32,9 @@ ADVICE = {
 }
 
 
-def open_uri(uri: str, folder: Path) -> "FileBackend":
-    """The folder of `file:///path`, or of a path relative to `folder`."""
+def open_uri(uri: str, folder: Path, *, lease_seconds: float) -> "FileBackend":
+    """The folder of `file:///path`, or of a path relative to `folder`. The kernel ends a hold: it needs no time."""
+    del lease_seconds
     if "://" not in uri:
         return FileBackend(folder / Path(uri).expanduser())
     parts = urlsplit(uri)
@@ -74,16 +75,15 @@ class FileBackend:
         names = [unquote(file.removesuffix(SUFFIX)) for file in files if file.endswith(SUFFIX)]
         return sorted(name for name in names if name.startswith(prefix))
 
-    def delete(self, name: str, *, expected: str | None) -> None:
+    def delete(self, name: str) -> None:
         path = self._path(name)
-        with _told(path, "remove"), self._locked():
-            self._expect(name, expected)
+        with _told(path, "remove"):
             path.unlink(missing_ok=True)
-            _sync(self.folder)
 
     @contextmanager
-    def hold(self, name: str, holder: Holder) -> Iterator[None]:
-        path = self.folder / ".leases" / _safe(name)
+    def hold(self, name: str, holder: Holder, terms: Terms | None = None) -> Iterator[None]:
+        """Nothing of `terms` is needed: the kernel knows whether a holder lives."""
+        path = self._lease(name)
         with _told(path, "lock"):
             self._make(path.parent)
             lease = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -102,16 +102,37 @@ class FileBackend:
         finally:
             os.close(lease)  # the kernel does this for a process that dies
 
+    def holder(self, name: str) -> Holder | None:
+        path = self._lease(name)
+        with _told(path, "read"):
+            try:
+                lease = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                return None
+            try:
+                fcntl.flock(lease, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _facts(lease)
+            finally:
+                os.close(lease)
+        return None
+
+    def unlock(self, name: str) -> None:
+        holder = self.holder(name)
+        if holder:
+            hint = f"stop it: `kill {holder.pid}` on {holder.host}"
+            raise StateError(f"`{name}` is held by a process that lives: its hold ends with it", hint=hint)
+
+    def _lease(self, name: str) -> Path:
+        return self.folder / ".leases" / _safe(name)
+
     def _path(self, name: str) -> Path:
         return self.folder / (_safe(name) + SUFFIX)
 
     def _expect(self, name: str, expected: str | None) -> None:
         stored = self.get(name)
         if (stored.version if stored else None) != expected:
-            raise Conflict(
-                f"state `{name}` in {self.folder} was changed by somebody else meanwhile",
-                hint=f"see what is there now with `tapdock state show {name}`, then run again",
-            )
+            raise changed_meanwhile(name, self.uri)
 
     def _make(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -10,10 +10,11 @@ import msgspec
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from tapdock.errors import Conflict, StateError
-from tapdock.state.base import Backend, Stored, holder_here
+from tapdock.state import versions
+from tapdock.state.base import Backend, Stored, Terms, holder_here
 from tapdock.state.envelope import Dialect, Envelope, decode, encode, state_key
 
-__all__ = ["Held", "lease", "read", "state_key"]
+__all__ = ["Held", "is_empty", "keys", "lease", "read", "replacing", "state_key"]
 
 TRIES = 3
 
@@ -64,6 +65,16 @@ class Held:
             )
         )
 
+    def become(self, other: Envelope) -> None:
+        """Take on what another state, or an earlier version, holds."""
+        kept = self._envelope
+        self._write(msgspec.structs.replace(other, key=kept.key, run_id=kept.run_id, fence=kept.fence))
+
+    def clear(self) -> None:
+        """Forget all but the fence."""
+        kept = self._envelope
+        self._write(Envelope(key=kept.key, run_id=kept.run_id, fence=kept.fence, nonce="", saved_at=""))
+
     def _write(self, envelope: Envelope) -> None:
         stamped = msgspec.structs.replace(
             envelope,
@@ -98,28 +109,74 @@ def lease(
     *,
     run_id: str,
     clock: Callable[[], float],
+    owner: str = "",
+    terms: Terms | None = None,
     nonce: Callable[[], str] = lambda: secrets.token_hex(8),
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Held]:
     """Take the state of `key` over for a whole run: whoever had it before can write no more.
 
-    `clock` tells seconds since the epoch. Raises LeaseHeld while a live run has it, StateError when it
-    cannot be read or written.
+    What was there is kept as a previous version. `clock` tells seconds since the epoch. Raises LeaseHeld while a live
+    run has it, StateError when it cannot be read or written.
     """
-    with backend.hold(key, holder_here(run_id, since=clock())):
+    with backend.hold(key, holder_here(run_id, since=clock(), owner=owner), terms):
         stored = backend.get(key)
         envelope = _taken_over(backend, key, stored, run_id)
-        version = stored.version if stored else None
-        held = Held(backend, envelope, version, clock=clock, nonce=nonce, sleep=sleep)
-        held._write(envelope)
-        yield held
+        if stored and envelope.state is not None:
+            versions.keep(backend, key, stored.body)
+        yield _begun(backend, envelope, stored, clock, nonce, sleep)
+
+
+def _begun(
+    backend: Backend,
+    envelope: Envelope,
+    stored: Stored | None,
+    clock: Callable[[], float],
+    nonce: Callable[[], str],
+    sleep: Callable[[float], None],
+) -> Held:
+    """The first write is the fence."""
+    held = Held(backend, envelope, stored.version if stored else None, clock=clock, nonce=nonce, sleep=sleep)
+    held._write(envelope)
+    return held
 
 
 def _taken_over(backend: Backend, key: str, stored: Stored | None, run_id: str) -> Envelope:
     if stored is None:
         return Envelope(key=key, run_id=run_id, fence=1, nonce="", saved_at="")
-    envelope = decode(stored.body, place=backend.uri, key=key)
+    envelope = _decoded(backend, key, stored)
     return msgspec.structs.replace(envelope, run_id=run_id, fence=envelope.fence + 1)
+
+
+def _decoded(backend: Backend, key: str, stored: Stored) -> Envelope:
+    """StateError with the way back where a previous version is kept."""
+    try:
+        return decode(stored.body, place=backend.uri, key=key)
+    except StateError as error:
+        if not versions.numbers(backend, key):
+            raise
+        hint = f"`tapdock state history {key}` shows what it was before, `tapdock state rollback {key}` goes back to it"
+        raise StateError(error.message, hint=hint) from error
+
+
+@contextmanager
+def replacing(backend: Backend, key: str, *, run_id: str, clock: Callable[[], float]) -> Iterator[Held]:
+    """As `lease`, but whatever is there gives way, also where it cannot be read."""
+    with backend.hold(key, holder_here(run_id, since=clock())):
+        stored = backend.get(key)
+        fence = 1
+        if stored:
+            fence = _fence_of(stored.body) + 1
+            versions.keep(backend, key, stored.body)
+        empty = Envelope(key=key, run_id=run_id, fence=fence, nonce="", saved_at="")
+        yield _begun(backend, empty, stored, clock, lambda: secrets.token_hex(8), time.sleep)
+
+
+def _fence_of(body: bytes) -> int:
+    try:
+        return decode(body, place="", key="").fence
+    except StateError:
+        return 0
 
 
 def read(backend: Backend, key: str) -> Envelope | None:
@@ -127,5 +184,18 @@ def read(backend: Backend, key: str) -> Envelope | None:
     stored = backend.get(key)
     if stored is None:
         return None
-    envelope = decode(stored.body, place=backend.uri, key=key)
+    envelope = _decoded(backend, key, stored)
     return None if envelope.state is None and not envelope.generations else envelope
+
+
+def is_empty(backend: Backend, key: str) -> bool:
+    """Whether nothing is saved under a key; what cannot be read is something."""
+    try:
+        return read(backend, key) is None
+    except StateError:
+        return backend.get(key) is None
+
+
+def keys(backend: Backend) -> list[str]:
+    """Of all states: other objects are in folders, and no state's environment has a slash in it."""
+    return [name for name in backend.names() if ":" in name.partition("/")[0]]

@@ -178,8 +178,59 @@ def test_a_state_is_cleared_by_stream_or_whole(tapdock, backend):
     assert tapdock("state", "clear", "demo", "--stream", "users", "--yes").returncode == 0
     assert tapdock("state", "get", "demo").stdout == "[]\n"
     assert tapdock("state", "clear", "demo", "--yes").returncode == 0
-    assert backend.names() == []
+    assert json.loads(tapdock("state", "list", "--json").stdout) == []
     assert tapdock("state", "clear", "demo", "--yes").returncode == 6
+
+
+def test_a_state_goes_back_to_what_it_was(tapdock, backend):
+    for text in (STATE, "[]"):
+        tapdock("state", "set", "demo", stdin=text)
+    (version,) = json.loads(tapdock("state", "history", "demo", "--json").stdout)
+    assert (version["version"], version["run_id"], version["bytes"]) == (1, "state-set", len(STATE))
+    assert tapdock("state", "rollback", "demo").returncode == 2, "nobody can be asked"
+    assert tapdock("state", "rollback", "demo", "--to", "7", "--yes").returncode == 2
+    assert tapdock("state", "rollback", "demo", "--yes").returncode == 0
+    assert tapdock("state", "get", "demo").stdout == STATE + "\n"
+    assert tapdock("state", "rollback", "demo", "--to", "2", "--yes").returncode == 0
+    assert tapdock("state", "get", "demo").stdout == "[]\n"
+
+
+def test_a_damaged_state_is_not_the_end(tapdock, backend):
+    for text in (STATE, "[]"):
+        tapdock("state", "set", "demo", stdin=text)
+    backend.put(KEY, b"{", expected=backend.get(KEY).version)
+    ended = tapdock("state", "get", "demo")
+    assert ended.returncode == 6
+    assert f"`tapdock state rollback {KEY}`" in ended.stderr
+    assert tapdock("state", "rollback", "demo", "--yes").returncode == 0
+    assert tapdock("state", "get", "demo").stdout == STATE + "\n"
+    backend.put(KEY, b"{", expected=backend.get(KEY).version)
+    assert tapdock("state", "clear", "demo", "--yes").returncode == 0
+    assert tapdock("state", "get", "demo").returncode == 6
+
+
+def test_a_state_under_another_name(tapdock):
+    tapdock("state", "set", "demo", stdin=STATE)
+    assert tapdock("state", "copy", "demo", "prod:faker-to-lake").returncode == 0
+    assert tapdock("state", "copy", "demo", "prod:faker-to-lake").returncode == 2, "nobody can be asked"
+    assert tapdock("state", "copy", "demo", "demo").returncode == 2
+    assert tapdock("state", "move", "demo", "old-to-lake").returncode == 0
+    names = [each["key"] for each in json.loads(tapdock("state", "list", "--json").stdout)]
+    assert names == ["default:old-to-lake", "prod:faker-to-lake"]
+    for name in names:
+        assert tapdock("state", "get", name).stdout == STATE + "\n"
+    assert tapdock("state", "move", "demo", "x-to-y").returncode == 6
+
+
+def test_who_has_a_state(tapdock, backend):
+    tapdock("state", "set", "demo", stdin=STATE)
+    assert json.loads(tapdock("state", "show", "demo", "--json").stdout)["held_by"] is None
+    assert "nobody holds" in tapdock("state", "unlock", "demo", "--yes").stderr
+    with backend.hold(KEY, holder_here("r7", since=0.0)):
+        assert json.loads(tapdock("state", "show", "demo", "--json").stdout)["held_by"]["run_id"] == "r7"
+        assert "run r7" in tapdock("state", "show", "demo").stdout
+        ended = tapdock("state", "unlock", "demo", "--yes")
+        assert (ended.returncode, "held by a process that lives" in ended.stderr) == (6, True)
 
 
 def test_a_state_in_use_is_not_touched(tapdock, backend):

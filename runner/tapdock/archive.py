@@ -1,0 +1,78 @@
+"""Records and logs of runs beside the states: to be read from any machine, also where a run's container is gone."""
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from tapdock.errors import Conflict, StateError, UsageError
+from tapdock.history import KEPT, RunRecord, to_json
+from tapdock.state.base import Backend
+
+__all__ = ["Archive"]
+
+_PREFIX = "runs/"
+_LOG = "/log"
+_LOG_BYTES = 1 << 20  # of a long log, the end
+
+
+class Archive:
+    """The last hundred runs; every failure is a StateError."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    @classmethod
+    def beside(cls, backend: Backend, private: Path) -> "Archive | None":
+        """None for a backend inside of the project's private folder, where records are kept anyway."""
+        return None if Path(backend.uri).is_relative_to(private) else cls(backend)
+
+    def write(self, record: RunRecord) -> None:
+        """A record over an earlier one of the same run."""
+        name = _PREFIX + record.run_id
+        stored = self._backend.get(name)
+        try:
+            self._backend.put(name, to_json(record), expected=stored.version if stored else None)
+        except Conflict as error:
+            raise StateError(f"two runs have the id {record.run_id}") from error
+
+    def close(self, record: RunRecord, log: Path) -> None:
+        """The last record, and the log as it is now; what is older than the last hundred runs is forgotten."""
+        self.write(record)
+        if log.exists():
+            self._backend.put(_PREFIX + record.run_id + _LOG, gzip.compress(_end_of(log), mtime=0), expected=None)
+        names = self._backend.names(_PREFIX)
+        old = self.ids(names)[KEPT:]
+        for name in names:
+            if name.removeprefix(_PREFIX).removesuffix(_LOG) in old:
+                self._backend.delete(name)
+
+    def ids(self, names: list[str] | None = None) -> list[str]:
+        """Newest first."""
+        known = self._backend.names(_PREFIX) if names is None else names
+        return sorted({name.removeprefix(_PREFIX).removesuffix(_LOG) for name in known}, reverse=True)
+
+    def read(self, run_id: str) -> RunRecord | None:
+        """None for one that cannot be read."""
+        stored = self._backend.get(_PREFIX + run_id)
+        try:
+            return msgspec.json.decode(stored.body, type=RunRecord) if stored else None
+        except msgspec.DecodeError:
+            return None
+
+    def log_lines(self, run_id: str) -> Iterator[str]:
+        """Raises UsageError where there is none."""
+        stored = self._backend.get(_PREFIX + run_id + _LOG)
+        if stored is None:
+            raise UsageError(f"run {run_id} left no log")
+        yield from gzip.decompress(stored.body).decode("utf-8", "replace").splitlines()
+
+
+def _end_of(log: Path) -> bytes:
+    """Whole lines."""
+    with log.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _LOG_BYTES))
+        text = file.read()
+    return text if size <= _LOG_BYTES else text.partition(b"\n")[2]

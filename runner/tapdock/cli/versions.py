@@ -1,0 +1,144 @@
+"""`tapdock state`: who holds a state, what it was before, and what becomes of it as a whole."""
+
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from tapdock.cli.context import print_json, print_table, shared, state_id
+from tapdock.cli.state import Json, Key, Yes, asked, kept
+from tapdock.errors import StateError, UsageError
+from tapdock.state import store, versions
+from tapdock.state.base import Backend
+from tapdock.state.envelope import Envelope
+
+__all__ = ["copy", "history", "move", "rollback", "unlock"]
+
+Target = Annotated[str, typer.Argument(help="A state's name, such as `prod:faker-to-lake`.")]
+
+
+def unlock(ctx: typer.Context, key: Key, *, yes: Yes = False) -> None:
+    """Take a state from a run that cannot give it back
+
+    Only for a run that is surely over: one that lives stops as soon as it finds out, and what it wrote since its last
+    save is written again by the next one. A hold ends by itself a minute after its run.
+
+    Example: tapdock state unlock demo --yes
+    """
+    context = shared(ctx)
+    name = state_id(context, key)
+    try:
+        holder = context.backend.holder(name)
+    except StateError as error:
+        who = f"somebody who cannot be told: {error.message}"
+    else:
+        if holder is None:
+            sys.stderr.write(f"nobody holds state {name}\n")
+            return
+        who = f"run {holder.run_id} (process {holder.pid} on {holder.host}, since {holder.since})"
+    asked(f"State {name} is held by {who}. Is that run over?", yes=yes)
+    context.backend.unlock(name)
+    sys.stderr.write(f"state {name} is free; it was held by {who}\n")
+
+
+def history(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
+    """List the previous versions of a state
+
+    Each run, and each change by hand, keeps what it found when it began: the last twenty.
+
+    Example: tapdock state history demo
+    """
+    context = shared(ctx)
+    name = state_id(context, key)
+    found = [(number, _version(context.backend, name, number)) for number in versions.numbers(context.backend, name)]
+    facts = [
+        {
+            "version": number,
+            "saved_at": envelope and envelope.saved_at,
+            "run_id": envelope and envelope.run_id,
+            "bytes": len(envelope.state or "") if envelope else None,
+        }
+        for number, envelope in reversed(found)
+    ]
+    if as_json:
+        print_json(facts)
+        return
+    print_table(("VERSION", "SAVED", "BY RUN", "BYTES"), [tuple(fact.values()) for fact in facts])
+
+
+def _version(backend: Backend, name: str, number: int) -> Envelope | None:
+    try:
+        return versions.get(backend, name, number)
+    except StateError:
+        return None  # it was damaged then already
+
+
+def rollback(
+    ctx: typer.Context,
+    key: Key,
+    *,
+    to: Annotated[
+        int | None, typer.Option(min=1, help="A version of `state history`; the newest that can be read.")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Go back to a previous version of a state
+
+    What is there now becomes a previous version itself. The next run reads again what came after.
+
+    Example: tapdock state rollback demo --to 3
+    """
+    context = shared(ctx)
+    name = state_id(context, key)
+    known = versions.numbers(context.backend, name)
+    readable = [number for number in known if _version(context.backend, name, number)]
+    number = to or (readable[-1] if readable else None)
+    if number is None:
+        raise UsageError(f"state `{name}` has no previous version", hint="`tapdock state list` shows what there is")
+    envelope = versions.get(context.backend, name, number)
+    asked(f"Go back to version {number} of state {name}, saved {envelope.saved_at} by {envelope.run_id}?", yes=yes)
+    with store.replacing(context.backend, name, run_id="state-rollback", clock=time.time) as held:
+        held.become(envelope)
+    sys.stderr.write(f"state {name} is what it was in version {number}\n")
+
+
+def copy(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -> None:
+    """Copy a state to another name
+
+    Example: tapdock state copy demo prod:faker-to-lake
+    """
+    context = shared(ctx)
+    envelope = kept(context, source)
+    name = state_id(context, target)
+    _require_other(envelope.key, name)
+    if store.read(context.backend, name):
+        asked(f"Replace state {name}?", yes=yes)
+    with store.replacing(context.backend, name, run_id="state-copy", clock=time.time) as held:
+        held.become(envelope)
+    sys.stderr.write(f"state {name} is a copy of {envelope.key}\n")
+
+
+def move(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -> None:
+    """Give a state another name
+
+    Example: tapdock state move old-to-lake new-to-lake
+    """
+    context = shared(ctx)
+    name, old = state_id(context, target), state_id(context, source)
+    _require_other(old, name)
+    if store.read(context.backend, name):
+        asked(f"Replace state {name}?", yes=yes)
+    kept(context, source)
+    with store.lease(context.backend, old, run_id="state-move", clock=time.time) as given:
+        envelope = given.envelope
+        assert envelope is not None, "it was there, and nobody else may write it"
+        with store.replacing(context.backend, name, run_id="state-move", clock=time.time) as held:
+            held.become(envelope)
+        given.clear()
+    sys.stderr.write(f"state {old} is now {name}\n")
+
+
+def _require_other(old: str, new: str) -> None:
+    if old == new:
+        raise UsageError(f"`{old}` is that state's own name")

@@ -1,0 +1,40 @@
+"""A verdict with what only the engine and stderr know: memory, and what a side said last."""
+
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from tapdock.events import Verdict
+from tapdock.launch import Exit, Launch
+from tapdock.place import Outcome
+
+__all__ = ["explained"]
+
+
+def explained(outcome: Outcome, words: dict[str, deque[str]], launches: dict[str, Launch]) -> Verdict:
+    """`words` are the last lines of each side's stderr, and what it reported as errors."""
+    verdict = outcome.verdict
+    side = verdict.side
+    if side not in launches or not verdict.exit_code:
+        return verdict
+    exit_ = outcome.exits.get(side)
+    if exit_ and exit_.oom_killed:
+        changes = _out_of_memory(side, launches[side], exit_)
+        return msgspec.structs.replace(verdict, **changes)
+    failed = verdict.source_code if side == "source" else verdict.target_code
+    said = words[side][-1] if words[side] and failed else ""
+    message = verdict.message or f"the {side} failed"
+    if said and said not in message:
+        message = f"{message}: {said}"
+    return msgspec.structs.replace(verdict, message=message)
+
+
+def _out_of_memory(side: str, launch: Launch, exit_: Exit) -> dict[str, Any]:
+    limit = f"{launch.memory / (1 << 20):.0f} MiB" if launch.memory else "no limit of its own"
+    peak = f", peak {exit_.peak_memory_bytes / (1 << 20):.0f} MiB" if exit_.peak_memory_bytes else ""
+    return {
+        "message": f"the {side} ran out of memory (limit {limit}{peak})",
+        "hint": f"raise `memory` of the {side} in the project file",
+        "retryable": False,
+    }

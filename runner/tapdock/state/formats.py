@@ -1,0 +1,144 @@
+"""States as other runners keep them: read into a text and its dialect, and written for them. Values stay as they were.
+
+Meltano (protocol.md 2.1): `{"completed": {"singer_state": …}, "partial": {"singer_state": …}}` in its files, and
+`{"singer_state": …}` from `meltano state get`. Airbyte: what its API gives (`stateType`, `streamState`, `globalState`,
+`state`), what its UI shows (the lists inside), and what a connector takes (a list of messages, or a legacy object).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from tapdock.errors import UsageError
+from tapdock.state import edit
+from tapdock.state.envelope import Dialect
+
+__all__ = ["FORMATS", "Format", "Text", "exported", "imported"]
+
+Format = Literal["airbyte", "meltano"]
+FORMATS: tuple[Format, ...] = ("airbyte", "meltano")
+Raws = dict[str, msgspec.Raw]
+
+
+class Text(NamedTuple):
+    """A state as a connector takes it."""
+
+    text: str
+    dialect: Dialect
+
+
+def imported(text: str, *, source: Format, renames: Mapping[str, str]) -> Text:
+    """Raises UsageError for what is not of that format, and for a rename of a stream that is not there."""
+    try:
+        value = msgspec.json.decode(text, type=Raws | list[msgspec.Raw])
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"the state is no JSON object or list: {error}") from error
+    found = _of_meltano(value) if source == "meltano" else _of_airbyte(value)
+    if found.text in ("{}", "[]"):
+        raise UsageError("the state is empty")
+    edit.dialect_of(found.text, wanted=found.dialect)
+    return Text(edit.renamed(found.text, found.dialect, renames), found.dialect)
+
+
+def _of_meltano(value: Raws | list[msgspec.Raw]) -> Text:
+    if isinstance(value, list):
+        raise UsageError("a state of Meltano's is an object", hint="`--format airbyte` takes a list")
+    if "completed" in value or "partial" in value:
+        parts = [_object(value[name]) for name in ("completed", "partial") if name in value]
+        merged: Any = {}
+        for part in parts:
+            if "singer_state" in part:
+                merged = _laid_over(merged, part["singer_state"])
+        state = _whole(merged)
+    else:
+        state = bytes(value["singer_state"]) if "singer_state" in value else msgspec.json.encode(value)
+    inner = _object(state)
+    if "airbyte_state" in inner:  # of an Airbyte source behind a wrapper
+        return _of_airbyte(_decoded(inner["airbyte_state"]))
+    return Text(_compact(state), "singer")
+
+
+def _laid_over(under: Any, over: bytes | msgspec.Raw) -> Any:
+    """Deep, as Meltano does it: objects by key, all else whole. Leaves stay raw."""
+    try:
+        members = msgspec.json.decode(over, type=Raws)
+    except msgspec.ValidationError:
+        return msgspec.Raw(bytes(over))
+    base = dict(under) if isinstance(under, dict) else {}
+    return {**base, **{name: _laid_over(base.get(name), member) for name, member in members.items()}}
+
+
+def _whole(value: Any) -> bytes:
+    return msgspec.json.encode(value)
+
+
+def _of_airbyte(value: Raws | list[msgspec.Raw]) -> Text:
+    if isinstance(value, list):
+        return Text(_text([_message(each) for each in value]), "airbyte")
+    kind = msgspec.json.decode(value["stateType"], type=str).lower() if "stateType" in value else None
+    if kind == "not_set":
+        raise UsageError("that connection of Airbyte's has no state yet")
+    if kind == "stream" or (kind is None and "streamState" in value):
+        return _of_airbyte(msgspec.json.decode(value["streamState"], type=list[msgspec.Raw]))
+    if kind == "global" or (kind is None and ("globalState" in value or "streamStates" in value)):
+        return Text(_text([_global(_object(value["globalState"]) if "globalState" in value else value)]), "airbyte")
+    if kind == "legacy":
+        return Text(_compact(bytes(value["state"])), "airbyte")
+    return Text(_text(value), "airbyte")
+
+
+def _message(raw: msgspec.Raw) -> msgspec.Raw | Raws:
+    """A message of the protocol as it is; one of the API's stream states as such a message."""
+    one = _object(raw)
+    if "streamDescriptor" not in one:
+        return msgspec.Raw(_compact(bytes(raw)).encode())
+    return {"type": msgspec.Raw(b'"STREAM"'), "stream": _raw(_stream(one))}
+
+
+def _stream(one: Raws) -> Raws:
+    state = one.get("streamState", msgspec.Raw(b"null"))
+    return {"stream_descriptor": one["streamDescriptor"], "stream_state": state}
+
+
+def _global(whole: Raws) -> Raws:
+    states = msgspec.json.decode(whole["streamStates"], type=list[Raws])
+    inner: dict[str, Any] = {"stream_states": [_stream(one) for one in states]}
+    if "sharedState" in whole:
+        inner = {"shared_state": whole["sharedState"], **inner}
+    return {"type": msgspec.Raw(b'"GLOBAL"'), "global": _raw(inner)}
+
+
+def exported(text: str, dialect: Dialect, *, target: Format) -> str:
+    """For `meltano state set`, or Airbyte's connection state. Raises UsageError where the two cannot be one."""
+    if target == "meltano":
+        state = {"airbyte_state": msgspec.Raw(text.encode())} if dialect == "airbyte" else msgspec.Raw(text.encode())
+        return _text({"singer_state": state})
+    if dialect == "singer":
+        raise UsageError("a Singer state means nothing to Airbyte", hint="`--format meltano` takes it")
+    return text
+
+
+def _decoded(raw: msgspec.Raw) -> Raws | list[msgspec.Raw]:
+    """What a wrapped tap told may be text that holds it."""
+    text = msgspec.json.decode(raw, type=str).encode() if bytes(raw).startswith(b'"') else bytes(raw)
+    return msgspec.json.decode(text, type=Raws | list[msgspec.Raw])
+
+
+def _object(raw: bytes | msgspec.Raw) -> Raws:
+    try:
+        return msgspec.json.decode(raw, type=Raws)
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"the state is not of that format: {error}") from error
+
+
+def _raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def _text(value: object) -> str:
+    return _compact(msgspec.json.encode(value))
+
+
+def _compact(raw: bytes) -> str:
+    return msgspec.json.format(raw, indent=-1).decode()

@@ -1,0 +1,193 @@
+"""A lease upon a store without locks: an object that its holder renews, and that a dead holder's successor takes.
+
+A holder counts its own time since the last renewal that was answered, and is told to stop before anybody may follow it.
+Whoever finds a lease that has run out by the wall clock waits to see that nobody renews it: clocks of machines differ.
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from tapdock.errors import Conflict, LeaseHeld, StateError, TapdockError
+from tapdock.state.base import LEASE_SECONDS, Holder, Stored, Terms, held_by
+
+if TYPE_CHECKING:
+    from tapdock.state.remote import Remote
+
+__all__ = ["PREFIX", "Timing", "Write", "hold", "holder", "unlock"]
+
+PREFIX = "lease/"
+_NOBODY = Holder(run_id="unlocked", pid=0, host="", since="")
+
+
+class Write(Protocol):
+    """How a version is replaced by a newer one."""
+
+    def __call__(self, name: str, body: bytes, *, expected: str | None) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """How long a lease lasts, and where time comes from: `now` since the epoch, `clock` for what passes."""
+
+    seconds: float = LEASE_SECONDS
+    now: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    @property
+    def beat(self) -> float:
+        """Between renewals."""
+        return self.seconds / 4
+
+    @property
+    def deadline(self) -> float:
+        """After the last renewal: then its holder stops, and has a quarter of the lease to do it in."""
+        return self.seconds * 3 / 4
+
+
+class _Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """`expires` is of the holder's wall clock; None once it was given back. `nonce` makes each renewal another."""
+
+    version: int = 1
+    holder: Holder
+    expires: float | None
+    nonce: str
+
+
+@contextmanager
+def hold(backend: "Remote", name: str, holder: Holder, terms: Terms, timing: Timing) -> Iterator[None]:
+    """Raises LeaseHeld while somebody else has it, StateError where the backend cannot tell."""
+    holding = _Holding(backend, PREFIX + name, holder, terms, timing)
+    holding.take()
+    beating = threading.Thread(target=holding.beat, daemon=True)
+    beating.start()
+    try:
+        yield
+    finally:
+        holding.over.set()
+        beating.join()
+        holding.give_back()
+
+
+class _Holding:
+    """One lease, by one holder: taken, renewed in a thread, given back."""
+
+    def __init__(self, backend: "Remote", name: str, holder: Holder, terms: Terms, timing: Timing) -> None:
+        self.over = threading.Event()
+        self._backend = backend
+        self._name = name
+        self._holder = holder
+        self._terms = terms
+        self._timing = timing
+        self._version: str | None = None
+
+    def take(self) -> None:
+        with suppress(Conflict):
+            self._renew(self._backend.put)
+            return
+        stored = self._backend.get(self._name)
+        if stored:
+            lease = _decoded(self._name, stored)
+            if not self._is_free(lease, stored.version):
+                raise held_by(self._name, lease.holder)
+            self._version = stored.version
+        try:
+            self._renew(self._backend.put)
+        except Conflict:
+            raise held_by(self._name, holder(self._backend, self._name)) from None
+
+    def _is_free(self, lease: _Lease, version: str) -> bool:
+        """Given back, of a run that is surely over, or run out and not renewed while we look."""
+        if lease.expires is None or self._terms.is_over(lease.holder):
+            return True
+        if lease.expires > self._timing.now():
+            return False
+        self._terms.say(f"the lease of run {lease.holder.run_id} has run out: waiting to see that nobody renews it")
+        self._timing.sleep(2 * self._timing.beat)
+        stored = self._backend.get(self._name)
+        return stored is None or stored.version == version
+
+    def _renew(self, write: Write, *, expires: bool = True) -> None:
+        """Counted from before the request: nobody else may count from earlier."""
+        began = self._timing.clock()
+        until = self._timing.now() + self._timing.seconds if expires else None
+        lease = _Lease(holder=self._holder, expires=until, nonce=secrets.token_hex(8))
+        self._version = write(self._name, msgspec.json.encode(lease), expected=self._version)
+        self._renewed = began
+
+    def beat(self) -> None:
+        while not self.over.wait(self._timing.beat):
+            error = self._renewed_or_lost()
+            if error:
+                self._terms.lost(error)
+                return
+
+    def _renewed_or_lost(self) -> TapdockError | None:
+        """Renewed, or the reason why it is ours no more: single requests, until our time is up."""
+        while True:
+            try:
+                self._renew(self._backend.store.write)
+            except Conflict:
+                return self._overtaken()
+            except StateError as error:
+                left = self._renewed + self._timing.deadline - self._timing.clock()
+                if left <= 0:
+                    message = f"the hold on `{_plain(self._name)}` could not be renewed in time: {error.message}"
+                    return StateError(message, hint=error.hint, retryable=True)
+                if self.over.wait(min(1.0, left)):
+                    return None
+            else:
+                return None
+
+    def _overtaken(self) -> TapdockError | None:
+        """Somebody else wrote; or we did, and did not hear of it."""
+        try:
+            stored = self._backend.store.read(self._name)
+        except StateError:
+            return held_by(self._name, None)
+        lease = _decoded(self._name, stored) if stored else None
+        if stored and lease and lease.holder == self._holder:
+            self._version = stored.version
+            return self._renewed_or_lost()
+        if lease and lease.holder == _NOBODY:
+            hint = f"see who did so, and whether another run goes on: `tapdock state show {_plain(self._name)}`"
+            return LeaseHeld(f"the hold on `{_plain(self._name)}` was taken away by `tapdock state unlock`", hint=hint)
+        return held_by(self._name, lease.holder if lease else None)
+
+    def give_back(self) -> None:
+        with suppress(StateError):  # it runs out by itself, or is another's
+            self._renew(self._backend.put, expires=False)
+
+
+def holder(backend: "Remote", name: str) -> Holder | None:
+    """Who has the lease, as far as its object tells."""
+    stored = backend.get(PREFIX + name.removeprefix(PREFIX))
+    lease = _decoded(name, stored) if stored else None
+    return lease.holder if lease and lease.expires is not None else None
+
+
+def unlock(backend: "Remote", name: str) -> None:
+    """Take a lease from whoever has it: their next renewal finds out."""
+    stored = backend.get(PREFIX + name)
+    if stored:
+        lease = _Lease(holder=_NOBODY, expires=None, nonce=secrets.token_hex(8))
+        backend.put(PREFIX + name, msgspec.json.encode(lease), expected=stored.version)
+
+
+def _decoded(name: str, stored: Stored) -> _Lease:
+    try:
+        return msgspec.json.decode(stored.body, type=_Lease)
+    except msgspec.DecodeError as error:
+        hint = f"`tapdock state unlock {_plain(name)}` removes it, once you know that no run has it"
+        raise StateError(f"the lease of `{_plain(name)}` is damaged: {error}", hint=hint) from error
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix(PREFIX)

@@ -1,0 +1,129 @@
+"""State on a server: each request made safe to repeat, and leases out of objects that expire."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from tapdock.errors import Conflict, StateError
+from tapdock.state import leases
+from tapdock.state.base import Holder, Stored, Terms, changed_meanwhile
+from tapdock.state.leases import Timing
+
+__all__ = ["Remote", "Store"]
+
+_TRIES = 5
+_PROBE = "probe"
+_T = TypeVar("_T")
+
+
+class Store(Protocol):
+    """One request each. Failures are StateErrors that name the place, `retryable` where another try may do better."""
+
+    @property
+    def uri(self) -> str: ...
+
+    def read(self, name: str) -> Stored | None: ...
+
+    def write(self, name: str, body: bytes, *, expected: str | None) -> str:
+        """Over version `expected` alone (None: where nothing is), else Conflict; the new version."""
+        ...
+
+    def list(self, prefix: str) -> list[str]: ...
+
+    def remove(self, name: str) -> None:
+        """Nothing there is no error."""
+        ...
+
+
+class _Careful:
+    """A store whose server ignores conditions: it is looked at before each write. Two who look at once both write."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.uri = store.uri
+        self.read, self.list, self.remove = store.read, store.list, store.remove
+
+    def write(self, name: str, body: bytes, *, expected: str | None) -> str:
+        stored = self._store.read(name)
+        if (stored.version if stored else None) != expected:
+            raise changed_meanwhile(name, self.uri)
+        return self._store.write(name, body, expected=expected)
+
+
+class Remote:
+    """A `Backend` upon a store, whose single requests are to be had as well."""
+
+    def __init__(self, store: Store, timing: Timing) -> None:
+        self.store: Store = store
+        self._timing = timing
+
+    @property
+    def uri(self) -> str:
+        return self.store.uri
+
+    def get(self, name: str) -> Stored | None:
+        return self._repeated(lambda: self.store.read(name))
+
+    def put(self, name: str, body: bytes, *, expected: str | None) -> str:
+        tries = 0
+
+        def write() -> str:
+            nonlocal tries
+            tries += 1
+            try:
+                return self.store.write(name, body, expected=expected)
+            except Conflict:
+                # An earlier try may have been written although its answer was lost: every body is one of a kind.
+                stored = self.store.read(name) if tries > 1 else None
+                if stored is None or stored.body != body:
+                    raise
+                return stored.version
+
+        return self._repeated(write)
+
+    def names(self, prefix: str = "") -> list[str]:
+        return sorted(self._repeated(lambda: self.store.list(prefix)))
+
+    def delete(self, name: str) -> None:
+        self._repeated(lambda: self.store.remove(name))
+
+    @contextmanager
+    def hold(self, name: str, holder: Holder, terms: Terms | None = None) -> Iterator[None]:
+        """By a lease. A server that takes a conditional write for any other is found out, and said so."""
+        terms = terms or Terms()
+        if not isinstance(self.store, _Careful) and not self._honours_conditions():
+            terms.say(
+                f"{self.uri} does not honour conditional writes. Each write looks first at what is there: that keeps"
+                " runs apart unless they start in one moment, so see that only one is started at a time"
+            )
+            self.store = _Careful(self.store)
+        with leases.hold(self, name, holder, terms, self._timing):
+            yield
+
+    def _honours_conditions(self) -> bool:
+        """Tried by making what is there already; the first of all runs makes it."""
+        for _ in range(2):
+            try:
+                self.put(_PROBE, secrets.token_bytes(8).hex().encode(), expected=None)
+            except Conflict:
+                return True
+        return False
+
+    def holder(self, name: str) -> Holder | None:
+        return leases.holder(self, name)
+
+    def unlock(self, name: str) -> None:
+        leases.unlock(self, name)
+
+    def _repeated(self, call: Callable[[], _T]) -> _T:
+        retrying = Retrying(
+            stop=stop_after_attempt(_TRIES),
+            wait=wait_random_exponential(multiplier=0.2, max=5),
+            retry=retry_if_exception(lambda error: isinstance(error, StateError) and error.retryable),
+            sleep=self._timing.sleep,
+            reraise=True,
+        )
+        return retrying(call)

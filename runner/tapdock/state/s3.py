@@ -1,0 +1,139 @@
+"""State in a bucket of S3, or of any server that speaks its protocol."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore import exceptions
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tapdock.errors import Conflict, StateError, UsageError
+from tapdock.state import keys
+from tapdock.state.base import Stored, changed_meanwhile
+from tapdock.state.leases import Timing
+from tapdock.state.remote import Remote
+
+__all__ = ["S3Store", "open_uri"]
+
+_OPTIONS = ("endpoint", "region", "profile")
+_MISSING = {"NoSuchKey", "404", "NotFound"}
+_OVERTAKEN = {"PreconditionFailed", "412"}
+_REFUSED = {
+    "AccessDenied",
+    "403",
+    "Forbidden",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
+    "AccountProblem",
+}
+_PASSING = {"SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "Throttling", "ConditionalRequestConflict"}
+_LOG_IN = "see `aws sts get-caller-identity`: the usual variables, profiles and instance roles are used"
+
+
+def open_uri(uri: str, folder: Path, *, lease_seconds: float) -> Remote:
+    """`s3://bucket/prefix?endpoint=https://…&region=…&profile=…`; credentials as Amazon's own tools find them."""
+    del folder
+    place = keys.place(uri, known=_OPTIONS)
+    try:
+        session = boto3.Session(profile_name=place.options.get("profile"), region_name=place.options.get("region"))
+        client = session.client(
+            "s3",
+            endpoint_url=place.options.get("endpoint"),
+            config=Config(
+                retries={"total_max_attempts": 1},  # ours know what they repeat
+                connect_timeout=10,
+                read_timeout=20,
+                request_checksum_calculation="when_required",  # other servers than Amazon's need not know them
+                response_checksum_validation="when_required",
+            ),
+        )
+    except (ValueError, BotoCoreError) as error:
+        raise UsageError(f"the state backend {uri} cannot be used: {error}", hint=_LOG_IN) from error
+    return Remote(S3Store(client, place.bucket, place.prefix), Timing(seconds=lease_seconds))
+
+
+class S3Store:
+    """Objects below `prefix`; a version is an ETag, which differs wherever bodies do."""
+
+    def __init__(self, client: Any, bucket: str, prefix: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    def read(self, name: str) -> Stored | None:
+        with self._told(name, "read"):
+            try:
+                found = self._client.get_object(Bucket=self._bucket, Key=keys.key_of(self._prefix, name))
+                return Stored(found["Body"].read(), found["ETag"])
+            except ClientError as error:
+                if _code(error) in _MISSING:
+                    return None
+                raise
+
+    def write(self, name: str, body: bytes, *, expected: str | None) -> str:
+        condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
+        with self._told(name, "save"):
+            try:
+                written = self._client.put_object(
+                    Bucket=self._bucket, Key=keys.key_of(self._prefix, name), Body=body, **condition
+                )
+            except ClientError as error:
+                # With If-Match, what is no longer there is answered by 404 or 412.
+                if _code(error) in _OVERTAKEN or (expected and _code(error) in _MISSING):
+                    raise changed_meanwhile(name, self.uri) from error
+                raise
+            return str(written["ETag"])
+
+    def list(self, prefix: str) -> list[str]:
+        with self._told(prefix, "list"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+            found = [keys.name_of(self._prefix, each["Key"]) for page in pages for each in page.get("Contents", [])]
+        return [name for name in found if name is not None and name.startswith(prefix)]
+
+    def remove(self, name: str) -> None:
+        with self._told(name, "remove"):
+            self._client.delete_object(Bucket=self._bucket, Key=keys.key_of(self._prefix, name))
+
+    @contextmanager
+    def _told(self, name: str, action: str) -> Iterator[None]:
+        what = f"cannot {action} `{name}` in {self.uri}"
+        try:
+            yield
+        except Conflict:
+            raise
+        except ClientError as error:
+            raise _explained(what, error, self._bucket) from error
+        except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
+            raise StateError(f"{what}: {error}", hint=_LOG_IN) from error
+        except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
+            raise StateError(
+                f"{what}: {error}", hint="see whether its server can be reached", retryable=True
+            ) from error
+        except BotoCoreError as error:
+            raise StateError(f"{what}: {error}", hint=_LOG_IN) from error
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _explained(what: str, error: ClientError, bucket: str) -> StateError:
+    code = _code(error)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    said = error.response.get("Error", {}).get("Message") or code
+    if code == "NoSuchBucket":
+        return StateError(f"{what}: there is no bucket `{bucket}`", hint=f"`aws s3 mb s3://{bucket}` makes it")
+    if code in _REFUSED:
+        hint = f"it needs to list, get and put there; {_LOG_IN}"
+        return StateError(f"{what}: {code}: {said}", hint=hint)
+    passing = code in _PASSING or status == 429 or status >= 500
+    return StateError(f"{what}: {code}: {said}", hint="see whether its server is well", retryable=passing)

@@ -1,0 +1,45 @@
+"""Previous versions of a state: what each run, and each change by hand, found when it began."""
+
+from tapdock.errors import Conflict, UsageError
+from tapdock.state.base import Backend
+from tapdock.state.envelope import Envelope, decode
+
+__all__ = ["KEPT", "PREFIX", "get", "keep", "numbers"]
+
+PREFIX = "history/"
+KEPT = 20
+
+
+def keep(backend: Backend, key: str, body: bytes) -> None:
+    """One more, unless it is the newest already; all but the last twenty are forgotten."""
+    known = numbers(backend, key)
+    if known:
+        newest = backend.get(_name(key, known[-1]))
+        if newest and newest.body == body:
+            return
+    number = known[-1] + 1 if known else 1
+    try:
+        backend.put(_name(key, number), body, expected=None)
+    except Conflict:
+        return  # whoever had this state before us keeps it too
+    for old in known[: max(0, len(known) + 1 - KEPT)]:
+        backend.delete(_name(key, old))
+
+
+def numbers(backend: Backend, key: str) -> list[int]:
+    """Of the versions that are kept, the oldest first."""
+    prefix = f"{PREFIX}{key}/"
+    found = (name.removeprefix(prefix) for name in backend.names(prefix))
+    return sorted(int(number) for number in found if number.isdigit())
+
+
+def get(backend: Backend, key: str, number: int) -> Envelope:
+    """Raises UsageError where there is none of that number."""
+    stored = backend.get(_name(key, number))
+    if stored is None:
+        raise UsageError(f"`{key}` has no version {number}", hint=f"see `tapdock state history {key}`")
+    return decode(stored.body, place=backend.uri, key=key)
+
+
+def _name(key: str, number: int) -> str:
+    return f"{PREFIX}{key}/{number:08d}"

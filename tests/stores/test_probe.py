@@ -1,0 +1,60 @@
+"""A server that takes a conditional write for any other, and those that do not."""
+
+import uuid
+
+import pytest
+
+from tapdock import doctor
+from tapdock.errors import Conflict, LeaseHeld
+from tapdock.state.base import Terms, holder_here, open_backend
+from tapdock.state.store import lease, read
+
+FIRST, SECOND = (holder_here(f"r{number}", since=0.0) for number in (1, 2))
+KEY = "default:a-to-b"
+
+
+def test_of_those_that_honour_them_nothing_is_said(backend):
+    said: list[str] = []
+    for _ in range(2):
+        with backend.hold("a", FIRST, Terms(say=said.append)):
+            pass
+    assert said == []
+    assert [finding.level for finding in doctor.of_state(backend)] == ["ok"]
+
+
+@pytest.mark.docker
+class TestAServerThatIgnoresThem:
+    @pytest.fixture
+    def opened(self, server, tmp_path):
+        uri = server("rclone")(f"t{uuid.uuid4().hex[:12]}")
+        return lambda: open_backend(uri, tmp_path)
+
+    def test_it_is_named_with_what_is_left(self, opened):
+        said: list[str] = []
+        backend = opened()
+        for _ in range(2):
+            with backend.hold("a", FIRST, Terms(say=said.append)):
+                pass
+        assert len(said) == 1, "once"
+        assert "does not honour conditional writes" in said[0]
+        assert "only one is started at a time" in said[0]
+        (finding,) = doctor.of_state(opened())
+        assert finding.level == "warning"
+        assert "does not honour conditional writes" in finding.found
+
+    def test_runs_that_follow_each_other_are_still_kept_apart(self, opened):
+        with opened().hold("a", FIRST), pytest.raises(LeaseHeld), opened().hold("a", SECOND):
+            pass
+        with opened().hold("a", SECOND):
+            pass
+
+    def test_whoever_was_overtaken_finds_out_when_it_saves(self, opened):
+        over = Terms(is_over=lambda holder: holder.run_id == "r1")
+        with (
+            lease(opened(), KEY, run_id="r1", clock=lambda: 0.0) as sleeper,
+            lease(opened(), KEY, run_id="r2", clock=lambda: 0.0, terms=over) as held,
+        ):
+            held.save("[1]", dialect="airbyte")
+            with pytest.raises(Conflict):
+                sleeper.save("[2]", dialect="airbyte")
+        assert read(opened(), KEY).state == "[1]"
