@@ -18,7 +18,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from tapdock.errors import Conflict, LeaseHeld, StateError
 from tapdock.state.base import Backend, Stored, holder_here
 
-__all__ = ["PREFIX", "merge", "overlay_key", "record"]
+__all__ = ["PREFIX", "merge", "overlay_key", "pointers", "record", "reset"]
 
 PREFIX = "overlay/"
 PATIENCE = 5.0  # seconds; another run keeps it only for one write
@@ -71,6 +71,21 @@ def record(
     return retrying(_record, backend, key, user_config, rotated)
 
 
+def pointers(backend: Backend, key: str) -> tuple[str, ...]:
+    """Where a value is kept, whether it is still valid or not."""
+    overlay = _read(backend, key, backend.get(PREFIX + key))
+    return tuple(overlay.entries) if overlay else ()
+
+
+def reset(backend: Backend, key: str) -> bool:
+    """Forget what was rotated; whether there was anything."""
+    with backend.hold(PREFIX + key, holder_here("forgetting a rotated config", since=time.time())):
+        if PREFIX + key not in backend.names(PREFIX):
+            return False
+        backend.delete(PREFIX + key)
+        return True
+
+
 def _record(backend: Backend, key: str, user_config: Mapping[str, Any], rotated: Mapping[str, Any]) -> tuple[str, ...]:
     with backend.hold(PREFIX + key, holder_here("keeping a rotated config", since=time.time())):
         stored = backend.get(PREFIX + key)
@@ -96,7 +111,7 @@ def _read(backend: Backend, key: str, stored: Stored | None) -> _Overlay | None:
     except msgspec.DecodeError as error:
         raise StateError(
             f"the rotated config of `{key}` in {backend.uri} is damaged: {error}",
-            hint="remove it and log the connector in again",
+            hint="`tapdock config reset` forgets it; then log the connector in again",
         ) from error
     if overlay.version != 1:
         raise StateError(

@@ -51,6 +51,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     },
     "config": {
         "show": ("config:show", "Show each value of the project with where it came from"),
+        "reset": ("config:reset", "Forget what a connector changed in its own config"),
     },
     "wrap": ("engine:wrap", "Make an Airbyte source's image into a Singer tap's"),
     "build": ("engine:build", "Make the images of connectors that have `build`"),
@@ -62,7 +63,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
 GROUPS = {
     "state": "Look at and change what a next run begins from",
     "runs": "Look at what runs did",
-    "config": "Look at the project file as tapdock reads it",
+    "config": "Look at the project as tapdock reads it",
 }
 GLOBAL_OPTIONS = ("--project", "--environment", "--log-format")
 

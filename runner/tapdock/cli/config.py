@@ -1,19 +1,22 @@
 """`tapdock config show`: the project as tapdock reads it."""
 
 import dataclasses
+import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
-from tapdock.cli.context import print_json, print_table, shared
+from tapdock import overlay
+from tapdock.cli.context import Context, print_json, print_table, shared
+from tapdock.cli.state import Yes, asked
 from tapdock.config import Connector, Mount, Project
-from tapdock.errors import UsageError
+from tapdock.errors import StateError, UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.layers import Path, dotted, walk
 from tapdock.specs import masked, masked_text
 
-__all__ = ["rows", "show"]
+__all__ = ["reset", "rows", "show"]
 
 WHOLE = ("select", "mounts", "extra_hosts", "entrypoint", "command")  # lists that are shown in one line
 
@@ -30,16 +33,52 @@ def show(
 
     Example: tapdock config show faker --environment prod
     """
-    project = shared(ctx).project
-    names = [*project.sources, *project.targets, *project.pipelines]
-    if name is not None and name not in names:
-        hint = did_you_mean(name, names) or f"known: {', '.join(names) or 'none'}"
-        raise UsageError(f"the project has no `{name}`", hint=hint)
-    found = [row for row in rows(project) if name is None or row[0][1:2] == (name,)]
+    context = shared(ctx)
+    project = context.project
+    if name is not None:
+        _require_known(name, [*project.sources, *project.targets, *project.pipelines])
+    found = [row for row in (*rows(project), *_rotated(context)) if name is None or row[0][1:2] == (name,)]
     if as_json:
         print_json([{"path": dotted(path), "value": value, "origin": origin} for path, value, origin in found])
         return
     print_table(("VALUE", "IS", "FROM"), [(dotted(path), _shown(value), origin) for path, value, origin in found])
+
+
+def reset(
+    ctx: typer.Context, name: Annotated[str, typer.Argument(help="A source or a target.")], *, yes: Yes = False
+) -> None:
+    """Forget what a connector changed in its own config
+
+    A connector that renews its token by itself has the new one kept beside the state. Without it, it starts from what
+    the project file says, which may no longer be valid.
+
+    Example: tapdock config reset faker --yes
+    """
+    context = shared(ctx)
+    _require_known(name, [*context.project.sources, *context.project.targets])
+    asked(f"Forget what {name} changed in its config?", yes=yes)
+    forgotten = overlay.reset(context.backend, overlay.overlay_key(name, context.environment))
+    sys.stderr.write(f"what {name} changed is forgotten\n" if forgotten else f"{name} has changed nothing\n")
+
+
+def _require_known(name: str, names: list[str]) -> None:
+    if name not in names:
+        hint = did_you_mean(name, names) or f"known: {', '.join(names) or 'none'}"
+        raise UsageError(f"the project has no `{name}`", hint=hint)
+
+
+def _rotated(context: Context) -> Iterator[tuple[Path, Any, str]]:
+    """Where a connector's own value is kept; the value itself is nobody's to see."""
+    origin = "the connector itself, for as long as the value in the project is what it was"
+    for group, connectors in (("sources", context.project.sources), ("targets", context.project.targets)):
+        for name in connectors:
+            try:
+                found = overlay.pointers(context.backend, overlay.overlay_key(name, context.environment))
+            except StateError as error:
+                yield (group, name, "config"), "[unreadable]", error.message
+                continue
+            for pointer in found:
+                yield (group, name, "config", *pointer.split("/")[1:]), "[secret]", origin
 
 
 def rows(project: Project) -> list[tuple[Path, Any, str]]:

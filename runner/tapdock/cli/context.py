@@ -56,12 +56,24 @@ class Context:
     @cached_property
     def backend(self) -> "Backend":
         from tapdock.state.base import LEASE_SECONDS, open_backend
+        from tapdock.state.sealed import sealed
 
         seconds = self.environ.get("TAPDOCK_LEASE_SECONDS")
         if seconds and not (seconds.isdigit() and int(seconds) >= 4):
             raise UsageError(f"TAPDOCK_LEASE_SECONDS is `{seconds}`", hint="it is a number of seconds, 4 or more")
         lease = float(seconds or LEASE_SECONDS)
-        return open_backend(self.project.state_uri, self.project.folder, lease_seconds=lease)
+        backend = open_backend(self.project.state_uri, self.project.folder, lease_seconds=lease)
+        return sealed(backend, self._key)
+
+    @property
+    def _key(self) -> str | None:
+        file = self.environ.get("TAPDOCK_STATE_KEY_FILE")
+        if not file:
+            return self.environ.get("TAPDOCK_STATE_KEY")
+        try:
+            return Path(file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"TAPDOCK_STATE_KEY_FILE cannot be read: {error}") from error
 
     @property
     def colour(self) -> bool:

@@ -18,14 +18,21 @@ __all__ = ["init"]
 def init(
     ctx: typer.Context,
     if_missing: Annotated[bool, typer.Option("--if-missing", help="Leave a project that is there as it is.")] = False,
+    from_meltano: Annotated[
+        Path | None, typer.Option(help="Make it of a `meltano.yml` instead of the example.")
+    ] = None,
 ) -> None:
     """Begin a project with an example that runs
 
     It moves users of Airbyte's faker source into a DuckDB file: `tapdock run demo`. Change it into yours.
 
+    Of a project of Meltano's come along: extractors, loaders, their settings and selection, environments, and jobs as
+    pipelines. What does not is told, and stands at the top of the new file.
+
     Example: tapdock init --project shop
     """
     file = (shared(ctx).folder or Path.cwd()) / FILE
+    content, left = _of_meltano(from_meltano) if from_meltano else (_example(), [])
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         made = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
@@ -37,6 +44,32 @@ def init(
         raise UsageError(
             f"{file} cannot be written: {error.strerror}", hint="`--project` names another folder"
         ) from None
-    with os.fdopen(made, "wb") as example:
-        example.write((files("tapdock") / "example.yaml").read_bytes())
-    said(f"an example project is in {file}; `tapdock run demo` runs it")
+    with os.fdopen(made, "wb") as project:
+        project.write(content)
+    if from_meltano:
+        for line in left:
+            said(f"not carried over: {line}")
+        said(f"the project is in {file}; `tapdock state import --format meltano` takes states over")
+    else:
+        said(f"an example project is in {file}; `tapdock run demo` runs it")
+
+
+def _example() -> bytes:
+    return (files("tapdock") / "example.yaml").read_bytes()
+
+
+def _of_meltano(file: Path) -> tuple[bytes, list[str]]:
+    import yaml
+
+    class Plain(yaml.SafeDumper):
+        """Nothing is written as a reference to something above."""
+
+        def ignore_aliases(self, data: object) -> bool:
+            return True
+
+    from tapdock.project import meltano
+
+    found = meltano.read(file / "meltano.yml" if file.is_dir() else file)
+    head = "".join(f"# not carried over: {line}\n" for line in found.left)
+    text = yaml.dump(found.project, Dumper=Plain, sort_keys=False, allow_unicode=True, width=120)
+    return (head + text).encode(), found.left

@@ -6,6 +6,7 @@
 
 import json
 import sys
+import time
 
 EXACT = "12345678901234567.123456789"
 WHOLE = "12345678901234567890"
@@ -14,6 +15,8 @@ SPEC = {
     "required": ["rows", "token"],
     "properties": {
         "rows": {"type": "integer", "minimum": 1, "description": "How many entries there are"},
+        "state_every": {"type": "integer", "minimum": 1, "description": "Entries between two states; all of them"},
+        "pause": {"type": "number", "description": "Seconds behind each state"},
         "token": {"type": "string", "airbyte_secret": True},
     },
 }
@@ -57,8 +60,15 @@ def read(config, catalog, cursor):
             for number in range(cursor + 1, config["rows"] + 1):
                 # Written by hand: Python's own floats would lose the digits.
                 record(stream, f'{{"id":{number},"note":"entry {number}","exact":{EXACT},"whole":{WHOLE}}}')
-            last = {"stream_descriptor": {"name": stream}, "stream_state": {"id": config["rows"]}}
-            say("STATE", ("state", json.dumps({"type": "STREAM", "stream": last})))
+                if number % config.get("state_every", config["rows"]) == 0 and number < config["rows"]:
+                    state(stream, number)
+                    time.sleep(config.get("pause", 0))
+            state(stream, config["rows"])
+
+
+def state(stream, number):
+    last = {"stream_descriptor": {"name": stream}, "stream_state": {"id": number}}
+    say("STATE", ("state", json.dumps({"type": "STREAM", "stream": last})))
 
 
 def record(stream, data):

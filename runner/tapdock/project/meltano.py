@@ -1,0 +1,252 @@
+"""A project of Meltano's as one of ours, with a list of what does not come along.
+
+Names stay, so that Meltano's state ids (`<environment>:<extractor>-to-<loader>`) are names of states here.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from tapdock.config import Build
+from tapdock.errors import UsageError
+from tapdock.project.entries import build_image
+
+__all__ = ["Converted", "converted", "read"]
+
+_ROLES = {"extractors": "sources", "loaders": "targets"}
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_STANZA = ("airbyte_spec", "airbyte_config", "docker_mounts")
+_CARRIED = {"extractors", "loaders"}
+_PLUGIN_KEYS = {
+    *("name", "namespace", "variant", "pip_url", "executable", "config", "select", "capabilities", "settings", "label"),
+    *("inherit_from", "description", "repo", "logo_url", "docs", "maintenance_status", "keywords", "hidden"),
+    *("settings_group_validation", "domain_url", "definition", "ext_repo", "usage", "prereq", "quality", "hub_url"),
+    *("python", "select_filter", "metadata", "schema", "load_schema", "commands", "env"),
+}
+_NOT_YET = ("select_filter", "metadata", "schema", "commands")
+
+
+class Converted(NamedTuple):
+    """`project` as it is written into tapdock.yaml; `left` are lines about what does not come along."""
+
+    project: dict[str, Any]
+    left: list[str]
+
+
+def read(file: Path) -> Converted:
+    """Of a `meltano.yml`, with its lock files and the files that it includes. Raises UsageError."""
+    whole = _yaml(file)
+    for pattern in whole.get("include_paths") or []:
+        for path in sorted(file.parent.glob(pattern)):
+            if path != file:
+                whole = _merged(whole, _yaml(path))
+    return converted(whole, locks=_locks(file.parent))
+
+
+def _yaml(file: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{file} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{file} is no project of Meltano's")
+    return found
+
+
+def _merged(one: Any, other: Any) -> Any:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {**one, **{key: _merged(one.get(key), value) for key, value in other.items()}}
+    return one + other if isinstance(one, list) and isinstance(other, list) else other
+
+
+def _locks(folder: Path) -> dict[str, dict[str, Any]]:
+    """What Meltano wrote down of plugins from its hub: by `<name>--<variant>`, and by name."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted((folder / "plugins").glob("*/*.lock")):
+        try:
+            lock = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path} cannot be read: {error}") from error
+        found[path.stem] = lock
+        found.setdefault(path.stem.partition("--")[0], lock)
+    return found
+
+
+def converted(meltano: Mapping[str, Any], *, locks: Mapping[str, Mapping[str, Any]]) -> Converted:
+    """Pure."""
+    left: list[str] = []
+    project: dict[str, Any] = {"version": 1}
+    plugins = _plugins(meltano)
+    for kind, role in _ROLES.items():
+        entries = {name: _entry(kind, plugin, locks, left) for name, plugin in plugins[kind].items()}
+        if entries:
+            project[role] = entries
+    pipelines = dict(_pipelines(meltano, project, left))
+    if pipelines:
+        project["pipelines"] = pipelines
+    environments = dict(_environments(meltano, left))
+    if environments:
+        project["environments"] = environments
+    left += _others(meltano)
+    return Converted(project, left)
+
+
+def _plugins(meltano: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """By kind and name; what a plugin inherits is in it."""
+    found = {
+        kind: {plugin["name"]: dict(plugin) for plugin in (meltano.get("plugins") or {}).get(kind) or []}
+        for kind in _ROLES
+    }
+    return {
+        kind: {name: _inherited(name, plugins, ()) for name, plugin in plugins.items()}
+        for kind, plugins in found.items()
+    }
+
+
+def _inherited(name: str, plugins: Mapping[str, dict[str, Any]], seen: tuple[str, ...]) -> dict[str, Any]:
+    plugin = plugins[name]
+    parent = plugin.get("inherit_from")
+    if not isinstance(parent, str) or parent not in plugins or parent in (*seen, name):
+        return plugin
+    base = _inherited(parent, plugins, (*seen, name))
+    return {**base, **plugin, "config": {**(base.get("config") or {}), **(plugin.get("config") or {})}}
+
+
+def _entry(
+    kind: str, plugin: Mapping[str, Any], locks: Mapping[str, Mapping[str, Any]], left: list[str]
+) -> dict[str, Any]:
+    name = plugin["name"]
+    parent = plugin.get("inherit_from") or name
+    lock = locks.get(f"{parent}--{plugin.get('variant')}") or locks.get(parent) or {}
+    config = dict(plugin.get("config") or {})
+    entry: dict[str, Any] = {}
+    if any(key.partition(".")[0] in _STANZA for key in config):
+        entry["config"] = _with_variables(config)  # our own loader understands the wrapper's stanza
+    else:
+        entry |= _built(name, plugin, lock, left)
+        if config:
+            entry["config"] = _with_variables(_nested(config))
+    if kind == "extractors" and plugin.get("select"):
+        entry["select"] = plugin["select"]
+    if plugin.get("env"):
+        entry["env"] = _with_variables(plugin["env"])
+    left += [f"`{key}` of {name}" for key in _NOT_YET if plugin.get(key)]
+    left += [
+        f"{name}: `{key}` means nothing here" for key in plugin if key not in _PLUGIN_KEYS and not key.startswith("_")
+    ]
+    left += _from_the_environment(name, {**lock, **plugin}, config)
+    return entry
+
+
+def _built(name: str, plugin: Mapping[str, Any], lock: Mapping[str, Any], left: list[str]) -> dict[str, Any]:
+    package = plugin.get("pip_url") or lock.get("pip_url")
+    if not package:
+        left.append(f"the package of {name}, which stands neither in the file nor in a lock file: `{name}` is taken")
+    executable = plugin.get("executable") or lock.get("executable")
+    build = Build(family="singer", package=package or name, executable=executable)
+    said = {"singer": build.package} | ({"executable": executable} if executable else {})
+    # A package without a plain name does not tell what to call its image.
+    return {"build": said} if build_image(build) else {"image": f"tapdock/{name}:latest", "build": said}
+
+
+def _from_the_environment(name: str, plugin: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
+    """Meltano gives a plugin each setting that a variable is named after; here it is named."""
+    for setting in plugin.get("settings") or []:
+        if setting.get("sensitive") or setting.get("kind") == "password":
+            variable = f"{name}_{setting['name']}".upper().replace("-", "_").replace(".", "__")
+            if setting["name"] not in config:
+                line = f"`{setting['name']}: ${{{variable}}}`"
+                yield f"{variable}, if it was set for Meltano: add {line} to the config of {name}"
+
+
+def _nested(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Meltano's `a.b: 1` as `a: {b: 1}`."""
+    nested: dict[str, Any] = {}
+    for key, value in config.items():
+        inner = nested
+        *folders, leaf = key.split(".")
+        for folder in folders:
+            inner = inner.setdefault(folder, {})
+        inner[leaf] = value
+    return nested
+
+
+def _with_variables(value: Any) -> Any:
+    """`$NAME` is `${NAME}` here."""
+    if isinstance(value, dict):
+        return {key: _with_variables(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_variables(inner) for inner in value]
+    return _VARIABLE.sub(lambda found: f"${{{found[1] or found[2]}}}", value) if isinstance(value, str) else value
+
+
+def _pipelines(
+    meltano: Mapping[str, Any], project: Mapping[str, Any], left: list[str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Jobs, and schedules of an extractor and a loader, as far as they are a source and a target."""
+    for job in meltano.get("jobs") or []:
+        pairs = list(_pairs(job, project, left))
+        for number, (source, target) in enumerate(pairs, 1):
+            yield job["name"] if len(pairs) == 1 else f"{job['name']}-{number}", {"source": source, "target": target}
+    for schedule in meltano.get("schedules") or []:
+        name = schedule["name"]
+        left.append(f"the schedule `{name}` ({schedule.get('interval')}): let cron, a timer or a workflow run it")
+        if schedule.get("extractor") and schedule.get("loader"):
+            yield name, {"source": schedule["extractor"], "target": schedule["loader"]}
+
+
+def _pairs(job: Mapping[str, Any], project: Mapping[str, Any], left: list[str]) -> Iterator[tuple[str, str]]:
+    tasks = job.get("tasks") or []
+    words = [word for task in ([tasks] if isinstance(tasks, str) else tasks) for word in _words(task)]
+    sources, targets = project.get("sources", {}), project.get("targets", {})
+    for number, word in enumerate(words):
+        if word in targets and number and words[number - 1] in sources:
+            yield words[number - 1], word
+        elif word not in sources and word not in targets:
+            left.append(f"`{word}` of the job `{job['name']}`")
+        elif word in targets:
+            left.append(f"`{word}` of the job `{job['name']}`, which has something between it and its source")
+
+
+def _words(task: Any) -> list[str]:
+    return [word for part in task for word in _words(part)] if isinstance(task, list) else str(task).split()
+
+
+def _environments(meltano: Mapping[str, Any], left: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for environment in meltano.get("environments") or []:
+        name = environment["name"]
+        plugins = (environment.get("config") or {}).get("plugins") or {}
+        block: dict[str, Any] = {}
+        for kind, role in _ROLES.items():
+            entries = {}
+            for plugin in plugins.get(kind) or []:
+                entry: dict[str, Any] = {}
+                if plugin.get("config"):
+                    entry["config"] = _with_variables(_nested(plugin["config"]))
+                if kind == "extractors" and plugin.get("select"):
+                    entry["select"] = plugin["select"]
+                if entry:
+                    entries[plugin["name"]] = entry
+            if entries:
+                block[role] = entries
+        yield name, block
+        if environment.get("env"):
+            left.append(
+                f"variables of the environment `{name}` ({', '.join(environment['env'])}): they belong into `.env`"
+            )
+
+
+def _others(meltano: Mapping[str, Any]) -> Iterator[str]:
+    for kind, plugins in (meltano.get("plugins") or {}).items():
+        if kind not in _CARRIED:
+            for plugin in plugins or []:
+                yield f"`{plugin['name']}` of {kind}"
+    if meltano.get("env"):
+        yield f"variables ({', '.join(meltano['env'])}): they belong into `.env`"
+    uri = (meltano.get("state_backend") or {}).get("uri")
+    if uri:
+        yield f"states in {uri}: `tapdock state import` takes them over"

@@ -1,0 +1,54 @@
+"""Rotated configs that only the holder of a key can read, on every backend."""
+
+import secrets
+from base64 import urlsafe_b64encode
+
+import pytest
+
+from tapdock import overlay
+from tapdock.errors import StateError, UsageError
+from tapdock.state.sealed import sealed
+from tapdock.state.store import lease, read
+
+KEY, OTHER = (urlsafe_b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
+SOURCE = "default:faker"
+CONFIG = {"token": "old", "count": 1}
+
+
+def test_what_rests_is_unreadable(backend, reopened):
+    overlay.record(sealed(backend, KEY), SOURCE, CONFIG, {"token": "fresh-token"})
+    assert b"fresh-token" not in reopened().get(overlay.PREFIX + SOURCE).body
+    assert overlay.merge(sealed(reopened(), KEY + "\n"), SOURCE, CONFIG) == {"token": "fresh-token", "count": 1}
+    with pytest.raises(StateError, match="is encrypted") as told:
+        overlay.merge(sealed(reopened(), None), SOURCE, CONFIG)
+    assert "TAPDOCK_STATE_KEY" in told.value.hint
+    with pytest.raises(StateError, match="with another key"):
+        overlay.merge(sealed(reopened(), OTHER), SOURCE, CONFIG)
+
+
+def test_what_was_kept_in_the_clear_is_sealed_when_it_is_written_again(backend):
+    overlay.record(sealed(backend, None), SOURCE, CONFIG, {"token": "first-token"})
+    both = sealed(backend, KEY)
+    assert overlay.merge(both, SOURCE, CONFIG)["token"] == "first-token"
+    overlay.record(both, SOURCE, CONFIG, {"token": "second-token"})
+    assert b"second-token" not in backend.get(overlay.PREFIX + SOURCE).body
+    assert overlay.merge(both, SOURCE, CONFIG)["token"] == "second-token"
+
+
+def test_states_are_left_as_they_are(backend):
+    with lease(sealed(backend, KEY), "default:a-to-b", run_id="r", clock=lambda: 0.0) as held:
+        held.save("[]", dialect="airbyte")
+    assert read(backend, "default:a-to-b").state == "[]"
+
+
+def test_what_is_forgotten_is_gone(backend):
+    overlay.record(backend, SOURCE, CONFIG, {"token": "fresh", "inner": {"a": 1}})
+    assert set(overlay.pointers(backend, SOURCE)) == {"/token", "/inner"}
+    assert overlay.reset(backend, SOURCE)
+    assert overlay.merge(backend, SOURCE, CONFIG) == CONFIG
+    assert not overlay.reset(backend, SOURCE)
+
+
+def test_a_key_that_is_none(backend):
+    with pytest.raises(UsageError, match="32 bytes"):
+        sealed(backend, "hunter2")

@@ -1,0 +1,157 @@
+"""A project of Meltano's as one of ours."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tapdock.errors import UsageError
+from tapdock.load import load
+from tapdock.project.meltano import converted, read
+
+MELTANO = """\
+version: 1
+default_environment: dev
+state_backend: {uri: s3://bucket/meltano}
+include_paths: [./more/*.meltano.yml]
+environments:
+- name: dev
+- name: prod
+  config:
+    plugins:
+      extractors:
+      - {name: tap-github, config: {start_date: '2020-01-01', auth.token: $GH_TOKEN}, select: [issues.*]}
+  env: {REGION: eu}
+plugins:
+  extractors:
+  - name: tap-github
+    variant: meltanolabs
+    pip_url: meltanolabs-tap-github==1.0.0
+    executable: tap-github
+    settings: [{name: auth_token, kind: password}]
+    config: {repositories: [a/b], nested.key: 1}
+    select: [issues.*, '!issues.body']
+    metadata: {issues: {replication-method: INCREMENTAL}}
+  - {name: tap-github--two, inherit_from: tap-github, config: {repositories: [c/d]}}
+  - name: tap-faker
+    variant: airbyte
+    config: {airbyte_spec: {image: airbyte/source-faker, tag: 7.2.1}, airbyte_config: {count: 5}}
+  - {name: tap-locked, variant: someone}
+  - {name: tap-unknown}
+  loaders:
+  - {name: target-git, pip_url: 'git+https://example.com/x.git', config: {password: '${PW}', text: 'a $PW b'}}
+  mappers: [{name: mapper}]
+  utilities: [{name: dbt}]
+jobs:
+- {name: all, tasks: [tap-github target-git, [tap-faker mapper target-git], 'dbt:run']}
+- {name: two, tasks: [tap-github target-git tap-faker target-git]}
+schedules:
+- {name: nightly, interval: '@daily', job: all}
+- {name: old, interval: 0 1 * * *, extractor: tap-faker, loader: target-more}
+"""
+MORE = "plugins: {loaders: [{name: target-more, pip_url: target-duckdb==0.8.0}]}\n"
+LOCK = {"name": "tap-locked", "pip_url": "someones-tap-locked", "settings": [{"name": "api.key", "sensitive": True}]}
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "a.meltano.yml").write_text(MORE)
+    (tmp_path / "plugins" / "extractors").mkdir(parents=True)
+    (tmp_path / "plugins" / "extractors" / "tap-locked--someone.lock").write_text(json.dumps(LOCK))
+    (tmp_path / "meltano.yml").write_text(MELTANO)
+    return tmp_path / "meltano.yml"
+
+
+def test_what_comes_along(file):
+    project, _ = read(file)
+    github = {
+        "build": {"singer": "meltanolabs-tap-github==1.0.0", "executable": "tap-github"},
+        "config": {"repositories": ["a/b"], "nested": {"key": 1}},
+        "select": ["issues.*", "!issues.body"],
+    }
+    assert project == {
+        "version": 1,
+        "sources": {
+            "tap-github": github,
+            "tap-github--two": {**github, "config": {"repositories": ["c/d"], "nested": {"key": 1}}},
+            "tap-faker": {
+                "config": {
+                    "airbyte_spec": {"image": "airbyte/source-faker", "tag": "7.2.1"},
+                    "airbyte_config": {"count": 5},
+                }
+            },
+            "tap-locked": {"build": {"singer": "someones-tap-locked"}},
+            "tap-unknown": {"build": {"singer": "tap-unknown"}},
+        },
+        "targets": {
+            "target-git": {
+                "image": "tapdock/target-git:latest",
+                "build": {"singer": "git+https://example.com/x.git"},
+                "config": {"password": "${PW}", "text": "a ${PW} b"},
+            },
+            "target-more": {"build": {"singer": "target-duckdb==0.8.0"}},
+        },
+        "pipelines": {
+            "all": {"source": "tap-github", "target": "target-git"},
+            "two-1": {"source": "tap-github", "target": "target-git"},
+            "two-2": {"source": "tap-faker", "target": "target-git"},
+            "old": {"source": "tap-faker", "target": "target-more"},
+        },
+        "environments": {
+            "dev": {},
+            "prod": {
+                "sources": {
+                    "tap-github": {
+                        "config": {"start_date": "2020-01-01", "auth": {"token": "${GH_TOKEN}"}},
+                        "select": ["issues.*"],
+                    }
+                }
+            },
+        },
+    }
+
+
+def test_what_does_not(file):
+    left = "\n".join(read(file).left)
+    for words in (
+        "`metadata` of tap-github",
+        "add `auth_token: ${TAP_GITHUB_AUTH_TOKEN}`",
+        "add `api.key: ${TAP_LOCKED_API__KEY}`",
+        "the package of tap-unknown",
+        "`mapper` of the job `all`",
+        "`target-git` of the job `all`, which has something between",
+        "`dbt:run` of the job `all`",
+        "the schedule `nightly` (@daily)",
+        "variables of the environment `prod` (REGION)",
+        "`mapper` of mappers",
+        "`dbt` of utilities",
+        "states in s3://bucket/meltano",
+    ):
+        assert words in left
+
+
+def test_the_command_makes_a_project_that_loads(file, tmp_path):
+    command = [sys.executable, "-m", "tapdock", "--project", tmp_path / "new", "init", "--from-meltano", file.parent]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "not carried over: `dbt` of utilities" in ended.stderr
+    text = (tmp_path / "new" / "tapdock.yaml").read_text()
+    assert "# not carried over: `dbt` of utilities" in text
+    project = load(tmp_path / "new" / "tapdock.yaml", environment="prod", environ={"PW": "p", "GH_TOKEN": "t"})
+    assert project.sources["tap-faker"].image == "airbyte/source-faker:7.2.1"
+    assert project.sources["tap-github"].select == ("issues.*",)
+    assert subprocess.run(command, capture_output=True).returncode == 2, "a project that is there stays"
+
+
+@pytest.mark.parametrize(("text", "message"), [("[1]", "no project of Meltano's"), ("a: [", "cannot be read")])
+def test_what_is_no_project(tmp_path, text, message):
+    (tmp_path / "meltano.yml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read(tmp_path / "meltano.yml")
+
+
+def test_nothing_is_a_project_too():
+    assert converted({}, locks={}) == ({"version": 1}, [])
