@@ -12,7 +12,9 @@ from tapdock.cli.context import Context, shared, state_id
 from tapdock.cli.state import Key, Yes, asked, kept, text_of
 from tapdock.errors import UsageError
 from tapdock.state import formats, store
+from tapdock.state.base import open_backend
 from tapdock.state.formats import Format
+from tapdock.state.keys import MELTANO
 
 __all__ = ["export", "import_state"]
 
@@ -22,7 +24,7 @@ _MELTANO_FILE = "state.json"
 
 def import_state(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(help="A file, `-` for stdin, or a folder in which Meltano keeps its states.")],
+    file: Annotated[str, typer.Argument(help="A file, `-` for stdin, or the folder or bucket of Meltano's states.")],
     key: Annotated[
         str | None, typer.Argument(help="A pipeline, or a state's name; of a folder, each keeps its own.")
     ] = None,
@@ -35,17 +37,18 @@ def import_state(
 ) -> None:
     """Take a state over from Meltano or Airbyte
 
-    Meltano's: a file of its state backend, what `meltano state get` prints, or its whole folder of states. Airbyte's:
-    what its API or its UI gives as a connection's state. The next run is incremental, as theirs would have been.
+    Meltano's: a file of its state backend, what `meltano state get` prints, or all states of its folder or bucket
+    (`s3://bucket/prefix`, `azblob://…`, `gs://…`). Airbyte's: what its API or its UI gives as a connection's state. The
+    next run is incremental, as theirs would have been.
 
     Example: tapdock state import state.json demo --format meltano
     """
     context = shared(ctx)
     renames = _renames(rename or [])
-    if Path(file).is_dir():
+    if "://" in file or Path(file).is_dir():
         if key or renames or source != "meltano":
-            raise UsageError(f"{file} is a folder: it takes `--format meltano`, and neither a name nor `--rename`")
-        found = _folder(Path(file))
+            raise UsageError(f"{file} has many: it takes `--format meltano`, and neither a name nor `--rename`")
+        found = _bucket(context, file) if "://" in file else _folder(Path(file))
     else:
         if key is None:
             raise UsageError("into which state?", hint=f"tapdock state import {file} NAME --format {source}")
@@ -70,6 +73,16 @@ def _folder(folder: Path) -> Mapping[str, str]:
     if not found:
         raise UsageError(f"there is no */{_MELTANO_FILE} in {folder}", hint="`meltano state list` tells what there is")
     return found
+
+
+def _bucket(context: Context, uri: str) -> Mapping[str, str]:
+    bucket = open_backend(uri, context.project.folder, codec=MELTANO)
+    stored = {name: bucket.get(name) for name in bucket.names()}
+    if not stored:
+        raise UsageError(
+            f"there is no */{_MELTANO_FILE} in {bucket.uri}", hint="`meltano state list` tells what there is"
+        )
+    return {name: one.body.decode("utf-8", "replace") for name, one in stored.items() if one}
 
 
 def _renames(given: list[str]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from azure.storage.blob import BlobServiceClient
 from tapdock.errors import Conflict, StateError, UsageError
 from tapdock.state import keys
 from tapdock.state.base import Stored, changed_meanwhile
+from tapdock.state.keys import Codec
 from tapdock.state.leases import Timing
 from tapdock.state.remote import Remote
 
@@ -34,7 +35,7 @@ _LOG_IN = f"`az login`, or {_CONNECTION}"
 _ONCE = {"retry_total": 0, "connection_timeout": 10, "read_timeout": 20}
 
 
-def open_uri(uri: str, folder: Path, *, lease_seconds: float) -> Remote:
+def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = keys.OURS) -> Remote:
     """`azblob://container/prefix?account=…`; by a connection string, else by Azure's default credential."""
     del folder
     place = keys.place(uri, known=("account",))
@@ -55,15 +56,16 @@ def open_uri(uri: str, folder: Path, *, lease_seconds: float) -> Remote:
     else:
         hint = f"add `?account=…` to {uri}, or set {_CONNECTION} or {_ACCOUNT}"
         raise UsageError(f"the state backend {uri} does not say which account", hint=hint)
-    return Remote(AzureStore(service, place.bucket, place.prefix), Timing(seconds=lease_seconds))
+    return Remote(AzureStore(service, place.bucket, place.prefix, codec), Timing(seconds=lease_seconds))
 
 
 class AzureStore:
     """Blobs below `prefix`; a version is an ETag, new with each write."""
 
-    def __init__(self, service: Any, container: str, prefix: str) -> None:
+    def __init__(self, service: Any, container: str, prefix: str, codec: Codec) -> None:
         self._client = service.get_container_client(container)
         self._prefix = prefix
+        self._codec = codec
 
     @property
     def uri(self) -> str:
@@ -72,7 +74,7 @@ class AzureStore:
     def read(self, name: str) -> Stored | None:
         with self._told(name, "read"):
             try:
-                found = self._client.download_blob(keys.key_of(self._prefix, name))
+                found = self._client.download_blob(self._codec.key_of(self._prefix, name))
                 return Stored(found.readall(), found.properties.etag)
             except ResourceNotFoundError as error:
                 if _is_container(error):
@@ -84,7 +86,7 @@ class AzureStore:
         if expected is not None:
             condition = {"overwrite": True, "etag": expected, "match_condition": MatchConditions.IfNotModified}
         with self._told(name, "save"):
-            blob = self._client.get_blob_client(keys.key_of(self._prefix, name))
+            blob = self._client.get_blob_client(self._codec.key_of(self._prefix, name))
             try:
                 return str(blob.upload_blob(body, **condition)["etag"])
             except (ResourceExistsError, ResourceModifiedError) as error:
@@ -97,13 +99,13 @@ class AzureStore:
     def list(self, prefix: str) -> list[str]:
         with self._told(prefix, "list"):
             blobs = self._client.list_blob_names(name_starts_with=self._prefix)
-            found = [keys.name_of(self._prefix, key) for key in blobs]
+            found = [self._codec.name_of(self._prefix, key) for key in blobs]
         return [name for name in found if name is not None and name.startswith(prefix)]
 
     def remove(self, name: str) -> None:
         with self._told(name, "remove"):
             try:
-                self._client.delete_blob(keys.key_of(self._prefix, name))
+                self._client.delete_blob(self._codec.key_of(self._prefix, name))
             except ResourceNotFoundError as error:
                 if _is_container(error):
                     raise

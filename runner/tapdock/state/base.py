@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from tapdock.errors import Conflict, LeaseHeld, TapdockError, UsageError
+from tapdock.state.keys import Codec
 
 __all__ = [
     "LEASE_SECONDS",
@@ -39,6 +40,7 @@ _MODULES = {
     "mssql": ("tapdock.state.sql", "mssql"),
 }
 """By the scheme of a URI: the module, and the extra that brings what it imports."""
+_BUCKETS = ("s3", "azblob", "gs")
 
 
 class Stored(NamedTuple):
@@ -106,10 +108,13 @@ class Backend(Protocol):
         ...
 
 
-def open_backend(uri: str, folder: Path, *, lease_seconds: float = LEASE_SECONDS) -> Backend:
+def open_backend(
+    uri: str, folder: Path, *, lease_seconds: float = LEASE_SECONDS, codec: Codec | None = None
+) -> Backend:
     """The backend of a URI; without a scheme it is a folder, relative to `folder`.
 
-    Raises UsageError for a URI that names nothing, and where the extra is missing that its kind needs.
+    `codec` is for a bucket that another runner keeps its states in. Raises UsageError for a URI that names nothing, and
+    where the extra is missing that its kind needs.
     """
     scheme, separator, _ = uri.partition("://")
     scheme = re.sub(r"\+.*", "", scheme) if separator else "file"  # postgresql+psycopg://
@@ -117,8 +122,11 @@ def open_backend(uri: str, folder: Path, *, lease_seconds: float = LEASE_SECONDS
         known = ", ".join(f"`{name}://`" for name in _MODULES)
         raise UsageError(f"there is no state backend `{scheme}://`", hint=f"known: a folder's path, {known}")
     module, extra = _MODULES[scheme]
+    if codec and scheme not in _BUCKETS:
+        raise UsageError(f"`{uri}` is no bucket", hint=f"known: {', '.join(f'`{name}://`' for name in _BUCKETS)}")
+    more = {"codec": codec} if codec else {}
     try:
-        opened: Backend = importlib.import_module(module).open_uri(uri, folder, lease_seconds=lease_seconds)
+        opened: Backend = importlib.import_module(module).open_uri(uri, folder, lease_seconds=lease_seconds, **more)
     except ModuleNotFoundError as error:
         if extra is None or (error.name or "").startswith("tapdock"):
             raise

@@ -15,6 +15,7 @@ from google.cloud import storage
 from tapdock.errors import Conflict, StateError, UsageError
 from tapdock.state import keys
 from tapdock.state.base import Stored, changed_meanwhile
+from tapdock.state.keys import Codec
 from tapdock.state.leases import Timing
 from tapdock.state.remote import Remote
 
@@ -24,7 +25,7 @@ _SECONDS = 20
 _LOG_IN = "`gcloud auth application-default login`, or GOOGLE_APPLICATION_CREDENTIALS for a file of a service account"
 
 
-def open_uri(uri: str, folder: Path, *, lease_seconds: float) -> Remote:
+def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = keys.OURS) -> Remote:
     """`gs://bucket/prefix?project=…`; credentials as Google's own tools find them."""
     del folder
     place = keys.place(uri, known=("project",))
@@ -36,15 +37,16 @@ def open_uri(uri: str, folder: Path, *, lease_seconds: float) -> Remote:
             client = storage.Client(project=project)
     except (auth.GoogleAuthError, OSError) as error:
         raise UsageError(f"the state backend {uri} cannot be used: {error}", hint=_LOG_IN) from error
-    return Remote(GcsStore(client, place.bucket, place.prefix), Timing(seconds=lease_seconds))
+    return Remote(GcsStore(client, place.bucket, place.prefix, codec), Timing(seconds=lease_seconds))
 
 
 class GcsStore:
     """Objects below `prefix`; a version is a generation."""
 
-    def __init__(self, client: Any, bucket: str, prefix: str) -> None:
+    def __init__(self, client: Any, bucket: str, prefix: str, codec: Codec) -> None:
         self._bucket = client.bucket(bucket)
         self._prefix = prefix
+        self._codec = codec
 
     @property
     def uri(self) -> str:
@@ -53,7 +55,7 @@ class GcsStore:
     def read(self, name: str) -> Stored | None:
         """Of one generation: an object that is replaced between the two requests is asked for again."""
         with self._told(name, "read"):
-            key = keys.key_of(self._prefix, name)
+            key = self._codec.key_of(self._prefix, name)
             while found := self._bucket.get_blob(key, timeout=_SECONDS, retry=None):
                 blob = self._bucket.blob(key)  # without the link of `found`, which may lead elsewhere than our requests
                 try:
@@ -65,7 +67,7 @@ class GcsStore:
 
     def write(self, name: str, body: bytes, *, expected: str | None) -> str:
         with self._told(name, "save"):
-            blob = self._bucket.blob(keys.key_of(self._prefix, name))
+            blob = self._bucket.blob(self._codec.key_of(self._prefix, name))
             try:
                 blob.upload_from_string(
                     body,
@@ -81,13 +83,13 @@ class GcsStore:
     def list(self, prefix: str) -> list[str]:
         with self._told(prefix, "list"):
             blobs = self._bucket.list_blobs(prefix=self._prefix, timeout=_SECONDS, retry=None)
-            found = [keys.name_of(self._prefix, blob.name) for blob in blobs]
+            found = [self._codec.name_of(self._prefix, blob.name) for blob in blobs]
         return [name for name in found if name is not None and name.startswith(prefix)]
 
     def remove(self, name: str) -> None:
         with self._told(name, "remove"):
             try:
-                self._bucket.blob(keys.key_of(self._prefix, name)).delete(timeout=_SECONDS, retry=None)
+                self._bucket.blob(self._codec.key_of(self._prefix, name)).delete(timeout=_SECONDS, retry=None)
             except exceptions.NotFound:
                 pass
 

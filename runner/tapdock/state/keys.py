@@ -1,14 +1,15 @@
 """Names of states as keys of buckets, and the parts of a bucket's URI."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from tapdock.errors import UsageError
 
-__all__ = ["Place", "key_of", "name_of", "place"]
+__all__ = ["MELTANO", "OURS", "Codec", "Place", "key_of", "name_of", "place"]
 
 _SUFFIX = ".json"
+_MELTANO = "/state.json"
 
 
 class Place(NamedTuple):
@@ -46,3 +47,23 @@ def key_of(prefix: str, name: str) -> str:
 def name_of(prefix: str, key: str) -> str | None:
     """None for what is not ours."""
     return unquote(key[len(prefix) : -len(_SUFFIX)]) if key.startswith(prefix) and key.endswith(_SUFFIX) else None
+
+
+class Codec(NamedTuple):
+    """How names are keys: both take the prefix first."""
+
+    key_of: Callable[[str, str], str]
+    name_of: Callable[[str, str], str | None]
+
+
+def _meltano_key(prefix: str, name: str) -> str:
+    return f"{prefix}{name}{_MELTANO}"
+
+
+def _meltano_name(prefix: str, key: str) -> str | None:
+    return key[len(prefix) : -len(_MELTANO)] if key.startswith(prefix) and key.endswith(_MELTANO) else None
+
+
+OURS = Codec(key_of, name_of)
+MELTANO = Codec(_meltano_key, _meltano_name)
+"""Where Meltano keeps its states in a bucket (protocol.md 2.1)."""

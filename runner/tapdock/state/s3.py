@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tapdock.errors import Conflict, StateError, UsageError
 from tapdock.state import keys
 from tapdock.state.base import Stored, changed_meanwhile
+from tapdock.state.keys import Codec
 from tapdock.state.leases import Timing
 from tapdock.state.remote import Remote
 
@@ -35,7 +36,7 @@ _PASSING = {"SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "Throttling", 
 _LOG_IN = "see `aws sts get-caller-identity`: the usual variables, profiles and instance roles are used"
 
 
-def open_uri(uri: str, folder: Path, *, lease_seconds: float) -> Remote:
+def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = keys.OURS) -> Remote:
     """`s3://bucket/prefix?endpoint=https://…&region=…&profile=…`; credentials as Amazon's own tools find them."""
     del folder
     place = keys.place(uri, known=_OPTIONS)
@@ -54,16 +55,17 @@ def open_uri(uri: str, folder: Path, *, lease_seconds: float) -> Remote:
         )
     except (ValueError, BotoCoreError) as error:
         raise UsageError(f"the state backend {uri} cannot be used: {error}", hint=_LOG_IN) from error
-    return Remote(S3Store(client, place.bucket, place.prefix), Timing(seconds=lease_seconds))
+    return Remote(S3Store(client, place.bucket, place.prefix, codec), Timing(seconds=lease_seconds))
 
 
 class S3Store:
     """Objects below `prefix`; a version is an ETag, which differs wherever bodies do."""
 
-    def __init__(self, client: Any, bucket: str, prefix: str) -> None:
+    def __init__(self, client: Any, bucket: str, prefix: str, codec: Codec) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
+        self._codec = codec
 
     @property
     def uri(self) -> str:
@@ -72,7 +74,7 @@ class S3Store:
     def read(self, name: str) -> Stored | None:
         with self._told(name, "read"):
             try:
-                found = self._client.get_object(Bucket=self._bucket, Key=keys.key_of(self._prefix, name))
+                found = self._client.get_object(Bucket=self._bucket, Key=self._codec.key_of(self._prefix, name))
                 return Stored(found["Body"].read(), found["ETag"])
             except ClientError as error:
                 if _code(error) in _MISSING:
@@ -84,7 +86,7 @@ class S3Store:
         with self._told(name, "save"):
             try:
                 written = self._client.put_object(
-                    Bucket=self._bucket, Key=keys.key_of(self._prefix, name), Body=body, **condition
+                    Bucket=self._bucket, Key=self._codec.key_of(self._prefix, name), Body=body, **condition
                 )
             except ClientError as error:
                 # With If-Match, what is no longer there is answered by 404 or 412.
@@ -96,12 +98,14 @@ class S3Store:
     def list(self, prefix: str) -> list[str]:
         with self._told(prefix, "list"):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
-            found = [keys.name_of(self._prefix, each["Key"]) for page in pages for each in page.get("Contents", [])]
+            found = [
+                self._codec.name_of(self._prefix, each["Key"]) for page in pages for each in page.get("Contents", [])
+            ]
         return [name for name in found if name is not None and name.startswith(prefix)]
 
     def remove(self, name: str) -> None:
         with self._told(name, "remove"):
-            self._client.delete_object(Bucket=self._bucket, Key=keys.key_of(self._prefix, name))
+            self._client.delete_object(Bucket=self._bucket, Key=self._codec.key_of(self._prefix, name))
 
     @contextmanager
     def _told(self, name: str, action: str) -> Iterator[None]:

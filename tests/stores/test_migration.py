@@ -1,0 +1,78 @@
+"""All states of another runner's bucket, taken over by the command line."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tapdock.state.base import open_backend
+from tapdock.state.keys import MELTANO
+from tapdock.state.store import read
+
+BOOKMARKS = '{"bookmarks":{"users":{"id":12345678901234567890}}}'
+STATES = {
+    "dev:tap-a-to-target-b": f'{{"completed":{{"singer_state":{BOOKMARKS}}},"partial":{{}}}}',
+    "prod:tap-a-to-target-b:eu": f'{{"completed":{{"singer_state":{BOOKMARKS}}}}}',
+}
+PROJECT = """\
+version: 1
+sources: {tap-a: {image: a}}
+targets: {target-b: {image: b}}
+"""
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("kind", ["moto", "azurite", "gcs"])
+def test_all_of_meltanos_bucket(uri, tmp_path):
+    theirs = open_backend(uri, tmp_path, codec=MELTANO)
+    for name, text in STATES.items():
+        theirs.put(name, text.encode(), expected=None)
+    (tmp_path / "tapdock.yaml").write_text(PROJECT)
+    command = [sys.executable, "-m", "tapdock", "state", "import", uri, "--format", "meltano"]
+    ended = subprocess.run(command, cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    ours = open_backend(".tapdock/state", tmp_path)
+    for name in STATES:
+        assert (read(ours, name).state, read(ours, name).dialect) == (BOOKMARKS, "singer")
+    again = subprocess.run(command, cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True)
+    assert again.returncode == 2, "nobody can be asked"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("state.json",), "into which state"),
+        (("folder", "--rename", "a=b"), "neither a name nor"),
+        (("folder", "x"), "neither a name nor"),
+        (("empty",), "no */state.json"),
+        (("postgresql://h/d",), "is no bucket"),
+        (("state.json", "a-to-b", "--rename", "a"), "names no two streams"),
+        (("missing.json", "a-to-b"), "cannot read missing.json"),
+    ],
+)
+def test_what_cannot_be_taken_over(tmp_path, words, message):
+    (tmp_path / "tapdock.yaml").write_text(PROJECT)
+    (tmp_path / "state.json").write_text(BOOKMARKS)
+    for folder in ("folder/dev:x", "empty"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "folder" / "dev:x" / "state.json").write_text(BOOKMARKS)
+    command = [sys.executable, "-m", "tapdock", "state", "import", *words, "--format", "meltano"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+
+
+def test_a_folder_of_meltanos_and_back(tmp_path):
+    (tmp_path / "tapdock.yaml").write_text(PROJECT)
+    for name, text in STATES.items():
+        (tmp_path / "states" / name).mkdir(parents=True)
+        (tmp_path / "states" / name / "state.json").write_text(json.dumps(json.loads(text), indent=2))
+    tapdock = [sys.executable, "-m", "tapdock", "state"]
+    subprocess.run([*tapdock, "import", "states", "--format", "meltano"], cwd=tmp_path, check=True)
+    exported = [*tapdock, "export", "dev:tap-a-to-target-b", "--format", "meltano"]
+    said = subprocess.run(exported, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert said == f'{{"singer_state":{BOOKMARKS}}}\n'
+    refused = subprocess.run([*exported[:-1], "airbyte"], cwd=tmp_path, capture_output=True, text=True)
+    assert (refused.returncode, "means nothing to Airbyte" in refused.stderr) == (2, True)
