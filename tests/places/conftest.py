@@ -38,6 +38,7 @@ def project(demo, tmp_path) -> Path:
 
 
 PORT = 2376
+WRAPPED = "tapdock-test/tap-faker:7.2.1"
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +64,16 @@ def begin(inner: Machine) -> None:
     tls = ("--tlsverify", "--tlscacert=/keys/ca.pem", "--tlscert=/keys/cert.pem", "--tlskey=/keys/key.pem")
     inner.begin("start", "--host=unix:///var/run/docker.sock", f"--host=tcp://0.0.0.0:{PORT}", *tls)
     answering(Seat(inner.prefix("/tmp"), "", "inner"))
+
+
+def wrap(name: str, tag: str) -> subprocess.CompletedProcess[str]:
+    tapdock = Path(sys.executable).with_name("tapdock")
+    environ = {**os.environ, "TAPDOCK_BASE_IMAGE": base_image()}
+    return subprocess.run([tapdock, "wrap", name, "-t", tag], env=environ, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="session")
+def wrapped(demo) -> str:
+    ended = wrap(IMAGES[0], WRAPPED)
+    assert ended.returncode == 0, ended.stderr
+    return WRAPPED

@@ -1,33 +1,17 @@
 """An Airbyte source's image as a Singer tap, without tapdock or Docker beside it."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from connectors.images import base_image, foreign, image, made
+from places.conftest import wrap
 
 pytestmark = pytest.mark.docker
 HERE = Path(__file__).parent
-FAKER = "tapdock/source-faker:7.2.1"
-WRAPPED = "tapdock-test/tap-faker:7.2.1"
 CONFIG = {"count": 500, "seed": 1, "always_updated": False}
-
-
-def wrap(name: str, tag: str) -> subprocess.CompletedProcess[str]:
-    tapdock = Path(sys.executable).with_name("tapdock")
-    environ = {**os.environ, "TAPDOCK_BASE_IMAGE": base_image()}
-    return subprocess.run([tapdock, "wrap", name, "-t", tag], env=environ, capture_output=True, text=True)
-
-
-@pytest.fixture(scope="session")
-def wrapped(demo) -> str:
-    ended = wrap(FAKER, WRAPPED)
-    assert ended.returncode == 0, ended.stderr
-    return WRAPPED
 
 
 class Tap:
@@ -192,65 +176,3 @@ def test_a_shell_form_entrypoint_is_refused(api):
     ended = wrap(image(api, "source", last="ENTRYPOINT connector\n"), "tapdock-test/never")
     assert ended.returncode == 2
     assert "shell-form ENTRYPOINT" in ended.stderr
-
-
-def test_meltano_runs_it_where_there_is_no_docker(api, wrapped, tmp_path):
-    """Real Meltano inside the wrapped image: discovery, two incremental runs, its state handed round."""
-    recipe = (
-        "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nUSER root\n"
-        "RUN python3 -m venv /opt/meltano && /opt/meltano/bin/pip install -q meltano==4.4.* \\\n"
-        " && python3 -m venv /opt/jsonl && /opt/jsonl/bin/pip install -q target-jsonl==0.1.4 'setuptools<80.9'\n"
-        "COPY meltano.yml /project/\nRUN chmod 0666 /project/meltano.yml && chmod 0777 /project\n"
-        "WORKDIR /project\nENV MELTANO_SEND_ANONYMOUS_USAGE_STATS=false\n"
-        'USER 1000\nENTRYPOINT ["/opt/meltano/bin/meltano"]\n'
-    )
-    name = made(
-        api, "tapdock-test/meltano", {"Dockerfile": recipe.encode(), "meltano.yml": MELTANO}, {"BASE_IMAGE": wrapped}
-    )
-    (tmp_path / "out").mkdir(mode=0o777)
-    (tmp_path / "out").chmod(0o777)
-    tmp_path.chmod(0o755)
-    script = (
-        "mkdir -p /project/.meltano && meltano=/opt/meltano/bin/meltano && "
-        "$meltano run tap-faker target-jsonl && wc -l < /out/users.jsonl > /out/first && "
-        "$meltano run tap-faker target-jsonl && wc -l < /out/users.jsonl > /out/second && "
-        "$meltano state get dev:tap-faker-to-target-jsonl > /out/state.json"
-    )
-    command = [
-        "docker",
-        "run",
-        "--rm",
-        "--entrypoint",
-        "sh",
-        "--volume",
-        f"{tmp_path / 'out'}:/out",
-        name,
-        "-c",
-        script,
-    ]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert int((tmp_path / "out" / "first").read_text()) == 500
-    assert int((tmp_path / "out" / "second").read_text()) == 500
-    state = json.loads((tmp_path / "out" / "state.json").read_text())
-    assert {one["stream"]["stream_descriptor"]["name"] for one in state["singer_state"]["airbyte_state"]} >= {"users"}
-
-
-MELTANO = b"""\
-version: 1
-default_environment: dev
-project_id: 0e1f3a52-7a2c-4f7e-9d3a-000000000000
-environments: [{name: dev}]
-plugins:
-  extractors:
-  - name: tap-faker
-    namespace: tap_faker
-    executable: /opt/tapdock/tap
-    capabilities: [catalog, discover, state, about]
-    config: {count: 500, seed: 1, always_updated: false}
-  loaders:
-  - name: target-jsonl
-    namespace: target_jsonl
-    executable: /opt/jsonl/bin/target-jsonl
-    config: {destination_path: /out, do_timestamp_file: false}
-"""

@@ -1,0 +1,50 @@
+"""The statements for servers that are not here to be asked, and URIs of databases."""
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import mssql
+from sqlalchemy.schema import CreateTable
+
+from tapdock.errors import StateError, UsageError
+from tapdock.state.base import open_backend
+from tapdock.state.sql import TABLE
+
+
+def sql(statement) -> str:
+    return " ".join(str(statement.compile(dialect=mssql.dialect())).split())
+
+
+def test_the_table_for_sql_server():
+    """Not run: there is no SQL Server here. The key fits into its longest index, 900 bytes."""
+    said = sql(CreateTable(TABLE))
+    assert "name NVARCHAR(400) NOT NULL" in said
+    assert "body VARBINARY(max) NOT NULL" in said
+    assert "PRIMARY KEY (name)" in said
+
+
+def test_compare_and_swap_for_sql_server():
+    mine = sa.update(TABLE).where(TABLE.c.name == "a", TABLE.c.version == "1").values(version="2", body=b"")
+    assert sql(mine) == (
+        "UPDATE tapdock_state SET version=:version, body=:body"
+        " WHERE tapdock_state.name = :name_1 AND tapdock_state.version = :version_1"
+    )
+    found = sql(sa.select(TABLE.c.name).where(TABLE.c.name.startswith("50%", autoescape=True)))
+    assert "LIKE :name_1 + '%' ESCAPE '/'" in found
+
+
+@pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///"])
+def test_a_database_that_is_none(uri, tmp_path):
+    with pytest.raises(UsageError, match="names no file"):
+        open_backend(uri, tmp_path)
+
+
+def test_a_database_that_cannot_be_opened(tmp_path):
+    with pytest.raises(StateError, match="unable to open database file") as told:
+        open_backend("sqlite:///missing/state.db", tmp_path).get("a")
+    assert not told.value.retryable
+
+
+def test_a_file_that_is_no_database(tmp_path):
+    (tmp_path / "state.db").write_text("no database at all, and long enough to be looked into" * 20)
+    with pytest.raises(StateError, match="file is not a database"):
+        open_backend("sqlite:///state.db", tmp_path).get("a")
