@@ -16,10 +16,12 @@ from tapdock.state.remote import Remote
 
 __all__ = ["TABLE", "SqlStore", "open_uri"]
 
+# What an index of any of them takes; SQL Server would take `Prod` for `prod`.
+_NAME = sa.Unicode(400).with_variant(sa.Unicode(400, collation="Latin1_General_100_BIN2"), "mssql")
 TABLE = sa.Table(
     "tapdock_state",
     sa.MetaData(),
-    sa.Column("name", sa.Unicode(400), primary_key=True),  # what an index of any of them takes
+    sa.Column("name", _NAME, primary_key=True),
     sa.Column("version", sa.String(32), nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
