@@ -8,9 +8,10 @@ TapdockError
 ├── StateError        6   the state could not be read or saved
 │   └── Conflict          somebody else wrote it in between
 ├── LeaseHeld         7   another live run holds the same state
-├── EngineError       8   no engine, no image, no permission
-│   └── ImageMissing      the image is neither here nor to be pulled
-└── Interrupted       130 or 143: ended by SIGINT or SIGTERM
+└── EngineError       8   no engine, no image, no permission
+    └── ImageMissing      the image is neither here nor to be pulled
+
+Interrupted           130 or 143   ended by SIGINT or SIGTERM
 """
 
 from typing import ClassVar, Literal
@@ -84,9 +85,18 @@ class ImageMissing(EngineError):
     pass
 
 
-class Interrupted(TapdockError):
-    """The user ended it."""
+class Interrupted(BaseException):
+    """The user ended it.
+
+    No Exception, as KeyboardInterrupt is none: it comes up in the middle of whatever is being done, and a library that
+    makes one error of all that goes wrong in it would make this one as well.
+    """
+
+    side: ClassVar[Side] = "runner"
+    hint: ClassVar[str | None] = None
+    retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, exit_code: int) -> None:
         super().__init__(message)
+        self.message = message
         self.exit_code = exit_code

@@ -22,6 +22,7 @@ from tapdock.translate.base import Emit
 __all__ = ["Outcome", "perform", "serve"]
 
 _LAST_SECONDS = 10.0
+_LEFT = "containers that are left are removed by the next run, or by `tapdock gc`"
 _TURN_SECONDS = 0.5
 
 
@@ -199,7 +200,9 @@ class _Contained:
         _wait_for(self._thread)
         if self._verdict is None:
             exit_ = self._process.wait(_LAST_SECONDS)
-            how = "out of memory" if exit_ and exit_.oom_killed else f"with {exit_.code if exit_ else 'no exit code'}"
+            if exit_ is None or exit_.code is None:
+                raise EngineError(_gone(exit_.error if exit_ else None), hint=_LEFT)
+            how = "out of memory" if exit_.oom_killed else f"with {exit_.code}"
             raise EngineError(f"the container between source and target ended {how}", hint="see `tapdock runs logs`")
         return self._verdict
 
@@ -212,6 +215,10 @@ def _wait_for(thread: threading.Thread) -> None:
     """In turns: a signal that comes just as the main thread falls asleep is handled only when it wakes up."""
     while thread.is_alive():
         thread.join(_TURN_SECONDS)
+
+
+def _gone(reason: str | None) -> str:
+    return f"the engine stopped answering: {reason or 'it does not tell how a container ended'}"
 
 
 class _Connectors:
@@ -249,8 +256,7 @@ class _Connectors:
         assert ended is not None, "waited without a limit"
         self._exits[launch.role] = ended
         if ended.code is None:
-            hint = "containers that are left are removed by the next run, or by `tapdock gc`"
-            self._inbox.put(Abort(exit_code=8, message=f"the engine stopped answering: {ended.error}", hint=hint))
+            self._inbox.put(Abort(exit_code=8, message=_gone(ended.error), hint=_LEFT))
         else:
             self._inbox.put(Exited(side="source" if launch.role == "source" else "target", code=ended.code))
 

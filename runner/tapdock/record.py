@@ -13,7 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attem
 from tapdock import history, pipeline
 from tapdock.config import Pipeline
 from tapdock.context import Context
-from tapdock.errors import StateError, TapdockError
+from tapdock.errors import Interrupted, StateError, TapdockError
 from tapdock.events import Committed, Event, Failed, Finished, Hello, Logged, Progress, Ready, Rotated, Verdict
 from tapdock.history import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.launch import Exit, ImageFacts
@@ -128,7 +128,7 @@ class _Attempt:
 
     def perform(self, options: Options) -> RunRecord:
         self._saves = options.save_state
-        error: TapdockError | None = None
+        error: TapdockError | Interrupted | None = None
         try:
             self._log.info("run started", pipeline=self._wanted.name)
             began = self.record()
@@ -138,7 +138,7 @@ class _Attempt:
             self._outcome = pipeline.execute(
                 self._context, self._prepared, options, run_id=self._run_id, watch=self._watch
             )
-        except TapdockError as raised:
+        except (TapdockError, Interrupted) as raised:
             error = raised
         record = self.record(error, ended=True)
         self._log.info("run ended", status=record.status, exit_code=record.exit_code)
@@ -172,7 +172,7 @@ class _Attempt:
             case _:
                 self._log.debug("output", text=event.text)
 
-    def record(self, error: TapdockError | None = None, *, ended: bool = False) -> RunRecord:
+    def record(self, error: TapdockError | Interrupted | None = None, *, ended: bool = False) -> RunRecord:
         """What is known now; before the run has ended that is its beginning, for whoever finds it killed."""
         wanted, project = self._wanted, self._context.project
         verdict = self._outcome.verdict if self._outcome else None
@@ -230,7 +230,7 @@ def _container(role: str, facts: ImageFacts, ended: Exit | None) -> ContainerRec
     )
 
 
-def _error_of(error: TapdockError | None, verdict: Verdict | None) -> ErrorRecord | None:
+def _error_of(error: TapdockError | Interrupted | None, verdict: Verdict | None) -> ErrorRecord | None:
     if error:
         return ErrorRecord(side=error.side, message=error.message, hint=error.hint, retryable=error.retryable)
     if verdict is None or not verdict.message:

@@ -1,6 +1,11 @@
 """A run that is ended from outside, in order or not at all."""
 
+import json
+import os
 import signal
+import socket
+import subprocess
+import sys
 
 from engines import leftovers
 from engines.places import docker_only, with_a_relay
@@ -67,6 +72,34 @@ def test_signal_before_anything_runs(project):
     run.signal(signal.SIGTERM)
     ended = run.ended()
     assert (ended.code, ended.record["status"]) == (143, "stopped")
+
+
+def test_signal_while_the_engine_is_connected_to(tmp_path):
+    """Inside a library that takes every failure of a connection for its own kind."""
+    sources = {"a": {"image": "a"}}
+    (tmp_path / "tapdock.yaml").write_text(
+        json.dumps({"version": 1, "sources": sources, "targets": {"b": {"image": "b"}}})
+    )
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "engine.sock"))
+        silent.listen()
+        silent.settimeout(20)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tapdock", "run", "a", "b", "--json"],
+            cwd=tmp_path,
+            env={**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/engine.sock"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        asked, _ = silent.accept()
+        with asked:
+            asked.recv(1)
+            process.terminate()
+            stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == 143, stderr
+    assert json.loads(stdout)["exit_code"] == 143
+    assert "stopped on request" in stderr
 
 
 def test_signal_while_a_connector_is_asked(project):

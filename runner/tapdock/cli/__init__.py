@@ -17,7 +17,7 @@ import typer.main
 
 from tapdock import __version__
 from tapdock.cli.context import Context
-from tapdock.errors import TapdockError, UsageError
+from tapdock.errors import Interrupted, TapdockError, UsageError
 
 __all__ = ["COMMANDS", "main"]
 
@@ -151,7 +151,7 @@ def main(args: Sequence[str] | None = None) -> int:
     context = Context()
     try:
         return _perform(_hoisted(list(sys.argv[1:] if args is None else args)), context)
-    except TapdockError as error:
+    except (TapdockError, Interrupted) as error:
         return _told(error.message, error.hint, error.exit_code)
     except KeyboardInterrupt:
         return 130

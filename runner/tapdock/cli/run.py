@@ -59,7 +59,7 @@ def run(
         code = _perform(
             shared(ctx), blocks, options, dry_run=dry_run, as_json=as_json, concurrency=concurrency, locked=locked
         )
-    except TapdockError as error:
+    except (TapdockError, Interrupted) as error:
         if as_json:
             print_json(_refusal(error))
         raise
@@ -163,7 +163,7 @@ def _log_maker(context: Context, display: Display) -> record.MakeLog:
     return make
 
 
-def _refusal(error: TapdockError) -> Any:
+def _refusal(error: TapdockError | Interrupted) -> Any:
     """What `--json` prints where nothing was begun: there is no run to have a record."""
     told = ErrorRecord(side=error.side, message=error.message, hint=error.hint, retryable=error.retryable)
     return {"status": "failed", "exit_code": error.exit_code, "error": msgspec.to_builtins(told)}
