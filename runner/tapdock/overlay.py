@@ -15,13 +15,13 @@ from typing import Any
 import msgspec
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from tapdock.errors import Conflict, LeaseHeld, StateError
-from tapdock.state.base import Backend, Stored, holder_here
+from tapdock.errors import Conflict, StateError
+from tapdock.state.base import Backend, Stored
 
 __all__ = ["PREFIX", "merge", "overlay_key", "pointers", "record", "reset"]
 
 PREFIX = "overlay/"
-PATIENCE = 5.0  # seconds; another run keeps it only for one write
+PATIENCE = 5.0  # seconds, for as long as other runs write it too
 ABSENT = object()
 
 
@@ -64,7 +64,7 @@ def record(
     retrying = Retrying(
         stop=stop_after_delay(PATIENCE),
         wait=wait_fixed(0.05),
-        retry=retry_if_exception_type((LeaseHeld, Conflict)),
+        retry=retry_if_exception_type(Conflict),
         sleep=sleep,
         reraise=True,
     )
@@ -79,28 +79,27 @@ def pointers(backend: Backend, key: str) -> tuple[str, ...]:
 
 def reset(backend: Backend, key: str) -> bool:
     """Forget what was rotated; whether there was anything."""
-    with backend.hold(PREFIX + key, holder_here("forgetting a rotated config", since=time.time())):
-        if PREFIX + key not in backend.names(PREFIX):
-            return False
-        backend.delete(PREFIX + key)
-        return True
+    if PREFIX + key not in backend.names(PREFIX):
+        return False
+    backend.delete(PREFIX + key)
+    return True
 
 
 def _record(backend: Backend, key: str, user_config: Mapping[str, Any], rotated: Mapping[str, Any]) -> tuple[str, ...]:
-    with backend.hold(PREFIX + key, holder_here("keeping a rotated config", since=time.time())):
-        stored = backend.get(PREFIX + key)
-        old = _read(backend, key, stored)
-        salt = old.salt if old else secrets.token_hex(16)
-        kept = dict(_valid(old, user_config)) if old else {}
-        new = {
-            pointer: _Entry(_canonical(value), _hash(salt, _get(user_config, _parts(pointer))))
-            for pointer, value in _changes(user_config, rotated)
-        }
-        changed = tuple(pointer for pointer in {**kept, **new} if kept.get(pointer) != new.get(pointer))
-        if changed:
-            body = msgspec.json.encode(_Overlay(salt=salt, entries=new)) + b"\n"
-            backend.put(PREFIX + key, body, expected=stored.version if stored else None)
-        return changed
+    """By compare-and-swap: no hold that a killed run would leave, and a token that works once would be lost for."""
+    stored = backend.get(PREFIX + key)
+    old = _read(backend, key, stored)
+    salt = old.salt if old else secrets.token_hex(16)
+    kept = dict(_valid(old, user_config)) if old else {}
+    new = {
+        pointer: _Entry(_canonical(value), _hash(salt, _get(user_config, _parts(pointer))))
+        for pointer, value in _changes(user_config, rotated)
+    }
+    changed = tuple(pointer for pointer in {**kept, **new} if kept.get(pointer) != new.get(pointer))
+    if changed:
+        body = msgspec.json.encode(_Overlay(salt=salt, entries=new)) + b"\n"
+        backend.put(PREFIX + key, body, expected=stored.version if stored else None)
+    return changed
 
 
 def _read(backend: Backend, key: str, stored: Stored | None) -> _Overlay | None:

@@ -98,7 +98,7 @@ class AzureStore:
 
     def list(self, prefix: str) -> list[str]:
         with self._told(prefix, "list"):
-            blobs = self._client.list_blob_names(name_starts_with=self._prefix)
+            blobs = self._client.list_blob_names(name_starts_with=keys.beginning(self._prefix, prefix))
             found = [self._codec.name_of(self._prefix, key) for key in blobs]
         return [name for name in found if name is not None and name.startswith(prefix)]
 

@@ -82,7 +82,7 @@ class GcsStore:
 
     def list(self, prefix: str) -> list[str]:
         with self._told(prefix, "list"):
-            blobs = self._bucket.list_blobs(prefix=self._prefix, timeout=_SECONDS, retry=None)
+            blobs = self._bucket.list_blobs(prefix=keys.beginning(self._prefix, prefix), timeout=_SECONDS, retry=None)
             found = [self._codec.name_of(self._prefix, blob.name) for blob in blobs]
         return [name for name in found if name is not None and name.startswith(prefix)]
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from tapdock.errors import UsageError
 
-__all__ = ["MELTANO", "OURS", "Codec", "Place", "key_of", "name_of", "place"]
+__all__ = ["MELTANO", "OURS", "Codec", "Place", "beginning", "key_of", "name_of", "place"]
 
 _SUFFIX = ".json"
 _MELTANO = "/state.json"
@@ -42,6 +42,11 @@ def key_of(prefix: str, name: str) -> str:
     """
     parts = [part.replace(".", "%2E") if set(part) == {"."} else part for part in quote(name, safe="/:").split("/")]
     return prefix + "/".join(parts) + _SUFFIX
+
+
+def beginning(prefix: str, name: str) -> str:
+    """Of the keys of all names that begin so."""
+    return prefix + quote(name, safe="/:")
 
 
 def name_of(prefix: str, key: str) -> str | None:

@@ -97,7 +97,9 @@ class S3Store:
 
     def list(self, prefix: str) -> list[str]:
         with self._told(prefix, "list"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=keys.beginning(self._prefix, prefix)
+            )
             found = [
                 self._codec.name_of(self._prefix, each["Key"]) for page in pages for each in page.get("Contents", [])
             ]
