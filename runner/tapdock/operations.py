@@ -185,7 +185,7 @@ def keep_rotated(context: Context, connector: Connector, config: Resolved, rotat
         return
     context.redactor.learn(specs.new_texts(values, config.user))
     key = overlay.overlay_key(connector.name, context.project.environment)
-    changed = overlay.record(context.backend, key, config.user, values)
+    changed = overlay.record(context.backend, key, config.user, values, given=config.given)
     if changed:
         context.progress(f"{connector.name} changed its config: {', '.join(changed)}")
 

@@ -58,9 +58,13 @@ def record(
     user_config: Mapping[str, Any],
     rotated: Mapping[str, Any],
     *,
+    given: Mapping[str, Any] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[str, ...]:
-    """Keep what `rotated` has otherwise than the user's config; the pointers whose kept value changed."""
+    """Keep what `rotated` has otherwise than the config that the connector was given; the pointers that changed.
+
+    `given` is the user's own where nothing else is said. What another run rotated meanwhile stays.
+    """
     retrying = Retrying(
         stop=stop_after_delay(PATIENCE),
         wait=wait_fixed(0.05),
@@ -68,7 +72,7 @@ def record(
         sleep=sleep,
         reraise=True,
     )
-    return retrying(_record, backend, key, user_config, rotated)
+    return retrying(_record, backend, key, user_config, rotated, user_config if given is None else given)
 
 
 def pointers(backend: Backend, key: str) -> tuple[str, ...]:
@@ -85,16 +89,20 @@ def reset(backend: Backend, key: str) -> bool:
     return True
 
 
-def _record(backend: Backend, key: str, user_config: Mapping[str, Any], rotated: Mapping[str, Any]) -> tuple[str, ...]:
+def _record(
+    backend: Backend, key: str, user: Mapping[str, Any], rotated: Mapping[str, Any], given: Mapping[str, Any]
+) -> tuple[str, ...]:
     """By compare-and-swap: no hold that a killed run would leave, and a token that works once would be lost for."""
     stored = backend.get(PREFIX + key)
     old = _read(backend, key, stored)
     salt = old.salt if old else secrets.token_hex(16)
-    kept = dict(_valid(old, user_config)) if old else {}
-    new = {
-        pointer: _Entry(_canonical(value), _hash(salt, _get(user_config, _parts(pointer))))
-        for pointer, value in _changes(user_config, rotated)
-    }
+    kept = dict(_valid(old, user)) if old else {}
+    new = dict(kept)
+    for pointer, value in _changes(given, rotated):
+        theirs = _get(user, _parts(pointer))
+        new.pop(pointer, None)
+        if theirs is ABSENT or _canonical(theirs) != _canonical(value):
+            new[pointer] = _Entry(_canonical(value), _hash(salt, theirs))
     changed = tuple(pointer for pointer in {**kept, **new} if kept.get(pointer) != new.get(pointer))
     if changed:
         body = msgspec.json.encode(_Overlay(salt=salt, entries=new)) + b"\n"

@@ -6,7 +6,7 @@ import secrets
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -283,7 +283,8 @@ def _dumped(private: Path, state_id: str, state: str) -> Path:
                 file.write(state)
             aside.replace(folder / name)
         except OSError:
-            aside.unlink(missing_ok=True)  # half of a state is none
+            with suppress(OSError):
+                aside.unlink()  # half of a state is none
             continue
         return folder / name
     raise StateError("the state could not be saved, and not even be kept in a file: the disks are full or read-only")

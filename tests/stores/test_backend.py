@@ -179,6 +179,18 @@ def test_a_uri_that_names_no_bucket(tmp_path, scheme):
         open_backend(f"{scheme}://bucket/prefix?regoin=x", tmp_path)
 
 
+@pytest.mark.parametrize("scheme", ["s3", "azblob", "gs"])
+def test_credentials_in_a_uri_are_refused_and_not_said_again(tmp_path, scheme):
+    with pytest.raises(UsageError, match="has credentials in it") as told:
+        open_backend(f"{scheme}://AKIA:pa55word@bucket/prefix", tmp_path)
+    assert "pa55word" not in told.value.message + told.value.hint
+
+
+def test_what_stands_behind_a_question_mark_is_in_no_message(tmp_path):
+    backend = open_backend(f"sqlite:///{tmp_path}/state.db?password=pa55word", tmp_path)
+    assert "pa55word" not in backend.uri
+
+
 MISSING = """
 import builtins, sys
 from pathlib import Path

@@ -20,6 +20,7 @@ class Memory:
     """A store; `trouble` is called before and after each write, and may raise."""
 
     uri = "memory"
+    never = "none"
 
     def __init__(self) -> None:
         self.objects: dict[str, Stored] = {}
@@ -41,6 +42,10 @@ class Memory:
             self.objects[name] = Stored(body, version)
         self.trouble("after")
         return version
+
+    def overwrite(self, name: str, body: bytes) -> str:
+        self.objects[name] = Stored(body, str(next(self.versions)))
+        return self.objects[name].version
 
     def list(self, prefix: str) -> list[str]:
         return [name for name in self.objects if name.startswith(prefix)]
@@ -89,7 +94,7 @@ def test_a_dead_holders_lease_runs_out(store):
     late = remote(store, seconds=60, now=lambda: 1061.0, sleep=slept.append)
     with late.hold("a", SECOND, Terms(say=said.append)):
         pass
-    assert slept == [30.0], "long enough to see two renewals of one who lives"
+    assert slept == [60.0], "for as long as one who lives may be cut off"
     assert "has run out" in said[0]
 
 
@@ -140,6 +145,56 @@ def test_a_holder_that_cannot_renew_stops_before_anybody_may_follow(store):
     assert isinstance(error, StateError)
     assert "could not be renewed in time: no answer" in error.message
     assert error.retryable
+
+
+def test_an_answer_that_never_comes_is_a_loss_in_time(store):
+    """The request still waits when the time is up."""
+    lost: list[TapdockError] = []
+    gate = threading.Event()
+    with remote(store).hold("a", FIRST, Terms(lost=lost.append)):
+        store.trouble = lambda _: gate.wait(20)
+        wait_for(lambda: lost, "the loss", seconds=10)
+        store.trouble = lambda _: None
+        gate.set()
+    assert "could not be renewed in time" in lost[0].message
+
+
+@pytest.mark.parametrize("error", [ValueError("what a library did not think of"), OSError("broken")])
+def test_whatever_a_renewal_raises_is_no_renewal(store, error):
+    def trouble(_: str) -> None:
+        raise error
+
+    assert str(error) in told(store, trouble).message
+
+
+def test_a_damaged_lease_is_a_loss(store):
+    lost: list[TapdockError] = []
+    with remote(store).hold("a", FIRST, Terms(lost=lost.append)):
+        store.overwrite(PREFIX + "a", b"{")
+        wait_for(lambda: lost, "the loss", seconds=10)
+    assert "is damaged" in lost[0].message
+
+
+def test_once_it_is_lost_nothing_is_tried_again(store):
+    def outage(_: str) -> None:
+        raise OUTAGE
+
+    lost: list[TapdockError] = []
+    backend = remote(store)
+    with backend.hold("a", FIRST, Terms(lost=lost.append)):
+        store.trouble = outage
+        wait_for(lambda: lost, "the loss", seconds=10)
+        calls: list[str] = []
+
+        def count(when: str) -> None:
+            calls.append(when)
+            raise OUTAGE
+
+        store.trouble = count
+        with pytest.raises(StateError):
+            backend.put("b", b"1", expected=None)
+        assert calls == ["before"]
+        store.trouble = lambda _: None
 
 
 def test_an_outage_that_passes_is_not_heard_of(store):

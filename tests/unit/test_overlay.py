@@ -43,6 +43,26 @@ def test_only_what_changed_is_told(backend):
     assert overlay.record(backend, KEY, USER, rotated(refresh_token="2", expires=1)) == ()
 
 
+def test_what_another_run_rotated_meanwhile_stays(backend):
+    """Both began with the old token: the second one changed only its own access token."""
+    overlay.record(backend, KEY, USER, rotated(refresh_token="new"), given=USER)
+    overlay.record(backend, KEY, USER, rotated(access="mine"), given=USER)
+    assert overlay.merge(backend, KEY, USER) == rotated(refresh_token="new", access="mine")
+
+
+def test_a_connector_that_was_given_a_rotated_value_changes_others(backend):
+    overlay.record(backend, KEY, USER, rotated(refresh_token="1"))
+    given = overlay.merge(backend, KEY, USER)
+    assert overlay.record(backend, KEY, USER, {**given, "host": "other"}, given=given) == ("/host",)
+    assert overlay.merge(backend, KEY, USER) == {**rotated(refresh_token="1"), "host": "other"}
+
+
+def test_a_connector_that_goes_back_to_the_users_value(backend):
+    overlay.record(backend, KEY, USER, rotated(refresh_token="1"))
+    assert overlay.record(backend, KEY, USER, USER, given=rotated(refresh_token="1")) == ("/credentials/refresh_token",)
+    assert overlay.merge(backend, KEY, USER) == USER
+
+
 def test_a_value_that_the_user_changes_is_the_users_again(backend):
     overlay.record(backend, KEY, USER, rotated(refresh_token="new", expires=30))
     mine = rotated(refresh_token="typed by hand")

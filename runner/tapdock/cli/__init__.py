@@ -32,7 +32,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "discover": ("connectors:discover", "Show the streams that a source offers"),
     "state": {
         "list": ("state:list_states", "List the states that are kept"),
-        "show": ("state:show", "Show one state with who saved it and when"),
+        "show": ("state:show", "Show one state with who saved it and when, and who has it now"),
         "get": ("state:get", "Print a state as the connector gave it"),
         "set": ("state:set_state", "Replace a state by that of a file or of stdin"),
         "clear": ("state:clear", "Forget a state, or single streams of it"),

@@ -53,12 +53,19 @@ def import_state(
         if key is None:
             raise UsageError("into which state?", hint=f"tapdock state import {file} NAME --format {source}")
         found = {state_id(context, key): text_of(file)}
-    taken = {name: formats.imported(text, source=source, renames=renames) for name, text in found.items()}
+    taken = {name: _imported(name, text, source, renames) for name, text in found.items()}
     known = [name for name in taken if not store.is_empty(context.backend, name)]
     if known:
         asked(f"Replace {', '.join(known)}?", yes=yes)
     for name, state in taken.items():
         _keep(context, name, state)
+
+
+def _imported(name: str, text: str, source: Format, renames: Mapping[str, str]) -> formats.Text:
+    try:
+        return formats.imported(text, source=source, renames=renames)
+    except UsageError as error:
+        raise UsageError(f"{name}: {error.message}", hint=error.hint) from error
 
 
 def _keep(context: Context, name: str, state: formats.Text) -> None:

@@ -10,7 +10,7 @@ import typer
 from tapdock import history
 from tapdock.archive import Archive
 from tapdock.cli.context import Context, print_json, print_table, shared
-from tapdock.errors import UsageError
+from tapdock.errors import StateError, UsageError
 from tapdock.history import RunRecord
 
 __all__ = ["list_runs", "logs", "show"]
@@ -45,7 +45,13 @@ def _records(context: Context, limit: int) -> list[RunRecord]:
 
 def _ids(context: Context) -> list[str]:
     archive = _archive(context)
-    return sorted({*history.ids(context.private), *(archive.ids() if archive else ())}, reverse=True)
+    elsewhere: list[str] = []
+    if archive:
+        try:
+            elsewhere = archive.ids()
+        except StateError as error:
+            sys.stderr.write(f"only runs of this machine: {error.message}\n")
+    return sorted({*history.ids(context.private), *elsewhere}, reverse=True)
 
 
 def _kept(context: Context, run_id: str) -> RunRecord | None:

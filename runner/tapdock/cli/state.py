@@ -12,9 +12,24 @@ import typer
 from tapdock.cli.context import Context, print_json, print_table, shared, state_id
 from tapdock.errors import StateError, UsageError
 from tapdock.state import edit, store, versions
+from tapdock.state.base import Holder
 from tapdock.state.envelope import Dialect, Envelope
 
-__all__ = ["Json", "Key", "Yes", "asked", "clear", "get", "kept", "list_states", "set_state", "show", "text_of"]
+__all__ = [
+    "Json",
+    "Key",
+    "Yes",
+    "asked",
+    "clear",
+    "described",
+    "get",
+    "kept",
+    "list_states",
+    "set_state",
+    "show",
+    "text_of",
+    "under_hold",
+]
 
 Key = Annotated[str, typer.Argument(help="A pipeline, or a state's name as `state list` shows it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -27,7 +42,14 @@ def list_states(ctx: typer.Context, *, as_json: Json = False) -> None:
     Example: tapdock state list --json
     """
     backend = shared(ctx).backend
-    found = [envelope for name in store.keys(backend) if (envelope := store.read(backend, name))]
+    found: list[Envelope] = []
+    for name in store.keys(backend):
+        try:
+            envelope = store.read(backend, name)
+        except StateError as error:
+            sys.stderr.write(f"error: {error.message}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
+            continue
+        found += [envelope] if envelope else []
     if as_json:
         print_json([_facts(envelope) for envelope in found])
         return
@@ -36,25 +58,32 @@ def list_states(ctx: typer.Context, *, as_json: Json = False) -> None:
 
 
 def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
-    """Show one state with who saved it and when
+    """Show one state with who saved it and when, and who has it now
 
     Example: tapdock state show demo
     """
     context = shared(ctx)
     name = state_id(context, key)
     holder = context.backend.holder(name)
-    envelope = kept(context, key)
-    facts = _facts(envelope)
+    envelope = store.read(context.backend, name)
+    if envelope is None and holder is None:
+        raise _nothing(name)
+    facts: dict[str, Any] = _facts(envelope) if envelope else {"key": name}
     facts["versions"] = versions.numbers(context.backend, name)
     facts["held_by"] = msgspec.to_builtins(holder) if holder else None
+    state = json.loads(envelope.state or "null") if envelope else None
     if as_json:
-        print_json({**facts, "state": json.loads(envelope.state or "null")})
+        print_json({**facts, "state": state})
         return
-    facts["streams"] = ", ".join(facts["streams"])
+    facts["streams"] = ", ".join(facts.get("streams", ()))
     facts["versions"] = f"{len(facts['versions'])} previous ones"
-    facts["held_by"] = holder and f"run {holder.run_id} (process {holder.pid} on {holder.host}, since {holder.since})"
-    print_table(("STATE", envelope.key), [(name, value) for name, value in facts.items() if name != "key"])
-    sys.stdout.write("\n" + json.dumps(json.loads(envelope.state or "null"), indent=2, ensure_ascii=False) + "\n")
+    facts["held_by"] = holder and described(holder)
+    print_table(("STATE", name), [(fact, value) for fact, value in facts.items() if fact != "key"])
+    sys.stdout.write("\n" + json.dumps(state, indent=2, ensure_ascii=False) + "\n")
+
+
+def described(holder: Holder) -> str:
+    return f"run {holder.run_id} (process {holder.pid} on {holder.host}, since {holder.since})"
 
 
 def get(ctx: typer.Context, key: Key) -> None:
@@ -117,8 +146,8 @@ def _clear_all(context: Context, name: str) -> None:
     """What is left is an empty state: the previous ones are kept behind it."""
     if store.is_empty(context.backend, name):
         raise _nothing(name)
-    with store.replacing(context.backend, name, run_id="state-clear", clock=time.time):
-        pass
+    with store.replacing(context.backend, name, run_id="state-clear", clock=time.time) as held:
+        held.clear()
 
 
 def _clear_streams(context: Context, name: str, streams: list[str]) -> None:
@@ -127,8 +156,7 @@ def _clear_streams(context: Context, name: str, streams: list[str]) -> None:
     for stream in streams:
         edit.without_stream(text, dialect, stream)  # says so before anything is touched
     with store.lease(context.backend, name, run_id="state-clear", clock=time.time) as held:
-        envelope = held.envelope or current
-        text = envelope.state or ""
+        text = under_hold(held, name).state or ""
         for stream in streams:
             text = edit.without_stream(text, dialect, stream)
         held.save(text, dialect=dialect)
@@ -158,6 +186,13 @@ def kept(context: Context, key: str) -> Envelope:
     if envelope is None or envelope.state is None:
         raise _nothing(name)
     return envelope
+
+
+def under_hold(held: store.Held, name: str) -> Envelope:
+    """What is there under our own hold: it may have gone since it was looked at."""
+    if held.envelope is None:
+        raise _nothing(name)
+    return held.envelope
 
 
 def _nothing(name: str) -> StateError:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tapdock.cli.context import print_json, print_table, shared, state_id
-from tapdock.cli.state import Json, Key, Yes, asked, kept
+from tapdock.cli.state import Json, Key, Yes, asked, described, kept, under_hold
 from tapdock.errors import StateError, UsageError
 from tapdock.state import store, versions
 from tapdock.state.base import Backend
@@ -36,7 +36,7 @@ def unlock(ctx: typer.Context, key: Key, *, yes: Yes = False) -> None:
         if holder is None:
             sys.stderr.write(f"nobody holds state {name}\n")
             return
-        who = f"run {holder.run_id} (process {holder.pid} on {holder.host}, since {holder.since})"
+        who = described(holder)
     asked(f"State {name} is held by {who}. Is that run over?", yes=yes)
     context.backend.unlock(name)
     sys.stderr.write(f"state {name} is free; it was held by {who}\n")
@@ -131,8 +131,7 @@ def move(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -
         asked(f"Replace state {name}?", yes=yes)
     kept(context, source)
     with store.lease(context.backend, old, run_id="state-move", clock=time.time) as given:
-        envelope = given.envelope
-        assert envelope is not None, "it was there, and nobody else may write it"
+        envelope = under_hold(given, old)
         with store.replacing(context.backend, name, run_id="state-move", clock=time.time) as held:
             held.become(envelope)
         given.clear()

@@ -70,10 +70,16 @@ class DockerEngine:
 
     @property
     def owner(self) -> str:
-        return mine(self.own.id if self.own else "")
+        """With the engine behind it: another one knows nothing of a container of this one."""
+        return f"{mine(self.own.id if self.own else '')}/{self._name}"
+
+    @property
+    def _name(self) -> str:
+        """Of the engine; those of machines that were copied have one ID."""
+        return f"{self._info.get('ID')}.{self._info.get('Name')}".replace("/", "")
 
     def is_over(self, owner: str, run_id: str) -> bool:
-        if is_alive(owner, runs=self._runs) is not False:
+        if is_alive(owner, runs=self._runs if owner.endswith(f"/{self._name}") else lambda _: None) is not False:
             return False
         self.sweep()  # what it left is on its way to its end: nothing of it writes any more
         with answering("the engine could not be asked for containers of a dead run"):

@@ -32,7 +32,7 @@ _CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
 _ACCOUNT = "AZURE_STORAGE_ACCOUNT"
 _LOG_IN = f"`az login`, or {_CONNECTION}"
 # Requests are repeated by us, who know which.
-_ONCE = {"retry_total": 0, "connection_timeout": 10, "read_timeout": 20}
+_ONCE = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 10}
 
 
 def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = keys.OURS) -> Remote:
@@ -62,6 +62,8 @@ def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = key
 class AzureStore:
     """Blobs below `prefix`; a version is an ETag, new with each write."""
 
+    never = '"0x0"'
+
     def __init__(self, service: Any, container: str, prefix: str, codec: Codec) -> None:
         self._client = service.get_container_client(container)
         self._prefix = prefix
@@ -86,15 +88,22 @@ class AzureStore:
         if expected is not None:
             condition = {"overwrite": True, "etag": expected, "match_condition": MatchConditions.IfNotModified}
         with self._told(name, "save"):
-            blob = self._client.get_blob_client(self._codec.key_of(self._prefix, name))
             try:
-                return str(blob.upload_blob(body, **condition)["etag"])
+                return self._put(name, body, **condition)
             except (ResourceExistsError, ResourceModifiedError) as error:
                 raise changed_meanwhile(name, self.uri) from error
             except ResourceNotFoundError as error:
                 if expected is None or _is_container(error):
                     raise
                 raise changed_meanwhile(name, self.uri) from error
+
+    def overwrite(self, name: str, body: bytes) -> str:
+        with self._told(name, "save"):
+            return self._put(name, body, overwrite=True)
+
+    def _put(self, name: str, body: bytes, **condition: Any) -> str:
+        blob = self._client.get_blob_client(self._codec.key_of(self._prefix, name))
+        return str(blob.upload_blob(body, **condition)["etag"])
 
     def list(self, prefix: str) -> list[str]:
         with self._told(prefix, "list"):

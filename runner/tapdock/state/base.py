@@ -78,7 +78,13 @@ class Terms:
 
 
 class Backend(Protocol):
-    """A place for small named objects; every failure is a StateError that names the place."""
+    """A place for small named objects; every failure is a StateError that names the place.
+
+    `tries` is how often a write is worth trying: once where the backend repeats by itself.
+    """
+
+    @property
+    def tries(self) -> int: ...
 
     @property
     def uri(self) -> str: ...
@@ -123,7 +129,7 @@ def open_backend(
         raise UsageError(f"there is no state backend `{scheme}://`", hint=f"known: a folder's path, {known}")
     module, extra = _MODULES[scheme]
     if codec and scheme not in _BUCKETS:
-        raise UsageError(f"`{uri}` is no bucket", hint=f"known: {', '.join(f'`{name}://`' for name in _BUCKETS)}")
+        raise UsageError(f"`{scheme}://` is no bucket", hint=f"known: {', '.join(f'`{name}://`' for name in _BUCKETS)}")
     more = {"codec": codec} if codec else {}
     try:
         opened: Backend = importlib.import_module(module).open_uri(uri, folder, lease_seconds=lease_seconds, **more)

@@ -46,6 +46,8 @@ def open_uri(uri: str, folder: Path, *, lease_seconds: float) -> "FileBackend":
 class FileBackend:
     """Objects in `folder`, readable by their owner only."""
 
+    tries = 3
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 

@@ -34,7 +34,10 @@ def imported(text: str, *, source: Format, renames: Mapping[str, str]) -> Text:
         value = msgspec.json.decode(text, type=Raws | list[msgspec.Raw])
     except msgspec.MsgspecError as error:
         raise UsageError(f"the state is no JSON object or list: {error}") from error
-    found = _of_meltano(value) if source == "meltano" else _of_airbyte(value)
+    try:
+        found = _of_meltano(value) if source == "meltano" else _of_airbyte(value)
+    except (KeyError, msgspec.MsgspecError) as error:
+        raise UsageError(f"the state is not as {source.title()} has it: {error}") from error
     if found.text in ("{}", "[]"):
         raise UsageError("the state is empty")
     edit.dialect_of(found.text, wanted=found.dialect)

@@ -21,7 +21,7 @@ from tapdock.state.remote import Remote
 
 __all__ = ["GcsStore", "open_uri"]
 
-_SECONDS = 20
+_SECONDS = 10
 _LOG_IN = "`gcloud auth application-default login`, or GOOGLE_APPLICATION_CREDENTIALS for a file of a service account"
 
 
@@ -36,12 +36,14 @@ def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = key
         else:
             client = storage.Client(project=project)
     except (auth.GoogleAuthError, OSError) as error:
-        raise UsageError(f"the state backend {uri} cannot be used: {error}", hint=_LOG_IN) from error
+        raise UsageError(f"gs://{place.bucket} cannot be used: {error}", hint=_LOG_IN) from error
     return Remote(GcsStore(client, place.bucket, place.prefix, codec), Timing(seconds=lease_seconds))
 
 
 class GcsStore:
     """Objects below `prefix`; a version is a generation."""
+
+    never = "1"
 
     def __init__(self, client: Any, bucket: str, prefix: str, codec: Codec) -> None:
         self._bucket = client.bucket(bucket)
@@ -67,18 +69,19 @@ class GcsStore:
 
     def write(self, name: str, body: bytes, *, expected: str | None) -> str:
         with self._told(name, "save"):
-            blob = self._bucket.blob(self._codec.key_of(self._prefix, name))
             try:
-                blob.upload_from_string(
-                    body,
-                    content_type="application/json",
-                    if_generation_match=int(expected or 0),
-                    timeout=_SECONDS,
-                    retry=None,
-                )
+                return self._put(name, body, if_generation_match=int(expected or 0))
             except exceptions.PreconditionFailed as error:
                 raise changed_meanwhile(name, self.uri) from error
-            return str(blob.generation)
+
+    def overwrite(self, name: str, body: bytes) -> str:
+        with self._told(name, "save"):
+            return self._put(name, body)
+
+    def _put(self, name: str, body: bytes, **condition: int) -> str:
+        blob = self._bucket.blob(self._codec.key_of(self._prefix, name))
+        blob.upload_from_string(body, content_type="application/json", timeout=_SECONDS, retry=None, **condition)
+        return str(blob.generation)
 
     def list(self, prefix: str) -> list[str]:
         with self._told(prefix, "list"):

@@ -26,6 +26,9 @@ def place(uri: str, *, known: Iterable[str]) -> Place:
     options = dict(parse_qsl(parts.query))
     if not parts.netloc:
         raise UsageError(f"`{uri}` names no bucket", hint=f"write `{parts.scheme}://bucket/prefix`")
+    if "@" in parts.netloc:  # it is not said again: it may be a password
+        hint = "leave it out: they come from where the owner's own tools have them"
+        raise UsageError(f"the `{parts.scheme}://` URI has credentials in it", hint=hint)
     for name in options:
         if name not in known:
             hint = f"it takes {', '.join(f'`{one}=…`' for one in known)}"

@@ -57,6 +57,7 @@ class _Lease(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int = 1
     holder: Holder
+    seconds: float
     expires: float | None
     nonce: str
 
@@ -66,13 +67,15 @@ def hold(backend: "Remote", name: str, holder: Holder, terms: Terms, timing: Tim
     """Raises LeaseHeld while somebody else has it, StateError where the backend cannot tell."""
     holding = _Holding(backend, PREFIX + name, holder, terms, timing)
     holding.take()
-    beating = threading.Thread(target=holding.beat, daemon=True)
-    beating.start()
+    threads = [threading.Thread(target=work, daemon=True) for work in (holding.beat, holding.watch)]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         holding.over.set()
-        beating.join()
+        for thread in threads:
+            thread.join()
         holding.give_back()
 
 
@@ -87,6 +90,9 @@ class _Holding:
         self._terms = terms
         self._timing = timing
         self._version: str | None = None
+        self._renewed = timing.clock()
+        self._trouble = "there is no answer"
+        self._losing = threading.Lock()
 
     def take(self) -> None:
         with suppress(Conflict):
@@ -110,7 +116,7 @@ class _Holding:
         if lease.expires > self._timing.now():
             return False
         self._terms.say(f"the lease of run {lease.holder.run_id} has run out: waiting to see that nobody renews it")
-        self._timing.sleep(2 * self._timing.beat)
+        self._timing.sleep(max(lease.seconds, self._timing.seconds))  # for as long as one who lives may be cut off
         stored = self._backend.get(self._name)
         return stored is None or stored.version == version
 
@@ -118,44 +124,56 @@ class _Holding:
         """Counted from before the request: nobody else may count from earlier."""
         began = self._timing.clock()
         until = self._timing.now() + self._timing.seconds if expires else None
-        lease = _Lease(holder=self._holder, expires=until, nonce=secrets.token_hex(8))
+        seconds = self._timing.seconds
+        lease = _Lease(holder=self._holder, seconds=seconds, expires=until, nonce=secrets.token_hex(8))
         self._version = write(self._name, msgspec.json.encode(lease), expected=self._version)
         self._renewed = began
 
     def beat(self) -> None:
-        while not self.over.wait(self._timing.beat):
-            error = self._renewed_or_lost()
-            if error:
-                self._terms.lost(error)
-                return
-
-    def _renewed_or_lost(self) -> TapdockError | None:
-        """Renewed, or the reason why it is ours no more: single requests, until our time is up."""
-        while True:
+        """Renewals, each a single request. What fails is tried again a second later: `watch` knows when time is up."""
+        pause = self._timing.beat
+        while not self.over.wait(pause):
+            pause = self._timing.beat
             try:
                 self._renew(self._backend.store.write)
             except Conflict:
-                return self._overtaken()
-            except StateError as error:
-                left = self._renewed + self._timing.deadline - self._timing.clock()
-                if left <= 0:
-                    message = f"the hold on `{_plain(self._name)}` could not be renewed in time: {error.message}"
-                    return StateError(message, hint=error.hint, retryable=True)
-                if self.over.wait(min(1.0, left)):
-                    return None
-            else:
-                return None
+                if error := self._overtaken():
+                    self._lose(error)
+                pause = min(0.2, pause)
+            except Exception as error:  # whatever it is, it is no renewal
+                self._trouble = str(error)
+                pause = min(1.0, pause)
+
+    def watch(self) -> None:
+        """Our time, however long a request takes."""
+        while not self.over.is_set():
+            left = self._renewed + self._timing.deadline - self._timing.clock()
+            if left <= 0:
+                message = f"the hold on `{_plain(self._name)}` could not be renewed in time: {self._trouble}"
+                self._lose(StateError(message, hint="see whether its server can be reached", retryable=True))
+                return
+            self.over.wait(left)
+
+    def _lose(self, error: TapdockError) -> None:
+        with self._losing:
+            if not self.over.is_set():
+                self.over.set()
+                self._terms.lost(error)
 
     def _overtaken(self) -> TapdockError | None:
-        """Somebody else wrote; or we did, and did not hear of it."""
+        """Somebody else wrote; None where we did, and did not hear of it, and where that cannot be told now."""
         try:
             stored = self._backend.store.read(self._name)
-        except StateError:
-            return held_by(self._name, None)
-        lease = _decoded(self._name, stored) if stored else None
+        except Exception as error:
+            self._trouble = str(error)
+            return None
+        try:
+            lease = _decoded(self._name, stored) if stored else None
+        except StateError as error:
+            return error
         if stored and lease and lease.holder == self._holder:
             self._version = stored.version
-            return self._renewed_or_lost()
+            return None
         if lease and lease.holder == _NOBODY:
             hint = f"see who did so, and whether another run goes on: `tapdock state show {_plain(self._name)}`"
             return LeaseHeld(f"the hold on `{_plain(self._name)}` was taken away by `tapdock state unlock`", hint=hint)
@@ -177,7 +195,7 @@ def unlock(backend: "Remote", name: str) -> None:
     """Take a lease from whoever has it: their next renewal finds out."""
     stored = backend.get(PREFIX + name)
     if stored:
-        lease = _Lease(holder=_NOBODY, expires=None, nonce=secrets.token_hex(8))
+        lease = _Lease(holder=_NOBODY, seconds=0.0, expires=None, nonce=secrets.token_hex(8))
         backend.put(PREFIX + name, msgspec.json.encode(lease), expected=stored.version)
 
 

@@ -1,26 +1,35 @@
 """State on a server: each request made safe to repeat, and leases out of objects that expire."""
 
+import dataclasses
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_when_event_set, wait_random_exponential
 
-from tapdock.errors import Conflict, StateError
+from tapdock.errors import Conflict, StateError, TapdockError
 from tapdock.state import leases
 from tapdock.state.base import Holder, Stored, Terms, changed_meanwhile
 from tapdock.state.leases import Timing
 
-__all__ = ["Remote", "Store"]
+__all__ = ["NoConditions", "Remote", "Store"]
 
 _TRIES = 5
 _PROBE = "probe"
 _T = TypeVar("_T")
 
 
+class NoConditions(StateError):
+    """The server refuses conditional writes, instead of ignoring them."""
+
+
 class Store(Protocol):
     """One request each. Failures are StateErrors that name the place, `retryable` where another try may do better."""
+
+    never: str
+    """A version that no object has."""
 
     @property
     def uri(self) -> str: ...
@@ -28,7 +37,14 @@ class Store(Protocol):
     def read(self, name: str) -> Stored | None: ...
 
     def write(self, name: str, body: bytes, *, expected: str | None) -> str:
-        """Over version `expected` alone (None: where nothing is), else Conflict; the new version."""
+        """Over version `expected` alone (None: where nothing is), else Conflict; the new version.
+
+        Raises NoConditions where the server refuses to be asked for that.
+        """
+        ...
+
+    def overwrite(self, name: str, body: bytes) -> str:
+        """Whatever is there; the new version."""
         ...
 
     def list(self, prefix: str) -> list[str]: ...
@@ -39,26 +55,32 @@ class Store(Protocol):
 
 
 class _Careful:
-    """A store whose server ignores conditions: it is looked at before each write. Two who look at once both write."""
+    """A store without conditional writes: it is looked at before each write. Two who look at once both write."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.uri = store.uri
+        self.uri, self.never = store.uri, store.never
         self.read, self.list, self.remove = store.read, store.list, store.remove
 
     def write(self, name: str, body: bytes, *, expected: str | None) -> str:
         stored = self._store.read(name)
         if (stored.version if stored else None) != expected:
             raise changed_meanwhile(name, self.uri)
-        return self._store.write(name, body, expected=expected)
+        return self._store.overwrite(name, body)
+
+    def overwrite(self, name: str, body: bytes) -> str:
+        return self._store.overwrite(name, body)
 
 
 class Remote:
     """A `Backend` upon a store, whose single requests are to be had as well."""
 
+    tries = 1
+
     def __init__(self, store: Store, timing: Timing) -> None:
         self.store: Store = store
         self._timing = timing
+        self._lost = threading.Event()
 
     @property
     def uri(self) -> str:
@@ -92,8 +114,18 @@ class Remote:
 
     @contextmanager
     def hold(self, name: str, holder: Holder, terms: Terms | None = None) -> Iterator[None]:
-        """By a lease. A server that takes a conditional write for any other is found out, and said so."""
-        terms = terms or Terms()
+        """By a lease. A server that takes a conditional write for any other is found out, and said so.
+
+        Once it is lost, nothing is tried again: whoever waits for an answer is to hear of it.
+        """
+        given = terms or Terms()
+        self._lost.clear()
+
+        def lost(error: TapdockError) -> None:
+            self._lost.set()
+            given.lost(error)
+
+        terms = dataclasses.replace(given, lost=lost)
         if not isinstance(self.store, _Careful) and not self._honours_conditions():
             terms.say(
                 f"{self.uri} does not honour conditional writes. Each write looks first at what is there: that keeps"
@@ -104,13 +136,19 @@ class Remote:
             yield
 
     def _honours_conditions(self) -> bool:
-        """Tried by making what is there already; the first of all runs makes it."""
-        for _ in range(2):
-            try:
-                self.put(_PROBE, secrets.token_bytes(8).hex().encode(), expected=None)
-            except Conflict:
-                return True
-        return False
+        """Tried by making what is there already (the first of all runs makes it), and by replacing what never was."""
+        try:
+            made = self._is_written(None) and self._is_written(None)
+            return not made and not self._is_written(self.store.never)
+        except NoConditions:
+            return False
+
+    def _is_written(self, expected: str | None) -> bool:
+        try:
+            self.put(_PROBE, secrets.token_bytes(8).hex().encode(), expected=expected)
+        except Conflict:
+            return False
+        return True
 
     def holder(self, name: str) -> Holder | None:
         return leases.holder(self, name)
@@ -120,7 +158,7 @@ class Remote:
 
     def _repeated(self, call: Callable[[], _T]) -> _T:
         retrying = Retrying(
-            stop=stop_after_attempt(_TRIES),
+            stop=stop_after_attempt(_TRIES) | stop_when_event_set(self._lost),
             wait=wait_random_exponential(multiplier=0.2, max=5),
             retry=retry_if_exception(lambda error: isinstance(error, StateError) and error.retryable),
             sleep=self._timing.sleep,

@@ -15,13 +15,14 @@ from tapdock.state import keys
 from tapdock.state.base import Stored, changed_meanwhile
 from tapdock.state.keys import Codec
 from tapdock.state.leases import Timing
-from tapdock.state.remote import Remote
+from tapdock.state.remote import NoConditions, Remote
 
 __all__ = ["S3Store", "open_uri"]
 
 _OPTIONS = ("endpoint", "region", "profile")
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 _OVERTAKEN = {"PreconditionFailed", "412"}
+_UNKNOWN = {"NotImplemented", "501"}
 _REFUSED = {
     "AccessDenied",
     "403",
@@ -47,19 +48,21 @@ def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = key
             endpoint_url=place.options.get("endpoint"),
             config=Config(
                 retries={"total_max_attempts": 1},  # ours know what they repeat
-                connect_timeout=10,
-                read_timeout=20,
+                connect_timeout=5,
+                read_timeout=10,
                 request_checksum_calculation="when_required",  # other servers than Amazon's need not know them
                 response_checksum_validation="when_required",
             ),
         )
     except (ValueError, BotoCoreError) as error:
-        raise UsageError(f"the state backend {uri} cannot be used: {error}", hint=_LOG_IN) from error
+        raise UsageError(f"s3://{place.bucket} cannot be used: {error}", hint=_LOG_IN) from error
     return Remote(S3Store(client, place.bucket, place.prefix, codec), Timing(seconds=lease_seconds))
 
 
 class S3Store:
     """Objects below `prefix`; a version is an ETag, which differs wherever bodies do."""
+
+    never = f'"{"0" * 32}"'
 
     def __init__(self, client: Any, bucket: str, prefix: str, codec: Codec) -> None:
         self._client = client
@@ -85,15 +88,22 @@ class S3Store:
         condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
         with self._told(name, "save"):
             try:
-                written = self._client.put_object(
-                    Bucket=self._bucket, Key=self._codec.key_of(self._prefix, name), Body=body, **condition
-                )
+                return self._put(name, body, **condition)
             except ClientError as error:
                 # With If-Match, what is no longer there is answered by 404 or 412.
                 if _code(error) in _OVERTAKEN or (expected and _code(error) in _MISSING):
                     raise changed_meanwhile(name, self.uri) from error
+                if _code(error) in _UNKNOWN:
+                    raise NoConditions(f"{self.uri} refuses conditional writes") from error
                 raise
-            return str(written["ETag"])
+
+    def overwrite(self, name: str, body: bytes) -> str:
+        with self._told(name, "save"):
+            return self._put(name, body)
+
+    def _put(self, name: str, body: bytes, **condition: str) -> str:
+        key = self._codec.key_of(self._prefix, name)
+        return str(self._client.put_object(Bucket=self._bucket, Key=key, Body=body, **condition)["ETag"])
 
     def list(self, prefix: str) -> list[str]:
         with self._told(prefix, "list"):
@@ -114,7 +124,7 @@ class S3Store:
         what = f"cannot {action} `{name}` in {self.uri}"
         try:
             yield
-        except Conflict:
+        except (Conflict, NoConditions):
             raise
         except ClientError as error:
             raise _explained(what, error, self._bucket) from error
@@ -139,7 +149,7 @@ def _explained(what: str, error: ClientError, bucket: str) -> StateError:
     if code == "NoSuchBucket":
         return StateError(f"{what}: there is no bucket `{bucket}`", hint=f"`aws s3 mb s3://{bucket}` makes it")
     if code in _REFUSED:
-        hint = f"it needs to list, get and put there; {_LOG_IN}"
+        hint = f"it needs to list, get, put and delete there; {_LOG_IN}"
         return StateError(f"{what}: {code}: {said}", hint=hint)
     passing = code in _PASSING or status == 429 or status >= 500
     return StateError(f"{what}: {code}: {said}", hint="see whether its server is well", retryable=passing)

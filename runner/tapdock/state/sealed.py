@@ -45,6 +45,10 @@ class Sealed:
     def uri(self) -> str:
         return self._backend.uri
 
+    @property
+    def tries(self) -> int:
+        return self._backend.tries
+
     def get(self, name: str) -> Stored | None:
         stored = self._backend.get(name)
         if stored is None or not name.startswith(_PREFIX) or not stored.body.startswith(_MARK):

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +26,12 @@ TABLE = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
 _DRIVERS = {"postgresql": "postgresql+psycopg", "mssql": "mssql+pyodbc"}
+# Seconds, but for the last: a connection on which nothing comes back any more ends too.
+_TIMEOUTS: dict[str, dict[str, int]] = {
+    "sqlite": {"timeout": 10},
+    "postgresql": {"connect_timeout": 5, "tcp_user_timeout": 10_000},
+    "mssql": {"timeout": 10},
+}
 _LASTING = ("authentication failed", "does not exist", "Login failed", "unable to open", "no such", "permission denied")
 
 
@@ -42,20 +48,22 @@ def open_uri(uri: str, folder: Path, *, lease_seconds: float) -> Remote:
         if not url.database or path.is_dir():
             raise UsageError(f"`{uri}` names no file", hint="write `sqlite:///state.db`")
         url = url.set(database=str(path))
-    waits = {"timeout": 10} if url.get_backend_name() == "sqlite" else {"connect_timeout": 10}
-    engine = sa.create_engine(url, connect_args=waits if url.get_backend_name() != "mssql" else {}, pool_pre_ping=True)
+    engine = sa.create_engine(url, connect_args=_TIMEOUTS[url.get_backend_name()], pool_pre_ping=True)
     return Remote(SqlStore(engine), Timing(seconds=lease_seconds))
 
 
 class SqlStore:
     """Rows of one table, which is made when it is first used."""
 
+    never = "none"
+
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
     @property
     def uri(self) -> str:
-        return self._engine.url.render_as_string(hide_password=True)
+        """Without what is behind the question mark, which may be a password as well."""
+        return self._engine.url.set(query={}).render_as_string(hide_password=True)
 
     @cached_property
     def _table(self) -> sa.Table:
@@ -88,6 +96,12 @@ class SqlStore:
                     if connection.execute(mine.values(version=version, body=body)).rowcount != 1:
                         raise changed_meanwhile(name, self.uri)
         return version
+
+    def overwrite(self, name: str, body: bytes) -> str:
+        while True:
+            stored = self.read(name)
+            with suppress(Conflict):
+                return self.write(name, body, expected=stored.version if stored else None)
 
     def list(self, prefix: str) -> list[str]:
         with self._told(prefix, "list"):

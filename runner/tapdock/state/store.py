@@ -16,8 +16,6 @@ from tapdock.state.envelope import Dialect, Envelope, decode, encode, state_key
 
 __all__ = ["Held", "is_empty", "keys", "lease", "read", "replacing", "state_key"]
 
-TRIES = 3
-
 
 class Held:
     """A state that this run has to itself."""
@@ -83,7 +81,7 @@ class Held:
         )
         body = encode(stamped)
         retrying = Retrying(
-            stop=stop_after_attempt(TRIES),
+            stop=stop_after_attempt(self._backend.tries),
             wait=wait_exponential(multiplier=0.2, max=2),
             retry=retry_if_exception(lambda error: isinstance(error, StateError) and error.retryable),
             sleep=self._sleep,
@@ -161,7 +159,10 @@ def _decoded(backend: Backend, key: str, stored: Stored) -> Envelope:
 
 @contextmanager
 def replacing(backend: Backend, key: str, *, run_id: str, clock: Callable[[], float]) -> Iterator[Held]:
-    """As `lease`, but whatever is there gives way, also where it cannot be read."""
+    """As `lease`, but whatever is there gives way to the first write, also where it cannot be read.
+
+    Until then it stays: what fails on the way leaves the state as it was.
+    """
     with backend.hold(key, holder_here(run_id, since=clock())):
         stored = backend.get(key)
         fence = 1
@@ -169,7 +170,8 @@ def replacing(backend: Backend, key: str, *, run_id: str, clock: Callable[[], fl
             fence = _fence_of(stored.body) + 1
             versions.keep(backend, key, stored.body)
         empty = Envelope(key=key, run_id=run_id, fence=fence, nonce="", saved_at="")
-        yield _begun(backend, empty, stored, clock, lambda: secrets.token_hex(8), time.sleep)
+        version = stored.version if stored else None
+        yield Held(backend, empty, version, clock=clock, nonce=lambda: secrets.token_hex(8), sleep=time.sleep)
 
 
 def _fence_of(body: bytes) -> int:

@@ -1,6 +1,8 @@
 """Previous versions of a state: what each run, and each change by hand, found when it began."""
 
-from tapdock.errors import Conflict, UsageError
+from contextlib import suppress
+
+from tapdock.errors import Conflict, StateError, UsageError
 from tapdock.state.base import Backend
 from tapdock.state.envelope import Envelope, decode
 
@@ -22,8 +24,9 @@ def keep(backend: Backend, key: str, body: bytes) -> None:
         backend.put(_name(key, number), body, expected=None)
     except Conflict:
         return  # whoever had this state before us keeps it too
-    for old in known[: max(0, len(known) + 1 - KEPT)]:
-        backend.delete(_name(key, old))
+    with suppress(StateError):  # one who may not delete can still run
+        for old in known[: max(0, len(known) + 1 - KEPT)]:
+            backend.delete(_name(key, old))
 
 
 def numbers(backend: Backend, key: str) -> list[int]:

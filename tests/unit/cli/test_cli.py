@@ -209,6 +209,21 @@ def test_a_damaged_state_is_not_the_end(tapdock, backend):
     assert tapdock("state", "get", "demo").returncode == 6
 
 
+def test_a_damaged_state_hides_no_other(tapdock, backend):
+    tapdock("state", "set", "demo", stdin=STATE)
+    backend.put("default:broken-to-lake", b"{", expected=None)
+    listed = tapdock("state", "list")
+    assert listed.returncode == 0
+    assert KEY in listed.stdout
+    assert "state `default:broken-to-lake`" in listed.stderr
+
+
+def test_who_has_a_state_that_nobody_saved_yet(tapdock, backend):
+    assert tapdock("state", "show", "demo").returncode == 6
+    with backend.hold(KEY, holder_here("r7", since=0.0)):
+        assert json.loads(tapdock("state", "show", "demo", "--json").stdout)["held_by"]["run_id"] == "r7"
+
+
 def test_a_state_under_another_name(tapdock):
     tapdock("state", "set", "demo", stdin=STATE)
     assert tapdock("state", "copy", "demo", "prod:faker-to-lake").returncode == 0

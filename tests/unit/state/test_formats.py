@@ -92,6 +92,11 @@ def test_every_shape_of_airbytes(text, state):
         ('{"stateType": "not_set"}', "airbyte", "no state yet"),
         ('[{"type": "STREAM"}]', "airbyte", "not a STREAM"),
         ("[1]", "airbyte", "not of that format"),
+        ('{"stateType": "stream"}', "airbyte", "not as Airbyte has it"),
+        ('{"stateType": "legacy"}', "airbyte", "not as Airbyte has it"),
+        ('{"stateType": null}', "airbyte", "not as Airbyte has it"),
+        ('{"globalState": {}}', "airbyte", "not as Airbyte has it"),
+        ('{"stateType": "stream", "streamState": null}', "airbyte", "not as Airbyte has it"),
         ('{"singer_state": {"bookmarks": [1]}}', "meltano", "not an object"),
     ],
 )
