@@ -1,6 +1,7 @@
 """What goes wrong with engines and images, and images of every kind of user."""
 
 import os
+import uuid
 
 import pytest
 
@@ -9,6 +10,7 @@ from engines import leftovers
 from engines.places import docker_only
 from engines.project import wait_for
 from engines.proxy import ENGINE, Proxy
+from tapdock.engines.docker import connect
 
 
 @docker_only
@@ -176,3 +178,12 @@ def test_no_engine_at_all(project, place):
     assert ended.code == 8
     assert "no Docker Engine answers at unix:///no/such/engine.sock" in ended.stderr
     assert "hint:" in ended.stderr
+
+
+def test_whoever_ran_in_a_container_of_another_engine_may_still_run(api, tmp_path):
+    """This engine knows that container as little as one that is gone."""
+    engine = connect(cache=tmp_path)
+    elsewhere = f"{uuid.uuid4()}.1/7/1/{'0' * 64}"
+    assert not engine.is_over(f"{elsewhere}/other-engine", "r1")
+    assert not engine.is_over(f"{uuid.uuid4()}.1/7/1//other-engine", "r1")
+    assert engine.is_over(f"{elsewhere}/{engine.owner.rpartition('/')[2]}", "r1")

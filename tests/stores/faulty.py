@@ -12,12 +12,17 @@ LOST = 0
 
 
 class Front:
-    """`faults` are statuses for the next requests that write; `requests` counts those."""
+    """`faults` are statuses for the next requests that write; `requests` counts those.
+
+    A request with one of `refused` among its headers is answered by 501; those of `dropped` are not passed on.
+    """
 
     def __init__(self, address: str) -> None:
         self.upstream = urlsplit(address).netloc
         self.faults: list[int] = []
         self.requests = 0
+        self.refused: tuple[str, ...] = ()
+        self.dropped: tuple[str, ...] = ()
         self.address = ""
 
     def fault(self, method: str) -> int | None:
@@ -34,6 +39,10 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             fault = front.fault(self.command)
+            if any(self.headers.get(name) for name in front.refused):
+                fault = 501
+            for name in front.dropped:
+                del self.headers[name]
             if fault:
                 self.send_response(fault)
                 self.send_header("Content-Length", "0")

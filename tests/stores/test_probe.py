@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 
+from stores import faulty
 from tapdock import doctor
 from tapdock.errors import Conflict, LeaseHeld
 from tapdock.state.base import Terms, holder_here, open_backend
@@ -58,3 +59,33 @@ class TestAServerThatIgnoresThem:
             with pytest.raises(Conflict):
                 sleeper.save("[2]", dialect="airbyte")
         assert read(opened(), KEY).state == "[1]"
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    "habit",
+    [
+        {"refused": ("If-None-Match", "If-Match")},
+        {"dropped": ("If-None-Match", "If-Match")},
+        {"dropped": ("If-Match",)},  # as servers that learned only half of it
+    ],
+)
+def test_servers_that_refuse_them_or_know_half_of_them(server, tmp_path, habit):
+    made = server("moto")
+    said: list[str] = []
+    with faulty.in_front_of(made.address) as front:
+        for name, headers in habit.items():
+            setattr(front, name, headers)
+        uri = made(f"t{uuid.uuid4().hex[:12]}").replace(made.address, front.address)
+        with open_backend(uri, tmp_path).hold("a", FIRST, Terms(say=said.append)):
+            assert "does not honour conditional writes" in said[0]
+            with pytest.raises(LeaseHeld), open_backend(uri, tmp_path).hold("a", SECOND):
+                pass
+        over = Terms(is_over=lambda holder: holder.run_id == "r1")
+        with (
+            lease(open_backend(uri, tmp_path), KEY, run_id="r1", clock=lambda: 0.0) as sleeper,
+            lease(open_backend(uri, tmp_path), KEY, run_id="r2", clock=lambda: 0.0, terms=over) as held,
+        ):
+            held.save("[1]", dialect="airbyte")
+            with pytest.raises(Conflict):
+                sleeper.save("[2]", dialect="airbyte")
