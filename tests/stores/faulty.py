@@ -2,6 +2,7 @@
 
 import http.client
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +10,9 @@ from urllib.parse import urlsplit
 
 LOST = 0
 """Instead of a status: the request is answered, and the answer is lost."""
+LATE = -1
+"""Instead of a status: the request is answered, and the answer comes when nobody waits for it any more."""
+_LATE_SECONDS = 11
 
 
 class Front:
@@ -43,7 +47,7 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
                 fault = 501
             for name in front.dropped:
                 del self.headers[name]
-            if fault:
+            if fault and fault > 0:
                 self.send_response(fault)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -53,7 +57,9 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
             found = upstream.getresponse()
             content = found.read()
             upstream.close()
-            if fault == LOST:
+            if fault == LATE:
+                time.sleep(_LATE_SECONDS)
+            if fault in (LOST, LATE):
                 self.close_connection = True
                 return
             self.send_response(found.status)

@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from stores import faulty, servers
-from stores.faulty import LOST
+from stores.faulty import LATE, LOST
 from tapdock.errors import Conflict, StateError, UsageError
 from tapdock.state.base import Backend, open_backend
 
@@ -46,6 +46,14 @@ def test_what_passes_is_tried_again_and_written_once(backend, front, faults):
     front.faults = list(faults)
     backend.put("b", b"3", expected=None)
     assert backend.get("b").body == b"3"
+
+
+def test_an_answer_that_comes_too_late(backend, front):
+    """The write has happened: what is tried again finds its own."""
+    first = backend.put("a", b"1", expected=None)
+    front.faults = [LATE]
+    second = backend.put("a", b"2", expected=first)
+    assert backend.get("a") == (b"2", second)
 
 
 def test_what_lasts_is_told(backend, front):
