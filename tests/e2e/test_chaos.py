@@ -43,11 +43,12 @@ class Chaos:
     postgres: Any
     front: faulty.Front
     environ: dict[str, str]
+    uri: str
     pids: set[int] = field(default_factory=set)
     codes: Counter[tuple[str, int]] = field(default_factory=Counter)
     rows: int = 0
 
-    def write(self, uri: str) -> None:
+    def write(self) -> None:
         ledger = {"token": self.environ["LEDGER_TOKEN"], "state_every": 100, "pause": 0.05, "rows": 1}
         base = {
             "host": self.postgres.host,
@@ -60,7 +61,7 @@ class Chaos:
         upserting = {"singer": "meltanolabs-target-postgres==0.8.1", "executable": "target-postgres"}
         project = {
             "version": 1,
-            "state_backend": {"uri": uri},
+            "state_backend": {"uri": self.uri},
             "defaults": {"stop_grace": "5s", "exit_grace": "5s"},
             "sources": {"ledger": {"image": self.environ["LEDGER_IMAGE"], "config": ledger, "select": ["entries.*"]}},
             "targets": {
@@ -107,8 +108,9 @@ def chaos(api, environ, postgres, built, runner_image, tmp_path) -> Iterator[Cha
             )
             postgres.query("DROP TABLE chaos.entries")
             relay = {"TAPDOCK_RELAY_IMAGE": runner_image, "TAPDOCK_HOME": str(tmp_path / "home")}
-            made = Chaos(tmp_path, api, postgres, front, {**environ, **relay})
-            made.write(f"s3://states/chaos?endpoint={front.address}")
+            uri = f"s3://states/chaos?endpoint={front.address}"
+            made = Chaos(tmp_path, api, postgres, front, {**environ, **relay}, uri)
+            made.write()
             yield made
 
 
@@ -116,13 +118,13 @@ def test_whatever_happens_at_any_moment(chaos):
     chance = random.Random(SEED)
     ways = [WAYS[number % len(WAYS)] for number in range(MOMENTS)]
     chance.shuffle(ways)
-    backend = open_backend(f"s3://states/chaos?endpoint={chaos.front.address}", chaos.folder)
+    backend = open_backend(chaos.uri, chaos.folder)
     began = time.monotonic()
     longest = max(undisturbed(chaos, target) for target in ("base", "lines"))
     for number, way in enumerate(ways):
         target = chance.choice(("base", "lines"))
         chaos.rows += GROWTH
-        moment = chance.uniform(0.2, longest)
+        moment = chance.uniform(0.2, 0.8 * longest)
         what = f"moment {number}: {way} of a run into {target} after {moment:.2f} s, seed {SEED}"
         with Proxy(chaos.folder / f"engine-{number}.sock") as engine:
             relay = "container" if way == "relay" else chance.choice(("beside", "container"))
@@ -142,6 +144,7 @@ def test_whatever_happens_at_any_moment(chaos):
         assert_all_there(chaos, target, what)
         assert backend.holder(f"default:ledger-to-{target}") is None, what
     report(chaos, ways, time.monotonic() - began)
+    assert_it_happened(chaos)
     assert leftovers.containers(chaos.api, chaos.pids) == []
     assert leftovers.volumes(chaos.api, chaos.pids) == []
 
@@ -191,11 +194,23 @@ def assert_no_state_ahead(chaos: Chaos, backend: Any, target: str, what: str) ->
 
 
 def assert_all_there(chaos: Chaos, target: str, what: str) -> None:
+    envelope = store.read(open_backend(chaos.uri, chaos.folder), f"default:ledger-to-{target}")
+    assert envelope is not None, what
+    assert f'"id": {chaos.rows}' in (envelope.state or ""), what
     written = chaos.written(target)
     assert set(written) == set(range(1, chaos.rows + 1)), what
     if target == "base":
         assert len(written) == chaos.rows, f"{what}: rows are there twice"
         assert chaos.postgres.query("SELECT count(*) FROM chaos.entries WHERE note <> 'entry ' || id") == [["0"]], what
+
+
+def assert_it_happened(chaos: Chaos) -> None:
+    """A run may be over before its moment; most are not, and of many moments each way ends some."""
+    ended = Counter(
+        {way: sum(count for (one, code), count in chaos.codes.items() if one == way and code) for way in WAYS}
+    )
+    assert ended.total() > MOMENTS / 2, chaos.codes
+    assert 10 * len(WAYS) > MOMENTS or all(ended[way] for way in WAYS), chaos.codes
 
 
 def said(chaos: Chaos) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from connectors.images import CHECKOUT, base_image
 from engines.project import wait_for
@@ -60,10 +61,20 @@ def test_what_is_missing_is_said(written, options, hint):
 
 
 def test_more_than_an_instance_takes(written):
-    (written / "tapdock.yaml").write_text(PROJECT + "# long\n" * 3000)
+    (written / "tapdock.yaml").write_text(PROJECT + "# löng\n" * 2000)
     ended = user_data("--install", "tapdock", project=written)
     assert ended.returncode == 2
     assert "EC2 takes 16384" in ended.stderr
+
+
+@pytest.mark.parametrize("text", ["  # indented\n" + PROJECT, PROJECT.rstrip("\n"), PROJECT + "# ä\n"])
+def test_the_project_file_is_the_same_there(tmp_path, text):
+    (tmp_path / "tapdock.yaml").write_text(text)
+    files = yaml.safe_load(user_data("--install", "tapdock", project=tmp_path).stdout)["write_files"]
+    assert {file["path"]: file["content"].rstrip("\n") for file in files}["/srv/tapdock/tapdock.yaml"] == text.rstrip(
+        "\n"
+    )
+    assert [file["path"] for file in files][1] == "/etc/default/tapdock"
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def init(
     if from_meltano:
         for line in left:
             said(f"not carried over: {line}")
-        said(f"the project is in {file}; `tapdock state import --format meltano` takes states over")
+        said(f"the project is in {file}; `tapdock state import --help` tells how to take states over")
     else:
         said(f"an example project is in {file}; `tapdock run demo` runs it")
 

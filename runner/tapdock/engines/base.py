@@ -122,7 +122,7 @@ class Engine(Protocol):
         ...
 
     def refusal(self, image: str) -> str | None:
-        """Why an image cannot be pulled, asked without pulling it; None where it can."""
+        """Why an image cannot be pulled, asked without pulling it; None where it can, or nobody can tell."""
         ...
 
     def run(self, run_id: str, *, image: str) -> Run:

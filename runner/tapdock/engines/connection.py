@@ -46,6 +46,9 @@ def _arguments(address: str) -> dict[str, Any]:
 
 
 def _unreachable(address: str, error: Exception) -> EngineError:
+    if "Permission denied" in str(error) and not address.startswith("unix://"):
+        hint = "see who may read the files in DOCKER_CERT_PATH"
+        return EngineError(f"the keys for the Docker Engine at {address} cannot be read", hint=hint)
     if "Permission denied" in str(error):
         hint = _how_to_be_let_in(Path(address.removeprefix("unix://")))
         return EngineError(f"no permission to use the Docker Engine at {address}", hint=hint)
@@ -77,6 +80,8 @@ def _how_to_be_let_in(path: Path) -> str:
     try:
         found = path.stat()
         number, closed = found.st_gid, found.st_gid == 0 or not found.st_mode & stat.S_IWGRP
+    except PermissionError:
+        return f"only root may look into {path.parent}; a socket of your own: `systemctl --user start podman.socket`"
     except OSError:
         number, closed = 0, True
     if closed:

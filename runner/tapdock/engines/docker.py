@@ -140,6 +140,8 @@ class DockerEngine:
             raise _pull_failed(image, reason_of(error)) from error
 
     def refusal(self, image: str) -> str | None:
+        if self.facts().product == "Podman":
+            return None  # it cannot be asked without pulling
         try:
             self.api.inspect_distribution(image)
         except CONNECTION as error:

@@ -78,7 +78,8 @@ def _code(api: Any, image: str, script: str, source: str, owner: str) -> int | N
             ),
         )
     except docker.errors.APIError as error:
-        return _NOT_THERE if "mount" in str(error).lower() else None
+        said = str(error).lower()  # Podman only tells what its system call did
+        return _NOT_THERE if "mount" in said or "no such file" in said else None
     killer = threading.Timer(_SECONDS, _quietly(lambda: api.kill(container)))
     try:
         api.start(container)

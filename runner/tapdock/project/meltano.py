@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from tapdock.config import Build
 from tapdock.errors import UsageError
+from tapdock.project import document
 from tapdock.project.entries import build_image
 
 __all__ = ["Converted", "converted", "read"]
@@ -39,22 +38,12 @@ class Converted(NamedTuple):
 
 def read(file: Path) -> Converted:
     """Of a `meltano.yml`, with its lock files and the files that it includes. Raises UsageError."""
-    whole = _yaml(file)
+    whole = document.read(file).tree
     for pattern in whole.get("include_paths") or []:
         for path in sorted(file.parent.glob(pattern)):
             if path != file:
-                whole = _merged(whole, _yaml(path))
+                whole = _merged(whole, document.read(path).tree)
     return converted(whole, locks=_locks(file.parent))
-
-
-def _yaml(file: Path) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise UsageError(f"{file} is no project of Meltano's")
-    return found
 
 
 def _merged(one: Any, other: Any) -> Any:
@@ -125,11 +114,11 @@ def _entry(
     config = dict(plugin.get("config") or {})
     entry: dict[str, Any] = {}
     if any(key.partition(".")[0] in _STANZA for key in config):
-        entry["config"] = _with_variables(config)  # our own loader understands the wrapper's stanza
+        entry["config"] = _stanza(name, _with_variables(config), left)
     else:
         entry |= _built(name, plugin, lock, left)
         if config:
-            entry["config"] = _with_variables(_nested(config))
+            entry["config"] = _with_variables(_nested(name, config, left))
     if kind == "extractors" and plugin.get("select"):
         entry["select"] = plugin["select"]
     if plugin.get("env"):
@@ -163,15 +152,27 @@ def _from_the_environment(name: str, plugin: Mapping[str, Any], config: Mapping[
                 yield f"{variable}, if it was set for Meltano: add {line} to the config of {name}"
 
 
-def _nested(config: Mapping[str, Any]) -> dict[str, Any]:
+def _stanza(name: str, config: dict[str, Any], left: list[str]) -> dict[str, Any]:
+    """Our own loader understands the wrapper's, but for a tag that YAML took for a number."""
+    spec = config.get("airbyte_spec")
+    if isinstance(spec, dict) and isinstance(spec.get("tag"), int | float):
+        left.append(f"the tag of {name} as it was written: {spec['tag']} is a number in YAML, write it in quotes")
+        return {**config, "airbyte_spec": {**spec, "tag": str(spec["tag"])}}
+    return config
+
+
+def _nested(name: str, config: Mapping[str, Any], left: list[str]) -> dict[str, Any]:
     """Meltano's `a.b: 1` as `a: {b: 1}`."""
     nested: dict[str, Any] = {}
     for key, value in config.items():
-        inner = nested
+        inner: Any = nested
         *folders, leaf = key.split(".")
         for folder in folders:
-            inner = inner.setdefault(folder, {})
-        inner[leaf] = value
+            inner = inner.setdefault(folder, {}) if isinstance(inner, dict) else None
+        if isinstance(inner, dict):
+            inner[leaf] = dict(value) if isinstance(value, dict) else value
+        else:
+            left.append(f"`{key}` of {name}, which stands beside a value of its beginning")
     return nested
 
 
@@ -226,7 +227,7 @@ def _environments(meltano: Mapping[str, Any], left: list[str]) -> Iterator[tuple
             for plugin in plugins.get(kind) or []:
                 entry: dict[str, Any] = {}
                 if plugin.get("config"):
-                    entry["config"] = _with_variables(_nested(plugin["config"]))
+                    entry["config"] = _with_variables(_nested(plugin["name"], plugin["config"], left))
                 if kind == "extractors" and plugin.get("select"):
                     entry["select"] = plugin["select"]
                 if entry:
@@ -249,4 +250,5 @@ def _others(meltano: Mapping[str, Any]) -> Iterator[str]:
         yield f"variables ({', '.join(meltano['env'])}): they belong into `.env`"
     uri = (meltano.get("state_backend") or {}).get("uri")
     if uri:
-        yield f"states in {uri}: `tapdock state import` takes them over"
+        place = re.sub(r"//[^/]*@", "//", uri)  # a password may stand there
+        yield f"states: `tapdock state import {place} --format meltano` takes them over"

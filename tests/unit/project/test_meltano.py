@@ -14,7 +14,7 @@ from tapdock.project.meltano import converted, read
 MELTANO = """\
 version: 1
 default_environment: dev
-state_backend: {uri: s3://bucket/meltano}
+state_backend: {uri: 's3://AKIA:pa55word@bucket/meltano'}
 include_paths: [./more/*.meltano.yml]
 environments:
 - name: dev
@@ -128,9 +128,10 @@ def test_what_does_not(file):
         "variables of the environment `prod` (REGION)",
         "`mapper` of mappers",
         "`dbt` of utilities",
-        "states in s3://bucket/meltano",
+        "`tapdock state import s3://bucket/meltano --format meltano`",
     ):
         assert words in left
+    assert "pa55word" not in left
 
 
 def test_the_command_makes_a_project_that_loads(file, tmp_path):
@@ -146,11 +147,32 @@ def test_the_command_makes_a_project_that_loads(file, tmp_path):
     assert subprocess.run(command, capture_output=True).returncode == 2, "a project that is there stays"
 
 
-@pytest.mark.parametrize(("text", "message"), [("[1]", "no project of Meltano's"), ("a: [", "cannot be read")])
+@pytest.mark.parametrize(("text", "message"), [("[1]", "not a mapping"), ("a: [", "malformed YAML")])
 def test_what_is_no_project(tmp_path, text, message):
     (tmp_path / "meltano.yml").write_text(text)
     with pytest.raises(UsageError, match=message):
         read(tmp_path / "meltano.yml")
+
+
+def test_values_stay_as_they_were_written(tmp_path):
+    """What YAML 1.1 would have made a date, false, and 668 of."""
+    config = "{start_date: 2021-01-01T00:00:00Z, country: no, zip: 01234}"
+    spec = "{airbyte_spec: {image: a, tag: 7.20}}"
+    (tmp_path / "meltano.yml").write_text(
+        f"plugins: {{extractors: [{{name: a, config: {config}}}, {{name: b, config: {spec}}}]}}\n"
+    )
+    project, left = read(tmp_path / "meltano.yml")
+    assert project["sources"]["a"]["config"] == {"start_date": "2021-01-01T00:00:00Z", "country": "no", "zip": "01234"}
+    assert project["sources"]["b"]["config"]["airbyte_spec"]["tag"] == "7.2"
+    assert any("the tag of b" in line for line in left)
+
+
+def test_a_setting_beside_its_own_beginning():
+    extractor = {"name": "a", "pip_url": "a", "config": {"x": 1, "x.y": 2, "z": {"k": 1}, "z.l": 2}}
+    project, left = converted({"plugins": {"extractors": [extractor]}}, locks={})
+    assert project["sources"]["a"]["config"] == {"x": 1, "z": {"k": 1, "l": 2}}
+    assert left == ["`x.y` of a, which stands beside a value of its beginning"]
+    assert extractor["config"]["z"] == {"k": 1}
 
 
 def test_nothing_is_a_project_too():
