@@ -250,6 +250,22 @@ def test_a_lease_that_was_unlocked_is_lost(store):
     assert isinstance(lost[0], LeaseHeld)
 
 
+def test_unlocking_wins_over_a_renewal_in_between(store):
+    lost: list[TapdockError] = []
+    other = remote(store)
+    with remote(store, seconds=60).hold("a", FIRST, Terms(lost=lost.append)):
+        kept = store.objects[PREFIX + "a"]
+
+        def renewed(when: str) -> None:
+            if when == "read":
+                store.objects[PREFIX + "a"] = Stored(kept.body, str(next(store.versions)))
+
+        store.trouble = renewed
+        other.unlock("a")
+        store.trouble = lambda _: None
+        assert other.holder("a") is None
+
+
 def test_a_damaged_lease_is_told_with_the_way_out(store):
     store.write(PREFIX + "a", b"{", expected=None)
     with pytest.raises(StateError, match="is damaged") as told, remote(store).hold("a", FIRST):

@@ -192,11 +192,10 @@ def holder(backend: "Remote", name: str) -> Holder | None:
 
 
 def unlock(backend: "Remote", name: str) -> None:
-    """Take a lease from whoever has it: their next renewal finds out."""
-    stored = backend.get(PREFIX + name)
-    if stored:
+    """Take a lease from whoever has it, also from one who renews it just now: their next renewal finds out."""
+    if backend.get(PREFIX + name):
         lease = _Lease(holder=_NOBODY, seconds=0.0, expires=None, nonce=secrets.token_hex(8))
-        backend.put(PREFIX + name, msgspec.json.encode(lease), expected=stored.version)
+        backend.overwrite(PREFIX + name, msgspec.json.encode(lease))
 
 
 def _decoded(name: str, stored: Stored) -> _Lease:

@@ -106,6 +106,9 @@ class Remote:
 
         return self._repeated(write)
 
+    def overwrite(self, name: str, body: bytes) -> str:
+        return self._repeated(lambda: self.store.overwrite(name, body))
+
     def names(self, prefix: str = "") -> list[str]:
         return sorted(self._repeated(lambda: self.store.list(prefix)))
 
