@@ -114,18 +114,27 @@ def instance(api: Any, *options: str) -> Iterator[Machine]:
         yield Machine(name)
 
 
+@contextmanager
+def dev_container(api: Any, recipe: bytes) -> Iterator[Machine]:
+    """One of a recipe that is made for a privileged container: cgroups are made writable for it."""
+    image = made(api, "tapdock-test/dev-container", {"Dockerfile": recipe}, {"BASE_IMAGE": base_image()})
+    writable = "for m in /sys/fs/cgroup /sys/fs/cgroup/*; do ! mountpoint -q $m || mount -o remount,bind,rw $m; done"
+    with _running(image, "--init", "--entrypoint=sh", command=("-c", f"{writable}; exec sleep infinity")) as name:
+        yield Machine(name)
+
+
 def _files(folder: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (HERE / folder).iterdir()}
 
 
 @contextmanager
-def _running(image: str, *options: str) -> Iterator[str]:
+def _running(image: str, *options: str, command: tuple[str, ...] = ()) -> Iterator[str]:
     name = f"tapdock-test-{secrets.token_hex(4)}"
     labels = ("--label=io.tapdock.test=machine", f"--label=io.tapdock.owner={owner.mine()}")
     volumes = ("--volume=/var/lib/docker", "--volume=/home/user")
-    command = ["docker", "run", "--detach", "--name", name, *labels, *_RIGHTS, *volumes, *options, image]
+    run = ["docker", "run", "--detach", "--name", name, *labels, *_RIGHTS, *volumes, *options, image, *command]
     try:
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(run, check=True, capture_output=True)
         yield name
     finally:
         subprocess.run(["docker", "rm", "--force", "--volumes", name], check=True, capture_output=True)

@@ -8,22 +8,22 @@ import pytest
 import yaml
 
 from connectors.images import CHECKOUT, base_image
-from places.machines import DEMO, Machine
+from places.machines import DEMO, IMAGES, Machine, Seat, dev_container, filled
 
 pytestmark = pytest.mark.docker
-FOLDER = "/home/user/tapdock"
+FOLDER = "/srv/tapdock"
 
 
 class Terminal:
-    """A shell of somebody who may use the engine, in a checkout."""
+    """A shell of a user who may use the engine, in a checkout on a machine."""
 
-    def __init__(self, machine: Machine, path: str) -> None:
+    def __init__(self, machine: Machine, user: str, path: str) -> None:
         settings = (
             f"PATH={path}:/usr/local/bin:/usr/bin:/bin",
-            "HOME=/home/user",
+            f"HOME=/home/{user}",
             f"TAPDOCK_BASE_IMAGE={base_image()}",
         )
-        self.prefix = ("docker", "exec", "--user=user", f"--workdir={FOLDER}", machine.name, "env", *settings)
+        self.prefix = ("docker", "exec", f"--user={user}", f"--workdir={FOLDER}", machine.name, "env", *settings)
 
     def __call__(self, script: str, **environ: str) -> str:
         assigned = [f"{name}={value}" for name, value in environ.items()]
@@ -33,34 +33,40 @@ class Terminal:
         return ended.stdout
 
 
-@pytest.fixture
-def checkout(inner_machine) -> Machine:
-    """The machine, with the repository as git has it, and a user of the group `docker`."""
+def check_out(machine: Machine, user: str) -> None:
+    """The repository as git has it, which is then that user's."""
     listed = ("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
     names = subprocess.run(listed, cwd=CHECKOUT, check=True, capture_output=True).stdout
     packed = subprocess.run(
-        ("tar", "--create", "--null", "--files-from=-"), cwd=CHECKOUT, input=names, capture_output=True
+        ("tar", "--create", "--null", "--files-from=-"), cwd=CHECKOUT, input=names, check=True, capture_output=True
     )
-    unpack = f"rm -rf {FOLDER}; mkdir {FOLDER}; tar -xC {FOLDER}; chown -R user {FOLDER}; usermod -aG docker user"
-    subprocess.run(("docker", "exec", "-i", inner_machine.name, "sh", "-ec", unpack), input=packed.stdout, check=True)
-    return inner_machine
+    unpack = f"rm -rf {FOLDER}; mkdir {FOLDER}; tar -xC {FOLDER}; chown -R {user} {FOLDER}; usermod -aG docker {user}"
+    subprocess.run(("docker", "exec", "-i", machine.name, "sh", "-ec", unpack), input=packed.stdout, check=True)
 
 
-def test_the_dev_container(checkout):
-    text = (CHECKOUT / ".devcontainer" / "devcontainer.json").read_text()
-    config = json.loads(re.sub(r"^ *//.*$", "", text, flags=re.MULTILINE))
+def test_the_dev_container(api, demo):
+    """Its own image and its own commands. What it has by being privileged is given one by one here."""
+    folder = CHECKOUT / ".devcontainer"
+    text = re.sub(r"^ *//.*$|// for that engine$", "", (folder / "devcontainer.json").read_text(), flags=re.MULTILINE)
+    config = json.loads(text)
     path = config["remoteEnv"]["PATH"].replace("${containerWorkspaceFolder}", FOLDER)
-    terminal = Terminal(checkout, path.replace(":${containerEnv:PATH}", ""))
-    terminal(config["postCreateCommand"])
-    said = terminal("scripts/demo", BASE_IMAGE=base_image())
-    assert "demo succeeded" in said
-    assert "users       10,000 rows" in said
-    assert terminal(f"find {FOLDER}/.demo -not -user user") == ""
+    user = config["remoteUser"]
+    with dev_container(api, (folder / config["build"]["dockerfile"]).read_bytes()) as machine:
+        check_out(machine, user)
+        terminal = Terminal(machine, user, path.replace(":${containerEnv:PATH}", ""))
+        terminal(config["postCreateCommand"])
+        terminal(config["postStartCommand"])
+        filled(Seat(machine.prefix(FOLDER), "", "dev container"), *IMAGES)
+        said = terminal("scripts/demo", BASE_IMAGE=base_image())
+        assert "demo succeeded" in said
+        assert "users       10,000 rows" in said
+        assert terminal(f"find {FOLDER}/.demo -not -user {user}") == ""
 
 
-def test_the_workflow(checkout):
+def test_the_workflow(inner_machine):
+    check_out(inner_machine, "user")
     workflow = yaml.safe_load((CHECKOUT / ".github" / "workflows" / "pipeline.yaml").read_text())
-    terminal = Terminal(checkout, "/home/user/python/bin")
+    terminal = Terminal(inner_machine, "user", "/home/user/python/bin")
     terminal("python3 -m venv /home/user/python")  # as actions/setup-python has one that takes packages
     for step in workflow["jobs"]["run"]["steps"]:
         if "run" in step:
