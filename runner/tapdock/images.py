@@ -128,14 +128,13 @@ def obtain(engine: Engine, connector: Connector, *, making: Making, progress: Lo
 
 def build(engine: Engine, connector: Connector, *, making: Making, progress: Logs) -> ImageFacts:
     """Build unless the image that is here came from the very same recipe."""
-    assert connector.build is not None, "asked only for such"
-    plan = build_plan(
-        connector.build,
-        tag=connector.image,
-        base_image=making.base_image,
-        base_digest=base_digest(engine, making.base_image, progress),
-    )
+    plan = _plan_of(connector, making, base_digest(engine, making.base_image, progress))
     return made(engine, plan, making=making, progress=progress)
+
+
+def _plan_of(connector: Connector, making: Making, base: str | None) -> BuildPlan:
+    assert connector.build is not None, "asked only for such"
+    return build_plan(connector.build, tag=connector.image, base_image=making.base_image, base_digest=base)
 
 
 def base_of(build: Build, making: Making) -> str:
@@ -146,15 +145,8 @@ def base_of(build: Build, making: Making) -> str:
 
 def is_current(engine: Engine, connector: Connector, *, making: Making) -> bool:
     """Whether the image of a `build:` is here, from the very recipe that the next run would follow."""
-    assert connector.build is not None, "asked only for such"
     base = engine.inspect(making.base_image) if making.base_image else None
-    plan = build_plan(
-        connector.build,
-        tag=connector.image,
-        base_image=making.base_image,
-        base_digest=base.digest if base else None,
-    )
-    return _current(engine, plan) is not None
+    return _current(engine, _plan_of(connector, making, base.digest if base else None)) is not None
 
 
 def made(engine: Engine, plan: BuildPlan, *, making: Making, progress: Logs) -> ImageFacts:

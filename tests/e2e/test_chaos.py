@@ -1,7 +1,7 @@
 """What is killed, cut or out of reach at any moment costs time and nothing else.
 
 A source that grows goes into a target that upserts (PostgreSQL) and into one that appends (JSON lines), state in a
-bucket. Each moment ends one run in one way; then runs follow until one succeeds. `scripts/chaos` has more of them.
+bucket. Each moment ends one run in one way, and the very next run goes on to the end. `scripts/chaos` has more of them.
 """
 
 import json
@@ -31,7 +31,6 @@ MOMENTS = int(os.environ.get("TAPDOCK_CHAOS_MOMENTS", "7"))
 SEED = int(os.environ.get("TAPDOCK_CHAOS_SEED", "1"))
 GROWTH = 1500
 WAYS = ("runner", "source", "target", "relay", "engine", "backend", "signal")
-TRIES = 8
 
 
 @dataclass
@@ -133,14 +132,9 @@ def test_whatever_happens_at_any_moment(chaos):
             chaos.codes[way, process.wait(120)] += 1
         chaos.front.faults = []
         assert_no_state_ahead(chaos, backend, target, what)
-        for _ in range(TRIES):
-            code = chaos.start(target).wait(120)
-            assert_no_state_ahead(chaos, backend, target, what)
-            if code == 0:
-                break
-            assert code == 7, f"{what}: then {code}\n{said(chaos)}"
-            time.sleep(2)  # somebody may still hold it, until its lease has run out
-        assert code == 0, f"{what}\n{said(chaos)}"
+        # At once: the dead run's lease, and what it left, are no hindrance on the same engine.
+        assert chaos.start(target).wait(120) == 0, f"{what}\n{said(chaos)}"
+        assert_no_state_ahead(chaos, backend, target, what)
         assert_all_there(chaos, target, what)
         assert backend.holder(f"default:ledger-to-{target}") is None, what
     report(chaos, ways, time.monotonic() - began)

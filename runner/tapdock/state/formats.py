@@ -14,10 +14,9 @@ from tapdock.errors import UsageError
 from tapdock.state import edit
 from tapdock.state.envelope import Dialect
 
-__all__ = ["FORMATS", "Format", "Text", "exported", "imported"]
+__all__ = ["Format", "Text", "exported", "imported"]
 
 Format = Literal["airbyte", "meltano"]
-FORMATS: tuple[Format, ...] = ("airbyte", "meltano")
 Raws = dict[str, msgspec.Raw]
 
 
@@ -53,7 +52,7 @@ def _of_meltano(value: Raws | list[msgspec.Raw]) -> Text:
         for part in parts:
             if "singer_state" in part:
                 merged = _laid_over(merged, part["singer_state"])
-        state = _whole(merged)
+        state = msgspec.json.encode(merged)
     else:
         state = bytes(value["singer_state"]) if "singer_state" in value else msgspec.json.encode(value)
     inner = _object(state)
@@ -70,10 +69,6 @@ def _laid_over(under: Any, over: bytes | msgspec.Raw) -> Any:
         return msgspec.Raw(bytes(over))
     base = dict(under) if isinstance(under, dict) else {}
     return {**base, **{name: _laid_over(base.get(name), member) for name, member in members.items()}}
-
-
-def _whole(value: Any) -> bytes:
-    return msgspec.json.encode(value)
 
 
 def _of_airbyte(value: Raws | list[msgspec.Raw]) -> Text:
