@@ -10,13 +10,19 @@ fail() { # message, hint
 
 uv() { /opt/uv/bin/uv --quiet "$@"; }
 
+overrides() { # of this package alone: what its release says of its dependencies, and should not
+  file=/opt/overrides/$package.txt
+  [ -f "$file" ] || file=/dev/null
+  printf '%s\n' "$file"
+}
+
 install_into_venv() {
   export UV_INDEX_URL="${UV_INDEX_URL:-${PIP_INDEX_URL:-}}"
   export UV_EXTRA_INDEX_URL="${UV_EXTRA_INDEX_URL:-${PIP_EXTRA_INDEX_URL:-}}"
   uv venv --python "$(command -v python3)" /opt/connector
   set -f # the brackets of an extra are not a pattern
   # shellcheck disable=SC2086 # several requirements
-  uv pip install --python /opt/connector $PACKAGE
+  uv pip install --python /opt/connector --override "$(overrides)" $PACKAGE
   set +f
 }
 
@@ -39,10 +45,10 @@ case "$PACKAGE" in
   *git+*) apt-get -qq update && apt-get -qq install --yes --no-install-recommends git >/dev/null ;;
 esac
 
-install_into_venv
-
 first=${PACKAGE%% *}
 package=${first%%[!A-Za-z0-9._-]*}
+install_into_venv
+
 name=${EXECUTABLE:-${package#airbyte-}}
 [ -x "/opt/connector/bin/$name" ] ||
   fail "$PACKAGE has no program \`$name\`; source-* and destination-* that it has:$(programs)" \

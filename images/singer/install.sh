@@ -16,13 +16,19 @@ constraints() { # of this package alone: what is wrong for one is right for anot
   printf '%s\n' "$file"
 }
 
+overrides() { # where a package itself pins what cannot be installed: a constraint cannot widen that
+  file=/opt/overrides/$package.txt
+  [ -f "$file" ] || file=/dev/null
+  printf '%s\n' "$file"
+}
+
 install_into_venv() {
   export UV_INDEX_URL="${UV_INDEX_URL:-${PIP_INDEX_URL:-}}"
   export UV_EXTRA_INDEX_URL="${UV_EXTRA_INDEX_URL:-${PIP_EXTRA_INDEX_URL:-}}"
   uv venv --python "$(command -v python3)" /opt/connector
   set -f # the brackets of an extra are not a pattern
   # shellcheck disable=SC2086 # several requirements
-  uv pip install --python /opt/connector --constraint "$(constraints)" $PACKAGE
+  uv pip install --python /opt/connector --constraint "$(constraints)" --override "$(overrides)" $PACKAGE
   set +f
 }
 

@@ -1,17 +1,15 @@
 """Streams as a source offers them, and what a run is configured to read."""
 
-from collections.abc import Collection, Iterable
-from typing import Any, Literal, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
 
-from tapdock.config import SyncMode
+from tapdock.config import DestinationMode, SyncMode
 from tapdock.errors import SourceError
 
 __all__ = ["ConfiguredStream", "Stream", "StreamKey", "configured", "configured_catalog", "parse_catalog"]
-
-DestinationMode = Literal["append", "overwrite", "append_dedup"]
 
 
 class StreamKey(NamedTuple):
@@ -48,7 +46,11 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConfiguredStream(msgspec.Struct, frozen=True, kw_only=True):
-    """A stream that a run reads. `dropped` are top-level fields the user did not select."""
+    """A stream that a run reads. `dropped` are top-level fields the user did not select.
+
+    `flatten_keys` copies nested parts of a key into columns of their own. `log_based` reads changes from a database's
+    log, as some Singer taps do.
+    """
 
     stream: Stream
     sync_mode: SyncMode
@@ -56,6 +58,8 @@ class ConfiguredStream(msgspec.Struct, frozen=True, kw_only=True):
     cursor_field: tuple[str, ...] = ()
     primary_key: tuple[tuple[str, ...], ...] = ()
     dropped: tuple[str, ...] = ()
+    flatten_keys: bool = False
+    log_based: bool = False
     generation_id: int = 0
     minimum_generation_id: int = 0
     sync_id: int = 0
@@ -68,16 +72,24 @@ def configured(
     cursor: tuple[str, ...],
     key: tuple[tuple[str, ...], ...],
     unwanted: Collection[str],
+    destination: DestinationMode | None = None,
+    flatten_keys: bool = False,
+    log_based: bool = False,
 ) -> ConfiguredStream:
-    """A stream as a run reads it, less the `unwanted` of its fields; key and cursor fields are never left out."""
+    """A stream as a run reads it, less the `unwanted` of its fields; key and cursor fields are never left out.
+
+    Where no `destination` mode is said, rows with a key are merged by it, and others are added.
+    """
     automatic = {path[0] for path in (cursor, *key) if path}
     return ConfiguredStream(
         stream=stream,
         sync_mode=sync_mode,
-        destination_sync_mode="append_dedup" if sync_mode == "incremental" and key else "append",
+        destination_sync_mode=destination or ("append_dedup" if key else "append"),
         cursor_field=cursor,
         primary_key=key,
         dropped=tuple(name for name in unwanted if name not in automatic),
+        flatten_keys=flatten_keys,
+        log_based=log_based,
     )
 
 
@@ -105,17 +117,26 @@ def _parse_stream(fields: dict[str, Raw]) -> Stream:
     return msgspec.structs.replace(stream, raw=msgspec.json.encode(fields).decode())
 
 
-def configured_catalog(streams: Iterable[ConfiguredStream]) -> bytes:
-    """The file for an Airbyte source's `--catalog` (protocol.md 1.1, ConfiguredAirbyteStream).
+def configured_catalog(
+    streams: Iterable[ConfiguredStream], *, names: Mapping[StreamKey, StreamKey] | None = None
+) -> bytes:
+    """The file for an Airbyte connector's `--catalog` (protocol.md 1.1, ConfiguredAirbyteStream).
 
-    Each stream object is the source's own, unknown keys included; only dropped fields leave its json_schema.
+    Each stream object is the source's own, unknown keys included; only dropped fields leave its json_schema. `names`
+    are what streams are called in a destination, if not the same.
     """
-    return msgspec.json.encode({"streams": [_configured(stream) for stream in streams]})
+    return msgspec.json.encode({"streams": [_configured(stream, names or {}) for stream in streams]})
 
 
-def _configured(configured: ConfiguredStream) -> dict[str, Any]:
+def _configured(configured: ConfiguredStream, names: Mapping[StreamKey, StreamKey]) -> dict[str, Any]:
     entry = msgspec.structs.asdict(configured)
-    entry["stream"] = _without_fields(configured.stream, entry.pop("dropped"))
+    del entry["flatten_keys"], entry["log_based"]
+    stream = _without_fields(configured.stream, entry.pop("dropped"))
+    if name := names.get(configured.stream.key):
+        stream.pop("namespace", None)
+        stream |= {"name": Raw(msgspec.json.encode(name.name))}
+        stream |= {"namespace": Raw(msgspec.json.encode(name.namespace))} if name.namespace else {}
+    entry["stream"] = stream
     return entry
 
 

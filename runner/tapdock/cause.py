@@ -2,7 +2,7 @@
 
 from tapdock.errors import SourceError, TapdockError, TargetError, TranslationError
 from tapdock.events import Failed, Verdict
-from tapdock.translate.base import Translator
+from tapdock.translate.base import Mismatch, Translator
 
 __all__ = ["Cause"]
 
@@ -18,6 +18,7 @@ class Cause:
         self.error: TapdockError | None = None
         self.ending: int | None = None
         self._trouble: Failed | None = None
+        self._target_trouble: Failed | None = None
         self._exit: SourceError | None = None
 
     def fail(self, error: TapdockError) -> None:
@@ -30,8 +31,11 @@ class Cause:
         self.ending = self.ending or code
 
     def heard(self, trouble: Failed) -> None:
-        """The source told what is wrong: the words for its exit code."""
-        self._trouble = trouble
+        """A side told what is wrong: the words for its exit code."""
+        if trouble.side == "source":
+            self._trouble = trouble
+        else:
+            self._target_trouble = trouble
 
     def source_exited(self, code: int) -> None:
         """The source failed of itself. Its reason may still be unread in its pipe: `source_read` comes back to it."""
@@ -39,9 +43,37 @@ class Cause:
         self.fail(self._exit)
 
     def source_read(self, code: int) -> None:
-        """Everything that the source wrote has been read."""
+        """Everything that the source wrote has been read: an error of no single stream is one of the whole."""
         if self._exit and self.error is self._exit:
             self.error = self._exit = self._exit_error(code)
+        if self._trouble and self._trouble.stream is None:
+            message = f"the source reported an error: {self._trouble.message}"
+            self.fail(SourceError(message, retryable=_is(self._trouble, "transient_error")))
+
+    def unfinished(self, failures: tuple[str, ...]) -> None:
+        """Streams that the source itself calls failed or incomplete."""
+        if not failures:
+            return
+        names = ", ".join(failures)
+        why = f": {self._trouble.message}" if self._trouble else ""
+        retryable = not _is(self._trouble, "config_error")
+        self.fail(SourceError(f"the source could not finish {names}{why}", retryable=retryable))
+        more = f"it could not finish {names}"
+        if self._exit and self.error is self._exit and more not in self._exit.message:
+            self._exit.message = f"{self._exit.message}; {more}"
+
+    def target_exited(self, message: str) -> None:
+        """The target ended, and should not have; it may have told why."""
+        trouble = self._target_trouble
+        what = f": {trouble.message}" if trouble and trouble.message else ""
+        hint = "correct the target's `config`" if _is(trouble, "config_error") else None
+        self.fail(TargetError(f"{message}{what}", hint=hint, retryable=_is(trouble, "transient_error")))
+
+    def counts_differ(self, mismatches: tuple[Mismatch, ...]) -> None:
+        """Counts that are not ours, where the user wants that to fail the run."""
+        hint = "without `--strict-counts` this is a warning"
+        for side, message in mismatches:
+            self.fail((SourceError if side == "source" else TargetError)(message, hint=hint))
 
     def bad_line(self, error: TranslationError) -> None:
         """A line that cannot be translated: written before the source exited, though it may be read after that."""
@@ -61,16 +93,7 @@ class Cause:
             message = "the target exited with 0 without acknowledging the last state that it was sent"
             hint = "what it acknowledged is saved; the next run sends the rest again"
             self.fail(TargetError(message, hint=hint))
-        failures = ", ".join(translator.failures())
-        if self._trouble and self._trouble.stream is None:
-            message = f"the source reported an error: {self._trouble.message}"
-            self.fail(SourceError(message, retryable=_is(self._trouble, "transient_error")))
-        if failures:
-            why = f": {self._trouble.message}" if self._trouble else ""
-            retryable = not _is(self._trouble, "config_error")
-            self.fail(SourceError(f"the source could not finish {failures}{why}", retryable=retryable))
-        if failures and self._exit and self.error is self._exit:
-            self._exit.message = f"{self._exit.message}; it could not finish {failures}"
+        self.unfinished(translator.failures())
 
     def verdict(self) -> Verdict:
         """How the run ended, without its figures."""

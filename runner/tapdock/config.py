@@ -8,15 +8,23 @@ from typing import Any, Literal
 
 __all__ = [
     "Build",
+    "CatalogOption",
     "Config",
     "Connector",
+    "DestinationMode",
     "Kind",
     "Limits",
+    "Manifest",
     "Mount",
+    "Namespacing",
+    "OnBadRecord",
+    "OnSchemaChange",
     "Pipeline",
     "Project",
     "Pull",
+    "ReplicationMethod",
     "Secret",
+    "StateType",
     "StreamOptions",
     "SyncMode",
 ]
@@ -26,6 +34,12 @@ _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(
 Kind = Literal["airbyte", "singer"]
 Pull = Literal["missing", "always", "never"]
 SyncMode = Literal["full_refresh", "incremental"]
+DestinationMode = Literal["append", "overwrite", "append_dedup"]
+OnBadRecord = Literal["fail", "set_aside"]
+OnSchemaChange = Literal["spool", "stream"]
+ReplicationMethod = Literal["FULL_TABLE", "INCREMENTAL", "LOG_BASED"]
+CatalogOption = Literal["--catalog", "--properties"]
+StateType = Literal["global", "stream"]
 
 
 class Secret:
@@ -115,12 +129,24 @@ class Build:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a low-code source does: `content` is a JSON object, `spec` the schema of its config where it has one."""
+
+    file: Path
+    content: bytes = field(repr=False)
+    spec: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class StreamOptions:
     """What a user says of one stream; empty means: as the source offers it."""
 
     sync_mode: SyncMode | None = None
+    destination_sync_mode: DestinationMode | None = None
     cursor_field: tuple[str, ...] = ()
     primary_key: tuple[tuple[str, ...], ...] = ()
+    flatten_keys: bool = False
+    log_based: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +161,12 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Connector:
-    """A source or a target of the project file (design: one entry, one container)."""
+    """A source or a target of the project file (design: one entry, one container).
+
+    Of Singer taps: `catalog` is the user's own, `catalog_option` how the tap takes one, `discovery` whether it tells
+    one. Of targets: `state_type` is which states of Airbyte's it gives back, `waits_for_complete` whether the end of
+    its input alone replaces nothing, `allow_unsafe_overwrite` that a table may be empty after a run that failed.
+    """
 
     name: str
     role: Literal["source", "target"]
@@ -145,6 +176,7 @@ class Connector:
     select: tuple[str, ...] = ()
     streams: Mapping[str, StreamOptions] = field(default_factory=dict)
     build: Build | None = None
+    manifest: Manifest | None = None
     env: Mapping[str, str | Secret] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
     entrypoint: tuple[str, ...] | None = None
@@ -158,17 +190,42 @@ class Connector:
     pids: int | None = None
     pull: Pull = "missing"
     limits: Limits = Limits()
+    catalog: bytes | None = field(default=None, repr=False)
+    catalog_option: CatalogOption = "--catalog"
+    discovery: bool = True
+    state_type: StateType | None = None
+    waits_for_complete: bool = False
+    allow_unsafe_overwrite: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Namespacing:
+    """What the target calls a stream's namespace (protocol.md 1.11); `kind` None is what the source's kind makes of it.
+
+    `format` is for `customformat`, with `${SOURCE_NAMESPACE}` in it. `prefix` stands before every stream's name.
+    """
+
+    kind: Literal["source", "destination", "customformat"] | None = None
+    format: str = ""
+    prefix: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """A source and a target that a user named together."""
+    """A source and a target that a user named together.
+
+    `meta_changes` keeps what a source says of its own changes to a record, as a column of the target.
+    """
 
     name: str
     source: str
     target: str
     retries: int = 0
     state_suffix: str | None = None
+    namespacing: Namespacing = Namespacing()
+    on_schema_change: OnSchemaChange = "spool"
+    on_bad_record: OnBadRecord = "fail"
+    meta_changes: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from tapdock.archive import Archive
 from tapdock.cache import Cache
 from tapdock.config import Connector, Kind, Project
-from tapdock.connectors.quirks import Quirks
 from tapdock.engines.base import Engine, Logs
 from tapdock.images import Making
 from tapdock.launch import ImageFacts
 from tapdock.log import Redactor, clean
 from tapdock.signals import Signals
 from tapdock.state.base import Backend
+from tapdock.translate.base import Quirks
 
 __all__ = ["Context", "Ready"]
 

@@ -18,6 +18,7 @@ __all__ = [
     "Progress",
     "Ready",
     "Rotated",
+    "SetAside",
     "StreamReport",
     "Verdict",
 ]
@@ -26,7 +27,11 @@ Level = Literal["debug", "info", "warning", "error"]
 
 
 class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of one stream so far; `bytes` are those of the record bodies that were sent."""
+    """Counts of one stream so far; `bytes` are those of the record bodies that were sent.
+
+    `empty` records have no field and were left out, those `set_aside` could not be translated and are in a file of the
+    run's, `rejected` ones are those that the target says it refused. `reason` tells why bodies are rewritten.
+    """
 
     namespace: str | None
     stream: str
@@ -34,6 +39,10 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     status: Literal["pending", "running", "complete", "incomplete", "failed"]
     path: Literal["splice", "rewrite"]
+    reason: str | None = None
+    empty: int = 0
+    set_aside: int = 0
+    rejected: int = 0
 
 
 class Logged(msgspec.Struct, frozen=True, tag="log"):
@@ -59,6 +68,14 @@ class Rotated(msgspec.Struct, frozen=True, tag="rotated"):
 
     side: Side
     config: str
+
+
+class SetAside(msgspec.Struct, frozen=True, tag="set_aside", kw_only=True):
+    """A record that could not be translated and was left out, as the run's user wants it: its line, and why."""
+
+    stream: str | None
+    reason: str
+    record: str
 
 
 class Committed(msgspec.Struct, frozen=True, tag="committed"):
@@ -112,4 +129,4 @@ class Verdict(msgspec.Struct, frozen=True, tag="verdict", kw_only=True):
     target_code: int | None = None
 
 
-Event = Logged | Failed | Rotated | Committed | Ready | Hello | Finished | Output | Progress | Verdict
+Event = Logged | Failed | Rotated | SetAside | Committed | Ready | Hello | Finished | Output | Progress | Verdict

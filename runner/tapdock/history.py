@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from tapdock.errors import Side, UsageError
-from tapdock.events import StreamReport
+from tapdock.events import SetAside, StreamReport
 
 __all__ = [
     "KEPT",
@@ -29,6 +29,7 @@ __all__ = [
     "made_private",
     "new_run_id",
     "record",
+    "set_aside",
     "to_json",
     "write",
 ]
@@ -160,6 +161,17 @@ def found_in(known: list[str], run: str) -> str:
         raise UsageError(f"`{run}` could be {len(found)} runs", hint=f"for example {found[0]} or {found[1]}")
     hint = "see `tapdock runs list`" if known else "begin one with `tapdock run`"
     raise UsageError(f"there is no run `{run}`" if run != "latest" else "there is no run yet", hint=hint)
+
+
+def set_aside(folder: Path, run_id: str, event: SetAside) -> Path:
+    """Keep a record that could not be translated, for the run's user alone: a JSON object a line. Raises OSError."""
+    file = _made(folder, run_id) / "set-aside.jsonl"
+    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(fd, "ab") as lines:
+        lines.write(
+            msgspec.json.encode({"stream": event.stream, "reason": event.reason, "record": event.record}) + b"\n"
+        )
+    return file
 
 
 def has_log(folder: Path, run_id: str) -> bool:

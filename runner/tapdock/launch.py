@@ -5,17 +5,24 @@ from typing import Literal
 
 from tapdock.config import Mount
 
-__all__ = ["Exit", "FileArg", "ImageFacts", "InputFile", "Launch", "Role"]
+__all__ = ["SCRATCH", "Exit", "FileArg", "ImageFacts", "InputFile", "Launch", "Role"]
+
+SCRATCH = "/tapdock/scratch"
+"""Where both connectors of a run have the folder that they share, if they do."""
 
 Role = Literal["source", "target", "relay"]
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file that a connector reads; it only ever exists in its container's memory."""
+    """A file that a connector reads; it only ever exists in its container's memory.
+
+    The content of a `late` one is known only while the connector waits for it.
+    """
 
     name: str
     content: bytes = field(repr=False)
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,8 @@ class FileArg:
 class Launch:
     """One container to be run: a value, made by a connector kind and performed by an engine.
 
-    `as_caller`: it writes into a folder of whoever runs tapdock, as whom the engine is to run it.
+    `as_caller`: it writes into a folder of whoever runs tapdock, as whom the engine is to run it. `scratch`: it shares
+    a folder with the other side, for files that messages name.
     """
 
     role: Role
@@ -45,6 +53,7 @@ class Launch:
     user: str | None = None
     is_root: bool = False
     as_caller: bool = False
+    scratch: bool = False
     platform: str | None = None
     memory: int | None = None
     cpus: float | None = None

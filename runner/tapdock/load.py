@@ -11,12 +11,13 @@ from typing import Any, Literal
 from tapdock.config import Connector, Pipeline, Project
 from tapdock.errors import UsageError
 from tapdock.project import document
-from tapdock.project.entries import DEFAULTS, SHARED, connector, pipeline
+from tapdock.project.entries import DEFAULTS, SHARED, connector
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.interpolate import interpolate, parse_dotenv
 from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
 from tapdock.project.overrides import ROOTS, overridden
+from tapdock.project.pipelines import pipeline
 from tapdock.project.wrapper import translated
 
 __all__ = ["FILE", "find_project", "load", "private_folder"]

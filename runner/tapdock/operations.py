@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
 import orjson
 
 from tapdock import images, lock, overlay, specs
@@ -16,10 +17,13 @@ from tapdock.connectors.quirks import quirks_of
 from tapdock.context import Context, Ready
 from tapdock.errors import UsageError
 from tapdock.question import NO_PROGRAM, ask
+from tapdock.translate.singer_streams import singer_streams
 
 __all__ = [
+    "About",
     "Checked",
     "Resolved",
+    "about",
     "check",
     "discover",
     "keep_rotated",
@@ -29,6 +33,7 @@ __all__ = [
 ]
 
 _CATALOG_SECONDS = 24 * 3600.0
+_NO_DISCOVERY = "`discovery: false` runs a tap that has none, `catalog: FILE` one whose streams you know"
 _LAST_OF_ITS_OWN = 127
 """Higher exit codes are those of signals."""
 
@@ -54,34 +59,63 @@ def prepare(context: Context, connector: Connector) -> Ready:
     return Ready(connector=connector, facts=facts, kind=kind_of(connector, facts), quirks=quirks_of(facts))
 
 
-def spec(context: Context, ready: Ready) -> Mapping[str, Any] | None:
-    """The JSON schema of the connector's config; None where it has no way to tell. Remembered by image."""
-    name = f"spec-{_program(ready)}.json"
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What a connector says of itself; None where it has no way to.
+
+    `config` is the JSON schema of its config, `modes` what a destination can do with rows, `capabilities` Singer's word
+    for what else it can.
+    """
+
+    config: dict[str, Any] | None = None
+    modes: tuple[str, ...] | None = None
+    capabilities: tuple[str, ...] | None = None
+
+    def has_setting(self, name: str) -> bool:
+        return name in ((self.config or {}).get("properties") or {})
+
+
+def about(context: Context, ready: Ready) -> About:
+    """Asked once, and remembered by image."""
+    name = f"about-{_program(ready)}.json"
     known = context.cache.read(name)
-    if known is None:
-        known = orjson.dumps(_asked_spec(context, ready))
-        context.cache.write(name, known)
-    schema: Mapping[str, Any] | None = orjson.loads(known)
-    return schema
+    if known is not None:
+        return msgspec.json.decode(known, type=About)
+    found = _asked_airbyte(context, ready) if ready.kind == "airbyte" else _asked_singer(context, ready)
+    context.cache.write(name, msgspec.json.encode(found))
+    return found
 
 
-def _asked_spec(context: Context, ready: Ready) -> Mapping[str, Any] | None:
-    if ready.kind == "airbyte":
-        asked = ask(context, ready, airbyte.spec(ready.connector, ready.facts))
-        if asked.answer.spec is None:
-            raise asked.failure("did not tell its spec")
-        schema: Mapping[str, Any] = orjson.loads(bytes(asked.answer.spec.connection_specification))
-        return schema
+def spec(context: Context, ready: Ready) -> Mapping[str, Any] | None:
+    """The JSON schema of the connector's config; None where it has no way to tell."""
+    return about(context, ready).config
+
+
+def _asked_airbyte(context: Context, ready: Ready) -> About:
+    if ready.connector.manifest:  # its program only tells that it takes a manifest (decision 0011)
+        schema = ready.connector.manifest.spec
+        return About(config=dict(schema) if schema is not None else None)
+    asked = ask(context, ready, airbyte.spec(ready.connector, ready.facts))
+    told = asked.answer.spec
+    if told is None:
+        raise asked.failure("did not tell its spec")
+    return About(config=orjson.loads(bytes(told.connection_specification)), modes=told.supported_destination_sync_modes)
+
+
+def _asked_singer(context: Context, ready: Ready) -> About:
     asked = ask(context, ready, singer.about(ready.connector, ready.facts))
     if asked.code in NO_PROGRAM:
         raise asked.failure("could not be started")
     if asked.code > _LAST_OF_ITS_OWN:
         raise asked.failure("was ended while it told its settings")  # killed, out of memory: it may well have some
     try:
-        settings = orjson.loads(asked.text).get("settings")
+        told = orjson.loads(asked.text)
+        settings, capabilities = told.get("settings"), told.get("capabilities")
     except (orjson.JSONDecodeError, AttributeError):
-        return None  # only connectors made with Meltano's SDK can tell
-    return settings if isinstance(settings, dict) else None
+        return About()  # only connectors made with Meltano's SDK can tell
+    return About(
+        config=settings if isinstance(settings, dict) else None,
+        capabilities=tuple(map(str, capabilities)) if isinstance(capabilities, list) else None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,9 +170,10 @@ def check(context: Context, ready: Ready) -> Checked:
 
 def _checked_singer(context: Context, ready: Ready, config: Resolved) -> Checked:
     connector = ready.connector
-    if connector.role == "target":
+    if connector.role == "target" or not connector.discovery:
+        what = "target" if connector.role == "target" else "tap without discovery"
         return Checked(
-            succeeded=True, message="a Singer target cannot be asked more", how="its config against its spec"
+            succeeded=True, message=f"a Singer {what} cannot be asked more", how="its config against its spec"
         )
     launch = singer.discover(connector, ready.facts, config.given)
     asked = ask(context, ready, launch, keep=_keeper(context, connector, config))
@@ -146,25 +181,41 @@ def _checked_singer(context: Context, ready: Ready, config: Resolved) -> Checked
     return Checked(succeeded=not failed, message=asked.words if failed else None, how="discovery")
 
 
-def discover(context: Context, ready: Ready, *, refresh: bool = False) -> tuple[Stream, ...]:
-    """The source's streams. Remembered for a day per image and config; `refresh` asks again. Raises SourceError."""
+def discover(context: Context, ready: Ready, *, refresh: bool = False, namespaced: bool = False) -> tuple[Stream, ...]:
+    """The source's streams; none for a tap that has no discovery. Raises SourceError.
+
+    Remembered for a day per image and config; `refresh` asks again. `namespaced` is for taps whose streams are in
+    schemas of a database.
+    """
+    connector = ready.connector
+    if ready.kind == "singer" and not (connector.discovery and connector.catalog is None):
+        return singer_streams(connector.catalog, namespaced=namespaced) if connector.catalog else ()
     config = resolved_config(context, ready)
-    env = {name: value.reveal() if isinstance(value, Secret) else value for name, value in ready.connector.env.items()}
+    env = {name: value.reveal() if isinstance(value, Secret) else value for name, value in connector.env.items()}
     name = f"catalog-{context.cache.fingerprint(_program(ready), env, config.user)}.json"
-    known = None if refresh else context.cache.read(name, newer_than=context.now() - _CATALOG_SECONDS)
-    if known is not None:
-        return parse_catalog(known)
-    if ready.kind == "singer":
-        hint = "use an Airbyte source"
-        raise UsageError(f"source `{ready.connector.name}` is a Singer tap, which this version cannot run", hint=hint)
-    launch = airbyte.discover(ready.connector, ready.facts, config.given)
-    asked = ask(context, ready, launch, keep=_keeper(context, ready.connector, config))
-    if asked.answer.catalog is None:
-        raise asked.failure("did not tell its streams")
-    catalog = bytes(asked.answer.catalog)
-    streams = parse_catalog(catalog)
-    context.cache.write(name, catalog)
+    catalog = None if refresh else context.cache.read(name, newer_than=context.now() - _CATALOG_SECONDS)
+    known = catalog is not None
+    if catalog is None:
+        catalog = _asked_catalog(context, ready, config)
+    streams = parse_catalog(catalog) if ready.kind == "airbyte" else singer_streams(catalog, namespaced=namespaced)
+    if not known:
+        context.cache.write(name, catalog)
     return streams
+
+
+def _asked_catalog(context: Context, ready: Ready, config: Resolved) -> bytes:
+    keep = _keeper(context, ready.connector, config)
+    if ready.kind == "airbyte":
+        asked = ask(context, ready, airbyte.discover(ready.connector, ready.facts, config.given), keep=keep)
+        if asked.answer.catalog is None:
+            raise asked.failure("did not tell its streams")
+        return bytes(asked.answer.catalog)
+    asked = ask(context, ready, singer.discover(ready.connector, ready.facts, config.given), keep=keep)
+    if asked.code == 0 and asked.text.strip():
+        return asked.text.encode()
+    error = asked.failure("did not tell its streams")
+    error.hint = error.hint or _NO_DISCOVERY
+    raise error
 
 
 def _keeper(context: Context, connector: Connector, config: Resolved) -> Callable[[str], None]:
@@ -183,6 +234,7 @@ def keep_rotated(context: Context, connector: Connector, config: Resolved, rotat
     if not isinstance(values, dict):
         context.progress(f"{connector.name} left a config that is no JSON object; it is not kept")
         return
+    values.pop(airbyte.MANIFEST, None)  # which a low-code source says as a part of its config
     context.redactor.learn(specs.new_texts(values, config.user))
     key = overlay.overlay_key(connector.name, context.project.environment)
     changed = overlay.record(context.backend, key, config.user, values, given=config.given)
@@ -191,7 +243,8 @@ def keep_rotated(context: Context, connector: Connector, config: Resolved, rotat
 
 
 def _program(ready: Ready) -> str:
-    """A name for what is started: the image's content, and what of it the user named."""
+    """A name for what is started: the image's content, what of it the user named, and a low-code source's manifest."""
     connector = ready.connector
-    parts = (ready.facts.digest, ready.kind, connector.entrypoint, connector.command)
+    content = connector.manifest.content if connector.manifest else None
+    parts = (ready.facts.digest, ready.kind, connector.entrypoint, connector.command, content)
     return blake2b(repr(parts).encode(), digest_size=12).hexdigest()

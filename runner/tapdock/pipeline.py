@@ -13,95 +13,24 @@ from typing import Any
 
 import msgspec
 
-from tapdock import operations
-from tapdock.catalog import ConfiguredStream, configured_catalog
-from tapdock.config import Limits, Pipeline
-from tapdock.connectors import airbyte, singer
-from tapdock.context import Context, Ready
-from tapdock.errors import Side, StateError, TapdockError, UsageError
-from tapdock.events import Committed, Event, Failed, Logged, Rotated
+from tapdock import history, operations
+from tapdock.config import Limits
+from tapdock.context import Context
+from tapdock.errors import EngineError, Side, StateError, TapdockError
+from tapdock.events import Committed, Event, Failed, Logged, Rotated, SetAside
+from tapdock.job import begun, launches, names_of
 from tapdock.last_words import explained
-from tapdock.launch import Launch
-from tapdock.operations import Resolved
 from tapdock.place import Outcome, perform
 from tapdock.plan import Plan
-from tapdock.selection import select_streams
+from tapdock.preparation import Options, Prepared
 from tapdock.sides import Kill
 from tapdock.state.base import Terms
-from tapdock.state.store import Held, lease, read, state_key
-from tapdock.translate import require_translatable
-from tapdock.translate.names import singer_names
-from tapdock.translate.states import state_to_pass
+from tapdock.state.envelope import Envelope
+from tapdock.state.store import Held, lease, read
 
-__all__ = ["Options", "Prepared", "execute", "prepare"]
+__all__ = ["execute"]
 
 Watch = Callable[[Event], None]
-
-_ROUTE = "airbyte-singer"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What a user says for one run alone."""
-
-    full_refresh: bool = False
-    save_state: bool = True
-    select: tuple[str, ...] = ()
-    refresh_catalog: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """All that is known before anything is read; `saved` is the state's text as it stands now."""
-
-    pipeline: Pipeline
-    source: Ready
-    target: Ready
-    source_config: Resolved
-    target_config: Resolved
-    streams: tuple[ConfiguredStream, ...]
-    state_id: str
-
-
-def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
-    """Images, kinds, configs checked against their specs, streams selected. Nothing is read and nothing changed."""
-    project = context.project
-    source = operations.prepare(context, project.sources[pipeline.source])
-    target = operations.prepare(context, project.targets[pipeline.target])
-    _require_route(source, target)
-    # Discovery may rotate a token that works once: the config to read with is resolved behind it.
-    streams = operations.discover(context, source, refresh=options.refresh_catalog)
-    source_config = operations.resolved_config(context, source)
-    target_config = operations.resolved_config(context, target)
-    selected = select_streams(
-        streams,
-        options.select or source.connector.select,
-        source.connector.streams,
-        full_refresh=options.full_refresh,
-    )
-    require_translatable(_ROUTE, selected)
-    return Prepared(
-        pipeline=pipeline,
-        source=source,
-        target=target,
-        source_config=source_config,
-        target_config=target_config,
-        streams=selected,
-        state_id=state_key(
-            pipeline.source, pipeline.target, environment=project.environment, suffix=pipeline.state_suffix
-        ),
-    )
-
-
-def _require_route(source: Ready, target: Ready) -> None:
-    for ready, kind in ((source, "airbyte"), (target, "singer")):
-        if ready.kind != kind:
-            connector = ready.connector
-            raise UsageError(
-                f"{connector.role} `{connector.name}` speaks {ready.kind.title()}; this version runs Airbyte sources"
-                " into Singer targets",
-                hint=f"if the image does speak {kind.title()}, say so with `kind: {kind}`",
-            )
 
 
 def execute(context: Context, prepared: Prepared, options: Options, *, run_id: str, watch: Watch) -> Outcome:
@@ -115,18 +44,24 @@ def execute(context: Context, prepared: Prepared, options: Options, *, run_id: s
         inbox.put(Kill(code=error.exit_code))
 
     with _state(context, prepared, options, run_id, stop) as state:
-        _require_dialect(state, prepared.state_id)
-        source, target = _launches(prepared, state.saved)
-        listener = _Listener(context, prepared, state, watch)
+        _require_dialect(state, prepared)
+        job = begun(prepared, state.envelope, options, now=context.now())
+        if state.held and job.changed:
+            state.held.save(job.saved, dialect=prepared.source.kind, generations=job.generations)
+        source, target = launches(prepared, job)
+        listener = _Listener(context, prepared, state, run_id, watch)
         plan = Plan(
             run_id=run_id,
-            route=_ROUTE,
-            streams=prepared.streams,
-            state=state.saved,
+            route=prepared.route,
+            streams=job.streams,
+            state=job.saved,
             source_files=source.files,
             target_files=target.files,
             limits=_limits(prepared),
-            ack_on_exit=prepared.target.quirks.ack_on_exit,
+            manner=job.manner,
+            only_complete=prepared.only_complete,
+            scratch=prepared.scratch,
+            strict_counts=options.strict_counts,
         )
         with context.signals.orders(inbox):
             outcome = perform(
@@ -158,26 +93,11 @@ def _limits(prepared: Prepared) -> Limits:
     )
 
 
-def _launches(prepared: Prepared, saved: str | None) -> tuple[Launch, Launch]:
-    source, target = prepared.source, prepared.target
-    return (
-        airbyte.read(
-            source.connector,
-            source.facts,
-            config=prepared.source_config.given,
-            catalog=configured_catalog(prepared.streams),
-            state=state_to_pass(saved, prepared.streams),
-        ),
-        singer.write(target.connector, target.facts, config=prepared.target_config.given),
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class _State:
     """The state that this run starts from, and how it saves a newer one; `held` None keeps everything as it is."""
 
-    saved: str | None
-    dialect: str | None
+    envelope: Envelope | None
     held: Held | None
 
 
@@ -187,38 +107,37 @@ def _state(
 ) -> Iterator[_State]:
     """Leased for the whole run, unless nothing is to be saved."""
     if not options.save_state:
-        envelope = read(context.backend, prepared.state_id)
-        yield _State(
-            saved=envelope.state if envelope else None, dialect=envelope.dialect if envelope else None, held=None
-        )
+        yield _State(envelope=read(context.backend, prepared.state_id), held=None)
         return
     engine = context.engine
     terms = Terms(is_over=lambda holder: engine.is_over(holder.owner, holder.run_id), lost=lost, say=context.progress)
     with lease(
         context.backend, prepared.state_id, run_id=run_id, owner=engine.owner, clock=context.now, terms=terms
     ) as held:
-        envelope = held.envelope
-        yield _State(
-            saved=envelope.state if envelope else None, dialect=envelope.dialect if envelope else None, held=held
-        )
+        yield _State(envelope=held.envelope, held=held)
 
 
-def _require_dialect(state: _State, state_id: str) -> None:
-    if state.saved is not None and state.dialect != "airbyte":
+def _require_dialect(state: _State, prepared: Prepared) -> None:
+    found, kind, state_id = state.envelope, prepared.source.kind, prepared.state_id
+    if found and found.state is not None and found.dialect != kind:
         hint = f"look at it with `tapdock state show {state_id}`; `tapdock state clear {state_id}` begins anew"
+        article = "an Airbyte" if kind == "airbyte" else "a Singer"
         raise StateError(
-            f"the state `{state_id}` is a {state.dialect} state; this source takes an Airbyte one", hint=hint
+            f"the state `{state_id}` is a {found.dialect} state; this source takes {article} one", hint=hint
         )
 
 
 class _Listener:
     """Takes the relay's events: saves states and rotated configs, remembers each side's last words, tells the rest."""
 
-    def __init__(self, context: Context, prepared: Prepared, state: _State, watch: Watch) -> None:
+    def __init__(self, context: Context, prepared: Prepared, state: _State, run_id: str, watch: Watch) -> None:
         self.last_words: dict[str, deque[str]] = {"source": deque(maxlen=3), "target": deque(maxlen=3)}
         self._context = context
         self._prepared = prepared
         self._state = state
+        self._names = names_of(prepared)
+        self._aside = context.project.private, run_id
+        self._lost = False
         self._watch = watch
 
     def __call__(self, event: Event) -> None:
@@ -230,11 +149,14 @@ class _Listener:
                 self._keep_config(side, config)
             case Logged(side, level, message):
                 event = Logged(side, level, heard(message))
-                if (side, level) == ("source", "error"):
-                    self.last_words["source"].append(event.message)
+                if level == "error" and side != "runner":
+                    self.last_words[side].append(event.message)
             case Failed():
                 internal = event.internal and heard(event.internal)
                 event = msgspec.structs.replace(event, message=heard(event.message), internal=internal)
+            case SetAside():
+                self._set_aside(event)
+                return
             case _:
                 pass
         self._watch(event)
@@ -257,13 +179,22 @@ class _Listener:
         )
         operations.keep_rotated(self._context, ready.connector, known, config)
 
-    def _save(self, state: str) -> None:
-        if self._state.held is None:
-            return
-        keys = [stream.stream.key for stream in self._prepared.streams]
-        names = {str(key): name for key, name in singer_names(keys).items()}
+    def _set_aside(self, event: SetAside) -> None:
+        """A record that is lost is a reason to save nothing any more: the next run must read it again."""
         try:
-            self._state.held.save(state, dialect="airbyte", names=names)
+            history.set_aside(*self._aside, event)
+        except OSError as error:
+            self._lost = True
+            hint = "make room, or let such a record fail the run: `on_bad_record: fail`"
+            raise EngineError(
+                f"a record that is to be set aside cannot be kept: {error.strerror}", hint=hint
+            ) from error
+
+    def _save(self, state: str) -> None:
+        if self._state.held is None or self._lost:
+            return
+        try:
+            self._state.held.save(state, dialect=self._prepared.source.kind, names=self._names)
         except StateError as error:
             file = _dumped(self._context.project.private, self._prepared.state_id, state)
             hint = f"the state was kept in {file}: `tapdock state set {self._prepared.state_id} {file}`"

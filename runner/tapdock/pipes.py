@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import queue
 import select
 import stat
 import termios
@@ -44,12 +45,13 @@ class Ends:
     """
 
     def __init__(self, folder: Path, *, files: tuple[InputFile, ...], stdin: bool) -> None:
-        self._folder = folder
+        self.folder = folder
         self._files = files
         self._stdin = stdin
         self._held: list[int] = []
         self._gone = self._listened = False
         self._lifeline = threading.Lock()
+        self._late: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.control = self.orders = self.out = self.config = self.input = -1
 
     def __enter__(self) -> "Ends":
@@ -58,12 +60,12 @@ class Ends:
         self.orders = self._open(_UNNAMED, os.O_RDWR | os.O_NONBLOCK)
         self.out = self._open("out", os.O_RDONLY | os.O_NONBLOCK)
         self.config = self._open("config", os.O_RDONLY | os.O_NONBLOCK)
-        (self._folder / _UNNAMED).rename(self._folder / "orders")
+        (self.folder / _UNNAMED).rename(self.folder / "orders")
         return self
 
     def _make(self) -> None:
         """For a connector of any user, in a folder without sticky bit: `fs.protected_fifos` would refuse it others'."""
-        folder = self._folder
+        folder = self.folder
         folder.mkdir(exist_ok=True)
         if stat.S_IMODE(folder.stat().st_mode) != _FOR_ANYBODY:  # a volume is so from its beginning, not ours to change
             folder.chmod(_FOR_ANYBODY)
@@ -74,13 +76,14 @@ class Ends:
 
     def __exit__(self, *_: object) -> None:
         self._gone = True
+        self._late.put(None)
         self._end_words()
         heard = () if self._listened else (self.control, self.config)
         for fd in (*heard, self.orders, self.out, self.input, *self._held):
             _close(fd)
 
     def _open(self, name: str, flags: int) -> int:
-        return os.open(self._folder / name, flags | os.O_CLOEXEC)
+        return os.open(self.folder / name, flags | os.O_CLOEXEC)
 
     def begin(self) -> bool:
         """After the hello: the launcher holds its ends, so from now on reads and writes may wait.
@@ -104,14 +107,21 @@ class Ends:
         """Write each input file as the launcher asks for it; returns early when the launcher is gone."""
         with contextlib.suppress(BrokenPipeError):
             for file in self._files:
+                content = self._late.get() if file.late else file.content
+                if content is None:
+                    return
                 fd = self._open(f"file.{file.name}", os.O_WRONLY)
                 try:
                     if self._gone:
                         return
                     _widen(fd)
-                    write(fd, file.content)
+                    write(fd, content)
                 finally:
                     os.close(fd)
+
+    def give(self, content: bytes) -> None:
+        """The late file is known now."""
+        self._late.put(content)
 
     def words(self) -> Iterator[list[str]]:
         """What the launcher says, word by word, until its end closes.
@@ -158,6 +168,7 @@ class Ends:
     def release(self) -> None:
         """Free every open that waits for a launcher that is gone, and end `words`."""
         self._gone = True
+        self._late.put(None)
         for name in [f"file.{file.name}" for file in self._files]:
             self._held.append(self._open(name, os.O_RDONLY | os.O_NONBLOCK))
         self._end_words()

@@ -71,7 +71,8 @@ def perform(
         else:
             facts = engine.inspect(relay_image())
             assert facts is not None, "what gives the name has the image"
-            place = _Contained(work, *run.start_relay(facts.image, logs("relay")), inbox, listener)
+            scratch = isinstance(work, Plan) and work.scratch
+            place = _Contained(work, *run.start_relay(facts.image, logs("relay"), scratch=scratch), inbox, listener)
         listener.ready.wait()
         if not listener.began:
             place.verdict()  # raises: nothing was started that could end well

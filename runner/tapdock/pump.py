@@ -5,15 +5,16 @@ Blocking reads and writes on real pipes give back-pressure for nothing: memory s
 
 import os
 import select
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from tapdock.errors import TargetError, TranslationError
+from tapdock.errors import EngineError, TargetError, TranslationError
 from tapdock.pipes import write
 from tapdock.translate.base import Translator
 
-__all__ = ["Ending", "Input", "Output", "Pump", "read_acks"]
+__all__ = ["Ending", "Input", "Output", "Pump", "read_acks", "whole_lines"]
 
 # Read in pieces that the allocator reuses: a megabyte at a time costs page faults and grows the process (measured).
 _CHUNK = 128 << 10
@@ -25,13 +26,14 @@ class Ending:
 
     def __init__(self) -> None:
         self._known = threading.Event()
-        self._complete = False
+        self._complete: bool | None = False
 
-    def tell(self, *, complete: bool) -> None:
+    def tell(self, *, complete: bool | None) -> None:
+        """None: the target is not to see the end of its input at all."""
         self._complete = complete
         self._known.set()
 
-    def wait(self) -> bool:
+    def wait(self) -> bool | None:
         self._known.wait()
         return self._complete
 
@@ -60,10 +62,19 @@ class Pump:
     """Source to target, in one thread. Its public attributes are read by the supervisor.
 
     `source_idle_since` and `target_idle_since` are clock readings while we wait for that side, else None: a side's
-    clock does not run while it is the other one that we wait for.
+    clock does not run while it is the other one that we wait for. With `give` the source is read to its end first; then
+    the target is given its catalog, and the whole.
     """
 
-    def __init__(self, source: Output, target: Input, translator: Translator, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        source: Output,
+        target: Input,
+        translator: Translator,
+        clock: Callable[[], float],
+        *,
+        give: Callable[[bytes], None] | None = None,
+    ) -> None:
         self.source_idle_since: float | None = None
         self.target_idle_since: float | None = None
         self.source_ended = False
@@ -75,13 +86,18 @@ class Pump:
         self._target = target
         self._translator = translator
         self._clock = clock
+        self._give = give
 
     def run(self, ended: Callable[[], None]) -> None:
-        """Everything from the first schema to the end of input; raises BrokenPipeError when the target left."""
+        """Everything from the first schema to the end of input; raises BrokenPipeError when the target left.
+
+        Raises EngineError where there is no room for what is to be kept until the source has ended.
+        """
         try:
-            self._send(self._translator.opening())
-            for lines in self._batches():
-                self._send(self._translate(lines))
+            if self._give:
+                self._spool(self._give)
+            else:
+                self._pass(self._chunks())
         except BrokenPipeError:
             self._drain()
             raise
@@ -92,12 +108,32 @@ class Pump:
             self._drain()
         self.source_ended = True
         ended()
-        self._send(self._translator.closing(complete=self.ending.wait()))
+        complete = self.ending.wait()
+        if complete is None:
+            return
+        self._send(self._translator.closing(complete=complete))
         self.target_idle_since = self._clock()
         if not self._target.taken():
             raise BrokenPipeError
         self.input_ended = True
         self._target.end_input()
+
+    def _pass(self, chunks: Iterator[bytes]) -> None:
+        self._send(self._translator.opening())
+        for lines in whole_lines(chunks):
+            self._send(self._translate(lines))
+
+    def _spool(self, give: Callable[[bytes], None]) -> None:
+        """The file has no name: it is gone with this process, however that ends."""
+        with tempfile.TemporaryFile(buffering=0) as file:
+            for lines in whole_lines(self._chunks()):
+                self._translator.scan(lines)
+                _keep(file.fileno(), lines)
+            catalog = self._translator.catalog()
+            assert catalog is not None, "it was all scanned"
+            give(catalog)
+            file.seek(0)
+            self._pass(iter(lambda: file.read(_CHUNK), b""))
 
     def _translate(self, lines: bytes) -> bytes:
         out = self._translator.feed(lines)
@@ -105,21 +141,8 @@ class Pump:
             self.first_record = self._clock()
         return out
 
-    def _batches(self) -> Iterator[bytes]:
-        """Whole lines, as many as are there; between them, states that are due."""
-        parts: list[bytes] = []
-        for chunk in self._chunks():
-            cut = chunk.rfind(b"\n") + 1
-            if not cut:
-                parts.append(chunk)
-                continue
-            parts.append(chunk[:cut])
-            yield b"".join(parts) if len(parts) > 1 else parts[0]
-            parts = [chunk[cut:]] if cut < len(chunk) else []
-        if parts:
-            yield b"".join(parts)
-
     def _chunks(self) -> Iterator[bytes]:
+        """What the source says, as it comes; in between, states that are due."""
         poll = select.poll()
         poll.register(self._source.out, select.POLLIN)
         idle_from = self._clock()
@@ -153,6 +176,29 @@ class Pump:
         """Read what the source still says and forget it, so that it can end."""
         while os.read(self._source.out, _CHUNK):
             pass
+
+
+def whole_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """As many lines as are there; only the very last one may lack its newline."""
+    parts: list[bytes] = []
+    for chunk in chunks:
+        cut = chunk.rfind(b"\n") + 1
+        if not cut:
+            parts.append(chunk)
+            continue
+        parts.append(chunk[:cut])
+        yield b"".join(parts) if len(parts) > 1 else parts[0]
+        parts = [chunk[cut:]] if cut < len(chunk) else []
+    if parts:
+        yield b"".join(parts)
+
+
+def _keep(fd: int, lines: bytes) -> None:
+    try:
+        write(fd, lines)
+    except OSError as error:
+        hint = f"make room in {tempfile.gettempdir()} or set TMPDIR; `on_schema_change: stream` keeps nothing"
+        raise EngineError(f"what the source sends cannot be kept until its end: {error.strerror}", hint=hint) from error
 
 
 def read_acks(target: Output, translator: Translator, acked: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ from tapdock.events import Event, Output, Rotated
 from tapdock.launch import Launch
 from tapdock.place import perform
 from tapdock.plan import Collection
-from tapdock.protocol.airbyte import Answer, read_answer
+from tapdock.protocol.answer import Answer, read_answer
 
 __all__ = ["NO_PROGRAM", "Asked", "ask"]
 
@@ -81,7 +81,7 @@ def ask(context: Context, ready: Ready, launch: Launch, *, keep: Callable[[str],
             logs=lambda _: hear,
         )
     text = "".join(output)
-    answer = read_answer(text.encode())
+    answer = read_answer(text.encode()) if ready.kind == "airbyte" else Answer()  # a catalog is no message
     for _, message in answer.logs:
         context.log(context.heard(message))
     rotated = answer.config or (rewritten[-1] if rewritten else None)

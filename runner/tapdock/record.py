@@ -1,5 +1,7 @@
 """A run with its record: whatever happens, there is one, and it says how it ended."""
 
+import dataclasses
+import itertools
 import queue
 import secrets
 import time
@@ -14,12 +16,24 @@ from tapdock import history, pipeline
 from tapdock.config import Pipeline
 from tapdock.context import Context
 from tapdock.errors import Interrupted, StateError, TapdockError
-from tapdock.events import Committed, Event, Failed, Finished, Hello, Logged, Progress, Ready, Rotated, Verdict
+from tapdock.events import (
+    Committed,
+    Event,
+    Failed,
+    Finished,
+    Hello,
+    Logged,
+    Progress,
+    Ready,
+    Rotated,
+    SetAside,
+    Verdict,
+)
 from tapdock.history import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.launch import Exit, ImageFacts
 from tapdock.log import Log, log_to
-from tapdock.pipeline import Options, Prepared
 from tapdock.place import Outcome
+from tapdock.preparation import Options, Prepared, prepare
 from tapdock.state.store import state_key
 
 __all__ = ["MakeLog", "run"]
@@ -52,7 +66,12 @@ def run(
         before_sleep=told,
         retry_error_callback=lambda attempt: attempt.outcome.result() if attempt.outcome else None,
     )
-    record: RunRecord = retrying(_run_once, context, wanted, options, make_log, show)
+    attempts = itertools.count(1)
+
+    def attempt() -> RunRecord:
+        return _run_once(context, wanted, dataclasses.replace(options, attempt=next(attempts)), make_log, show)
+
+    record: RunRecord = retrying(attempt)
     return record
 
 
@@ -134,7 +153,7 @@ class _Attempt:
             began = self.record()
             _keep(self._context, began)
             _archive(self._context, began)
-            self._prepared = pipeline.prepare(self._context, self._wanted, options)
+            self._prepared = prepare(self._context, self._wanted, options)
             self._outcome = pipeline.execute(
                 self._context, self._prepared, options, run_id=self._run_id, watch=self._watch
             )
@@ -167,7 +186,7 @@ class _Attempt:
                 self._log.debug(type(event).__name__.lower(), side=event.side, code=getattr(event, "code", None))
             case Ready():
                 self._relay_began = time.monotonic()
-            case Verdict():
+            case Verdict() | SetAside():
                 pass  # the record tells
             case _:
                 self._log.debug("output", text=event.text)

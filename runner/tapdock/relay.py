@@ -12,21 +12,20 @@ from typing import assert_never
 import msgspec
 
 from tapdock.cause import Cause
-from tapdock.errors import EngineError, LeaseHeld, StateError, TargetError
+from tapdock.commits import Commits
+from tapdock.errors import EngineError, LeaseHeld, StateError, TapdockError
 from tapdock.errors import Side as SideName
-from tapdock.events import Committed, Event, Failed, Finished, Progress, Ready, Rotated, Verdict
+from tapdock.events import Event, Failed, Finished, Ready, Rotated, Verdict
 from tapdock.pipes import Ends
-from tapdock.plan import Plan
+from tapdock.plan import Plan, translator
 from tapdock.pump import Pump, read_acks
 from tapdock.sides import Abort, Exited, Gone, Inbox, Kill, Raised, Rewritten, Side, Stop, Turned, Word, background
 from tapdock.silence import Silence
 from tapdock.timers import Timers
-from tapdock.translate import ROUTES
 from tapdock.translate.base import Emit
 
 __all__ = ["relay"]
 
-_COMMIT_SECONDS = 5.0
 _TURN_SECONDS = 1.0
 _GONE_SECONDS = 5.0
 _ABORTS = {kind.exit_code: kind for kind in (StateError, LeaseHeld, EngineError)}
@@ -60,19 +59,19 @@ class _Supervisor:
         self._inbox = inbox
         self._clock = clock
         self._limits = plan.limits
-        self._ack_on_exit = plan.ack_on_exit
-        self._translator = ROUTES[plan.route](streams=plan.streams, saved=plan.state, emit=self._emit, clock=clock)
+        self._plan = plan
+        self._translator = translator(plan, source.folder.parent, emit=self._emit, clock=clock)
         self._source = Side("source", source, inbox)
         self._target = Side("target", target, inbox)
-        self._pump = Pump(source, target, self._translator, clock)
+        self._commits = Commits(self._translator, emit=self._emit, clock=clock)
+        give = target.give if plan.manner.spool else None
+        self._pump = Pump(source, target, self._translator, clock, give=give)
         self._running: set[str] = set()
         self._started = False
         self._cause = Cause()
         self._timers = Timers(clock)
-        self._uncommitted = False
         self._silence = Silence(self._pump, plan.limits, clock)
         self._began = clock()
-        self._last_commit = self._last_progress = float("-inf")
 
     def run(self) -> Verdict:
         while self._source.code is None or self._target.code is None or self._running:
@@ -83,7 +82,7 @@ class _Supervisor:
             else:
                 self._take(message)
             self._tend()
-        self._commit()
+        self._commits.save()
         return self._verdict()
 
     def _emit(self, event: Event) -> None:
@@ -152,7 +151,7 @@ class _Supervisor:
 
     def _acked(self) -> None:
         self._silence.acked()
-        self._uncommitted = True
+        self._commits.moved()
 
     def _gone(self, side: Side) -> None:
         """The launcher's pipe closed. Without a last word it was killed: the engine knows more, but may be silent."""
@@ -184,9 +183,11 @@ class _Supervisor:
         self._running.discard(thread)
         if error is None:
             return
-        if isinstance(error, TargetError):
+        if isinstance(error, TapdockError):
             self._cause.fail(error)
             self._stop_source()
+            if thread == "pump":
+                self._kill(self._target)
         elif isinstance(error, BrokenPipeError):
             self._timers.arm("target left", _GONE_SECONDS, lambda: self._kill(self._target))
         else:
@@ -215,19 +216,28 @@ class _Supervisor:
     def _target_ended(self, code: int) -> None:
         if not self._pump.input_ended:
             early = "before the end of its input" if self._started else "before it had read anything"
-            self._cause.fail(self._target.error(f"the target exited with {code} {early}"))
+            self._cause.target_exited(f"the target exited with {code} {early}")
         elif code:
-            self._cause.fail(self._target.error(f"the target exited with {code}"))
-        elif self._ack_on_exit:
+            self._cause.target_exited(f"the target exited with {code}")
+        elif self._plan.manner.quirks.ack_on_exit:
             self._translator.acked_all()
-            self._uncommitted = True
+            self._commits.moved()
         self._stop_source()
 
     def _conclude(self) -> None:
         """Once the source's output and exit code are both known, the pump may say the last words."""
-        if self._pump.source_ended and self._source.code is not None:
-            self._cause.source_read(self._source.code)
-            complete = self._source.code == 0 and self._cause.error is None and self._cause.ending is None
+        if not self._pump.source_ended or self._source.code is None:
+            return
+        self._cause.source_read(self._source.code)
+        if self._plan.strict_counts:
+            self._cause.counts_differ(self._translator.mismatches())
+        complete = self._source.code == 0 and self._cause.error is None and self._cause.ending is None
+        failures = self._translator.failures()
+        self._cause.unfinished(failures)
+        if self._plan.only_complete and not (complete and not failures):
+            self._kill(self._target)
+            self._pump.ending.tell(complete=None)
+        else:
             self._pump.ending.tell(complete=complete)
 
     # How we end a side
@@ -260,16 +270,9 @@ class _Supervisor:
     # What time brings
 
     def _tend(self) -> None:
-        now = self._clock()
         self._timers.fire()
         self._watch_silence()
-        if now - self._last_commit >= _COMMIT_SECONDS:
-            self._commit()
-        if self._started and now - self._last_progress >= _TURN_SECONDS:
-            self._last_progress = now
-            reports = self._translator.reports()
-            records, size = sum(r.records for r in reports), sum(r.bytes for r in reports)
-            self._emit(Progress(reports, records, size))
+        self._commits.tend(started=self._started)
 
     def _watch_silence(self) -> None:
         source, target = self._silence.of_source(self._source), self._silence.of_target(self._target)
@@ -279,15 +282,10 @@ class _Supervisor:
         if target:
             self._kill(self._target)
 
-    def _commit(self) -> None:
-        self._uncommitted, uncommitted = False, self._uncommitted
-        state = self._translator.committed() if uncommitted else None
-        if state is not None:
-            self._last_commit = self._clock()
-            self._emit(Committed(state))
-
     def _verdict(self) -> Verdict:
         self._cause.settle(self._translator)
+        if self._plan.strict_counts:
+            self._cause.counts_differ(self._translator.mismatches())
         first = self._pump.first_record
         verdict = msgspec.structs.replace(
             self._cause.verdict(),

@@ -5,12 +5,14 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from tapdock.catalog import ConfiguredStream, Stream, StreamKey, configured
-from tapdock.config import StreamOptions, SyncMode
+from tapdock.config import DestinationMode, StreamOptions, SyncMode
 from tapdock.errors import UsageError
 
-__all__ = ["select_streams"]
+__all__ = ["Modes", "select_streams"]
 
 Fields = dict[StreamKey, set[str]]
+Modes = Mapping[DestinationMode, str]
+"""What a target cannot do with rows, each with what to do about it."""
 
 
 def select_streams(
@@ -19,12 +21,13 @@ def select_streams(
     options: Mapping[str, StreamOptions],
     *,
     full_refresh: bool = False,
+    modes: Modes | None = None,
 ) -> tuple[ConfiguredStream, ...]:
     """The streams to read, in the catalog's order; no pattern selects everything.
 
     A pattern is `stream`, `stream.field` or `namespace.stream.field`, with globs; `!` leaves out, and wins.
-    Key and cursor fields are never left out. `full_refresh` is asked of every stream that supports it.
-    Raises UsageError with what was probably meant.
+    Key and cursor fields are never left out. `full_refresh` is asked of every stream that supports it; `modes` is what
+    the target can do with rows. Raises UsageError with what was probably meant.
     """
     included = _matches(streams, [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"])
     excluded = _matches(streams, [pattern[1:] for pattern in patterns if pattern.startswith("!")])
@@ -35,6 +38,7 @@ def select_streams(
             chosen[stream.key],
             unwanted=set(_fields(stream)) - included[stream.key] | excluded.get(stream.key, set()),
             full_refresh=full_refresh,
+            modes=modes or {},
         )
         for stream in streams
         if stream.key in included and _WHOLE not in excluded.get(stream.key, ())
@@ -122,7 +126,9 @@ def _options(streams: Sequence[Stream], options: Mapping[str, StreamOptions]) ->
     return {s.key: options.get(str(s.key)) or options.get(s.name) or empty for s in streams}
 
 
-def _configure(stream: Stream, options: StreamOptions, *, unwanted: set[str], full_refresh: bool) -> ConfiguredStream:
+def _configure(
+    stream: Stream, options: StreamOptions, *, unwanted: set[str], full_refresh: bool, modes: Modes
+) -> ConfiguredStream:
     cursor = options.cursor_field or stream.default_cursor_field
     key = options.primary_key or stream.source_defined_primary_key
     for path in (options.cursor_field, *options.primary_key):
@@ -130,12 +136,40 @@ def _configure(stream: Stream, options: StreamOptions, *, unwanted: set[str], fu
             raise _unknown_name(f"stream `{stream.key}` has no field", path[0], _fields(stream), "fields")
     mode = _sync_mode(stream, options, has_cursor=bool(cursor), full_refresh=full_refresh)
     wanted = tuple(name for name in _fields(stream) if name in unwanted)
-    return configured(stream, mode, cursor=cursor, key=key, unwanted=wanted)
+    return configured(
+        stream,
+        mode,
+        cursor=cursor,
+        key=key,
+        unwanted=wanted,
+        destination=_destination_mode(stream, options, mode, has_key=bool(key), modes=modes),
+        flatten_keys=options.flatten_keys,
+        log_based=options.log_based,
+    )
+
+
+def _destination_mode(
+    stream: Stream, options: StreamOptions, mode: SyncMode, *, has_key: bool, modes: Modes
+) -> DestinationMode:
+    """As asked, else merged by key where there is one and the target can, else added; never overwritten unasked."""
+    wanted = options.destination_sync_mode
+    if wanted is None:
+        return "append_dedup" if has_key and "append_dedup" not in modes else "append"
+    what = f"stream `{stream.key}`: `destination_sync_mode: {wanted}`"
+    if wanted == "append_dedup" and not has_key:
+        hint = f"write `{stream.key}: {{primary_key: [<field>]}}` under `streams`"
+        raise UsageError(f"{what} needs a key", hint=hint)
+    if wanted == "overwrite" and mode == "incremental":
+        hint = "`sync_mode: full_refresh` reads all of it, so that all of it can be replaced"
+        raise UsageError(f"{what} would replace all rows by those that are new", hint=hint)
+    if wanted in modes:
+        raise UsageError(f"{what} is nothing that the target can do", hint=modes[wanted])
+    return wanted
 
 
 def _sync_mode(stream: Stream, options: StreamOptions, *, has_cursor: bool, full_refresh: bool) -> SyncMode:
     supported = stream.supported_sync_modes
-    can_increment = "incremental" in supported and (stream.source_defined_cursor or has_cursor)
+    can_increment = "incremental" in supported and (stream.source_defined_cursor or has_cursor or options.log_based)
     if options.sync_mode and options.sync_mode not in supported:
         raise UsageError(
             f"stream `{stream.key}` does not support `sync_mode: {options.sync_mode}`",

@@ -26,7 +26,7 @@ from tapdock.child import ask_to_end, started
 from tapdock.errors import SourceError, TapdockError, UsageError
 from tapdock.events import Event, Failed, Logged, Rotated, Verdict
 from tapdock.log import Log, Redactor
-from tapdock.protocol.airbyte import Answer, read_answer
+from tapdock.protocol.answer import Answer, read_answer
 from tapdock.pump import Pump
 from tapdock.translate.carried import Carried
 from tapdock.translate.singer_catalog import selected_streams, singer_catalog
@@ -255,7 +255,7 @@ class _Sync:
         code = code if code >= 0 else 128 - code  # as a shell says what ended by a signal
         if code and not self._pump.error:
             self._cause.source_exited(code)
-            self._cause.source_read(code)
+        self._cause.source_read(code)
         self._pump.ending.tell(complete=code == 0 and self._cause.error is None)
 
     def _heard(self, event: Event) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import subprocess
 import tarfile
 from functools import cache
@@ -11,9 +12,11 @@ from typing import Any
 
 import docker.errors
 
+from tapdock.images import making
+
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parent.parent
-KINDS = {"source": "airbyte", "target": "singer"}
+KINDS = {"source": "airbyte", "destination": "airbyte", "tap": "singer", "target": "singer"}
 
 
 @cache
@@ -24,7 +27,7 @@ def base_image() -> str:
 
 
 def image(api: Any, program: str, *, runs_as: str = "0", anybody: bool = False, last: str = "") -> str:
-    """The image of `source` or `target`; `last` are more lines for its Dockerfile. Its name."""
+    """The image of one of these programs; `last` are more lines for its Dockerfile. Its name."""
     args = {
         "BASE_IMAGE": base_image(),
         "PROGRAM": program,
@@ -32,13 +35,16 @@ def image(api: Any, program: str, *, runs_as: str = "0", anybody: bool = False, 
         "RUNS_AS": runs_as,
         "ANYBODY": "any" if anybody else "no",
     }
-    files = {name: (HERE / name).read_bytes() for name in ("Dockerfile", "source.py", "target.py")}
+    files = {name: (HERE / name).read_bytes() for name in ("Dockerfile", *(f"{program}.py" for program in KINDS))}
     files["Dockerfile"] += last.encode()
     return made(api, f"tapdock-test/{program}", files, args)
 
 
-def made(api: Any, name: str, files: dict[str, bytes], args: dict[str, str]) -> str:
-    """An image of a context of executable files, unless one of the same content is here."""
+def made(api: Any, name: str, files: dict[str, bytes], args: dict[str, str], *, installs: bool = False) -> str:
+    """An image of a context of executable files, unless one of the same content is here.
+
+    One that `installs` gets the addresses of package indexes from the environment, where there are any.
+    """
     content = hashlib.sha256(repr((sorted(files.items()), sorted(args.items()))).encode())
     base = args.get("BASE_IMAGE")
     if base:
@@ -47,7 +53,10 @@ def made(api: Any, name: str, files: dict[str, bytes], args: dict[str, str]) -> 
     try:
         api.inspect_image(tag)
     except docker.errors.ImageNotFound:
-        _build(api, tag, files, args)
+        indexes = making(os.environ).indexes if installs else {}
+        _build(api, tag, files, {**args, **indexes})
+        if indexes:  # which may carry credentials, and a build stage's layers remember them
+            api.prune_images(filters={"label": "io.tapdock.stage=build"})
     return tag
 
 

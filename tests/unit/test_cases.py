@@ -1,20 +1,25 @@
-r"""Runs `tests/cases/*.case`: one behaviour of the translation to Singer a file.
+r"""Runs `tests/cases/*.case`: one behaviour of a route a file.
 
 A case is three blocks, parted by lines `---`:
 
-1. `#` lines that say what holds; the source's streams, a JSON object (AirbyteStream) a line; optionally
-   `select <pattern>`, `option <stream> <StreamOptions as JSON>` and `saved <state text>`.
+1. `#` lines that say what holds; the source's streams, a JSON object a line (AirbyteStream, or an entry of a Singer
+   catalog); optionally `route <name>` (`airbyte-singer` if not said), `select <pattern>`,
+   `option <stream> <StreamOptions as JSON>`, `manner <Manner as JSON>`, `generation <number>` and
+   `saved <state text>`.
 2. What the source prints, a line each, fed one by one. `< text` is a line that the target prints, `@ seconds`
    lets time pass, `exit <code>` is the source's exit code, if not 0.
 3. All that comes of it, in order: lines for the target byte for byte; `info: …`, `warning: …`, `error: …` and
    `debug: …` of the log, with `\n` for a line feed; `failed: stream: message`; `rotated: config`;
-   `saved: state`; `TranslationError: message` and its like; at the end `status: stream status` for each
-   stream. SCHEMA, STATE and status lines are not compared in a case that names none of that kind.
+   `saved: state`; `aside: reason`; `catalog: …`, the destination's where the run waits for it;
+   `TranslationError: message` and its like; at the end `status: stream status` for each stream, with `rewrite:` and
+   why. SCHEMA, STATE, status, catalog and rewrite lines are not compared in a case that names none of that kind.
+   The clock stands at 2023-11-14T22:13:20Z.
 """
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -22,12 +27,16 @@ import pytest
 from tapdock.catalog import parse_catalog
 from tapdock.config import StreamOptions
 from tapdock.errors import TapdockError
-from tapdock.events import Event, Failed, Logged, Rotated
+from tapdock.events import Event, Failed, Logged, Rotated, SetAside
 from tapdock.selection import select_streams
-from tapdock.translate.to_singer import AirbyteToSinger
+from tapdock.translate import ROUTES
+from tapdock.translate.base import Manner, Translator
+from tapdock.translate.singer_streams import singer_streams
 
 CASES = sorted((Path(__file__).parents[1] / "cases").glob("*.case"))
-OPTIONAL = ("SCHEMA", "STATE", "status")
+OPTIONAL = ("SCHEMA", "STATE", "status", "catalog", "rewrite")
+WORDS = ("route", "select", "option", "manner", "generation", "saved")
+WALL = 1_700_000_000.0
 
 
 class Time:
@@ -49,17 +58,21 @@ def parse(text: str) -> tuple[list[str], list[str], list[str]]:
     return head, source, expected
 
 
-def translator(head: list[str], seen: list[str], clock: Time) -> AirbyteToSinger:
-    words: dict[str, list[str]] = {"select": [], "option": [], "saved": []}
+def translator(head: list[str], seen: list[str], clock: Time) -> Translator:
+    words: dict[str, list[str]] = {word: [] for word in (*WORDS, "stream")}
     for line in head:
         word, _, rest = line.partition(" ")
-        words.setdefault(word if word in words else "stream", []).append(rest if word in words else line)
+        words[word if word in WORDS else "stream"].append(rest if word in WORDS else line)
     options = dict(option.split(" ", 1) for option in words["option"])
+    route = words["route"][0] if words["route"] else "airbyte-singer"
+    parse_streams = singer_streams if route.startswith("singer") else parse_catalog
     streams = select_streams(
-        parse_catalog(f'{{"streams":[{",".join(words["stream"])}]}}'.encode()),
+        parse_streams(f'{{"streams":[{",".join(words["stream"])}]}}'.encode()),
         words["select"],
         {name: msgspec.json.decode(text, type=StreamOptions) for name, text in options.items()},
     )
+    generation = int(words["generation"][0]) if words["generation"] else 0
+    numbered = tuple(msgspec.structs.replace(stream, generation_id=generation) for stream in streams)
 
     def emit(event: Event) -> None:
         match event:
@@ -69,9 +82,15 @@ def translator(head: list[str], seen: list[str], clock: Time) -> AirbyteToSinger
                 seen.append(f"failed: {stream}: {message}")
             case Rotated(config=config):
                 seen.append(f"rotated: {config}")
+            case SetAside(reason=reason):
+                seen.append(f"aside: {reason}")
 
-    saved = words["saved"][0] if words["saved"] else None
-    return AirbyteToSinger(streams=streams, saved=saved, emit=emit, clock=clock)
+    given: dict[str, Any] = {"streams": numbered, "emit": emit, "clock": clock}
+    given["saved"] = words["saved"][0] if words["saved"] else None
+    given["manner"] = msgspec.json.decode(words["manner"][0] if words["manner"] else "{}", type=Manner)
+    if route.endswith("airbyte"):
+        given["wall"] = lambda: WALL
+    return ROUTES[route](**given)
 
 
 def transcript(head: list[str], source: list[str]) -> list[str]:
@@ -87,6 +106,10 @@ def transcript(head: list[str], source: list[str]) -> list[str]:
 def perform(head: list[str], source: list[str], seen: list[str]) -> Iterator[str]:
     clock = Time()
     run = translator(head, seen, clock)
+    text = "".join(f"{line}\n" for line in source if not line.startswith(("@ ", "< ", "exit ")))
+    if any(line.startswith("manner") and '"spool":true' in line for line in head):
+        run.scan(text.encode())
+        yield f"catalog: {(run.catalog() or b'').decode()}"
     yield from run.opening().decode().splitlines()
     code = 0
     for line in source:
@@ -106,7 +129,10 @@ def perform(head: list[str], source: list[str], seen: list[str]) -> Iterator[str
                     yield from run.partial.decode().splitlines()
                     raise
     yield from run.closing(complete=code == 0).decode().splitlines()
-    yield from (f"status: {report.stream} {report.status}" for report in run.reports())
+    for report in run.reports():
+        yield f"status: {report.stream} {report.status}"
+        if report.reason:
+            yield f"rewrite: {report.stream} {report.reason}"
 
 
 def kind(line: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from tapdock.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog, parse_catalog
 from tapdock.events import Event, Logged
-from tapdock.protocol.airbyte import read_answer
+from tapdock.protocol.answer import read_answer
 from tapdock.selection import select_streams
 from tapdock.translate.to_singer import AirbyteToSinger
 

@@ -43,7 +43,10 @@ def test_the_record_is_the_object_of_the_command_line():
         *("streams", "state", "containers", "seconds", "relay"),
     }
     assert set(value["error"]) == {"side", "message", "hint", "retryable"}
-    assert set(value["streams"][0]) == {"namespace", "stream", "records", "bytes", "status", "path"}
+    assert set(value["streams"][0]) == {
+        *("namespace", "stream", "records", "bytes", "status", "path", "reason"),
+        *("empty", "set_aside", "rejected"),
+    }
     assert set(value["state"]) == {"committed", "backend"}
     assert set(value["containers"][0]) == {
         *("role", "image", "digest", "exit_code", "oom_killed", "peak_memory_bytes", "cpu_seconds"),

@@ -10,6 +10,7 @@ from tapdock.config import Build, Connector
 from tapdock.errors import EngineError
 from tapdock.images import Making, build_plan, making
 from tapdock.launch import ImageFacts
+from tapdock.project.manifests import PROGRAM
 
 JSONL = Build(family="singer", package="target-jsonl==0.1.4")
 FAKER = Build(family="airbyte-python", package="airbyte-source-faker==7.2.1")
@@ -26,6 +27,10 @@ ARGUMENTS = [
         {"PACKAGE": "meltanolabs-target-csv==0.5.0", "EXECUTABLE": "target-csv"},
     ),
     (FAKER, {"PACKAGE": "airbyte-source-faker==7.2.1", "EXECUTABLE": "source-faker", "VERSION": "7.2.1"}),
+    (
+        PROGRAM,
+        {"PACKAGE": "airbyte-cdk==7.39.1", "EXECUTABLE": "source-declarative-manifest", "VERSION": "7.39.1"},
+    ),
     (
         Build(family="airbyte-python", package="airbyte_source_File"),
         {"PACKAGE": "airbyte_source_File", "EXECUTABLE": "source-file"},

@@ -177,7 +177,6 @@ MISTAKES = [
     ("version: 1\nsources: [a]", "tapdock.yaml:2: `sources` is a list, not a mapping", None),
     ("version: 1\nsources: {a: {imagee: x}}", "`sources.a.imagee` is not a known key", "`image`"),
     ("version: 1\nsources: {a: {image: x, schedule: '@daily'}}", "`sources.a.schedule`", "later version"),
-    ("version: 1\nsources: {a: {image: x, manifest: m}}", "`sources.a.manifest`", "later version"),
     ("version: 1\nsources: {a: {}}", "`sources.a` has neither `image` nor `build`", "build"),
     ("version: 1\nsources: {a: {image: x, memory: 1x}}", "`sources.a.memory` is `1x`, not a size", "512m"),
     ("version: 1\nsources: {a: {image: x, memory: 1m}}", "`sources.a.memory` is `1m`", None),

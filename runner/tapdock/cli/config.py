@@ -122,6 +122,8 @@ def _connector(path: Path, connector: Connector) -> Iterator[tuple[Path, Any]]:
             yield (*here, value.family.removesuffix("-python")), value.package
             if value.executable:
                 yield (*here, "executable"), value.executable
+        elif field.name == "manifest":
+            yield here, str(value.file)
         else:
             yield here, value
     idle = connector.limits.source_idle if connector.role == "source" else connector.limits.target_idle

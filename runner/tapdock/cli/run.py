@@ -8,7 +8,7 @@ from typing import Annotated, Any, TextIO
 import msgspec
 import typer
 
-from tapdock import pipeline, record
+from tapdock import record
 from tapdock.cli.assembly import operations_of, said_at_once
 from tapdock.cli.context import Context, print_json, shared
 from tapdock.cli.display import Display
@@ -17,7 +17,7 @@ from tapdock.context import Context as Operations
 from tapdock.errors import Interrupted, TapdockError, UsageError
 from tapdock.history import ErrorRecord, RunRecord
 from tapdock.log import Log
-from tapdock.pipeline import Options, Prepared
+from tapdock.preparation import Options, Prepared, prepare
 from tapdock.project.fields import did_you_mean
 from tapdock.signals import Signals
 
@@ -38,6 +38,9 @@ def run(
     refresh_catalog: Annotated[
         bool, typer.Option("--refresh-catalog", help="Ask the source again which streams it has.")
     ] = False,
+    strict_counts: Annotated[
+        bool, typer.Option("--strict-counts", help="Fail where a connector counts other records than tapdock.")
+    ] = False,
     locked: Annotated[bool, typer.Option("--locked", help="Refuse images other than those in tapdock.lock.")] = False,
 ) -> None:
     """Run pipelines, or sources into targets, one after the other
@@ -54,6 +57,7 @@ def run(
         save_state=not no_state_update,
         select=tuple(select or ()),
         refresh_catalog=refresh_catalog,
+        strict_counts=strict_counts,
     )
     try:
         code = _perform(
@@ -81,7 +85,7 @@ def _perform(
     with Signals(said_at_once) as signals:
         operations = operations_of(context, signals, locked=locked)
         if dry_run:
-            plans = [pipeline.prepare(operations, wanted, options) for wanted in pipelines]
+            plans = [prepare(operations, wanted, options) for wanted in pipelines]
             _show_plans(operations, plans, as_json=as_json)
             return 0
         operations.engine.sweep()
@@ -187,8 +191,11 @@ def _show_plans(operations: Operations, plans: Sequence[Prepared], *, as_json: b
     for plan, facts in zip(plans, described, strict=True):
         state = "goes on from the saved state" if facts["has_state"] else "begins anew: no state is saved"
         typer.echo(f"{plan.pipeline.name}: {facts['source']} -> {facts['target']}; {plan.state_id} {state}")
-        rows = [[s["stream"], s["sync_mode"], ", ".join(s["key"]), ".".join(s["cursor"])] for s in facts["streams"]]
-        print_table(["stream", "sync mode", "key", "cursor"], rows)
+        rows = [
+            [s["stream"], s["sync_mode"], s["destination_sync_mode"], ", ".join(s["key"]), ".".join(s["cursor"])]
+            for s in facts["streams"]
+        ]
+        print_table(["stream", "sync mode", "destination", "key", "cursor"], rows)
 
 
 def _described(plan: Prepared, *, has_state: bool) -> dict[str, Any]:
@@ -202,6 +209,7 @@ def _described(plan: Prepared, *, has_state: bool) -> dict[str, Any]:
             {
                 "stream": str(stream.stream.key),
                 "sync_mode": stream.sync_mode,
+                "destination_sync_mode": stream.destination_sync_mode,
                 "key": [".".join(path) for path in stream.primary_key],
                 "cursor": list(stream.cursor_field),
                 "dropped": list(stream.dropped),

@@ -1,27 +1,29 @@
 """Where known connectors differ from the protocol: a table of data, so that no code asks for a name."""
 
-from dataclasses import dataclass
+import msgspec
 
 from tapdock.launch import ImageFacts
+from tapdock.translate.base import Quirks
 
-__all__ = ["Quirks", "quirks_of"]
+__all__ = ["quirks_of"]
 
+# Made from PipelineWise's target loop, which prints no state for an empty last batch (protocol.md 2.4) and passes
+# ACTIVATE_VERSION over.
+_PIPELINEWISE = Quirks(ack_on_exit=True, wants_key="primary_key_required", activates=False)
 
-@dataclass(frozen=True, kw_only=True)
-class Quirks:
-    """`ack_on_exit`: the last state stays unacknowledged when nothing was pending at the end; exit code 0 says it."""
-
-    ack_on_exit: bool = False
-
-
-# Made from PipelineWise's target loop, which prints no state for an empty last batch (protocol.md 2.4).
-_PIPELINEWISE = Quirks(ack_on_exit=True)
+# Made with Meltano's SDK, which takes BATCH in every target, and says so in none of these.
+_MELTANO = Quirks(takes_batches=True)
 
 _BY_PROGRAM = {
+    "airbyte-destination-pgvector": Quirks(ack_on_exit=True),
+    "meltanolabs-tap-postgres": Quirks(log_key="_sdc_lsn"),
+    "meltanolabs-target-csv": msgspec.structs.replace(_MELTANO, activates=False),
+    "meltanolabs-target-postgres": msgspec.structs.replace(_MELTANO, ignores_load_method=True),
+    "pipelinewise-tap-postgres": Quirks(unordered_start=True),
     "pipelinewise-target-bigquery": _PIPELINEWISE,
     "pipelinewise-target-postgres": _PIPELINEWISE,
     "pipelinewise-target-redshift": _PIPELINEWISE,
-    "target-duckdb": _PIPELINEWISE,
+    "target-duckdb": msgspec.structs.replace(_PIPELINEWISE, wants_key=None),
 }
 
 

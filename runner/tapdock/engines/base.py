@@ -82,8 +82,8 @@ class Run(Protocol):
         """Start a connector on the pipes of its side. Raises EngineError."""
         ...
 
-    def start_relay(self, image: str, log: Logs) -> tuple[Process, Conversation]:
-        """Start the relay in a container that has both sides' pipes. Raises EngineError."""
+    def start_relay(self, image: str, log: Logs, *, scratch: bool) -> tuple[Process, Conversation]:
+        """Start the relay in a container that has both sides' pipes, and their scratch folder. Raises EngineError."""
         ...
 
 

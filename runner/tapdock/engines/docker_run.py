@@ -19,7 +19,7 @@ from tapdock.engines.base import Logs
 from tapdock.engines.launcher import command
 from tapdock.engines.text import lines_of
 from tapdock.errors import EngineError
-from tapdock.launch import Exit, Launch
+from tapdock.launch import SCRATCH, Exit, Launch
 
 __all__ = ["CONNECTION", "LABEL_OWNER", "LABEL_RUN", "DockerRun", "answering", "reason_of"]
 
@@ -28,6 +28,7 @@ LABEL_ROLE = "io.tapdock.role"
 LABEL_OWNER = "io.tapdock.owner"
 _PIPES = "/tapdock/pipes"
 _MEMORY = "/tapdock/files"  # a path that no image has: a tmpfs ignores its mode where the image has a folder
+_LATE_BYTES, _PIPE_BLOCKS, _SCRATCH_BLOCKS = 64 << 20, 1 << 10, 1 << 18  # of a file not known yet; pages of 4 KiB
 _ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
 _PIDS = 4096
 _INIT_FAILED = "[FATAL tini"  # the engine's init could not start our shell: the engine itself noticed nothing
@@ -78,13 +79,18 @@ class DockerRun:
         self._stack.close()
 
     def start(self, launch: Launch, log: Logs) -> "DockerProcess":
-        pipes = self._locate(str(self.folder / launch.role)) if self.folder else self._volume(launch.role)
-        return self._started(launch, container_spec(launch, pipes=pipes), log)
+        spec = container_spec(launch, pipes=self._shared(launch.role), scratch=self._shared("scratch"))
+        return self._started(launch, spec, log)
 
-    def start_relay(self, image: str, log: Logs) -> tuple["DockerProcess", "DockerConversation"]:
-        for side in ("source", "target"):
-            self._make_volume(self._volume(side))
-        binds = [f"{self._volume(side)}:{_PIPES}/{side}" for side in ("source", "target")]
+    def _shared(self, name: str) -> str:
+        """What the engine calls one of the folders that the relay has as well."""
+        return self._locate(str(self.folder / name)) if self.folder else self._volume(name)
+
+    def start_relay(self, image: str, log: Logs, *, scratch: bool) -> tuple["DockerProcess", "DockerConversation"]:
+        names = ["source", "target", *(["scratch"] if scratch else [])]
+        for name in names:
+            self._make_volume(self._volume(name), blocks=_SCRATCH_BLOCKS if name == "scratch" else _PIPE_BLOCKS)
+        binds = [f"{self._volume(name)}:{_PIPES}/{name}" for name in names]
         spec = relay_spec(binds)
         name = self._create("relay", image, spec)
         conversation = DockerConversation(self._attached(name, image, "stdin", "stdout", "stderr"), log)
@@ -96,9 +102,9 @@ class DockerRun:
     def _volume(self, side: str) -> str:
         return f"tapdock-{self._run_id}-{side}"
 
-    def _make_volume(self, name: str) -> None:
+    def _make_volume(self, name: str, *, blocks: int) -> None:
         """In memory, and gone with the last container that has it: so the relay starts first."""
-        options = {"type": "tmpfs", "device": "tmpfs", "o": "nr_blocks=1024,mode=0777"}  # podman refuses `size`
+        options = {"type": "tmpfs", "device": "tmpfs", "o": f"nr_blocks={blocks},mode=0777"}  # podman refuses `size`
         self._stack.callback(self._remove, lambda: self._api.remove_volume(name, force=True))
         with answering(f"the volume `{name}` could not be made"):
             self._api.create_volume(name, driver_opts=options, labels=self._labels("pipes"))
@@ -149,12 +155,13 @@ class DockerRun:
             pass  # the engine is gone: the next run, or `tapdock gc`, removes what it left
 
 
-def container_spec(launch: Launch, *, pipes: str) -> dict[str, Any]:
+def container_spec(launch: Launch, *, pipes: str, scratch: str = "") -> dict[str, Any]:
     """The container of a connector, as arguments of the engine's API: a pure plan.
 
     Data goes through the pipes alone: no log driver sees it. stderr is attached, never stored.
     """
-    files = sum(len(file.content) for file in launch.files)
+    files = sum(_LATE_BYTES if file.late else len(file.content) for file in launch.files)
+    shared = [f"{scratch}:{SCRATCH}"] if launch.scratch else []
     return {
         "entrypoint": command(launch, pipes=_PIPES, memory=_MEMORY),
         "command": [],
@@ -162,7 +169,7 @@ def container_spec(launch: Launch, *, pipes: str) -> dict[str, Any]:
         "user": launch.user,
         "platform": launch.platform,
         "host": {
-            "binds": [f"{pipes}:{_PIPES}", *(_bind(mount) for mount in launch.mounts)],
+            "binds": [f"{pipes}:{_PIPES}", *shared, *(_bind(mount) for mount in launch.mounts)],
             "tmpfs": {_MEMORY: f"mode=1777,size={files * 3 + (16 << 20)}"},
             "init": True,
             "cap_drop": ["ALL"],

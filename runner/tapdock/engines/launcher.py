@@ -20,7 +20,7 @@ def command(launch: Launch, *, pipes: str, memory: str) -> list[str]:
 
     Only names and sizes of files stand in it, never their content.
     """
-    sizes = [text for file in launch.files for text in (file.name, str(len(file.content)))]
+    sizes = [text for file in launch.files for text in (file.name, "-" if file.late else str(len(file.content)))]
     args = [f"{memory}/{arg.name}" if isinstance(arg, FileArg) else arg for arg in launch.args]
     stdin = "stdin" if launch.stdin else "none"
     return ["/bin/sh", "-c", _script(), "tapdock", pipes, memory, stdin, *sizes, "--", *launch.entrypoint, *args]

@@ -92,7 +92,7 @@ class LocalRun:
             raise EngineError(f"`{launch.image}` could not be started: {error}") from error
         return LocalProcess(launch.role, process, log)
 
-    def start_relay(self, image: str, log: Logs) -> tuple["LocalProcess", Conversation]:
+    def start_relay(self, image: str, log: Logs, *, scratch: bool) -> tuple["LocalProcess", Conversation]:
         raise EngineError("the local engine always shares its folders", hint="unset TAPDOCK_RELAY")
 
 

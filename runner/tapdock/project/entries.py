@@ -1,4 +1,4 @@
-"""One entry under `sources:`, `targets:` or `pipelines:` as a value of the model."""
+"""One entry under `sources:` or `targets:` as a value of the model."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,27 +7,29 @@ from typing import Any, Literal
 
 from tapdock.config import (
     Build,
+    CatalogOption,
     Config,
     Connector,
     Kind,
     Limits,
-    Pipeline,
     Pull,
     Secret,
-    StreamOptions,
-    SyncMode,
+    StateType,
 )
-from tapdock.project.fields import Field, did_you_mean
+from tapdock.project.fields import Field
+from tapdock.project.manifests import PROGRAM, manifest
 from tapdock.project.mounts import mounts
+from tapdock.project.streams import catalog_file, stream_options
 
-__all__ = ["DEFAULTS", "KEYS", "SHARED", "build_image", "connector", "pipeline"]
+__all__ = ["DEFAULTS", "KEYS", "LATER", "SHARED", "build_image", "connector"]
 
 SHARED = (
     "env", "platform", "network", "extra_hosts", "user", "memory", "cpus", "pids", "pull",
     "idle_timeout", "stop_grace", "exit_grace",
 )  # fmt: skip
 KEYS = ("image", "build", "kind", "config", "mounts", "entrypoint", "command", *SHARED)
-SOURCE_KEYS = (*KEYS, "select", "streams")
+SOURCE_KEYS = (*KEYS, "manifest", "select", "streams", "catalog", "catalog_option", "discovery")
+TARGET_KEYS = (*KEYS, "state_type", "waits_for_complete", "allow_unsafe_overwrite")
 DEFAULTS = {
     "source": {"pull": "missing", "idle_timeout": "3h", "stop_grace": "30s", "exit_grace": "60s"},
     "target": {"pull": "missing", "idle_timeout": "24h", "stop_grace": "30s", "exit_grace": "60s"},
@@ -36,7 +38,6 @@ LATER = "it comes with a later version of tapdock; remove it for now"
 INSTEAD = {
     "maps": LATER,
     "schedule": LATER,
-    "manifest": LATER,
     "registry_auth": f"{LATER} (`docker login` works already)",
     "volumes": "mounts are written under `mounts`",
     "environment": "environment variables of the container are written under `env`",
@@ -44,21 +45,33 @@ INSTEAD = {
     "tag": "the tag is part of `image`: `airbyte/source-faker:7.2.1`",
     "pip_url": 'write `build: {singer: "target-duckdb==0.8.0"}`',
 }
-ONLY_SOURCES = "only a source has streams to choose"
+ONLY_SOURCES = {
+    "manifest": "only a source can be made of a manifest",
+    "select": "only a source has streams to choose",
+    "streams": "only a source has streams to choose",
+    "catalog": "only a source has a catalog",
+}
 FAMILIES: dict[str, Literal["singer", "airbyte-python"]] = {"singer": "singer", "airbyte": "airbyte-python"}
 
 
 def connector(field: Field, role: Literal["source", "target"], folder: Path) -> Connector:
     """A source or a target; UsageError tells the place of whatever is wrong with it."""
-    instead = INSTEAD if role == "source" else {**INSTEAD, "select": ONLY_SOURCES, "streams": ONLY_SOURCES}
-    keys = field.keys(SOURCE_KEYS if role == "source" else KEYS, instead=instead)
-    build = _build(keys["build"]) if "build" in keys else None
+    instead = INSTEAD if role == "source" else {**INSTEAD, **ONLY_SOURCES}
+    keys = field.keys(SOURCE_KEYS if role == "source" else TARGET_KEYS, instead=instead)
+    build = _build(keys["build"]) if "build" in keys else _program(keys)
     given: dict[str, Any] = {}
     readers: dict[str, Callable[[Field], Any]] = {
         "kind": lambda key: key.choice(Kind),
+        "manifest": lambda key: manifest(key, folder),
         "config": _config,
         "select": Field.texts,
-        "streams": lambda key: {name: _stream(inner) for name, inner in key.entries().items()},
+        "streams": lambda key: {name: stream_options(inner) for name, inner in key.entries().items()},
+        "catalog": lambda key: catalog_file(key, folder),
+        "catalog_option": lambda key: key.choice(CatalogOption),
+        "discovery": Field.flag,
+        "state_type": lambda key: key.choice(StateType),
+        "waits_for_complete": Field.flag,
+        "allow_unsafe_overwrite": Field.flag,
         "env": lambda key: {name: _variable(inner) for name, inner in key.entries().items()},
         "mounts": lambda key: mounts(key, folder),
         "entrypoint": Field.words,
@@ -75,6 +88,8 @@ def connector(field: Field, role: Literal["source", "target"], folder: Path) -> 
     for name, read in readers.items():
         if name in keys:
             given[name] = read(keys[name])
+    if "manifest" in given and given.setdefault("kind", "airbyte") != "airbyte":
+        raise keys["kind"].error("is not `airbyte`, but manifests are Airbyte's", hint="remove one of the two")
     return Connector(
         name=str(field.path[-1]),
         role=role,
@@ -113,7 +128,7 @@ def build_image(build: Build) -> str | None:
 
 
 def _build(field: Field) -> Build:
-    keys = field.keys((*FAMILIES, "executable"), instead={"manifest": LATER})
+    keys = field.keys((*FAMILIES, "executable"), instead={"manifest": "write `manifest:` beside `build`"})
     families = [name for name in FAMILIES if name in keys]
     if len(families) != 1:
         raise field.error(
@@ -122,6 +137,11 @@ def _build(field: Field) -> Build:
         )
     executable = keys["executable"].text() if "executable" in keys else None
     return Build(family=FAMILIES[families[0]], package=keys[families[0]].text(), executable=executable)
+
+
+def _program(keys: Mapping[str, Field]) -> Build | None:
+    """What is built where the user says nothing of it: a manifest alone needs the program that runs it."""
+    return PROGRAM if "manifest" in keys and "image" not in keys else None
 
 
 def _config(field: Field) -> Config:
@@ -141,46 +161,6 @@ def _variable(field: Field) -> str | Secret:
     return field.text()
 
 
-def _stream(field: Field) -> StreamOptions:
-    keys = field.keys(("sync_mode", "cursor_field", "primary_key"), instead={"selected": "use `select`"})
-    return StreamOptions(
-        sync_mode=keys["sync_mode"].choice(SyncMode) if "sync_mode" in keys else None,
-        cursor_field=keys["cursor_field"].texts() if "cursor_field" in keys else (),
-        primary_key=tuple(part.texts() for part in keys["primary_key"].items()) if "primary_key" in keys else (),
-    )
-
-
 def _limits(keys: Mapping[str, Field], role: Literal["source", "target"]) -> Limits:
     names = {"idle_timeout": f"{role}_idle", "stop_grace": "stop_grace", "exit_grace": "exit_grace"}
     return Limits(**{names[name]: keys[name].duration() for name in names if name in keys})
-
-
-def pipeline(field: Field, sources: Mapping[str, Connector], targets: Mapping[str, Connector]) -> Pipeline:
-    """A pipeline whose source and target exist."""
-    known = ("source", "target", "retries", "state_suffix")
-    keys = field.keys(known, instead={"maps": LATER, "schedule": LATER, "destination": "write `target`"})
-    return Pipeline(
-        name=str(field.path[-1]),
-        source=_named(field, keys, "source", sources, targets),
-        target=_named(field, keys, "target", targets, sources),
-        retries=keys["retries"].integer() if "retries" in keys else 0,
-        state_suffix=keys["state_suffix"].text() if "state_suffix" in keys else None,
-    )
-
-
-def _named(
-    field: Field,
-    keys: Mapping[str, Field],
-    role: Literal["source", "target"],
-    known: Mapping[str, Connector],
-    others: Mapping[str, Connector],
-) -> str:
-    if role not in keys:
-        raise field.error(f"has no `{role}`", hint=f"known {role}s: {', '.join(known) or 'none yet'}")
-    name = keys[role].text()
-    if name in known:
-        return name
-    if name in others:
-        raise keys[role].error(f"names `{name}`, which is a {others[name].role}, not a {role}")
-    hint = did_you_mean(name, known) or f"known {role}s: {', '.join(known) or 'none yet'}"
-    raise keys[role].error(f"names `{name}`, but there is no such {role}", hint=hint)

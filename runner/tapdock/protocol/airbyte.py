@@ -1,6 +1,7 @@
 """Airbyte's messages, typed as far as we read them; the rest stays raw and survives (protocol.md 1.1)."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -11,7 +12,6 @@ from tapdock.protocol import lines
 
 __all__ = [
     "MESSAGES",
-    "Answer",
     "ConnectionStatus",
     "ControlMessage",
     "Line",
@@ -24,14 +24,20 @@ __all__ = [
     "State",
     "StateMessage",
     "StreamDescriptor",
+    "StreamState",
     "Trace",
     "TraceError",
     "TraceMessage",
     "control_config",
     "level_of",
     "parse_line",
-    "read_answer",
 ]
+
+
+class Meta(msgspec.Struct, gc=False):
+    """What a source did to a record: `changes` is an array."""
+
+    changes: Raw | None = None
 
 
 class Record(msgspec.Struct, gc=False):
@@ -41,6 +47,7 @@ class Record(msgspec.Struct, gc=False):
     data: Raw = Raw(b"null")
     namespace: str | None = None
     emitted_at: int | float | None = None
+    meta: Meta | None = None
 
 
 class RecordMessage(msgspec.Struct, tag="RECORD", gc=False):
@@ -102,9 +109,13 @@ class StreamState(msgspec.Struct):
 
 class Stats(msgspec.Struct, rename="camel"):
     record_count: int | float | None = None
+    rejected_record_count: int | float | None = None
 
 
-class State(msgspec.Struct, rename={"global_": "global", "source_stats": "sourceStats"}):
+_RENAMED = {"global_": "global", "source_stats": "sourceStats", "destination_stats": "destinationStats"}
+
+
+class State(msgspec.Struct, rename=_RENAMED):
     """A STATE's body; without a type it is LEGACY."""
 
     type: str | None = None
@@ -112,6 +123,7 @@ class State(msgspec.Struct, rename={"global_": "global", "source_stats": "source
     global_: Raw = Raw()
     data: Raw = Raw()
     source_stats: Stats | None = None
+    destination_stats: Stats | None = None
 
 
 class Log(msgspec.Struct):
@@ -184,19 +196,24 @@ def level_of(level: str) -> Level:
 
 
 class Line(NamedTuple):
-    """What one line held; `refused` is why, when it is clearly a RECORD or a STATE and cannot be read.
+    """What one line held: messages, each with its text (mended, where `notes` say so).
 
-    Neither messages nor `refused`: the line is no message at all, and belongs in the log.
+    `refused` is why, when the line is clearly a RECORD or a STATE (`is_state`) and cannot be read; `stream` is what it
+    names. Neither messages nor `refused`: it is no message at all, and belongs in the log.
     """
 
     messages: list[Message]
+    texts: list[bytes]
     notes: tuple[str, ...] = ()
     refused: str | None = None
+    is_state: bool = False
+    stream: str | None = None
 
 
 TRAILING = "what followed the first JSON value was ignored"
 _NOT_READ = (msgspec.MsgspecError, RecursionError, UnicodeError)
 _STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]*)"')
+_IS_STATE = re.compile(rb'\{[^{]*"type"\s*:\s*"STATE"', re.DOTALL)
 _CARRIES_DATA = re.compile(rb'\{.*"type"\s*:\s*"(?:RECORD|STATE)"', re.DOTALL)
 
 
@@ -207,31 +224,41 @@ def parse_line(line: bytes) -> Line:
     """
     try:
         if lines.is_clean_text(line):
-            return Line(MESSAGES.decode_lines(line))
+            found = MESSAGES.decode_lines(line)
+            if len(found) < 2:
+                return Line(found, [line.strip()] * len(found))
     except _NOT_READ:
         pass
     messages: list[Message] = []
+    texts: list[bytes] = []
     notes: dict[str, None] = {}
     rest = line.strip()
     while rest and not (messages and not _CARRIES_DATA.match(rest)):
         mended = lines.mend(rest)
         if mended is None:
             broken = _CARRIES_DATA.match(rest) is not None
-            return Line(messages, tuple(notes), _refusal(rest, "it is not whole JSON") if broken else None)
+            return _refused(messages, texts, notes, rest, "it is not whole JSON" if broken else None)
         try:
             messages.append(MESSAGES.decode(mended.text))
         except _NOT_READ as error:
             broken = _type_of(mended.text) in ("RECORD", "STATE")
-            return Line(messages, tuple(notes), _refusal(rest, str(error)) if broken else None)
+            return _refused(messages, texts, notes, rest, str(error) if broken else None)
+        texts.append(mended.text)
         notes |= dict.fromkeys(mended.notes)
         rest = mended.rest
-    return Line(messages, (*notes, TRAILING) if rest else tuple(notes))
+    return Line(messages, texts, (*notes, TRAILING) if rest else tuple(notes))
 
 
-def _refusal(line: bytes, reason: str) -> str:
-    stream = _STREAM.search(line)
-    named = f" of stream `{stream[1].decode(errors='replace')}`" if stream else ""
-    return f"a message{named} cannot be read: {reason}"
+def _refused(
+    messages: list[Message], texts: list[bytes], notes: Iterable[str], line: bytes, reason: str | None
+) -> Line:
+    if reason is None:
+        return Line(messages, texts, tuple(notes))
+    found = _STREAM.search(line)
+    stream = found[1].decode(errors="replace") if found else None
+    named = f" of stream `{stream}`" if stream else ""
+    said = f"a message{named} cannot be read: {reason}"
+    return Line(messages, texts, tuple(notes), said, is_state=_IS_STATE.match(line) is not None, stream=stream)
 
 
 def _type_of(text: bytes) -> str | None:
@@ -249,48 +276,3 @@ def control_config(control: Raw) -> str | None:
     except msgspec.MsgspecError:
         return None
     return bytes(config.config).decode() or None if config else None
-
-
-class Answer(msgspec.Struct):
-    """What a `spec`, `check` or `discover` printed; of each kind the last counts (protocol.md 1.2)."""
-
-    spec: Spec | None = None
-    catalog: Raw | None = None
-    status: ConnectionStatus | None = None
-    error: TraceError | None = None
-    config: str | None = None
-    logs: tuple[tuple[Level, str], ...] = ()
-
-
-def read_answer(output: bytes) -> Answer:
-    """Read all that a short command printed on stdout; lines that are no messages are log lines."""
-    answer = Answer()
-    for text in lines.split(output):
-        line = parse_line(text)
-        if not line.messages and text.strip():
-            answer.logs += (("info", text.decode(errors="replace").strip()),)
-        for message in line.messages:
-            try:
-                _take(answer, message)
-            except msgspec.MsgspecError as error:
-                answer.logs += (("warning", f"unreadable {type(message).__name__}: {error}"),)
-    return answer
-
-
-def _take(answer: Answer, message: Message) -> None:
-    match message:
-        case SpecMessage(spec=raw):
-            answer.spec = msgspec.json.decode(raw, type=Spec)
-        case CatalogMessage(catalog=raw):
-            answer.catalog = raw.copy()
-        case StatusMessage(connection_status=raw):
-            answer.status = msgspec.json.decode(raw, type=ConnectionStatus)
-        case ControlMessage(control=raw):
-            answer.config = control_config(raw) or answer.config
-        case TraceMessage(trace=raw):
-            answer.error = msgspec.json.decode(raw, type=Trace).error or answer.error
-        case LogMessage(log=raw):
-            log = msgspec.json.decode(raw, type=Log)
-            answer.logs += ((level_of(log.level), log.message),)
-        case _:
-            pass  # A RECORD or STATE here answers nothing.

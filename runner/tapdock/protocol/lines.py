@@ -4,7 +4,7 @@ import json
 import re
 from typing import NamedTuple
 
-__all__ = ["Mended", "is_clean_text", "mend", "split"]
+__all__ = ["Mended", "is_clean_text", "mend", "nulled_fields", "split"]
 
 _STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _ODD = re.compile(rb"(" + _STRING + rb")|-?Infinity\b|NaN\b", re.DOTALL)
@@ -75,3 +75,23 @@ def mend(line: bytes) -> Mended | None:
     if not end:
         return None
     return Mended(text[:end].encode(), text[end:].lstrip().encode(), tuple(notes))
+
+
+def nulled_fields(line: bytes, *, within: str) -> tuple[str, ...]:
+    """Names of the fields, in the member `within` of a line, that hold a NaN or an infinity somewhere."""
+    try:
+        body = json.loads(line.decode("utf-8", "replace"), strict=False, parse_int=len, parse_float=len).get(within)
+    except (ValueError, AttributeError, RecursionError):
+        return ()
+    return tuple(name for name, value in body.items() if _has_no_number(value)) if isinstance(body, dict) else ()
+
+
+def _has_no_number(value: object) -> bool:
+    match value:
+        case dict():
+            return any(map(_has_no_number, value.values()))
+        case list():
+            return any(map(_has_no_number, value))
+        case float():
+            return True  # only `parse_constant` makes floats here
+    return False

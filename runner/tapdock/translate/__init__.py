@@ -2,16 +2,25 @@
 
 from tapdock.catalog import ConfiguredStream
 from tapdock.events import Event
+from tapdock.translate.base import Manner
+from tapdock.translate.same_airbyte import AirbyteToAirbyte
+from tapdock.translate.same_singer import SingerToSinger
+from tapdock.translate.to_airbyte import SingerToAirbyte
 from tapdock.translate.to_singer import AirbyteToSinger
 
 __all__ = ["ROUTES", "require_translatable"]
 
-ROUTES = {"airbyte-singer": AirbyteToSinger}
+ROUTES = {
+    "airbyte-airbyte": AirbyteToAirbyte,
+    "airbyte-singer": AirbyteToSinger,
+    "singer-airbyte": SingerToAirbyte,
+    "singer-singer": SingerToSinger,
+}
 
 
-def require_translatable(route: str, streams: tuple[ConfiguredStream, ...]) -> None:
+def require_translatable(route: str, streams: tuple[ConfiguredStream, ...], manner: Manner) -> None:
     """Raise the UsageError that the relay would, while nothing runs yet."""
 
     def silent(event: Event) -> None: ...
 
-    ROUTES[route](streams=streams, saved=None, emit=silent, clock=lambda: 0.0)
+    ROUTES[route](streams=streams, saved=None, emit=silent, clock=lambda: 0.0, manner=manner)

@@ -3,15 +3,71 @@
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
+from tapdock.config import Namespacing, OnBadRecord, StateType
+from tapdock.errors import Side
 from tapdock.events import Event, StreamReport
 
-__all__ = ["Emit", "Translator"]
+__all__ = ["Emit", "Manner", "Mismatch", "Quirks", "Translator"]
 
 Emit = Callable[[Event], None]
+Mismatch = tuple[Side, str]
+"""Two counts that differ: whose side it is, and both numbers in words."""
+
+
+class Quirks(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a known connector differs from the protocol; the table of them is `connectors/quirks.py`.
+
+    Of targets. `ack_on_exit`: the last state stays unacknowledged when nothing was pending at the end; exit code 0
+    says it. `wants_key`: the setting that must be off where a stream has no key. `takes_batches`: BATCH messages are
+    taken as they are. `activates`: ACTIVATE_VERSION replaces what was there; None where it is asked.
+    `ignores_load_method`: it has that setting, and does as the keys say. `waits_for_complete`: a table is only replaced
+    on COMPLETE, so that the end of its input alone is harmless. `state_type`: which Airbyte states it answers.
+
+    Of taps. `log_key`: the replication key without which a log is read from its beginning again. `unordered_start`: a
+    first incremental read is in no order, so that only its last state can be trusted.
+    """
+
+    ack_on_exit: bool = False
+    wants_key: str | None = None
+    takes_batches: bool = False
+    activates: bool | None = None
+    waits_for_complete: bool = False
+    ignores_load_method: bool = False
+    state_type: StateType = "global"
+    log_key: str | None = None
+    unordered_start: bool = False
+
+
+class Manner(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run translates, beside its streams: what the user and the connectors say.
+
+    `spool`: the source is read to its end before the target's catalog is made. `last_state_only`: no state is saved
+    before the source has ended well. `baseline` off shows what a target does that takes its first state for its own.
+    `scratch` is the folder of BATCH files here, None where there is none.
+    """
+
+    namespacing: Namespacing = Namespacing()
+    on_bad_record: OnBadRecord = "fail"
+    meta_changes: bool = False
+    spool: bool = False
+    last_state_only: bool = False
+    baseline: bool = True
+    quirks: Quirks = Quirks()
+    scratch: str | None = None
 
 
 class Translator(Protocol):
     """One run's translation. The ack thread calls `acked` and `committed`, the pump thread all else."""
+
+    def scan(self, lines: bytes) -> None:
+        """Look at whole lines that are kept until the source has ended, and fed then."""
+        ...
+
+    def catalog(self) -> bytes | None:
+        """The target's catalog, once all was scanned; None where it was given one before the start."""
+        ...
 
     def opening(self) -> bytes:
         """What the target must see before any record: schemas, and the baseline state."""
@@ -67,9 +123,13 @@ class Translator(Protocol):
         ...
 
     def reports(self) -> tuple[StreamReport, ...]:
-        """Counts per configured stream, in the catalog's order."""
+        """Counts per stream, the configured ones first and in the catalog's order."""
         ...
 
     def failures(self) -> tuple[str, ...]:
         """Names of streams that the source itself called failed or incomplete."""
+        ...
+
+    def mismatches(self) -> tuple[Mismatch, ...]:
+        """Counts of a side that are not ours (protocol.md 1.7)."""
         ...

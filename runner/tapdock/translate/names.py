@@ -1,14 +1,41 @@
-"""Stream names across the two protocols: one map, made before the start (protocol.md 3.1)."""
+"""What streams are called on the other side: one map, made before the start, never inverted by cutting (3.1)."""
 
 from collections.abc import Iterable
 
 from tapdock.catalog import StreamKey
+from tapdock.config import Namespacing
 from tapdock.errors import UsageError
 
-__all__ = ["singer_names"]
+__all__ = ["singer_names", "target_keys"]
+
+_SOURCE_NAMESPACE = "${SOURCE_NAMESPACE}"
 
 
-def singer_names(keys: Iterable[StreamKey]) -> dict[StreamKey, str]:
+def target_keys(keys: Iterable[StreamKey], namespacing: Namespacing) -> dict[StreamKey, StreamKey]:
+    """Namespace and name of every stream in the target (protocol.md 1.11); UsageError when two become one.
+
+    >>> target_keys([StreamKey("shop", "users")], Namespacing(kind="customformat", format="raw_${SOURCE_NAMESPACE}"))
+    {StreamKey(namespace='shop', name='users'): StreamKey(namespace='raw_shop', name='users')}
+    """
+    named = {key: StreamKey.of(_namespace(key, namespacing), f"{namespacing.prefix}{key.name}") for key in keys}
+    first: dict[StreamKey, StreamKey] = {}
+    for key, new in named.items():
+        other = first.setdefault(new, key)
+        if other != key:
+            raise _collision(other, key, str(new))
+    return named
+
+
+def _namespace(key: StreamKey, namespacing: Namespacing) -> str | None:
+    match namespacing.kind:
+        case "destination":
+            return None
+        case "customformat":
+            return namespacing.format.replace(_SOURCE_NAMESPACE, key.namespace or "").strip() or None
+    return key.namespace
+
+
+def singer_names(keys: Iterable[StreamKey], namespacing: Namespacing | None = None) -> dict[StreamKey, str]:
     """The Singer name of every Airbyte stream; raises UsageError when two differ at most in case.
 
     Without namespaces the name is kept. Else it is `<namespace>-<name>`, with `_` for a hyphen inside a part,
@@ -17,18 +44,22 @@ def singer_names(keys: Iterable[StreamKey]) -> dict[StreamKey, str]:
         >>> singer_names([StreamKey("public", "line-items")])
         {StreamKey(namespace='public', name='line-items'): 'public-line_items'}
     """
-    keys = list(keys)
-    plain = all(key.namespace is None for key in keys)
-    names = {key: key.name if plain else _joined(key) for key in keys}
+    mapped = target_keys(keys, namespacing or Namespacing())
+    plain = all(key.namespace is None for key in mapped.values())
+    names = {key: new.name if plain else _joined(new) for key, new in mapped.items()}
     first: dict[str, StreamKey] = {}
     for key, name in names.items():
         other = first.setdefault(name.casefold(), key)
         if other != key:
-            raise UsageError(
-                f"streams `{other}` and `{key}` would both be called `{name.casefold()}` in the target",
-                hint=f"leave one of them out, with `!{key}` under `select`",
-            )
+            raise _collision(other, key, name.casefold())
     return names
+
+
+def _collision(one: StreamKey, other: StreamKey, name: str) -> UsageError:
+    return UsageError(
+        f"streams `{one}` and `{other}` would both be called `{name}` in the target",
+        hint=f"leave one of them out, with `!{other}` under `select`, or set the pipeline's `namespace`",
+    )
 
 
 def _joined(key: StreamKey) -> str:

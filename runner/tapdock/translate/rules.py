@@ -4,12 +4,23 @@ A rule that leaves a value alone returns the very object it was given; whatever 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from msgspec import Raw
 
-__all__ = ["Rule", "as_number", "as_text", "drop", "fields", "items"]
+__all__ = [
+    "Rule",
+    "as_number",
+    "as_text",
+    "chain",
+    "copied",
+    "drop",
+    "fields",
+    "items",
+    "marked_deleted",
+    "with_member",
+]
 
 Rule = Callable[[bytes], bytes]
 
@@ -86,3 +97,59 @@ def items(rule: Rule) -> Rule:
         return b"[" + b",".join(new) + b"]"
 
     return rewrite
+
+
+def chain(rules: Sequence[Rule]) -> Rule | None:
+    """One after the other; None where there is none."""
+    if len(rules) < 2:
+        return rules[0] if rules else None
+
+    def rewrite(value: bytes) -> bytes:
+        for rule in rules:
+            value = rule(value)
+        return value
+
+    return rewrite
+
+
+def with_member(body: bytes, name: str, value: bytes) -> bytes:
+    """An object with one more member behind the others; every other byte stays.
+
+    >>> with_member(b'{"a":1.50}', "b", b"2")
+    b'{"a":1.50,"b":2}'
+    """
+    end = body.rstrip()[:-1]
+    comma = b"," if end.strip() != b"{" else b""
+    return b"%s%s%s:%s}" % (end, comma, _ENCODE(name), value)
+
+
+def marked_deleted(column: str, other: str) -> Rule:
+    """A record that is deleted in the one protocol's way is told so in the other's as well (protocol.md 3.4)."""
+    mark = _ENCODE(column)
+
+    def rewrite(value: bytes) -> bytes:
+        if mark not in value:
+            return value
+        when = _OBJECT.decode(value).get(column)
+        return value if when is None or bytes(when) == b"null" else with_member(value, other, bytes(when))
+
+    return rewrite
+
+
+def copied(copies: Mapping[str, tuple[str, ...]]) -> Rule:
+    """Top-level columns made of nested fields; null where a record has no such field."""
+
+    def rewrite(value: bytes) -> bytes:
+        for column, path in copies.items():
+            value = with_member(value, column, _at(value, path))
+        return value
+
+    return rewrite
+
+
+def _at(value: bytes, path: Sequence[str]) -> bytes:
+    for name in path:
+        if value[:1] != b"{":
+            return b"null"
+        value = bytes(_OBJECT.decode(value).get(name, b"null"))
+    return value

@@ -11,10 +11,11 @@ __all__ = ["Translated", "singer_schema"]
 
 
 class Translated(NamedTuple):
-    """A schema for the target, and the rule that its values need; None when they are passed on untouched."""
+    """A schema for the target, and the rule that its values need, with its `reason`; None when they pass untouched."""
 
     schema: dict[str, Any]
     rule: Rule | None = None
+    reason: str | None = None
 
 
 def singer_schema(stream: Stream, *, dropped: Collection[str] = ()) -> Translated:
@@ -31,8 +32,17 @@ def singer_schema(stream: Stream, *, dropped: Collection[str] = ()) -> Translate
         )
     kept = {name: schema for name, schema in properties.items() if name not in dropped}
     schemas, rules = _properties(kept, root, ("#",))
+    reasons = [f"{_listed(rules)} cannot be had as it is"] if rules else []
+    reasons += [f"{_listed(dropped)} is left out"] if dropped else []
     rules |= dict.fromkeys(dropped, drop)
-    return Translated({"type": "object", "properties": schemas}, fields(rules) if rules else None)
+    rule = fields(rules) if rules else None
+    return Translated({"type": "object", "properties": schemas}, rule, "; ".join(reasons) or None)
+
+
+def _listed(names: Collection[str]) -> str:
+    some = list(names)[:3]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(f"`{name}`" for name in some) + more
 
 
 def _nullable(kind: str, **more: Any) -> dict[str, Any]:

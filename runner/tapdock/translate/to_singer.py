@@ -1,35 +1,28 @@
 """Airbyte source to Singer target: record bodies are spliced byte for byte, states become tokens."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from tapdock.catalog import ConfiguredStream, StreamKey
-from tapdock.errors import TranslationError
-from tapdock.events import Failed, Level, Logged, Rotated, StreamReport
-from tapdock.protocol import airbyte, singer
-from tapdock.protocol.airbyte import Message, RecordMessage
-from tapdock.protocol.lines import is_clean_text, split
-from tapdock.translate.base import Emit
+from tapdock.events import StreamReport
+from tapdock.protocol import singer
+from tapdock.protocol.airbyte import Message, Record, RecordMessage
+from tapdock.translate.airbyte_source import AirbyteSource
+from tapdock.translate.base import Emit, Manner, Mismatch
 from tapdock.translate.carried import Carried
+from tapdock.translate.ledger import Ledger
 from tapdock.translate.names import singer_names
-from tapdock.translate.routes import Route, Status
-from tapdock.translate.states import Ledger, SourceState, key_of, read_state
+from tapdock.translate.pace import Pace
+from tapdock.translate.routes import CHANGES, Route
+from tapdock.translate.rules import as_text, with_member
+from tapdock.translate.tally import failed
+from tapdock.translate.voice import Voice
 
 __all__ = ["AirbyteToSinger"]
 
-TOKEN_SECONDS = 1.0
-TOKEN_RECORDS = 10_000
-_LONGEST_LOG = 64 << 10
 _KNOWN_TIMES = 4096
 _BRACE, _QUOTE = b'{"'
-_STATUSES: dict[str, Status] = {
-    "STARTED": "running",
-    "RUNNING": "running",
-    "COMPLETE": "complete",
-    "INCOMPLETE": "incomplete",
-}
 
 
 class AirbyteToSinger:
@@ -45,33 +38,37 @@ class AirbyteToSinger:
         saved: str | None,
         emit: Emit,
         clock: Callable[[], float],
+        manner: Manner | None = None,
         ledger: Ledger | Carried | None = None,
     ) -> None:
-        names = singer_names(stream.stream.key for stream in streams)
-        self._routes = {stream.stream.key: Route(stream, names[stream.stream.key]) for stream in streams}
-        self._opening = b"".join(route.opening() for route in self._routes.values())
+        manner = manner or Manner()
+        self._voice = Voice(emit, on_bad_record=manner.on_bad_record)
+        self._source = AirbyteSource(streams, self._voice)
+        names = singer_names((stream.stream.key for stream in streams), manner.namespacing)
+        self._routes = [_route(stream, names, self._source, manner) for stream in streams]
+        self._opening = b"".join(route.opening() for route in self._routes)
         # Records are looked up by what they say; "" and an absent namespace are the same.
         self._by_name: dict[tuple[str | None, str | None], Route] = {}
-        for key, route in self._routes.items():
-            self._by_name[key] = route
-            if not key.namespace:
-                self._by_name["", key.name] = route
+        for route in self._routes:
+            self._by_name[route.key] = route
+            if not route.key.namespace:
+                self._by_name["", route.key.name] = route
         self._ledger = ledger or Ledger(names=names, saved=saved)
-        self._emit = emit
-        self._clock = clock
-        self._out: list[bytes] = []
-        self._ends: dict[int | float | None, bytes] = {}
-        self._lines = 0
+        self._keeps_changes = manner.meta_changes
+        self._baseline = manner.baseline
+        self._pace = Pace(clock)
         self._records = 0
-        self._signs = 0
-        self._issued_at = clock()
-        self._issued_records = 0
-        self._checked = 0
-        self._warned: set[object] = set()
-        self._mended: Counter[str] = Counter()
+        self._out: list[bytes] = []
+        self._ends: dict[object, bytes] = {}
+
+    def scan(self, lines: bytes) -> None:
+        raise AssertionError("the schemas of an Airbyte source are known before the start")
+
+    def catalog(self) -> bytes | None:
+        return None
 
     def opening(self) -> bytes:
-        return self._opening + self._token()
+        return self._opening + (self._token() if self._baseline else b"")
 
     def feed(self, lines: bytes) -> bytes:
         out = self._out = []
@@ -83,169 +80,72 @@ class AirbyteToSinger:
             record = message.record
             route = routes.get((record.namespace, record.stream)) if record else None
             if record is None or route is None:
-                raise _refused(number, record)
+                self._source.unknown(record, number, msgspec.json.encode(message))
+                continue
             data = bytes(record.data)
-            if (data[0] != _BRACE or data[1] != _QUOTE) and not self._is_body(data, route, number):
+            if (data[0] != _BRACE or data[1] != _QUOTE) and not self._source.is_body(data, route.tally, number):
                 continue
             if route.rule:
                 data = route.rule(data)
+            if self._keeps_changes:
+                data = _with_changes(data, record)
             self._records += 1
-            route.records += 1
-            route.bytes += len(data)
-            end = ends.get(record.emitted_at) or self._end(record.emitted_at)
+            tally = route.tally
+            tally.records += 1
+            tally.bytes += len(data)
+            end = ends.get((record.emitted_at, route.version)) or self._end(record.emitted_at, route.version)
             out += (route.start, data, end)
-        if self._ledger.waiting and self._is_due():
+        if self._ledger.waiting and self._pace.is_due(self._records):
             out.append(self._token())
         return b"".join(out)
 
     def _messages(self, batch: bytes) -> Iterable[tuple[int, Message]]:
-        """Numbered messages: all at once where the batch is clean, else line by line.
-
-        In a clean batch a blank line has no number: counting line feeds would cost a tenth of the whole.
-        """
-        if is_clean_text(batch):
-            try:
-                messages = airbyte.MESSAGES.decode_lines(batch)
-            except (msgspec.MsgspecError, RecursionError):
-                return self._one_by_one(batch)
-            first = self._lines + 1
-            self._lines += len(messages)
+        first = self._source.line + 1
+        messages = self._source.decoded(batch)
+        if messages is not None:
             return enumerate(messages, first)
-        return self._one_by_one(batch)
+        return ((number, message) for number, message, _ in self._source.one_by_one(batch))
 
-    def _one_by_one(self, batch: bytes) -> Iterator[tuple[int, Message]]:
-        for text in split(batch):
-            self._lines += 1
-            line = airbyte.parse_line(text)
-            for note in line.notes:
-                self._mended[note] += 1
-                if self._mended[note] == 1:
-                    self._log("warning", f"line {self._lines}: {note}")
-            for message in line.messages:
-                yield self._lines, message
-            if line.refused:
-                raise TranslationError(f"line {self._lines}: {line.refused}")
-            if not line.messages and text.strip():
-                self._log("info", text.decode(errors="replace").strip())
-
-    def _is_body(self, data: bytes, route: Route, number: int) -> bool:
-        """False for an empty object, which is counted and left out (protocol.md 1.3)."""
-        if not data.startswith(b"{"):
-            problem = "is missing" if data == b"null" else "is not an object"
-            raise TranslationError(f"line {number}: `data` of a record of stream `{route.key}` {problem}")
-        if data[1:-1].strip():
-            return True
-        self._records += 1
-        route.empty += 1
-        return False
-
-    def _end(self, emitted_at: int | float | None) -> bytes:
+    def _end(self, emitted_at: int | float | None, version: int | None) -> bytes:
         if len(self._ends) >= _KNOWN_TIMES:
             self._ends.clear()
-        end = self._ends[emitted_at] = singer.record_end(emitted_at)
+        end = self._ends[emitted_at, version] = singer.record_end(emitted_at, version=version)
         return end
 
     def _take(self, message: Message, number: int) -> None:
         """Everything that is no record."""
-        try:
-            match message:
-                case airbyte.StateMessage(state=raw):
-                    self._take_state(read_state(raw), number)
-                case airbyte.LogMessage(log=raw):
-                    log = msgspec.json.decode(raw, type=airbyte.Log)
-                    text = f"{log.message}\n{log.stack_trace}" if log.stack_trace else log.message
-                    self._log(airbyte.level_of(log.level), text)
-                case airbyte.TraceMessage(trace=raw):
-                    self._take_trace(msgspec.json.decode(raw, type=airbyte.Trace))
-                case airbyte.ControlMessage(control=raw):
-                    config = airbyte.control_config(raw)
-                    if config:
-                        self._emit(Rotated("source", config))
-                case _:
-                    pass  # The answer to a command that was not given.
-        except (msgspec.MsgspecError, ValueError) as error:
-            if isinstance(message, airbyte.StateMessage):
-                raise TranslationError(f"line {number}: a state of the source cannot be used: {error}") from error
-            self._log("info", f"line {number}: unreadable {type(message).__name__}: {error}")
-
-    def _take_state(self, state: SourceState, number: int) -> None:
-        self._signs += 1
-        route = self._routes.get(state.key) if state.key else None
-        if state.key and not route:
-            message = f"line {number}: a state of stream `{state.key}`, which is not configured, was ignored"
-            self._warn_once(message, about=state.key)
+        state = self._source.other(message, number)
+        if state is None:
             return
-        self._check_count(state, route)
-        self._ledger.note(state)
-        if self._is_due():
+        try:
+            self._ledger.note(state)
+        except ValueError as error:
+            raise self._source.unusable(error, number) from error
+        if self._pace.is_due(self._records):
             self._out.append(self._token())
 
-    def _check_count(self, state: SourceState, route: Route | None) -> None:
-        """Compare the source's own count of records since its previous state with ours (protocol.md 1.7)."""
-        if route:
-            total = route.records + route.empty
-            count, route.checked = total - route.checked, total
-        else:
-            count, self._checked = self._records - self._checked, self._records
-        if state.records is not None and state.records != count:
-            where = f"stream `{route.key}`" if route else "all streams"
-            message = f"{where}: the source counted {state.records} records before a state, {count} came"
-            self._warn_once(message, about=("count", state.key))
-
-    def _take_trace(self, trace: airbyte.Trace) -> None:
-        if trace.stream_status:
-            self._signs += 1
-            status = _STATUSES.get(trace.stream_status.status.upper())
-            self._set_status(trace.stream_status.stream_descriptor, status)
-        if trace.error:
-            descriptor = trace.error.stream_descriptor
-            if descriptor:
-                self._set_status(descriptor, "failed")
-            internal = (trace.error.internal_message, trace.error.stack_trace)
-            self._emit(
-                Failed(
-                    side="source",
-                    message=trace.error.message,
-                    stream=str(key_of(descriptor)) if descriptor else None,
-                    failure_type=trace.error.failure_type,
-                    internal="\n".join(text for text in internal if text) or None,
-                )
-            )
-
-    def _set_status(self, descriptor: airbyte.StreamDescriptor, status: Status | None) -> None:
-        route = self._routes.get(key_of(descriptor))
-        if route and status and route.status != "failed":
-            route.status = status
-
     def due(self) -> float | None:
-        if not self._ledger.waiting:
-            return None
-        return max(0.0, self._issued_at + TOKEN_SECONDS - self._clock())
-
-    def _is_due(self) -> bool:
-        many = self._records - self._issued_records >= TOKEN_RECORDS
-        return many or self._clock() - self._issued_at >= TOKEN_SECONDS
+        return self._pace.left() if self._ledger.waiting else None
 
     def tick(self) -> bytes:
-        return self._token() if self._ledger.waiting and self._is_due() else b""
+        return self._token() if self._ledger.waiting and self._pace.is_due(self._records) else b""
 
     def _token(self) -> bytes:
-        self._issued_at = self._clock()
-        self._issued_records = self._records
+        self._pace.sent(self._records)
         return singer.state_line(self._ledger.issue())
 
     def closing(self, *, complete: bool) -> bytes:
-        for route in self._routes.values():
-            if complete and route.status in ("pending", "running"):
-                route.status = "complete"
-        empty = {str(key): route.empty for key, route in self._routes.items() if route.empty}
-        if empty:
-            each = ", ".join(f"`{name}` {count}" for name, count in empty.items())
-            self._log("warning", f"{sum(empty.values())} empty records were left out: {each}")
-        for note, count in self._mended.items():
-            if count > 1:
-                self._log("warning", f"{note}, on {count} lines in all")
-        return self._token()
+        """The last token comes behind what replaces old rows: its acknowledgement covers that (protocol.md 3.5)."""
+        tallies = self._source.tallies.values()
+        for tally in tallies if complete else ():
+            tally.end()
+        self._voice.closing(tallies)
+        activated = [
+            singer.activate_line(route.name, route.version)
+            for route in self._routes
+            if complete and route.version is not None and route.tally.status == "complete"
+        ]
+        return b"".join(activated) + self._token()
 
     def acked(self, line: bytes) -> bool:
         value = singer.parse_state(line)
@@ -263,32 +163,28 @@ class AirbyteToSinger:
 
     @property
     def alive(self) -> int:
-        return self._records + self._signs
+        return self._source.came() + self._source.signs
 
     @property
     def partial(self) -> bytes:
         return b"".join(self._out)
 
     def reports(self) -> tuple[StreamReport, ...]:
-        return tuple(route.report() for route in self._routes.values())
+        return tuple(tally.report() for tally in self._source.tallies.values())
 
     def failures(self) -> tuple[str, ...]:
-        return tuple(str(key) for key, route in self._routes.items() if route.status in ("failed", "incomplete"))
+        return failed(self._source.tallies.values())
 
-    def _log(self, level: Level, message: str) -> None:
-        self._emit(Logged("source", level, message[:_LONGEST_LOG]))
-
-    def _warn_once(self, message: str, *, about: object) -> None:
-        if about not in self._warned:
-            self._warned.add(about)
-            self._log("warning", message)
+    def mismatches(self) -> tuple[Mismatch, ...]:
+        return tuple(self._voice.mismatches)
 
 
-def _refused(number: int, record: airbyte.Record | None) -> TranslationError:
-    if record is None or not record.stream:
-        return TranslationError(f"line {number}: a record without `{'record' if record is None else 'stream'}`")
-    key = StreamKey.of(record.namespace, record.stream)
-    return TranslationError(
-        f"line {number}: a record of stream `{key}`, which is not configured",
-        hint=f"add `{key}` to `select`, or correct the source",
-    )
+def _route(stream: ConfiguredStream, names: dict[StreamKey, str], source: AirbyteSource, manner: Manner) -> Route:
+    key = stream.stream.key
+    return Route(stream, names[key], source.tallies[key], meta_changes=manner.meta_changes)
+
+
+def _with_changes(data: bytes, record: Record) -> bytes:
+    """What the source says of its own changes, as text in a column (opt-in)."""
+    changes = record.meta.changes if record.meta else None
+    return with_member(data, CHANGES, as_text(bytes(changes))) if changes and bytes(changes) != b"[]" else data

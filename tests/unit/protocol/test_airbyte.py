@@ -12,8 +12,8 @@ from tapdock.protocol.airbyte import (
     control_config,
     level_of,
     parse_line,
-    read_answer,
 )
+from tapdock.protocol.answer import read_answer
 
 RECORD = b'{"type":"RECORD","record":{"stream":"s","data":%s,"emitted_at":1}}'
 
@@ -60,7 +60,8 @@ def test_a_broken_record_or_state_is_refused(line: bytes) -> None:
     ],
 )
 def test_what_is_no_message_is_no_error(line: bytes) -> None:
-    assert parse_line(line) == ([], (), None)
+    parsed = parse_line(line)
+    assert (parsed.messages, parsed.notes, parsed.refused) == ([], (), None)
 
 
 def test_messages_after_the_first_are_taken_and_garbage_is_noted() -> None:

@@ -102,7 +102,7 @@ def test_rules_reach_where_the_schema_says() -> None:
 
 def test_a_big_integer_in_a_string_is_an_integer() -> None:
     stream = Stream(name="s", json_schema={"properties": {"f": {"type": "string", "airbyte_type": "big_integer"}}})
-    schema, rule = singer_schema(stream)
+    schema, rule, _ = singer_schema(stream)
     assert schema["properties"]["f"] == null_or("integer")
     assert rule is not None
     assert rule(b'{"f":"123456789012345678901234567890"}') == b'{"f":123456789012345678901234567890}'
@@ -124,7 +124,8 @@ def test_the_root_may_be_a_reference() -> None:
 
 def test_dropped_fields_leave_schema_and_records() -> None:
     stream = Stream(name="s", json_schema={"properties": {"a": {"type": "string"}, "b": {}}})
-    schema, rule = singer_schema(stream, dropped=("b",))
+    schema, rule, reason = singer_schema(stream, dropped=("b",))
+    assert reason == "`b` is left out"
     assert list(schema["properties"]) == ["a"]
     assert rule is not None
     assert rule(b'{"a":"x","b":1}') == b'{"a":"x"}'

@@ -10,7 +10,8 @@ from msgspec import Raw
 from tapdock.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.config import SyncMode
 from tapdock.errors import StateError, TargetError
-from tapdock.translate.states import Ledger, read_state, state_to_pass
+from tapdock.translate.ledger import Ledger
+from tapdock.translate.states import read_state, state_to_pass
 
 A, B = StreamKey(None, "a"), StreamKey("n", "b")
 NAMES = {A: "a", B: "n-b"}

@@ -188,7 +188,9 @@ def test_a_long_junk_line_is_cut() -> None:
 
 def test_a_key_that_is_not_in_the_schema_is_refused() -> None:
     stream = Stream(name="users", json_schema={"properties": {"a": {}}})
-    configured = ConfiguredStream(stream=stream, sync_mode="full_refresh", primary_key=(("id",),))
+    configured = ConfiguredStream(
+        stream=stream, sync_mode="full_refresh", destination_sync_mode="append_dedup", primary_key=(("id",),)
+    )
     with pytest.raises(UsageError, match="key `id`, which is not in its schema"):
         AirbyteToSinger(streams=(configured,), saved=None, emit=print, clock=float)
 

@@ -1,0 +1,54 @@
+"""What a `spec`, `check` or `discover` of an Airbyte connector printed (protocol.md 1.2)."""
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.events import Level
+from tapdock.protocol import airbyte, lines
+
+__all__ = ["Answer", "read_answer"]
+
+
+class Answer(msgspec.Struct):
+    """What a `spec`, `check` or `discover` printed; of each kind the last counts (protocol.md 1.2)."""
+
+    spec: airbyte.Spec | None = None
+    catalog: Raw | None = None
+    status: airbyte.ConnectionStatus | None = None
+    error: airbyte.TraceError | None = None
+    config: str | None = None
+    logs: tuple[tuple[Level, str], ...] = ()
+
+
+def read_answer(output: bytes) -> Answer:
+    """Read all that a short command printed on stdout; lines that are no messages are log lines."""
+    answer = Answer()
+    for text in lines.split(output):
+        line = airbyte.parse_line(text)
+        if not line.messages and text.strip():
+            answer.logs += (("info", text.decode(errors="replace").strip()),)
+        for message in line.messages:
+            try:
+                _take(answer, message)
+            except msgspec.MsgspecError as error:
+                answer.logs += (("warning", f"unreadable {type(message).__name__}: {error}"),)
+    return answer
+
+
+def _take(answer: Answer, message: airbyte.Message) -> None:
+    match message:
+        case airbyte.SpecMessage(spec=raw):
+            answer.spec = msgspec.json.decode(raw, type=airbyte.Spec)
+        case airbyte.CatalogMessage(catalog=raw):
+            answer.catalog = raw.copy()
+        case airbyte.StatusMessage(connection_status=raw):
+            answer.status = msgspec.json.decode(raw, type=airbyte.ConnectionStatus)
+        case airbyte.ControlMessage(control=raw):
+            answer.config = airbyte.control_config(raw) or answer.config
+        case airbyte.TraceMessage(trace=raw):
+            answer.error = msgspec.json.decode(raw, type=airbyte.Trace).error or answer.error
+        case airbyte.LogMessage(log=raw):
+            log = msgspec.json.decode(raw, type=airbyte.Log)
+            answer.logs += ((airbyte.level_of(log.level), log.message),)
+        case _:
+            pass  # A RECORD or STATE here answers nothing.

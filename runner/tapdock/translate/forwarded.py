@@ -1,0 +1,112 @@
+"""Airbyte states on their way to an Airbyte destination: passed on as they are, and known again when they come back."""
+
+import threading
+from collections import deque
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.catalog import StreamKey
+from tapdock.translate.canonical import canonical
+from tapdock.translate.states import Kind, SourceState, one_kind, stream_states
+
+__all__ = ["Forwarded", "fingerprint"]
+
+
+class _Sent(NamedTuple):
+    mark: bytes
+    text: str | None
+    records: int
+
+
+class Forwarded:
+    """In place of a `Ledger` where the target takes Airbyte's states themselves.
+
+    A destination need not give a state back byte by byte, nor keep its `id`: it is known by the value of what the
+    source will be given again, per stream and in order (protocol.md 1.6, 3.8). One thread notes, another takes
+    acknowledgements.
+    """
+
+    def __init__(self, saved: str | None) -> None:
+        self._lock = threading.Lock()
+        self._kind: Kind | None = None
+        self._saved: dict[StreamKey | None, str] = dict(stream_states(saved))
+        self._sent: dict[StreamKey | None, deque[_Sent]] = {}
+        self._moved = False
+
+    @property
+    def kind(self) -> Kind | None:
+        """Of the states so far."""
+        return self._kind
+
+    @property
+    def streams(self) -> set[StreamKey | None]:
+        """Those that a state was sent of."""
+        return set(self._sent)
+
+    def note(self, state: SourceState, mark: bytes, *, records: int) -> None:
+        """Take a state that is sent now, behind so many records since the one before; ValueError for mixed kinds."""
+        kind = one_kind(self._kind, state)
+        with self._lock:
+            self._kind = kind
+            self._sent.setdefault(state.key, deque()).append(_Sent(mark, state.text, records))
+
+    def acked(self, key: StreamKey | None, mark: bytes) -> int | None:
+        """The target gave a state back: how many records that covers; None where it was never sent, or is known."""
+        with self._lock:
+            sent = self._sent.get(key)
+            if sent is None or all(one.mark != mark for one in sent):
+                return None
+            records = 0
+            while True:
+                one = sent.popleft()
+                records += one.records
+                if one.mark == mark:
+                    break
+            self._save(key, one.text)
+            return records
+
+    def _save(self, key: StreamKey | None, text: str | None) -> None:
+        if key is None:
+            self._saved = {}
+        if text is None:
+            self._saved.pop(key, None)
+        else:
+            self._saved[key] = text
+        self._moved = True
+
+    def acked_all(self) -> None:
+        """Take all that was sent as acknowledged."""
+        with self._lock:
+            for key, sent in self._sent.items():
+                if sent:
+                    self._save(key, sent[-1].text)
+                    sent.clear()
+
+    def committed(self) -> str | None:
+        """The state to save: raw JSON text as `read` takes it; None when nothing was acknowledged."""
+        with self._lock:
+            if not self._moved:
+                return None
+            if self._kind == "LEGACY":
+                return self._saved[None]
+            return "[" + ",".join(self._saved.values()) + "]"
+
+    @property
+    def settled(self) -> bool:
+        """Whether each stream's last state came back."""
+        with self._lock:
+            return not any(self._sent.values())
+
+
+def fingerprint(raw: Raw) -> bytes:
+    """Of what a state holds for its source: the same whatever a destination did to its form."""
+    members: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Raw])
+    kind = msgspec.json.decode(members.get("type", b'"LEGACY"'), type=str | None) or "LEGACY"
+    name = {"STREAM": "stream", "GLOBAL": "global"}.get(kind, "data")
+    held = bytes(members.get(name, b"null"))
+    if name == "stream":
+        held = bytes(msgspec.json.decode(held, type=dict[str, Raw]).get("stream_state", b"null"))
+    return blake2b(canonical(held).encode(), digest_size=16).digest()

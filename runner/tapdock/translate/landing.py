@@ -1,0 +1,109 @@
+"""One stream's way from a Singer tap to an Airbyte destination: what stands around a record, and what comes in."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.catalog import ConfiguredStream, Stream, StreamKey
+from tapdock.protocol.singer import milliseconds
+from tapdock.translate.rules import Rule, chain, drop, fields, marked_deleted
+from tapdock.translate.tally import Tally
+
+__all__ = ["SEQUENCE", "Landing", "lands"]
+
+SEQUENCE = "_sdc_sequence"
+"""A number that grows with every record: what comes later wins, also within one millisecond (protocol.md 3.4)."""
+_AIRBYTE_DELETED, _SINGER_DELETED = "_ab_cdc_deleted_at", "_sdc_deleted_at"
+_TIME = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
+_ENCODE = msgspec.json.Encoder().encode
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_Schema = Mapping[str, Any]
+
+
+def lands(configured: ConfiguredStream, schema: _Schema) -> ConfiguredStream:
+    """The stream as the destination's catalog has it, with the columns that we add."""
+    properties = dict(schema.get("properties", {}))
+    cursor = configured.cursor_field
+    if _SINGER_DELETED in properties:
+        properties[_AIRBYTE_DELETED] = _TIME
+    ordered = configured.destination_sync_mode == "append_dedup" or configured.sync_mode == "incremental"
+    if ordered and not cursor:
+        properties[SEQUENCE] = {"type": ["null", "integer"]}
+        cursor = (SEQUENCE,)
+    key = configured.stream.key
+    stream = Stream(
+        name=key.name,
+        namespace=key.namespace,
+        json_schema={**schema, "properties": properties},
+        supported_sync_modes=configured.stream.supported_sync_modes,
+        source_defined_cursor=bool(cursor),
+        default_cursor_field=cursor,
+        source_defined_primary_key=configured.primary_key,
+    )
+    return msgspec.structs.replace(configured, stream=stream, cursor_field=cursor, dropped=())
+
+
+class Landing:
+    """Turns bodies into RECORDs; `target` is what the destination calls the stream, `numbers` gives the sequence."""
+
+    def __init__(
+        self,
+        landed: ConfiguredStream,
+        target: StreamKey,
+        tally: Tally,
+        numbers: Callable[[], int],
+        *,
+        dropped: Collection[str] = (),
+    ) -> None:
+        self.tally = tally
+        self.fields = frozenset(landed.stream.json_schema.get("properties", {}))
+        self._numbers = numbers if landed.cursor_field == (SEQUENCE,) else None
+        self._last = 0
+        self._keys: list[tuple[str, bytes, tuple[bytes, ...]]] = []
+        if landed.destination_sync_mode == "append_dedup":
+            self._keys = [_seen(path[0]) for path in landed.primary_key if len(path) == 1]
+        reasons = []
+        rules: list[Rule] = []
+        if dropped:
+            rules.append(fields(dict.fromkeys(dropped, drop)))
+            reasons.append(f"{', '.join(f'`{name}`' for name in sorted(dropped))} is left out, which the tap sends")
+        if _AIRBYTE_DELETED in self.fields:
+            rules.append(marked_deleted(_SINGER_DELETED, _AIRBYTE_DELETED))
+            reasons.append(f"deletes are told as `{_AIRBYTE_DELETED}`")
+        if self._numbers:
+            reasons.append(f"its order is kept as `{SEQUENCE}`")
+        self._rule = chain(rules)
+        tally.reason = "; ".join(reasons) or None
+        namespace = b'"namespace":%s,' % _ENCODE(target.namespace) if target.namespace else b""
+        self._start = b'{"type":"RECORD","record":{"stream":%s,%s"data":' % (_ENCODE(target.name), namespace)
+
+    def problem(self, body: bytes) -> str | None:
+        """Why a record cannot be merged by its key: it lacks a part of it."""
+        for name, mark, nulls in self._keys:
+            if mark not in body or any(null in body for null in nulls):
+                value = _OBJECT.decode(body).get(name)
+                if value is None or bytes(value) == b"null":
+                    return f"has no value for `{name}`, which is part of its key"
+        return None
+
+    def record(self, body: bytes, extracted: str | None, *, now: int, nulled: Iterable[str] = ()) -> bytes:
+        """The line; `now` in epoch milliseconds stands in where the tap does not say when it read it."""
+        if self._rule:
+            body = self._rule(body)
+        if self._numbers:
+            body = b'{"%s":%d,%s' % (SEQUENCE.encode(), self._numbers(), body.lstrip()[1:])
+        at = milliseconds(extracted) if extracted else None
+        self._last = max(self._last, now if at is None else at)  # a destination takes the latest for the last
+        self.tally.records += 1
+        self.tally.bytes += len(body)
+        changes = [{"field": name, "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"} for name in nulled]
+        meta = b',"meta":{"changes":%s}' % _ENCODE(changes) if changes else b""
+        return b'%s%s,"emitted_at":%d%s}}\n' % (self._start, body, self._last, meta)
+
+
+def _seen(name: str) -> tuple[str, bytes, tuple[bytes, ...]]:
+    """A key's name, how it stands in a body, and how it does without a value; only then is the body read."""
+    mark = _ENCODE(name)
+    return name, mark, (mark + b":null", mark + b": null")

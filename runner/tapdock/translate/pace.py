@@ -1,0 +1,29 @@
+"""How often states are sent: at most one a second, or one in 10,000 records (protocol.md 3.6)."""
+
+from collections.abc import Callable
+
+__all__ = ["Pace"]
+
+SECONDS = 1.0
+RECORDS = 10_000
+
+
+class Pace:
+    """`clock` tells seconds; `records` is how many were sent up to now."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._at = clock()
+        self._records = 0
+
+    def is_due(self, records: int) -> bool:
+        return records - self._records >= RECORDS or self._clock() - self._at >= SECONDS
+
+    def left(self) -> float:
+        """Seconds until the next one is due though no record comes."""
+        return max(0.0, self._at + SECONDS - self._clock())
+
+    def sent(self, records: int) -> None:
+        """One was sent now."""
+        self._at = self._clock()
+        self._records = records

@@ -1,0 +1,227 @@
+"""Singer tap to Singer target: messages byte for byte, and states that are known again when they come back."""
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.catalog import ConfiguredStream
+from tapdock.errors import TranslationError
+from tapdock.events import StreamReport
+from tapdock.protocol import singer
+from tapdock.protocol.lines import split
+from tapdock.protocol.singer import ActivateMessage, BatchMessage, Message, RecordMessage, SchemaMessage, StateMessage
+from tapdock.translate.base import Emit, Manner, Mismatch
+from tapdock.translate.batches import bodies, is_plain
+from tapdock.translate.bookmarks import Bookmarks
+from tapdock.translate.glance import Glance
+from tapdock.translate.rules import Rule, drop, fields
+from tapdock.translate.singer_source import SingerSource
+from tapdock.translate.tally import failed
+from tapdock.translate.voice import Voice
+
+__all__ = ["SingerToSinger"]
+
+_Members = dict[str, Raw]
+
+
+class SingerToSinger:
+    """A `Translator` for one run (protocol.md 3.8).
+
+    Three things do not go through as they came: what is no message (junk, blank lines); fields that the user left out,
+    where the tap sends them all the same; and ACTIVATE_VERSION, which waits for the end of a source that ended well. A
+    tap may say it at the start, and then a target's rows would be gone before the new ones are there.
+    """
+
+    def __init__(
+        self,
+        *,
+        streams: tuple[ConfiguredStream, ...],
+        saved: str | None,
+        emit: Emit,
+        clock: Callable[[], float],
+        manner: Manner | None = None,
+    ) -> None:
+        self._manner = manner or Manner()
+        self._voice = Voice(emit, on_bad_record=self._manner.on_bad_record)
+        self._source = SingerSource(streams, self._voice)
+        self._bookmarks = Bookmarks(saved)
+        self._glance = Glance()
+        self._may_save = not self._manner.last_state_only
+        self._rules: dict[str, Rule] = {}
+        self._versions: dict[str, int] = {}
+        self._activations: dict[str, bytes] = {}
+        self._unversioned: set[str] = set()
+        self._out: list[bytes] = []
+
+    def scan(self, lines: bytes) -> None:
+        raise AssertionError("a Singer target has no catalog to wait for")
+
+    def catalog(self) -> bytes | None:
+        return None
+
+    def opening(self) -> bytes:
+        """A state that stands for nothing new: some targets acknowledge the first one that they see at once (2.4)."""
+        return singer.state_line(Raw(self._bookmarks.baseline.encode())) if self._manner.baseline else b""
+
+    def feed(self, lines: bytes) -> bytes:
+        all_one = self._glance.all_one(lines)
+        if all_one:
+            tally, count = all_one
+            self._source.line += count
+            tally.records += count
+            tally.bytes += len(lines)
+            return lines
+        out = self._out = []
+        for text in split(lines):
+            self._source.line += 1
+            known = self._glance.of(text)
+            if known:
+                known.records += 1
+                known.bytes += len(text)
+                out += (text, b"\n")
+            else:
+                self._one(text)
+        return b"".join(out)
+
+    def _one(self, text: bytes) -> None:
+        line = self._source.read(text)
+        if line and line.message:
+            self._source.signs += 1
+            self._out.append(self._passed(line.message, text, self._source.line))
+
+    def _passed(self, message: Message, text: bytes, number: int) -> bytes:
+        """What the target gets for a message, lines and all."""
+        if isinstance(message, StateMessage):
+            try:
+                self._bookmarks.note(message.value)
+            except ValueError as error:
+                raise TranslationError(f"line {number}: a state of the tap cannot be read: {error}") from error
+            return text + b"\n"
+        stream = message.stream
+        if not stream:
+            raise TranslationError(f"line {number}: a {message.__struct_config__.tag} without `stream`")
+        match message:
+            case RecordMessage():
+                return self._record(message, stream, text)
+            case SchemaMessage():
+                return self._schema(message, stream, text)
+            case BatchMessage():
+                return self._batch(message, stream, text, number)
+            case ActivateMessage():
+                self._activations[stream] = text
+                self._versions[stream] = message.version or 0
+                self._glance.forget()
+                return b""
+        raise AssertionError(message)
+
+    def _record(self, message: RecordMessage, stream: str, text: bytes) -> bytes:
+        """Looked at whole where a version matters, else known by its beginning from now on."""
+        tally = self._source.tally(stream)
+        tally.records += 1
+        rule = self._rules.get(stream)
+        if rule:
+            members = msgspec.json.decode(text, type=_Members)
+            members["record"] = Raw(rule(bytes(message.record)))
+            text = msgspec.json.encode(members)
+        tally.bytes += len(text)
+        if message.version is None:
+            self._unversioned.add(stream)
+            if not rule and stream not in self._activations:
+                self._glance.learn(text, bytes(message.record), tally)
+        return text + b"\n"
+
+    def _schema(self, message: SchemaMessage, stream: str, text: bytes) -> bytes:
+        """As it came, unless it declares what the user left out."""
+        tally = self._source.tally(stream)
+        expected = self._source.expected.get(tally.key)
+        dropped = expected.dropped if expected else ()
+        schema = msgspec.json.decode(message.schema, type=_Members)
+        properties = msgspec.json.decode(schema.get("properties", Raw(b"{}")), type=_Members) if dropped else {}
+        sent = [name for name in dropped if name in properties]
+        if not sent:
+            return text + b"\n"
+        self._rules[stream] = fields(dict.fromkeys(sent, drop))
+        self._glance.forget()
+        tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is left out, which the tap sends"
+        kept = {name: one for name, one in properties.items() if name not in sent}
+        schema["properties"] = Raw(msgspec.json.encode(kept))
+        members = msgspec.json.decode(text, type=_Members)
+        return msgspec.json.encode({**members, "schema": schema}) + b"\n"
+
+    def _batch(self, message: BatchMessage, stream: str, text: bytes, number: int) -> bytes:
+        """As it is where the target reads files, and nothing would be in the wrong order; else as records.
+
+        Targets write a file at once and records later, and give its rows no version.
+        """
+        tally = self._source.tally(stream)
+        mixed = tally.records or stream in self._activations or stream in self._rules
+        scratch = self._manner.scratch
+        if self._manner.quirks.takes_batches and not mixed and is_plain(message, scratch=scratch):
+            self._unversioned.add(stream)
+            return text + b"\n"
+        start, end = singer.record_start(stream), singer.record_end(None, version=self._versions.get(stream))
+        rule = self._rules.get(stream)
+        out: list[bytes] = []
+        for body in bodies(message, scratch=scratch, number=number):
+            tally.records += 1
+            tally.bytes += len(body)
+            out += (start, rule(body) if rule else body, end)
+        return b"".join(out)
+
+    def due(self) -> float | None:
+        return None
+
+    def tick(self) -> bytes:
+        return b""
+
+    def closing(self, *, complete: bool) -> bytes:
+        """What replaces old rows, and the last state once more, so that its acknowledgement covers that."""
+        tallies = self._source.tallies.values()
+        self._voice.closing(tallies)
+        if not complete:
+            return b""
+        for tally in tallies:
+            tally.end()
+        out = []
+        for stream, text in self._activations.items():
+            if stream in self._unversioned:
+                message = f"stream `{stream}` has records without a version: its old rows stay where they are"
+                self._voice.warn_once(message, about=("version", stream))
+            else:
+                out.append(text + b"\n")
+        self._may_save = True
+        if out or self._manner.last_state_only:
+            out.append(self._bookmarks.again())
+        return b"".join(out)
+
+    def acked(self, line: bytes) -> bool:
+        value = singer.parse_state(line)
+        return value is not None and self._bookmarks.acked(value) and self._may_save
+
+    def acked_all(self) -> None:
+        self._bookmarks.acked_all()
+
+    def committed(self) -> str | None:
+        return self._bookmarks.committed() if self._may_save else None
+
+    @property
+    def settled(self) -> bool:
+        return self._bookmarks.settled
+
+    @property
+    def alive(self) -> int:
+        return self._source.came() + self._source.signs
+
+    @property
+    def partial(self) -> bytes:
+        return b"".join(self._out)
+
+    def reports(self) -> tuple[StreamReport, ...]:
+        return tuple(tally.report() for tally in self._source.tallies.values())
+
+    def failures(self) -> tuple[str, ...]:
+        return failed(self._source.tallies.values())
+
+    def mismatches(self) -> tuple[Mismatch, ...]:
+        return tuple(self._voice.mismatches)

@@ -1,0 +1,71 @@
+"""A first look at all that a tap sends: which streams there are, and of what schema."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.catalog import StreamKey
+from tapdock.errors import TranslationError
+from tapdock.protocol.lines import split
+from tapdock.protocol.singer import RecordMessage, SchemaMessage
+from tapdock.translate.airbyte_schemas import airbyte_schema, merged
+from tapdock.translate.glance import Glance
+from tapdock.translate.singer_source import SingerSource
+
+__all__ = ["Scan", "schema_of"]
+
+
+class Scan:
+    """`schemas` are by stream, as a destination has them, of every SCHEMA together; `keys` are the latest one's."""
+
+    def __init__(self, source: SingerSource) -> None:
+        self.schemas: dict[StreamKey, dict[str, Any]] = {}
+        self.keys: dict[StreamKey, list[str]] = {}
+        self._source = source
+        self._glance = Glance()
+
+    def see(self, lines: bytes) -> None:
+        """Whole lines: records are counted, nothing is refused yet."""
+        all_one = self._glance.all_one(lines)
+        if all_one:
+            tally, count = all_one
+            tally.spooled += count
+            self._source.line += count
+            return
+        for text in split(lines):
+            self._source.line += 1
+            known = self._glance.of(text)
+            if known:
+                known.spooled += 1
+            else:
+                self._source.signs += 1
+                self._look(text)
+
+    def _look(self, text: bytes) -> None:
+        try:
+            line = self._source.read(text, quiet=True)
+        except TranslationError:
+            return  # it is read once more, and refused then
+        match line.message if line else None:
+            case SchemaMessage(stream=str() as stream, schema=raw, key_properties=keys):
+                self._see(self._source.key(stream), raw, keys or [])
+            case RecordMessage(stream=str() as stream, record=body):
+                tally = self._source.tally(stream)
+                tally.spooled += 1
+                self._glance.learn(text, bytes(body), tally)
+            case _:
+                pass
+
+    def _see(self, key: StreamKey, raw: Raw, keys: list[str]) -> None:
+        schema = schema_of(raw, key, self._source.line)
+        self.keys[key] = keys
+        self.schemas[key] = merged(self.schemas[key], schema) if key in self.schemas else schema
+
+
+def schema_of(raw: Raw, key: StreamKey, number: int) -> dict[str, Any]:
+    """A SCHEMA's schema as a destination takes it; raises TranslationError for what is none."""
+    try:
+        return airbyte_schema(msgspec.json.decode(raw, type=dict))
+    except msgspec.MsgspecError as error:
+        raise TranslationError(f"line {number}: the schema of stream `{key}` cannot be read: {error}") from error

@@ -1,0 +1,89 @@
+"""The reading half of the routes from a Singer tap: lines into messages, and counts by stream."""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from tapdock.catalog import ConfiguredStream, StreamKey
+from tapdock.errors import TranslationError
+from tapdock.protocol import singer
+from tapdock.protocol.lines import is_clean_text, split
+from tapdock.protocol.singer import Line, Message
+from tapdock.translate.singer_streams import emitted_names
+from tapdock.translate.tally import Tally
+from tapdock.translate.voice import Voice
+
+__all__ = ["SingerSource"]
+
+
+class SingerSource:
+    """What a tap says. A stream that it was not asked for is counted as well.
+
+    `line` is the number of the last line read: in a clean batch a blank one has no number.
+    """
+
+    def __init__(self, streams: Iterable[ConfiguredStream], voice: Voice) -> None:
+        self.expected = {stream.stream.key: stream for stream in streams}
+        self.tallies: dict[StreamKey, Tally] = {key: Tally(key) for key in self.expected}
+        self.line = 0
+        self.signs = 0
+        self._voice = voice
+        self._keys: dict[str, StreamKey] = {}
+
+    def key(self, stream: str) -> StreamKey:
+        """The stream that messages call so: taps may emit another name than their catalog has (protocol.md 3.1)."""
+        key = self._keys.get(stream)
+        if key is None:
+            found = [key for key, known in self.expected.items() if stream in emitted_names(known.stream)]
+            exact = [key for key in found if self.expected[key].stream.name == stream]
+            one = (exact if len(exact) == 1 else found) if found else []
+            key = self._keys[stream] = one[0] if len(one) == 1 else StreamKey(None, stream)
+        return key
+
+    def tally(self, stream: str) -> Tally:
+        """Of what messages call so."""
+        key = self.key(stream)
+        return self.tallies.setdefault(key, Tally(key))
+
+    def decoded(self, batch: bytes) -> list[Message] | None:
+        """All messages at once where the batch is clean; None where it has to be read line by line."""
+        if not is_clean_text(batch):
+            return None
+        try:
+            messages = singer.MESSAGES.decode_lines(batch)
+        except (msgspec.MsgspecError, RecursionError):
+            return None
+        self.line += len(messages)
+        return messages
+
+    def one_by_one(self, batch: bytes) -> Iterator[tuple[int, Line]]:
+        """Numbered messages; blank lines are nothing, junk goes to the log, and what is broken is refused."""
+        for text in split(batch):
+            self.line += 1
+            line = self.read(text)
+            if line:
+                yield self.line, line
+
+    def read(self, text: bytes, *, quiet: bool = False) -> Line | None:
+        """One line's message; None where it holds none. `quiet` for a first look, which says and sets aside nothing."""
+        line = singer.parse_line(text)
+        if quiet:
+            return None if line.refused else line
+        if line.refused:
+            self.refuse(TranslationError(f"line {self.line}: {line.refused}"), text)
+            return None
+        if line.message is None:
+            if text.strip():
+                self._voice.log("info", text.decode(errors="replace").strip())
+            return None
+        return line
+
+    def refuse(self, error: TranslationError, text: bytes, *, stream: str | None = None) -> None:
+        """A record that cannot be sent; a broken line that is no record is never set aside."""
+        if stream is None and b"RECORD" not in text:
+            raise error
+        self._voice.bad_record(error, tally=self.tally(stream) if stream else None, stream=stream, text=text)
+
+    def came(self) -> int:
+        """Records of all streams."""
+        return sum(max(tally.came, tally.spooled) for tally in self.tallies.values())

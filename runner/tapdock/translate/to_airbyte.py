@@ -1,0 +1,267 @@
+"""Singer tap to Airbyte destination: bodies spliced byte for byte, states as numbers, a catalog that is made once."""
+
+import itertools
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from tapdock.catalog import ConfiguredStream, Stream, StreamKey, configured, configured_catalog
+from tapdock.errors import TranslationError
+from tapdock.events import StreamReport
+from tapdock.protocol.singer import ActivateMessage, BatchMessage, Message, RecordMessage, SchemaMessage, StateMessage
+from tapdock.translate.airbyte_lines import complete_line
+from tapdock.translate.airbyte_target import Ack, AirbyteTarget
+from tapdock.translate.base import Emit, Manner, Mismatch
+from tapdock.translate.batches import bodies
+from tapdock.translate.landing import Landing, lands
+from tapdock.translate.names import target_keys
+from tapdock.translate.pace import Pace
+from tapdock.translate.scan import Scan, schema_of
+from tapdock.translate.sequence import Sequence
+from tapdock.translate.singer_source import SingerSource
+from tapdock.translate.tally import failed
+from tapdock.translate.voice import Voice
+
+__all__ = ["SingerToAirbyte", "destination_streams"]
+
+_SPOOL = "`on_schema_change: spool` reads the tap to its end first, and then makes the destination's catalog"
+
+
+def destination_streams(streams: tuple[ConfiguredStream, ...]) -> tuple[ConfiguredStream, ...]:
+    """The destination's catalog by what the tap's discovery said: for a run that does not wait for its schemas."""
+    return tuple(lands(stream, _without(stream.stream.json_schema, stream.dropped)) for stream in streams)
+
+
+def _without(schema: Mapping[str, Any], dropped: Collection[str]) -> dict[str, Any]:
+    kept = {name: one for name, one in schema.get("properties", {}).items() if name not in dropped}
+    return {**schema, "properties": kept}
+
+
+class SingerToAirbyte:
+    """A `Translator` for one run (protocol.md 3.2, 3.4, 3.7)."""
+
+    def __init__(
+        self,
+        *,
+        streams: tuple[ConfiguredStream, ...],
+        saved: str | None,
+        emit: Emit,
+        clock: Callable[[], float],
+        manner: Manner | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._manner = manner or Manner()
+        self._voice = Voice(emit, on_bad_record=self._manner.on_bad_record)
+        self._source = SingerSource(streams, self._voice)
+        self._sequence = Sequence(state_type=self._manner.quirks.state_type)
+        self._pace = Pace(clock)
+        self._wall = wall
+        self._numbers = itertools.count(int(wall() * 1e6)).__next__
+        self._scan = Scan(self._source)
+        self._sent: dict[StreamKey, set[str]] = {}
+        self._landings: dict[str | None, Landing] = {}
+        self._may_save = not self._manner.last_state_only
+        self._landed: dict[StreamKey, ConfiguredStream] = {}
+        self._names: dict[StreamKey, StreamKey] = {}
+        self._target = AirbyteTarget(self._voice, {})
+        self._out: list[bytes] = []
+        if not self._manner.spool:
+            self._fix(destination_streams(streams))
+
+    def scan(self, lines: bytes) -> None:
+        self._scan.see(lines)
+
+    def catalog(self) -> bytes | None:
+        """Of what the tap really sent: streams that nobody knew of are added, by their own keys."""
+        seen = self._scan.schemas
+        expected = [
+            lands(stream, _without(seen.get(key, stream.stream.json_schema), stream.dropped))
+            for key, stream in self._source.expected.items()
+        ]
+        known = self._source.expected
+        new = [lands(_unexpected(key, self._scan.keys[key]), one) for key, one in seen.items() if key not in known]
+        self._fix((*expected, *new))
+        self._source.line = 0
+        return configured_catalog(self._landed.values(), names=self._names)
+
+    def _fix(self, landed: tuple[ConfiguredStream, ...]) -> None:
+        self._landed = {stream.stream.key: stream for stream in landed}
+        self._names = target_keys(self._landed, self._manner.namespacing)
+        self._sequence.begin(self._names)
+        self._target = AirbyteTarget(self._voice, {new: key for key, new in self._names.items()})
+
+    def opening(self) -> bytes:
+        return b""
+
+    def feed(self, lines: bytes) -> bytes:
+        out = self._out = []
+        now = int(self._wall() * 1000)
+        landings = self._landings
+        for number, message, text, nulled in self._messages(lines):
+            if type(message) is not RecordMessage:
+                self._take(message, number)
+                continue
+            landing = landings.get(message.stream) or self._landing(message.stream, number)
+            body = bytes(message.record)
+            if self._is_record(body, landing, number, text):
+                out.append(landing.record(body, message.time_extracted, now=now, nulled=nulled))
+        if self._sequence.waiting and self._pace.is_due(self._records):
+            out.append(self._token())
+        return b"".join(out)
+
+    @property
+    def _records(self) -> int:
+        return sum(tally.records for tally in self._source.tallies.values())
+
+    def _messages(self, batch: bytes) -> Iterator[tuple[int, Message, bytes | None, tuple[str, ...]]]:
+        first = self._source.line + 1
+        messages = self._source.decoded(batch)
+        if messages is not None:
+            for number, message in enumerate(messages, first):
+                yield number, message, None, ()
+            return
+        for number, line in self._source.one_by_one(batch):
+            assert line.message is not None, "only messages are given"
+            self._voice.mended(line.notes, number=number)
+            yield number, line.message, line.text, line.nulled
+
+    def _landing(self, stream: str | None, number: int) -> Landing:
+        """How a stream's records are written from here on."""
+        if not stream:
+            raise TranslationError(f"line {number}: a RECORD without `stream`")
+        key = self._source.key(stream)
+        if key not in self._sent:
+            raise TranslationError(f"line {number}: a record of stream `{stream}` before its SCHEMA")
+        expected = self._source.expected.get(key)
+        landing = Landing(
+            self._landed[key],
+            self._names[key],
+            self._source.tally(stream),
+            self._numbers,
+            dropped=self._sent[key] & set(expected.dropped) if expected else set(),
+        )
+        self._landings[stream] = landing
+        return landing
+
+    def _is_record(self, body: bytes, landing: Landing, number: int, text: bytes | None) -> bool:
+        tally = landing.tally
+        problem: str | None
+        if not body.startswith(b"{"):
+            problem = "has no `record`" if body == b"null" else "has a `record` that is no object"
+        elif not body[1:-1].strip():
+            tally.empty += 1
+            return False
+        else:
+            problem = landing.problem(body)
+        if problem is None:
+            return True
+        error = TranslationError(f"line {number}: a record of stream `{tally.key}` {problem}")
+        self._voice.bad_record(error, tally=tally, stream=str(tally.key), text=text or body)
+        return False
+
+    def _take(self, message: Message, number: int) -> None:
+        self._source.signs += 1
+        match message:
+            case SchemaMessage():
+                self._declared(message, number)
+            case StateMessage(value=raw):
+                self._sequence.note(bytes(raw).decode())
+                if self._pace.is_due(self._records):
+                    self._out.append(self._token())
+            case BatchMessage():
+                self._expand(message, number)
+            case ActivateMessage():
+                pass  # what is old goes when COMPLETE is said, and never before (protocol.md 3.5)
+
+    def _declared(self, message: SchemaMessage, number: int) -> None:
+        stream = message.stream
+        if not stream:
+            raise TranslationError(f"line {number}: a SCHEMA without `stream`")
+        if message.key_properties is None:
+            raise TranslationError(f"line {number}: a SCHEMA of stream `{stream}` without `key_properties`")
+        key = self._source.key(stream)
+        if key not in self._landed:
+            raise TranslationError(f"line {number}: stream `{stream}` is not in the destination's catalog", hint=_SPOOL)
+        expected = self._source.expected.get(key)
+        sent = self._sent.setdefault(key, set())
+        sent |= set(schema_of(message.schema, key, number)["properties"])
+        known = {*self._landed[key].stream.json_schema["properties"], *(expected.dropped if expected else ())}
+        self._landings.clear()
+        if new := sent - known:
+            fields = ", ".join(f"`{name}`" for name in sorted(new))
+            what = f"line {number}: stream `{stream}` has new fields, which the destination's catalog lacks: {fields}"
+            raise TranslationError(what, hint=_SPOOL)
+
+    def _expand(self, message: BatchMessage, number: int) -> None:
+        landing = self._landings.get(message.stream) or self._landing(message.stream, number)
+        now = int(self._wall() * 1000)
+        for body in bodies(message, scratch=self._manner.scratch, number=number):
+            if self._is_record(body, landing, number, None):
+                self._out.append(landing.record(body, None, now=now))
+
+    def due(self) -> float | None:
+        return self._pace.left() if self._sequence.waiting else None
+
+    def tick(self) -> bytes:
+        return self._token() if self._sequence.waiting and self._pace.is_due(self._records) else b""
+
+    def _token(self) -> bytes:
+        self._pace.sent(self._records)
+        return self._sequence.issue({key: tally.records for key, tally in self._source.tallies.items()})
+
+    def closing(self, *, complete: bool) -> bytes:
+        """States before COMPLETE, one of them always: without any, nobody could know that all was written."""
+        tallies = self._source.tallies
+        for tally in tallies.values():
+            tally.spooled = 0  # what of it was sent is known now
+        self._voice.closing(tallies.values())
+        anew = complete and self._manner.last_state_only
+        token = self._token() if self._sequence.waiting or not self._sequence.begun or anew else b""
+        if not complete:
+            return token
+        self._may_save = True
+        for tally in tallies.values():
+            tally.end()
+        return token + b"".join(complete_line(name, self._wall()) for name in self._names.values())
+
+    def acked(self, line: bytes) -> bool:
+        return self._target.heard(line, self._acknowledged)
+
+    def _acknowledged(self, ack: Ack) -> bool:
+        moved, counted = self._sequence.acked(ack)
+        if counted:
+            self._target.compare(ack, counted.records, self._source.tallies.get(counted.key) if counted.key else None)
+        return moved and self._may_save
+
+    def acked_all(self) -> None:
+        self._sequence.acked_all()
+
+    def committed(self) -> str | None:
+        return self._sequence.committed() if self._may_save else None
+
+    @property
+    def settled(self) -> bool:
+        return self._sequence.settled
+
+    @property
+    def alive(self) -> int:
+        return self._source.came() + self._source.signs
+
+    @property
+    def partial(self) -> bytes:
+        return b"".join(self._out)
+
+    def reports(self) -> tuple[StreamReport, ...]:
+        return tuple(tally.report() for tally in self._source.tallies.values())
+
+    def failures(self) -> tuple[str, ...]:
+        return failed(self._source.tallies.values())
+
+    def mismatches(self) -> tuple[Mismatch, ...]:
+        return tuple(self._voice.mismatches)
+
+
+def _unexpected(key: StreamKey, fields: Iterable[str]) -> ConfiguredStream:
+    """A stream that no catalog told: as its SCHEMA has it, merged by its key if it has one."""
+    stream = Stream(name=key.name, namespace=key.namespace)
+    return configured(stream, "full_refresh", cursor=(), key=tuple((name,) for name in fields), unwanted=())

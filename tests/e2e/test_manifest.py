@@ -1,0 +1,147 @@
+"""A low-code source from its manifest: parcels page by page and the steps of each, and then only what is new."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.wait_strategies import ExecWaitStrategy
+
+from connectors.images import base_image, made
+from e2e.project import HERE, Shop
+from tapdock.engines import owner
+
+pytestmark = pytest.mark.docker
+IMAGE = "tapdock/source-declarative-manifest:7.39.1"
+TOKEN = "open-sesame"
+ASK = """\
+import sys, urllib.request
+body = sys.argv[2].encode() if sys.argv[2:] else None
+print(urllib.request.urlopen(sys.argv[1], body).read().decode())
+"""
+MIGRATION = """\
+  config_normalization_rules:
+    type: ConfigNormalizationRules
+    config_migrations:
+      - type: ConfigMigration
+        transformations:
+          - {type: ConfigAddFields, fields: [{type: AddedFieldDefinition, path: [region], value: north}]}
+"""
+
+
+@dataclass(frozen=True)
+class Web:
+    """The server in its container; `name` is its own and its network's."""
+
+    api: Any
+    name: str
+
+    def ask(self, path: str, *body: str) -> Any:
+        """What it answers; with a body it is sent one."""
+        command = ["python3", "-c", ASK, f"http://localhost:8080{path}", *body]
+        started = self.api.exec_create(self.name, command)
+        said = self.api.exec_start(started).decode()
+        assert self.api.exec_inspect(started)["ExitCode"] == 0, said
+        return json.loads(said)
+
+
+@pytest.fixture
+def web(api) -> Iterator[Web]:
+    files = {path.name: path.read_bytes() for path in (HERE / "web").iterdir()}
+    image = made(api, "tapdock-test/web", files, {"BASE_IMAGE": base_image()})
+    name = f"tapdock-web-{os.getpid()}"
+    labels = {"io.tapdock.test": "e2e", "io.tapdock.owner": owner.mine()}
+    answers = ExecWaitStrategy(["python3", "-c", ASK, "http://localhost:8080/asked"]).with_startup_timeout(30)
+    api.create_network(name, labels=labels)
+    try:
+        with DockerContainer(image, name=name, _wait_strategy=answers).with_kwargs(
+            network=name, labels=labels, init=True
+        ):
+            yield Web(api, name)
+    finally:
+        api.remove_network(name)
+
+
+@pytest.fixture
+def post(web, tmp_path) -> Shop:
+    """The project `parcels/`, beside the server."""
+    folder = tmp_path / "project"
+    shutil.copytree(HERE / "parcels", folder)
+    return Shop(
+        folder,
+        {
+            "TAPDOCK_BASE_IMAGE": os.environ.get("TAPDOCK_BASE_IMAGE") or base_image(),
+            "WEB_URL": f"http://{web.name}:8080",
+            "WEB_TOKEN": TOKEN,
+            "WEB_NETWORK": web.name,
+        },
+    )
+
+
+def _edit(post, old, new):
+    file = post.folder / "parcels.yaml"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+
+
+def test_a_second_run_reads_only_what_is_new(post, web):
+    assert post.well("run", "post", "--json").records == {"parcels": 5, "steps": 10}
+    assert [json.loads(line)["id"] for line in post.lines("parcels")] == [1, 2, 3, 4, 5]
+    rows = {(row["parcel"], row["step"]) for row in map(json.loads, post.lines("steps"))}
+    assert rows == {(number, step) for number in range(1, 6) for step in ("sent", "delivered")}
+    asked = [path for path in web.ask("/asked") if path.startswith("/parcels?")]
+    assert "/parcels?page=3&size=2&after=2024-01-01T00%3A00%3A00Z" in asked
+
+    assert post.well("run", "post", "--json").records == {"parcels": 0, "steps": 0}
+    web.ask("/parcels", "one more")
+    assert post.well("run", "post", "--json").records == {"parcels": 1, "steps": 2}
+    assert json.loads(post.lines("parcels")[-1]) == {"id": 6, "weight": "6.50", "changed_at": "2024-01-07T00:00:00Z"}
+    assert all("after=2024-01-01" not in path for path in web.ask("/asked")[-3:])
+
+
+def test_the_manifest_tells_the_settings_and_the_streams(post):
+    asked = post.well("spec", "parcels", "--json").json
+    assert asked["properties"]["token"] == {"type": "string", "airbyte_secret": True}
+    found = post.well("discover", "parcels", "--json").json
+    assert [(stream["name"], stream["source_defined_primary_key"]) for stream in found["streams"]] == [
+        ("parcels", [["id"]]),
+        ("steps", [["parcel"], ["step"]]),
+    ]
+    _edit(post, "name: steps", "name: ways")
+    _edit(post, "page_size: {type: integer}", "page_size: {type: integer, maximum: 3}")
+    found = post.well("discover", "parcels", "--json").json
+    assert [stream["name"] for stream in found["streams"]] == ["parcels", "ways"]
+    refused = post("discover", "parcels", PAGE_SIZE="4")
+    assert (refused.code, "page_size" in refused.stderr) == (2, True)
+
+
+def test_a_check_asks_the_service(post):
+    assert post.well("check", "parcels")
+    refused = post("check", "parcels", WEB_TOKEN="forgotten")
+    assert refused.code == 3
+    assert "401" in refused.stdout + refused.stderr
+    assert "forgotten" not in refused.stdout + refused.stderr
+
+
+def test_its_image_is_one_that_is_built(post):
+    assert f"parcels  {IMAGE}  sha256:" in post.well("build", "parcels").stdout
+    post.well("build", "lines")
+    findings = post.well("doctor", "--json").json["findings"]
+    assert f"{IMAGE} is here" in [finding["found"] for finding in findings if finding["what"] == "image of parcels"]
+    post.well("lock")
+    assert json.loads((post.folder / "tapdock.lock").read_text())["images"][IMAGE].startswith("recipe:")
+    assert post.well("run", "post", "--locked", "--json").records["parcels"] == 5
+
+
+def test_a_config_that_the_source_changed_is_kept_without_the_manifest(post):
+    with (post.folder / "parcels.yaml").open("a") as file:
+        file.write(MIGRATION)
+    assert "changed its config: /region\n" in post.well("check", "parcels").stderr
+    shown = {row["path"]: row["value"] for row in post.well("config", "show", "parcels", "--json").json}
+    assert shown["sources.parcels.config.region"] == "[secret]"
+    assert shown["sources.parcels.manifest"] == str(post.folder / "parcels.yaml")
+    assert not [path for path in shown if "injected" in path]
