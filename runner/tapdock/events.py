@@ -17,6 +17,7 @@ __all__ = [
     "Output",
     "Progress",
     "Ready",
+    "Renewed",
     "Rotated",
     "SetAside",
     "StreamReport",
@@ -78,6 +79,13 @@ class SetAside(msgspec.Struct, frozen=True, tag="set_aside", kw_only=True):
     record: str
 
 
+class Renewed(msgspec.Struct, frozen=True, tag="renewed"):
+    """The source began a new snapshot of a stream by itself: the number of the one that replaces it."""
+
+    stream: str
+    generation: int
+
+
 class Committed(msgspec.Struct, frozen=True, tag="committed"):
     """The target acknowledged this state: raw JSON text, ready for the source's next start."""
 
@@ -129,4 +137,6 @@ class Verdict(msgspec.Struct, frozen=True, tag="verdict", kw_only=True):
     target_code: int | None = None
 
 
-Event = Logged | Failed | Rotated | SetAside | Committed | Ready | Hello | Finished | Output | Progress | Verdict
+Event = (
+    Logged | Failed | Rotated | SetAside | Renewed | Committed | Ready | Hello | Finished | Output | Progress | Verdict
+)

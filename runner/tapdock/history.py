@@ -21,6 +21,7 @@ __all__ = [
     "Seconds",
     "StateRecord",
     "Status",
+    "aside_file",
     "found_in",
     "has_log",
     "ids",
@@ -165,13 +166,19 @@ def found_in(known: list[str], run: str) -> str:
 
 def set_aside(folder: Path, run_id: str, event: SetAside) -> Path:
     """Keep a record that could not be translated, for the run's user alone: a JSON object a line. Raises OSError."""
-    file = _made(folder, run_id) / "set-aside.jsonl"
+    _made(folder, run_id)
+    file = aside_file(folder, run_id)
     fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(fd, "ab") as lines:
         lines.write(
             msgspec.json.encode({"stream": event.stream, "reason": event.reason, "record": event.record}) + b"\n"
         )
     return file
+
+
+def aside_file(folder: Path, run_id: str) -> Path:
+    """Where records are that a run set aside, if it did."""
+    return folder / "runs" / run_id / "set-aside.jsonl"
 
 
 def has_log(folder: Path, run_id: str) -> bool:

@@ -1,11 +1,12 @@
 """One run: from a source and a target of the project to a run record."""
 
+import dataclasses
 import os
 import queue
 import secrets
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,11 @@ import msgspec
 from tapdock import history, operations
 from tapdock.config import Limits
 from tapdock.context import Context
-from tapdock.errors import EngineError, Side, StateError, TapdockError
-from tapdock.events import Committed, Event, Failed, Logged, Rotated, SetAside
+from tapdock.errors import EngineError, Side, StateError, TapdockError, TargetError
+from tapdock.events import Committed, Event, Failed, Logged, Renewed, Rotated, SetAside, StreamReport
 from tapdock.job import begun, launches, names_of
 from tapdock.last_words import explained
+from tapdock.metrics import Metrics
 from tapdock.place import Outcome, perform
 from tapdock.plan import Plan
 from tapdock.preparation import Options, Prepared
@@ -49,7 +51,7 @@ def execute(context: Context, prepared: Prepared, options: Options, *, run_id: s
         if state.held and job.changed:
             state.held.save(job.saved, dialect=prepared.source.kind, generations=job.generations)
         source, target = launches(prepared, job)
-        listener = _Listener(context, prepared, state, run_id, watch)
+        listener = _Listener(context, prepared, state, run_id, watch, generations=job.generations)
         plan = Plan(
             run_id=run_id,
             route=prepared.route,
@@ -75,12 +77,28 @@ def execute(context: Context, prepared: Prepared, options: Options, *, run_id: s
             )
     if lost:
         raise lost[0]
+    outcome = _counted(outcome, listener, strict=options.strict_counts)
     verdict = explained(outcome, listener.last_words, {"source": source, "target": target})
     return Outcome(
         verdict=msgspec.structs.replace(verdict, message=verdict.message and context.heard(verdict.message)),
         exits=outcome.exits,
         relay=outcome.relay,
     )
+
+
+def _counted(outcome: Outcome, listener: "_Listener", *, strict: bool) -> Outcome:
+    """What the target counted by itself, once all is over: what differs is told, and may fail the run."""
+    verdict = outcome.verdict
+    differ = [] if verdict.exit_code else listener.differing_counts(verdict.streams)
+    for message in differ:
+        listener(Logged("target", "warning", message))
+    if not differ or not strict:
+        return outcome
+    error = TargetError(differ[0], hint="without `--strict-counts` this is a warning")
+    failed = msgspec.structs.replace(
+        verdict, exit_code=error.exit_code, side=error.side, message=error.message, hint=error.hint
+    )
+    return dataclasses.replace(outcome, verdict=failed)
 
 
 def _limits(prepared: Prepared) -> Limits:
@@ -130,14 +148,25 @@ def _require_dialect(state: _State, prepared: Prepared) -> None:
 class _Listener:
     """Takes the relay's events: saves states and rotated configs, remembers each side's last words, tells the rest."""
 
-    def __init__(self, context: Context, prepared: Prepared, state: _State, run_id: str, watch: Watch) -> None:
+    def __init__(
+        self,
+        context: Context,
+        prepared: Prepared,
+        state: _State,
+        run_id: str,
+        watch: Watch,
+        *,
+        generations: Mapping[str, int],
+    ) -> None:
         self.last_words: dict[str, deque[str]] = {"source": deque(maxlen=3), "target": deque(maxlen=3)}
         self._context = context
         self._prepared = prepared
         self._state = state
         self._names = names_of(prepared)
         self._aside = context.project.private, run_id
+        self._generations = dict(generations)
         self._lost = False
+        self._metrics = Metrics()
         self._watch = watch
 
     def __call__(self, event: Event) -> None:
@@ -156,7 +185,8 @@ class _Listener:
                 event = msgspec.structs.replace(event, message=heard(event.message), internal=internal)
             case SetAside():
                 self._set_aside(event)
-                return
+            case Renewed(stream, generation):
+                self._generations[stream] = generation
             case _:
                 pass
         self._watch(event)
@@ -166,11 +196,17 @@ class _Listener:
 
         def hear(line: str) -> None:
             text = self._context.heard(line)
+            if side == "target":
+                self._metrics.hear(line)
             if text.strip() and side != "runner":
                 self.last_words[side].append(text.strip())
             self._watch(Logged(side, "info", text))
 
         return hear
+
+    def differing_counts(self, reports: tuple[StreamReport, ...]) -> list[str]:
+        """Each stream that the target counted otherwise."""
+        return self._metrics.mismatches(reports, self._prepared.streams, self._names)
 
     def _keep_config(self, side: Side, config: str) -> None:
         prepared = self._prepared
@@ -194,7 +230,9 @@ class _Listener:
         if self._state.held is None or self._lost:
             return
         try:
-            self._state.held.save(state, dialect=self._prepared.source.kind, names=self._names)
+            self._state.held.save(
+                state, dialect=self._prepared.source.kind, generations=self._generations, names=self._names
+            )
         except StateError as error:
             file = _dumped(self._context.project.private, self._prepared.state_id, state)
             hint = f"the state was kept in {file}: `tapdock state set {self._prepared.state_id} {file}`"

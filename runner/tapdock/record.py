@@ -25,6 +25,7 @@ from tapdock.events import (
     Logged,
     Progress,
     Ready,
+    Renewed,
     Rotated,
     SetAside,
     Verdict,
@@ -186,7 +187,7 @@ class _Attempt:
                 self._log.debug(type(event).__name__.lower(), side=event.side, code=getattr(event, "code", None))
             case Ready():
                 self._relay_began = time.monotonic()
-            case Verdict() | SetAside():
+            case Verdict() | SetAside() | Renewed():
                 pass  # the record tells
             case _:
                 self._log.debug("output", text=event.text)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.images import image
+from connectors.images import KINDS, image
 from engines import leftovers
 from engines.places import BESIDE, CONTAINER, LOCAL
 from engines.project import CONNECTORS, Project, wait_for
@@ -25,7 +25,7 @@ def known_specs(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def images(api) -> dict[str, str]:
-    return {program: image(api, program, runs_as="1000", anybody=True) for program in ("source", "target")}
+    return {program: image(api, program, runs_as="1000", anybody=True) for program in KINDS}
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def project(place, tmp_path, request, known_specs):
     """A project; afterwards nothing is left of what it ran, and its secret is nowhere."""
     if place == "local":
         bin_ = shutil.copytree(CONNECTORS, tmp_path / "bin", ignore=shutil.ignore_patterns("__pycache__"))
-        made = Project(tmp_path, place, {name: str(bin_ / f"{name}.py") for name in ("source", "target")})
+        made = Project(tmp_path, place, {name: str(bin_ / f"{name}.py") for name in KINDS})
     else:
         made = Project(tmp_path, place, dict(request.getfixturevalue("images")))
     if place == "docker-container":

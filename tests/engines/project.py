@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from connectors.images import KINDS
+
 CONNECTORS = Path(__file__).parent.parent / "connectors"
 STATE_ID = "default:source-to-target"
 PATIENCE = 60.0
@@ -70,8 +72,9 @@ class Running:
 class Project:
     """`place` is `local`, `docker-beside` or `docker-container`; `images` names the programs for it.
 
-    Connectors are configured by `source` and `target` (their config) and by `source_keys` and `target_keys` (what
-    else stands in their entries); `keys` stand in the project file beside them.
+    `programs` are those of source and target (`source` or `tap`, `target` or `destination`). Connectors are configured
+    by `source` and `target` (their config) and by `source_keys` and `target_keys` (what else stands in their entries);
+    `keys` stand in the project file beside them.
     """
 
     folder: Path
@@ -84,6 +87,7 @@ class Project:
     source_keys: dict[str, Any] = field(default_factory=dict)
     target_keys: dict[str, Any] = field(default_factory=dict)
     keys: dict[str, Any] = field(default_factory=dict)
+    programs: tuple[str, str] = ("source", "target")
     secret: str = field(default_factory=lambda: f"s3cret{secrets.token_hex(12)}")
     started: list["subprocess.Popen[str]"] = field(default_factory=list)
 
@@ -109,10 +113,12 @@ class Project:
         self.source = {**self.source, **config, "steps": list(steps)}
 
     def write(self) -> None:
-        rows = str(self.data / "rows.jsonl") if self.place == "local" else "/data/rows.jsonl"
+        reads, writes = self.programs
+        data = str(self.data) if self.place == "local" else "/data"
+        rows = data if writes == "destination" else f"{data}/rows.jsonl"
         quick = {"stop_grace": "10s", "exit_grace": "10s"}
-        source = {"image": self.images["source"], "kind": "airbyte", **quick, **self.source_keys}
-        target = {"image": self.images["target"], "kind": "singer", **quick, **self.target_keys}
+        source = {"image": self.images[reads], "kind": KINDS[reads], **quick, **self.source_keys}
+        target = {"image": self.images[writes], "kind": KINDS[writes], **quick, **self.target_keys}
         source["config"] = {"token": "${TAPDOCK_TEST_SECRET}", **self.source}
         target["config"] = {"path": rows, "password": "${TAPDOCK_TEST_SECRET}", **self.target}
         if self.place != "local":
@@ -164,6 +170,16 @@ class Project:
         """The target's lines so far: records as they came, and `"done"` where it saw the end of its input."""
         file = self.data / "rows.jsonl"
         return file.read_text().splitlines() if file.exists() else []
+
+    def table(self, stream: str = "users") -> list[dict[str, Any]]:
+        """A stream's rows, in a destination's table."""
+        file = self.data / f"{stream}.jsonl"
+        return [json.loads(row)["data"] for row in file.read_text().splitlines()] if file.exists() else []
+
+    def seen(self) -> list[dict[str, Any]]:
+        """What each run of a destination was given: its catalog, messages, and how it ended."""
+        file = self.data / "runs.jsonl"
+        return [json.loads(row) for row in file.read_text().splitlines()] if file.exists() else []
 
     def done(self) -> int:
         """How often a target was told that its input is complete."""

@@ -87,6 +87,9 @@ class Display:
             return
         if record.streams:
             print_table(["stream", "records", "size", "status"], [_row(report) for report in record.streams])
+        for report in record.streams:
+            if left_out := _left_out(report):
+                sys.stdout.write(f"{_name(report)}: {left_out}\n")
         total = sum(report.records for report in record.streams)
         saved = f"state {record.state_id} saved" if record.state.committed else "no new state"
         sys.stdout.write(
@@ -95,9 +98,22 @@ class Display:
         )
 
 
+def _name(report: StreamReport) -> str:
+    return f"{report.namespace}.{report.stream}" if report.namespace else report.stream
+
+
+def _left_out(report: StreamReport) -> str:
+    """What of a stream is not in the target, and why."""
+    counts = {
+        "empty": report.empty,
+        "set aside (`tapdock runs show` tells where)": report.set_aside,
+        "rejected by the target": report.rejected,
+    }
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+
+
 def _row(report: StreamReport) -> list[str]:
-    name = f"{report.namespace}.{report.stream}" if report.namespace else report.stream
-    return [name, f"{report.records:,}", size(report.bytes), report.status]
+    return [_name(report), f"{report.records:,}", size(report.bytes), report.status]
 
 
 def _drawn(name: str, progress: Progress, seconds: float) -> Any:

@@ -93,6 +93,9 @@ def show(ctx: typer.Context, run: Run = "latest", *, as_json: Json = False) -> N
         print_json(json.loads(history.to_json(record)))
         return
     _print(record)
+    aside = history.aside_file(shared(ctx).private, record.run_id)
+    if aside.exists():
+        sys.stdout.write(f"\nrecords that were set aside: {aside}\n")
 
 
 def _print(record: RunRecord) -> None:
@@ -113,10 +116,12 @@ def _print(record: RunRecord) -> None:
             f"{each.records:,}",
             each.bytes,
             each.status,
+            each.empty + each.set_aside + each.rejected,
+            f"{each.path}: {each.reason}" if each.reason else each.path,
         )
         for each in record.streams
     ]
-    print_table(("STREAM", "RECORDS", "BYTES", "STATUS"), streams)
+    print_table(("STREAM", "RECORDS", "BYTES", "STATUS", "LEFT OUT", "PATH"), streams)
     sys.stdout.write("\n")
     containers = [
         (each.role, each.image, each.exit_code, _megabytes(each.peak_memory_bytes), each.cpu_seconds)

@@ -9,7 +9,7 @@ from tapdock.errors import TranslationError
 from tapdock.launch import SCRATCH
 from tapdock.protocol.singer import BatchMessage
 
-__all__ = ["bodies", "is_plain"]
+__all__ = ["bodies", "rows_of"]
 
 _GZIP = b"\x1f\x8b"
 _HINT = f"let the tap write them below `file://{SCRATCH}` (`batch_config.storage.root`), as `jsonl`"
@@ -42,20 +42,24 @@ def bodies(message: BatchMessage, *, scratch: str | None, number: int) -> Iterat
             raise TranslationError(what) from error
 
 
-def is_plain(message: BatchMessage, *, scratch: str | None) -> bool:
-    """Whether its files are as it says: what is compressed without saying so, no target can read."""
-    if message.encoding.compression:
-        return True
-    paths = [_located(url, scratch) for url in message.manifest]
-    try:
-        return not any(path and _is_gzip(path) for path in paths)
-    except OSError:
-        return True  # the target will say so
+def rows_of(message: BatchMessage, *, scratch: str | None) -> int | None:
+    """How many records a target will find in its files; None where they are not as it says.
 
-
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == _GZIP
+    What is compressed without saying so, no target can read; of files that are elsewhere nothing is known (0).
+    """
+    rows = 0
+    for path in (_located(url, scratch) for url in message.manifest):
+        if path is None or message.encoding.format != "jsonl":
+            continue
+        try:
+            with path.open("rb") as raw:
+                packed = raw.peek(2)[:2] == _GZIP
+                if packed and not message.encoding.compression:
+                    return None
+                rows += sum(1 for line in (gzip.GzipFile(fileobj=raw) if packed else raw) if line.strip())
+        except (OSError, EOFError):
+            return 0  # the target will say so
+    return rows
 
 
 def _located(url: str, scratch: str | None) -> Path | None:

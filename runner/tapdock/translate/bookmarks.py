@@ -10,6 +10,7 @@ from tapdock.translate.canonical import canonical
 
 __all__ = ["Bookmarks"]
 
+_NOTHING = ("{}", "null")
 _MOST_BYTES = 8 << 20
 _Members = dict[str, Raw]
 
@@ -39,6 +40,9 @@ class Bookmarks:
         text = bytes(value).decode()
         mark = _mark(value)
         with self._lock:
+            if text.strip() in _NOTHING:
+                self._acked = True  # no target ever prints it, nor what came before
+                return
             self._remember(value)
             self._sent.pop(mark, None)
             self._sent[mark] = text

@@ -1,5 +1,6 @@
 """Airbyte source to Airbyte destination: records and states as they came, and what the platform adds to them."""
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ from tapdock.translate.voice import Voice
 __all__ = ["AirbyteToAirbyte"]
 
 _BRACE, _QUOTE = b'{"'
+_BLANK = re.compile(rb"(?:\A|\n)[ \t\r]*\n")
 _Members = dict[str, Raw]
 
 
@@ -74,10 +76,10 @@ class AirbyteToAirbyte:
         out = self._out = []
         first = self._source.line + 1
         messages = self._source.decoded(lines)
-        if messages is not None and self._all_pass(messages):
-            return lines if lines.endswith(b"\n") else lines + b"\n"
-        texts = split(lines)
-        if messages is not None and len(messages) == len(texts):
+        if messages is not None and _is_one_a_line(lines, len(messages)):
+            if self._all_pass(messages):
+                return lines if lines.endswith(b"\n") else lines + b"\n"
+            texts = split(lines)
             for number, (message, text) in enumerate(zip(messages, texts, strict=True), first):
                 self._one(message, text, number)
             return b"".join(out)
@@ -237,6 +239,11 @@ class AirbyteToAirbyte:
 
     def mismatches(self) -> tuple[Mismatch, ...]:
         return tuple(self._voice.mismatches)
+
+
+def _is_one_a_line(lines: bytes, messages: int) -> bool:
+    """Else a blank line is among them, or two messages have met on one."""
+    return lines.count(b"\n") + (not lines.endswith(b"\n")) == messages and not _BLANK.search(lines)
 
 
 def _raw(value: Any) -> Raw:

@@ -12,7 +12,7 @@ from tapdock.protocol import singer
 from tapdock.protocol.lines import split
 from tapdock.protocol.singer import ActivateMessage, BatchMessage, Message, RecordMessage, SchemaMessage, StateMessage
 from tapdock.translate.base import Emit, Manner, Mismatch
-from tapdock.translate.batches import bodies, is_plain
+from tapdock.translate.batches import bodies, rows_of
 from tapdock.translate.bookmarks import Bookmarks
 from tapdock.translate.glance import Glance
 from tapdock.translate.rules import Rule, drop, fields
@@ -52,6 +52,7 @@ class SingerToSinger:
         self._versions: dict[str, int] = {}
         self._activations: dict[str, bytes] = {}
         self._unversioned: set[str] = set()
+        self._passed_rows: dict[str, int] = {}
         self._out: list[bytes] = []
 
     def scan(self, lines: bytes) -> None:
@@ -88,7 +89,9 @@ class SingerToSinger:
         line = self._source.read(text)
         if line and line.message:
             self._source.signs += 1
-            self._out.append(self._passed(line.message, text, self._source.line))
+            # A type in lower case is Singer's as well, and hardly a target knows it.
+            sent = text if line.notes else line.text
+            self._out.append(self._passed(line.message, sent, self._source.line))
 
     def _passed(self, message: Message, text: bytes, number: int) -> bytes:
         """What the target gets for a message, lines and all."""
@@ -155,10 +158,13 @@ class SingerToSinger:
         Targets write a file at once and records later, and give its rows no version.
         """
         tally = self._source.tally(stream)
-        mixed = tally.records or stream in self._activations or stream in self._rules
+        mixed = tally.records > self._passed_rows.get(stream, 0) or stream in self._activations or stream in self._rules
         scratch = self._manner.scratch
-        if self._manner.quirks.takes_batches and not mixed and is_plain(message, scratch=scratch):
+        rows = rows_of(message, scratch=scratch) if self._manner.quirks.takes_batches and not mixed else None
+        if rows is not None:
             self._unversioned.add(stream)
+            tally.records += rows
+            self._passed_rows[stream] = self._passed_rows.get(stream, 0) + rows
             return text + b"\n"
         start, end = singer.record_start(stream), singer.record_end(None, version=self._versions.get(stream))
         rule = self._rules.get(stream)

@@ -17,11 +17,15 @@ __all__ = ["Scan", "schema_of"]
 
 
 class Scan:
-    """`schemas` are by stream, as a destination has them, of every SCHEMA together; `keys` are the latest one's."""
+    """`schemas` are by stream, as a destination has them, of every SCHEMA together; `keys` are the latest one's.
+
+    `versions` are those of the snapshots that records belong to.
+    """
 
     def __init__(self, source: SingerSource) -> None:
         self.schemas: dict[StreamKey, dict[str, Any]] = {}
         self.keys: dict[StreamKey, list[str]] = {}
+        self.versions: dict[StreamKey, int] = {}
         self._source = source
         self._glance = Glance()
 
@@ -43,14 +47,13 @@ class Scan:
                 self._look(text)
 
     def _look(self, text: bytes) -> None:
-        try:
-            line = self._source.read(text, quiet=True)
-        except TranslationError:
-            return  # it is read once more, and refused then
+        line = self._source.read(text, quiet=True)
         match line.message if line else None:
             case SchemaMessage(stream=str() as stream, schema=raw, key_properties=keys):
                 self._see(self._source.key(stream), raw, keys or [])
-            case RecordMessage(stream=str() as stream, record=body):
+            case RecordMessage(stream=str() as stream, record=body, version=version):
+                if version is not None:
+                    self.versions[self._source.key(stream)] = version
                 tally = self._source.tally(stream)
                 tally.spooled += 1
                 self._glance.learn(text, bytes(body), tally)
@@ -58,9 +61,13 @@ class Scan:
                 pass
 
     def _see(self, key: StreamKey, raw: Raw, keys: list[str]) -> None:
-        schema = schema_of(raw, key, self._source.line)
         self.keys[key] = keys
-        self.schemas[key] = merged(self.schemas[key], schema) if key in self.schemas else schema
+        try:
+            schema = schema_of(raw, key, self._source.line)
+        except TranslationError:
+            return  # it is read once more, and refused then
+        if schema["properties"]:  # else nothing can be learned from it
+            self.schemas[key] = merged(self.schemas[key], schema) if key in self.schemas else schema
 
 
 def schema_of(raw: Raw, key: StreamKey, number: int) -> dict[str, Any]:

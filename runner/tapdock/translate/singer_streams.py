@@ -11,7 +11,14 @@ from tapdock.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.errors import SourceError, StateError
 from tapdock.translate.airbyte_schemas import airbyte_schema
 
-__all__ = ["emitted_names", "lacks_bookmark", "selected_catalog", "singer_state_to_pass", "singer_streams"]
+__all__ = [
+    "bookmarked_versions",
+    "emitted_names",
+    "lacks_bookmark",
+    "selected_catalog",
+    "singer_state_to_pass",
+    "singer_streams",
+]
 
 _Members = dict[str, Raw]
 _METHODS = {"full_refresh": "FULL_TABLE", "incremental": "INCREMENTAL"}
@@ -195,13 +202,29 @@ def singer_state_to_pass(saved: str | None, renewed: Collection[Stream]) -> str 
 
 def lacks_bookmark(saved: str | None, streams: Iterable[ConfiguredStream]) -> bool:
     """Whether an incremental stream begins without a value to go on from."""
-    try:
-        members = msgspec.json.decode(saved or "{}", type=_Members)
-        bookmarks = msgspec.json.decode(members.get("bookmarks", Raw(b"{}")), type=dict[str, dict[str, Any]])
-    except msgspec.MsgspecError:
-        bookmarks = {}
-    begun = {name for name, bookmark in bookmarks.items() if bookmark.get("replication_key_value") is not None}
+    begun = {name for name, bookmark in _bookmarks(saved).items() if bookmark.get("replication_key_value") is not None}
     return any(
         one.sync_mode == "incremental" and not one.log_based and not begun & set(emitted_names(one.stream))
         for one in streams
     )
+
+
+def bookmarked_versions(saved: str | None, streams: Iterable[ConfiguredStream]) -> dict[StreamKey, int]:
+    """Which snapshot of each stream the saved state goes on with, where the tap keeps that."""
+    found: dict[StreamKey, int] = {}
+    bookmarks = _bookmarks(saved)
+    for one in streams:
+        for name in emitted_names(one.stream):
+            version = bookmarks.get(name, {}).get("version")
+            if isinstance(version, int):
+                found[one.stream.key] = version
+    return found
+
+
+def _bookmarks(saved: str | None) -> dict[str, dict[str, Any]]:
+    """None where the state is kept in another form."""
+    try:
+        members = msgspec.json.decode(saved or "{}", type=_Members)
+        return msgspec.json.decode(members.get("bookmarks", Raw(b"{}")), type=dict[str, dict[str, Any]])
+    except msgspec.MsgspecError:
+        return {}

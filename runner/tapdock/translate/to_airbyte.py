@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from tapdock.catalog import ConfiguredStream, Stream, StreamKey, configured, configured_catalog
 from tapdock.errors import TranslationError
-from tapdock.events import StreamReport
+from tapdock.events import Renewed, StreamReport
 from tapdock.protocol.singer import ActivateMessage, BatchMessage, Message, RecordMessage, SchemaMessage, StateMessage
 from tapdock.translate.airbyte_lines import complete_line
 from tapdock.translate.airbyte_target import Ack, AirbyteTarget
@@ -19,6 +21,7 @@ from tapdock.translate.pace import Pace
 from tapdock.translate.scan import Scan, schema_of
 from tapdock.translate.sequence import Sequence
 from tapdock.translate.singer_source import SingerSource
+from tapdock.translate.singer_streams import bookmarked_versions
 from tapdock.translate.tally import failed
 from tapdock.translate.voice import Voice
 
@@ -56,6 +59,8 @@ class SingerToAirbyte:
         self._sequence = Sequence(state_type=self._manner.quirks.state_type)
         self._pace = Pace(clock)
         self._wall = wall
+        self._versions = bookmarked_versions(saved, streams)
+        self._emit = emit
         self._numbers = itertools.count(int(wall() * 1e6)).__next__
         self._scan = Scan(self._source)
         self._sent: dict[StreamKey, set[str]] = {}
@@ -74,15 +79,27 @@ class SingerToAirbyte:
     def catalog(self) -> bytes | None:
         """Of what the tap really sent: streams that nobody knew of are added, by their own keys."""
         seen = self._scan.schemas
+        keys = self._scan.keys
         expected = [
             lands(stream, _without(seen.get(key, stream.stream.json_schema), stream.dropped))
             for key, stream in self._source.expected.items()
         ]
+        expected = [self._renewed(one, self._scan.versions.get(one.stream.key)) for one in expected]
         known = self._source.expected
-        new = [lands(_unexpected(key, self._scan.keys[key]), one) for key, one in seen.items() if key not in known]
+        new = [lands(_unexpected(key, keys[key]), seen.get(key, {})) for key in keys if key not in known]
         self._fix((*expected, *new))
         self._source.line = 0
         return configured_catalog(self._landed.values(), names=self._names)
+
+    def _renewed(self, landed: ConfiguredStream, version: int | None) -> ConfiguredStream:
+        """A tap that begins a new snapshot of an incremental stream sends all of it: the old rows go (3.5)."""
+        before = self._versions.get(landed.stream.key)
+        if landed.sync_mode == "full_refresh" or version is None or before in (None, version):
+            return landed
+        generation = max(landed.generation_id + 1, int(self._wall()))
+        self._emit(Renewed(str(landed.stream.key), generation))
+        self._voice.log("info", f"stream `{landed.stream.key}`: the tap sends all of it anew, so its old rows go")
+        return msgspec.structs.replace(landed, generation_id=generation, minimum_generation_id=generation)
 
     def _fix(self, landed: tuple[ConfiguredStream, ...]) -> None:
         self._landed = {stream.stream.key: stream for stream in landed}
@@ -101,7 +118,7 @@ class SingerToAirbyte:
             if type(message) is not RecordMessage:
                 self._take(message, number)
                 continue
-            landing = landings.get(message.stream) or self._landing(message.stream, number)
+            landing = landings.get(message.stream) or self._landing(message.stream, number, message.version)
             body = bytes(message.record)
             if self._is_record(body, landing, number, text):
                 out.append(landing.record(body, message.time_extracted, now=now, nulled=nulled))
@@ -125,14 +142,18 @@ class SingerToAirbyte:
             self._voice.mended(line.notes, number=number)
             yield number, line.message, line.text, line.nulled
 
-    def _landing(self, stream: str | None, number: int) -> Landing:
+    def _landing(self, stream: str | None, number: int, version: int | None = None) -> Landing:
         """How a stream's records are written from here on."""
         if not stream:
             raise TranslationError(f"line {number}: a RECORD without `stream`")
         key = self._source.key(stream)
         if key not in self._sent:
             raise TranslationError(f"line {number}: a record of stream `{stream}` before its SCHEMA")
+        if not self._landed[key].stream.json_schema.get("properties"):
+            what = f"line {number}: a record of stream `{stream}`, of which the tap declares no field"
+            raise TranslationError(what, hint=f"leave it out, with `!{key}` under `select`")
         expected = self._source.expected.get(key)
+        self._require_same_snapshot(self._landed[key], version, number)
         landing = Landing(
             self._landed[key],
             self._names[key],
@@ -142,6 +163,15 @@ class SingerToAirbyte:
         )
         self._landings[stream] = landing
         return landing
+
+    def _require_same_snapshot(self, landed: ConfiguredStream, version: int | None, number: int) -> None:
+        before = self._versions.get(landed.stream.key)
+        incremental = landed.sync_mode == "incremental" and not self._manner.spool
+        if incremental and version is not None and before not in (None, version):
+            what = (
+                f"line {number}: the tap began a new snapshot of stream `{landed.stream.key}`, whose old rows must go"
+            )
+            raise TranslationError(what, hint="`on_schema_change: spool` lets the destination know before it begins")
 
     def _is_record(self, body: bytes, landing: Landing, number: int, text: bytes | None) -> bool:
         tally = landing.tally
