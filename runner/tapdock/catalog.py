@@ -93,6 +93,10 @@ def configured(
     )
 
 
+_REQUIRED = {"json_schema": Raw(b"{}"), "supported_sync_modes": Raw(b'["full_refresh"]')}
+"""What a stream must say, and some do not: as we take it then."""
+
+
 class _Catalog(msgspec.Struct):
     streams: list[dict[str, Raw]]
 
@@ -133,6 +137,9 @@ def _configured(configured: ConfiguredStream, names: Mapping[StreamKey, StreamKe
     del entry["flatten_keys"], entry["log_based"]
     stream = _without_fields(configured.stream, entry.pop("dropped"))
     if name := names.get(configured.stream.key):
+        for member, value in _REQUIRED.items():
+            if bytes(stream.get(member, Raw(b"null"))) == b"null":
+                stream[member] = value
         stream.pop("namespace", None)
         stream |= {"name": Raw(msgspec.json.encode(name.name))}
         stream |= {"namespace": Raw(msgspec.json.encode(name.namespace))} if name.namespace else {}

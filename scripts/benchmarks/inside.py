@@ -11,11 +11,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import msgspec
 from packaging.requirements import Requirement
 
 from benchmarks.bench import TAPDOCK, Bench
 from benchmarks.processes import PROGRAMS, BenchError, measure
+from benchmarks.routes import without_a_field
 from benchmarks.rows import Budget, Row
 from benchmarks.runs import translator
 from tapdock.catalog import ConfiguredStream
@@ -31,7 +31,7 @@ _REPEATS = 5
 def cpu(bench: Bench) -> list[Row]:
     """CPU time for each record, read and written: bodies passed on, and bodies with a field left out."""
     spliced = bench.recording.streams
-    rewritten = tuple(_without_a_field(stream) for stream in spliced)
+    rewritten = tuple(without_a_field(stream) for stream in spliced)
     works = {"spliced": lambda: _pumped(bench, spliced), "rewritten": lambda: _pumped(bench, rewritten)}
     values = bench.interleaved(works, rounds=bench.rounds * _REPEATS)
     name = "CPU per record, Airbyte to Singer"
@@ -39,13 +39,6 @@ def cpu(bench: Bench) -> list[Row]:
         Row(name=f"{name}: spliced", unit="us", ours=values["spliced"], budget=Budget(2.5, of="ours")),
         Row(name=f"{name}: rewritten", unit="us", ours=values["rewritten"], budget=Budget(8, of="ours")),
     ]
-
-
-def _without_a_field(stream: ConfiguredStream) -> ConfiguredStream:
-    """The first that is not of the key or cursor."""
-    needed = {field for path in (stream.cursor_field, *stream.primary_key) for field in path}
-    field = next(name for name in stream.stream.json_schema["properties"] if name not in needed)
-    return msgspec.structs.replace(stream, dropped=(field,))
 
 
 class _File:

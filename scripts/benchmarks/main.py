@@ -15,6 +15,7 @@ from benchmarks.bench import FULL, QUICK, Bench, say
 from benchmarks.containers import ask, labelled
 from benchmarks.inside import cli, cpu, latency
 from benchmarks.processes import BenchError
+from benchmarks.routes import routes
 from benchmarks.rows import Row, as_json, table
 from benchmarks.runs import duckdb, faker, memory, pipe, replay, wrapped
 from tapdock import __version__
@@ -31,6 +32,7 @@ GROUPS: dict[str, Callable[[Bench], list[Row]]] = {
     "latency": latency,
     "cli": cli,
     "pipe": pipe,
+    "routes": routes,
 }
 
 

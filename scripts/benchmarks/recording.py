@@ -15,6 +15,7 @@ from benchmarks.processes import PROGRAMS, BenchError
 from tapdock.catalog import ConfiguredStream, configured_catalog, parse_catalog
 from tapdock.pipes import CAPACITY
 from tapdock.protocol import airbyte
+from tapdock.protocol.answer import read_answer
 from tapdock.selection import select_streams
 
 __all__ = ["SOURCE", "Recording", "base_image", "faker_config", "null_image", "record", "replay_image"]
@@ -45,7 +46,7 @@ class Recording:
     @property
     def streams(self) -> tuple[ConfiguredStream, ...]:
         """All of them, configured as a run without `select` would have them."""
-        catalog = airbyte.read_answer((self.folder / "catalog.jsonl").read_bytes()).catalog
+        catalog = read_answer((self.folder / "catalog.jsonl").read_bytes()).catalog
         assert catalog is not None, "checked when it was recorded"
         return select_streams(parse_catalog(catalog), [], {})
 

@@ -34,6 +34,7 @@ class Forwarded:
         self._kind: Kind | None = None
         self._saved: dict[StreamKey | None, str] = dict(stream_states(saved))
         self._sent: dict[StreamKey | None, deque[_Sent]] = {}
+        self._last: dict[StreamKey | None, bytes] = {}
         self._moved = False
 
     @property
@@ -46,11 +47,16 @@ class Forwarded:
         """Those that a state was sent of."""
         return set(self._sent)
 
+    def is_last(self, key: StreamKey | None, mark: bytes) -> bool:
+        """Whether this very state was the last one that was sent of the stream."""
+        return self._last.get(key) == mark
+
     def note(self, state: SourceState, mark: bytes, *, records: int) -> None:
         """Take a state that is sent now, behind so many records since the one before; ValueError for mixed kinds."""
         kind = one_kind(self._kind, state)
         with self._lock:
             self._kind = kind
+            self._last[state.key] = mark
             self._sent.setdefault(state.key, deque()).append(_Sent(mark, state.text, records))
 
     def acked(self, key: StreamKey | None, mark: bytes) -> int | None:

@@ -61,7 +61,7 @@ class Landing:
         self.fields = frozenset(landed.stream.json_schema.get("properties", {}))
         self._numbers = numbers if landed.cursor_field == (SEQUENCE,) else None
         self._last = 0
-        self._keys: list[tuple[str, bytes, tuple[bytes, ...]]] = []
+        self._keys: list[tuple[str, bytes, bytes, bytes]] = []
         if landed.destination_sync_mode == "append_dedup":
             self._keys = [_seen(path[0]) for path in landed.primary_key if len(path) == 1]
         reasons = []
@@ -81,8 +81,8 @@ class Landing:
 
     def problem(self, body: bytes) -> str | None:
         """Why a record cannot be merged by its key: it lacks a part of it."""
-        for name, mark, nulls in self._keys:
-            if mark not in body or any(null in body for null in nulls):
+        for name, mark, null, spaced_null in self._keys:
+            if mark not in body or null in body or spaced_null in body:
                 value = _OBJECT.decode(body).get(name)
                 if value is None or bytes(value) == b"null":
                     return f"has no value for `{name}`, which is part of its key"
@@ -103,7 +103,7 @@ class Landing:
         return b'%s%s,"emitted_at":%d%s}}\n' % (self._start, body, self._last, meta)
 
 
-def _seen(name: str) -> tuple[str, bytes, tuple[bytes, ...]]:
+def _seen(name: str) -> tuple[str, bytes, bytes, bytes]:
     """A key's name, how it stands in a body, and how it does without a value; only then is the body read."""
     mark = _ENCODE(name)
-    return name, mark, (mark + b":null", mark + b": null")
+    return name, mark, mark + b":null", mark + b": null"

@@ -25,7 +25,7 @@ from tapdock.translate.voice import Voice
 __all__ = ["AirbyteToAirbyte"]
 
 _BRACE, _QUOTE = b'{"'
-_BLANK = re.compile(rb"(?:\A|\n)[ \t\r]*\n")
+_BLANK = re.compile(rb"\n[ \t\r]*\n")
 _Members = dict[str, Raw]
 
 
@@ -73,48 +73,43 @@ class AirbyteToAirbyte:
         return b""
 
     def feed(self, lines: bytes) -> bytes:
-        out = self._out = []
+        self._out = []
         first = self._source.line + 1
         messages = self._source.decoded(lines)
         if messages is not None and _is_one_a_line(lines, len(messages)):
-            if self._all_pass(messages):
-                return lines if lines.endswith(b"\n") else lines + b"\n"
-            texts = split(lines)
-            for number, (message, text) in enumerate(zip(messages, texts, strict=True), first):
-                self._one(message, text, number)
-            return b"".join(out)
+            return self._whole(lines, messages, first)
         if messages is not None:
-            self._source.line -= len(messages)  # blank lines among them: their numbers are told one by one
+            self._source.line -= len(messages)  # they are told one by one, with their numbers
         for number, message, text in self._source.one_by_one(lines):
             self._one(message, text, number)
-        return b"".join(out)
+        return b"".join(self._out)
 
-    def _all_pass(self, messages: list[Message]) -> bool:
-        """Whether the batch goes on as it is: records alone, all of streams that are read, none to be changed."""
-        if self._names or self._dropped:
-            return False
-        by_name = self._by_name
-        counts: dict[tuple[str | None, str | None], list[int]] = {}
-        for message in messages:
-            if type(message) is not RecordMessage or message.record is None:
-                return False
-            record = message.record
-            data = bytes(record.data)
-            if data[0] != _BRACE or data[1] != _QUOTE:
-                return False
-            known = (record.namespace, record.stream)
-            count = counts.get(known)
-            if count is None:
-                if known not in by_name:
-                    return False
-                count = counts[known] = [0, 0]
-            count[0] += 1
-            count[1] += len(data)
-        for known, (records, size) in counts.items():
-            tally = by_name[known]
-            tally.records += records
-            tally.bytes += size
-        return True
+    def _whole(self, lines: bytes, messages: list[Message], first: int) -> bytes:
+        """One message a line: records that need no change are counted, and go on together as they are."""
+        by_name = {} if self._names or self._dropped else self._by_name
+        texts: list[bytes] = []
+        passed = 0
+        for place, message in enumerate(messages):
+            if type(message) is RecordMessage and message.record is not None:
+                record = message.record
+                data = bytes(record.data)
+                tally = by_name.get((record.namespace, record.stream))
+                if tally is not None and data[0] == _BRACE and data[1] == _QUOTE:
+                    tally.records += 1
+                    tally.bytes += len(data)
+                    continue
+            texts = texts or split(lines)
+            self._pass(texts[passed:place])
+            self._one(message, texts[place], first + place)
+            passed = place + 1
+        if not texts:
+            return lines if lines.endswith(b"\n") else lines + b"\n"
+        self._pass(texts[passed:])
+        return b"".join(self._out)
+
+    def _pass(self, texts: list[bytes]) -> None:
+        if texts:
+            self._out += (b"\n".join(texts), b"\n")
 
     def _one(self, message: Message, text: bytes, number: int) -> None:
         if isinstance(message, RecordMessage):
@@ -152,8 +147,11 @@ class AirbyteToAirbyte:
         return msgspec.json.encode({**message, "record": record})
 
     def _state(self, state: SourceState, raw: Raw, text: bytes, number: int) -> None:
+        mark, records = fingerprint(raw), self._uncovered(state.key)
+        if not records and self._ledger.is_last(state.key, mark):
+            return  # said twice: destinations may take that for an error, and it stands for nothing more
         try:
-            self._ledger.note(state, fingerprint(raw), records=self._uncovered(state.key))
+            self._ledger.note(state, mark, records=records)
         except ValueError as error:
             raise self._source.unusable(error, number) from error
         if self._names and state.key:
@@ -243,7 +241,8 @@ class AirbyteToAirbyte:
 
 def _is_one_a_line(lines: bytes, messages: int) -> bool:
     """Else a blank line is among them, or two messages have met on one."""
-    return lines.count(b"\n") + (not lines.endswith(b"\n")) == messages and not _BLANK.search(lines)
+    count = lines.count(b"\n") + (not lines.endswith(b"\n"))
+    return count == messages and not lines[:1].isspace() and not _BLANK.search(lines)
 
 
 def _raw(value: Any) -> Raw:

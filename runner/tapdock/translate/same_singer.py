@@ -9,7 +9,6 @@ from tapdock.catalog import ConfiguredStream
 from tapdock.errors import TranslationError
 from tapdock.events import StreamReport
 from tapdock.protocol import singer
-from tapdock.protocol.lines import split
 from tapdock.protocol.singer import ActivateMessage, BatchMessage, Message, RecordMessage, SchemaMessage, StateMessage
 from tapdock.translate.base import Emit, Manner, Mismatch
 from tapdock.translate.batches import bodies, rows_of
@@ -66,24 +65,18 @@ class SingerToSinger:
         return singer.state_line(Raw(self._bookmarks.baseline.encode())) if self._manner.baseline else b""
 
     def feed(self, lines: bytes) -> bytes:
-        all_one = self._glance.all_one(lines)
-        if all_one:
-            tally, count = all_one
-            self._source.line += count
-            tally.records += count
-            tally.bytes += len(lines)
-            return lines
         out = self._out = []
-        for text in split(lines):
-            self._source.line += 1
-            known = self._glance.of(text)
+        for part, known in self._glance.parts(lines):
             if known:
-                known.records += 1
-                known.bytes += len(text)
-                out += (text, b"\n")
+                out.append(part)
+                for tally, records, size in self._glance.counts(part):
+                    self._source.line += records
+                    tally.records += records
+                    tally.bytes += size
             else:
-                self._one(text)
-        return b"".join(out)
+                self._source.line += 1
+                self._one(part)
+        return out[0] if len(out) == 1 else b"".join(out)
 
     def _one(self, text: bytes) -> None:
         line = self._source.read(text)

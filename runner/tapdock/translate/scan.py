@@ -7,11 +7,11 @@ from msgspec import Raw
 
 from tapdock.catalog import StreamKey
 from tapdock.errors import TranslationError
-from tapdock.protocol.lines import split
 from tapdock.protocol.singer import RecordMessage, SchemaMessage
 from tapdock.translate.airbyte_schemas import airbyte_schema, merged
 from tapdock.translate.glance import Glance
 from tapdock.translate.singer_source import SingerSource
+from tapdock.translate.tally import Tally
 
 __all__ = ["Scan", "schema_of"]
 
@@ -31,20 +31,15 @@ class Scan:
 
     def see(self, lines: bytes) -> None:
         """Whole lines: records are counted, nothing is refused yet."""
-        all_one = self._glance.all_one(lines)
-        if all_one:
-            tally, count = all_one
-            tally.spooled += count
-            self._source.line += count
-            return
-        for text in split(lines):
-            self._source.line += 1
-            known = self._glance.of(text)
+        for part, known in self._glance.parts(lines):
             if known:
-                known.spooled += 1
+                for tally, records, _ in self._glance.counts(part):
+                    self._source.line += records
+                    tally.spooled += records
             else:
+                self._source.line += 1
                 self._source.signs += 1
-                self._look(text)
+                self._look(part)
 
     def _look(self, text: bytes) -> None:
         line = self._source.read(text, quiet=True)
@@ -62,6 +57,7 @@ class Scan:
 
     def _see(self, key: StreamKey, raw: Raw, keys: list[str]) -> None:
         self.keys[key] = keys
+        self._source.tallies.setdefault(key, Tally(key))
         try:
             schema = schema_of(raw, key, self._source.line)
         except TranslationError:

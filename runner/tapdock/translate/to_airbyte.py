@@ -149,9 +149,6 @@ class SingerToAirbyte:
         key = self._source.key(stream)
         if key not in self._sent:
             raise TranslationError(f"line {number}: a record of stream `{stream}` before its SCHEMA")
-        if not self._landed[key].stream.json_schema.get("properties"):
-            what = f"line {number}: a record of stream `{stream}`, of which the tap declares no field"
-            raise TranslationError(what, hint=f"leave it out, with `!{key}` under `select`")
         expected = self._source.expected.get(key)
         self._require_same_snapshot(self._landed[key], version, number)
         landing = Landing(
@@ -212,6 +209,9 @@ class SingerToAirbyte:
         key = self._source.key(stream)
         if key not in self._landed:
             raise TranslationError(f"line {number}: stream `{stream}` is not in the destination's catalog", hint=_SPOOL)
+        if not self._landed[key].stream.json_schema.get("properties"):
+            what = f"line {number}: the tap declares no field of stream `{stream}`"
+            raise TranslationError(what, hint=f"leave it out, with `!{key}` under `select`")
         expected = self._source.expected.get(key)
         sent = self._sent.setdefault(key, set())
         sent |= set(schema_of(message.schema, key, number)["properties"])

@@ -1,0 +1,147 @@
+"""Rows of the four routes: what a gigabyte costs between two processes, against the same pump that copies bytes."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks.bench import Bench
+from benchmarks.processes import BenchError
+from benchmarks.rows import Budget, Row
+from tapdock.catalog import ConfiguredStream
+from tapdock.config import Namespacing
+from tapdock.events import Event, StreamReport
+from tapdock.pump import Pump
+from tapdock.selection import select_streams
+from tapdock.translate import ROUTES
+from tapdock.translate.base import Manner
+from tapdock.translate.singer_catalog import singer_catalog
+from tapdock.translate.singer_streams import singer_streams
+
+__all__ = ["routes", "without_a_field"]
+
+_UNTOUCHED = ("airbyte-airbyte", "singer-singer")
+
+
+def routes(bench: Bench) -> list[Row]:
+    """Each route with bodies passed on and with bodies written anew."""
+    works: dict[str, Callable[[], float]] = {}
+    for dialect, file in (("airbyte", bench.recording.messages), ("singer", _as_singer(bench))):
+        times = max(1, bench.sizes.replays)
+        works[f"copy {dialect}"] = lambda file=file, times=times: _seconds(_Copy(), file, times)
+        for route in (name for name in ROUTES if name.startswith(f"{dialect}-")):
+            for path in ("spliced", "rewritten"):
+                works[f"{route} {path}"] = lambda r=route, p=path, f=file, t=times: _seconds(_made(bench, r, p), f, t)
+    values = bench.interleaved(works)
+    rows = []
+    for route in ROUTES:
+        floor = values[f"copy {route.partition('-')[0]}"]
+        for path in ("spliced", "rewritten"):
+            budget = Budget(1.2) if route in _UNTOUCHED and path == "spliced" else None
+            name = f"route {route}, {path}: a copy of the bytes"
+            rows.append(Row(name=name, unit="s/GB", ours=values[f"{route} {path}"], floor=floor, budget=budget))
+    return rows
+
+
+def _as_singer(bench: Bench) -> Path:
+    """The recording as a tap would say it."""
+    path = bench.folder / "tap.jsonl"
+    translation = ROUTES["airbyte-singer"](
+        streams=bench.recording.streams, saved=None, emit=_silent, clock=time.monotonic, manner=Manner(baseline=False)
+    )
+    with path.open("wb") as file:
+        file.write(translation.opening())
+        for batch in bench.recording.batches():
+            file.write(translation.feed(batch))
+        file.write(translation.closing(complete=True))
+    return path
+
+
+def _silent(event: Event) -> None: ...
+
+
+def _made(bench: Bench, route: str, path: str) -> Any:
+    streams = bench.recording.streams
+    if route.startswith("singer"):
+        catalog = msgspec.json.encode(singer_catalog(stream.stream for stream in streams))
+        streams = select_streams(singer_streams(catalog), [], {})
+    namespacing = Namespacing()
+    if path == "rewritten" and route == "airbyte-airbyte":
+        namespacing = Namespacing(prefix="raw_")
+    elif path == "rewritten":
+        streams = tuple(without_a_field(stream) for stream in streams)
+    manner = Manner(namespacing=namespacing)
+    return ROUTES[route](streams=streams, saved=None, emit=_silent, clock=time.monotonic, manner=manner)
+
+
+def without_a_field(stream: ConfiguredStream) -> ConfiguredStream:
+    """One that is not of the key or cursor is left out, so that every body is written anew."""
+    needed = {field for path in (stream.cursor_field, *stream.primary_key) for field in path}
+    field = next(name for name in stream.stream.json_schema["properties"] if name not in needed)
+    return msgspec.structs.replace(stream, dropped=(field,))
+
+
+class _Copy:
+    """In the place of a translator: what comes in goes out."""
+
+    alive = 0
+    partial = b""
+
+    def opening(self) -> bytes:
+        return b""
+
+    def feed(self, lines: bytes) -> bytes:
+        return lines
+
+    def due(self) -> float | None:
+        return None
+
+    def closing(self, *, complete: bool) -> bytes:
+        return b""
+
+    def reports(self) -> tuple[StreamReport, ...]:
+        return ()
+
+
+class _End:
+    """A process behind a pipe, in the place of a connector."""
+
+    def __init__(self, fd: int) -> None:
+        self.out = self.input = fd
+
+    def taken(self) -> bool:
+        return True
+
+    def end_input(self) -> None:
+        os.close(self.input)
+
+
+def _seconds(translation: Any, file: Path, times: int) -> float:
+    """For a gigabyte of what came in, from `cat` into `cat`."""
+    with (
+        subprocess.Popen(["cat", *[str(file)] * times], stdout=subprocess.PIPE) as source,
+        Path(os.devnull).open("wb") as nowhere,
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=nowhere) as target,
+    ):
+        assert source.stdout is not None, "piped"
+        assert target.stdin is not None, "piped"
+        began = time.monotonic()
+        pump = Pump(_End(source.stdout.fileno()), _End(os.dup(target.stdin.fileno())), translation, time.monotonic)
+        target.stdin.close()
+        pump.ending.tell(complete=True)
+        pump.run(lambda: None)
+        target.wait()
+        seconds = time.monotonic() - began
+    if pump.error:
+        raise BenchError(str(pump.error))
+    _require_all(translation.reports(), file)
+    return seconds / (file.stat().st_size * times) * 1e9
+
+
+def _require_all(reports: Iterable[StreamReport], file: Path) -> None:
+    if any(report.records == 0 for report in reports):
+        raise BenchError(f"not every stream of {file.name} was read")
