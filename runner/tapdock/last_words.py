@@ -1,6 +1,6 @@
 """A verdict with what only the engine and stderr know: memory, and what a side said last."""
 
-from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -9,11 +9,29 @@ from tapdock.events import Verdict
 from tapdock.launch import Exit, Launch
 from tapdock.place import Outcome
 
-__all__ = ["explained"]
+__all__ = ["Words", "explained"]
 
 
-def explained(outcome: Outcome, words: dict[str, deque[str]], launches: dict[str, Launch]) -> Verdict:
-    """`words` are the last lines of each side's stderr, and what it reported as errors."""
+class Words:
+    """What a side said last on stderr, or reported as an error: behind a Python traceback, its reason."""
+
+    def __init__(self) -> None:
+        self.last = ""
+        self._inside = self._found = False
+
+    def hear(self, line: str) -> None:
+        text = line.strip()
+        if line.startswith("Traceback (most recent call last)"):
+            self._inside, self._found = True, False
+        elif self._inside:
+            if text and not line[:1].isspace():
+                self.last, self._inside, self._found = text, False, True
+        elif text and not self._found:
+            self.last = text
+
+
+def explained(outcome: Outcome, words: Mapping[str, Words], launches: dict[str, Launch]) -> Verdict:
+    """`words` are each side's."""
     verdict = outcome.verdict
     side = verdict.side
     if side not in launches or not verdict.exit_code:
@@ -23,7 +41,7 @@ def explained(outcome: Outcome, words: dict[str, deque[str]], launches: dict[str
         changes = _out_of_memory(side, launches[side], exit_)
         return msgspec.structs.replace(verdict, **changes)
     failed = verdict.source_code if side == "source" else verdict.target_code
-    said = words[side][-1] if words[side] and failed else ""
+    said = words[side].last if failed else ""
     message = verdict.message or f"the {side} failed"
     if said and said not in message:
         message = f"{message}: {said}"

@@ -5,7 +5,6 @@ import os
 import queue
 import secrets
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from tapdock.context import Context
 from tapdock.errors import EngineError, Side, StateError, TapdockError, TargetError
 from tapdock.events import Committed, Event, Failed, Logged, Renewed, Rotated, SetAside, StreamReport
 from tapdock.job import begun, launches, names_of
-from tapdock.last_words import explained
+from tapdock.last_words import Words, explained
 from tapdock.metrics import Metrics
 from tapdock.place import Outcome, perform
 from tapdock.plan import Plan
@@ -158,7 +157,7 @@ class _Listener:
         *,
         generations: Mapping[str, int],
     ) -> None:
-        self.last_words: dict[str, deque[str]] = {"source": deque(maxlen=3), "target": deque(maxlen=3)}
+        self.last_words = {"source": Words(), "target": Words()}
         self._context = context
         self._prepared = prepared
         self._state = state
@@ -179,7 +178,7 @@ class _Listener:
             case Logged(side, level, message):
                 event = Logged(side, level, heard(message))
                 if level == "error" and side != "runner":
-                    self.last_words[side].append(event.message)
+                    self.last_words[side].hear(event.message)
             case Failed():
                 internal = event.internal and heard(event.internal)
                 event = msgspec.structs.replace(event, message=heard(event.message), internal=internal)
@@ -198,8 +197,8 @@ class _Listener:
             text = self._context.heard(line)
             if side == "target":
                 self._metrics.hear(line)
-            if text.strip() and side != "runner":
-                self.last_words[side].append(text.strip())
+            if side != "runner":
+                self.last_words[side].hear(text)
             self._watch(Logged(side, "info", text))
 
         return hear

@@ -37,7 +37,7 @@ __all__ = [
 class Meta(msgspec.Struct, gc=False):
     """What a source did to a record: `changes` is an array."""
 
-    changes: Raw | None = None
+    changes: Raw = Raw(b"[]")
 
 
 class Record(msgspec.Struct, gc=False):

@@ -15,7 +15,7 @@ Dialect = Literal["airbyte", "singer"]
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """`state` is raw JSON text exactly as the connector gave it, None before the first commit.
 
-    `generations` counts the refreshes of a stream, `names` maps a stream to its name in the target;
+    `generations` has the number of each stream's latest snapshot, `names` maps a stream to its name in the target;
     `fence` grows with every run that takes the state over, `nonce` tells one write from another.
     """
 

@@ -8,6 +8,7 @@ __all__ = ["airbyte_schema", "merged"]
 _OURS = frozenset({"selected", "inclusion", "definitions", "$defs", "$ref"})
 _ANYTHING = {"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
 """What has no type: a destination would take it for an object."""
+_LIMITS = ("exclusiveMinimum", "exclusiveMaximum")
 _COMBINATIONS = ("anyOf", "oneOf", "allOf")
 _Schema = dict[str, Any]
 
@@ -42,6 +43,9 @@ def _translated(schema: Any, root: Mapping[str, Any], seen: tuple[str, ...]) -> 
     reference = schema.get("$ref")
     within = (*seen, reference) if isinstance(reference, str) else seen
     schema = {name: value for name, value in _resolved(schema, root, seen).items() if name not in _OURS}
+    for limit in _LIMITS:
+        if isinstance(schema.get(limit), bool):  # as drafts before the sixth had it
+            del schema[limit]
     for combination in _COMBINATIONS:
         if isinstance(schema.get(combination), list) and "type" not in schema:
             return _union(combination, [_translated(branch, root, within) for branch in schema[combination]])

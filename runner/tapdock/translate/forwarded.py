@@ -59,20 +59,25 @@ class Forwarded:
             self._last[state.key] = mark
             self._sent.setdefault(state.key, deque()).append(_Sent(mark, state.text, records))
 
-    def acked(self, key: StreamKey | None, mark: bytes) -> int | None:
-        """The target gave a state back: how many records that covers; None where it was never sent, or is known."""
+    def acked(self, key: StreamKey | None, mark: bytes) -> set[int]:
+        """The target gave a state back: how many records that may cover; nothing where it was never sent, or is known.
+
+        The same state may have been sent more than once, with records in between, and a destination may answer the last
+        one alone: whichever it means, what is saved is the same.
+        """
         with self._lock:
-            sent = self._sent.get(key)
-            if sent is None or all(one.mark != mark for one in sent):
-                return None
-            records = 0
-            while True:
+            sent = self._sent.get(key, deque())
+            places = [place for place, one in enumerate(sent) if one.mark == mark]
+            if not places:
+                return set()
+            covered, counts = 0, set()
+            for place in range(places[-1] + 1):
                 one = sent.popleft()
-                records += one.records
-                if one.mark == mark:
-                    break
+                covered += one.records
+                if place in places:
+                    counts.add(covered)
             self._save(key, one.text)
-            return records
+            return counts
 
     def _save(self, key: StreamKey | None, text: str | None) -> None:
         if key is None:

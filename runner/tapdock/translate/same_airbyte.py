@@ -205,10 +205,10 @@ class AirbyteToAirbyte:
         return self._target.heard(line, self._acknowledged)
 
     def _acknowledged(self, ack: Ack) -> bool:
-        records = self._ledger.acked(ack.key, fingerprint(ack.raw))
-        if records is None:
+        counts = self._ledger.acked(ack.key, fingerprint(ack.raw))
+        if not counts:
             return False
-        self._target.compare(ack, records, self._source.tallies.get(ack.key) if ack.key else None)
+        self._target.compare(ack, counts, self._source.tallies.get(ack.key) if ack.key else None)
         return True
 
     def acked_all(self) -> None:

@@ -52,6 +52,7 @@ class SingerToSinger:
         self._activations: dict[str, bytes] = {}
         self._unversioned: set[str] = set()
         self._passed_rows: dict[str, int] = {}
+        self._ends_with_state = True
         self._out: list[bytes] = []
 
     def scan(self, lines: bytes) -> None:
@@ -68,6 +69,7 @@ class SingerToSinger:
         out = self._out = []
         for part, known in self._glance.parts(lines):
             if known:
+                self._ends_with_state = False
                 out.append(part)
                 for tally, records, size in self._glance.counts(part):
                     self._source.line += records
@@ -88,6 +90,7 @@ class SingerToSinger:
 
     def _passed(self, message: Message, text: bytes, number: int) -> bytes:
         """What the target gets for a message, lines and all."""
+        self._ends_with_state = isinstance(message, StateMessage)
         if isinstance(message, StateMessage):
             try:
                 self._bookmarks.note(message.value)
@@ -175,7 +178,10 @@ class SingerToSinger:
         return b""
 
     def closing(self, *, complete: bool) -> bytes:
-        """What replaces old rows, and the last state once more, so that its acknowledgement covers that."""
+        """What replaces old rows, and the last state once more, so that its acknowledgement covers that.
+
+        Where records came last it is said again as well: some targets forget a state when a record follows (2.4).
+        """
         tallies = self._source.tallies.values()
         self._voice.closing(tallies)
         if not complete:
@@ -190,7 +196,7 @@ class SingerToSinger:
             else:
                 out.append(text + b"\n")
         self._may_save = True
-        if out or self._manner.last_state_only:
+        if out or self._manner.last_state_only or not self._ends_with_state:
             out.append(self._bookmarks.again())
         return b"".join(out)
 

@@ -18,7 +18,7 @@ __all__ = ["Counted", "Sequence"]
 
 
 class _Mark(msgspec.Struct, rename={"seq": SEQ}):
-    seq: int | None = None
+    seq: int | float | None = None
 
 
 class _Global(msgspec.Struct):
@@ -149,15 +149,22 @@ def _number(ack: Ack) -> int | None:
     """By content, never by order alone."""
     try:
         if ack.state.stream:
-            return msgspec.json.decode(ack.state.stream.stream_state, type=_Mark).seq
+            return _whole(msgspec.json.decode(ack.state.stream.stream_state, type=_Mark))
         whole = msgspec.json.decode(ack.state.global_, type=_Global)
-        if whole.shared_state and whole.shared_state.seq is not None:
-            return whole.shared_state.seq
+        shared = _whole(whole.shared_state)
+        if shared is not None:
+            return shared
         return min(_seqs(whole.stream_states), default=None)
     except msgspec.MsgspecError:
         return None
 
 
+def _whole(mark: _Mark | None) -> int | None:
+    """A destination may write whole numbers with a point."""
+    seq = mark.seq if mark else None
+    return int(seq) if seq is not None and seq == int(seq) else None
+
+
 def _seqs(states: Iterable[StreamState]) -> list[int]:
-    found = [msgspec.json.decode(state.stream_state, type=_Mark).seq for state in states]
+    found = [_whole(msgspec.json.decode(state.stream_state, type=_Mark)) for state in states]
     return [seq for seq in found if seq is not None]

@@ -148,7 +148,7 @@ class SingerToAirbyte:
             raise TranslationError(f"line {number}: a RECORD without `stream`")
         key = self._source.key(stream)
         if key not in self._sent:
-            raise TranslationError(f"line {number}: a record of stream `{stream}` before its SCHEMA")
+            raise TranslationError(f"line {number}: a record of stream `{key}` before its SCHEMA")
         expected = self._source.expected.get(key)
         self._require_same_snapshot(self._landed[key], version, number)
         landing = Landing(
@@ -205,12 +205,14 @@ class SingerToAirbyte:
         if not stream:
             raise TranslationError(f"line {number}: a SCHEMA without `stream`")
         if message.key_properties is None:
-            raise TranslationError(f"line {number}: a SCHEMA of stream `{stream}` without `key_properties`")
+            raise TranslationError(
+                f"line {number}: a SCHEMA of stream `{self._source.key(stream)}` without `key_properties`"
+            )
         key = self._source.key(stream)
         if key not in self._landed:
-            raise TranslationError(f"line {number}: stream `{stream}` is not in the destination's catalog", hint=_SPOOL)
+            raise TranslationError(f"line {number}: stream `{key}` is not in the destination's catalog", hint=_SPOOL)
         if not self._landed[key].stream.json_schema.get("properties"):
-            what = f"line {number}: the tap declares no field of stream `{stream}`"
+            what = f"line {number}: the tap declares no field of stream `{key}`"
             raise TranslationError(what, hint=f"leave it out, with `!{key}` under `select`")
         expected = self._source.expected.get(key)
         sent = self._sent.setdefault(key, set())
@@ -219,7 +221,7 @@ class SingerToAirbyte:
         self._landings.clear()
         if new := sent - known:
             fields = ", ".join(f"`{name}`" for name in sorted(new))
-            what = f"line {number}: stream `{stream}` has new fields, which the destination's catalog lacks: {fields}"
+            what = f"line {number}: stream `{key}` has new fields, which the destination's catalog lacks: {fields}"
             raise TranslationError(what, hint=_SPOOL)
 
     def _expand(self, message: BatchMessage, number: int) -> None:
@@ -260,7 +262,7 @@ class SingerToAirbyte:
     def _acknowledged(self, ack: Ack) -> bool:
         moved, counted = self._sequence.acked(ack)
         if counted:
-            self._target.compare(ack, counted.records, self._source.tallies.get(counted.key) if counted.key else None)
+            self._target.compare(ack, {counted.records}, self._source.tallies.get(counted.key) if counted.key else None)
         return moved and self._may_save
 
     def acked_all(self) -> None:

@@ -56,6 +56,8 @@ class AirbyteToSinger:
         self._ledger = ledger or Ledger(names=names, saved=saved)
         self._keeps_changes = manner.meta_changes
         self._baseline = manner.baseline
+        if not manner.baseline:
+            self._ledger.issue()  # number 0 stands for nothing, said or not
         self._pace = Pace(clock)
         self._records = 0
         self._out: list[bytes] = []
@@ -186,5 +188,5 @@ def _route(stream: ConfiguredStream, names: dict[StreamKey, str], source: Airbyt
 
 def _with_changes(data: bytes, record: Record) -> bytes:
     """What the source says of its own changes, as text in a column (opt-in)."""
-    changes = record.meta.changes if record.meta else None
-    return with_member(data, CHANGES, as_text(bytes(changes))) if changes and bytes(changes) != b"[]" else data
+    changes = bytes(record.meta.changes) if record.meta else b"[]"
+    return data if changes in (b"[]", b"null") else with_member(data, CHANGES, as_text(changes))
