@@ -6,6 +6,8 @@ from tapdock.translate.base import Mismatch, Translator
 
 __all__ = ["Cause"]
 
+_UNFORESEEN = "Something went wrong in the connector"
+
 
 class Cause:
     """The first cause counts. What follows from it (a source stopped, a target that then exits with 1) does not.
@@ -47,7 +49,7 @@ class Cause:
         if self._exit and self.error is self._exit:
             self.error = self._exit = self._exit_error(code)
         if self._trouble and self._trouble.stream is None:
-            message = f"the source reported an error: {self._trouble.message}"
+            message = f"the source reported an error: {_words(self._trouble)}"
             self.fail(SourceError(message, retryable=_is(self._trouble, "transient_error")))
 
     def unfinished(self, failures: tuple[str, ...]) -> None:
@@ -55,7 +57,7 @@ class Cause:
         if not failures:
             return
         names = ", ".join(failures)
-        why = f": {self._trouble.message}" if self._trouble else ""
+        why = f": {_words(self._trouble)}" if self._trouble else ""
         retryable = not _is(self._trouble, "config_error")
         self.fail(SourceError(f"the source could not finish {names}{why}", retryable=retryable))
         more = f"it could not finish {names}"
@@ -65,7 +67,7 @@ class Cause:
     def target_exited(self, message: str) -> None:
         """The target ended, and should not have; it may have told why."""
         trouble = self._target_trouble
-        what = f": {trouble.message}" if trouble and trouble.message else ""
+        what = f": {_words(trouble)}" if trouble and trouble.message else ""
         hint = "correct the target's `config`" if _is(trouble, "config_error") else None
         self.fail(TargetError(f"{message}{what}", hint=hint, retryable=_is(trouble, "transient_error")))
 
@@ -83,7 +85,7 @@ class Cause:
 
     def _exit_error(self, code: int) -> SourceError:
         trouble = self._trouble
-        what = f": {trouble.message}" if trouble else ""
+        what = f": {_words(trouble)}" if trouble else ""
         hint = "correct the source's `config`, then `tapdock check` it" if _is(trouble, "config_error") else None
         return SourceError(f"the source exited with {code}{what}", hint=hint, retryable=_is(trouble, "transient_error"))
 
@@ -108,6 +110,12 @@ class Cause:
             hint=error.hint,
             retryable=error.retryable,
         )
+
+
+def _words(trouble: Failed) -> str:
+    """What went wrong. Some connectors say the same of all that they did not foresee, and the reason beside it."""
+    reason = (trouble.internal or "").partition("\n")[0]
+    return f"{trouble.message} ({reason})" if reason and trouble.message.startswith(_UNFORESEEN) else trouble.message
 
 
 def _is(trouble: Failed | None, failure_type: str) -> bool:

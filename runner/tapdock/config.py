@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 __all__ = [
     "Build",
+    "CatalogFile",
     "CatalogOption",
     "Config",
     "Connector",
@@ -138,6 +139,14 @@ class Manifest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CatalogFile:
+    """A tap's catalog that the user keeps: `content` is JSON."""
+
+    file: Path
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class StreamOptions:
     """What a user says of one stream; empty means: as the source offers it."""
 
@@ -190,7 +199,7 @@ class Connector:
     pids: int | None = None
     pull: Pull = "missing"
     limits: Limits = Limits()
-    catalog: bytes | None = field(default=None, repr=False)
+    catalog: CatalogFile | None = None
     catalog_option: CatalogOption = "--catalog"
     discovery: bool = True
     state_type: StateType | None = None

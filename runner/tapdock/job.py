@@ -11,10 +11,10 @@ from tapdock.launch import Launch
 from tapdock.preparation import Options, Prepared
 from tapdock.state.envelope import Envelope
 from tapdock.translate.base import Manner
+from tapdock.translate.landing import destination_streams
 from tapdock.translate.names import singer_names, target_keys
 from tapdock.translate.singer_streams import lacks_bookmark, selected_catalog, singer_state_to_pass
 from tapdock.translate.states import state_to_pass
-from tapdock.translate.to_airbyte import destination_streams
 
 __all__ = ["Job", "begun", "launches", "names_of"]
 

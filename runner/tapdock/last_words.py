@@ -17,11 +17,15 @@ class Words:
 
     def __init__(self) -> None:
         self.last = ""
-        self._inside = self._found = False
+        self._inside = self._found = self._told = False
+
+    def told(self, message: str) -> None:
+        """It said itself what is wrong: nothing on stderr says it better."""
+        self.last, self._inside, self._found, self._told = message, False, True, True
 
     def hear(self, line: str) -> None:
         text = line.strip()
-        if line.startswith("Traceback (most recent call last)"):
+        if line.startswith("Traceback (most recent call last)") and not self._told:
             self._inside, self._found = True, False
         elif self._inside:
             if text and not line[:1].isspace():

@@ -189,7 +189,7 @@ def discover(context: Context, ready: Ready, *, refresh: bool = False, namespace
     """
     connector = ready.connector
     if ready.kind == "singer" and not (connector.discovery and connector.catalog is None):
-        return singer_streams(connector.catalog, namespaced=namespaced) if connector.catalog else ()
+        return singer_streams(connector.catalog.content, namespaced=namespaced) if connector.catalog else ()
     config = resolved_config(context, ready)
     env = {name: value.reveal() if isinstance(value, Secret) else value for name, value in connector.env.items()}
     name = f"catalog-{context.cache.fingerprint(_program(ready), env, config.user)}.json"

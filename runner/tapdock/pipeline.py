@@ -182,6 +182,8 @@ class _Listener:
             case Failed():
                 internal = event.internal and heard(event.internal)
                 event = msgspec.structs.replace(event, message=heard(event.message), internal=internal)
+                if event.side != "runner":
+                    self.last_words[event.side].told(event.message)
             case SetAside():
                 self._set_aside(event)
             case Renewed(stream, generation):

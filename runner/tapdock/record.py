@@ -172,7 +172,11 @@ class _Attempt:
                 self._log.line(event.side, event.level, event.message)
             case Failed():
                 self._log.error(
-                    "connector reported an error", side=event.side, stream=event.stream, error=event.message
+                    "connector reported an error",
+                    side=event.side,
+                    stream=event.stream,
+                    error=event.message,
+                    reason=event.internal and event.internal.partition("\n")[0],
                 )
                 if event.internal:
                     self._log.debug("connector's own details", side=event.side, details=event.internal)

@@ -99,16 +99,26 @@ def _values(project: Project) -> Iterator[tuple[Path, Any]]:
         for name, connector in connectors.items():
             yield from _connector((group, name), connector)
     for name, pipeline in project.pipelines.items():
-        for key, value in dataclasses.asdict(pipeline).items():
-            if key != "name" and value is not None:
+        said = dataclasses.asdict(pipeline)
+        naming = said.pop("namespacing")
+        said |= {"namespace": naming["kind"], "namespace_format": naming["format"], "prefix": naming["prefix"]}
+        for key, value in said.items():
+            if key != "name" and value not in (None, ""):
                 yield ("pipelines", name, key), value
+
+
+_OTHERS = {
+    "source": ("state_type", "waits_for_complete", "allow_unsafe_overwrite"),
+    "target": ("manifest", "select", "streams", "catalog", "catalog_option", "discovery"),
+}
+"""What a connector of the other role says."""
 
 
 def _connector(path: Path, connector: Connector) -> Iterator[tuple[Path, Any]]:
     for field in dataclasses.fields(connector):
         value = getattr(connector, field.name)
         here = (*path, field.name)
-        if field.name in ("name", "role", "limits") or value in (None, (), {}):
+        if field.name in ("name", "role", "limits", *_OTHERS[connector.role]) or value in (None, (), {}):
             continue
         if field.name in ("config", "env"):
             yield from walk(masked(value, None), here)
@@ -117,12 +127,15 @@ def _connector(path: Path, connector: Connector) -> Iterator[tuple[Path, Any]]:
         elif field.name == "streams":
             for stream, options in value.items():
                 said = {key: inner for key, inner in dataclasses.asdict(options).items() if inner}
+                if said.pop("log_based", False):
+                    said = {"replication_method": "LOG_BASED"} | said
+                    del said["sync_mode"]
                 yield from (((*here, stream, key), inner) for key, inner in said.items())
         elif field.name == "build":
             yield (*here, value.family.removesuffix("-python")), value.package
             if value.executable:
                 yield (*here, "executable"), value.executable
-        elif field.name == "manifest":
+        elif field.name in ("manifest", "catalog"):
             yield here, str(value.file)
         else:
             yield here, value

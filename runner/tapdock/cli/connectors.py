@@ -93,7 +93,11 @@ def discover(
         raise UsageError(f"`{name}` is a target; only a source has streams")
     with Signals(said_at_once) as signals:
         needed = operations_of(context, signals, verbose=verbose)
-        streams = operations.discover(needed, operations.prepare(needed, connector), refresh=not cached)
+        ready = operations.prepare(needed, connector)
+        namespaced = ready.kind == "singer" and _is_namespaced(context.project, name)
+        streams = operations.discover(needed, ready, refresh=not cached, namespaced=namespaced)
+    if not streams:
+        raise UsageError(f"`{name}` has no discovery: it says what it has while it runs")
     if as_json:
         import msgspec
 
@@ -117,6 +121,12 @@ def discover(
             ]
         )
     print_table(["stream", "sync mode", "key", "cursor", "fields"], rows)
+
+
+def _is_namespaced(project: Project, source: str) -> bool:
+    """Whether a pipeline calls the source's streams by the schemas that they are in."""
+    kinds = {pipeline.namespacing.kind for pipeline in project.pipelines.values() if pipeline.source == source}
+    return bool(kinds & {"source", "customformat"})
 
 
 def _named(project: Project, name: str) -> Connector:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tapdock.config import DestinationMode, ReplicationMethod, StreamOptions, SyncMode
+from tapdock.config import CatalogFile, DestinationMode, ReplicationMethod, StreamOptions, SyncMode
 from tapdock.project.fields import Field
 
 __all__ = ["catalog_file", "stream_options"]
@@ -42,7 +42,7 @@ def _choice(keys: dict[str, Field], name: str, kind: Any) -> Any:
     return keys[name].choice(kind) if name in keys else None
 
 
-def catalog_file(field: Field, folder: Path) -> bytes:
+def catalog_file(field: Field, folder: Path) -> CatalogFile:
     """A catalog that the user keeps in a file, instead of the one that a tap would tell."""
     file = folder / Path(field.text()).expanduser()
     try:
@@ -53,4 +53,4 @@ def catalog_file(field: Field, folder: Path) -> bytes:
         raise field.error(f"names {file}, which cannot be read: {error.strerror}", hint=hint) from error
     except msgspec.MsgspecError as error:
         raise field.error(f"names {file}, which is no catalog: {error}", hint='it is `{"streams": […]}`') from error
-    return content
+    return CatalogFile(file=file, content=content)

@@ -87,6 +87,8 @@ _LOOKS_LIKE_ONE = re.compile(rb'\{.*"type"\s*:\s*"', re.DOTALL)
 class Line(NamedTuple):
     """What one line held: a message and its text (mended, where `notes` say so), or why it is `refused`.
 
+    `stream` is what a refused one names.
+
     None of these: the line is no message at all, and belongs in the log.
     """
 
@@ -95,6 +97,7 @@ class Line(NamedTuple):
     notes: tuple[str, ...] = ()
     refused: str | None = None
     nulled: tuple[str, ...] = ()
+    stream: str | None = None
 
 
 def parse_line(line: bytes) -> Line:
@@ -113,31 +116,32 @@ def parse_line(line: bytes) -> Line:
     if mended is None or mended.rest:
         broken = text.startswith(b"{") and _LOOKS_LIKE_ONE.match(text)
         reason = "it is not whole JSON" if mended is None else "something follows its JSON object"
-        return Line(refused=_refusal(text, reason) if broken else None)
+        return _refused(text, reason) if broken else Line()
     try:
         members = _OBJECT.decode(mended.text)
         kind = msgspec.json.decode(members.get("type", b"null"), type=str | None)
     except _NOT_READ as error:
-        return Line(refused=_refusal(text, str(error)))
+        return _refused(text, str(error))
     if kind is None:
         return Line()
     if kind.upper() not in _TYPES:
-        return Line(refused=_refusal(text, f"there is no message type `{kind}`"))
+        return _refused(text, f"there is no message type `{kind}`")
     clean = mended.text
     if kind not in _TYPES:
         clean = _ENCODE({**members, "type": kind.upper()})
     try:
         message = MESSAGES.decode(clean)
     except _NOT_READ as error:
-        return Line(refused=_refusal(text, str(error)))
+        return _refused(text, str(error))
     nulled = lines.nulled_fields(text, within="record") if mended.notes and kind.upper() == "RECORD" else ()
     return Line(message, clean, mended.notes, nulled=nulled)
 
 
-def _refusal(line: bytes, reason: str) -> str:
-    stream = _STREAM.search(line)
-    named = f" of stream `{stream[1].decode(errors='replace')}`" if stream else ""
-    return f"a message{named} cannot be read: {reason}"
+def _refused(line: bytes, reason: str) -> Line:
+    found = _STREAM.search(line)
+    stream = found[1].decode(errors="replace") if found else None
+    named = f" of stream `{stream}`" if stream else ""
+    return Line(refused=f"a message{named} cannot be read: {reason}", stream=stream)
 
 
 def schema_line(

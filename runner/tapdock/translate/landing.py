@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from tapdock.catalog import ConfiguredStream, Stream, StreamKey
+from tapdock.catalog import ConfiguredStream, Stream, StreamKey, configured
 from tapdock.protocol.singer import milliseconds
 from tapdock.translate.rules import Rule, chain, drop, fields, marked_deleted
 from tapdock.translate.tally import Tally
 
-__all__ = ["SEQUENCE", "Landing", "lands"]
+__all__ = ["SEQUENCE", "Landing", "destination_streams", "lands", "unexpected", "without_fields"]
 
 SEQUENCE = "_sdc_sequence"
 """A number that grows with every record: what comes later wins, also within one millisecond (protocol.md 3.4)."""
@@ -43,6 +43,23 @@ def lands(configured: ConfiguredStream, schema: _Schema) -> ConfiguredStream:
         source_defined_primary_key=configured.primary_key,
     )
     return msgspec.structs.replace(configured, stream=stream, cursor_field=cursor, dropped=())
+
+
+def destination_streams(streams: tuple[ConfiguredStream, ...]) -> tuple[ConfiguredStream, ...]:
+    """The destination's catalog by what the tap's discovery said: for a run that does not wait for its schemas."""
+    return tuple(lands(stream, without_fields(stream.stream.json_schema, stream.dropped)) for stream in streams)
+
+
+def without_fields(schema: Mapping[str, Any], dropped: Collection[str]) -> dict[str, Any]:
+    """A schema less what the user left out."""
+    kept = {name: one for name, one in schema.get("properties", {}).items() if name not in dropped}
+    return {**schema, "properties": kept}
+
+
+def unexpected(key: StreamKey, fields: Iterable[str]) -> ConfiguredStream:
+    """A stream that no catalog told: as its SCHEMA has it, merged by its key if it has one."""
+    stream = Stream(name=key.name, namespace=key.namespace)
+    return configured(stream, "full_refresh", cursor=(), key=tuple((name,) for name in fields), unwanted=())
 
 
 class Landing:

@@ -99,7 +99,9 @@ class SingerToSinger:
             return text + b"\n"
         stream = message.stream
         if not stream:
-            raise TranslationError(f"line {number}: a {message.__struct_config__.tag} without `stream`")
+            what = f"line {number}: a {message.__struct_config__.tag} without `stream`"
+            self._source.refuse(TranslationError(what), text)
+            return b""
         match message:
             case RecordMessage():
                 return self._record(message, stream, text)

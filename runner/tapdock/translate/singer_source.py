@@ -70,7 +70,7 @@ class SingerSource:
         if quiet:
             return None if line.refused else line
         if line.refused:
-            self.refuse(TranslationError(f"line {self.line}: {line.refused}"), text)
+            self.refuse(TranslationError(f"line {self.line}: {line.refused}"), text, stream=line.stream)
             return None
         if line.message is None:
             if text.strip():
@@ -80,7 +80,7 @@ class SingerSource:
 
     def refuse(self, error: TranslationError, text: bytes, *, stream: str | None = None) -> None:
         """A record that cannot be sent; a broken line that is no record is never set aside."""
-        if stream is None and b"RECORD" not in text:
+        if b"RECORD" not in text.upper():
             raise error
         self._voice.bad_record(error, tally=self.tally(stream) if stream else None, stream=stream, text=text)
 

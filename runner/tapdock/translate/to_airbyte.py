@@ -2,12 +2,11 @@
 
 import itertools
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import msgspec
 
-from tapdock.catalog import ConfiguredStream, Stream, StreamKey, configured, configured_catalog
+from tapdock.catalog import ConfiguredStream, StreamKey, configured_catalog
 from tapdock.errors import TranslationError
 from tapdock.events import Renewed, StreamReport
 from tapdock.protocol.singer import ActivateMessage, BatchMessage, Message, RecordMessage, SchemaMessage, StateMessage
@@ -15,7 +14,7 @@ from tapdock.translate.airbyte_lines import complete_line
 from tapdock.translate.airbyte_target import Ack, AirbyteTarget
 from tapdock.translate.base import Emit, Manner, Mismatch
 from tapdock.translate.batches import bodies
-from tapdock.translate.landing import Landing, lands
+from tapdock.translate.landing import Landing, destination_streams, lands, unexpected, without_fields
 from tapdock.translate.names import target_keys
 from tapdock.translate.pace import Pace
 from tapdock.translate.scan import Scan, schema_of
@@ -25,19 +24,9 @@ from tapdock.translate.singer_streams import bookmarked_versions
 from tapdock.translate.tally import failed
 from tapdock.translate.voice import Voice
 
-__all__ = ["SingerToAirbyte", "destination_streams"]
+__all__ = ["SingerToAirbyte"]
 
 _SPOOL = "`on_schema_change: spool` reads the tap to its end first, and then makes the destination's catalog"
-
-
-def destination_streams(streams: tuple[ConfiguredStream, ...]) -> tuple[ConfiguredStream, ...]:
-    """The destination's catalog by what the tap's discovery said: for a run that does not wait for its schemas."""
-    return tuple(lands(stream, _without(stream.stream.json_schema, stream.dropped)) for stream in streams)
-
-
-def _without(schema: Mapping[str, Any], dropped: Collection[str]) -> dict[str, Any]:
-    kept = {name: one for name, one in schema.get("properties", {}).items() if name not in dropped}
-    return {**schema, "properties": kept}
 
 
 class SingerToAirbyte:
@@ -81,12 +70,12 @@ class SingerToAirbyte:
         seen = self._scan.schemas
         keys = self._scan.keys
         expected = [
-            lands(stream, _without(seen.get(key, stream.stream.json_schema), stream.dropped))
+            lands(stream, without_fields(seen.get(key, stream.stream.json_schema), stream.dropped))
             for key, stream in self._source.expected.items()
         ]
         expected = [self._renewed(one, self._scan.versions.get(one.stream.key)) for one in expected]
         known = self._source.expected
-        new = [lands(_unexpected(key, keys[key]), seen.get(key, {})) for key in keys if key not in known]
+        new = [lands(unexpected(key, keys[key]), seen.get(key, {})) for key in keys if key not in known]
         self._fix((*expected, *new))
         self._source.line = 0
         return configured_catalog(self._landed.values(), names=self._names)
@@ -120,7 +109,9 @@ class SingerToAirbyte:
                 continue
             landing = landings.get(message.stream) or self._landing(message.stream, number, message.version)
             body = bytes(message.record)
-            if self._is_record(body, landing, number, text):
+            if landing is None:
+                self._unwritable(message.stream, number, text or msgspec.json.encode(message))
+            elif self._is_record(body, landing, number, text):
                 out.append(landing.record(body, message.time_extracted, now=now, nulled=nulled))
         if self._sequence.waiting and self._pace.is_due(self._records):
             out.append(self._token())
@@ -142,13 +133,11 @@ class SingerToAirbyte:
             self._voice.mended(line.notes, number=number)
             yield number, line.message, line.text, line.nulled
 
-    def _landing(self, stream: str | None, number: int, version: int | None = None) -> Landing:
-        """How a stream's records are written from here on."""
-        if not stream:
-            raise TranslationError(f"line {number}: a RECORD without `stream`")
-        key = self._source.key(stream)
-        if key not in self._sent:
-            raise TranslationError(f"line {number}: a record of stream `{key}` before its SCHEMA")
+    def _landing(self, stream: str | None, number: int, version: int | None = None) -> Landing | None:
+        """How a stream's records are written from here on; None where nothing is known of it."""
+        key = self._source.key(stream) if stream else None
+        if stream is None or key not in self._sent:
+            return None
         expected = self._source.expected.get(key)
         self._require_same_snapshot(self._landed[key], version, number)
         landing = Landing(
@@ -160,6 +149,11 @@ class SingerToAirbyte:
         )
         self._landings[stream] = landing
         return landing
+
+    def _unwritable(self, stream: str | None, number: int, text: bytes) -> None:
+        before = f"a record of stream `{self._source.key(stream)}` before its SCHEMA" if stream else ""
+        what = before or "a RECORD without `stream`"
+        self._source.refuse(TranslationError(f"line {number}: {what}"), text, stream=stream)
 
     def _require_same_snapshot(self, landed: ConfiguredStream, version: int | None, number: int) -> None:
         before = self._versions.get(landed.stream.key)
@@ -226,6 +220,8 @@ class SingerToAirbyte:
 
     def _expand(self, message: BatchMessage, number: int) -> None:
         landing = self._landings.get(message.stream) or self._landing(message.stream, number)
+        if landing is None:
+            raise TranslationError(f"line {number}: a BATCH of stream `{message.stream}` before its SCHEMA")
         now = int(self._wall() * 1000)
         for body in bodies(message, scratch=self._manner.scratch, number=number):
             if self._is_record(body, landing, number, None):
@@ -291,9 +287,3 @@ class SingerToAirbyte:
 
     def mismatches(self) -> tuple[Mismatch, ...]:
         return tuple(self._voice.mismatches)
-
-
-def _unexpected(key: StreamKey, fields: Iterable[str]) -> ConfiguredStream:
-    """A stream that no catalog told: as its SCHEMA has it, merged by its key if it has one."""
-    stream = Stream(name=key.name, namespace=key.namespace)
-    return configured(stream, "full_refresh", cursor=(), key=tuple((name,) for name in fields), unwanted=())

@@ -11,6 +11,7 @@ from tapdock.translate.tally import Tally
 
 __all__ = ["Voice"]
 
+_ASIDE = "`on_bad_record: set_aside` on the pipeline leaves such records out, and keeps them in a file"
 _LONGEST_LOG = 64 << 10
 
 
@@ -49,6 +50,7 @@ class Voice:
     def bad_record(self, error: TranslationError, *, tally: Tally | None, stream: str | None, text: bytes) -> None:
         """A record that cannot be translated: raises `error`, unless such are to be set aside and counted."""
         if not self._sets_aside:
+            error.hint = f"{error.hint}; {_ASIDE}" if error.hint else _ASIDE
             raise error
         if tally:
             tally.set_aside += 1
