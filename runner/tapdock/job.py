@@ -14,7 +14,7 @@ from tapdock.translate.base import Manner
 from tapdock.translate.landing import destination_streams
 from tapdock.translate.names import singer_names, target_keys
 from tapdock.translate.singer_streams import lacks_bookmark, selected_catalog, singer_state_to_pass
-from tapdock.translate.states import state_to_pass
+from tapdock.translate.states import state_to_pass, without_streams
 
 __all__ = ["Job", "begun", "launches", "names_of"]
 
@@ -42,14 +42,13 @@ def begun(prepared: Prepared, envelope: Envelope | None, options: Options, *, no
     """
     saved = envelope.state if envelope else None
     before = envelope.generations if envelope else {}
-    resuming = {one.stream.key for one in prepared.streams if _is_snapshot(one) and one.stream.is_resumable}
-    resuming = resuming if options.attempt > 1 and options.save_state else set()
+    resumable = {one.stream.key for one in prepared.streams if _is_snapshot(one) and one.stream.is_resumable}
+    resuming = resumable if options.attempt > 1 and options.save_state else set()
     streams = tuple(_numbered(one, before, now=now, resumed=one.stream.key in resuming) for one in prepared.streams)
     generations = {**before, **{str(one.stream.key): one.generation_id for one in streams if one.generation_id}}
     if prepared.source.kind == "airbyte":
+        saved = without_streams(saved, resumable - resuming)  # what a former job left of a snapshot is no part of this
         passed = state_to_pass(saved, streams, resuming=resuming)
-        if resuming or any(_is_snapshot(one) and one.stream.is_resumable for one in streams):
-            saved = passed  # what a former job left of a snapshot is no part of this one
     else:
         passed = singer_state_to_pass(saved, _renewed(prepared, full_refresh=options.full_refresh))
     kept = envelope.state if envelope else None

@@ -20,6 +20,7 @@ __all__ = [
     "SchemaMessage",
     "StateMessage",
     "activate_line",
+    "is_nothing",
     "milliseconds",
     "parse_line",
     "parse_state",
@@ -35,7 +36,6 @@ class SchemaMessage(msgspec.Struct, tag="SCHEMA", gc=False):
     stream: str | None = None
     schema: Raw = Raw()
     key_properties: list[str] | None = None
-    bookmark_properties: list[str] | None = None
 
 
 class RecordMessage(msgspec.Struct, tag="RECORD", gc=False):
@@ -44,7 +44,7 @@ class RecordMessage(msgspec.Struct, tag="RECORD", gc=False):
     stream: str | None = None
     record: Raw = Raw(b"null")
     time_extracted: str | None = None
-    version: int | None = None
+    version: int | float | None = None
 
 
 class StateMessage(msgspec.Struct, tag="STATE", gc=False):
@@ -53,7 +53,7 @@ class StateMessage(msgspec.Struct, tag="STATE", gc=False):
 
 class ActivateMessage(msgspec.Struct, tag="ACTIVATE_VERSION", gc=False):
     stream: str | None = None
-    version: int | None = None
+    version: int | float | None = None
 
 
 class Encoding(msgspec.Struct, gc=False):
@@ -169,6 +169,14 @@ def record_end(emitted_at: int | float | None, *, version: int | None = None) ->
     text = None if emitted_at is None else rfc3339(emitted_at)
     time = b"" if text is None else b',"time_extracted":"%s"' % text.encode()
     return time + (b"}\n" if version is None else b',"version":%d}\n' % version)
+
+
+def is_nothing(value: Raw) -> bool:
+    """Whether a STATE's value stands for none: null, or an object without members. ValueError for what is no state."""
+    try:
+        return not _OBJECT.decode(value) if bytes(value) != b"null" else True
+    except _NOT_READ as error:
+        raise ValueError("it is no JSON object") from error
 
 
 def activate_line(stream: str, version: int) -> bytes:

@@ -6,11 +6,11 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Raw
 
+from tapdock.protocol.singer import is_nothing
 from tapdock.translate.canonical import canonical
 
 __all__ = ["Bookmarks"]
 
-_NOTHING = ("{}", "null")
 _MOST_BYTES = 8 << 20
 _Members = dict[str, Raw]
 
@@ -37,12 +37,13 @@ class Bookmarks:
 
     def note(self, value: Raw) -> None:
         """Take a state that is sent now; raises ValueError when it is none."""
+        if is_nothing(value):
+            with self._lock:
+                self._acked = True  # no target ever prints it, nor what came before
+            return
         text = bytes(value).decode()
         mark = _mark(value)
         with self._lock:
-            if text.strip() in _NOTHING:
-                self._acked = True  # no target ever prints it, nor what came before
-                return
             self._remember(value)
             self._sent.pop(mark, None)
             self._sent[mark] = text

@@ -9,7 +9,7 @@ from tapdock.catalog import ConfiguredStream
 from tapdock.errors import TranslationError
 from tapdock.events import StreamReport
 from tapdock.protocol import singer
-from tapdock.protocol.singer import ActivateMessage, BatchMessage, Message, RecordMessage, SchemaMessage, StateMessage
+from tapdock.protocol.singer import ActivateMessage, BatchMessage, Line, RecordMessage, SchemaMessage, StateMessage
 from tapdock.translate.base import Emit, Manner, Mismatch
 from tapdock.translate.batches import bodies, rows_of
 from tapdock.translate.bookmarks import Bookmarks
@@ -84,12 +84,17 @@ class SingerToSinger:
         line = self._source.read(text)
         if line and line.message:
             self._source.signs += 1
-            # A type in lower case is Singer's as well, and hardly a target knows it.
-            sent = text if line.notes else line.text
-            self._out.append(self._passed(line.message, sent, self._source.line))
+            self._out.append(self._passed(line, text))
 
-    def _passed(self, message: Message, text: bytes, number: int) -> bytes:
+    def _passed(self, line: Line, text: bytes) -> bytes:
         """What the target gets for a message, lines and all."""
+        message, number = line.message, self._source.line
+        assert message is not None, "only messages are given"
+        stream = None if isinstance(message, StateMessage) else message.stream
+        if stream in self._rules:
+            self._voice.mended(line.notes, number=number)  # it is to be written anew, so it must be read
+        # A type in lower case is Singer's as well, and hardly a target knows it.
+        text = text if line.notes and stream not in self._rules else line.text
         self._ends_with_state = isinstance(message, StateMessage)
         if isinstance(message, StateMessage):
             try:
@@ -97,7 +102,6 @@ class SingerToSinger:
             except ValueError as error:
                 raise TranslationError(f"line {number}: a state of the tap cannot be read: {error}") from error
             return text + b"\n"
-        stream = message.stream
         if not stream:
             what = f"line {number}: a {message.__struct_config__.tag} without `stream`"
             self._source.refuse(TranslationError(what), text)
@@ -111,7 +115,7 @@ class SingerToSinger:
                 return self._batch(message, stream, text, number)
             case ActivateMessage():
                 self._activations[stream] = text
-                self._versions[stream] = message.version or 0
+                self._versions[stream] = int(message.version or 0)
                 self._glance.forget()
                 return b""
         raise AssertionError(message)
@@ -137,8 +141,14 @@ class SingerToSinger:
         tally = self._source.tally(stream)
         expected = self._source.expected.get(tally.key)
         dropped = expected.dropped if expected else ()
-        schema = msgspec.json.decode(message.schema, type=_Members)
-        properties = msgspec.json.decode(schema.get("properties", Raw(b"{}")), type=_Members) if dropped else {}
+        if not dropped:
+            return text + b"\n"
+        try:
+            schema = msgspec.json.decode(message.schema, type=_Members)
+            properties = msgspec.json.decode(schema.get("properties", Raw(b"{}")), type=_Members)
+        except msgspec.MsgspecError as error:
+            what = f"line {self._source.line}: the schema of stream `{tally.key}` cannot be read: {error}"
+            raise TranslationError(what) from error
         sent = [name for name in dropped if name in properties]
         if not sent:
             return text + b"\n"

@@ -48,7 +48,7 @@ class Scan:
                 self._see(self._source.key(stream), raw, keys or [])
             case RecordMessage(stream=str() as stream, record=body, version=version):
                 if version is not None:
-                    self.versions[self._source.key(stream)] = version
+                    self.versions[self._source.key(stream)] = int(version)
                 tally = self._source.tally(stream)
                 tally.spooled += 1
                 self._glance.learn(text, bytes(body), tally)

@@ -10,7 +10,16 @@ from tapdock.catalog import ConfiguredStream, StreamKey
 from tapdock.errors import StateError
 from tapdock.protocol import airbyte
 
-__all__ = ["Kind", "SourceState", "key_of", "one_kind", "read_state", "state_to_pass", "stream_states"]
+__all__ = [
+    "Kind",
+    "SourceState",
+    "key_of",
+    "one_kind",
+    "read_state",
+    "state_to_pass",
+    "stream_states",
+    "without_streams",
+]
 
 Kind = Literal["STREAM", "GLOBAL", "LEGACY"]
 
@@ -105,6 +114,15 @@ def state_to_pass(
     kept = [text for raw, state in messages if (text := _to_pass(raw, state, full)) is not None]
     if kept == [bytes(raw).decode() for raw, _ in messages]:
         return saved if kept else None
+    return "[" + ",".join(kept) + "]" if kept else None
+
+
+def without_streams(saved: str | None, keys: Collection[StreamKey]) -> str | None:
+    """A saved state less what it says of some streams; a bare LEGACY object says nothing of single ones."""
+    messages = _messages(saved)
+    if not messages or not keys:
+        return saved
+    kept = [text for raw, state in messages if (text := _to_pass(raw, state, set(keys))) is not None]
     return "[" + ",".join(kept) + "]" if kept else None
 
 

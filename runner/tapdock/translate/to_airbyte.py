@@ -5,11 +5,20 @@ import time
 from collections.abc import Callable, Iterator
 
 import msgspec
+from msgspec import Raw
 
 from tapdock.catalog import ConfiguredStream, StreamKey, configured_catalog
 from tapdock.errors import TranslationError
 from tapdock.events import Renewed, StreamReport
-from tapdock.protocol.singer import ActivateMessage, BatchMessage, Message, RecordMessage, SchemaMessage, StateMessage
+from tapdock.protocol.singer import (
+    ActivateMessage,
+    BatchMessage,
+    Message,
+    RecordMessage,
+    SchemaMessage,
+    StateMessage,
+    is_nothing,
+)
 from tapdock.translate.airbyte_lines import complete_line
 from tapdock.translate.airbyte_target import Ack, AirbyteTarget
 from tapdock.translate.base import Emit, Manner, Mismatch
@@ -133,15 +142,19 @@ class SingerToAirbyte:
             self._voice.mended(line.notes, number=number)
             yield number, line.message, line.text, line.nulled
 
-    def _landing(self, stream: str | None, number: int, version: int | None = None) -> Landing | None:
+    def _landing(self, stream: str | None, number: int, version: float | None = None) -> Landing | None:
         """How a stream's records are written from here on; None where nothing is known of it."""
         key = self._source.key(stream) if stream else None
         if stream is None or key not in self._sent:
             return None
         expected = self._source.expected.get(key)
-        self._require_same_snapshot(self._landed[key], version, number)
+        before, landed = self._versions.get(key), self._landed[key]
+        anew = version is not None and before not in (None, version) and landed.sync_mode == "incremental"
+        if anew and not self._manner.spool:
+            what = f"line {number}: the tap began a new snapshot of stream `{key}`, whose old rows must go"
+            raise TranslationError(what, hint="`on_schema_change: spool` lets the destination know before it begins")
         landing = Landing(
-            self._landed[key],
+            landed,
             self._names[key],
             self._source.tally(stream),
             self._numbers,
@@ -154,15 +167,6 @@ class SingerToAirbyte:
         before = f"a record of stream `{self._source.key(stream)}` before its SCHEMA" if stream else ""
         what = before or "a RECORD without `stream`"
         self._source.refuse(TranslationError(f"line {number}: {what}"), text, stream=stream)
-
-    def _require_same_snapshot(self, landed: ConfiguredStream, version: int | None, number: int) -> None:
-        before = self._versions.get(landed.stream.key)
-        incremental = landed.sync_mode == "incremental" and not self._manner.spool
-        if incremental and version is not None and before not in (None, version):
-            what = (
-                f"line {number}: the tap began a new snapshot of stream `{landed.stream.key}`, whose old rows must go"
-            )
-            raise TranslationError(what, hint="`on_schema_change: spool` lets the destination know before it begins")
 
     def _is_record(self, body: bytes, landing: Landing, number: int, text: bytes | None) -> bool:
         tally = landing.tally
@@ -186,13 +190,20 @@ class SingerToAirbyte:
             case SchemaMessage():
                 self._declared(message, number)
             case StateMessage(value=raw):
-                self._sequence.note(bytes(raw).decode())
+                self._noted(raw, number)
                 if self._pace.is_due(self._records):
                     self._out.append(self._token())
             case BatchMessage():
                 self._expand(message, number)
             case ActivateMessage():
                 pass  # what is old goes when COMPLETE is said, and never before (protocol.md 3.5)
+
+    def _noted(self, value: Raw, number: int) -> None:
+        try:
+            if not is_nothing(value) or bytes(value) != b"null":
+                self._sequence.note(bytes(value).decode())
+        except ValueError as error:
+            raise TranslationError(f"line {number}: a state of the tap cannot be read: {error}") from error
 
     def _declared(self, message: SchemaMessage, number: int) -> None:
         stream = message.stream
