@@ -7,22 +7,34 @@ from typing import Any
 __all__ = ["canonical"]
 
 _MOST_DIGITS = 1000
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def canonical(text: bytes | str) -> str:
     """The same text for the same value; raises ValueError for what is no JSON.
 
-    >>> canonical('{"b": 1.50, "a": [1e2]}') == canonical('{"a":[100.0],"b":1.5}')
-    True
+    >>> canonical('{"b": 1.50, "a": [1e2]}')
+    '{"a":[100],"b":1.5}'
     """
-    value = json.loads(text, parse_int=_number, parse_float=_number)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _text(json.loads(text, parse_int=Decimal, parse_float=Decimal))
 
 
-def _number(text: str) -> Any:
-    """A list, so that no string is ever the same."""
-    number = Decimal(text)
+def _text(value: Any) -> str:
+    match value:
+        case dict():
+            return "{" + ",".join(f"{_ENCODE(name)}:{_text(value[name])}" for name in sorted(value)) + "}"
+        case list():
+            return "[" + ",".join(map(_text, value)) + "]"
+        case Decimal():
+            return _number(value)
+    return _ENCODE(value)
+
+
+def _number(number: Decimal) -> str:
+    if not number:
+        return "0"
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int) or abs(exponent) > _MOST_DIGITS:
-        return ["number", text]
-    return ["number", format(number.normalize(), "f")]
+        return str(number)
+    digits = format(number, "f")
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
