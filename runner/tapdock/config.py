@@ -224,6 +224,7 @@ class Pipeline:
     """A source and a target that a user named together.
 
     `meta_changes` keeps what a source says of its own changes to a record, as a column of the target.
+    `validate_records` refuses those of a tap whose values are of other types than its schema says.
     """
 
     name: str
@@ -235,6 +236,7 @@ class Pipeline:
     on_schema_change: OnSchemaChange = "spool"
     on_bad_record: OnBadRecord = "fail"
     meta_changes: bool = False
+    validate_records: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,6 +82,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
         namespacing=namespacing,
         on_bad_record=pipeline.on_bad_record,
         meta_changes=pipeline.meta_changes,
+        validate_records=pipeline.validate_records,
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.on_schema_change == "spool",
         quirks=quirks,
     )

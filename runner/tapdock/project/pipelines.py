@@ -10,7 +10,7 @@ from tapdock.project.fields import Field, did_you_mean
 __all__ = ["pipeline"]
 
 _KEYS = ("source", "target", "retries", "state_suffix", "namespace", "namespace_format", "prefix", "on_schema_change",
-         "on_bad_record", "meta_changes")  # fmt: skip
+         "on_bad_record", "meta_changes", "validate_records")  # fmt: skip
 _INSTEAD = {
     "maps": LATER,
     "schedule": LATER,
@@ -29,6 +29,7 @@ def pipeline(field: Field, sources: Mapping[str, Connector], targets: Mapping[st
         "on_schema_change": lambda key: key.choice(OnSchemaChange),
         "on_bad_record": lambda key: key.choice(OnBadRecord),
         "meta_changes": Field.flag,
+        "validate_records": Field.flag,
     }
     return Pipeline(
         name=str(field.path[-1]),

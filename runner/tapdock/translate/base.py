@@ -51,6 +51,7 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     namespacing: Namespacing = Namespacing()
     on_bad_record: OnBadRecord = "fail"
     meta_changes: bool = False
+    validate_records: bool = False
     spool: bool = False
     last_state_only: bool = False
     baseline: bool = True

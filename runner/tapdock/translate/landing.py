@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from tapdock.catalog import ConfiguredStream, Stream, StreamKey, configured
 from tapdock.protocol.singer import milliseconds
+from tapdock.translate.checks import checker
 from tapdock.translate.rules import Rule, chain, drop, fields, marked_deleted
 from tapdock.translate.tally import Tally
 
@@ -73,9 +74,11 @@ class Landing:
         numbers: Callable[[], int],
         *,
         dropped: Collection[str] = (),
+        validate: bool = False,
     ) -> None:
         self.tally = tally
         self.fields = frozenset(landed.stream.json_schema.get("properties", {}))
+        self._check = checker(landed.stream.json_schema) if validate else None
         self._numbers = numbers if landed.cursor_field == (SEQUENCE,) else None
         self._last = 0
         self._keys: list[tuple[str, bytes, bytes, bytes]] = []
@@ -97,13 +100,13 @@ class Landing:
         self._start = b'{"type":"RECORD","record":{"stream":%s,%s"data":' % (_ENCODE(target.name), namespace)
 
     def problem(self, body: bytes) -> str | None:
-        """Why a record cannot be merged by its key: it lacks a part of it."""
+        """Why a record cannot be written: it lacks a part of its key, or has values of other types than declared."""
         for name, mark, null, spaced_null in self._keys:
             if mark not in body or null in body or spaced_null in body:
                 value = _OBJECT.decode(body).get(name)
                 if value is None or bytes(value) == b"null":
                     return f"has no value for `{name}`, which is part of its key"
-        return None
+        return self._check(body) if self._check else None
 
     def record(self, body: bytes, extracted: str | None, *, now: int, nulled: Iterable[str] = ()) -> bytes:
         """The line; `now` in epoch milliseconds stands in where the tap does not say when it read it."""

@@ -159,6 +159,7 @@ class SingerToAirbyte:
             self._source.tally(stream),
             self._numbers,
             dropped=self._sent[key] & set(expected.dropped) if expected else set(),
+            validate=self._manner.validate_records,
         )
         self._landings[stream] = landing
         return landing

@@ -1,0 +1,54 @@
+import pytest
+
+from tapdock.translate.checks import checker
+
+SCHEMA = {
+    "properties": {
+        "text": {"type": ["null", "string"]},
+        "count": {"type": "integer"},
+        "odd-name": {"type": ["string", "boolean"]},
+        "inner": {"type": "object", "properties": {"a": {"type": "integer"}}},
+        "list": {"type": "array"},
+        "any": {},
+        "either": {"oneOf": [{"type": "string"}, {"type": "number"}]},
+    }
+}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"text":"a","count":1,"odd-name":true,"inner":{"a":"x"},"list":[1,"a"],"any":1,"either":[],"more":1}',
+        b'{"text":null,"count":null,"odd-name":null,"inner":null,"list":null}',
+        b'{"count":1.0}',
+        b'{"count":123456789012345678901234567890}',
+        b'{"count":1e999}',
+    ],
+)
+def test_what_matches_has_no_problem(body: bytes) -> None:
+    check = checker(SCHEMA)
+    assert check is not None
+    assert check(body) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"text":1}', "text"),
+        (b'{"count":"1"}', "count"),
+        (b'{"count":true}', "count"),
+        (b'{"odd-name":1}', "odd-name"),
+        (b'{"inner":[]}', "inner"),
+        (b'{"list":{}}', "list"),
+    ],
+)
+def test_what_does_not_names_the_field(body: bytes, field: str) -> None:
+    check = checker(SCHEMA)
+    assert check is not None
+    assert f"$.{field}" in (check(body) or "")
+
+
+def test_a_schema_that_asks_for_nothing_is_not_looked_at() -> None:
+    assert checker({"properties": {"a": {}}}) is None
+    assert checker({}) is None
