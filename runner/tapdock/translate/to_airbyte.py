@@ -58,7 +58,6 @@ class SingerToAirbyte:
         self._pace = Pace(clock)
         self._wall = wall
         self._versions = bookmarked_versions(saved, streams)
-        self._emit = emit
         self._numbers = itertools.count(int(wall() * 1e6)).__next__
         self._scan = Scan(self._source)
         self._sent: dict[StreamKey, set[str]] = {}
@@ -95,7 +94,7 @@ class SingerToAirbyte:
         if landed.sync_mode == "full_refresh" or version is None or before in (None, version):
             return landed
         generation = max(landed.generation_id + 1, int(self._wall()))
-        self._emit(Renewed(str(landed.stream.key), generation))
+        self._voice.emit(Renewed(str(landed.stream.key), generation))
         self._voice.log("info", f"stream `{landed.stream.key}`: the tap sends all of it anew, so its old rows go")
         return msgspec.structs.replace(landed, generation_id=generation, minimum_generation_id=generation)
 

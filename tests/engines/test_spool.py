@@ -1,0 +1,73 @@
+"""A tap that is read to its end before its destination begins: signals, a full disk, and a process that is killed."""
+
+import signal
+import sys
+
+import pytest
+
+from engines.places import local_only
+from engines.project import wait_for
+
+
+@pytest.fixture
+def spooling(project):
+    project.programs = ("tap", "destination")
+    return project
+
+
+def said(project) -> str:
+    """The logs of its runs."""
+    return "".join(file.read_text() for file in project.private.glob("runs/*/log.jsonl"))
+
+
+def begun(project):
+    running = project.start("run", "source", "target", "--json", "--log-format", "json")
+    wait_for(lambda: "eeee" in said(project), "the tap's own word")
+    return running
+
+
+def test_a_signal_ends_it_in_order_and_what_was_read_is_written(spooling):
+    spooling.steps("schema users", "until users 500", "state", "stderr 100", "forever users")
+    running = begun(spooling)
+    assert spooling.table() == []
+    running.signal(signal.SIGTERM)
+    ended = running.ended()
+    assert ended.code == 143, ended.stderr
+    rows = [row["id"] for row in spooling.table()]
+    assert rows == list(range(1, len(rows) + 1))
+    assert len(rows) >= 500
+    assert spooling.state()["bookmarks"]["users"]["id"] <= rows[-1]
+
+
+def test_a_second_signal_ends_it_at_once(spooling):
+    spooling.steps("deaf", "schema users", "until users 500", "state", "stderr 100", "forever users")
+    running = begun(spooling)
+    running.signal(signal.SIGINT)
+    running.signal(signal.SIGINT)
+    assert running.ended().code == 130
+    assert spooling.table() == []
+
+
+def test_a_killed_run_leaves_nothing_and_the_next_one_reads_all(spooling):
+    spooling.steps("schema users", "until users 500", "state", "stderr 100", "forever users")
+    running = begun(spooling)
+    running.signal(signal.SIGKILL)
+    running.ended()
+    spooling.steps("schema users", "until users 20", "state")
+    ended = spooling.run()
+    assert ended.code == 0, ended.stderr
+    assert [row["id"] for row in spooling.table()] == list(range(1, 21))
+
+
+@local_only
+def test_a_full_disk_is_told_and_neither_side_lives_on(spooling):
+    """A limit of a file's size stands in for it: the same call fails."""
+    limited = ("sh", "-c", 'ulimit -f 1000; exec "$@"', "sh", sys.executable, "-m", "tapdock")
+    spooling.prefix = limited
+    spooling.steps("schema users", "until users 20", "state", "long users 3000000", "forever users")
+    ended = spooling.run()
+    assert (ended.code, ended.side) == (8, "runner")
+    assert "cannot be kept until its end" in ended.message
+    assert "TMPDIR" in ended.hint
+    assert spooling.table() == []
+    assert ended.record["state"]["committed"] == 0
