@@ -76,7 +76,10 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
     target_config = operations.resolved_config(context, target)
     about = operations.about(context, target)
     quirks = _quirks(target, about)
-    streams = _streams(source, target, offered, options, _cannot(source, target, about, target_config, quirks))
+    streams = _streams(source, offered, options, _cannot(source, target, about, target_config, quirks))
+    unsafe = _unsafe(target, streams, target_config)
+    if unsafe:  # the target's own doing: no versions are sent
+        streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
     _require_keys(target, target_config, streams, quirks)
     manner = Manner(
         namespacing=namespacing,
@@ -91,7 +94,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
         source=source,
         target=target,
         source_config=source_config,
-        target_config=_with_load_method(target, target_config, about, streams, source),
+        target_config=_with_load_method(source, target_config, about, streams, unsafe=unsafe),
         offered=offered,
         streams=streams,
         manner=manner,
@@ -167,27 +170,35 @@ def _no_activation(target: Ready, about: About, config: Mapping[str, Any], quirk
 
 
 def _streams(
-    source: Ready, target: Ready, offered: tuple[Stream, ...], options: Options, cannot: Modes
+    source: Ready, offered: tuple[Stream, ...], options: Options, cannot: Modes
 ) -> tuple[ConfiguredStream, ...]:
     if source.kind == "singer" and not offered:
         return ()  # a tap without discovery says what it has while it runs
     connector = source.connector
-    streams = select_streams(
+    return select_streams(
         offered,
         options.select or connector.select,
         connector.streams,
         full_refresh=options.full_refresh,
         modes=cannot,
     )
-    if target.connector.allow_unsafe_overwrite and target.kind == "singer" and _overwrites(streams):
-        kept = [one for one in streams if one.destination_sync_mode != "overwrite"]
-        if kept:
+
+
+def _unsafe(target: Ready, streams: tuple[ConfiguredStream, ...], config: Resolved) -> bool:
+    """Whether the target is to empty its tables first. It does so with all of them, or with none: raises UsageError."""
+    if not (target.connector.allow_unsafe_overwrite and target.kind == "singer" and _overwrites(streams)):
+        return False
+    for one in streams:
+        if one.destination_sync_mode != "overwrite":
             raise UsageError(
-                f"stream `{kept[0].stream.key}` is not to be overwritten, but this target can only do so with all",
+                f"stream `{one.stream.key}` is not to be overwritten, but this target can only do so with all",
                 hint="`allow_unsafe_overwrite` is for pipelines that overwrite every stream",
             )
-        return tuple(msgspec.structs.replace(one, destination_sync_mode="append", primary_key=()) for one in streams)
-    return streams
+    said = config.user.get("load_method", "overwrite")
+    if said != "overwrite":
+        where = f"targets.{target.connector.name}.config.load_method"
+        raise UsageError(f"`{where}` is `{said}`, but all streams are to be overwritten", hint="leave it out")
+    return True
 
 
 def _require_keys(target: Ready, config: Resolved, streams: tuple[ConfiguredStream, ...], quirks: Quirks) -> None:
@@ -203,16 +214,11 @@ def _require_keys(target: Ready, config: Resolved, streams: tuple[ConfiguredStre
 
 
 def _with_load_method(
-    target: Ready, config: Resolved, about: About, streams: tuple[ConfiguredStream, ...], source: Ready
+    source: Ready, config: Resolved, about: About, streams: tuple[ConfiguredStream, ...], *, unsafe: bool
 ) -> Resolved:
     """What the sync modes ask of a target with one way to load for all streams, unless the user chose it."""
-    if source.kind == "singer" or target.kind == "airbyte" or not about.has_setting("load_method"):
+    if source.kind == "singer" or not about.has_setting("load_method") or "load_method" in config.user:
         return config
-    method = None
-    if target.connector.allow_unsafe_overwrite:
-        method = "overwrite"
-    elif any(stream.destination_sync_mode == "append_dedup" for stream in streams):
-        method = "upsert"
-    if method is None or "load_method" in config.user:
-        return config
-    return Resolved(user=config.user, given={**config.given, "load_method": method})
+    merges = any(stream.destination_sync_mode == "append_dedup" for stream in streams)
+    method = "overwrite" if unsafe else "upsert" if merges else None
+    return Resolved(user=config.user, given={**config.given, "load_method": method}) if method else config

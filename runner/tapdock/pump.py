@@ -87,6 +87,12 @@ class Pump:
         self._translator = translator
         self._clock = clock
         self._give = give
+        self._given = give is None
+
+    @property
+    def headless(self) -> bool:
+        """Whether the target has no catalog yet, and so cannot be told even the end."""
+        return not self._given
 
     def run(self, ended: Callable[[], None]) -> None:
         """Everything from the first schema to the end of input; raises BrokenPipeError when the target left.
@@ -104,12 +110,13 @@ class Pump:
         except TranslationError as error:
             self.error = error
             ended()
-            self._send(self._translator.partial)
+            if self._given:
+                self._send(self._translator.partial)
             self._drain()
         self.source_ended = True
         ended()
         complete = self.ending.wait()
-        if complete is None:
+        if complete is None or self.headless:
             return
         self._send(self._translator.closing(complete=complete))
         self.target_idle_since = self._clock()
@@ -132,6 +139,7 @@ class Pump:
             catalog = self._translator.catalog()
             assert catalog is not None, "it was all scanned"
             give(catalog)
+            self._given = True
             file.seek(0)
             self._pass(iter(lambda: file.read(_CHUNK), b""))
 

@@ -167,6 +167,8 @@ class _Supervisor:
         if self._pump.error:
             self._cause.bad_line(self._pump.error)
             self._stop_source()
+            if self._pump.headless:
+                self._kill(self._target)
         if self._pump.source_ended:
             self._conclude()
             if self._source.code is None:

@@ -40,11 +40,13 @@ def test_a_signal_ends_it_in_order_and_what_was_read_is_written(spooling):
 
 
 def test_a_second_signal_ends_it_at_once(spooling):
+    spooling.source_keys = {"stop_grace": "300s"}
     spooling.steps("deaf", "schema users", "until users 500", "state", "stderr 100", "forever users")
     running = begun(spooling)
-    running.signal(signal.SIGINT)
-    running.signal(signal.SIGINT)
-    assert running.ended().code == 130
+    running.signal(signal.SIGTERM)
+    wait_for(lambda: "stopping" in running.process.stderr.readline(), "the word that it stops")
+    running.signal(signal.SIGTERM)
+    assert running.ended().code == 143
     assert spooling.table() == []
 
 

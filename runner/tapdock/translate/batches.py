@@ -1,6 +1,7 @@
 """BATCH messages of Meltano's SDK: records in files of a folder that both containers share."""
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -11,6 +12,7 @@ from tapdock.protocol.singer import BatchMessage
 
 __all__ = ["bodies", "rows_of"]
 
+_UNREADABLE = (OSError, EOFError, zlib.error)
 _GZIP = b"\x1f\x8b"
 _HINT = f"let the tap write them below `file://{SCRATCH}` (`batch_config.storage.root`), as `jsonl`"
 
@@ -37,7 +39,7 @@ def bodies(message: BatchMessage, *, scratch: str | None, number: int) -> Iterat
                     if body := line.strip():
                         yield body
             path.unlink()
-        except (OSError, EOFError) as error:
+        except _UNREADABLE as error:
             what = f"line {number}: a file of a BATCH of stream `{stream}` cannot be read: {error}"
             raise TranslationError(what) from error
 
@@ -57,7 +59,7 @@ def rows_of(message: BatchMessage, *, scratch: str | None) -> int | None:
                 if packed and not message.encoding.compression:
                     return None
                 rows += sum(1 for line in (gzip.GzipFile(fileobj=raw) if packed else raw) if line.strip())
-        except (OSError, EOFError):
+        except _UNREADABLE:
             return 0  # the target will say so
     return rows
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from tapdock.catalog import ConfiguredStream, Stream, StreamKey, configured
+from tapdock.errors import UsageError
 from tapdock.protocol.singer import milliseconds
 from tapdock.translate.checks import checker
 from tapdock.translate.rules import Rule, chain, drop, fields, marked_deleted
@@ -24,14 +25,23 @@ _Schema = Mapping[str, Any]
 
 
 def lands(configured: ConfiguredStream, schema: _Schema) -> ConfiguredStream:
-    """The stream as the destination's catalog has it, with the columns that we add."""
+    """The stream as the destination's catalog has it, with the columns that we add.
+
+    Raises UsageError for a key that the schema does not have; a cursor that it does not have is none.
+    """
     properties = dict(schema.get("properties", {}))
-    cursor = configured.cursor_field
+    for path in configured.primary_key if properties else ():
+        if configured.destination_sync_mode == "append_dedup" and path[0] not in properties:
+            raise UsageError(
+                f"stream `{configured.stream.key}` has the key `{path[0]}`, which is not in its schema",
+                hint=f"name another under `streams`: `{configured.stream.key}: {{primary_key: [<field>]}}`",
+            )
+    cursor = configured.cursor_field if set(configured.cursor_field[:1]) <= properties.keys() else ()
     if _SINGER_DELETED in properties:
-        properties[_AIRBYTE_DELETED] = _TIME
+        properties.setdefault(_AIRBYTE_DELETED, _TIME)
     ordered = configured.destination_sync_mode == "append_dedup" or configured.sync_mode == "incremental"
     if ordered and not cursor:
-        properties[SEQUENCE] = {"type": ["null", "integer"]}
+        properties.setdefault(SEQUENCE, {"type": ["null", "integer"]})
         cursor = (SEQUENCE,)
     key = configured.stream.key
     stream = Stream(
@@ -64,7 +74,10 @@ def unexpected(key: StreamKey, fields: Iterable[str]) -> ConfiguredStream:
 
 
 class Landing:
-    """Turns bodies into RECORDs; `target` is what the destination calls the stream, `numbers` gives the sequence."""
+    """Turns bodies into RECORDs; `target` is what the destination calls the stream, `numbers` gives the sequence.
+
+    `declared` are the fields of the tap's own SCHEMA, `dropped` those among them that the user left out.
+    """
 
     def __init__(
         self,
@@ -73,13 +86,15 @@ class Landing:
         tally: Tally,
         numbers: Callable[[], int],
         *,
+        declared: Collection[str],
         dropped: Collection[str] = (),
         validate: bool = False,
     ) -> None:
         self.tally = tally
         self.fields = frozenset(landed.stream.json_schema.get("properties", {}))
         self._check = checker(landed.stream.json_schema) if validate else None
-        self._numbers = numbers if landed.cursor_field == (SEQUENCE,) else None
+        ours = self.fields - set(declared)
+        self._numbers = numbers if SEQUENCE in ours else None
         self._last = 0
         self._keys: list[tuple[str, bytes, bytes, bytes]] = []
         if landed.destination_sync_mode == "append_dedup":
@@ -89,7 +104,7 @@ class Landing:
         if dropped:
             rules.append(fields(dict.fromkeys(dropped, drop)))
             reasons.append(f"{', '.join(f'`{name}`' for name in sorted(dropped))} is left out, which the tap sends")
-        if _AIRBYTE_DELETED in self.fields:
+        if _AIRBYTE_DELETED in ours:
             rules.append(marked_deleted(_SINGER_DELETED, _AIRBYTE_DELETED))
             reasons.append(f"deletes are told as `{_AIRBYTE_DELETED}`")
         if self._numbers:

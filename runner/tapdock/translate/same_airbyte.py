@@ -94,7 +94,7 @@ class AirbyteToAirbyte:
                 record = message.record
                 data = bytes(record.data)
                 tally = by_name.get((record.namespace, record.stream))
-                if tally is not None and data[0] == _BRACE and data[1] == _QUOTE:
+                if tally and data[0] == _BRACE and data[1] == _QUOTE and type(record.emitted_at) is int:
                     tally.records += 1
                     tally.bytes += len(data)
                     continue
@@ -130,9 +130,19 @@ class AirbyteToAirbyte:
             return
         tally.records += 1
         tally.bytes += len(data)
+        if type(record.emitted_at) is not int:
+            text = self._timed(text, record.emitted_at, tally.key)
         if self._names or tally.key in self._dropped:
             text = self._changed(text, tally.key)
         self._out += (text.rstrip(b"\r"), b"\n")
+
+    def _timed(self, text: bytes, emitted_at: float | None, key: StreamKey) -> bytes:
+        """The protocol wants whole milliseconds: destinations end at others, or leave the record out."""
+        self._voice.warn_once(f"stream `{key}`: times that are no whole milliseconds were made so", about=("time", key))
+        message = msgspec.json.decode(text, type=_Members)
+        record = msgspec.json.decode(message["record"], type=_Members)
+        record["emitted_at"] = _raw(int(self._wall() * 1000 if emitted_at is None else emitted_at))
+        return msgspec.json.encode({**message, "record": record})
 
     def _changed(self, text: bytes, key: StreamKey) -> bytes:
         """A record under its name in the target, without the fields that were not selected; the rest stays raw."""

@@ -31,13 +31,19 @@ class SingerSource:
         self._keys: dict[str, StreamKey] = {}
 
     def key(self, stream: str) -> StreamKey:
-        """The stream that messages call so: taps may emit another name than their catalog has (protocol.md 3.1)."""
+        """The stream that messages call so: taps may emit another name than their catalog has (protocol.md 3.1).
+
+        Raises TranslationError where it could be several.
+        """
         key = self._keys.get(stream)
         if key is None:
             found = [key for key, known in self.expected.items() if stream in emitted_names(known.stream)]
             exact = [key for key in found if self.expected[key].stream.name == stream]
-            one = (exact if len(exact) == 1 else found) if found else []
-            key = self._keys[stream] = one[0] if len(one) == 1 else StreamKey(None, stream)
+            one = exact if len(exact) == 1 else found
+            if len(one) > 1:
+                names = " or ".join(f"`{key}`" for key in one)
+                raise TranslationError(f"line {self.line}: the tap's stream `{stream}` may be {names}")
+            key = self._keys[stream] = one[0] if one else StreamKey(None, stream)
         return key
 
     def tally(self, stream: str) -> Tally:

@@ -157,6 +157,7 @@ class SingerToAirbyte:
             self._names[key],
             self._source.tally(stream),
             self._numbers,
+            declared=self._sent[key],
             dropped=self._sent[key] & set(expected.dropped) if expected else set(),
             validate=self._manner.validate_records,
         )
@@ -164,7 +165,7 @@ class SingerToAirbyte:
         return landing
 
     def _unwritable(self, stream: str | None, number: int, text: bytes) -> None:
-        before = f"a record of stream `{self._source.key(stream)}` before its SCHEMA" if stream else ""
+        before = stream and f"a record of stream `{self._source.key(stream)}` before its SCHEMA"
         what = before or "a RECORD without `stream`"
         self._source.refuse(TranslationError(f"line {number}: {what}"), text, stream=stream)
 
@@ -180,8 +181,8 @@ class SingerToAirbyte:
             problem = landing.problem(body)
         if problem is None:
             return True
-        error = TranslationError(f"line {number}: a record of stream `{tally.key}` {problem}")
-        self._voice.bad_record(error, tally=tally, stream=str(tally.key), text=text or body)
+        what = f"line {number}: a record of stream `{tally.key}` {problem}"
+        self._voice.bad_record(TranslationError(what), tally=tally, stream=str(tally.key), text=text or body)
         return False
 
     def _take(self, message: Message, number: int) -> None:
@@ -233,10 +234,9 @@ class SingerToAirbyte:
         landing = self._landings.get(message.stream) or self._landing(message.stream, number)
         if landing is None:
             raise TranslationError(f"line {number}: a BATCH of stream `{message.stream}` before its SCHEMA")
-        now = int(self._wall() * 1000)
         for body in bodies(message, scratch=self._manner.scratch, number=number):
             if self._is_record(body, landing, number, None):
-                self._out.append(landing.record(body, None, now=now))
+                self._out.append(landing.record(body, None, now=int(self._wall() * 1000)))
 
     def due(self) -> float | None:
         return self._pace.left() if self._sequence.waiting else None
