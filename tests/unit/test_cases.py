@@ -66,11 +66,9 @@ def translator(head: list[str], seen: list[str], clock: Time) -> Translator:
     options = dict(option.split(" ", 1) for option in words["option"])
     route = words["route"][0] if words["route"] else "airbyte-singer"
     parse_streams = singer_streams if route.startswith("singer") else parse_catalog
-    streams = select_streams(
-        parse_streams(f'{{"streams":[{",".join(words["stream"])}]}}'.encode()),
-        words["select"],
-        {name: msgspec.json.decode(text, type=StreamOptions) for name, text in options.items()},
-    )
+    offered = parse_streams(f'{{"streams":[{",".join(words["stream"])}]}}'.encode())
+    chosen = {name: msgspec.json.decode(text, type=StreamOptions) for name, text in options.items()}
+    streams = select_streams(offered, words["select"], chosen) if offered else ()  # a tap may say them as it runs
     generation = int(words["generation"][0]) if words["generation"] else 0
     numbered = tuple(msgspec.structs.replace(stream, generation_id=generation) for stream in streams)
 

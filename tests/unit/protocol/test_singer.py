@@ -1,10 +1,24 @@
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapdock.protocol.singer import parse_state, record_end, record_start, rfc3339, schema_line, state_line
+from tapdock.protocol.singer import (
+    ActivateMessage,
+    Line,
+    RecordMessage,
+    activate_line,
+    milliseconds,
+    parse_line,
+    parse_state,
+    record_end,
+    record_start,
+    rfc3339,
+    schema_line,
+    state_line,
+)
 
 
 def test_a_schema_has_key_properties_even_when_there_are_none() -> None:
@@ -51,3 +65,93 @@ def test_a_printed_state_comes_back_raw() -> None:
     state = parse_state(b' {"seq": 1} \r\n')
     assert state is not None
     assert bytes(state) == b'{"seq": 1}'
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.binary(max_size=40) | st.text(max_size=40).map(str.encode))
+def test_no_line_is_ever_too_odd_to_be_looked_at(line: bytes) -> None:
+    read = parse_line(line)
+    assert read.message is None or read.refused is None
+
+
+WORDS = st.sampled_from(["SCHEMA", "RECORD", "STATE", "ACTIVATE_VERSION", "BATCH"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(deadline=None, max_examples=80)
+@given(JSON, st.booleans(), st.sampled_from([str.upper, str.lower, str.title]))
+def test_a_record_is_read_whatever_the_case_of_its_type_and_its_body_stays(
+    body: object, ascii_only: bool, cased: Callable[[str], str]
+) -> None:
+    raw = json.dumps(body, ensure_ascii=ascii_only)
+    line = f' {{"type":"{cased("RECORD")}","stream":"s","record":{raw},"more":1}}\r'.encode()
+    read = parse_line(line)
+    assert isinstance(read.message, RecordMessage)
+    assert bytes(read.message.record).decode() == raw
+    assert (read.notes, read.nulled, read.refused) == ((), (), None)
+
+
+@settings(deadline=None, max_examples=60)
+@given(WORDS, st.data())
+def test_a_message_that_was_cut_is_refused_and_never_read(kind: str, data: st.DataObject) -> None:
+    whole = b'{"type":"%s","stream":"s","record":{"a":{"b":[1]}},"value":{}}' % kind.encode()
+    cut = data.draw(st.integers(len(b'{"type":"'), len(whole) - 1))
+    read = parse_line(whole[:cut])
+    assert read.message is None
+    assert read.refused
+    assert read.refused.endswith("it is not whole JSON")
+
+
+def test_numbers_that_are_none_become_null_and_are_named() -> None:
+    read = parse_line(b'{"type":"RECORD","stream":"s","record":{"a":NaN,"b":[{"c":-Infinity}],"d":"NaN","e":1.50}}')
+    assert isinstance(read.message, RecordMessage)
+    assert bytes(read.message.record) == b'{"a":null,"b":[{"c":null}],"d":"NaN","e":1.50}'
+    assert set(read.nulled) == {"a", "b"}
+    assert read.notes
+
+
+@pytest.mark.parametrize("line", [b"", b"INFO started", b"[]", b'{"level":"info","message":"m"}', b"{not json}", b"7"])
+def test_what_is_no_message_is_a_log_line(line: bytes) -> None:
+    assert parse_line(line) == Line()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"type":"FOO","stream":"s"}', "there is no message type `FOO`"),
+        (b'{"type":"RECORD","stream":"s","record":{}} junk', "something follows its JSON object"),
+        (b'{"type":"RECORD","stream":"s","record":', "it is not whole JSON"),
+        (b'{"type":"SCHEMA","stream":7}', "a message cannot be read"),
+    ],
+)
+def test_what_is_almost_one_is_refused_with_the_reason(line: bytes, reason: str) -> None:
+    read = parse_line(line)
+    assert read.message is None
+    assert reason in (read.refused or "")
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(-62_135_596_800_000, 253_402_300_799_999))
+def test_times_go_there_and_back(at: int) -> None:
+    text = rfc3339(at)
+    assert text is not None
+    assert milliseconds(text) == at
+    assert milliseconds(text.replace("+00:00", "Z")) == at
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2020-13-01T00:00:00Z", "0044-03-15 BC"])
+def test_what_is_no_time(text: str) -> None:
+    assert milliseconds(text) is None
+
+
+def test_a_time_without_an_offset_is_utc() -> None:
+    assert milliseconds("1970-01-01T00:00:01") == 1000
+    assert milliseconds("1970-01-01T02:00:01+02:00") == 1000
+
+
+def test_an_activation_is_a_message_of_its_own() -> None:
+    assert parse_line(activate_line('a"b', 7)).message == ActivateMessage(stream='a"b', version=7)

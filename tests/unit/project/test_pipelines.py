@@ -1,0 +1,160 @@
+"""Pipelines, and what is said of streams: what is read, and every mistake with its place."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tapdock.config import Namespacing, Pipeline, Project
+from tapdock.errors import UsageError
+from tapdock.load import load
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with these keys of the pipeline `demo`, and of the source `tap`."""
+
+    def loaded(pipeline: str = "", source: str = "") -> Project:
+        file = tmp_path / "tapdock.yaml"
+        file.write_text(
+            f"version: 1\nsources:\n  tap: {{image: x, {source}}}\ntargets:\n  lake: {{image: y}}\n"
+            f"pipelines:\n  demo: {{source: tap, target: lake, {pipeline}}}\n"
+        )
+        return load(file, environment=None, environ={})
+
+    return loaded
+
+
+def demo(read: Project) -> Pipeline:
+    return read.pipelines["demo"]
+
+
+def options(read: Project) -> Any:
+    return read.sources["tap"].streams["users"]
+
+
+def test_what_is_not_said(project):
+    read = demo(project())
+    assert (read.source, read.target, read.retries) == ("tap", "lake", 0)
+    assert (read.on_schema_change, read.on_bad_record, read.meta_changes) == ("spool", "fail", False)
+    assert read.namespacing == Namespacing()
+
+
+@pytest.mark.parametrize(
+    ("keys", "namespacing"),
+    [
+        ("namespace: source", Namespacing(kind="source")),
+        ("namespace: destination, prefix: raw_", Namespacing(kind="destination", prefix="raw_")),
+        (
+            'namespace: customformat, namespace_format: "lake_$${SOURCE_NAMESPACE}"',
+            Namespacing(kind="customformat", format="lake_${SOURCE_NAMESPACE}"),
+        ),
+    ],
+)
+def test_what_streams_are_called_in_the_target(project, keys, namespacing):
+    assert demo(project(keys)).namespacing == namespacing
+
+
+def test_what_happens_to_odd_schemas_and_records(project):
+    read = demo(project("on_schema_change: stream, on_bad_record: set_aside, meta_changes: true, state_suffix: b"))
+    assert (read.on_schema_change, read.on_bad_record, read.meta_changes) == ("stream", "set_aside", True)
+    assert read.state_suffix == "b"
+
+
+@pytest.mark.parametrize(
+    ("keys", "message", "hint"),
+    [
+        ("namespace: customformat", "`pipelines.demo.namespace` stands alone", "namespace_format"),
+        ("namespace_format: x", "`pipelines.demo.namespace_format` stands alone", "namespace: customformat"),
+        ("namespace: mine", "`pipelines.demo.namespace` is `mine`, not one of `source`", None),
+        ("on_bad_record: skip", "`pipelines.demo.on_bad_record` is `skip`, not one of `fail`", None),
+        ("on_schema_change: spol", "`pipelines.demo.on_schema_change` is `spol`", "did you mean `spool`?"),
+        ("meta_changes: 3", "`pipelines.demo.meta_changes` is `3`", None),
+        ("retries: -1", "`pipelines.demo.retries` is `-1`", None),
+        ("schedule: daily", "`pipelines.demo.schedule` is not a key here", ""),
+        ("streams: {}", "`pipelines.demo.streams` is not a key here", "under `streams` of the source"),
+        ("destination: lake", "`pipelines.demo.destination` is not a key here", "write `target`"),
+        ("prefx: a", "`pipelines.demo.prefx` is not a known key", "did you mean `prefix`?"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(project, keys, message, hint):
+    with pytest.raises(UsageError) as raised:
+        project(keys)
+    assert message in raised.value.message
+    assert "tapdock.yaml:7: " in raised.value.message
+    if hint:
+        assert hint in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("{target: lake}", "`pipelines.demo` has no `source`", "known sources: tap"),
+        ("{source: tap}", "`pipelines.demo` has no `target`", "known targets: lake"),
+        ("{source: tab, target: lake}", "names `tab`, but there is no such source", "did you mean `tap`?"),
+        ("{source: lake, target: lake}", "names `lake`, which is a target, not a source", None),
+    ],
+)
+def test_both_sides_exist(tmp_path, line, message, hint):
+    file = tmp_path / "tapdock.yaml"
+    sides = "sources:\n  tap: {image: x}\ntargets:\n  lake: {image: y}\n"
+    file.write_text(f"version: 1\n{sides}pipelines:\n  demo: {line}\n")
+    with pytest.raises(UsageError, match=r"tapdock.yaml:7: ") as raised:
+        load(file, environment=None, environ={})
+    assert message in raised.value.message
+    assert (hint or "") in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("said", "mode", "log_based"),
+    [
+        ("sync_mode: full_refresh", "full_refresh", False),
+        ("replication_method: FULL_TABLE", "full_refresh", False),
+        ("replication_method: INCREMENTAL", "incremental", False),
+        ("replication_method: LOG_BASED", "incremental", True),
+        ("flatten_keys: true", None, False),
+    ],
+)
+def test_how_a_stream_is_read(project, said, mode, log_based):
+    read = options(project(source=f"streams: {{users: {{{said}}}}}"))
+    assert (read.sync_mode, read.log_based) == (mode, log_based)
+
+
+def test_paths_of_fields(project):
+    read = options(project(source="streams: {users: {cursor_field: [a, b], primary_key: [id, [org, id]]}}"))
+    assert read.cursor_field == ("a", "b")
+    assert read.primary_key == (("id",), ("org", "id"))
+
+
+@pytest.mark.parametrize(
+    ("said", "message", "hint"),
+    [
+        ("sync_mode: full", "`sources.tap.streams.users.sync_mode` is `full`", None),
+        ("sync_mode: incremental, replication_method: FULL_TABLE", "says what `sync_mode` says", "one of the two"),
+        ("destination_sync_mode: merge", "not one of `append`, `overwrite`, `append_dedup`", None),
+        ("replication_key: id", "is not a key here", "write `cursor_field`"),
+        ("selected: true", "is not a key here", "use `select`"),
+    ],
+)
+def test_mistakes_about_a_stream(project, said, message, hint):
+    with pytest.raises(UsageError, match=r"tapdock.yaml:3: ") as raised:
+        project(source=f"streams: {{users: {{{said}}}}}")
+    assert message in raised.value.message
+    assert (hint or "") in (raised.value.hint or "")
+
+
+def test_a_catalog_may_be_kept_in_a_file(project, tmp_path):
+    content = json.dumps({"streams": []})
+    (tmp_path / "catalog.json").write_text(content)
+    assert project(source="catalog: catalog.json").sources["tap"].catalog.content == content.encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "cannot be read: No such file"), ("[]", "is no catalog"), ("{", "is no catalog")]
+)
+def test_a_catalog_that_is_none(project, tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "catalog.json").write_text(content)
+    with pytest.raises(UsageError, match=r"`sources.tap.catalog` names .*catalog.json") as raised:
+        project(source="catalog: catalog.json")
+    assert message in raised.value.message

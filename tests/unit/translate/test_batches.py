@@ -1,0 +1,94 @@
+"""BATCH messages: files of the folder that both sides share, and no others."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from tapdock.errors import TranslationError
+from tapdock.launch import SCRATCH
+from tapdock.protocol.singer import BatchMessage, Encoding
+from tapdock.translate.base import Manner, Quirks
+from tapdock.translate.batches import bodies, rows_of
+from tapdock.translate.same_singer import SingerToSinger
+
+BODIES = [b'{"id":1.50}', b'{"id":"\xc3\xa9"}']
+BROKEN = gzip.compress(b"{}\n")[:10] + b"\xff" * 20
+SCHEMA = b'{"type":"SCHEMA","stream":"s","schema":{"properties":{"id":{}}},"key_properties":[]}\n'
+
+
+def batch(*urls: str, compression: str | None = None, form: str = "jsonl") -> BatchMessage:
+    return BatchMessage(stream="s", encoding=Encoding(format=form, compression=compression), manifest=list(urls))
+
+
+def taken(message: BatchMessage, scratch: Path | None) -> list[bytes]:
+    return list(bodies(message, scratch=str(scratch) if scratch else None, number=4))
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_file_is_read_byte_for_byte_and_removed(tmp_path: Path, compression: str | None, *, compressed: bool) -> None:
+    """Some taps compress without saying so, or say so without compressing."""
+    lines = b"\n".join(BODIES) + b"\n\n"
+    (tmp_path / "a b").write_bytes(gzip.compress(lines) if compressed else lines)
+    assert taken(batch(f"file://{SCRATCH}/a%20b", compression=compression), tmp_path) == BODIES
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["s3://bucket/a", "https://host/a", "file:///etc/passwd", f"file://{SCRATCH}/../../etc/passwd", f"{SCRATCH}x/a"],
+)
+def test_a_file_that_is_elsewhere_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(TranslationError, match="line 4: a BATCH of stream `s` names"):
+        taken(batch(url), tmp_path)
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "secret").write_bytes(b"{}")
+    (tmp_path / "shared" / "a").symlink_to(tmp_path / "secret")
+    with pytest.raises(TranslationError, match="names"):
+        taken(batch(f"file://{SCRATCH}/a"), tmp_path / "shared")
+
+
+def test_without_a_shared_folder_none_is_read() -> None:
+    with pytest.raises(TranslationError, match="names"):
+        taken(batch(f"file://{SCRATCH}/a"), None)
+
+
+@pytest.mark.parametrize(("form", "compression"), [("parquet", None), ("jsonl", "zstd")])
+def test_a_kind_that_cannot_be_read_is_refused(tmp_path: Path, form: str, compression: str | None) -> None:
+    with pytest.raises(TranslationError, match=f"files of a kind `{form}"):
+        taken(batch("file:///a", form=form, compression=compression), tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, gzip.compress(b"{}\n" * 99)[:-9], BROKEN], ids=["missing", "cut", "broken"])
+def test_a_file_that_is_missing_or_cut_is_told(tmp_path: Path, content: bytes | None) -> None:
+    if content:
+        (tmp_path / "a").write_bytes(content)
+    with pytest.raises(TranslationError, match="line 4: a file of a BATCH of stream `s` cannot be read"):
+        taken(batch(f"file://{SCRATCH}/a", compression="gzip"), tmp_path)
+
+
+def test_a_target_that_reads_files_is_given_only_those_that_are_as_they_say(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(gzip.compress(b"{}\n\n{}\n"))
+    url = f"file://{SCRATCH}/a"
+    assert rows_of(batch(url, compression="gzip"), scratch=str(tmp_path)) == 2
+    assert rows_of(batch(url), scratch=str(tmp_path)) is None
+    assert rows_of(batch("s3://bucket/a"), scratch=str(tmp_path)) == 0
+    (tmp_path / "a").write_bytes(BROKEN)
+    assert rows_of(batch(url, compression="gzip"), scratch=str(tmp_path)) == 0
+
+
+@pytest.mark.parametrize("reads_files", [True, False])
+def test_singer_to_singer(tmp_path: Path, *, reads_files: bool) -> None:
+    (tmp_path / "a").write_bytes(b"\n".join(BODIES))
+    manner = Manner(scratch=str(tmp_path), quirks=Quirks(takes_batches=reads_files))
+    run = SingerToSinger(streams=(), saved=None, emit=[].append, clock=lambda: 0.0, manner=manner)
+    line = json.dumps({"type": "BATCH", "stream": "s", "encoding": {"format": "jsonl"}, "manifest": [f"{SCRATCH}/a"]})
+    out = run.feed(SCHEMA + line.encode() + b"\n").splitlines()[1:]
+    records = [b'{"type":"RECORD","stream":"s","record":%s}' % body for body in BODIES]
+    assert out == ([line.encode()] if reads_files else records)
+    assert [report.records for report in run.reports()] == [2]

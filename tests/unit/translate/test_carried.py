@@ -1,0 +1,63 @@
+"""What a Singer runner keeps of a wrapped tap: the source's own states."""
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from tapdock.protocol.singer import state_line
+from tapdock.translate.carried import Carried
+from tapdock.translate.states import read_state
+
+ONE = '{"type":"STREAM","stream":{"stream_descriptor":{"name":"a"},"stream_state":{"n":%s}}}'
+OTHER = '{"type":"STREAM","stream":{"stream_descriptor":{"name":"b","namespace":"n"},"stream_state":{}}}'
+GLOBAL = '{"type":"GLOBAL","global":{"shared_state":{"n":%s},"stream_states":[]}}'
+
+
+def issued(saved: str | None, *texts: str) -> Any:
+    carried = Carried(saved)
+    for text in texts:
+        carried.note(read_state(Raw(text.encode())))
+    return json.loads(state_line(carried.issue()))["value"]["airbyte_state"]
+
+
+def test_the_newest_of_each_stream_stands_beside_what_was_saved() -> None:
+    kept = issued(f"[{ONE % 1},{OTHER}]", ONE % 2, ONE % 3)
+    assert kept == [json.loads(ONE % 3), json.loads(OTHER)]
+
+
+@pytest.mark.parametrize("number", ["1.50", "1e3"])
+def test_a_state_with_a_point_goes_as_text(number: str) -> None:
+    """Targets made with Meltano's SDK cannot write a float back, others round it (protocol.md 2.4)."""
+    assert issued(None, ONE % number) == f"[{ONE % number}]"
+    assert issued(None, ONE % '"1.5"') == [json.loads(ONE % '"1.5"')]
+
+
+def test_counts_are_left_out() -> None:
+    text = (ONE % 1)[:-1] + ',"sourceStats":{"recordCount":2.0}}'
+    assert issued(None, text) == [json.loads(ONE % 1)]
+
+
+def test_a_global_state_replaces_all() -> None:
+    assert issued(f"[{ONE % 1}]", GLOBAL % 2) == [json.loads(GLOBAL % 2)]
+
+
+def test_a_legacy_state_is_the_bare_object() -> None:
+    assert issued('{"n":1}') == {"n": 1}
+    assert issued('{"n":1}', '{"data":{"n":2}}') == {"n": 2}
+
+
+def test_a_state_that_must_not_be_begun_with_is_forgotten() -> None:
+    sentinel = ONE.replace('{"n":%s}', '{"__ab_no_cursor_state_message":true}')
+    assert issued(f"[{ONE % 1},{OTHER}]", sentinel) == [json.loads(OTHER)]
+
+
+def test_nobody_answers() -> None:
+    carried = Carried(None)
+    carried.note(read_state(Raw((ONE % 1).encode())))
+    assert carried.waiting
+    carried.issue()
+    assert (carried.waiting, carried.settled, carried.committed()) == (False, True, None)
+    assert not carried.acked(Raw(b'{"airbyte_state":[]}'))
+    assert not carried.acked_all()

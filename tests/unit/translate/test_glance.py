@@ -1,0 +1,72 @@
+"""Lines told by their beginnings: whatever a batch holds, its parts are that batch."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tapdock.catalog import StreamKey
+from tapdock.translate.glance import Glance
+from tapdock.translate.tally import Tally
+
+LINE = b'{"type":"RECORD","stream":"%s","record":{"a":%d}}'
+PIECES = st.sampled_from(
+    [
+        LINE % (b"s", 1),
+        LINE % (b"s", 22),
+        LINE % (b"t", 3),
+        LINE % (b"u", 4),
+        b"",
+        b"}",
+        b"junk",
+        LINE[:30],
+        b'{"a":1}',
+        b"\r",
+    ]
+)
+
+
+def known(*streams: bytes) -> tuple[Glance, dict[bytes, Tally]]:
+    glance, tallies = Glance(), {name: Tally(StreamKey(None, name.decode())) for name in streams}
+    for name, tally in tallies.items():
+        glance.learn(LINE % (name, 1), b'{"a":1}', tally)
+    return glance, tallies
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(PIECES, max_size=10), st.booleans())
+def test_a_batch_is_its_parts_and_only_known_lines_are_not_read(pieces: list[bytes], ends: bool) -> None:
+    lines = b"\n".join(pieces) + b"\n" * ends
+    glance, _ = known(b"s", b"t")
+    parts = list(glance.parts(lines))
+    assert b"".join(part if is_known else part + b"\n" for part, is_known in parts).removesuffix(
+        b"\n"
+    ) == lines.removesuffix(b"\n")
+    for part, is_known in parts:
+        for line in part.splitlines() if is_known else ():
+            assert line.startswith((LINE[:30].replace(b"%s", b"s"), b'{"type":"RECORD","stream":"t"'))
+            assert line.endswith(b"}")
+        assert is_known or b"\n" not in part
+
+
+def test_known_lines_are_counted_by_stream() -> None:
+    glance, tallies = known(b"s", b"t")
+    ((part, is_known),) = glance.parts(b"".join(LINE % (name, 7) + b"\n" for name in (b"s", b"s", b"t", b"s")))
+    assert is_known
+    counted = {tally.key.name: (count, size) for tally, count, size in glance.counts(part)}
+    size = len(LINE % (b"s", 7))
+    assert {name: count for name, (count, _) in counted.items()} == {"s": 3, "t": 1}
+    assert all(size * count <= total <= (size + 1) * count for count, total in counted.values())
+    assert len(tallies) == 2
+
+
+def test_what_was_forgotten_is_read_again() -> None:
+    glance, _ = known(b"s")
+    glance.forget()
+    assert list(glance.parts(LINE % (b"s", 1) + b"\n")) == [(LINE % (b"s", 1), False)]
+
+
+def test_nothing_is_learned_of_a_line_that_says_its_words_twice() -> None:
+    """A body in front of the type, or a name that looks like a member: the beginning would not tell."""
+    glance, tally = Glance(), Tally(StreamKey(None, "s"))
+    odd = b'{"x":{"stream":"t"},"type":"RECORD","stream":"s","record":{"a":1}}'
+    glance.learn(odd, b'{"a":1}', tally)
+    assert list(glance.parts(odd + b"\n")) == [(odd, False)]

@@ -1,0 +1,103 @@
+"""Singer to Singer where a line has to be looked at: fields left out, odd lines, and what a glance lets pass."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tapdock.errors import TranslationError
+from tapdock.events import Event, Logged
+from tapdock.selection import select_streams
+from tapdock.translate.base import Manner
+from tapdock.translate.same_singer import SingerToSinger
+from tapdock.translate.singer_streams import singer_streams
+
+CATALOG = b'{"streams":[{"tap_stream_id":"s","schema":{"properties":{"a":{"type":"number"},"b":{"type":"string"}}}}]}'
+SCHEMA = b'{"type":"SCHEMA","stream":"s","schema":{"properties":{"a":{},"b":{}}},"key_properties":[]}\n'
+RECORD = b'{"type":"RECORD","stream":"s","record":{"a":%s,"b":"x"}}\n'
+
+
+class Run:
+    def __init__(self, *select: str, **manner: Any) -> None:
+        self.events: list[Event] = []
+        streams = select_streams(singer_streams(CATALOG), select, {})
+        given: dict[str, Any] = {"emit": self.events.append, "clock": lambda: 0.0, "manner": Manner(**manner)}
+        self.translator = SingerToSinger(streams=streams, saved=None, **given)
+
+    def feed(self, *parts: bytes) -> list[bytes]:
+        return self.translator.feed(b"".join(parts)).splitlines()
+
+    def warnings(self) -> list[str]:
+        return [event.message for event in self.events if isinstance(event, Logged) and event.level == "warning"]
+
+
+@pytest.mark.parametrize(("odd", "instead"), [(b"NaN", None), (b"-Infinity", None), (b'"\\ud800"', "\ufffd")])
+def test_an_odd_value_is_mended_where_a_field_is_left_out(odd: bytes, instead: str | None) -> None:
+    run = Run("s.a")
+    *_, record = run.feed(SCHEMA, RECORD % odd)
+    assert json.loads(record)["record"] == {"a": instead}
+    assert len(run.warnings()) == 1
+    assert run.warnings()[0].startswith("line 2:")
+
+
+@pytest.mark.parametrize("schema", [b"null", b"[1]", b'{"properties":[1]}'])
+def test_a_schema_that_is_none_is_refused_by_its_line(schema: bytes) -> None:
+    line = b'{"type":"SCHEMA","stream":"s","schema":%s,"key_properties":[]}\n' % schema
+    with pytest.raises(TranslationError, match=r"line 1: .*`s`"):
+        Run("s.a").feed(line)
+
+
+@pytest.mark.parametrize("value", [b"7", b"[1]", b'"x"'])
+def test_a_state_that_is_no_object_is_refused(value: bytes) -> None:
+    with pytest.raises(TranslationError, match="line 2: a state of the tap"):
+        Run("s").feed(SCHEMA, b'{"type":"STATE","value":%s}\n' % value)
+
+
+def test_a_last_line_that_was_cut_is_read_whole() -> None:
+    run = Run("s")
+    run.feed(SCHEMA, RECORD % b"1", RECORD % b"2")
+    with pytest.raises(TranslationError, match=r"line 4: .*not whole JSON"):
+        run.feed(b'{"type":"RECORD","stream":"s","record":{"a":{"x":1}')
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                RECORD % b"1",
+                RECORD % b'{"type":"RECORD"}',
+                b'{"type":"RECORD","stream":"t","record":{"a":1}}\n',
+                b'{"type":"RECORD","stream":"s","record":{"a":1},"version":3}\n',
+                b'{"record":{"a":1},"stream":"s","type":"RECORD"}\n',
+                b'{"type":"STATE","value":{"n":1}}\n',
+                b'{"type":"ACTIVATE_VERSION","stream":"s","version":3}\n',
+                b"junk }\n",
+                b"\n",
+                SCHEMA,
+            ]
+        ),
+        max_size=12,
+    ),
+    st.lists(st.integers(1, 4), min_size=1, max_size=4),
+)
+def test_however_lines_come_in_batches_the_same_goes_out(lines: list[bytes], sizes: list[int]) -> None:
+    """The glance that is quicker than reading sees no more and no less."""
+    single, batched = Run("s"), Run("s")
+    one = [out for line in lines for out in single.feed(line)] + single.translator.closing(complete=True).splitlines()
+    many, at = [], 0
+    while at < len(lines):
+        size = sizes[at % len(sizes)]
+        many += batched.feed(*lines[at : at + size])
+        at += size
+    many += batched.translator.closing(complete=True).splitlines()
+    assert many == one
+    assert [line for line in lines if b'"RECORD","stream"' in line] == [
+        line + b"\n" for line in one if b'"RECORD","stream"' in line
+    ]
+    counts = [(report.stream, report.records) for report in single.translator.reports()]
+    assert counts == [(report.stream, report.records) for report in batched.translator.reports()]
+    assert sum(count for _, count in counts) == sum(b'"record"' in line for line in lines)
+    assert single.events == batched.events

@@ -1,0 +1,87 @@
+"""Counts of a stream, and how it stands; what is told of them."""
+
+import pytest
+
+from tapdock.catalog import StreamKey
+from tapdock.errors import TranslationError
+from tapdock.events import Event, Logged, SetAside
+from tapdock.translate.tally import Status, Tally, failed
+from tapdock.translate.voice import Voice
+
+KEY = StreamKey("n", "s")
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ([], "complete"),
+        (["running"], "complete"),
+        (["running", "incomplete"], "incomplete"),
+        (["incomplete", "complete"], "complete"),
+        (["failed", "complete"], "failed"),
+        ([None], "complete"),
+    ],
+)
+def test_how_a_stream_ends(said: list[Status | None], status: Status) -> None:
+    tally = Tally(KEY)
+    for one in said:
+        tally.mark(one)
+    tally.end()
+    assert tally.report().status == status
+    assert failed([tally]) == (("n.s",) if status in ("failed", "incomplete") else ())
+
+
+def test_what_came_is_all_that_came_and_what_was_sent_is_less() -> None:
+    tally = Tally(KEY)
+    tally.records, tally.empty, tally.set_aside = 5, 2, 1
+    assert (tally.came, tally.since_checked(), tally.since_covered()) == (8, 8, 5)
+    tally.records += 1
+    assert (tally.since_checked(), tally.since_covered()) == (1, 1)
+    assert (tally.since_checked(), tally.since_covered()) == (0, 0)
+    report = tally.report()
+    assert (report.records, report.empty, report.set_aside, report.status) == (6, 2, 1, "running")
+
+
+def test_what_waits_to_be_sent_is_counted_until_it_is_sent() -> None:
+    tally = Tally(KEY)
+    tally.spooled = 3
+    assert tally.report().records == 3
+    tally.records = 4
+    assert tally.report().records == 4
+
+
+def logged(events: list[Event]) -> list[str]:
+    return [event.message for event in events if isinstance(event, Logged)]
+
+
+def test_a_bad_record_ends_the_run_or_is_set_aside_and_counted() -> None:
+    error = TranslationError("line 3: no")
+    with pytest.raises(TranslationError, match="line 3: no"):
+        Voice([].append).bad_record(error, tally=None, stream="s", text=b"{")
+    events: list[Event] = []
+    voice, tally = Voice(events.append, on_bad_record="set_aside"), Tally(KEY)
+    for _ in range(2):
+        voice.bad_record(error, tally=tally, stream="n.s", text=b"{\xff")
+    assert tally.set_aside == 2
+    aside = [event for event in events if isinstance(event, SetAside)]
+    assert [(one.stream, one.reason, one.record) for one in aside] == [("n.s", "line 3: no", "{\ufffd")] * 2
+    assert logged(events) == ["set aside: line 3: no"], "told once a stream"
+    voice.closing([tally])
+    assert logged(events)[1:] == ["2 records were set aside: `n.s` 2"]
+
+
+def test_the_same_is_told_once_and_its_number_at_the_end() -> None:
+    events: list[Event] = []
+    voice = Voice(events.append)
+    for number in (1, 2, 3):
+        voice.mended(["odd"], number=number)
+        voice.mismatch("source", f"count {number}", about="count")
+    voice.closing([])
+    assert logged(events) == ["line 1: odd", "count 1", "odd, on 3 lines in all"]
+    assert voice.mismatches == [("source", "count 1")]
+
+
+def test_no_log_line_is_longer_than_anybody_reads() -> None:
+    events: list[Event] = []
+    Voice(events.append).log("info", "x" * (1 << 20))
+    assert len(logged(events)[0]) == 64 << 10
