@@ -114,8 +114,8 @@ class Cause:
 
 def _words(trouble: Failed) -> str:
     """What went wrong. Some connectors say the same of all that they did not foresee, and the reason beside it."""
-    reason = (trouble.internal or "").partition("\n")[0]
-    return f"{trouble.message} ({reason})" if reason and trouble.message.startswith(_UNFORESEEN) else trouble.message
+    told = trouble.reason and trouble.message.startswith(_UNFORESEEN)
+    return f"{trouble.message} ({trouble.reason})" if told else trouble.message
 
 
 def _is(trouble: Failed | None, failure_type: str) -> bool:

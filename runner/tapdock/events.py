@@ -55,12 +55,16 @@ class Logged(msgspec.Struct, frozen=True, tag="log"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed", kw_only=True):
-    """A connector told of an error (TRACE ERROR), for one stream or for the whole."""
+    """A connector told of an error (TRACE ERROR), for one stream or for the whole.
+
+    `reason` is its internal message on one line, `internal` all that it has beside the message.
+    """
 
     side: Side
     message: str
     stream: str | None = None
     failure_type: str | None = None
+    reason: str | None = None
     internal: str | None = None
 
 

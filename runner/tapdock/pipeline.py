@@ -180,8 +180,9 @@ class _Listener:
                 if level == "error" and side != "runner":
                     self.last_words[side].hear(event.message)
             case Failed():
-                internal = event.internal and heard(event.internal)
-                event = msgspec.structs.replace(event, message=heard(event.message), internal=internal)
+                texts = {"message": event.message, "reason": event.reason, "internal": event.internal}
+                changes = {name: heard(text) for name, text in texts.items() if text is not None}
+                event = msgspec.structs.replace(event, **changes)
                 if event.side != "runner":
                     self.last_words[event.side].told(event.message)
             case SetAside():

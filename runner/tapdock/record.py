@@ -176,7 +176,7 @@ class _Attempt:
                     side=event.side,
                     stream=event.stream,
                     error=event.message,
-                    reason=event.internal and event.internal.partition("\n")[0],
+                    reason=event.reason,
                 )
                 if event.internal:
                     self._log.debug("connector's own details", side=event.side, details=event.internal)

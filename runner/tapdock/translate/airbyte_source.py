@@ -16,6 +16,7 @@ from tapdock.translate.voice import Voice
 
 __all__ = ["AirbyteSource", "failure", "unconfigured"]
 
+_LONGEST_REASON = 500
 _STATUSES: dict[str, Status] = {
     "STARTED": "running",
     "RUNNING": "running",
@@ -165,6 +166,7 @@ def failure(side: Side, error: airbyte.TraceError) -> Failed:
         message=error.message,
         stream=str(key_of(error.stream_descriptor)) if error.stream_descriptor else None,
         failure_type=error.failure_type,
+        reason=" ".join((error.internal_message or "").split())[:_LONGEST_REASON] or None,
         internal="\n".join(text for text in internal if text) or None,
     )
 

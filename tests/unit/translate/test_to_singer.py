@@ -149,7 +149,7 @@ def test_failures_name_failed_and_incomplete_streams() -> None:
         run.feed(json.dumps({"type": "TRACE", "trace": trace}))
     run.translator.closing(complete=True)
     assert run.translator.failures() == ("users", "orders")
-    assert run.events == [Failed(side="source", message="m", stream="users", internal="i\nat x")]
+    assert run.events == [Failed(side="source", message="m", stream="users", reason="i", internal="i\nat x")]
 
 
 def test_an_error_without_a_stream_is_of_the_whole() -> None:
