@@ -1,7 +1,9 @@
 """Images by `tapdock build`, a PostgreSQL on a network of its own, and projects that share what is slow."""
 
+import dataclasses
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +13,10 @@ import pytest
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import ExecWaitStrategy
 
-from connectors.images import CHECKOUT, base_image, made
+from connectors.images import CHECKOUT, base_image, image, made
+from e2e.junction import Junction
 from e2e.project import HERE, Shop
+from e2e.service import Web
 from tapdock.engines import owner
 
 LOGIN = ("--username=tapdock", "--dbname=warehouse")
@@ -22,11 +26,12 @@ TOKEN = f"token{secrets.token_hex(8)}"
 
 @dataclass(frozen=True)
 class Postgres:
-    """A server in a container; `host` is its name on `network`."""
+    """A server in a container, and one of its databases; `host` is its name on `network`."""
 
     api: Any
     host: str
     network: str
+    database: str = "warehouse"
 
     def key(self, table: str) -> list[str]:
         """The columns of its primary key, in the key's order."""
@@ -38,7 +43,16 @@ class Postgres:
 
     def query(self, sql: str) -> list[list[str]]:
         """Rows as psql prints them: numbers in their own digits."""
-        command = ["psql", *LOGIN, "--no-align", "--tuples-only", "--command", sql]
+        command = [
+            "psql",
+            "--username=tapdock",
+            self.database,
+            "--no-align",
+            "--tuples-only",
+            "--quiet",
+            "--command",
+            sql,
+        ]
         started = self.api.exec_create(self.host, command)
         said = self.api.exec_start(started).decode()
         assert self.api.exec_inspect(started)["ExitCode"] == 0, said
@@ -82,14 +96,76 @@ def shop(built, tmp_path) -> Shop:
 @pytest.fixture(scope="session")
 def postgres(api, environ) -> Iterator[Postgres]:
     files = _files(CHECKOUT / "images" / "warehouse")
-    image = made(api, "tapdock-test/warehouse", files, {"BASE_IMAGE": base_image()})
+    server = made(api, "tapdock-test/warehouse", files, {"BASE_IMAGE": base_image()})
     name = environ["POSTGRES_HOST"]
     labels = {"io.tapdock.test": "e2e", "io.tapdock.owner": owner.mine()}
     answers = ExecWaitStrategy(["pg_isready", *LOGIN]).with_startup_timeout(30)
-    container = DockerContainer(image, name=name, env={"POSTGRES_PASSWORD": PASSWORD}, _wait_strategy=answers)
+    container = DockerContainer(server, name=name, env={"POSTGRES_PASSWORD": PASSWORD}, _wait_strategy=answers)
     api.create_network(name, labels=labels)
     try:
         with container.with_kwargs(network=name, labels=labels, init=True):
             yield Postgres(api, name, name)
     finally:
         api.remove_network(name)
+
+
+@pytest.fixture
+def web(api) -> Iterator[Web]:
+    """Anew for each test: what it tells changes."""
+    with Web.served(api) as web:
+        yield web
+
+
+@pytest.fixture(scope="session")
+def seeded(postgres) -> Postgres:
+    """The server, ready to tell its log; `seed` holds what each test's database begins with."""
+    libraries = "pgoutput, test_decoding, wal2json"  # must be named since PostgreSQL 15.20, and was no setting before
+    if postgres.query("SELECT 1 FROM pg_settings WHERE name = 'output_plugin_libraries'"):
+        postgres.query(f"ALTER SYSTEM SET output_plugin_libraries = {libraries}")
+        postgres.query("SELECT pg_reload_conf()")
+    postgres.query("CREATE DATABASE seed")
+    dataclasses.replace(postgres, database="seed").query((HERE / "routes" / "seed.sql").read_text())
+    return postgres
+
+
+@pytest.fixture
+def database(seeded) -> Iterator[Postgres]:
+    """A database of one test's own; it is always called the same, so that what taps say of it is known."""
+    seeded.query("CREATE DATABASE routes TEMPLATE seed")
+    yield dataclasses.replace(seeded, database="routes")
+    slots = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = 'routes'"
+    seeded.query(slots)
+    seeded.query("DROP DATABASE routes WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def asked(api, environ, seeded, tmp_path_factory) -> Junction:
+    """The project `routes/` with its images made; it remembers what connectors said of themselves."""
+    more = {
+        "DATABASE": "seed",
+        "SOURCE_IMAGE": image(api, "source"),
+        "STRICT_IMAGE": image(api, "destination"),
+        "ROWS_IMAGE": made(
+            api, "tapdock-test/rows", _files(HERE / "rows"), {"BASE_IMAGE": base_image()}, installs=True
+        ),
+        **dict.fromkeys(("WEB_URL", "WEB_TOKEN", "WEB_NETWORK"), "none"),
+    }
+    junction = Junction.made(tmp_path_factory.mktemp("routes") / "project", {**environ, **more})
+    junction.well("build")
+    return junction
+
+
+@pytest.fixture
+def junction(asked, tmp_path) -> Iterator[Junction]:
+    """A project of one test's own; what it asks of connectors, the next one knows."""
+    made = asked.branch(tmp_path / "project")
+    yield dataclasses.replace(made, environ={**asked.environ, "DATABASE": "routes"})
+    learned = made.folder / ".tapdock" / "cache"
+    if learned.exists():
+        shutil.copytree(learned, asked.folder / ".tapdock" / "cache", dirs_exist_ok=True)
+
+
+@pytest.fixture
+def parcels(junction, web) -> Junction:
+    """The project beside the web service."""
+    return dataclasses.replace(junction, environ={**junction.environ, **web.environ})

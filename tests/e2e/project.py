@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 HERE = Path(__file__).parent
 PATIENCE = 300.0
@@ -41,7 +41,7 @@ class Shop:
     environ: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def made(cls, folder: Path, environ: Mapping[str, str]) -> "Shop":
+    def made(cls, folder: Path, environ: Mapping[str, str]) -> Self:
         shutil.copytree(HERE / "shop", folder)
         return cls(folder, environ)
 
@@ -63,9 +63,9 @@ class Shop:
         assert ended.code == 0, f"{' '.join(words)}: {ended.stderr}{ended.stdout}"
         return ended
 
-    def branch(self, folder: Path) -> "Shop":
+    def branch(self, folder: Path) -> Self:
         """The same project with no data and no state; what connectors said of themselves is still known."""
-        made = Shop.made(folder, self.environ)
+        made = type(self).made(folder, self.environ)
         if (self.folder / ".tapdock" / "cache").exists():
             shutil.copytree(self.folder / ".tapdock" / "cache", folder / ".tapdock" / "cache")
         return made

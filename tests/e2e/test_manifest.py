@@ -3,26 +3,14 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
-from testcontainers.core.container import DockerContainer
-from testcontainers.core.wait_strategies import ExecWaitStrategy
 
-from connectors.images import base_image, made
+from connectors.images import base_image
 from e2e.project import HERE, Shop
-from tapdock.engines import owner
 
 pytestmark = pytest.mark.docker
 IMAGE = "tapdock/source-declarative-manifest:7.39.1"
-TOKEN = "open-sesame"
-ASK = """\
-import sys, urllib.request
-body = sys.argv[2].encode() if sys.argv[2:] else None
-print(urllib.request.urlopen(sys.argv[1], body).read().decode())
-"""
 MIGRATION = """\
   config_normalization_rules:
     type: ConfigNormalizationRules
@@ -33,39 +21,6 @@ MIGRATION = """\
 """
 
 
-@dataclass(frozen=True)
-class Web:
-    """The server in its container; `name` is its own and its network's."""
-
-    api: Any
-    name: str
-
-    def ask(self, path: str, *body: str) -> Any:
-        """What it answers; with a body it is sent one."""
-        command = ["python3", "-c", ASK, f"http://localhost:8080{path}", *body]
-        started = self.api.exec_create(self.name, command)
-        said = self.api.exec_start(started).decode()
-        assert self.api.exec_inspect(started)["ExitCode"] == 0, said
-        return json.loads(said)
-
-
-@pytest.fixture
-def web(api) -> Iterator[Web]:
-    files = {path.name: path.read_bytes() for path in (HERE / "web").iterdir()}
-    image = made(api, "tapdock-test/web", files, {"BASE_IMAGE": base_image()})
-    name = f"tapdock-web-{os.getpid()}"
-    labels = {"io.tapdock.test": "e2e", "io.tapdock.owner": owner.mine()}
-    answers = ExecWaitStrategy(["python3", "-c", ASK, "http://localhost:8080/asked"]).with_startup_timeout(30)
-    api.create_network(name, labels=labels)
-    try:
-        with DockerContainer(image, name=name, _wait_strategy=answers).with_kwargs(
-            network=name, labels=labels, init=True
-        ):
-            yield Web(api, name)
-    finally:
-        api.remove_network(name)
-
-
 @pytest.fixture
 def post(web, tmp_path) -> Shop:
     """The project `parcels/`, beside the server."""
@@ -73,12 +28,7 @@ def post(web, tmp_path) -> Shop:
     shutil.copytree(HERE / "parcels", folder)
     return Shop(
         folder,
-        {
-            "TAPDOCK_BASE_IMAGE": os.environ.get("TAPDOCK_BASE_IMAGE") or base_image(),
-            "WEB_URL": f"http://{web.name}:8080",
-            "WEB_TOKEN": TOKEN,
-            "WEB_NETWORK": web.name,
-        },
+        {"TAPDOCK_BASE_IMAGE": os.environ.get("TAPDOCK_BASE_IMAGE") or base_image(), **web.environ},
     )
 
 

@@ -2,7 +2,8 @@
 """A web service with parcels and the steps of each on its way, for a low-code source to read.
 
 `/parcels?after=…&page=…&size=…` tells those that changed later, `/parcels/1/steps?after=…` the steps of one.
-`POST /parcels` makes one more; `/asked` tells all that was asked for.
+`POST /parcels` makes one more, or with the body `break` lets every second page fail until `mend`; `/asked` tells all
+that was asked for.
 """
 
 import json
@@ -12,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 TOKEN = "Bearer open-sesame"
 asked = []
 parcels = []
+broken = []
 
 
 def make_parcel():
@@ -42,6 +44,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.say(401, {"error": "the token is wrong"})
         query = dict(parse_qsl(url.query))
         match url.path.strip("/").split("/"):
+            case ["parcels"] if broken and query.get("page") == "2":
+                return self.say(500, {"error": "the second page is away"})
             case ["parcels"]:
                 return self.say(200, page_of(query))
             case ["parcels", number, "steps"]:
@@ -49,7 +53,14 @@ class Handler(BaseHTTPRequestHandler):
         return self.say(404, {"error": "there is no such page"})
 
     def do_POST(self):
-        self.say(201, make_parcel())
+        match self.rfile.read(int(self.headers.get("Content-Length", 0))):
+            case b"break":
+                broken.append(True)
+            case b"mend":
+                broken.clear()
+            case _:
+                return self.say(201, make_parcel())
+        return self.say(200, {"broken": bool(broken)})
 
     def say(self, status, body):
         content = json.dumps(body).encode()

@@ -1,0 +1,104 @@
+"""Why a run into a Singer target begins with a state: PipelineWise's takes the first that it sees for written.
+
+No setting leaves that state out, so that a translator of ours talks to the real target here without a run around it.
+"""
+
+import itertools
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tapdock.catalog import Stream, configured
+from tapdock.engines import owner
+from tapdock.translate.base import Manner
+from tapdock.translate.same_singer import SingerToSinger
+from tapdock.translate.to_singer import AirbyteToSinger
+
+pytestmark = pytest.mark.docker
+IMAGE = "tapdock/target-postgres:2.1.2"
+BATCH = 5
+SCHEMA = {"type": "object", "properties": {"id": {"type": ["null", "integer"]}}}
+STREAMS = tuple(
+    configured(
+        Stream(name=name, json_schema=SCHEMA, supported_sync_modes=("incremental",)),
+        "incremental",
+        cursor=("id",),
+        key=(("id",),),
+        unwanted=(),
+    )
+    for name in ("slow", "quick")
+)
+
+
+def _airbyte() -> Iterator[dict]:
+    """Two rows of one stream and their state, and then as many of the other as the target writes at once."""
+    for name, count in (("slow", 2), ("quick", BATCH)):
+        for number in range(1, count + 1):
+            yield {"type": "RECORD", "record": {"stream": name, "data": {"id": number}, "emitted_at": 1700000000000}}
+        descriptor = {"stream_descriptor": {"name": name}, "stream_state": {"id": count}}
+        yield {"type": "STATE", "state": {"type": "STREAM", "stream": descriptor}}
+
+
+def _singer() -> Iterator[dict]:
+    bookmarks = {}
+    for name in ("slow", "quick"):
+        yield {"type": "SCHEMA", "stream": name, "schema": SCHEMA, "key_properties": ["id"]}
+    for name, count in (("slow", 2), ("quick", BATCH)):
+        for number in range(1, count + 1):
+            yield {"type": "RECORD", "stream": name, "record": {"id": number}}
+        bookmarks[name] = {"id": count}
+        yield {"type": "STATE", "value": {"bookmarks": bookmarks}}
+
+
+@contextmanager
+def _target(junction) -> Iterator[subprocess.Popen]:
+    """The real one, its input open."""
+    name = f"tapdock-baseline-{os.getpid()}"
+    config = {
+        "host": junction.environ["POSTGRES_HOST"],
+        "port": 5432,
+        "user": "tapdock",
+        "password": junction.environ["POSTGRES_PASSWORD"],
+        "dbname": "routes",
+        "default_target_schema": "landed",
+        "batch_size_rows": BATCH,
+    }
+    (junction.folder / "config.json").write_text(json.dumps(config))
+    labels = ["--label", "io.tapdock.test=e2e", "--label", f"io.tapdock.owner={owner.mine()}"]
+    network = ["--network", junction.environ["POSTGRES_NETWORK"]]
+    mount = [
+        "--volume",
+        f"{junction.folder / 'config.json'}:/in/config.json:ro",
+        "--user",
+        f"{os.getuid()}:{os.getgid()}",
+    ]
+    command = ["docker", "run", "--rm", "--interactive", "--name", name, *labels, *network, *mount, IMAGE]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([*command, "--config", "/in/config.json"], **pipes) as process:
+        try:
+            yield process
+        finally:
+            subprocess.run(["docker", "kill", name], check=True, capture_output=True)
+            process.stdin.close()
+            process.wait(timeout=30)
+
+
+@pytest.mark.parametrize(("translator", "messages"), [(AirbyteToSinger, _airbyte), (SingerToSinger, _singer)])
+@pytest.mark.parametrize("baseline", [False, True])
+def test_what_is_acknowledged_is_in_the_table(junction, database, translator, messages, baseline):
+    """The target is killed right behind its first acknowledgement."""
+    ticks = itertools.count(step=60).__next__  # a state is always due
+    route = translator(streams=STREAMS, saved=None, emit=lambda _: None, clock=ticks, manner=Manner(baseline=baseline))
+    lines = b"".join(json.dumps(message).encode() + b"\n" for message in messages())
+    with _target(junction) as process:
+        process.stdin.write(route.opening() + route.feed(lines))
+        process.stdin.flush()
+        route.acked(process.stdout.readline().rstrip(b"\n"))
+    written = {name: int(database.query(f"SELECT count(*) FROM landed.{name}")[0][0]) for name in ("slow", "quick")}
+    assert written == {"slow": 0, "quick": BATCH}
+    claimed = '"id":2' in (route.committed() or "").replace(" ", "")
+    assert claimed is not baseline, route.committed()

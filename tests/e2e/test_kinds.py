@@ -1,0 +1,112 @@
+"""What can be asked of taps, targets, destinations and sources of every kind, and of the states that they leave."""
+
+import json
+
+import pytest
+
+from e2e.project import HERE
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.mark.parametrize(
+    ("connector", "setting"),
+    [
+        ("samples", "count"),
+        ("melt", "filter_schemas"),
+        ("melt_base", "default_target_schema"),
+        ("rows", "path"),
+        ("strict", "password"),
+        ("vectors", "indexing"),
+    ],
+)
+def test_spec(junction, connector, setting):
+    assert setting in junction.well("spec", connector, "--json").json["properties"]
+    assert setting in junction.well("spec", connector).stdout
+
+
+def test_a_connector_without_a_spec_says_so(junction):
+    mute = junction("spec", "pipe")
+    assert (mute.code, "documentation" in mute.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("connector", "by"),
+    [
+        ("samples", "check"),
+        ("melt", "discovery"),
+        ("pipe", "discovery"),
+        ("rows", "check"),
+        ("strict", "check"),
+        ("vectors", "check"),
+    ],
+)
+def test_check(junction, database, connector, by):
+    (junction.folder / "rows").mkdir()
+    answer = junction.well("check", connector, "--json").json
+    assert answer == {"succeeded": True, "message": None, "checked_by": by}
+
+
+@pytest.mark.parametrize(("connector", "code"), [("melt", 3), ("pipe", 3), ("vectors", 4)])
+def test_a_check_fails_where_no_server_answers(junction, database, connector, code):
+    refused = junction("check", connector, POSTGRES_HOST="nowhere")
+    assert refused.code == code
+    assert f"`{connector}` failed its check" in refused.stderr
+    assert "could not translate host name" in refused.stderr
+    assert junction.environ["POSTGRES_PASSWORD"] not in refused.stdout + refused.stderr
+
+
+def test_discover(junction, database):
+    for tap, schema in (("melt", "shop-"), ("pipe", "")):
+        rows = [line.split() for line in junction.well("discover", tap).stdout.splitlines()[1:]]
+        assert sorted(rows) == [
+            [f"{schema}lines", "full_refresh", "order_id,", "line_no", "3"],
+            [f"{schema}orders", "incremental", "id", "updated_at", "4"],
+            [f"{schema}wrong", "not", "selected", "2"],
+        ]
+        told = junction.well("discover", tap, "--json").json["streams"]
+        assert {stream["tap_stream_id"] for stream in told} == {"shop-lines", "shop-orders", "shop-wrong"}
+    assert junction("discover", "rows").code == 2
+
+
+def test_discover_calls_streams_as_the_pipeline_does(junction, database):
+    shown = junction.well("discover", "melt_all").stdout
+    assert "shop.orders" in shown
+    assert "archive.orders" in shown
+
+
+def test_a_tap_s_state(junction, database):
+    """It is the tap's own, and other runners' as well."""
+    junction.well("run", "melt", "rows")
+    saved = junction.state("melt-to-rows")
+    assert saved["bookmarks"]["shop-orders"]["replication_key_value"].startswith("2024-01-03T00:00:00")
+    shown = junction.well("state", "show", "melt-to-rows").stdout
+    assert "dialect      singer" in shown
+    assert "shop-orders" in shown
+    exported = junction.well("state", "export", "melt-to-rows", "--format", "meltano").stdout
+    assert json.loads(exported) == {"singer_state": saved}
+    refused = junction("state", "export", "melt-to-rows", "--format", "airbyte")
+    assert (refused.code, "--format meltano" in refused.stderr) == (2, True)
+    junction.well("state", "clear", "melt-to-rows", "--yes")
+    junction.well("state", "set", "melt-to-rows", stdin=json.dumps(saved))
+    assert junction.well("run", "melt", "rows", "--json").records["shop-orders"] == 1
+
+
+def test_a_destination_s_reason_is_told(junction, database):
+    """Its `message` is that something went wrong; why stands beside it."""
+    failed = junction("run", "quiet", "vectors", "--json")
+    assert failed.code == 4
+    assert failed.json["error"]["side"] == "target"
+    assert 'type "vector" does not exist' in failed.json["error"]["message"]
+    assert failed.json["state"]["committed"] == 0
+
+
+def test_states_without_an_envelope_are_none(junction, database):
+    """The destination prints one, refuses it itself, and fails: nothing is saved by it."""
+    database.query((HERE / "routes" / "vector.sql").read_text())
+    failed = junction("run", "quiet", "vectors", "--json")
+    assert failed.code == 4
+    assert '{"type": "STREAM", "stream": ' in failed.stderr
+    assert failed.json["error"]["side"] == "target"
+    assert "AirbyteStateType.STREAM is not one of" in failed.json["error"]["message"]
+    assert junction("state", "get", "quiet-to-vectors").code != 0

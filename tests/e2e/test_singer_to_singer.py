@@ -1,0 +1,138 @@
+"""PostgreSQL taps into Singer targets: what the tap says, byte for byte, and what the target made of it."""
+
+import json
+
+import pytest
+
+from e2e.junction import CHANGES, DELETION, MAKE_SLOT, SLOTS, Row, lexemes, lines, orders
+
+pytestmark = pytest.mark.docker
+taps = pytest.mark.parametrize("tap", ["melt", "pipe"])
+IMAGES = {"melt": "tapdock/tap-postgres:0.10.0", "pipe": "tapdock/tap-postgres:1.8.4"}
+
+
+@taps
+def test_lines_are_the_taps_own(junction, database, tap):
+    junction.well("run", tap, "lines", "--strict-counts")
+    said = _alone(junction, tap)
+    for stream in (orders(tap), lines(tap)):
+        bodies = [message["record"] for message in said if _of_table(message, stream)]
+        assert junction.bodies(_file(tap, stream)) == bodies
+        assert len(bodies) == 3
+    amounts = [row["amount"] for row in junction.bodies(_file(tap, orders(tap)))]
+    assert "1234567890123456789012345678.0123456789" in amounts
+
+
+def _alone(junction, tap: str) -> list[Row]:
+    """What the tap prints without tapdock."""
+    server = {"host": junction.environ["POSTGRES_HOST"], "port": 5432, "user": "tapdock"}
+    config = {**server, "password": junction.environ["POSTGRES_PASSWORD"]}
+    config |= {"database": "routes", "filter_schemas": ["shop"]} if tap == "melt" else {}
+    config |= {"dbname": "routes", "filter_schemas": "shop", "tap_id": "alone"} if tap == "pipe" else {}
+    network = junction.environ["POSTGRES_NETWORK"]
+    found = junction.alone(IMAGES[tap], "--config", "config.json", "--discover", network=network, config=config)
+    catalog = json.loads(found)
+    for stream in catalog["streams"]:
+        root = next(each["metadata"] for each in stream["metadata"] if not each["breadcrumb"])
+        by_key = {"replication-method": "INCREMENTAL", "replication-key": "updated_at"}
+        by_key = by_key if stream["table_name"] == "orders" else {"replication-method": "FULL_TABLE"}
+        root.update(selected=stream["table_name"] in ("orders", "lines"), **by_key)
+    words = ("--config", "config.json", "--catalog", "catalog.json")
+    said = junction.alone(IMAGES[tap], *words, network=network, config=config, catalog=catalog)
+    return [lexemes(line) for line in said.splitlines()]
+
+
+def _of_table(message: Row, stream: str) -> bool:
+    return message["type"] == "RECORD" and message["stream"].removeprefix("shop-") == stream.removeprefix("shop-")
+
+
+def _file(tap: str, stream: str) -> str:
+    """Both call their tables with the schema in front where they send rows."""
+    return stream if tap == "melt" else f"shop-{stream}"
+
+
+@taps
+@pytest.mark.parametrize("target", ["lines", "lake", "melt_base", "pipe_base"])
+def test_a_second_run_reads_only_what_is_new(junction, database, tap, target):
+    words = ("run", tap, target, "--strict-counts", "--json", *_readable(tap, target))
+    assert junction.well(*words).records == {orders(tap): 3, lines(tap): 3}
+    assert _customers(junction, database, target) == {1: "ann", 2: "bob", 3: "cid"}
+    database.query(CHANGES)
+    assert junction.well(*words).records == {orders(tap): 3, lines(tap): 3}
+    assert _customers(junction, database, target) == {1: "ann", 2: "robert", 3: "cid", 4: "dan"}
+    bookmark = junction.state(f"{tap}-to-{target}")["bookmarks"]["shop-orders"]
+    assert str(bookmark["replication_key_value"]).startswith("2024-01-05T00:00:00")
+
+
+def _readable(tap: str, target: str) -> tuple[str, ...]:
+    """All but the column whose schema this target cannot read from that tap."""
+    if (tap, target) != ("pipe", "melt_base"):
+        return ()
+    return ("--select", "orders.*", "--select", "lines.*", "--select", "!orders.amount")
+
+
+def test_a_target_refuses_a_schema_in_its_own_words(junction, database):
+    """Of another draft of JSON Schema than its own; nothing is saved, and what it said is the reason."""
+    refused = junction("run", "pipe", "melt_base")
+    assert refused.code == 4
+    (error,) = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
+    assert "True is not of type 'number'" in error
+    assert "no new state" in refused.stdout
+
+
+def _customers(junction, database, target: str) -> dict[int, str]:
+    """By order; a target that only appends has several rows of one, of which the last counts."""
+    match target:
+        case "lines":
+            rows = [(int(row["id"]), row["customer"]) for row in junction.bodies("shop-orders")]
+        case "lake":
+            rows = junction.query("SELECT id, customer FROM main.orders")
+        case _:
+            rows = [(int(number), who) for number, who in database.query("SELECT id, customer FROM landed.orders")]
+    assert target == "lines" or len(dict(rows)) == len(rows)
+    return dict(rows)
+
+
+@taps
+def test_changes_out_of_the_log(junction, database, tap):
+    """A deletion is told as the tap tells it; one of the two targets does it as well."""
+    database.query(MAKE_SLOT.format(SLOTS[tap]))
+    words = ("run", f"{tap}_log", f"{tap}_base", "--strict-counts", "--json")
+    junction.well(*words)
+    for change in (CHANGES, DELETION):
+        database.query(change)
+    assert junction.well(*words).records == {orders(tap): 3}
+    deleted = "_sdc_deleted_at IS NOT NULL"
+    found = database.query(f"SELECT id, customer, {deleted} FROM landed.orders WHERE id <> 3 ORDER BY id")
+    kept = [["2", "robert", "f"], ["4", "dan", "f"]]
+    assert found == (kept if tap == "pipe" else [["1", "", "t"], *kept])
+
+
+@taps
+def test_a_whole_table_replaces_the_one_before(junction, database, tap):
+    """By ACTIVATE_VERSION of the tap's own, which comes into the target behind the rows."""
+    words = ("run", f"{tap}_versions", "melt_base", "--strict-counts", "--json", *_readable(tap, "melt_base"))
+    assert junction.well(*words).records == {orders(tap): 3, lines(tap): 3}
+    database.query("DELETE FROM shop.lines WHERE line_no = 2")
+    database.query("DELETE FROM shop.orders WHERE id = 3")
+    database.query("UPDATE shop.orders SET customer = 'robert' WHERE id = 2")
+    assert junction.well(*words).records == {orders(tap): 2, lines(tap): 2}
+    assert database.query("SELECT id, customer FROM landed.orders ORDER BY id") == [["1", "ann"], ["2", "robert"]]
+    assert database.query("SELECT item FROM landed.lines ORDER BY item") == [["nut"], ["washer"]]
+
+
+def test_files_of_rows_go_through_where_the_target_reads_them(junction, database):
+    ended = junction.well("run", "melt_files", "melt_base", "--strict-counts", "--json")
+    assert "0 records, 4 batch manifests" in ended.stderr
+    assert database.query("SELECT id, customer FROM landed.orders ORDER BY id") == [
+        ["1", "ann"], ["2", "bob"], ["3", "cid"]
+    ]  # fmt: skip
+    assert database.query("SELECT count(*) FROM landed.lines") == [["3"]]
+    assert ended.records == {"shop-orders": 3, "shop-lines": 3}
+
+
+def test_files_of_rows_are_read_for_other_targets(junction, database):
+    counts = junction.well("run", "melt_files", "lines", "--strict-counts", "--json").records
+    assert counts == {"shop-orders": 3, "shop-lines": 3}
+    assert [row["customer"] for row in junction.bodies("shop-orders")] == ["ann", "bob", "cid"]
+    assert len(junction.bodies("shop-lines")) == 3
