@@ -91,11 +91,11 @@ class Cause:
 
     def settle(self, translator: Translator) -> None:
         """Both sides exited with 0: is all acknowledged, and did the source report no error?"""
-        if not translator.settled:
+        if not translator.states.settled:
             message = "the target exited with 0 without acknowledging the last state that it was sent"
             hint = "what it acknowledged is saved; the next run sends the rest again"
             self.fail(TargetError(message, hint=hint))
-        self.unfinished(translator.failures())
+        self.unfinished(translator.counts.failures())
 
     def verdict(self) -> Verdict:
         """How the run ended, without its figures."""

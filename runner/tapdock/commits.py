@@ -32,14 +32,14 @@ class Commits:
             self.save()
         if started and now - self._last_progress >= _PROGRESS_SECONDS:
             self._last_progress = now
-            reports = self._translator.reports()
+            reports = self._translator.counts.reports()
             records, size = sum(r.records for r in reports), sum(r.bytes for r in reports)
             self._emit(Progress(reports, records, size))
 
     def save(self) -> None:
         """What was acknowledged since the last time."""
         self._moved, moved = False, self._moved
-        state = self._translator.committed() if moved else None
+        state = self._translator.states.committed() if moved else None
         if state is not None:
             self._last_commit = self._clock()
             self._emit(Committed(state))

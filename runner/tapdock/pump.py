@@ -145,7 +145,7 @@ class Pump:
 
     def _translate(self, lines: bytes) -> bytes:
         out = self._translator.feed(lines)
-        if self.first_record is None and any(report.records for report in self._translator.reports()):
+        if self.first_record is None and any(report.records for report in self._translator.counts.reports()):
             self.first_record = self._clock()
         return out
 
@@ -154,7 +154,7 @@ class Pump:
         poll = select.poll()
         poll.register(self._source.out, select.POLLIN)
         idle_from = self._clock()
-        alive = self._translator.alive
+        alive = self._translator.counts.alive
         while True:
             self.source_idle_since = idle_from
             due = self._translator.due()
@@ -170,8 +170,8 @@ class Pump:
             yield chunk
             now = self._clock()
             # Log lines are no sign of life, and time spent on the target's side does not count against the source.
-            idle_from = now if self._translator.alive != alive else idle_from + now - waited_until
-            alive = self._translator.alive
+            idle_from = now if self._translator.counts.alive != alive else idle_from + now - waited_until
+            alive = self._translator.counts.alive
 
     def _send(self, data: bytes) -> None:
         view = memoryview(data)

@@ -222,7 +222,7 @@ class _Supervisor:
         elif code:
             self._cause.target_exited(f"the target exited with {code}")
         elif self._plan.manner.quirks.ack_on_exit:
-            self._translator.acked_all()
+            self._translator.states.acked_all()
             self._commits.moved()
         self._stop_source()
 
@@ -232,9 +232,9 @@ class _Supervisor:
             return
         self._cause.source_read(self._source.code)
         if self._plan.strict_counts:
-            self._cause.counts_differ(self._translator.mismatches())
+            self._cause.counts_differ(self._translator.counts.mismatches())
         complete = self._source.code == 0 and self._cause.error is None and self._cause.ending is None
-        failures = self._translator.failures()
+        failures = self._translator.counts.failures()
         self._cause.unfinished(failures)
         if self._plan.only_complete and not (complete and not failures):
             self._kill(self._target)
@@ -287,11 +287,11 @@ class _Supervisor:
     def _verdict(self) -> Verdict:
         self._cause.settle(self._translator)
         if self._plan.strict_counts:
-            self._cause.counts_differ(self._translator.mismatches())
+            self._cause.counts_differ(self._translator.counts.mismatches())
         first = self._pump.first_record
         verdict = msgspec.structs.replace(
             self._cause.verdict(),
-            streams=self._translator.reports(),
+            streams=self._translator.counts.reports(),
             first_record_seconds=None if first is None else first - self._began,
             source_code=self._source.code,
             target_code=self._target.code,

@@ -66,7 +66,7 @@ def _pumped(bench: Bench, streams: tuple[ConfiguredStream, ...]) -> float:
         seconds = time.process_time() - started
     if pump.error:
         raise BenchError(str(pump.error))
-    return seconds / sum(report.records for report in translation.reports()) * 1e6
+    return seconds / sum(report.records for report in translation.counts.reports()) * 1e6
 
 
 def latency(bench: Bench) -> list[Row]:

@@ -175,7 +175,7 @@ class Run:
         """Let the target print states, or all that it was sent; what is committed then."""
         for line in self.states() if lines is None else lines:
             self.translator.acked(self._printed(line))
-        return self.translator.committed()
+        return self.translator.states.committed()
 
     def _printed(self, line: bytes) -> bytes:
         """A Singer target prints a state's value, a destination the whole message."""

@@ -69,7 +69,7 @@ def test_every_record_arrives_in_a_singer_target_with_its_values(name: str, file
     assert not run.logged()
     last = states(data)[-1]["data"] if states(data) else None
     assert exact(run.acknowledge() or "null") == last
-    assert run.translator.settled
+    assert run.translator.states.settled
 
 
 @pytest.mark.parametrize(("name", "file"), fixtures())
@@ -80,11 +80,11 @@ def test_an_airbyte_destination_gets_every_line_as_it_is(name: str, file: Path) 
     assert run.out[: len(own)] == own
     rest = [message["type"] for message in read(run.out[len(own) :])]
     assert rest == ([] if states(data) else ["STATE"] * len(run.streams)) + ["TRACE"] * len(run.streams)
-    assert sum(report.records for report in run.translator.reports()) == len(airbyte_records(own))
+    assert sum(report.records for report in run.translator.counts.reports()) == len(airbyte_records(own))
     assert not run.logged()
-    assert not run.translator.settled
+    assert not run.translator.states.settled
     committed = run.acknowledge()
-    assert run.translator.settled
+    assert run.translator.states.settled
     if states(data):
         assert committed is not None
         assert exact(committed) == states(data)[-1]["data"]
@@ -107,9 +107,9 @@ def test_a_record_and_a_state_of_any_namespace_find_their_stream(
         json.dumps(one).encode() for one in ({"type": "RECORD", "record": record}, {"type": "STATE", "state": state})
     )
     run = Run(route, (ConfiguredStream(stream=stream, sync_mode="incremental"),), data, namespacing=namespacing)
-    assert run.translator.reports()[0].records == 1
+    assert run.translator.counts.reports()[0].records == 1
     assert json.loads(run.acknowledge() or "null") == [state]
-    assert run.translator.settled
+    assert run.translator.states.settled
     assert {target_name(message) for message in read(run.out, "RECORD", "SCHEMA")} == {
         expected_name(namespacing, case["namespace"], route)
     }

@@ -104,7 +104,7 @@ def test_junk_among_real_logs_is_never_fatal(name: str, route: str) -> None:
     stream = Stream(name="s", json_schema={"properties": {"documentationUrl": {"type": "string"}}})
     run = Run(route, (ConfiguredStream(stream=stream, sync_mode="full_refresh"),), JUNK + data + JUNK)
     assert len(run.logged()) == 8 + sum(b'"LOG"' in line[:14] for line in data.splitlines())
-    assert run.translator.reports()[0].records == sum(b'"RECORD"' in line[:17] for line in data.splitlines())
+    assert run.translator.counts.reports()[0].records == sum(b'"RECORD"' in line[:17] for line in data.splitlines())
     assert read_answer(JUNK + data).spec is not None or name == "without-spec-message"
 
 

@@ -41,7 +41,7 @@ def test_bytes_go_through_unchanged(name: str, file: Path) -> None:
     assert not run.logged("warning", "error")
     junk = [line for line in file.read_bytes().split(b"\n") if line.strip() and not line.startswith(b"{")]
     assert [event.message for event in run.logged("info")] == [line.decode() for line in junk]
-    assert sum(report.records for report in run.translator.reports()) == len(singer_records(own))
+    assert sum(report.records for report in run.translator.counts.reports()) == len(singer_records(own))
 
 
 @pytest.mark.parametrize(("name", "file"), PASSED)
@@ -72,7 +72,7 @@ def test_a_state_is_saved_as_the_tap_wrote_it_once_it_came_back(name: str, file:
     run = Run("singer-singer", (), file.read_bytes())
     own = [line for line in messages(file) if json.loads(line)["type"] == "STATE"]
     own = [line for line in own if json.loads(line)["value"]]  # no target prints an empty one
-    assert run.translator.committed() is None
+    assert run.translator.states.committed() is None
     seen = []
     for line in own:
         text = run.acknowledge([line])
@@ -80,7 +80,7 @@ def test_a_state_is_saved_as_the_tap_wrote_it_once_it_came_back(name: str, file:
         assert text.encode() in line
         seen.append(json.loads(text))
     assert seen == [json.loads(line)["value"] for line in own]
-    assert run.translator.settled
+    assert run.translator.states.settled
 
 
 @pytest.mark.parametrize(("name", "file"), [param for param in FILES if Path(param.values[1]).name in REFUSED])
@@ -107,7 +107,7 @@ def test_a_target_that_puts_bookmarks_together_commits_what_each_stream_reached(
     partly = {**states[0], "bookmarks": {**states[0]["bookmarks"], stream: states[-1]["bookmarks"][stream]}}
     assert partly not in states
     assert run.translator.acked(json.dumps(partly).encode())
-    assert json.loads(run.translator.committed() or "") == partly
-    assert not run.translator.settled
+    assert json.loads(run.translator.states.committed() or "") == partly
+    assert not run.translator.states.settled
     partly["bookmarks"][stream] = {"lsn": -1}
     assert not run.translator.acked(json.dumps(partly).encode()), "a bookmark that no tap sent"

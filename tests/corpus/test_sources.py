@@ -47,11 +47,11 @@ def test_a_destination_gets_records_and_states_alone_as_they_are(catalog: str, f
 
 def well_ended(run: Run) -> None:
     assert not run.logged("warning", "error")
-    assert {report.status for report in run.translator.reports()} == {"complete"}
-    assert run.translator.failures() == ()
-    assert run.translator.mismatches() == ()
+    assert {report.status for report in run.translator.counts.reports()} == {"complete"}
+    assert run.translator.counts.failures() == ()
+    assert run.translator.counts.mismatches() == ()
     run.acknowledge()
-    assert run.translator.settled
+    assert run.translator.states.settled
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -66,7 +66,7 @@ def test_a_state_that_went_through_is_saved_and_passed_back_byte_for_byte(name: 
         assert run.out[: data.count(b"\n")] == data.splitlines()
     committed = run.acknowledge()
     assert committed is not None
-    assert run.translator.settled
+    assert run.translator.states.settled
     assert exact(committed) == exact(text)
     raw = [line.removeprefix(b'{"type":"STATE","state":')[:-1].decode() for line in data.splitlines()]
     if name == "legacy":
@@ -106,5 +106,5 @@ def test_a_destination_that_writes_a_state_anew_gives_back_the_sources_own_text(
         assert run.translator.acked(anew)
     else:
         run.acknowledge()
-    assert '"baz": 5.50' in (run.translator.committed() or "")
+    assert '"baz": 5.50' in (run.translator.states.committed() or "")
     assert len(read(run.states())) == len(run.states())

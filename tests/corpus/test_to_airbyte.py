@@ -60,7 +60,7 @@ def test_every_record_arrives_with_its_values_and_in_its_streams_order(name: str
     sent = singer_records(line for line in file.read_bytes().split(b"\n"))
     received = [(message["record"]["stream"], body(message)) for message in read(run.out, "RECORD")]
     assert received == sent
-    assert sum(report.records for report in run.translator.reports()) == len(sent)
+    assert sum(report.records for report in run.translator.counts.reports()) == len(sent)
     assert not run.logged("warning", "error")
 
 
@@ -142,8 +142,8 @@ def test_the_taps_last_state_is_saved_as_it_wrote_it(name: str, file: Path) -> N
     counted = sum(json.loads(line)["state"]["sourceStats"]["recordCount"] for line in run.states())
     assert counted == len(read(run.out, "RECORD"))
     committed = run.acknowledge()
-    assert run.translator.settled
-    assert run.translator.mismatches() == ()
+    assert run.translator.states.settled
+    assert run.translator.counts.mismatches() == ()
     if not own:
         assert committed is None
         return

@@ -100,5 +100,5 @@ def test_what_is_acknowledged_is_in_the_table(junction, database, translator, me
         route.acked(process.stdout.readline().rstrip(b"\n"))
     written = {name: int(database.query(f"SELECT count(*) FROM landed.{name}")[0][0]) for name in ("slow", "quick")}
     assert written == {"slow": 0, "quick": BATCH}
-    claimed = '"id":2' in (route.committed() or "").replace(" ", "")
-    assert claimed is not baseline, route.committed()
+    claimed = '"id":2' in (route.states.committed() or "").replace(" ", "")
+    assert claimed is not baseline, route.states.committed()

@@ -117,7 +117,7 @@ def perform(head: list[str], source: list[str], seen: list[str]) -> Iterator[str
                 yield from run.tick().decode().splitlines()
             case ["<", printed]:
                 if run.acked(printed.encode()):
-                    yield f"saved: {run.committed()}"
+                    yield f"saved: {run.states.committed()}"
             case ["exit", number]:
                 code = int(number)
             case _:
@@ -127,7 +127,7 @@ def perform(head: list[str], source: list[str], seen: list[str]) -> Iterator[str
                     yield from run.partial.decode().splitlines()
                     raise
     yield from run.closing(complete=code == 0).decode().splitlines()
-    for report in run.reports():
+    for report in run.counts.reports():
         yield f"status: {report.stream} {report.status}"
         if report.reason:
             yield f"rewrite: {report.stream} {report.reason}"

@@ -10,6 +10,7 @@ from tapdock.events import Failed, Rotated
 from tapdock.protocol import airbyte
 from tapdock.protocol.airbyte import Message, Record
 from tapdock.protocol.lines import is_clean_text, split
+from tapdock.translate.counts import Counts
 from tapdock.translate.states import SourceState, key_of, read_state
 from tapdock.translate.tally import Status, Tally
 from tapdock.translate.voice import Voice
@@ -35,7 +36,7 @@ class AirbyteSource:
     def __init__(self, streams: Iterable[ConfiguredStream], voice: Voice) -> None:
         self.tallies = {stream.stream.key: Tally(stream.stream.key) for stream in streams}
         self.line = 0
-        self.signs = 0
+        self.counts = Counts(self.tallies, voice)
         self._voice = voice
         self._checked = 0
 
@@ -116,7 +117,7 @@ class AirbyteSource:
         return TranslationError(f"line {number}: a state of the source cannot be used: {error}")
 
     def _state(self, state: SourceState, number: int) -> SourceState | None:
-        self.signs += 1
+        self.counts.signs += 1
         tally = self.tallies.get(state.key) if state.key else None
         if state.key and not tally:
             message = f"line {number}: a state of stream `{state.key}`, which is not configured, was ignored"
@@ -139,7 +140,7 @@ class AirbyteSource:
 
     def _trace(self, trace: airbyte.Trace) -> None:
         if trace.stream_status:
-            self.signs += 1
+            self.counts.signs += 1
             status = _STATUSES.get(trace.stream_status.status.upper())
             self._mark(trace.stream_status.stream_descriptor, status)
         if trace.error:

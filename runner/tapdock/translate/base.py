@@ -9,7 +9,7 @@ from tapdock.config import Namespacing, OnBadRecord, StateType
 from tapdock.errors import Side
 from tapdock.events import Event, StreamReport
 
-__all__ = ["Emit", "Manner", "Mismatch", "Quirks", "Translator"]
+__all__ = ["Counted", "Emit", "Manner", "Mismatch", "Quirks", "States", "Translator"]
 
 Emit = Callable[[Event], None]
 Mismatch = tuple[Side, str]
@@ -59,8 +59,47 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     scratch: str | None = None
 
 
+class States(Protocol):
+    """What acknowledgements stand for: the ledger of a route."""
+
+    def acked_all(self) -> object:
+        """Take all that was sent as acknowledged: for targets whose exit with 0 is their last word."""
+        ...
+
+    def committed(self) -> str | None:
+        """The state to save now: raw JSON text that the source can start from; None when nothing is."""
+        ...
+
+    @property
+    def settled(self) -> bool:
+        """Whether the target acknowledged the last state that was sent."""
+        ...
+
+
+class Counted(Protocol):
+    """What a translator counts; `translate/counts.py` does it for all of them."""
+
+    @property
+    def alive(self) -> int: ...
+
+    def reports(self) -> tuple[StreamReport, ...]: ...
+
+    def failures(self) -> tuple[str, ...]: ...
+
+    def mismatches(self) -> tuple[Mismatch, ...]: ...
+
+
 class Translator(Protocol):
-    """One run's translation. The ack thread calls `acked` and `committed`, the pump thread all else."""
+    """One run's translation. The ack thread calls `acked`, the supervisor what it finds in `states` and `counts`.
+
+    All else is the pump thread's.
+    """
+
+    @property
+    def states(self) -> States: ...
+
+    @property
+    def counts(self) -> Counted: ...
 
     def scan(self, lines: bytes) -> None:
         """Look at whole lines that are kept until the source has ended, and fed then."""
@@ -100,37 +139,7 @@ class Translator(Protocol):
         """
         ...
 
-    def acked_all(self) -> None:
-        """Take all that was sent as acknowledged: for targets whose exit with 0 is their last word."""
-        ...
-
-    def committed(self) -> str | None:
-        """The state to save now: raw JSON text that the source can start from; None when nothing is."""
-        ...
-
-    @property
-    def settled(self) -> bool:
-        """Whether the target acknowledged the last state that was sent."""
-        ...
-
-    @property
-    def alive(self) -> int:
-        """Goes up with each record, state or sign of life: what a heartbeat counts (protocol.md 1.8)."""
-        ...
-
     @property
     def partial(self) -> bytes:
         """What `feed` had translated when it failed."""
-        ...
-
-    def reports(self) -> tuple[StreamReport, ...]:
-        """Counts per stream, the configured ones first and in the catalog's order."""
-        ...
-
-    def failures(self) -> tuple[str, ...]:
-        """Names of streams that the source itself called failed or incomplete."""
-        ...
-
-    def mismatches(self) -> tuple[Mismatch, ...]:
-        """Counts of a side that are not ours (protocol.md 1.7)."""
         ...

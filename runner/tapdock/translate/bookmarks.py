@@ -20,10 +20,11 @@ class Bookmarks:
 
     A state is saved if it is one that the tap sent in this run, or if every bookmark in it is one: some targets put
     together what each stream had reached. Anything else that a target prints is nothing of ours. Texts are kept up to a
-    limit: of what was forgotten, the target's own text says the same. One thread notes, another takes acknowledgements.
+    limit: of what was forgotten, the target's own text says the same. While `held` nothing is to be saved. One thread
+    notes, another takes acknowledgements.
     """
 
-    def __init__(self, saved: str | None) -> None:
+    def __init__(self, saved: str | None, *, held: bool = False) -> None:
         self.baseline = saved or '{"bookmarks":{}}'
         self._lock = threading.Lock()
         self._sent: dict[bytes, str | None] = {}
@@ -32,6 +33,7 @@ class Bookmarks:
         self._last: bytes | None = None
         self._last_text = ""
         self._acked = True
+        self._held = held
         self._committed: str | None = None
         self._remember(Raw(self.baseline.encode()))
 
@@ -52,6 +54,11 @@ class Bookmarks:
             if self._bytes > _MOST_BYTES:
                 self._sent = dict.fromkeys(self._sent)
                 self._sent[mark], self._bytes = text, len(text)
+
+    def release(self) -> None:
+        """The source ended well: states may be saved."""
+        with self._lock:
+            self._held = False
 
     def again(self) -> bytes:
         """The last state's line, to be acknowledged once more; nothing where the tap sent none."""
@@ -92,7 +99,7 @@ class Bookmarks:
 
     def _save(self, text: str) -> bool:
         changed, self._committed = text != self._committed, text
-        return changed
+        return changed and not self._held
 
     def acked_all(self) -> None:
         """Take the last state that was sent as acknowledged."""
@@ -104,7 +111,7 @@ class Bookmarks:
     def committed(self) -> str | None:
         """The state to save, as the tap is given it again; None when nothing was acknowledged."""
         with self._lock:
-            return self._committed
+            return None if self._held else self._committed
 
     @property
     def settled(self) -> bool:

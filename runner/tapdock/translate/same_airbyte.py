@@ -9,17 +9,16 @@ import msgspec
 from msgspec import Raw
 
 from tapdock.catalog import ConfiguredStream, StreamKey
-from tapdock.events import StreamReport
 from tapdock.protocol.airbyte import Message, RecordMessage, StateMessage
 from tapdock.protocol.lines import split
 from tapdock.translate.airbyte_lines import complete_line, empty_state_line
 from tapdock.translate.airbyte_source import AirbyteSource
 from tapdock.translate.airbyte_target import Ack, AirbyteTarget
-from tapdock.translate.base import Emit, Manner, Mismatch
+from tapdock.translate.base import Emit, Manner
 from tapdock.translate.forwarded import Forwarded, fingerprint
 from tapdock.translate.names import target_keys
 from tapdock.translate.states import SourceState
-from tapdock.translate.tally import Tally, failed
+from tapdock.translate.tally import Tally
 from tapdock.translate.voice import Voice
 
 __all__ = ["AirbyteToAirbyte"]
@@ -47,11 +46,12 @@ class AirbyteToAirbyte:
         self._wall = wall
         self._voice = Voice(emit, on_bad_record=manner.on_bad_record)
         self._source = AirbyteSource(streams, self._voice)
+        self.counts = self._source.counts
         names = target_keys((stream.stream.key for stream in streams), manner.namespacing)
         self._names = names if any(key != new for key, new in names.items()) else {}
         self._target = AirbyteTarget(self._voice, {new: key for key, new in names.items()})
         self._dropped = {stream.stream.key: frozenset(stream.dropped) for stream in streams if stream.dropped}
-        self._ledger = Forwarded(saved)
+        self.states = Forwarded(saved)
         self._by_name: dict[tuple[str | None, str | None], Tally] = {}
         for key, tally in self._source.tallies.items():
             self._by_name[key] = tally
@@ -158,10 +158,10 @@ class AirbyteToAirbyte:
 
     def _state(self, state: SourceState, raw: Raw, text: bytes, number: int) -> None:
         mark, records = fingerprint(raw), self._uncovered(state.key)
-        if not records and self._ledger.is_last(state.key, mark):
+        if not records and self.states.is_last(state.key, mark):
             return  # said twice: destinations may take that for an error, and it stands for nothing more
         try:
-            self._ledger.note(state, mark, records=records)
+            self.states.note(state, mark, records=records)
         except ValueError as error:
             raise self._source.unusable(error, number) from error
         if self._names and state.key:
@@ -198,14 +198,14 @@ class AirbyteToAirbyte:
 
     def _lacks_state(self, stream: ConfiguredStream) -> bool:
         snapshot = stream.sync_mode == "full_refresh" and not stream.stream.is_resumable
-        return snapshot and self._ledger.kind in (None, "STREAM") and stream.stream.key not in self._ledger.streams
+        return snapshot and self.states.kind in (None, "STREAM") and stream.stream.key not in self.states.streams
 
     def _missing_state(self, stream: ConfiguredStream) -> bytes:
         key = stream.stream.key
         records = self._uncovered(key)
         line = empty_state_line(self._named(key), records=records)
         raw = msgspec.json.decode(line, type=StateMessage).state
-        self._ledger.note(SourceState("STREAM", key, None), fingerprint(raw), records=records)
+        self.states.note(SourceState("STREAM", key, None), fingerprint(raw), records=records)
         return line
 
     def _named(self, key: StreamKey) -> StreamKey:
@@ -215,38 +215,15 @@ class AirbyteToAirbyte:
         return self._target.heard(line, self._acknowledged)
 
     def _acknowledged(self, ack: Ack) -> bool:
-        counts = self._ledger.acked(ack.key, fingerprint(ack.raw))
+        counts = self.states.acked(ack.key, fingerprint(ack.raw))
         if not counts:
             return False
         self._target.compare(ack, counts, self._source.tallies.get(ack.key) if ack.key else None)
         return True
 
-    def acked_all(self) -> None:
-        self._ledger.acked_all()
-
-    def committed(self) -> str | None:
-        return self._ledger.committed()
-
-    @property
-    def settled(self) -> bool:
-        return self._ledger.settled
-
-    @property
-    def alive(self) -> int:
-        return self._source.came() + self._source.signs
-
     @property
     def partial(self) -> bytes:
         return b"".join(self._out)
-
-    def reports(self) -> tuple[StreamReport, ...]:
-        return tuple(tally.report() for tally in self._source.tallies.values())
-
-    def failures(self) -> tuple[str, ...]:
-        return failed(self._source.tallies.values())
-
-    def mismatches(self) -> tuple[Mismatch, ...]:
-        return tuple(self._voice.mismatches)
 
 
 def _is_one_a_line(lines: bytes, messages: int) -> bool:

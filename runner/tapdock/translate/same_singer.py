@@ -7,16 +7,14 @@ from msgspec import Raw
 
 from tapdock.catalog import ConfiguredStream
 from tapdock.errors import TranslationError
-from tapdock.events import StreamReport
 from tapdock.protocol import singer
 from tapdock.protocol.singer import ActivateMessage, BatchMessage, Line, RecordMessage, SchemaMessage, StateMessage
-from tapdock.translate.base import Emit, Manner, Mismatch
+from tapdock.translate.base import Emit, Manner
 from tapdock.translate.batches import bodies, rows_of
 from tapdock.translate.bookmarks import Bookmarks
 from tapdock.translate.glance import Glance
 from tapdock.translate.rules import Rule, drop, fields
 from tapdock.translate.singer_source import SingerSource
-from tapdock.translate.tally import failed
 from tapdock.translate.voice import Voice
 
 __all__ = ["SingerToSinger"]
@@ -44,12 +42,13 @@ class SingerToSinger:
         self._manner = manner or Manner()
         self._voice = Voice(emit, on_bad_record=self._manner.on_bad_record)
         self._source = SingerSource(streams, self._voice)
-        self._bookmarks = Bookmarks(saved)
+        self.counts = self._source.counts
+        self.states = Bookmarks(saved, held=self._manner.last_state_only)
         self._glance = Glance()
-        self._may_save = not self._manner.last_state_only
         self._rules: dict[str, Rule] = {}
         self._versions: dict[str, int] = {}
         self._activations: dict[str, bytes] = {}
+        self._declared: set[str] = set()
         self._unversioned: set[str] = set()
         self._passed_rows: dict[str, int] = {}
         self._ends_with_state = True
@@ -63,7 +62,7 @@ class SingerToSinger:
 
     def opening(self) -> bytes:
         """A state that stands for nothing new: some targets acknowledge the first one that they see at once (2.4)."""
-        return singer.state_line(Raw(self._bookmarks.baseline.encode())) if self._manner.baseline else b""
+        return singer.state_line(Raw(self.states.baseline.encode())) if self._manner.baseline else b""
 
     def feed(self, lines: bytes) -> bytes:
         out = self._out = []
@@ -83,7 +82,7 @@ class SingerToSinger:
     def _one(self, text: bytes) -> None:
         line = self._source.read(text)
         if line and line.message:
-            self._source.signs += 1
+            self._source.counts.signs += 1
             self._out.append(self._passed(line, text))
 
     def _passed(self, line: Line, text: bytes) -> bytes:
@@ -98,7 +97,7 @@ class SingerToSinger:
         self._ends_with_state = isinstance(message, StateMessage)
         if isinstance(message, StateMessage):
             try:
-                self._bookmarks.note(message.value)
+                self.states.note(message.value)
             except ValueError as error:
                 raise TranslationError(f"line {number}: a state of the tap cannot be read: {error}") from error
             return text + b"\n"
@@ -138,6 +137,7 @@ class SingerToSinger:
 
     def _schema(self, message: SchemaMessage, stream: str, text: bytes) -> bytes:
         """As it came, unless it declares what the user left out."""
+        self._declared.add(stream)
         tally = self._source.tally(stream)
         expected = self._source.expected.get(tally.key)
         dropped = expected.dropped if expected else ()
@@ -205,40 +205,17 @@ class SingerToSinger:
             if stream in self._unversioned:
                 message = f"stream `{stream}` has records without a version: its old rows stay where they are"
                 self._voice.warn_once(message, about=("version", stream))
-            else:
+            elif stream in self._declared:  # targets end at a version of a stream that they know nothing of
                 out.append(text + b"\n")
-        self._may_save = True
+        self.states.release()
         if out or self._manner.last_state_only or not self._ends_with_state:
-            out.append(self._bookmarks.again())
+            out.append(self.states.again())
         return b"".join(out)
 
     def acked(self, line: bytes) -> bool:
         value = singer.parse_state(line)
-        return value is not None and self._bookmarks.acked(value) and self._may_save
-
-    def acked_all(self) -> None:
-        self._bookmarks.acked_all()
-
-    def committed(self) -> str | None:
-        return self._bookmarks.committed() if self._may_save else None
-
-    @property
-    def settled(self) -> bool:
-        return self._bookmarks.settled
-
-    @property
-    def alive(self) -> int:
-        return self._source.came() + self._source.signs
+        return value is not None and self.states.acked(value)
 
     @property
     def partial(self) -> bytes:
         return b"".join(self._out)
-
-    def reports(self) -> tuple[StreamReport, ...]:
-        return tuple(tally.report() for tally in self._source.tallies.values())
-
-    def failures(self) -> tuple[str, ...]:
-        return failed(self._source.tallies.values())
-
-    def mismatches(self) -> tuple[Mismatch, ...]:
-        return tuple(self._voice.mismatches)

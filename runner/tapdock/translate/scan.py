@@ -38,7 +38,7 @@ class Scan:
                     tally.spooled += records
             else:
                 self._source.line += 1
-                self._source.signs += 1
+                self._source.counts.signs += 1
                 self._look(part)
 
     def _look(self, text: bytes) -> None:

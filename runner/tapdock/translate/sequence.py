@@ -43,10 +43,11 @@ class Sequence:
     """A tap's state is one fact about all its streams: it is sent as one GLOBAL state, and saved when that comes back.
 
     For a destination that does not take those, each stream gets a STREAM state with the same number, and what all of
-    them acknowledged is saved (the barrier). One thread notes and issues, another takes acknowledgements.
+    them acknowledged is saved (the barrier). While `held` nothing is to be saved. One thread notes and issues, another
+    takes acknowledgements.
     """
 
-    def __init__(self, *, state_type: StateType) -> None:
+    def __init__(self, *, state_type: StateType, held: bool = False) -> None:
         self._type = state_type
         self._lock = threading.Lock()
         self._seq = 0
@@ -58,6 +59,7 @@ class Sequence:
         self._entries: deque[_Entry] = deque()
         self._acked: dict[StreamKey, int] = {}
         self._told: dict[StreamKey | None, int] = {}
+        self._held = held
         self._committed: str | None = None
 
     def begin(self, targets: Mapping[StreamKey, StreamKey]) -> None:
@@ -65,6 +67,11 @@ class Sequence:
         self._targets = dict(targets)
         self._keys = tuple(self._targets)
         self._acked = dict.fromkeys(self._keys, 0)
+
+    def release(self) -> None:
+        """The source ended well: states may be saved."""
+        with self._lock:
+            self._held = False
 
     @property
     def waiting(self) -> bool:
@@ -125,7 +132,7 @@ class Sequence:
             entry = self._entries.popleft()
             if entry.text is not None:
                 self._committed, moved = entry.text, True
-        return moved
+        return moved and not self._held
 
     def acked_all(self) -> None:
         """Take the last number as acknowledged."""
@@ -136,7 +143,7 @@ class Sequence:
     def committed(self) -> str | None:
         """The state to save: the tap's own text; None when nothing was acknowledged."""
         with self._lock:
-            return self._committed
+            return None if self._held else self._committed
 
     @property
     def settled(self) -> bool:

@@ -9,6 +9,7 @@ from tapdock.errors import TranslationError
 from tapdock.protocol import singer
 from tapdock.protocol.lines import is_clean_text, split
 from tapdock.protocol.singer import Line, Message
+from tapdock.translate.counts import Counts
 from tapdock.translate.singer_streams import emitted_names
 from tapdock.translate.tally import Tally
 from tapdock.translate.voice import Voice
@@ -26,7 +27,7 @@ class SingerSource:
         self.expected = {stream.stream.key: stream for stream in streams}
         self.tallies: dict[StreamKey, Tally] = {key: Tally(key) for key in self.expected}
         self.line = 0
-        self.signs = 0
+        self.counts = Counts(self.tallies, voice)
         self._voice = voice
         self._keys: dict[str, StreamKey] = {}
 
@@ -89,7 +90,3 @@ class SingerSource:
         if b"RECORD" not in text.upper():
             raise error
         self._voice.bad_record(error, tally=self.tally(stream) if stream else None, stream=stream, text=text)
-
-    def came(self) -> int:
-        """Records of all streams."""
-        return sum(max(tally.came, tally.spooled) for tally in self.tallies.values())

@@ -1,12 +1,11 @@
 """What a run counts of one stream."""
 
-from collections.abc import Iterable
 from typing import Literal
 
 from tapdock.catalog import StreamKey
 from tapdock.events import StreamReport
 
-__all__ = ["Status", "Tally", "failed"]
+__all__ = ["Status", "Tally"]
 
 Status = Literal["pending", "running", "complete", "incomplete", "failed"]
 
@@ -78,8 +77,3 @@ class Tally:
             set_aside=self.set_aside,
             rejected=self.rejected,
         )
-
-
-def failed(tallies: Iterable[Tally]) -> tuple[str, ...]:
-    """Streams that the source could not finish."""
-    return tuple(str(tally.key) for tally in tallies if tally.status in ("failed", "incomplete"))

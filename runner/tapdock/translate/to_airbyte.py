@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from tapdock.catalog import ConfiguredStream, StreamKey, configured_catalog
 from tapdock.errors import TranslationError
-from tapdock.events import Renewed, StreamReport
+from tapdock.events import Renewed
 from tapdock.protocol.singer import (
     ActivateMessage,
     BatchMessage,
@@ -21,7 +21,7 @@ from tapdock.protocol.singer import (
 )
 from tapdock.translate.airbyte_lines import complete_line
 from tapdock.translate.airbyte_target import Ack, AirbyteTarget
-from tapdock.translate.base import Emit, Manner, Mismatch
+from tapdock.translate.base import Emit, Manner
 from tapdock.translate.batches import bodies
 from tapdock.translate.landing import Landing, destination_streams, lands, unexpected, without_fields
 from tapdock.translate.names import target_keys
@@ -30,7 +30,6 @@ from tapdock.translate.scan import Scan, schema_of
 from tapdock.translate.sequence import Sequence
 from tapdock.translate.singer_source import SingerSource
 from tapdock.translate.singer_streams import bookmarked_versions
-from tapdock.translate.tally import failed
 from tapdock.translate.voice import Voice
 
 __all__ = ["SingerToAirbyte"]
@@ -54,7 +53,8 @@ class SingerToAirbyte:
         self._manner = manner or Manner()
         self._voice = Voice(emit, on_bad_record=self._manner.on_bad_record)
         self._source = SingerSource(streams, self._voice)
-        self._sequence = Sequence(state_type=self._manner.quirks.state_type)
+        self.counts = self._source.counts
+        self.states = Sequence(state_type=self._manner.quirks.state_type, held=self._manner.last_state_only)
         self._pace = Pace(clock)
         self._wall = wall
         self._versions = bookmarked_versions(saved, streams)
@@ -62,7 +62,6 @@ class SingerToAirbyte:
         self._scan = Scan(self._source)
         self._sent: dict[StreamKey, set[str]] = {}
         self._landings: dict[str | None, Landing] = {}
-        self._may_save = not self._manner.last_state_only
         self._landed: dict[StreamKey, ConfiguredStream] = {}
         self._names: dict[StreamKey, StreamKey] = {}
         self._target = AirbyteTarget(self._voice, {})
@@ -101,7 +100,7 @@ class SingerToAirbyte:
     def _fix(self, landed: tuple[ConfiguredStream, ...]) -> None:
         self._landed = {stream.stream.key: stream for stream in landed}
         self._names = target_keys(self._landed, self._manner.namespacing)
-        self._sequence.begin(self._names)
+        self.states.begin(self._names)
         self._target = AirbyteTarget(self._voice, {new: key for key, new in self._names.items()})
 
     def opening(self) -> bytes:
@@ -121,7 +120,7 @@ class SingerToAirbyte:
                 self._unwritable(message.stream, number, text or msgspec.json.encode(message))
             elif self._is_record(body, landing, number, text):
                 out.append(landing.record(body, message.time_extracted, now=now, nulled=nulled))
-        if self._sequence.waiting and self._pace.is_due(self._records):
+        if self.states.waiting and self._pace.is_due(self._records):
             out.append(self._token())
         return b"".join(out)
 
@@ -186,7 +185,7 @@ class SingerToAirbyte:
         return False
 
     def _take(self, message: Message, number: int) -> None:
-        self._source.signs += 1
+        self._source.counts.signs += 1
         match message:
             case SchemaMessage():
                 self._declared(message, number)
@@ -202,7 +201,7 @@ class SingerToAirbyte:
     def _noted(self, value: Raw, number: int) -> None:
         try:
             if not is_nothing(value) or bytes(value) != b"null":
-                self._sequence.note(bytes(value).decode())
+                self.states.note(bytes(value).decode())
         except ValueError as error:
             raise TranslationError(f"line {number}: a state of the tap cannot be read: {error}") from error
 
@@ -239,14 +238,14 @@ class SingerToAirbyte:
                 self._out.append(landing.record(body, None, now=int(self._wall() * 1000)))
 
     def due(self) -> float | None:
-        return self._pace.left() if self._sequence.waiting else None
+        return self._pace.left() if self.states.waiting else None
 
     def tick(self) -> bytes:
-        return self._token() if self._sequence.waiting and self._pace.is_due(self._records) else b""
+        return self._token() if self.states.waiting and self._pace.is_due(self._records) else b""
 
     def _token(self) -> bytes:
         self._pace.sent(self._records)
-        return self._sequence.issue({key: tally.records for key, tally in self._source.tallies.items()})
+        return self.states.issue({key: tally.records for key, tally in self._source.tallies.items()})
 
     def closing(self, *, complete: bool) -> bytes:
         """States before COMPLETE, one of them always: without any, nobody could know that all was written."""
@@ -255,10 +254,10 @@ class SingerToAirbyte:
             tally.spooled = 0  # what of it was sent is known now
         self._voice.closing(tallies.values())
         anew = complete and self._manner.last_state_only
-        token = self._token() if self._sequence.waiting or not self._sequence.begun or anew else b""
+        token = self._token() if self.states.waiting or not self.states.begun or anew else b""
         if not complete:
             return token
-        self._may_save = True
+        self.states.release()
         for tally in tallies.values():
             tally.end()
         return token + b"".join(complete_line(name, self._wall()) for name in self._names.values())
@@ -267,34 +266,11 @@ class SingerToAirbyte:
         return self._target.heard(line, self._acknowledged)
 
     def _acknowledged(self, ack: Ack) -> bool:
-        moved, counted = self._sequence.acked(ack)
+        moved, counted = self.states.acked(ack)
         if counted:
             self._target.compare(ack, {counted.records}, self._source.tallies.get(counted.key) if counted.key else None)
-        return moved and self._may_save
-
-    def acked_all(self) -> None:
-        self._sequence.acked_all()
-
-    def committed(self) -> str | None:
-        return self._sequence.committed() if self._may_save else None
-
-    @property
-    def settled(self) -> bool:
-        return self._sequence.settled
-
-    @property
-    def alive(self) -> int:
-        return self._source.came() + self._source.signs
+        return moved
 
     @property
     def partial(self) -> bytes:
         return b"".join(self._out)
-
-    def reports(self) -> tuple[StreamReport, ...]:
-        return tuple(tally.report() for tally in self._source.tallies.values())
-
-    def failures(self) -> tuple[str, ...]:
-        return failed(self._source.tallies.values())
-
-    def mismatches(self) -> tuple[Mismatch, ...]:
-        return tuple(self._voice.mismatches)

@@ -5,18 +5,16 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from tapdock.catalog import ConfiguredStream, StreamKey
-from tapdock.events import StreamReport
 from tapdock.protocol import singer
 from tapdock.protocol.airbyte import Message, Record, RecordMessage
 from tapdock.translate.airbyte_source import AirbyteSource
-from tapdock.translate.base import Emit, Manner, Mismatch
+from tapdock.translate.base import Emit, Manner
 from tapdock.translate.carried import Carried
 from tapdock.translate.ledger import Ledger
 from tapdock.translate.names import singer_names
 from tapdock.translate.pace import Pace
 from tapdock.translate.routes import CHANGES, Route
 from tapdock.translate.rules import as_text, with_member
-from tapdock.translate.tally import failed
 from tapdock.translate.voice import Voice
 
 __all__ = ["AirbyteToSinger"]
@@ -44,6 +42,7 @@ class AirbyteToSinger:
         manner = manner or Manner()
         self._voice = Voice(emit, on_bad_record=manner.on_bad_record)
         self._source = AirbyteSource(streams, self._voice)
+        self.counts = self._source.counts
         names = singer_names((stream.stream.key for stream in streams), manner.namespacing)
         self._routes = [_route(stream, names, self._source, manner) for stream in streams]
         self._opening = b"".join(route.opening() for route in self._routes)
@@ -53,11 +52,11 @@ class AirbyteToSinger:
             self._by_name[route.key] = route
             if not route.key.namespace:
                 self._by_name["", route.key.name] = route
-        self._ledger = ledger or Ledger(names=names, saved=saved)
+        self.states = ledger or Ledger(names=names, saved=saved)
         self._keeps_changes = manner.meta_changes
         self._baseline = manner.baseline
         if not manner.baseline:
-            self._ledger.issue()  # number 0 stands for nothing, said or not
+            self.states.issue()  # number 0 stands for nothing, said or not
         self._pace = Pace(clock)
         self._records = 0
         self._out: list[bytes] = []
@@ -97,7 +96,7 @@ class AirbyteToSinger:
             tally.bytes += len(data)
             end = ends.get((record.emitted_at, route.version)) or self._end(record.emitted_at, route.version)
             out += (route.start, data, end)
-        if self._ledger.waiting and self._pace.is_due(self._records):
+        if self.states.waiting and self._pace.is_due(self._records):
             out.append(self._token())
         return b"".join(out)
 
@@ -120,21 +119,21 @@ class AirbyteToSinger:
         if state is None:
             return
         try:
-            self._ledger.note(state)
+            self.states.note(state)
         except ValueError as error:
             raise self._source.unusable(error, number) from error
         if self._pace.is_due(self._records):
             self._out.append(self._token())
 
     def due(self) -> float | None:
-        return self._pace.left() if self._ledger.waiting else None
+        return self._pace.left() if self.states.waiting else None
 
     def tick(self) -> bytes:
-        return self._token() if self._ledger.waiting and self._pace.is_due(self._records) else b""
+        return self._token() if self.states.waiting and self._pace.is_due(self._records) else b""
 
     def _token(self) -> bytes:
         self._pace.sent(self._records)
-        return singer.state_line(self._ledger.issue())
+        return singer.state_line(self.states.issue())
 
     def closing(self, *, complete: bool) -> bytes:
         """The last token comes behind what replaces old rows: its acknowledgement covers that (protocol.md 3.5)."""
@@ -151,34 +150,11 @@ class AirbyteToSinger:
 
     def acked(self, line: bytes) -> bool:
         value = singer.parse_state(line)
-        return value is not None and self._ledger.acked(value)
-
-    def acked_all(self) -> None:
-        self._ledger.acked_all()
-
-    def committed(self) -> str | None:
-        return self._ledger.committed()
-
-    @property
-    def settled(self) -> bool:
-        return self._ledger.settled
-
-    @property
-    def alive(self) -> int:
-        return self._source.came() + self._source.signs
+        return value is not None and self.states.acked(value)
 
     @property
     def partial(self) -> bytes:
         return b"".join(self._out)
-
-    def reports(self) -> tuple[StreamReport, ...]:
-        return tuple(tally.report() for tally in self._source.tallies.values())
-
-    def failures(self) -> tuple[str, ...]:
-        return failed(self._source.tallies.values())
-
-    def mismatches(self) -> tuple[Mismatch, ...]:
-        return tuple(self._voice.mismatches)
 
 
 def _route(stream: ConfiguredStream, names: dict[StreamKey, str], source: AirbyteSource, manner: Manner) -> Route:

@@ -91,4 +91,4 @@ def test_singer_to_singer(tmp_path: Path, *, reads_files: bool) -> None:
     out = run.feed(SCHEMA + line.encode() + b"\n").splitlines()[1:]
     records = [b'{"type":"RECORD","stream":"s","record":%s}' % body for body in BODIES]
     assert out == ([line.encode()] if reads_files else records)
-    assert [report.records for report in run.reports()] == [2]
+    assert [report.records for report in run.counts.reports()] == [2]

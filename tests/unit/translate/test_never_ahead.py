@@ -117,7 +117,7 @@ class Simulated:
             self.look()
 
     def look(self) -> None:
-        committed = self.translator.committed()
+        committed = self.translator.states.committed()
         covered = self.source.covered(committed) if committed else {}
         assert all(count <= self.target.written[name] for name, count in covered.items()), (
             covered,
@@ -141,11 +141,11 @@ class Simulated:
         self.reads(self.translator.closing(complete=True))
         self.hears(self.target.end())
         if self.target.commits_on_exit:
-            self.translator.acked_all()
+            self.translator.states.acked_all()
         self.look()
         assert self.target.written == self.source.sent
-        assert self.translator.settled
-        committed = self.translator.committed()
+        assert self.translator.states.settled
+        committed = self.translator.states.committed()
         assert committed is None or self.source.covered(committed) == self.source.said
         assert committed is not None or not self.source.stated
 
@@ -162,7 +162,7 @@ def runs(route: str, source: Any, target: type[Singer], **manner: Any) -> None:
         broken = Simulated(route, source(), target(), **manner)
         for step in before:
             broken.step(*step)
-        simulated = Simulated(route, source(), target(), saved=broken.translator.committed(), **manner)
+        simulated = Simulated(route, source(), target(), saved=broken.translator.states.committed(), **manner)
         for step in steps:
             simulated.step(*step)
         simulated.end()

@@ -99,7 +99,7 @@ def test_records_come_back_from_singer_as_they_were(data: st.DataObject, catalog
     assert bodies(out, within="record") == {
         names[one.stream.stream.key]: [exact(body) for body in one.expected] for one in catalog if one.bodies
     }
-    for one, report in zip(catalog, second.reports(), strict=True):
+    for one, report in zip(catalog, second.counts.reports(), strict=True):
         assert (report.records, report.status) == (len(one.bodies), "complete")
 
 
@@ -137,11 +137,11 @@ def test_a_singer_state_comes_back_through_both_routes(states: list[dict[str, st
     tokens = [json.dumps(json.loads(line)["value"]).encode() for line in out.splitlines() if b'"STATE"' in line]
     assert not second.acked(tokens[0])
     assert second.acked(tokens[-1])
-    (saved,) = json.loads(second.committed() or "")
+    (saved,) = json.loads(second.states.committed() or "")
     assert first.acked(json.dumps({"type": "STATE", "state": saved}).encode()) == bool(texts)
-    assert first.committed() == (texts[-1] if texts else None)
-    assert first.settled
-    assert second.settled
+    assert first.states.committed() == (texts[-1] if texts else None)
+    assert first.states.settled
+    assert second.states.settled
 
 
 @QUICK
@@ -167,10 +167,10 @@ def test_an_airbyte_state_comes_back_through_both_routes(states: list[tuple[str,
     second = to_airbyte()
     _, out = spooled(second, between)
     assert second.acked(next(line for line in out.splitlines() if b'"STATE"' in line))
-    assert second.committed() is not None
-    assert first.acked((second.committed() or "").encode()) == bool(said)
+    assert second.states.committed() is not None
+    assert first.acked((second.states.committed() or "").encode()) == bool(said)
     last = {name: text for (name, _), text in zip(states, said, strict=True)}
-    assert sorted(json.loads(first.committed() or "[]"), key=json.dumps) == sorted(
+    assert sorted(json.loads(first.states.committed() or "[]"), key=json.dumps) == sorted(
         map(json.loads, last.values()), key=json.dumps
     )
-    assert all(text in (first.committed() or "") for text in last.values())
+    assert all(text in (first.states.committed() or "") for text in last.values())

@@ -97,7 +97,7 @@ def test_however_lines_come_in_batches_the_same_goes_out(lines: list[bytes], siz
     assert [line for line in lines if b'"RECORD","stream"' in line] == [
         line + b"\n" for line in one if b'"RECORD","stream"' in line
     ]
-    counts = [(report.stream, report.records) for report in single.translator.reports()]
-    assert counts == [(report.stream, report.records) for report in batched.translator.reports()]
+    counts = [(report.stream, report.records) for report in single.translator.counts.reports()]
+    assert counts == [(report.stream, report.records) for report in batched.translator.counts.reports()]
     assert sum(count for _, count in counts) == sum(b'"record"' in line for line in lines)
     assert single.events == batched.events

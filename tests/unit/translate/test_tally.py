@@ -5,7 +5,8 @@ import pytest
 from tapdock.catalog import StreamKey
 from tapdock.errors import TranslationError
 from tapdock.events import Event, Logged, SetAside
-from tapdock.translate.tally import Status, Tally, failed
+from tapdock.translate.counts import Counts
+from tapdock.translate.tally import Status, Tally
 from tapdock.translate.voice import Voice
 
 KEY = StreamKey("n", "s")
@@ -28,7 +29,9 @@ def test_how_a_stream_ends(said: list[Status | None], status: Status) -> None:
         tally.mark(one)
     tally.end()
     assert tally.report().status == status
-    assert failed([tally]) == (("n.s",) if status in ("failed", "incomplete") else ())
+    assert Counts({tally.key: tally}, Voice(lambda _: None)).failures() == (
+        ("n.s",) if status in ("failed", "incomplete") else ()
+    )
 
 
 def test_what_came_is_all_that_came_and_what_was_sent_is_less() -> None:

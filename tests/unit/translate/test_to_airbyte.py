@@ -40,8 +40,8 @@ def test_a_state_of_null_is_nothing() -> None:
     run = Run(SCHEMA + b'{"type":"STATE","value":null}\n')
     for message in run.whole():
         run.translator.acked(json.dumps(message).encode())
-    assert run.translator.committed() is None
-    assert run.translator.settled
+    assert run.translator.states.committed() is None
+    assert run.translator.states.settled
 
 
 TIMES = st.one_of(

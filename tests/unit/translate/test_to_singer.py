@@ -40,7 +40,7 @@ def seqs(messages: list[dict[str, Any]]) -> list[int]:
 
 def test_it_is_a_translator() -> None:
     translator: Translator = Run().translator
-    assert translator.reports()[0].status == "pending"
+    assert translator.counts.reports()[0].status == "pending"
 
 
 def test_a_state_waits_for_its_second_and_is_then_sent_without_input() -> None:
@@ -109,20 +109,20 @@ def test_lines_are_counted_over_the_run(junk: str) -> None:
 
 def test_only_records_states_and_statuses_are_signs_of_life() -> None:
     run = Run()
-    before = run.translator.alive
+    before = run.translator.counts.alive
     run.feed('{"type":"LOG","log":{"message":"m"}}\n', "junk\n", '{"type":"TRACE","trace":{"type":"ANALYTICS"}}\n')
-    assert run.translator.alive == before
+    assert run.translator.counts.alive == before
     status = {"stream_descriptor": {"name": "users"}, "status": "RUNNING"}
     for line in (RECORD % 1, STATE % 1, json.dumps({"type": "TRACE", "trace": {"stream_status": status}})):
         run.feed(line)
-        assert run.translator.alive == before + 1
+        assert run.translator.counts.alive == before + 1
         before += 1
 
 
 def test_reports_count_bodies_as_sent() -> None:
     run = Run("users", "orders")
     run.feed(RECORD % 1, RECORD % 22, RECORD % 3)
-    users, orders = run.translator.reports()
+    users, orders = run.translator.counts.reports()
     assert (users.stream, users.records, users.bytes, users.status) == ("users", 3, 25, "running")
     assert (orders.records, orders.bytes, orders.status, orders.path) == (0, 0, "pending", "splice")
 
@@ -130,7 +130,7 @@ def test_reports_count_bodies_as_sent() -> None:
 def test_a_rule_makes_the_path_a_rewrite_and_counts_what_is_sent() -> None:
     run = Run(fields={"id": {}})
     assert run.feed(RECORD % 7)[0]["record"] == {"id": "7"}
-    assert (run.translator.reports()[0].path, run.translator.reports()[0].bytes) == (
+    assert (run.translator.counts.reports()[0].path, run.translator.counts.reports()[0].bytes) == (
         "rewrite",
         len('{"id":"7"}'),
     )
@@ -148,7 +148,7 @@ def test_failures_name_failed_and_incomplete_streams() -> None:
     for trace in ({"type": "ERROR", "error": error}, {"type": "STREAM_STATUS", "stream_status": status}):
         run.feed(json.dumps({"type": "TRACE", "trace": trace}))
     run.translator.closing(complete=True)
-    assert run.translator.failures() == ("users", "orders")
+    assert run.translator.counts.failures() == ("users", "orders")
     assert run.events == [Failed(side="source", message="m", stream="users", reason="i", internal="i\nat x")]
 
 
@@ -156,17 +156,17 @@ def test_an_error_without_a_stream_is_of_the_whole() -> None:
     run = Run()
     run.feed('{"type":"TRACE","trace":{"type":"ERROR","error":{"message":"m","failure_type":"system_error"}}}')
     assert run.events == [Failed(side="source", message="m", failure_type="system_error")]
-    assert run.translator.failures() == ()
+    assert run.translator.counts.failures() == ()
 
 
 def test_the_last_token_settles_the_run() -> None:
     run = Run()
     run.feed(STATE % 1)
     last = json.loads(run.translator.closing(complete=True))["value"]
-    assert not run.translator.settled
+    assert not run.translator.states.settled
     assert run.translator.acked(json.dumps(last).encode() + b"\n")
-    assert run.translator.settled
-    assert json.loads(run.translator.committed() or "")[0]["stream"]["stream_state"] == 1
+    assert run.translator.states.settled
+    assert json.loads(run.translator.states.committed() or "")[0]["stream"]["stream_state"] == 1
 
 
 def test_an_empty_run_still_ends_with_a_new_token() -> None:
@@ -175,7 +175,7 @@ def test_an_empty_run_still_ends_with_a_new_token() -> None:
         "bookmarks": {"users": {"seq": 0}},
         "seq": 1,
     }
-    assert run.translator.reports()[0].status == "complete"
+    assert run.translator.counts.reports()[0].status == "complete"
 
 
 def test_a_long_junk_line_is_cut() -> None:
@@ -221,4 +221,4 @@ def test_how_lines_are_cut_into_batches_changes_nothing(lines: list[tuple[str, b
             batches.append([])
     assert [message for batch in batches for message in together.feed(*batch)] == expected
     assert [e for e in together.events if "line" not in str(e)] == [e for e in alone.events if "line" not in str(e)]
-    assert together.translator.reports() == alone.translator.reports()
+    assert together.translator.counts.reports() == alone.translator.counts.reports()
