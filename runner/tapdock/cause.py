@@ -21,6 +21,7 @@ class Cause:
         self.ending: int | None = None
         self._trouble: Failed | None = None
         self._target_trouble: Failed | None = None
+        self._torn: TranslationError | None = None
         self._exit: SourceError | None = None
 
     def fail(self, error: TapdockError) -> None:
@@ -48,6 +49,8 @@ class Cause:
         """Everything that the source wrote has been read: an error of no single stream is one of the whole."""
         if self._exit and self.error is self._exit:
             self.error = self._exit = self._exit_error(code)
+        if self._torn and code == 0:
+            self.fail(self._torn)
         if self._trouble and self._trouble.stream is None:
             message = f"the source reported an error: {_words(self._trouble)}"
             self.fail(SourceError(message, retryable=_is(self._trouble, "transient_error")))
@@ -82,6 +85,10 @@ class Cause:
         if self._exit and self.error is self._exit:
             self.error = error
         self.fail(error)
+
+    def torn(self, error: TranslationError) -> None:
+        """The last line has no end. That is the source's own doing if it exited with 0, else of what ended it."""
+        self._torn = error
 
     def _exit_error(self, code: int) -> SourceError:
         trouble = self._trouble

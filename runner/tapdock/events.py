@@ -31,7 +31,8 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of one stream so far; `bytes` are those of the record bodies that were sent.
 
     `empty` records have no field and were left out, those `set_aside` could not be translated and are in a file of the
-    run's, `rejected` ones are those that the target says it refused. `reason` tells why bodies are rewritten.
+    run's, `rejected` ones are those that the target says it refused, those `left_out` of a
+    stream that was not selected and came all the same. `reason` tells why bodies are rewritten.
     """
 
     namespace: str | None
@@ -44,6 +45,7 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     empty: int = 0
     set_aside: int = 0
     rejected: int = 0
+    left_out: int = 0
 
 
 class Logged(msgspec.Struct, frozen=True, tag="log"):

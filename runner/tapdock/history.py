@@ -104,7 +104,10 @@ def to_json(record: RunRecord) -> bytes:
 
 
 def write(folder: Path, record: RunRecord) -> Path:
-    """Keep a record below `folder`, the project's private one, and forget all but the last hundred runs."""
+    """Keep a record below `folder`, the project's private one, and forget all but the last hundred runs.
+
+    Those that set records aside stay: no later run reads these again.
+    """
     place = _made(folder, record.run_id)
     temporary = place / f".record.{os.getpid()}"
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
@@ -113,7 +116,8 @@ def write(folder: Path, record: RunRecord) -> Path:
         os.fsync(file.fileno())
     temporary.replace(place / "record.json")
     for old in ids(folder)[KEPT:]:
-        shutil.rmtree(folder / "runs" / old, ignore_errors=True)
+        if not aside_file(folder, old).exists():
+            shutil.rmtree(folder / "runs" / old, ignore_errors=True)
     return place / "record.json"
 
 

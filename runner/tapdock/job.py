@@ -43,7 +43,8 @@ def begun(prepared: Prepared, envelope: Envelope | None, options: Options, *, no
     saved = envelope.state if envelope else None
     before = envelope.generations if envelope else {}
     resumable = {one.stream.key for one in prepared.streams if _is_snapshot(one) and one.stream.is_resumable}
-    resuming = resumable if options.attempt > 1 and options.save_state else set()
+    goes_on = options.attempt > 1 and options.save_state and _keeps_rows(prepared)
+    resuming = resumable if goes_on else set()
     streams = tuple(_numbered(one, before, now=now, resumed=one.stream.key in resuming) for one in prepared.streams)
     generations = {**before, **{str(one.stream.key): one.generation_id for one in streams if one.generation_id}}
     if prepared.source.kind == "airbyte":
@@ -62,6 +63,11 @@ def begun(prepared: Prepared, envelope: Envelope | None, options: Options, *, no
         generations=generations,
         changed=changed,
     )
+
+
+def _keeps_rows(prepared: Prepared) -> bool:
+    """Whether the target still has what it took of a snapshot that failed: some empty their tables when they begin."""
+    return not prepared.only_complete and prepared.target_config.given.get("load_method") != "overwrite"
 
 
 def _is_snapshot(stream: ConfiguredStream) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tapdock import operations
-from tapdock.catalog import ConfiguredStream, Stream
+from tapdock.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.config import Namespacing, Pipeline
 from tapdock.connectors.quirks import quirks_of
 from tapdock.context import Context, Ready
@@ -17,8 +17,17 @@ from tapdock.selection import Modes, select_streams
 from tapdock.state.store import state_key
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Manner, Quirks
+from tapdock.translate.singer_streams import emitted_names
 
 __all__ = ["Options", "Prepared", "prepare"]
+
+
+_MEANT = {
+    "meta_changes": "airbyte-singer",
+    "on_schema_change": "singer-airbyte",
+    "validate_records": "singer-airbyte",
+}
+"""Options of a pipeline that one route alone knows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +89,8 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
     if unsafe:  # the target's own doing: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
     require_keys(target, target_config, streams, quirks)
+    _require_meant(pipeline, f"{source.kind}-{target.kind}")
+    chosen = {stream.stream.key for stream in streams}
     manner = Manner(
         namespacing=namespacing,
         on_bad_record=pipeline.on_bad_record,
@@ -87,6 +98,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
         validate_records=pipeline.validate_records,
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.on_schema_change == "spool",
         quirks=quirks,
+        left_out=_left_out(offered, chosen) if source.kind == "singer" else (),
     )
     prepared = Prepared(
         pipeline=pipeline,
@@ -119,6 +131,25 @@ def _namespacing(pipeline: Pipeline, source: Ready, target: Ready) -> Namespacin
             hint="its bytes are passed on unchanged; the target's own settings name its tables",
         )
     return said if said.kind else dataclasses.replace(said, kind="destination")
+
+
+def _require_meant(pipeline: Pipeline, route: str) -> None:
+    """What a user says is to have an effect."""
+    plain = Pipeline(name="", source="", target="")
+    for option, meant in _MEANT.items():
+        if getattr(pipeline, option) != getattr(plain, option) and route != meant:
+            source, target = (kind.title() for kind in meant.split("-"))
+            raise UsageError(
+                f"pipeline `{pipeline.name}`: `{option}` has a meaning from {source} to {target} alone",
+                hint="remove it",
+            )
+
+
+def _left_out(offered: tuple[Stream, ...], chosen: set[StreamKey]) -> tuple[str, ...]:
+    """What messages may call streams that are not read."""
+    wanted = {name for stream in offered if stream.key in chosen for name in emitted_names(stream)}
+    others = {name for stream in offered if stream.key not in chosen for name in emitted_names(stream)}
+    return tuple(sorted(others - wanted))
 
 
 def _quirks(target: Ready, about: About) -> Quirks:

@@ -3,6 +3,7 @@
 Blocking reads and writes on real pipes give back-pressure for nothing: memory stays flat however slow a side is.
 """
 
+import itertools
 import os
 import select
 import tempfile
@@ -63,7 +64,8 @@ class Pump:
 
     `source_idle_since` and `target_idle_since` are clock readings while we wait for that side, else None: a side's
     clock does not run while it is the other one that we wait for. With `give` the source is read to its end first; then
-    the target is given its catalog, and the whole.
+    the target is given its catalog, and the whole. `torn` tells of `error` that its line has no end: a source that was
+    killed leaves one.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Pump:
         self.input_ended = False
         self.first_record: float | None = None
         self.error: TranslationError | None = None
+        self.torn = False
         self.ending = Ending()
         self._source = source
         self._target = target
@@ -128,6 +131,7 @@ class Pump:
     def _pass(self, chunks: Iterator[bytes]) -> None:
         self._send(self._translator.opening())
         for lines in whole_lines(chunks):
+            self.torn = not lines.endswith(b"\n")
             self._send(self._translate(lines))
 
     def _spool(self, give: Callable[[bytes], None]) -> None:
@@ -209,21 +213,23 @@ def _keep(fd: int, lines: bytes) -> None:
         raise EngineError(f"what the source sends cannot be kept until its end: {error.strerror}", hint=hint) from error
 
 
-def read_acks(target: Output, translator: Translator, acked: Callable[[], None]) -> None:
-    """Take the target's lines until its output ends; raises TargetError for an impossible acknowledgement.
+def read_acks(
+    target: Output, translator: Translator, *, acked: Callable[[], None], wrong: Callable[[TargetError], None]
+) -> None:
+    """Take the target's lines until its output ends; `wrong` hears of an impossible acknowledgement.
 
     The rest is read even then: a target whose output nobody takes would never end.
     """
     rest = b""
-    error: TargetError | None = None
-    while chunk := os.read(target.out, _CHUNK):
+    sound = True
+    chunks = iter(lambda: os.read(target.out, _CHUNK), b"")
+    for chunk in itertools.chain(chunks, (b"\n",)):
         *lines, rest = (rest + chunk).split(b"\n")
-        try:
-            if error is None and sum(translator.acked(line) for line in lines):
-                acked()
-        except TargetError as wrong:
-            error = wrong
-    if error:
-        raise error
-    if rest and translator.acked(rest):
-        acked()
+        for line in lines if sound else ():
+            try:
+                if translator.acked(line):
+                    acked()
+            except TargetError as error:
+                sound = False
+                wrong(error)
+                break

@@ -6,6 +6,7 @@ the runner, in a container of its own, and in a pod that somebody else schedules
 
 import queue
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -13,7 +14,7 @@ import msgspec
 
 from tapdock.cause import Cause
 from tapdock.commits import Commits
-from tapdock.errors import EngineError, LeaseHeld, StateError, TapdockError
+from tapdock.errors import EngineError, LeaseHeld, StateError, TapdockError, TargetError
 from tapdock.errors import Side as SideName
 from tapdock.events import Event, Failed, Finished, Ready, Rotated, Verdict
 from tapdock.pipes import Ends
@@ -58,14 +59,12 @@ class _Supervisor:
         self._emit_outside = emit
         self._inbox = inbox
         self._clock = clock
-        self._limits = plan.limits
         self._plan = plan
         self._translator = translator(plan, source.folder.parent, emit=self._emit, clock=clock)
         self._source = Side("source", source, inbox)
         self._target = Side("target", target, inbox)
         self._commits = Commits(self._translator, emit=self._emit, clock=clock)
-        give = target.give if plan.manner.spool else None
-        self._pump = Pump(source, target, self._translator, clock, give=give)
+        self._pump = Pump(source, target, self._translator, clock, give=target.give if plan.manner.spool else None)
         self._running: set[str] = set()
         self._started = False
         self._cause = Cause()
@@ -89,8 +88,6 @@ class _Supervisor:
         if isinstance(event, Failed):
             self._cause.heard(event)
         self._emit_outside(event)
-
-    # What is said
 
     def _take(self, message: Stop | Kill | Exited | Abort | Word | Gone | Rewritten | Turned | Raised) -> None:
         match message:
@@ -147,7 +144,11 @@ class _Supervisor:
         self._silence.started()
         self._running = {"pump", "acks"}
         background("pump", lambda: self._pump.run(lambda: self._inbox.put(Turned())), self._inbox)
-        background("acks", lambda: read_acks(self._target.ends, self._translator, self._acked), self._inbox)
+        acks = partial(read_acks, self._target.ends, self._translator, acked=self._acked, wrong=self._wrong)
+        background("acks", acks, self._inbox)
+
+    def _wrong(self, error: TargetError) -> None:
+        self._inbox.put(Raised("acknowledgement", error))
 
     def _acked(self) -> None:
         self._silence.acked()
@@ -164,7 +165,9 @@ class _Supervisor:
             self._timers.arm(f"{side.name} gone", _GONE_SECONDS, lambda: self._ended(side, side.engine_code or 137))
 
     def _turned(self) -> None:
-        if self._pump.error:
+        if self._pump.error and self._pump.torn and not self._pump.headless:
+            self._cause.torn(self._pump.error)
+        elif self._pump.error:
             self._cause.bad_line(self._pump.error)
             self._stop_source()
             if self._pump.headless:
@@ -172,12 +175,12 @@ class _Supervisor:
         if self._pump.source_ended:
             self._conclude()
             if self._source.code is None:
-                self._timers.arm("source lingers", self._limits.exit_grace, self._lingered)
+                self._timers.arm("source lingers", self._plan.limits.exit_grace, self._lingered)
 
     def _lingered(self) -> None:
         if self._source.code is not None:
             return
-        seconds = self._limits.exit_grace
+        seconds = self._plan.limits.exit_grace
         self._cause.fail(self._source.error(f"the source closed its output but did not exit within {seconds:g} s"))
         self._stop_source()
 
@@ -194,8 +197,6 @@ class _Supervisor:
             self._timers.arm("target left", _GONE_SECONDS, lambda: self._kill(self._target))
         else:
             raise error
-
-    # How a side ends
 
     def _ended(self, side: Side, code: int) -> None:
         if side.code is not None:
@@ -242,12 +243,10 @@ class _Supervisor:
         else:
             self._pump.ending.tell(complete=complete)
 
-    # How we end a side
-
     def _stop(self, code: int) -> None:
         self._cause.end(code)
         self._stop_source()
-        self._timers.arm("target drains", 2 * self._limits.stop_grace, lambda: self._kill(self._target))
+        self._timers.arm("target drains", 2 * self._plan.limits.stop_grace, lambda: self._kill(self._target))
 
     def _stop_source(self) -> None:
         if not self._started:
@@ -256,7 +255,7 @@ class _Supervisor:
             self._kill(self._source)
         elif self._source.code is None and not self._source.stopping:
             self._source.stop()
-            self._timers.arm("source stops", self._limits.stop_grace, lambda: self._kill(self._source))
+            self._timers.arm("source stops", self._plan.limits.stop_grace, lambda: self._kill(self._source))
 
     def _kill(self, side: Side) -> None:
         """Cut the lifeline. What never said hello holds nothing of ours; the runner removes its container."""
@@ -268,8 +267,6 @@ class _Supervisor:
         else:
             side.ends.release()
             self._ended(side, side.engine_code or 137)
-
-    # What time brings
 
     def _tend(self) -> None:
         self._timers.fire()

@@ -246,14 +246,16 @@ class _Sync:
 
     def _turned(self) -> None:
         """A line that cannot be translated, or the end of the connector's output."""
-        if self._pump.error:
+        if self._pump.error and self._pump.torn:
+            self._cause.torn(self._pump.error)
+        elif self._pump.error:
             self._cause.bad_line(self._pump.error)
             ask_to_end(self._child, signal.SIGTERM)
         if not self._pump.source_ended:
             return
         code = self._child.wait()
         code = code if code >= 0 else 128 - code  # as a shell says what ended by a signal
-        if code and not self._pump.error:
+        if code and not (self._pump.error and not self._pump.torn):
             self._cause.source_exited(code)
         self._cause.source_read(code)
         self._pump.ending.tell(complete=code == 0 and self._cause.error is None)

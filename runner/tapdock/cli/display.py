@@ -108,6 +108,7 @@ def _left_out(report: StreamReport) -> str:
         "empty": report.empty,
         "set aside (`tapdock runs show` tells where)": report.set_aside,
         "rejected by the target": report.rejected,
+        "not selected and sent all the same": report.left_out,
     }
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 

@@ -116,7 +116,7 @@ def _print(record: RunRecord) -> None:
             f"{each.records:,}",
             each.bytes,
             each.status,
-            each.empty + each.set_aside + each.rejected,
+            each.empty + each.set_aside + each.rejected + each.left_out,
             f"{each.path}: {each.reason}" if each.reason else each.path,
         )
         for each in record.streams

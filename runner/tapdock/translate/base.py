@@ -45,7 +45,8 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
 
     `spool`: the source is read to its end before the target's catalog is made. `last_state_only`: no state is saved
     before the source has ended well. `baseline` off shows what a target does that takes its first state for its own.
-    `scratch` is the folder of BATCH files here, None where there is none.
+    `scratch` is the folder of BATCH files here, None where there is none. `left_out` are streams of a tap, as its
+    messages call them, that the user did not select.
     """
 
     namespacing: Namespacing = Namespacing()
@@ -57,6 +58,7 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     baseline: bool = True
     quirks: Quirks = Quirks()
     scratch: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class States(Protocol):

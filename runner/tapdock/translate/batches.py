@@ -6,22 +6,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import msgspec
+from msgspec import Raw
+
 from tapdock.errors import TranslationError
 from tapdock.launch import SCRATCH
+from tapdock.protocol.lines import is_clean_text, mend
 from tapdock.protocol.singer import BatchMessage
+from tapdock.translate.tally import Tally
+from tapdock.translate.voice import Voice
 
 __all__ = ["bodies", "rows_of"]
 
 _UNREADABLE = (OSError, EOFError, zlib.error)
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _GZIP = b"\x1f\x8b"
 _HINT = f"let the tap write them below `file://{SCRATCH}` (`batch_config.storage.root`), as `jsonl`"
 
 
-def bodies(message: BatchMessage, *, scratch: str | None, number: int) -> Iterator[bytes]:
-    """The record bodies of a BATCH, byte for byte; each file is removed once it was read.
+def bodies(message: BatchMessage, *, scratch: str | None, number: int, voice: Voice, tally: Tally) -> Iterator[bytes]:
+    """The record bodies of a BATCH, byte for byte unless they need mending; each file is removed once it was read.
 
     `scratch` is the shared folder as we have it. Raises TranslationError for files that are elsewhere, or of a kind
-    that cannot be read here.
+    that cannot be read here; a row that is no JSON object is refused, or set aside.
     """
     stream, encoding = message.stream, message.encoding
     if encoding.format != "jsonl" or encoding.compression not in (None, "none", "gzip"):
@@ -32,16 +39,39 @@ def bodies(message: BatchMessage, *, scratch: str | None, number: int) -> Iterat
         if path is None:
             raise TranslationError(f"line {number}: a BATCH of stream `{stream}` names `{url}`", hint=_HINT)
         try:
-            with path.open("rb") as raw:
-                # Some taps compress without saying so.
-                file = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == _GZIP else raw
-                for line in file:
-                    if body := line.strip():
-                        yield body
+            for row, line in enumerate(_lines(path), 1):
+                if not line.strip():
+                    continue
+                body, notes = _body(line)
+                voice.mended(notes, number=number)
+                if body is None:
+                    what = f"line {number}: row {row} of a file of a BATCH of stream `{stream}` is no JSON object"
+                    voice.bad_record(TranslationError(what), tally=tally, stream=stream, text=line.strip())
+                else:
+                    yield body
             path.unlink()
         except _UNREADABLE as error:
             what = f"line {number}: a file of a BATCH of stream `{stream}` cannot be read: {error}"
             raise TranslationError(what) from error
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Some taps compress without saying so."""
+    with path.open("rb") as raw:
+        yield from gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == _GZIP else raw
+
+
+def _body(line: bytes) -> tuple[bytes | None, tuple[str, ...]]:
+    """A row as it is where it is clean, else mended; None for what is no object."""
+    text = line.strip()
+    try:
+        if is_clean_text(text):
+            _OBJECT.decode(text)
+            return text, ()
+    except (msgspec.MsgspecError, RecursionError):
+        pass
+    mended = mend(text)
+    return (None, ()) if mended is None or mended.rest else (mended.text, mended.notes)
 
 
 def rows_of(message: BatchMessage, *, scratch: str | None) -> int | None:

@@ -34,6 +34,7 @@ class Bookmarks:
         self._last_text = ""
         self._acked = True
         self._held = held
+        self._ending = False
         self._committed: str | None = None
         self._remember(Raw(self.baseline.encode()))
 
@@ -56,9 +57,9 @@ class Bookmarks:
                 self._sent[mark], self._bytes = text, len(text)
 
     def release(self) -> None:
-        """The source ended well: states may be saved."""
+        """The source ended well: once its last state comes back, that may be saved."""
         with self._lock:
-            self._held = False
+            self._ending = True
 
     def again(self) -> bytes:
         """The last state's line, to be acknowledged once more; nothing where the tap sent none."""
@@ -99,14 +100,18 @@ class Bookmarks:
 
     def _save(self, text: str) -> bool:
         changed, self._committed = text != self._committed, text
-        return changed and not self._held
+        freed = self._held and self._ending and self._acked
+        self._held = self._held and not freed
+        return (changed or freed) and not self._held
 
     def acked_all(self) -> None:
         """Take the last state that was sent as acknowledged."""
         with self._lock:
             if self._last is not None:
-                self._acked = True
+                self._acked = self._ending = True
                 self._save(self._last_text)
+                self._forget(self._last)  # a line that the target printed before may still be on its way
+                self._parts.clear()
 
     def committed(self) -> str | None:
         """The state to save, as the tap is given it again; None when nothing was acknowledged."""

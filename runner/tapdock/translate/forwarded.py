@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Raw
 
 from tapdock.catalog import StreamKey
+from tapdock.protocol import airbyte
 from tapdock.translate.canonical import canonical
-from tapdock.translate.states import Kind, SourceState, one_kind, stream_states
+from tapdock.translate.states import Kind, SourceState, key_of, one_kind, stream_states
 
 __all__ = ["Forwarded", "fingerprint"]
 
@@ -112,6 +113,20 @@ class Forwarded:
             return not any(self._sent.values())
 
 
+class _Global(msgspec.Struct):
+    shared_state: Raw = Raw(b"null")
+    stream_states: list[airbyte.StreamState] = []
+
+
+def _of_all(raw: Raw) -> bytes:
+    """A GLOBAL state without what a destination adds to its parts, and in whatever order it has them."""
+    whole = msgspec.json.decode(raw, type=_Global)
+    parts = sorted(
+        (str(key_of(one.stream_descriptor)), bytes(one.stream_state) or b"null") for one in whole.stream_states
+    )
+    return msgspec.json.encode([whole.shared_state, [(name, Raw(state)) for name, state in parts]])
+
+
 def fingerprint(raw: Raw) -> bytes:
     """Of what a state holds for its source: the same whatever a destination did to its form."""
     members: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Raw])
@@ -119,5 +134,7 @@ def fingerprint(raw: Raw) -> bytes:
     name = {"STREAM": "stream", "GLOBAL": "global"}.get(kind, "data")
     held = bytes(members.get(name, b"null"))
     if name == "stream":
-        held = bytes(msgspec.json.decode(held, type=dict[str, Raw]).get("stream_state", b"null"))
+        held = bytes(msgspec.json.decode(held, type=airbyte.StreamState).stream_state)
+    elif name == "global":
+        held = _of_all(Raw(held))
     return blake2b(canonical(held).encode(), digest_size=16).digest()

@@ -10,7 +10,7 @@ from tapdock.catalog import ConfiguredStream, Stream, StreamKey, configured
 from tapdock.errors import UsageError
 from tapdock.protocol.singer import milliseconds
 from tapdock.translate.checks import checker
-from tapdock.translate.rules import Rule, chain, drop, fields, marked_deleted
+from tapdock.translate.rules import Rule, chain, marked_deleted, without
 from tapdock.translate.tally import Tally
 
 __all__ = ["SEQUENCE", "Landing", "destination_streams", "lands", "unexpected", "without_fields"]
@@ -76,7 +76,7 @@ def unexpected(key: StreamKey, fields: Iterable[str]) -> ConfiguredStream:
 class Landing:
     """Turns bodies into RECORDs; `target` is what the destination calls the stream, `numbers` gives the sequence.
 
-    `declared` are the fields of the tap's own SCHEMA, `dropped` those among them that the user left out.
+    `declared` are the fields of the tap's own SCHEMA, `dropped` those that the user left out.
     """
 
     def __init__(
@@ -96,14 +96,14 @@ class Landing:
         ours = self.fields - set(declared)
         self._numbers = numbers if SEQUENCE in ours else None
         self._last = 0
-        self._keys: list[tuple[str, bytes, bytes, bytes]] = []
+        self._keys: list[str] = []
         if landed.destination_sync_mode == "append_dedup":
-            self._keys = [_seen(path[0]) for path in landed.primary_key if len(path) == 1]
+            self._keys = [path[0] for path in landed.primary_key if len(path) == 1]
         reasons = []
         rules: list[Rule] = []
         if dropped:
-            rules.append(fields(dict.fromkeys(dropped, drop)))
-            reasons.append(f"{', '.join(f'`{name}`' for name in sorted(dropped))} is left out, which the tap sends")
+            rules.append(without(dropped))
+            reasons.append(f"{', '.join(f'`{name}`' for name in sorted(dropped))} is left out, if the tap sends it")
         if _AIRBYTE_DELETED in ours:
             rules.append(marked_deleted(_SINGER_DELETED, _AIRBYTE_DELETED))
             reasons.append(f"deletes are told as `{_AIRBYTE_DELETED}`")
@@ -116,10 +116,10 @@ class Landing:
 
     def problem(self, body: bytes) -> str | None:
         """Why a record cannot be written: it lacks a part of its key, or has values of other types than declared."""
-        for name, mark, null, spaced_null in self._keys:
-            if mark not in body or null in body or spaced_null in body:
-                value = _OBJECT.decode(body).get(name)
-                if value is None or bytes(value) == b"null":
+        if self._keys:
+            members = _OBJECT.decode(body)
+            for name in self._keys:
+                if bytes(members.get(name, b"null")) == b"null":
                     return f"has no value for `{name}`, which is part of its key"
         return self._check(body) if self._check else None
 
@@ -136,9 +136,3 @@ class Landing:
         changes = [{"field": name, "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"} for name in nulled]
         meta = b',"meta":{"changes":%s}' % _ENCODE(changes) if changes else b""
         return b'%s%s,"emitted_at":%d%s}}\n' % (self._start, body, self._last, meta)
-
-
-def _seen(name: str) -> tuple[str, bytes, bytes, bytes]:
-    """A key's name, how it stands in a body, and how it does without a value; only then is the body read."""
-    mark = _ENCODE(name)
-    return name, mark, mark + b":null", mark + b": null"

@@ -4,7 +4,7 @@ A rule that leaves a value alone returns the very object it was given; whatever 
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 from msgspec import Raw
@@ -20,6 +20,7 @@ __all__ = [
     "items",
     "marked_deleted",
     "with_member",
+    "without",
 ]
 
 Rule = Callable[[bytes], bytes]
@@ -121,6 +122,17 @@ def with_member(body: bytes, name: str, value: bytes) -> bytes:
     end = body.rstrip()[:-1]
     comma = b"," if end.strip() != b"{" else b""
     return b"%s%s%s:%s}" % (end, comma, _ENCODE(name), value)
+
+
+def without(names: Collection[str]) -> Rule:
+    """Some fields left out; a body that does not speak of them is not even read."""
+    marks = [_ENCODE(name) for name in names]
+    rule = fields(dict.fromkeys(names, drop))
+
+    def rewrite(value: bytes) -> bytes:
+        return rule(value) if any(mark in value for mark in marks) else value
+
+    return rewrite
 
 
 def marked_deleted(column: str, other: str) -> Rule:

@@ -13,7 +13,7 @@ from tapdock.translate.base import Emit, Manner
 from tapdock.translate.batches import bodies, rows_of
 from tapdock.translate.bookmarks import Bookmarks
 from tapdock.translate.glance import Glance
-from tapdock.translate.rules import Rule, drop, fields
+from tapdock.translate.rules import Rule, without
 from tapdock.translate.singer_source import SingerSource
 from tapdock.translate.voice import Voice
 
@@ -41,13 +41,14 @@ class SingerToSinger:
     ) -> None:
         self._manner = manner or Manner()
         self._voice = Voice(emit, on_bad_record=self._manner.on_bad_record)
-        self._source = SingerSource(streams, self._voice)
+        self._source = SingerSource(streams, self._voice, left_out=self._manner.left_out)
         self.counts = self._source.counts
         self.states = Bookmarks(saved, held=self._manner.last_state_only)
         self._glance = Glance()
-        self._rules: dict[str, Rule] = {}
+        self._rules: dict[str, Rule | None] = {}
         self._versions: dict[str, int] = {}
         self._activations: dict[str, bytes] = {}
+        self._latest: dict[str, int] = {}
         self._declared: set[str] = set()
         self._unversioned: set[str] = set()
         self._passed_rows: dict[str, int] = {}
@@ -89,29 +90,30 @@ class SingerToSinger:
         """What the target gets for a message, lines and all."""
         message, number = line.message, self._source.line
         assert message is not None, "only messages are given"
-        stream = None if isinstance(message, StateMessage) else message.stream
-        if stream in self._rules:
-            self._voice.mended(line.notes, number=number)  # it is to be written anew, so it must be read
-        # A type in lower case is Singer's as well, and hardly a target knows it.
-        text = text if line.notes and stream not in self._rules else line.text
-        self._ends_with_state = isinstance(message, StateMessage)
         if isinstance(message, StateMessage):
-            try:
-                self.states.note(message.value)
-            except ValueError as error:
-                raise TranslationError(f"line {number}: a state of the tap cannot be read: {error}") from error
-            return text + b"\n"
+            return self._state(message, text if line.notes else line.text)
+        self._ends_with_state = False
+        stream = message.stream
         if not stream:
-            what = f"line {number}: a {message.__struct_config__.tag} without `stream`"
-            self._source.refuse(TranslationError(what), text)
+            error = TranslationError(f"line {number}: a {message.__struct_config__.tag} without `stream`")
+            if not isinstance(message, RecordMessage):
+                raise error
+            self._source.refuse(error, text)
             return b""
+        if self._source.is_left_out(stream, record=isinstance(message, RecordMessage)):
+            return b""
+        rule = self._rule(stream)
+        if rule:
+            self._voice.mended(line.notes, number=number)  # it may have to be written anew, so it must be read
+        # A type in lower case is Singer's as well, and hardly a target knows it.
+        text = text if line.notes and not rule else line.text
         match message:
             case RecordMessage():
-                return self._record(message, stream, text)
+                return self._record(message, stream, text, rule)
             case SchemaMessage():
                 return self._schema(message, stream, text)
             case BatchMessage():
-                return self._batch(message, stream, text, number)
+                return self._batch(message, stream, text, rule)
             case ActivateMessage():
                 self._activations[stream] = text
                 self._versions[stream] = int(message.version or 0)
@@ -119,28 +121,49 @@ class SingerToSinger:
                 return b""
         raise AssertionError(message)
 
-    def _record(self, message: RecordMessage, stream: str, text: bytes) -> bytes:
-        """Looked at whole where a version matters, else known by its beginning from now on."""
+    def _state(self, message: StateMessage, text: bytes) -> bytes:
+        self._ends_with_state = True
+        try:
+            self.states.note(message.value)
+        except ValueError as error:
+            what = f"line {self._source.line}: a state of the tap cannot be read: {error}"
+            raise TranslationError(what) from error
+        return text + b"\n"
+
+    def _dropped(self, stream: str) -> tuple[str, ...]:
+        expected = self._source.expected.get(self._source.key(stream))
+        return expected.dropped if expected else ()
+
+    def _rule(self, stream: str) -> Rule | None:
+        """What takes out fields that the user left out, whatever the tap's schema says of them."""
+        if stream not in self._rules:
+            dropped = self._dropped(stream)
+            self._rules[stream] = without(dropped) if dropped else None
+        return self._rules[stream]
+
+    def _record(self, message: RecordMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
+        """Looked at whole where a version or a rule matters, else known by its beginning from now on."""
         tally = self._source.tally(stream)
         tally.records += 1
-        rule = self._rules.get(stream)
-        if rule:
-            members = msgspec.json.decode(text, type=_Members)
-            members["record"] = Raw(rule(bytes(message.record)))
-            text = msgspec.json.encode(members)
+        old = bytes(message.record)
+        new = rule(old) if rule else old
+        if new is not old:
+            tally.reason = tally.reason or "fields are left out, which the tap sends"
+            text = msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "record": Raw(new)})
         tally.bytes += len(text)
-        if message.version is None:
+        if message.version is not None:
+            self._latest[stream] = max(int(message.version), self._latest.get(stream, 0))
+        else:
             self._unversioned.add(stream)
             if not rule and stream not in self._activations:
-                self._glance.learn(text, bytes(message.record), tally)
+                self._glance.learn(text, old, tally)
         return text + b"\n"
 
     def _schema(self, message: SchemaMessage, stream: str, text: bytes) -> bytes:
         """As it came, unless it declares what the user left out."""
         self._declared.add(stream)
         tally = self._source.tally(stream)
-        expected = self._source.expected.get(tally.key)
-        dropped = expected.dropped if expected else ()
+        dropped = self._dropped(stream)
         if not dropped:
             return text + b"\n"
         try:
@@ -152,21 +175,18 @@ class SingerToSinger:
         sent = [name for name in dropped if name in properties]
         if not sent:
             return text + b"\n"
-        self._rules[stream] = fields(dict.fromkeys(sent, drop))
-        self._glance.forget()
         tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is left out, which the tap sends"
         kept = {name: one for name, one in properties.items() if name not in sent}
         schema["properties"] = Raw(msgspec.json.encode(kept))
-        members = msgspec.json.decode(text, type=_Members)
-        return msgspec.json.encode({**members, "schema": schema}) + b"\n"
+        return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "schema": schema}) + b"\n"
 
-    def _batch(self, message: BatchMessage, stream: str, text: bytes, number: int) -> bytes:
+    def _batch(self, message: BatchMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
         """As it is where the target reads files, and nothing would be in the wrong order; else as records.
 
         Targets write a file at once and records later, and give its rows no version.
         """
         tally = self._source.tally(stream)
-        mixed = tally.records > self._passed_rows.get(stream, 0) or stream in self._activations or stream in self._rules
+        mixed = tally.records > self._passed_rows.get(stream, 0) or stream in self._activations or rule
         scratch = self._manner.scratch
         rows = rows_of(message, scratch=scratch) if self._manner.quirks.takes_batches and not mixed else None
         if rows is not None:
@@ -174,13 +194,18 @@ class SingerToSinger:
             tally.records += rows
             self._passed_rows[stream] = self._passed_rows.get(stream, 0) + rows
             return text + b"\n"
-        start, end = singer.record_start(stream), singer.record_end(None, version=self._versions.get(stream))
-        rule = self._rules.get(stream)
+        version = self._versions.get(stream)
+        if version is None:
+            self._unversioned.add(stream)
+        else:
+            self._latest[stream] = max(version, self._latest.get(stream, 0))
+        start, end = singer.record_start(stream), singer.record_end(None, version=version)
         out: list[bytes] = []
-        for body in bodies(message, scratch=scratch, number=number):
+        found = bodies(message, scratch=scratch, number=self._source.line, voice=self._voice, tally=tally)
+        for body in map(rule, found) if rule else found:
             tally.records += 1
             tally.bytes += len(body)
-            out += (start, rule(body) if rule else body, end)
+            out += (start, body, end)
         return b"".join(out)
 
     def due(self) -> float | None:
@@ -200,17 +225,19 @@ class SingerToSinger:
             return b""
         for tally in tallies:
             tally.end()
-        out = []
-        for stream, text in self._activations.items():
-            if stream in self._unversioned:
-                message = f"stream `{stream}` has records without a version: its old rows stay where they are"
-                self._voice.warn_once(message, about=("version", stream))
-            elif stream in self._declared:  # targets end at a version of a stream that they know nothing of
-                out.append(text + b"\n")
+        out = [text + b"\n" for stream, text in self._activations.items() if self._may_activate(stream)]
         self.states.release()
         if out or self._manner.last_state_only or not self._ends_with_state:
             out.append(self.states.again())
         return b"".join(out)
+
+    def _may_activate(self, stream: str) -> bool:
+        """Targets delete rows of other versions and of none, and end at a stream that they know nothing of."""
+        if stream in self._unversioned or self._latest.get(stream, 0) > self._versions[stream]:
+            message = f"stream `{stream}` has records of a later version, or of none: its old rows stay where they are"
+            self._voice.warn_once(message, about=("version", stream))
+            return False
+        return stream in self._declared
 
     def acked(self, line: bytes) -> bool:
         value = singer.parse_state(line)

@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from tapdock.catalog import StreamKey
 from tapdock.errors import TranslationError
-from tapdock.protocol.singer import RecordMessage, SchemaMessage
+from tapdock.protocol.singer import ActivateMessage, RecordMessage, SchemaMessage
 from tapdock.translate.airbyte_schemas import airbyte_schema, merged
 from tapdock.translate.glance import Glance
 from tapdock.translate.singer_source import SingerSource
@@ -43,7 +43,12 @@ class Scan:
 
     def _look(self, text: bytes) -> None:
         line = self._source.read(text, quiet=True)
-        match line.message if line else None:
+        message = line.message if line else None
+        if isinstance(message, RecordMessage | SchemaMessage) and self._source.is_left_out(
+            message.stream or "", record=False
+        ):
+            return
+        match message:
             case SchemaMessage(stream=str() as stream, schema=raw, key_properties=keys):
                 self._see(self._source.key(stream), raw, keys or [])
             case RecordMessage(stream=str() as stream, record=body, version=version):
@@ -52,6 +57,8 @@ class Scan:
                 tally = self._source.tally(stream)
                 tally.spooled += 1
                 self._glance.learn(text, bytes(body), tally)
+            case ActivateMessage(stream=str() as stream, version=int() | float() as version):
+                self.versions[self._source.key(stream)] = int(version)
             case _:
                 pass
 

@@ -60,6 +60,7 @@ class Sequence:
         self._acked: dict[StreamKey, int] = {}
         self._told: dict[StreamKey | None, int] = {}
         self._held = held
+        self._ending = False
         self._committed: str | None = None
 
     def begin(self, targets: Mapping[StreamKey, StreamKey]) -> None:
@@ -68,10 +69,14 @@ class Sequence:
         self._keys = tuple(self._targets)
         self._acked = dict.fromkeys(self._keys, 0)
 
+    def hold(self) -> None:
+        """Save nothing before the source has ended well and its last number came back."""
+        self._held = True
+
     def release(self) -> None:
-        """The source ended well: states may be saved."""
+        """The source ended well."""
         with self._lock:
-            self._held = False
+            self._ending = True
 
     @property
     def waiting(self) -> bool:
@@ -132,12 +137,15 @@ class Sequence:
             entry = self._entries.popleft()
             if entry.text is not None:
                 self._committed, moved = entry.text, True
+        if self._held and self._ending and all(acked == self._seq for acked in self._acked.values()):
+            self._held, moved = False, True
         return moved and not self._held
 
     def acked_all(self) -> None:
         """Take the last number as acknowledged."""
         with self._lock:
             self._acked = dict.fromkeys(self._keys, self._seq)
+            self._ending = True
             self._commit(self._seq)
 
     def committed(self) -> str | None:

@@ -1,5 +1,6 @@
 """The reading half of the routes from a Singer tap: lines into messages, and counts by stream."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -16,6 +17,8 @@ from tapdock.translate.voice import Voice
 
 __all__ = ["SingerSource"]
 
+_RECORD = re.compile(rb'"type"\s*:\s*"record"', re.IGNORECASE)
+
 
 class SingerSource:
     """What a tap says. A stream that it was not asked for is counted as well.
@@ -23,13 +26,14 @@ class SingerSource:
     `line` is the number of the last line read: in a clean batch a blank one has no number.
     """
 
-    def __init__(self, streams: Iterable[ConfiguredStream], voice: Voice) -> None:
+    def __init__(self, streams: Iterable[ConfiguredStream], voice: Voice, *, left_out: Iterable[str] = ()) -> None:
         self.expected = {stream.stream.key: stream for stream in streams}
         self.tallies: dict[StreamKey, Tally] = {key: Tally(key) for key in self.expected}
         self.line = 0
         self.counts = Counts(self.tallies, voice)
         self._voice = voice
         self._keys: dict[str, StreamKey] = {}
+        self._left_out = frozenset(left_out)
 
     def key(self, stream: str) -> StreamKey:
         """The stream that messages call so: taps may emit another name than their catalog has (protocol.md 3.1).
@@ -51,6 +55,15 @@ class SingerSource:
         """Of what messages call so."""
         key = self.key(stream)
         return self.tallies.setdefault(key, Tally(key))
+
+    def is_left_out(self, stream: str, *, record: bool) -> bool:
+        """Whether the user did not select it; a tap that sends it all the same is told of, and its records counted."""
+        if stream not in self._left_out:
+            return False
+        tally = self.tallies.setdefault(StreamKey(None, stream), Tally(StreamKey(None, stream)))
+        tally.left_out += record
+        self._voice.warn_once(f"stream `{stream}` is not selected, and sent all the same: left out", about=stream)
+        return True
 
     def decoded(self, batch: bytes) -> list[Message] | None:
         """All messages at once where the batch is clean; None where it has to be read line by line."""
@@ -87,6 +100,6 @@ class SingerSource:
 
     def refuse(self, error: TranslationError, text: bytes, *, stream: str | None = None) -> None:
         """A record that cannot be sent; a broken line that is no record is never set aside."""
-        if b"RECORD" not in text.upper():
+        if not _RECORD.search(text):
             raise error
         self._voice.bad_record(error, tally=self.tally(stream) if stream else None, stream=stream, text=text)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from tapdock.catalog import ConfiguredStream, StreamKey, configured_catalog
-from tapdock.errors import TranslationError
+from tapdock.errors import SourceError, TranslationError, UsageError
 from tapdock.events import Renewed
 from tapdock.protocol.singer import (
     ActivateMessage,
@@ -52,7 +52,7 @@ class SingerToAirbyte:
     ) -> None:
         self._manner = manner or Manner()
         self._voice = Voice(emit, on_bad_record=self._manner.on_bad_record)
-        self._source = SingerSource(streams, self._voice)
+        self._source = SingerSource(streams, self._voice, left_out=self._manner.left_out)
         self.counts = self._source.counts
         self.states = Sequence(state_type=self._manner.quirks.state_type, held=self._manner.last_state_only)
         self._pace = Pace(clock)
@@ -62,6 +62,7 @@ class SingerToAirbyte:
         self._scan = Scan(self._source)
         self._sent: dict[StreamKey, set[str]] = {}
         self._landings: dict[str | None, Landing] = {}
+        self._numbered = 0
         self._landed: dict[StreamKey, ConfiguredStream] = {}
         self._names: dict[StreamKey, StreamKey] = {}
         self._target = AirbyteTarget(self._voice, {})
@@ -73,7 +74,20 @@ class SingerToAirbyte:
         self._scan.see(lines)
 
     def catalog(self) -> bytes | None:
-        """Of what the tap really sent: streams that nobody knew of are added, by their own keys."""
+        """Of what the tap sent. Raises SourceError where that is nothing, TranslationError for impossible names or keys."""
+        try:
+            self._fix(self._found())
+        except UsageError as error:
+            raise TranslationError(error.message, hint=error.hint) from error
+        if not self._landed:
+            raise SourceError("the tap named no stream: there is nothing to write")
+        self._source.line = 0
+        for tally in self._source.tallies.values():
+            tally.spooled = 0  # from now on what is sent is counted
+        return configured_catalog(self._landed.values(), names=self._names)
+
+    def _found(self) -> tuple[ConfiguredStream, ...]:
+        """Streams that nobody knew of are added, by their own keys."""
         seen = self._scan.schemas
         keys = self._scan.keys
         expected = [
@@ -83,9 +97,7 @@ class SingerToAirbyte:
         expected = [self._renewed(one, self._scan.versions.get(one.stream.key)) for one in expected]
         known = self._source.expected
         new = [lands(unexpected(key, keys[key]), seen.get(key, {})) for key in keys if key not in known]
-        self._fix((*expected, *new))
-        self._source.line = 0
-        return configured_catalog(self._landed.values(), names=self._names)
+        return (*expected, *new)
 
     def _renewed(self, landed: ConfiguredStream, version: int | None) -> ConfiguredStream:
         """A tap that begins a new snapshot of an incremental stream sends all of it: the old rows go (3.5)."""
@@ -93,6 +105,7 @@ class SingerToAirbyte:
         if landed.sync_mode == "full_refresh" or version is None or before in (None, version):
             return landed
         generation = max(landed.generation_id + 1, int(self._wall()))
+        self.states.hold()  # the tap must begin it once more if this run does not end well
         self._voice.emit(Renewed(str(landed.stream.key), generation))
         self._voice.log("info", f"stream `{landed.stream.key}`: the tap sends all of it anew, so its old rows go")
         return msgspec.structs.replace(landed, generation_id=generation, minimum_generation_id=generation)
@@ -102,6 +115,11 @@ class SingerToAirbyte:
         self._names = target_keys(self._landed, self._manner.namespacing)
         self.states.begin(self._names)
         self._target = AirbyteTarget(self._voice, {new: key for key, new in self._names.items()})
+
+        for key, one in self._landed.items():
+            if one.destination_sync_mode == "overwrite" and key in self._source.tallies:
+                # Until its SCHEMA comes nothing tells that the tap has read it at all, and nothing may be replaced.
+                self._source.tallies[key].status = "incomplete"
 
     def opening(self) -> bytes:
         return b""
@@ -117,7 +135,7 @@ class SingerToAirbyte:
             landing = landings.get(message.stream) or self._landing(message.stream, number, message.version)
             body = bytes(message.record)
             if landing is None:
-                self._unwritable(message.stream, number, text or msgspec.json.encode(message))
+                self._unwritable(message.stream or "", number, text or msgspec.json.encode(message))
             elif self._is_record(body, landing, number, text):
                 out.append(landing.record(body, message.time_extracted, now=now, nulled=nulled))
         if self.states.waiting and self._pace.is_due(self._records):
@@ -157,16 +175,18 @@ class SingerToAirbyte:
             self._source.tally(stream),
             self._numbers,
             declared=self._sent[key],
-            dropped=self._sent[key] & set(expected.dropped) if expected else set(),
+            dropped=expected.dropped if expected else (),
             validate=self._manner.validate_records,
         )
         self._landings[stream] = landing
         return landing
 
-    def _unwritable(self, stream: str | None, number: int, text: bytes) -> None:
-        before = stream and f"a record of stream `{self._source.key(stream)}` before its SCHEMA"
-        what = before or "a RECORD without `stream`"
-        self._source.refuse(TranslationError(f"line {number}: {what}"), text, stream=stream)
+    def _unwritable(self, stream: str, number: int, text: bytes) -> None:
+        if self._source.is_left_out(stream, record=True):
+            return
+        named = stream and f"a record of stream `{self._source.key(stream)}` before its SCHEMA"
+        error = TranslationError(f"line {number}: {named or 'a RECORD without `stream`'}")
+        self._source.refuse(error, text, stream=stream or None)
 
     def _is_record(self, body: bytes, landing: Landing, number: int, text: bytes | None) -> bool:
         tally = landing.tally
@@ -209,6 +229,8 @@ class SingerToAirbyte:
         stream = message.stream
         if not stream:
             raise TranslationError(f"line {number}: a SCHEMA without `stream`")
+        if self._source.is_left_out(stream, record=False):
+            return
         if message.key_properties is None:
             raise TranslationError(
                 f"line {number}: a SCHEMA of stream `{self._source.key(stream)}` without `key_properties`"
@@ -220,6 +242,7 @@ class SingerToAirbyte:
             what = f"line {number}: the tap declares no field of stream `{key}`"
             raise TranslationError(what, hint=f"leave it out, with `!{key}` under `select`")
         expected = self._source.expected.get(key)
+        self._source.tally(stream).status = "running"
         sent = self._sent.setdefault(key, set())
         sent |= set(schema_of(message.schema, key, number)["properties"])
         known = {*self._landed[key].stream.json_schema["properties"], *(expected.dropped if expected else ())}
@@ -233,7 +256,8 @@ class SingerToAirbyte:
         landing = self._landings.get(message.stream) or self._landing(message.stream, number)
         if landing is None:
             raise TranslationError(f"line {number}: a BATCH of stream `{message.stream}` before its SCHEMA")
-        for body in bodies(message, scratch=self._manner.scratch, number=number):
+        scratch = self._manner.scratch
+        for body in bodies(message, scratch=scratch, number=number, voice=self._voice, tally=landing.tally):
             if self._is_record(body, landing, number, None):
                 self._out.append(landing.record(body, None, now=int(self._wall() * 1000)))
 
@@ -244,23 +268,24 @@ class SingerToAirbyte:
         return self._token() if self.states.waiting and self._pace.is_due(self._records) else b""
 
     def _token(self) -> bytes:
-        self._pace.sent(self._records)
+        self._numbered = self._records
+        self._pace.sent(self._numbered)
         return self.states.issue({key: tally.records for key, tally in self._source.tallies.items()})
 
     def closing(self, *, complete: bool) -> bytes:
         """States before COMPLETE, one of them always: without any, nobody could know that all was written."""
         tallies = self._source.tallies
-        for tally in tallies.values():
-            tally.spooled = 0  # what of it was sent is known now
         self._voice.closing(tallies.values())
-        anew = complete and self._manner.last_state_only
-        token = self._token() if self.states.waiting or not self.states.begun or anew else b""
+        token = self._token() if self.states.waiting or self._records > self._numbered or not self.states.begun else b""
         if not complete:
             return token
         self.states.release()
         for tally in tallies.values():
             tally.end()
-        return token + b"".join(complete_line(name, self._wall()) for name in self._names.values())
+        finished = [
+            name for key, name in self._names.items() if key not in tallies or tallies[key].status == "complete"
+        ]
+        return token + b"".join(complete_line(name, self._wall()) for name in finished)
 
     def acked(self, line: bytes) -> bool:
         return self._target.heard(line, self._acknowledged)

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tapdock.catalog import StreamKey
 from tapdock.errors import TranslationError
 from tapdock.launch import SCRATCH
 from tapdock.protocol.singer import BatchMessage, Encoding
 from tapdock.translate.base import Manner, Quirks
 from tapdock.translate.batches import bodies, rows_of
 from tapdock.translate.same_singer import SingerToSinger
+from tapdock.translate.tally import Tally
+from tapdock.translate.voice import Voice
 
 BODIES = [b'{"id":1.50}', b'{"id":"\xc3\xa9"}']
 BROKEN = gzip.compress(b"{}\n")[:10] + b"\xff" * 20
@@ -23,7 +26,9 @@ def batch(*urls: str, compression: str | None = None, form: str = "jsonl") -> Ba
 
 
 def taken(message: BatchMessage, scratch: Path | None) -> list[bytes]:
-    return list(bodies(message, scratch=str(scratch) if scratch else None, number=4))
+    tally = Tally(StreamKey(None, "users"))
+    voice = Voice(lambda _: None)
+    return list(bodies(message, scratch=str(scratch) if scratch else None, number=4, voice=voice, tally=tally))
 
 
 @pytest.mark.parametrize("compression", [None, "gzip"])
@@ -92,3 +97,12 @@ def test_singer_to_singer(tmp_path: Path, *, reads_files: bool) -> None:
     records = [b'{"type":"RECORD","stream":"s","record":%s}' % body for body in BODIES]
     assert out == ([line.encode()] if reads_files else records)
     assert [report.records for report in run.counts.reports()] == [2]
+
+
+def test_what_a_row_needs_is_mended_and_what_is_no_object_is_refused(tmp_path: Path) -> None:
+    """A row goes into a message unread otherwise (protocol.md 3.0)."""
+    (tmp_path / "a").write_bytes(b'{"a":NaN}\n{"a":1.50}\n\n')
+    assert taken(batch(f"file://{SCRATCH}/a"), tmp_path) == [b'{"a":null}', b'{"a":1.50}']
+    (tmp_path / "a").write_bytes(b'{"a":1}\n{"a":\n')
+    with pytest.raises(TranslationError, match="row 2 of a file of a BATCH of stream `s` is no JSON object"):
+        taken(batch(f"file://{SCRATCH}/a"), tmp_path)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapdock.errors import TranslationError, UsageError
+from tapdock.errors import TranslationError
 from tapdock.selection import select_streams
 from tapdock.translate.base import Manner
 from tapdock.translate.singer_streams import singer_streams
@@ -96,7 +96,7 @@ def test_no_member_comes_twice_where_a_tap_has_columns_of_our_names() -> None:
 
 def test_a_key_that_no_schema_declares_is_refused() -> None:
     """A destination would refuse the whole catalog, after all was read (protocol.md 1.6)."""
-    with pytest.raises(UsageError, match="stream `s` has the key `zz`, which is not in its schema"):
+    with pytest.raises(TranslationError, match="stream `s` has the key `zz`, which is not in its schema"):
         Run(declared("id", keys='["zz"]'))
 
 
