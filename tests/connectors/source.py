@@ -125,6 +125,10 @@ class Source:
     def line(self, *words):
         sys.stdout.write(" ".join(words) + "\n")
 
+    def torn(self, stream):
+        """Half a line, as whoever is killed while writing leaves it."""
+        sys.stdout.write(f'{{"type":"RECORD","record":{{"stream":"{stream}","data":{{"id":')
+
     def babble(self):
         """The secret, wherever a source may be tempted to say it."""
         say("LOG", log={"level": "INFO", "message": f"token is {self.config['token']}"})

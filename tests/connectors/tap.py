@@ -317,6 +317,10 @@ class Tap:
         if self.config["token"] != token:
             self.exit(9)
 
+    def torn(self, stream):
+        """Half a line, as whoever is killed while writing leaves it."""
+        sys.stdout.write(f'{{"type":"RECORD","stream":"{stream}","record":{{"id":')
+
     def babble(self):
         """The secret, where a tap may be tempted to say it."""
         sys.stderr.write(f"token is {self.config['token']}\n")

@@ -7,7 +7,8 @@ A case is three blocks, parted by lines `---`:
    `option <stream> <StreamOptions as JSON>`, `manner <Manner as JSON>`, `generation <number>` and
    `saved <state text>`.
 2. What the source prints, a line each, fed one by one. `< text` is a line that the target prints, `@ seconds`
-   lets time pass, `exit <code>` is the source's exit code, if not 0.
+   lets time pass, `exit <code>` is the source's exit code, if not 0; `close` ends its output, after which only the
+   target speaks.
 3. All that comes of it, in order: lines for the target byte for byte; `info: …`, `warning: …`, `error: …` and
    `debug: …` of the log, with `\n` for a line feed; `failed: stream: message`; `rotated: config`;
    `saved: state`; `aside: reason`; `catalog: …`, the destination's where the run waits for it;
@@ -104,12 +105,12 @@ def transcript(head: list[str], source: list[str]) -> list[str]:
 def perform(head: list[str], source: list[str], seen: list[str]) -> Iterator[str]:
     clock = Time()
     run = translator(head, seen, clock)
-    text = "".join(f"{line}\n" for line in source if not line.startswith(("@ ", "< ", "exit ")))
+    text = "".join(f"{line}\n" for line in source if not line.startswith(("@ ", "< ", "exit ", "close")))
     if any(line.startswith("manner") and '"spool":true' in line for line in head):
         run.scan(text.encode())
         yield f"catalog: {(run.catalog() or b'').decode()}"
     yield from run.opening().decode().splitlines()
-    code = 0
+    code, closed = 0, False
     for line in source:
         match line.split(" ", 1):
             case ["@", seconds]:
@@ -120,13 +121,17 @@ def perform(head: list[str], source: list[str], seen: list[str]) -> Iterator[str
                     yield f"saved: {run.states.committed()}"
             case ["exit", number]:
                 code = int(number)
+            case ["close"]:
+                closed = True
+                yield from run.closing(complete=code == 0).decode().splitlines()
             case _:
                 try:
                     yield from run.feed(line.encode() + b"\n").decode().splitlines()
                 except TapdockError:
                     yield from run.partial.decode().splitlines()
                     raise
-    yield from run.closing(complete=code == 0).decode().splitlines()
+    if not closed:
+        yield from run.closing(complete=code == 0).decode().splitlines()
     for report in run.counts.reports():
         yield f"status: {report.stream} {report.status}"
         if report.reason:

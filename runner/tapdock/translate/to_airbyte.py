@@ -74,7 +74,7 @@ class SingerToAirbyte:
         self._scan.see(lines)
 
     def catalog(self) -> bytes | None:
-        """Of what the tap sent. Raises SourceError where that is nothing, TranslationError for impossible names or keys."""
+        """Of what the tap sent; SourceError where that is nothing, TranslationError for impossible names or keys."""
         try:
             self._fix(self._found())
         except UsageError as error:
@@ -87,7 +87,6 @@ class SingerToAirbyte:
         return configured_catalog(self._landed.values(), names=self._names)
 
     def _found(self) -> tuple[ConfiguredStream, ...]:
-        """Streams that nobody knew of are added, by their own keys."""
         seen = self._scan.schemas
         keys = self._scan.keys
         expected = [

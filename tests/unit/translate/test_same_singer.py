@@ -1,6 +1,7 @@
 """Singer to Singer where a line has to be looked at: fields left out, odd lines, and what a glance lets pass."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from tapdock.errors import TranslationError
 from tapdock.events import Event, Logged
+from tapdock.launch import SCRATCH
 from tapdock.selection import select_streams
 from tapdock.translate.base import Manner
 from tapdock.translate.same_singer import SingerToSinger
@@ -101,3 +103,15 @@ def test_however_lines_come_in_batches_the_same_goes_out(lines: list[bytes], siz
     assert counts == [(report.stream, report.records) for report in batched.translator.counts.reports()]
     assert sum(count for _, count in counts) == sum(b'"record"' in line for line in lines)
     assert single.events == batched.events
+
+
+def test_rows_of_files_that_became_records_have_no_version(tmp_path: Path) -> None:
+    """A target deletes rows without one, so that nothing may be activated behind them."""
+    (tmp_path / "a").write_bytes(b'{"id":1}\n')
+    batch = {"type": "BATCH", "stream": "s", "encoding": {"format": "jsonl"}, "manifest": [f"file://{SCRATCH}/a"]}
+    activate = {"type": "ACTIVATE_VERSION", "stream": "s", "version": 7}
+    manner = Manner(scratch=str(tmp_path))
+    run = SingerToSinger(streams=(), saved=None, emit=[].append, clock=lambda: 0.0, manner=manner)
+    out = run.feed(SCHEMA + json.dumps(batch).encode() + b"\n" + json.dumps(activate).encode() + b"\n")
+    assert b'"record":{"id":1}' in out
+    assert b"ACTIVATE" not in out + run.closing(complete=True)
