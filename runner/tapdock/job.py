@@ -23,8 +23,8 @@ __all__ = ["Job", "begun", "launches", "names_of"]
 class Job:
     """`saved` is the whole state as it stands, `passed` what the source is given of it.
 
-    `changed`: the generations are to be saved before anything is read. A snapshot that fails must not be taken for a
-    part of the next one.
+    `changed`: generations of what is replaced are to be saved before anything is read. A snapshot that fails must not
+    be taken for a part of the next one.
     """
 
     streams: tuple[ConfiguredStream, ...]
@@ -53,7 +53,8 @@ def begun(prepared: Prepared, envelope: Envelope | None, options: Options, *, no
     else:
         passed = singer_state_to_pass(saved, _renewed(prepared, full_refresh=options.full_refresh))
     kept = envelope.state if envelope else None
-    changed = generations != dict(before) or saved != kept
+    replaces = any(one.minimum_generation_id for one in streams)
+    changed = saved != kept or (replaces and generations != dict(before))
     last_only = prepared.source.quirks.unordered_start and lacks_bookmark(passed, streams)
     return Job(
         streams=streams,
