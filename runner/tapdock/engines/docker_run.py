@@ -255,18 +255,16 @@ class DockerProcess:
                     return
 
     def wait(self, timeout: float | None = None) -> Exit | None:
+        code = 137  # of a container that is removed: whatever ran in it was killed
         try:
-            self._api.wait(self.name, timeout=timeout)
+            code = self._api.wait(self.name, timeout=timeout)["StatusCode"]
             state = self._api.inspect_container(self.name)["State"]
-        except requests.exceptions.ReadTimeout:
-            return None
-        except requests.exceptions.ConnectionError as error:
-            # urllib3 wraps a read timeout on a unix socket in this class as well.
-            return None if "Read timed out" in str(error) else Exit(code=None, error=str(error))
         except docker.errors.NotFound:
-            return Exit(code=None, error="the container was removed")
+            return Exit(code=code, error="the container was removed")
         except CONNECTION as error:
-            return Exit(code=None, error=str(error))
+            # urllib3 has two classes for a read timeout: on a unix socket it is a connection's error.
+            timed_out = isinstance(error, requests.exceptions.ReadTimeout) or "Read timed out" in str(error)
+            return None if timed_out else Exit(code=None, error=str(error))
         self._over = True
         self._reader.join()
         if self._refusal and state["ExitCode"]:

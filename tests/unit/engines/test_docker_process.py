@@ -1,0 +1,48 @@
+"""How a container ended, as an engine tells of it, whose answers come at any moment of its removal."""
+
+import docker.errors
+import pytest
+import requests.exceptions
+
+from tapdock.engines.docker_run import DockerProcess
+
+
+class Engine:
+    """An engine that answers `wait` and `inspect_container` with what it was given, or raises it."""
+
+    def __init__(self, waited, inspected=None):
+        self.waited, self.inspected = waited, inspected
+
+    def wait(self, name, timeout=None):
+        return told(self.waited)
+
+    def inspect_container(self, name):
+        return told(self.inspected)
+
+
+def told(answer):
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def ended(*answers):
+    return DockerProcess(Engine(*answers), "name", "image", None, print).wait(1)
+
+
+REMOVED = docker.errors.NotFound("no such container")
+
+
+@pytest.mark.parametrize(("waited", "code"), [({"StatusCode": 137}, 137), ({"StatusCode": 0}, 0), (REMOVED, 137)])
+def test_a_removed_container_ended_as_the_engine_last_said(waited, code):
+    exit_ = ended(waited, REMOVED)
+    assert (exit_.code, exit_.error) == (code, "the container was removed")
+
+
+def test_a_container_that_runs_has_not_ended():
+    assert ended(requests.exceptions.ReadTimeout()) is None
+    assert ended(requests.exceptions.ConnectionError("Read timed out. (read timeout=1)")) is None
+
+
+def test_an_engine_that_is_gone_tells_no_code():
+    assert ended(requests.exceptions.ConnectionError("Connection refused")).code is None
