@@ -11,7 +11,7 @@ from msgspec import Raw
 from tapdock.catalog import StreamKey
 from tapdock.protocol import airbyte
 from tapdock.translate.canonical import canonical
-from tapdock.translate.states import Kind, SourceState, key_of, one_kind, stream_states
+from tapdock.translate.states import Acknowledged, Kind, SourceState, key_of, one_kind
 
 __all__ = ["Forwarded", "fingerprint"]
 
@@ -33,10 +33,9 @@ class Forwarded:
     def __init__(self, saved: str | None) -> None:
         self._lock = threading.Lock()
         self._kind: Kind | None = None
-        self._saved: dict[StreamKey | None, str] = dict(stream_states(saved))
+        self._saved = Acknowledged(saved)
         self._sent: dict[StreamKey | None, deque[_Sent]] = {}
         self._last: dict[StreamKey | None, bytes] = {}
-        self._moved = False
 
     @property
     def kind(self) -> Kind | None:
@@ -77,34 +76,21 @@ class Forwarded:
                 covered += one.records
                 if place in places:
                     counts.add(covered)
-            self._save(key, one.text)
+            self._saved.take(key, one.text)
             return counts
-
-    def _save(self, key: StreamKey | None, text: str | None) -> None:
-        if key is None:
-            self._saved = {}
-        if text is None:
-            self._saved.pop(key, None)
-        else:
-            self._saved[key] = text
-        self._moved = True
 
     def acked_all(self) -> None:
         """Take all that was sent as acknowledged."""
         with self._lock:
             for key, sent in self._sent.items():
                 if sent:
-                    self._save(key, sent[-1].text)
+                    self._saved.take(key, sent[-1].text)
                     sent.clear()
 
     def committed(self) -> str | None:
         """The state to save: raw JSON text as `read` takes it; None when nothing was acknowledged."""
         with self._lock:
-            if not self._moved:
-                return None
-            if self._kind == "LEGACY":
-                return self._saved[None]
-            return "[" + ",".join(self._saved.values()) + "]"
+            return self._saved.text(self._kind)
 
     @property
     def settled(self) -> bool:

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from tapdock.catalog import StreamKey
 from tapdock.errors import TargetError
-from tapdock.translate.states import Kind, SourceState, one_kind, stream_states
+from tapdock.translate.states import Acknowledged, Kind, SourceState, one_kind
 
 __all__ = ["Ledger", "never_issued"]
 
@@ -50,8 +50,7 @@ class Ledger:
         self._marks = dict.fromkeys(self._names, 0)
         self._entries: dict[StreamKey | None, deque[_Entry]] = {key: deque() for key in (None, *self._names)}
         self._acked: dict[StreamKey | None, int] = dict.fromkeys((None, *self._names), 0)
-        self._saved: dict[StreamKey | None, str] = dict(stream_states(saved))
-        self._moved = False
+        self._saved = Acknowledged(saved)
         self._last_acked = -1
 
     @property
@@ -93,7 +92,6 @@ class Ledger:
             moved = [self._stream_acked(name, mark.seq) for name, mark in token.bookmarks.items()]
             if token.seq is not None:
                 moved.append(self._run_acked(token.seq))
-            self._moved |= any(moved)
             return any(moved)
 
     def _stream_acked(self, name: str, seq: int | None) -> bool:
@@ -123,12 +121,7 @@ class Ledger:
             last = entries.popleft()
         if last is None:
             return False
-        if key is None:
-            self._saved = {}
-        if last.text is None:
-            self._saved.pop(key, None)
-        else:
-            self._saved[key] = last.text
+        self._saved.take(key, last.text)
         return True
 
     def acked_all(self) -> bool:
@@ -137,17 +130,12 @@ class Ledger:
             self._last_acked = self._seq
             last = [(key, entries[-1].seq) for key, entries in self._entries.items() if entries]
             moved = [self._commit(key, seq) for key, seq in last]
-            self._moved |= any(moved)
             return any(moved)
 
     def committed(self) -> str | None:
         """The state to save: raw JSON text as `read` takes it; None when nothing was acknowledged."""
         with self._lock:
-            if not self._moved:
-                return None
-            if self._kind == "LEGACY":
-                return self._saved[None]
-            return "[" + ",".join(self._saved.values()) + "]"
+            return self._saved.text(self._kind)
 
     @property
     def settled(self) -> bool:

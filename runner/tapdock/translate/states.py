@@ -11,6 +11,7 @@ from tapdock.errors import StateError
 from tapdock.protocol import airbyte
 
 __all__ = [
+    "Acknowledged",
     "Kind",
     "SourceState",
     "key_of",
@@ -81,6 +82,30 @@ def stream_states(saved: str | None) -> Iterable[tuple[StreamKey, str]]:
     for raw, state in _messages(saved):
         if state.type == "STREAM" and state.stream:
             yield key_of(state.stream.stream_descriptor), bytes(raw).decode()
+
+
+class Acknowledged:
+    """The state to save: the previous run's streams, each replaced by what was acknowledged of it since."""
+
+    def __init__(self, saved: str | None) -> None:
+        self._texts: dict[StreamKey | None, str] = dict(stream_states(saved))
+        self._moved = False
+
+    def take(self, key: StreamKey | None, text: str | None) -> None:
+        """The `key` and `text` of a `SourceState` whose rows the target has."""
+        self._moved = True
+        if key is None:
+            self._texts = {}
+        if text is None:
+            self._texts.pop(key, None)
+        else:
+            self._texts[key] = text
+
+    def text(self, kind: Kind | None) -> str | None:
+        """Raw JSON as a source's `read` takes it; None when nothing was acknowledged."""
+        if not self._moved:
+            return None
+        return self._texts[None] if kind == "LEGACY" else "[" + ",".join(self._texts.values()) + "]"
 
 
 def _messages(saved: str | None) -> list[tuple[Raw, airbyte.State]]:
