@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 __all__ = [
+    "MAX_LINE",
     "Build",
     "CatalogFile",
     "CatalogOption",
@@ -158,6 +159,10 @@ class StreamOptions:
     log_based: bool = False
 
 
+MAX_LINE = 64 << 20
+"""The longest line of a connector's output that is read unless the user allows more, in bytes: it is kept in memory."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """Times in seconds after which a side counts as failed."""
@@ -175,6 +180,7 @@ class Connector:
     Of Singer taps: `catalog` is the user's own, `catalog_option` how the tap takes one, `discovery` whether it tells
     one. Of targets: `state_type` is which states of Airbyte's it gives back, `waits_for_complete` whether the end of
     its input alone replaces nothing, `allow_unsafe_overwrite` that a table may be empty after a run that failed.
+    `max_line` is in bytes.
     """
 
     name: str
@@ -199,6 +205,7 @@ class Connector:
     pids: int | None = None
     pull: Pull = "missing"
     limits: Limits = Limits()
+    max_line: int = MAX_LINE
     catalog: CatalogFile | None = None
     catalog_option: CatalogOption = "--catalog"
     discovery: bool = True

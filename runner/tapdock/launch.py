@@ -37,7 +37,8 @@ class Launch:
     """One container to be run: a value, made by a connector kind and performed by an engine.
 
     `as_caller`: it writes into a folder of whoever runs tapdock, as whom the engine is to run it. `scratch`: it shares
-    a folder with the other side, for files that messages name.
+    a folder with the other side, for files that messages name. Without `networks` it gets one of the run's own.
+    `guarded`: the addresses of a cloud's metadata services lead nowhere from it.
     """
 
     role: Role
@@ -49,6 +50,7 @@ class Launch:
     env: dict[str, str] = field(default_factory=dict, repr=False)
     mounts: tuple[Mount, ...] = ()
     networks: tuple[str, ...] = ()
+    guarded: bool = True
     extra_hosts: tuple[str, ...] = ()
     user: str | None = None
     is_root: bool = False

@@ -63,6 +63,7 @@ def execute(context: Context, prepared: Prepared, options: Options, *, run_id: s
             only_complete=prepared.only_complete,
             scratch=prepared.scratch,
             strict_counts=options.strict_counts,
+            engine=True,
         )
         with context.signals.orders(inbox):
             outcome = perform(

@@ -5,22 +5,25 @@ import errno
 import fcntl
 import os
 import queue
+import re
 import select
-import stat
 import termios
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from struct import unpack
 
+from tapdock.fifos import PipeFolder
 from tapdock.launch import InputFile
 
 __all__ = ["CAPACITY", "Ends", "unread"]
 
 CAPACITY = 1 << 20
 _POLL_MS = 5
-_FOR_ANYBODY = 0o777
 _UNNAMED = "orders.new"
+_LONGEST_WORD = 4 << 10
+_WORD = re.compile(rb"hello|exit \d{1,3}|short [\w.-]{1,64} \d{1,12} (?:\d{1,12}|-)|config \d{1,7}")
+"""All that a launcher says on its control pipe (engines/launcher.sh)."""
 
 
 def unread(fd: int) -> int:
@@ -41,7 +44,7 @@ class Ends:
     Opening never waits: read ends are opened non-blocking, `orders` for both ways. What must wait (an input file, a
     target's stdin) is opened after the launcher's hello, and `release` frees whoever still waits for a launcher
     that is gone. `orders` gets its name last: a launcher that finds it knows that somebody holds the other ends, or
-    did and is dead.
+    did and is dead. Names are removed as soon as the launcher has opened its ends: the connector must not find them.
     """
 
     def __init__(self, folder: Path, *, files: tuple[InputFile, ...], stdin: bool) -> None:
@@ -49,50 +52,65 @@ class Ends:
         self._files = files
         self._stdin = stdin
         self._held: list[int] = []
-        self._gone = self._listened = False
+        self._gone = self._listened = self._abandoned = False
         self._lifeline = threading.Lock()
         self._late: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.control = self.orders = self.out = self.config = self.input = -1
 
     def __enter__(self) -> "Ends":
-        self._make()
-        self.control = self._open("control", os.O_RDONLY | os.O_NONBLOCK)
-        self.orders = self._open(_UNNAMED, os.O_RDWR | os.O_NONBLOCK)
-        self.out = self._open("out", os.O_RDONLY | os.O_NONBLOCK)
-        self.config = self._open("config", os.O_RDONLY | os.O_NONBLOCK)
-        (self.folder / _UNNAMED).rename(self.folder / "orders")
+        self._pipes = PipeFolder(self.folder)
+        try:
+            for name in ["control", "out", "config", *self._input_pipes, *self._file_pipes, _UNNAMED]:
+                self._pipes.make(name)
+            self.control = self._pipes.open("control", os.O_RDONLY | os.O_NONBLOCK)
+            self.orders = self._pipes.open(_UNNAMED, os.O_RDWR | os.O_NONBLOCK)
+            self.out = self._pipes.open("out", os.O_RDONLY | os.O_NONBLOCK)
+            self.config = self._pipes.open("config", os.O_RDONLY | os.O_NONBLOCK)
+            self._pipes.rename(_UNNAMED, "orders")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
-    def _make(self) -> None:
-        """For a connector of any user, in a folder without sticky bit: `fs.protected_fifos` would refuse it others'."""
-        folder = self.folder
-        folder.mkdir(exist_ok=True)
-        if stat.S_IMODE(folder.stat().st_mode) != _FOR_ANYBODY:  # a volume is so from its beginning, not ours to change
-            folder.chmod(_FOR_ANYBODY)
-        files = [f"file.{file.name}" for file in self._files]
-        for name in ["control", "out", "config", *(["in"] if self._stdin else []), *files, _UNNAMED]:
-            os.mkfifo(folder / name)
-            (folder / name).chmod(0o666)
+    @property
+    def _input_pipes(self) -> list[str]:
+        return ["in"] if self._stdin else []
+
+    @property
+    def _file_pipes(self) -> list[str]:
+        return [f"file.{file.name}" for file in self._files]
 
     def __exit__(self, *_: object) -> None:
         self._gone = True
         self._late.put(None)
-        self._end_words()
-        heard = () if self._listened else (self.control, self.config)
-        for fd in (*heard, self.orders, self.out, self.input, *self._held):
+        self._end_listening()
+        listened = () if self._listened else (self.control, self.config)
+        pumped = () if self._abandoned else (self.out, self.input)
+        for fd in (*listened, *pumped, self.orders, *self._held):
             _close(fd)
+        self._pipes.close()
 
-    def _open(self, name: str, flags: int) -> int:
-        return os.open(self.folder / name, flags | os.O_CLOEXEC)
+    def abandon(self) -> None:
+        """Leave the descriptors of data to a thread that does not end, and connect them to nothing.
+
+        Closed, their numbers would go to the next file or socket that is opened, and the thread would use that.
+        """
+        self._abandoned = True
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for fd in (self.out, self.input):
+            if fd >= 0:
+                os.dup2(nothing, fd, inheritable=False)
+        os.close(nothing)
 
     def begin(self) -> bool:
         """After the hello: the launcher holds its ends, so from now on reads and writes may wait.
 
         False when it said hello and was killed: nobody reads its input, and its exit code is yet to be heard.
         """
+        self._pipes.hide("control", "orders", "out", "config", *self._input_pipes)
         if self._stdin:
             try:
-                self.input = self._open("in", os.O_WRONLY | os.O_NONBLOCK)
+                self.input = self._pipes.open("in", os.O_WRONLY | os.O_NONBLOCK)
             except OSError as error:
                 if error.errno != errno.ENXIO:
                     raise
@@ -110,7 +128,7 @@ class Ends:
                 content = self._late.get() if file.late else file.content
                 if content is None:
                     return
-                fd = self._open(f"file.{file.name}", os.O_WRONLY)
+                fd = self._pipes.open(f"file.{file.name}", os.O_WRONLY)
                 try:
                     if self._gone:
                         return
@@ -118,14 +136,16 @@ class Ends:
                     write(fd, content)
                 finally:
                     os.close(fd)
+                self._pipes.hide(f"file.{file.name}")
 
     def give(self, content: bytes) -> None:
         """The late file is known now."""
         self._late.put(content)
 
     def words(self) -> Iterator[list[str]]:
-        """What the launcher says, word by word, until its end closes.
+        """What the launcher says, word by word, until its end closes; an empty list for what no launcher says.
 
+        Behind such a word nothing is believed any more: it is read and dropped, so that the end is still seen.
         Zero bytes before anybody opened the pipe are not the end: poll tells of the end only after a first writer.
         Whoever takes the words owns `control` and `config` from now on, and they are closed behind the last one. Closed
         by another thread, their numbers would go to the next file or socket that is opened, to be read from here.
@@ -135,10 +155,19 @@ class Ends:
 
     def _words(self) -> Iterator[list[str]]:
         rest = b""
+        believed = True
         try:
-            while chunk := _awaited(self.control, 4096):
+            while chunk := _awaited(self.control, _LONGEST_WORD):
+                if not believed:
+                    continue
                 *lines, rest = (rest + chunk).split(b"\n")
-                yield from (line.decode().split() for line in lines)
+                if len(rest) > _LONGEST_WORD:
+                    lines.append(rest)
+                for line in lines:
+                    believed = believed and _WORD.fullmatch(line) is not None
+                    yield line.decode().split() if believed else []
+                    if not believed:
+                        break
         finally:
             _close(self.control)
             _close(self.config)
@@ -169,14 +198,15 @@ class Ends:
         """Free every open that waits for a launcher that is gone, and end `words`."""
         self._gone = True
         self._late.put(None)
-        for name in [f"file.{file.name}" for file in self._files]:
-            self._held.append(self._open(name, os.O_RDONLY | os.O_NONBLOCK))
-        self._end_words()
+        for name in self._file_pipes:
+            self._held.append(self._pipes.open(name, os.O_RDONLY | os.O_NONBLOCK))
+        self._end_listening()
 
-    def _end_words(self) -> None:
-        """A writer that comes and goes: to whoever waits for a first word, that is the end."""
-        with contextlib.suppress(OSError):  # nobody waits, or the pipes are gone
-            _close(self._open("control", os.O_WRONLY | os.O_NONBLOCK))
+    def _end_listening(self) -> None:
+        """A writer that comes and goes: to whoever waits for a first word, or for a config, that is the end."""
+        for name in ("control", "config"):
+            with contextlib.suppress(OSError):  # nobody waits, or the pipe was never made
+                _close(self._pipes.open(name, os.O_WRONLY | os.O_NONBLOCK))
 
     def taken(self) -> bool:
         """Wait until the target has taken all its input; False when it left before.

@@ -11,10 +11,11 @@ import msgspec
 
 from tapdock.collect import collect
 from tapdock.engines.base import Conversation, Engine, Logs, Process, Run
-from tapdock.errors import EngineError, TapdockError, UsageError
+from tapdock.errors import EngineError, TapdockError, TranslationError, UsageError
 from tapdock.events import Event, Hello, Ready, Verdict
 from tapdock.launch import Exit, ImageFacts, Launch
 from tapdock.plan import Collection, Plan
+from tapdock.pump import whole_lines
 from tapdock.relay import relay
 from tapdock.sides import Abort, Exited, Inbox, Kill
 from tapdock.translate.base import Emit
@@ -24,6 +25,7 @@ __all__ = ["Outcome", "perform", "serve"]
 _LAST_SECONDS = 10.0
 _LEFT = "containers that are left are removed by the next run, or by `tapdock gc`"
 _TURN_SECONDS = 0.5
+_MOST_EVENT = 256 << 20  # a state, or a record that is set aside, as JSON text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +172,7 @@ class _Contained:
         self._conversation = conversation
         self._listener = listener
         self._verdict: Verdict | None = None
+        self._unreadable: TranslationError | None = None
         with contextlib.suppress(OSError):  # it is gone: `verdict` tells
             conversation.send(msgspec.json.encode(work) + b"\n")
         threading.Thread(target=self._forward, args=(inbox,), daemon=True).start()
@@ -183,22 +186,24 @@ class _Contained:
 
     def _receive(self) -> None:
         decode = msgspec.json.Decoder(Event).decode
-        rest = b""
         try:
-            while data := self._conversation.receive():
-                *lines, rest = (rest + data).split(b"\n")
-                for line in lines:
+            for lines in whole_lines(iter(self._conversation.receive, b""), _MOST_EVENT):
+                for line in lines.splitlines():
                     event = decode(line)
                     self._listener(event)
                     if isinstance(event, Verdict):
                         self._verdict = event
         except OSError:
             pass  # the connection broke off: `verdict` tells
+        except TranslationError as error:
+            self._unreadable = error
         finally:
             self._listener.ready.set()
 
     def verdict(self) -> Verdict:
         _wait_for(self._thread)
+        if self._unreadable:
+            raise self._unreadable
         if self._verdict is None:
             exit_ = self._process.wait(_LAST_SECONDS)
             if exit_ is None or exit_.code is None:

@@ -18,7 +18,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
     """A source into a target, by a route of `translate.ROUTES`.
 
     `only_complete`: the end of its input may make this target replace what was there, so it is killed where the source
-    did not end well. `scratch`: both sides share a folder. `strict_counts`: counts that differ fail the run.
+    did not end well. `scratch`: both sides share a folder. `strict_counts`: counts that differ fail the run. `engine`:
+    somebody reports how each container exited.
     """
 
     run_id: str
@@ -32,6 +33,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
     only_complete: bool = False
     scratch: bool = False
     strict_counts: bool = False
+    engine: bool = False
 
 
 class Collection(msgspec.Struct, frozen=True, kw_only=True, tag="collection"):

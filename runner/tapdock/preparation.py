@@ -99,6 +99,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.on_schema_change == "spool",
         quirks=quirks,
         left_out=_left_out(offered, chosen) if source.kind == "singer" else (),
+        max_line=source.connector.max_line,
     )
     prepared = Prepared(
         pipeline=pipeline,
@@ -113,7 +114,8 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
             pipeline.source, pipeline.target, environment=project.environment, suffix=pipeline.state_suffix
         ),
         only_complete=target.kind == "airbyte" and overwrites(streams) and not quirks.waits_for_complete,
-        scratch=source.kind == "singer" and "batch_config" in source_config.given,
+        # The user's own word alone: a tap that writes it into its config does not get a folder to share.
+        scratch=source.kind == "singer" and "batch_config" in source_config.user,
     )
     if streams or not manner.spool:
         require_translatable(prepared.route, streams, manner)

@@ -3,16 +3,18 @@
 Blocking reads and writes on real pipes give back-pressure for nothing: memory stays flat however slow a side is.
 """
 
-import itertools
 import os
+import re
 import select
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from tapdock.config import MAX_LINE
 from tapdock.errors import EngineError, TargetError, TranslationError
 from tapdock.pipes import write
+from tapdock.protocol.lines import split
 from tapdock.translate.base import Translator
 
 __all__ = ["Ending", "Input", "Output", "Pump", "read_acks", "whole_lines"]
@@ -20,6 +22,7 @@ __all__ = ["Ending", "Input", "Output", "Pump", "read_acks", "whole_lines"]
 # Read in pieces that the allocator reuses: a megabyte at a time costs page faults and grows the process (measured).
 _CHUNK = 128 << 10
 _PIECE = 256 << 10
+_STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]{1,200})"')
 
 
 class Ending:
@@ -63,8 +66,9 @@ class Pump:
     """Source to target, in one thread. Its public attributes are read by the supervisor.
 
     `source_idle_since` and `target_idle_since` are clock readings while we wait for that side, else None: a side's
-    clock does not run while it is the other one that we wait for. With `give` the source is read to its end first; then
-    the target is given its catalog, and the whole. `torn` tells of `error` that its line has no end: a source that was
+    clock does not run while it is the other one that we wait for. `busy_since` is the reading since which the thread
+    has worked without waiting for either. With `give` the source is read to its end first; then the target is given its
+    catalog, and the whole. `max_line` is in bytes. `torn` tells of `error` that its line has no end: a source that was
     killed leaves one.
     """
 
@@ -76,9 +80,11 @@ class Pump:
         clock: Callable[[], float],
         *,
         give: Callable[[bytes], None] | None = None,
+        max_line: int = MAX_LINE,
     ) -> None:
         self.source_idle_since: float | None = None
         self.target_idle_since: float | None = None
+        self.busy_since: float | None = None
         self.source_ended = False
         self.input_ended = False
         self.first_record: float | None = None
@@ -91,6 +97,8 @@ class Pump:
         self._clock = clock
         self._give = give
         self._given = give is None
+        self._max_line = max_line
+        translator.spill = self._send
 
     @property
     def headless(self) -> bool:
@@ -108,6 +116,7 @@ class Pump:
             else:
                 self._pass(self._chunks())
         except BrokenPipeError:
+            self.busy_since = None
             self._drain()
             raise
         except TranslationError as error:
@@ -115,13 +124,16 @@ class Pump:
             ended()
             if self._given:
                 self._send(self._translator.partial)
+            self.busy_since = None
             self._drain()
+        self.busy_since = None
         self.source_ended = True
         ended()
         complete = self.ending.wait()
         if complete is None or self.headless:
             return
         self._send(self._translator.closing(complete=complete))
+        self.busy_since = None
         self.target_idle_since = self._clock()
         if not self._target.taken():
             raise BrokenPipeError
@@ -130,14 +142,14 @@ class Pump:
 
     def _pass(self, chunks: Iterator[bytes]) -> None:
         self._send(self._translator.opening())
-        for lines in whole_lines(chunks):
+        for lines in whole_lines(chunks, self._max_line):
             self.torn = not lines.endswith(b"\n")
             self._send(self._translate(lines))
 
     def _spool(self, give: Callable[[bytes], None]) -> None:
         """The file has no name: it is gone with this process, however that ends."""
         with tempfile.TemporaryFile(buffering=0) as file:
-            for lines in whole_lines(self._chunks()):
+            for lines in whole_lines(self._chunks(), self._max_line):
                 self._translator.scan(lines)
                 _keep(file.fileno(), lines)
             catalog = self._translator.catalog()
@@ -170,8 +182,9 @@ class Pump:
             self.source_idle_since = None
             if not chunk:
                 return
-            waited_until = self._clock()
+            waited_until = self.busy_since = self._clock()
             yield chunk
+            self.busy_since = None
             now = self._clock()
             # Log lines are no sign of life, and time spent on the target's side does not count against the source.
             idle_from = now if self._translator.counts.alive != alive else idle_from + now - waited_until
@@ -180,9 +193,9 @@ class Pump:
     def _send(self, data: bytes) -> None:
         view = memoryview(data)
         for start in range(0, len(view), _PIECE):
-            self.target_idle_since = self._clock()
+            self.target_idle_since, self.busy_since = self._clock(), None
             write(self._target.input, view[start : start + _PIECE])
-        self.target_idle_since = None
+            self.target_idle_since, self.busy_since = None, self._clock()
 
     def _drain(self) -> None:
         """Read what the source still says and forget it, so that it can end."""
@@ -190,19 +203,34 @@ class Pump:
             pass
 
 
-def whole_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """As many lines as are there; only the very last one may lack its newline."""
+def whole_lines(chunks: Iterator[bytes], max_line: int = MAX_LINE) -> Iterator[bytes]:
+    """As many lines as are there; only the very last one may lack its newline.
+
+    Raises TranslationError for a line of more than `max_line` bytes, which would have to be kept in memory.
+    """
     parts: list[bytes] = []
+    size = 0
     for chunk in chunks:
         cut = chunk.rfind(b"\n") + 1
         if not cut:
             parts.append(chunk)
+            size += len(chunk)
+            if size > max_line:
+                raise _too_long(parts, max_line)
             continue
         parts.append(chunk[:cut])
         yield b"".join(parts) if len(parts) > 1 else parts[0]
         parts = [chunk[cut:]] if cut < len(chunk) else []
+        size = len(chunk) - cut
     if parts:
         yield b"".join(parts)
+
+
+def _too_long(parts: list[bytes], max_line: int) -> TranslationError:
+    named = _STREAM.search(b"".join(parts[:2]))
+    of = f" of stream `{named[1].decode('utf-8', 'replace')}`" if named else ""
+    hint = "increase `max_line` of the source if this is normal; a line takes several times its size in memory"
+    return TranslationError(f"a line{of} is longer than the limit of {max_line / (1 << 20):g} MiB", hint=hint)
 
 
 def _keep(fd: int, lines: bytes) -> None:
@@ -220,16 +248,19 @@ def read_acks(
 
     The rest is read even then: a target whose output nobody takes would never end.
     """
-    rest = b""
     sound = True
     chunks = iter(lambda: os.read(target.out, _CHUNK), b"")
-    for chunk in itertools.chain(chunks, (b"\n",)):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines if sound else ():
-            try:
-                if translator.acked(line):
-                    acked()
-            except TargetError as error:
-                sound = False
-                wrong(error)
-                break
+    try:
+        for lines in whole_lines(chunks):
+            for line in split(lines) if sound else ():
+                try:
+                    if translator.acked(line):
+                        acked()
+                except TargetError as error:
+                    sound = False
+                    wrong(error)
+                    break
+    except TranslationError as error:
+        wrong(TargetError(f"the target's output cannot be read: {error.message}"))
+        for _ in chunks:
+            pass

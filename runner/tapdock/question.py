@@ -11,7 +11,7 @@ from tapdock.config import Connector
 from tapdock.context import Context, Ready
 from tapdock.errors import EngineError, Interrupted, SourceError, TapdockError, TargetError
 from tapdock.events import Event, Output, Rotated
-from tapdock.launch import Launch
+from tapdock.launch import Exit, Launch
 from tapdock.place import perform
 from tapdock.plan import Collection
 from tapdock.protocol.answer import Answer, read_answer
@@ -42,6 +42,11 @@ class Asked:
         if self.code in NO_PROGRAM:
             return EngineError(message, hint=f"is `{' '.join(self.program)}` in the image? `entrypoint:` names another")
         return _failure_of(self.connector)(message)
+
+
+def _engine_code(ended: Exit | None) -> int:
+    """The engine's word on the exit; a connector can write to the pipe that the other one comes through."""
+    return (ended.code or 0) if ended else 0
 
 
 def _failure_of(connector: Connector) -> type[TapdockError]:
@@ -96,7 +101,7 @@ def ask(context: Context, ready: Ready, launch: Launch, *, keep: Callable[[str],
     return Asked(
         connector=ready.connector,
         text=text,
-        code=verdict.source_code or 0,
+        code=verdict.source_code or _engine_code(outcome.exits.get(launch.role)),
         answer=answer,
         words=context.heard(answer.error.message) if answer.error and answer.error.message else " / ".join(said),
         program=launch.entrypoint,

@@ -29,6 +29,8 @@ __all__ = ["relay"]
 
 _TURN_SECONDS = 1.0
 _GONE_SECONDS = 5.0
+_THREAD_SECONDS = 10.0
+_ENGINE_SECONDS = 10.0
 _ABORTS = {kind.exit_code: kind for kind in (StateError, LeaseHeld, EngineError)}
 
 
@@ -64,16 +66,18 @@ class _Supervisor:
         self._source = Side("source", source, inbox)
         self._target = Side("target", target, inbox)
         self._commits = Commits(self._translator, emit=self._emit, clock=clock)
-        self._pump = Pump(source, target, self._translator, clock, give=target.give if plan.manner.spool else None)
+        give = target.give if plan.manner.spool else None
+        self._pump = Pump(source, target, self._translator, clock, give=give, max_line=plan.manner.max_line)
         self._running: set[str] = set()
         self._started = False
+        self._claims: set[SideName] = set()
         self._cause = Cause()
         self._timers = Timers(clock)
         self._silence = Silence(self._pump, plan.limits, clock)
         self._began = clock()
 
     def run(self) -> Verdict:
-        while self._source.code is None or self._target.code is None or self._running:
+        while self._source.code is None or self._target.code is None or self._running or self._claims:
             try:
                 message = self._inbox.get(timeout=self._timers.wait(_TURN_SECONDS))
             except queue.Empty:
@@ -97,10 +101,7 @@ class _Supervisor:
                 self._gone(self._side(name))
             case Exited():
                 side = self._side(message.side)
-                side.engine_code = message.code
-                side.ends.release()
-                if side.gone:
-                    self._ended(side, message.code)
+                self._exited(side, message.code)
             case Rewritten(name, config):
                 self._emit(Rotated(name, config))
             case Turned():
@@ -113,6 +114,8 @@ class _Supervisor:
                 self._cause.end(message.code)
                 self._kill(self._source)
                 self._kill(self._target)
+                self._claims.clear()
+                self._timers.arm("threads", _GONE_SECONDS, self._abandon)
             case Abort():
                 self._cause.fail(_ABORTS[message.exit_code](message.message, hint=message.hint))
                 self._stop_source()
@@ -126,7 +129,7 @@ class _Supervisor:
         if side.code is not None:
             return  # it was given up before it said so
         match words:
-            case ["hello"]:
+            case ["hello"] if not side.greeted:
                 if hello := side.greet():
                     self._emit(hello)
                 if self._source.greeted and self._target.greeted:
@@ -134,10 +137,43 @@ class _Supervisor:
             case ["short", name, got, size]:
                 message = f"`{name}` reached the {side.name} with {got} of its {size} bytes"
                 self._cause.fail(side.error(message, retryable=True))
-            case ["exit", code]:
-                self._ended(side, int(code))
+            case ["exit", code] if side.greeted:
+                self._claimed(side, int(code))
             case _:
-                raise AssertionError(words)
+                message = f"the {side.name}'s container wrote to a pipe that only tapdock's own commands may use"
+                self._cause.fail(side.error(message, hint=f"check where the image of the {side.name} comes from"))
+                self._stop_source()
+                self._kill(side)
+
+    def _claimed(self, side: Side, code: int) -> None:
+        """Take the exit code that came through the pipe, which the connector can write to as well.
+
+        Where there is an engine, it has the last word on success: the run waits for it at its end, and before a target
+        is told to replace anything.
+        """
+        if self._plan.engine and code == 0 and side.engine_code is None:
+            self._claims.add(side.name)
+            self._timers.arm(f"{side.name} exits", _ENGINE_SECONDS, lambda: self._confirmed(side, 0))
+            if self._plan.only_complete and side is self._source:
+                return
+        self._ended(side, code)
+
+    def _exited(self, side: Side, code: int) -> None:
+        side.engine_code = code
+        side.ends.release()
+        if side.name in self._claims:
+            self._confirmed(side, code)
+        elif side.gone:
+            self._ended(side, code)
+
+    def _confirmed(self, side: Side, code: int) -> None:
+        self._claims.discard(side.name)
+        if code and side.code == 0:
+            side.code = code
+            message = f"the {side.name} reported exit code 0, but its container exited with {code}"
+            self._cause.fail(side.error(message))
+            self._stop_source()
+        self._ended(side, code)
 
     def _start(self) -> None:
         self._started = True
@@ -203,6 +239,8 @@ class _Supervisor:
             return
         side.code = code
         self._emit(Finished(side.name, code))
+        if self._source.code is not None and self._target.code is not None:
+            self._timers.arm("threads", _THREAD_SECONDS, self._abandon)
         if side is self._source:
             self._source_ended(code)
         else:
@@ -268,6 +306,18 @@ class _Supervisor:
             side.ends.release()
             self._ended(side, side.engine_code or 137)
 
+    def _abandon(self) -> None:
+        """Stop waiting for threads of ours: both connectors are gone, and what a thread still does reaches nobody."""
+        if not self._running:
+            return
+        stuck = " and ".join(sorted(self._running))
+        message = f"tapdock's own work (`{stuck}`) did not end after both connectors had"
+        self._cause.fail(TapdockError(message, hint="report this with the run's log: `tapdock runs logs`"))
+        self._source.ends.abandon()
+        self._target.ends.abandon()
+        self._running.clear()
+        self._pump.ending.tell(complete=None)
+
     def _tend(self) -> None:
         self._timers.fire()
         self._watch_silence()
@@ -275,7 +325,7 @@ class _Supervisor:
 
     def _watch_silence(self) -> None:
         source, target = self._silence.of_source(self._source), self._silence.of_target(self._target)
-        if error := source or target:
+        if error := source or target or self._silence.of_tapdock():
             self._cause.fail(error)
             self._stop_source()
         if target:

@@ -27,6 +27,7 @@ __all__ = [
     "background",
 ]
 
+_MOST_CONFIG = 4 << 20
 SideName = Literal["source", "target"]
 
 
@@ -128,7 +129,7 @@ class Side:
 
     def _listen(self, said: Iterator[list[str]]) -> None:
         for words in said:
-            if words[:1] == ["config"]:
+            if words[:1] == ["config"] and int(words[1]) <= _MOST_CONFIG:
                 self._take_config(int(words[1]))
             else:
                 self._inbox.put(Word(self.name, words))

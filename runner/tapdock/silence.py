@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tapdock.config import Limits
-from tapdock.errors import TapdockError
+from tapdock.errors import TapdockError, TranslationError
 from tapdock.pump import Pump
 from tapdock.sides import Side
 
@@ -49,6 +49,14 @@ class Silence:
             return None
         limit = self._limits.target_idle if self._started else min(self._limits.source_idle, self._limits.target_idle)
         return _too_long(target, self._clock() - max(since, self._last_ack), limit)
+
+    def of_tapdock(self) -> TapdockError | None:
+        """What to say of work of our own that neither side is the cause of."""
+        since = self._pump.busy_since
+        if since is None or self._clock() - since <= self._limits.source_idle:
+            return None
+        message = f"tapdock has been translating one piece of data for more than {self._limits.source_idle:g} s"
+        return TranslationError(message, hint="report this with the run's log: `tapdock runs logs`")
 
 
 def _too_long(side: Side, silent: float, limit: float) -> TapdockError | None:

@@ -17,7 +17,7 @@ from tapdock.images import making
 from tapdock.log import clean
 from tapdock.signals import Signals
 
-__all__ = ["engine_of", "operations_of", "relay_image", "said", "said_at_once"]
+__all__ = ["engine_of", "not_removed", "operations_of", "relay_image", "said", "said_at_once"]
 
 
 def engine_of(context: Context) -> Engine:
@@ -54,6 +54,11 @@ def _cache(environ: Any) -> Path:
 def said(line: str) -> None:
     """A line for people, on stderr."""
     sys.stderr.write(clean(line) + "\n")
+
+
+def not_removed(name: str, reason: str) -> str:
+    """A line about what a dead run left, and nobody can remove from here."""
+    return f"warning: {name} is left of a run that was killed and cannot be removed: {reason}"
 
 
 def said_at_once(line: str) -> None:

@@ -11,7 +11,7 @@ import typer
 from tapdock import doctor as doctor_
 from tapdock import images, lock
 from tapdock import wrap as wrap_
-from tapdock.cli.assembly import engine_of, operations_of, relay_image, said, said_at_once
+from tapdock.cli.assembly import engine_of, not_removed, operations_of, relay_image, said, said_at_once
 from tapdock.cli.context import Context, print_json, print_table, shared
 from tapdock.config import Connector, Project
 from tapdock.doctor import Finding
@@ -99,11 +99,14 @@ def gc(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     Example: tapdock gc
     """
-    removed = engine_of(shared(ctx)).sweep()
+    swept = engine_of(shared(ctx)).sweep()
     if as_json:
-        print_json({"removed": list(removed)})
-    else:
-        typer.echo("\n".join(f"removed {name}" for name in removed) or "nothing was left behind")
+        kept = [{"name": name, "reason": reason} for name, reason in swept.kept]
+        print_json({"removed": list(swept.removed), "kept": kept})
+    elif swept.removed or not swept.kept:
+        typer.echo("\n".join(f"removed {name}" for name in swept.removed) or "nothing was left behind")
+    for name, reason in swept.kept:
+        said(not_removed(name, reason))
 
 
 def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:

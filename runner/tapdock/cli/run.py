@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from tapdock import record
-from tapdock.cli.assembly import operations_of, said_at_once
+from tapdock.cli.assembly import not_removed, operations_of, said, said_at_once
 from tapdock.cli.context import Context, print_json, shared
 from tapdock.cli.display import Display
 from tapdock.config import Pipeline, Project
@@ -88,7 +88,8 @@ def _perform(
             plans = [prepare(operations, wanted, options) for wanted in pipelines]
             _show_plans(operations, plans, as_json=as_json)
             return 0
-        operations.engine.sweep()
+        for name, reason in operations.engine.sweep().kept:
+            said(not_removed(name, reason))
         with suppress(Interrupted):  # between two blocks: `signals.code` tells
             _run_all(context, operations, pipelines, options, records, concurrency=concurrency, quiet=as_json)
     code = next((r.exit_code for r in records if r.exit_code), None) or signals.code or 0

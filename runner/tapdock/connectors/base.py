@@ -58,6 +58,7 @@ def launch(
         env=dict(env or {}),
         mounts=connector.mounts,
         networks=(connector.network,) if connector.network else (),
+        guarded=connector.network is None,
         extra_hosts=connector.extra_hosts,
         user=connector.user,
         is_root=(connector.user or facts.user).partition(":")[0] in ("", "0", "root"),

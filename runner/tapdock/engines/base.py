@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tapdock.engines.mounts import OwnContainer
 from tapdock.launch import Exit, ImageFacts, Launch
 
-__all__ = ["Conversation", "Engine", "EngineFacts", "Logs", "Process", "Run"]
+__all__ = ["Conversation", "Engine", "EngineFacts", "Logs", "Process", "Run", "Swept"]
 
 Logs = Callable[[str], None]
 """Takes one line that a connector wrote on its stderr."""
@@ -34,6 +34,17 @@ class EngineFacts:
     def __str__(self) -> str:
         """For people."""
         return f"{self.product} {self.version} at {self.address}"
+
+
+class Swept(NamedTuple):
+    """What dead runs left: names of what was removed, and of what could not be, each with the reason."""
+
+    removed: tuple[str, ...]
+    kept: tuple[tuple[str, str], ...] = ()
+
+    def __add__(self, other: object) -> "Swept":
+        assert isinstance(other, Swept), "nothing else is added"
+        return Swept((*self.removed, *other.removed), (*self.kept, *other.kept))
 
 
 class Process(Protocol):
@@ -133,6 +144,6 @@ class Engine(Protocol):
         """Names of what dead runs left, and `sweep` would remove."""
         ...
 
-    def sweep(self) -> tuple[str, ...]:
-        """Remove what dead runs left; returns the names of what was removed."""
+    def sweep(self) -> Swept:
+        """Remove what dead runs left."""
         ...

@@ -14,7 +14,7 @@ import docker.errors
 
 from tapdock.config import Mount
 from tapdock.engines import connection, docker_build, folders, handshake, sweep
-from tapdock.engines.base import EngineFacts, Logs
+from tapdock.engines.base import EngineFacts, Logs, Swept
 from tapdock.engines.docker_run import CONNECTION, LABEL_RUN, DockerRun, answering, reason_of
 from tapdock.engines.mounts import OwnContainer, find_own
 from tapdock.engines.owner import is_alive, mine
@@ -91,13 +91,20 @@ class DockerEngine:
             found: Mapping[str, Any] = self.api.info()
             return found
 
-    def facts(self) -> EngineFacts:
+    @cached_property
+    def _version(self) -> Mapping[str, Any]:
         with answering("the engine could not be asked for its version"):
-            version = self.api.version()
-        info = self._info
-        components = [part.get("Name") or "" for part in version.get("Components") or []]
+            found: Mapping[str, Any] = self.api.version()
+            return found
+
+    @property
+    def _is_podman(self) -> bool:
+        return any("Podman" in (part.get("Name") or "") for part in self._version.get("Components") or [])
+
+    def facts(self) -> EngineFacts:
+        version, info = self._version, self._info
         return EngineFacts(
-            product="Podman" if any("Podman" in name for name in components) else "Docker Engine",
+            product="Podman" if self._is_podman else "Docker Engine",
             version=version["Version"],
             address=self._address,
             architecture=version.get("Arch") or "",
@@ -140,7 +147,7 @@ class DockerEngine:
             raise _pull_failed(image, reason_of(error)) from error
 
     def refusal(self, image: str) -> str | None:
-        if self.facts().product == "Podman":
+        if self._is_podman:
             return None  # it cannot be asked without pulling
         try:
             self.api.inspect_distribution(image)
@@ -169,7 +176,11 @@ class DockerEngine:
         share = self._relay == "beside" or (self._relay == "auto" and self.shares_pipes(image))
         container = self.own.id if self.own else ""
         folder = folders.made(self._pipes_home(), container=container) if share else None
-        return DockerRun(self.api, run_id, folder, owner=self.owner, locate=self._located_folder)
+        # Podman knows no such option, and lets the two containers of a run reach each other.
+        options = {} if self._is_podman else {"com.docker.network.bridge.enable_icc": "false"}
+        return DockerRun(
+            self.api, run_id, folder, owner=self.owner, locate=self._located_folder, network_options=options
+        )
 
     def _pipes_home(self) -> Path | None:
         """Where pipes are made: in a container, a folder that the engine has as well. None if there is none."""
@@ -203,7 +214,7 @@ class DockerEngine:
                 return handshake.has_pipes(self.api, image, pipes, source=source, owner=self.owner)
 
         # Where the image itself cannot be run, starting the connector will say so better.
-        return handshake.remembered(self._cache, ("pipes", *self._identity(), str(home)), ask) is not False
+        return handshake.remembered(self._cache, ("read-only pipes", *self._identity(), str(home)), ask) is not False
 
     def _identity(self) -> tuple[object, ...]:
         """Of the engine as seen from here; daemons may share an ID."""
@@ -252,15 +263,21 @@ class DockerEngine:
 
     def leftovers(self) -> tuple[str, ...]:
         with answering("the engine could not be asked for what is left of dead runs"):
-            return tuple(leftover.name for leftover in sweep.found(self.api, self._runs))
+            containers = [leftover.name for leftover in sweep.found(self.api, self._runs)]
+        folders_ = [str(path) for home in self._swept for path in folders.abandoned(home, runs=self._runs)]
+        return (*containers, *folders_)
 
-    def sweep(self) -> tuple[str, ...]:
-        homes = {Path(tempfile.gettempdir()), *(home for home in self._homes if home.is_dir())}
+    def sweep(self) -> Swept:
         with answering("the engine could not be asked for what is left of dead runs"):
-            return (
-                *sweep.removed(sweep.found(self.api, self._runs)),
-                *(path for home in homes for path in folders.sweep(home, runs=self._runs)),
-            )
+            swept = sweep.removed(sweep.found(self.api, self._runs))
+        for home in self._swept:
+            swept += folders.sweep(home, runs=self._runs)
+        return swept
+
+    @property
+    def _swept(self) -> set[Path]:
+        """Where folders of runs may be."""
+        return {Path(tempfile.gettempdir()), *(home for home in self._homes if home.is_dir())}
 
 
 def _uncovered(mount: Mount, launch: Launch) -> UsageError:

@@ -1,10 +1,10 @@
 """One run's containers on a Docker Engine: named before they exist, removed in every ending."""
 
 import contextlib
+import dataclasses
 import http.client
-import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import requests.exceptions
 import urllib3.exceptions
 
 from tapdock.config import Mount
+from tapdock.engines import folders
 from tapdock.engines.attached import STDOUT, Attached
 from tapdock.engines.base import Logs
 from tapdock.engines.launcher import command
@@ -31,6 +32,8 @@ _MEMORY = "/tapdock/files"  # a path that no image has: a tmpfs ignores its mode
 _LATE_BYTES, _PIPE_BLOCKS, _SCRATCH_BLOCKS = 64 << 20, 1 << 10, 1 << 18  # of a file not known yet; pages of 4 KiB
 _ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
 _PIDS = 4096
+_METADATA = ["169.254.169.254", "169.254.170.2", "169.254.170.23"]
+"""Where clouds answer with a machine's credentials: AWS, Google, Azure and others; tasks of ECS; pods of EKS."""
 _INIT_FAILED = "[FATAL tini"  # the engine's init could not start our shell: the engine itself noticed nothing
 # A stream that breaks off raises what the layers below docker's own client raise.
 CONNECTION = (
@@ -57,30 +60,60 @@ def reason_of(error: Exception) -> str:
 class DockerRun:
     """`folder` is where the relay makes its pipes, or None: then they live in volumes, one a side.
 
-    `owner` stands in labels; `locate` gives the engine's own path of that folder.
+    `owner` stands in labels; `locate` gives the engine's own path of that folder; `network_options` are those of a
+    network in which no container reaches another.
     """
 
     def __init__(
-        self, api: Any, run_id: str, folder: Path | None, *, owner: str, locate: Callable[[str], str] = str
+        self,
+        api: Any,
+        run_id: str,
+        folder: Path | None,
+        *,
+        owner: str,
+        locate: Callable[[str], str] = str,
+        network_options: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self._api = api
         self._run_id = run_id
         self._owner = owner
         self._locate = locate
+        self._network_options = dict(network_options or {})
+        self._network_lock = threading.Lock()
+        self._network: str | None = None
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "DockerRun":
         if self.folder:
-            self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            self._stack.callback(folders.remove, self.folder)
         return self
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
     def start(self, launch: Launch, log: Logs) -> "DockerProcess":
-        spec = container_spec(launch, pipes=self._shared(launch.role), scratch=self._shared("scratch"))
-        return self._started(launch, spec, log)
+        networked = launch if launch.networks else dataclasses.replace(launch, networks=(self._own_network(),))
+        spec = container_spec(networked, pipes=self._shared(launch.role), scratch=self._shared("scratch"))
+        return self._started(networked, spec, log)
+
+    def _own_network(self) -> str:
+        """The network of this run, made when the first container needs it."""
+        with self._network_lock:
+            if self._network is None:
+                name = f"tapdock-{self._run_id}"
+                self._stack.callback(self._remove, lambda: self._api.remove_network(name))
+                try:
+                    self._api.create_network(
+                        name, driver="bridge", options=self._network_options, labels=self._labels("network")
+                    )
+                except CONNECTION as error:
+                    hint = "`docker network prune` removes unused ones; `network: bridge` under `defaults:` needs none"
+                    raise EngineError(
+                        f"the network of this run could not be made: {reason_of(error)}", hint=hint
+                    ) from error
+                self._network = name
+            return self._network
 
     def _shared(self, name: str) -> str:
         """What the engine calls one of the folders that the relay has as well."""
@@ -132,6 +165,10 @@ class DockerRun:
         name = f"tapdock-{self._run_id}-{role}"
         self._stack.callback(self._remove, lambda: self._api.remove_container(name, force=True, v=True))
         host = self._api.create_host_config(**spec.pop("host"))
+        if addresses := spec.pop("own_addresses", None):
+            # A network of the engine's is needed for this; routes and firewalls of the machine are not touched.
+            endpoint = self._api.create_endpoint_config(link_local_ips=addresses)
+            spec["networking_config"] = self._api.create_networking_config({host["NetworkMode"]: endpoint})
         try:
             self._api.create_container(image, name=name, labels=self._labels(role), host_config=host, **spec)
         except docker.errors.ImageNotFound as error:
@@ -158,7 +195,9 @@ class DockerRun:
 def container_spec(launch: Launch, *, pipes: str, scratch: str = "") -> dict[str, Any]:
     """The container of a connector, as arguments of the engine's API: a pure plan.
 
-    Data goes through the pipes alone: no log driver sees it. stderr is attached, never stored.
+    Data goes through the pipes alone: no log driver sees it. stderr is attached, never stored. The folder of the pipes
+    is read-only: pipes can be written to even so, and nothing can be put in their place. `own_addresses` are given to
+    the container itself, so that it finds nobody else there.
     """
     files = sum(_LATE_BYTES if file.late else len(file.content) for file in launch.files)
     shared = [f"{scratch}:{SCRATCH}"] if launch.scratch else []
@@ -168,8 +207,9 @@ def container_spec(launch: Launch, *, pipes: str, scratch: str = "") -> dict[str
         "environment": {**launch.env, "TINI_KILL_PROCESS_GROUP": "1"},
         "user": launch.user,
         "platform": launch.platform,
+        "own_addresses": _METADATA if launch.guarded and launch.networks else [],
         "host": {
-            "binds": [f"{pipes}:{_PIPES}", *shared, *(_bind(mount) for mount in launch.mounts)],
+            "binds": [f"{pipes}:{_PIPES}:ro", *shared, *(_bind(mount) for mount in launch.mounts)],
             "tmpfs": {_MEMORY: f"mode=1777,size={files * 3 + (16 << 20)}"},
             "init": True,
             "cap_drop": ["ALL"],

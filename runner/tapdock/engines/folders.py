@@ -1,16 +1,22 @@
 """Folders of runs, each with its owner written in it: what a killed run left can be told from what a live one has."""
 
-import shutil
+import contextlib
+import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 from tapdock.engines import owner
+from tapdock.engines.base import Swept
 
-__all__ = ["made", "sweep", "temporary"]
+__all__ = ["abandoned", "made", "remove", "sweep", "temporary"]
 
 _PREFIX = "tapdock-run-"
+_OWNER_BYTES = 1 << 10
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def made(within: Path | None = None, *, container: str = "") -> Path:
@@ -27,21 +33,88 @@ def temporary(within: Path | None = None, *, container: str = "") -> Iterator[Pa
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
 
 
-def sweep(within: Path | None = None, *, runs: Callable[[str], bool | None] = lambda _: None) -> list[str]:
-    """Remove those whose owner is gone; their paths. `runs` tells of a container's id whether it does."""
-    removed = []
-    for folder in (within or Path(tempfile.gettempdir())).glob(f"{_PREFIX}*"):
-        if _is_abandoned(folder, runs):
-            shutil.rmtree(folder, ignore_errors=True)
-            removed.append(str(folder))
-    return removed
+def abandoned(within: Path | None = None, *, runs: Callable[[str], bool | None] = lambda _: None) -> list[Path]:
+    """Those of this user whose owner is gone. `runs` tells of a container's id whether it does.
+
+    Where everybody may write, somebody else may have made folders of this name, with anything in them.
+    """
+    found = (within or Path(tempfile.gettempdir())).glob(f"{_PREFIX}*")
+    return [folder for folder in found if _is_abandoned(folder, runs)]
 
 
 def _is_abandoned(folder: Path, runs: Callable[[str], bool | None]) -> bool:
     try:
-        return owner.is_alive((folder / "owner").read_text("ascii"), runs=runs) is False
+        fd = os.open(folder, _FOLDER)
     except OSError:
         return False  # another user's, or gone meanwhile
+    try:
+        if not _is_private(os.fstat(fd)):
+            return False
+        written = os.open("owner", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    with os.fdopen(written, "rb") as file:
+        if not stat.S_ISREG(os.fstat(written).st_mode):
+            return False
+        return owner.is_alive(file.read(_OWNER_BYTES).decode("ascii", "replace"), runs=runs) is False
+
+
+def _is_private(status: os.stat_result) -> bool:
+    return status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == stat.S_IRWXU
+
+
+def sweep(within: Path | None = None, *, runs: Callable[[str], bool | None] = lambda _: None) -> Swept:
+    """Remove those whose owner is gone."""
+    reasons = {str(folder): remove(folder) for folder in abandoned(within, runs=runs)}
+    kept = tuple((folder, reason) for folder, reason in reasons.items() if reason)
+    return Swept(tuple(folder for folder, reason in reasons.items() if not reason), kept)
+
+
+def remove(folder: Path) -> str | None:
+    """Remove a folder with all that is in it; the reason where something of it stays.
+
+    A container may have made folders in it that are nested thousands deep, which no recursion and no path reaches. So
+    what is nested is moved up before it is removed, and two folders are open at any time.
+    """
+    try:
+        top = os.open(folder, _FOLDER)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return str(error.strerror)
+    try:
+        while names := os.listdir(top):  # noqa: PTH208 - an open folder, not a path
+            for name in names:
+                _remove_one(top, name)
+        folder.rmdir()
+    except OSError as error:
+        return str(error.strerror)
+    finally:
+        os.close(top)
+    return None
+
+
+def _remove_one(top: int, name: str) -> None:
+    """Remove an entry of `top`; of a folder that is not empty, its entries become those of `top`."""
+    try:
+        os.unlink(name, dir_fd=top)
+    except IsADirectoryError:
+        _remove_folder(top, name)
+
+
+def _remove_folder(top: int, name: str) -> None:
+    handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+    path = f"/proc/self/fd/{handle}"  # the folder itself, wherever its name leads by now
+    try:
+        with contextlib.suppress(PermissionError):  # another user's, which may be open to all
+            os.chmod(path, stat.S_IRWXU)  # noqa: PTH101 - a path into /proc
+        for each in os.listdir(path):  # noqa: PTH208 - a path into /proc
+            os.rename(f"{path}/{each}", token_hex(8), dst_dir_fd=top)
+    finally:
+        os.close(handle)
+    os.rmdir(name, dir_fd=top)

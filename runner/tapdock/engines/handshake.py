@@ -37,7 +37,7 @@ def has_pipes(api: Any, image: str, folder: Path, *, source: str, owner: str) ->
     reader = os.open(folder / "probe", os.O_RDONLY | os.O_NONBLOCK)
     script = f"[ -p /tapdock/probe/probe ] || exit {_NOT_THERE}; echo yes >/tapdock/probe/probe"
     try:
-        code = _code(api, image, script, source, owner)
+        code = _code(api, image, script, source, owner, read_only=True)  # as connectors have it
         answered = os.read(reader, 8) == b"yes\n"
     finally:
         os.close(reader)
@@ -63,18 +63,19 @@ def _judged(code: int | None) -> bool | None:
     return False if code in (_NOT_THERE, 137) else None
 
 
-def _code(api: Any, image: str, script: str, source: str, owner: str) -> int | None:
+def _code(api: Any, image: str, script: str, source: str, owner: str, *, read_only: bool = False) -> int | None:
     """The exit code of a script in a container that has `source`; None when there was none."""
     try:
         container = api.create_container(
             image,
             entrypoint=["/bin/sh", "-c", script],
             command=[],
+            name=f"tapdock-probe-{secrets.token_hex(6)}",
             user="0:0",  # the folder may be closed to all but its owner
             labels={LABEL_RUN: "probe", LABEL_OWNER: owner},
             # In this form the engine refuses a folder that it does not have; in the other it would make one.
             host_config=api.create_host_config(
-                mounts=[Mount("/tapdock/probe", source, type="bind")], network_mode="none"
+                mounts=[Mount("/tapdock/probe", source, type="bind", read_only=read_only)], network_mode="none"
             ),
         )
     except docker.errors.APIError as error:

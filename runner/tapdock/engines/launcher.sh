@@ -6,8 +6,12 @@
 #   sh -c SCRIPT tapdock PIPES FILES stdin|none [NAME SIZE|-]... -- COMMAND [ARG]...
 #
 # `-` is the size of a file that nobody knows yet: who writes it holds the lifeline as well, so half of it is never used.
-pipes=$1 files=$2 input=$3
+# A connector's package may bring programs of any name, so those of the system are used here, where there are any.
+pipes=$1 files=$2 input=$3 path=$PATH system=/usr/sbin:/usr/bin:/sbin:/bin
 shift 3
+PATH=$system
+command -v cat >/dev/null && command -v wc >/dev/null && command -v rm >/dev/null || system=$path PATH=$path
+ulimit -c 0 # a core file would hold secrets, and lie where the connector writes
 mask=$(umask)
 umask 077
 stopped=
@@ -17,13 +21,14 @@ for pipe in control orders out config; do
 done
 # Opened for both ways first, so that opening does not wait where the other end's owner died: its end is then found at
 # once, as later on.
-exec 8<>"$pipes/control" 3>"$pipes/control" 8<>"$pipes/orders" 4<"$pipes/orders" 8<>"$pipes/out" 5>"$pipes/out" 8>&-
+exec 8<>"$pipes/control" 3>"$pipes/control" 8<>"$pipes/orders" 4<"$pipes/orders" 8<>"$pipes/out" 5>"$pipes/out"
+exec 8<>"$pipes/config" 9>"$pipes/config" 8>&-
 # Opened for both ways, so that this does not wait, and held by the watcher alone until `end`.
 [ "$input" = none ] || exec 6<>"$pipes/in" 7<"$pipes/in"
 
 (
   trap '' TERM INT HUP
-  exec 3>&- 5>&- 7<&-
+  exec 3>&- 5>&- 7<&- 9>&-
   while read -r order <&4; do
     case $order in
       end) exec 6>&- ;;
@@ -45,15 +50,18 @@ while [ "$1" != -- ]; do
   shift 2
 done
 shift
+variables=
 if [ -f "$files/env.sh" ]; then
-  . "$files/env.sh"
+  variables=$(cat "$files/env.sh")
   rm "$files/env.sh"
 fi
 [ -z "$stopped" ] || { code=143; leave exit 143; }
 config=$(cat "$files/config.json" 2>/dev/null)
 umask "$mask"
 
-if [ "$input" = none ]; then "$@" </dev/null >&5 3>&- 5>&- & else "$@" <&7 >&5 3>&- 5>&- 7<&- & fi
+# In a process of its own: whatever the variables are called, they are none of ours.
+connector() { PATH=$path; eval "$variables"; exec "$@"; }
+if [ "$input" = none ]; then connector "$@" </dev/null >&5 3>&- 5>&- 9>&- & else connector "$@" <&7 >&5 3>&- 5>&- 7<&- 9>&- & fi
 child=$!
 [ -z "$stopped" ] || kill -TERM "$child" # it was said while there was no child to hear it
 exec 5>&- 2>/dev/null
@@ -67,6 +75,6 @@ done
 # A connector may rewrite its config (a token that works only once): what became of it goes back, and is kept.
 if [ "$(cat "$files/config.json")" != "$config" ]; then
   echo "config $(($(wc -c <"$files/config.json")))" >&3
-  cat "$files/config.json" >"$pipes/config"
+  cat "$files/config.json" >&9
 fi
 leave exit "$code"

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tapdock.engines import folders
-from tapdock.engines.base import Conversation, EngineFacts, Logs
+from tapdock.engines.base import Conversation, EngineFacts, Logs, Swept
 from tapdock.engines.launcher import command
 from tapdock.engines.owner import is_alive, mine
 from tapdock.engines.text import lines_of
@@ -59,10 +59,10 @@ class LocalEngine:
         return LocalRun()
 
     def leftovers(self) -> tuple[str, ...]:
-        return ()
+        return tuple(map(str, (*folders.abandoned(), *folders.abandoned(_MEMORY))))
 
-    def sweep(self) -> tuple[str, ...]:
-        return (*folders.sweep(), *folders.sweep(_MEMORY))
+    def sweep(self) -> Swept:
+        return folders.sweep() + folders.sweep(_MEMORY)
 
 
 class LocalRun:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import docker.errors
 
 from tapdock.engines import owner
-from tapdock.engines.docker_run import CONNECTION, LABEL_OWNER, LABEL_RUN
+from tapdock.engines.base import Swept
+from tapdock.engines.docker_run import CONNECTION, LABEL_OWNER, LABEL_RUN, reason_of
 
 __all__ = ["Leftover", "found", "removed"]
 
@@ -17,15 +18,20 @@ _SURELY_OVER = timedelta(hours=1)
 
 
 class Leftover(NamedTuple):
-    """A container or a volume that nobody needs any more."""
+    """A container, a volume or a network that nobody needs any more."""
 
     name: str
     remove: Callable[[], Any]
 
 
 def found(api: Any, runs: Callable[[str], bool | None]) -> Iterator[Leftover]:
-    """Containers, then volumes, whose runner is gone. `runs` tells of a container's id whether it does."""
+    """Containers, then volumes and networks, whose runner is gone. `runs` tells of a container's id whether it does.
+
+    Only those whose name and labels both are of a run: anybody may put a label on anything.
+    """
     for container in api.containers(all=True, filters={"label": LABEL_RUN}):
+        if not _is_of_a_run(container["Names"][0].lstrip("/"), container["Labels"]):
+            continue
         alive = owner.is_alive(container["Labels"].get(LABEL_OWNER, ""), runs=runs)
         if alive is None and container["State"] != "running":
             alive = not _is_long_ago(datetime.fromtimestamp(container["Created"], UTC))
@@ -34,24 +40,39 @@ def found(api: Any, runs: Callable[[str], bool | None]) -> Iterator[Leftover]:
             yield Leftover(container["Names"][0].lstrip("/"), remove)
     for volume in api.volumes(filters={"label": LABEL_RUN})["Volumes"] or []:
         labels: Mapping[str, str] = volume["Labels"] or {}
+        if not _is_of_a_run(volume["Name"], labels):
+            continue
         alive = owner.is_alive(labels.get(LABEL_OWNER, ""), runs=runs)
         if alive is None and volume.get("CreatedAt"):
             alive = not _is_long_ago(datetime.fromisoformat(volume["CreatedAt"]))
         if alive is False:  # removed without force: what a container still has is refused, and found the next time
             yield Leftover(volume["Name"], partial(api.remove_volume, volume["Name"]))
 
+    for network in api.networks(filters={"label": LABEL_RUN}):
+        labels = network["Labels"] or {}
+        if _is_of_a_run(network["Name"], labels) and owner.is_alive(labels.get(LABEL_OWNER, ""), runs=runs) is False:
+            yield Leftover(network["Name"], partial(api.remove_network, network["Id"]))
+
+
+def _is_of_a_run(name: str, labels: Mapping[str, str]) -> bool:
+    return f"{name}-".startswith(f"tapdock-{labels[LABEL_RUN]}-")
+
 
 def _is_long_ago(moment: datetime) -> bool:
     return datetime.now(UTC) - moment > _SURELY_OVER
 
 
-def removed(leftovers: Iterable[Leftover]) -> Iterator[str]:
-    """Remove them; their names. One that cannot be removed is no reason not to run: `tapdock doctor` shows it."""
+def removed(leftovers: Iterable[Leftover]) -> Swept:
+    """Remove them. What cannot be removed is not a reason not to run."""
+    gone: list[str] = []
+    kept: list[tuple[str, str]] = []
     for leftover in leftovers:
         try:
             leftover.remove()
         except docker.errors.NotFound:
             continue  # somebody else swept it
-        except CONNECTION:
-            continue
-        yield leftover.name
+        except CONNECTION as error:
+            kept.append((leftover.name, reason_of(error)))
+        else:
+            gone.append(leftover.name)
+    return Swept(tuple(gone), tuple(kept))

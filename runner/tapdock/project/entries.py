@@ -28,7 +28,7 @@ SHARED = (
     "idle_timeout", "stop_grace", "exit_grace",
 )  # fmt: skip
 KEYS = ("image", "build", "kind", "config", "mounts", "entrypoint", "command", *SHARED)
-SOURCE_KEYS = (*KEYS, "manifest", "select", "streams", "catalog", "catalog_option", "discovery")
+SOURCE_KEYS = (*KEYS, "manifest", "select", "streams", "catalog", "catalog_option", "discovery", "max_line")
 TARGET_KEYS = (*KEYS, "state_type", "waits_for_complete", "allow_unsafe_overwrite")
 DEFAULTS = {
     "source": {"pull": "missing", "idle_timeout": "3h", "stop_grace": "30s", "exit_grace": "60s"},
@@ -50,6 +50,7 @@ ONLY_SOURCES = {
     "select": "only a source has streams to choose",
     "streams": "only a source has streams to choose",
     "catalog": "only a source has a catalog",
+    "max_line": "only a source sends records",
 }
 FAMILIES: dict[str, Literal["singer", "airbyte-python"]] = {"singer": "singer", "airbyte": "airbyte-python"}
 
@@ -69,6 +70,7 @@ def connector(field: Field, role: Literal["source", "target"], folder: Path) -> 
         "catalog": lambda key: catalog_file(key, folder),
         "catalog_option": lambda key: key.choice(CatalogOption),
         "discovery": Field.flag,
+        "max_line": Field.size,
         "state_type": lambda key: key.choice(StateType),
         "waits_for_complete": Field.flag,
         "allow_unsafe_overwrite": Field.flag,

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from tapdock.config import Namespacing, OnBadRecord, StateType
+from tapdock.config import MAX_LINE, Namespacing, OnBadRecord, StateType
 from tapdock.errors import Side
 from tapdock.events import Event, StreamReport
 
@@ -46,7 +46,7 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     `spool`: the source is read to its end before the target's catalog is made. `last_state_only`: no state is saved
     before the source has ended well. `baseline` off shows what a target does that takes its first state for its own.
     `scratch` is the folder of BATCH files here, None where there is none. `left_out` are streams of a tap, as its
-    messages call them, that the user did not select.
+    messages call them, that the user did not select. `max_line` is the longest line of the source, in bytes.
     """
 
     namespacing: Namespacing = Namespacing()
@@ -59,6 +59,7 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     quirks: Quirks = Quirks()
     scratch: str | None = None
     left_out: tuple[str, ...] = ()
+    max_line: int = MAX_LINE
 
 
 class States(Protocol):
@@ -94,8 +95,11 @@ class Counted(Protocol):
 class Translator(Protocol):
     """One run's translation. The ack thread calls `acked`, the supervisor what it finds in `states` and `counts`.
 
-    All else is the pump thread's.
+    All else is the pump thread's. `spill`, where it is set, takes what is translated of a message that stands for more
+    records than memory has room for; without it all of them are in what `feed` returns.
     """
+
+    spill: Callable[[bytes], None] | None
 
     @property
     def states(self) -> States: ...

@@ -3,8 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import BinaryIO
 
 import msgspec
 from msgspec import Raw
@@ -13,52 +12,72 @@ from tapdock.errors import TranslationError
 from tapdock.launch import SCRATCH
 from tapdock.protocol.lines import is_clean_text, mend
 from tapdock.protocol.singer import BatchMessage
+from tapdock.translate.base import Manner
+from tapdock.translate.scratch import opened, parts_of
 from tapdock.translate.tally import Tally
 from tapdock.translate.voice import Voice
 
-__all__ = ["bodies", "rows_of"]
+__all__ = ["PIECE", "bodies", "rows_of"]
 
+PIECE = 1 << 20
+"""How many bytes of records are gathered before they are passed on."""
+_MOST_UNPACKED = 8 << 30
 _UNREADABLE = (OSError, EOFError, zlib.error)
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _GZIP = b"\x1f\x8b"
 _HINT = f"let the tap write them below `file://{SCRATCH}` (`batch_config.storage.root`), as `jsonl`"
 
 
-def bodies(message: BatchMessage, *, scratch: str | None, number: int, voice: Voice, tally: Tally) -> Iterator[bytes]:
+def bodies(message: BatchMessage, *, manner: Manner, number: int, voice: Voice, tally: Tally) -> Iterator[bytes]:
     """The record bodies of a BATCH, byte for byte unless they need mending; each file is removed once it was read.
 
-    `scratch` is the shared folder as we have it. Raises TranslationError for files that are elsewhere, or of a kind
-    that cannot be read here; a row that is no JSON object is refused, or set aside.
+    `manner.scratch` is the shared folder as this process has it. Raises TranslationError for files that are elsewhere
+    and for kinds of files that cannot be read here. A row that is not a JSON object is refused, or set aside.
     """
     stream, encoding = message.stream, message.encoding
     if encoding.format != "jsonl" or encoding.compression not in (None, "none", "gzip"):
         kind = f"{encoding.format}{f', {encoding.compression}' if encoding.compression else ''}"
         raise TranslationError(f"line {number}: a BATCH of stream `{stream}` has files of a kind `{kind}`", hint=_HINT)
     for url in message.manifest:
-        path = _located(url, scratch)
-        if path is None:
+        parts = parts_of(url)
+        if manner.scratch is None or parts is None:
             raise TranslationError(f"line {number}: a BATCH of stream `{stream}` names `{url}`", hint=_HINT)
         try:
-            for row, line in enumerate(_lines(path), 1):
-                if not line.strip():
-                    continue
-                body, notes = _body(line)
-                voice.mended(notes, number=number)
-                if body is None:
-                    what = f"line {number}: row {row} of a file of a BATCH of stream `{stream}` is no JSON object"
-                    voice.bad_record(TranslationError(what), tally=tally, stream=stream, text=line.strip())
-                else:
-                    yield body
-            path.unlink()
+            with opened(manner.scratch, parts) as file:
+                for row, line in enumerate(_lines(file.data, manner.max_line), 1):
+                    if not line.strip():
+                        continue
+                    body, notes = _body(line)
+                    voice.mended(notes, number=number)
+                    if body is None:
+                        what = f"line {number}: row {row} of a file of a BATCH of stream `{stream}` is no JSON object"
+                        voice.bad_record(TranslationError(what), tally=tally, stream=stream, text=line.strip())
+                    else:
+                        yield body
+                file.remove()
         except _UNREADABLE as error:
             what = f"line {number}: a file of a BATCH of stream `{stream}` cannot be read: {error}"
             raise TranslationError(what) from error
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    """Some taps compress without saying so."""
-    with path.open("rb") as raw:
-        yield from gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == _GZIP else raw
+def _lines(raw: BinaryIO, max_line: int) -> Iterator[bytes]:
+    """Some taps compress without saying so. Raises OSError for more than memory or time should be spent on."""
+    packed = _is_packed(raw)
+    file = gzip.GzipFile(fileobj=raw) if packed else raw
+    size = 0
+    while line := file.readline(max_line + 1):
+        size += len(line)
+        if len(line) > max_line:
+            raise OSError(f"a row is longer than the limit of {max_line / (1 << 20):g} MiB")
+        if packed and size > _MOST_UNPACKED:
+            raise OSError(f"it unpacks to more than {_MOST_UNPACKED >> 30} GiB")
+        yield line
+
+
+def _is_packed(raw: BinaryIO) -> bool:
+    begins = raw.read(len(_GZIP)) == _GZIP
+    raw.seek(0)
+    return begins
 
 
 def _body(line: bytes) -> tuple[bytes | None, tuple[str, ...]]:
@@ -74,34 +93,20 @@ def _body(line: bytes) -> tuple[bytes | None, tuple[str, ...]]:
     return (None, ()) if mended is None or mended.rest else (mended.text, mended.notes)
 
 
-def rows_of(message: BatchMessage, *, scratch: str | None) -> int | None:
+def rows_of(message: BatchMessage, *, manner: Manner) -> int | None:
     """How many records a target will find in its files; None where they are not as it says.
 
     What is compressed without saying so, no target can read; of files that are elsewhere nothing is known (0).
     """
     rows = 0
-    for path in (_located(url, scratch) for url in message.manifest):
-        if path is None or message.encoding.format != "jsonl":
+    for parts in map(parts_of, message.manifest):
+        if manner.scratch is None or parts is None or message.encoding.format != "jsonl":
             continue
         try:
-            with path.open("rb") as raw:
-                packed = raw.peek(2)[:2] == _GZIP
-                if packed and not message.encoding.compression:
+            with opened(manner.scratch, parts) as file:
+                if _is_packed(file.data) and not message.encoding.compression:
                     return None
-                rows += sum(1 for line in (gzip.GzipFile(fileobj=raw) if packed else raw) if line.strip())
+                rows += sum(1 for line in _lines(file.data, manner.max_line) if line.strip())
         except _UNREADABLE:
             return 0  # the target will say so
     return rows
-
-
-def _located(url: str, scratch: str | None) -> Path | None:
-    """A file of the shared folder, as we have it; None for one that is anywhere else."""
-    parts = urlsplit(url)
-    if scratch is None or parts.scheme not in ("", "file"):
-        return None
-    path = Path(unquote(parts.path))
-    if not path.is_relative_to(SCRATCH):
-        return None
-    here = Path(scratch).resolve()
-    found = (here / path.relative_to(SCRATCH)).resolve()
-    return found if found.is_relative_to(here) else None

@@ -31,6 +31,8 @@ _Members = dict[str, Raw]
 class AirbyteToAirbyte:
     """A `Translator` for one run (protocol.md 1.6, 3.8). Raises UsageError when names collide."""
 
+    spill: Callable[[bytes], None] | None = None
+
     def __init__(
         self,
         *,

@@ -10,7 +10,7 @@ from tapdock.errors import TranslationError
 from tapdock.protocol import singer
 from tapdock.protocol.singer import ActivateMessage, BatchMessage, Line, RecordMessage, SchemaMessage, StateMessage
 from tapdock.translate.base import Emit, Manner
-from tapdock.translate.batches import bodies, rows_of
+from tapdock.translate.batches import PIECE, bodies, rows_of
 from tapdock.translate.bookmarks import Bookmarks
 from tapdock.translate.glance import Glance
 from tapdock.translate.rules import Rule, without
@@ -29,6 +29,8 @@ class SingerToSinger:
     where the tap sends them all the same; and ACTIVATE_VERSION, which waits for the end of a source that ended well. A
     tap may say it at the start, and then a target's rows would be gone before the new ones are there.
     """
+
+    spill: Callable[[bytes], None] | None = None
 
     def __init__(
         self,
@@ -187,8 +189,7 @@ class SingerToSinger:
         """
         tally = self._source.tally(stream)
         mixed = tally.records > self._passed_rows.get(stream, 0) or stream in self._activations or rule
-        scratch = self._manner.scratch
-        rows = rows_of(message, scratch=scratch) if self._manner.quirks.takes_batches and not mixed else None
+        rows = rows_of(message, manner=self._manner) if self._manner.quirks.takes_batches and not mixed else None
         if rows is not None:
             self._unversioned.add(stream)
             tally.records += rows
@@ -201,11 +202,17 @@ class SingerToSinger:
             self._latest[stream] = max(version, self._latest.get(stream, 0))
         start, end = singer.record_start(stream), singer.record_end(None, version=version)
         out: list[bytes] = []
-        found = bodies(message, scratch=scratch, number=self._source.line, voice=self._voice, tally=tally)
+        size = 0
+        found = bodies(message, manner=self._manner, number=self._source.line, voice=self._voice, tally=tally)
         for body in map(rule, found) if rule else found:
             tally.records += 1
             tally.bytes += len(body)
+            size += len(body)
             out += (start, body, end)
+            if self.spill and size > PIECE:
+                self.spill(b"".join([*self._out, *out]))
+                self._out.clear()
+                out, size = [], 0
         return b"".join(out)
 
     def due(self) -> float | None:

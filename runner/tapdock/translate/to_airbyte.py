@@ -22,7 +22,7 @@ from tapdock.protocol.singer import (
 from tapdock.translate.airbyte_lines import complete_line
 from tapdock.translate.airbyte_target import Ack, AirbyteTarget
 from tapdock.translate.base import Emit, Manner
-from tapdock.translate.batches import bodies
+from tapdock.translate.batches import PIECE, bodies
 from tapdock.translate.landing import Landing, destination_streams, lands, unexpected, without_fields
 from tapdock.translate.names import target_keys
 from tapdock.translate.pace import Pace
@@ -39,6 +39,8 @@ _SPOOL = "`on_schema_change: spool` reads the tap to its end first, and then mak
 
 class SingerToAirbyte:
     """A `Translator` for one run (protocol.md 3.2, 3.4, 3.7)."""
+
+    spill: Callable[[bytes], None] | None = None
 
     def __init__(
         self,
@@ -255,10 +257,15 @@ class SingerToAirbyte:
         landing = self._landings.get(message.stream) or self._landing(message.stream, number)
         if landing is None:
             raise TranslationError(f"line {number}: a BATCH of stream `{message.stream}` before its SCHEMA")
-        scratch = self._manner.scratch
-        for body in bodies(message, scratch=scratch, number=number, voice=self._voice, tally=landing.tally):
+        size = 0
+        for body in bodies(message, manner=self._manner, number=number, voice=self._voice, tally=landing.tally):
             if self._is_record(body, landing, number, None):
                 self._out.append(landing.record(body, None, now=int(self._wall() * 1000)))
+                size += len(body)
+            if self.spill and size > PIECE:
+                self.spill(b"".join(self._out))
+                self._out.clear()
+                size = 0
 
     def due(self) -> float | None:
         return self._pace.left() if self.states.waiting else None

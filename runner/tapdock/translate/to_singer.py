@@ -29,6 +29,8 @@ class AirbyteToSinger:
     Raises UsageError when names collide, or a stream has no fields or no usable key.
     """
 
+    spill: Callable[[bytes], None] | None = None
+
     def __init__(
         self,
         *,

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from tapdock.errors import TranslationError
 from tapdock.launch import SCRATCH
 from tapdock.protocol.singer import BatchMessage, Encoding
 from tapdock.translate.base import Manner, Quirks
-from tapdock.translate.batches import bodies, rows_of
+from tapdock.translate.batches import PIECE, bodies, rows_of
 from tapdock.translate.same_singer import SingerToSinger
 from tapdock.translate.tally import Tally
+from tapdock.translate.to_airbyte import SingerToAirbyte
 from tapdock.translate.voice import Voice
 
 BODIES = [b'{"id":1.50}', b'{"id":"\xc3\xa9"}']
@@ -28,7 +30,8 @@ def batch(*urls: str, compression: str | None = None, form: str = "jsonl") -> Ba
 def taken(message: BatchMessage, scratch: Path | None) -> list[bytes]:
     tally = Tally(StreamKey(None, "users"))
     voice = Voice(lambda _: None)
-    return list(bodies(message, scratch=str(scratch) if scratch else None, number=4, voice=voice, tally=tally))
+    manner = Manner(scratch=str(scratch) if scratch else None)
+    return list(bodies(message, manner=manner, number=4, voice=voice, tally=tally))
 
 
 @pytest.mark.parametrize("compression", [None, "gzip"])
@@ -54,8 +57,75 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "secret").write_bytes(b"{}")
     (tmp_path / "shared" / "a").symlink_to(tmp_path / "secret")
-    with pytest.raises(TranslationError, match="names"):
-        taken(batch(f"file://{SCRATCH}/a"), tmp_path / "shared")
+    (tmp_path / "shared" / "b").symlink_to(tmp_path)
+    for name in ("a", "b/secret"):
+        with pytest.raises(TranslationError, match="is a link, or not a folder"):
+            taken(batch(f"file://{SCRATCH}/{name}"), tmp_path / "shared")
+    assert (tmp_path / "secret").read_bytes() == b"{}"
+
+
+def test_a_folder_that_becomes_a_link_while_its_file_is_read(tmp_path: Path) -> None:
+    """The file that was read is removed, and never one that its path leads to by then."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a").write_bytes(b"{}")
+    (tmp_path / "shared" / "b").mkdir(parents=True)
+    (tmp_path / "shared" / "b" / "a").write_bytes(b'{"id":1}\n{"id":2}\n')
+    tally, voice = Tally(StreamKey(None, "users")), Voice(lambda _: None)
+    manner = Manner(scratch=str(tmp_path / "shared"))
+    read = bodies(batch(f"file://{SCRATCH}/b/a"), manner=manner, number=4, voice=voice, tally=tally)
+    assert next(read) == b'{"id":1}'
+    (tmp_path / "shared" / "b").rename(tmp_path / "shared" / "c")
+    (tmp_path / "shared" / "b").symlink_to(tmp_path / "elsewhere")
+    assert list(read) == [b'{"id":2}']
+    assert list((tmp_path / "shared" / "c").iterdir()) == []
+    assert (tmp_path / "elsewhere" / "a").read_bytes() == b"{}"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_what_is_not_a_regular_file_is_refused(tmp_path: Path, make) -> None:
+    """Opening a pipe would wait for ever for somebody to write."""
+    make(tmp_path / "a")
+    with pytest.raises(TranslationError, match=r"`a` is not a regular file|Is a directory"):
+        taken(batch(f"file://{SCRATCH}/a"), tmp_path)
+    assert rows_of(batch(f"file://{SCRATCH}/a"), manner=Manner(scratch=str(tmp_path))) == 0
+
+
+def test_a_row_over_the_limit_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    row = b'{"id":"' + b"x" * 5000 + b'"}\n'
+    (tmp_path / "a").write_bytes(gzip.compress(row))
+    message = batch(f"file://{SCRATCH}/a", compression="gzip")
+    tally, voice = Tally(StreamKey(None, "users")), Voice(lambda _: None)
+    with pytest.raises(TranslationError, match="a row is longer than the limit"):
+        list(bodies(message, manner=Manner(scratch=str(tmp_path), max_line=5000), number=4, voice=voice, tally=tally))
+    assert taken(message, tmp_path) == [row.strip()]
+
+
+@pytest.mark.parametrize("route", [SingerToSinger, SingerToAirbyte])
+def test_the_rows_of_a_file_are_passed_on_in_pieces(tmp_path: Path, route) -> None:
+    """A small compressed file may hold more rows than there is memory."""
+    rows = [b'{"id":%d,"name":"%s"}' % (number, b"x" * 1000) for number in range(5000)]
+    (tmp_path / "a").write_bytes(gzip.compress(b"\n".join(rows)))
+    manner = Manner(scratch=str(tmp_path), spool=route is SingerToAirbyte)
+    run = route(streams=(), saved=None, emit=[].append, clock=lambda: 0.0, manner=manner)
+    pieces: list[bytes] = []
+    run.spill = pieces.append
+    named = f"{SCRATCH}/a"
+    message = {
+        "type": "BATCH",
+        "stream": "s",
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "manifest": [named],
+    }
+    lines = SCHEMA + json.dumps(message).encode() + b"\n"
+    if manner.spool:
+        run.scan(lines)
+        run.catalog()
+    rest = run.feed(lines)
+    assert max(map(len, [*pieces, rest])) < 2 * PIECE
+    assert len(pieces) >= 4
+    whole = b"".join([*pieces, rest])
+    assert [whole.count(row) for row in rows] == [1] * 5000
+    assert [report.records for report in run.counts.reports()] == [5000]
 
 
 def test_without_a_shared_folder_none_is_read() -> None:
@@ -80,11 +150,11 @@ def test_a_file_that_is_missing_or_cut_is_told(tmp_path: Path, content: bytes | 
 def test_a_target_that_reads_files_is_given_only_those_that_are_as_they_say(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(gzip.compress(b"{}\n\n{}\n"))
     url = f"file://{SCRATCH}/a"
-    assert rows_of(batch(url, compression="gzip"), scratch=str(tmp_path)) == 2
-    assert rows_of(batch(url), scratch=str(tmp_path)) is None
-    assert rows_of(batch("s3://bucket/a"), scratch=str(tmp_path)) == 0
+    assert rows_of(batch(url, compression="gzip"), manner=Manner(scratch=str(tmp_path))) == 2
+    assert rows_of(batch(url), manner=Manner(scratch=str(tmp_path))) is None
+    assert rows_of(batch("s3://bucket/a"), manner=Manner(scratch=str(tmp_path))) == 0
     (tmp_path / "a").write_bytes(BROKEN)
-    assert rows_of(batch(url, compression="gzip"), scratch=str(tmp_path)) == 0
+    assert rows_of(batch(url, compression="gzip"), manner=Manner(scratch=str(tmp_path))) == 0
 
 
 @pytest.mark.parametrize("reads_files", [True, False])
