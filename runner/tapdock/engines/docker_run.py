@@ -82,6 +82,7 @@ class DockerRun:
         self._network_options = dict(network_options or {})
         self._network_lock = threading.Lock()
         self._network: str | None = None
+        self._containers: list[str] = []
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "DockerRun":
@@ -90,7 +91,26 @@ class DockerRun:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stack.close()
+        """Containers first, and all at the same time: each removal takes a tenth of a second and more.
+
+        The network goes with them where all of them have exited, and else behind them, as everything that they use.
+        """
+        removing = [threading.Thread(target=self._remove_container, args=(name,)) for name in self._containers]
+        if self._network:
+            removing.append(threading.Thread(target=self._remove_network, args=(self._network,)))
+        try:
+            for thread in removing:
+                thread.start()
+            for thread in removing:
+                thread.join()
+        finally:
+            self._stack.close()
+
+    def _remove_container(self, name: str) -> None:
+        self._remove(lambda: self._api.remove_container(name, force=True, v=True))
+
+    def _remove_network(self, name: str) -> None:
+        self._remove(lambda: self._api.remove_network(name))
 
     def start(self, launch: Launch, log: Logs) -> "DockerProcess":
         networked = launch if launch.networks else dataclasses.replace(launch, networks=(self._own_network(),))
@@ -102,7 +122,7 @@ class DockerRun:
         with self._network_lock:
             if self._network is None:
                 name = f"tapdock-{self._run_id}"
-                self._stack.callback(self._remove, lambda: self._api.remove_network(name))
+                self._stack.callback(self._remove_network, name)
                 try:
                     self._api.create_network(
                         name, driver="bridge", options=self._network_options, labels=self._labels("network")
@@ -163,7 +183,7 @@ class DockerRun:
 
     def _create(self, role: str, image: str, spec: dict[str, Any]) -> str:
         name = f"tapdock-{self._run_id}-{role}"
-        self._stack.callback(self._remove, lambda: self._api.remove_container(name, force=True, v=True))
+        self._containers.append(name)
         host = self._api.create_host_config(**spec.pop("host"))
         if addresses := spec.pop("own_addresses", None):
             # A network of the engine's is needed for this; routes and firewalls of the machine are not touched.
