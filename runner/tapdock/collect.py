@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tapdock.errors import SourceError
-from tapdock.events import Finished, Output, Ready, Rotated, Verdict
+from tapdock.events import Finished, Killed, Output, Ready, Rotated, Verdict
 from tapdock.pipes import Ends
 from tapdock.plan import Collection
 from tapdock.sides import Abort, Exited, Gone, Inbox, Kill, Raised, Rewritten, Side, Stop, Turned, Word, background
@@ -104,7 +104,9 @@ class _Collector:
         self._failure = self._failure or verdict
         self._deadline = self._clock() + _GONE_SECONDS
         self._side.kill()
-        if not self._side.greeted:
+        if self._side.greeted:
+            self._emit(Killed("source"))
+        else:
             self._side.ends.release()
             self._ended(137)
 

@@ -12,6 +12,7 @@ __all__ = [
     "Failed",
     "Finished",
     "Hello",
+    "Killed",
     "Level",
     "Logged",
     "Output",
@@ -108,6 +109,12 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     side: Side
 
 
+class Killed(msgspec.Struct, frozen=True, tag="killed"):
+    """A side's lifeline was cut: the engine is to kill its container, in case that nothing in it obeys."""
+
+    side: Side
+
+
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
     """A side's connector ended with this code."""
 
@@ -144,5 +151,17 @@ class Verdict(msgspec.Struct, frozen=True, tag="verdict", kw_only=True):
 
 
 Event = (
-    Logged | Failed | Rotated | SetAside | Renewed | Committed | Ready | Hello | Finished | Output | Progress | Verdict
+    Logged
+    | Failed
+    | Rotated
+    | SetAside
+    | Renewed
+    | Committed
+    | Ready
+    | Hello
+    | Killed
+    | Finished
+    | Output
+    | Progress
+    | Verdict
 )

@@ -12,7 +12,7 @@ import msgspec
 from tapdock.collect import collect
 from tapdock.engines.base import Conversation, Engine, Logs, Process, Run
 from tapdock.errors import EngineError, TapdockError, TranslationError, UsageError
-from tapdock.events import Event, Hello, Ready, Verdict
+from tapdock.events import Event, Hello, Killed, Ready, Verdict
 from tapdock.launch import Exit, ImageFacts, Launch
 from tapdock.plan import Collection, Plan
 from tapdock.pump import whole_lines
@@ -79,6 +79,8 @@ def perform(
         if not listener.began:
             place.verdict()  # raises: nothing was started that could end well
         with _Connectors(run, placed, inbox, logs) as connectors:
+            alone = placed[0].role if len(placed) == 1 else None  # a question's only side is called the source
+            listener.killed = lambda side: connectors.kill(alone or side)
             verdict = place.verdict()
             exits = connectors.exits(listener.greeted) | place.exits()
         if connectors.failure:
@@ -105,6 +107,7 @@ class _Listener:
         self.ready = threading.Event()
         self.began = False
         self.greeted: set[str] = set()
+        self.killed: Callable[[str], None] = lambda _: None
         self._emit = emit
         self._inbox = inbox
         self._failure: TapdockError | None = None
@@ -115,6 +118,8 @@ class _Listener:
             self.ready.set()
         if isinstance(event, Hello):
             self.greeted.add(event.side)
+        if isinstance(event, Killed):  # in a thread of its own: an engine that does not answer holds up nothing
+            threading.Thread(target=self.killed, args=(event.side,), daemon=True).start()
         try:
             self._emit(event)
         except TapdockError as error:
@@ -282,6 +287,10 @@ class _Connectors:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return dict(self._exits)
+
+    def kill(self, role: str) -> None:
+        """End one at once, or as soon as it is started."""
+        self._kill({role} & self._roles)
 
     def _kill(self, roles: set[str]) -> None:
         """Those of them that run, and those that are being started as soon as they are."""

@@ -22,6 +22,7 @@ from tapdock.events import (
     Failed,
     Finished,
     Hello,
+    Killed,
     Logged,
     Progress,
     Ready,
@@ -191,7 +192,7 @@ class _Attempt:
                 self._log.debug(type(event).__name__.lower(), side=event.side, code=getattr(event, "code", None))
             case Ready():
                 self._relay_began = time.monotonic()
-            case Verdict() | SetAside() | Renewed():
+            case Verdict() | SetAside() | Renewed() | Killed():
                 pass  # the record tells
             case _:
                 self._log.debug("output", text=event.text)

@@ -16,7 +16,7 @@ from tapdock.cause import Cause
 from tapdock.commits import Commits
 from tapdock.errors import EngineError, LeaseHeld, StateError, TapdockError, TargetError
 from tapdock.errors import Side as SideName
-from tapdock.events import Event, Failed, Finished, Ready, Rotated, Verdict
+from tapdock.events import Event, Failed, Finished, Killed, Ready, Rotated, Verdict
 from tapdock.pipes import Ends
 from tapdock.plan import Plan, translator
 from tapdock.pump import Pump, read_acks
@@ -252,7 +252,13 @@ class _Supervisor:
             self._kill(self._target)
         elif code and not self._source.stopping:
             self._cause.source_exited(code)
+        if self._source.killed:  # where nobody kills its container for us, it may go on writing
+            self._timers.arm("source writes", _THREAD_SECONDS, self._still_writes)
         self._conclude()  # a quick source may be over before the target is there: its output waits in the pipe
+
+    def _still_writes(self) -> None:
+        if not self._pump.source_ended:
+            self._kill(self._target)
 
     def _target_ended(self, code: int) -> None:
         if not self._pump.input_ended:
@@ -301,6 +307,7 @@ class _Supervisor:
             return
         side.kill()
         if side.greeted:
+            self._emit(Killed(side.name))
             self._timers.arm(f"{side.name} gone", _GONE_SECONDS, lambda: self._ended(side, 137))
         else:
             side.ends.release()

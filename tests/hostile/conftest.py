@@ -1,0 +1,116 @@
+"""Connectors that attack: as root of their container and as a plain user, beside the runner and through a container."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.images import base_image, made
+from engines.conftest import images, known_specs, project  # noqa: F401 - fixtures of these tests as well
+from engines.places import BESIDE, CONTAINER
+from engines.project import Ended, Project
+
+HERE = Path(__file__).parent
+VICTIM = Path("/var/tmp/tapdock-test-victim")
+UNHARMED = b"a file of whoever runs tapdock\n"
+_MEASURED = """
+import atexit, resource, sys
+from tapdock.cli import main
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+atexit.register(lambda: print("peak", peak(), file=sys.stderr))
+sys.exit(main())
+"""
+
+
+@pytest.fixture(params=[BESIDE, CONTAINER])
+def place(request) -> str:
+    return request.param
+
+
+@pytest.fixture(params=["0", "1000"], ids=["root", "user"])
+def uid(request) -> str:
+    """Whom the connector's container runs as."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def hostile(api) -> Callable[..., str]:
+    """hostile(kind, uid) -> an image; `shell` names what its /bin/sh does before anything else."""
+
+    def image(kind: str, uid: str, *, shell: str = "") -> str:
+        files = {
+            name: (HERE / name).read_bytes() for name in ("Dockerfile", "attacker.py", "hostile-sh", "hostile-cat")
+        }
+        args = {"BASE_IMAGE": base_image(), "RUNS_AS": uid, "KIND": kind, "SHELL_ATTACK": shell}
+        return made(api, "tapdock-test/hostile", files, args | ({"SHELL_PROGRAM": "hostile-sh"} if shell else {}))
+
+    return image
+
+
+@pytest.fixture
+def victim() -> Iterator[Path]:
+    """A file that an attack is to reach; it is as it was afterwards, and nothing is beside it."""
+    VICTIM.write_bytes(UNHARMED)
+    yield VICTIM
+    content = VICTIM.read_bytes()
+    VICTIM.unlink()
+    assert content == UNHARMED
+
+
+@pytest.fixture
+def attacked(project, hostile, victim, uid) -> Callable[..., Project]:  # noqa: F811
+    """attacked(...) -> the project whose source, tap or target does that; its memory is measured."""
+
+    def prepare(*, source=(), target=(), batch="", shell="", **config) -> Project:
+        common = {"victim": str(victim), **config}
+        if batch:
+            project.programs = ("tap", "target")
+            project.images["tap"] = hostile("singer", uid)
+            storage = {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///tapdock/scratch"}}
+            project.source = {**common, "batch": batch, "batch_config": storage}
+        else:
+            project.images["source"] = hostile("airbyte", uid, shell=shell)
+            project.source = {**common, "attacks": list(source)}
+        if target:
+            project.images["target"] = hostile("singer", uid)
+            project.target = {**common, "attacks": list(target)}
+            project.target_keys = {"env": {"ATTACKER_IS": "target"}}
+        project.prefix = (sys.executable, "-c", _MEASURED)
+        return project
+
+    return prepare
+
+
+def reports(ended: Ended) -> list[str]:
+    """What the attacker wrote about its success."""
+    logged = [json.loads(line) for line in ended.stderr.splitlines() if line.startswith("{")]
+    messages = [entry.get("message") or "" for entry in logged]
+    return [message.removeprefix("attack: ") for message in messages if message.startswith("attack: ")]
+
+
+def peak(ended: Ended) -> int:
+    """The most memory that a process of tapdock's had, in bytes: this one's and that of a relay's container."""
+    here = int(ended.stderr.rpartition("peak ")[2].split()[0])
+    there = [each["peak_memory_bytes"] or 0 for each in ended.record["containers"] if each["role"] == "relay"]
+    return max(here, *there, 0)
+
+
+@pytest.fixture
+def next_run(project, images) -> Callable[[], None]:  # noqa: F811
+    """Whatever a run left, the next one works, and finds nothing that it cannot remove."""
+
+    def run() -> None:
+        project.programs = ("source", "target")
+        project.images = dict(images)
+        project.source, project.target, project.target_keys = {"steps": ["until users 5", "state"]}, {}, {}
+        ended = project.run("run", "source", "target", "--full-refresh", "--no-state-update", "--json")
+        assert ended.code == 0, ended.stderr
+        gc = project.run("gc")
+        assert gc.code == 0, gc.stderr
+        assert "cannot be removed" not in ended.stderr + gc.stderr
+        assert os.listdir(project.tmp) == []
+
+    return run

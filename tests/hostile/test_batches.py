@@ -1,0 +1,70 @@
+"""Attacks by files: a tap names what is not its own, and what nobody has room or time for."""
+
+import pytest
+
+from hostile.conftest import peak
+
+pytestmark = pytest.mark.docker
+
+
+def test_rows_of_a_file_arrive(attacked, next_run):
+    """The attacks below are refused for what they are, and not because no file could be read."""
+    project = attacked(batch="rows")
+    ended = project.run()
+    assert ended.code == 0, ended.stderr
+    assert project.ids() == set(range(1, 1001))
+    next_run()
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        ("pipe", "`a` is not a regular file"),
+        ("link", "`a` is a link, or not a folder"),
+        ("folder_link", "`b` is a link, or not a folder"),
+        ("long_row", "a row is longer than the limit of 64 MiB"),
+    ],
+)
+def test_a_file_that_is_none(attacked, next_run, batch, message):
+    project = attacked(batch=batch)
+    ended = project.run()
+    assert ended.code == 5, ended.stderr
+    assert message in ended.message
+    assert peak(ended) < 500 << 20
+    next_run()
+
+
+def test_a_folder_that_becomes_a_link_while_its_files_are_read(attacked, next_run):
+    """Whichever of the two is faster: what is read and removed is in the shared folder."""
+    project = attacked(batch="swap")
+    ended = project.run()
+    assert ended.code in (0, 5), ended.stderr
+    assert project.ids() <= set(range(200))
+    next_run()
+
+
+def test_a_small_file_of_a_gigabyte(attacked, next_run):
+    project = attacked(batch="bomb")
+    ended = project.run()
+    assert ended.code == 0, ended.stderr
+    (stream,) = ended.record["streams"]
+    assert stream["records"] == 1_000_000
+    assert peak(ended) < 250 << 20
+    next_run()
+
+
+def test_folders_that_are_nested_too_deep_for_any_path(attacked, next_run):
+    project = attacked(batch="nested")
+    ended = project.run()
+    assert ended.code == 0, ended.stderr
+    assert project.ids() == set(range(1, 1001))
+    next_run()
+
+
+def test_a_tap_does_not_get_a_shared_folder_by_writing_so_into_its_config(attacked):
+    project = attacked(batch="enables_itself")
+    del project.source["batch_config"]
+    for _ in range(2):
+        ended = project.run()
+        assert ended.code == 0, ended.stderr
+        assert "attack: shares a folder: False" in ended.stderr
