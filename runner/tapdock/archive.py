@@ -4,10 +4,8 @@ import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
 from tapdock.errors import Conflict, StateError, UsageError
-from tapdock.history import KEPT, RunRecord, to_json
+from tapdock.history import KEPT, RunRecord, of_run, to_json
 from tapdock.state.base import Backend
 
 __all__ = ["Archive"]
@@ -56,10 +54,7 @@ class Archive:
     def read(self, run_id: str) -> RunRecord | None:
         """None for one that cannot be read."""
         stored = self._backend.get(_PREFIX + run_id)
-        try:
-            return msgspec.json.decode(stored.body, type=RunRecord) if stored else None
-        except msgspec.DecodeError:
-            return None
+        return of_run(run_id, stored.body) if stored else None
 
     def log_lines(self, run_id: str) -> Iterator[str]:
         """Raises UsageError where there is none."""

@@ -29,6 +29,7 @@ __all__ = [
     "log_lines",
     "made_private",
     "new_run_id",
+    "of_run",
     "record",
     "set_aside",
     "to_json",
@@ -148,11 +149,20 @@ def ids(folder: Path) -> list[str]:
 
 
 def record(folder: Path, run_id: str) -> RunRecord | None:
-    """None for a run that was killed before it wrote one."""
+    """None for a run that was killed before it wrote one, and for the record of another run."""
     try:
-        return msgspec.json.decode((folder / "runs" / run_id / "record.json").read_bytes(), type=RunRecord)
-    except (OSError, msgspec.DecodeError):
+        return of_run(run_id, (folder / "runs" / run_id / "record.json").read_bytes())
+    except OSError:
         return None
+
+
+def of_run(run_id: str, body: bytes) -> RunRecord | None:
+    """The record in `body`; None where it is damaged, or another run's that was copied there."""
+    try:
+        found = msgspec.json.decode(body, type=RunRecord)
+    except msgspec.DecodeError:
+        return None
+    return found if found.run_id == run_id else None
 
 
 def found_in(known: list[str], run: str) -> str:

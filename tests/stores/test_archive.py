@@ -36,6 +36,12 @@ def test_a_run_is_read_from_elsewhere(backend, reopened, tmp_path):
         list(elsewhere.log_lines("20200101T000000Z-nobody"))
 
 
+def test_the_record_of_another_run_is_none(backend):
+    Archive(backend).write(record(0))
+    backend.put(f"runs/{record(1).run_id}", backend.get(f"runs/{record(0).run_id}").body, expected=None)
+    assert Archive(backend).read(record(1).run_id) is None
+
+
 def test_of_a_long_log_the_end_is_kept_in_whole_lines(backend, tmp_path):
     lines = [f"{number:>100}" for number in range(20_000)]
     (tmp_path / "log.jsonl").write_text("\n".join(lines) + "\n")

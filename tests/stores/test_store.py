@@ -8,8 +8,8 @@ import pytest
 from tapdock.errors import Conflict, LeaseHeld, StateError
 from tapdock.state import versions
 from tapdock.state.base import Stored, Terms
-from tapdock.state.envelope import decode, encode, state_key
-from tapdock.state.store import lease, read, replacing
+from tapdock.state.envelope import Envelope, decode, encode, state_key
+from tapdock.state.store import is_empty, lease, read, replacing
 
 KEY = "default:faker-to-lake"
 STATE = '[{"type": "STREAM",  "n": 12345678901234567890123, "f": 1.10}]'
@@ -119,6 +119,67 @@ def test_a_damaged_state_gives_way_and_the_way_back_is_told(backend):
         assert backend.get(KEY).body == b"{", "what fails on the way leaves it as it was"
         held.save("[3]", dialect="airbyte")
     assert (read(backend, KEY).state, read(backend, KEY).run_id) == ("[3]", "by hand")
+
+
+OTHER = "default:shop-to-lake"
+
+
+@pytest.fixture
+def copied(backend):
+    """The object of one state under the name of another, as `cp` or a restored backup puts it there."""
+    with lease(backend, OTHER, run_id="r1", clock=clock) as held:
+        held.save(STATE, dialect="airbyte")
+    backend.put(KEY, backend.get(OTHER).body, expected=None)
+    return backend
+
+
+def test_a_run_writes_to_the_state_that_it_asked_for_and_reads_nothing_else(copied):
+    before = copied.get(OTHER), copied.get(KEY)
+    with pytest.raises(StateError) as told, lease(copied, KEY, run_id="r2", clock=clock):
+        pass
+    assert told.value.message == f"the object of state `{KEY}` in {copied.uri} contains the state `{OTHER}`"
+    assert f"`tapdock state copy {OTHER} {KEY} --yes`" in told.value.hint
+    with pytest.raises(StateError, match="contains the state"):
+        read(copied, KEY)
+    assert not is_empty(copied, KEY)
+    assert read(copied, OTHER, at=KEY).state == STATE
+    assert (copied.get(OTHER), copied.get(KEY)) == before
+    assert versions.numbers(copied, KEY) == versions.numbers(copied, OTHER) == []
+
+
+def test_another_states_object_gives_way_to_what_replaces_it(copied):
+    with replacing(copied, KEY, run_id="by hand", clock=clock) as held:
+        held.save("[3]", dialect="airbyte")
+    assert (read(copied, KEY).state, read(copied, OTHER).state) == ("[3]", STATE)
+    with pytest.raises(StateError, match="contains the state"):
+        versions.get(copied, KEY, 1)
+
+
+def test_what_replaces_a_state_keeps_its_own_name_whatever_it_is_a_copy_of(copied):
+    with replacing(copied, KEY, run_id="by hand", clock=clock) as held:
+        held.become(read(copied, OTHER))
+        held.clear()
+    with lease(copied, KEY, run_id="r2", clock=clock) as held:
+        assert held.envelope is None
+    assert read(copied, OTHER).state == STATE
+
+
+def test_a_previous_version_of_another_state_is_none_of_this_one(copied):
+    copied.put(f"history/{KEY}/00000001", copied.get(OTHER).body, expected=None)
+    with pytest.raises(StateError, match=f"contains the state `{OTHER}`"):
+        versions.get(copied, KEY, 1)
+
+
+def test_a_name_inside_an_object_is_harmless_in_a_message_and_in_a_command(backend):
+    name = "x:\x1b[31mred\n::error::; rm -rf ~`date`" + "y" * 1000
+    body = encode(Envelope(key=name, run_id="r", fence=1, nonce="", saved_at=""))
+    backend.put(KEY, body, expected=None)
+    with pytest.raises(StateError) as told:
+        read(backend, KEY)
+    assert "\x1b" not in told.value.message
+    assert "\n" not in told.value.message + told.value.hint
+    assert "state copy 'x:red " in told.value.hint, "quoted as a shell wants it"
+    assert len(told.value.message) < 500
 
 
 class Trouble:

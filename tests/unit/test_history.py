@@ -62,6 +62,13 @@ def test_a_record_comes_back_and_is_for_its_owner_only(tmp_path):
     assert (tmp_path / ".gitignore").read_text() == "*\n"
 
 
+def test_the_record_of_another_run_is_none(tmp_path):
+    file = history.write(tmp_path, record(0))
+    other = history.write(tmp_path, record(1))
+    other.write_bytes(file.read_bytes())
+    assert history.record(tmp_path, record(1).run_id) is None
+
+
 def test_a_record_can_be_written_again(tmp_path):
     history.write(tmp_path, record(0, status="running", exit_code=None))
     history.write(tmp_path, record(0))

@@ -2,11 +2,12 @@
 
 import sys
 import time
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
-from tapdock.cli.context import print_json, print_table, shared, state_id
+from tapdock.cli.context import Context, print_json, print_table, shared, state_id
 from tapdock.cli.state import Json, Key, Yes, asked, described, kept, under_hold
 from tapdock.errors import StateError, UsageError
 from tapdock.state import store, versions
@@ -109,14 +110,23 @@ def copy(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -
     Example: tapdock state copy demo prod:faker-to-lake
     """
     context = shared(ctx)
-    envelope = kept(context, source)
-    name = state_id(context, target)
-    _require_other(envelope.key, name)
-    if store.read(context.backend, name):
+    old, name = state_id(context, source), state_id(context, target)
+    _require_other(old, name)
+    envelope = _renamed_by_hand(context, old, name) or kept(context, source)
+    if not store.is_empty(context.backend, name):
         asked(f"Replace state {name}?", yes=yes)
     with store.replacing(context.backend, name, run_id="state-copy", clock=time.time) as held:
         held.become(envelope)
-    sys.stderr.write(f"state {name} is a copy of {envelope.key}\n")
+    sys.stderr.write(f"state {name} is a copy of {old}\n")
+
+
+def _renamed_by_hand(context: Context, old: str, new: str) -> Envelope | None:
+    """The state `old` where its object was moved to the name `new`, and nothing is saved under its own name."""
+    if not store.is_empty(context.backend, old):
+        return None
+    with suppress(StateError):  # what is there is the state `new`, or damaged
+        return store.read(context.backend, old, at=new)
+    return None
 
 
 def move(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -> None:
@@ -127,9 +137,9 @@ def move(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -
     context = shared(ctx)
     name, old = state_id(context, target), state_id(context, source)
     _require_other(old, name)
-    if store.read(context.backend, name):
-        asked(f"Replace state {name}?", yes=yes)
     kept(context, source)
+    if not store.is_empty(context.backend, name):
+        asked(f"Replace state {name}?", yes=yes)
     with store.lease(context.backend, old, run_id="state-move", clock=time.time) as given:
         envelope = under_hold(given, old)
         with store.replacing(context.backend, name, run_id="state-move", clock=time.time) as held:

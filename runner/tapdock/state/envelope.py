@@ -1,14 +1,17 @@
 """What is stored of a state: the connector's own text in an envelope that says whose and since when."""
 
+import shlex
 from typing import Literal
 
 import msgspec
 
 from tapdock.errors import StateError
+from tapdock.log import clean
 
 __all__ = ["Dialect", "Envelope", "decode", "encode", "state_key"]
 
 VERSION = 1
+_LONGEST_NAME = 200
 Dialect = Literal["airbyte", "singer"]
 
 
@@ -50,11 +53,15 @@ def encode(envelope: Envelope) -> bytes:
 
 
 def decode(body: bytes, *, place: str, key: str) -> Envelope:
-    """The envelope in `body`; StateError names `place` when it is damaged or of a version to come."""
+    """Return the envelope of state `key`.
+
+    Raises StateError with `place` for a body that is damaged, of a version to come, or of another state: whoever copied
+    it there may also run the pipeline that it belongs to.
+    """
     try:
         version = msgspec.json.decode(body, type=_Versioned).version
         if version == VERSION:
-            return msgspec.json.decode(body, type=Envelope)
+            return _of(key, msgspec.json.decode(body, type=Envelope), place)
     except msgspec.DecodeError as error:
         raise StateError(
             f"state `{key}` in {place} is damaged: {error}",
@@ -63,4 +70,16 @@ def decode(body: bytes, *, place: str, key: str) -> Envelope:
     raise StateError(
         f"state `{key}` in {place} has version {version}; this tapdock reads version {VERSION}",
         hint="run the newer tapdock that wrote it",
+    )
+
+
+def _of(key: str, envelope: Envelope, place: str) -> Envelope:
+    if envelope.key == key:
+        return envelope
+    found = clean(envelope.key).replace("\n", " ")[:_LONGEST_NAME]
+    copy = shlex.join(["tapdock", "state", "copy", found, key, "--yes"])
+    clear = shlex.join(["tapdock", "state", "clear", key, "--yes"])
+    raise StateError(
+        f"the object of state `{key}` in {place} contains the state `{found}`",
+        hint=f"`{copy}` makes `{key}` a copy of it; `{clear}` starts from scratch",
     )

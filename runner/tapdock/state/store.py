@@ -23,6 +23,7 @@ class Held:
     def __init__(
         self,
         backend: Backend,
+        key: str,
         envelope: Envelope,
         version: str | None,
         *,
@@ -31,6 +32,7 @@ class Held:
         sleep: Callable[[float], None],
     ) -> None:
         self._backend = backend
+        self._key = key
         self._envelope = envelope
         self._version = version
         self._clock = clock
@@ -66,12 +68,12 @@ class Held:
     def become(self, other: Envelope) -> None:
         """Take on what another state, or an earlier version, holds."""
         kept = self._envelope
-        self._write(msgspec.structs.replace(other, key=kept.key, run_id=kept.run_id, fence=kept.fence))
+        self._write(msgspec.structs.replace(other, key=self._key, run_id=kept.run_id, fence=kept.fence))
 
     def clear(self) -> None:
         """Forget all but the fence."""
         kept = self._envelope
-        self._write(Envelope(key=kept.key, run_id=kept.run_id, fence=kept.fence, nonce="", saved_at=""))
+        self._write(Envelope(key=self._key, run_id=kept.run_id, fence=kept.fence, nonce="", saved_at=""))
 
     def _write(self, envelope: Envelope) -> None:
         stamped = msgspec.structs.replace(
@@ -87,14 +89,14 @@ class Held:
             sleep=self._sleep,
             reraise=True,
         )
-        self._version = retrying(self._put, stamped.key, body)
+        self._version = retrying(self._put, body)
         self._envelope = stamped
 
-    def _put(self, key: str, body: bytes) -> str:
+    def _put(self, body: bytes) -> str:
         try:
-            return self._backend.put(key, body, expected=self._version)
+            return self._backend.put(self._key, body, expected=self._version)
         except Conflict:
-            stored = self._backend.get(key)  # an earlier try may have been written although it failed
+            stored = self._backend.get(self._key)  # an earlier try may have been written although it failed
             if stored and stored.body == body:
                 return stored.version
             raise
@@ -122,11 +124,12 @@ def lease(
         envelope = _taken_over(backend, key, stored, run_id)
         if stored and envelope.state is not None:
             versions.keep(backend, key, stored.body)
-        yield _begun(backend, envelope, stored, clock, nonce, sleep)
+        yield _begun(backend, key, envelope, stored, clock, nonce, sleep)
 
 
 def _begun(
     backend: Backend,
+    key: str,
     envelope: Envelope,
     stored: Stored | None,
     clock: Callable[[], float],
@@ -134,7 +137,7 @@ def _begun(
     sleep: Callable[[float], None],
 ) -> Held:
     """The first write is the fence."""
-    held = Held(backend, envelope, stored.version if stored else None, clock=clock, nonce=nonce, sleep=sleep)
+    held = Held(backend, key, envelope, stored.version if stored else None, clock=clock, nonce=nonce, sleep=sleep)
     held._write(envelope)
     return held
 
@@ -154,7 +157,7 @@ def _decoded(backend: Backend, key: str, stored: Stored) -> Envelope:
         if not versions.numbers(backend, key):
             raise
         hint = f"`tapdock state history {key}` shows what it was before, `tapdock state rollback {key}` goes back to it"
-        raise StateError(error.message, hint=hint) from error
+        raise StateError(error.message, hint=f"{hint}; {error.hint}") from error
 
 
 @contextmanager
@@ -167,23 +170,26 @@ def replacing(backend: Backend, key: str, *, run_id: str, clock: Callable[[], fl
         stored = backend.get(key)
         fence = 1
         if stored:
-            fence = _fence_of(stored.body) + 1
+            fence = _fence_of(stored.body, key) + 1
             versions.keep(backend, key, stored.body)
         empty = Envelope(key=key, run_id=run_id, fence=fence, nonce="", saved_at="")
         version = stored.version if stored else None
-        yield Held(backend, empty, version, clock=clock, nonce=lambda: secrets.token_hex(8), sleep=time.sleep)
+        yield Held(backend, key, empty, version, clock=clock, nonce=lambda: secrets.token_hex(8), sleep=time.sleep)
 
 
-def _fence_of(body: bytes) -> int:
+def _fence_of(body: bytes, key: str) -> int:
     try:
-        return decode(body, place="", key="").fence
+        return decode(body, place="", key=key).fence
     except StateError:
         return 0
 
 
-def read(backend: Backend, key: str) -> Envelope | None:
-    """What is saved under a key, without taking it over; None where nothing is."""
-    stored = backend.get(key)
+def read(backend: Backend, key: str, *, at: str | None = None) -> Envelope | None:
+    """What is saved under a key, without taking it over; None where nothing is.
+
+    `at` is the name of the object that contains it, where somebody has put it under another name.
+    """
+    stored = backend.get(at or key)
     if stored is None:
         return None
     envelope = _decoded(backend, key, stored)

@@ -5,6 +5,7 @@ import inspect
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -235,6 +236,45 @@ def test_a_state_under_another_name(tapdock):
     for name in names:
         assert tapdock("state", "get", name).stdout == STATE + "\n"
     assert tapdock("state", "move", "demo", "x-to-y").returncode == 6
+
+
+def test_the_hint_for_a_copied_state_is_a_command_that_works(tapdock, backend):
+    """`cp`, `mv`, a restored backup: the state of one pipeline under the name of another."""
+    tapdock("state", "set", "prod:faker-to-lake", stdin=STATE)
+    original = backend.get("prod:faker-to-lake")
+    backend.put(KEY, original.body, expected=None)
+    for words in (("show", "demo"), ("get", "demo"), ("export", "demo", "--format", "airbyte"), ("set", "demo", "-")):
+        ended = tapdock("state", *words, stdin="[]")
+        assert ended.returncode == 6, words
+        assert f"the object of state `{KEY}` in {backend.uri} contains the state `prod:faker-to-lake`" in ended.stderr
+    assert "contains the state" in tapdock("state", "list").stderr
+    copy, clear = re.findall(r"`tapdock (state [^`]+)`", ended.stderr)
+    assert tapdock(*copy.split()).returncode == 0
+    assert tapdock("state", "get", "demo").stdout == STATE + "\n"
+    assert backend.get("prod:faker-to-lake") == original
+    assert tapdock(*clear.split()).returncode == 0
+    assert tapdock("state", "get", "demo").returncode == 6
+
+
+def test_the_hint_works_as_well_where_the_object_was_moved(tapdock, backend):
+    tapdock("state", "set", "old-to-lake", stdin=STATE)
+    tapdock("state", "set", "demo", stdin="[]")
+    backend.put(KEY, backend.get("default:old-to-lake").body, expected=backend.get(KEY).version)
+    backend.delete("default:old-to-lake")
+    copy, _ = re.findall(r"`tapdock (state (?:copy|clear)[^`]+)`", tapdock("state", "get", "demo").stderr)
+    assert tapdock(*copy.split()).returncode == 0
+    assert tapdock("state", "get", "demo").stdout == STATE + "\n"
+    assert tapdock("state", "get", "old-to-lake").returncode == 6
+    assert tapdock("state", "copy", "old-to-lake", "demo", "--yes").returncode == 6
+
+
+def test_a_damaged_state_gives_way_to_a_copy(tapdock, backend):
+    tapdock("state", "set", "prod:faker-to-lake", stdin=STATE)
+    for command in ("copy", "move"):
+        stored = backend.get(KEY)
+        backend.put(KEY, b"{", expected=stored and stored.version)
+        assert tapdock("state", command, "prod:faker-to-lake", "demo", "--yes").returncode == 0
+        assert tapdock("state", "get", "demo").stdout == STATE + "\n"
 
 
 def test_who_has_a_state(tapdock, backend):
