@@ -78,7 +78,7 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-class _Server(ThreadingHTTPServer):
+class Quiet(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that was killed: that is what these tests do."""
 
@@ -86,7 +86,7 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def in_front_of(address: str) -> Iterator[Front]:
     front = Front(address)
-    with _Server(("127.0.0.1", 0), _handler(front)) as server:
+    with Quiet(("127.0.0.1", 0), _handler(front)) as server:
         front.address = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

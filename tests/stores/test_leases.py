@@ -21,6 +21,7 @@ class Memory:
 
     uri = "memory"
     never = "none"
+    largest = 1 << 20
 
     def __init__(self) -> None:
         self.objects: dict[str, Stored] = {}
@@ -157,6 +158,17 @@ def test_an_answer_that_never_comes_is_a_loss_in_time(store):
         store.trouble = lambda _: None
         gate.set()
     assert "could not be renewed in time" in lost[0].message
+
+
+def test_a_request_without_an_answer_does_not_hold_the_end(store):
+    """The renewal that waits for it is abandoned with it."""
+    lost: list[TapdockError] = []
+    gate = threading.Event()
+    with remote(store, request=0.1).hold("a", FIRST, Terms(lost=lost.append)):
+        store.trouble = lambda _: gate.wait()
+        wait_for(lambda: lost, "the loss", seconds=10)
+    gate.set()
+    assert "no complete answer within 0.1 s" in lost[0].message
 
 
 @pytest.mark.parametrize("error", [ValueError("what a library did not think of"), OSError("broken")])

@@ -7,7 +7,7 @@ from sqlalchemy.schema import CreateTable
 
 from tapdock.errors import StateError, UsageError
 from tapdock.state.base import open_backend
-from tapdock.state.sql import TABLE
+from tapdock.state.sql import TABLE, small_body
 
 
 def sql(statement) -> str:
@@ -30,6 +30,12 @@ def test_compare_and_swap_for_sql_server():
     )
     found = sql(sa.select(TABLE.c.name).where(TABLE.c.name.startswith("50%", autoescape=True)))
     assert "LIKE :name_1 + '%' ESCAPE '/'" in found
+
+
+def test_a_large_body_stays_in_sql_server():
+    said = sql(small_body(TABLE, "a", 5, "mssql"))
+    assert "datalength(tapdock_state.body) AS size" in said
+    assert "CASE WHEN (datalength(tapdock_state.body) <= :datalength_1) THEN tapdock_state.body END AS body" in said
 
 
 @pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///"])

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tapdock.state import keys
 from tapdock.state.base import Stored, changed_meanwhile
 from tapdock.state.keys import Codec
 from tapdock.state.leases import Timing
+from tapdock.state.limits import LARGEST, Body, listed, require_small
 from tapdock.state.remote import Remote
 
 __all__ = ["AzureStore", "open_uri"]
@@ -63,6 +65,7 @@ class AzureStore:
     """Blobs below `prefix`; a version is an ETag, new with each write."""
 
     never = '"0x0"'
+    largest = LARGEST
 
     def __init__(self, service: Any, container: str, prefix: str, codec: Codec) -> None:
         self._client = service.get_container_client(container)
@@ -76,12 +79,25 @@ class AzureStore:
     def read(self, name: str) -> Stored | None:
         with self._told(name, "read"):
             try:
-                found = self._client.download_blob(self._codec.key_of(self._prefix, name))
-                return Stored(found.readall(), found.properties.etag)
+                key = self._codec.key_of(self._prefix, name)
+                found = self._client.download_blob(key, raw_response_hook=partial(self._require_small, name))
+                body = Body(f"`{name}` in {self.uri}", largest=self.largest)
+                require_small(found.properties.size, f"`{name}` in {self.uri}", largest=self.largest)
+                found.readinto(body)
+                return Stored(body.getvalue(), found.properties.etag)
             except ResourceNotFoundError as error:
                 if _is_container(error):
                     raise
                 return None
+
+    def _require_small(self, name: str, answer: Any) -> None:
+        """Before the library reads a part of an object, which it does without a limit of its own."""
+        if answer.http_response.status_code >= 300:
+            return  # the library makes an error of it
+        length = answer.http_response.headers.get("Content-Length")
+        if length is None:
+            raise StateError(f"{self.uri} does not tell the length of `{name}`", hint="see its server's log")
+        require_small(int(length), f"`{name}` in {self.uri}", largest=self.largest)
 
     def write(self, name: str, body: bytes, *, expected: str | None) -> str:
         condition: dict[str, Any] = {"overwrite": False}
@@ -107,7 +123,8 @@ class AzureStore:
 
     def list(self, prefix: str) -> list[str]:
         with self._told(prefix, "list"):
-            blobs = self._client.list_blob_names(name_starts_with=keys.beginning(self._prefix, prefix))
+            pages = self._client.list_blob_names(name_starts_with=keys.beginning(self._prefix, prefix)).by_page()
+            blobs = listed(pages, f"`{prefix}` in {self.uri}")
             found = [self._codec.name_of(self._prefix, key) for key in blobs]
         return [name for name in found if name is not None and name.startswith(prefix)]
 

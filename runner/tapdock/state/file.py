@@ -4,6 +4,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import msgspec
 
 from tapdock.errors import StateError, UsageError
 from tapdock.state.base import Holder, Stored, Terms, changed_meanwhile, held_by
+from tapdock.state.limits import LARGEST, require_small
 
 __all__ = ["FileBackend", "open_uri"]
 
@@ -28,6 +30,9 @@ ADVICE = {
     errno.EEXIST: "a file stands where a folder should be: choose another `state_backend.uri`",
     errno.ENOLCK: "that file system has no locks: choose a folder on a local disk as `state_backend.uri`",
     errno.EOPNOTSUPP: "that file system has no locks: choose a folder on a local disk as `state_backend.uri`",
+    errno.ELOOP: "a symbolic link stands where a file should be: remove it, or put a copy of the file there",
+    errno.ENXIO: "something else stands where a file should be: remove it",
+    errno.EISDIR: "a folder stands where a file should be: remove it",
     errno.ENAMETOOLONG: "choose shorter names for source, target and environment",
 }
 
@@ -44,9 +49,10 @@ def open_uri(uri: str, folder: Path, *, lease_seconds: float) -> "FileBackend":
 
 
 class FileBackend:
-    """Objects in `folder`, readable by their owner only."""
+    """Objects in `folder`, readable by their owner only; `largest` in bytes."""
 
     tries = 3
+    largest = LARGEST
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,13 +65,18 @@ class FileBackend:
         path = self._path(name)
         with _told(path, "read"):
             try:
-                body = path.read_bytes()
+                descriptor = _opened(path, os.O_RDONLY)
             except FileNotFoundError:
                 return None
+            with os.fdopen(descriptor, "rb") as file:
+                require_small(os.fstat(descriptor).st_size, str(path), largest=self.largest)
+                body = file.read(self.largest + 1)  # it may have grown
+        require_small(len(body), str(path), largest=self.largest)
         return Stored(body, _version(body))
 
     def put(self, name: str, body: bytes, *, expected: str | None) -> str:
         path = self._path(name)
+        require_small(len(body), f"`{name}` for {path}", largest=self.largest)
         with _told(path, "save"), self._locked():
             self._expect(name, expected)
             _replace(path, body)
@@ -88,7 +99,7 @@ class FileBackend:
         path = self._lease(name)
         with _told(path, "lock"):
             self._make(path.parent)
-            lease = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            lease = _opened(path, os.O_RDWR | os.O_CREAT)
         try:
             with _told(path, "lock"):
                 try:
@@ -108,7 +119,7 @@ class FileBackend:
         path = self._lease(name)
         with _told(path, "read"):
             try:
-                lease = os.open(path, os.O_RDONLY)
+                lease = _opened(path, os.O_RDONLY)
             except FileNotFoundError:
                 return None
             try:
@@ -142,7 +153,7 @@ class FileBackend:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self._make(self.folder)
-        lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        lock = _opened(self.folder / ".lock", os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -166,10 +177,21 @@ def _facts(lease: int) -> Holder | None:
         return None  # its holder is about to write them
 
 
+def _opened(path: Path, flags: int) -> int:
+    """A descriptor of a regular file: opening a pipe would wait for its other end, and a link may lead anywhere."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.ENXIO, "it is not a regular file")
+    return descriptor
+
+
 def _replace(path: Path, body: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Called by one process at a time."""
+    temporary = path.with_name(f".{path.name}.new")
     try:
-        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        temporary.unlink(missing_ok=True)  # of a process that was killed
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(file, "wb") as stream:
             stream.write(body)
             stream.flush()

@@ -17,6 +17,7 @@ from tapdock.state import keys
 from tapdock.state.base import Stored, changed_meanwhile
 from tapdock.state.keys import Codec
 from tapdock.state.leases import Timing
+from tapdock.state.limits import LARGEST, Body, listed, require_small
 from tapdock.state.remote import Remote
 
 __all__ = ["GcsStore", "open_uri"]
@@ -44,6 +45,7 @@ class GcsStore:
     """Objects below `prefix`; a version is a generation."""
 
     never = "1"
+    largest = LARGEST
 
     def __init__(self, client: Any, bucket: str, prefix: str, codec: Codec) -> None:
         self._bucket = client.bucket(bucket)
@@ -60,11 +62,14 @@ class GcsStore:
             key = self._codec.key_of(self._prefix, name)
             while found := self._bucket.get_blob(key, timeout=_SECONDS, retry=None):
                 blob = self._bucket.blob(key)  # without the link of `found`, which may lead elsewhere than our requests
+                body = Body(f"`{name}` in {self.uri}", largest=self.largest)
+                require_small(found.size, f"`{name}` in {self.uri}", largest=self.largest)
+                only = {"if_generation_match": found.generation, "timeout": _SECONDS, "retry": None}
                 try:
-                    body = blob.download_as_bytes(if_generation_match=found.generation, timeout=_SECONDS, retry=None)
+                    blob.download_to_file(body, **only)
                 except (exceptions.NotFound, exceptions.PreconditionFailed):
                     continue
-                return Stored(body, str(found.generation))
+                return Stored(body.getvalue(), str(found.generation))
             return None
 
     def write(self, name: str, body: bytes, *, expected: str | None) -> str:
@@ -85,7 +90,9 @@ class GcsStore:
 
     def list(self, prefix: str) -> list[str]:
         with self._told(prefix, "list"):
-            blobs = self._bucket.list_blobs(prefix=keys.beginning(self._prefix, prefix), timeout=_SECONDS, retry=None)
+            beginning = keys.beginning(self._prefix, prefix)
+            pages = self._bucket.list_blobs(prefix=beginning, timeout=_SECONDS, retry=None).pages
+            blobs = listed(pages, f"`{prefix}` in {self.uri}")
             found = [self._codec.name_of(self._prefix, blob.name) for blob in blobs]
         return [name for name in found if name is not None and name.startswith(prefix)]
 

@@ -34,9 +34,13 @@ class Write(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How long a lease lasts, and where time comes from: `now` since the epoch, `clock` for what passes."""
+    """How long a lease lasts, and where time comes from: `now` since the epoch, `clock` for what passes.
+
+    `request` is how long the server may take for one answer as a whole.
+    """
 
     seconds: float = LEASE_SECONDS
+    request: float = 60.0
     now: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -135,7 +139,7 @@ class _Holding:
         while not self.over.wait(pause):
             pause = self._timing.beat
             try:
-                self._renew(self._backend.store.write)
+                self._renew(self._backend.write_once)
             except Conflict:
                 if error := self._overtaken():
                     self._lose(error)
@@ -163,7 +167,7 @@ class _Holding:
     def _overtaken(self) -> TapdockError | None:
         """Somebody else wrote; None where we did, and did not hear of it, and where that cannot be told now."""
         try:
-            stored = self._backend.store.read(self._name)
+            stored = self._backend.read_once(self._name)
         except Exception as error:
             self._trouble = str(error)
             return None

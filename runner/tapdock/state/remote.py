@@ -7,12 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_when_event_set, wait_random_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    stop_when_event_set,
+    wait_random_exponential,
+)
 
 from tapdock.errors import Conflict, StateError, TapdockError
 from tapdock.state import leases
 from tapdock.state.base import Holder, Stored, Terms, changed_meanwhile
 from tapdock.state.leases import Timing
+from tapdock.state.limits import require_small, within
 
 __all__ = ["NoConditions", "Remote", "Store"]
 
@@ -30,11 +38,15 @@ class Store(Protocol):
 
     never: str
     """A version that no object has."""
+    largest: int
+    """Bytes of an object that is read or written."""
 
     @property
     def uri(self) -> str: ...
 
-    def read(self, name: str) -> Stored | None: ...
+    def read(self, name: str) -> Stored | None:
+        """Raises StateError for an object of more than `largest` bytes, without reading it whole."""
+        ...
 
     def write(self, name: str, body: bytes, *, expected: str | None) -> str:
         """Over version `expected` alone (None: where nothing is), else Conflict; the new version.
@@ -59,7 +71,7 @@ class _Careful:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.uri, self.never = store.uri, store.never
+        self.uri, self.never, self.largest = store.uri, store.never, store.largest
         self.read, self.list, self.remove = store.read, store.list, store.remove
 
     def write(self, name: str, body: bytes, *, expected: str | None) -> str:
@@ -86,20 +98,34 @@ class Remote:
     def uri(self) -> str:
         return self.store.uri
 
+    def read_once(self, name: str) -> Stored | None:
+        return self._asked(lambda: self.store.read(name), f"read `{name}`")
+
+    def write_once(self, name: str, body: bytes, *, expected: str | None) -> str:
+        return self._asked(lambda: self.store.write(name, body, expected=expected), f"save `{name}`")
+
+    def _asked(self, request: Callable[[], _T], what: str) -> _T:
+        try:
+            return within(self._timing.request, request)
+        except TimeoutError as error:
+            hint = "see whether its server can be reached"
+            raise StateError(f"cannot {what} in {self.uri}: {error}", hint=hint, retryable=True) from error
+
     def get(self, name: str) -> Stored | None:
-        return self._repeated(lambda: self.store.read(name))
+        return self._repeated(lambda: self.read_once(name))
 
     def put(self, name: str, body: bytes, *, expected: str | None) -> str:
+        require_small(len(body), f"`{name}` for {self.uri}", largest=self.store.largest)
         tries = 0
 
         def write() -> str:
             nonlocal tries
             tries += 1
             try:
-                return self.store.write(name, body, expected=expected)
+                return self.write_once(name, body, expected=expected)
             except Conflict:
                 # An earlier try may have been written although its answer was lost: every body is one of a kind.
-                stored = self.store.read(name) if tries > 1 else None
+                stored = self.read_once(name) if tries > 1 else None
                 if stored is None or stored.body != body:
                     raise
                 return stored.version
@@ -107,13 +133,13 @@ class Remote:
         return self._repeated(write)
 
     def overwrite(self, name: str, body: bytes) -> str:
-        return self._repeated(lambda: self.store.overwrite(name, body))
+        return self._repeated(lambda: self._asked(lambda: self.store.overwrite(name, body), f"save `{name}`"))
 
     def names(self, prefix: str = "") -> list[str]:
-        return sorted(self._repeated(lambda: self.store.list(prefix)))
+        return sorted(self._repeated(lambda: self._asked(lambda: self.store.list(prefix), f"list `{prefix}`")))
 
     def delete(self, name: str) -> None:
-        self._repeated(lambda: self.store.remove(name))
+        self._repeated(lambda: self._asked(lambda: self.store.remove(name), f"remove `{name}`"))
 
     @contextmanager
     def hold(self, name: str, holder: Holder, terms: Terms | None = None) -> Iterator[None]:
@@ -161,7 +187,7 @@ class Remote:
 
     def _repeated(self, call: Callable[[], _T]) -> _T:
         retrying = Retrying(
-            stop=stop_after_attempt(_TRIES) | stop_when_event_set(self._lost),
+            stop=stop_after_attempt(_TRIES) | stop_after_delay(self._timing.request) | stop_when_event_set(self._lost),
             wait=wait_random_exponential(multiplier=0.2, max=5),
             retry=retry_if_exception(lambda error: isinstance(error, StateError) and error.retryable),
             sleep=self._timing.sleep,

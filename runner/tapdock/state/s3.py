@@ -15,6 +15,7 @@ from tapdock.state import keys
 from tapdock.state.base import Stored, changed_meanwhile
 from tapdock.state.keys import Codec
 from tapdock.state.leases import Timing
+from tapdock.state.limits import LARGEST, Body, listed, require_small
 from tapdock.state.remote import NoConditions, Remote
 
 __all__ = ["S3Store", "open_uri"]
@@ -34,6 +35,7 @@ _REFUSED = {
     "AccountProblem",
 }
 _PASSING = {"SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "Throttling", "ConditionalRequestConflict"}
+_CHUNK = 1 << 16
 _LOG_IN = "see `aws sts get-caller-identity`: the usual variables, profiles and instance roles are used"
 
 
@@ -63,6 +65,7 @@ class S3Store:
     """Objects below `prefix`; a version is an ETag, which differs wherever bodies do."""
 
     never = f'"{"0" * 32}"'
+    largest = LARGEST
 
     def __init__(self, client: Any, bucket: str, prefix: str, codec: Codec) -> None:
         self._client = client
@@ -78,7 +81,11 @@ class S3Store:
         with self._told(name, "read"):
             try:
                 found = self._client.get_object(Bucket=self._bucket, Key=self._codec.key_of(self._prefix, name))
-                return Stored(found["Body"].read(), found["ETag"])
+                body = Body(f"`{name}` in {self.uri}", largest=self.largest)
+                require_small(found.get("ContentLength", 0), f"`{name}` in {self.uri}", largest=self.largest)
+                for chunk in found["Body"].iter_chunks(_CHUNK):
+                    body.write(chunk)
+                return Stored(body.getvalue(), found["ETag"])
             except ClientError as error:
                 if _code(error) in _MISSING:
                     return None
@@ -110,9 +117,8 @@ class S3Store:
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=keys.beginning(self._prefix, prefix)
             )
-            found = [
-                self._codec.name_of(self._prefix, each["Key"]) for page in pages for each in page.get("Contents", [])
-            ]
+            objects = listed((page.get("Contents", []) for page in pages), f"`{prefix}` in {self.uri}")
+            found = [self._codec.name_of(self._prefix, each["Key"]) for each in objects]
         return [name for name in found if name is not None and name.startswith(prefix)]
 
     def remove(self, name: str) -> None:

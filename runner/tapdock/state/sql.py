@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -12,9 +13,10 @@ from sqlalchemy import exc
 from tapdock.errors import Conflict, StateError, UsageError
 from tapdock.state.base import Stored, changed_meanwhile
 from tapdock.state.leases import Timing
+from tapdock.state.limits import LARGEST, listed, require_small
 from tapdock.state.remote import Remote
 
-__all__ = ["TABLE", "SqlStore", "open_uri"]
+__all__ = ["TABLE", "SqlStore", "open_uri", "small_body"]
 
 # What an index of any of them takes; SQL Server would take `Prod` for `prod`.
 _NAME = sa.Unicode(400).with_variant(sa.Unicode(400, collation="Latin1_General_100_BIN2"), "mssql")
@@ -56,6 +58,7 @@ class SqlStore:
     """Rows of one table, which is made when it is first used."""
 
     never = "none"
+    largest = LARGEST
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -78,8 +81,12 @@ class SqlStore:
         with self._told(name, "read"):
             table = self._table
             with self._engine.connect() as connection:
-                row = connection.execute(sa.select(table.c.body, table.c.version).where(table.c.name == name)).first()
-            return Stored(bytes(row.body), row.version) if row else None
+                found = small_body(table, name, self.largest, self._engine.dialect.name)
+                row = connection.execute(found).first()
+            if row is None:
+                return None
+            require_small(row.size, f"`{name}` in {self.uri}", largest=self.largest)
+            return Stored(bytes(row.body), row.version)
 
     def write(self, name: str, body: bytes, *, expected: str | None) -> str:
         version = secrets.token_hex(16)
@@ -108,7 +115,7 @@ class SqlStore:
             table = self._table
             with self._engine.connect() as connection:
                 found = sa.select(table.c.name).where(table.c.name.startswith(prefix, autoescape=True))
-                return list(connection.execute(found).scalars())
+                return listed(connection.execute(found).scalars().partitions(1000), f"`{prefix}` in {self.uri}")
 
     def remove(self, name: str) -> None:
         with self._told(name, "remove"):
@@ -132,3 +139,11 @@ class SqlStore:
                 hint="see whether the database can be reached, and whether its user may make the table `tapdock_state`",
                 retryable=passing and not any(words in said for words in _LASTING),
             ) from error
+
+
+def small_body(table: sa.Table, name: str, largest: int, dialect: str) -> sa.Select[Any]:
+    """The version, the size and, unless it is larger, the body of a row: of one moment, by one statement."""
+    length = sa.func.datalength if dialect == "mssql" else sa.func.length
+    size = length(table.c.body)
+    body = sa.case((size <= largest, table.c.body)).label("body")
+    return sa.select(table.c.version, size.label("size"), body).where(table.c.name == name)
