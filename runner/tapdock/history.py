@@ -15,6 +15,7 @@ from tapdock.events import SetAside, StreamReport
 
 __all__ = [
     "KEPT",
+    "RUN_ID",
     "ContainerRecord",
     "ErrorRecord",
     "RunRecord",
