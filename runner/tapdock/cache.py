@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from tapdock.private import made
+
 __all__ = ["Cache"]
 
 
@@ -26,7 +28,7 @@ class Cache:
 
     def write(self, name: str, content: bytes) -> None:
         """Written aside and moved into place: another run may read at the same time."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made(self.folder)
         aside = self.folder / f".{name}.{secrets.token_hex(4)}"
         aside.touch(mode=0o600)
         aside.write_bytes(content)

@@ -12,6 +12,7 @@ import msgspec
 
 from tapdock.errors import Side, UsageError
 from tapdock.events import SetAside, StreamReport
+from tapdock.private import made
 
 __all__ = [
     "KEPT",
@@ -135,7 +136,7 @@ def _made(folder: Path, run_id: str) -> Path:
 def made_private(folder: Path, inner: str) -> Path:
     """A folder inside the project's private one, for its owner only and ignored by git."""
     place = folder / inner
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made(place)
     ignore = folder / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n")

@@ -16,7 +16,7 @@ from tapdock.load import load
 
 PACKAGE = Path(tapdock.__file__).parent
 REPOSITORY = PACKAGE.parent.parent
-MODEL = {"errors", "log", "config", "catalog", "selection", "launch", "events", "protocol"}
+MODEL = {"errors", "log", "config", "catalog", "selection", "launch", "events", "protocol", "private"}
 FAMILIES = {"connectors", "translate", "engines", "state"}
 FACE = {"cli", "tap", "__main__"}
 HEAVY = {"docker", "rich", "jsonschema", "yaml", "tenacity", "requests"}

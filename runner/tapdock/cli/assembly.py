@@ -15,6 +15,7 @@ from tapdock.engines.base import Engine
 from tapdock.errors import ImageMissing, UsageError
 from tapdock.images import making
 from tapdock.log import clean
+from tapdock.private import tightened
 from tapdock.signals import Signals
 
 __all__ = ["engine_of", "not_removed", "operations_of", "relay_image", "said", "said_at_once"]
@@ -72,6 +73,8 @@ def operations_of(context: Context, signals: Signals, *, locked: bool = False, v
     from tapdock import lock
 
     project = context.project
+    if warning := tightened(project.private):
+        said(warning)
     engine = engine_of(context)
     return Operations(
         engine=engine,

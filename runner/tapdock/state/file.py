@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 
 from tapdock.errors import StateError, UsageError
+from tapdock.private import made
 from tapdock.state.base import Holder, Stored, Terms, changed_meanwhile, held_by
 from tapdock.state.limits import LARGEST, require_small
 
@@ -98,7 +99,7 @@ class FileBackend:
         """Nothing of `terms` is needed: the kernel knows whether a holder lives."""
         path = self._lease(name)
         with _told(path, "lock"):
-            self._make(path.parent)
+            made(path.parent)
             lease = _opened(path, os.O_RDWR | os.O_CREAT)
         try:
             with _told(path, "lock"):
@@ -147,12 +148,9 @@ class FileBackend:
         if (stored.version if stored else None) != expected:
             raise changed_meanwhile(name, self.uri)
 
-    def _make(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self._make(self.folder)
+        made(self.folder)
         lock = _opened(self.folder / ".lock", os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
