@@ -25,6 +25,7 @@ __all__ = [
     "Project",
     "Pull",
     "ReplicationMethod",
+    "Rotate",
     "Secret",
     "StateType",
     "StreamOptions",
@@ -35,6 +36,7 @@ _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(
 
 Kind = Literal["airbyte", "singer"]
 Pull = Literal["missing", "always", "never"]
+Rotate = Literal["secrets", "all", "none"]
 SyncMode = Literal["full_refresh", "incremental"]
 DestinationMode = Literal["append", "overwrite", "append_dedup"]
 OnBadRecord = Literal["fail", "set_aside"]
@@ -177,6 +179,8 @@ class Limits:
 class Connector:
     """A source or a target of the project file (design: one entry, one container).
 
+    `rotate` is which values of its config it may change by itself, for its later runs.
+
     Of Singer taps: `catalog` is the user's own, `catalog_option` how the tap takes one, `discovery` whether it tells
     one. Of targets: `state_type` is which states of Airbyte's it gives back, `waits_for_complete` whether the end of
     its input alone replaces nothing, `allow_unsafe_overwrite` that a table may be empty after a run that failed.
@@ -204,6 +208,7 @@ class Connector:
     cpus: float | None = None
     pids: int | None = None
     pull: Pull = "missing"
+    rotate: Rotate = "secrets"
     limits: Limits = Limits()
     max_line: int = MAX_LINE
     catalog: CatalogFile | None = None

@@ -1,5 +1,6 @@
 """What a target can do with rows, and what the sync modes of a run ask of it: pure."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
@@ -86,4 +87,4 @@ def with_load_method(
         return config
     merges = any(stream.destination_sync_mode == "append_dedup" for stream in streams)
     method = "overwrite" if unsafe else "upsert" if merges else None
-    return Resolved(user=config.user, given={**config.given, "load_method": method}) if method else config
+    return dataclasses.replace(config, given={**config.given, "load_method": method}) if method else config

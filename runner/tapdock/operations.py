@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from tapdock import images, lock, overlay, specs
+from tapdock import images, lock, overlay, rotation, specs
 from tapdock.catalog import Stream, parse_catalog
 from tapdock.config import Connector, Secret
 from tapdock.connectors import airbyte, singer
@@ -29,11 +29,13 @@ __all__ = [
     "keep_rotated",
     "prepare",
     "resolved_config",
+    "say_laid",
     "spec",
 ]
 
 _CATALOG_SECONDS = 24 * 3600.0
 _NO_DISCOVERY = "`discovery: false` runs a tap that has none, `catalog: FILE` one whose streams you know"
+_NAMED = 10
 _LAST_OF_ITS_OWN = 127
 """Higher exit codes are those of signals."""
 
@@ -120,10 +122,15 @@ def _asked_singer(context: Context, ready: Ready) -> About:
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """A connector's config in plain values: the user's own, and what the connector is given."""
+    """A connector's config in plain values: the user's own, and what the connector is given.
+
+    `laid` is what it has changed itself in earlier runs, `rules` are those for its next changes.
+    """
 
     user: dict[str, Any] = field(repr=False)
     given: dict[str, Any] = field(repr=False)
+    laid: overlay.Laid = field(default_factory=lambda: overlay.Laid({}), repr=False)
+    rules: rotation.Rules = field(default_factory=rotation.Rules)
 
 
 def resolved_config(context: Context, ready: Ready) -> Resolved:
@@ -134,10 +141,24 @@ def resolved_config(context: Context, ready: Ready) -> Resolved:
     schema = spec(context, ready) or {}
     connector = ready.connector
     user = specs.coerce(connector.config, schema)
-    given = overlay.merge(context.backend, overlay.overlay_key(connector.name, context.project.environment), user)
+    rules = rotation.Rules(rotate=connector.rotate, schema=schema, program=rotation.program(connector))
+    key = overlay.overlay_key(connector.name, context.project.environment)
+    laid = overlay.laid(context.backend, key, user, rules)
+    given = rotation.laid_over(user, laid.values)
     context.redactor.learn((*specs.secret_texts(given, schema), *specs.new_texts(given, user)))
     _require_valid(context, ready, user, schema)
-    return Resolved(user=user, given=given)
+    return Resolved(user=user, given=given, laid=laid, rules=rules)
+
+
+def say_laid(context: Context, connector: Connector, config: Resolved) -> None:
+    """Report which values of a config are not the user's."""
+    laid, reset = config.laid, f"`tapdock config reset {connector.name}` removes them"
+    if laid.values:
+        found = ", ".join(rotation.described(laid.values, config.user, config.rules))
+        context.progress(f"{connector.name} uses values that it has changed in its config: {found}; {reset}")
+    if laid.foreign:
+        found = f"changed by {rotation.name_of(laid.foreign)}, which is another program than {config.rules.program}"
+        context.progress(f"{connector.name} does not use the values of its config that were {found}; {reset}")
 
 
 def _require_valid(context: Context, ready: Ready, config: dict[str, Any], schema: Mapping[str, Any]) -> None:
@@ -157,6 +178,7 @@ def check(context: Context, ready: Ready) -> Checked:
     """Ask the connector whether its config works. A FAILED status comes with exit code 0 (protocol.md 1.2)."""
     config = resolved_config(context, ready)
     connector = ready.connector
+    say_laid(context, connector, config)
     if ready.kind == "singer":
         return _checked_singer(context, ready, config)
     launch = airbyte.check(connector, ready.facts, config.given)
@@ -228,18 +250,24 @@ def keep_rotated(context: Context, connector: Connector, config: Resolved, rotat
     It is kept against the user's own values, so that it holds for as long as they leave those alone.
     """
     try:
-        values = orjson.loads(rotated)
-    except orjson.JSONDecodeError:
-        values = None
-    if not isinstance(values, dict):
-        context.progress(f"{connector.name} left a config that is no JSON object; it is not kept")
+        values = rotation.parsed(rotated)
+    except ValueError as error:
+        context.progress(f"{connector.name} left a config that is not kept: it {error}")
         return
     values.pop(airbyte.MANIFEST, None)  # which a low-code source says as a part of its config
     context.redactor.learn(specs.new_texts(values, config.user))
     key = overlay.overlay_key(connector.name, context.project.environment)
-    changed = overlay.record(context.backend, key, config.user, values, given=config.given)
-    if changed:
-        context.progress(f"{connector.name} changed its config: {', '.join(changed)}")
+    found = overlay.record(context.backend, key, config.user, values, config.rules, given=config.given)
+    if found.changed:
+        context.progress(f"{connector.name} changed its config: {_named(found.changed)}")
+    if found.refused:
+        refused = f"{connector.name} changed values of its config that are not kept: {_named(found.refused)}"
+        context.progress(f"{refused} (its `rotate` is `{config.rules.rotate}`)")
+
+
+def _named(pointers: tuple[str, ...]) -> str:
+    more = f" and {len(pointers) - _NAMED} more" if len(pointers) > _NAMED else ""
+    return ", ".join(rotation.name_of(pointer) for pointer in pointers[:_NAMED]) + more
 
 
 def _program(ready: Ready) -> str:

@@ -82,6 +82,8 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
     )
     source_config = operations.resolved_config(context, source)
     target_config = operations.resolved_config(context, target)
+    for ready, config in ((source, source_config), (target, target_config)):
+        operations.say_laid(context, ready.connector, config)
     about = operations.about(context, target)
     quirks = _quirks(target, about)
     streams = _streams(source, offered, options, impossible(source, target, about, target_config, quirks))

@@ -1,10 +1,13 @@
 """How runs end by their source's doing."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
 from engines import leftovers
+from engines.places import local_only
 
 
 def test_all_is_well(project):
@@ -139,9 +142,11 @@ def test_rotated_token_is_used_by_the_next_run(project, way):
     project.steps("until users 1", "state", f"{way} another-one")
     first = project.run()
     assert first.code == 0, first.stderr
+    assert "source changed its config: /token" in first.stderr
     project.steps("expect another-one", "babble", "until users 2", "state")
     second = project.run()
     assert second.code == 0, second.stderr
+    assert "source uses values that it has changed in its config: /token = [secret]" in second.stderr
     assert "token is [secret]" in second.stderr
     project.steps()
     for words in (("config", "show"), ("runs", "show", "latest", "--json"), ("runs", "logs", "latest")):
@@ -149,6 +154,24 @@ def test_rotated_token_is_used_by_the_next_run(project, way):
     kept = leftovers.files_with("another-one", project.private)
     assert [path.parent.name for path in kept] == ["state"]  # beside the state, for its user alone
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
+
+
+@local_only
+def test_rotated_token_is_not_for_another_program_and_not_where_nothing_is_rotated(project):
+    project.steps("until users 1", "state", "control another-one")
+    assert project.run().code == 0
+    project.steps("expect another-one", "until users 2")
+    project.source_keys = {"rotate": "none"}
+    ended = project.run()
+    assert (ended.code, ended.side) == (3, "source")
+    project.source_keys = {}
+    other = Path(project.images["source"]).with_name("other.py")
+    shutil.copy(project.images["source"], other)
+    project.images = {**project.images, "source": str(other)}
+    ended = project.run()
+    assert (ended.code, ended.side) == (3, "source")
+    assert "which is another program" in ended.stderr
+    assert "(not used: it is another program)" in project.run("config", "show").stdout
 
 
 def test_rotated_token_of_a_check_is_kept_until_the_user_writes_another(project):

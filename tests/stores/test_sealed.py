@@ -7,32 +7,34 @@ import pytest
 
 from tapdock import overlay
 from tapdock.errors import StateError, UsageError
+from tapdock.rotation import Rules
 from tapdock.state.sealed import sealed
 from tapdock.state.store import lease, read
 
 KEY, OTHER = (urlsafe_b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
 SOURCE = "default:faker"
 CONFIG = {"token": "old", "count": 1}
+RULES = Rules(rotate="all", program="image faker")
 
 
 def test_what_rests_is_unreadable(backend, reopened):
-    overlay.record(sealed(backend, KEY), SOURCE, CONFIG, {"token": "fresh-token"})
+    overlay.record(sealed(backend, KEY), SOURCE, CONFIG, {"token": "fresh-token"}, RULES)
     assert b"fresh-token" not in reopened().get(overlay.PREFIX + SOURCE).body
-    assert overlay.merge(sealed(reopened(), KEY + "\n"), SOURCE, CONFIG) == {"token": "fresh-token", "count": 1}
+    assert overlay.merge(sealed(reopened(), KEY + "\n"), SOURCE, CONFIG, RULES) == {"token": "fresh-token", "count": 1}
     with pytest.raises(StateError, match="is encrypted") as told:
-        overlay.merge(sealed(reopened(), None), SOURCE, CONFIG)
+        overlay.merge(sealed(reopened(), None), SOURCE, CONFIG, RULES)
     assert "TAPDOCK_STATE_KEY" in told.value.hint
     with pytest.raises(StateError, match="with another key"):
-        overlay.merge(sealed(reopened(), OTHER), SOURCE, CONFIG)
+        overlay.merge(sealed(reopened(), OTHER), SOURCE, CONFIG, RULES)
 
 
 def test_what_was_kept_in_the_clear_is_sealed_when_it_is_written_again(backend):
-    overlay.record(sealed(backend, None), SOURCE, CONFIG, {"token": "first-token"})
+    overlay.record(sealed(backend, None), SOURCE, CONFIG, {"token": "first-token"}, RULES)
     both = sealed(backend, KEY)
-    assert overlay.merge(both, SOURCE, CONFIG)["token"] == "first-token"
-    overlay.record(both, SOURCE, CONFIG, {"token": "second-token"})
+    assert overlay.merge(both, SOURCE, CONFIG, RULES)["token"] == "first-token"
+    overlay.record(both, SOURCE, CONFIG, {"token": "second-token"}, RULES)
     assert b"second-token" not in backend.get(overlay.PREFIX + SOURCE).body
-    assert overlay.merge(both, SOURCE, CONFIG)["token"] == "second-token"
+    assert overlay.merge(both, SOURCE, CONFIG, RULES)["token"] == "second-token"
 
 
 def test_states_are_left_as_they_are(backend):
@@ -42,10 +44,10 @@ def test_states_are_left_as_they_are(backend):
 
 
 def test_what_is_forgotten_is_gone(backend):
-    overlay.record(backend, SOURCE, CONFIG, {"token": "fresh", "inner": {"a": 1}})
-    assert set(overlay.pointers(backend, SOURCE)) == {"/token", "/inner"}
+    overlay.record(backend, SOURCE, CONFIG, {"token": "fresh", "inner": {"a": 1}}, RULES)
+    assert set(overlay.kept(backend, SOURCE).pointers) == {"/token", "/inner"}
     assert overlay.reset(backend, SOURCE)
-    assert overlay.merge(backend, SOURCE, CONFIG) == CONFIG
+    assert overlay.merge(backend, SOURCE, CONFIG, RULES) == CONFIG
     assert not overlay.reset(backend, SOURCE)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tapdock import overlay
+from tapdock import overlay, rotation
 from tapdock.cli.context import Context, print_json, print_table, shared
 from tapdock.cli.state import Yes, asked
 from tapdock.config import Connector, Mount, Project
@@ -69,16 +69,23 @@ def _require_known(name: str, names: list[str]) -> None:
 
 def _rotated(context: Context) -> Iterator[tuple[Path, Any, str]]:
     """Where a connector's own value is kept; the value itself is nobody's to see."""
-    origin = "the connector itself, for as long as the value in the project is what it was"
     for group, connectors in (("sources", context.project.sources), ("targets", context.project.targets)):
-        for name in connectors:
+        for name, connector in connectors.items():
             try:
-                found = overlay.pointers(context.backend, overlay.overlay_key(name, context.environment))
+                found = overlay.kept(context.backend, overlay.overlay_key(name, context.environment))
             except StateError as error:
                 yield (group, name, "config"), "[unreadable]", error.message
                 continue
-            for pointer in found:
-                yield (group, name, "config", *pointer.split("/")[1:]), "[secret]", origin
+            for pointer in found.pointers if found else ():
+                yield (group, name, "config", *rotation.parts(pointer)), "[secret]", _use(connector, found)
+
+
+def _use(connector: Connector, kept: overlay.Kept | None) -> str:
+    if connector.rotate == "none":
+        return "updated by the connector (not used: `rotate: none`)"
+    if kept and kept.program not in (None, rotation.program(connector)):
+        return f"updated by {rotation.name_of(kept.program)} (not used: it is another program)"
+    return "updated by the connector (used until you change this value in tapdock.yaml)"
 
 
 def rows(project: Project) -> list[tuple[Path, Any, str]]:

@@ -13,6 +13,7 @@ from tapdock.config import (
     Kind,
     Limits,
     Pull,
+    Rotate,
     Secret,
     StateType,
 )
@@ -25,14 +26,14 @@ __all__ = ["DEFAULTS", "KEYS", "LATER", "SHARED", "build_image", "connector"]
 
 SHARED = (
     "env", "platform", "network", "extra_hosts", "user", "memory", "cpus", "pids", "pull",
-    "idle_timeout", "stop_grace", "exit_grace",
+    "idle_timeout", "stop_grace", "exit_grace", "rotate",
 )  # fmt: skip
 KEYS = ("image", "build", "kind", "config", "mounts", "entrypoint", "command", *SHARED)
 SOURCE_KEYS = (*KEYS, "manifest", "select", "streams", "catalog", "catalog_option", "discovery", "max_line")
 TARGET_KEYS = (*KEYS, "state_type", "waits_for_complete", "allow_unsafe_overwrite")
 DEFAULTS = {
-    "source": {"pull": "missing", "idle_timeout": "3h", "stop_grace": "30s", "exit_grace": "60s"},
-    "target": {"pull": "missing", "idle_timeout": "24h", "stop_grace": "30s", "exit_grace": "60s"},
+    "source": {"pull": "missing", "idle_timeout": "3h", "stop_grace": "30s", "exit_grace": "60s", "rotate": "secrets"},
+    "target": {"pull": "missing", "idle_timeout": "24h", "stop_grace": "30s", "exit_grace": "60s", "rotate": "secrets"},
 }
 LATER = "it comes with a later version of tapdock; remove it for now"
 INSTEAD = {
@@ -86,6 +87,7 @@ def connector(field: Field, role: Literal["source", "target"], folder: Path) -> 
         "cpus": Field.number,
         "pids": lambda key: key.integer(least=1),
         "pull": lambda key: key.choice(Pull),
+        "rotate": lambda key: key.choice(Rotate),
     }
     for name, read in readers.items():
         if name in keys:

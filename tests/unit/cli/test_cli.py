@@ -16,6 +16,7 @@ import pytest
 from tapdock import history, overlay
 from tapdock.cli import COMMANDS, GROUPS, main
 from tapdock.history import RunRecord, Seconds, StateRecord
+from tapdock.rotation import Rules
 from tapdock.state.base import holder_here
 from tapdock.state.file import FileBackend
 from tapdock.state.store import lease
@@ -306,16 +307,16 @@ def test_a_state_in_use_is_not_touched(tapdock, backend):
 
 def test_what_a_connector_changed_is_shown_and_forgotten(tapdock, backend):
     assert "changed nothing" in tapdock("config", "reset", "faker", "--yes").stderr
-    overlay.record(backend, "default:faker", {}, {"token": "fresh-token"})
+    overlay.record(backend, "default:faker", {}, {"token": "fresh-token"}, Rules(program="image x"))
     shown = json.loads(tapdock("config", "show", "faker", "--json").stdout)
     _, row = (row for row in shown if row["path"] == "sources.faker.config.token")  # the user's own comes first
     assert row["value"] == "[secret]"
-    assert row["origin"].startswith("the connector itself")
+    assert row["origin"].startswith("updated by the connector (used")
     assert "fresh-token" not in tapdock("config", "show").stdout
     assert tapdock("config", "reset", "faker").returncode == 2, "nobody can be asked"
     assert tapdock("config", "reset", "nope", "--yes").returncode == 2
     assert tapdock("config", "reset", "faker", "--yes").returncode == 0
-    assert overlay.pointers(backend, "default:faker") == ()
+    assert overlay.kept(backend, "default:faker") is None
 
 
 def test_runs_are_listed_shown_and_their_logs_printed(tapdock, folder):
