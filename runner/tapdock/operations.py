@@ -156,6 +156,9 @@ def say_laid(context: Context, connector: Connector, config: Resolved) -> None:
     if laid.values:
         found = ", ".join(rotation.described(laid.values, config.user, config.rules))
         context.progress(f"{connector.name} uses values that it has changed in its config: {found}; {reset}")
+    if laid.refused:
+        found = f"{_named(laid.refused)} (its `rotate` is `{config.rules.rotate}`)"
+        context.progress(f"{connector.name} does not use values that it has changed in its config: {found}; {reset}")
     if laid.foreign:
         found = f"changed by {rotation.name_of(laid.foreign)}, which is another program than {config.rules.program}"
         context.progress(f"{connector.name} does not use the values of its config that were {found}; {reset}")

@@ -36,9 +36,14 @@ class Kept(NamedTuple):
 
 
 class Laid(NamedTuple):
-    """Values by pointer that stand over the user's own; `foreign` is another program, whose values are not used."""
+    """Values by pointer that stand over the user's own.
+
+    `refused` are pointers whose values were kept under other rules. `foreign` is another program, whose values are not
+    used.
+    """
 
     values: dict[str, Any]
+    refused: tuple[str, ...] = ()
     foreign: str | None = None
 
 
@@ -77,13 +82,16 @@ def overlay_key(source: str, environment: str | None) -> str:
 def laid(backend: Backend, key: str, user_config: Mapping[str, Any], rules: Rules) -> Laid:
     """What a connector has changed since the user wrote their config, as far as the rules let it stand."""
     overlay = _read(backend, key, backend.get(PREFIX + key))
-    if overlay is None or rules.rotate == "none":
+    if overlay is None:
         return Laid({})
     if not overlay.is_of(rules):
         return Laid({}, foreign=overlay.program)
     values = _values(_valid(overlay, user_config, rules))
     usable = allowed(values, user_config, rules)
-    return Laid({pointer: value for pointer, value in values.items() if pointer in usable})
+    return Laid(
+        {pointer: value for pointer, value in values.items() if pointer in usable},
+        refused=tuple(pointer for pointer in values if pointer not in usable),
+    )
 
 
 def merge(backend: Backend, key: str, user_config: Mapping[str, Any], rules: Rules) -> dict[str, Any]:

@@ -164,6 +164,7 @@ def test_rotated_token_is_not_for_another_program_and_not_where_nothing_is_rotat
     project.source_keys = {"rotate": "none"}
     ended = project.run()
     assert (ended.code, ended.side) == (3, "source")
+    assert "does not use values that it has changed in its config: /token (its `rotate` is `none`)" in ended.stderr
     project.source_keys = {}
     other = Path(project.images["source"]).with_name("other.py")
     shutil.copy(project.images["source"], other)

@@ -170,6 +170,14 @@ def test_a_previous_version_of_another_state_is_none_of_this_one(copied):
         versions.get(copied, KEY, 1)
 
 
+def test_what_is_no_version_is_not_counted(copied):
+    for name in ("\u00b2", "1", "9" * 30, "latest", "-0000001"):
+        copied.put(f"history/{OTHER}/{name}", b"{}", expected=None)
+    with lease(copied, OTHER, run_id="r2", clock=clock):
+        pass
+    assert versions.numbers(copied, OTHER) == [1]
+
+
 def test_a_name_inside_an_object_is_harmless_in_a_message_and_in_a_command(backend):
     name = "x:\x1b[31mred\n::error::; rm -rf ~`date`" + "y" * 1000
     body = encode(Envelope(key=name, run_id="r", fence=1, nonce="", saved_at=""))

@@ -132,6 +132,17 @@ def test_another_program_gets_none_of_the_tokens(backend):
     assert overlay.merge(backend, KEY, USER, SECRETS) == USER
 
 
+@pytest.mark.parametrize(("rotate", "used"), [("secrets", [TOKEN]), ("none", [])])
+def test_what_was_kept_under_other_rules_is_not_used_and_named(backend, rotate, used):
+    """As an earlier version kept everything."""
+    overlay.record(backend, KEY, USER, {**rotated(refresh_token="new"), "host": "evil", "batch": 1}, ALL)
+    found = overlay.laid(backend, KEY, USER, Rules(rotate=rotate, program=ALL.program))
+    assert list(found.values) == used
+    assert {*found.values, *found.refused} == {TOKEN, "/host", "/batch"}
+    overlay.record(backend, KEY, USER, rotated(refresh_token="newer"), SECRETS)
+    assert overlay.kept(backend, KEY).pointers == (TOKEN,)
+
+
 def test_what_an_earlier_version_wrote_is_used_and_bound_when_it_changes(backend):
     overlay.record(backend, KEY, USER, rotated(refresh_token="new"), SECRETS)
     stored = backend.get(overlay.PREFIX + KEY)

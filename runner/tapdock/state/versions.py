@@ -1,5 +1,6 @@
 """Previous versions of a state: what each run, and each change by hand, found when it began."""
 
+import re
 from contextlib import suppress
 
 from tapdock.errors import Conflict, StateError, UsageError
@@ -10,6 +11,7 @@ __all__ = ["KEPT", "PREFIX", "get", "keep", "numbers"]
 
 PREFIX = "history/"
 KEPT = 20
+_NUMBER = re.compile(r"[0-9]{8}")
 
 
 def keep(backend: Backend, key: str, body: bytes) -> None:
@@ -33,7 +35,7 @@ def numbers(backend: Backend, key: str) -> list[int]:
     """Of the versions that are kept, the oldest first."""
     prefix = f"{PREFIX}{key}/"
     found = (name.removeprefix(prefix) for name in backend.names(prefix))
-    return sorted(int(number) for number in found if number.isdigit())
+    return sorted(int(number) for number in found if _NUMBER.fullmatch(number))
 
 
 def get(backend: Backend, key: str, number: int) -> Envelope:
