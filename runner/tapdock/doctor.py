@@ -14,6 +14,7 @@ from tapdock.engines.base import Engine, EngineFacts
 from tapdock.errors import Conflict, EngineError, StateError, TapdockError
 from tapdock.images import Making
 from tapdock.launch import Launch
+from tapdock.state import store
 from tapdock.state.base import Backend
 
 __all__ = ["Finding", "looked_at", "of_engine", "of_project", "of_state"]
@@ -79,7 +80,10 @@ def _clock(facts: EngineFacts, now: float) -> Iterator[Finding]:
 
 
 def of_state(backend: Backend) -> Iterator[Finding]:
-    """A small object is written and removed: a backend that only reads would fail after all rows were moved."""
+    """A small object is written and removed, because a backend that only reads would fail after all rows were moved.
+
+    Every state is read: one that is damaged, or was copied there from another pipeline, would end its run.
+    """
     name = f"doctor-{secrets.token_hex(8)}"
     backend.put(name, b"{}", expected=None)
     try:
@@ -93,6 +97,11 @@ def of_state(backend: Backend) -> Iterator[Finding]:
     backend.delete(name)
     if name in backend.names():
         raise StateError(f"{backend.uri} does not remove what is deleted")
+    for key in store.keys(backend):
+        try:
+            store.read(backend, key)
+        except StateError as error:
+            yield Finding(what="state", level="error", found=error.message, fix=error.hint)
 
 
 def of_project(

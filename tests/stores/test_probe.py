@@ -23,6 +23,20 @@ def test_of_those_that_honour_them_nothing_is_said(backend):
     assert [finding.level for finding in doctor.of_state(backend)] == ["ok"]
 
 
+def test_states_that_a_run_could_not_read_are_found(backend):
+    for name in (KEY, "default:c-to-d"):
+        with lease(backend, name, run_id="r1", clock=lambda: 0.0) as held:
+            held.save("[1]", dialect="airbyte")
+    backend.put("default:e-to-f", backend.get(KEY).body, expected=None)
+    backend.put("default:g-to-h", b"{", expected=None)
+    found = [finding for finding in doctor.of_state(backend) if finding.level == "error"]
+    assert [finding.found.partition(" in ")[0] for finding in found] == [
+        "the object of state `default:e-to-f`",
+        "state `default:g-to-h`",
+    ]
+    assert all("`tapdock state clear default:" in finding.fix for finding in found)
+
+
 @pytest.mark.docker
 class TestAServerThatIgnoresThem:
     @pytest.fixture
