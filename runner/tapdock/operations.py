@@ -154,7 +154,7 @@ def say_laid(context: Context, connector: Connector, config: Resolved) -> None:
     """Report which values of a config are not the user's."""
     laid, reset = config.laid, f"`tapdock config reset {connector.name}` removes them"
     if laid.values:
-        found = ", ".join(rotation.described(laid.values, config.user, config.rules))
+        found = ", ".join(rotation.described(laid.values, config.user, config.rules, written=connector.config))
         context.progress(f"{connector.name} uses values that it has changed in its config: {found}; {reset}")
     if laid.refused:
         found = f"{_named(laid.refused)} (its `rotate` is `{config.rules.rotate}`)"

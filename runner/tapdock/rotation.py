@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from tapdock import specs
-from tapdock.config import Connector, Rotate
+from tapdock.config import Connector, Rotate, Secret
 from tapdock.connectors.airbyte import MANIFEST
 from tapdock.log import clean
 
@@ -180,11 +180,18 @@ def _is_place(pointer: str, value: Any) -> bool:
     return words[-1] in _PLACES or "connection" in words or (isinstance(value, str) and "://" in value)
 
 
-def described(values: Mapping[str, Any], user: Mapping[str, Any], rules: Rules) -> list[str]:
-    """Pointers with their values, for people: no secret, and no text that the spec does not know as anything else."""
+def described(
+    values: Mapping[str, Any], user: Mapping[str, Any], rules: Rules, *, written: Mapping[str, Any]
+) -> list[str]:
+    """Pointers with their values, for people: no secret, and no text that the spec does not know as anything else.
+
+    `written` is the user's config with its `Secret`s: what stands over one of them is a secret as well.
+    """
     shown = specs.masked(laid_over(user, values), rules.schema)
     known = _settings(rules.schema)
-    return [f"{name_of(each)} = {_described(at(shown, parts(each)), parts(each)[-1] in known)}" for each in values]
+    texts = {each: _described(at(shown, parts(each)), parts(each)[-1] in known) for each in values}
+    texts |= {each: specs.MASK for each in values if isinstance(at(written, parts(each)), Secret)}
+    return [f"{name_of(each)} = {text}" for each, text in texts.items()]
 
 
 def _described(value: Any, known: bool) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tapdock.config import Build, Connector, Manifest
+from tapdock.config import Build, Connector, Manifest, Secret
 from tapdock.errors import UsageError
 from tapdock.load import load
 from tapdock.rotation import Rules, allowed, described, name_of, parsed, program
@@ -221,8 +221,9 @@ def test_secrets_are_not_shown_and_neither_is_text_that_may_be_one():
         "/list": ["s3cret"],
         "/inner": {"a": "s3cret"},
         "/on": True,
+        "/pin": 1234,
     }
-    shown = described(values, USER, Rules(rotate="all", schema=SPEC))
+    shown = described(values, USER, Rules(rotate="all", schema=SPEC), written={"pin": Secret("4321")})
     assert shown == [
         "/session = [secret]",
         f"{ACCESS} = [secret]",
@@ -232,6 +233,7 @@ def test_secrets_are_not_shown_and_neither_is_text_that_may_be_one():
         "/list = [list]",
         "/inner = [object]",
         "/on = true",
+        "/pin = [secret]",
     ]
 
 
