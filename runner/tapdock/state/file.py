@@ -31,9 +31,9 @@ ADVICE = {
     errno.EEXIST: "a file stands where a folder should be: choose another `state_backend.uri`",
     errno.ENOLCK: "that file system has no locks: choose a folder on a local disk as `state_backend.uri`",
     errno.EOPNOTSUPP: "that file system has no locks: choose a folder on a local disk as `state_backend.uri`",
-    errno.ELOOP: "a symbolic link stands where a file should be: remove it, or put a copy of the file there",
-    errno.ENXIO: "something else stands where a file should be: remove it",
-    errno.EISDIR: "a folder stands where a file should be: remove it",
+    errno.ELOOP: "that name is a symbolic link: remove it, or put a copy of the file there",
+    errno.ENXIO: "that name is a pipe, a folder or a device: remove it",
+    errno.EISDIR: "that name is a folder: remove it",
     errno.ENAMETOOLONG: "choose shorter names for source, target and environment",
 }
 
