@@ -313,6 +313,11 @@ class Tap:
         with open(self.path, "w") as file:
             json.dump({**self.config, "token": token}, file)
 
+    def configure(self, name, value):
+        """Another setting of its own choice in the config file."""
+        with open(self.path, "w") as file:
+            json.dump({**self.config, name: json.loads(value)}, file)
+
     def expect(self, token):
         if self.config["token"] != token:
             self.exit(9)

@@ -262,6 +262,25 @@ def test_batches_are_expanded_for_whoever_reads_no_files(project):
 
 
 @local_only
+@pytest.mark.parametrize("rotate", ["secrets", "all"])
+def test_a_tap_does_not_switch_on_batches_for_itself(project, tmp_path, rotate):
+    """It writes `batch_config` into its own config, which later runs are to give it."""
+    project.programs = ("tap", "target")
+    project.source_keys = {"rotate": rotate}
+    where = json.dumps({"storage": {"root": f"file://{tmp_path}/batches"}}, separators=(",", ":"))
+    project.steps("schema users", "until users 5", "state", f"configure batch_config {where}")
+    first = project.run()
+    assert first.code == 0, first.stderr
+    assert "changed values of its config that are not kept: /batch_config" in first.stderr
+    project.steps("schema users", "batch users 20", "state")
+    second = project.run()
+    assert second.code == 0, second.stderr
+    assert not (tmp_path / "batches").exists()
+    assert project.ids() == set(range(1, 26))
+    assert "batch_config" not in project.run("config", "show").stdout
+
+
+@local_only
 def test_counts_that_differ_fail_a_strict_run(project):
     project.programs = ("source", "destination")
     state = '"type":"STREAM","stream":{"stream_descriptor":{"name":"users"},"stream_state":{"id":3}}'

@@ -1,6 +1,8 @@
 """State that cannot be saved: the run fails, and what the target acknowledged is kept in a file."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 
@@ -93,6 +95,31 @@ def test_state_in_the_way_of_a_run_that_saves_none(project):
     ended = project.run("run", "source", "target", "--json", "--no-state-update")
     assert ended.code == 0
     assert project.run("state", "list").stdout.count("source-to-target") == 0
+
+
+@local_only
+def test_state_of_another_pipeline_is_not_taken_for_ones_own(project):
+    """Copied by hand: both would read and write the one state, and each skip what the other has read."""
+    project.keys = {"pipelines": {"other": {"source": "source", "target": "target", "state_suffix": "eu"}}}
+    project.steps("until users 20", "state")
+    assert project.run().code == 0
+    mine = project.private / "state" / "default%3Asource-to-target.json"
+    copied = mine.with_name("default%3Asource-to-target%3Aeu.json")
+    shutil.copy(mine, copied)
+    before, rows = mine.read_bytes(), project.rows()
+    project.steps("until users 40", "state")
+    ended = project.run("run", "other", "--json")
+    assert (ended.code, ended.side) == (6, "runner")
+    assert f"state `{STATE_ID}:eu`" in ended.message
+    assert f"contains the state `{STATE_ID}`" in ended.message
+    assert (mine.read_bytes(), project.rows()) == (before, rows)
+    (command,) = re.findall(r"`tapdock (state copy [^`]+)`", ended.hint)
+    assert project.run(*command.split()).code == 0
+    ended = project.run("run", "other", "--json")
+    assert ended.code == 0, ended.stderr
+    assert project.ids() == set(range(1, 41))
+    assert project.cursor() == 20, "the other state stays where it was"
+    assert mine.read_bytes() == before
 
 
 @local_only
