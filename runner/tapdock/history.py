@@ -162,7 +162,7 @@ def of_run(run_id: str, body: bytes) -> RunRecord | None:
     """The record in `body`; None where it is damaged, or another run's that was copied there."""
     try:
         found = msgspec.json.decode(body, type=RunRecord)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return None
     return found if found.run_id == run_id else None
 

@@ -177,7 +177,7 @@ def _read(backend: Backend, key: str, stored: Stored | None) -> _Overlay | None:
     try:
         overlay = msgspec.json.decode(stored.body, type=_Overlay)
         _require_readable(overlay)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise StateError(f"the rotated config of `{key}` in {backend.uri} is damaged: {error}", hint=forget) from error
     if overlay.version != 1:
         raise StateError(

@@ -278,8 +278,11 @@ def test_unlocking_wins_over_a_renewal_in_between(store):
         assert other.holder("a") is None
 
 
-def test_a_damaged_lease_is_told_with_the_way_out(store):
-    store.write(PREFIX + "a", b"{", expected=None)
+@pytest.mark.parametrize(
+    "body", [b"{", b'{"nonce": "\xff"}', b'{"more": ' + b"[" * 100_000], ids=["torn", "text", "deep"]
+)
+def test_a_damaged_lease_is_told_with_the_way_out(store, body):
+    store.write(PREFIX + "a", body, expected=None)
     with pytest.raises(StateError, match="is damaged") as told, remote(store).hold("a", FIRST):
         pass
     assert "`tapdock state unlock a`" in told.value.hint

@@ -259,6 +259,8 @@ def test_a_refusal_is_told_at_once(backend):
         (b"{", "is damaged"),
         (b'{"version": 1}', "is damaged"),
         (b"\xff\xfe", "is damaged"),
+        (b'{"version": 1, "key": "\xff"}', "is damaged"),
+        (b'{"version": 1, "more": ' + b"[" * 100_000, "is damaged"),
         (b'{"version": 2, "key": "x"}', "has version 2; this tapdock reads version 1"),
     ],
 )

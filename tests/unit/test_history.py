@@ -69,6 +69,14 @@ def test_the_record_of_another_run_is_none(tmp_path):
     assert history.record(tmp_path, record(1).run_id) is None
 
 
+@pytest.mark.parametrize(
+    "body", [b"{", b'{"run_id": "\xff"}', b'{"more": ' + b"[" * 100_000], ids=["torn", "text", "deep"]
+)
+def test_a_damaged_record_is_none(tmp_path, body):
+    history.write(tmp_path, record(0)).write_bytes(body)
+    assert history.record(tmp_path, record(0).run_id) is None
+
+
 def test_a_record_can_be_written_again(tmp_path):
     history.write(tmp_path, record(0, status="running", exit_code=None))
     history.write(tmp_path, record(0))

@@ -62,7 +62,7 @@ def decode(body: bytes, *, place: str, key: str) -> Envelope:
         version = msgspec.json.decode(body, type=_Versioned).version
         if version == VERSION:
             return _of(key, msgspec.json.decode(body, type=Envelope), place)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # nested deeper than any parser goes
         raise StateError(
             f"state `{key}` in {place} is damaged: {error}",
             hint=f"put a copy of it back, or begin anew with `tapdock state clear {key} --yes`",

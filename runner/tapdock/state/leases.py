@@ -205,7 +205,7 @@ def unlock(backend: "Remote", name: str) -> None:
 def _decoded(name: str, stored: Stored) -> _Lease:
     try:
         return msgspec.json.decode(stored.body, type=_Lease)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:
         hint = f"`tapdock state unlock {_plain(name)}` removes it, once you know that no run has it"
         raise StateError(f"the lease of `{_plain(name)}` is damaged: {error}", hint=hint) from error
 
