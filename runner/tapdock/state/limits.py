@@ -20,8 +20,9 @@ _T = TypeVar("_T")
 def require_small(size: int, what: str, *, largest: int) -> None:
     """Raises StateError for an object of more than `largest` bytes; `what` names it and its place."""
     if size > largest:
+        limit = f"{largest >> 20} MiB" if largest >= 1 << 20 else f"{largest} bytes"
         raise StateError(
-            f"{what} has more than {largest:,} bytes, which is the limit for an object beside the states",
+            f"{what} has more than {limit}, which is the limit for an object",
             hint="tapdock writes nothing that large: remove the object, or restore a copy of the original one",
         )
 
