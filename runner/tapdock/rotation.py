@@ -177,7 +177,11 @@ def secrets_of(values: Mapping[str, Any], user: Mapping[str, Any], rules: Rules)
 
 def _is_place(pointer: str, value: Any) -> bool:
     words = _words(pointer)
-    return words[-1] in _PLACES or "connection" in words or (isinstance(value, str) and "://" in value)
+    return (
+        words[-1] in _PLACES
+        or {"conn", "connection"} & set(words) != set()
+        or (isinstance(value, str) and "://" in value)
+    )
 
 
 def described(
