@@ -37,6 +37,7 @@ _PLACES = {
     *("url", "uri", "endpoint", "dsn", "path", "file", "folder", "directory"),
 }
 """A setting that ends with one of these words says where to connect or what to read, also where it is a secret."""
+_CONNECTIONS = {"conn", "connection"}
 _EXPIRY = {"expires", "expiry", "expiration", "expire", "exp"}
 _MADE = {"created", "issued", "obtained", "refreshed", "generated"}
 _MADE_WHEN = {"at", "on", "date", "time", "timestamp"}
@@ -177,11 +178,8 @@ def secrets_of(values: Mapping[str, Any], user: Mapping[str, Any], rules: Rules)
 
 def _is_place(pointer: str, value: Any) -> bool:
     words = _words(pointer)
-    return (
-        words[-1] in _PLACES
-        or {"conn", "connection"} & set(words) != set()
-        or (isinstance(value, str) and "://" in value)
-    )
+    named = words[-1] in _PLACES or not _CONNECTIONS.isdisjoint(words)
+    return named or (isinstance(value, str) and "://" in value)
 
 
 def described(

@@ -41,6 +41,16 @@ def test_nothing_is_made_by_reading(tmp_path):
     assert not backend.folder.exists()
 
 
+def test_a_file_that_would_be_read_under_another_name_is_none(tmp_path):
+    """Put there by hand, with its name not written as ours are."""
+    backend = FileBackend(tmp_path / "state")
+    backend.put("a:b", b"1", expected=None)
+    for name in ("a:b.json", "a%3ab.json", "%61.json", ".a%3Ab.json.new", "a.txt"):
+        (tmp_path / "state" / name).write_text("2")
+    (tmp_path / "state" / os.fsdecode(b"\xff.json")).write_text("2")
+    assert backend.names() == ["a:b"]
+
+
 def test_a_file_where_the_folder_should_be(tmp_path):
     (tmp_path / "state").write_text("")
     with pytest.raises(StateError, match="cannot save state at") as told:

@@ -86,8 +86,9 @@ class FileBackend:
     def names(self, prefix: str = "") -> list[str]:
         with _told(self.folder, "read"):
             files = [path.name for path in self.folder.iterdir()] if self.folder.exists() else []
-        names = [unquote(file.removesuffix(SUFFIX)) for file in files if file.endswith(SUFFIX)]
-        return sorted(name for name in names if name.startswith(prefix))
+        found = {file: unquote(file.removesuffix(SUFFIX)) for file in files}
+        ours = (name for file, name in found.items() if file == _safe(name) + SUFFIX)
+        return sorted(name for name in ours if name.startswith(prefix))
 
     def delete(self, name: str) -> None:
         path = self._path(name)
@@ -161,7 +162,7 @@ class FileBackend:
 
 def _safe(name: str) -> str:
     """A name as a file name, reversibly: `prod:a-to-b` -> `prod%3Aa-to-b`."""
-    return quote(name, safe="")
+    return quote(name, safe="", errors="surrogateescape")
 
 
 def _version(body: bytes) -> str:

@@ -53,8 +53,9 @@ def beginning(prefix: str, name: str) -> str:
 
 
 def name_of(prefix: str, key: str) -> str | None:
-    """None for what is not ours."""
-    return unquote(key[len(prefix) : -len(_SUFFIX)]) if key.startswith(prefix) and key.endswith(_SUFFIX) else None
+    """None for what is not ours: such as `a%3Ab.json`, whose name would be read from `a:b.json`."""
+    name = unquote(key[len(prefix) : -len(_SUFFIX)])
+    return name if key_of(prefix, name) == key else None
 
 
 class Codec(NamedTuple):
