@@ -33,8 +33,9 @@ def test_an_object_beyond_the_limit_is_neither_read_nor_written(backend, reopene
     assert (KEY in told.value.message) or (KEY.replace(":", "%3A") in told.value.message)
     assert backend.uri in told.value.message
     assert not told.value.retryable
-    with pytest.raises(StateError, match="has more than 99 bytes"):
+    with pytest.raises(StateError, match=f"the new `{KEY}` for .* has more than 99 bytes") as told:
         backend.put(KEY, b"y" * 100, expected=version)
+    assert "select fewer streams" in told.value.hint
     assert reopened().get(KEY) == (b"x" * 100, version)
     limit(backend, 100)
     assert backend.get(KEY).body == b"x" * 100

@@ -15,7 +15,7 @@ import msgspec
 from tapdock.errors import StateError, UsageError
 from tapdock.private import made
 from tapdock.state.base import Holder, Stored, Terms, changed_meanwhile, held_by
-from tapdock.state.limits import LARGEST, require_small
+from tapdock.state.limits import LARGEST, require_small, require_writable
 
 __all__ = ["FileBackend", "open_uri"]
 
@@ -77,7 +77,7 @@ class FileBackend:
 
     def put(self, name: str, body: bytes, *, expected: str | None) -> str:
         path = self._path(name)
-        require_small(len(body), f"`{name}` for {path}", largest=self.largest)
+        require_writable(body, name, self.uri, largest=self.largest)
         with _told(path, "save"), self._locked():
             self._expect(name, expected)
             _replace(path, body)

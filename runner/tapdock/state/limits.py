@@ -8,23 +8,27 @@ from typing import Any, TypeVar
 
 from tapdock.errors import StateError
 
-__all__ = ["LARGEST", "Body", "listed", "require_small", "within"]
+__all__ = ["LARGEST", "Body", "listed", "require_small", "require_writable", "within"]
 
 LARGEST = 64 * 1024**2
 """Bytes of an object. Nothing that tapdock writes is larger, so nothing larger is read."""
 _PAGES = 1000
 _NAMES = 200_000
 _T = TypeVar("_T")
+_TO_READ = "tapdock writes nothing that large: remove the object, or restore a copy of the original one"
+_TO_WRITE = "select fewer streams in this pipeline: each has its part of the state"
 
 
-def require_small(size: int, what: str, *, largest: int) -> None:
+def require_small(size: int, what: str, *, largest: int, hint: str = _TO_READ) -> None:
     """Raises StateError for an object of more than `largest` bytes; `what` names it and its place."""
     if size > largest:
         limit = f"{largest >> 20} MiB" if largest >= 1 << 20 else f"{largest} bytes"
-        raise StateError(
-            f"{what} has more than {limit}, which is the limit for an object",
-            hint="tapdock writes nothing that large: remove the object, or restore a copy of the original one",
-        )
+        raise StateError(f"{what} has more than {limit}, which is the limit for an object", hint=hint)
+
+
+def require_writable(body: bytes, name: str, place: str, *, largest: int) -> None:
+    """Raises StateError for a body that could be written and not be read again."""
+    require_small(len(body), f"the new `{name}` for {place}", largest=largest, hint=_TO_WRITE)
 
 
 class Body(io.BytesIO):

@@ -20,7 +20,7 @@ from tapdock.errors import Conflict, StateError, TapdockError
 from tapdock.state import leases
 from tapdock.state.base import Holder, Stored, Terms, changed_meanwhile
 from tapdock.state.leases import Timing
-from tapdock.state.limits import require_small, within
+from tapdock.state.limits import require_writable, within
 
 __all__ = ["NoConditions", "Remote", "Store"]
 
@@ -115,7 +115,7 @@ class Remote:
         return self._repeated(lambda: self.read_once(name))
 
     def put(self, name: str, body: bytes, *, expected: str | None) -> str:
-        require_small(len(body), f"`{name}` for {self.uri}", largest=self.store.largest)
+        require_writable(body, name, self.uri, largest=self.store.largest)
         tries = 0
 
         def write() -> str:
