@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import queue
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +14,7 @@ from typing import TextIO
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
 
 from tapdock import history, pipeline
+from tapdock.archive import Archive
 from tapdock.config import Pipeline
 from tapdock.context import Context
 from tapdock.errors import Interrupted, StateError, TapdockError
@@ -36,6 +38,7 @@ from tapdock.launch import Exit, ImageFacts
 from tapdock.log import Log, log_to
 from tapdock.place import Outcome
 from tapdock.preparation import Options, Prepared, prepare
+from tapdock.sides import Kill, Order
 from tapdock.state.store import state_key
 
 __all__ = ["MakeLog", "run"]
@@ -43,6 +46,7 @@ __all__ = ["MakeLog", "run"]
 MakeLog = Callable[[str, TextIO | None], Log]
 """From a run's id and its log file to its log."""
 
+_TURN_SECONDS = 0.5
 _STATUS: dict[int, history.Status] = {0: "succeeded", 130: "stopped", 143: "stopped"}
 
 
@@ -88,17 +92,41 @@ def _run_once(
         except Exception as error:
             _keep(context, attempt.record(TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}")))
             raise
-    with context.signals.orders(queue.SimpleQueue()):  # a signal ends nothing any more: it is only noted
+    with context.signals.orders(queue.SimpleQueue()):  # the run is over: a signal has nothing to end
         _keep(context, record)
-        _archive(context, record)
+    _archive(context, record)
     return record
 
 
+class _SecondSignal:
+    """Sets `ended` at a second signal: the first one has nothing to end, since the run is over."""
+
+    def __init__(self, ended: threading.Event) -> None:
+        self._ended = ended
+
+    def put(self, order: Order, /) -> None:
+        if isinstance(order, Kill):
+            self._ended.set()
+
+
 def _archive(context: Context, record: RunRecord) -> None:
-    """Beside the state as well, for whoever asks from another machine."""
+    """Keep the record beside the state as well, for whoever asks from another machine."""
     archive = context.archive
     if archive is None:
         return
+    ended = threading.Event()
+    kept = threading.Thread(target=_archived, args=(context, archive, record, ended), daemon=True)
+    kept.start()
+    with context.signals.orders(_SecondSignal(ended)):
+        while not ended.wait(_TURN_SECONDS):  # in turns: a signal's handler runs only between two waits
+            pass
+    if kept.is_alive():
+        kept.join(_TURN_SECONDS)
+    if kept.is_alive():
+        context.progress("the record of this run is not kept beside its state: stopped by a second signal")
+
+
+def _archived(context: Context, archive: Archive, record: RunRecord, ended: threading.Event) -> None:
     try:
         if record.status == "running":
             archive.write(record)
@@ -106,6 +134,8 @@ def _archive(context: Context, record: RunRecord) -> None:
             archive.close(record, history.log_file(context.project.private, record.run_id))
     except (OSError, StateError) as error:
         context.progress(f"the record of this run is not kept beside its state: {error}")
+    finally:
+        ended.set()
 
 
 @contextmanager

@@ -5,13 +5,20 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Protocol
 
 from tapdock.errors import Interrupted
-from tapdock.sides import Inbox, Kill, Stop
+from tapdock.sides import Kill, Order, Stop
 
 __all__ = ["Signals"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Orders(Protocol):
+    """Takes orders: an inbox, or what else must hear of a signal. `put` is called in the signal's handler."""
+
+    def put(self, item: Order, /) -> None: ...
 
 
 class Signals:
@@ -22,7 +29,7 @@ class Signals:
 
     def __init__(self, told: Callable[[str], None]) -> None:
         self._told = told
-        self._inboxes: list[Inbox] = []
+        self._inboxes: list[Orders] = []
         self._received: list[int] = []
         self._stopped = threading.Event()
 
@@ -44,11 +51,11 @@ class Signals:
         self._stopped.wait(seconds)
 
     @contextmanager
-    def orders(self, inbox: Inbox) -> Iterator[None]:
-        """While it lasts, signals go into `inbox`; one that came before counts."""
+    def orders(self, inbox: Orders) -> Iterator[None]:
+        """While it lasts, signals go into `inbox`; those that came before count."""
         self._inboxes.append(inbox)
         if self.code:
-            inbox.put(Stop(code=self.code))
+            inbox.put(Stop(code=self.code) if len(self._received) == 1 else Kill(code=self.code))
         try:
             yield
         finally:

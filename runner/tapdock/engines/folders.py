@@ -58,10 +58,12 @@ def _is_abandoned(folder: Path, runs: Callable[[str], bool | None]) -> bool:
         return False
     finally:
         os.close(fd)
-    with os.fdopen(written, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(written).st_mode):
             return False
-        return owner.is_alive(file.read(_OWNER_BYTES).decode("ascii", "replace"), runs=runs) is False
+        return owner.is_alive(os.read(written, _OWNER_BYTES).decode("ascii", "replace"), runs=runs) is False
+    finally:
+        os.close(written)
 
 
 def _is_private(status: os.stat_result) -> bool:
