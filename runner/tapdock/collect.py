@@ -17,7 +17,6 @@ __all__ = ["MAX_ANSWER", "collect"]
 
 MAX_ANSWER = 64 << 20
 _CHUNK = 256 << 10
-_GONE_SECONDS = 5.0
 
 
 def collect(plan: Collection, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:
@@ -25,16 +24,17 @@ def collect(plan: Collection, folder: Path, *, inbox: Inbox, emit: Emit, clock: 
     with Ends(folder / "source", files=plan.source_files, stdin=False) as ends:
         side = Side("source", ends, inbox)
         emit(Ready())
-        verdict = _Collector(side, plan.seconds, inbox=inbox, emit=emit, clock=clock).run()
+        verdict = _Collector(side, plan, inbox=inbox, emit=emit, clock=clock).run()
     emit(verdict)
     return verdict
 
 
 class _Collector:
-    def __init__(self, side: Side, seconds: float, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> None:
+    def __init__(self, side: Side, plan: Collection, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> None:
         self._side = side
-        self._seconds = seconds
-        self._deadline = clock() + seconds
+        self._seconds = plan.seconds
+        self._gone_seconds = plan.gone
+        self._deadline = clock() + plan.seconds
         self._inbox = inbox
         self._emit = emit
         self._clock = clock
@@ -102,7 +102,7 @@ class _Collector:
 
     def _give_up(self, verdict: Verdict) -> None:
         self._failure = self._failure or verdict
-        self._deadline = self._clock() + _GONE_SECONDS
+        self._deadline = self._clock() + self._gone_seconds
         self._side.kill()
         if self._side.greeted:
             self._emit(Killed("source"))

@@ -167,12 +167,13 @@ MAX_LINE = 64 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Times in seconds after which a side counts as failed."""
+    """Times in seconds after which a side counts as failed; `gone`, after which one that was killed counts as gone."""
 
     source_idle: float = 3 * 3600.0
     target_idle: float = 24 * 3600.0
     stop_grace: float = 30.0
     exit_grace: float = 60.0
+    gone: float = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Whether a run would start, and what is to be done where it would not: one look at each thing that it needs."""
 
+import queue
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -12,8 +13,11 @@ from tapdock import images
 from tapdock.config import Connector, Project
 from tapdock.engines.base import Engine, EngineFacts
 from tapdock.errors import Conflict, EngineError, StateError, TapdockError
+from tapdock.events import Event, Output
 from tapdock.images import Making
 from tapdock.launch import Launch
+from tapdock.place import perform
+from tapdock.plan import Collection
 from tapdock.state import store
 from tapdock.state.base import Backend
 
@@ -190,13 +194,50 @@ def _mounts(engine: Engine, connector: Connector) -> Iterator[Finding]:
 
 def _data_path(engine: Engine, image: str, relay_image: Callable[[], str]) -> Iterator[Finding]:
     with engine.run("doctor", image=image) as run:
-        if run.folder:
-            yield Finding(what="data path", found="pipes in a folder that the engine shares")
-            return
-    try:
-        name = relay_image()
-    except EngineError as error:
-        found = f"through a container of tapdock's own image, which is not there: {error.message}"
-        yield Finding(what="data path", level="error", found=found, fix=error.hint)
+        shared = run.folder is not None
+    if shared:
+        yield Finding(what="data path", found="pipes in a folder that the engine shares")
     else:
+        try:
+            name = relay_image()
+        except EngineError as error:
+            found = f"through a container of tapdock's own image, which is not there: {error.message}"
+            yield Finding(what="data path", level="error", found=found, fix=error.hint)
+            return
         yield Finding(what="data path", found=f"pipes in volumes, through a container of {name}")
+    yield from _isolation(engine, image, relay_image)
+
+
+_PROBE = """(: >"$0/new") 2>/dev/null && echo "writable pipes"
+while read -r line; do case $line in *169.254.169.254*) echo "no metadata"; break ;; esac; done </proc/net/fib_trie"""
+
+
+def _isolation(engine: Engine, image: str, relay_image: Callable[[], str]) -> Iterator[Finding]:
+    """What a connector can reach, found out by a container that is started as a connector's is."""
+    program = ("/bin/sh", "-c", _PROBE, "/tapdock/pipes")
+    launch = Launch(role="source", image=image, entrypoint=program)
+    said: list[str] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Output):
+            said.append(event.text)
+
+    perform(
+        engine,
+        Collection(run_id=f"doctor-{secrets.token_hex(4)}", seconds=60.0),
+        (engine.placed(launch),),
+        relay_image=relay_image,
+        inbox=queue.SimpleQueue(),
+        emit=hear,
+        logs=lambda _: lambda _: None,
+    )
+    answer = "".join(said)
+    if "writable pipes" in answer:
+        fix = "data is safe even so; a connector can break its own run and fill the disk of the pipes"
+        yield Finding(what="pipes", level="warning", found="connectors can write into the folder of the pipes", fix=fix)
+    if "no metadata" in answer:
+        yield Finding(what="network", found="each run has a network of its own, without the cloud's metadata service")
+    else:
+        fix = "on a cloud machine, block 169.254.169.254 for containers, or give connectors another `network:`"
+        found = "each run has a network of its own, but the cloud's metadata service is not blocked"
+        yield Finding(what="network", level="warning", found=found, fix=fix)

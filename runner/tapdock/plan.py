@@ -37,11 +37,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
 
 
 class Collection(msgspec.Struct, frozen=True, kw_only=True, tag="collection"):
-    """One connector alone: what it is given, and how many seconds it may take."""
+    """One connector alone: what it is given, how many seconds it may take, and how many to be gone once killed."""
 
     run_id: str
     source_files: tuple[InputFile, ...] = ()
     seconds: float = 540.0
+    gone: float = Limits().gone
 
 
 def decode_plan(line: bytes) -> Plan | Collection:

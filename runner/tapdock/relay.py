@@ -28,9 +28,6 @@ from tapdock.translate.base import Emit
 __all__ = ["relay"]
 
 _TURN_SECONDS = 1.0
-_GONE_SECONDS = 5.0
-_THREAD_SECONDS = 10.0
-_ENGINE_SECONDS = 10.0
 _ABORTS = {kind.exit_code: kind for kind in (StateError, LeaseHeld, EngineError)}
 
 
@@ -62,6 +59,7 @@ class _Supervisor:
         self._inbox = inbox
         self._clock = clock
         self._plan = plan
+        self._gone_seconds = plan.limits.gone
         self._translator = translator(plan, source.folder.parent, emit=self._emit, clock=clock)
         self._source = Side("source", source, inbox)
         self._target = Side("target", target, inbox)
@@ -115,7 +113,7 @@ class _Supervisor:
                 self._kill(self._source)
                 self._kill(self._target)
                 self._claims.clear()
-                self._timers.arm("threads", _GONE_SECONDS, self._abandon)
+                self._timers.arm("threads", self._gone_seconds, self._abandon)
             case Abort():
                 self._cause.fail(_ABORTS[message.exit_code](message.message, hint=message.hint))
                 self._stop_source()
@@ -153,7 +151,7 @@ class _Supervisor:
         """
         if self._plan.engine and code == 0 and side.engine_code is None:
             self._claims.add(side.name)
-            self._timers.arm(f"{side.name} exits", _ENGINE_SECONDS, lambda: self._confirmed(side, 0))
+            self._timers.arm(f"{side.name} exits", 2 * self._gone_seconds, lambda: self._confirmed(side, 0))
             if self._plan.only_complete and side is self._source:
                 return
         self._ended(side, code)
@@ -198,7 +196,9 @@ class _Supervisor:
         if side.engine_code is not None or side.killed:
             self._ended(side, side.engine_code or 137)
         else:
-            self._timers.arm(f"{side.name} gone", _GONE_SECONDS, lambda: self._ended(side, side.engine_code or 137))
+            self._timers.arm(
+                f"{side.name} gone", self._gone_seconds, lambda: self._ended(side, side.engine_code or 137)
+            )
 
     def _turned(self) -> None:
         if self._pump.error and self._pump.torn and not self._pump.headless:
@@ -230,7 +230,7 @@ class _Supervisor:
             if thread == "pump":
                 self._kill(self._target)
         elif isinstance(error, BrokenPipeError):
-            self._timers.arm("target left", _GONE_SECONDS, lambda: self._kill(self._target))
+            self._timers.arm("target left", self._gone_seconds, lambda: self._kill(self._target))
         else:
             raise error
 
@@ -240,7 +240,7 @@ class _Supervisor:
         side.code = code
         self._emit(Finished(side.name, code))
         if self._source.code is not None and self._target.code is not None:
-            self._timers.arm("threads", _THREAD_SECONDS, self._abandon)
+            self._timers.arm("threads", 2 * self._gone_seconds, self._abandon)
         if side is self._source:
             self._source_ended(code)
         else:
@@ -253,7 +253,7 @@ class _Supervisor:
         elif code and not self._source.stopping:
             self._cause.source_exited(code)
         if self._source.killed:  # where nobody kills its container for us, it may go on writing
-            self._timers.arm("source writes", _THREAD_SECONDS, self._still_writes)
+            self._timers.arm("source writes", 2 * self._gone_seconds, self._still_writes)
         self._conclude()  # a quick source may be over before the target is there: its output waits in the pipe
 
     def _still_writes(self) -> None:
@@ -308,7 +308,7 @@ class _Supervisor:
         side.kill()
         if side.greeted:
             self._emit(Killed(side.name))
-            self._timers.arm(f"{side.name} gone", _GONE_SECONDS, lambda: self._ended(side, 137))
+            self._timers.arm(f"{side.name} gone", self._gone_seconds, lambda: self._ended(side, 137))
         else:
             side.ends.release()
             self._ended(side, side.engine_code or 137)

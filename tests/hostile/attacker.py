@@ -312,8 +312,8 @@ class Batches:
             os.symlink(os.path.dirname(config["victim"]), f"{SCRATCH}/d{turn}")
 
     def bomb(self, config):
-        row = b'{"id":1,"name":"%s"}' % (b"x" * 1000)
-        self._write("a", (row for _ in range(1_000_000)))
+        row = b'{"id":1,"name":"%s"}' % (b"x" * 10_000)
+        self._write("a", (row for _ in range(30_000)))
         self._batch("a")
 
     def long_row(self, config):
