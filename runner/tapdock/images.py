@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -172,7 +172,7 @@ def base_digest(engine: Engine, base_image: str | None, progress: Logs) -> str |
 
 def _current(engine: Engine, plan: BuildPlan) -> ImageFacts | None:
     facts = engine.inspect(plan.tag)
-    return facts if facts and facts.labels.get(LABEL_RECIPE) == plan.recipe else None
+    return replace(facts, recipe=plan.recipe) if facts and facts.labels.get(LABEL_RECIPE) == plan.recipe else None
 
 
 def _built(engine: Engine, builder: Builder, plan: BuildPlan, indexes: Mapping[str, str], progress: Logs) -> ImageFacts:
@@ -181,7 +181,7 @@ def _built(engine: Engine, builder: Builder, plan: BuildPlan, indexes: Mapping[s
     facts = engine.inspect(plan.tag)
     if facts is None:
         raise ImageMissing(f"the image `{plan.tag}` was built but is not here")
-    return facts
+    return replace(facts, recipe=plan.recipe)
 
 
 def _builder(engine: Engine) -> Builder:

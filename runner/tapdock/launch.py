@@ -36,6 +36,8 @@ class FileArg:
 class Launch:
     """One container to be run: a value, made by a connector kind and performed by an engine.
 
+    `image` is what is started: the id of the image that was inspected, where the engine has ids. `name` is what
+    messages call it; empty where that is `image`.
     `as_caller`: it writes into a folder of whoever runs tapdock, as whom the engine is to run it. `scratch`: it shares
     a folder with the other side, for files that messages name. Without `networks` it gets one of the run's own.
     `guarded`: the addresses of a cloud's metadata services lead nowhere from it.
@@ -43,6 +45,7 @@ class Launch:
 
     role: Role
     image: str
+    name: str = ""
     entrypoint: tuple[str, ...]
     args: tuple[str | FileArg, ...] = ()
     files: tuple[InputFile, ...] = ()
@@ -61,13 +64,24 @@ class Launch:
     cpus: float | None = None
     pids: int | None = None
 
+    @property
+    def called(self) -> str:
+        """What messages call the image."""
+        return self.name or self.image
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFacts:
-    """What inspection of an image tells; `digest` names its content for good."""
+    """What inspection of an image tells; `digest` names its content for good.
+
+    `id` names it on its engine: a container of that id is one of this very image, whatever `image` means by then.
+    `recipe` is set only for an image that is built here, by who built it or found it built. A label alone proves nothing.
+    """
 
     image: str
     digest: str
+    id: str = ""
+    recipe: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     entrypoint: tuple[str, ...] = ()

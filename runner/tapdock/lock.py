@@ -17,12 +17,12 @@ LABEL_RECIPE = "io.tapdock.recipe"
 def read(folder: Path) -> dict[str, str]:
     """Digests by image name. Raises UsageError when there is no readable lock."""
     try:
-        images = orjson.loads((folder / FILE).read_bytes())["images"]
+        images = orjson.loads((folder / FILE).read_bytes())["images"].items()
     except FileNotFoundError as error:
         raise UsageError(f"there is no {FILE} in {folder}", hint="make one with `tapdock lock`") from error
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         raise UsageError(f"{FILE} cannot be read: {error}", hint="make it anew with `tapdock lock`") from error
-    return {str(name): str(digest) for name, digest in images.items()}
+    return {str(name): str(digest) for name, digest in images}
 
 
 def write(folder: Path, digests: Mapping[str, str]) -> Path:
@@ -39,18 +39,18 @@ def verify(locked: Mapping[str, str], facts: ImageFacts) -> None:
         raise EngineError(f"`{facts.image}` is not in {FILE}", hint="take it in with `tapdock lock`")
     if wanted != found:
         hint = "accept what is here with `tapdock lock`"
-        if wanted.startswith("sha256:"):
+        if wanted.startswith("sha256:") and found.startswith("sha256:") and found != facts.id:
             hint = f"`docker pull {facts.image.partition('@')[0]}@{wanted}`, or {hint}"
         raise EngineError(f"`{facts.image}` is {found}, but {FILE} says {wanted}", hint=hint)
 
 
 def identity(facts: ImageFacts) -> str:
-    """What names an image's content on any machine: its digest, or the recipe that it was built from here.
+    """What names an image's content: its digest, for one without a digest its id, or the recipe that it was built from.
 
-    A build gives another digest on every machine, so that of an image of ours would fit nowhere else.
+    A build gives another digest on every machine, so that of an image of ours would fit nowhere else. Only what a
+    `build:` made counts as built: anybody can put the label of a recipe on an image.
     """
-    recipe = facts.labels.get(LABEL_RECIPE)
-    return f"recipe:{recipe}" if recipe else facts.digest
+    return f"recipe:{facts.recipe}" if facts.recipe else facts.digest
 
 
 def is_moving(image: str) -> bool:

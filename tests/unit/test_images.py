@@ -5,9 +5,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from tapdock import images
+from tapdock import images, lock
+from tapdock.cli.assembly import relay_image
 from tapdock.config import Build, Connector
-from tapdock.errors import EngineError
+from tapdock.connectors import airbyte, singer
+from tapdock.errors import EngineError, UsageError
 from tapdock.images import Making, build_plan, making
 from tapdock.launch import ImageFacts
 from tapdock.project.manifests import PROGRAM
@@ -112,7 +114,8 @@ class Engine:
         self.keep(tag, labels)
 
     def keep(self, image, labels):
-        self.images[image] = ImageFacts(image=image, digest=f"sha256:{len(self.images)}", labels=labels)
+        digest = f"sha256:{len(self.images)}"
+        self.images[image] = ImageFacts(image=image, digest=digest, id=f"id-{digest}", labels=labels)
 
 
 LINES = Connector(name="lines", role="target", image="tapdock/x:1", build=JSONL)
@@ -168,3 +171,52 @@ def test_an_engine_that_cannot_build():
 
     with pytest.raises(EngineError, match="the plain engine cannot build images"):
         obtained(Runs())
+
+
+def test_only_what_a_build_made_is_locked_by_its_recipe():
+    """Anybody can put the label of a recipe on an image, and push it under a name that is in a lock."""
+    engine = Engine()
+    built = lock.identity(obtained(engine))
+    assert built == f"recipe:{plan().recipe}"
+    engine.keep("other/x:1", {"io.tapdock.recipe": plan().recipe})
+    pulled = obtained(engine, Connector(name="x", role="target", image="other/x:1"))
+    assert lock.identity(pulled) == pulled.digest
+    with pytest.raises(EngineError, match="but tapdock.lock says recipe:"):
+        lock.verify({"other/x:1": built}, pulled)
+
+
+def test_an_image_that_was_verified_is_started_whatever_its_name_means_by_then():
+    engine = Engine()
+    engine.keep("other/x:1", {})
+    connector = Connector(name="x", role="target", image="other/x:1", entrypoint=("x",))
+    facts = obtained(engine, connector)
+    engine.keep("other/x:1", {"another": "image"})
+    for launch in (
+        singer.write(connector, facts, config={}),
+        singer.read(connector, facts, config={}, catalog=None, state=None),
+        singer.about(connector, facts),
+        airbyte.spec(connector, facts),
+        airbyte.check(connector, facts, {}),
+        airbyte.read(connector, facts, config={}, catalog=b"", state=None),
+        airbyte.write(connector, facts, config={}, catalog=None),
+    ):
+        assert (launch.image, launch.called) == (facts.id, "other/x:1")
+
+
+def test_the_image_of_the_relay_is_locked_as_well():
+    engine = Engine()
+    engine.keep("runner:1", {"io.tapdock.recipe": "r"})
+    environ = {"TAPDOCK_RELAY_IMAGE": "runner:1"}
+    assert relay_image(engine, environ) == "runner:1"
+    assert relay_image(engine, environ, locked={"runner:1": "sha256:0"}) == "id-sha256:0"
+    with pytest.raises(EngineError, match="`runner:1` is not in tapdock.lock"):
+        relay_image(engine, environ, locked={})
+    with pytest.raises(EngineError, match="but tapdock.lock says sha256:1"):
+        relay_image(engine, environ, locked={"runner:1": "sha256:1"})
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": []}', '{"images": 1}', "nonsense"])
+def test_a_lock_that_cannot_be_read(tmp_path, text):
+    (tmp_path / "tapdock.lock").write_text(text)
+    with pytest.raises(UsageError, match="cannot be read"):
+        lock.read(tmp_path)

@@ -3,12 +3,13 @@
 import os
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tapdock import __version__
+from tapdock import __version__, lock
 from tapdock.cli.context import Context
 from tapdock.context import Context as Operations
 from tapdock.engines.base import Engine
@@ -70,23 +71,22 @@ def said_at_once(line: str) -> None:
 
 def operations_of(context: Context, signals: Signals, *, locked: bool = False, verbose: bool = False) -> Operations:
     """Raises EngineError where there is no engine, UsageError for the project file."""
-    from tapdock import lock
-
     project = context.project
     if warning := tightened(project.private):
         said(warning)
     engine = engine_of(context)
+    digests = lock.read(project.folder) if locked else None
     return Operations(
         engine=engine,
         project=project,
         backend=context.backend,
-        relay_image=partial(relay_image, engine, context.environ),
+        relay_image=partial(relay_image, engine, context.environ, locked=digests),
         making=making(context.environ),
         progress=said,
         log=said if verbose else _silent,
         signals=signals,
         now=time.time,
-        locked=lock.read(project.folder) if locked else None,
+        locked=digests,
     )
 
 
@@ -94,13 +94,23 @@ def _silent(line: str) -> None:
     """A connector's chatter while it is asked something; its last words stand in the error if it fails."""
 
 
-def relay_image(engine: Engine, environ: Any) -> str:
-    """The image of tapdock itself, for engines that cannot share a folder with this process."""
+def relay_image(engine: Engine, environ: Any, *, locked: Mapping[str, str] | None = None) -> str:
+    """The image of tapdock itself, for engines that cannot share a folder with this process.
+
+    With `locked` it is the id of the image that was verified: all data and all credentials go through it.
+    """
     image = str(environ.get("TAPDOCK_RELAY_IMAGE") or f"tapdock/runner:{__version__}")
-    if engine.inspect(image) is None:
+    facts = engine.inspect(image)
+    if facts is None:
         try:
             engine.pull(image, platform=None, progress=said)
         except ImageMissing as error:
             hint = "this engine shares no folder with tapdock, which then needs its own image: `scripts/images runner`"
             raise ImageMissing(error.message, hint=hint) from error
-    return image
+        facts = engine.inspect(image)
+    if locked is None:
+        return image
+    if facts is None:
+        raise ImageMissing(f"the image `{image}` was pulled but is not here")
+    lock.verify(locked, facts)
+    return facts.id or image

@@ -78,18 +78,30 @@ def lock_images(ctx: typer.Context) -> None:
 
     `tapdock run --locked` then refuses any other.
 
+    Where the engine runs tapdock's own image as well, to pass the data on, that image is one of them.
+
     Example: tapdock lock
     """
     context = shared(ctx)
     with Signals(said_at_once) as signals:
         needed = operations_of(context, signals)
-        digests = {}
+        digests, starts = {}, list[str]()
         for connector in _connectors(context.project):
             facts = images.obtain(needed.engine, connector, making=needed.making, progress=said)
             digests[facts.image] = lock.identity(facts)
+            starts.append(facts.id or facts.image)
+        if starts and _relays_in_a_container(needed.engine, starts[0]):
+            relay = needed.engine.inspect(needed.relay_image())
+            assert relay is not None, "what gives the name has the image"
+            digests[relay.image] = lock.identity(relay)
     file = lock.write(context.project.folder, digests)
     print_table(["image", "digest"], sorted(digests.items()))
     said(f"written to {file}")
+
+
+def _relays_in_a_container(engine: Engine, image: str) -> bool:
+    with engine.run("lock", image=image) as run:
+        return run.folder is None
 
 
 def gc(ctx: typer.Context, as_json: AsJson = False) -> None:

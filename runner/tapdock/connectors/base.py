@@ -50,7 +50,8 @@ def launch(
     """The container that runs this connector so. Raises UsageError for an image that cannot take arguments."""
     return Launch(
         role=role,
-        image=connector.image,
+        image=facts.id or connector.image,
+        name=connector.image,
         entrypoint=entrypoint_of(connector, facts),
         args=args,
         files=(*_env_file(connector), *files),

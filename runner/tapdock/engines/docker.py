@@ -123,10 +123,10 @@ class DockerEngine:
         except CONNECTION as error:
             raise EngineError(f"`{image}` could not be inspected: {reason_of(error)}") from error
         config = found.get("Config") or {}
-        digests = [text.partition("@")[2] for text in found.get("RepoDigests") or []]
         return ImageFacts(
             image=image,
-            digest=digests[0] if digests else found["Id"],
+            digest=_digest(image, found.get("RepoDigests") or []) or found["Id"],
+            id=found["Id"],
             labels=config.get("Labels") or {},
             env=dict(text.partition("=")[::2] for text in config.get("Env") or []),
             entrypoint=tuple(config.get("Entrypoint") or ()),
@@ -294,6 +294,15 @@ def _split_tag(image: str) -> tuple[str, str, str]:
     head, slash, tail = image.rpartition("/")
     name, colon, tag = tail.partition(":")
     return f"{head}{slash}{name}", colon, tag
+
+
+def _digest(image: str, repo_digests: list[str]) -> str | None:
+    """That of the image's own repository where it has several: others may have packed the same content otherwise."""
+    name, _, wanted = image.partition("@")
+    pairs = [text.partition("@")[::2] for text in repo_digests]
+    every = [digest for _, digest in pairs]
+    own = [digest for repository, digest in pairs if repository == _split_tag(name)[0]]
+    return wanted if wanted in every else next(iter(own or every), None)
 
 
 def _pull_failed(image: str, reason: str) -> ImageMissing:

@@ -145,7 +145,7 @@ class DockerRun:
             self._make_volume(self._volume(name), blocks=_SCRATCH_BLOCKS if name == "scratch" else _PIPE_BLOCKS)
         binds = [f"{self._volume(name)}:{_PIPES}/{name}" for name in names]
         spec = relay_spec(binds)
-        name = self._create("relay", image, spec)
+        name = self._create("relay", image, spec, called=image)
         conversation = DockerConversation(self._attached(name, image, "stdin", "stdout", "stderr"), log)
         process = DockerProcess(self._api, name, image, None, log)
         self._begin(name, image)
@@ -166,12 +166,12 @@ class DockerRun:
         return {LABEL_RUN: self._run_id, LABEL_ROLE: role, LABEL_OWNER: self._owner}
 
     def _started(self, launch: Launch, spec: dict[str, Any], log: Logs) -> "DockerProcess":
-        name = self._create(launch.role, launch.image, spec)
+        name = self._create(launch.role, launch.image, spec, called=launch.called)
         for network in launch.networks[1:]:
-            with answering(f"a container of `{launch.image}` could not join the network `{network}`"):
+            with answering(f"a container of `{launch.called}` could not join the network `{network}`"):
                 self._api.connect_container_to_network(name, network)
-        process = DockerProcess(self._api, name, launch.image, self._attached(name, launch.image, "stderr"), log)
-        self._begin(name, launch.image)
+        process = DockerProcess(self._api, name, launch.called, self._attached(name, launch.called, "stderr"), log)
+        self._begin(name, launch.called)
         process.watch()
         return process
 
@@ -181,7 +181,7 @@ class DockerRun:
         self._stack.callback(attached.close)
         return attached
 
-    def _create(self, role: str, image: str, spec: dict[str, Any]) -> str:
+    def _create(self, role: str, image: str, spec: dict[str, Any], *, called: str) -> str:
         name = f"tapdock-{self._run_id}-{role}"
         self._containers.append(name)
         host = self._api.create_host_config(**spec.pop("host"))
@@ -192,9 +192,9 @@ class DockerRun:
         try:
             self._api.create_container(image, name=name, labels=self._labels(role), host_config=host, **spec)
         except docker.errors.ImageNotFound as error:
-            raise EngineError(f"the image `{image}` is not here", hint=f"docker pull {image}") from error
+            raise EngineError(f"the image `{called}` is not here", hint=f"docker pull {called}") from error
         except CONNECTION as error:
-            raise _refused(image, error) from error
+            raise _refused(called, error) from error
         return name
 
     def _begin(self, name: str, image: str) -> None:

@@ -89,7 +89,7 @@ class LocalRun:
         try:
             process = self._stack.enter_context(_spawned(argv, env))
         except OSError as error:
-            raise EngineError(f"`{launch.image}` could not be started: {error}") from error
+            raise EngineError(f"`{launch.called}` could not be started: {error}") from error
         return LocalProcess(launch.role, process, log)
 
     def start_relay(self, image: str, log: Logs, *, scratch: bool) -> tuple["LocalProcess", Conversation]:
