@@ -75,7 +75,7 @@ class ImageFacts:
     """What inspection of an image tells; `digest` names its content for good.
 
     `id` names it on its engine: a container of that id is one of this very image, whatever `image` means by then.
-    `recipe` is set only for an image that is built here, by who built it or found it built. A label alone proves nothing.
+    `recipe` is set for an image that a `build:` made or found made, and for no other: a label alone proves nothing.
     """
 
     image: str

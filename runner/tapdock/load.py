@@ -3,8 +3,10 @@
 What wins: a variable `TAPDOCK_…`, the block of the chosen environment, the file, its `defaults:`, our own.
 """
 
+import os
+import pwd
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,9 +22,10 @@ from tapdock.project.overrides import ROOTS, overridden
 from tapdock.project.pipelines import pipeline
 from tapdock.project.wrapper import translated
 
-__all__ = ["FILE", "find_project", "load", "private_folder"]
+__all__ = ["FILE", "find_project", "load", "private_folder", "trusted_users"]
 
 FILE = "tapdock.yaml"
+DOTENV = ".env"
 STATE_URI = ".tapdock/state"
 HOME = "TAPDOCK_HOME"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -40,17 +43,47 @@ INSTEAD = {
 }
 
 
-def find_project(start: Path) -> Path:
-    """The nearest `tapdock.yaml`, in `start` or a folder above it."""
+def find_project(start: Path, *, trusted: Collection[int]) -> Path:
+    """The nearest `tapdock.yaml`, in `start` or a folder above it.
+
+    A project can mount any folder and start any image. So one that was only found must belong to one of the users in
+    `trusted`, with its folder and its `.env`. Raises UsageError for another one.
+    """
     start = start.absolute()
     for folder in (start, *start.parents):
         if (folder / FILE).is_file():
+            for path in (folder, folder / FILE, folder / DOTENV):
+                _require_owner(path, trusted)
             return folder / FILE
     hint = "begin one with `tapdock init`, or name its folder with `--project`"
     for near in (start / "tapdock.yml", start / "meltano.yml"):
         if near.is_file():
             hint = f"rename {near.name} to {FILE}" if near.stem == "tapdock" else hint
     raise UsageError(f"there is no {FILE} in {start} or above", hint=hint)
+
+
+def trusted_users(environ: Mapping[str, str]) -> set[int]:
+    """Whose project may be used where it is found: the caller's, root's, and that of the user who calls `sudo`."""
+    sudo = environ.get("SUDO_UID", "")
+    return {0, os.geteuid()} | ({int(sudo)} if os.geteuid() == 0 and sudo.isdigit() else set())
+
+
+def _require_owner(path: Path, trusted: Collection[int]) -> None:
+    """A link has two owners: its own, and that of what it leads to."""
+    if not (path.exists() or path.is_symlink()):
+        return
+    for owner in (path.lstat().st_uid, *([path.stat().st_uid] if path.exists() else [])):
+        if owner not in trusted:
+            folder = path if path.is_dir() else path.parent
+            hint = f"read it first: it decides what is started. `tapdock --project {folder} …` uses it nevertheless"
+            raise UsageError(f"{path} belongs to {_name_of(owner)}, not to you", hint=hint)
+
+
+def _name_of(user: int) -> str:
+    try:
+        return f"`{pwd.getpwuid(user).pw_name}` (uid {user})"
+    except KeyError:
+        return f"uid {user}"
 
 
 def load(file: Path, *, environment: str | None, environ: Mapping[str, str]) -> Project:
@@ -97,14 +130,14 @@ def _chosen(layer: Layer, environment: str | None, label: str) -> Layer:
 
 def _variables(folder: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """The environment over the `.env` file, and which variables came from that file."""
-    file = folder / ".env"
+    file = folder / DOTENV
     try:
         values = parse_dotenv(file.read_text(encoding="utf-8-sig"), file.name) if file.is_file() else {}
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{file} is not UTF-8 text (byte {error.start})") from error
-    return {**values, **environ}, {name: ".env" for name in values if name not in environ}
+    return {**values, **environ}, {name: DOTENV for name in values if name not in environ}
 
 
 def _with_defaults(layer: Layer, label: str, *, state_uri: str) -> Layer:

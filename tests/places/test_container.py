@@ -97,6 +97,14 @@ def test_a_socket_without_permission(runner_image, project):
     assert "--group-add" in ended.stderr
 
 
+@pytest.mark.parametrize("project_is", [":/project", ":/elsewhere"])
+def test_a_project_of_another_user_is_named_by_its_mount(runner_image, project, project_is):
+    where = project_is.removeprefix(":")
+    options = ["--user", "4321:4321", "--volume", f"{project}{project_is}:ro", "--workdir", where]
+    ended = run("config", "show", image=runner_image, options=options)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_doctor_tells_where_it_is(runner_image, project):
     ended = run("doctor", "--json", image=runner_image, options=["--user", "0:0", "--volume", f"{project}:/project"])
     found = {finding["what"]: finding["found"] for finding in json.loads(ended.stdout)["findings"]}

@@ -1,13 +1,16 @@
 """tapdock.yaml as a project, and every mistake in it as a message with its place."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from tapdock.cli.context import Context
 from tapdock.config import Mount, Project, Secret, StreamOptions
 from tapdock.errors import UsageError
-from tapdock.load import find_project, load
+from tapdock.load import find_project, load, trusted_users
 
+ME = {0, os.geteuid()}
 WHOLE = """\
 version: 1
 defaults:
@@ -281,12 +284,44 @@ def test_the_nearest_project_is_found(tmp_path):
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
     (tmp_path / "tapdock.yaml").write_text("version: 1\n")
-    assert find_project(inner) == tmp_path / "tapdock.yaml"
+    assert find_project(inner, trusted=ME) == tmp_path / "tapdock.yaml"
     (tmp_path / "a" / "tapdock.yaml").write_text("version: 1\n")
-    assert find_project(inner) == tmp_path / "a" / "tapdock.yaml"
+    assert find_project(inner, trusted=ME) == tmp_path / "a" / "tapdock.yaml"
+
+
+@pytest.mark.parametrize("strange", ["", "tapdock.yaml", ".env", "link", "dangling"])
+def test_a_project_of_somebody_else_is_not_used_where_it_is_found(tmp_path, strange):
+    """Its folder, its file, its `.env`, or the link that stands for one of them."""
+    (tmp_path / "real").write_text("version: 1\n")
+    (tmp_path / "tapdock.yaml").symlink_to("real")
+    (tmp_path / ".env").symlink_to("nowhere")
+    path = tmp_path / {"link": "tapdock.yaml", "tapdock.yaml": "real", "dangling": ".env"}.get(strange, strange)
+    if strange == ".env":
+        path.unlink()
+        path.touch()
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    assert find_project(inner, trusted=ME) == tmp_path / "tapdock.yaml"
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to make a file of somebody else")
+    os.chown(path, 54321, -1, follow_symlinks=False)
+    for start in (tmp_path, inner):
+        with pytest.raises(UsageError, match=r"belongs to uid 54321, not to you") as told:
+            find_project(start, trusted=ME)
+        assert f"--project {tmp_path}" in told.value.hint
+    assert find_project(inner, trusted={*ME, 54321})
+    named = Context(folder=tmp_path, environ={})
+    assert named.file == tmp_path / "tapdock.yaml"
+
+
+def test_whose_project_may_be_found():
+    me = os.geteuid()
+    assert trusted_users({}) == {0, me}
+    assert trusted_users({"SUDO_UID": "54321"}) == ({0, 54321} if me == 0 else {0, me})
+    assert trusted_users({"SUDO_UID": "nobody"}) == {0, me}
 
 
 def test_no_project_is_told_with_a_hint():
     with pytest.raises(UsageError, match=r"no tapdock\.yaml") as told:
-        find_project(Path("/proc"))
+        find_project(Path("/proc"), trusted=ME)
     assert "--project" in told.value.hint

@@ -120,7 +120,9 @@ def _options(
     ctx: typer.Context,
     project: Annotated[
         Path | None,
-        typer.Option(envvar="TAPDOCK_PROJECT", help="The project's folder; else the nearest tapdock.yaml upward."),
+        typer.Option(
+            envvar="TAPDOCK_PROJECT", help="The project's folder; else the nearest tapdock.yaml upward, if it is yours."
+        ),
     ] = None,
     environment: Annotated[
         str | None,

@@ -30,11 +30,11 @@ class Context:
 
     @cached_property
     def file(self) -> Path:
-        """The project file: of `--project`, else the nearest upward."""
-        from tapdock.load import FILE, find_project
+        """The project file: of `--project`, which is trusted as it is named, else the nearest upward."""
+        from tapdock.load import FILE, find_project, trusted_users
 
         if self.folder is None:
-            return find_project(Path.cwd())
+            return find_project(Path.cwd(), trusted=trusted_users(self.environ))
         file = self.folder if self.folder.is_file() else self.folder / FILE
         if not file.is_file():
             raise UsageError(f"there is no {FILE} in {self.folder}", hint="`--project` takes the folder of a project")
