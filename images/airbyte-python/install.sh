@@ -2,6 +2,7 @@
 # Installs PACKAGE into /opt/connector and makes /opt/connector/run start its program.
 # Runs in the build stage; PACKAGE, EXECUTABLE, VERSION and the index addresses are build arguments.
 set -eu
+case "${FTP_PROXY:-}" in "export "*) eval "$FTP_PROXY" ;; esac; unset FTP_PROXY
 
 fail() { # message, hint
   printf 'error: %s\nhint: %s\n' "$1" "$2" >&2
@@ -38,7 +39,7 @@ installed_version() { # package
 }
 
 [ -n "${PACKAGE:-}" ] || fail 'no package given' 'add --build-arg PACKAGE=airbyte-source-faker==7.2.1'
-! printf '%s' "$PACKAGE" | grep -Eq 'https?://[^/ ]*@' ||
+! printf '%s' "$PACKAGE" | grep -Eq '[a-z]://[^/ ]*:[^/ ]*@|https?://[^/ ]*@' ||
   fail 'PACKAGE carries a credential, which would stay in a label of the image' \
     'pass it in PIP_INDEX_URL or PIP_EXTRA_INDEX_URL'
 case "$PACKAGE" in
@@ -50,6 +51,8 @@ package=${first%%[!A-Za-z0-9._-]*}
 install_into_venv
 
 name=${EXECUTABLE:-${package#airbyte-}}
+! printf '%s' "$name" | grep -q '[^A-Za-z0-9._-]' ||
+  fail "\`$name\` is not the name of a program" 'use letters, digits, `-`, `_` and `.`'
 [ -x "/opt/connector/bin/$name" ] ||
   fail "$PACKAGE has no program \`$name\`; source-* and destination-* that it has:$(programs)" \
     "name one with \`executable\` under \`build\`, or --build-arg EXECUTABLE=…"

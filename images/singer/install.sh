@@ -2,6 +2,7 @@
 # Installs PACKAGE into /opt/connector and makes /opt/connector/run start its program.
 # Runs in the build stage; PACKAGE, EXECUTABLE and the index addresses are build arguments.
 set -eu
+case "${FTP_PROXY:-}" in "export "*) eval "$FTP_PROXY" ;; esac; unset FTP_PROXY
 
 fail() { # message, hint
   printf 'error: %s\nhint: %s\n' "$1" "$2" >&2
@@ -47,7 +48,7 @@ programs() {
 }
 
 [ -n "${PACKAGE:-}" ] || fail 'no package given' 'add --build-arg PACKAGE=target-jsonl==0.1.4'
-! printf '%s' "$PACKAGE" | grep -Eq 'https?://[^/ ]*@' ||
+! printf '%s' "$PACKAGE" | grep -Eq '[a-z]://[^/ ]*:[^/ ]*@|https?://[^/ ]*@' ||
   fail 'PACKAGE carries a credential, which would stay in a label of the image' \
     'pass it in PIP_INDEX_URL or PIP_EXTRA_INDEX_URL'
 case "$PACKAGE" in
@@ -60,6 +61,8 @@ install_into_venv
 add_pkg_resources
 
 name=${EXECUTABLE:-$package}
+! printf '%s' "$name" | grep -q '[^A-Za-z0-9._-]' ||
+  fail "\`$name\` is not the name of a program" 'use letters, digits, `-`, `_` and `.`'
 [ -x "/opt/connector/bin/$name" ] ||
   fail "$PACKAGE has no program \`$name\`; tap-* and target-* that it has:$(programs)" \
     "name one with \`executable\` under \`build\`, or --build-arg EXECUTABLE=…"

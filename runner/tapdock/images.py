@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from tapdock.config import Build, Connector
-from tapdock.engines.base import Engine, Logs
+from tapdock.engines.base import Engine, Logs, Swept
 from tapdock.errors import EngineError, ImageMissing
 from tapdock.launch import ImageFacts
 from tapdock.lock import LABEL_RECIPE
@@ -27,6 +27,7 @@ __all__ = [
     "making",
     "obtain",
     "recipe_of",
+    "swept",
 ]
 
 INDEXES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
@@ -49,6 +50,10 @@ class Builder(Protocol):
         labels: Mapping[str, str],
         progress: Logs,
     ) -> None: ...
+
+    def sweep_builds(self) -> Swept:
+        """Remove what killed builds left: anything that may have a credential of a package index in it."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +140,11 @@ def build(engine: Engine, connector: Connector, *, making: Making, progress: Log
 def _plan_of(connector: Connector, making: Making, base: str | None) -> BuildPlan:
     assert connector.build is not None, "asked only for such"
     return build_plan(connector.build, tag=connector.image, base_image=making.base_image, base_digest=base)
+
+
+def swept(engine: Engine) -> Swept:
+    """Remove what killed builds left on an engine that can build."""
+    return cast(Builder, engine).sweep_builds() if hasattr(engine, "build") else Swept(())
 
 
 def base_of(build: Build, making: Making) -> str:

@@ -1,10 +1,18 @@
 """Images made by `tapdock build`: once for a recipe, never with a credential in them."""
 
+import contextlib
+import io
 import json
+import os
 import subprocess
+import sys
 import threading
 
+import docker.errors
 import pytest
+
+from connectors.images import base_image
+from engines.project import wait_for
 
 pytestmark = pytest.mark.docker
 LABELS = {
@@ -82,8 +90,52 @@ def test_a_credential_of_an_index_stays_nowhere(shop, tag, api, environ):
     _write(shop, tag, singer="target-jsonl==0.1.4")
     secret = f"hidden-{tag}"
     shop.well("build", UV_EXTRA_INDEX_URL=f"file:///{secret}/simple")
+    _assert_in_no_image(api, secret)
+
+
+def _assert_in_no_image(api, secret):
     for image in api.images(all=True, quiet=True):
-        assert secret not in json.dumps(api.history(image))
+        with contextlib.suppress(docker.errors.ImageNotFound):  # another test's, and gone
+            assert secret not in json.dumps(api.history(image))
+            assert secret not in json.dumps(api.inspect_image(image))
+
+
+def _steps(api, secret):
+    """Containers of steps of builds that have the secret."""
+    found = []
+    for container in api.containers(all=True, filters={"label": "io.tapdock.stage=build"}):
+        with contextlib.suppress(docker.errors.NotFound):
+            facts = api.inspect_container(container["Id"])
+            found += [facts] if secret in json.dumps(facts) else []
+    return found
+
+
+def test_a_build_that_is_killed_leaves_no_credential(shop, tag, api):
+    """In the middle of the step that has the index: the name of the program makes that step one of this test's own."""
+    _write(shop, tag, singer="target-jsonl==0.1.4", executable=f"x-{tag}")
+    secret = f"hidden-{tag}"
+    environ = {**os.environ, **shop.environ, "UV_EXTRA_INDEX_URL": f"file:///{secret}/simple"}
+    command = [sys.executable, "-m", "tapdock", "build"]
+    with subprocess.Popen(command, cwd=shop.folder, env=environ, stderr=subprocess.DEVNULL) as building:
+        wait_for(lambda: building.poll() is not None or _steps(api, secret), "a step that has the index", seconds=120)
+        assert building.poll() is None
+        building.kill()
+    wait_for(lambda: not [step for step in _steps(api, secret) if step["State"]["Running"]], "the end of that step")
+    shop.well("gc")
+    assert _steps(api, secret) == []
+    _assert_in_no_image(api, secret)
+
+
+def test_gc_removes_what_a_killed_build_left(shop, tag, api):
+    """A build by another tool than tapdock, which passes an index as a plain argument."""
+    secret = f"hidden-{tag}"
+    recipe = f"FROM {base_image()}\nLABEL io.tapdock.stage=build\nARG PIP_INDEX_URL\nRUN true\n"
+    arguments = {"PIP_INDEX_URL": f"https://user:{secret}@localhost/"}
+    list(api.build(fileobj=io.BytesIO(recipe.encode()), buildargs=arguments, rm=True))
+    with pytest.raises(AssertionError):
+        _assert_in_no_image(api, secret)
+    assert " of a build" in shop.well("gc").stdout
+    _assert_in_no_image(api, secret)
 
 
 def test_an_airbyte_image_is_laid_out_like_airbytes_own(shop, api):

@@ -58,7 +58,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "lock": ("engine:lock_images", "Write down the digests of all images"),
     "doctor": ("engine:doctor", "See whether everything that a run needs is there"),
     "relay": ("relay:relay", "Serve one run inside its pod; `run` starts it where it is needed"),
-    "gc": ("engine:gc", "Remove what killed runs left behind"),
+    "gc": ("engine:gc", "Remove what killed runs and builds left behind"),
 }
 GROUPS = {
     "state": "Look at and change what a next run begins from",

@@ -105,13 +105,15 @@ def _relays_in_a_container(engine: Engine, image: str) -> bool:
 
 
 def gc(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Remove what killed runs left behind
+    """Remove what killed runs and builds left behind
 
-    Containers, volumes and folders of runs whose process is gone; what lives is left alone.
+    Containers, volumes, networks and folders of runs whose process is gone; what lives is left alone. Of builds: their
+    containers, and images that have the address of a package index, and so maybe a password, in their history.
 
     Example: tapdock gc
     """
-    swept = engine_of(shared(ctx)).sweep()
+    engine = engine_of(shared(ctx))
+    swept = engine.sweep() + images.swept(engine)
     if as_json:
         kept = [{"name": name, "reason": reason} for name, reason in swept.kept]
         print_json({"removed": list(swept.removed), "kept": kept})

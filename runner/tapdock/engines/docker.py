@@ -18,10 +18,13 @@ from tapdock.engines.base import EngineFacts, Logs, Swept
 from tapdock.engines.docker_run import CONNECTION, LABEL_RUN, DockerRun, answering, reason_of
 from tapdock.engines.mounts import OwnContainer, find_own
 from tapdock.engines.owner import is_alive, mine
+from tapdock.engines.references import digest_of, split_tag
 from tapdock.errors import EngineError, ImageMissing, UsageError
 from tapdock.launch import ImageFacts, Launch
 
 __all__ = ["DockerEngine", "connect"]
+
+_BUILD_LOCK = "build.lock"
 
 
 def connect(*, cache: Path, relay: str = "auto", homes: tuple[Path, ...] = ()) -> "DockerEngine":
@@ -125,7 +128,7 @@ class DockerEngine:
         config = found.get("Config") or {}
         return ImageFacts(
             image=image,
-            digest=_digest(image, found.get("RepoDigests") or []) or found["Id"],
+            digest=digest_of(image, found.get("RepoDigests") or []) or found["Id"],
             id=found["Id"],
             labels=config.get("Labels") or {},
             env=dict(text.partition("=")[::2] for text in config.get("Env") or []),
@@ -136,7 +139,7 @@ class DockerEngine:
         )
 
     def pull(self, image: str, *, platform: str | None, progress: Logs) -> None:
-        repository, _, tag = image.partition("@") if "@" in image else _split_tag(image)
+        repository, _, tag = image.partition("@") if "@" in image else split_tag(image)
         try:
             for step in self.api.pull(repository, tag=tag or "latest", platform=platform, stream=True, decode=True):
                 if "error" in step:
@@ -157,7 +160,11 @@ class DockerEngine:
 
     def building(self, progress: Logs) -> AbstractContextManager[None]:
         """Held while one image is built."""
-        return docker_build.alone(self._cache / "build.lock", progress)
+        return docker_build.alone(self._cache / _BUILD_LOCK, progress)
+
+    def sweep_builds(self) -> Swept:
+        with answering("the engine could not be asked for what is left of killed builds"):
+            return docker_build.swept(self.api, self._cache / _BUILD_LOCK)
 
     def build(
         self,
@@ -287,22 +294,6 @@ def _uncovered(mount: Mount, launch: Launch) -> UsageError:
         f"the {launch.role} mounts {where}, which is inside tapdock's own container: no other container can have it",
         hint=f"mount it there from outside: {line}",
     )
-
-
-def _split_tag(image: str) -> tuple[str, str, str]:
-    """`host:5000/name:tag`: a colon is a tag's only behind the last slash."""
-    head, slash, tail = image.rpartition("/")
-    name, colon, tag = tail.partition(":")
-    return f"{head}{slash}{name}", colon, tag
-
-
-def _digest(image: str, repo_digests: list[str]) -> str | None:
-    """That of the image's own repository where it has several: others may have packed the same content otherwise."""
-    name, _, wanted = image.partition("@")
-    pairs = [text.partition("@")[::2] for text in repo_digests]
-    every = [digest for _, digest in pairs]
-    own = [digest for repository, digest in pairs if repository == _split_tag(name)[0]]
-    return wanted if wanted in every else next(iter(own or every), None)
 
 
 def _pull_failed(image: str, reason: str) -> ImageMissing:

@@ -2,22 +2,31 @@
 
 import fcntl
 import os
+import shlex
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import docker.errors
 import requests.exceptions
 
-from tapdock.engines.base import Logs
+from tapdock.engines import build_leftovers, sweep
+from tapdock.engines.base import Logs, Swept
+from tapdock.engines.docker_run import CONNECTION
 from tapdock.errors import EngineError
 from tapdock.log import clean
 
-__all__ = ["alone", "build"]
+__all__ = ["alone", "build", "carried", "swept"]
 
+_CARRIER = "FTP_PROXY"
+"""A build argument that builders keep out of every image's history, because it may have a password.
+
+https://docs.docker.com/build/building/variables/#pre-defined-build-arguments. No recipe of ours uses FTP; each makes
+variables of it again.
+"""
 _SAID_EVERY = 5.0
 _LAST_LINES = 40
 
@@ -25,13 +34,43 @@ _LAST_LINES = 40
 @contextmanager
 def alone(lock: Path, progress: Logs) -> Iterator[None]:
     """One build of this user at a time: the builder would do the same work twice, on the same processors."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    fd = _opened(lock)
     try:
         _wait_for(fd, progress)
         yield
     finally:
         os.close(fd)
+
+
+def _opened(lock: Path) -> int:
+    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+
+
+def swept(api: Any, lock: Path) -> Swept:
+    """Remove what killed builds left. While a build is under way all is kept, as some of it may be that build's."""
+    fd = _opened(lock)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return build_leftovers.kept(api)
+    else:
+        return _swept(api)
+    finally:
+        os.close(fd)
+
+
+def _swept(api: Any) -> Swept:
+    """Whoever calls it has the lock; another user's build, or one from another machine, has a running container."""
+    if build_leftovers.is_building(api):
+        return build_leftovers.kept(api)
+    return sweep.removed(build_leftovers.found(api))
+
+
+def carried(indexes: Mapping[str, str]) -> dict[str, str]:
+    """Package indexes as an argument of a build that stays in no image."""
+    words = " ".join(f"{name}={shlex.quote(address)}" for name, address in sorted(indexes.items()))
+    return {_CARRIER: f"export {words}"} if words else {}
 
 
 def _wait_for(fd: int, progress: Logs) -> None:
@@ -58,16 +97,17 @@ def build(
 ) -> None:
     """Build an image from a folder with a Dockerfile. Raises EngineError with the recipe's own words.
 
-    What a step says is shown only when it fails.
+    What a step says is shown only when it fails. Whoever calls it has the lock. What killed builds left is removed.
     """
     steps = _Steps(tag, progress)
     with steps:
         try:
+            _swept(api)
             steps.follow(
                 api.build(
                     path=str(context),
                     tag=tag,
-                    buildargs={**args, **indexes},
+                    buildargs={**args, **carried(indexes)},
                     labels=dict(labels),
                     rm=True,
                     forcerm=True,
@@ -78,22 +118,9 @@ def build(
             why = getattr(error, "explanation", None) or error
             raise EngineError(f"`{tag}` could not be built: {why}") from error
         finally:
-            if indexes:
-                _drop_stages(api, indexes.values())
-
-
-def _drop_stages(api: Any, indexes: Collection[str]) -> None:
-    """A build stage's own layers remember their arguments, a private index's password among them.
-
-    Those that remember none stay: the next build of a similar image begins from them.
-    """
-    for image in api.images(filters={"label": "io.tapdock.stage=build", "dangling": True}, quiet=True):
-        try:
-            commands = [str(layer["CreatedBy"]) for layer in api.history(image)]
-            if any(index in command for index in indexes for command in commands):
-                api.remove_image(image)
-        except docker.errors.APIError:
-            pass  # it is gone, or another user's build is using it, and will drop it
+            if indexes:  # another builder than Docker's may keep them in the history
+                with suppress(*CONNECTION):
+                    _swept(api)
 
 
 class _Steps:

@@ -1,11 +1,14 @@
 """What a build says: little while it works, the reason when it fails, and no credential afterwards."""
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tapdock.engines.docker_build import build
+from tapdock.engines.docker_build import alone, build, swept
 from tapdock.errors import EngineError
+from tapdock.images import images_folder
 
 FROM = {"stream": "Step 1/2 : FROM base\n"}
 INSTALL = {"stream": "Step 2/2 : RUN sh /opt/install.sh\n"}
@@ -15,9 +18,10 @@ FAILED = {"error": "The command '/bin/sh -c sh /opt/install.sh' returned a non-z
 class Api:
     """Answers as the builder does; `stages` are commands of the build stages' images that are left."""
 
-    def __init__(self, *answers, stages=()):
+    def __init__(self, *answers, stages=(), containers=()):
         self.answers = answers
-        self.stages = dict(enumerate(stages))
+        self.stages = {f"sha256:{number}": command for number, command in enumerate(stages)}
+        self.steps = {f"c{number}": state for number, state in enumerate(containers)}
         self.given = {}
 
     def build(self, **given):
@@ -32,6 +36,15 @@ class Api:
 
     def remove_image(self, image):
         del self.stages[image]
+
+    def containers(self, **_):
+        named = {"Id": "mine", "State": "running", "Image": "mine:1", "ImageID": "sha256:9"}
+        return [
+            {"Id": id_, "State": state, "Image": "5", "ImageID": "sha256:55"} for id_, state in self.steps.items()
+        ] + [named]
+
+    def remove_container(self, container, **_):
+        del self.steps[container]
 
 
 def built(api, **indexes):
@@ -51,10 +64,28 @@ def test_a_build_that_works_says_little():
     assert built(Api(FROM, INSTALL, {"stream": "\x1b[32mCollecting\x1b[0m things\n"})) == ["building x:1"]
 
 
-def test_indexes_are_arguments_of_the_build():
+def test_an_index_is_in_an_argument_that_stays_in_no_history():
     api = Api(FROM)
-    built(api, PIP_INDEX_URL="https://user:word@host")
-    assert api.given["buildargs"] == {"PACKAGE": "p", "PIP_INDEX_URL": "https://user:word@host"}
+    built(api, PIP_INDEX_URL="https://user:word@host", UV_INDEX_URL="it's $(one)")
+    carried = api.given["buildargs"].pop("FTP_PROXY")
+    assert api.given["buildargs"] == {"PACKAGE": "p"}
+    shown = 'printf "%s|%s" "$PIP_INDEX_URL" "$UV_INDEX_URL"'
+    said = subprocess.run(["sh", "-c", f'eval "$FTP_PROXY"; {shown}'], env={"FTP_PROXY": carried}, capture_output=True)
+    assert said.stdout == b"https://user:word@host|it's $(one)"
+
+
+def test_every_recipe_that_installs_takes_indexes_from_that_argument():
+    """All steps of a recipe that have an index come through the line that makes variables of the argument."""
+    line = """case "${FTP_PROXY:-}" in "export "*) eval "$FTP_PROXY" ;; esac; unset FTP_PROXY"""
+    recipes = [file for file in images_folder().rglob("Dockerfile") if "ARG PIP_INDEX_URL" in file.read_text()]
+    assert len(recipes) == 7
+    for recipe in recipes:
+        steps = re.findall(r"^RUN .*?[^\\\n]$", recipe.read_text(), re.DOTALL | re.MULTILINE)
+        installs = [step for step in steps if re.search(r"pip install|npm install", step)]
+        assert installs
+        assert all(line in step for step in installs), recipe
+        script = recipe.with_name("install.sh")
+        assert not script.exists() or line in script.read_text()
 
 
 def test_the_words_of_a_recipe_are_the_message():
@@ -76,17 +107,38 @@ def test_a_base_that_cannot_be_pulled_can_be_another():
     assert "TAPDOCK_BASE_IMAGE" in (error.hint or "")
 
 
+INDEXED = "|2 PIP_EXTRA_INDEX_URL= PIP_INDEX_URL=https://user:word@host /bin/sh -c pip"
+PLAIN = '|1 PIP_INDEX_URL= /bin/sh -c PIP_INDEX_URL="${PIP_INDEX_URL:-$UV_INDEX_URL}" pip'
+CARRIED = "|1 FTP_PROXY=export PIP_INDEX_URL='https://user:word@host/?a' /bin/sh -c pip"
+NPM = "|1 NPM_CONFIG_REGISTRY=https://user:word@host /bin/sh -c npm"
+
+
 @pytest.mark.parametrize("ending", [(), (FAILED,)])
-def test_stages_that_remember_an_index_are_removed_whatever_the_ending(ending):
-    api = Api(INSTALL, *ending, stages=["PIP_INDEX_URL=https://user:word@host pip", "PIP_INDEX_URL= pip"])
+def test_a_build_removes_what_killed_ones_left_whatever_its_ending(ending):
+    api = Api(INSTALL, *ending, stages=[INDEXED, PLAIN, CARRIED, NPM], containers=["exited", "created"])
     try:
-        built(api, PIP_INDEX_URL="https://user:word@host")
+        built(api)
     except EngineError:
         assert ending
-    assert list(api.stages) == [1]
+    assert (list(api.stages.values()), api.steps) == ([PLAIN], {})
 
 
-def test_without_an_index_every_stage_stays():
-    api = Api(INSTALL, stages=["PIP_INDEX_URL= pip"])
+def test_what_killed_builds_left_is_removed_and_reported(tmp_path):
+    api = Api(stages=[INDEXED, PLAIN], containers=["exited"])
+    assert swept(api, tmp_path / "lock") == (("container c0 of a build", "image 0 of a build"), ())
+    assert list(api.stages.values()) == [PLAIN]
+    assert swept(api, tmp_path / "lock") == ((), ())
+
+
+def test_nothing_is_removed_while_a_build_of_this_user_is_under_way(tmp_path):
+    api = Api(stages=[INDEXED])
+    with alone(tmp_path / "lock", lambda _: None):
+        assert swept(api, tmp_path / "lock") == ((), (("image 0 of a build", "a build is under way"),))
+    assert swept(api, tmp_path / "lock").removed == ("image 0 of a build",)
+
+
+def test_nothing_is_removed_while_somebody_elses_build_is_under_way(tmp_path):
+    api = Api(stages=[INDEXED], containers=["running"])
+    assert swept(api, tmp_path / "lock") == ((), (("image 0 of a build", "a build is under way"),))
     built(api)
-    assert list(api.stages) == [0]
+    assert list(api.stages.values()) == [INDEXED]
