@@ -1,7 +1,13 @@
 """What connectors once answered, in the project's private folder."""
 
+import atexit
 import hashlib
+import os
 import secrets
+import shutil
+import stat
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +15,34 @@ import orjson
 
 from tapdock.private import made
 
-__all__ = ["Cache"]
+__all__ = ["Cache", "user_cache"]
+
+
+def user_cache(environ: Mapping[str, str]) -> Path:
+    """The folder for what holds for all projects of a user, readable and writable by that user alone.
+
+    Where there is no home, or the folder there is somebody else's, it is a new one that ends with this process: what
+    another user put into a folder would be believed.
+    """
+    home = environ.get("HOME")
+    named = environ.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else "")
+    parent = Path(os.path.realpath(named))
+    if named.startswith("/") and _is_made_ours(parent) and _is_made_ours(parent / "tapdock"):
+        (parent / "tapdock").chmod(0o700)
+        return parent / "tapdock"
+    folder = Path(tempfile.mkdtemp(prefix="tapdock-cache-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _is_made_ours(folder: Path) -> bool:
+    """Whether it is a folder, and no other user but root can put anything into it."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        facts = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid() and not facts.st_mode & stat.S_IWOTH
 
 
 class Cache:

@@ -15,6 +15,7 @@ from tapdock.errors import UsageError
 from tapdock.project import document
 from tapdock.project.entries import DEFAULTS, SHARED, connector
 from tapdock.project.fields import Field, did_you_mean
+from tapdock.project.files import text_of
 from tapdock.project.interpolate import interpolate, parse_dotenv
 from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
@@ -131,12 +132,7 @@ def _chosen(layer: Layer, environment: str | None, label: str) -> Layer:
 def _variables(folder: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """The environment over the `.env` file, and which variables came from that file."""
     file = folder / DOTENV
-    try:
-        values = parse_dotenv(file.read_text(encoding="utf-8-sig"), file.name) if file.is_file() else {}
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8 text (byte {error.start})") from error
+    values = parse_dotenv(text_of(file), file.name) if file.is_file() else {}
     return {**values, **environ}, {name: DOTENV for name in values if name not in environ}
 
 
@@ -144,7 +140,8 @@ def _with_defaults(layer: Layer, label: str, *, state_uri: str) -> Layer:
     """Every connector over the `defaults:` block, that over what tapdock does when nothing is said."""
     defaults = cut(layer, ("defaults",))
     Field(defaults.tree, ("defaults",), layer.origins, label).keys(SHARED)
-    under = Layer({"state_backend": {"uri": state_uri}}, {("state_backend", "uri"): "default"})
+    tree: dict[str, Any] = {"state_backend": {"uri": state_uri}}
+    origins: dict[Keys, str] = {("state_backend", "uri"): "default"}
     roles: tuple[tuple[str, Literal["source", "target"]], ...] = (
         ("sources", "source"),
         ("targets", "target"),
@@ -153,11 +150,11 @@ def _with_defaults(layer: Layer, label: str, *, state_uri: str) -> Layer:
         for name, entry in cut(layer, (group,)).tree.items():
             if not isinstance(entry, dict):
                 continue
-            tree = {**DEFAULTS[role], **{key: v for key, v in defaults.tree.items() if v is not None}}
-            origins: dict[Keys, str] = {(group, name, key): "default" for key in tree}
+            under = {**DEFAULTS[role], **{key: v for key, v in defaults.tree.items() if v is not None}}
+            tree.setdefault(group, {})[name] = under
+            origins |= {(group, name, key): "default" for key in under}
             origins |= {(group, name, *path): origin for path, origin in defaults.origins.items()}
-            under = merge(under, Layer({group: {name: tree}}, origins))
-    return merge(under, layer)
+    return merge(Layer(tree, origins), layer)
 
 
 def _project(layer: Layer, file: Path, environment: str | None, private: Path) -> Project:

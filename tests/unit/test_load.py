@@ -1,5 +1,6 @@
 """tapdock.yaml as a project, and every mistake in it as a message with its place."""
 
+import json
 import os
 from pathlib import Path
 
@@ -278,6 +279,59 @@ def test_aliases_of_aliases_are_refused(project):
     bomb += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     with pytest.raises(UsageError, match="aliases stand for too much"):
         project("\n".join(bomb))
+
+
+def test_twenty_thousand_sources_are_read(project):
+    """Work that grows with the square of their number would take hours, and not the seconds that this takes."""
+    lines = [f"  s{number}: {{image: 'x:1', config: {{a: 1}}}}" for number in range(20_000)]
+    assert len(project("\n".join(["version: 1", "sources:", *lines])).sources) == 20_000
+
+
+@pytest.mark.parametrize("name", ["tapdock.yaml", ".env"])
+def test_a_file_that_is_too_large_is_not_read(project, tmp_path, name):
+    (tmp_path / "tapdock.yaml").write_text("version: 1\n")
+    with (tmp_path / name).open("ab") as file:
+        file.truncate(10 * 1024**2 + 1)
+    with pytest.raises(UsageError, match="is larger than 10 MiB"):
+        load(tmp_path / "tapdock.yaml", environment=None, environ={})
+
+
+@pytest.mark.parametrize("depth", [500, 5_000, 2_000_000])
+def test_a_file_that_is_nested_too_deeply(project, depth):
+    with pytest.raises(UsageError, match="nested too deeply"):
+        project("version: 1\nx: " + "[" * depth + "]" * depth)
+
+
+@pytest.mark.parametrize("name", ["A=B", "A\nB", "A;B", "$(id)", "1A", "", "A-B", "Ä", "A "])
+def test_a_variable_of_another_name_is_refused(project, name):
+    text = json.dumps({"version": 1, "sources": {"s": {"image": "x", "env": {name: "v"}}}})
+    with pytest.raises(UsageError, match="is not the name of a variable"):
+        project(text)
+
+
+@pytest.mark.parametrize(
+    "word", ["--index-url=x", "-i", "-r", "--find-links=/x", "-e", "--python=/x", "--pre=x", "--trusted-host=x", "-"]
+)
+def test_an_option_of_the_installer_is_refused(project, word):
+    text = "version: 1\ntargets: {{a: {{build: {{singer: '{}'}}}}}}"
+    for package in (f"target-x {word}", f"target-x\t{word} y", word):
+        with pytest.raises(UsageError, match=r"has the option `-.*`, which a build does not take"):
+            project(text.format(package))
+
+
+def test_an_option_that_chooses_among_releases_is_taken(project):
+    package = "target-x==1 --pre --exclude-newer=2026-01-01 --only-binary=:all: lxml<5"
+    read = project(f"version: 1\ntargets: {{a: {{build: {{singer: '{package}'}}}}}}")
+    assert read.targets["a"].build.package == package
+    with pytest.raises(UsageError, match="has the option `--pre`"):
+        project("version: 1\ntargets: {a: {build: {singer: '--pre target-x'}, image: x}}")
+
+
+@pytest.mark.parametrize("program", ["../x", "-x", "a b", "a;b", "$(id)"])
+def test_a_program_of_another_name_is_refused(project, program):
+    build = json.dumps({"singer": "x", "executable": program})
+    with pytest.raises(UsageError, match="not the name of a program"):
+        project(f"version: 1\ntargets: {{a: {{build: {build}}}}}")
 
 
 def test_the_nearest_project_is_found(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tapdock import __version__, lock
+from tapdock.cache import user_cache
 from tapdock.cli.context import Context
 from tapdock.context import Context as Operations
 from tapdock.engines.base import Engine
@@ -37,7 +38,7 @@ def engine_of(context: Context) -> Engine:
     relay = environ.get("TAPDOCK_RELAY", "auto")
     if relay not in ("auto", "beside", "container"):
         raise UsageError(f"TAPDOCK_RELAY is `{relay}`", hint="it is `auto`, `beside` or `container`")
-    return connect(cache=_cache(environ), relay=relay, homes=_homes(context))
+    return connect(cache=user_cache(environ), relay=relay, homes=_homes(context))
 
 
 def _homes(context: Context) -> tuple[Path, ...]:
@@ -46,11 +47,6 @@ def _homes(context: Context) -> tuple[Path, ...]:
         return (context.private,)
     except UsageError:
         return ()
-
-
-def _cache(environ: Any) -> Path:
-    home = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "/tmp")) / ".cache")  # noqa: S108 - no home at all
-    return Path(home) / "tapdock"
 
 
 def said(line: str) -> None:

@@ -32,10 +32,10 @@ def init(
     Example: tapdock init --project shop
     """
     file = (shared(ctx).folder or Path.cwd()) / FILE
-    content, left = _of_meltano(from_meltano) if from_meltano else (_example(), [])
+    content, left, mode = _of_meltano(from_meltano) if from_meltano else (_example(), [], 0o666)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        made = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        made = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
         if if_missing:
             return
@@ -58,7 +58,7 @@ def _example() -> bytes:
     return (files("tapdock") / "example.yaml").read_bytes()
 
 
-def _of_meltano(file: Path) -> tuple[bytes, list[str]]:
+def _of_meltano(file: Path) -> tuple[bytes, list[str], int]:
     import yaml
 
     class Plain(yaml.SafeDumper):
@@ -69,7 +69,8 @@ def _of_meltano(file: Path) -> tuple[bytes, list[str]]:
 
     from tapdock.project import meltano
 
-    found = meltano.read(file / "meltano.yml" if file.is_dir() else file)
+    file = file / "meltano.yml" if file.is_dir() else file
+    found = meltano.read(file)
     head = "".join(f"# not carried over: {line}\n" for line in found.left)
     text = yaml.dump(found.project, Dumper=Plain, sort_keys=False, allow_unicode=True, width=120)
-    return (head + text).encode(), found.left
+    return (head + text).encode(), found.left, meltano.permissions(file)

@@ -53,6 +53,11 @@ ONLY_SOURCES = {
     "catalog": "only a source has a catalog",
     "max_line": "only a source sends records",
 }
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_OPTION = re.compile(
+    r"--pre|--no-deps|--no-build-isolation|--(prerelease|resolution|exclude-newer|no-binary|only-binary)=\S+"
+)
 FAMILIES: dict[str, Literal["singer", "airbyte-python"]] = {"singer": "singer", "airbyte": "airbyte-python"}
 
 
@@ -75,7 +80,7 @@ def connector(field: Field, role: Literal["source", "target"], folder: Path) -> 
         "state_type": lambda key: key.choice(StateType),
         "waits_for_complete": Field.flag,
         "allow_unsafe_overwrite": Field.flag,
-        "env": lambda key: {name: _variable(inner) for name, inner in key.entries().items()},
+        "env": lambda key: {name: _variable(name, inner) for name, inner in key.entries().items()},
         "mounts": lambda key: mounts(key, folder),
         "entrypoint": Field.words,
         "command": Field.words,
@@ -140,7 +145,19 @@ def _build(field: Field) -> Build:
             hint='for example `build: {singer: "target-duckdb==0.8.0"}`',
         )
     executable = keys["executable"].text() if "executable" in keys else None
-    return Build(family=FAMILIES[families[0]], package=keys[families[0]].text(), executable=executable)
+    if executable and not _PROGRAM.fullmatch(executable):
+        raise keys["executable"].wrong("the name of a program", hint="use letters, digits, `-`, `_` and `.`")
+    return Build(family=FAMILIES[families[0]], package=_requirements(keys[families[0]]), executable=executable)
+
+
+def _requirements(field: Field) -> str:
+    """Requirements separated by spaces; of the installer's options only those that choose among releases."""
+    text = field.text()
+    for number, word in enumerate(text.split()):
+        if word.startswith("-") and (number == 0 or not _OPTION.fullmatch(word)):
+            hint = "PIP_INDEX_URL and PIP_EXTRA_INDEX_URL name package indexes; a requirement stands first"
+            raise field.error(f"has the option `{word.partition('=')[0]}`, which a build does not take", hint=hint)
+    return text
 
 
 def _program(keys: Mapping[str, Field]) -> Build | None:
@@ -153,7 +170,11 @@ def _config(field: Field) -> Config:
     return Config(field.value)
 
 
-def _variable(field: Field) -> str | Secret:
+def _variable(name: str, field: Field) -> str | Secret:
+    if not _VARIABLE.fullmatch(name):
+        raise field.error(
+            "is not the name of a variable", hint="use letters, digits and `_`, with a letter or `_` first"
+        )
     if isinstance(field.value, Secret):
         return field.value
     if isinstance(field.value, bool):

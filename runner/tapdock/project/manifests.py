@@ -1,30 +1,37 @@
 """The manifest of a low-code source: read, looked at as far as tapdock needs it, and passed on as it is."""
 
+import itertools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tapdock.config import Build, Manifest
+from tapdock.errors import UsageError
 from tapdock.project.fields import Field
+from tapdock.project.files import FAST, require_shallow, text_of
 
 __all__ = ["PROGRAM", "manifest"]
 
 PROGRAM = Build(family="airbyte-python", package="airbyte-cdk==7.39.1", executable="source-declarative-manifest")
 """What runs a manifest where no other image is named; why this package: decision 0011."""
 
+_RELATIVE = "paths are relative to the project file"
+_SPENT = object()
+_MOST_NODES = 1_000_000
+"""With all that aliases and `$ref` stand for: aliases of aliases can stand for more than any memory holds."""
 _TYPE = "DeclarativeSource"
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
-_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # manifests may have ten thousand lines
 
 
-class _Loader(_BASE):  # type: ignore[misc] # either of two classes
+class _Loader(FAST):  # type: ignore[misc] # either of two classes
     """What the connector reads YAML with, but that `2024-01-01` stays the text that was written: JSON has no dates."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - the name and form are PyYAML's
         first: [known for known in resolvers if known[0] != _TIMESTAMP]
-        for first, resolvers in _BASE.yaml_implicit_resolvers.items()
+        for first, resolvers in FAST.yaml_implicit_resolvers.items()
     }
 
 
@@ -41,12 +48,13 @@ def manifest(field: Field, folder: Path) -> Manifest:
 
 def _tree(field: Field, file: Path) -> dict[str, Any]:
     try:
-        tree = yaml.load(file.read_text("utf-8-sig"), Loader=_Loader)  # noqa: S506 - a safe loader
-    except OSError as error:
-        hint = "paths are relative to the project file"
-        raise field.error(f"names {file}, which cannot be read: {error.strerror}", hint=hint) from error
-    except UnicodeDecodeError as error:
-        raise field.error(f"names {file}, which is not UTF-8 text (byte {error.start})") from error
+        text = text_of(file)
+        require_shallow(text)
+        tree = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+    except UsageError as error:
+        raise field.error(f"names {file}, which{error.message.removeprefix(str(file))}", hint=_RELATIVE) from error
+    except RecursionError as error:
+        raise field.error(f"names {file}, which is nested too deeply") from error
     except (yaml.YAMLError, ValueError) as error:
         raise field.error(f"names {file}, which is malformed YAML: {_place(error)}") from error
     if not isinstance(tree, dict):
@@ -62,34 +70,45 @@ def _place(error: Exception) -> str:
 
 def _json(field: Field, file: Path, tree: dict[str, Any]) -> bytes:
     try:
+        _require_few(tree, budget=itertools.repeat(None, _MOST_NODES))
         return json.dumps(tree, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise field.error(f"names {file}, which has a value that JSON cannot say: {error}") from error
 
 
+def _require_few(value: Any, *, budget: Iterator[None]) -> None:
+    """Raises ValueError for a tree that has more values than the budget."""
+    if next(budget, _SPENT) is _SPENT:
+        raise ValueError("aliases stand for too much")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _require_few(inner, budget=budget)
+
+
 def _spec(field: Field, file: Path, tree: dict[str, Any]) -> dict[str, Any] | None:
     """The schema of the source's config; None where the manifest says none."""
     try:
-        spec = _resolved(tree.get("spec"), tree)
-    except (LookupError, TypeError, ValueError) as error:
+        spec = _resolved(tree.get("spec"), tree, budget=itertools.repeat(None, _MOST_NODES))
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise field.error(f"names {file}, whose `spec` refers to what is not there: {error}") from error
     schema = spec.get("connection_specification") if isinstance(spec, dict) else None
     return schema if isinstance(schema, dict) else None
 
 
-def _resolved(node: Any, tree: dict[str, Any], within: tuple[str, ...] = ()) -> Any:
+def _resolved(node: Any, tree: dict[str, Any], within: tuple[str, ...] = (), *, budget: Iterator[None]) -> Any:
     """With what stands at each `#/…`, as the CDK's ManifestReferenceResolver does it: own keys win over `$ref`'s."""
+    if next(budget, _SPENT) is _SPENT:
+        raise ValueError("references stand for too much")
     match node:
         case dict():
-            own = {key: _resolved(value, tree, within) for key, value in node.items() if key != "$ref"}
-            base = _resolved(node["$ref"], tree, within) if "$ref" in node else {}
+            own = {key: _resolved(value, tree, within, budget=budget) for key, value in node.items() if key != "$ref"}
+            base = _resolved(node["$ref"], tree, within, budget=budget) if "$ref" in node else {}
             return {**base, **own} if isinstance(base, dict) else base
         case list():
-            return [_resolved(value, tree, within) for value in node]
+            return [_resolved(value, tree, within, budget=budget) for value in node]
         case str() if node.startswith("#/"):
             if node in within:
                 raise LookupError(node)
-            return _resolved(_at(node.removeprefix("#/"), tree), tree, (*within, node))
+            return _resolved(_at(node.removeprefix("#/"), tree), tree, (*within, node), budget=budget)
     return node
 
 

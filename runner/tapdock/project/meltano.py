@@ -14,7 +14,7 @@ from tapdock.errors import UsageError
 from tapdock.project import document
 from tapdock.project.entries import build_image
 
-__all__ = ["Converted", "converted", "read"]
+__all__ = ["Converted", "converted", "permissions", "read"]
 
 _ROLES = {"extractors": "sources", "loaders": "targets"}
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -39,11 +39,22 @@ class Converted(NamedTuple):
 def read(file: Path) -> Converted:
     """Of a `meltano.yml`, with its lock files and the files that it includes. Raises UsageError."""
     whole = document.read(file).tree
-    for pattern in whole.get("include_paths") or []:
-        for path in sorted(file.parent.glob(pattern)):
-            if path != file:
-                whole = _merged(whole, document.read(path).tree)
+    for path in _included(file, whole):
+        whole = _merged(whole, document.read(path).tree)
     return converted(whole, locks=_locks(file.parent))
+
+
+def permissions(file: Path) -> int:
+    """Those that `meltano.yml` and all files that it includes have: any of them may have a password."""
+    mode = 0o666
+    for path in (file, *_included(file, document.read(file).tree)):
+        mode &= path.stat().st_mode
+    return mode
+
+
+def _included(file: Path, whole: Mapping[str, Any]) -> list[Path]:
+    patterns = whole.get("include_paths") or []
+    return [path for pattern in patterns for path in sorted(file.parent.glob(pattern)) if path != file]
 
 
 def _merged(one: Any, other: Any) -> Any:

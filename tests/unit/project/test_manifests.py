@@ -125,3 +125,17 @@ def test_a_mistake_beside_it(source, group, keys, message, hint):
         source(keys, group=group)
     assert told.value.message.startswith(f"tapdock.yaml:4: {message}")
     assert hint is None or hint in (told.value.hint or "")
+
+
+BOMB = HEAD + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else 'x'] * 10)}]\n" for n in range(9))
+REFERENCES = HEAD + "spec: {$ref: '#/r8'}\nr0: {a: x}\n"
+REFERENCES += "".join(f"r{n}: [{', '.join([chr(34) + f'#/r{n - 1}' + chr(34)] * 10)}]\n" for n in range(1, 9))
+DEEP = HEAD + "x: " + "[" * 900 + "]" * 900
+
+
+@pytest.mark.parametrize(
+    "manifest", [BOMB, REFERENCES, DEEP, HEAD + "#" * 10 * 1024**2], ids=["bomb", "refs", "deep", "large"]
+)
+def test_a_manifest_that_fills_the_memory_is_refused(source, manifest):
+    with pytest.raises(UsageError, match=r"stand for too much|larger than 10 MiB|nested too deeply|cannot say"):
+        source(manifest=manifest)

@@ -177,3 +177,15 @@ def test_a_setting_beside_its_own_beginning():
 
 def test_nothing_is_a_project_too():
     assert converted({}, locks={}) == ({"version": 1}, [])
+
+
+@pytest.mark.parametrize("secret", ["meltano.yml", "more.yml", None])
+def test_a_project_is_as_private_as_what_it_is_made_of(tmp_path, secret):
+    """A setting in any of the files may be a password."""
+    (tmp_path / "meltano.yml").write_text("include_paths: ['*.yml']\n")
+    (tmp_path / "more.yml").write_text("plugins: {}\n")
+    for name in ("meltano.yml", "more.yml"):
+        (tmp_path / name).chmod(0o600 if name == secret else 0o644)
+    command = [sys.executable, "-m", "tapdock", "--project", tmp_path / "new", "init", "--from-meltano", tmp_path]
+    subprocess.run(command, check=True, capture_output=True, umask=0o022)
+    assert (tmp_path / "new" / "tapdock.yaml").stat().st_mode & 0o777 == (0o600 if secret else 0o644)
