@@ -36,6 +36,7 @@ def wrap(engine: Engine, image: str, *, tag: str, making: Making, progress: Logs
     base = images.base_digest(engine, making.base_image, progress)
     with _context(entrypoint_of(connector, facts)) as context:
         args = {"IMAGE": image, "REQUIREMENTS": " ".join(f"{name}=={version(name)}" for name in _PACKAGES)}
+        args["PACKAGES"] = " ".join(_PACKAGES)
         args |= {"BASE_IMAGE": making.base_image} if making.base_image else {}
         plan = BuildPlan(
             context=context, tag=tag, args=args, recipe=images.recipe_of(context, args, base, facts.digest)
@@ -57,7 +58,8 @@ def _context(command: tuple[str, ...]) -> Iterator[Path]:
     """The recipe, tapdock's own code, and what starts the connector."""
     with TemporaryDirectory(prefix="tapdock-wrap-") as folder:
         context = Path(folder)
-        shutil.copy(images.images_folder() / "wrapper" / "Dockerfile", context)
+        for part in ("wrapper/Dockerfile", "licenses.py"):
+            shutil.copy(images.images_folder() / part, context)
         package = Path(__file__).parent
         shutil.copytree(package, context / "tapdock", ignore=shutil.ignore_patterns("__pycache__", "images", "cli"))
         (context / "command.json").write_text(json.dumps(command))

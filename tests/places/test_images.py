@@ -49,6 +49,12 @@ def _health(api, container) -> str:
     return state["Health"]["Status"] if state["Running"] else f"exited with {state['ExitCode']}"
 
 
+def test_licenses_of_others_are_in_the_image(runner_image):
+    command = ("docker", "run", "--rm", "--entrypoint", "cat", runner_image, "/opt/tapdock/THIRD-PARTY-LICENSES")
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert all(f"\n{name} " in listed for name in ("boto3", "orjson", "urllib3"))
+
+
 def test_what_an_image_says_of_itself(api, service, runner_image):
     for image in (service[1], runner_image):
         config = api.inspect_image(image)["Config"]

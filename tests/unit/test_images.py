@@ -1,7 +1,10 @@
 """Which image is built with what, and when it is built again."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 
 import pytest
 
@@ -213,6 +216,17 @@ def test_the_image_of_the_relay_is_locked_as_well():
         relay_image(engine, environ, locked={})
     with pytest.raises(EngineError, match=r"but tapdock\.lock says sha256:1"):
         relay_image(engine, environ, locked={"runner:1": "sha256:1"})
+
+
+def test_licenses_of_what_is_in_an_image_are_listed():
+    command = [sys.executable, images.images_folder() / "licenses.py"]
+    named = subprocess.run([*command, "orjson", "msgspec"], check=True, capture_output=True, text=True).stdout
+    assert named.startswith("Python 3.")
+    assert f"msgspec {version('msgspec')}: BSD" in named
+    assert "Redistributions in binary form must reproduce" in named
+    assert "docker" not in named
+    every = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert all(f"\n{name} {version(name)}: " in every for name in ("docker", "orjson", "typer", "urllib3"))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": []}', '{"images": 1}', "nonsense"])
