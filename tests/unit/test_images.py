@@ -1,10 +1,12 @@
 """Which image is built with what, and when it is built again."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -234,3 +236,27 @@ def test_a_lock_that_cannot_be_read(tmp_path, text):
     (tmp_path / "tapdock.lock").write_text(text)
     with pytest.raises(UsageError, match="cannot be read"):
         lock.read(tmp_path)
+
+
+CHECKOUT = Path(__file__).parent.parent.parent
+
+
+def test_what_images_are_made_of_has_exact_versions():
+    files = [*images.images_folder().glob("*/Dockerfile"), CHECKOUT / ".devcontainer" / "Dockerfile"]
+    recipes = {file: file.read_text() for file in files}
+    bases = {base for text in recipes.values() for base in re.findall(r"^ARG BASE_IMAGE=(.*)", text, re.MULTILINE)}
+    (base,) = bases
+    assert re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", base)
+    assert f"readonly PUBLISHED={base}\n" in (CHECKOUT / "scripts" / "base-image").read_text()
+    assert f":-{base}}}" in (CHECKOUT / "compose.yaml").read_text()
+    for file, text in recipes.items():
+        for words in re.findall(r"/pip install ((?:[^\n]|(?<=\\)\n)*)", text):
+            named = [word for word in words.replace("\\\n", " ").partition(" && ")[0].split() if word[0] not in "-$"]
+            assert all(re.fullmatch(r"'?[a-z0-9-]+(\[[a-z0-9,]+\])?==[0-9.]+'?", word) for word in named), (file, named)
+
+
+def test_actions_have_exact_versions():
+    for file in (CHECKOUT / ".github" / "workflows").iterdir():
+        used = re.findall(r"uses: (\S+)", file.read_text())
+        assert used
+        assert all(re.fullmatch(r"[\w/-]+@v\d+\.\d+\.\d+", action) for action in used), used
