@@ -24,8 +24,6 @@ from tapdock.launch import ImageFacts, Launch
 
 __all__ = ["DockerEngine", "connect"]
 
-_BUILD_LOCK = "build.lock"
-
 
 def connect(*, cache: Path, relay: str = "auto", homes: tuple[Path, ...] = ()) -> "DockerEngine":
     """The engine that DOCKER_HOST names, or the usual socket. Raises EngineError with what to do.
@@ -160,11 +158,11 @@ class DockerEngine:
 
     def building(self, progress: Logs) -> AbstractContextManager[None]:
         """Held while one image is built."""
-        return docker_build.alone(self._cache / _BUILD_LOCK, progress)
+        return docker_build.alone(self._cache / docker_build.LOCK, progress)
 
     def sweep_builds(self) -> Swept:
         with answering("the engine could not be asked for what is left of killed builds"):
-            return docker_build.swept(self.api, self._cache / _BUILD_LOCK)
+            return docker_build.swept(self.api, self._cache / docker_build.LOCK)
 
     def build(
         self,

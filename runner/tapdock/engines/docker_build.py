@@ -19,7 +19,9 @@ from tapdock.engines.docker_run import CONNECTION
 from tapdock.errors import EngineError
 from tapdock.log import clean
 
-__all__ = ["alone", "build", "carried", "swept"]
+__all__ = ["LOCK", "alone", "build", "carried", "swept"]
+
+LOCK = "build.lock"
 
 _CARRIER = "FTP_PROXY"
 """A build argument that builders keep out of every image's history, because it may have a password.
