@@ -9,7 +9,8 @@ from tapdock.config import Connector, Kind, Project
 from tapdock.engines.base import Engine, Logs
 from tapdock.images import Making
 from tapdock.launch import ImageFacts
-from tapdock.log import Redactor, clean
+from tapdock.redaction import Redactor
+from tapdock.secret_names import secrets_in
 from tapdock.signals import Signals
 from tapdock.state.base import Backend
 from tapdock.translate.base import Quirks
@@ -35,6 +36,10 @@ class Context:
     locked: Mapping[str, str] | None = None
     redactor: Redactor = field(default_factory=Redactor)
 
+    def __post_init__(self) -> None:
+        for address in (self.project.state_uri, *self.making.indexes.values()):
+            self.redactor.learn(secrets_in(address))
+
     @property
     def cache(self) -> Cache:
         return Cache(self.project.private / "cache")
@@ -49,7 +54,11 @@ class Context:
 
         Cut only now: a secret across the cut would show its beginning.
         """
-        return clean(self.redactor(text))[:_LONGEST]
+        return self.redactor(text)[:_LONGEST]
+
+    def say(self, text: str) -> None:
+        """Progress in an engine's or a build's own words, which may have the address of a package with its token."""
+        self.progress(self.heard(text))
 
 
 @dataclass(frozen=True, kw_only=True)

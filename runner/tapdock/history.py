@@ -12,6 +12,7 @@ import msgspec
 
 from tapdock.errors import Side, UsageError
 from tapdock.events import SetAside, StreamReport
+from tapdock.log_file import log_lines as joined_lines
 from tapdock.private import made
 
 __all__ = [
@@ -204,8 +205,6 @@ def has_log(folder: Path, run_id: str) -> bool:
 def log_lines(folder: Path, run_id: str) -> Iterator[str]:
     """The lines of a run's log, each a JSON object."""
     try:
-        with (folder / "runs" / run_id / "log.jsonl").open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                yield line.rstrip("\n")
+        yield from joined_lines(folder / "runs" / run_id / "log.jsonl")
     except FileNotFoundError:
         raise UsageError(f"run {run_id} left no log") from None

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from tapdock import images, lock, overlay, rotation, specs
+from tapdock import images, known_specs, lock, masking, overlay, rotation, specs
 from tapdock.catalog import Stream, parse_catalog
 from tapdock.config import Connector, Secret
 from tapdock.connectors import airbyte, singer
@@ -51,9 +51,8 @@ class Checked:
 
 def prepare(context: Context, connector: Connector) -> Ready:
     """Find, pull or build the image, and tell its kind. Raises ImageMissing, EngineError."""
-    context.redactor.learn(specs.secret_texts(connector.config, None))
-    context.redactor.learn(specs.secret_texts(connector.env, None))
-    facts = images.obtain(context.engine, connector, making=context.making, progress=context.progress)
+    context.redactor.learn(masking.connector_secrets(connector))
+    facts = images.obtain(context.engine, connector, making=context.making, progress=context.say)
     if context.locked is not None:
         lock.verify(context.locked, facts)
     elif lock.is_moving(connector.image) and not connector.build:
@@ -81,9 +80,11 @@ def about(context: Context, ready: Ready) -> About:
     name = f"about-{_program(ready)}.json"
     known = context.cache.read(name)
     if known is not None:
-        return msgspec.json.decode(known, type=About)
-    found = _asked_airbyte(context, ready) if ready.kind == "airbyte" else _asked_singer(context, ready)
-    context.cache.write(name, msgspec.json.encode(found))
+        found = msgspec.json.decode(known, type=About)
+    else:
+        found = _asked_airbyte(context, ready) if ready.kind == "airbyte" else _asked_singer(context, ready)
+        context.cache.write(name, msgspec.json.encode(found))
+    known_specs.remember(context.cache, ready.connector, found.config)
     return found
 
 
@@ -145,7 +146,7 @@ def resolved_config(context: Context, ready: Ready) -> Resolved:
     key = overlay.overlay_key(connector.name, context.project.environment)
     laid = overlay.laid(context.backend, key, user, rules)
     given = rotation.laid_over(user, laid.values)
-    context.redactor.learn((*specs.secret_texts(given, schema), *specs.new_texts(given, user)))
+    context.redactor.learn((*masking.secret_texts(given, schema), *masking.new_texts(given, user)))
     _require_valid(context, ready, user, schema)
     return Resolved(user=user, given=given, laid=laid, rules=rules)
 
@@ -258,7 +259,7 @@ def keep_rotated(context: Context, connector: Connector, config: Resolved, rotat
         context.progress(f"{connector.name} left a config that is not kept: it {error}")
         return
     values.pop(airbyte.MANIFEST, None)  # which a low-code source says as a part of its config
-    context.redactor.learn(specs.new_texts(values, config.user))
+    context.redactor.learn(masking.new_texts(values, config.user))
     key = overlay.overlay_key(connector.name, context.project.environment)
     found = overlay.record(context.backend, key, config.user, values, config.rules, given=config.given)
     if found.changed:

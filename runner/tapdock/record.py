@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from typing import TextIO
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
 
@@ -26,6 +25,7 @@ from tapdock.events import (
     Hello,
     Killed,
     Logged,
+    Output,
     Progress,
     Ready,
     Renewed,
@@ -35,15 +35,17 @@ from tapdock.events import (
 )
 from tapdock.history import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.launch import Exit, ImageFacts
-from tapdock.log import Log, log_to
+from tapdock.log import Log
+from tapdock.log_file import LogFile, log_to
 from tapdock.place import Outcome
 from tapdock.preparation import Options, Prepared, prepare
+from tapdock.secret_names import masked_text
 from tapdock.sides import Kill, Order
 from tapdock.state.store import state_key
 
 __all__ = ["MakeLog", "run"]
 
-MakeLog = Callable[[str, TextIO | None], Log]
+MakeLog = Callable[[str, LogFile | None], Log]
 """From a run's id and its log file to its log."""
 
 _TURN_SECONDS = 0.5
@@ -139,7 +141,7 @@ def _archived(context: Context, archive: Archive, record: RunRecord, ended: thre
 
 
 @contextmanager
-def _log_file(context: Context, run_id: str) -> Iterator[TextIO | None]:
+def _log_file(context: Context, run_id: str) -> Iterator[LogFile | None]:
     """A place that is full or read-only costs the log, and not the run."""
     with ExitStack() as stack:
         try:
@@ -222,10 +224,8 @@ class _Attempt:
                 self._log.debug(type(event).__name__.lower(), side=event.side, code=getattr(event, "code", None))
             case Ready():
                 self._relay_began = time.monotonic()
-            case Verdict() | SetAside() | Renewed() | Killed():
-                pass  # the record tells
-            case _:
-                self._log.debug("output", text=event.text)
+            case Verdict() | SetAside() | Renewed() | Killed() | Output():
+                pass  # the record tells; what a connector that is asked something prints is no log
 
     def record(self, error: TapdockError | Interrupted | None = None, *, ended: bool = False) -> RunRecord:
         """What is known now; before the run has ended that is its beginning, for whoever finds it killed."""
@@ -241,9 +241,9 @@ class _Attempt:
             started_at=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="milliseconds"),
             status="running" if exit_code is None else _STATUS.get(exit_code, "failed"),
             exit_code=exit_code,
-            error=_error_of(error, verdict),
+            error=_error_of(error, verdict, heard=self._context.heard),
             streams=verdict.streams if verdict else (),
-            state=StateRecord(committed=self._commits, backend=self._context.backend.uri),
+            state=StateRecord(committed=self._commits, backend=masked_text(self._context.backend.uri)),
             containers=self._containers(),
             seconds=Seconds(
                 total=round(time.monotonic() - self._clock, 3),
@@ -285,10 +285,14 @@ def _container(role: str, facts: ImageFacts, ended: Exit | None) -> ContainerRec
     )
 
 
-def _error_of(error: TapdockError | Interrupted | None, verdict: Verdict | None) -> ErrorRecord | None:
+def _error_of(
+    error: TapdockError | Interrupted | None, verdict: Verdict | None, *, heard: Callable[[str], str]
+) -> ErrorRecord | None:
+    """What ended the run; `heard` makes text harmless and takes out secrets."""
     if error:
-        return ErrorRecord(side=error.side, message=error.message, hint=error.hint, retryable=error.retryable)
-    if verdict is None or not verdict.message:
+        side, message, hint, retryable = error.side, error.message, error.hint, error.retryable
+    elif verdict and verdict.message:
+        side, message, hint, retryable = verdict.side or "runner", verdict.message, verdict.hint, verdict.retryable
+    else:
         return None
-    side = verdict.side or "runner"
-    return ErrorRecord(side=side, message=verdict.message, hint=verdict.hint, retryable=verdict.retryable)
+    return ErrorRecord(side=side, message=heard(message), hint=hint and heard(hint), retryable=retryable)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from tapdock import specs
+from tapdock import masking
 from tapdock.config import Connector, Rotate, Secret
 from tapdock.connectors.airbyte import MANIFEST
 from tapdock.log import clean
+from tapdock.secret_names import MASK
 
 __all__ = [
     "ABSENT",
@@ -168,11 +169,11 @@ def allowed(values: Mapping[str, Any], user: Mapping[str, Any], rules: Rules) ->
 
 def secrets_of(values: Mapping[str, Any], user: Mapping[str, Any], rules: Rules) -> set[str]:
     """The pointers whose values are secrets of one word or number, by the spec or by their names."""
-    shown = specs.masked(laid_over(user, values), rules.schema)
+    shown = masking.masked(laid_over(user, values), rules.schema)
     return {
         each
         for each, value in values.items()
-        if at(shown, parts(each)) == specs.MASK and not _is_time(each, value) and not _is_place(each, value)
+        if at(shown, parts(each)) == MASK and not _is_time(each, value) and not _is_place(each, value)
     }
 
 
@@ -189,17 +190,17 @@ def described(
 
     `written` is the user's config with its `Secret`s: what stands over one of them is a secret as well.
     """
-    shown = specs.masked(laid_over(user, values), rules.schema)
+    shown = masking.masked(laid_over(user, values), rules.schema)
     known = _settings(rules.schema)
     texts = {each: _described(at(shown, parts(each)), parts(each)[-1] in known) for each in values}
-    texts |= {each: specs.MASK for each in values if isinstance(at(written, parts(each)), Secret)}
+    texts |= {each: MASK for each in values if isinstance(at(written, parts(each)), Secret)}
     return [f"{name_of(each)} = {text}" for each, text in texts.items()]
 
 
 def _described(value: Any, known: bool) -> str:
     match value:
-        case str() if value == specs.MASK:
-            return specs.MASK
+        case str() if value == MASK:
+            return MASK
         case str():
             return json.dumps(value)[:_LONGEST] if known else "[text]"
         case list() | dict():

@@ -1,4 +1,4 @@
-"""A connector's own spec (JSON schema) at work: text to types, violations in words, secrets masked."""
+"""A connector's own spec (JSON schema) at work: text to types, and violations in words."""
 
 import json
 import re
@@ -10,10 +10,8 @@ from tapdock.project.fields import did_you_mean
 from tapdock.project.interpolate import Unset
 from tapdock.project.layers import Path, dotted
 
-__all__ = ["coerce", "masked", "masked_text", "new_texts", "secret_texts", "violations"]
+__all__ = ["coerce", "violations"]
 
-MASK = "[secret]"
-SECRET_WORDS = {"password", "passwd", "pwd", "passphrase", "secret", "token", "key", "apikey", "pat"}
 INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 Schema = Mapping[str, Any]
@@ -227,64 +225,3 @@ def _phrase(keyword: str, wanted: Any, value: Any) -> str:
             return f"is too large: {keyword} is {wanted}"
         case _:
             return f"breaks `{keyword}`"
-
-
-def masked(config: Mapping[str, Any], schema: Schema | None) -> dict[str, Any]:
-    """The config for people's eyes: `[secret]` in place of everything that is one."""
-    shown: dict[str, Any] = _masked(config, schema or {}, schema or {}, hidden=False, found=[])
-    return shown
-
-
-def secret_texts(config: Mapping[str, Any], schema: Schema | None) -> tuple[str, ...]:
-    """Every value that `masked` hides, for a `Redactor`."""
-    found: list[str] = []
-    _masked(config, schema or {}, schema or {}, hidden=False, found=found)
-    return tuple(dict.fromkeys(found))
-
-
-def _masked(value: Any, schema: Schema, root: Schema, *, hidden: bool, found: list[str]) -> Any:
-    if isinstance(value, Mapping):
-        shown = {}
-        for key, inner in value.items():
-            wanted = _property(schema, key, value, root)
-            secret = hidden or _is_secret(key, wanted)
-            shown[key] = _masked(inner, wanted, root, hidden=secret, found=found)
-        return shown
-    if isinstance(value, list):
-        items = schema.get("items")
-        wanted = items if isinstance(items, Mapping) else {}
-        return [_masked(item, wanted, root, hidden=hidden, found=found) for item in value]
-    if isinstance(value, Unset):
-        return str(value)
-    if isinstance(value, Secret) or (hidden and isinstance(value, str | int | float) and not isinstance(value, bool)):
-        found += [_plain(value), *(value.parts if isinstance(value, Secret) else ())]
-        return MASK
-    return masked_text(value) if isinstance(value, str) else value
-
-
-def new_texts(config: Mapping[str, Any], user: Mapping[str, Any]) -> set[str]:
-    """Text in a config that a connector changed and not in the user's: as likely as not, tokens."""
-    return set(_texts(config)) - set(_texts(user))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list):
-        for inner in value.values() if isinstance(value, Mapping) else value:
-            yield from _texts(inner)
-
-
-def masked_text(text: str) -> str:
-    """Text with the password of an URI in it hidden: `postgresql://me:[secret]@host/db`."""
-    return re.sub(r"(://[^:/@\s]*:)[^@\s]+@", rf"\1{MASK}@", text)
-
-
-def _is_secret(key: str, schema: Schema) -> bool:
-    if schema.get("airbyte_secret"):
-        return True
-    words = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", key).lower()
-    parts = re.split(r"[^a-z0-9]+", words)
-    if parts[-1] == "key" and parts[-2:-1] in ([], ["primary"], ["partition"], ["sort"], ["foreign"]):
-        return len(parts) == 1
-    return bool(SECRET_WORDS & set(parts))

@@ -6,28 +6,31 @@ the image's own is used.
 """
 
 import argparse
+import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import msgspec
 
-from tapdock import __version__, specs
+from tapdock import __version__, masking
 from tapdock.catalog import ConfiguredStream, configured_catalog, parse_catalog
 from tapdock.cause import Cause
 from tapdock.child import ask_to_end, started
 from tapdock.errors import SourceError, TapdockError, UsageError
 from tapdock.events import Event, Failed, Logged, Rotated, Verdict
-from tapdock.log import Log, Redactor
+from tapdock.log import Log
+from tapdock.output import log_text, out_json
 from tapdock.protocol.answer import Answer, read_answer
 from tapdock.pump import Pump
+from tapdock.redaction import Redactor
+from tapdock.tap_files import keep_rotated, merged, read_file, saved_states
 from tapdock.translate.carried import Carried
 from tapdock.translate.singer_catalog import selected_streams, singer_catalog
 from tapdock.translate.states import state_to_pass
@@ -38,16 +41,16 @@ __all__ = ["main"]
 COMMAND = Path("/opt/tapdock/command.json")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """One call of the tap; its exit code."""
+def main(argv: Sequence[str] | None = None, *, command: Path = COMMAND) -> int:
+    """One call of the tap; its exit code. `command` is the file that names the connector's program."""
     options = _parser().parse_args(argv)
     redact = Redactor()
-    log = Log("", write=lambda text: sys.stderr.write(redact(text)))
+    log = Log("", write=lambda text: log_text(redact(text)))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        config = _merged(options.config)
-        redact.learn(specs.secret_texts(config, None))
-        tap = _Tap(_command(), log)
+        config = merged(options.config)
+        redact.learn(masking.secret_texts(config, None))
+        tap = _Tap(_command(command), log, redact)
         if options.about:
             return tap.about()
         if options.discover:
@@ -80,44 +83,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command() -> list[str]:
+def _command(file: Path) -> list[str]:
     """What starts the connector; the build wrote it down, since this program took its place."""
-    command: list[str] = json.loads(COMMAND.read_bytes())
+    command: list[str] = json.loads(file.read_bytes())
     return command
-
-
-def _merged(files: Sequence[str]) -> dict[str, Any]:
-    """The settings; those of the usual wrapper are found under `airbyte_config`."""
-    config: dict[str, Any] = {}
-    for file in files:
-        config |= _read_json(file, "config")
-    inner = config.get("airbyte_config")
-    return inner if isinstance(inner, dict) else config
-
-
-def _read(file: str, what: str) -> bytes:
-    try:
-        return Path(file).read_bytes()
-    except OSError as error:
-        raise UsageError(f"the {what} {file} cannot be read: {error.strerror}") from error
-
-
-def _read_json(file: str, what: str) -> dict[str, Any]:
-    try:
-        value = json.loads(_read(file, what))
-    except ValueError as error:
-        raise UsageError(f"the {what} {file} is no JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise UsageError(f"the {what} {file} is no JSON object")
-    return value
 
 
 class _Tap:
     """The wrapped connector, and what a Singer runner asks of it."""
 
-    def __init__(self, command: list[str], log: Log) -> None:
+    def __init__(self, command: list[str], log: Log, redact: Redactor) -> None:
         self._command = command
         self._log = log
+        self._redact = redact
 
     def about(self) -> int:
         answer = self._asked("spec")
@@ -129,14 +107,14 @@ class _Tap:
             "capabilities": ["about", "catalog", "discover", "state", "test"],
             "settings": answer.spec.connection_specification,
         }
-        sys.stdout.write(msgspec.json.encode(about).decode() + "\n")
+        out_json(msgspec.json.encode(about).decode())
         return 0
 
     def discover(self, config: Mapping[str, Any]) -> int:
         answer = self._asked("discover", config=config)
         if answer.catalog is None:
             raise SourceError(f"the connector did not tell its streams{_why(answer)}")
-        sys.stdout.write(msgspec.json.encode(singer_catalog(parse_catalog(answer.catalog))).decode() + "\n")
+        out_json(msgspec.json.encode(singer_catalog(parse_catalog(answer.catalog))).decode())
         return 0
 
     def test(self, config: Mapping[str, Any]) -> int:
@@ -165,39 +143,27 @@ class _Tap:
     def sync(self, config: Mapping[str, Any], options: argparse.Namespace) -> int:
         if not options.catalog:
             raise UsageError("there is no `--catalog`", hint="make one with `--discover`")
-        streams = selected_streams(_read(options.catalog, "catalog"))
-        saved = _saved(options.state)
+        streams = selected_streams(read_file(options.catalog, "catalog"))
+        saved = saved_states(options.state)
         files = {"config": msgspec.json.encode(config), "catalog": configured_catalog(streams)}
         if state := state_to_pass(saved, streams):
             files["state"] = state.encode()
         with started(self._command, "read", files, hear=self._hear) as (child, folder):
-            sync = _Sync(child, streams, saved, self._log)
+            sync = _Sync(child, streams, saved, self._log, learn=lambda text: self._learn(text, config))
             verdict = sync.run()
-            _keep_rotated(options.config, folder / "config.json", files["config"], sync.rotated)
+            keep_rotated(options.config, folder / "config.json", files["config"], sync.rotated)
         if verdict.message:
             self._log.error(verdict.message, hint=verdict.hint)
         return verdict.exit_code
 
+    def _learn(self, rotated: str, config: Mapping[str, Any]) -> None:
+        """What the connector renewed is secret from now on."""
+        with contextlib.suppress(ValueError):
+            self._redact.learn(masking.new_texts(json.loads(rotated), config))
+
 
 def _why(answer: Answer) -> str:
     return f": {answer.error.message}" if answer.error else ""
-
-
-def _saved(file: str | None) -> str | None:
-    """The Airbyte states inside a Singer state; some runners store the value alone."""
-    if not file:
-        return None
-    try:
-        text = msgspec.json.format(_read(file, "state").strip() or b"{}", indent=-1)  # indented by whoever kept it
-        value = msgspec.json.decode(text, type=dict[str, msgspec.Raw] | list[msgspec.Raw])
-        inner = value.get("airbyte_state") if isinstance(value, dict) else None
-        if inner is not None:
-            text = bytes(inner)
-        if text.startswith(b'"'):  # told as text, see translate/carried.py
-            text = msgspec.json.decode(text, type=str).encode()
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"the state {file} cannot be read: {error}") from error
-    return text.decode() if text not in (b"{}", b"[]", b"null", b"") else None
 
 
 class _Stdio:
@@ -220,12 +186,19 @@ class _Sync:
     """One read: the connector's output through the pump onto stdout."""
 
     def __init__(
-        self, child: "subprocess.Popen[bytes]", streams: tuple[ConfiguredStream, ...], saved: str | None, log: Log
+        self,
+        child: "subprocess.Popen[bytes]",
+        streams: tuple[ConfiguredStream, ...],
+        saved: str | None,
+        log: Log,
+        *,
+        learn: Callable[[str], None],
     ) -> None:
         assert child.stdout is not None, "piped"
         self.rotated: str | None = None
         self._child = child
         self._log = log
+        self._learn = learn
         self._cause = Cause()
         self._translator = AirbyteToSinger(
             streams=streams, saved=None, emit=self._heard, clock=time.monotonic, ledger=Carried(saved)
@@ -269,20 +242,9 @@ class _Sync:
                 self._log.error("the connector reported an error", stream=event.stream, error=event.message)
             case Rotated():
                 self.rotated = event.config
+                self._learn(event.config)
             case _:
                 pass
-
-
-def _keep_rotated(given: Sequence[str], file: Path, before: bytes, told: str | None) -> None:
-    """A tap that renews a token writes its own config file (protocol.md 2.1): what came of ours goes there."""
-    after = told.encode() if told else file.read_bytes() if file.exists() else before
-    if after == before or len(given) != 1 or not os.access(given[0], os.W_OK):
-        return
-    try:
-        whole, config = json.loads(Path(given[0]).read_bytes()), json.loads(after)
-    except ValueError:
-        return  # half of a config is none: the connector was ended while it wrote
-    Path(given[0]).write_text(json.dumps(whole | {"airbyte_config": config} if "airbyte_config" in whole else config))
 
 
 if __name__ == "__main__":

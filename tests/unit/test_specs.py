@@ -5,9 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapdock.config import Config, Secret
-from tapdock.project.interpolate import interpolate
-from tapdock.project.layers import Layer
-from tapdock.specs import coerce, masked, secret_texts, violations
+from tapdock.specs import coerce, violations
 
 SPEC = {
     "type": "object",
@@ -144,33 +142,3 @@ def test_references_inside_the_spec_are_followed():
     schema = {"definitions": {"n": {"type": "integer"}}, "properties": {"a": {"$ref": "#/definitions/n"}}}
     assert coerce(Config({"a": Secret("1")}), schema) == {"a": 1}
     assert violations({"a": "x"}, schema) == ["`a` is text, not integer"]
-
-
-def test_secrets_are_masked_by_spec_by_origin_and_by_name():
-    config = {
-        "credentials": {"auth": "key", "key_id": 123456},
-        "url": "postgresql://me:pa55word@host/db",
-        "host": Secret("hidden"),
-        "apiToken": "t0ken-value",
-        "db_password": ["a", "b"],
-        "primary_key": "id",
-        "use_token": True,
-    }
-    assert masked(config, SPEC) == {
-        "credentials": {"auth": "key", "key_id": "[secret]"},
-        "url": "postgresql://me:[secret]@host/db",
-        "host": "[secret]",
-        "apiToken": "[secret]",
-        "db_password": ["[secret]", "[secret]"],
-        "primary_key": "id",
-        "use_token": True,
-    }
-    assert secret_texts(config, SPEC) == ("123456", "hidden", "t0ken-value", "a", "b")
-
-
-def test_a_variables_value_inside_a_longer_text_is_a_secret_too():
-    layer = interpolate(
-        Layer({"sources": {"s": {"config": {"url": "db://me:${PASSWORD}@host"}}}}, {}), {"PASSWORD": "hunter22"}
-    )
-    config = layer.tree["sources"]["s"]["config"]
-    assert secret_texts(config, None) == ("db://me:hunter22@host", "hunter22")

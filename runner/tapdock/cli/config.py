@@ -1,20 +1,21 @@
 """`tapdock config show`: the project as tapdock reads it."""
 
 import dataclasses
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
 
-from tapdock import overlay, rotation
-from tapdock.cli.context import Context, print_json, print_table, shared
+from tapdock import known_specs, masking, overlay, rotation
+from tapdock.cache import Cache
+from tapdock.cli.context import Context, shared
 from tapdock.cli.state import Yes, asked
 from tapdock.config import Connector, Mount, Project
 from tapdock.errors import StateError, UsageError
+from tapdock.output import err, print_json, print_table
 from tapdock.project.fields import did_you_mean
 from tapdock.project.layers import Path, dotted, walk
-from tapdock.specs import masked, masked_text
+from tapdock.secret_names import masked_text
 
 __all__ = ["reset", "rows", "show"]
 
@@ -58,7 +59,7 @@ def reset(
     _require_known(name, [*context.project.sources, *context.project.targets])
     asked(f"Forget what {name} changed in its config?", yes=yes)
     forgotten = overlay.reset(context.backend, overlay.overlay_key(name, context.environment))
-    sys.stderr.write(f"what {name} changed is forgotten\n" if forgotten else f"{name} has changed nothing\n")
+    err(f"what {name} changed is forgotten" if forgotten else f"{name} has changed nothing")
 
 
 def _require_known(name: str, names: list[str]) -> None:
@@ -90,7 +91,14 @@ def _use(connector: Connector, kept: overlay.Kept | None) -> str:
 
 def rows(project: Project) -> list[tuple[Path, Any, str]]:
     """(path, value without secrets, origin) of everything that is said or has a default."""
-    return [(path, value, _origin(project, path)) for path, value in _values(project)]
+    return [(path, _masked(value), _origin(project, path)) for path, value in _values(project)]
+
+
+def _masked(value: Any) -> Any:
+    """Text may be an address with a token in it, whatever it is for."""
+    if isinstance(value, list | tuple):
+        return [_masked(item) for item in value]
+    return masked_text(value) if isinstance(value, str) else value
 
 
 def _origin(project: Project, path: Path) -> str:
@@ -101,10 +109,11 @@ def _origin(project: Project, path: Path) -> str:
 
 
 def _values(project: Project) -> Iterator[tuple[Path, Any]]:
-    yield ("state_backend", "uri"), masked_text(project.state_uri)
+    yield ("state_backend", "uri"), project.state_uri
+    cache = Cache(project.private / "cache")
     for group, connectors in (("sources", project.sources), ("targets", project.targets)):
         for name, connector in connectors.items():
-            yield from _connector((group, name), connector)
+            yield from _connector((group, name), connector, known_specs.remembered(cache, connector))
     for name, pipeline in project.pipelines.items():
         said = dataclasses.asdict(pipeline)
         naming = said.pop("namespacing")
@@ -121,14 +130,15 @@ _OTHERS = {
 """What a connector of the other role says."""
 
 
-def _connector(path: Path, connector: Connector) -> Iterator[tuple[Path, Any]]:
+def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | None) -> Iterator[tuple[Path, Any]]:
+    """`schema` is the connector's spec, where it is known."""
     for field in dataclasses.fields(connector):
         value = getattr(connector, field.name)
         here = (*path, field.name)
         if field.name in ("name", "role", "limits", *_OTHERS[connector.role]) or value in (None, (), {}):
             continue
         if field.name in ("config", "env"):
-            yield from walk(masked(value, None), here)
+            yield from walk(masking.masked(value, schema if field.name == "config" else None), here)
         elif field.name in WHOLE:
             yield here, [_mount(item) if isinstance(item, Mount) else item for item in value]
         elif field.name == "streams":

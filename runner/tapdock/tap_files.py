@@ -1,0 +1,68 @@
+"""The files that a Singer runner gives a wrapped tap: settings, catalog and state."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tapdock.errors import UsageError
+
+__all__ = ["keep_rotated", "merged", "read_file", "saved_states"]
+
+
+def merged(files: Sequence[str]) -> dict[str, Any]:
+    """The settings; those of the usual wrapper are found under `airbyte_config`."""
+    config: dict[str, Any] = {}
+    for file in files:
+        config |= _read_json(file, "config")
+    inner = config.get("airbyte_config")
+    return inner if isinstance(inner, dict) else config
+
+
+def read_file(file: str, what: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise UsageError(f"the {what} {file} cannot be read: {error.strerror}") from error
+
+
+def _read_json(file: str, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads(read_file(file, what))
+    except ValueError as error:
+        raise UsageError(f"the {what} {file} is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise UsageError(f"the {what} {file} is no JSON object")
+    return value
+
+
+def saved_states(file: str | None) -> str | None:
+    """The Airbyte states inside a Singer state; some runners store the value alone."""
+    if not file:
+        return None
+    try:
+        text = msgspec.json.format(read_file(file, "state").strip() or b"{}", indent=-1)  # indented by whoever kept it
+        value = msgspec.json.decode(text, type=dict[str, msgspec.Raw] | list[msgspec.Raw])
+        inner = value.get("airbyte_state") if isinstance(value, dict) else None
+        if inner is not None:
+            text = bytes(inner)
+        if text.startswith(b'"'):  # told as text, see translate/carried.py
+            text = msgspec.json.decode(text, type=str).encode()
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"the state {file} cannot be read: {error}") from error
+    return text.decode() if text not in (b"{}", b"[]", b"null", b"") else None
+
+
+def keep_rotated(given: Sequence[str], file: Path, before: bytes, told: str | None) -> None:
+    """A tap that renews a token writes its own config file (protocol.md 2.1): what came of ours goes there."""
+    after = told.encode() if told else file.read_bytes() if file.exists() else before
+    if after == before or len(given) != 1 or not os.access(given[0], os.W_OK):
+        return
+    try:
+        whole, config = json.loads(Path(given[0]).read_bytes()), json.loads(after)
+    except ValueError:
+        return  # half of a config is none: the connector was ended while it wrote
+    Path(given[0]).write_text(json.dumps(whole | {"airbyte_config": config} if "airbyte_config" in whole else config))
