@@ -17,6 +17,7 @@ from tapdock.load import load
 PACKAGE = Path(tapdock.__file__).parent
 REPOSITORY = PACKAGE.parent.parent
 MODEL = {"errors", "log", "config", "catalog", "selection", "launch", "events", "protocol", "private"}
+MODEL |= {"text", "secret_names", "forms", "redaction", "log_file"}
 FAMILIES = {"connectors", "translate", "engines", "state"}
 FACE = {"cli", "tap", "__main__"}
 HEAVY = {"docker", "rich", "jsonschema", "yaml", "tenacity", "requests"}
@@ -155,3 +156,75 @@ def test_the_example_of_the_readme_is_a_project(tmp_path):
     (tmp_path / "tapdock.yaml").write_text(text)
     project = load(tmp_path / "tapdock.yaml", environment=None, environ={})
     assert set(project.pipelines) == {"demo"}
+
+
+# Every other module gives its text to `tapdock.output`, which makes it harmless for terminals and CI logs.
+PRINTS = {
+    "output": "it is the one way of text",
+    "cli.relay": "its stdout is a protocol between two processes of ours, JSON lines that nobody reads",
+    "cli.assembly": "the handler of a signal may interrupt a write: it cleans its line, and writes past the buffer",
+    "cli.display": "rich draws the progress; every name in it is a cleaned rich Text",
+    "cli.state": "typer asks for a confirmation; the question is made one line",
+}
+STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
+HARMLESS = {"isatty", "flush", "encoding", "fileno"}
+PRINTERS = {"print", "input", "Console", "echo", "secho", "confirm", "prompt", "print_exc", "print_exception", "pprint"}
+
+
+def prints(tree: ast.AST) -> list[int]:
+    """Lines where something may be written to stdout or stderr of this process."""
+    allowed = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in HARMLESS}
+    found = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="sys"), attr=name) if name in STREAMS and id(node) not in allowed:
+                found.append(node.lineno)
+            case ast.ImportFrom(module="sys", names=names) if {each.name for each in names} & STREAMS:
+                found.append(node.lineno)
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in PRINTERS:
+                found.append(node.lineno)
+            case ast.Call(func=ast.Attribute(attr="write"), args=[ast.Constant(value=1 | 2), *_]):
+                found.append(node.lineno)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="logging" | "warnings"))):
+                found.append(node.lineno)
+            case ast.Constant(value="/dev/stdout" | "/dev/stderr" | "/dev/tty"):
+                found.append(node.lineno)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="subprocess")), keywords=keywords):
+                given = {each.arg for each in keywords}  # a child without these writes where we do
+                if not ({"stdout", "stderr"} <= given or "capture_output" in given):
+                    found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.removeprefix("tapdock.") not in PRINTS])
+def test_text_reaches_people_one_way_only(module):
+    path = PACKAGE.parent / module.replace(".", "/")
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    assert prints(ast.parse(file.read_text())) == [], "use tapdock.output"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "print(x)",
+        "sys.stdout.write(x)",
+        "w = sys.stderr.write",
+        "stream = sys.stderr",
+        "from sys import stdout",
+        "typer.echo(x)",
+        "Console().print(x)",
+        "os.write(2, x)",
+        "open('/dev/stderr', 'w')",
+        "traceback.print_exc()",
+        "warnings.warn(x)",
+        "subprocess.run(['x'], stdout=f)",
+    ],
+)
+def test_a_print_is_seen(line):
+    assert prints(ast.parse(line)) != []
+
+
+def test_what_prints_is_still_needed():
+    for module in PRINTS:
+        file = PACKAGE / f"{module.replace('.', '/')}.py"
+        assert prints(ast.parse(file.read_text())), module

@@ -18,6 +18,7 @@ import typer.main
 from tapdock import __version__
 from tapdock.cli.context import Context
 from tapdock.errors import Interrupted, TapdockError, UsageError
+from tapdock.output import err, failed, out
 
 __all__ = ["COMMANDS", "main"]
 
@@ -112,7 +113,7 @@ def _group(help_text: str, entries: dict[str, Entry | dict[str, Entry]], callbac
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"tapdock {__version__}")
+        out(f"tapdock {__version__}")
         raise typer.Exit
 
 
@@ -154,7 +155,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         return _perform(_hoisted(list(sys.argv[1:] if args is None else args)), context)
     except (TapdockError, Interrupted) as error:
-        return _told(error.message, error.hint, error.exit_code)
+        return _told(context.heard(error.message), error.hint and context.heard(error.hint), error.exit_code)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -184,7 +185,7 @@ def _perform(args: list[str], context: Context) -> int:
 def _usage(error: Any) -> int:
     path = error.ctx.command_path if getattr(error, "ctx", None) else "tapdock"
     if type(error).__name__ == "NoArgsIsHelpError":
-        sys.stderr.write(f"{error.format_message()}\n")
+        err(error.format_message())
         return 2
     return _told(error.format_message().rstrip("."), f"see `{path} --help`", 2)
 
@@ -205,7 +206,7 @@ def _hoisted(args: list[str]) -> list[str]:
 
 
 def _told(message: str, hint: str | None, code: int) -> int:
-    sys.stderr.write(f"error: {message}\n" + (f"hint: {hint}\n" if hint else ""))
+    failed(message, hint)
     return code
 
 
@@ -218,8 +219,8 @@ def _quiet() -> int:
 def _unexpected(error: Exception, context: Context) -> int:
     import traceback
 
-    text = "".join(traceback.format_exception(error))
-    message = f"tapdock itself failed: {type(error).__name__}: {error}"
+    text = context.heard("".join(traceback.format_exception(error)))
+    message = context.heard(f"tapdock itself failed: {type(error).__name__}: {error}")
     try:
         from tapdock.history import made_private
 
@@ -227,6 +228,6 @@ def _unexpected(error: Exception, context: Context) -> int:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
             stream.write(f"tapdock {__version__}, Python {sys.version}\n{text}")
     except (TapdockError, OSError):
-        sys.stderr.write(text)
+        err(text)
         return _told(message, "this is a mistake in tapdock: report it with the lines above", 1)
     return _told(message, f"this is a mistake in tapdock: report it with {file}", 1)

@@ -1,7 +1,6 @@
 """From the global options to what operations need: engine, state backend, where progress goes."""
 
 import os
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,8 +16,10 @@ from tapdock.engines.base import Engine
 from tapdock.errors import ImageMissing, UsageError
 from tapdock.images import making
 from tapdock.log import clean
+from tapdock.output import err
 from tapdock.private import tightened
 from tapdock.signals import Signals
+from tapdock.text import one_line
 
 __all__ = ["engine_of", "not_removed", "operations_of", "relay_image", "said", "said_at_once"]
 
@@ -51,7 +52,7 @@ def _homes(context: Context) -> tuple[Path, ...]:
 
 def said(line: str) -> None:
     """A line for people, on stderr."""
-    sys.stderr.write(clean(line) + "\n")
+    err(one_line(line))
 
 
 def not_removed(name: str, reason: str) -> str:
@@ -79,7 +80,7 @@ def operations_of(context: Context, signals: Signals, *, locked: bool = False, v
         relay_image=partial(relay_image, engine, context.environ, locked=digests),
         making=making(context.environ),
         progress=said,
-        log=said if verbose else _silent,
+        log=err if verbose else _silent,
         signals=signals,
         now=time.time,
         locked=digests,

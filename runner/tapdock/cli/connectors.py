@@ -6,9 +6,10 @@ import typer
 
 from tapdock import operations, selection
 from tapdock.cli.assembly import operations_of, said_at_once
-from tapdock.cli.context import print_json, print_table, shared
+from tapdock.cli.context import shared
 from tapdock.config import Connector, Project
 from tapdock.errors import SourceError, TargetError, UsageError
+from tapdock.output import out, print_json, print_table
 from tapdock.project.fields import did_you_mean
 from tapdock.signals import Signals
 
@@ -69,7 +70,7 @@ def check(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verb
         raise _failure(connector)(
             f"{connector.role} `{name}` failed its check: {result.message or 'no reason given'}", hint=hint
         )
-    typer.echo(f"{name} works (checked by {result.how})" + (f": {result.message}" if result.message else ""))
+    out(f"{name} works (checked by {result.how})" + (f": {result.message}" if result.message else ""))
 
 
 def _failure(connector: Connector) -> type[SourceError] | type[TargetError]:

@@ -1,10 +1,8 @@
-"""What the commands share: the project, loaded when it is asked for, and how data is printed."""
+"""What the commands share: the project, loaded when it is asked for."""
 
-import json
 import os
-import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +12,10 @@ from tapdock.errors import UsageError
 
 if TYPE_CHECKING:
     from tapdock.config import Project
+    from tapdock.redaction import Redactor
     from tapdock.state.base import Backend
 
-__all__ = ["Context", "print_json", "print_table", "shared", "state_id"]
+__all__ = ["Context", "shared", "state_id"]
 
 
 @dataclass
@@ -27,6 +26,7 @@ class Context:
     environment: str | None = None
     log_format: Literal["text", "json"] = "text"
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    _made_for: "tuple[Project | None, Redactor] | None" = field(default=None, init=False, repr=False)
 
     @cached_property
     def file(self) -> Path:
@@ -80,6 +80,28 @@ class Context:
         """True where stderr is a terminal and nobody said `NO_COLOR`."""
         return sys.stderr.isatty() and not self.environ.get("NO_COLOR") and self.environ.get("TERM") != "dumb"
 
+    def heard(self, text: str) -> str:
+        """Text for people without the secrets of the project, if it could be read."""
+        from tapdock.secret_names import masked_text
+        from tapdock.text import plain
+
+        return self._redactor(masked_text(plain(text)))
+
+    @property
+    def _redactor(self) -> "Redactor":
+        from tapdock.images import making
+        from tapdock.masking import project_secrets
+        from tapdock.redaction import Redactor
+        from tapdock.secret_names import secrets_in
+
+        project: Project | None = self.__dict__.get("project")  # not read only to report that it cannot be
+        if self._made_for is None or self._made_for[0] is not project:
+            redactor = Redactor(project_secrets(project) if project else ())
+            for address in making(self.environ).indexes.values():
+                redactor.learn(secrets_in(address))
+            self._made_for = (project, redactor)
+        return self._made_for[1]
+
 
 def state_id(context: Context, name: str) -> str:
     """The key of a state: as written (`prod:faker-to-lake`), or of a pipeline, or without the environment."""
@@ -94,24 +116,6 @@ def state_id(context: Context, name: str) -> str:
             suffix=pipeline.state_suffix,
         )
     return name if ":" in name else f"{context.environment or 'default'}:{name}"
-
-
-def print_json(value: object) -> None:
-    """One JSON document on stdout, indented for a terminal."""
-    indent = 2 if sys.stdout.isatty() else None
-    sys.stdout.write(json.dumps(value, indent=indent, ensure_ascii=False, default=str) + "\n")
-
-
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Aligned columns on stdout; in a terminal no line is wider than it."""
-    from tapdock.log import clean
-
-    table = [list(columns), *(["" if cell is None else clean(str(cell)) for cell in row] for row in rows)]
-    widths = [max(len(row[index]) for row in table) for index in range(len(columns))]
-    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for row in table:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        sys.stdout.write(line[:limit] + "\n")
 
 
 def shared(ctx: Any) -> Context:

@@ -5,10 +5,10 @@ import threading
 import time
 from typing import Any
 
-from tapdock.cli.context import print_table
 from tapdock.events import Progress, StreamReport
 from tapdock.history import RunRecord
-from tapdock.log import clean
+from tapdock.output import failed, log_text, out, print_table
+from tapdock.text import one_line
 
 __all__ = ["Display", "size"]
 
@@ -63,7 +63,7 @@ class Display:
 
                 self._live.console.print(Text.from_ansi(text.rstrip("\n")), soft_wrap=True)
             else:
-                sys.stderr.write(text)
+                log_text(text)
 
     def progress(self, progress: Progress) -> None:
         now = time.monotonic()
@@ -73,28 +73,26 @@ class Display:
         elif now - self._last >= _LINE_SECONDS:
             self._last = now
             rate = progress.records / seconds
-            line = f"{self._name}: {progress.records:,} records, {rate:,.0f}/s, {size(progress.bytes)}\n"
+            line = f"{one_line(self._name)}: {progress.records:,} records, {rate:,.0f}/s, {size(progress.bytes)}\n"
             self.write(line)
 
     def ended(self, record: RunRecord) -> None:
         """The table of streams on stdout; what failed, with its next step, on stderr."""
         self._stop()
         if record.error:
-            sys.stderr.write(f"error: {record.error.message}\n")
-            if record.error.hint:
-                sys.stderr.write(f"hint: {record.error.hint}\n")
+            failed(record.error.message, record.error.hint)
         if self._quiet:
             return
         if record.streams:
             print_table(["stream", "records", "size", "status"], [_row(report) for report in record.streams])
         for report in record.streams:
             if left_out := _left_out(report):
-                sys.stdout.write(f"{_name(report)}: {left_out}\n")
+                out(one_line(f"{_name(report)}: {left_out}"))
         total = sum(report.records for report in record.streams)
         saved = f"state {record.state_id} saved" if record.state.committed else "no new state"
-        sys.stdout.write(
+        out(
             f"{self._name} {record.status} in {record.seconds.total:.1f} s: {total:,} records; {saved};"
-            f" run {record.run_id}\n"
+            f" run {record.run_id}"
         )
 
 
@@ -121,10 +119,10 @@ def _drawn(name: str, progress: Progress, seconds: float) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=f"{name}  {seconds:.0f} s", title_justify="left", box=None, pad_edge=False)
+    table = Table(title=Text(f"{one_line(name)}  {seconds:.0f} s"), title_justify="left", box=None, pad_edge=False)
     for column in ("stream", "records", "size", "status"):
         table.add_column(column, justify="right" if column in ("records", "size") else "left")
     for report in progress.streams:
-        table.add_row(*(Text(clean(cell)) for cell in _row(report)))  # a source names its streams: no markup
+        table.add_row(*(Text(one_line(cell)) for cell in _row(report)))  # a source names its streams: no markup
     table.add_row("", f"{progress.records:,}", size(progress.bytes), f"{progress.records / seconds:,.0f} records/s")
     return table

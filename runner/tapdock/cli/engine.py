@@ -9,14 +9,15 @@ from typing import Annotated
 import typer
 
 from tapdock import doctor as doctor_
-from tapdock import images, lock
+from tapdock import images, lock, masking
 from tapdock import wrap as wrap_
 from tapdock.cli.assembly import engine_of, not_removed, operations_of, relay_image, said, said_at_once
-from tapdock.cli.context import Context, print_json, print_table, shared
+from tapdock.cli.context import Context, shared
 from tapdock.config import Connector, Project
 from tapdock.doctor import Finding
 from tapdock.engines.base import Engine
 from tapdock.errors import EngineError, UsageError
+from tapdock.output import out, print_json, print_table
 from tapdock.signals import Signals
 
 __all__ = ["build", "doctor", "gc", "lock_images", "wrap"]
@@ -38,8 +39,9 @@ def build(
     with Signals(said_at_once) as signals:
         needed = operations_of(context, signals)
         for connector in _to_build(context.project, names or []):
-            facts = images.build(needed.engine, connector, making=needed.making, progress=said)
-            typer.echo(f"{connector.name}  {facts.image}  {facts.digest}")
+            needed.redactor.learn(masking.connector_secrets(connector))
+            facts = images.build(needed.engine, connector, making=needed.making, progress=needed.say)
+            out(f"{connector.name}  {facts.image}  {facts.digest}")
 
 
 def _to_build(project: Project, names: list[str]) -> list[Connector]:
@@ -69,8 +71,11 @@ def wrap(
     Example: tapdock wrap airbyte/source-faker:7.2.1 -t tap-faker:7.2.1
     """
     context = shared(ctx)
-    facts = wrap_.wrap(engine_of(context), image, tag=tag, making=images.making(context.environ), progress=said)
-    typer.echo(f"{facts.image}  {facts.digest}")
+    making = images.making(context.environ)
+    facts = wrap_.wrap(
+        engine_of(context), image, tag=tag, making=making, progress=lambda line: said(context.heard(line))
+    )
+    out(f"{facts.image}  {facts.digest}")
 
 
 def lock_images(ctx: typer.Context) -> None:
@@ -87,7 +92,8 @@ def lock_images(ctx: typer.Context) -> None:
         needed = operations_of(context, signals)
         digests, starts = {}, list[str]()
         for connector in _connectors(context.project):
-            facts = images.obtain(needed.engine, connector, making=needed.making, progress=said)
+            needed.redactor.learn(masking.connector_secrets(connector))
+            facts = images.obtain(needed.engine, connector, making=needed.making, progress=needed.say)
             digests[facts.image] = lock.identity(facts)
             starts.append(facts.id or facts.image)
         if starts and _relays_in_a_container(needed.engine, starts[0]):
@@ -118,7 +124,7 @@ def gc(ctx: typer.Context, as_json: AsJson = False) -> None:
         kept = [{"name": name, "reason": reason} for name, reason in swept.kept]
         print_json({"removed": list(swept.removed), "kept": kept})
     elif swept.removed or not swept.kept:
-        typer.echo("\n".join(f"removed {name}" for name in swept.removed) or "nothing was left behind")
+        out("\n".join(f"removed {name}" for name in swept.removed) or "nothing was left behind")
     for name, reason in swept.kept:
         said(not_removed(name, reason))
 
@@ -130,7 +136,11 @@ def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     Example: tapdock doctor --json
     """
-    findings = _findings(shared(ctx))
+    context = shared(ctx)
+    findings = [
+        dataclasses.replace(each, found=context.heard(each.found), fix=each.fix and context.heard(each.fix))
+        for each in _findings(context)
+    ]
     healthy = all(finding.level != "error" for finding in findings)
     if as_json:
         print_json({"healthy": healthy, "findings": [dataclasses.asdict(finding) for finding in findings]})

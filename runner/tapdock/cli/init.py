@@ -11,6 +11,7 @@ from tapdock.cli.assembly import said
 from tapdock.cli.context import shared
 from tapdock.errors import UsageError
 from tapdock.load import FILE
+from tapdock.text import one_line
 
 __all__ = ["init"]
 
@@ -71,6 +72,6 @@ def _of_meltano(file: Path) -> tuple[bytes, list[str], int]:
 
     file = file / "meltano.yml" if file.is_dir() else file
     found = meltano.read(file)
-    head = "".join(f"# not carried over: {line}\n" for line in found.left)
+    head = "".join(f"# not carried over: {one_line(line)}\n" for line in found.left)
     text = yaml.dump(found.project, Dumper=Plain, sort_keys=False, allow_unicode=True, width=120)
     return (head + text).encode(), found.left, meltano.permissions(file)

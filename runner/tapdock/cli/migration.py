@@ -1,6 +1,5 @@
 """`tapdock state import` and `export`: from other runners and to them."""
 
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from tapdock.cli.context import Context, shared, state_id
 from tapdock.cli.state import Key, Yes, asked, kept, text_of
 from tapdock.errors import UsageError
+from tapdock.output import err, out_json
 from tapdock.state import formats, store
 from tapdock.state.base import open_backend
 from tapdock.state.formats import Format
@@ -71,7 +71,7 @@ def _imported(name: str, text: str, source: Format, renames: Mapping[str, str]) 
 def _keep(context: Context, name: str, state: formats.Text) -> None:
     with store.replacing(context.backend, name, run_id="state-import", clock=time.time) as held:
         held.save(state.text, dialect=state.dialect)
-    sys.stderr.write(f"state {name} is set ({state.dialect})\n")
+    err(f"state {name} is set ({state.dialect})")
 
 
 def _folder(folder: Path) -> Mapping[str, str]:
@@ -109,4 +109,4 @@ def export(ctx: typer.Context, key: Key, *, target: FormatOption) -> None:
     """
     envelope = kept(shared(ctx), key)
     assert envelope.state is not None, "or nothing is kept"
-    sys.stdout.write(formats.exported(envelope.state, envelope.dialect or "airbyte", target=target) + "\n")
+    out_json(formats.exported(envelope.state, envelope.dialect or "airbyte", target=target))

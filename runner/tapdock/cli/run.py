@@ -3,20 +3,22 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
 from tapdock import record
 from tapdock.cli.assembly import not_removed, operations_of, said, said_at_once
-from tapdock.cli.context import Context, print_json, shared
+from tapdock.cli.context import Context, shared
 from tapdock.cli.display import Display
 from tapdock.config import Pipeline, Project
 from tapdock.context import Context as Operations
 from tapdock.errors import Interrupted, TapdockError, UsageError
 from tapdock.history import ErrorRecord, RunRecord
 from tapdock.log import Log
+from tapdock.log_file import LogFile
+from tapdock.output import out, print_json, print_table
 from tapdock.preparation import Options, Prepared, prepare
 from tapdock.project.fields import did_you_mean
 from tapdock.signals import Signals
@@ -65,7 +67,7 @@ def run(
         )
     except (TapdockError, Interrupted) as error:
         if as_json:
-            print_json(_refusal(error))
+            print_json(_refusal(shared(ctx), error))
         raise
     raise typer.Exit(code)
 
@@ -162,15 +164,16 @@ def _run_all(
 
 
 def _log_maker(context: Context, display: Display) -> record.MakeLog:
-    def make(run_id: str, file: TextIO | None) -> Log:
+    def make(run_id: str, file: LogFile | None) -> Log:
         return Log(run_id, write=display.write, file=file, format=context.log_format, colour=context.colour)
 
     return make
 
 
-def _refusal(error: TapdockError | Interrupted) -> Any:
+def _refusal(context: Context, error: TapdockError | Interrupted) -> Any:
     """What `--json` prints where nothing was begun: there is no run to have a record."""
-    told = ErrorRecord(side=error.side, message=error.message, hint=error.hint, retryable=error.retryable)
+    message, hint = context.heard(error.message), error.hint and context.heard(error.hint)
+    told = ErrorRecord(side=error.side, message=message, hint=hint, retryable=error.retryable)
     return {"status": "failed", "exit_code": error.exit_code, "error": msgspec.to_builtins(told)}
 
 
@@ -182,7 +185,6 @@ def _as_json(records: Sequence[RunRecord], code: int, *, blocks: int) -> Any:
 
 
 def _show_plans(operations: Operations, plans: Sequence[Prepared], *, as_json: bool) -> None:
-    from tapdock.cli.context import print_table
     from tapdock.state.store import read
 
     described = [_described(plan, has_state=read(operations.backend, plan.state_id) is not None) for plan in plans]
@@ -191,7 +193,7 @@ def _show_plans(operations: Operations, plans: Sequence[Prepared], *, as_json: b
         return
     for plan, facts in zip(plans, described, strict=True):
         state = "goes on from the saved state" if facts["has_state"] else "begins anew: no state is saved"
-        typer.echo(f"{plan.pipeline.name}: {facts['source']} -> {facts['target']}; {plan.state_id} {state}")
+        out(f"{plan.pipeline.name}: {facts['source']} -> {facts['target']}; {plan.state_id} {state}")
         rows = [
             [s["stream"], s["sync_mode"], s["destination_sync_mode"], ", ".join(s["key"]), ".".join(s["cursor"])]
             for s in facts["streams"]

@@ -1,7 +1,6 @@
 """`tapdock runs`: what runs did."""
 
 import json
-import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -9,9 +8,11 @@ import typer
 
 from tapdock import history
 from tapdock.archive import Archive
-from tapdock.cli.context import Context, print_json, print_table, shared
+from tapdock.cli.context import Context, shared
 from tapdock.errors import StateError, UsageError
 from tapdock.history import RunRecord
+from tapdock.output import err, out, out_json, print_json, print_table
+from tapdock.text import one_line
 
 __all__ = ["list_runs", "logs", "show"]
 
@@ -50,7 +51,7 @@ def _ids(context: Context) -> list[str]:
         try:
             elsewhere = archive.ids()
         except StateError as error:
-            sys.stderr.write(f"only runs of this machine: {error.message}\n")
+            err(f"only runs of this machine: {one_line(error.message)}")
     return sorted({*history.ids(context.private), *elsewhere}, reverse=True)
 
 
@@ -95,7 +96,7 @@ def show(ctx: typer.Context, run: Run = "latest", *, as_json: Json = False) -> N
     _print(record)
     aside = history.aside_file(shared(ctx).private, record.run_id)
     if aside.exists():
-        sys.stdout.write(f"\nrecords that were set aside: {aside}\n")
+        out(f"\nrecords that were set aside: {aside}")
 
 
 def _print(record: RunRecord) -> None:
@@ -109,7 +110,7 @@ def _print(record: RunRecord) -> None:
     if record.error:
         facts += [("error", f"{record.error.side}: {record.error.message}"), ("hint", record.error.hint)]
     print_table(("RUN", record.run_id), facts)
-    sys.stdout.write("\n")
+    out("")
     streams = [
         (
             f"{each.namespace}.{each.stream}" if each.namespace else each.stream,
@@ -122,7 +123,7 @@ def _print(record: RunRecord) -> None:
         for each in record.streams
     ]
     print_table(("STREAM", "RECORDS", "BYTES", "STATUS", "LEFT OUT", "PATH"), streams)
-    sys.stdout.write("\n")
+    out("")
     containers = [
         (each.role, each.image, each.exit_code, _megabytes(each.peak_memory_bytes), each.cpu_seconds)
         for each in record.containers
@@ -142,7 +143,10 @@ def logs(ctx: typer.Context, run: Run = "latest", *, as_json: Json = False) -> N
     context: Context = shared(ctx)
     plain = as_json or context.log_format == "json"
     for line in _log_lines(context, run):
-        sys.stdout.write((line if plain else _readable(line)) + "\n")
+        if plain and line.startswith("{"):
+            out_json(line)
+        else:
+            out(_readable(line))
 
 
 def _log_lines(context: Context, run: str) -> Iterator[str]:
@@ -162,5 +166,7 @@ def _readable(line: str) -> str:
     event = entry.pop("event", "")
     entry.pop("run_id", None)
     if event == "line":
-        return f"{head} {entry.get('side')} | {entry.get('message')}"
-    return f"{head} {event}" + "".join(f"  {key}={value}" for key, value in entry.items() if value is not None)
+        lines = str(entry.get("message")).split("\n")
+        return "\n".join(f"{head} {entry.get('side')} | {line}" for line in lines)
+    fields = (f"  {key}={value}" for key, value in entry.items() if value is not None)
+    return one_line(f"{head} {event}{''.join(fields)}")

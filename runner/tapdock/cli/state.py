@@ -9,11 +9,13 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from tapdock.cli.context import Context, print_json, print_table, shared, state_id
+from tapdock.cli.context import Context, shared, state_id
 from tapdock.errors import StateError, UsageError
+from tapdock.output import err, failed, out, out_json, print_json, print_table
 from tapdock.state import edit, store, versions
 from tapdock.state.base import Holder
 from tapdock.state.envelope import Dialect, Envelope
+from tapdock.text import one_line
 
 __all__ = [
     "Json",
@@ -47,7 +49,7 @@ def list_states(ctx: typer.Context, *, as_json: Json = False) -> None:
         try:
             envelope = store.read(backend, name)
         except StateError as error:
-            sys.stderr.write(f"error: {error.message}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
+            failed(error.message, error.hint)
             continue
         found += [envelope] if envelope else []
     if as_json:
@@ -79,7 +81,8 @@ def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
     facts["versions"] = f"{len(facts['versions'])} previous ones"
     facts["held_by"] = holder and described(holder)
     print_table(("STATE", name), [(fact, value) for fact, value in facts.items() if fact != "key"])
-    sys.stdout.write("\n" + json.dumps(state, indent=2, ensure_ascii=False) + "\n")
+    out("")
+    out_json(json.dumps(state, indent=2, ensure_ascii=False))
 
 
 def described(holder: Holder) -> str:
@@ -91,7 +94,7 @@ def get(ctx: typer.Context, key: Key) -> None:
 
     Example: tapdock state get demo > state.json
     """
-    sys.stdout.write(f"{kept(shared(ctx), key).state}\n")
+    out_json(str(kept(shared(ctx), key).state))
 
 
 def set_state(
@@ -113,7 +116,7 @@ def set_state(
     name = state_id(context, key)
     with store.lease(context.backend, name, run_id="state-set", clock=time.time) as held:
         held.save(text, dialect=found)
-    sys.stderr.write(f"state {name} is set ({found})\n")
+    err(f"state {name} is set ({found})")
 
 
 def clear(
@@ -139,7 +142,7 @@ def clear(
         _clear_streams(context, name, stream)
     else:
         _clear_all(context, name)
-    sys.stderr.write(f"state {name} is cleared{' of ' + ', '.join(stream) if stream else ''}\n")
+    err(f"state {name} is cleared{' of ' + ', '.join(stream) if stream else ''}")
 
 
 def _clear_all(context: Context, name: str) -> None:
@@ -168,7 +171,7 @@ def asked(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on", hint="add `--yes`")
-    typer.confirm(question, abort=True, err=True)
+    typer.confirm(one_line(question), abort=True, err=True)
 
 
 def text_of(file: str) -> str:

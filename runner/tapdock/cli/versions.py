@@ -1,15 +1,15 @@
 """`tapdock state`: who holds a state, what it was before, and what becomes of it as a whole."""
 
-import sys
 import time
 from contextlib import suppress
 from typing import Annotated
 
 import typer
 
-from tapdock.cli.context import Context, print_json, print_table, shared, state_id
+from tapdock.cli.context import Context, shared, state_id
 from tapdock.cli.state import Json, Key, Yes, asked, described, kept, under_hold
 from tapdock.errors import StateError, UsageError
+from tapdock.output import err, print_json, print_table
 from tapdock.state import store, versions
 from tapdock.state.base import Backend
 from tapdock.state.envelope import Envelope
@@ -35,12 +35,12 @@ def unlock(ctx: typer.Context, key: Key, *, yes: Yes = False) -> None:
         who = f"somebody who cannot be told: {error.message}"
     else:
         if holder is None:
-            sys.stderr.write(f"nobody holds state {name}\n")
+            err(f"nobody holds state {name}")
             return
         who = described(holder)
     asked(f"State {name} is held by {who}. Is that run over?", yes=yes)
     context.backend.unlock(name)
-    sys.stderr.write(f"state {name} is free; it was held by {who}\n")
+    err(f"state {name} is free; it was held by {who}")
 
 
 def history(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
@@ -101,7 +101,7 @@ def rollback(
     asked(f"Go back to version {number} of state {name}, saved {envelope.saved_at} by {envelope.run_id}?", yes=yes)
     with store.replacing(context.backend, name, run_id="state-rollback", clock=time.time) as held:
         held.become(envelope)
-    sys.stderr.write(f"state {name} is what it was in version {number}\n")
+    err(f"state {name} is what it was in version {number}")
 
 
 def copy(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -> None:
@@ -117,7 +117,7 @@ def copy(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -
         asked(f"Replace state {name}?", yes=yes)
     with store.replacing(context.backend, name, run_id="state-copy", clock=time.time) as held:
         held.become(envelope)
-    sys.stderr.write(f"state {name} is a copy of {old}\n")
+    err(f"state {name} is a copy of {old}")
 
 
 def _renamed_by_hand(context: Context, old: str, new: str) -> Envelope | None:
@@ -145,7 +145,7 @@ def move(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -
         with store.replacing(context.backend, name, run_id="state-move", clock=time.time) as held:
             held.become(envelope)
         given.clear()
-    sys.stderr.write(f"state {old} is now {name}\n")
+    err(f"state {old} is now {name}")
 
 
 def _require_other(old: str, new: str) -> None:

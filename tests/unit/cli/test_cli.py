@@ -2,67 +2,23 @@
 
 import importlib
 import inspect
-import io
 import json
 import os
 import re
 import subprocess
 import sys
-from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from tapdock import history, overlay
-from tapdock.cli import COMMANDS, GROUPS, main
+from tapdock.cli import COMMANDS, GROUPS
 from tapdock.history import RunRecord, Seconds, StateRecord
 from tapdock.rotation import Rules
 from tapdock.state.base import holder_here
-from tapdock.state.file import FileBackend
 from tapdock.state.store import lease
 
-PROJECT = """\
-version: 1
-sources: {faker: {image: x, config: {count: 5, token: "${TOKEN}", password: hunter22}}}
-targets: {lake: {image: y, mounts: ["./data:/data:ro"]}}
-pipelines: {demo: {source: faker, target: lake}}
-environments: {prod: {sources: {faker: {config: {count: 9}}}}}
-"""
 KEY = "default:faker-to-lake"
 STATE = '[{"type":"STREAM","stream":{"stream_descriptor":{"name":"users"},"stream_state":{"n":1.10}}}]'
-
-
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    (tmp_path / "tapdock.yaml").write_text(PROJECT)
-    return tmp_path
-
-
-@pytest.fixture
-def backend(folder) -> FileBackend:
-    return FileBackend(folder / ".tapdock" / "state")
-
-
-class Ended(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def tapdock(folder, capsys, monkeypatch):
-    """tapdock(*words, stdin="") -> how the command ended, called in the project's folder."""
-    monkeypatch.chdir(folder)
-
-    def ended(*words: str, stdin: str = "", **environ: str) -> Ended:
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "stdin", io.StringIO(stdin))
-            for name, value in environ.items():
-                patch.setenv(name, value)
-            code = main(words)
-        return Ended(code, *capsys.readouterr())
-
-    return ended
 
 
 def every_command() -> list[tuple[str, str, str]]:

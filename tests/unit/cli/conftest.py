@@ -1,0 +1,52 @@
+"""A project in a folder of its own, and the command line called in it."""
+
+import io
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tapdock.cli import main
+from tapdock.state.file import FileBackend
+
+PROJECT = """\
+version: 1
+sources: {faker: {image: x, config: {count: 5, token: "${TOKEN}", password: hunter22}}}
+targets: {lake: {image: y, mounts: ["./data:/data:ro"]}}
+pipelines: {demo: {source: faker, target: lake}}
+environments: {prod: {sources: {faker: {config: {count: 9}}}}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "tapdock.yaml").write_text(PROJECT)
+    return tmp_path
+
+
+@pytest.fixture
+def backend(folder) -> FileBackend:
+    return FileBackend(folder / ".tapdock" / "state")
+
+
+class Ended(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def tapdock(folder, capsys, monkeypatch):
+    """tapdock(*words, stdin="") -> how the command ended, called in the project's folder."""
+    monkeypatch.chdir(folder)
+
+    def ended(*words: str, stdin: str = "", **environ: str) -> Ended:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", io.StringIO(stdin))
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            code = main(words)
+        return Ended(code, *capsys.readouterr())
+
+    return ended
