@@ -29,6 +29,7 @@ __all__ = [
     "TraceError",
     "TraceMessage",
     "control_config",
+    "is_config",
     "level_of",
     "parse_line",
 ]
@@ -215,6 +216,8 @@ _NOT_READ = (msgspec.MsgspecError, RecursionError, UnicodeError)
 _STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]*)"')
 _IS_STATE = re.compile(rb'\{[^{]*"type"\s*:\s*"STATE"', re.DOTALL)
 _CARRIES_DATA = re.compile(rb'\{.*"type"\s*:\s*"(?:RECORD|STATE)"', re.DOTALL)
+_NOT_TO_BE_LOST = re.compile(rb'\{.*"type"\s*:\s*"(?:RECORD|STATE|CONTROL)"', re.DOTALL)
+_CONFIG = re.compile(rb"CONNECTOR_CONFIG|connectorConfig")
 
 
 def parse_line(line: bytes) -> Line:
@@ -233,7 +236,7 @@ def parse_line(line: bytes) -> Line:
     texts: list[bytes] = []
     notes: dict[str, None] = {}
     rest = line.strip()
-    while rest and not (messages and not _CARRIES_DATA.match(rest)):
+    while rest and not (messages and not _NOT_TO_BE_LOST.match(rest)):
         mended = lines.mend(rest)
         if mended is None:
             broken = _CARRIES_DATA.match(rest) is not None
@@ -253,7 +256,7 @@ def _refused(
     messages: list[Message], texts: list[bytes], notes: Iterable[str], line: bytes, reason: str | None
 ) -> Line:
     if reason is None:
-        return Line(messages, texts, tuple(notes))
+        return Line(messages, texts, (*notes, TRAILING) if messages else tuple(notes))
     found = _STREAM.search(line)
     stream = found[1].decode(errors="replace") if found else None
     named = f" of stream `{stream}`" if stream else ""
@@ -276,3 +279,8 @@ def control_config(control: Raw) -> str | None:
     except msgspec.MsgspecError:
         return None
     return bytes(config.config).decode() or None if config else None
+
+
+def is_config(control: Raw) -> bool:
+    """Whether a CONTROL is one that has a config, or should have."""
+    return _CONFIG.search(bytes(control)) is not None

@@ -5,6 +5,7 @@ from msgspec import Raw
 
 from tapdock.events import Level
 from tapdock.protocol import airbyte, lines
+from tapdock.protocol.junk import Junk
 
 __all__ = ["Answer", "read_answer"]
 
@@ -23,15 +24,17 @@ class Answer(msgspec.Struct):
 def read_answer(output: bytes) -> Answer:
     """Read all that a short command printed on stdout; lines that are no messages are log lines."""
     answer = Answer()
-    for text in lines.split(output):
+    junk = Junk()
+    for number, text in enumerate(lines.split(output), start=1):
         line = airbyte.parse_line(text)
-        if not line.messages and text.strip():
-            answer.logs += (("info", text.decode(errors="replace").strip()),)
+        shown = None if line.messages else junk.shown(text, number)
+        if shown is not None:
+            answer.logs += (("info", shown),)
         for message in line.messages:
             try:
                 _take(answer, message)
             except msgspec.MsgspecError as error:
-                answer.logs += (("warning", f"unreadable {type(message).__name__}: {error}"),)
+                answer.logs += (("warning", f"line {number}: unreadable {type(message).__name__}: {error}"),)
     return answer
 
 
@@ -44,7 +47,12 @@ def _take(answer: Answer, message: airbyte.Message) -> None:
         case airbyte.StatusMessage(connection_status=raw):
             answer.status = msgspec.json.decode(raw, type=airbyte.ConnectionStatus)
         case airbyte.ControlMessage(control=raw):
-            answer.config = airbyte.control_config(raw) or answer.config
+            config = airbyte.control_config(raw)
+            if config is None and airbyte.is_config(raw):
+                answer.logs += (
+                    ("warning", f"a CONTROL message of {len(bytes(raw))} bytes has no config that is readable"),
+                )
+            answer.config = config or answer.config
         case airbyte.TraceMessage(trace=raw):
             answer.error = msgspec.json.decode(raw, type=airbyte.Trace).error or answer.error
         case airbyte.LogMessage(log=raw):

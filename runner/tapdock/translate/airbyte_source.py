@@ -64,8 +64,8 @@ class AirbyteSource:
                 if line.is_state:
                     raise error  # without it nothing tells how far the records behind it go
                 self._voice.bad_record(error, tally=self._named(line.stream), stream=line.stream, text=text)
-            elif not line.messages and text.strip():
-                self._voice.log("info", text.decode(errors="replace").strip())
+            elif not line.messages:
+                self._voice.junk(text, self.line)
 
     def _named(self, stream: str | None) -> Tally | None:
         """The one stream of that name, whatever its namespace."""
@@ -104,6 +104,8 @@ class AirbyteSource:
                     config = airbyte.control_config(raw)
                     if config:
                         self._voice.emit(Rotated("source", config))
+                    elif airbyte.is_config(raw):
+                        self._voice.bad_control(raw, number)
                 case _:
                     pass  # The answer to a command that was not given.
         except (msgspec.MsgspecError, ValueError) as error:

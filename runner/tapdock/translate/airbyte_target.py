@@ -38,12 +38,14 @@ class AirbyteTarget:
     def __init__(self, voice: Voice, keys: Mapping[StreamKey, StreamKey]) -> None:
         self._voice = voice
         self._keys = keys
+        self._line = 0
 
     def heard(self, line: bytes, acked: Callable[[Ack], bool]) -> bool:
         """Take one line; True when `acked` said so of a state in it."""
+        self._line += 1
         parsed = airbyte.parse_line(line)
-        if not parsed.messages and line.strip():
-            self._voice.log("info", line.decode(errors="replace").strip(), side="target")
+        if not parsed.messages:
+            self._voice.junk(line, self._line, side="target")
         return sum(self._take(message, acked) for message in parsed.messages) > 0
 
     def _take(self, message: Message, acked: Callable[[Ack], bool]) -> bool:
@@ -63,6 +65,8 @@ class AirbyteTarget:
                     config = airbyte.control_config(raw)
                     if config:
                         self._voice.emit(Rotated("target", config))
+                    elif airbyte.is_config(raw):
+                        self._voice.bad_control(raw, self._line, side="target")
                 case _:
                     pass  # a destination has nothing else to say
         except (msgspec.MsgspecError, ValueError) as error:

@@ -93,8 +93,7 @@ class SingerSource:
             self.refuse(TranslationError(f"line {self.line}: {line.refused}"), text, stream=line.stream)
             return None
         if line.message is None:
-            if text.strip():
-                self._voice.log("info", text.decode(errors="replace").strip())
+            self._voice.junk(text, self.line)
             return None
         return line
 

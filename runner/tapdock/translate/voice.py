@@ -3,9 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from msgspec import Raw
+
 from tapdock.config import OnBadRecord
 from tapdock.errors import Side, TranslationError
 from tapdock.events import Level, Logged, SetAside
+from tapdock.protocol.junk import Junk
 from tapdock.translate.base import Emit, Mismatch
 from tapdock.translate.tally import Tally
 
@@ -24,9 +27,24 @@ class Voice:
         self._sets_aside = on_bad_record == "set_aside"
         self._warned: set[object] = set()
         self._mended: Counter[str] = Counter()
+        self._junk: dict[Side, Junk] = {"source": Junk(), "target": Junk()}
 
     def log(self, level: Level, message: str, *, side: Side = "source") -> None:
         self.emit(Logged(side, level, message[:_LONGEST_LOG]))
+
+    def junk(self, line: bytes, number: int, *, side: Side = "source") -> None:
+        """A line that is not a message goes to the log, unless it may have a config in it."""
+        shown = self._junk[side].shown(line, number)
+        if shown is not None:
+            self.log("info", shown, side=side)
+
+    def bad_control(self, raw: Raw, number: int, *, side: Side = "source") -> None:
+        """A CONTROL whose config cannot be read: what it renewed is lost, and nobody may see it."""
+        self.log(
+            "warning",
+            f"line {number}: a CONTROL message of {len(bytes(raw))} bytes has no config that is readable",
+            side=side,
+        )
 
     def warn_once(self, message: str, *, about: object, side: Side = "source") -> None:
         """A warning, unless there was one about the same."""
