@@ -154,7 +154,7 @@ class _Supervisor:
             self._timers.arm(f"{side.name} exits", 2 * self._gone_seconds, lambda: self._confirmed(side, 0))
             if self._plan.only_complete and side is self._source:
                 return
-        self._ended(side, code)
+        self._ended(side, code or side.engine_code or 0)
 
     def _exited(self, side: Side, code: int) -> None:
         side.engine_code = code

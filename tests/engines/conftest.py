@@ -42,8 +42,8 @@ def project(place, tmp_path, request, known_specs):
     shutil.copytree(known_specs, cache)
     yield made
     made.end()
-    for spec in cache.glob("spec-*.json"):
-        shutil.copy(spec, known_specs)
+    for about in cache.glob("about-*.json"):
+        shutil.copy(about, known_specs)
     _assert_clean(made, None if place == "local" else request.getfixturevalue("api"))
 
 

@@ -25,15 +25,19 @@ sys.exit(main())
 """
 
 
+both_users = pytest.mark.parametrize("uid", ["0", "1000"], ids=["root", "user"])
+one_place = pytest.mark.parametrize("place", [BESIDE])
+
+
 @pytest.fixture(params=[BESIDE, CONTAINER])
 def place(request) -> str:
     return request.param
 
 
-@pytest.fixture(params=["0", "1000"], ids=["root", "user"])
-def uid(request) -> str:
-    """Whom the connector's container runs as."""
-    return request.param
+@pytest.fixture
+def uid(place) -> str:
+    """Whom the connector's container runs as; `both_users` asks for either."""
+    return "0" if place == "docker-beside" else "1000"
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from engines.project import wait_for
-from hostile.conftest import peak, reports
+from hostile.conftest import both_users, one_place, peak, reports
 
 pytestmark = pytest.mark.docker
 
@@ -14,6 +14,7 @@ def ids(project) -> set[int]:
     return project.ids()
 
 
+@both_users
 def test_a_source_finds_nothing_to_swap(attacked, next_run):
     project = attacked(source=["swap", "nest", "fill", "records 20", "state"])
     ended = project.run()
@@ -23,6 +24,7 @@ def test_a_source_finds_nothing_to_swap(attacked, next_run):
     next_run()
 
 
+@both_users
 def test_a_target_finds_nothing_to_swap_while_the_source_still_writes(attacked, next_run):
     project = attacked(source=["records 5", "sleep 2", "records 20", "state"], target=["swap", "nest", "fill"])
     ended = project.run()
@@ -32,6 +34,7 @@ def test_a_target_finds_nothing_to_swap_while_the_source_still_writes(attacked, 
     next_run()
 
 
+@both_users
 def test_a_shell_that_swaps_before_it_greets(attacked, next_run):
     project = attacked(source=["records 20", "state"], shell="swap")
     ended = project.run()
@@ -41,6 +44,7 @@ def test_a_shell_that_swaps_before_it_greets(attacked, next_run):
     next_run()
 
 
+@one_place
 def test_programs_of_the_image_that_are_called_cat_and_wc_are_not_used(attacked):
     """A console script of any package lies first in the image's PATH."""
     project = attacked(source=["records 20", "state"], target=["connect 127.0.0.1:1"])
@@ -49,6 +53,7 @@ def test_programs_of_the_image_that_are_called_cat_and_wc_are_not_used(attacked)
     assert "hostile-cat" not in ended.stderr
 
 
+@one_place
 @pytest.mark.parametrize("word", ["junk", "long", "forged"])
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_words_on_the_control_pipe(attacked, next_run, side, word):

@@ -3,7 +3,7 @@
 import pytest
 
 from connectors.images import base_image
-from hostile.conftest import reports
+from hostile.conftest import one_place, reports
 
 pytestmark = pytest.mark.docker
 METADATA = ("169.254.169.254:80", "169.254.170.2:80", "169.254.170.23:80")
@@ -30,6 +30,7 @@ def test_a_run_has_a_network_of_its_own(attacked, neighbour):
     ]
 
 
+@one_place
 def test_a_user_chooses_another_network(attacked, neighbour):
     project = attacked(source=[f"connect {neighbour}:8000", "records 1", "state"])
     project.source_keys = {"network": "bridge"}
@@ -38,6 +39,7 @@ def test_a_user_chooses_another_network(attacked, neighbour):
     assert reports(ended) == [f"reached {neighbour}:8000"]
 
 
+@one_place
 def test_a_crash_leaves_no_core_file(attacked, next_run):
     project = attacked(source=["records 1", "core"])
     project.source_keys = {"mounts": ["./data:/tmp"]}

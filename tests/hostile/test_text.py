@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hostile import attacker
-from hostile.conftest import peak
+from hostile.conftest import one_place, peak
 
 pytestmark = pytest.mark.docker
 SECRET = 'p&ss/w<rd+ünï"codé=1234'
@@ -17,6 +17,7 @@ def everything(project, ended) -> str:
     return ended.stdout + ended.stderr + "".join(path.read_text("utf-8", "replace") for path in kept)
 
 
+@one_place
 def test_secrets_in_every_form(attacked):
     project = attacked(source=["secrets", "records 1", "state"], token="${HOSTILE_SECRET}")
     project.environ = {"HOSTILE_SECRET": SECRET}
@@ -30,6 +31,7 @@ def test_secrets_in_every_form(attacked):
         assert json.dumps(plain)[1:-1] not in found, form
 
 
+@one_place
 def test_lines_that_almost_are_control_messages(attacked):
     project = attacked(source=["records 1", "near", "state"], fresh=FRESH[::-1])
     ended = project.run()
@@ -37,6 +39,7 @@ def test_lines_that_almost_are_control_messages(attacked):
     assert FRESH[::-1] not in found.replace(json.dumps(project.source), ""), "a token that nobody knows yet"
 
 
+@one_place
 def test_text_that_a_terminal_or_a_ci_would_obey(attacked):
     project = attacked(source=["commands", "records 1", "state"])
     ended = project.run()

@@ -46,7 +46,7 @@ class Launcher:
 class Pod:
     """A relay in a thread, and what it said so far."""
 
-    def __init__(self, folder: Path, **plan) -> None:
+    def __init__(self, folder: Path, *, greet: bool = True, **plan) -> None:
         from tapdock.place import serve
 
         self.inbox: queue.SimpleQueue = queue.SimpleQueue()
@@ -61,7 +61,7 @@ class Pod:
         self.thread.start()
         self.source = Launcher(folder / "source", stdin=False)
         self.target = Launcher(folder / "target", stdin=True)
-        for side in (self.source, self.target):
+        for side in (self.source, self.target) if greet else ():
             side.say("hello\n")
 
     def ended(self):
@@ -106,6 +106,19 @@ def test_all_is_well_without_an_engine(tmp_path):
     finish_source(pod)
     drained_until_end(pod)
     assert pod.ended().exit_code == 0, pod.verdict
+
+
+def test_an_engine_that_is_faster_than_the_pipe(tmp_path):
+    """Its word is known already when the other one is read."""
+    pod = Pod(tmp_path, engine=True, greet=False)
+    pod.inbox.put(Exited("source", 3))
+    wait_for(pod.inbox.empty, "that word")
+    pod.source.say("hello\n")
+    pod.target.say("hello\n")
+    finish_source(pod)
+    drained_until_end(pod)
+    verdict = pod.ended()
+    assert (verdict.exit_code, verdict.message) == (3, "the source exited with 3")
 
 
 @pytest.mark.parametrize("only_complete", [False, True])
