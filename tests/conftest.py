@@ -51,7 +51,7 @@ def podman() -> Podman:
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_left(engine) -> Iterator[None]:
-    """After all tests no container and no volume of tapdock's, or of a test's, is there that was not there before."""
+    """After all tests no container, volume or network of tapdock's or a test's is there that was not there before."""
     before = _ownerless(engine)
     yield
     # What another session killed on purpose is ownerless for a moment, until a next run of that session removes it.
@@ -71,6 +71,8 @@ def _labelled(engine: Any, label: str) -> Iterator[tuple[str, dict[str, str]]]:
         yield container["Names"][0].lstrip("/"), container["Labels"]
     for volume in engine.volumes(filters={"label": label})["Volumes"] or []:
         yield volume["Name"], volume["Labels"]
+    for network in engine.networks(filters={"label": label}):
+        yield network["Name"], network["Labels"]
 
 
 def _is_ours(labels: dict[str, str]) -> bool:

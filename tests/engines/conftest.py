@@ -57,3 +57,4 @@ def _assert_clean(project: Project, api) -> None:
     else:
         assert [container["Names"] for container in leftovers.containers(api, project.pids)] == []
         assert leftovers.volumes(api, project.pids) == []
+        assert leftovers.networks(api, project.pids) == []

@@ -15,6 +15,11 @@ def containers(api: Any, pids: set[int], *, role: str | None = None) -> list[dic
     return [container for container in found if _is_owned(container["Labels"], pids)]
 
 
+def networks(api: Any, pids: set[int]) -> list[str]:
+    found = api.networks(filters={"label": LABEL})
+    return [network["Name"] for network in found if _is_owned(network["Labels"], pids)]
+
+
 def volumes(api: Any, pids: set[int]) -> list[str]:
     found = api.volumes(filters={"label": LABEL})["Volumes"] or []
     return [volume["Name"] for volume in found if _is_owned(volume["Labels"], pids)]

@@ -55,6 +55,7 @@ def performed(request, tmp_path):
     if api:
         assert leftovers.containers(api, {os.getpid()}) == []
         assert leftovers.volumes(api, {os.getpid()}) == []
+        assert leftovers.networks(api, {os.getpid()}) == []
 
 
 def own_folders() -> list[Path]:

@@ -90,7 +90,7 @@ def launches(*steps: str) -> tuple[Plan, Launch, Launch]:
     return plan, source, target
 
 
-def connector(launch: Launch, image: str, mounts: list[dict]) -> dict:
+def connector(launch: Launch, image: str, mounts: list[dict], *, read_only: bool = True) -> dict:
     """A connector's container: it waits for its pipes, then it is started as anywhere else."""
     started = command(launch, pipes=PIPES, memory=MEMORY)
     side = launch.role
@@ -101,14 +101,14 @@ def connector(launch: Launch, image: str, mounts: list[dict]) -> dict:
         "command": ["/bin/sh", "-c", WAIT, f"{PIPES}/orders", *started],
         "env": [{"name": name, "value": value} for name, value in launch.env.items()],
         "volumeMounts": [
-            {"name": f"{side}-pipes", "mountPath": PIPES},
+            {"name": f"{side}-pipes", "mountPath": PIPES, "readOnly": read_only},
             {"name": f"{side}-files", "mountPath": MEMORY},
             *mounts,
         ],
     }
 
 
-def manifest(source: Launch, target: Launch, names: dict[str, str], folder: Path) -> dict:
+def manifest(source: Launch, target: Launch, names: dict[str, str], folder: Path, *, read_only: bool = True) -> dict:
     """The pod, as one would write it by hand."""
     shared = [f"{side}-{what}" for side in ("source", "target") for what in ("pipes", "files")]
     data = {"name": "data", "mountPath": "/data"}
@@ -139,9 +139,9 @@ def manifest(source: Launch, target: Launch, names: dict[str, str], folder: Path
             "hostNetwork": True,
             "initContainers": [permissions],
             "containers": [
-                connector(source, names["source"], []),
+                connector(source, names["source"], [], read_only=read_only),
                 relay,
-                connector(target, names["target"], [data]),
+                connector(target, names["target"], [data], read_only=read_only),
             ],
             "volumes": [
                 *({"name": name, "emptyDir": {}} for name in shared),

@@ -90,7 +90,12 @@ def attacked(project, hostile, victim, uid) -> Callable[..., Project]:  # noqa: 
 
 def reports(ended: Ended) -> list[str]:
     """What the attacker wrote about its success."""
-    logged = [json.loads(line) for line in ended.stderr.splitlines() if line.startswith("{")]
+    return messages_of(ended.stderr)
+
+
+def messages_of(stderr: str) -> list[str]:
+    """The attacker's reports in a log of JSON lines."""
+    logged = [json.loads(line) for line in stderr.splitlines() if line.startswith("{")]
     messages = [entry.get("message") or "" for entry in logged]
     return [message.removeprefix("attack: ") for message in messages if message.startswith("attack: ")]
 

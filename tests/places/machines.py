@@ -58,7 +58,8 @@ class Seat:
     def leftovers(self) -> str:
         """Names of what runs left on the engine."""
         ours = ("--quiet", "--filter", "label=io.tapdock.run")
-        return self.well("docker", "ps", "--all", *ours) + self.well("docker", "volume", "ls", *ours)
+        lists = (("ps", "--all"), ("volume", "ls"), ("network", "ls"))
+        return "".join(self.well("docker", *words, *ours) for words in lists)
 
 
 def here(project: Path, **environ: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ A command is a function in a module that is imported when it is called: `tapdock
 
 import importlib
 import os
+import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -151,6 +152,7 @@ Example: tapdock run demo --environment prod
 
 def main(args: Sequence[str] | None = None) -> int:
     """Perform one command line; the exit code (tapdock.errors lists them)."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret of the run
     context = Context()
     try:
         return _perform(_hoisted(list(sys.argv[1:] if args is None else args)), context)
