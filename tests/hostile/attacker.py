@@ -110,7 +110,7 @@ def forms(secret):
     text = secret.encode()
     yield from (secret, repr(secret), json.dumps(secret), json.dumps(json.dumps({"token": secret})))
     yield from (urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret).lower(), html.escape(secret))
-    yield "".join(f"\\u{ord(each):04x}" for each in secret)
+    yield "".join(f"\\u{ord(each):04x}" if each in "<>&" else each for each in json.dumps(secret))  # as Go writes it
     for before in (b"", b"u:", b"user:"):
         yield "Basic " + base64.b64encode(before + text + b"@h").decode()
         yield base64.urlsafe_b64encode(before + text).decode().rstrip("=")
