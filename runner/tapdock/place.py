@@ -10,20 +10,19 @@ from pathlib import Path
 import msgspec
 
 from tapdock.collect import collect
-from tapdock.engines.base import Conversation, Engine, Logs, Process, Run
+from tapdock.engines.base import Conversation, Engine, Logs, Process
 from tapdock.errors import EngineError, TapdockError, TranslationError, UsageError
 from tapdock.events import Event, Hello, Killed, Ready, Verdict
 from tapdock.launch import Exit, ImageFacts, Launch
 from tapdock.plan import Collection, Plan
 from tapdock.pump import whole_lines
 from tapdock.relay import relay
-from tapdock.sides import Abort, Exited, Inbox, Kill
+from tapdock.sides import Abort, Inbox
+from tapdock.started import LAST_SECONDS, LEFT, Connectors, unanswered
 from tapdock.translate.base import Emit
 
 __all__ = ["Outcome", "perform", "serve"]
 
-_LAST_SECONDS = 10.0
-_LEFT = "containers that are left are removed by the next run, or by `tapdock gc`"
 _TURN_SECONDS = 0.5
 _MOST_EVENT = 256 << 20  # a state, or a record that is set aside, as JSON text
 
@@ -78,7 +77,7 @@ def perform(
         listener.ready.wait()
         if not listener.began:
             place.verdict()  # raises: nothing was started that could end well
-        with _Connectors(run, placed, inbox, logs) as connectors:
+        with Connectors(run, placed, inbox, logs) as connectors:
             alone = placed[0].role if len(placed) == 1 else None  # a question's only side is called the source
             listener.killed = lambda side: connectors.kill(alone or side)
             verdict = place.verdict()
@@ -210,15 +209,15 @@ class _Contained:
         if self._unreadable:
             raise self._unreadable
         if self._verdict is None:
-            exit_ = self._process.wait(_LAST_SECONDS)
+            exit_ = self._process.wait(LAST_SECONDS)
             if exit_ is None or exit_.code is None:
-                raise EngineError(_gone(exit_.error if exit_ else None), hint=_LEFT)
+                raise EngineError(unanswered(exit_.error if exit_ else None), hint=LEFT)
             how = "out of memory" if exit_.oom_killed else f"with {exit_.code}"
             raise EngineError(f"the container between source and target ended {how}", hint="see `tapdock runs logs`")
         return self._verdict
 
     def exits(self) -> dict[str, Exit]:
-        ended = self._process.wait(_LAST_SECONDS)
+        ended = self._process.wait(LAST_SECONDS)
         return {"relay": ended} if ended else {}
 
 
@@ -226,76 +225,3 @@ def _wait_for(thread: threading.Thread) -> None:
     """In turns: a signal that comes just as the main thread falls asleep is handled only when it wakes up."""
     while thread.is_alive():
         thread.join(_TURN_SECONDS)
-
-
-def _gone(reason: str | None) -> str:
-    return f"the engine stopped answering: {reason or 'it does not tell how a container ended'}"
-
-
-class _Connectors:
-    """Both containers, started side by side, each waited for in a thread."""
-
-    def __init__(self, run: Run, launches: tuple[Launch, ...], inbox: Inbox, logs: Callable[[str], Logs]) -> None:
-        self.failure: BaseException | None = None
-        self._run = run
-        self._inbox = inbox
-        self._lock = threading.Lock()
-        self._roles: set[str] = {launch.role for launch in launches}
-        self._processes: dict[str, Process] = {}
-        self._doomed: set[str] = set()
-        self._exits: dict[str, Exit] = {}
-        self._threads = [
-            threading.Thread(target=self._live, args=(launch, logs(launch.role)), daemon=True) for launch in launches
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def _live(self, launch: Launch, log: Logs) -> None:
-        """Whatever goes wrong here ends the run, and is raised where it is waited for."""
-        try:
-            process = self._run.start(launch, log)
-            with self._lock:
-                self._processes[launch.role] = process
-                doomed = launch.role in self._doomed
-            if doomed:
-                process.kill()
-            ended = process.wait()
-        except BaseException as error:
-            self.failure = self.failure or error
-            self._inbox.put(Kill(code=EngineError.exit_code))
-            return
-        assert ended is not None, "waited without a limit"
-        self._exits[launch.role] = ended
-        if ended.code is None:
-            self._inbox.put(Abort(exit_code=8, message=_gone(ended.error), hint=_LEFT))
-        else:
-            self._inbox.put(Exited(side="source" if launch.role == "source" else "target", code=ended.code))
-
-    def __enter__(self) -> "_Connectors":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Whatever happened: nothing runs, and nothing is about to be started, when the run is taken down."""
-        self._kill(self._roles)
-        for thread in self._threads:
-            thread.join(_LAST_SECONDS)
-
-    def exits(self, greeted: set[str]) -> dict[str, Exit]:
-        """Once the verdict is given, every container is over or is killed: at once, if it never came to anything."""
-        self._kill(self._roles - greeted)
-        deadline = time.monotonic() + _LAST_SECONDS
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return dict(self._exits)
-
-    def kill(self, role: str) -> None:
-        """End one at once, or as soon as it is started."""
-        self._kill({role} & self._roles)
-
-    def _kill(self, roles: set[str]) -> None:
-        """Those of them that run, and those that are being started as soon as they are."""
-        with self._lock:
-            self._doomed |= roles
-            doomed = [self._processes[role] for role in roles & self._processes.keys() - self._exits.keys()]
-        for process in doomed:
-            process.kill()

@@ -238,4 +238,5 @@ def test_an_answer_has_a_limit(tmp_path):
     launcher.say("exit 137\n")
     thread.join(30)
     assert [(verdict.exit_code, verdict.message) for verdict in found] == [(3, "its answer is longer than 64 MiB")]
+    writing.join(10)
     launcher.leave()

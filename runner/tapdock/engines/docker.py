@@ -15,7 +15,8 @@ import docker.errors
 from tapdock.config import Mount
 from tapdock.engines import connection, docker_build, folders, handshake, sweep
 from tapdock.engines.base import EngineFacts, Logs, Swept
-from tapdock.engines.docker_run import CONNECTION, LABEL_RUN, DockerRun, answering, reason_of
+from tapdock.engines.docker_errors import CONNECTION, answering, reason_of
+from tapdock.engines.docker_run import LABEL_RUN, DockerRun
 from tapdock.engines.mounts import OwnContainer, find_own
 from tapdock.engines.owner import is_alive, mine
 from tapdock.engines.references import digest_of, split_tag

@@ -15,7 +15,7 @@ import requests.exceptions
 
 from tapdock.engines import build_leftovers, sweep
 from tapdock.engines.base import Logs, Swept
-from tapdock.engines.docker_run import CONNECTION
+from tapdock.engines.docker_errors import CONNECTION
 from tapdock.errors import EngineError
 from tapdock.log import clean
 

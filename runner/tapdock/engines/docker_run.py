@@ -2,27 +2,25 @@
 
 import contextlib
 import dataclasses
-import http.client
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import docker.errors
 import docker.types
-import requests.exceptions
-import urllib3.exceptions
 
 from tapdock.config import Mount
 from tapdock.engines import folders
-from tapdock.engines.attached import STDOUT, Attached
+from tapdock.engines.attached import Attached
 from tapdock.engines.base import Logs
+from tapdock.engines.docker_errors import CONNECTION, answering, reason_of, refused
+from tapdock.engines.docker_process import DockerConversation, DockerProcess
 from tapdock.engines.launcher import command
-from tapdock.engines.text import lines_of
 from tapdock.errors import EngineError
-from tapdock.launch import SCRATCH, Exit, Launch
+from tapdock.launch import SCRATCH, Launch
 
-__all__ = ["CONNECTION", "LABEL_OWNER", "LABEL_RUN", "DockerRun", "answering", "reason_of"]
+__all__ = ["LABEL_OWNER", "LABEL_RUN", "DockerRun"]
 
 LABEL_RUN = "io.tapdock.run"
 LABEL_ROLE = "io.tapdock.role"
@@ -34,27 +32,6 @@ _ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
 _PIDS = 4096
 _METADATA = ["169.254.169.254", "169.254.170.2", "169.254.170.23"]
 """Where clouds answer with a machine's credentials: AWS, Google, Azure and others; tasks of ECS; pods of EKS."""
-_INIT_FAILED = "[FATAL tini"  # the engine's init could not start our shell: the engine itself noticed nothing
-# A stream that breaks off raises what the layers below docker's own client raise.
-CONNECTION = (
-    docker.errors.DockerException,
-    requests.exceptions.RequestException,
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-)
-
-
-@contextlib.contextmanager
-def answering(what_failed: str) -> Iterator[None]:
-    """The border where what docker's client raises becomes an EngineError."""
-    try:
-        yield
-    except CONNECTION as error:
-        raise EngineError(f"{what_failed}: {reason_of(error)}") from error
-
-
-def reason_of(error: Exception) -> str:
-    return str(getattr(error, "explanation", None) or error)
 
 
 class DockerRun:
@@ -112,7 +89,7 @@ class DockerRun:
     def _remove_network(self, name: str) -> None:
         self._remove(lambda: self._api.remove_network(name))
 
-    def start(self, launch: Launch, log: Logs) -> "DockerProcess":
+    def start(self, launch: Launch, log: Logs) -> DockerProcess:
         networked = launch if launch.networks else dataclasses.replace(launch, networks=(self._own_network(),))
         spec = container_spec(networked, pipes=self._shared(launch.role), scratch=self._shared("scratch"))
         return self._started(networked, spec, log)
@@ -139,7 +116,7 @@ class DockerRun:
         """What the engine calls one of the folders that the relay has as well."""
         return self._locate(str(self.folder / name)) if self.folder else self._volume(name)
 
-    def start_relay(self, image: str, log: Logs, *, scratch: bool) -> tuple["DockerProcess", "DockerConversation"]:
+    def start_relay(self, image: str, log: Logs, *, scratch: bool) -> tuple[DockerProcess, DockerConversation]:
         names = ["source", "target", *(["scratch"] if scratch else [])]
         for name in names:
             self._make_volume(self._volume(name), blocks=_SCRATCH_BLOCKS if name == "scratch" else _PIPE_BLOCKS)
@@ -165,7 +142,7 @@ class DockerRun:
     def _labels(self, role: str) -> dict[str, str]:
         return {LABEL_RUN: self._run_id, LABEL_ROLE: role, LABEL_OWNER: self._owner}
 
-    def _started(self, launch: Launch, spec: dict[str, Any], log: Logs) -> "DockerProcess":
+    def _started(self, launch: Launch, spec: dict[str, Any], log: Logs) -> DockerProcess:
         name = self._create(launch.role, launch.image, spec, called=launch.called)
         for network in launch.networks[1:]:
             with answering(f"a container of `{launch.called}` could not join the network `{network}`"):
@@ -194,14 +171,14 @@ class DockerRun:
         except docker.errors.ImageNotFound as error:
             raise EngineError(f"the image `{called}` is not here", hint=f"docker pull {called}") from error
         except CONNECTION as error:
-            raise _refused(called, error) from error
+            raise refused(called, error) from error
         return name
 
     def _begin(self, name: str, image: str) -> None:
         try:
             self._api.start(name)
         except CONNECTION as error:
-            raise _refused(image, error) from error
+            raise refused(image, error) from error
 
     def _remove(self, remove: Any) -> None:
         try:
@@ -267,92 +244,3 @@ def relay_spec(binds: list[str]) -> dict[str, Any]:
 def _bind(mount: Mount) -> str:
     options = [*(["ro"] if mount.read_only else []), *mount.options]
     return ":".join([mount.source, mount.target, *([",".join(options)] if options else [])])
-
-
-def _refused(image: str, error: Exception) -> EngineError:
-    reason = reason_of(error)
-    if "exec format error" in reason.lower():
-        hint = "it was built for another kind of processor: set `platform:`, or use an image for this one"
-        return EngineError(f"`{image}` cannot run on this machine: exec format error", hint=hint)
-    if "/bin/sh" in reason:
-        hint = "use an image that has `/bin/sh`, or make one `FROM` it that adds a static one"
-        return EngineError(f"`{image}` has no shell, which tapdock starts connectors with: {reason}", hint=hint)
-    return EngineError(f"a container of `{image}` could not be started: {reason}")
-
-
-class DockerProcess:
-    """A container, its stderr read by a thread, and its memory watched from the start: nothing tells of it later."""
-
-    def __init__(self, api: Any, name: str, image: str, stderr: Attached | None, log: Logs) -> None:
-        self.name = name
-        self._api = api
-        self._image = image
-        self._refusal: str | None = None
-        self._peak = 0
-        self._cpu = 0.0
-        self._over = False
-        self._reader = threading.Thread(target=self._read, args=(stderr, log), daemon=True)
-        self._reader.start()
-
-    def _read(self, stderr: Attached | None, log: Logs) -> None:
-        with contextlib.suppress(OSError):  # the engine went away: `wait` tells
-            for line in lines_of(data for _, data in stderr.frames()) if stderr else ():
-                if line.startswith(_INIT_FAILED):
-                    self._refusal = line
-                log(line)
-
-    def watch(self) -> None:
-        threading.Thread(target=self._measure, daemon=True).start()
-
-    def _measure(self) -> None:
-        with contextlib.suppress(*CONNECTION, OSError, ValueError):  # it ended, or the engine went away
-            for stats in self._api.stats(self.name, stream=True, decode=True):
-                memory = stats.get("memory_stats") or {}
-                self._peak = max(self._peak, memory.get("max_usage") or 0, memory.get("usage") or 0)
-                used = ((stats.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage") or 0
-                self._cpu = max(self._cpu, used / 1e9)
-                if self._over:
-                    return
-
-    def wait(self, timeout: float | None = None) -> Exit | None:
-        code = 137  # of a container that is removed: whatever ran in it was killed
-        try:
-            code = self._api.wait(self.name, timeout=timeout)["StatusCode"]
-            state = self._api.inspect_container(self.name)["State"]
-        except docker.errors.NotFound:
-            return Exit(code=code, error="the container was removed")
-        except CONNECTION as error:
-            # urllib3 has two classes for a read timeout: on a unix socket it is a connection's error.
-            timed_out = isinstance(error, requests.exceptions.ReadTimeout) or "Read timed out" in str(error)
-            return None if timed_out else Exit(code=None, error=str(error))
-        self._over = True
-        self._reader.join()
-        if self._refusal and state["ExitCode"]:
-            raise _refused(self._image, RuntimeError(self._refusal))
-        return Exit(
-            code=state["ExitCode"],
-            oom_killed=bool(state["OOMKilled"]),
-            peak_memory_bytes=self._peak or None,
-            cpu_seconds=round(self._cpu, 3) or None,
-            error=state["Error"] or None,
-        )
-
-    def kill(self) -> None:
-        with contextlib.suppress(*CONNECTION):  # it is over, or the engine is gone and its pipes are cut
-            self._api.kill(self.name)
-
-
-class DockerConversation:
-    """A relay's container: its orders on stdin, its events on stdout."""
-
-    def __init__(self, attached: Attached, log: Logs) -> None:
-        self._frames = attached.frames()
-        self._log = log
-        self.send = attached.send
-
-    def receive(self) -> bytes:
-        for stream, data in self._frames:
-            if stream == STDOUT:
-                return data
-            self._log(data.decode("utf-8", "replace").rstrip("\n"))
-        return b""

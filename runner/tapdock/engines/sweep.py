@@ -9,7 +9,8 @@ import docker.errors
 
 from tapdock.engines import owner
 from tapdock.engines.base import Swept
-from tapdock.engines.docker_run import CONNECTION, LABEL_OWNER, LABEL_RUN, reason_of
+from tapdock.engines.docker_errors import CONNECTION, reason_of
+from tapdock.engines.docker_run import LABEL_OWNER, LABEL_RUN
 
 __all__ = ["Leftover", "found", "removed"]
 
