@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import msgspec
 from tapdock.errors import UsageError
 
 __all__ = ["keep_rotated", "merged", "read_file", "saved_states"]
+
+_MOST_CONFIG = 4 << 20
 
 
 def merged(files: Sequence[str]) -> dict[str, Any]:
@@ -58,7 +61,7 @@ def saved_states(file: str | None) -> str | None:
 
 def keep_rotated(given: Sequence[str], file: Path, before: bytes, told: str | None) -> None:
     """A tap that renews a token writes its own config file (protocol.md 2.1): what came of ours goes there."""
-    after = told.encode() if told else file.read_bytes() if file.exists() else before
+    after = told.encode() if told else _left(file) or before
     if after == before or len(given) != 1 or not os.access(given[0], os.W_OK):
         return
     try:
@@ -66,3 +69,20 @@ def keep_rotated(given: Sequence[str], file: Path, before: bytes, told: str | No
     except ValueError:
         return  # half of a config is none: the connector was ended while it wrote
     Path(given[0]).write_text(json.dumps(whole | {"airbyte_config": config} if "airbyte_config" in whole else config))
+
+
+def _left(file: Path) -> bytes | None:
+    """Return what the connector left in its own file; None for a link, a pipe, or more than any config has."""
+    try:
+        fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        content = b""
+        while len(content) <= _MOST_CONFIG and (chunk := os.read(fd, _MOST_CONFIG)):
+            content += chunk
+        return content if len(content) <= _MOST_CONFIG else None
+    finally:
+        os.close(fd)
