@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 HERE = Path(__file__).parent
-PATIENCE = 300.0
+PATIENCE = 900.0
 
 
 @dataclass(frozen=True)

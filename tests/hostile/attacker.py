@@ -80,19 +80,16 @@ def fill(size):
 
 def say_on_control(text):
     """By its name, and through the descriptors of whoever started this program."""
-    reached = []
-    with contextlib.suppress(OSError):
-        fd = os.open(f"{PIPES}/control", os.O_WRONLY | os.O_NONBLOCK)
-        os.write(fd, text)
-        reached.append("control")
     parent = os.getppid()
-    for fd in range(3, 10):
+    reached = {}
+    for path in (f"{PIPES}/control", *(f"/proc/{parent}/fd/{fd}" for fd in range(3, 10))):
         with contextlib.suppress(OSError):
-            path = f"/proc/{parent}/fd/{fd}"
-            if os.readlink(path).startswith(f"{PIPES}/control"):
-                os.write(os.open(path, os.O_WRONLY | os.O_NONBLOCK), text)
-                reached.append(path)
-    report("said", text[:20], "on", reached)
+            if os.path.realpath(path).startswith(f"{PIPES}/control"):
+                reached[path] = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    report("says", text[:20], "on", sorted(reached))  # what it says may be the end of this container
+    for fd in reached.values():
+        with contextlib.suppress(OSError):
+            os.write(fd, text)
 
 
 def connect(*addresses):

@@ -66,7 +66,7 @@ def test_words_on_the_control_pipe(attacked, next_run, side, word):
     ended = project.run()
     (reached,) = reports(ended)
     assert "/proc/" in reached, "the attack got no further than its name"
-    assert "'control'" not in reached
+    assert "/tapdock/pipes/control" not in reached
     assert (ended.code, ended.side) == ((3, "source") if side == "source" else (4, "target"))
     next_run()
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import docker.errors
@@ -72,6 +73,9 @@ def removed(leftovers: Iterable[Leftover]) -> Swept:
             leftover.remove()
         except docker.errors.NotFound:
             continue  # somebody else swept it
+        except docker.errors.APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:  # which is: somebody else is sweeping it, or it is in use
+                kept.append((leftover.name, reason_of(error)))
         except CONNECTION as error:
             kept.append((leftover.name, reason_of(error)))
         else:
