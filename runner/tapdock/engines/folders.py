@@ -15,6 +15,7 @@ from tapdock.engines.base import Swept
 __all__ = ["abandoned", "made", "remove", "sweep", "temporary"]
 
 _PREFIX = "tapdock-run-"
+_OWNER = "owner"
 _OWNER_BYTES = 1 << 10
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -22,7 +23,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 def made(within: Path | None = None, *, container: str = "") -> Path:
     """A new one, in `within` or where temporary files go; only its user may look into it."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=within))
-    (folder / "owner").write_text(owner.mine(container), "ascii")
+    (folder / _OWNER).write_text(owner.mine(container), "ascii")
     return folder
 
 
@@ -53,7 +54,7 @@ def _is_abandoned(folder: Path, runs: Callable[[str], bool | None]) -> bool:
     try:
         if not _is_private(os.fstat(fd)):
             return False
-        written = os.open("owner", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
+        written = os.open(_OWNER, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
     except OSError:
         return False
     finally:
@@ -90,9 +91,11 @@ def remove(folder: Path) -> str | None:
     except OSError as error:
         return str(error.strerror)
     try:
-        while names := os.listdir(top):  # noqa: PTH208 - an open folder, not a path
+        while names := set(os.listdir(top)) - {_OWNER}:  # noqa: PTH208 - an open folder, not a path
             for name in names:
                 _remove_one(top, name)
+        with contextlib.suppress(FileNotFoundError):  # last: what stays is still known as this run's
+            os.unlink(_OWNER, dir_fd=top)
         folder.rmdir()
     except OSError as error:
         return str(error.strerror)

@@ -115,6 +115,7 @@ def test_what_cannot_be_removed_is_named_with_the_reason(tmp_path):
         os.setuid(1234)
         os._exit(0 if folders.remove(folder) == "Permission denied" else 1)
     assert os.waitpid(child, 0)[1] == 0
+    assert (folder / "owner").exists(), "or nobody would know it as a leftover again"
 
 
 def test_an_owner_elsewhere_is_not_known_to_be_gone(tmp_path):
