@@ -65,14 +65,16 @@ class PipeFolder:
 
     def hide(self, *names: str) -> None:
         """Remove names, so that only who has opened a pipe has it. `open` here goes on working."""
-        for name in names:
-            try:
-                os.unlink(name, dir_fd=self._folder)
-            except OSError:
-                pass  # a container that can write here removed or replaced it; the pipe itself is not affected
+        with self._lock:
+            for name in names if self._folder >= 0 else ():
+                try:
+                    os.unlink(name, dir_fd=self._folder)
+                except OSError:
+                    pass  # a container that can write here removed or replaced it; the pipe itself is not affected
 
     def close(self) -> None:
         with self._lock:
             for fd in (self._folder, *self._handles.values()):
                 os.close(fd)
             self._handles = {}
+            self._folder = -1

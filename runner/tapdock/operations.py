@@ -15,8 +15,9 @@ from tapdock.connectors import airbyte, singer
 from tapdock.connectors.base import kind_of
 from tapdock.connectors.quirks import quirks_of
 from tapdock.context import Context, Ready
-from tapdock.errors import UsageError
+from tapdock.errors import SourceError, TargetError, UsageError
 from tapdock.question import NO_PROGRAM, ask
+from tapdock.sound import flaw
 from tapdock.translate.singer_streams import singer_streams
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "spec",
 ]
 
+_MOST_TEXTS = 50  # that one changed config may add to what is searched for in all text
 _CATALOG_SECONDS = 24 * 3600.0
 _NO_DISCOVERY = "`discovery: false` runs a tap that has none, `catalog: FILE` one whose streams you know"
 _NAMED = 10
@@ -83,6 +85,10 @@ def about(context: Context, ready: Ready) -> About:
         found = msgspec.json.decode(known, type=About)
     else:
         found = _asked_airbyte(context, ready) if ready.kind == "airbyte" else _asked_singer(context, ready)
+        if found.config is not None and (what := flaw(found.config)):
+            failed = SourceError if ready.connector.role == "source" else TargetError
+            name = f"{ready.connector.role} `{ready.connector.name}`"
+            raise failed(f"{name} reported a spec that cannot be used: {what}", hint="check where its image comes from")
         context.cache.write(name, msgspec.json.encode(found))
     known_specs.remember(context.cache, ready.connector, found.config)
     return found
@@ -101,7 +107,11 @@ def _asked_airbyte(context: Context, ready: Ready) -> About:
     told = asked.answer.spec
     if told is None:
         raise asked.failure("did not tell its spec")
-    return About(config=orjson.loads(bytes(told.connection_specification)), modes=told.supported_destination_sync_modes)
+    try:
+        schema = orjson.loads(bytes(told.connection_specification))
+    except orjson.JSONDecodeError as error:
+        raise asked.failure(f"reported a spec that cannot be read ({error})") from error
+    return About(config=schema, modes=told.supported_destination_sync_modes)
 
 
 def _asked_singer(context: Context, ready: Ready) -> About:
@@ -223,7 +233,10 @@ def discover(context: Context, ready: Ready, *, refresh: bool = False, namespace
     known = catalog is not None
     if catalog is None:
         catalog = _asked_catalog(context, ready, config)
-    streams = parse_catalog(catalog) if ready.kind == "airbyte" else singer_streams(catalog, namespaced=namespaced)
+    try:
+        streams = parse_catalog(catalog) if ready.kind == "airbyte" else singer_streams(catalog, namespaced=namespaced)
+    except RecursionError as error:
+        raise SourceError(f"source `{connector.name}` reported streams that are nested too deep") from error
     if not known:
         context.cache.write(name, catalog)
     return streams
@@ -259,7 +272,7 @@ def keep_rotated(context: Context, connector: Connector, config: Resolved, rotat
         context.progress(f"{connector.name} left a config that is not kept: it {error}")
         return
     values.pop(airbyte.MANIFEST, None)  # which a low-code source says as a part of its config
-    context.redactor.learn(masking.new_texts(values, config.user))
+    context.redactor.learn(sorted(masking.new_texts(values, config.user))[:_MOST_TEXTS])
     key = overlay.overlay_key(connector.name, context.project.environment)
     found = overlay.record(context.backend, key, config.user, values, config.rules, given=config.given)
     if found.changed:

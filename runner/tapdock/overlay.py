@@ -24,6 +24,8 @@ from tapdock.state.base import Backend, Stored
 __all__ = ["PREFIX", "Kept", "Laid", "Recorded", "kept", "laid", "merge", "overlay_key", "record", "reset"]
 
 PREFIX = "overlay/"
+MOST_CHANGES = 1000
+"""Values that one config may change: no connector renews so many, and each costs time."""
 PATIENCE = 5.0  # seconds, for as long as other runs write it too
 LARGEST = 1 << 20
 
@@ -114,6 +116,8 @@ def record(
     `given` is the user's own where nothing else is said. What another run rotated meanwhile stays.
     """
     changes = dict(_placed(_changes(user_config if given is None else given, rotated), user_config, rotated))
+    if len(changes) > MOST_CHANGES:
+        return Recorded(refused=tuple(changes))
     retrying = Retrying(
         stop=stop_after_delay(PATIENCE),
         wait=wait_fixed(0.05),

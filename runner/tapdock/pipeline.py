@@ -16,7 +16,7 @@ import msgspec
 from tapdock import history, operations
 from tapdock.config import Limits
 from tapdock.context import Context
-from tapdock.errors import EngineError, Side, StateError, TapdockError, TargetError
+from tapdock.errors import EngineError, Side, SourceError, StateError, TapdockError, TargetError
 from tapdock.events import Committed, Event, Failed, Logged, Renewed, Rotated, SetAside, StreamReport
 from tapdock.job import begun, launches, names_of
 from tapdock.last_words import Words, explained
@@ -31,6 +31,7 @@ from tapdock.state.store import Held, lease, read
 
 __all__ = ["execute"]
 
+_MOST_ROTATIONS = 100
 Watch = Callable[[Event], None]
 
 
@@ -166,6 +167,7 @@ class _Listener:
         self._aside = context.project.private, run_id
         self._generations = dict(generations)
         self._lost = False
+        self._rotations = 0
         self._metrics = Metrics()
         self._watch = watch
 
@@ -212,6 +214,11 @@ class _Listener:
         return self._metrics.mismatches(reports, self._prepared.streams, self._names)
 
     def _keep_config(self, side: Side, config: str) -> None:
+        """Keep a config that a connector changed. Raises SourceError or TargetError for more than anybody needs."""
+        self._rotations += 1
+        if self._rotations > _MOST_ROTATIONS:
+            failed = SourceError if side == "source" else TargetError
+            raise failed(f"the {side} changed its config more than {_MOST_ROTATIONS} times in one run")
         prepared = self._prepared
         ready, known = (
             (prepared.source, prepared.source_config) if side == "source" else (prepared.target, prepared.target_config)

@@ -24,6 +24,8 @@ _UNNAMED = "orders.new"
 _LONGEST_WORD = 4 << 10
 _WORD = re.compile(rb"hello|exit \d{1,3}|short [\w.-]{1,64} \d{1,12} (?:\d{1,12}|-)|config \d{1,7}")
 """All that a launcher says on its control pipe (engines/launcher.sh)."""
+_FOLLOWS = {b"": {b"hello"}, b"hello": {b"short", b"config", b"exit"}, b"config": {b"exit"}}
+"""What it says next, each word at most once."""
 
 
 def unread(fd: int) -> int:
@@ -154,7 +156,7 @@ class Ends:
         return self._words()
 
     def _words(self) -> Iterator[list[str]]:
-        rest = b""
+        rest = last = b""
         believed = True
         try:
             while chunk := _awaited(self.control, _LONGEST_WORD):
@@ -164,7 +166,9 @@ class Ends:
                 if len(rest) > _LONGEST_WORD:
                     lines.append(rest)
                 for line in lines:
-                    believed = believed and _WORD.fullmatch(line) is not None
+                    word = line.split(b" ")[0]
+                    believed = _WORD.fullmatch(line) is not None and word in _FOLLOWS.get(last, ())
+                    last = word
                     yield line.decode().split() if believed else []
                     if not believed:
                         break

@@ -5,6 +5,7 @@ the runner, in a container of its own, and in a pod that somebody else schedules
 """
 
 import queue
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,9 +15,9 @@ import msgspec
 
 from tapdock.cause import Cause
 from tapdock.commits import Commits
-from tapdock.errors import EngineError, LeaseHeld, StateError, TapdockError, TargetError
+from tapdock.errors import EngineError, LeaseHeld, SourceError, StateError, TapdockError, TargetError
 from tapdock.errors import Side as SideName
-from tapdock.events import Event, Failed, Finished, Ready, Rotated, Verdict
+from tapdock.events import Event, Failed, Finished, Logged, Ready, Rotated, Verdict
 from tapdock.exits import ExitCodes
 from tapdock.pipes import Ends
 from tapdock.plan import Plan, translator
@@ -30,7 +31,7 @@ from tapdock.translate.base import Emit
 __all__ = ["relay"]
 
 _TURN_SECONDS = 1.0
-_ABORTS = {kind.exit_code: kind for kind in (StateError, LeaseHeld, EngineError)}
+_ABORTS = {kind.exit_code: kind for kind in (SourceError, TargetError, StateError, LeaseHeld, EngineError)}
 
 
 def relay(plan: Plan, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:
@@ -128,10 +129,10 @@ class _Supervisor:
         return self._source if name == "source" else self._target
 
     def _heard(self, side: Side, words: list[str]) -> None:
-        if side.code is not None:
+        if side.code is not None and words:
             return  # it was given up before it said so
         match words:
-            case ["hello"] if not side.greeted:
+            case ["hello"]:
                 if hello := side.greet():
                     self._emit(hello)
                 if self._source.greeted and self._target.greeted:
@@ -139,7 +140,9 @@ class _Supervisor:
             case ["short", name, got, size]:
                 message = f"`{name}` reached the {side.name} with {got} of its {size} bytes"
                 self._cause.fail(side.error(message, retryable=True))
-            case ["exit", code] if side.greeted:
+                self._stopping.stop_source()
+                self._stopping.kill(side)
+            case ["exit", code]:
                 replaced = self._plan.only_complete and side is self._source
                 self._exits.of_the_pipe(side, int(code), engine=self._plan.engine, wait=replaced)
             case _:
@@ -148,10 +151,10 @@ class _Supervisor:
                 self._stopping.stop_source()
                 self._stopping.kill(side)
 
-    def _contradicted(self, side: Side, code: int) -> None:
-        message = f"the {side.name} reported exit code 0, but its container exited with {code}"
-        self._cause.fail(side.error(message))
+    def _contradicted(self, side: Side, what: str) -> None:
+        self._cause.fail(side.error(f"the {side.name} {what}"))
         self._stopping.stop_source()
+        self._stopping.kill(side)
 
     def _start(self) -> None:
         self._stopping.started = True
@@ -199,8 +202,11 @@ class _Supervisor:
                 self._stopping.kill(self._target)
         elif isinstance(error, BrokenPipeError):
             self._timers.arm("target left", self._plan.limits.gone, lambda: self._stopping.kill(self._target))
-        else:
-            raise error
+        else:  # a fault of ours: both sides are ended in order all the same, and the log has all of it
+            self._emit(Logged("runner", "error", "".join(traceback.format_exception(error))))
+            self._cause.fail(TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}"))
+            self._stopping.stop_source()
+            self._stopping.kill(self._target)
 
     def _ended(self, side: Side, code: int) -> None:
         if side.code is not None:
@@ -279,10 +285,11 @@ class _Supervisor:
 
     def _watch_silence(self) -> None:
         source, target = self._silence.of_source(self._source), self._silence.of_target(self._target)
-        if error := source or target or self._silence.of_tapdock():
+        own = self._silence.of_tapdock()
+        if error := source or target or own:
             self._cause.fail(error)
             self._stopping.stop_source()
-        if target:
+        if target or own:
             self._stopping.kill(self._target)
 
     def _verdict(self) -> Verdict:

@@ -42,7 +42,7 @@ _CONNECTIONS = {"conn", "connection"}
 _EXPIRY = {"expires", "expiry", "expiration", "expire", "exp"}
 _MADE = {"created", "issued", "obtained", "refreshed", "generated"}
 _MADE_WHEN = {"at", "on", "date", "time", "timestamp"}
-_MARKS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_MARKS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 _BITS = range(-(1 << 63), 1 << 64)  # what is written for connectors as an integer
 
 

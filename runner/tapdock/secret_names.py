@@ -44,16 +44,21 @@ _KEY_OF_DATA = re.compile(
 _SPLIT = re.compile(r"[^a-z0-9]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
+_LONGEST_NAME = 200
 _GROUP = re.compile(r"keys?|(?:.*[^a-z0-9])?(?:auth|authorization|session|webhooks?|credentials?|creds)")
 
 
-@functools.lru_cache(4096)
 def is_secret_name(name: str) -> bool:
     """Whether a setting of that name holds a secret; the best guess where no spec says it.
 
     >>> [name for name in ("apiKey", "primary_key", "token_url", "db_password_2") if is_secret_name(name)]
     ['apiKey', 'db_password_2']
     """
+    return _is_secret(name[-_LONGEST_NAME:])
+
+
+@functools.lru_cache(4096)
+def _is_secret(name: str) -> bool:
     words = [word for word in _SPLIT.split(_CAMEL.sub(" ", name).lower()) if word and not word.isdigit()]
     words = [word.rstrip("0123456789") or word for word in words]
     if not words or words == ["keys"]:  # taps list the key fields of a table under this name

@@ -74,7 +74,7 @@ def test_words_on_the_control_pipe(attacked, next_run, side, word):
 @pytest.mark.parametrize("shell", ["flood-control", "config", "huge-config"])
 def test_a_shell_that_plays_the_launcher_badly(attacked, next_run, shell):
     project = attacked(shell=shell)
-    project.source_keys = {"idle_timeout": "5s", "stop_grace": "1s", "exit_grace": "1s"}
+    project.source_keys = {"idle_timeout": "3s", "stop_grace": "1s", "exit_grace": "1s"}
     project.target_keys = {"stop_grace": "1s"}
     ended = project.run()
     assert (ended.code, ended.side) == (3, "source"), ended.stderr

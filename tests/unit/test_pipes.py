@@ -133,7 +133,7 @@ def test_behind_a_word_that_no_launcher_says_nothing_is_believed(tmp_path, ends,
     writer = os.open(tmp_path / "source" / "control", os.O_WRONLY)
     thread = heard(ends, words)
     os.write(writer, b"hello\n" + junk)
-    os.write(writer, b"exit 0\n" * 1000)
+    os.write(writer, b"config 0\n" * 1000)
     os.close(writer)
     thread.join(10)
     assert (words, thread.is_alive()) == ([["hello"], []], False)

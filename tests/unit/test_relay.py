@@ -10,10 +10,10 @@ import pytest
 
 from engines.project import wait_for
 from tapdock.config import Limits
-from tapdock.events import Event, Finished, Killed
+from tapdock.events import Event, Finished, Killed, Logged
 from tapdock.launch import InputFile
 from tapdock.plan import Collection, Plan
-from tapdock.sides import Exited, Kill, Stop
+from tapdock.sides import Exited, Kill, Raised, Stop
 from tapdock.translate.base import Manner
 
 QUICK = Limits(source_idle=60, target_idle=60, stop_grace=0.2, exit_grace=0.2, gone=0.5)
@@ -132,6 +132,7 @@ def test_an_exit_code_of_the_engine_counts_more_than_the_pipe(tmp_path, only_com
         pod.target.leave()
         pod.inbox.put(Exited("target", 137))
     else:
+        wait_for(lambda: Finished("source", 0) in pod.events, "what the pipe reports")
         drained_until_end(pod)
         pod.inbox.put(Exited("target", 0))
         pod.inbox.put(Exited("source", 3))
@@ -148,6 +149,67 @@ def test_an_engine_that_confirms_success(tmp_path):
     drained_until_end(pod)
     pod.inbox.put(Exited("target", 0))
     assert pod.ended().exit_code == 0, pod.verdict
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_source_that_reports_its_exit_and_lives(tmp_path, asked):
+    """It wrote that by itself. What ends a silent source must go on working, and success is not believed."""
+    pod = Pod(tmp_path, engine=asked)
+    pod.source.say("exit 0\n")
+    wait_for(lambda: Killed("source") in pod.events, "its end")
+    pod.source.leave()
+    drained_until_end(pod)
+    if asked:
+        pod.inbox.put(Exited("source", 137))
+        pod.inbox.put(Exited("target", 0))
+    verdict = pod.ended()
+    assert (verdict.exit_code, verdict.side) == (3, "source")
+    assert verdict.message == "the source reported that it had exited, but its container still runs"
+
+
+def test_a_source_that_closes_all_of_its_pipes_and_lives(tmp_path):
+    """As an image with a shell of its own does: nothing is left to see it by but the engine."""
+    pod = Pod(tmp_path, engine=True)
+    finish_source(pod)
+    drained_until_end(pod)
+    pod.inbox.put(Exited("target", 0))
+    verdict = pod.ended()
+    assert (verdict.exit_code, verdict.side) == (3, "source")
+    assert "its container still runs" in verdict.message
+
+
+@pytest.mark.parametrize("flood", ["config 0\n", "hello\n", "short a 1 1\n", "exit 0\n"])
+def test_a_flood_of_words_is_no_more_than_one(tmp_path, flood):
+    """A word has its turn once. Behind a flood of them no signal would be heard."""
+    pod = Pod(tmp_path)
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            try:
+                pod.source.say(flood * 400)
+            except BrokenPipeError:
+                return
+
+    writing = threading.Thread(target=write, daemon=True)
+    writing.start()
+    wait_for(lambda: Killed("source") in pod.events, "its end")
+    stop.set()
+    verdict = pod.ended()
+    assert (verdict.exit_code, verdict.side) == (3, "source")
+    pod.source.leave()
+    writing.join(10)
+
+
+def test_a_fault_of_our_own_is_a_verdict(tmp_path):
+    """Whatever a thread raises, both sides are ended and the log has the reason."""
+    pod = Pod(tmp_path, engine=False)
+    wait_for(lambda: len(pod.events) >= 3, "both greetings")
+    pod.inbox.put(Raised("pump", ZeroDivisionError("by zero")))
+    verdict = pod.ended()
+    assert (verdict.exit_code, verdict.side) == (1, "runner")
+    assert verdict.message == "tapdock itself failed: ZeroDivisionError: by zero"
+    assert any(isinstance(event, Logged) and "ZeroDivisionError" in event.message for event in pod.events)
 
 
 @pytest.mark.parametrize("side", ["source", "target"])

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 __all__ = ["Mended", "is_clean_text", "mend", "nulled_fields", "split"]
 
-_STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+# A string that is not closed is taken to the end, and once: looked for again from each quote in it, it takes hours.
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
 _ODD = re.compile(rb"(" + _STRING + rb")|-?Infinity\b|NaN\b", re.DOTALL)
 _CONTROL = re.compile(rb"[\x00-\x1f]")
 # The first group is what stays: an escaped backslash, or a whole surrogate pair.
@@ -52,6 +53,8 @@ def mend(line: bytes) -> Mended | None:
     NaN and Infinity become null, what is no Unicode text becomes U+FFFD, control characters in strings are
     escaped (protocol.md 1.3, 3.0). None where no object starts the line.
     """
+    if line.lstrip()[:1] != b"{":
+        return None
     notes: dict[str, None] = {}
     if not is_clean_text(line):
         line = line.decode("utf-8", "replace").encode()

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tapdock.translate.expansion import Root
+
 __all__ = ["airbyte_schema", "merged"]
 
 _OURS = frozenset({"selected", "inclusion", "definitions", "$defs", "$ref"})
@@ -15,17 +17,18 @@ _Schema = dict[str, Any]
 
 def airbyte_schema(schema: Mapping[str, Any]) -> _Schema:
     """A stream's schema with its references resolved, and without what is only said to taps."""
-    root = _resolved(schema, schema, ())
-    properties = root.get("properties")
-    translated = {name: value for name, value in root.items() if name not in _OURS}
+    root = Root(schema)
+    whole = _resolved(schema, root, ())
+    properties = whole.get("properties")
+    translated = {name: value for name, value in whole.items() if name not in _OURS}
     translated["properties"] = {
-        name: _translated(inner, schema, ())
+        name: _translated(inner, root, ())
         for name, inner in (properties if isinstance(properties, dict) else {}).items()
     }
     return {"type": "object", **translated}
 
 
-def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any], seen: tuple[str, ...]) -> Mapping[str, Any]:
+def _resolved(schema: Mapping[str, Any], root: Root, seen: tuple[str, ...]) -> Mapping[str, Any]:
     """What a reference means, with what stands beside it; an empty schema for one that leads back to itself."""
     reference = schema.get("$ref")
     if not isinstance(reference, str):
@@ -37,7 +40,8 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any], seen: tuple[st
     return {**_resolved(found, root, (*seen, reference)), **beside} if isinstance(found, dict) else beside
 
 
-def _translated(schema: Any, root: Mapping[str, Any], seen: tuple[str, ...]) -> _Schema:
+def _translated(schema: Any, root: Root, seen: tuple[str, ...]) -> _Schema:
+    root.spend()
     if not isinstance(schema, dict):
         return dict(_ANYTHING)
     reference = schema.get("$ref")
@@ -62,14 +66,14 @@ def _translated(schema: Any, root: Mapping[str, Any], seen: tuple[str, ...]) -> 
     return _typed(schema)
 
 
-def _items(items: Mapping[str, Any], root: Mapping[str, Any], seen: tuple[str, ...]) -> _Schema | None:
+def _items(items: Mapping[str, Any], root: Root, seen: tuple[str, ...]) -> _Schema | None:
     """None for items that contain themselves, as arrays of any depth: nothing can be said of them."""
     if items.get("$ref") in seen or _refers_to_itself(items, root):
         return None
     return _translated(items, root, seen)
 
 
-def _refers_to_itself(schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
+def _refers_to_itself(schema: Mapping[str, Any], root: Root) -> bool:
     inner = _resolved(schema, root, ()).get("items")
     return isinstance(inner, dict) and "$ref" in schema and inner.get("$ref") == schema["$ref"]
 

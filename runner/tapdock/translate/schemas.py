@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from tapdock.catalog import Stream
 from tapdock.errors import UsageError
+from tapdock.translate.expansion import Root
 from tapdock.translate.rules import Rule, as_number, as_text, drop, fields, items
 
 __all__ = ["Translated", "singer_schema"]
@@ -23,7 +24,7 @@ def singer_schema(stream: Stream, *, dropped: Collection[str] = ()) -> Translate
 
     Raises UsageError when the source declares no fields, since targets make their columns from them.
     """
-    root = stream.json_schema
+    root = Root(stream.json_schema)
     properties = _followed(root, root).get("properties")
     if not isinstance(properties, dict) or not properties:
         raise UsageError(
@@ -69,15 +70,16 @@ _WELL_KNOWN = {
 
 
 def _properties(
-    properties: Mapping[str, Any], root: Mapping[str, Any], seen: tuple[str, ...]
+    properties: Mapping[str, Any], root: Root, seen: tuple[str, ...]
 ) -> tuple[dict[str, Any], dict[str, Rule]]:
     translated = {name: _translate(schema, root, seen) for name, schema in properties.items()}
     schemas = {name: one.schema for name, one in translated.items()}
     return schemas, {name: one.rule for name, one in translated.items() if one.rule is not None}
 
 
-def _translate(schema: Any, root: Mapping[str, Any], seen: tuple[str, ...]) -> Translated:
+def _translate(schema: Any, root: Root, seen: tuple[str, ...]) -> Translated:
     """Any schema; `seen` are the references that led here. What has no single type is passed as JSON text."""
+    root.spend()
     if not isinstance(schema, dict):
         return _AS_TEXT
     reference = schema.get("$ref")
@@ -103,7 +105,7 @@ def _kinds(schema: Mapping[str, Any]) -> list[str]:
     return [str(kind) for kind in dict.fromkeys(kinds) if kind != "null"]
 
 
-def _single(kind: str, schema: Mapping[str, Any], root: Mapping[str, Any], seen: tuple[str, ...]) -> Translated:
+def _single(kind: str, schema: Mapping[str, Any], root: Root, seen: tuple[str, ...]) -> Translated:
     match kind, schema.get("airbyte_type"):
         case "string", "big_integer":
             return Translated(_nullable("integer"), as_number)
@@ -135,7 +137,7 @@ def _string(schema: Mapping[str, Any]) -> dict[str, Any]:
     return _nullable("string", **more)
 
 
-def _union(branches: list[Any], root: Mapping[str, Any], seen: tuple[str, ...]) -> Translated:
+def _union(branches: list[Any], root: Root, seen: tuple[str, ...]) -> Translated:
     """What all branches but null agree on; integer or number is number; anything else is JSON text."""
     distinct: list[Translated] = []
     for branch in branches:
@@ -153,7 +155,7 @@ def _union(branches: list[Any], root: Mapping[str, Any], seen: tuple[str, ...]) 
     return _AS_TEXT
 
 
-def _referred(reference: str, root: Mapping[str, Any], seen: tuple[str, ...]) -> Translated:
+def _referred(reference: str, root: Root, seen: tuple[str, ...]) -> Translated:
     if _WELL_KNOWN_FILE in reference:
         return _WELL_KNOWN.get(reference.rpartition("/")[2], _AS_TEXT)
     target = _at(reference, root)
@@ -162,7 +164,7 @@ def _referred(reference: str, root: Mapping[str, Any], seen: tuple[str, ...]) ->
     return _translate(target, root, (*seen, reference))
 
 
-def _at(reference: str, root: Mapping[str, Any]) -> Any:
+def _at(reference: str, root: Root) -> Any:
     """What an internal JSON pointer names; None for what is not there or in another document."""
     if not reference.startswith("#"):
         return None
@@ -175,7 +177,7 @@ def _at(reference: str, root: Mapping[str, Any]) -> Any:
     return place
 
 
-def _followed(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+def _followed(schema: Mapping[str, Any], root: Root) -> Mapping[str, Any]:
     """A root that only refers to one of its own definitions, as generated schemas do."""
     target = _at(str(schema.get("$ref", "")), root)
     return target if isinstance(target, dict) else schema

@@ -35,14 +35,17 @@ class SharedFile(NamedTuple):
 
 def parts_of(url: str) -> tuple[str, ...] | None:
     """The path of a file below the shared folder, as connectors name it; None for a file that is anywhere else."""
-    address = urlsplit(url)
+    try:
+        address = urlsplit(url)
+    except ValueError:
+        return None
     if address.scheme not in ("", "file"):
         return None
     path = PurePosixPath(unquote(address.path))
     if not path.is_relative_to(SCRATCH):
         return None
     parts = path.relative_to(SCRATCH).parts
-    return parts if parts and ".." not in parts else None
+    return parts if parts and ".." not in parts and "\0" not in str(path) else None
 
 
 @contextmanager

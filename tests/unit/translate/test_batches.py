@@ -46,7 +46,15 @@ def test_a_file_is_read_byte_for_byte_and_removed(tmp_path: Path, compression: s
 
 @pytest.mark.parametrize(
     "url",
-    ["s3://bucket/a", "https://host/a", "file:///etc/passwd", f"file://{SCRATCH}/../../etc/passwd", f"{SCRATCH}x/a"],
+    [
+        f"file://{SCRATCH}/a%00b",
+        f"file://[x{SCRATCH}/a",
+        "s3://bucket/a",
+        "https://host/a",
+        "file:///etc/passwd",
+        f"file://{SCRATCH}/../../etc/passwd",
+        f"{SCRATCH}x/a",
+    ],
 )
 def test_a_file_that_is_elsewhere_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(TranslationError, match="line 4: a BATCH of stream `s` names"):

@@ -1,0 +1,45 @@
+"""Text that a careless expression takes hours for: every second longer is one in which no signal is heard."""
+
+import json
+
+import pytest
+
+from tapdock import rotation, text
+from tapdock.protocol import airbyte, lines, singer
+from tapdock.protocol.answer import read_answer
+from tapdock.protocol.junk import Junk
+from tapdock.redaction import Redactor
+
+SIZE = 300_000
+ODD = {
+    "quotes": b'{"' + b'\\"' * SIZE,
+    "open quotes": b'"' * SIZE,
+    "backslashes": b'{"' + b"\\" * SIZE,
+    "braces": b"{" * SIZE,
+    "types": b'{"type":' * (SIZE // 8),
+    "names": b'"a":' * (SIZE // 4),
+    "escapes": b"\x1b]" * SIZE,
+    "blanks": b" " * SIZE + b"x",
+    "colons": b":" * SIZE,
+    "hashes": b"#" * SIZE,
+    "signs": b"-" * SIZE,
+    "NaN": b"{" + b"NaN," * (SIZE // 4),
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+def test_no_text_takes_longer_than_its_length(odd: bytes) -> None:
+    """Quadratic, each of these takes minutes; a time-out of the whole suite would be the only sign."""
+    lines.mend(odd)
+    lines.nulled_fields(odd, within="record")
+    singer.parse_line(odd)
+    airbyte.parse_line(odd)
+    read_answer(odd)
+    Junk().shown(odd, 1)
+    said = odd.decode("utf-8", "replace")
+    text.clean(said)
+    text.one_line(said)
+    text.harmless_json(json.dumps(said))
+    Redactor(["a secret of some length"])(said)
+    with pytest.raises(ValueError, match="is n"):
+        rotation.parsed(said)
