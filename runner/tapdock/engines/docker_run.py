@@ -30,9 +30,9 @@ _MEMORY = "/tapdock/files"  # a path that no image has: a tmpfs ignores its mode
 _LATE_BYTES, _PIPE_BLOCKS, _SCRATCH_BLOCKS = 64 << 20, 1 << 10, 1 << 18  # of a file not known yet; pages of 4 KiB
 _ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
 _PIDS = 4096
-_METADATA = ["169.254.169.254", "169.254.170.2", "169.254.170.23", "100.100.100.200", "192.0.0.192", "168.63.129.16"]
-"""Where clouds answer with a machine's credentials: AWS, Google, Azure and others; tasks of ECS; pods of EKS; Alibaba;
-Oracle; Azure's own agent."""
+_METADATA = ["169.254.169.254", "169.254.170.2", "169.254.170.23"]
+"""Where clouds answer with a machine's credentials: AWS, Google, Azure and others; tasks of ECS; pods of EKS. The engine
+gives a container no address that is not link-local, so that Alibaba's 100.100.100.200 stays within reach."""
 
 
 class DockerRun:
