@@ -172,7 +172,7 @@ class Pump:
         idle_from = self._clock()
         alive = self._translator.counts.alive
         while True:
-            self.source_idle_since = idle_from
+            self.source_idle_since, self.busy_since = idle_from, None
             due = self._translator.due()
             if due is not None and not poll.poll(max(0, due) * 1000):
                 self.source_idle_since = None
@@ -184,7 +184,6 @@ class Pump:
                 return
             waited_until = self.busy_since = self._clock()
             yield chunk
-            self.busy_since = None
             now = self._clock()
             # Log lines are no sign of life, and time spent on the target's side does not count against the source.
             idle_from = now if self._translator.counts.alive != alive else idle_from + now - waited_until

@@ -1,5 +1,6 @@
 """How the relay ends a run, with threads as connectors: on real pipes, without any container."""
 
+import dataclasses
 import json
 import os
 import queue
@@ -52,7 +53,7 @@ class Pod:
         self.inbox: queue.SimpleQueue = queue.SimpleQueue()
         self.events: list[Event] = []
         self.verdict = None
-        work = Plan(run_id="r", route="singer-singer", limits=QUICK, **plan)
+        work = Plan(**{"run_id": "r", "route": "singer-singer", "limits": QUICK, **plan})
 
         def run() -> None:
             self.verdict = serve(work, folder, inbox=self.inbox, emit=self.events.append)
@@ -241,6 +242,18 @@ def test_a_first_signal_is_enough(tmp_path):
     wait_for(lambda: len(pod.events) >= 3, "both greetings")
     pod.inbox.put(Stop(code=130))
     assert pod.ended().exit_code == 130
+
+
+def test_a_silent_source_is_no_work_of_our_own(tmp_path):
+    """What it wrote before is committed: the target is told the end of its input, and not killed."""
+    pod = Pod(tmp_path, limits=dataclasses.replace(QUICK, source_idle=0.5))
+    os.write(pod.source.out, SCHEMA + b'{"type":"STATE","value":{"bookmarks":{"s":{"id":1}}}}\n')
+    wait_for(lambda: Killed("source") in pod.events, "its end")
+    pod.source.leave()
+    drained_until_end(pod)
+    verdict = pod.ended()
+    assert (verdict.exit_code, verdict.side, verdict.target_code) == (3, "source", 0)
+    assert Killed("target") not in pod.events
 
 
 def test_a_line_over_the_limit_names_its_stream(tmp_path):

@@ -31,8 +31,10 @@ _LATE_BYTES, _PIPE_BLOCKS, _SCRATCH_BLOCKS = 64 << 20, 1 << 10, 1 << 18  # of a 
 _ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
 _PIDS = 4096
 _METADATA = ["169.254.169.254", "169.254.170.2", "169.254.170.23"]
-"""Where clouds answer with a machine's credentials: AWS, Google, Azure and others; tasks of ECS; pods of EKS. The engine
-gives a container no address that is not link-local, so that Alibaba's 100.100.100.200 stays within reach."""
+"""Where clouds answer with a machine's credentials: AWS, Google, Azure and others; tasks of ECS; pods of EKS.
+
+An engine gives a container link-local addresses only, so Alibaba's 100.100.100.200 stays within reach.
+"""
 
 
 class DockerRun:
