@@ -27,10 +27,10 @@ def flaw(schema: Any) -> str | None:
             return f"it stands for more than {_MOST_PARTS:,} parts"
         if depth > _DEEPEST or choices > _MOST_CHOICES:
             return "it is nested too deep"
-        if isinstance(part, bool):
-            continue
         if not isinstance(part, Mapping):
-            return "a part of it is not an object"
+            continue  # `true`, or a mistake that harms nobody: specs of Meltano's SDK have a plain "null" under `anyOf`
+        if wrong := _wrong(part):
+            return f"its `{wrong}` has a value of a wrong type"
         reference = part.get("$ref")
         if isinstance(reference, str) and reference not in seen:
             found = _at(schema, reference)
@@ -41,18 +41,26 @@ def flaw(schema: Any) -> str | None:
     return None
 
 
-def _inner(part: Mapping[str, Any]) -> Iterator[tuple[Any, bool]]:
-    """The schemas inside of a part; something that is none for a keyword with a value of a wrong type."""
+def _wrong(part: Mapping[str, Any]) -> str | None:
+    """A keyword whose value nobody could go through."""
     for name in _NAMED:
-        named = part.get(name) or {}
-        yield from ((inner, False) for inner in (named.values() if isinstance(named, Mapping) else [None]))
-    for name in _SINGLE:
-        if name in part and part[name] is not None:
-            single = part[name]
-            yield from ((inner, False) for inner in (single if isinstance(single, list) else [single]))
+        if not isinstance(part.get(name) or {}, Mapping):
+            return name
     for name in _CHOICES:
-        listed = part.get(name) or []
-        yield from ((inner, True) for inner in (listed if isinstance(listed, list) else [None]))
+        if not isinstance(part.get(name) or [], list):
+            return name
+    return "allOf" if any(not isinstance(inner, Mapping) for inner in part.get("allOf") or []) else None
+
+
+def _inner(part: Mapping[str, Any]) -> Iterator[tuple[Any, bool]]:
+    """The schemas inside of a part, and whether each is one of several."""
+    for name in _NAMED:
+        yield from ((inner, False) for inner in (part.get(name) or {}).values())
+    for name in _SINGLE:
+        single = part.get(name)
+        yield from ((inner, False) for inner in (single if isinstance(single, list) else [single]))
+    for name in _CHOICES:
+        yield from ((inner, True) for inner in part.get(name) or [])
 
 
 def _at(schema: Any, reference: str) -> Any:
