@@ -223,3 +223,13 @@ def test_whatever_was_recorded_comes_back(tmp_path_factory, user, new):
     backend = FileBackend(tmp_path_factory.mktemp("overlay"))
     overlay.record(backend, KEY, user, new, ALL)
     assert overlay.merge(backend, KEY, user, ALL) == laid_over(user, new)
+
+
+def test_a_config_that_changes_more_values_than_anybody_renews_is_not_kept(backend):
+    """Each value costs time, and a connector may write as many as it likes."""
+    most = {f"value-{number}": "x" for number in range(overlay.MOST_CHANGES)}
+    assert len(overlay.record(backend, KEY, USER, rotated(**most), ALL).changed) == overlay.MOST_CHANGES
+    overlay.reset(backend, KEY)
+    found = overlay.record(backend, KEY, USER, rotated(**most, one="more"), ALL)
+    assert (found.changed, len(found.refused)) == ((), overlay.MOST_CHANGES + 1)
+    assert overlay.merge(backend, KEY, USER, ALL) == USER
