@@ -80,11 +80,8 @@ def execute(context: Context, prepared: Prepared, options: Options, *, run_id: s
         raise lost[0]
     outcome = _counted(outcome, listener, strict=options.strict_counts)
     verdict = explained(outcome, listener.last_words, {"source": source, "target": target})
-    return Outcome(
-        verdict=msgspec.structs.replace(verdict, message=verdict.message and context.heard(verdict.message)),
-        exits=outcome.exits,
-        relay=outcome.relay,
-    )
+    verdict = msgspec.structs.replace(verdict, message=verdict.message and context.heard(verdict.message))
+    return dataclasses.replace(outcome, verdict=verdict)
 
 
 def _counted(outcome: Outcome, listener: "_Listener", *, strict: bool) -> Outcome:
@@ -255,7 +252,7 @@ def _dumped(private: Path, state_id: str, state: str) -> Path:
     for folder in (private, Path(tempfile.gettempdir())):
         aside = folder / f".{name}.{secrets.token_hex(4)}"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             # Where everybody may write, names may be taken: never through a link, never in somebody else's file.
             fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             with os.fdopen(fd, "w", encoding="utf-8") as file:

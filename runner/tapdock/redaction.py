@@ -15,6 +15,8 @@ _CONFIG_WORDS = ("CONTROL", "onnector", "ONNECTOR")  # to leave the expression o
 _CONFIG_MASK = "[a message with a config]"
 _BLOCK = 3
 _STEP = SHORTEST_SECRET - _BLOCK + 1
+_MAY_BE_CUT = (64 << 10) // 4
+"""Characters: lines are cut at 64 KiB, and a character has at most four bytes."""
 
 
 class Redactor:
@@ -61,7 +63,7 @@ class Redactor:
         end = 0  # of the secret that was found last
         for start in self._candidates(text):
             forms = known.get(text[start : start + SHORTEST_SECRET], ())
-            form = next((form for form in forms if text.startswith(form.text, start)), None)
+            form = next((form for form in forms if _begins(form, text, start)), None)
             if form is None:
                 continue
             if start - form.before > end or not parts:
@@ -77,6 +79,14 @@ class Redactor:
 
     def __repr__(self) -> str:
         return "Redactor()"
+
+
+def _begins(form: Form, text: str, start: int) -> bool:
+    """Whether the secret is here, or its beginning at the end of a text that may have been cut in the middle of it."""
+    left = len(text) - start
+    if left < len(form.text) and len(text) >= _MAY_BE_CUT:
+        return form.text.startswith(text[start:])
+    return text.startswith(form.text, start)
 
 
 def _end(text: str, start: int, form: Form) -> int:

@@ -79,6 +79,17 @@ def test_image_without_a_shell(project, api):
 
 
 @docker_only
+def test_the_record_has_each_container(project, place):
+    """The relay's too, where it has one: its memory and its time are part of what a run needs."""
+    project.steps("until users 10", "state")
+    ended = project.run()
+    assert ended.code == 0
+    roles = ["source", "target"] + ["relay"] * (place == "docker-container")
+    assert [(each["role"], each["exit_code"]) for each in ended.record["containers"]] == [(role, 0) for role in roles]
+    assert all(each["digest"] for each in ended.record["containers"])
+
+
+@docker_only
 def test_source_out_of_memory(project):
     project.source_keys = {"memory": "64m"}
     project.steps("until users 10", "state", "allocate")

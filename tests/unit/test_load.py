@@ -310,6 +310,28 @@ def test_a_variable_of_another_name_is_refused(project, name):
 
 
 @pytest.mark.parametrize(
+    "address",
+    [
+        "git+https://hunter2@git.example/tap",
+        "tap @ https://me:hunter2@files.example/tap.whl",
+        "git+ssh://me:hunter2@git.example/x",
+    ],
+)
+def test_a_credential_in_a_requirement_is_refused(project, address):
+    """A label and the history of the image would show it to everybody who has the image."""
+    with pytest.raises(UsageError, match="has a credential in an address") as told:
+        project(f"version: 1\ntargets: {{a: {{image: x, build: {{singer: '{address}'}}}}}}")
+    assert "PIP_EXTRA_INDEX_URL" in told.value.hint
+    assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize("address", ["git+ssh://git@git.example/tap", "git+https://git.example/tap@v1", "tap@1.0"])
+def test_an_address_without_a_credential_is_taken(project, address):
+    made = project(f"version: 1\ntargets: {{a: {{image: x, build: {{singer: '{address}'}}}}}}")
+    assert made.targets["a"].build.package == address
+
+
+@pytest.mark.parametrize(
     "word", ["--index-url=x", "-i", "-r", "--find-links=/x", "-e", "--python=/x", "--pre=x", "--trusted-host=x", "-"]
 )
 def test_an_option_of_the_installer_is_refused(project, word):

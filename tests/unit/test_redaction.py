@@ -200,3 +200,12 @@ def test_a_config_in_other_text_is_left_out(text):
 def test_words_about_configs_stay():
     for text in ("CONTROL is on", 'the "CONTROL" message came', "ConnectorConfig was read", '{"a": "control"}'):
         assert Redactor()(text) == text
+
+
+@pytest.mark.parametrize("size", [7, 12, 40])
+def test_a_secret_that_a_cut_line_ends_in(size):
+    """A line is cut at 64 KiB before it is redacted; what is left of a secret at its end is masked as well."""
+    secret = "a-token-of-some-length-" + "0123456789" * 3
+    text = "x " * (40 << 10)
+    assert Redactor([secret])(text + secret[:size]) == text + "[secret]"
+    assert Redactor([secret])("short " + secret[:size]) == "short " + secret[:size]

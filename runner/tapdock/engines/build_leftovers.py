@@ -1,6 +1,7 @@
 """What killed builds left on an engine: containers, and images whose history has the address of a package index."""
 
 import re
+import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -13,6 +14,11 @@ from tapdock.engines.sweep import Leftover
 __all__ = ["found", "is_building", "kept"]
 
 _STAGE = "io.tapdock.stage=build"
+_RECIPE = "io.tapdock.recipe"
+_NOT_RUN = "#(nop)"
+"""In the command of a container that a build makes for a step that runs nothing."""
+_OVER = 60
+"""Seconds: such a step takes none."""
 _ADDRESS = re.compile(r"""(?:INDEX_URL|NPM_CONFIG_REGISTRY)='?[^\s'"$]""")
 """An index that has a value: the commands of our recipes name them with quotes or without one."""
 
@@ -42,9 +48,13 @@ def kept(api: Any) -> Swept:
 
 
 def _containers(api: Any) -> list[Any]:
-    """Those of steps: their images have no names."""
-    every = api.containers(all=True, filters={"label": _STAGE})
-    return [each for each in every if each["Image"] == each["ImageID"] or each["ImageID"][7:].startswith(each["Image"])]
+    """Those of a build stage have images without names; those that label the last stage never start."""
+    stage = api.containers(all=True, filters={"label": _STAGE})
+    last = api.containers(all=True, filters={"label": _RECIPE, "status": "created"})
+    return [
+        *(each for each in stage if each["Image"] == each["ImageID"] or each["ImageID"][7:].startswith(each["Image"])),
+        *(each for each in last if _NOT_RUN in each["Command"] and time.time() - each["Created"] > _OVER),
+    ]
 
 
 def _has_address(api: Any, image: str) -> bool:

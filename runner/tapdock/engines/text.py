@@ -8,16 +8,21 @@ _LONGEST = 64 << 10
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Lines without their ends; one that goes on for more than 64 KiB is cut, so that memory stays flat."""
+    """Lines without their ends. Of a line of more than 64 KiB only the beginning is kept, so that memory stays flat."""
     rest = b""
+    is_cut = False
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            yield _decoded(line)
+            if not is_cut:
+                yield _decoded(line)
+            is_cut = False
         if len(rest) > _LONGEST:
-            yield _decoded(rest)
+            if not is_cut:
+                yield _decoded(rest)
+            is_cut = True
             rest = b""
-    if rest:
+    if rest and not is_cut:
         yield _decoded(rest)
 
 

@@ -55,6 +55,7 @@ ONLY_SOURCES = {
 }
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_CREDENTIAL = re.compile(r"https?://[^/@\s]+@|//[^/@:\s]*:[^/@\s]*@")
 _OPTION = re.compile(
     r"--pre|--no-deps|--no-build-isolation|--(prerelease|resolution|exclude-newer|no-binary|only-binary)=\S+"
 )
@@ -157,6 +158,11 @@ def _requirements(field: Field) -> str:
         if word.startswith("-") and (number == 0 or not _OPTION.fullmatch(word)):
             hint = "PIP_INDEX_URL and PIP_EXTRA_INDEX_URL name package indexes; a requirement stands first"
             raise field.error(f"has the option `{word.partition('=')[0]}`, which a build does not take", hint=hint)
+    if _CREDENTIAL.search(text):
+        hint = (
+            "serve the package from an index (PIP_EXTRA_INDEX_URL), or build the image yourself and name it as `image`"
+        )
+        raise field.error("has a credential in an address, which would stay readable in the image", hint=hint)
     return text
 
 
