@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tapdock.config import Mount
+from tapdock.project.model import Mount
 
 __all__ = ["SCRATCH", "Exit", "FileArg", "ImageFacts", "InputFile", "Launch", "Role"]
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 import orjson
 
-from tapdock.text import clean, harmless_json, one_line
+from tapdock.text.clean import clean, harmless_json, one_line
 
 __all__ = ["Format", "Level", "Log", "Sink", "clean"]
 

@@ -103,7 +103,7 @@ class Bench:
 
     def read_command(self, image: str, config: Mapping[str, Any], *, log_driver: str | None = None) -> list[str]:
         """`docker run IMAGE read …`, with the same catalog as a run of ours, made from the recording."""
-        from tapdock.catalog import configured_catalog
+        from tapdock.protocol.catalog import configured_catalog
 
         catalog = self.folder / "catalog.json"
         catalog.write_bytes(configured_catalog(self.recording.streams))

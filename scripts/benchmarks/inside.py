@@ -18,8 +18,8 @@ from benchmarks.processes import PROGRAMS, BenchError, measure
 from benchmarks.routes import without_a_field
 from benchmarks.rows import Budget, Row
 from benchmarks.runs import translator
-from tapdock.catalog import ConfiguredStream
-from tapdock.pump import Pump
+from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.relay.pump import Pump
 
 __all__ = ["cli", "cpu", "installed_bytes", "latency"]
 

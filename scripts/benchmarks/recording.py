@@ -12,11 +12,11 @@ import orjson
 
 from benchmarks.containers import build, image_id, run_command
 from benchmarks.processes import PROGRAMS, BenchError
-from tapdock.catalog import ConfiguredStream, configured_catalog, parse_catalog
-from tapdock.pipes import CAPACITY
+from tapdock.connectors.selection import select_streams
 from tapdock.protocol import airbyte
 from tapdock.protocol.answer import read_answer
-from tapdock.selection import select_streams
+from tapdock.protocol.catalog import ConfiguredStream, configured_catalog, parse_catalog
+from tapdock.relay.pipes import CAPACITY
 
 __all__ = ["SOURCE", "Recording", "base_image", "faker_config", "null_image", "record", "replay_image"]
 

@@ -12,17 +12,17 @@ import msgspec
 from benchmarks.bench import Bench
 from benchmarks.processes import BenchError
 from benchmarks.rows import Budget, Row
-from tapdock.catalog import ConfiguredStream
-from tapdock.config import Namespacing
+from tapdock.connectors.selection import select_streams
 from tapdock.events import Event, StreamReport
-from tapdock.pump import Pump
-from tapdock.selection import select_streams
+from tapdock.project.model import Namespacing
+from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.relay.pump import Pump
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Manner
+from tapdock.translate.catalogs.singer import singer_streams
+from tapdock.translate.catalogs.wrapped_tap import singer_catalog
 from tapdock.translate.counts import Counts
-from tapdock.translate.singer_catalog import singer_catalog
-from tapdock.translate.singer_streams import singer_streams
-from tapdock.translate.voice import Voice
+from tapdock.translate.notices import Voice
 
 __all__ = ["routes", "without_a_field"]
 

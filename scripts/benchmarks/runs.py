@@ -10,9 +10,9 @@ from benchmarks.containers import run_command
 from benchmarks.processes import Cost, measure
 from benchmarks.recording import SOURCE, base_image, faker_config, null_image, replay_image
 from benchmarks.rows import Budget, Row
-from tapdock.catalog import ConfiguredStream
 from tapdock.events import Event
-from tapdock.translate.to_singer import AirbyteToSinger
+from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.translate.airbyte_to_singer import AirbyteToSinger
 
 __all__ = ["duckdb", "faker", "memory", "pipe", "replay", "translator", "wrapped"]
 

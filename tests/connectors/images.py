@@ -12,7 +12,7 @@ from typing import Any
 
 import docker.errors
 
-from tapdock.images import making
+from tapdock.connectors.images import making
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parent.parent

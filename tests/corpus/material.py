@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tapdock.catalog import ConfiguredStream, Stream, parse_catalog
+from tapdock.connectors.selection import select_streams
 from tapdock.events import Event, Logged
-from tapdock.selection import select_streams
+from tapdock.protocol.catalog import ConfiguredStream, Stream, parse_catalog
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Manner, Quirks
 

@@ -20,9 +20,9 @@ from corpus.material import (
     singer_records,
     streams_of,
 )
-from tapdock.catalog import ConfiguredStream, Stream, StreamKey
-from tapdock.config import Namespacing
 from tapdock.errors import UsageError
+from tapdock.project.model import Namespacing
+from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 
 pytestmark = needs_corpus
 

@@ -23,11 +23,11 @@ from corpus.oracles import null_target, refused_catalog, refused_message
 from corpus.test_same_singer import PASSED
 from corpus.test_sources import READS
 from corpus.test_to_airbyte import TAKEN, discovered
-from tapdock.catalog import configured_catalog
-from tapdock.config import Namespacing
+from tapdock.project.model import Namespacing
+from tapdock.protocol.catalog import configured_catalog
 from tapdock.translate.base import Quirks
 from tapdock.translate.names import target_keys
-from tapdock.translate.to_airbyte import destination_streams
+from tapdock.translate.singer_to_airbyte import destination_streams
 
 pytestmark = needs_corpus
 

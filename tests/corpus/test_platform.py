@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from corpus.material import PLATFORM, Run, exact, needs_corpus, selected
-from tapdock.catalog import ConfiguredStream, Stream, parse_catalog
 from tapdock.protocol.answer import read_answer
-from tapdock.translate.airbyte_schemas import airbyte_schema
-from tapdock.translate.singer_streams import selected_catalog, singer_streams
+from tapdock.protocol.catalog import ConfiguredStream, Stream, parse_catalog
+from tapdock.translate.catalogs.singer import selected_catalog, singer_streams
+from tapdock.translate.schemas.to_airbyte import airbyte_schema
 
 pytestmark = needs_corpus
 

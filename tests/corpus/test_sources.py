@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from corpus.material import CAPTURED, Run, airbyte_records, configured, needs_corpus, read, singer_records
-from tapdock.catalog import configured_catalog, parse_catalog
+from tapdock.connectors.selection import select_streams
 from tapdock.protocol.answer import read_answer
-from tapdock.selection import select_streams
-from tapdock.translate.states import state_to_pass
+from tapdock.protocol.catalog import configured_catalog, parse_catalog
+from tapdock.translate.states.airbyte import state_to_pass
 
 pytestmark = needs_corpus
 

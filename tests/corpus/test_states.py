@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from corpus.material import CORPUS, Run, exact, named, needs_corpus, read
-from tapdock.catalog import ConfiguredStream, Stream
-from tapdock.translate.states import state_to_pass
+from tapdock.protocol.catalog import ConfiguredStream, Stream
+from tapdock.translate.states.airbyte import state_to_pass
 
 pytestmark = needs_corpus
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from corpus.material import WALL, Run, exact, needs_corpus, read, schemas, singer_files, singer_records
-from tapdock.catalog import ConfiguredStream
+from tapdock.connectors.selection import select_streams
 from tapdock.errors import TranslationError
-from tapdock.selection import select_streams
-from tapdock.translate.landing import SEQUENCE
-from tapdock.translate.singer_streams import singer_streams
+from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.translate.catalogs.singer import singer_streams
+from tapdock.translate.write.airbyte_stream import SEQUENCE
 
 pytestmark = needs_corpus
 

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from tapdock.catalog import Stream, configured
 from tapdock.engines import owner
+from tapdock.protocol.catalog import Stream, configured
+from tapdock.translate.airbyte_to_singer import AirbyteToSinger
 from tapdock.translate.base import Manner
-from tapdock.translate.same_singer import SingerToSinger
-from tapdock.translate.to_singer import AirbyteToSinger
+from tapdock.translate.singer_to_singer import SingerToSinger
 
 pytestmark = pytest.mark.docker
 IMAGE = "tapdock/target-postgres:2.1.2"

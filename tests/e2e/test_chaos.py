@@ -24,7 +24,7 @@ from engines.project import wait_for
 from engines.proxy import Proxy
 from stores import faulty, servers
 from tapdock.state import store
-from tapdock.state.base import open_backend
+from tapdock.state.backends.base import open_backend
 
 pytestmark = pytest.mark.docker
 MOMENTS = int(os.environ.get("TAPDOCK_CHAOS_MOMENTS", "7"))

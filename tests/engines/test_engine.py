@@ -10,7 +10,7 @@ from engines import leftovers
 from engines.places import docker_only
 from engines.project import wait_for
 from engines.proxy import ENGINE, Proxy
-from tapdock.engines.docker import connect
+from tapdock.engines.docker.engine import connect
 
 
 @docker_only

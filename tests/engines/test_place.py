@@ -10,15 +10,15 @@ import pytest
 
 from engines import leftovers
 from engines.places import BESIDE, CONTAINER, LOCAL
-from tapdock.catalog import parse_catalog
+from tapdock.connectors.selection import select_streams
 from tapdock.engines import owner
-from tapdock.engines.docker import connect
+from tapdock.engines.docker.engine import connect
 from tapdock.engines.local import LocalEngine
 from tapdock.events import Verdict
 from tapdock.launch import FileArg, InputFile, Launch
-from tapdock.place import perform
-from tapdock.plan import Collection, Plan
-from tapdock.selection import select_streams
+from tapdock.protocol.catalog import parse_catalog
+from tapdock.relay.host import perform
+from tapdock.relay.plan import Collection, Plan
 
 CONTENT = b'{"steps":[]}'
 WHOLE, CUT = InputFile("config.json", CONTENT), InputFile("config.json", CONTENT[:-3])

@@ -10,14 +10,14 @@ import pytest
 
 from engines.podman import loaded
 from engines.project import CONNECTORS, wait_for
-from tapdock.catalog import configured_catalog, parse_catalog
-from tapdock.config import Connector
-from tapdock.connectors import airbyte, singer
+from tapdock.connectors.kinds import airbyte, singer
+from tapdock.connectors.selection import select_streams
 from tapdock.engines.launcher import command
 from tapdock.events import Committed, Event, Verdict
 from tapdock.launch import ImageFacts, Launch
-from tapdock.plan import Plan
-from tapdock.selection import select_streams
+from tapdock.project.model import Connector
+from tapdock.protocol.catalog import configured_catalog, parse_catalog
+from tapdock.relay.plan import Plan
 
 POD = "tapdock-test"
 PIPES, MEMORY = "/tapdock/pipes", "/tapdock/files"

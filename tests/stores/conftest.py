@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from stores import servers
-from tapdock.state.base import Backend, open_backend
+from tapdock.state.backends.base import Backend, open_backend
 
 SERVED = [pytest.param(kind, marks=pytest.mark.docker) for kind in ("moto", "ministack", "azurite", "gcs", "postgres")]
 KINDS = ["file", "sqlite", *SERVED]

@@ -7,15 +7,15 @@ import threading
 
 import pytest
 
-from tapdock import history
-from tapdock.archive import Archive
 from tapdock.errors import StateError, UsageError
-from tapdock.history import RunRecord, Seconds, StateRecord
+from tapdock.runs import records
+from tapdock.runs.archive import Archive
+from tapdock.runs.records import RunRecord, Seconds, StateRecord
 
 
-def record(number: int, *, status: history.Status = "succeeded") -> RunRecord:
+def record(number: int, *, status: records.Status = "succeeded") -> RunRecord:
     return RunRecord(
-        run_id=history.new_run_id(1795346553 + number, "ab12cd"),
+        run_id=records.new_run_id(1795346553 + number, "ab12cd"),
         pipeline="demo",
         state_id="default:faker-to-lake",
         started_at="2026-11-22T11:22:33Z",
@@ -152,7 +152,7 @@ def test_a_signal_ends_the_wait_and_the_process():
 
 
 def test_inside_a_projects_own_folder_records_are_kept_anyway(tmp_path):
-    from tapdock.state.base import open_backend
+    from tapdock.state.backends.base import open_backend
 
     assert Archive.beside(open_backend(".tapdock/state", tmp_path), tmp_path / ".tapdock") is None
     assert Archive.beside(open_backend("../state", tmp_path), tmp_path / ".tapdock") is not None

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from tapdock.errors import Conflict, LeaseHeld, UsageError
-from tapdock.state.base import Terms, holder_here, open_backend
+from tapdock.state.backends.base import Terms, holder_here, open_backend
 from tapdock.state.store import keys
 
 SPAWN = multiprocessing.get_context("spawn")

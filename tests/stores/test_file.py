@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from tapdock.errors import StateError, UsageError
-from tapdock.state.base import holder_here, open_backend
-from tapdock.state.file import FileBackend
+from tapdock.state.backends.base import holder_here, open_backend
+from tapdock.state.backends.file import FileBackend
 
 
 def test_a_relative_path_is_below_the_project(tmp_path):

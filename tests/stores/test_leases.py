@@ -8,9 +8,9 @@ import pytest
 
 from engines.project import wait_for
 from tapdock.errors import Conflict, LeaseHeld, StateError, TapdockError
-from tapdock.state.base import Stored, Terms, changed_meanwhile, holder_here
-from tapdock.state.leases import PREFIX, Timing
-from tapdock.state.remote import Remote
+from tapdock.state.backends.base import Stored, Terms, changed_meanwhile, holder_here
+from tapdock.state.backends.leases import PREFIX, Timing
+from tapdock.state.backends.remote import Remote
 
 FIRST, SECOND = (holder_here(f"r{number}", since=0.0) for number in (1, 2))
 OUTAGE = StateError("no answer", retryable=True)

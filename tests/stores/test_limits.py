@@ -9,11 +9,11 @@ import pytest
 
 from stores import odd, servers
 from tapdock.errors import StateError
-from tapdock.state.base import holder_here, open_backend
-from tapdock.state.file import FileBackend
-from tapdock.state.leases import Timing
-from tapdock.state.limits import LARGEST, listed, within
-from tapdock.state.remote import Remote
+from tapdock.state.backends.base import holder_here, open_backend
+from tapdock.state.backends.file import FileBackend
+from tapdock.state.backends.leases import Timing
+from tapdock.state.backends.limits import LARGEST, listed, within
+from tapdock.state.backends.remote import Remote
 from tapdock.state.store import is_empty, keys
 
 KEY = "default:a-to-b"

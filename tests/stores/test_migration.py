@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from tapdock.state.base import open_backend
-from tapdock.state.keys import MELTANO
+from tapdock.state.backends.base import open_backend
+from tapdock.state.backends.keys import MELTANO
 from tapdock.state.store import read
 
 BOOKMARKS = '{"bookmarks":{"users":{"id":12345678901234567890}}}'

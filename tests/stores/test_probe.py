@@ -5,9 +5,9 @@ import uuid
 import pytest
 
 from stores import faulty
-from tapdock import doctor
 from tapdock.errors import Conflict, LeaseHeld
-from tapdock.state.base import Terms, holder_here, open_backend
+from tapdock.runs import doctor
+from tapdock.state.backends.base import Terms, holder_here, open_backend
 from tapdock.state.store import lease, read
 
 FIRST, SECOND = (holder_here(f"r{number}", since=0.0) for number in (1, 2))

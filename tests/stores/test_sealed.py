@@ -5,10 +5,10 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
-from tapdock import overlay
+from tapdock.connectors import rotated_config
+from tapdock.connectors.rotation_rules import Rules
 from tapdock.errors import StateError, UsageError
-from tapdock.rotation import Rules
-from tapdock.state.sealed import sealed
+from tapdock.state.backends.sealed import sealed
 from tapdock.state.store import lease, read
 
 KEY, OTHER = (urlsafe_b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
@@ -18,23 +18,26 @@ RULES = Rules(rotate="all", program="image faker")
 
 
 def test_what_rests_is_unreadable(backend, reopened):
-    overlay.record(sealed(backend, KEY), SOURCE, CONFIG, {"token": "fresh-token"}, RULES)
-    assert b"fresh-token" not in reopened().get(overlay.PREFIX + SOURCE).body
-    assert overlay.merge(sealed(reopened(), KEY + "\n"), SOURCE, CONFIG, RULES) == {"token": "fresh-token", "count": 1}
+    rotated_config.record(sealed(backend, KEY), SOURCE, CONFIG, {"token": "fresh-token"}, RULES)
+    assert b"fresh-token" not in reopened().get(rotated_config.PREFIX + SOURCE).body
+    assert rotated_config.merge(sealed(reopened(), KEY + "\n"), SOURCE, CONFIG, RULES) == {
+        "token": "fresh-token",
+        "count": 1,
+    }
     with pytest.raises(StateError, match="is encrypted") as told:
-        overlay.merge(sealed(reopened(), None), SOURCE, CONFIG, RULES)
+        rotated_config.merge(sealed(reopened(), None), SOURCE, CONFIG, RULES)
     assert "TAPDOCK_STATE_KEY" in told.value.hint
     with pytest.raises(StateError, match="with another key"):
-        overlay.merge(sealed(reopened(), OTHER), SOURCE, CONFIG, RULES)
+        rotated_config.merge(sealed(reopened(), OTHER), SOURCE, CONFIG, RULES)
 
 
 def test_what_was_kept_in_the_clear_is_sealed_when_it_is_written_again(backend):
-    overlay.record(sealed(backend, None), SOURCE, CONFIG, {"token": "first-token"}, RULES)
+    rotated_config.record(sealed(backend, None), SOURCE, CONFIG, {"token": "first-token"}, RULES)
     both = sealed(backend, KEY)
-    assert overlay.merge(both, SOURCE, CONFIG, RULES)["token"] == "first-token"
-    overlay.record(both, SOURCE, CONFIG, {"token": "second-token"}, RULES)
-    assert b"second-token" not in backend.get(overlay.PREFIX + SOURCE).body
-    assert overlay.merge(both, SOURCE, CONFIG, RULES)["token"] == "second-token"
+    assert rotated_config.merge(both, SOURCE, CONFIG, RULES)["token"] == "first-token"
+    rotated_config.record(both, SOURCE, CONFIG, {"token": "second-token"}, RULES)
+    assert b"second-token" not in backend.get(rotated_config.PREFIX + SOURCE).body
+    assert rotated_config.merge(both, SOURCE, CONFIG, RULES)["token"] == "second-token"
 
 
 def test_states_are_left_as_they_are(backend):
@@ -44,11 +47,11 @@ def test_states_are_left_as_they_are(backend):
 
 
 def test_what_is_forgotten_is_gone(backend):
-    overlay.record(backend, SOURCE, CONFIG, {"token": "fresh", "inner": {"a": 1}}, RULES)
-    assert set(overlay.kept(backend, SOURCE).pointers) == {"/token", "/inner"}
-    assert overlay.reset(backend, SOURCE)
-    assert overlay.merge(backend, SOURCE, CONFIG, RULES) == CONFIG
-    assert not overlay.reset(backend, SOURCE)
+    rotated_config.record(backend, SOURCE, CONFIG, {"token": "fresh", "inner": {"a": 1}}, RULES)
+    assert set(rotated_config.kept(backend, SOURCE).pointers) == {"/token", "/inner"}
+    assert rotated_config.reset(backend, SOURCE)
+    assert rotated_config.merge(backend, SOURCE, CONFIG, RULES) == CONFIG
+    assert not rotated_config.reset(backend, SOURCE)
 
 
 def test_a_key_that_is_none(backend):

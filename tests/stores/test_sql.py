@@ -6,8 +6,8 @@ from sqlalchemy.dialects import mssql
 from sqlalchemy.schema import CreateTable
 
 from tapdock.errors import StateError, UsageError
-from tapdock.state.base import open_backend
-from tapdock.state.sql import TABLE, small_body
+from tapdock.state.backends.base import open_backend
+from tapdock.state.backends.sql import TABLE, small_body
 
 
 def sql(statement) -> str:

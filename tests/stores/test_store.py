@@ -7,7 +7,7 @@ import pytest
 
 from tapdock.errors import Conflict, LeaseHeld, StateError
 from tapdock.state import versions
-from tapdock.state.base import Stored, Terms
+from tapdock.state.backends.base import Stored, Terms
 from tapdock.state.envelope import Envelope, decode, encode, state_key
 from tapdock.state.store import is_empty, lease, read, replacing
 

@@ -7,7 +7,7 @@ import pytest
 from stores import faulty, servers
 from stores.faulty import LATE, LOST
 from tapdock.errors import Conflict, StateError, UsageError
-from tapdock.state.base import Backend, open_backend
+from tapdock.state.backends.base import Backend, open_backend
 
 pytestmark = pytest.mark.docker
 BUCKETS = ("moto", "azurite", "gcs")

@@ -25,14 +25,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from tapdock.catalog import parse_catalog
-from tapdock.config import StreamOptions
+from tapdock.connectors.selection import select_streams
 from tapdock.errors import TapdockError
 from tapdock.events import Event, Failed, Logged, Rotated, SetAside
-from tapdock.selection import select_streams
+from tapdock.project.model import StreamOptions
+from tapdock.protocol.catalog import parse_catalog
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Manner, Translator
-from tapdock.translate.singer_streams import singer_streams
+from tapdock.translate.catalogs.singer import singer_streams
 
 CASES = sorted((Path(__file__).parents[1] / "cases").glob("*.case"))
 OPTIONAL = ("SCHEMA", "STATE", "status", "catalog", "rewrite")

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,24 +13,34 @@ import pytest
 import tapdock
 from tapdock import errors
 from tapdock.cli import COMMANDS
-from tapdock.load import load
+from tapdock.project.load import load
 
 PACKAGE = Path(tapdock.__file__).parent
 REPOSITORY = PACKAGE.parent.parent
-MODEL = {"errors", "log", "config", "catalog", "selection", "launch", "events", "protocol", "private"}
-MODEL |= {"text", "secret_names", "forms", "redaction", "log_file"}
-FAMILIES = {"connectors", "translate", "engines", "state"}
-FACE = {"cli", "tap", "__main__"}
+FLOORS = (
+    {"errors", "files", "text"},
+    {"log"},
+    {"events", "project", "state"},
+    {"launch", "protocol"},
+    {"engines", "translate"},
+    {"relay"},
+    {"connectors"},
+    {"runs"},
+    {"cli"},
+    {"__main__"},
+)
+"""From the ground up: a room is a folder of the package or a file at its root (runner/guides/architecture.md)."""
 HEAVY = {"docker", "rich", "jsonschema", "yaml", "tenacity", "requests"}
 
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(PACKAGE)], "tapdock."))
 
 
-def layer(module: str) -> int:
-    top = module.split(".")[1] if "." in module else ""
-    if top in MODEL or not top:
-        return 0
-    return 1 if top in FAMILIES else 3 if top in FACE else 2
+def room(module: str) -> str:
+    return module.split(".")[1]
+
+
+def floor(module: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if room(module) in rooms)
 
 
 def imports(module: str) -> set[str]:
@@ -46,32 +57,32 @@ def imports(module: str) -> set[str]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_from_its_own_layer_and_those_below(module):
-    wrong = {name for name in imports(module) if layer(name) > layer(module)}
+def test_a_module_imports_only_from_its_own_room_and_floors_below(module):
+    """So rooms of one floor never meet: no engine knows of a translator, no state of the project."""
+    wrong = {name for name in imports(module) if room(name) != room(module) and floor(name) >= floor(module)}
     assert not wrong
 
 
-def test_the_layers_are_told_apart():
-    assert [layer(f"tapdock.{name}") for name in ("errors", "state.file", "relay", "cli.run")] == [0, 1, 2, 3]
+def test_each_room_has_a_floor():
+    rooms = {room(module) for module in MODULES}
+    assert rooms == set.union(*FLOORS)
+    assert len(rooms) == sum(map(len, FLOORS))
 
 
-def test_kinds_and_engines_never_meet():
-    for module in MODULES:
-        if module.startswith("tapdock.connectors"):
-            assert not {name for name in imports(module) if name.startswith("tapdock.engines")}
-        if module.startswith("tapdock.engines"):
-            assert not {name for name in imports(module) if name.startswith("tapdock.connectors")}
+def test_no_modules_import_each_other_in_a_circle():
+    """Also not by an import inside of a function."""
+    TopologicalSorter({module: imports(module) - {module} for module in MODULES}).prepare()
 
 
-def test_the_relay_knows_no_engine_no_project_and_no_state():
+def test_the_relay_knows_no_engine_no_project_file_and_no_state():
     """It runs in pods that somebody else schedules."""
-    reached, left = set(), ["tapdock.relay", "tapdock.collect"]
+    reached, left = set(), ["tapdock.relay.supervisor", "tapdock.relay.capture"]
     while left:
         module = left.pop()
         reached.add(module)
         left += imports(module) - reached
-    families = {name.split(".")[1] for name in reached}
-    assert not families & {"engines", "state", "project", "load", "cli", "connectors"}
+    assert not {room(name) for name in reached} & {"engines", "state", "cli", "connectors", "runs"}
+    assert {name for name in reached if room(name) == "project"} <= {"tapdock.project", "tapdock.project.model"}
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.endswith("__main__")])
@@ -158,9 +169,9 @@ def test_the_example_of_the_readme_is_a_project(tmp_path):
     assert set(project.pipelines) == {"demo"}
 
 
-# Every other module gives its text to `tapdock.output`, which makes it harmless for terminals and CI logs.
+# Every other module gives its text to `tapdock.text.output`, which makes it harmless for terminals and CI logs.
 PRINTS = {
-    "output": "it is the one way of text",
+    "text.output": "it is the one way of text",
     "cli.relay": "its stdout is a protocol between two processes of ours, JSON lines that nobody reads",
     "cli.assembly": "the handler of a signal may interrupt a write: it cleans its line, and writes past the buffer",
     "cli.display": "rich draws the progress; every name in it is a cleaned rich Text",
@@ -200,7 +211,7 @@ def prints(tree: ast.AST) -> list[int]:
 def test_text_reaches_people_one_way_only(module):
     path = PACKAGE.parent / module.replace(".", "/")
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    assert prints(ast.parse(file.read_text())) == [], "use tapdock.output"
+    assert prints(ast.parse(file.read_text())) == [], "use tapdock.text.output"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from tapdock.log import Log
-from tapdock.log_file import log_to
+from tapdock.runs.log_file import log_to
 
 NOON = 1795348800.0
 

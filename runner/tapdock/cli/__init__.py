@@ -19,7 +19,7 @@ import typer.main
 from tapdock import __version__
 from tapdock.cli.context import Context
 from tapdock.errors import Interrupted, TapdockError, UsageError
-from tapdock.output import err, failed, out
+from tapdock.text.output import err, failed, out
 
 __all__ = ["COMMANDS", "main"]
 
@@ -224,7 +224,7 @@ def _unexpected(error: Exception, context: Context) -> int:
     text = context.heard("".join(traceback.format_exception(error)))
     message = context.heard(f"tapdock itself failed: {type(error).__name__}: {error}")
     try:
-        from tapdock.history import made_private
+        from tapdock.runs.records import made_private
 
         file = made_private(context.private, "crashes") / f"{int(time.time())}-{os.getpid()}.txt"
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:

@@ -8,18 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tapdock import __version__, lock
-from tapdock.cache import user_cache
+from tapdock import __version__
 from tapdock.cli.context import Context
-from tapdock.context import Context as Operations
+from tapdock.connectors import lockfile
+from tapdock.connectors.cache import user_cache
+from tapdock.connectors.context import Context as Operations
+from tapdock.connectors.images import making
 from tapdock.engines.base import Engine
 from tapdock.errors import ImageMissing, UsageError
-from tapdock.images import making
+from tapdock.files import tightened
 from tapdock.log import clean
-from tapdock.output import err
-from tapdock.private import tightened
-from tapdock.signals import Signals
-from tapdock.text import one_line
+from tapdock.relay.signals import Signals
+from tapdock.text.clean import one_line
+from tapdock.text.output import err
 
 __all__ = ["engine_of", "not_removed", "operations_of", "relay_image", "said", "said_at_once"]
 
@@ -34,7 +35,7 @@ def engine_of(context: Context) -> Engine:
         return LocalEngine()
     if name != "docker":
         raise UsageError(f"there is no engine `{name}`", hint="TAPDOCK_ENGINE is `docker` or `local`")
-    from tapdock.engines.docker import connect
+    from tapdock.engines.docker.engine import connect
 
     relay = environ.get("TAPDOCK_RELAY", "auto")
     if relay not in ("auto", "beside", "container"):
@@ -72,7 +73,7 @@ def operations_of(context: Context, signals: Signals, *, locked: bool = False, v
     if warning := tightened(project.private):
         said(warning)
     engine = engine_of(context)
-    digests = lock.read(project.folder) if locked else None
+    digests = lockfile.read(project.folder) if locked else None
     return Operations(
         engine=engine,
         project=project,
@@ -109,5 +110,5 @@ def relay_image(engine: Engine, environ: Any, *, locked: Mapping[str, str] | Non
         return image
     if facts is None:
         raise ImageMissing(f"the image `{image}` was pulled but is not here")
-    lock.verify(locked, facts)
+    lockfile.verify(locked, facts)
     return facts.id or image

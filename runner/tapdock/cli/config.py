@@ -6,16 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from tapdock import known_specs, masking, overlay, rotation
-from tapdock.cache import Cache
 from tapdock.cli.context import Context, shared
 from tapdock.cli.state import Yes, asked
-from tapdock.config import Connector, Mount, Project
+from tapdock.connectors import known_specs, masking, rotated_config, rotation_rules
+from tapdock.connectors.cache import Cache
 from tapdock.errors import StateError, UsageError
-from tapdock.output import err, print_json, print_table
 from tapdock.project.fields import did_you_mean
 from tapdock.project.layers import Path, dotted, walk
-from tapdock.secret_names import masked_text
+from tapdock.project.model import Connector, Mount, Project
+from tapdock.text.output import err, print_json, print_table
+from tapdock.text.secret_names import masked_text
 
 __all__ = ["reset", "rows", "show"]
 
@@ -58,7 +58,7 @@ def reset(
     context = shared(ctx)
     _require_known(name, [*context.project.sources, *context.project.targets])
     asked(f"Forget what {name} changed in its config?", yes=yes)
-    forgotten = overlay.reset(context.backend, overlay.overlay_key(name, context.environment))
+    forgotten = rotated_config.reset(context.backend, rotated_config.overlay_key(name, context.environment))
     err(f"what {name} changed is forgotten" if forgotten else f"{name} has changed nothing")
 
 
@@ -73,19 +73,19 @@ def _rotated(context: Context) -> Iterator[tuple[Path, Any, str]]:
     for group, connectors in (("sources", context.project.sources), ("targets", context.project.targets)):
         for name, connector in connectors.items():
             try:
-                found = overlay.kept(context.backend, overlay.overlay_key(name, context.environment))
+                found = rotated_config.kept(context.backend, rotated_config.overlay_key(name, context.environment))
             except StateError as error:
                 yield (group, name, "config"), "[unreadable]", error.message
                 continue
             for pointer in found.pointers if found else ():
-                yield (group, name, "config", *rotation.parts(pointer)), "[secret]", _use(connector, found)
+                yield (group, name, "config", *rotation_rules.parts(pointer)), "[secret]", _use(connector, found)
 
 
-def _use(connector: Connector, kept: overlay.Kept | None) -> str:
+def _use(connector: Connector, kept: rotated_config.Kept | None) -> str:
     if connector.rotate == "none":
         return "updated by the connector (not used: `rotate: none`)"
-    if kept and kept.program not in (None, rotation.program(connector)):
-        return f"updated by {rotation.name_of(kept.program)} (not used: it is another program)"
+    if kept and kept.program not in (None, rotation_rules.program(connector)):
+        return f"updated by {rotation_rules.name_of(kept.program)} (not used: it is another program)"
     return "updated by the connector (used until you change this value in tapdock.yaml)"
 
 

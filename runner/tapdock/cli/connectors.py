@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from tapdock import operations, selection
 from tapdock.cli.assembly import operations_of, said_at_once
 from tapdock.cli.context import shared
-from tapdock.config import Connector, Project
+from tapdock.connectors import operations, selection
 from tapdock.errors import SourceError, TargetError, UsageError
-from tapdock.output import out, print_json, print_table
 from tapdock.project.fields import did_you_mean
-from tapdock.signals import Signals
+from tapdock.project.model import Connector, Project
+from tapdock.relay.signals import Signals
+from tapdock.text.output import out, print_json, print_table
 
 __all__ = ["check", "discover", "spec"]
 

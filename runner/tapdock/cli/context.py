@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from tapdock.errors import UsageError
 
 if TYPE_CHECKING:
-    from tapdock.config import Project
-    from tapdock.redaction import Redactor
-    from tapdock.state.base import Backend
+    from tapdock.project.model import Project
+    from tapdock.state.backends.base import Backend
+    from tapdock.text.redaction import Redactor
 
 __all__ = ["Context", "shared", "state_id"]
 
@@ -31,7 +31,7 @@ class Context:
     @cached_property
     def file(self) -> Path:
         """The project file: of `--project`, which is trusted as it is named, else the nearest upward."""
-        from tapdock.load import FILE, find_project, trusted_users
+        from tapdock.project.load import FILE, find_project, trusted_users
 
         if self.folder is None:
             return find_project(Path.cwd(), trusted=trusted_users(self.environ))
@@ -42,21 +42,21 @@ class Context:
 
     @cached_property
     def project(self) -> "Project":
-        from tapdock.load import load
+        from tapdock.project.load import load
 
         return load(self.file, environment=self.environment, environ=self.environ)
 
     @property
     def private(self) -> Path:
         """The project's private folder: caches, run records, states without a place of their own."""
-        from tapdock.load import private_folder
+        from tapdock.project.load import private_folder
 
         return private_folder(self.file.parent, self.environ)
 
     @cached_property
     def backend(self) -> "Backend":
-        from tapdock.state.base import LEASE_SECONDS, open_backend
-        from tapdock.state.sealed import sealed
+        from tapdock.state.backends.base import LEASE_SECONDS, open_backend
+        from tapdock.state.backends.sealed import sealed
 
         seconds = self.environ.get("TAPDOCK_LEASE_SECONDS")
         if seconds and not (seconds.isdigit() and int(seconds) >= 4):
@@ -82,17 +82,17 @@ class Context:
 
     def heard(self, text: str) -> str:
         """Text for people without the secrets of the project, if it could be read."""
-        from tapdock.secret_names import masked_text
-        from tapdock.text import plain
+        from tapdock.text.clean import plain
+        from tapdock.text.secret_names import masked_text
 
         return self._redactor(masked_text(plain(text)))
 
     @property
     def _redactor(self) -> "Redactor":
-        from tapdock.images import making
-        from tapdock.masking import project_secrets
-        from tapdock.redaction import Redactor
-        from tapdock.secret_names import secrets_in
+        from tapdock.connectors.images import making
+        from tapdock.connectors.masking import project_secrets
+        from tapdock.text.redaction import Redactor
+        from tapdock.text.secret_names import secrets_in
 
         project: Project | None = self.__dict__.get("project")  # not read only to report that it cannot be
         if self._made_for is None or self._made_for[0] is not project:

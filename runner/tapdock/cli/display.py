@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 from tapdock.events import Progress, StreamReport
-from tapdock.history import RunRecord
-from tapdock.output import failed, log_text, out, print_table
-from tapdock.text import one_line
+from tapdock.runs.records import RunRecord
+from tapdock.text.clean import one_line
+from tapdock.text.output import failed, log_text, out, print_table
 
 __all__ = ["Display", "size"]
 

@@ -8,17 +8,17 @@ from typing import Annotated
 
 import typer
 
-from tapdock import doctor as doctor_
-from tapdock import images, lock, masking
-from tapdock import wrap as wrap_
 from tapdock.cli.assembly import engine_of, not_removed, operations_of, relay_image, said, said_at_once
 from tapdock.cli.context import Context, shared
-from tapdock.config import Connector, Project
-from tapdock.doctor import Finding
+from tapdock.connectors import images, lockfile, masking
+from tapdock.connectors.wrap import build as wrap_
 from tapdock.engines.base import Engine
 from tapdock.errors import EngineError, UsageError
-from tapdock.output import out, print_json, print_table
-from tapdock.signals import Signals
+from tapdock.project.model import Connector, Project
+from tapdock.relay.signals import Signals
+from tapdock.runs import doctor as doctor_
+from tapdock.runs.doctor import Finding
+from tapdock.text.output import out, print_json, print_table
 
 __all__ = ["build", "doctor", "gc", "lock_images", "wrap"]
 
@@ -94,13 +94,13 @@ def lock_images(ctx: typer.Context) -> None:
         for connector in _connectors(context.project):
             needed.redactor.learn(masking.connector_secrets(connector))
             facts = images.obtain(needed.engine, connector, making=needed.making, progress=needed.say)
-            digests[facts.image] = lock.identity(facts)
+            digests[facts.image] = lockfile.identity(facts)
             starts.append(facts.id or facts.image)
         if starts and _relays_in_a_container(needed.engine, starts[0]):
             relay = needed.engine.inspect(needed.relay_image())
             assert relay is not None, "what gives the name has the image"
-            digests[relay.image] = lock.identity(relay)
-    file = lock.write(context.project.folder, digests)
+            digests[relay.image] = lockfile.identity(relay)
+    file = lockfile.write(context.project.folder, digests)
     print_table(["image", "digest"], sorted(digests.items()))
     said(f"written to {file}")
 

@@ -10,8 +10,8 @@ import typer
 from tapdock.cli.assembly import said
 from tapdock.cli.context import shared
 from tapdock.errors import UsageError
-from tapdock.load import FILE
-from tapdock.text import one_line
+from tapdock.project.load import FILE
+from tapdock.text.clean import one_line
 
 __all__ = ["init"]
 

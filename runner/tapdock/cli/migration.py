@@ -10,11 +10,11 @@ import typer
 from tapdock.cli.context import Context, shared, state_id
 from tapdock.cli.state import Key, Yes, asked, kept, text_of
 from tapdock.errors import UsageError
-from tapdock.output import err, out_json
 from tapdock.state import formats, store
-from tapdock.state.base import open_backend
+from tapdock.state.backends.base import open_backend
+from tapdock.state.backends.keys import MELTANO
 from tapdock.state.formats import Format
-from tapdock.state.keys import MELTANO
+from tapdock.text.output import err, out_json
 
 __all__ = ["export", "import_state"]
 

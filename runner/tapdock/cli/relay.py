@@ -12,9 +12,9 @@ import msgspec
 import typer
 
 from tapdock.events import Event
-from tapdock.place import serve
-from tapdock.plan import decode_plan
-from tapdock.sides import Kill, Order
+from tapdock.relay.host import serve
+from tapdock.relay.plan import decode_plan
+from tapdock.relay.side import Kill, Order
 
 __all__ = ["relay"]
 

@@ -8,20 +8,20 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from tapdock import record
 from tapdock.cli.assembly import not_removed, operations_of, said, said_at_once
 from tapdock.cli.context import Context, shared
 from tapdock.cli.display import Display
-from tapdock.config import Pipeline, Project
-from tapdock.context import Context as Operations
+from tapdock.connectors.context import Context as Operations
 from tapdock.errors import Interrupted, TapdockError, UsageError
-from tapdock.history import ErrorRecord, RunRecord
 from tapdock.log import Log
-from tapdock.log_file import LogFile
-from tapdock.output import out, print_json, print_table
-from tapdock.preparation import Options, Prepared, prepare
 from tapdock.project.fields import did_you_mean
-from tapdock.signals import Signals
+from tapdock.project.model import Pipeline, Project
+from tapdock.relay.signals import Signals
+from tapdock.runs import attempts
+from tapdock.runs.log_file import LogFile
+from tapdock.runs.prepare import Options, Prepared, prepare
+from tapdock.runs.records import ErrorRecord, RunRecord
+from tapdock.text.output import out, print_json, print_table
 
 __all__ = ["run"]
 
@@ -150,7 +150,9 @@ def _run_all(
         if operations.signals.code or any(known.exit_code for known in records):
             return None
         with Display(wanted.name, quiet=quiet, plain=concurrency > 1 or context.log_format == "json") as display:
-            done = record.run(operations, wanted, options, make_log=_log_maker(context, display), show=display.progress)
+            done = attempts.run(
+                operations, wanted, options, make_log=_log_maker(context, display), show=display.progress
+            )
             records.append(done)
             display.ended(done)
         return done
@@ -163,7 +165,7 @@ def _run_all(
             list(pool.map(one, pipelines))
 
 
-def _log_maker(context: Context, display: Display) -> record.MakeLog:
+def _log_maker(context: Context, display: Display) -> attempts.MakeLog:
     def make(run_id: str, file: LogFile | None) -> Log:
         return Log(run_id, write=display.write, file=file, format=context.log_format, colour=context.colour)
 

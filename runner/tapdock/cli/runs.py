@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from tapdock import history
-from tapdock.archive import Archive
 from tapdock.cli.context import Context, shared
 from tapdock.errors import StateError, UsageError
-from tapdock.history import RunRecord
-from tapdock.output import err, out, out_json, print_json, print_table
-from tapdock.text import one_line
+from tapdock.runs import records
+from tapdock.runs.archive import Archive
+from tapdock.runs.records import RunRecord
+from tapdock.text.clean import one_line
+from tapdock.text.output import err, out, out_json, print_json, print_table
 
 __all__ = ["list_runs", "logs", "show"]
 
@@ -30,12 +30,12 @@ def list_runs(
 
     Example: tapdock runs list --limit 5
     """
-    records = _records(shared(ctx), limit)
+    found = _records(shared(ctx), limit)
     if as_json:
-        print_json([json.loads(history.to_json(record)) for record in records])
+        print_json([json.loads(records.to_json(record)) for record in found])
         return
     columns = ("RUN", "PIPELINE", "STATUS", "CODE", "RECORDS", "SECONDS")
-    print_table(columns, [_row(record) for record in records])
+    print_table(columns, [_row(record) for record in found])
 
 
 def _records(context: Context, limit: int) -> list[RunRecord]:
@@ -52,12 +52,12 @@ def _ids(context: Context) -> list[str]:
             elsewhere = archive.ids()
         except StateError as error:
             err(f"only runs of this machine: {one_line(error.message)}")
-    return sorted({*history.ids(context.private), *elsewhere}, reverse=True)
+    return sorted({*records.ids(context.private), *elsewhere}, reverse=True)
 
 
 def _kept(context: Context, run_id: str) -> RunRecord | None:
-    if run_id in history.ids(context.private):
-        return history.record(context.private, run_id)
+    if run_id in records.ids(context.private):
+        return records.record(context.private, run_id)
     archive = _archive(context)
     return archive.read(run_id) if archive else None
 
@@ -71,7 +71,7 @@ def _archive(context: Context) -> Archive | None:
 
 
 def _record(context: Context, run: str) -> RunRecord:
-    run_id = history.found_in(_ids(context), run)
+    run_id = records.found_in(_ids(context), run)
     record = _kept(context, run_id)
     if record is None:
         raise UsageError(f"run {run_id} left no readable record", hint=f"see `tapdock runs logs {run_id}`")
@@ -91,10 +91,10 @@ def show(ctx: typer.Context, run: Run = "latest", *, as_json: Json = False) -> N
     """
     record = _record(shared(ctx), run)
     if as_json:
-        print_json(json.loads(history.to_json(record)))
+        print_json(json.loads(records.to_json(record)))
         return
     _print(record)
-    aside = history.aside_file(shared(ctx).private, record.run_id)
+    aside = records.aside_file(shared(ctx).private, record.run_id)
     if aside.exists():
         out(f"\nrecords that were set aside: {aside}")
 
@@ -150,10 +150,10 @@ def logs(ctx: typer.Context, run: Run = "latest", *, as_json: Json = False) -> N
 
 
 def _log_lines(context: Context, run: str) -> Iterator[str]:
-    run_id = history.found_in(_ids(context), run)
+    run_id = records.found_in(_ids(context), run)
     archive = _archive(context)
-    if archive is None or history.has_log(context.private, run_id):
-        return history.log_lines(context.private, run_id)
+    if archive is None or records.has_log(context.private, run_id):
+        return records.log_lines(context.private, run_id)
     return archive.log_lines(run_id)
 
 

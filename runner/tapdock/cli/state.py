@@ -11,11 +11,11 @@ import typer
 
 from tapdock.cli.context import Context, shared, state_id
 from tapdock.errors import StateError, UsageError
-from tapdock.output import err, failed, out, out_json, print_json, print_table
 from tapdock.state import edit, store, versions
-from tapdock.state.base import Holder
+from tapdock.state.backends.base import Holder
 from tapdock.state.envelope import Dialect, Envelope
-from tapdock.text import one_line
+from tapdock.text.clean import one_line
+from tapdock.text.output import err, failed, out, out_json, print_json, print_table
 
 __all__ = [
     "Json",

@@ -9,10 +9,10 @@ import typer
 from tapdock.cli.context import Context, shared, state_id
 from tapdock.cli.state import Json, Key, Yes, asked, described, kept, under_hold
 from tapdock.errors import StateError, UsageError
-from tapdock.output import err, print_json, print_table
 from tapdock.state import store, versions
-from tapdock.state.base import Backend
+from tapdock.state.backends.base import Backend
 from tapdock.state.envelope import Envelope
+from tapdock.text.output import err, print_json, print_table
 
 __all__ = ["copy", "history", "move", "rollback", "unlock"]
 

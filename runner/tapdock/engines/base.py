@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from tapdock.engines.mounts import OwnContainer
+from tapdock.engines.own_container import OwnContainer
 from tapdock.launch import Exit, ImageFacts, Launch
 
 __all__ = ["Conversation", "Engine", "EngineFacts", "Logs", "Process", "Run", "Swept"]

@@ -18,7 +18,7 @@ from tapdock.engines import folders
 from tapdock.engines.base import Conversation, EngineFacts, Logs, Swept
 from tapdock.engines.launcher import command
 from tapdock.engines.owner import is_alive, mine
-from tapdock.engines.text import lines_of
+from tapdock.engines.stderr import lines_of
 from tapdock.errors import EngineError, ImageMissing
 from tapdock.launch import Exit, ImageFacts, Launch
 

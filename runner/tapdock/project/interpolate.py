@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tapdock.config import Secret
 from tapdock.errors import UsageError
 from tapdock.project.layers import Layer, dotted
 from tapdock.project.layers import Path as Keys
+from tapdock.project.model import Secret
 
 __all__ = ["Unset", "interpolate", "is_private", "parse_dotenv"]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from tapdock.config import Build, Manifest
 from tapdock.errors import UsageError
 from tapdock.project.fields import Field
 from tapdock.project.files import FAST, require_shallow, text_of
+from tapdock.project.model import Build, Manifest
 
 __all__ = ["PROGRAM", "manifest"]
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tapdock.config import Build
 from tapdock.errors import UsageError
 from tapdock.project import document
-from tapdock.project.entries import build_image
+from tapdock.project.connectors import build_image
+from tapdock.project.model import Build
 
 __all__ = ["Converted", "converted", "permissions", "read"]
 

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from tapdock.config import Mount
 from tapdock.project.fields import Field
+from tapdock.project.model import Mount
 
 __all__ = ["mounts"]
 

@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tapdock.config import Secret
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.interpolate import is_private
 from tapdock.project.layers import Layer, Path, cut, merge
+from tapdock.project.model import Secret
 
 __all__ = ["ROOTS", "overridden"]
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from tapdock.config import Connector, Namespacing, OnBadRecord, OnSchemaChange, Pipeline
-from tapdock.project.entries import LATER
+from tapdock.project.connectors import LATER
 from tapdock.project.fields import Field, did_you_mean
+from tapdock.project.model import Connector, Namespacing, OnBadRecord, OnSchemaChange, Pipeline
 
 __all__ = ["pipeline"]
 

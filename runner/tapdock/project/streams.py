@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from tapdock.config import CatalogFile, DestinationMode, ReplicationMethod, StreamOptions, SyncMode
 from tapdock.project.fields import Field
+from tapdock.project.model import CatalogFile, DestinationMode, ReplicationMethod, StreamOptions, SyncMode
 
 __all__ = ["catalog_file", "stream_options"]
 

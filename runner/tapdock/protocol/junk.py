@@ -2,7 +2,7 @@
 
 import re
 
-from tapdock.secret_names import is_secret_name
+from tapdock.text.secret_names import is_secret_name
 
 __all__ = ["Junk"]
 

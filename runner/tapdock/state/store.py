@@ -11,7 +11,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 
 from tapdock.errors import Conflict, StateError
 from tapdock.state import versions
-from tapdock.state.base import Backend, Stored, Terms, holder_here
+from tapdock.state.backends.base import Backend, Stored, Terms, holder_here
 from tapdock.state.envelope import Dialect, Envelope, decode, encode, state_key
 
 __all__ = ["Held", "is_empty", "keys", "lease", "read", "replacing", "state_key"]

@@ -4,7 +4,7 @@ import re
 from contextlib import suppress
 
 from tapdock.errors import Conflict, StateError, UsageError
-from tapdock.state.base import Backend
+from tapdock.state.backends.base import Backend
 from tapdock.state.envelope import Envelope, decode
 
 __all__ = ["KEPT", "PREFIX", "get", "keep", "numbers"]

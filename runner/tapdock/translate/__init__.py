@@ -1,12 +1,12 @@
 """Translators, one per pair of dialects; `ROUTES` is the table of them."""
 
-from tapdock.catalog import ConfiguredStream
 from tapdock.events import Event
+from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.translate.airbyte_to_airbyte import AirbyteToAirbyte
+from tapdock.translate.airbyte_to_singer import AirbyteToSinger
 from tapdock.translate.base import Manner
-from tapdock.translate.same_airbyte import AirbyteToAirbyte
-from tapdock.translate.same_singer import SingerToSinger
-from tapdock.translate.to_airbyte import SingerToAirbyte
-from tapdock.translate.to_singer import AirbyteToSinger
+from tapdock.translate.singer_to_airbyte import SingerToAirbyte
+from tapdock.translate.singer_to_singer import SingerToSinger
 
 __all__ = ["ROUTES", "require_translatable"]
 

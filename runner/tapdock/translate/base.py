@@ -5,9 +5,9 @@ from typing import Protocol
 
 import msgspec
 
-from tapdock.config import MAX_LINE, Namespacing, OnBadRecord, StateType
 from tapdock.errors import Side
 from tapdock.events import Event, StreamReport
+from tapdock.project.model import MAX_LINE, Namespacing, OnBadRecord, StateType
 
 __all__ = ["Counted", "Emit", "Manner", "Mismatch", "Quirks", "States", "Translator"]
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from tapdock.catalog import StreamKey
 from tapdock.events import StreamReport
+from tapdock.protocol.catalog import StreamKey
 from tapdock.translate.base import Mismatch
+from tapdock.translate.notices import Voice
 from tapdock.translate.tally import Tally
-from tapdock.translate.voice import Voice
 
 __all__ = ["Counts"]
 

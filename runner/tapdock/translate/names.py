@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from tapdock.catalog import StreamKey
-from tapdock.config import Namespacing
 from tapdock.errors import UsageError
+from tapdock.project.model import Namespacing
+from tapdock.protocol.catalog import StreamKey
 
 __all__ = ["singer_names", "target_keys"]
 

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from tapdock.catalog import StreamKey
 from tapdock.events import StreamReport
+from tapdock.protocol.catalog import StreamKey
 
 __all__ = ["Status", "Tally"]
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from tapdock.cli import main
-from tapdock.state.file import FileBackend
+from tapdock.state.backends.file import FileBackend
 
 PROJECT = """\
 version: 1

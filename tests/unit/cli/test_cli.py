@@ -10,11 +10,12 @@ import sys
 
 import pytest
 
-from tapdock import history, overlay
 from tapdock.cli import COMMANDS, GROUPS
-from tapdock.history import RunRecord, Seconds, StateRecord
-from tapdock.rotation import Rules
-from tapdock.state.base import holder_here
+from tapdock.connectors import rotated_config
+from tapdock.connectors.rotation_rules import Rules
+from tapdock.runs import records
+from tapdock.runs.records import RunRecord, Seconds, StateRecord
+from tapdock.state.backends.base import holder_here
 from tapdock.state.store import lease
 
 KEY = "default:faker-to-lake"
@@ -32,7 +33,7 @@ def every_command() -> list[tuple[str, str, str]]:
 def test_help_and_version_import_nothing_heavy():
     code = (
         "import sys; from tapdock.cli import main; main(sys.argv[1:]); "
-        "heavy = {'docker', 'rich', 'jsonschema', 'yaml', 'msgspec', 'tapdock.load', 'tapdock.cli.state'}; "
+        "heavy = {'docker', 'rich', 'jsonschema', 'yaml', 'msgspec', 'tapdock.project.load', 'tapdock.cli.state'}; "
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     for word in ("--help", "--version"):
@@ -263,7 +264,7 @@ def test_a_state_in_use_is_not_touched(tapdock, backend):
 
 def test_what_a_connector_changed_is_shown_and_forgotten(tapdock, backend):
     assert "changed nothing" in tapdock("config", "reset", "faker", "--yes").stderr
-    overlay.record(backend, "default:faker", {}, {"token": "fresh-token"}, Rules(program="image x"))
+    rotated_config.record(backend, "default:faker", {}, {"token": "fresh-token"}, Rules(program="image x"))
     shown = json.loads(tapdock("config", "show", "faker", "--json").stdout)
     _, row = (row for row in shown if row["path"] == "sources.faker.config.token")  # the user's own comes first
     assert row["value"] == "[secret]"
@@ -272,12 +273,12 @@ def test_what_a_connector_changed_is_shown_and_forgotten(tapdock, backend):
     assert tapdock("config", "reset", "faker").returncode == 2, "nobody can be asked"
     assert tapdock("config", "reset", "nope", "--yes").returncode == 2
     assert tapdock("config", "reset", "faker", "--yes").returncode == 0
-    assert overlay.kept(backend, "default:faker") is None
+    assert rotated_config.kept(backend, "default:faker") is None
 
 
 def test_runs_are_listed_shown_and_their_logs_printed(tapdock, folder):
     record = RunRecord(
-        run_id=history.new_run_id(1795346553, "ab12cd"),
+        run_id=records.new_run_id(1795346553, "ab12cd"),
         pipeline="demo",
         state_id=KEY,
         started_at="2026-11-22T11:22:33Z",
@@ -287,12 +288,12 @@ def test_runs_are_listed_shown_and_their_logs_printed(tapdock, folder):
         seconds=Seconds(total=2.5),
     )
     private = folder / ".tapdock"
-    history.write(private, record)
+    records.write(private, record)
     line = {"time": "2026-11-22T11:22:34.000+00:00", "level": "info", "event": "line", "side": "source"}
-    history.log_file(private, record.run_id).write_text(json.dumps({**line, "message": "hello"}) + "\n")
+    records.log_file(private, record.run_id).write_text(json.dumps({**line, "message": "hello"}) + "\n")
     assert record.run_id in tapdock("runs", "list").stdout
     assert [each["run_id"] for each in json.loads(tapdock("runs", "list", "--json").stdout)] == [record.run_id]
-    assert json.loads(tapdock("runs", "show", "--json").stdout) == json.loads(history.to_json(record))
+    assert json.loads(tapdock("runs", "show", "--json").stdout) == json.loads(records.to_json(record))
     assert "succeeded (exit code 0)" in tapdock("runs", "show", "latest").stdout
     assert tapdock("runs", "logs", "ab12cd").stdout == "2026-11-22T11:22:34Z info    source | hello\n"
 

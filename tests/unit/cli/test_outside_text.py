@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tapdock import history, known_specs
-from tapdock.cache import Cache
 from tapdock.cli.config import rows
+from tapdock.connectors import known_specs
+from tapdock.connectors.cache import Cache
 from tapdock.events import StreamReport
-from tapdock.history import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
-from tapdock.load import load
-from tapdock.state.file import FileBackend
+from tapdock.project.load import load
+from tapdock.runs import records
+from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
+from tapdock.state.backends.file import FileBackend
 from tapdock.state.store import lease
 
 KEY = "default:faker-to-lake"
@@ -30,7 +31,7 @@ def assert_harmless(text: str) -> None:
 def keep_hostile_run(folder: Path) -> None:
     private = folder / ".tapdock"
     record = RunRecord(
-        run_id=history.new_run_id(1795346553, "ab12cd"),
+        run_id=records.new_run_id(1795346553, "ab12cd"),
         pipeline=HOSTILE,
         state_id=KEY,
         started_at="2026-11-22T11:22:33Z",
@@ -46,11 +47,11 @@ def keep_hostile_run(folder: Path) -> None:
         state=StateRecord(committed=1, backend="/s"),
         seconds=Seconds(total=2.5),
     )
-    history.write(private, record)
+    records.write(private, record)
     line = {"time": "t", "level": "info", "event": "line", "side": "source", "message": HOSTILE}
     lines = [line, {"time": HOSTILE, "level": HOSTILE, "event": HOSTILE, HOSTILE: HOSTILE}]
     text = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in lines)
-    history.log_file(private, record.run_id).write_text(text + HOSTILE)
+    records.log_file(private, record.run_id).write_text(text + HOSTILE)
 
 
 def keep_hostile_state(backend: FileBackend) -> str:
@@ -177,7 +178,7 @@ def test_config_show_hides_tokens_in_addresses(tapdock, folder):
         """\
 version: 1
 sources:
-  a: {build: {singer: "tap-a @ git+https://g1ttoken@github.com/o/tap-a"}, command: ["--token=c0mmand"]}
+  a: {image: x, command: ["--token=c0mmand"]}
 targets:
   b: {image: y, config: {dsn_host: "postgresql://me:p@ss/w0rd@h/d"}, env: {DATABASE_URL: "mysql://me:env-pw1@h/d"}}
 """
@@ -185,10 +186,8 @@ targets:
     for words in (("--json",), ()):
         ended = tapdock("config", "show", *words)
         assert ended.returncode == 0, ended.stderr
-        assert not [
-            secret for secret in ("s1gnature", "g1ttoken", "c0mmand", "w0rd", "env-pw1") if secret in ended.stdout
-        ]
-        assert "github.com/o/tap-a" in ended.stdout
+        assert not [secret for secret in ("c0mmand", "w0rd", "env-pw1") if secret in ended.stdout]
+        assert "@h/d" in ended.stdout
 
 
 def test_config_show_hides_what_the_states_address_has(folder):

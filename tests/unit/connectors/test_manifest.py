@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from tapdock.config import Connector, Manifest
-from tapdock.connectors import airbyte
+from tapdock.connectors.kinds import airbyte
 from tapdock.launch import FileArg, ImageFacts
+from tapdock.project.model import Connector, Manifest
 
 FACTS = ImageFacts(image="x", digest="sha256:1", entrypoint=("run",))
 CONFIG = {"token": "t"}

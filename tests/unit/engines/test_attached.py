@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapdock.engines.attached import Attached
+from tapdock.engines.docker.attach import Attached
 
 SECONDS = 10
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tapdock.engines.build_leftovers import found
+from tapdock.engines.docker.build_leftovers import found
 
 LABEL = "/bin/sh -c '#(nop) LABEL io.tapdock.recipe=abc'"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tapdock.engines.docker_build import alone, build, swept
+from tapdock.connectors.images import images_folder
+from tapdock.engines.docker.build import alone, build, swept
 from tapdock.errors import EngineError
-from tapdock.images import images_folder
 
 FROM = {"stream": "Step 1/2 : FROM base\n"}
 INSTALL = {"stream": "Step 2/2 : RUN sh /opt/install.sh\n"}
@@ -37,7 +37,9 @@ class Api:
     def remove_image(self, image):
         del self.stages[image]
 
-    def containers(self, **_):
+    def containers(self, *, filters, **_):
+        if filters["label"] != "io.tapdock.stage=build":
+            return []
         named = {"Id": "mine", "State": "running", "Image": "mine:1", "ImageID": "sha256:9"}
         return [
             {"Id": id_, "State": state, "Image": "5", "ImageID": "sha256:55"} for id_, state in self.steps.items()

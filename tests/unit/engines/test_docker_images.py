@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tapdock.engines.docker import DockerEngine
+from tapdock.engines.docker.engine import DockerEngine
 
 ID = "sha256:id"
 TWO = ["mirror/x@sha256:m", "own/x@sha256:o"]

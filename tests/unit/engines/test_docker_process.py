@@ -4,7 +4,7 @@ import docker.errors
 import pytest
 import requests.exceptions
 
-from tapdock.engines.docker_process import DockerProcess
+from tapdock.engines.docker.process import DockerProcess
 
 
 class Engine:

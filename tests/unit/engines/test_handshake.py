@@ -3,7 +3,7 @@
 import docker.errors
 import pytest
 
-from tapdock.engines import handshake
+from tapdock.engines.docker import handshake
 
 
 class Refusing:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tapdock.errors import UsageError
-from tapdock.load import load
+from tapdock.project.load import load
 
 HEAD = "version: 6.1.0\ntype: DeclarativeSource\n"
 BUILT = "tapdock/source-declarative-manifest:7.39.1"

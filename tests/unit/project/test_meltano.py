@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tapdock.errors import UsageError
-from tapdock.load import load
+from tapdock.project.load import load
 from tapdock.project.meltano import converted, read
 
 MELTANO = """\

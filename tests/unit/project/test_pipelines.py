@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tapdock.config import Namespacing, Pipeline, Project
 from tapdock.errors import UsageError
-from tapdock.load import load
+from tapdock.project.load import load
+from tapdock.project.model import Namespacing, Pipeline, Project
 
 
 @pytest.fixture

@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from tapdock import rotation, text
+from tapdock.connectors import rotation_rules
 from tapdock.protocol import airbyte, lines, singer
 from tapdock.protocol.answer import read_answer
 from tapdock.protocol.junk import Junk
-from tapdock.redaction import Redactor
+from tapdock.text import clean
+from tapdock.text.redaction import Redactor
 
 SIZE = 300_000
 ODD = {
@@ -37,9 +38,9 @@ def test_no_text_takes_longer_than_its_length(odd: bytes) -> None:
     read_answer(odd)
     Junk().shown(odd, 1)
     said = odd.decode("utf-8", "replace")
-    text.clean(said)
-    text.one_line(said)
-    text.harmless_json(json.dumps(said))
+    clean.clean(said)
+    clean.one_line(said)
+    clean.harmless_json(json.dumps(said))
     Redactor(["a secret of some length"])(said)
     with pytest.raises(ValueError, match="is n"):
-        rotation.parsed(said)
+        rotation_rules.parsed(said)

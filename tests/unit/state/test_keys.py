@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapdock.state.keys import key_of, name_of
+from tapdock.state.backends.keys import key_of, name_of
 
 PREFIXES = st.sampled_from(["", "team/", "a%41/"])
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from tapdock.catalog import ConfiguredStream, Stream, StreamKey
+from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NAMES = st.text(st.sampled_from('aA-_. é"\\/${}日😀1:'), min_size=1, max_size=5)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from tapdock.translate.airbyte_schemas import airbyte_schema, merged
+from tapdock.translate.schemas.to_airbyte import airbyte_schema, merged
 
 SCALARS = {"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
 

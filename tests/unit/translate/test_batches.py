@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tapdock.catalog import StreamKey
 from tapdock.errors import TranslationError
 from tapdock.launch import SCRATCH
+from tapdock.protocol.catalog import StreamKey
 from tapdock.protocol.singer import BatchMessage, Encoding
 from tapdock.translate.base import Manner, Quirks
-from tapdock.translate.batches import PIECE, bodies, rows_of
-from tapdock.translate.same_singer import SingerToSinger
+from tapdock.translate.notices import Voice
+from tapdock.translate.read.batches import PIECE, bodies, rows_of
+from tapdock.translate.singer_to_airbyte import SingerToAirbyte
+from tapdock.translate.singer_to_singer import SingerToSinger
 from tapdock.translate.tally import Tally
-from tapdock.translate.to_airbyte import SingerToAirbyte
-from tapdock.translate.voice import Voice
 
 BODIES = [b'{"id":1.50}', b'{"id":"\xc3\xa9"}']
 BROKEN = gzip.compress(b"{}\n")[:10] + b"\xff" * 20

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from tapdock.translate.bookmarks import Bookmarks
+from tapdock.translate.states.bookmarks import Bookmarks
 from unit.translate.generated import RAW
 
 STATES = st.dictionaries(st.text(max_size=3), RAW, min_size=1, max_size=3)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapdock.translate.canonical import canonical
+from tapdock.translate.states.canonical import canonical
 from unit.translate.generated import NUMBERS, RAW
 
 QUICK = settings(deadline=None, max_examples=60)

@@ -7,8 +7,8 @@ import pytest
 from msgspec import Raw
 
 from tapdock.protocol.singer import state_line
-from tapdock.translate.carried import Carried
-from tapdock.translate.states import read_state
+from tapdock.translate.states.airbyte import read_state
+from tapdock.translate.states.wrapped_tap import Carried
 
 ONE = '{"type":"STREAM","stream":{"stream_descriptor":{"name":"a"},"stream_state":{"n":%s}}}'
 OTHER = '{"type":"STREAM","stream":{"stream_descriptor":{"name":"b","namespace":"n"},"stream_state":{}}}'

@@ -1,6 +1,6 @@
 import pytest
 
-from tapdock.translate.checks import checker
+from tapdock.translate.schemas.validate import checker
 
 SCHEMA = {
     "properties": {

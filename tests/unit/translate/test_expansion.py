@@ -2,10 +2,10 @@
 
 import pytest
 
-from tapdock.catalog import Stream
 from tapdock.errors import TranslationError
-from tapdock.translate.airbyte_schemas import airbyte_schema
-from tapdock.translate.schemas import singer_schema
+from tapdock.protocol.catalog import Stream
+from tapdock.translate.schemas.to_airbyte import airbyte_schema
+from tapdock.translate.schemas.to_singer import singer_schema
 
 DOUBLING = {
     f"d{number}": {"type": "object", "properties": {side: {"$ref": f"#/definitions/d{number + 1}"} for side in "ab"}}

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from tapdock.catalog import StreamKey
-from tapdock.translate.canonical import canonical
-from tapdock.translate.forwarded import Forwarded, fingerprint
-from tapdock.translate.states import read_state
+from tapdock.protocol.catalog import StreamKey
+from tapdock.translate.states.airbyte import read_state
+from tapdock.translate.states.canonical import canonical
+from tapdock.translate.states.forwarded import Forwarded, fingerprint
 from unit.translate.generated import RAW
 
 A, B = StreamKey(None, "a"), StreamKey("n", "b")

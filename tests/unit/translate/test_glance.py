@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapdock.catalog import StreamKey
-from tapdock.translate.glance import Glance
+from tapdock.protocol.catalog import StreamKey
+from tapdock.translate.read.known_prefixes import Glance
 from tapdock.translate.tally import Tally
 
 LINE = b'{"type":"RECORD","stream":"%s","record":{"a":%d}}'

@@ -1,7 +1,7 @@
 import pytest
 
-from tapdock.catalog import StreamKey
 from tapdock.errors import UsageError
+from tapdock.protocol.catalog import StreamKey
 from tapdock.translate.names import singer_names
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tapdock.catalog import ConfiguredStream, Stream
 from tapdock.events import Event
+from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Manner, Quirks
 from unit.translate.targets import Coalescing, Destination, PipelineWise, Sdk, Singer

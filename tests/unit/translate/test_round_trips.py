@@ -6,13 +6,13 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tapdock.catalog import ConfiguredStream, Stream, StreamKey, configured, parse_catalog
 from tapdock.errors import UsageError
+from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured, parse_catalog
+from tapdock.translate.airbyte_to_singer import AirbyteToSinger
 from tapdock.translate.base import Manner
-from tapdock.translate.landing import SEQUENCE
 from tapdock.translate.names import singer_names
-from tapdock.translate.to_airbyte import SingerToAirbyte
-from tapdock.translate.to_singer import AirbyteToSinger
+from tapdock.translate.singer_to_airbyte import SingerToAirbyte
+from tapdock.translate.write.airbyte_stream import SEQUENCE
 from unit.translate.generated import RAW, Rows, catalogs, exact, orders
 
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapdock.translate.rules import as_number, as_text, drop, fields, items
+from tapdock.translate.write.rules import as_number, as_text, drop, fields, items
 
 
 @pytest.mark.parametrize("value", [b'"a"', b"null"])

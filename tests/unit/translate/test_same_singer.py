@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tapdock.connectors.selection import select_streams
 from tapdock.errors import TranslationError
 from tapdock.events import Event, Logged
 from tapdock.launch import SCRATCH
-from tapdock.selection import select_streams
 from tapdock.translate.base import Manner
-from tapdock.translate.same_singer import SingerToSinger
-from tapdock.translate.singer_streams import singer_streams
+from tapdock.translate.catalogs.singer import singer_streams
+from tapdock.translate.singer_to_singer import SingerToSinger
 
 CATALOG = b'{"streams":[{"tap_stream_id":"s","schema":{"properties":{"a":{"type":"number"},"b":{"type":"string"}}}}]}'
 SCHEMA = b'{"type":"SCHEMA","stream":"s","schema":{"properties":{"a":{},"b":{}}},"key_properties":[]}\n'

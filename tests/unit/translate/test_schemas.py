@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from tapdock.catalog import Stream
 from tapdock.errors import UsageError
-from tapdock.translate.schemas import singer_schema
+from tapdock.protocol.catalog import Stream
+from tapdock.translate.schemas.to_singer import singer_schema
 
 
 def translated(schema: Any, **root: Any) -> tuple[dict[str, Any], bytes]:

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from tapdock.catalog import StreamKey
 from tapdock.errors import TargetError
 from tapdock.protocol.airbyte import State
-from tapdock.translate.airbyte_target import Ack
-from tapdock.translate.sequence import Sequence
+from tapdock.protocol.catalog import StreamKey
+from tapdock.translate.read.airbyte_destination import Ack
+from tapdock.translate.states.sequence import Sequence
 
 KEYS = (StreamKey(None, "a"), StreamKey("n", "b"))
 QUICK = settings(deadline=None, max_examples=60)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tapdock.catalog import ConfiguredStream, parse_catalog
 from tapdock.errors import UsageError
-from tapdock.translate.singer_catalog import selected_streams, singer_catalog
+from tapdock.protocol.catalog import ConfiguredStream, parse_catalog
+from tapdock.translate.catalogs.wrapped_tap import selected_streams, singer_catalog
 
 USERS = {
     "name": "users",

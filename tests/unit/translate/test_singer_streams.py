@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tapdock.catalog import ConfiguredStream, Stream
-from tapdock.config import StreamOptions
+from tapdock.connectors.selection import select_streams
 from tapdock.errors import SourceError, StateError
-from tapdock.selection import select_streams
-from tapdock.translate.singer_streams import (
+from tapdock.project.model import StreamOptions
+from tapdock.protocol.catalog import ConfiguredStream, Stream
+from tapdock.translate.catalogs.singer import (
     emitted_names,
     lacks_bookmark,
     selected_catalog,

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from tapdock.catalog import ConfiguredStream, Stream, StreamKey
-from tapdock.config import SyncMode
 from tapdock.errors import StateError, TargetError
-from tapdock.translate.ledger import Ledger
-from tapdock.translate.states import read_state, state_to_pass
+from tapdock.project.model import SyncMode
+from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
+from tapdock.translate.states.airbyte import read_state, state_to_pass
+from tapdock.translate.states.tokens import Ledger
 
 A, B = StreamKey(None, "a"), StreamKey("n", "b")
 NAMES = {A: "a", B: "n-b"}

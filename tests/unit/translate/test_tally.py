@@ -2,12 +2,12 @@
 
 import pytest
 
-from tapdock.catalog import StreamKey
 from tapdock.errors import TranslationError
 from tapdock.events import Event, Logged, SetAside
+from tapdock.protocol.catalog import StreamKey
 from tapdock.translate.counts import Counts
+from tapdock.translate.notices import Voice
 from tapdock.translate.tally import Status, Tally
-from tapdock.translate.voice import Voice
 
 KEY = StreamKey("n", "s")
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tapdock.connectors.selection import select_streams
 from tapdock.errors import TranslationError
-from tapdock.selection import select_streams
 from tapdock.translate.base import Manner
-from tapdock.translate.singer_streams import singer_streams
-from tapdock.translate.to_airbyte import SingerToAirbyte
+from tapdock.translate.catalogs.singer import singer_streams
+from tapdock.translate.singer_to_airbyte import SingerToAirbyte
 
 SCHEMA = b'{"type":"SCHEMA","stream":"s","schema":{"properties":{"id":{"type":"integer"}}},"key_properties":["id"]}\n'
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapdock.catalog import ConfiguredStream, Stream
 from tapdock.errors import TranslationError, UsageError
 from tapdock.events import Event, Failed, Logged
+from tapdock.protocol.catalog import ConfiguredStream, Stream
+from tapdock.translate.airbyte_to_singer import AirbyteToSinger
 from tapdock.translate.base import Translator
-from tapdock.translate.to_singer import AirbyteToSinger
 
 RECORD = '{"type":"RECORD","record":{"stream":"users","data":{"id":%d},"emitted_at":1795340047230}}\n'
 STREAM_STATE = '{"stream_descriptor":{"name":"users"},"stream_state":%d}'

@@ -1,0 +1,65 @@
+"""What operations work with: the project and where it runs, and a connector whose image is there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tapdock.connectors.cache import Cache
+from tapdock.connectors.images import Making
+from tapdock.engines.base import Engine, Logs
+from tapdock.launch import ImageFacts
+from tapdock.project.model import Connector, Kind, Project
+from tapdock.relay.signals import Signals
+from tapdock.state.backends.base import Backend
+from tapdock.text.redaction import Redactor
+from tapdock.text.secret_names import secrets_in
+from tapdock.translate.base import Quirks
+
+__all__ = ["Context", "Ready"]
+
+_LONGEST = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What every operation needs: where containers run, what is remembered, who hears of progress."""
+
+    engine: Engine
+    project: Project
+    backend: Backend
+    relay_image: Callable[[], str]
+    making: Making
+    progress: Logs
+    log: Logs
+    signals: Signals
+    now: Callable[[], float]
+    locked: Mapping[str, str] | None = None
+    redactor: Redactor = field(default_factory=Redactor)
+
+    def __post_init__(self) -> None:
+        for address in (self.project.state_uri, *self.making.indexes.values()):
+            self.redactor.learn(secrets_in(address))
+
+    @property
+    def cache(self) -> Cache:
+        return Cache(self.project.private / "cache")
+
+    def heard(self, text: str) -> str:
+        """What a connector said, without secrets and harmless in a terminal: fit for logs, records and messages.
+
+        Cut only now: a secret across the cut would show its beginning.
+        """
+        return self.redactor(text)[:_LONGEST]
+
+    def say(self, text: str) -> None:
+        """Progress in an engine's or a build's own words, which may have the address of a package with its token."""
+        self.progress(self.heard(text))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A connector whose image is here and known."""
+
+    connector: Connector
+    facts: ImageFacts
+    kind: Kind
+    quirks: Quirks

@@ -1,0 +1,36 @@
+"""The spec that a connector of the project last reported, for commands that start no container."""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from tapdock.connectors.cache import Cache
+from tapdock.project.model import Connector
+
+__all__ = ["remember", "remembered"]
+
+
+def remember(cache: Cache, connector: Connector, schema: Mapping[str, Any] | None) -> None:
+    """Keep the JSON schema of a connector's config."""
+    content = orjson.dumps(schema)
+    if cache.read(_name(connector)) != content:
+        cache.write(_name(connector), content)
+
+
+def remembered(cache: Cache, connector: Connector) -> Mapping[str, Any] | None:
+    """None where the connector was never asked, or reports no spec. It may be that of an earlier image of this name."""
+    if connector.manifest:
+        return connector.manifest.spec
+    content = cache.read(_name(connector))
+    try:
+        schema = orjson.loads(content) if content else None
+    except orjson.JSONDecodeError:
+        return None
+    return schema if isinstance(schema, dict) else None
+
+
+def _name(connector: Connector) -> str:
+    parts = (connector.role, connector.image, connector.kind, connector.entrypoint, connector.command)
+    return f"spec-{blake2b(repr(parts).encode(), digest_size=12).hexdigest()}.json"

@@ -1,0 +1,217 @@
+"""Which values of a config are secrets: by the connector's spec, by their origin, by their name, by their text."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tapdock.project.interpolate import Unset
+from tapdock.project.model import Connector, Project, Secret
+from tapdock.text.secret_names import MASK, is_group_name, is_secret_name, masked_text, secrets_in
+
+__all__ = ["connector_secrets", "masked", "new_texts", "project_secrets", "secret_texts"]
+
+_CHOICE = re.compile(r"[A-Za-z][a-z_-]{0,19}")
+_PRIVATE_KEY = "PRIVATE KEY-----"
+Schema = Mapping[str, Any]
+
+
+def masked(config: Mapping[str, Any], schema: Schema | None) -> dict[str, Any]:
+    """The config for people's eyes: `[secret]` in place of everything that is one."""
+    return _Mask(schema or {}).mapping(config, [schema or {}], hidden=False)
+
+
+def secret_texts(config: Mapping[str, Any], schema: Schema | None) -> tuple[str, ...]:
+    """Every value that `masked` hides, and every password in a longer text, for a `Redactor`."""
+    mask = _Mask(schema or {})
+    mask.mapping(config, [schema or {}], hidden=False)
+    return tuple(dict.fromkeys(mask.found))
+
+
+def connector_secrets(connector: Connector) -> tuple[str, ...]:
+    """All that the project file itself has of a connector's secrets, the tokens of its packages' addresses included."""
+    package = secrets_in(connector.build.package) if connector.build else ()
+    return (*secret_texts(connector.config, None), *secret_texts(connector.env, None), *package)
+
+
+def project_secrets(project: Project) -> Iterator[str]:
+    """The same of all connectors, and of the address of the states."""
+    yield from secrets_in(project.state_uri)
+    for connector in (*project.sources.values(), *project.targets.values()):
+        yield from connector_secrets(connector)
+
+
+def new_texts(config: Mapping[str, Any], user: Mapping[str, Any]) -> set[str]:
+    """Text in a config that a connector changed and not in the user's: as likely as not, tokens."""
+    return set(_texts(config)) - set(_texts(user))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(inner)
+
+
+class _Mask:
+    """Goes through a value with all schemas that may apply to it; `found` are the secrets so far.
+
+    A schema may depend on other values. Where that is uncertain, each is taken to apply: one of them is enough.
+    """
+
+    def __init__(self, root: Schema) -> None:
+        self.found: list[str] = []
+        self._root = root
+
+    def mapping(self, value: Mapping[str, Any], schemas: Sequence[Schema], *, hidden: bool) -> dict[str, Any]:
+        shown = {}
+        applying = self._applying(schemas)
+        for key, inner in value.items():
+            wanted = self._applying([part for schema in applying for part in _of_key(schema, str(key))])
+            secret = hidden or any(map(_is_secret, wanted)) or _is_secret_by_name(str(key), inner, wanted)
+            shown[key] = self._shown(inner, wanted, hidden=secret)
+        return shown
+
+    def _shown(self, value: Any, schemas: Sequence[Schema], *, hidden: bool) -> Any:
+        if isinstance(value, Mapping):
+            return self.mapping(value, schemas, hidden=hidden)
+        if isinstance(value, list | tuple):
+            return self._items(value, self._applying(schemas), hidden=hidden)
+        if isinstance(value, Unset):
+            return str(value)
+        if isinstance(value, Secret):
+            text = value.reveal()
+            self.found += [text, *value.parts, *secrets_in(text)]
+            return MASK
+        if isinstance(value, str):
+            self.found += secrets_in(value)
+            hidden = hidden or _is_secret_text(value)
+        if hidden and isinstance(value, str | int | float) and not isinstance(value, bool):
+            self.found.append(str(value))
+            return MASK
+        return masked_text(value) if isinstance(value, str) else value
+
+    def _items(self, value: Sequence[Any], applying: Sequence[Schema], *, hidden: bool) -> list[Any]:
+        shown = []
+        for place, item in enumerate(value):
+            wanted = self._applying([part for schema in applying for part in _of_item(schema, place)])
+            shown.append(self._shown(item, wanted, hidden=hidden or any(map(_is_secret, wanted))))
+        return shown
+
+    def _applying(self, schemas: Sequence[Schema]) -> list[Schema]:
+        """These schemas with all that they refer to and choose from."""
+        found: dict[int, Schema] = {}
+        left = list(schemas)
+        while left:
+            schema = left.pop()
+            if id(schema) in found:
+                continue
+            found[id(schema)] = schema
+            left += [*_parts(schema), *self._target(schema.get("$ref")), *self._target(schema.get("$dynamicRef"))]
+        return list(found.values())
+
+    def _target(self, reference: Any) -> Iterator[Schema]:
+        """What a `$ref` into the same document points at: by path, or by `$id` and `$anchor`."""
+        if not isinstance(reference, str):
+            return
+        path, found = reference.partition("#")[2], self._root
+        if path and not path.startswith("/"):
+            yield from _named(self._root, path)
+            return
+        target: Any = found
+        for part in path.split("/")[1:]:
+            part = part.replace("~1", "/").replace("~0", "~")
+            if isinstance(target, list):
+                target = target[int(part)] if part.isdigit() and int(part) < len(target) else None
+            else:
+                target = target.get(part) if isinstance(target, Mapping) else None
+        if isinstance(target, Mapping):
+            yield target
+
+
+def _named(value: Any, anchor: str) -> Iterator[Schema]:
+    if isinstance(value, Mapping):
+        if anchor in (value.get("$anchor"), value.get("$dynamicAnchor")) or value.get("$id") == f"#{anchor}":
+            yield value
+        for inner in value.values():
+            yield from _named(inner, anchor)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _named(inner, anchor)
+
+
+def _schemas(*values: Any) -> Iterator[Schema]:
+    """Those of the values, and of the lists among them, that are schemas."""
+    for value in values:
+        if isinstance(value, Mapping):
+            yield value
+        elif isinstance(value, list):
+            yield from (item for item in value if isinstance(item, Mapping))
+
+
+def _parts(schema: Schema) -> Iterator[Schema]:
+    """Schemas of the same value."""
+    yield from _schemas(*(schema.get(word) for word in ("allOf", "anyOf", "oneOf", "if", "then", "else")))
+    for word in ("dependentSchemas", "dependencies"):
+        dependent = schema.get(word)
+        if isinstance(dependent, Mapping):
+            yield from _schemas(*(part for part in dependent.values() if isinstance(part, Mapping)))
+
+
+def _of_key(schema: Schema, key: str) -> Iterator[Schema]:
+    """Schemas of one member of an object."""
+    properties, patterns = schema.get("properties"), schema.get("patternProperties")
+    found = list(_schemas(properties.get(key))) if isinstance(properties, Mapping) else []
+    for pattern, inner in patterns.items() if isinstance(patterns, Mapping) else ():
+        found += _schemas(inner) if _matches(str(pattern), key) else ()
+    yield from found or _schemas(schema.get("additionalProperties"))
+    yield from _schemas(schema.get("unevaluatedProperties"))
+
+
+def _matches(pattern: str, key: str) -> bool:
+    """True as well for an expression that Python cannot read: many are written for Java."""
+    try:
+        return re.search(pattern, key) is not None
+    except re.error:
+        return True
+
+
+def _of_item(schema: Schema, place: int) -> Iterator[Schema]:
+    """Schemas of one item of a list, or of a tuple, whose places have schemas of their own."""
+    items, prefix = schema.get("items"), schema.get("prefixItems")
+    for places, rest in ((items, schema.get("additionalItems")), (prefix, items)):
+        if isinstance(places, list):
+            yield from _schemas(places[place]) if place < len(places) else _schemas(rest)
+    if isinstance(items, Mapping) and not isinstance(prefix, list):
+        yield items
+    yield from _schemas(schema.get("contains"), schema.get("unevaluatedItems"))
+
+
+def _is_secret(schema: Schema) -> bool:
+    """What Airbyte, JSON schema, OpenAPI and Meltano's SDK call one."""
+    marks = (schema.get("airbyte_secret"), schema.get("writeOnly"), schema.get("secret"), schema.get("sensitive"))
+    return any(mark is True or mark == "true" for mark in marks) or schema.get("format") == "password"
+
+
+def _is_secret_by_name(name: str, value: Any, schemas: Sequence[Schema]) -> bool:
+    """Not where the spec lists the values that there are, and not where it names a group of settings, or a choice."""
+    if not is_secret_name(name) or any("const" in schema or "enum" in schema for schema in schemas):
+        return False
+    if is_group_name(name):
+        return not isinstance(value, Mapping) and not (isinstance(value, str) and _CHOICE.fullmatch(value))
+    return True
+
+
+def _is_secret_text(text: str) -> bool:
+    """A private key, or JSON with a secret in it, under whatever name."""
+    if _PRIVATE_KEY in text:
+        return True
+    if not text.lstrip().startswith("{"):
+        return False
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    mask = _Mask({})
+    return isinstance(value, dict) and bool(mask.mapping(value, [], hidden=False)) and bool(mask.found)

@@ -1,0 +1,187 @@
+"""Which streams and fields a run reads, and how: patterns and stream options against a source's catalog."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+from tapdock.errors import UsageError
+from tapdock.project.model import DestinationMode, StreamOptions, SyncMode
+from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured
+
+__all__ = ["Modes", "select_streams"]
+
+Fields = dict[StreamKey, set[str]]
+Modes = Mapping[DestinationMode, str]
+"""What a target cannot do with rows, each with what to do about it."""
+
+
+def select_streams(
+    streams: Sequence[Stream],
+    patterns: Sequence[str],
+    options: Mapping[str, StreamOptions],
+    *,
+    full_refresh: bool = False,
+    modes: Modes | None = None,
+) -> tuple[ConfiguredStream, ...]:
+    """The streams to read, in the catalog's order; no pattern selects everything.
+
+    A pattern is `stream`, `stream.field` or `namespace.stream.field`, with globs; `!` leaves out, and wins.
+    Key and cursor fields are never left out. `full_refresh` is asked of every stream that supports it; `modes` is what
+    the target can do with rows. Raises UsageError with what was probably meant.
+    """
+    included = _matches(streams, [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"])
+    excluded = _matches(streams, [pattern[1:] for pattern in patterns if pattern.startswith("!")])
+    chosen = _options(streams, options)
+    streams_to_read = tuple(
+        _configure(
+            stream,
+            chosen[stream.key],
+            unwanted=set(_fields(stream)) - included[stream.key] | excluded.get(stream.key, set()),
+            full_refresh=full_refresh,
+            modes=modes or {},
+        )
+        for stream in streams
+        if stream.key in included and _WHOLE not in excluded.get(stream.key, ())
+    )
+    if not streams_to_read:
+        raise UsageError("no stream is selected", hint=f"streams: {_listed(map(str, _keys(streams)))}")
+    return streams_to_read
+
+
+_WHOLE = "*"
+"""Stands among the matched fields for the stream as such."""
+
+
+def _matches(streams: Sequence[Stream], patterns: Iterable[str]) -> Fields:
+    matched: Fields = {}
+    for pattern in patterns:
+        found = _match_fields(streams, pattern) or _match_whole(streams, pattern)
+        if not found:
+            raise _unknown(streams, pattern)
+        for key, names in found.items():
+            matched.setdefault(key, set()).update(names)
+    return matched
+
+
+def _match_whole(streams: Sequence[Stream], pattern: str) -> Fields:
+    return {stream.key: {_WHOLE, *_fields(stream)} for stream in streams if _is_named(stream, pattern)}
+
+
+def _match_fields(streams: Sequence[Stream], pattern: str) -> Fields:
+    """The pattern read as `stream.field`; empty where that matches no field."""
+    name, _, field = pattern.rpartition(".")
+    if not name:
+        return {}
+    if field == "*":
+        return _match_whole(streams, name)
+    found = {
+        stream.key: {known for known in _fields(stream) if fnmatchcase(known, field)}
+        for stream in streams
+        if _is_named(stream, name)
+    }
+    return {key: names for key, names in found.items() if names}
+
+
+def _is_named(stream: Stream, pattern: str) -> bool:
+    return fnmatchcase(stream.name, pattern) or fnmatchcase(str(stream.key), pattern)
+
+
+def _fields(stream: Stream) -> list[str]:
+    properties = stream.json_schema.get("properties")
+    return list(properties) if isinstance(properties, dict) else []
+
+
+def _keys(streams: Sequence[Stream]) -> list[StreamKey]:
+    return [stream.key for stream in streams]
+
+
+def _unknown(streams: Sequence[Stream], pattern: str) -> UsageError:
+    """The pattern names no stream, or a stream without such a field."""
+    name, _, field = pattern.rpartition(".")
+    for stream in streams:
+        if name and _is_named(stream, name):
+            return _unknown_name(f"stream `{stream.key}` has no field", field, _fields(stream), "fields")
+    return _unknown_name("there is no stream", pattern, [str(key) for key in _keys(streams)], "streams")
+
+
+def _unknown_name(what: str, name: str, known: Sequence[str], kind: str) -> UsageError:
+    close = get_close_matches(name, known, n=1)
+    meant = f"did you mean `{close[0]}`? " if close else ""
+    return UsageError(f"{what} `{name}`", hint=f"{meant}{kind}: {_listed(known)}")
+
+
+def _listed(names: Iterable[str], most: int = 20) -> str:
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _options(streams: Sequence[Stream], options: Mapping[str, StreamOptions]) -> dict[StreamKey, StreamOptions]:
+    """Options by stream; a full name wins over a bare one, which may stand for several namespaces."""
+    known = {name for stream in streams for name in (stream.name, str(stream.key))}
+    for name in options:
+        if name not in known:
+            raise _unknown_name("there is no stream", name, [str(key) for key in _keys(streams)], "streams")
+    empty = StreamOptions()
+    return {s.key: options.get(str(s.key)) or options.get(s.name) or empty for s in streams}
+
+
+def _configure(
+    stream: Stream, options: StreamOptions, *, unwanted: set[str], full_refresh: bool, modes: Modes
+) -> ConfiguredStream:
+    cursor = options.cursor_field or stream.default_cursor_field
+    key = options.primary_key or stream.source_defined_primary_key
+    for path in (options.cursor_field, *options.primary_key):
+        if path and _fields(stream) and path[0] not in _fields(stream):
+            raise _unknown_name(f"stream `{stream.key}` has no field", path[0], _fields(stream), "fields")
+    mode = _sync_mode(stream, options, has_cursor=bool(cursor), full_refresh=full_refresh)
+    wanted = tuple(name for name in _fields(stream) if name in unwanted)
+    return configured(
+        stream,
+        mode,
+        cursor=cursor,
+        key=key,
+        unwanted=wanted,
+        destination=_destination_mode(stream, options, mode, has_key=bool(key), modes=modes),
+        flatten_keys=options.flatten_keys,
+        log_based=options.log_based,
+    )
+
+
+def _destination_mode(
+    stream: Stream, options: StreamOptions, mode: SyncMode, *, has_key: bool, modes: Modes
+) -> DestinationMode:
+    """As asked, else merged by key where there is one and the target can, else added; never overwritten unasked."""
+    wanted = options.destination_sync_mode
+    if wanted is None:
+        return "append_dedup" if has_key and "append_dedup" not in modes else "append"
+    what = f"stream `{stream.key}`: `destination_sync_mode: {wanted}`"
+    if wanted == "append_dedup" and not has_key:
+        hint = f"write `{stream.key}: {{primary_key: [<field>]}}` under `streams`"
+        raise UsageError(f"{what} needs a key", hint=hint)
+    if wanted == "overwrite" and mode == "incremental":
+        hint = "`sync_mode: full_refresh` reads all of it, so that all of it can be replaced"
+        raise UsageError(f"{what} would replace all rows by those that are new", hint=hint)
+    if wanted in modes:
+        raise UsageError(f"{what} is nothing that the target can do", hint=modes[wanted])
+    return wanted
+
+
+def _sync_mode(stream: Stream, options: StreamOptions, *, has_cursor: bool, full_refresh: bool) -> SyncMode:
+    supported = stream.supported_sync_modes
+    can_increment = "incremental" in supported and (stream.source_defined_cursor or has_cursor or options.log_based)
+    if options.sync_mode and options.sync_mode not in supported:
+        raise UsageError(
+            f"stream `{stream.key}` does not support `sync_mode: {options.sync_mode}`",
+            hint=f"it supports {', '.join(supported)}",
+        )
+    if options.sync_mode == "incremental" and not can_increment:
+        raise UsageError(
+            f"stream `{stream.key}` needs a cursor for `sync_mode: incremental`",
+            hint=f"write `{stream.key}: {{sync_mode: incremental, cursor_field: <field>}}` under `streams`",
+        )
+    if full_refresh and "full_refresh" in supported:
+        return "full_refresh"
+    if options.sync_mode:
+        return options.sync_mode
+    return "incremental" if can_increment or "full_refresh" not in supported else "full_refresh"

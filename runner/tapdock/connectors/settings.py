@@ -1,0 +1,234 @@
+"""A connector's own spec (JSON schema) at work: text to types, and violations in words."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tapdock.project.fields import did_you_mean
+from tapdock.project.interpolate import Unset
+from tapdock.project.layers import Path, dotted
+from tapdock.project.model import Config, Secret
+
+__all__ = ["coerce", "violations"]
+
+INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_REPEATED_GROUP = re.compile(r"\)[*+{]")
+_LONGEST_MATCHED = 1000
+Schema = Mapping[str, Any]
+
+
+def coerce(config: Config, schema: Schema) -> dict[str, Any]:
+    """The config in plain values: text from the environment becomes what the spec wants at its place.
+
+    Text that does not read as what is wanted stays text, for `violations` to tell.
+    """
+    return {key: _coerced(value, _property(schema, key, config, schema), schema) for key, value in config.items()}
+
+
+def _coerced(value: Any, schema: Schema, root: Schema) -> Any:
+    if isinstance(value, Secret):
+        return _converted(value.reveal(), _types(schema, root))
+    if isinstance(value, Mapping):
+        return {key: _coerced(inner, _property(schema, key, value, root), root) for key, inner in value.items()}
+    if isinstance(value, list):
+        items = _resolved(schema, root).get("items")
+        inner = items if isinstance(items, Mapping) else {}
+        return [_coerced(item, inner, root) for item in value]
+    return value
+
+
+def _converted(text: str, types: set[str]) -> Any:
+    if "string" in types or not types:
+        return text
+    if "integer" in types and INTEGER.fullmatch(text):
+        return int(text)
+    if "number" in types and NUMBER.fullmatch(text):
+        return int(text) if INTEGER.fullmatch(text) else float(text)
+    if "boolean" in types and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if "null" in types and text == "null":
+        return None
+    shapes = {"array": list, "object": dict}
+    try:
+        value = json.loads(text) if types & shapes.keys() else text
+    except ValueError:
+        return text
+    return value if any(isinstance(value, shapes[name]) for name in types & shapes.keys()) else text
+
+
+def _resolved(schema: Schema, root: Schema) -> Schema:
+    """The schema itself, or what its `$ref` into the same document points at."""
+    for _ in range(20):
+        reference = schema.get("$ref")
+        if not isinstance(reference, str) or not reference.startswith("#/"):
+            break
+        target: Any = root
+        for part in reference[2:].split("/"):
+            target = target.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(target, Mapping) else {}
+        schema = target if isinstance(target, Mapping) else {}
+    return schema
+
+
+def _branches(schema: Schema, root: Schema) -> list[Schema]:
+    found = [part for word in ("oneOf", "anyOf") for part in schema.get(word) or () if isinstance(part, Mapping)]
+    return [_resolved(part, root) for part in found]
+
+
+def _types(schema: Schema, root: Schema) -> set[str]:
+    schema = _resolved(schema, root)
+    named = schema.get("type")
+    types = {named} if isinstance(named, str) else set(named or ())
+    for part in [*_branches(schema, root), *(schema.get("allOf") or ())]:
+        types |= _types(part, root)
+    return types
+
+
+def _property(schema: Schema, key: str, siblings: Mapping[str, Any], root: Schema) -> Schema:
+    """The schema of one property, looked for in the branch that its siblings choose as well."""
+    schema = _resolved(schema, root)
+    chosen = _chosen(schema, siblings, root)
+    parts = [schema, *([chosen] if chosen else []), *(schema.get("allOf") or ())]
+    for part in parts:
+        properties = _resolved(part, root).get("properties") or {}
+        if isinstance(properties.get(key), Mapping):
+            found: Schema = properties[key]
+            return found
+    if chosen and _branches(chosen, root):
+        return _property(chosen, key, siblings, root)
+    extra = schema.get("additionalProperties")
+    return extra if isinstance(extra, Mapping) else {}
+
+
+def _chosen(schema: Schema, value: Mapping[str, Any], root: Schema) -> Schema | None:
+    """The branch of a `oneOf` whose constants the value has; else the only one that knows all its keys."""
+    branches = _branches(schema, root)
+    for branch in branches:
+        constants = dict(_constants(branch))
+        given = {key: _plain(value[key]) for key in constants if key in value}
+        if given and all(constants[key] == text for key, text in given.items()):
+            return branch
+    fitting = [branch for branch in branches if value.keys() <= (branch.get("properties") or {}).keys()]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _constants(branch: Schema) -> Iterator[tuple[str, str]]:
+    for key, schema in (branch.get("properties") or {}).items():
+        if not isinstance(schema, Mapping):
+            continue
+        if "const" in schema:
+            yield key, str(schema["const"])
+        elif isinstance(schema.get("enum"), list) and len(schema["enum"]) == 1:
+            yield key, str(schema["enum"][0])
+
+
+def _plain(value: Any) -> str:
+    return "" if isinstance(value, Unset) else value.reveal() if isinstance(value, Secret) else str(value)
+
+
+def violations(config: Mapping[str, Any], schema: Schema) -> list[str]:
+    """What a plain config breaks of the connector's spec, one line each; values are never shown."""
+    return [f"`{dotted(path)}` {problem}" if path else problem for path, problem in _problems(config, schema, schema)]
+
+
+def _problems(value: Any, schema: Schema, root: Schema) -> Iterator[tuple[Path, str]]:
+    from jsonschema import Draft7Validator, validators
+    from jsonschema.exceptions import UnknownType
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
+    extend: Any = validators.extend
+    tolerant = extend(Draft7Validator, {"pattern": _pattern})
+    empty: Registry[Any] = Registry()  # a `$ref` is never fetched
+    validator = tolerant({**schema, "definitions": root.get("definitions", {})}, registry=empty)
+    try:
+        for error in sorted(validator.iter_errors(value), key=lambda error: [str(part) for part in error.path]):
+            yield from _told(error, root)
+    except (Unresolvable, UnknownType, RecursionError, TypeError, AttributeError, ValueError, ArithmeticError):
+        return  # the spec itself is broken, in whatever way; the connector's own check has the last word
+
+
+def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
+    """JSON schema's `pattern`, where Python can read the expression: many specs are written for Java.
+
+    One with a repeated group may take for ever, and is left to the connector.
+    """
+    from jsonschema import ValidationError
+
+    if not isinstance(instance, str) or len(instance) > _LONGEST_MATCHED or _REPEATED_GROUP.search(pattern):
+        return
+    try:
+        wrong = not re.search(pattern, instance)
+    except re.error:
+        return
+    if wrong:
+        yield ValidationError("pattern")
+
+
+def _told(error: Any, root: Schema) -> Iterator[tuple[Path, str]]:
+    path: Path = tuple(error.absolute_path)
+    wanted, value = error.validator_value, error.instance
+    match error.validator:
+        case "required":
+            known = (error.schema.get("properties") or {}).keys()
+            for name in [name for name in wanted if name not in value and f"'{name}'" in error.message]:
+                near = did_you_mean(name, [key for key in value if key not in known])
+                yield (*path, name), "is missing" + (f"; {near[:-1]}, which is not known?" if near else "")
+        case "additionalProperties" if wanted is False:
+            known = (error.schema.get("properties") or {}).keys()
+            for name in [name for name in value if name not in known]:
+                near = did_you_mean(name, known)
+                yield (*path, name), "is not known to the connector" + (f"; {near}" if near else "")
+        case "oneOf" | "anyOf":
+            yield from _told_branch(error, path, root)
+        case _:
+            yield path, _phrase(error.validator, wanted, value)
+
+
+def _told_branch(error: Any, path: Path, root: Schema) -> Iterator[tuple[Path, str]]:
+    branches = _branches(error.schema, root)
+    chosen = _chosen(error.schema, error.instance, root) if isinstance(error.instance, Mapping) else None
+    if chosen:
+        inner = [((*path, *deeper), problem) for deeper, problem in _problems(error.instance, chosen, root)]
+        if inner:
+            yield from inner
+            return
+    choices: dict[str, list[str]] = {}
+    for branch in branches:
+        for key, constant in _constants(branch):
+            choices.setdefault(key, []).append(constant)
+    for key, constants in choices.items():
+        if len(constants) > 1:
+            yield (*path, key), f"must be one of {', '.join(f'`{constant}`' for constant in constants)}"
+            return
+    types = sorted(_types({"anyOf": branches}, root))
+    yield path, f"fits none of its {len(branches)} forms" + (f" ({' or '.join(types)})" if types else "")
+
+
+def _phrase(keyword: str, wanted: Any, value: Any) -> str:
+    kinds = {
+        bool: "a boolean",
+        str: "text",
+        int: "an integer",
+        float: "a number",
+        list: "a list",
+        dict: "an object",
+    }
+    match keyword:
+        case "type":
+            names = wanted if isinstance(wanted, str) else " or ".join(wanted)
+            return f"is {kinds.get(type(value), 'null')}, not {names}"
+        case "enum":
+            near = did_you_mean(value, [str(word) for word in wanted]) if isinstance(value, str) else None
+            return f"must be one of {', '.join(f'`{word}`' for word in wanted)}" + (f"; {near}" if near else "")
+        case "const":
+            return f"must be `{wanted}`"
+        case "pattern":
+            return f"does not match `{wanted}`"
+        case "minimum" | "exclusiveMinimum" | "minLength" | "minItems":
+            return f"is too small: {keyword} is {wanted}"
+        case "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems":
+            return f"is too large: {keyword} is {wanted}"
+        case _:
+            return f"breaks `{keyword}`"

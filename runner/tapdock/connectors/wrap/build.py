@@ -1,0 +1,66 @@
+"""The wrapper stage: an Airbyte source's image made into a Singer tap's."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tapdock.connectors import images
+from tapdock.connectors.images import BuildPlan, Making
+from tapdock.connectors.kinds.base import entrypoint_of, kind_of
+from tapdock.engines.base import Engine, Logs
+from tapdock.errors import UsageError
+from tapdock.launch import ImageFacts
+from tapdock.project.model import Connector
+
+__all__ = ["wrap"]
+
+_PACKAGES = ("msgspec", "orjson")
+"""What the program in front of the connector imports beside the standard library."""
+
+
+def wrap(engine: Engine, image: str, *, tag: str, making: Making, progress: Logs) -> ImageFacts:
+    """Build `tag` from `image`, unless it is here from the very same parts.
+
+    Raises UsageError for an image that is no Airbyte source or cannot take arguments, ImageMissing, EngineError.
+    """
+    connector = Connector(name=tag, role="source", image=image)
+    facts = images.obtain(engine, connector, making=making, progress=progress)
+    if kind_of(connector, facts) == "singer":
+        hint = "use it as it is; Airbyte's have the label `io.airbyte.name` or the variable AIRBYTE_ENTRYPOINT"
+        raise UsageError(f"`{image}` speaks Singer already", hint=hint)
+    _require_same_machine(engine, facts)
+    base = images.base_digest(engine, making.base_image, progress)
+    with _context(entrypoint_of(connector, facts)) as context:
+        args = {"IMAGE": image, "REQUIREMENTS": " ".join(f"{name}=={version(name)}" for name in _PACKAGES)}
+        args["PACKAGES"] = " ".join(_PACKAGES)
+        args |= {"BASE_IMAGE": making.base_image} if making.base_image else {}
+        plan = BuildPlan(
+            context=context, tag=tag, args=args, recipe=images.recipe_of(context, args, base, facts.digest)
+        )
+        return images.made(engine, plan, making=making, progress=progress)
+
+
+def _require_same_machine(engine: Engine, facts: ImageFacts) -> None:
+    machine = engine.facts().architecture
+    if facts.architecture and machine and facts.architecture != machine:
+        raise UsageError(
+            f"`{facts.image}` is built for {facts.architecture}, and this engine builds for {machine}",
+            hint=f"`docker pull --platform linux/{machine} {facts.image}`, or wrap it on a machine of its kind",
+        )
+
+
+@contextmanager
+def _context(command: tuple[str, ...]) -> Iterator[Path]:
+    """The recipe, tapdock's own code, and what starts the connector."""
+    with TemporaryDirectory(prefix="tapdock-wrap-") as folder:
+        context = Path(folder)
+        for part in ("wrapper/Dockerfile", "licenses.py"):
+            shutil.copy(images.images_folder() / part, context)
+        package = images.package_folder()
+        shutil.copytree(package, context / "tapdock", ignore=shutil.ignore_patterns("__pycache__", "images", "cli"))
+        (context / "command.json").write_text(json.dumps(command))
+        yield context

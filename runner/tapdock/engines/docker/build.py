@@ -1,0 +1,179 @@
+"""Building images with a Docker Engine's classic builder, which every engine has."""
+
+import fcntl
+import os
+import shlex
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+import requests.exceptions
+
+from tapdock.engines.base import Logs, Swept
+from tapdock.engines.docker import build_leftovers, sweep
+from tapdock.engines.docker.errors import CONNECTION
+from tapdock.errors import EngineError
+from tapdock.log import clean
+
+__all__ = ["LOCK", "alone", "build", "carried", "swept"]
+
+LOCK = "build.lock"
+
+_CARRIER = "FTP_PROXY"
+"""A build argument that builders keep out of every image's history, because it may have a password.
+
+https://docs.docker.com/build/building/variables/#pre-defined-build-arguments. No recipe of ours uses FTP; each makes
+variables of it again.
+"""
+_SAID_EVERY = 5.0
+_LAST_LINES = 40
+
+
+@contextmanager
+def alone(lock: Path, progress: Logs) -> Iterator[None]:
+    """One build of this user at a time: the builder would do the same work twice, on the same processors."""
+    fd = _opened(lock)
+    try:
+        _wait_for(fd, progress)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _opened(lock: Path) -> int:
+    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+
+
+def swept(api: Any, lock: Path) -> Swept:
+    """Remove what killed builds left. While a build is under way all is kept, as some of it may be that build's."""
+    fd = _opened(lock)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return build_leftovers.kept(api)
+    else:
+        return _swept(api)
+    finally:
+        os.close(fd)
+
+
+def _swept(api: Any) -> Swept:
+    """Whoever calls it has the lock; another user's build, or one from another machine, has a running container."""
+    if build_leftovers.is_building(api):
+        return build_leftovers.kept(api)
+    return sweep.removed(build_leftovers.found(api))
+
+
+def carried(indexes: Mapping[str, str]) -> dict[str, str]:
+    """Package indexes as an argument of a build that stays in no image."""
+    words = " ".join(f"{name}={shlex.quote(address)}" for name, address in sorted(indexes.items()))
+    return {_CARRIER: f"export {words}"} if words else {}
+
+
+def _wait_for(fd: int, progress: Logs) -> None:
+    said = False
+    while True:
+        try:
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not said:
+                progress("waiting for another build")
+            said = True
+            time.sleep(0.2)
+
+
+def build(
+    api: Any,
+    context: Path,
+    *,
+    tag: str,
+    args: Mapping[str, str],
+    indexes: Mapping[str, str],
+    labels: Mapping[str, str],
+    progress: Logs,
+) -> None:
+    """Build an image from a folder with a Dockerfile. Raises EngineError with the recipe's own words.
+
+    What a step says is shown only when it fails. Whoever calls it has the lock. What killed builds left is removed.
+    """
+    steps = _Steps(tag, progress)
+    with steps:
+        try:
+            _swept(api)
+            steps.follow(
+                api.build(
+                    path=str(context),
+                    tag=tag,
+                    buildargs={**args, **carried(indexes)},
+                    labels=dict(labels),
+                    rm=True,
+                    forcerm=True,
+                    decode=True,
+                )
+            )
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            why = getattr(error, "explanation", None) or error
+            raise EngineError(f"`{tag}` could not be built: {why}") from error
+        finally:
+            if indexes:  # another builder than Docker's may keep them in the history
+                with suppress(*CONNECTION):
+                    _swept(api)
+
+
+class _Steps:
+    """Tells every few seconds which step is under way; context manager of the thread that does so."""
+
+    def __init__(self, tag: str, progress: Logs) -> None:
+        self._tag = tag
+        self._progress = progress
+        self._step = ""
+        self._lines: list[str] = []
+        self._over = threading.Event()
+        self._teller = threading.Thread(target=self._tell, daemon=True)
+
+    def __enter__(self) -> "_Steps":
+        self._progress(f"building {self._tag}")
+        self._began = time.monotonic()
+        self._teller.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._teller.join()
+
+    def _tell(self) -> None:
+        while not self._over.wait(_SAID_EVERY):
+            self._progress(f"building {self._tag}: {time.monotonic() - self._began:.0f} s, {self._step}")
+
+    def follow(self, answers: Iterable[Mapping[str, Any]]) -> None:
+        for answer in answers:
+            for line in clean(str(answer.get("stream") or "")).splitlines():
+                self._hear(line.rstrip())
+            if "error" in answer:
+                raise self._failed(clean(str(answer["error"])))
+
+    def _hear(self, line: str) -> None:
+        if line.startswith("Step "):
+            number, _, what = line.removeprefix("Step ").partition(" : ")
+            self._step = f"step {number}: {what.partition(' && ')[0].strip()[:60]}"
+            self._lines = []
+        elif line.strip():
+            self._lines.append(line)
+
+    def _failed(self, error: str) -> EngineError:
+        """The recipe's `error:` and `hint:` lines where it has an explanation of its own, else all that it said."""
+        own = [line for line in self._lines if line.startswith("error: ")]
+        hints = [line.removeprefix("hint: ") for line in self._lines if line.startswith("hint: ")]
+        if own and hints:
+            return EngineError(f"`{self._tag}` could not be built: {own[-1].removeprefix('error: ')}", hint=hints[-1])
+        for line in self._lines[-_LAST_LINES:]:
+            self._progress(line)
+        hint = "what it said is above; `build` in the project file names the package"
+        if ": FROM " in self._step:
+            hint = "name another base with TAPDOCK_BASE_IMAGE: an image with Python 3.10 to 3.12"
+        return EngineError(f"`{self._tag}` could not be built at {self._step}: {error}", hint=hint)

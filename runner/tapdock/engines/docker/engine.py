@@ -1,0 +1,301 @@
+"""Docker Engine, and whatever speaks its API."""
+
+import dataclasses
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+
+from tapdock.engines import folders
+from tapdock.engines.base import EngineFacts, Logs, Swept
+from tapdock.engines.docker import build, connection, handshake, sweep
+from tapdock.engines.docker.errors import CONNECTION, answering, reason_of
+from tapdock.engines.docker.run import LABEL_RUN, DockerRun
+from tapdock.engines.own_container import OwnContainer, find_own
+from tapdock.engines.owner import is_alive, mine
+from tapdock.engines.references import digest_of, split_tag
+from tapdock.errors import EngineError, ImageMissing, UsageError
+from tapdock.launch import ImageFacts, Launch
+from tapdock.project.model import Mount
+
+__all__ = ["DockerEngine", "connect"]
+
+
+def connect(*, cache: Path, relay: str = "auto", homes: tuple[Path, ...] = ()) -> "DockerEngine":
+    """The engine that DOCKER_HOST names, or the usual socket. Raises EngineError with what to do.
+
+    `relay` is `auto`, `beside` or `container`; `cache` keeps what was found out about engines. In a container pipes
+    are made in the first of `homes` that the engine has as well, unless it has the temporary folder.
+    """
+    address = os.environ.get("DOCKER_HOST") or connection.SOCKET
+    return DockerEngine(connection.opened(address), address=address, cache=cache, relay=relay, homes=homes)
+
+
+class DockerEngine:
+    """One connection; its methods may be called from several threads."""
+
+    name = "docker"
+
+    def __init__(self, api: Any, *, address: str, cache: Path, relay: str, homes: tuple[Path, ...]) -> None:
+        self.api = api
+        self._address = address
+        self._cache = cache
+        self._relay = relay
+        self._homes = homes
+
+    @cached_property
+    def own(self) -> OwnContainer | None:
+        """The container that we run in, if this engine runs it."""
+        try:
+            mountinfo = Path("/proc/self/mountinfo").read_text("utf-8", "replace")
+        except OSError:
+            mountinfo = ""  # no Linux: we are on a machine of our own
+        named = os.environ.get("TAPDOCK_CONTAINER")
+        return find_own(self._container, mountinfo=mountinfo, hostname=socket.gethostname(), named=named)
+
+    def _container(self, name: str) -> Mapping[str, Any] | None:
+        with answering("the engine could not be asked for our own container"):
+            try:
+                found: Mapping[str, Any] = self.api.inspect_container(name)
+            except docker.errors.NotFound:
+                return None
+            return found
+
+    def _runs(self, container: str) -> bool:
+        facts = self._container(container)
+        return bool(facts and facts["State"]["Running"])
+
+    @property
+    def owner(self) -> str:
+        """With the engine behind it: another one knows nothing of a container of this one."""
+        return f"{mine(self.own.id if self.own else '')}/{self._name}"
+
+    @property
+    def _name(self) -> str:
+        """Of the engine; those of machines that were copied have one ID."""
+        return f"{self._info.get('ID')}.{self._info.get('Name')}".replace("/", "")
+
+    def is_over(self, owner: str, run_id: str) -> bool:
+        if is_alive(owner, runs=self._runs if owner.endswith(f"/{self._name}") else lambda _: None) is not False:
+            return False
+        self.sweep()  # what it left is on its way to its end: nothing of it writes any more
+        with answering("the engine could not be asked for containers of a dead run"):
+            return not self.api.containers(filters={"label": f"{LABEL_RUN}={run_id}"})
+
+    @cached_property
+    def _info(self) -> Mapping[str, Any]:
+        with answering("the engine could not be asked about itself"):
+            found: Mapping[str, Any] = self.api.info()
+            return found
+
+    @cached_property
+    def _version(self) -> Mapping[str, Any]:
+        with answering("the engine could not be asked for its version"):
+            found: Mapping[str, Any] = self.api.version()
+            return found
+
+    @property
+    def _is_podman(self) -> bool:
+        return any("Podman" in (part.get("Name") or "") for part in self._version.get("Components") or [])
+
+    def facts(self) -> EngineFacts:
+        version, info = self._version, self._info
+        return EngineFacts(
+            product="Podman" if self._is_podman else "Docker Engine",
+            version=version["Version"],
+            address=self._address,
+            architecture=version.get("Arch") or "",
+            rootless=self._is_rootless,
+            limits_memory=bool(info.get("MemoryLimit")) and info.get("CgroupDriver") != "none",
+            memory=info.get("MemTotal") or None,
+            time=info.get("SystemTime") or None,
+            own=self.own,
+        )
+
+    def inspect(self, image: str) -> ImageFacts | None:
+        try:
+            found = self.api.inspect_image(image)
+        except docker.errors.ImageNotFound:
+            return None
+        except CONNECTION as error:
+            raise EngineError(f"`{image}` could not be inspected: {reason_of(error)}") from error
+        config = found.get("Config") or {}
+        return ImageFacts(
+            image=image,
+            digest=digest_of(image, found.get("RepoDigests") or []) or found["Id"],
+            id=found["Id"],
+            labels=config.get("Labels") or {},
+            env=dict(text.partition("=")[::2] for text in config.get("Env") or []),
+            entrypoint=tuple(config.get("Entrypoint") or ()),
+            command=tuple(config.get("Cmd") or ()),
+            user=config.get("User") or "",
+            architecture=found.get("Architecture") or "",
+        )
+
+    def pull(self, image: str, *, platform: str | None, progress: Logs) -> None:
+        repository, _, tag = image.partition("@") if "@" in image else split_tag(image)
+        try:
+            for step in self.api.pull(repository, tag=tag or "latest", platform=platform, stream=True, decode=True):
+                if "error" in step:
+                    raise _pull_failed(image, step["error"])
+                if step.get("status"):
+                    progress(f"{step['status']} {step.get('id', '')}".strip())
+        except CONNECTION as error:
+            raise _pull_failed(image, reason_of(error)) from error
+
+    def refusal(self, image: str) -> str | None:
+        if self._is_podman:
+            return None  # it cannot be asked without pulling
+        try:
+            self.api.inspect_distribution(image)
+        except CONNECTION as error:
+            return reason_of(error)
+        return None
+
+    def building(self, progress: Logs) -> AbstractContextManager[None]:
+        """Held while one image is built."""
+        return build.alone(self._cache / build.LOCK, progress)
+
+    def sweep_builds(self) -> Swept:
+        with answering("the engine could not be asked for what is left of killed builds"):
+            return build.swept(self.api, self._cache / build.LOCK)
+
+    def build(
+        self,
+        context: Path,
+        *,
+        tag: str,
+        args: Mapping[str, str],
+        indexes: Mapping[str, str],
+        labels: Mapping[str, str],
+        progress: Logs,
+    ) -> None:
+        """Raises EngineError; `indexes` stay in no layer that is kept."""
+        build.build(self.api, context, tag=tag, args=args, indexes=indexes, labels=labels, progress=progress)
+
+    def run(self, run_id: str, *, image: str) -> DockerRun:
+        share = self._relay == "beside" or (self._relay == "auto" and self.shares_pipes(image))
+        container = self.own.id if self.own else ""
+        folder = folders.made(self._pipes_home(), container=container) if share else None
+        # Podman knows no such option, and lets the two containers of a run reach each other.
+        options = {} if self._is_podman else {"com.docker.network.bridge.enable_icc": "false"}
+        return DockerRun(
+            self.api, run_id, folder, owner=self.owner, locate=self._located_folder, network_options=options
+        )
+
+    def _pipes_home(self) -> Path | None:
+        """Where pipes are made: in a container, a folder that the engine has as well. None if there is none."""
+        homes = [Path(tempfile.gettempdir()), *self._homes]
+        if self.own is None:
+            return homes[0]
+        for home in homes:
+            if self.own.located(os.path.realpath(home)):
+                home.mkdir(mode=0o700, parents=True, exist_ok=True)
+                return home
+        return None
+
+    def _located_folder(self, path: str) -> str:
+        """A folder that we made where the engine has it, in the engine's own words."""
+        located = self.own.located(os.path.realpath(path)) if self.own else path
+        assert located is not None, "made where it has"
+        return located
+
+    def shares_pipes(self, image: str) -> bool:
+        """Whether a pipe of ours can be opened in a container: tried once per engine, with a container of `image`."""
+        home = self._pipes_home()
+        if home is None:
+            return False
+
+        def ask() -> bool | None:
+            with folders.temporary(home, container=self.own.id if self.own else "") as folder:
+                pipes = folder / "pipes"
+                pipes.mkdir()
+                pipes.chmod(0o777)
+                source = self._located_folder(str(pipes))
+                return handshake.has_pipes(self.api, image, pipes, source=source, owner=self.owner)
+
+        # Where the image itself cannot be run, starting the connector will say so better.
+        return handshake.remembered(self._cache, ("read-only pipes", *self._identity(), str(home)), ask) is not False
+
+    def _identity(self) -> tuple[object, ...]:
+        """Of the engine as seen from here; daemons may share an ID."""
+        container = self.own.shared if self.own else None
+        return (self.api.base_url, self._info["ID"], self._info["Name"], self._info["DockerRootDir"], container)
+
+    def placed(self, launch: Launch) -> Launch:
+        """The launch with the engine's own paths for what it mounts, and on our own networks if it names none."""
+        mounts = tuple(mount if mount.is_volume else self._placed(mount, launch) for mount in launch.mounts)
+        networks = () if launch.networks or self.own is None else self.own.networks
+        placed = dataclasses.replace(launch, mounts=mounts, networks=launch.networks or networks)
+        return self._as_caller(placed) if launch.as_caller else placed
+
+    def _as_caller(self, launch: Launch) -> Launch:
+        """Containers of a rootless engine have their users counted anew: outside of them, their root is who runs it."""
+        user = "0:0" if self._is_rootless and self.own is None else f"{os.getuid()}:{os.getgid()}"
+        return dataclasses.replace(launch, user=user, is_root=user.startswith("0:"))
+
+    @property
+    def _is_rootless(self) -> bool:
+        return any("rootless" in option for option in self._info.get("SecurityOptions") or [])
+
+    def _placed(self, mount: Mount, launch: Launch) -> Mount:
+        if self.own:
+            located = self.own.located(os.path.realpath(mount.source))
+            if located is None:
+                raise _uncovered(mount, launch)
+            return dataclasses.replace(mount, source=located)
+        if not self.shares_pipes(launch.image) and not self._has(Path(mount.source), launch.image):
+            raise UsageError(
+                f"the engine at {self._address} does not have the folder {mount.source} of this machine, which the"
+                f" {launch.role} mounts",
+                hint=f"mount a volume of that engine instead, such as `{launch.role}-data:{mount.target}`",
+            )
+        return mount
+
+    def _has(self, folder: Path, image: str) -> bool:
+        """What cannot be tried (a folder that is read-only here) is taken at the user's word."""
+        while not folder.exists():  # a run makes it
+            folder = folder.parent
+
+        def ask() -> bool | None:
+            return handshake.has_folder(self.api, image, folder, owner=self.owner)
+
+        return handshake.remembered(self._cache, ("folder", *self._identity(), str(folder)), ask) is not False
+
+    def leftovers(self) -> tuple[str, ...]:
+        with answering("the engine could not be asked for what is left of dead runs"):
+            containers = [leftover.name for leftover in sweep.found(self.api, self._runs)]
+        folders_ = [str(path) for home in self._swept for path in folders.abandoned(home, runs=self._runs)]
+        return (*containers, *folders_)
+
+    def sweep(self) -> Swept:
+        with answering("the engine could not be asked for what is left of dead runs"):
+            swept = sweep.removed(sweep.found(self.api, self._runs))
+        for home in self._swept:
+            swept += folders.sweep(home, runs=self._runs)
+        return swept
+
+    @property
+    def _swept(self) -> set[Path]:
+        """Where folders of runs may be."""
+        return {Path(tempfile.gettempdir()), *(home for home in self._homes if home.is_dir())}
+
+
+def _uncovered(mount: Mount, launch: Launch) -> UsageError:
+    where = mount.source
+    line = f"`docker run --volume {where}:{where} …`, or `volumes: [{where}:{where}]` in compose.yaml"
+    return UsageError(
+        f"the {launch.role} mounts {where}, which is inside tapdock's own container: no other container can have it",
+        hint=f"mount it there from outside: {line}",
+    )
+
+
+def _pull_failed(image: str, reason: str) -> ImageMissing:
+    hint = f"check the name, log in to its registry, or give a `build:` for it; `docker pull {image}` tells more"
+    return ImageMissing(f"the image `{image}` is not here and cannot be pulled: {reason}", hint=hint)

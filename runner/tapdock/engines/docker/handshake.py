@@ -1,0 +1,119 @@
+"""Whether an engine has what this process sees: tried with a container, and remembered.
+
+Not told by an address: a socket may lead to another machine, and a daemon may live in another file system.
+"""
+
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+import requests.exceptions
+from docker.types import Mount
+
+from tapdock.engines.docker.run import LABEL_OWNER, LABEL_RUN
+
+__all__ = ["has_folder", "has_pipes", "remembered"]
+
+_SECONDS = 5.0
+_NOT_THERE = 3
+_FAILURES = (docker.errors.APIError, requests.exceptions.RequestException)
+
+
+def has_pipes(api: Any, image: str, folder: Path, *, source: str, owner: str) -> bool | None:
+    """Whether a container of `image` writes into a pipe of ours within five seconds.
+
+    `folder` is the engine's `source`. None when the image could not be run: that tells nothing of the engine.
+    """
+    try:
+        os.mkfifo(folder / "probe")
+    except OSError:
+        return False  # a file system without pipes
+    (folder / "probe").chmod(0o666)
+    reader = os.open(folder / "probe", os.O_RDONLY | os.O_NONBLOCK)
+    script = f"[ -p /tapdock/probe/probe ] || exit {_NOT_THERE}; echo yes >/tapdock/probe/probe"
+    try:
+        code = _code(api, image, script, source, owner, read_only=True)  # as connectors have it
+        answered = os.read(reader, 8) == b"yes\n"
+    finally:
+        os.close(reader)
+    return True if answered else _judged(code)
+
+
+def has_folder(api: Any, image: str, folder: Path, *, owner: str) -> bool | None:
+    """Whether the engine has this very folder under the same path. None when that could not be tried."""
+    mark = folder / f".tapdock-{secrets.token_hex(8)}"
+    try:
+        mark.touch()
+    except OSError:
+        return None
+    try:
+        code = _code(api, image, f"[ -e /tapdock/probe/{mark.name} ] || exit {_NOT_THERE}", str(folder), owner)
+    finally:
+        mark.unlink()
+    return True if code == 0 else _judged(code)
+
+
+def _judged(code: int | None) -> bool | None:
+    """A script of ours that said no, or hung on a pipe that is none here, is an answer; anything else is not."""
+    return False if code in (_NOT_THERE, 137) else None
+
+
+def _code(api: Any, image: str, script: str, source: str, owner: str, *, read_only: bool = False) -> int | None:
+    """The exit code of a script in a container that has `source`; None when there was none."""
+    try:
+        container = api.create_container(
+            image,
+            entrypoint=["/bin/sh", "-c", script],
+            command=[],
+            name=f"tapdock-probe-{secrets.token_hex(6)}",
+            user="0:0",  # the folder may be closed to all but its owner
+            labels={LABEL_RUN: "probe", LABEL_OWNER: owner},
+            # In this form the engine refuses a folder that it does not have; in the other it would make one.
+            host_config=api.create_host_config(
+                mounts=[Mount("/tapdock/probe", source, type="bind", read_only=read_only)], network_mode="none"
+            ),
+        )
+    except docker.errors.APIError as error:
+        said = str(error).lower()  # Podman only tells what its system call did
+        return _NOT_THERE if "mount" in said or "no such file" in said else None
+    killer = threading.Timer(_SECONDS, _quietly(lambda: api.kill(container)))
+    try:
+        api.start(container)
+        killer.start()
+        return int(api.wait(container)["StatusCode"])
+    except _FAILURES:
+        return None
+    finally:
+        killer.cancel()
+        _quietly(lambda: api.remove_container(container, force=True))()
+
+
+def _quietly(work: Callable[[], Any]) -> Callable[[], None]:
+    def body() -> None:
+        try:
+            work()
+        except _FAILURES:
+            pass  # it is over, or the engine is gone
+
+    return body
+
+
+def remembered(cache: Path, what: tuple[object, ...], ask: Callable[[], bool | None]) -> bool | None:
+    """An answer that was given before under this name, else a new one; what is not known is not remembered."""
+    known = cache / f"shares-{sha256(repr(what).encode()).hexdigest()[:16]}"
+    try:
+        return known.read_text("ascii") == "yes"
+    except FileNotFoundError:
+        pass
+    answer = ask()
+    if answer is not None:
+        cache.mkdir(parents=True, exist_ok=True)
+        aside = known.with_suffix(f".{secrets.token_hex(4)}")
+        aside.write_text("yes" if answer else "no", "ascii")
+        aside.replace(known)
+    return answer

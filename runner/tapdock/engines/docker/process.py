@@ -1,0 +1,96 @@
+"""A container that runs: its stderr, its memory and its end; and what a relay's container says."""
+
+import contextlib
+import threading
+from typing import Any
+
+import docker.errors
+import requests.exceptions
+
+from tapdock.engines.base import Logs
+from tapdock.engines.docker.attach import STDOUT, Attached
+from tapdock.engines.docker.errors import CONNECTION, refused
+from tapdock.engines.stderr import lines_of
+from tapdock.launch import Exit
+
+__all__ = ["DockerConversation", "DockerProcess"]
+
+_INIT_FAILED = "[FATAL tini"  # the engine's init could not start our shell: the engine itself noticed nothing
+
+
+class DockerProcess:
+    """A container, its stderr read by a thread, and its memory watched from the start: nothing tells of it later."""
+
+    def __init__(self, api: Any, name: str, image: str, stderr: Attached | None, log: Logs) -> None:
+        self.name = name
+        self._api = api
+        self._image = image
+        self._refusal: str | None = None
+        self._peak = 0
+        self._cpu = 0.0
+        self._over = False
+        self._reader = threading.Thread(target=self._read, args=(stderr, log), daemon=True)
+        self._reader.start()
+
+    def _read(self, stderr: Attached | None, log: Logs) -> None:
+        with contextlib.suppress(OSError):  # the engine went away: `wait` tells
+            for line in lines_of(data for _, data in stderr.frames()) if stderr else ():
+                if line.startswith(_INIT_FAILED):
+                    self._refusal = line
+                log(line)
+
+    def watch(self) -> None:
+        threading.Thread(target=self._measure, daemon=True).start()
+
+    def _measure(self) -> None:
+        with contextlib.suppress(*CONNECTION, OSError, ValueError):  # it ended, or the engine went away
+            for stats in self._api.stats(self.name, stream=True, decode=True):
+                memory = stats.get("memory_stats") or {}
+                self._peak = max(self._peak, memory.get("max_usage") or 0, memory.get("usage") or 0)
+                used = ((stats.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage") or 0
+                self._cpu = max(self._cpu, used / 1e9)
+                if self._over:
+                    return
+
+    def wait(self, timeout: float | None = None) -> Exit | None:
+        code = 137  # of a container that is removed: whatever ran in it was killed
+        try:
+            code = self._api.wait(self.name, timeout=timeout)["StatusCode"]
+            state = self._api.inspect_container(self.name)["State"]
+        except docker.errors.NotFound:
+            return Exit(code=code, error="the container was removed")
+        except CONNECTION as error:
+            # urllib3 has two classes for a read timeout: on a unix socket it is a connection's error.
+            timed_out = isinstance(error, requests.exceptions.ReadTimeout) or "Read timed out" in str(error)
+            return None if timed_out else Exit(code=None, error=str(error))
+        self._over = True
+        self._reader.join()
+        if self._refusal and state["ExitCode"]:
+            raise refused(self._image, RuntimeError(self._refusal))
+        return Exit(
+            code=state["ExitCode"],
+            oom_killed=bool(state["OOMKilled"]),
+            peak_memory_bytes=self._peak or None,
+            cpu_seconds=round(self._cpu, 3) or None,
+            error=state["Error"] or None,
+        )
+
+    def kill(self) -> None:
+        with contextlib.suppress(*CONNECTION):  # it is over, or the engine is gone and its pipes are cut
+            self._api.kill(self.name)
+
+
+class DockerConversation:
+    """A relay's container: its orders on stdin, its events on stdout."""
+
+    def __init__(self, attached: Attached, log: Logs) -> None:
+        self._frames = attached.frames()
+        self._log = log
+        self.send = attached.send
+
+    def receive(self) -> bytes:
+        for stream, data in self._frames:
+            if stream == STDOUT:
+                return data
+            self._log(data.decode("utf-8", "replace").rstrip("\n"))
+        return b""

@@ -1,0 +1,249 @@
+"""One run's containers on a Docker Engine: named before they exist, removed in every ending."""
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+import docker.types
+
+from tapdock.engines import folders
+from tapdock.engines.base import Logs
+from tapdock.engines.docker.attach import Attached
+from tapdock.engines.docker.errors import CONNECTION, answering, reason_of, refused
+from tapdock.engines.docker.process import DockerConversation, DockerProcess
+from tapdock.engines.launcher import command
+from tapdock.errors import EngineError
+from tapdock.launch import SCRATCH, Launch
+from tapdock.project.model import Mount
+
+__all__ = ["LABEL_OWNER", "LABEL_RUN", "DockerRun"]
+
+LABEL_RUN = "io.tapdock.run"
+LABEL_ROLE = "io.tapdock.role"
+LABEL_OWNER = "io.tapdock.owner"
+_PIPES = "/tapdock/pipes"
+_MEMORY = "/tapdock/files"  # a path that no image has: a tmpfs ignores its mode where the image has a folder
+_LATE_BYTES, _PIPE_BLOCKS, _SCRATCH_BLOCKS = 64 << 20, 1 << 10, 1 << 18  # of a file not known yet; pages of 4 KiB
+_ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
+_PIDS = 4096
+_METADATA = ["169.254.169.254", "169.254.170.2", "169.254.170.23"]
+"""Where clouds answer with a machine's credentials: AWS, Google, Azure and others; tasks of ECS; pods of EKS.
+
+An engine gives a container link-local addresses only, so Alibaba's 100.100.100.200 stays within reach.
+"""
+
+
+class DockerRun:
+    """`folder` is where the relay makes its pipes, or None: then they live in volumes, one a side.
+
+    `owner` stands in labels; `locate` gives the engine's own path of that folder; `network_options` are those of a
+    network in which no container reaches another.
+    """
+
+    def __init__(
+        self,
+        api: Any,
+        run_id: str,
+        folder: Path | None,
+        *,
+        owner: str,
+        locate: Callable[[str], str] = str,
+        network_options: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self._api = api
+        self._run_id = run_id
+        self._owner = owner
+        self._locate = locate
+        self._network_options = dict(network_options or {})
+        self._network_lock = threading.Lock()
+        self._network: str | None = None
+        self._containers: list[str] = []
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> "DockerRun":
+        if self.folder:
+            self._stack.callback(folders.remove, self.folder)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Containers first, and all at the same time: each removal takes a tenth of a second and more.
+
+        The network goes with them where all of them have exited, and else behind them, as everything that they use.
+        """
+        removing = [threading.Thread(target=self._remove_container, args=(name,)) for name in self._containers]
+        if self._network:
+            removing.append(threading.Thread(target=self._remove_network, args=(self._network,)))
+        try:
+            for thread in removing:
+                thread.start()
+            for thread in removing:
+                thread.join()
+        finally:
+            self._stack.close()
+
+    def _remove_container(self, name: str) -> None:
+        self._remove(lambda: self._api.remove_container(name, force=True, v=True))
+
+    def _remove_network(self, name: str) -> None:
+        self._remove(lambda: self._api.remove_network(name))
+
+    def start(self, launch: Launch, log: Logs) -> DockerProcess:
+        networked = launch if launch.networks else dataclasses.replace(launch, networks=(self._own_network(),))
+        spec = container_spec(networked, pipes=self._shared(launch.role), scratch=self._shared("scratch"))
+        return self._started(networked, spec, log)
+
+    def _own_network(self) -> str:
+        """The network of this run, made when the first container needs it."""
+        with self._network_lock:
+            if self._network is None:
+                name = f"tapdock-{self._run_id}"
+                self._stack.callback(self._remove_network, name)
+                try:
+                    self._api.create_network(
+                        name, driver="bridge", options=self._network_options, labels=self._labels("network")
+                    )
+                except CONNECTION as error:
+                    hint = "`docker network prune` removes unused ones; `network: bridge` under `defaults:` needs none"
+                    raise EngineError(
+                        f"the network of this run could not be made: {reason_of(error)}", hint=hint
+                    ) from error
+                self._network = name
+            return self._network
+
+    def _shared(self, name: str) -> str:
+        """What the engine calls one of the folders that the relay has as well."""
+        return self._locate(str(self.folder / name)) if self.folder else self._volume(name)
+
+    def start_relay(self, image: str, log: Logs, *, scratch: bool) -> tuple[DockerProcess, DockerConversation]:
+        names = ["source", "target", *(["scratch"] if scratch else [])]
+        for name in names:
+            self._make_volume(self._volume(name), blocks=_SCRATCH_BLOCKS if name == "scratch" else _PIPE_BLOCKS)
+        binds = [f"{self._volume(name)}:{_PIPES}/{name}" for name in names]
+        spec = relay_spec(binds)
+        name = self._create("relay", image, spec, called=image)
+        conversation = DockerConversation(self._attached(name, image, "stdin", "stdout", "stderr"), log)
+        process = DockerProcess(self._api, name, image, None, log)
+        self._begin(name, image)
+        process.watch()
+        return process, conversation
+
+    def _volume(self, side: str) -> str:
+        return f"tapdock-{self._run_id}-{side}"
+
+    def _make_volume(self, name: str, *, blocks: int) -> None:
+        """In memory, and gone with the last container that has it: so the relay starts first."""
+        options = {"type": "tmpfs", "device": "tmpfs", "o": f"nr_blocks={blocks},mode=0777"}  # podman refuses `size`
+        self._stack.callback(self._remove, lambda: self._api.remove_volume(name, force=True))
+        with answering(f"the volume `{name}` could not be made"):
+            self._api.create_volume(name, driver_opts=options, labels=self._labels("pipes"))
+
+    def _labels(self, role: str) -> dict[str, str]:
+        return {LABEL_RUN: self._run_id, LABEL_ROLE: role, LABEL_OWNER: self._owner}
+
+    def _started(self, launch: Launch, spec: dict[str, Any], log: Logs) -> DockerProcess:
+        name = self._create(launch.role, launch.image, spec, called=launch.called)
+        for network in launch.networks[1:]:
+            with answering(f"a container of `{launch.called}` could not join the network `{network}`"):
+                self._api.connect_container_to_network(name, network)
+        process = DockerProcess(self._api, name, launch.called, self._attached(name, launch.called, "stderr"), log)
+        self._begin(name, launch.called)
+        process.watch()
+        return process
+
+    def _attached(self, name: str, image: str, *streams: str) -> Attached:
+        with answering(f"a container of `{image}` could not be attached to"):
+            attached = Attached(self._api.attach_socket(name, params=dict.fromkeys((*streams, "stream"), 1)))
+        self._stack.callback(attached.close)
+        return attached
+
+    def _create(self, role: str, image: str, spec: dict[str, Any], *, called: str) -> str:
+        name = f"tapdock-{self._run_id}-{role}"
+        self._containers.append(name)
+        host = self._api.create_host_config(**spec.pop("host"))
+        if addresses := spec.pop("own_addresses", None):
+            # A network of the engine's is needed for this; routes and firewalls of the machine are not touched.
+            endpoint = self._api.create_endpoint_config(link_local_ips=addresses)
+            spec["networking_config"] = self._api.create_networking_config({host["NetworkMode"]: endpoint})
+        try:
+            self._api.create_container(image, name=name, labels=self._labels(role), host_config=host, **spec)
+        except docker.errors.ImageNotFound as error:
+            raise EngineError(f"the image `{called}` is not here", hint=f"docker pull {called}") from error
+        except CONNECTION as error:
+            raise refused(called, error) from error
+        return name
+
+    def _begin(self, name: str, image: str) -> None:
+        try:
+            self._api.start(name)
+        except CONNECTION as error:
+            raise refused(image, error) from error
+
+    def _remove(self, remove: Any) -> None:
+        try:
+            remove()
+        except docker.errors.NotFound:
+            pass  # it was never made, or somebody swept it
+        except CONNECTION:
+            pass  # the engine is gone: the next run, or `tapdock gc`, removes what it left
+
+
+def container_spec(launch: Launch, *, pipes: str, scratch: str = "") -> dict[str, Any]:
+    """The container of a connector, as arguments of the engine's API: a pure plan.
+
+    Data goes through the pipes alone: no log driver sees it. stderr is attached, never stored. The folder of the pipes
+    is read-only: pipes can be written to even so, and nothing can be put in their place. `own_addresses` are given to
+    the container itself, so that it finds nobody else there.
+    """
+    files = sum(_LATE_BYTES if file.late else len(file.content) for file in launch.files)
+    shared = [f"{scratch}:{SCRATCH}"] if launch.scratch else []
+    return {
+        "entrypoint": command(launch, pipes=_PIPES, memory=_MEMORY),
+        "command": [],
+        "environment": {**launch.env, "TINI_KILL_PROCESS_GROUP": "1"},
+        "user": launch.user,
+        "platform": launch.platform,
+        "own_addresses": _METADATA if launch.guarded and launch.networks else [],
+        "host": {
+            "binds": [f"{pipes}:{_PIPES}:ro", *shared, *(_bind(mount) for mount in launch.mounts)],
+            "tmpfs": {_MEMORY: f"mode=1777,size={files * 3 + (16 << 20)}"},
+            "init": True,
+            "cap_drop": ["ALL"],
+            "cap_add": _ROOT_CAPABILITIES if launch.is_root else [],
+            "security_opt": ["no-new-privileges"],
+            "mem_limit": launch.memory,
+            "memswap_limit": launch.memory,
+            "nano_cpus": int(launch.cpus * 1e9) if launch.cpus else None,
+            "pids_limit": launch.pids or _PIDS,
+            "log_config": docker.types.LogConfig(type="none"),
+            "network_mode": launch.networks[0] if launch.networks else None,
+            "extra_hosts": list(launch.extra_hosts),
+        },
+    }
+
+
+def relay_spec(binds: list[str]) -> dict[str, Any]:
+    """The container of the relay: no network, nothing to write on, its orders on stdin and its events on stdout."""
+    return {
+        "command": ["relay", _PIPES],
+        "stdin_open": True,
+        "host": {
+            "binds": binds,
+            "init": True,
+            "read_only": True,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+            "pids_limit": _PIDS,
+            "log_config": docker.types.LogConfig(type="none"),
+            "network_mode": "none",
+        },
+    }
+
+
+def _bind(mount: Mount) -> str:
+    options = [*(["ro"] if mount.read_only else []), *mount.options]
+    return ":".join([mount.source, mount.target, *([",".join(options)] if options else [])])

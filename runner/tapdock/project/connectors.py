@@ -1,0 +1,186 @@
+"""One entry under `sources:` or `targets:` as a value of the model."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from tapdock.project.fields import Field
+from tapdock.project.manifests import PROGRAM, manifest
+from tapdock.project.model import Build, CatalogOption, Config, Connector, Kind, Limits, Pull, Rotate, Secret, StateType
+from tapdock.project.mounts import mounts
+from tapdock.project.streams import catalog_file, stream_options
+from tapdock.text.secret_names import secrets_in
+
+__all__ = ["DEFAULTS", "KEYS", "LATER", "SHARED", "build_image", "connector"]
+
+SHARED = (
+    "env", "platform", "network", "extra_hosts", "user", "memory", "cpus", "pids", "pull",
+    "idle_timeout", "stop_grace", "exit_grace", "rotate",
+)  # fmt: skip
+KEYS = ("image", "build", "kind", "config", "mounts", "entrypoint", "command", *SHARED)
+SOURCE_KEYS = (*KEYS, "manifest", "select", "streams", "catalog", "catalog_option", "discovery", "max_line")
+TARGET_KEYS = (*KEYS, "state_type", "waits_for_complete", "allow_unsafe_overwrite")
+DEFAULTS = {
+    "source": {"pull": "missing", "idle_timeout": "3h", "stop_grace": "30s", "exit_grace": "60s", "rotate": "secrets"},
+    "target": {"pull": "missing", "idle_timeout": "24h", "stop_grace": "30s", "exit_grace": "60s", "rotate": "secrets"},
+}
+LATER = "it comes with a later version of tapdock; remove it for now"
+INSTEAD = {
+    "maps": LATER,
+    "schedule": LATER,
+    "registry_auth": f"{LATER} (`docker login` works already)",
+    "volumes": "mounts are written under `mounts`",
+    "environment": "environment variables of the container are written under `env`",
+    "settings": "the connector's own settings are written under `config`",
+    "tag": "the tag is part of `image`: `airbyte/source-faker:7.2.1`",
+    "pip_url": 'write `build: {singer: "target-duckdb==0.8.0"}`',
+}
+ONLY_SOURCES = {
+    "manifest": "only a source can be made of a manifest",
+    "select": "only a source has streams to choose",
+    "streams": "only a source has streams to choose",
+    "catalog": "only a source has a catalog",
+    "max_line": "only a source sends records",
+}
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_OPTION = re.compile(
+    r"--pre|--no-deps|--no-build-isolation|--(prerelease|resolution|exclude-newer|no-binary|only-binary)=\S+"
+)
+FAMILIES: dict[str, Literal["singer", "airbyte-python"]] = {"singer": "singer", "airbyte": "airbyte-python"}
+
+
+def connector(field: Field, role: Literal["source", "target"], folder: Path) -> Connector:
+    """A source or a target; UsageError tells the place of whatever is wrong with it."""
+    instead = INSTEAD if role == "source" else {**INSTEAD, **ONLY_SOURCES}
+    keys = field.keys(SOURCE_KEYS if role == "source" else TARGET_KEYS, instead=instead)
+    build = _build(keys["build"]) if "build" in keys else _program(keys)
+    given: dict[str, Any] = {}
+    readers: dict[str, Callable[[Field], Any]] = {
+        "kind": lambda key: key.choice(Kind),
+        "manifest": lambda key: manifest(key, folder),
+        "config": _config,
+        "select": Field.texts,
+        "streams": lambda key: {name: stream_options(inner) for name, inner in key.entries().items()},
+        "catalog": lambda key: catalog_file(key, folder),
+        "catalog_option": lambda key: key.choice(CatalogOption),
+        "discovery": Field.flag,
+        "max_line": Field.size,
+        "state_type": lambda key: key.choice(StateType),
+        "waits_for_complete": Field.flag,
+        "allow_unsafe_overwrite": Field.flag,
+        "env": lambda key: {name: _variable(name, inner) for name, inner in key.entries().items()},
+        "mounts": lambda key: mounts(key, folder),
+        "entrypoint": Field.words,
+        "command": Field.words,
+        "platform": Field.text,
+        "network": Field.text,
+        "extra_hosts": Field.texts,
+        "user": Field.text,
+        "memory": Field.size,
+        "cpus": Field.number,
+        "pids": lambda key: key.integer(least=1),
+        "pull": lambda key: key.choice(Pull),
+        "rotate": lambda key: key.choice(Rotate),
+    }
+    for name, read in readers.items():
+        if name in keys:
+            given[name] = read(keys[name])
+    if "manifest" in given and given.setdefault("kind", "airbyte") != "airbyte":
+        raise keys["kind"].error("is not `airbyte`, but manifests are Airbyte's", hint="remove one of the two")
+    return Connector(
+        name=str(field.path[-1]),
+        role=role,
+        image=_image(field, keys, build),
+        build=build,
+        limits=_limits(keys, role),
+        **given,
+    )
+
+
+def _image(field: Field, keys: Mapping[str, Field], build: Build | None) -> str:
+    if "image" in keys:
+        image = keys["image"].text()
+        if re.search(r"\s", image) or image.startswith("-"):
+            raise keys["image"].wrong("an image", hint="for example `airbyte/source-faker:7.2.1`")
+        return image
+    if build is None:
+        raise field.error(
+            "has neither `image` nor `build`",
+            hint='name an image, or let one be made: `build: {singer: "target-duckdb==0.8.0"}`',
+        )
+    return build_image(build) or _unnamed(keys["build"])
+
+
+def _unnamed(field: Field) -> str:
+    raise field.error("does not tell what to call the image", hint="give `image` as well")
+
+
+def build_image(build: Build) -> str | None:
+    """`tapdock/<program>:<version>`; None where the package has no plain name.
+
+    >>> build_image(Build(family="singer", package="target-duckdb==0.8.0"))
+    'tapdock/target-duckdb:0.8.0'
+    """
+    return f"tapdock/{build.program.lower()}:{build.version or 'latest'}" if build.program else None
+
+
+def _build(field: Field) -> Build:
+    keys = field.keys((*FAMILIES, "executable"), instead={"manifest": "write `manifest:` beside `build`"})
+    families = [name for name in FAMILIES if name in keys]
+    if len(families) != 1:
+        raise field.error(
+            "needs exactly one of `singer` and `airbyte`",
+            hint='for example `build: {singer: "target-duckdb==0.8.0"}`',
+        )
+    executable = keys["executable"].text() if "executable" in keys else None
+    if executable and not _PROGRAM.fullmatch(executable):
+        raise keys["executable"].wrong("the name of a program", hint="use letters, digits, `-`, `_` and `.`")
+    return Build(family=FAMILIES[families[0]], package=_requirements(keys[families[0]]), executable=executable)
+
+
+def _requirements(field: Field) -> str:
+    """Requirements separated by spaces; of the installer's options only those that choose among releases."""
+    text = field.text()
+    for number, word in enumerate(text.split()):
+        if word.startswith("-") and (number == 0 or not _OPTION.fullmatch(word)):
+            hint = "PIP_INDEX_URL and PIP_EXTRA_INDEX_URL name package indexes; a requirement stands first"
+            raise field.error(f"has the option `{word.partition('=')[0]}`, which a build does not take", hint=hint)
+    if secrets_in(text):
+        hint = (
+            "serve the package from an index (PIP_EXTRA_INDEX_URL), or build the image yourself and name it as `image`"
+        )
+        raise field.error("has a credential in an address, which would stay readable in the image", hint=hint)
+    return text
+
+
+def _program(keys: Mapping[str, Field]) -> Build | None:
+    """What is built where the user says nothing of it: a manifest alone needs the program that runs it."""
+    return PROGRAM if "manifest" in keys and "image" not in keys else None
+
+
+def _config(field: Field) -> Config:
+    field.entries()
+    return Config(field.value)
+
+
+def _variable(name: str, field: Field) -> str | Secret:
+    if not _VARIABLE.fullmatch(name):
+        raise field.error(
+            "is not the name of a variable", hint="use letters, digits and `_`, with a letter or `_` first"
+        )
+    if isinstance(field.value, Secret):
+        return field.value
+    if isinstance(field.value, bool):
+        return "true" if field.value else "false"
+    if isinstance(field.value, str):
+        return field.value
+    if field.value is None:
+        raise field.wrong("text", hint="`${NAME}` takes a variable of your own environment")
+    return field.text()
+
+
+def _limits(keys: Mapping[str, Field], role: Literal["source", "target"]) -> Limits:
+    names = {"idle_timeout": f"{role}_idle", "stop_grace": "stop_grace", "exit_grace": "exit_grace"}
+    return Limits(**{names[name]: keys[name].duration() for name in names if name in keys})

@@ -1,0 +1,213 @@
+"""`tapdock.yaml` as a `Project`.
+
+What wins: a variable `TAPDOCK_…`, the block of the chosen environment, the file, its `defaults:`, our own.
+"""
+
+import os
+import pwd
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from tapdock.errors import UsageError
+from tapdock.project import document
+from tapdock.project.airbyte_wrapper import translated
+from tapdock.project.connectors import DEFAULTS, SHARED, connector
+from tapdock.project.fields import Field, did_you_mean
+from tapdock.project.files import text_of
+from tapdock.project.interpolate import interpolate, parse_dotenv
+from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
+from tapdock.project.layers import Path as Keys
+from tapdock.project.model import Connector, Pipeline, Project
+from tapdock.project.overrides import ROOTS, overridden
+from tapdock.project.pipelines import pipeline
+
+__all__ = ["FILE", "find_project", "load", "private_folder", "trusted_users"]
+
+FILE = "tapdock.yaml"
+DOTENV = ".env"
+STATE_URI = ".tapdock/state"
+HOME = "TAPDOCK_HOME"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+LATER = "it comes with a later version of tapdock; remove it for now"
+INSTEAD = {
+    "destinations": "write `targets`",
+    "loaders": "write `targets`",
+    "extractors": "write `sources`",
+    "taps": "write `sources`",
+    "plugins": "write `sources` and `targets`",
+    "jobs": LATER,
+    "tasks": LATER,
+    "mappers": LATER,
+    "schedules": LATER,
+}
+
+
+def find_project(start: Path, *, trusted: Collection[int]) -> Path:
+    """The nearest `tapdock.yaml`, in `start` or a folder above it.
+
+    A project can mount any folder and start any image. So one that was only found must belong to one of the users in
+    `trusted`, with its folder and its `.env`. Raises UsageError for another one.
+    """
+    start = start.absolute()
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            for path in (folder, folder / FILE, folder / DOTENV):
+                _require_owner(path, trusted)
+            return folder / FILE
+    hint = "begin one with `tapdock init`, or name its folder with `--project`"
+    for near in (start / "tapdock.yml", start / "meltano.yml"):
+        if near.is_file():
+            hint = f"rename {near.name} to {FILE}" if near.stem == "tapdock" else hint
+    raise UsageError(f"there is no {FILE} in {start} or above", hint=hint)
+
+
+def trusted_users(environ: Mapping[str, str]) -> set[int]:
+    """Whose project may be used where it is found: the caller's, root's, and that of the user who calls `sudo`."""
+    sudo = environ.get("SUDO_UID", "")
+    return {0, os.geteuid()} | ({int(sudo)} if os.geteuid() == 0 and sudo.isdigit() else set())
+
+
+def _require_owner(path: Path, trusted: Collection[int]) -> None:
+    """A link has two owners: its own, and that of what it leads to."""
+    if not (path.exists() or path.is_symlink()):
+        return
+    for owner in (path.lstat().st_uid, *([path.stat().st_uid] if path.exists() else [])):
+        if owner not in trusted:
+            folder = path if path.is_dir() else path.parent
+            hint = f"read it first: it decides what is started. `tapdock --project {folder} …` uses it nevertheless"
+            raise UsageError(f"{path} belongs to {_name_of(owner)}, not to you", hint=hint)
+
+
+def _name_of(user: int) -> str:
+    try:
+        return f"`{pwd.getpwuid(user).pw_name}` (uid {user})"
+    except KeyError:
+        return f"uid {user}"
+
+
+def load(file: Path, *, environment: str | None, environ: Mapping[str, str]) -> Project:
+    """The project of `file` in one environment, checked; every mistake is a UsageError with its place."""
+    file = file.absolute()
+    layer = translated(document.read(file))
+    _check(Field(layer.tree, (), layer.origins, file.name))
+    layer = _chosen(layer, environment, file.name)
+    variables, origins = _variables(file.parent, environ)
+    layer = overridden(interpolate(layer, variables), variables, origins=origins)
+    private = private_folder(file.parent, environ)
+    layer = _with_defaults(layer, file.name, state_uri=str(private / "state") if environ.get(HOME) else STATE_URI)
+    return _project(layer, file, environment, private)
+
+
+def private_folder(folder: Path, environ: Mapping[str, str]) -> Path:
+    """Where caches, run records and states without a place of their own are kept: TAPDOCK_HOME, else in the project."""
+    home = environ.get(HOME)
+    return Path(home).absolute() if home else folder / ".tapdock"
+
+
+def _check(root: Field) -> None:
+    keys = root.keys(("version", *ROOTS, "environments"), instead=INSTEAD)
+    if "version" not in keys:
+        raise UsageError(f"{root.label}: there is no `version`", hint="begin the file with `version: 1`")
+    if keys["version"].value != 1:
+        raise keys["version"].wrong("1", hint="this tapdock reads `version: 1`")
+    for name, block in keys["environments"].entries().items() if "environments" in keys else ():
+        _check_name(block, name)
+        block.keys(ROOTS, instead=INSTEAD)
+
+
+def _chosen(layer: Layer, environment: str | None, label: str) -> Layer:
+    blocks = cut(layer, ("environments",))
+    if environment is not None and environment not in blocks.tree:
+        hint = did_you_mean(environment, blocks.tree) or f"known: {', '.join(blocks.tree) or 'none'}"
+        raise UsageError(f"{label} has no environment `{environment}`", hint=hint)
+    kept = {key: value for key, value in layer.tree.items() if key != "environments"}
+    base = Layer(kept, {path: origin for path, origin in layer.origins.items() if path[0] != "environments"})
+    if environment is None:
+        return base
+    return merge(base, relabelled(cut(blocks, (environment,)), f"environment {environment}"))
+
+
+def _variables(folder: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The environment over the `.env` file, and which variables came from that file."""
+    file = folder / DOTENV
+    values = parse_dotenv(text_of(file), file.name) if file.is_file() else {}
+    return {**values, **environ}, {name: DOTENV for name in values if name not in environ}
+
+
+def _with_defaults(layer: Layer, label: str, *, state_uri: str) -> Layer:
+    """Every connector over the `defaults:` block, that over what tapdock does when nothing is said."""
+    defaults = cut(layer, ("defaults",))
+    Field(defaults.tree, ("defaults",), layer.origins, label).keys(SHARED)
+    tree: dict[str, Any] = {"state_backend": {"uri": state_uri}}
+    origins: dict[Keys, str] = {("state_backend", "uri"): "default"}
+    roles: tuple[tuple[str, Literal["source", "target"]], ...] = (
+        ("sources", "source"),
+        ("targets", "target"),
+    )
+    for group, role in roles:
+        for name, entry in cut(layer, (group,)).tree.items():
+            if not isinstance(entry, dict):
+                continue
+            under = {**DEFAULTS[role], **{key: v for key, v in defaults.tree.items() if v is not None}}
+            tree.setdefault(group, {})[name] = under
+            origins |= {(group, name, key): "default" for key in under}
+            origins |= {(group, name, *path): origin for path, origin in defaults.origins.items()}
+    return merge(Layer(tree, origins), layer)
+
+
+def _project(layer: Layer, file: Path, environment: str | None, private: Path) -> Project:
+    root = Field(layer.tree, (), layer.origins, file.name)
+    keys = root.keys(("version", *ROOTS))
+    sources = _connectors(keys, "source", file.parent)
+    targets = _connectors(keys, "target", file.parent)
+    fields = keys["pipelines"].entries() if "pipelines" in keys else {}
+    pipelines: dict[str, Pipeline] = {}
+    for name, field in fields.items():
+        _check_name(field, name)
+        pipelines[name] = pipeline(field, sources, targets)
+    _unique(keys)
+    return Project(
+        folder=file.parent,
+        file=file,
+        environment=environment,
+        state_uri=_state_uri(keys["state_backend"]),
+        sources=sources,
+        targets=targets,
+        pipelines=pipelines,
+        private=private,
+        origins={dotted(path): origin for path, origin in layer.origins.items()},
+    )
+
+
+def _connectors(keys: Mapping[str, Field], role: Literal["source", "target"], folder: Path) -> dict[str, Connector]:
+    fields = keys[f"{role}s"].entries() if f"{role}s" in keys else {}
+    for name, field in fields.items():
+        _check_name(field, name)
+        if "-to-" in name:
+            raise field.error("has `-to-` in its name, which joins source and target in the name of a state")
+    return {name: connector(field, role, folder) for name, field in fields.items()}
+
+
+def _check_name(field: Field, name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise field.error("is not a name", hint="use letters, digits, `-`, `_` and `.`")
+
+
+def _unique(keys: Mapping[str, Field]) -> None:
+    seen: dict[str, Field] = {}
+    for group in ("sources", "targets", "pipelines"):
+        for name, field in keys[group].entries().items() if group in keys else ():
+            if name in seen:
+                first = seen[name]
+                raise field.error(
+                    f"has the name of `{dotted(first.path)}` ({first.origin})",
+                    hint="`tapdock run` takes names of sources, targets and pipelines: rename one",
+                )
+            seen[name] = field
+
+
+def _state_uri(field: Field) -> str:
+    keys: dict[str, Any] = field.keys(("uri",), instead={"url": "write `uri`", "path": "write `uri`"})
+    return str(keys["uri"].text()) if "uri" in keys else STATE_URI

@@ -1,0 +1,160 @@
+"""Streams as a source offers them, and what a run is configured to read."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.errors import SourceError
+from tapdock.project.model import DestinationMode, SyncMode
+
+__all__ = ["ConfiguredStream", "Stream", "StreamKey", "configured", "configured_catalog", "parse_catalog"]
+
+
+class StreamKey(NamedTuple):
+    """Identity of a stream; null, absent and empty namespaces are the same (protocol.md 1.4)."""
+
+    namespace: str | None
+    name: str
+
+    @classmethod
+    def of(cls, namespace: str | None, name: str) -> "StreamKey":
+        return cls(namespace or None, name)
+
+    def __str__(self) -> str:
+        return f"{self.namespace}.{self.name}" if self.namespace else self.name
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream as its source offers it (AirbyteStream, protocol.md 1.1); `raw` is its own JSON text."""
+
+    name: str
+    namespace: str | None = None
+    json_schema: dict[str, Any] = {}
+    supported_sync_modes: tuple[str, ...] = ("full_refresh",)
+    source_defined_cursor: bool = False
+    default_cursor_field: tuple[str, ...] = ()
+    source_defined_primary_key: tuple[tuple[str, ...], ...] = ()
+    is_resumable: bool = False
+    is_file_based: bool = False
+    raw: str = ""
+
+    @property
+    def key(self) -> StreamKey:
+        return StreamKey.of(self.namespace, self.name)
+
+
+class ConfiguredStream(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream that a run reads. `dropped` are top-level fields the user did not select.
+
+    `flatten_keys` copies nested parts of a key into columns of their own. `log_based` reads changes from a database's
+    log, as some Singer taps do.
+    """
+
+    stream: Stream
+    sync_mode: SyncMode
+    destination_sync_mode: DestinationMode = "append"
+    cursor_field: tuple[str, ...] = ()
+    primary_key: tuple[tuple[str, ...], ...] = ()
+    dropped: tuple[str, ...] = ()
+    flatten_keys: bool = False
+    log_based: bool = False
+    generation_id: int = 0
+    minimum_generation_id: int = 0
+    sync_id: int = 0
+
+
+def configured(
+    stream: Stream,
+    sync_mode: SyncMode,
+    *,
+    cursor: tuple[str, ...],
+    key: tuple[tuple[str, ...], ...],
+    unwanted: Collection[str],
+    destination: DestinationMode | None = None,
+    flatten_keys: bool = False,
+    log_based: bool = False,
+) -> ConfiguredStream:
+    """A stream as a run reads it, less the `unwanted` of its fields; key and cursor fields are never left out.
+
+    Where no `destination` mode is said, rows with a key are merged by it, and others are added.
+    """
+    automatic = {path[0] for path in (cursor, *key) if path}
+    return ConfiguredStream(
+        stream=stream,
+        sync_mode=sync_mode,
+        destination_sync_mode=destination or ("append_dedup" if key else "append"),
+        cursor_field=cursor,
+        primary_key=key,
+        dropped=tuple(name for name in unwanted if name not in automatic),
+        flatten_keys=flatten_keys,
+        log_based=log_based,
+    )
+
+
+_REQUIRED = {"json_schema": Raw(b"{}"), "supported_sync_modes": Raw(b'["full_refresh"]')}
+"""What a stream must say, and some do not: as we take it then."""
+
+
+class _Catalog(msgspec.Struct):
+    streams: list[dict[str, Raw]]
+
+
+def parse_catalog(catalog: bytes | Raw) -> tuple[Stream, ...]:
+    """The streams of a CATALOG's body, each with its raw text; raises SourceError."""
+    try:
+        streams = tuple(_parse_stream(raw) for raw in msgspec.json.decode(catalog, type=_Catalog).streams)
+    except msgspec.MsgspecError as error:
+        raise SourceError(f"the source's catalog cannot be read: {error}") from error
+    seen: set[StreamKey] = set()
+    for stream in streams:
+        if stream.key in seen:
+            raise SourceError(f"the source's catalog has two streams `{stream.key}`")
+        seen.add(stream.key)
+    return streams
+
+
+def _parse_stream(fields: dict[str, Raw]) -> Stream:
+    known = {name: value for name, value in fields.items() if name != "raw" and bytes(value) != b"null"}
+    stream = msgspec.json.decode(msgspec.json.encode(known), type=Stream)
+    return msgspec.structs.replace(stream, raw=msgspec.json.encode(fields).decode())
+
+
+def configured_catalog(
+    streams: Iterable[ConfiguredStream], *, names: Mapping[StreamKey, StreamKey] | None = None
+) -> bytes:
+    """The file for an Airbyte connector's `--catalog` (protocol.md 1.1, ConfiguredAirbyteStream).
+
+    Each stream object is the source's own, unknown keys included; only dropped fields leave its json_schema. `names`
+    are what streams are called in a destination, if not the same.
+    """
+    return msgspec.json.encode({"streams": [_configured(stream, names or {}) for stream in streams]})
+
+
+def _configured(configured: ConfiguredStream, names: Mapping[StreamKey, StreamKey]) -> dict[str, Any]:
+    entry = msgspec.structs.asdict(configured)
+    del entry["flatten_keys"], entry["log_based"]
+    stream = _without_fields(configured.stream, entry.pop("dropped"))
+    if name := names.get(configured.stream.key):
+        for member, value in _REQUIRED.items():
+            if bytes(stream.get(member, Raw(b"null"))) == b"null":
+                stream[member] = value
+        stream.pop("namespace", None)
+        stream |= {"name": Raw(msgspec.json.encode(name.name))}
+        stream |= {"namespace": Raw(msgspec.json.encode(name.namespace))} if name.namespace else {}
+    entry["stream"] = stream
+    return entry
+
+
+def _without_fields(stream: Stream, dropped: Collection[str]) -> dict[str, Raw]:
+    fields = msgspec.json.decode(stream.raw or msgspec.json.encode(stream), type=dict[str, Raw])
+    if not stream.raw:
+        fields = {name: value for name, value in fields.items() if name != "raw" and bytes(value) != b"null"}
+    if dropped:
+        schema = msgspec.json.decode(fields["json_schema"], type=dict[str, Raw])
+        properties = msgspec.json.decode(schema["properties"], type=dict[str, Raw])
+        kept = {name: value for name, value in properties.items() if name not in dropped}
+        schema["properties"] = Raw(msgspec.json.encode(kept))
+        fields["json_schema"] = Raw(msgspec.json.encode(schema))
+    return fields

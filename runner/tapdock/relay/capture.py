@@ -1,0 +1,124 @@
+"""One connector alone, its output collected: spec, check and discover."""
+
+import codecs
+import os
+import queue
+from collections.abc import Callable
+from pathlib import Path
+
+from tapdock.errors import SourceError
+from tapdock.events import Finished, Killed, Output, Ready, Rotated, Verdict
+from tapdock.relay.pipes import Ends
+from tapdock.relay.plan import Collection
+from tapdock.relay.side import Abort, Exited, Gone, Inbox, Kill, Raised, Rewritten, Side, Stop, Turned, Word, background
+from tapdock.translate.base import Emit
+
+__all__ = ["MAX_ANSWER", "collect"]
+
+MAX_ANSWER = 64 << 20
+_CHUNK = 256 << 10
+
+
+def collect(plan: Collection, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:
+    """Serve one launcher; its connector's output is emitted as it comes, its exit code is the verdict's source_code."""
+    with Ends(folder / "source", files=plan.source_files, stdin=False) as ends:
+        side = Side("source", ends, inbox)
+        emit(Ready())
+        verdict = _Collector(side, plan, inbox=inbox, emit=emit, clock=clock).run()
+    emit(verdict)
+    return verdict
+
+
+class _Collector:
+    def __init__(self, side: Side, plan: Collection, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> None:
+        self._side = side
+        self._seconds = plan.seconds
+        self._gone_seconds = plan.gone
+        self._deadline = clock() + plan.seconds
+        self._inbox = inbox
+        self._emit = emit
+        self._clock = clock
+        self._reading = False
+        self._failure: Verdict | None = None
+
+    def run(self) -> Verdict:
+        while self._side.code is None or self._reading:
+            try:
+                message = self._inbox.get(timeout=max(0.0, self._deadline - self._clock()))
+            except queue.Empty:
+                if self._failure:
+                    self._abandon()
+                self._give_up(Verdict(exit_code=3, side="source", message=f"no answer within {self._seconds:g} s"))
+            else:
+                self._take(message)
+        return self._failure or Verdict(exit_code=0, source_code=self._side.code)
+
+    def _abandon(self) -> None:
+        """It was killed and is not gone: nothing more is waited for, and the runner removes its container."""
+        self._side.ends.abandon()
+        self._reading = False
+        self._ended(137)
+
+    def _take(self, message: Stop | Kill | Exited | Abort | Word | Gone | Rewritten | Turned | Raised) -> None:
+        match message:
+            case Word() if self._side.code is not None:
+                pass  # it was given up before it said so
+            case Word(_, ["hello"]) if not self._side.greeted:
+                if hello := self._side.greet():
+                    self._emit(hello)
+                    self._reading = True
+                    background("output", self._read, self._inbox)
+            case Word(_, ["exit", code]):
+                self._ended(int(code))
+            case Word(_, ["short", name, got, size]):
+                text = f"`{name}` reached the connector with {got} of its {size} bytes"
+                self._give_up(Verdict(exit_code=3, side="source", message=text, retryable=True))
+            case Word():
+                text = "its container wrote to a pipe that only tapdock's own commands may use"
+                self._give_up(Verdict(exit_code=3, side="source", message=text))
+            case Exited():
+                self._side.engine_code = message.code
+                self._side.ends.release()
+            case Gone():
+                self._ended(137 if self._side.engine_code is None else self._side.engine_code)
+            case Stop() | Kill():
+                self._give_up(Verdict(exit_code=message.code, message="stopped on request"))
+            case Abort():
+                self._give_up(Verdict(exit_code=message.exit_code, message=message.message, hint=message.hint))
+            case Rewritten(_, config):
+                self._emit(Rotated("source", config))
+            case Raised("output", None):
+                self._reading = False
+            case Raised("output", SourceError() as error):
+                self._reading = False
+                self._give_up(Verdict(exit_code=3, side="source", message=error.message, hint=error.hint))
+            case Raised(_, error) if error is not None:
+                raise error
+
+    def _ended(self, code: int) -> None:
+        if self._side.code is None:
+            self._side.code = code
+            self._emit(Finished("source", code))
+
+    def _give_up(self, verdict: Verdict) -> None:
+        self._failure = self._failure or verdict
+        self._deadline = self._clock() + self._gone_seconds
+        self._side.kill()
+        if self._side.greeted:
+            self._emit(Killed("source"))
+        else:
+            self._side.ends.release()
+            self._ended(137)
+
+    def _read(self) -> None:
+        """Emit the output as it comes; raises SourceError for more than an answer may have."""
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode  # no character is cut in two
+        size = 0
+        while chunk := os.read(self._side.ends.out, _CHUNK):
+            size += len(chunk)
+            if size > MAX_ANSWER:
+                raise SourceError(
+                    f"its answer is longer than {MAX_ANSWER >> 20} MiB", hint="check its image and config"
+                )
+            self._emit(Output(decode(chunk)))
+        self._emit(Output(decode(b"", final=True)))

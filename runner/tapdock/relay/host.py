@@ -1,0 +1,227 @@
+"""Where the relay runs: in this process on a shared folder, or in a container on volumes; the same function in both."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from tapdock.engines.base import Conversation, Engine, Logs, Process
+from tapdock.errors import EngineError, TapdockError, TranslationError, UsageError
+from tapdock.events import Event, Hello, Killed, Ready, Verdict
+from tapdock.launch import Exit, ImageFacts, Launch
+from tapdock.relay.capture import collect
+from tapdock.relay.containers import LAST_SECONDS, LEFT, Connectors, unanswered
+from tapdock.relay.plan import Collection, Plan
+from tapdock.relay.pump import whole_lines
+from tapdock.relay.side import Abort, Inbox
+from tapdock.relay.supervisor import relay
+from tapdock.translate.base import Emit
+
+__all__ = ["Outcome", "perform", "serve"]
+
+_TURN_SECONDS = 0.5
+_MOST_EVENT = 256 << 20  # a state, or a record that is set aside, as JSON text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The verdict, and how each container ended as the engine saw it, by role; `relay_facts` of the relay's, if any."""
+
+    verdict: Verdict
+    exits: dict[str, Exit] = field(default_factory=dict)
+    relay: str = "beside"
+    relay_facts: ImageFacts | None = None
+
+
+def serve(work: Plan | Collection, folder: Path, *, inbox: Inbox, emit: Emit) -> Verdict:
+    """Do the work here, on pipes in `folder`."""
+    if isinstance(work, Collection):
+        return collect(work, folder, inbox=inbox, emit=emit, clock=time.monotonic)
+    return relay(work, folder, inbox=inbox, emit=emit, clock=time.monotonic)
+
+
+def perform(
+    engine: Engine,
+    work: Plan | Collection,
+    launches: tuple[Launch, ...],
+    *,
+    relay_image: Callable[[], str],
+    inbox: Inbox,
+    emit: Emit,
+    logs: Callable[[str], Logs],
+) -> Outcome:
+    """Run the relay and the connectors until all are over, and leave nothing behind.
+
+    `inbox` takes Stop and Kill from signal handlers. A TapdockError that `emit` raises ends the run in order. `logs`
+    gives what takes a role's stderr lines. Raises EngineError when a container cannot be started,
+    UsageError when a mounted folder cannot be made, or the engine does not have it.
+    """
+    placed = tuple(engine.placed(launch) for launch in launches)
+    for launch in launches:
+        _make_folders(launch)
+    with engine.run(work.run_id, image=placed[0].image) as run:
+        listener = _Listener(emit, inbox)
+        place: _Beside | _Contained
+        facts: ImageFacts | None = None
+        if run.folder:
+            place = _Beside(work, run.folder, inbox, listener)
+        else:
+            facts = engine.inspect(relay_image())
+            assert facts is not None, "what gives the name has the image"
+            scratch = isinstance(work, Plan) and work.scratch
+            place = _Contained(work, *run.start_relay(facts.image, logs("relay"), scratch=scratch), inbox, listener)
+        listener.ready.wait()
+        if not listener.began:
+            place.verdict()  # raises: nothing was started that could end well
+        with Connectors(run, placed, inbox, logs) as connectors:
+            alone = placed[0].role if len(placed) == 1 else None  # a question's only side is called the source
+            listener.killed = lambda side: connectors.kill(alone or side)
+            verdict = place.verdict()
+            exits = connectors.exits(listener.greeted) | place.exits()
+        if connectors.failure:
+            raise connectors.failure
+        return Outcome(verdict=listener.judged(verdict), exits=exits, relay=place.name, relay_facts=facts)
+
+
+def _make_folders(launch: Launch) -> None:
+    """A folder that is to be mounted and is not there is made here, as the user: the engine would make it as root."""
+    for mount in launch.mounts:
+        if mount.is_volume or mount.read_only or Path(mount.source).exists():
+            continue
+        try:
+            Path(mount.source).mkdir(parents=True)
+        except OSError as error:
+            hint = "make it yourself, or mount another"
+            raise UsageError(f"the {launch.role}'s folder cannot be made: {error}", hint=hint) from error
+
+
+class _Listener:
+    """Passes events on; what cannot be taken in (a state that cannot be saved) ends the run in order."""
+
+    def __init__(self, emit: Emit, inbox: Inbox) -> None:
+        self.ready = threading.Event()
+        self.began = False
+        self.greeted: set[str] = set()
+        self.killed: Callable[[str], None] = lambda _: None
+        self._emit = emit
+        self._inbox = inbox
+        self._failure: TapdockError | None = None
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Ready):
+            self.began = True
+            self.ready.set()
+        if isinstance(event, Hello):
+            self.greeted.add(event.side)
+        if isinstance(event, Killed):  # in a thread of its own: an engine that does not answer holds up nothing
+            threading.Thread(target=self.killed, args=(event.side,), daemon=True).start()
+        try:
+            self._emit(event)
+        except TapdockError as error:
+            self._failure = self._failure or error
+            self._inbox.put(Abort(exit_code=error.exit_code, message=error.message, hint=error.hint))
+
+    def judged(self, verdict: Verdict) -> Verdict:
+        """The verdict, unless the very last event failed, when nobody was left to be told."""
+        error = self._failure
+        if error is None or verdict.exit_code:
+            return verdict
+        changes = {"exit_code": error.exit_code, "side": error.side, "message": error.message, "hint": error.hint}
+        return msgspec.structs.replace(verdict, **changes)
+
+
+class _Beside:
+    """The relay in a thread of this process."""
+
+    name = "beside"
+
+    def __init__(self, work: Plan | Collection, folder: Path, inbox: Inbox, listener: _Listener) -> None:
+        self._listener = listener
+        self._result: Verdict | BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(work, folder, inbox), daemon=True)
+        self._thread.start()
+
+    def _run(self, work: Plan | Collection, folder: Path, inbox: Inbox) -> None:
+        try:
+            self._result = serve(work, folder, inbox=inbox, emit=self._listener)
+        except BaseException as error:
+            self._result = error
+        finally:
+            self._listener.ready.set()
+
+    def verdict(self) -> Verdict:
+        _wait_for(self._thread)
+        if isinstance(self._result, BaseException):
+            raise self._result
+        assert self._result is not None, "set in every ending"
+        return self._result
+
+    def exits(self) -> dict[str, Exit]:
+        return {}
+
+
+class _Contained:
+    """The relay in a container: the plan and orders go in as JSON lines, events come out as JSON lines."""
+
+    name = "container"
+
+    def __init__(
+        self, work: Plan | Collection, process: Process, conversation: Conversation, inbox: Inbox, listener: _Listener
+    ) -> None:
+        self._process = process
+        self._conversation = conversation
+        self._listener = listener
+        self._verdict: Verdict | None = None
+        self._unreadable: TranslationError | None = None
+        with contextlib.suppress(OSError):  # it is gone: `verdict` tells
+            conversation.send(msgspec.json.encode(work) + b"\n")
+        threading.Thread(target=self._forward, args=(inbox,), daemon=True).start()
+        self._thread = threading.Thread(target=self._receive, daemon=True)
+        self._thread.start()
+
+    def _forward(self, inbox: Inbox) -> None:
+        with contextlib.suppress(OSError):  # it is gone: `verdict` tells
+            while True:
+                self._conversation.send(msgspec.json.encode(inbox.get()) + b"\n")
+
+    def _receive(self) -> None:
+        decode = msgspec.json.Decoder(Event).decode
+        try:
+            for lines in whole_lines(iter(self._conversation.receive, b""), _MOST_EVENT):
+                for line in lines.splitlines():
+                    event = decode(line)
+                    self._listener(event)
+                    if isinstance(event, Verdict):
+                        self._verdict = event
+        except OSError:
+            pass  # the connection broke off: `verdict` tells
+        except TranslationError as error:
+            self._unreadable = error
+        finally:
+            self._listener.ready.set()
+
+    def verdict(self) -> Verdict:
+        _wait_for(self._thread)
+        if self._unreadable:
+            raise self._unreadable
+        if self._verdict is None:
+            exit_ = self._process.wait(LAST_SECONDS)
+            if exit_ is None or exit_.code is None:
+                raise EngineError(unanswered(exit_.error if exit_ else None), hint=LEFT)
+            how = "out of memory" if exit_.oom_killed else f"with {exit_.code}"
+            raise EngineError(f"the container between source and target ended {how}", hint="see `tapdock runs logs`")
+        return self._verdict
+
+    def exits(self) -> dict[str, Exit]:
+        ended = self._process.wait(LAST_SECONDS)
+        return {"relay": ended} if ended else {}
+
+
+def _wait_for(thread: threading.Thread) -> None:
+    """In turns: a signal that comes just as the main thread falls asleep is handled only when it wakes up."""
+    while thread.is_alive():
+        thread.join(_TURN_SECONDS)

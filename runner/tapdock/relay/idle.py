@@ -1,0 +1,66 @@
+"""Which side says nothing for longer than it may."""
+
+from collections.abc import Callable
+
+from tapdock.errors import TapdockError, TranslationError
+from tapdock.project.model import Limits
+from tapdock.relay.pump import Pump
+from tapdock.relay.side import Side
+
+__all__ = ["Silence"]
+
+
+class Silence:
+    """A side's clock runs only while it is the one that we wait for (design: endings).
+
+    Until the pump runs that is a side whose container has not come up. An acknowledgement is a sign of life of a target
+    that takes nothing else.
+    """
+
+    def __init__(self, pump: Pump, limits: Limits, clock: Callable[[], float]) -> None:
+        self._pump = pump
+        self._limits = limits
+        self._clock = clock
+        self._last_ack = self._began = clock()
+        self._started = False
+
+    def started(self) -> None:
+        """The pump runs."""
+        self._started = True
+
+    def acked(self) -> None:
+        """The target acknowledged something."""
+        self._last_ack = self._clock()
+
+    def of_source(self, source: Side) -> TapdockError | None:
+        """What to say of a source that has been silent for too long."""
+        since = self._pump.source_idle_since if self._started else self._awaited(source)
+        if source.code is not None or source.stopping or since is None:
+            return None
+        return _too_long(source, self._clock() - since, self._limits.source_idle)
+
+    def _awaited(self, side: Side) -> float | None:
+        return None if side.greeted else self._began
+
+    def of_target(self, target: Side) -> TapdockError | None:
+        """What to say of a target that has been silent for too long."""
+        since = self._pump.target_idle_since if self._started else self._awaited(target)
+        if target.code is not None or since is None:
+            return None
+        limit = self._limits.target_idle if self._started else min(self._limits.source_idle, self._limits.target_idle)
+        return _too_long(target, self._clock() - max(since, self._last_ack), limit)
+
+    def of_tapdock(self) -> TapdockError | None:
+        """What to say of work of our own that neither side is the cause of."""
+        since = self._pump.busy_since
+        if since is None or self._clock() - since <= self._limits.source_idle:
+            return None
+        message = f"tapdock has been translating one piece of data for more than {self._limits.source_idle:g} s"
+        return TranslationError(message, hint="report this with the run's log: `tapdock runs logs`")
+
+
+def _too_long(side: Side, silent: float, limit: float) -> TapdockError | None:
+    if silent <= limit:
+        return None
+    hint = f"raise the {side.name}'s `idle_timeout` if that is its way"
+    return side.error(f"the {side.name} said nothing for {limit:g} s", hint=hint, retryable=True)

@@ -1,0 +1,66 @@
+"""What a relay is told, once, before it starts. It holds secrets and is only ever in memory."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from tapdock.launch import InputFile
+from tapdock.project.model import Limits
+from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.translate import ROUTES
+from tapdock.translate.base import Emit, Manner, Translator
+
+__all__ = ["Collection", "Plan", "decode_plan", "translator"]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
+    """A source into a target, by a route of `translate.ROUTES`.
+
+    `only_complete`: the end of its input may make this target replace what was there, so it is killed where the source
+    did not end well. `scratch`: both sides share a folder. `strict_counts`: counts that differ fail the run. `engine`:
+    somebody reports how each container exited.
+    """
+
+    run_id: str
+    route: str
+    streams: tuple[ConfiguredStream, ...] = ()
+    state: str | None = None
+    source_files: tuple[InputFile, ...] = ()
+    target_files: tuple[InputFile, ...] = ()
+    limits: Limits = Limits()
+    manner: Manner = Manner()
+    only_complete: bool = False
+    scratch: bool = False
+    strict_counts: bool = False
+    engine: bool = False
+
+
+class Collection(msgspec.Struct, frozen=True, kw_only=True, tag="collection"):
+    """One connector alone: what it is given, how many seconds it may take, and how many to be gone once killed."""
+
+    run_id: str
+    source_files: tuple[InputFile, ...] = ()
+    seconds: float = 540.0
+    gone: float = Limits().gone
+
+
+def decode_plan(line: bytes) -> Plan | Collection:
+    """What was encoded as JSON where the run began, in the container that serves it. Raises msgspec.DecodeError."""
+    work: Plan | Collection = msgspec.json.decode(line, type=Plan | Collection)
+    return work
+
+
+def translator(plan: Plan, folder: Path, *, emit: Emit, clock: Callable[[], float]) -> Translator:
+    """The route's; the folder that both sides share, if they do, is made beside their pipes."""
+    manner = plan.manner
+    if plan.scratch:
+        scratch = folder / "scratch"
+        if not scratch.is_dir():  # a volume is there already
+            scratch.mkdir()
+            scratch.chmod(0o777)
+        manner = msgspec.structs.replace(manner, scratch=str(scratch))
+    found: Translator = ROUTES[plan.route](
+        streams=plan.streams, saved=plan.state, emit=emit, clock=clock, manner=manner
+    )
+    return found

@@ -1,0 +1,265 @@
+"""The two threads that move bytes: source to target, and the target's acknowledgements back.
+
+Blocking reads and writes on real pipes give back-pressure for nothing: memory stays flat however slow a side is.
+"""
+
+import os
+import re
+import select
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from tapdock.errors import EngineError, TargetError, TranslationError
+from tapdock.project.model import MAX_LINE
+from tapdock.protocol.lines import split
+from tapdock.relay.pipes import write
+from tapdock.translate.base import Translator
+
+__all__ = ["Ending", "Input", "Output", "Pump", "read_acks", "whole_lines"]
+
+# Read in pieces that the allocator reuses: a megabyte at a time costs page faults and grows the process (measured).
+_CHUNK = 128 << 10
+_PIECE = 256 << 10
+_STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]{1,200})"')
+
+
+class Ending:
+    """How the source ended, told by the supervisor to the pump that waits for it."""
+
+    def __init__(self) -> None:
+        self._known = threading.Event()
+        self._complete: bool | None = False
+
+    def tell(self, *, complete: bool | None) -> None:
+        """None: the target is not to see the end of its input at all."""
+        self._complete = complete
+        self._known.set()
+
+    def wait(self) -> bool | None:
+        self._known.wait()
+        return self._complete
+
+
+class Output(Protocol):
+    """A side that something comes out of, as a file descriptor."""
+
+    out: int
+
+
+class Input(Protocol):
+    """A side that takes something in."""
+
+    input: int
+
+    def taken(self) -> bool:
+        """Wait until all of it was; False when the side left before."""
+        ...
+
+    def end_input(self) -> None:
+        """Let it see the end of its input."""
+        ...
+
+
+class Pump:
+    """Source to target, in one thread. Its public attributes are read by the supervisor.
+
+    `source_idle_since` and `target_idle_since` are clock readings while we wait for that side, else None: a side's
+    clock does not run while it is the other one that we wait for. `busy_since` is the reading since which the thread
+    has worked without waiting for either. With `give` the source is read to its end first; then the target is given its
+    catalog, and the whole. `max_line` is in bytes. `torn` tells of `error` that its line has no end: a source that was
+    killed leaves one.
+    """
+
+    def __init__(
+        self,
+        source: Output,
+        target: Input,
+        translator: Translator,
+        clock: Callable[[], float],
+        *,
+        give: Callable[[bytes], None] | None = None,
+        max_line: int = MAX_LINE,
+    ) -> None:
+        self.source_idle_since: float | None = None
+        self.target_idle_since: float | None = None
+        self.busy_since: float | None = None
+        self.source_ended = False
+        self.input_ended = False
+        self.first_record: float | None = None
+        self.error: TranslationError | None = None
+        self.torn = False
+        self.ending = Ending()
+        self._source = source
+        self._target = target
+        self._translator = translator
+        self._clock = clock
+        self._give = give
+        self._given = give is None
+        self._max_line = max_line
+        translator.spill = self._send
+
+    @property
+    def headless(self) -> bool:
+        """Whether the target has no catalog yet, and so cannot be told even the end."""
+        return not self._given
+
+    def run(self, ended: Callable[[], None]) -> None:
+        """Everything from the first schema to the end of input; raises BrokenPipeError when the target left.
+
+        Raises EngineError where there is no room for what is to be kept until the source has ended.
+        """
+        try:
+            if self._give:
+                self._spool(self._give)
+            else:
+                self._pass(self._chunks())
+        except BrokenPipeError:
+            self.busy_since = None
+            self._drain()
+            raise
+        except TranslationError as error:
+            self.error = error
+            ended()
+            if self._given:
+                self._send(self._translator.partial)
+            self.busy_since = None
+            self._drain()
+        self.busy_since = None
+        self.source_ended = True
+        ended()
+        complete = self.ending.wait()
+        if complete is None or self.headless:
+            return
+        self._send(self._translator.closing(complete=complete))
+        self.busy_since = None
+        self.target_idle_since = self._clock()
+        if not self._target.taken():
+            raise BrokenPipeError
+        self.input_ended = True
+        self._target.end_input()
+
+    def _pass(self, chunks: Iterator[bytes]) -> None:
+        self._send(self._translator.opening())
+        for lines in whole_lines(chunks, self._max_line):
+            self.torn = not lines.endswith(b"\n")
+            self._send(self._translate(lines))
+
+    def _spool(self, give: Callable[[bytes], None]) -> None:
+        """The file has no name: it is gone with this process, however that ends."""
+        with tempfile.TemporaryFile(buffering=0) as file:
+            for lines in whole_lines(self._chunks(), self._max_line):
+                self._translator.scan(lines)
+                _keep(file.fileno(), lines)
+            catalog = self._translator.catalog()
+            assert catalog is not None, "it was all scanned"
+            give(catalog)
+            self._given = True
+            file.seek(0)
+            self._pass(iter(lambda: file.read(_CHUNK), b""))
+
+    def _translate(self, lines: bytes) -> bytes:
+        out = self._translator.feed(lines)
+        if self.first_record is None and any(report.records for report in self._translator.counts.reports()):
+            self.first_record = self._clock()
+        return out
+
+    def _chunks(self) -> Iterator[bytes]:
+        """What the source says, as it comes; in between, states that are due."""
+        poll = select.poll()
+        poll.register(self._source.out, select.POLLIN)
+        idle_from = self._clock()
+        alive = self._translator.counts.alive
+        while True:
+            self.source_idle_since, self.busy_since = idle_from, None
+            due = self._translator.due()
+            if due is not None and not poll.poll(max(0, due) * 1000):
+                self.source_idle_since = None
+                self._send(self._translator.tick())
+                continue
+            chunk = os.read(self._source.out, _CHUNK)
+            self.source_idle_since = None
+            if not chunk:
+                return
+            waited_until = self.busy_since = self._clock()
+            yield chunk
+            now = self._clock()
+            # Log lines are no sign of life, and time spent on the target's side does not count against the source.
+            idle_from = now if self._translator.counts.alive != alive else idle_from + now - waited_until
+            alive = self._translator.counts.alive
+
+    def _send(self, data: bytes) -> None:
+        view = memoryview(data)
+        for start in range(0, len(view), _PIECE):
+            self.target_idle_since, self.busy_since = self._clock(), None
+            write(self._target.input, view[start : start + _PIECE])
+            self.target_idle_since, self.busy_since = None, self._clock()
+
+    def _drain(self) -> None:
+        """Read what the source still says and forget it, so that it can end."""
+        while os.read(self._source.out, _CHUNK):
+            pass
+
+
+def whole_lines(chunks: Iterator[bytes], max_line: int = MAX_LINE) -> Iterator[bytes]:
+    """As many lines as are there; only the very last one may lack its newline.
+
+    Raises TranslationError for a line of more than `max_line` bytes, which would have to be kept in memory.
+    """
+    parts: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        cut = chunk.rfind(b"\n") + 1
+        if not cut:
+            parts.append(chunk)
+            size += len(chunk)
+            if size > max_line:
+                raise _too_long(parts, max_line)
+            continue
+        parts.append(chunk[:cut])
+        yield b"".join(parts) if len(parts) > 1 else parts[0]
+        parts = [chunk[cut:]] if cut < len(chunk) else []
+        size = len(chunk) - cut
+    if parts:
+        yield b"".join(parts)
+
+
+def _too_long(parts: list[bytes], max_line: int) -> TranslationError:
+    named = _STREAM.search(b"".join(parts[:2]))
+    of = f" of stream `{named[1].decode('utf-8', 'replace')}`" if named else ""
+    hint = "increase `max_line` of the source if this is normal; a line takes several times its size in memory"
+    return TranslationError(f"a line{of} is longer than the limit of {max_line / (1 << 20):g} MiB", hint=hint)
+
+
+def _keep(fd: int, lines: bytes) -> None:
+    try:
+        write(fd, lines)
+    except OSError as error:
+        hint = f"make room in {tempfile.gettempdir()} or set TMPDIR; `on_schema_change: stream` keeps nothing"
+        raise EngineError(f"what the source sends cannot be kept until its end: {error.strerror}", hint=hint) from error
+
+
+def read_acks(
+    target: Output, translator: Translator, *, acked: Callable[[], None], wrong: Callable[[TargetError], None]
+) -> None:
+    """Take the target's lines until its output ends; `wrong` hears of an impossible acknowledgement.
+
+    The rest is read even then: a target whose output nobody takes would never end.
+    """
+    sound = True
+    chunks = iter(lambda: os.read(target.out, _CHUNK), b"")
+    try:
+        for lines in whole_lines(chunks):
+            for line in split(lines) if sound else ():
+                try:
+                    if translator.acked(line):
+                        acked()
+                except TargetError as error:
+                    sound = False
+                    wrong(error)
+                    break
+    except TranslationError as error:
+        wrong(TargetError(f"the target's output cannot be read: {error.message}"))
+        for _ in chunks:
+            pass

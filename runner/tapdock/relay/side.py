@@ -1,0 +1,165 @@
+"""One side of a run as the relay sees it: its pipes, the threads that wait on them, and how far it got."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from tapdock.errors import SourceError, TapdockError, TargetError
+from tapdock.events import Hello
+from tapdock.relay.pipes import Ends
+
+__all__ = [
+    "Abort",
+    "Exited",
+    "Gone",
+    "Inbox",
+    "Kill",
+    "Order",
+    "Raised",
+    "Rewritten",
+    "Side",
+    "Stop",
+    "Turned",
+    "Word",
+    "background",
+]
+
+_MOST_CONFIG = 4 << 20
+SideName = Literal["source", "target"]
+
+
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
+    """End in order: the source is asked to stop, the target drains. `code` is what the run then exits with."""
+
+    code: int
+
+
+class Kill(msgspec.Struct, frozen=True, tag="kill"):
+    """End at once. `code` is what the run then exits with, unless it had failed before."""
+
+    code: int
+
+
+class Exited(msgspec.Struct, frozen=True, tag="exited"):
+    """The engine saw a side's container end."""
+
+    side: SideName
+    code: int
+
+
+class Abort(msgspec.Struct, frozen=True, tag="abort", kw_only=True):
+    """The runner cannot go on (the state cannot be saved): end in order and fail."""
+
+    exit_code: int
+    message: str
+    hint: str | None = None
+
+
+Order = Stop | Kill | Exited | Abort
+
+
+class Word(NamedTuple):
+    """What a launcher said on its control pipe."""
+
+    side: SideName
+    words: list[str]
+
+
+class Gone(NamedTuple):
+    """A launcher's control pipe closed: its container is ending."""
+
+    side: SideName
+
+
+class Rewritten(NamedTuple):
+    """A connector left its config file otherwise than it got it: the whole new one."""
+
+    side: SideName
+    config: str
+
+
+class Turned(NamedTuple):
+    """The pump came to a turn: a line it cannot translate, or the end of the source's output."""
+
+
+class Raised(NamedTuple):
+    """A thread of ours ended by an exception (None: in order)."""
+
+    thread: str
+    error: BaseException | None
+
+
+Inbox = queue.SimpleQueue["Order | Word | Gone | Rewritten | Turned | Raised"]
+
+
+def background(name: str, work: Callable[[], None], inbox: Inbox) -> threading.Thread:
+    """Run `work` in a thread that tells the inbox how it ended."""
+
+    def body() -> None:
+        try:
+            work()
+        except BaseException as error:
+            inbox.put(Raised(name, error))
+        else:
+            inbox.put(Raised(name, None))
+
+    thread = threading.Thread(target=body, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+class Side:
+    """A connector behind pipes. `code` is its exit code once it is really over."""
+
+    def __init__(self, name: SideName, ends: Ends, inbox: Inbox) -> None:
+        self.name: SideName = name
+        self.ends = ends
+        self.greeted = False
+        self.gone = False
+        self.killed = False
+        self.stopping = False
+        self.code: int | None = None
+        self.engine_code: int | None = None
+        self._inbox = inbox
+        words = ends.words()  # taken here: from now on its pipes are the thread's
+        background(f"{name} words", lambda: self._listen(words), inbox)
+
+    def _listen(self, said: Iterator[list[str]]) -> None:
+        for words in said:
+            if words[:1] == ["config"] and int(words[1]) <= _MOST_CONFIG:
+                self._take_config(int(words[1]))
+            else:
+                self._inbox.put(Word(self.name, words))
+        self._inbox.put(Gone(self.name))
+
+    def _take_config(self, size: int) -> None:
+        """Read here, so that the connector's exit, which is said next, is heard after it."""
+        text = self.ends.read_config(size)
+        if text is not None:
+            self._inbox.put(Rewritten(self.name, text))
+
+    def greet(self) -> Hello | None:
+        """The launcher said hello: widen the pipes and hand over the input files. None when it is gone already."""
+        if not self.ends.begin():
+            return None
+        self.greeted = True
+        background(f"{self.name} files", self.ends.feed_files, self._inbox)
+        return Hello(self.name)
+
+    def stop(self) -> None:
+        """Ask the connector to end (SIGTERM)."""
+        self.stopping = True
+        self.ends.order("stop")
+
+    def kill(self) -> None:
+        """Cut its lifeline; the launcher does the rest."""
+        self.stopping = self.killed = True
+        self.ends.kill()
+
+    def error(self, message: str, *, hint: str | None = None, retryable: bool = False) -> TapdockError:
+        """A failure of this side."""
+        kind = SourceError if self.name == "source" else TargetError
+        return kind(message, hint=hint, retryable=retryable)

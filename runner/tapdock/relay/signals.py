@@ -1,0 +1,74 @@
+"""SIGINT and SIGTERM as orders: the first ends runs in order, the second at once."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Protocol
+
+from tapdock.errors import Interrupted
+from tapdock.relay.side import Kill, Order, Stop
+
+__all__ = ["Signals"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Orders(Protocol):
+    """Takes orders: an inbox, or what else must hear of a signal. `put` is called in the signal's handler."""
+
+    def put(self, item: Order, /) -> None: ...
+
+
+class Signals:
+    """Context manager of the main thread; any thread's run takes its orders from it.
+
+    `told` is called inside the handler, wherever that interrupts the main thread: it must not use buffered streams.
+    """
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        self._told = told
+        self._inboxes: list[Orders] = []
+        self._received: list[int] = []
+        self._stopped = threading.Event()
+
+    def __enter__(self) -> "Signals":
+        self._before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def code(self) -> int | None:
+        """The exit code of what was ended so; None while nothing was."""
+        return 128 + self._received[0] if self._received else None
+
+    def sleep(self, seconds: float) -> None:
+        """Until a signal comes, at most so long."""
+        self._stopped.wait(seconds)
+
+    @contextmanager
+    def orders(self, inbox: Orders) -> Iterator[None]:
+        """While it lasts, signals go into `inbox`; those that came before count."""
+        self._inboxes.append(inbox)
+        if self.code:
+            inbox.put(Stop(code=self.code) if len(self._received) == 1 else Kill(code=self.code))
+        try:
+            yield
+        finally:
+            self._inboxes.remove(inbox)
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        self._received.append(number)
+        self._stopped.set()
+        assert self.code is not None, "received just now"
+        first = len(self._received) == 1
+        for inbox in list(self._inboxes):
+            inbox.put(Stop(code=self.code) if first else Kill(code=self.code))
+        if first:
+            self._told("stopping: the source ends, the target takes in what it has; once more ends them at once")
+        if not self._inboxes:
+            raise Interrupted("stopped on request", exit_code=self.code)

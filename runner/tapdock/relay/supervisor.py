@@ -1,0 +1,308 @@
+"""The relay: it owns the pipes of one run, pumps, and gives the verdict.
+
+It knows pipes in a folder and nothing else: no engine, no project, no state backend. So it is the same function beside
+the runner, in a container of its own, and in a pod that somebody else schedules.
+"""
+
+import queue
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
+
+from tapdock.errors import EngineError, LeaseHeld, SourceError, StateError, TapdockError, TargetError
+from tapdock.errors import Side as SideName
+from tapdock.events import Event, Failed, Finished, Logged, Ready, Rotated, Verdict
+from tapdock.relay.checkpoints import Commits
+from tapdock.relay.exits import ExitCodes
+from tapdock.relay.idle import Silence
+from tapdock.relay.pipes import Ends
+from tapdock.relay.plan import Plan, translator
+from tapdock.relay.pump import Pump, read_acks
+from tapdock.relay.side import Abort, Exited, Gone, Inbox, Kill, Raised, Rewritten, Side, Stop, Turned, Word, background
+from tapdock.relay.stopping import Stopping
+from tapdock.relay.timers import Timers
+from tapdock.relay.verdict import Cause
+from tapdock.translate.base import Emit
+
+__all__ = ["relay"]
+
+_TURN_SECONDS = 1.0
+_ABORTS = {kind.exit_code: kind for kind in (SourceError, TargetError, StateError, LeaseHeld, EngineError)}
+
+
+def relay(plan: Plan, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:
+    """Make the pipes in `folder`/source and `folder`/target, and serve both launchers until both are gone.
+
+    `inbox` takes orders from outside (Stop, Kill, Exited, Abort); `emit` is called from several threads. How the
+    connectors ended, and what could not be translated or saved, is in the verdict and never raised.
+    """
+    with (
+        Ends(folder / "source", files=plan.source_files, stdin=False) as source,
+        Ends(folder / "target", files=plan.target_files, stdin=True) as target,
+    ):
+        supervisor = _Supervisor(plan, source, target, inbox=inbox, emit=emit, clock=clock)
+        emit(Ready())
+        return supervisor.run()
+
+
+class _Supervisor:
+    """Takes what launchers, threads and the runner say, one thing at a time, until nothing is left to wait for.
+
+    An exit status is a cause of failure, a broken pipe never is.
+    """
+
+    def __init__(
+        self, plan: Plan, source: Ends, target: Ends, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]
+    ) -> None:
+        self._emit_outside = emit
+        self._inbox = inbox
+        self._clock = clock
+        self._plan = plan
+        self._translator = translator(plan, source.folder.parent, emit=self._emit, clock=clock)
+        self._source = Side("source", source, inbox)
+        self._target = Side("target", target, inbox)
+        self._commits = Commits(self._translator, emit=self._emit, clock=clock)
+        give = target.give if plan.manner.spool else None
+        self._pump = Pump(source, target, self._translator, clock, give=give, max_line=plan.manner.max_line)
+        self._running: set[str] = set()
+        self._cause = Cause()
+        self._timers = Timers(clock)
+        self._stopping = Stopping(
+            self._source, self._target, self._timers, plan.limits, emit=self._emit, ended=self._ended
+        )
+        self._exits = ExitCodes(
+            self._timers, seconds=plan.limits.gone, ended=self._ended, contradicted=self._contradicted
+        )
+        self._silence = Silence(self._pump, plan.limits, clock)
+        self._began = clock()
+
+    def run(self) -> Verdict:
+        while self._source.code is None or self._target.code is None or self._running or self._exits.open:
+            try:
+                message = self._inbox.get(timeout=self._timers.wait(_TURN_SECONDS))
+            except queue.Empty:
+                pass
+            else:
+                self._take(message)
+            self._tend()
+        self._commits.save()
+        return self._verdict()
+
+    def _emit(self, event: Event) -> None:
+        if isinstance(event, Failed):
+            self._cause.heard(event)
+        self._emit_outside(event)
+
+    def _take(self, message: Stop | Kill | Exited | Abort | Word | Gone | Rewritten | Turned | Raised) -> None:
+        match message:
+            case Word(name, words):
+                self._heard(self._side(name), words)
+            case Gone(name):
+                self._exits.of_a_closed_pipe(self._side(name))
+            case Exited():
+                self._exits.of_the_engine(self._side(message.side), message.code)
+            case Rewritten(name, config):
+                self._emit(Rotated(name, config))
+            case Turned():
+                self._turned()
+            case Raised(thread, error):
+                self._thread_ended(thread, error)
+            case Stop():
+                self._stop(message.code)
+            case Kill():
+                self._cause.end(message.code)
+                self._stopping.kill(self._source)
+                self._stopping.kill(self._target)
+                self._exits.open.clear()
+                self._timers.arm("threads", self._plan.limits.gone, self._abandon)
+            case Abort():
+                self._cause.fail(_ABORTS[message.exit_code](message.message, hint=message.hint))
+                self._stopping.stop_source()
+            case _:
+                assert_never(message)
+
+    def _side(self, name: SideName) -> Side:
+        return self._source if name == "source" else self._target
+
+    def _heard(self, side: Side, words: list[str]) -> None:
+        if side.code is not None and words:
+            return  # it was given up before it said so
+        match words:
+            case ["hello"]:
+                if hello := side.greet():
+                    self._emit(hello)
+                if self._source.greeted and self._target.greeted:
+                    self._start()
+            case ["short", name, got, size]:
+                message = f"`{name}` reached the {side.name} with {got} of its {size} bytes"
+                self._cause.fail(side.error(message, retryable=True))
+                self._stopping.stop_source()
+                self._stopping.kill(side)
+            case ["exit", code]:
+                replaced = self._plan.only_complete and side is self._source
+                self._exits.of_the_pipe(side, int(code), engine=self._plan.engine, wait=replaced)
+            case _:
+                message = f"the {side.name}'s container wrote to a pipe that only tapdock's own commands may use"
+                self._cause.fail(side.error(message, hint=f"check where the image of the {side.name} comes from"))
+                self._stopping.stop_source()
+                self._stopping.kill(side)
+
+    def _contradicted(self, side: Side, what: str) -> None:
+        self._cause.fail(side.error(f"the {side.name} {what}"))
+        self._stopping.stop_source()
+        self._stopping.kill(side)
+
+    def _start(self) -> None:
+        self._stopping.started = True
+        self._silence.started()
+        self._running = {"pump", "acks"}
+        background("pump", lambda: self._pump.run(lambda: self._inbox.put(Turned())), self._inbox)
+
+        def wrong(error: TargetError) -> None:
+            self._inbox.put(Raised("acknowledgement", error))
+
+        acks = partial(read_acks, self._target.ends, self._translator, acked=self._acked, wrong=wrong)
+        background("acks", acks, self._inbox)
+
+    def _acked(self) -> None:
+        self._silence.acked()
+        self._commits.moved()
+
+    def _turned(self) -> None:
+        if self._pump.error and self._pump.torn and not self._pump.headless:
+            self._cause.torn(self._pump.error)
+        elif self._pump.error:
+            self._cause.bad_line(self._pump.error)
+            self._stopping.stop_source()
+            if self._pump.headless:
+                self._stopping.kill(self._target)
+        if self._pump.source_ended:
+            self._conclude()
+            if self._source.code is None:
+                self._timers.arm("source lingers", self._plan.limits.exit_grace, self._lingered)
+
+    def _lingered(self) -> None:
+        if self._source.code is None:
+            seconds = self._plan.limits.exit_grace
+            self._cause.fail(self._source.error(f"the source closed its output but did not exit within {seconds:g} s"))
+            self._stopping.stop_source()
+
+    def _thread_ended(self, thread: str, error: BaseException | None) -> None:
+        self._running.discard(thread)
+        if error is None:
+            return
+        if isinstance(error, TapdockError):
+            self._cause.fail(error)
+            self._stopping.stop_source()
+            if thread == "pump":
+                self._stopping.kill(self._target)
+        elif isinstance(error, BrokenPipeError):
+            self._timers.arm("target left", self._plan.limits.gone, lambda: self._stopping.kill(self._target))
+        else:  # a fault of ours: both sides are ended in order all the same, and the log has all of it
+            self._emit(Logged("runner", "error", "".join(traceback.format_exception(error))))
+            self._cause.fail(TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}"))
+            self._stopping.stop_source()
+            self._stopping.kill(self._target)
+
+    def _ended(self, side: Side, code: int) -> None:
+        if side.code is not None:
+            return
+        side.code = code
+        self._emit(Finished(side.name, code))
+        if self._source.code is not None and self._target.code is not None:
+            self._timers.arm("threads", 2 * self._plan.limits.gone, self._abandon)
+        if side is self._source:
+            self._source_ended(code)
+        else:
+            self._target_ended(code)
+
+    def _source_ended(self, code: int) -> None:
+        if not self._source.greeted:
+            self._cause.fail(self._source.error("the source ended before it had read anything"))
+            self._stopping.kill(self._target)
+        elif code and not self._source.stopping:
+            self._cause.source_exited(code)
+        if self._source.killed:  # where nobody kills its container for us, it may go on writing
+            self._timers.arm("source writes", 2 * self._plan.limits.gone, self._still_writes)
+        self._conclude()  # a quick source may be over before the target is there: its output waits in the pipe
+
+    def _still_writes(self) -> None:
+        if not self._pump.source_ended:
+            self._stopping.kill(self._target)
+
+    def _target_ended(self, code: int) -> None:
+        if not self._pump.input_ended:
+            early = "before the end of its input" if self._stopping.started else "before it had read anything"
+            self._cause.target_exited(f"the target exited with {code} {early}")
+        elif code:
+            self._cause.target_exited(f"the target exited with {code}")
+        elif self._plan.manner.quirks.ack_on_exit:
+            self._translator.states.acked_all()
+            self._commits.moved()
+        self._stopping.stop_source()
+
+    def _conclude(self) -> None:
+        """Once the source's output and exit code are both known, the pump may say the last words."""
+        if not self._pump.source_ended or self._source.code is None:
+            return
+        self._cause.source_read(self._source.code)
+        if self._plan.strict_counts:
+            self._cause.counts_differ(self._translator.counts.mismatches())
+        complete = self._source.code == 0 and self._cause.error is None and self._cause.ending is None
+        failures = self._translator.counts.failures()
+        self._cause.unfinished(failures)
+        if self._plan.only_complete and not (complete and not failures):
+            self._stopping.kill(self._target)
+            self._pump.ending.tell(complete=None)
+        else:
+            self._pump.ending.tell(complete=complete)
+
+    def _stop(self, code: int) -> None:
+        self._cause.end(code)
+        self._stopping.stop_source()
+        self._timers.arm("target drains", 2 * self._plan.limits.stop_grace, lambda: self._stopping.kill(self._target))
+
+    def _abandon(self) -> None:
+        """Stop waiting for threads of ours: both connectors are gone, and what a thread still does reaches nobody."""
+        if not self._running:
+            return
+        stuck = " and ".join(sorted(self._running))
+        message = f"tapdock's own work (`{stuck}`) did not end after both connectors had"
+        self._cause.fail(TapdockError(message, hint="report this with the run's log: `tapdock runs logs`"))
+        self._source.ends.abandon()
+        self._target.ends.abandon()
+        self._running.clear()
+        self._pump.ending.tell(complete=None)
+
+    def _tend(self) -> None:
+        self._timers.fire()
+        self._watch_silence()
+        self._commits.tend(started=self._stopping.started)
+
+    def _watch_silence(self) -> None:
+        source, target = self._silence.of_source(self._source), self._silence.of_target(self._target)
+        own = self._silence.of_tapdock()
+        if error := source or target or own:
+            self._cause.fail(error)
+            self._stopping.stop_source()
+        if target or own:
+            self._stopping.kill(self._target)
+
+    def _verdict(self) -> Verdict:
+        self._cause.settle(self._translator)
+        if self._plan.strict_counts:
+            self._cause.counts_differ(self._translator.counts.mismatches())
+        first = self._pump.first_record
+        verdict = msgspec.structs.replace(
+            self._cause.verdict(),
+            streams=self._translator.counts.reports(),
+            first_record_seconds=None if first is None else first - self._began,
+            source_code=self._source.code,
+            target_code=self._target.code,
+        )
+        self._emit(verdict)
+        return verdict

@@ -1,0 +1,298 @@
+"""A run with its record: whatever happens, there is one, and it says how it ended."""
+
+import dataclasses
+import itertools
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
+
+from tapdock.connectors.context import Context
+from tapdock.errors import Interrupted, StateError, TapdockError
+from tapdock.events import (
+    Committed,
+    Event,
+    Failed,
+    Finished,
+    Hello,
+    Killed,
+    Logged,
+    Output,
+    Progress,
+    Ready,
+    Renewed,
+    Rotated,
+    SetAside,
+    Verdict,
+)
+from tapdock.launch import Exit, ImageFacts
+from tapdock.log import Log
+from tapdock.project.model import Pipeline
+from tapdock.relay.host import Outcome
+from tapdock.relay.side import Kill, Order
+from tapdock.runs import execute, records
+from tapdock.runs.archive import Archive
+from tapdock.runs.log_file import LogFile, log_to
+from tapdock.runs.prepare import Options, Prepared, prepare
+from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
+from tapdock.state.store import state_key
+from tapdock.text.secret_names import masked_text
+
+__all__ = ["MakeLog", "run"]
+
+MakeLog = Callable[[str, LogFile | None], Log]
+"""From a run's id and its log file to its log."""
+
+_TURN_SECONDS = 0.5
+_STATUS: dict[int, records.Status] = {0: "succeeded", 130: "stopped", 143: "stopped"}
+
+
+def run(
+    context: Context, wanted: Pipeline, options: Options, *, make_log: MakeLog, show: Callable[[Progress], None]
+) -> RunRecord:
+    """Run a pipeline, again while it fails in a way that may pass and its `retries` are not used up.
+
+    Every failure is in the record, and none is raised.
+    """
+
+    def may_pass(record: RunRecord) -> bool:
+        return bool(record.error and record.error.retryable) and context.signals.code is None
+
+    def told(attempt: RetryCallState) -> None:
+        context.progress(f"{wanted.name} failed; again in {attempt.upcoming_sleep:.0f} s")
+
+    retrying = Retrying(
+        stop=stop_after_attempt(wanted.retries + 1),
+        wait=wait_exponential_jitter(initial=5, max=300),
+        retry=retry_if_result(may_pass),
+        sleep=context.signals.sleep,
+        before_sleep=told,
+        retry_error_callback=lambda attempt: attempt.outcome.result() if attempt.outcome else None,
+    )
+    attempts = itertools.count(1)
+
+    def attempt() -> RunRecord:
+        return _run_once(context, wanted, dataclasses.replace(options, attempt=next(attempts)), make_log, show)
+
+    record: RunRecord = retrying(attempt)
+    return record
+
+
+def _run_once(
+    context: Context, wanted: Pipeline, options: Options, make_log: MakeLog, show: Callable[[Progress], None]
+) -> RunRecord:
+    run_id = records.new_run_id(context.now(), secrets.token_hex(3))
+    with _log_file(context, run_id) as file:
+        attempt = _Attempt(context, wanted, run_id, show, make_log(run_id, file))
+        try:
+            record = attempt.perform(options)
+        except Exception as error:
+            _keep(context, attempt.record(TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}")))
+            raise
+    with context.signals.orders(queue.SimpleQueue()):  # the run is over: a signal has nothing to end
+        _keep(context, record)
+    _archive(context, record)
+    return record
+
+
+class _SecondSignal:
+    """Sets `ended` at a second signal: the first one has nothing to end, since the run is over."""
+
+    def __init__(self, ended: threading.Event) -> None:
+        self._ended = ended
+
+    def put(self, order: Order, /) -> None:
+        if isinstance(order, Kill):
+            self._ended.set()
+
+
+def _archive(context: Context, record: RunRecord) -> None:
+    """Keep the record beside the state as well, for whoever asks from another machine."""
+    archive = Archive.beside(context.backend, context.project.private)
+    if archive is None:
+        return
+    ended = threading.Event()
+    kept = threading.Thread(target=_archived, args=(context, archive, record, ended), daemon=True)
+    kept.start()
+    with context.signals.orders(_SecondSignal(ended)):
+        while not ended.wait(_TURN_SECONDS):  # in turns: a signal's handler runs only between two waits
+            pass
+    if kept.is_alive():
+        kept.join(_TURN_SECONDS)
+    if kept.is_alive():
+        context.progress("the record of this run is not kept beside its state: stopped by a second signal")
+
+
+def _archived(context: Context, archive: Archive, record: RunRecord, ended: threading.Event) -> None:
+    try:
+        if record.status == "running":
+            archive.write(record)
+        else:
+            archive.close(record, records.log_file(context.project.private, record.run_id))
+    except (OSError, StateError) as error:
+        context.progress(f"the record of this run is not kept beside its state: {error}")
+    finally:
+        ended.set()
+
+
+@contextmanager
+def _log_file(context: Context, run_id: str) -> Iterator[LogFile | None]:
+    """A place that is full or read-only costs the log, and not the run."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(log_to(records.log_file(context.project.private, run_id)))
+        except OSError as error:
+            context.progress(f"this run has no log file: {error}")
+            file = None
+        yield file
+
+
+def _keep(context: Context, record: RunRecord) -> None:
+    """The verdict stands, also where there is no room left to write it down."""
+    try:
+        records.write(context.project.private, record)
+    except OSError as error:
+        context.progress(f"the record of this run is not kept: {error}")
+
+
+class _Attempt:
+    """One try: gathers what its record needs while it goes on."""
+
+    def __init__(
+        self, context: Context, wanted: Pipeline, run_id: str, show: Callable[[Progress], None], log: Log
+    ) -> None:
+        self._context = context
+        self._wanted = wanted
+        self._run_id = run_id
+        self._show = show
+        self._log = log
+        self._started = context.now()
+        self._clock = time.monotonic()
+        self._relay_began = self._clock
+        self._commits = 0
+        self._saves = True
+        self._prepared: Prepared | None = None
+        self._outcome: Outcome | None = None
+
+    def perform(self, options: Options) -> RunRecord:
+        self._saves = options.save_state
+        error: TapdockError | Interrupted | None = None
+        try:
+            self._log.info("run started", pipeline=self._wanted.name)
+            began = self.record()
+            _keep(self._context, began)
+            _archive(self._context, began)
+            self._prepared = prepare(self._context, self._wanted, options)
+            self._outcome = execute.execute(
+                self._context, self._prepared, options, run_id=self._run_id, watch=self._watch
+            )
+        except (TapdockError, Interrupted) as raised:
+            error = raised
+        record = self.record(error, ended=True)
+        self._log.info("run ended", status=record.status, exit_code=record.exit_code)
+        return record
+
+    def _watch(self, event: Event) -> None:
+        match event:
+            case Progress():
+                self._show(event)
+            case Logged():
+                self._log.line(event.side, event.level, event.message)
+            case Failed():
+                self._log.error(
+                    "connector reported an error",
+                    side=event.side,
+                    stream=event.stream,
+                    error=event.message,
+                    reason=event.reason,
+                )
+                if event.internal:
+                    self._log.debug("connector's own details", side=event.side, details=event.internal)
+            case Committed() if not self._saves:
+                pass  # what the user asked for
+            case Committed():
+                self._commits += 1
+                self._log.debug("state committed", state=self._prepared and self._prepared.state_id)
+            case Rotated():
+                self._log.info("config rotated", side=event.side)
+            case Hello() | Finished():
+                self._log.debug(type(event).__name__.lower(), side=event.side, code=getattr(event, "code", None))
+            case Ready():
+                self._relay_began = time.monotonic()
+            case Verdict() | SetAside() | Renewed() | Killed() | Output():
+                pass  # the record tells; what a connector that is asked something prints is no log
+
+    def record(self, error: TapdockError | Interrupted | None = None, *, ended: bool = False) -> RunRecord:
+        """What is known now; before the run has ended that is its beginning, for whoever finds it killed."""
+        wanted, project = self._wanted, self._context.project
+        verdict = self._outcome.verdict if self._outcome else None
+        exit_code = error.exit_code if error else verdict.exit_code if verdict else 1 if ended else None
+        return RunRecord(
+            run_id=self._run_id,
+            pipeline=wanted.name,
+            state_id=state_key(
+                wanted.source, wanted.target, environment=project.environment, suffix=wanted.state_suffix
+            ),
+            started_at=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="milliseconds"),
+            status="running" if exit_code is None else _STATUS.get(exit_code, "failed"),
+            exit_code=exit_code,
+            error=_error_of(error, verdict, heard=self._context.heard),
+            streams=verdict.streams if verdict else (),
+            state=StateRecord(committed=self._commits, backend=masked_text(self._context.backend.uri)),
+            containers=self._containers(),
+            seconds=Seconds(
+                total=round(time.monotonic() - self._clock, 3),
+                to_first_record=self._first_record(verdict),
+            ),
+            relay=self._outcome.relay if self._outcome else None,
+        )
+
+    def _first_record(self, verdict: Verdict | None) -> float | None:
+        """From the beginning of the run, where the relay counts from its own."""
+        if verdict is None or verdict.first_record_seconds is None:
+            return None
+        return round(self._relay_began - self._clock + verdict.first_record_seconds, 3)
+
+    def _containers(self) -> tuple[ContainerRecord, ...]:
+        if self._prepared is None:
+            return ()
+        exits = self._outcome.exits if self._outcome else {}
+        relay = self._outcome.relay_facts if self._outcome else None
+        return (
+            *(
+                _container(ready.connector.role, ready.facts, exits.get(ready.connector.role))
+                for ready in (self._prepared.source, self._prepared.target)
+            ),
+            *([_container("relay", relay, exits.get("relay"))] if relay else []),
+        )
+
+
+def _container(role: str, facts: ImageFacts, ended: Exit | None) -> ContainerRecord:
+    ended = ended or Exit(code=None)
+    return ContainerRecord(
+        role=role,
+        image=facts.image,
+        digest=facts.digest,
+        exit_code=ended.code,
+        oom_killed=ended.oom_killed,
+        peak_memory_bytes=ended.peak_memory_bytes,
+        cpu_seconds=ended.cpu_seconds,
+    )
+
+
+def _error_of(
+    error: TapdockError | Interrupted | None, verdict: Verdict | None, *, heard: Callable[[str], str]
+) -> ErrorRecord | None:
+    """What ended the run; `heard` makes text harmless and takes out secrets."""
+    if error:
+        side, message, hint, retryable = error.side, error.message, error.hint, error.retryable
+    elif verdict and verdict.message:
+        side, message, hint, retryable = verdict.side or "runner", verdict.message, verdict.hint, verdict.retryable
+    else:
+        return None
+    return ErrorRecord(side=side, message=heard(message), hint=hint and heard(hint), retryable=retryable)

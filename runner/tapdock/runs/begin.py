@@ -1,0 +1,138 @@
+"""What a run begins with: its streams' generations, the state that each connector is given, and both containers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from tapdock.connectors.kinds import airbyte, singer
+from tapdock.launch import Launch
+from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog
+from tapdock.runs.prepare import Options, Prepared
+from tapdock.state.envelope import Envelope
+from tapdock.translate.base import Manner
+from tapdock.translate.catalogs.singer import lacks_bookmark, selected_catalog, singer_state_to_pass
+from tapdock.translate.names import singer_names, target_keys
+from tapdock.translate.states.airbyte import state_to_pass, without_streams
+from tapdock.translate.write.airbyte_stream import destination_streams
+
+__all__ = ["Job", "begun", "launches", "names_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """`saved` is the whole state as it stands, `passed` what the source is given of it.
+
+    `changed`: generations of what is replaced are to be saved before anything is read. A snapshot that fails must not
+    be taken for a part of the next one.
+    """
+
+    streams: tuple[ConfiguredStream, ...]
+    manner: Manner
+    saved: str | None
+    passed: str | None
+    generations: Mapping[str, int]
+    changed: bool
+
+
+def begun(prepared: Prepared, envelope: Envelope | None, options: Options, *, now: float) -> Job:
+    """A first attempt begins new snapshots; a later one goes on with those that can be resumed (protocol.md 1.5, 3.5).
+
+    `now` is in seconds since the epoch.
+    """
+    saved = envelope.state if envelope else None
+    before = envelope.generations if envelope else {}
+    resumable = {one.stream.key for one in prepared.streams if _is_snapshot(one) and one.stream.is_resumable}
+    goes_on = options.attempt > 1 and options.save_state and _keeps_rows(prepared)
+    resuming = resumable if goes_on else set()
+    streams = tuple(_numbered(one, before, now=now, resumed=one.stream.key in resuming) for one in prepared.streams)
+    generations = {**before, **{str(one.stream.key): one.generation_id for one in streams if one.generation_id}}
+    if prepared.source.kind == "airbyte":
+        saved = without_streams(saved, resumable - resuming)  # what a former job left of a snapshot is no part of this
+        passed = state_to_pass(saved, streams, resuming=resuming)
+    else:
+        passed = singer_state_to_pass(saved, _renewed(prepared, full_refresh=options.full_refresh))
+    kept = envelope.state if envelope else None
+    replaces = any(one.minimum_generation_id for one in streams)
+    changed = saved != kept or (replaces and generations != dict(before))
+    last_only = prepared.source.quirks.unordered_start and lacks_bookmark(passed, streams)
+    return Job(
+        streams=streams,
+        manner=msgspec.structs.replace(prepared.manner, last_state_only=last_only),
+        saved=saved,
+        passed=passed,
+        generations=generations,
+        changed=changed,
+    )
+
+
+def _keeps_rows(prepared: Prepared) -> bool:
+    """Whether the target still has what it took of a snapshot that failed: some empty their tables when they begin."""
+    return not prepared.only_complete and prepared.target_config.given.get("load_method") != "overwrite"
+
+
+def _is_snapshot(stream: ConfiguredStream) -> bool:
+    return stream.sync_mode == "full_refresh"
+
+
+def _numbered(stream: ConfiguredStream, before: Mapping[str, int], *, now: float, resumed: bool) -> ConfiguredStream:
+    """Its generation: seconds since the epoch, so that none comes twice where a state was lost (decision 0012)."""
+    last = before.get(str(stream.stream.key), 0)
+    generation = last if resumed or not _is_snapshot(stream) else max(last + 1, int(now))
+    least = generation if stream.destination_sync_mode == "overwrite" else 0
+    return msgspec.structs.replace(stream, generation_id=generation, minimum_generation_id=least, sync_id=int(now))
+
+
+def _renewed(prepared: Prepared, *, full_refresh: bool) -> list[Stream]:
+    """Streams of a tap that are read from their beginning, and whose old rows go."""
+    drops = prepared.target_config.given.get("load_method") == "overwrite"
+    return [
+        one.stream
+        for one in prepared.streams
+        if _is_snapshot(one) and (full_refresh or drops or one.destination_sync_mode == "overwrite")
+    ]
+
+
+def names_of(prepared: Prepared) -> dict[str, str]:
+    """What each stream is called in the target, as far as that is known before the start."""
+    keys = [one.stream.key for one in prepared.streams]
+    if prepared.route == "singer-singer":
+        return {}
+    if prepared.target.kind == "singer":
+        return {str(key): name for key, name in singer_names(keys, prepared.manner.namespacing).items()}
+    return {str(key): str(name) for key, name in target_keys(keys, prepared.manner.namespacing).items()}
+
+
+def launches(prepared: Prepared, job: Job) -> tuple[Launch, Launch]:
+    """The containers of source and target."""
+    return _source(prepared, job), _target(prepared, job)
+
+
+def _source(prepared: Prepared, job: Job) -> Launch:
+    ready, config = prepared.source, prepared.source_config.given
+    if ready.kind == "airbyte":
+        catalog = configured_catalog(job.streams)
+        return airbyte.read(ready.connector, ready.facts, config=config, catalog=catalog, state=job.passed)
+    connector = ready.connector
+    chosen = None
+    if prepared.offered:
+        legacy = connector.catalog_option == "--properties"
+        log_key = ready.quirks.log_key
+        chosen = selected_catalog(prepared.offered, job.streams, legacy=legacy, log_key=log_key)
+    return singer.read(
+        connector, ready.facts, config=config, catalog=chosen, state=job.passed, scratch=prepared.scratch
+    )
+
+
+def _target(prepared: Prepared, job: Job) -> Launch:
+    ready, config = prepared.target, prepared.target_config.given
+    if ready.kind == "singer":
+        return singer.write(ready.connector, ready.facts, config=config, scratch=prepared.scratch)
+    catalog = None if prepared.manner.spool else _destination_catalog(prepared, job)
+    return airbyte.write(ready.connector, ready.facts, config=config, catalog=catalog)
+
+
+def _destination_catalog(prepared: Prepared, job: Job) -> bytes:
+    streams = job.streams if prepared.source.kind == "airbyte" else destination_streams(job.streams)
+    keys: Iterable[StreamKey] = (one.stream.key for one in streams)
+    return configured_catalog(streams, names=target_keys(keys, prepared.manner.namespacing))

@@ -1,0 +1,243 @@
+"""Whether a run would start, and what is to be done where it would not: one look at each thing that it needs."""
+
+import queue
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from tapdock.connectors import images
+from tapdock.connectors.images import Making
+from tapdock.engines.base import Engine, EngineFacts
+from tapdock.errors import Conflict, EngineError, StateError, TapdockError
+from tapdock.events import Event, Output
+from tapdock.launch import Launch
+from tapdock.project.model import Connector, Project
+from tapdock.relay.host import perform
+from tapdock.relay.plan import Collection
+from tapdock.state import store
+from tapdock.state.backends.base import Backend
+
+__all__ = ["Finding", "looked_at", "of_engine", "of_project", "of_state"]
+
+_FULL, _NEARLY_FULL = 64 << 20, 1 << 30
+_CLOCK_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at. `error`: a run would not start. `fix` is what to do, or to mind."""
+
+    what: str
+    level: Literal["ok", "warning", "error"] = "ok"
+    found: str
+    fix: str | None = None
+
+
+def looked_at(what: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    """What `look` finds; an error that it raises is a finding too."""
+    findings: list[Finding] = []
+    try:
+        findings.extend(look())
+    except TapdockError as error:
+        findings.append(Finding(what=what, level="error", found=error.message, fix=error.hint))
+    return findings
+
+
+def of_engine(engine: Engine, *, now: float) -> Iterator[Finding]:
+    """Which engine it is, where we are as it sees us, and what it cannot do."""
+    facts = engine.facts()
+    kind = f"{facts}, rootless" if facts.rootless else str(facts)
+    yield Finding(what="engine", found=kind)
+    yield from _own_container(facts)
+    if not facts.limits_memory:
+        fix = "`memory` of a connector has no effect: a rootless engine needs cgroup v2 for it"
+        yield Finding(what="memory limits", level="warning", found="this engine drops them", fix=fix)
+    yield from _clock(facts, now)
+    left = engine.leftovers()
+    if left:
+        found = f"{len(left)} of dead runs: {', '.join(left[:3])}"
+        yield Finding(
+            what="leftovers", level="warning", found=found, fix="`tapdock gc` removes them; so does the next run"
+        )
+
+
+def _own_container(facts: EngineFacts) -> Iterator[Finding]:
+    if facts.own is None:
+        return
+    own = facts.own
+    mounted = ", ".join(mount.target for mount in own.shared) or "nothing"
+    networks = f"; connectors join {', '.join(own.networks)}" if own.networks else ""
+    yield Finding(what="container", found=f"tapdock runs in `{own.name}`, into which is mounted: {mounted}{networks}")
+
+
+def _clock(facts: EngineFacts, now: float) -> Iterator[Finding]:
+    if facts.time is None:
+        return
+    apart = abs(datetime.fromisoformat(facts.time).timestamp() - now)
+    if apart > _CLOCK_SECONDS:
+        fix = "set both by NTP: tokens and leases count on it"
+        yield Finding(what="clock", level="warning", found=f"the engine's is {apart:.0f} s apart from ours", fix=fix)
+
+
+def of_state(backend: Backend) -> Iterator[Finding]:
+    """A small object is written and removed, because a backend that only reads would fail after all rows were moved.
+
+    Every state is read: one that is damaged, or was copied there from another pipeline, would end its run.
+    """
+    name = f"doctor-{secrets.token_hex(8)}"
+    backend.put(name, b"{}", expected=None)
+    try:
+        backend.put(name, b"[]", expected=None)
+    except Conflict:
+        yield Finding(what="state", found=f"{backend.uri} can be written")
+    else:
+        fix = "see that only one run of a state is started at a time, or keep states elsewhere"
+        found = f"{backend.uri} can be written, but does not honour conditional writes"
+        yield Finding(what="state", level="warning", found=found, fix=fix)
+    backend.delete(name)
+    if name in backend.names():
+        raise StateError(f"{backend.uri} does not remove what is deleted")
+    for key in store.keys(backend):
+        try:
+            store.read(backend, key)
+        except StateError as error:
+            yield Finding(what="state", level="error", found=error.message, fix=error.hint)
+
+
+def of_project(
+    project: Project, engine: Engine, *, making: Making, relay_image: Callable[[], str]
+) -> Iterator[Finding]:
+    """Disk, memory, and for each connector its image, its platform and its mounts."""
+    yield from _disk(project.private)
+    connectors = [*project.sources.values(), *project.targets.values()]
+    yield from _memory(connectors, engine.facts())
+    for connector in connectors:
+        yield from looked_at(f"image of {connector.name}", lambda c=connector: _image(engine, c, making))  # type: ignore[misc]
+    here = [connector for connector in connectors if engine.inspect(connector.image)]
+    for connector in here:
+        yield from looked_at(f"mounts of {connector.name}", lambda c=connector: _mounts(engine, c))  # type: ignore[misc]
+    if here:
+        yield from looked_at("data path", lambda: _data_path(engine, here[0].image, relay_image))
+
+
+def _disk(folder: Path) -> Iterator[Finding]:
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    level: Literal["ok", "warning", "error"] = "ok" if free > _NEARLY_FULL else "warning" if free > _FULL else "error"
+    fix = None if level == "ok" else "make room, or name another folder with TAPDOCK_HOME"
+    yield Finding(what="disk", level=level, found=f"{free / 1e9:.1f} GB free for states, caches and logs", fix=fix)
+
+
+def _memory(connectors: list[Connector], facts: EngineFacts) -> Iterator[Finding]:
+    if facts.memory is None:
+        return
+    total = facts.memory
+    for connector in connectors:
+        if connector.memory and connector.memory > total:
+            found = f"{connector.name} may use {connector.memory / 1e9:.1f} GB of {total / 1e9:.1f} GB"
+            yield Finding(what="memory", level="warning", found=found, fix=f"lower `memory` of {connector.name}")
+
+
+def _image(engine: Engine, connector: Connector, making: Making) -> Iterator[Finding]:
+    what, image = f"image of {connector.name}", connector.image
+    facts = engine.inspect(image)
+    if connector.build and not (facts and images.is_current(engine, connector, making=making)):
+        yield _to_be_built(engine, connector, making, what, "again: what it is made of changed" if facts else "")
+    elif facts:
+        yield Finding(what=what, found=f"{image} is here")
+        yield from _platform(what, connector, facts.architecture, engine.facts().architecture)
+    elif connector.pull == "never":
+        fix = f"`docker pull {image}`, or leave out `pull: never`"
+        yield Finding(what=what, level="error", found=f"{image} is not here", fix=fix)
+    elif refusal := engine.refusal(image):
+        fix = f"check the name, `docker login` to its registry, or give a `build:` for {connector.name}"
+        yield Finding(what=what, level="error", found=f"{image} is not here and cannot be pulled: {refusal}", fix=fix)
+    else:
+        fix = f"`docker pull {image}` does it now"
+        yield Finding(what=what, found=f"{image} is not here; the first run pulls it", fix=fix)
+
+
+def _to_be_built(engine: Engine, connector: Connector, making: Making, what: str, why: str) -> Finding:
+    assert connector.build is not None, "asked only for such"
+    base = images.base_of(connector.build, making)
+    if engine.inspect(base) is None and (refusal := engine.refusal(base)):
+        found = f"{connector.image} is to be built, and {base} is not here and cannot be pulled: {refusal}"
+        fix = "name another base with TAPDOCK_BASE_IMAGE: an image with Python 3.10 to 3.12"
+        return Finding(what=what, level="error", found=found, fix=fix)
+    found = f"the next run builds {connector.image} {why}".strip()
+    return Finding(what=what, found=found, fix=f"`tapdock build {connector.name}` does it now")
+
+
+def _platform(what: str, connector: Connector, built_for: str, machine: str) -> Iterator[Finding]:
+    if not built_for or not machine or built_for == machine or connector.platform:
+        return
+    fix = f"`docker pull --platform linux/{machine} {connector.image}`, or `platform:` where the engine can emulate"
+    yield Finding(what=what, level="error", found=f"built for {built_for}, and the engine is {machine}", fix=fix)
+
+
+def _mounts(engine: Engine, connector: Connector) -> Iterator[Finding]:
+    if not connector.mounts:
+        return
+    launch = Launch(role=connector.role, image=connector.image, entrypoint=(), mounts=connector.mounts)
+    placed = engine.placed(launch)
+    pairs = [
+        f"{mine.source} is {theirs.source}" if mine.source != theirs.source else mine.source
+        for mine, theirs in zip(launch.mounts, placed.mounts, strict=True)
+    ]
+    yield Finding(what=f"mounts of {connector.name}", found=f"the engine has {', '.join(pairs)}")
+
+
+def _data_path(engine: Engine, image: str, relay_image: Callable[[], str]) -> Iterator[Finding]:
+    with engine.run("doctor", image=image) as run:
+        shared = run.folder is not None
+    if shared:
+        yield Finding(what="data path", found="pipes in a folder that the engine shares")
+    else:
+        try:
+            name = relay_image()
+        except EngineError as error:
+            found = f"through a container of tapdock's own image, which is not there: {error.message}"
+            yield Finding(what="data path", level="error", found=found, fix=error.hint)
+            return
+        yield Finding(what="data path", found=f"pipes in volumes, through a container of {name}")
+    yield from _isolation(engine, image, relay_image)
+
+
+_PROBE = """(: >"$0/new") 2>/dev/null && echo "writable pipes"
+while read -r line; do case $line in *169.254.169.254*) echo "no metadata"; break ;; esac; done </proc/net/fib_trie"""
+
+
+def _isolation(engine: Engine, image: str, relay_image: Callable[[], str]) -> Iterator[Finding]:
+    """What a connector can reach, found out by a container that is started as a connector's is."""
+    program = ("/bin/sh", "-c", _PROBE, "/tapdock/pipes")
+    launch = Launch(role="source", image=image, entrypoint=program)
+    said: list[str] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Output):
+            said.append(event.text)
+
+    perform(
+        engine,
+        Collection(run_id=f"doctor-{secrets.token_hex(4)}", seconds=60.0),
+        (engine.placed(launch),),
+        relay_image=relay_image,
+        inbox=queue.SimpleQueue(),
+        emit=hear,
+        logs=lambda _: lambda _: None,
+    )
+    answer = "".join(said)
+    if "writable pipes" in answer:
+        fix = "data is safe even so; a connector can break its own run and fill the disk of the pipes"
+        yield Finding(what="pipes", level="warning", found="connectors can write into the folder of the pipes", fix=fix)
+    if "no metadata" in answer:
+        yield Finding(what="network", found="each run has a network of its own, without the cloud's metadata service")
+    else:
+        fix = "on a cloud machine, block 169.254.169.254 for containers, or give connectors another `network:`"
+        found = "each run has a network of its own, but the cloud's metadata service is not blocked"
+        yield Finding(what="network", level="warning", found=found, fix=fix)

@@ -1,0 +1,185 @@
+"""What a run will do, known before anything is read: images, kinds, configs, streams, and how they are translated."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import msgspec
+
+from tapdock.connectors import operations
+from tapdock.connectors.context import Context, Ready
+from tapdock.connectors.kinds.quirks import quirks_of
+from tapdock.connectors.operations import About, Resolved
+from tapdock.connectors.selection import Modes, select_streams
+from tapdock.errors import UsageError
+from tapdock.project.model import Namespacing, Pipeline
+from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
+from tapdock.runs.sync_modes import empties_first, impossible, overwrites, require_keys, with_load_method
+from tapdock.state.store import state_key
+from tapdock.translate import require_translatable
+from tapdock.translate.base import Manner, Quirks
+from tapdock.translate.catalogs.singer import emitted_names
+
+__all__ = ["Options", "Prepared", "prepare"]
+
+
+_MEANT = {
+    "meta_changes": "airbyte-singer",
+    "on_schema_change": "singer-airbyte",
+    "validate_records": "singer-airbyte",
+}
+"""Options of a pipeline that one route alone knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a user says for one run alone; `attempt` counts the tries at it, from 1."""
+
+    full_refresh: bool = False
+    save_state: bool = True
+    select: tuple[str, ...] = ()
+    refresh_catalog: bool = False
+    strict_counts: bool = False
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """`offered` are all streams of the source, `streams` those that are read.
+
+    `scratch`: the source writes files for the target. `only_complete`: see `Plan`.
+    """
+
+    pipeline: Pipeline
+    source: Ready
+    target: Ready
+    source_config: Resolved
+    target_config: Resolved
+    offered: tuple[Stream, ...]
+    streams: tuple[ConfiguredStream, ...]
+    manner: Manner
+    state_id: str
+    only_complete: bool = False
+    scratch: bool = False
+
+    @property
+    def route(self) -> str:
+        """The name of its translator."""
+        return f"{self.source.kind}-{self.target.kind}"
+
+
+def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
+    """Images, kinds, configs checked against their specs, streams selected. Nothing is read and nothing changed."""
+    project = context.project
+    source = operations.prepare(context, project.sources[pipeline.source])
+    target = operations.prepare(context, project.targets[pipeline.target])
+    namespacing = _namespacing(pipeline, source, target)
+    # Discovery may rotate a token that works once: the config to read with is resolved behind it.
+    offered = operations.discover(
+        context,
+        source,
+        refresh=options.refresh_catalog,
+        namespaced=source.kind == "singer" and namespacing.kind in ("source", "customformat"),
+    )
+    source_config = operations.resolved_config(context, source)
+    target_config = operations.resolved_config(context, target)
+    for ready, config in ((source, source_config), (target, target_config)):
+        operations.say_laid(context, ready.connector, config)
+    about = operations.about(context, target)
+    quirks = _quirks(target, about)
+    streams = _streams(source, offered, options, impossible(source, target, about, target_config, quirks))
+    unsafe = empties_first(target, streams, target_config)
+    if unsafe:  # the target's own doing: no versions are sent
+        streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
+    require_keys(target, target_config, streams, quirks)
+    _require_meant(pipeline, f"{source.kind}-{target.kind}")
+    chosen = {stream.stream.key for stream in streams}
+    manner = Manner(
+        namespacing=namespacing,
+        on_bad_record=pipeline.on_bad_record,
+        meta_changes=pipeline.meta_changes,
+        validate_records=pipeline.validate_records,
+        spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.on_schema_change == "spool",
+        quirks=quirks,
+        left_out=_left_out(offered, chosen) if source.kind == "singer" else (),
+        max_line=source.connector.max_line,
+    )
+    prepared = Prepared(
+        pipeline=pipeline,
+        source=source,
+        target=target,
+        source_config=source_config,
+        target_config=with_load_method(source, target_config, about, streams, unsafe=unsafe),
+        offered=offered,
+        streams=streams,
+        manner=manner,
+        state_id=state_key(
+            pipeline.source, pipeline.target, environment=project.environment, suffix=pipeline.state_suffix
+        ),
+        only_complete=target.kind == "airbyte" and overwrites(streams) and not quirks.waits_for_complete,
+        # The user's own word alone: a tap that writes it into its config does not get a folder to share.
+        scratch=source.kind == "singer" and "batch_config" in source_config.user,
+    )
+    if streams or not manner.spool:
+        require_translatable(prepared.route, streams, manner)
+    return prepared
+
+
+def _namespacing(pipeline: Pipeline, source: Ready, target: Ready) -> Namespacing:
+    """A tap's streams have no namespace unless one is asked for; Singer to Singer is not renamed at all."""
+    said = pipeline.namespacing
+    if source.kind == "airbyte":
+        return said
+    if target.kind == "singer" and said != Namespacing():
+        raise UsageError(
+            f"pipeline `{pipeline.name}`: `namespace` and `prefix` rename nothing from a Singer tap to a Singer target",
+            hint="its bytes are passed on unchanged; the target's own settings name its tables",
+        )
+    return said if said.kind else dataclasses.replace(said, kind="destination")
+
+
+def _require_meant(pipeline: Pipeline, route: str) -> None:
+    """What a user says is to have an effect."""
+    plain = Pipeline(name="", source="", target="")
+    for option, meant in _MEANT.items():
+        if getattr(pipeline, option) != getattr(plain, option) and route != meant:
+            source, target = (kind.title() for kind in meant.split("-"))
+            raise UsageError(
+                f"pipeline `{pipeline.name}`: `{option}` has a meaning from {source} to {target} alone",
+                hint="remove it",
+            )
+
+
+def _left_out(offered: tuple[Stream, ...], chosen: set[StreamKey]) -> tuple[str, ...]:
+    """What messages may call streams that are not read."""
+    wanted = {name for stream in offered if stream.key in chosen for name in emitted_names(stream)}
+    others = {name for stream in offered if stream.key not in chosen for name in emitted_names(stream)}
+    return tuple(sorted(others - wanted))
+
+
+def _quirks(target: Ready, about: About) -> Quirks:
+    """What is known of the target, what it says of itself, and what the user says of it."""
+    connector = target.connector
+    known = quirks_of(target.facts)
+    capabilities = about.capabilities or ()
+    return msgspec.structs.replace(
+        known,
+        takes_batches=known.takes_batches or "batch" in capabilities,
+        activates="activate-version" in capabilities if known.activates is None else known.activates,
+        waits_for_complete=known.waits_for_complete or connector.waits_for_complete,
+        state_type=connector.state_type or known.state_type,
+    )
+
+
+def _streams(
+    source: Ready, offered: tuple[Stream, ...], options: Options, cannot: Modes
+) -> tuple[ConfiguredStream, ...]:
+    if source.kind == "singer" and not offered:
+        return ()  # a tap without discovery says what it has while it runs
+    connector = source.connector
+    return select_streams(
+        offered,
+        options.select or connector.select,
+        connector.streams,
+        full_refresh=options.full_refresh,
+        modes=cannot,
+    )

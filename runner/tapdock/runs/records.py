@@ -1,0 +1,210 @@
+"""Records of runs: the object of `run --json`, and the log beside it, of the last hundred runs."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from tapdock.errors import Side, UsageError
+from tapdock.events import SetAside, StreamReport
+from tapdock.files import made
+from tapdock.runs.log_file import log_lines as joined_lines
+
+__all__ = [
+    "KEPT",
+    "RUN_ID",
+    "ContainerRecord",
+    "ErrorRecord",
+    "RunRecord",
+    "Seconds",
+    "StateRecord",
+    "Status",
+    "aside_file",
+    "found_in",
+    "has_log",
+    "ids",
+    "log_file",
+    "log_lines",
+    "made_private",
+    "new_run_id",
+    "of_run",
+    "record",
+    "set_aside",
+    "to_json",
+    "write",
+]
+
+KEPT = 100
+RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-z]+")
+Status = Literal["running", "succeeded", "failed", "stopped"]
+
+
+class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
+    side: Side
+    message: str
+    hint: str | None = None
+    retryable: bool = False
+
+
+class StateRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """`committed` counts the saves of this run, `backend` is where to (no password in it)."""
+
+    committed: int
+    backend: str
+
+
+class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A container of the run; None where the engine cannot tell."""
+
+    role: str
+    image: str
+    digest: str | None = None
+    exit_code: int | None = None
+    oom_killed: bool = False
+    peak_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+
+
+class Seconds(msgspec.Struct, frozen=True, kw_only=True):
+    total: float
+    to_first_record: float | None = None
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One run, as `tapdock run --json` prints it; `started_at` is UTC, `exit_code` None while it runs."""
+
+    version: int = 1
+    run_id: str
+    pipeline: str
+    state_id: str
+    started_at: str
+    status: Status
+    exit_code: int | None
+    error: ErrorRecord | None = None
+    streams: tuple[StreamReport, ...] = ()
+    state: StateRecord
+    containers: tuple[ContainerRecord, ...] = ()
+    seconds: Seconds
+    relay: str | None = None
+
+
+def new_run_id(now: float, token: str) -> str:
+    """An id that sorts by time; `now` in seconds since the epoch.
+
+    >>> new_run_id(1795346553.2, "ab12cd")
+    '20261122T112233Z-ab12cd'
+    """
+    return f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{token}"
+
+
+def to_json(record: RunRecord) -> bytes:
+    """One line of JSON."""
+    return msgspec.json.encode(record)
+
+
+def write(folder: Path, record: RunRecord) -> Path:
+    """Keep a record below `folder`, the project's private one, and forget all but the last hundred runs.
+
+    Those that set records aside stay: no later run reads these again.
+    """
+    place = _made(folder, record.run_id)
+    temporary = place / f".record.{os.getpid()}"
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(to_json(record) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(place / "record.json")
+    for old in ids(folder)[KEPT:]:
+        if not aside_file(folder, old).exists():
+            shutil.rmtree(folder / "runs" / old, ignore_errors=True)
+    return place / "record.json"
+
+
+def log_file(folder: Path, run_id: str) -> Path:
+    """Where the JSON lines of a run's log go; the folder is made."""
+    return _made(folder, run_id) / "log.jsonl"
+
+
+def _made(folder: Path, run_id: str) -> Path:
+    return made_private(folder, f"runs/{run_id}")
+
+
+def made_private(folder: Path, inner: str) -> Path:
+    """A folder inside the project's private one, for its owner only and ignored by git."""
+    place = folder / inner
+    made(place)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+    return place
+
+
+def ids(folder: Path) -> list[str]:
+    """Run ids, newest first."""
+    place = folder / "runs"
+    names = [path.name for path in place.iterdir()] if place.is_dir() else []
+    return sorted((name for name in names if RUN_ID.fullmatch(name)), reverse=True)
+
+
+def record(folder: Path, run_id: str) -> RunRecord | None:
+    """None for a run that was killed before it wrote one, and for the record of another run."""
+    try:
+        return of_run(run_id, (folder / "runs" / run_id / "record.json").read_bytes())
+    except OSError:
+        return None
+
+
+def of_run(run_id: str, body: bytes) -> RunRecord | None:
+    """The record in `body`; None where it is damaged, or another run's that was copied there."""
+    try:
+        found = msgspec.json.decode(body, type=RunRecord)
+    except (ValueError, RecursionError):
+        return None
+    return found if found.run_id == run_id else None
+
+
+def found_in(known: list[str], run: str) -> str:
+    """Of ids, newest first, the one that `run` means: an id, the unique beginning or end of one, or `latest`."""
+    found = known[:1] if run == "latest" else [each for each in known if each.startswith(run) or each.endswith(run)]
+    if run in known:
+        found = [run]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"`{run}` could be {len(found)} runs", hint=f"for example {found[0]} or {found[1]}")
+    hint = "see `tapdock runs list`" if known else "begin one with `tapdock run`"
+    raise UsageError(f"there is no run `{run}`" if run != "latest" else "there is no run yet", hint=hint)
+
+
+def set_aside(folder: Path, run_id: str, event: SetAside) -> Path:
+    """Keep a record that could not be translated, for the run's user alone: a JSON object a line. Raises OSError."""
+    _made(folder, run_id)
+    file = aside_file(folder, run_id)
+    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(fd, "ab") as lines:
+        lines.write(
+            msgspec.json.encode({"stream": event.stream, "reason": event.reason, "record": event.record}) + b"\n"
+        )
+    return file
+
+
+def aside_file(folder: Path, run_id: str) -> Path:
+    """Where records are that a run set aside, if it did."""
+    return folder / "runs" / run_id / "set-aside.jsonl"
+
+
+def has_log(folder: Path, run_id: str) -> bool:
+    return (folder / "runs" / run_id / "log.jsonl").exists()
+
+
+def log_lines(folder: Path, run_id: str) -> Iterator[str]:
+    """The lines of a run's log, each a JSON object."""
+    try:
+        yield from joined_lines(folder / "runs" / run_id / "log.jsonl")
+    except FileNotFoundError:
+        raise UsageError(f"run {run_id} left no log") from None

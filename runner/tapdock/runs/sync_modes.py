@@ -1,0 +1,90 @@
+"""What a target can do with rows, and what the sync modes of a run ask of it: pure."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
+
+from tapdock.connectors.context import Ready
+from tapdock.connectors.operations import About, Resolved
+from tapdock.connectors.selection import Modes
+from tapdock.errors import UsageError
+from tapdock.project.model import DestinationMode
+from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.translate.base import Quirks
+
+__all__ = ["empties_first", "impossible", "overwrites", "require_keys", "with_load_method"]
+
+
+def overwrites(streams: Iterable[ConfiguredStream]) -> bool:
+    """Whether rows of any stream are to be replaced."""
+    return any(stream.destination_sync_mode == "overwrite" for stream in streams)
+
+
+def impossible(source: Ready, target: Ready, about: About, config: Resolved, quirks: Quirks) -> Modes:
+    """What the target cannot do with rows, each with the next step."""
+    every: tuple[DestinationMode, ...] = get_args(DestinationMode)
+    if source.kind == target.kind == "singer":
+        return dict.fromkeys(every, "a tap's bytes go into a target unchanged: the target's own settings decide")
+    if target.kind == "airbyte":
+        can = about.modes
+        return {} if can is None else {mode: f"it takes {', '.join(can)}" for mode in every if mode not in can}
+    reason = _no_activation(target, about, config.given, quirks)
+    return {"overwrite": reason} if reason else {}
+
+
+def _no_activation(target: Ready, about: About, config: Mapping[str, Any], quirks: Quirks) -> str | None:
+    """Why a Singer target cannot replace a table's rows once all new ones are there; None where it can."""
+    where = f"targets.{target.connector.name}"
+    loads = about.has_setting("load_method") and not quirks.ignores_load_method
+    if target.connector.allow_unsafe_overwrite:
+        if loads:
+            return None
+        return f"it has no working setting `load_method`, so `{where}.allow_unsafe_overwrite` cannot help"
+    if not quirks.activates:
+        unsafe = f"; `{where}.allow_unsafe_overwrite: true` empties tables first" * loads
+        return f"it says nothing of ACTIVATE_VERSION, without which new rows would only be added{unsafe}"
+    for name in ("add_record_metadata", "activate_version"):
+        if config.get(name) is False:
+            return f"set `{where}.config.{name}: true`, by which it tells new rows from old ones"
+    return None
+
+
+def empties_first(target: Ready, streams: tuple[ConfiguredStream, ...], config: Resolved) -> bool:
+    """Whether the target is to empty its tables first. It does so with all of them, or with none: raises UsageError."""
+    if not (target.connector.allow_unsafe_overwrite and target.kind == "singer" and overwrites(streams)):
+        return False
+    for one in streams:
+        if one.destination_sync_mode != "overwrite":
+            raise UsageError(
+                f"stream `{one.stream.key}` is not to be overwritten, but this target can only do so with all",
+                hint="`allow_unsafe_overwrite` is for pipelines that overwrite every stream",
+            )
+    said = config.user.get("load_method", "overwrite")
+    if said != "overwrite":
+        where = f"targets.{target.connector.name}.config.load_method"
+        raise UsageError(f"`{where}` is `{said}`, but all streams are to be overwritten", hint="leave it out")
+    return True
+
+
+def require_keys(target: Ready, config: Resolved, streams: tuple[ConfiguredStream, ...], quirks: Quirks) -> None:
+    """Raises UsageError for a stream without a key, where the target wants one of each."""
+    setting = quirks.wants_key
+    if setting is None or config.given.get(setting) is False:
+        return
+    for stream in streams:
+        if not stream.primary_key or stream.destination_sync_mode == "append":
+            raise UsageError(
+                f"stream `{stream.stream.key}` has no key to go by, and target `{target.connector.name}` wants one",
+                hint=f"set `targets.{target.connector.name}.config.{setting}: false`, or name a `primary_key`",
+            )
+
+
+def with_load_method(
+    source: Ready, config: Resolved, about: About, streams: tuple[ConfiguredStream, ...], *, unsafe: bool
+) -> Resolved:
+    """What the sync modes ask of a target with one way to load for all streams, unless the user chose it."""
+    if source.kind == "singer" or not about.has_setting("load_method") or "load_method" in config.user:
+        return config
+    merges = any(stream.destination_sync_mode == "append_dedup" for stream in streams)
+    method = "overwrite" if unsafe else "upsert" if merges else None
+    return dataclasses.replace(config, given={**config.given, "load_method": method}) if method else config

@@ -1,0 +1,223 @@
+"""State in a folder: a file a name, replaced whole; compare-and-swap and leases by `flock`."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+import msgspec
+
+from tapdock.errors import StateError, UsageError
+from tapdock.files import made
+from tapdock.state.backends.base import Holder, Stored, Terms, changed_meanwhile, held_by
+from tapdock.state.backends.limits import LARGEST, require_small, require_writable
+
+__all__ = ["FileBackend", "open_uri"]
+
+SUFFIX = ".json"
+PASSING = {errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO}
+ADVICE = {
+    errno.ENOSPC: "free some space on that disk, then run again; what was saved before is untouched",
+    errno.EDQUOT: "free some of your quota, then run again; what was saved before is untouched",
+    errno.EROFS: "that file system is read-only: choose another folder as `state_backend.uri`",
+    errno.EACCES: "make the folder yours (`chown`), or choose another one as `state_backend.uri`",
+    errno.EPERM: "make the folder yours (`chown`), or choose another one as `state_backend.uri`",
+    errno.ENOTDIR: "a file stands where a folder should be: choose another `state_backend.uri`",
+    errno.EEXIST: "a file stands where a folder should be: choose another `state_backend.uri`",
+    errno.ENOLCK: "that file system has no locks: choose a folder on a local disk as `state_backend.uri`",
+    errno.EOPNOTSUPP: "that file system has no locks: choose a folder on a local disk as `state_backend.uri`",
+    errno.ELOOP: "that name is a symbolic link: remove it, or put a copy of the file there",
+    errno.ENXIO: "that name is a pipe, a folder or a device: remove it",
+    errno.EISDIR: "that name is a folder: remove it",
+    errno.ENAMETOOLONG: "choose shorter names for source, target and environment",
+}
+
+
+def open_uri(uri: str, folder: Path, *, lease_seconds: float) -> "FileBackend":
+    """The folder of `file:///path`, or of a path relative to `folder`. The kernel ends a hold: it needs no time."""
+    del lease_seconds
+    if "://" not in uri:
+        return FileBackend(folder / Path(uri).expanduser())
+    parts = urlsplit(uri)
+    if parts.netloc or not parts.path:
+        raise UsageError(f"`{uri}` names no folder", hint="write `file:///path/to/folder` or just the path")
+    return FileBackend(Path(unquote(parts.path)))
+
+
+class FileBackend:
+    """Objects in `folder`, readable by their owner only; `largest` in bytes."""
+
+    tries = 3
+    largest = LARGEST
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def uri(self) -> str:
+        return str(self.folder)
+
+    def get(self, name: str) -> Stored | None:
+        path = self._path(name)
+        with _told(path, "read"):
+            try:
+                descriptor = _opened(path, os.O_RDONLY)
+            except FileNotFoundError:
+                return None
+            with os.fdopen(descriptor, "rb") as file:
+                require_small(os.fstat(descriptor).st_size, str(path), largest=self.largest)
+                body = file.read(self.largest + 1)  # it may have grown
+        require_small(len(body), str(path), largest=self.largest)
+        return Stored(body, _version(body))
+
+    def put(self, name: str, body: bytes, *, expected: str | None) -> str:
+        path = self._path(name)
+        require_writable(body, name, self.uri, largest=self.largest)
+        with _told(path, "save"), self._locked():
+            self._expect(name, expected)
+            _replace(path, body)
+        return _version(body)
+
+    def names(self, prefix: str = "") -> list[str]:
+        with _told(self.folder, "read"):
+            files = [path.name for path in self.folder.iterdir()] if self.folder.exists() else []
+        found = {file: unquote(file.removesuffix(SUFFIX)) for file in files}
+        ours = (name for file, name in found.items() if file == _safe(name) + SUFFIX)
+        return sorted(name for name in ours if name.startswith(prefix))
+
+    def delete(self, name: str) -> None:
+        path = self._path(name)
+        with _told(path, "remove"):
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def hold(self, name: str, holder: Holder, terms: Terms | None = None) -> Iterator[None]:
+        """Nothing of `terms` is needed: the kernel knows whether a holder lives."""
+        path = self._lease(name)
+        with _told(path, "lock"):
+            made(path.parent)
+            lease = _opened(path, os.O_RDWR | os.O_CREAT)
+        try:
+            with _told(path, "lock"):
+                try:
+                    fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise held_by(name, _facts(lease)) from None
+                os.ftruncate(lease, 0)
+                os.pwrite(lease, msgspec.json.encode(holder), 0)
+            try:
+                yield
+            finally:
+                os.ftruncate(lease, 0)
+        finally:
+            os.close(lease)  # the kernel does this for a process that dies
+
+    def holder(self, name: str) -> Holder | None:
+        path = self._lease(name)
+        with _told(path, "read"):
+            try:
+                lease = _opened(path, os.O_RDONLY)
+            except FileNotFoundError:
+                return None
+            try:
+                fcntl.flock(lease, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _facts(lease)
+            finally:
+                os.close(lease)
+        return None
+
+    def unlock(self, name: str) -> None:
+        holder = self.holder(name)
+        if holder:
+            hint = f"stop it: `kill {holder.pid}` on {holder.host}"
+            raise StateError(f"`{name}` is held by a process that lives: its hold ends with it", hint=hint)
+
+    def _lease(self, name: str) -> Path:
+        return self.folder / ".leases" / _safe(name)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / (_safe(name) + SUFFIX)
+
+    def _expect(self, name: str, expected: str | None) -> None:
+        stored = self.get(name)
+        if (stored.version if stored else None) != expected:
+            raise changed_meanwhile(name, self.uri)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        made(self.folder)
+        lock = _opened(self.folder / ".lock", os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+
+def _safe(name: str) -> str:
+    """A name as a file name, reversibly: `prod:a-to-b` -> `prod%3Aa-to-b`."""
+    return quote(name, safe="", errors="surrogateescape")
+
+
+def _version(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
+
+
+def _facts(lease: int) -> Holder | None:
+    try:
+        return msgspec.json.decode(os.pread(lease, 65536, 0), type=Holder)
+    except (ValueError, RecursionError):
+        return None  # its holder is about to write them
+
+
+def _opened(path: Path, flags: int) -> int:
+    """A descriptor of a regular file: opening a pipe would wait for its other end, and a link may lead anywhere."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.ENXIO, "it is not a regular file")
+    return descriptor
+
+
+def _replace(path: Path, body: bytes) -> None:
+    """Called by one process at a time."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.unlink(missing_ok=True)  # of a process that was killed
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(file, "wb") as stream:
+            stream.write(body)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _told(path: Path, action: str) -> Iterator[None]:
+    """An OSError as a StateError with the path and what to do; `retryable` where a next try may do better."""
+    try:
+        yield
+    except OSError as error:
+        number = error.errno or 0
+        raise StateError(
+            f"cannot {action} state at {path}: {error.strerror or error}",
+            hint=ADVICE.get(number, "see whether that disk is well, then run again"),
+            retryable=number in PASSING,
+        ) from error

@@ -1,0 +1,196 @@
+"""State on a server: each request made safe to repeat, and leases out of objects that expire."""
+
+import dataclasses
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+
+from tapdock.errors import Conflict, StateError, TapdockError
+from tapdock.state.backends import leases
+from tapdock.state.backends.base import Holder, Stored, Terms, changed_meanwhile
+from tapdock.state.backends.leases import Timing
+from tapdock.state.backends.limits import require_writable, within
+
+__all__ = ["NoConditions", "Remote", "Store"]
+
+_TRIES = 5
+_PROBE = "probe"
+_T = TypeVar("_T")
+
+
+class NoConditions(StateError):
+    """The server refuses conditional writes, instead of ignoring them."""
+
+
+class Store(Protocol):
+    """One request each. Failures are StateErrors that name the place, `retryable` where another try may do better."""
+
+    never: str
+    """A version that no object has."""
+    largest: int
+    """Bytes of an object that is read or written."""
+
+    @property
+    def uri(self) -> str: ...
+
+    def read(self, name: str) -> Stored | None:
+        """Raises StateError for an object of more than `largest` bytes, without reading it whole."""
+        ...
+
+    def write(self, name: str, body: bytes, *, expected: str | None) -> str:
+        """Over version `expected` alone (None: where nothing is), else Conflict; the new version.
+
+        Raises NoConditions where the server refuses to be asked for that.
+        """
+        ...
+
+    def overwrite(self, name: str, body: bytes) -> str:
+        """Whatever is there; the new version."""
+        ...
+
+    def list(self, prefix: str) -> list[str]: ...
+
+    def remove(self, name: str) -> None:
+        """Nothing there is no error."""
+        ...
+
+
+class _Careful:
+    """A store without conditional writes: it is looked at before each write. Two who look at once both write."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.uri, self.never, self.largest = store.uri, store.never, store.largest
+        self.read, self.list, self.remove = store.read, store.list, store.remove
+
+    def write(self, name: str, body: bytes, *, expected: str | None) -> str:
+        stored = self._store.read(name)
+        if (stored.version if stored else None) != expected:
+            raise changed_meanwhile(name, self.uri)
+        return self._store.overwrite(name, body)
+
+    def overwrite(self, name: str, body: bytes) -> str:
+        return self._store.overwrite(name, body)
+
+
+class Remote:
+    """A `Backend` upon a store, whose single requests are to be had as well."""
+
+    tries = 1
+
+    def __init__(self, store: Store, timing: Timing) -> None:
+        self.store: Store = store
+        self._timing = timing
+        self._lost = threading.Event()
+
+    @property
+    def uri(self) -> str:
+        return self.store.uri
+
+    def read_once(self, name: str) -> Stored | None:
+        return self._asked(lambda: self.store.read(name), f"read `{name}`")
+
+    def write_once(self, name: str, body: bytes, *, expected: str | None) -> str:
+        return self._asked(lambda: self.store.write(name, body, expected=expected), f"save `{name}`")
+
+    def _asked(self, request: Callable[[], _T], what: str) -> _T:
+        try:
+            return within(self._timing.request, request)
+        except TimeoutError as error:
+            hint = "see whether its server can be reached"
+            raise StateError(f"cannot {what} in {self.uri}: {error}", hint=hint, retryable=True) from error
+
+    def get(self, name: str) -> Stored | None:
+        return self._repeated(lambda: self.read_once(name))
+
+    def put(self, name: str, body: bytes, *, expected: str | None) -> str:
+        require_writable(body, name, self.uri, largest=self.store.largest)
+        tries = 0
+
+        def write() -> str:
+            nonlocal tries
+            tries += 1
+            try:
+                return self.write_once(name, body, expected=expected)
+            except Conflict:
+                # An earlier try may have been written although its answer was lost: every body is one of a kind.
+                stored = self.read_once(name) if tries > 1 else None
+                if stored is None or stored.body != body:
+                    raise
+                return stored.version
+
+        return self._repeated(write)
+
+    def overwrite(self, name: str, body: bytes) -> str:
+        return self._repeated(lambda: self._asked(lambda: self.store.overwrite(name, body), f"save `{name}`"))
+
+    def names(self, prefix: str = "") -> list[str]:
+        return sorted(self._repeated(lambda: self._asked(lambda: self.store.list(prefix), f"list `{prefix}`")))
+
+    def delete(self, name: str) -> None:
+        self._repeated(lambda: self._asked(lambda: self.store.remove(name), f"remove `{name}`"))
+
+    @contextmanager
+    def hold(self, name: str, holder: Holder, terms: Terms | None = None) -> Iterator[None]:
+        """By a lease. A server that takes a conditional write for any other is found out, and said so.
+
+        Once it is lost, nothing is tried again: whoever waits for an answer is to hear of it.
+        """
+        given = terms or Terms()
+        self._lost.clear()
+
+        def lost(error: TapdockError) -> None:
+            self._lost.set()
+            given.lost(error)
+
+        terms = dataclasses.replace(given, lost=lost)
+        if not isinstance(self.store, _Careful) and not self._honours_conditions():
+            terms.say(
+                f"{self.uri} does not honour conditional writes. Each write looks first at what is there: that keeps"
+                " runs apart unless they start in one moment, so see that only one is started at a time"
+            )
+            self.store = _Careful(self.store)
+        with leases.hold(self, name, holder, terms, self._timing):
+            yield
+
+    def _honours_conditions(self) -> bool:
+        """Tried by making what is there already (the first of all runs makes it), and by replacing what never was."""
+        try:
+            made = self._is_written(None) and self._is_written(None)
+            return not made and not self._is_written(self.store.never)
+        except NoConditions:
+            return False
+
+    def _is_written(self, expected: str | None) -> bool:
+        try:
+            self.put(_PROBE, secrets.token_bytes(8).hex().encode(), expected=expected)
+        except Conflict:
+            return False
+        return True
+
+    def holder(self, name: str) -> Holder | None:
+        return leases.holder(self, name)
+
+    def unlock(self, name: str) -> None:
+        leases.unlock(self, name)
+
+    def _repeated(self, call: Callable[[], _T]) -> _T:
+        retrying = Retrying(
+            stop=stop_after_attempt(_TRIES) | stop_after_delay(self._timing.request) | stop_when_event_set(self._lost),
+            wait=wait_random_exponential(multiplier=0.2, max=5),
+            retry=retry_if_exception(lambda error: isinstance(error, StateError) and error.retryable),
+            sleep=self._timing.sleep,
+            reraise=True,
+        )
+        return retrying(call)

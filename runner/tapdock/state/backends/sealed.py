@@ -1,0 +1,91 @@
+"""What a connector rotated, encrypted where it rests: a backend whose overlays only the holder of a key can read."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from tapdock.errors import StateError, UsageError
+from tapdock.state.backends.base import Backend, Holder, Stored, Terms
+
+__all__ = ["Sealed", "sealed"]
+
+_PREFIX = "overlay/"
+_MARK = b"sealed:"
+
+
+class _Cipher(Protocol):
+    def encrypt(self, data: bytes) -> bytes: ...
+
+    def decrypt(self, token: bytes) -> bytes: ...
+
+
+def sealed(backend: Backend, key: str | None) -> Backend:
+    """By Fernet (AES-128-CBC, HMAC-SHA256) under `key`, 32 bytes as URL-safe base64. Raises UsageError for another."""
+    if not key:
+        return Sealed(backend, None)
+    try:
+        from cryptography.fernet import Fernet
+    except ModuleNotFoundError as error:
+        hint = "pip install 'tapdock[encryption]'"
+        raise UsageError("TAPDOCK_STATE_KEY needs the package `cryptography`", hint=hint) from error
+    try:
+        return Sealed(backend, Fernet(key.strip()))
+    except ValueError as error:
+        hint = "make one: `openssl rand -base64 32 | tr '+/' '-_'`"
+        raise UsageError("TAPDOCK_STATE_KEY is no key: it takes 32 bytes as URL-safe base64", hint=hint) from error
+
+
+class Sealed:
+    """Without a cipher it tells what it cannot read. What was stored in the clear is read, and sealed when written."""
+
+    def __init__(self, backend: Backend, cipher: _Cipher | None) -> None:
+        self._backend = backend
+        self._cipher = cipher
+
+    @property
+    def uri(self) -> str:
+        return self._backend.uri
+
+    @property
+    def tries(self) -> int:
+        return self._backend.tries
+
+    def get(self, name: str) -> Stored | None:
+        stored = self._backend.get(name)
+        if stored is None or not name.startswith(_PREFIX) or not stored.body.startswith(_MARK):
+            return stored
+        return Stored(self._opened(name, stored.body), stored.version)
+
+    def _opened(self, name: str, body: bytes) -> bytes:
+        whose = name.removeprefix(_PREFIX)
+        if self._cipher is None:
+            hint = "set TAPDOCK_STATE_KEY, or TAPDOCK_STATE_KEY_FILE, to the key that it was written with"
+            raise StateError(f"the rotated config of `{whose}` in {self.uri} is encrypted", hint=hint)
+        from cryptography.fernet import InvalidToken
+
+        try:
+            return self._cipher.decrypt(body.removeprefix(_MARK))
+        except InvalidToken as error:
+            hint = f"`tapdock config reset` forgets it, and {whose.rpartition(':')[2]} logs in anew"
+            raise StateError(
+                f"the rotated config of `{whose}` in {self.uri} was encrypted with another key", hint=hint
+            ) from error
+
+    def put(self, name: str, body: bytes, *, expected: str | None) -> str:
+        if self._cipher and name.startswith(_PREFIX):
+            body = _MARK + self._cipher.encrypt(body)
+        return self._backend.put(name, body, expected=expected)
+
+    def names(self, prefix: str = "") -> list[str]:
+        return self._backend.names(prefix)
+
+    def delete(self, name: str) -> None:
+        self._backend.delete(name)
+
+    def hold(self, name: str, holder: Holder, terms: Terms | None = None) -> AbstractContextManager[None]:
+        return self._backend.hold(name, holder, terms)
+
+    def holder(self, name: str) -> Holder | None:
+        return self._backend.holder(name)
+
+    def unlock(self, name: str) -> None:
+        self._backend.unlock(name)

@@ -1,0 +1,70 @@
+"""The one way of text to stdout and stderr: whatever it is made of, a terminal and a CI only print it."""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from tapdock.text.clean import clean, harmless_json, one_line
+
+__all__ = ["err", "failed", "log_text", "out", "out_json", "print_json", "print_table"]
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+def out(text: str) -> None:
+    """Lines for people on stdout."""
+    _write(sys.stdout, clean(text) + "\n")
+
+
+def err(text: str) -> None:
+    """Lines for people on stderr."""
+    _write(sys.stderr, clean(text) + "\n")
+
+
+def failed(message: str, hint: str | None) -> None:
+    """An error on stderr, in one line, and what to do about it in another."""
+    err(f"error: {one_line(message)}")
+    if hint:
+        err(f"hint: {one_line(hint)}")
+
+
+def log_text(text: str) -> None:
+    """What a `Log` made for stderr: it is harmless, and has our own colors."""
+    _write(sys.stderr, text)
+
+
+def out_json(text: str) -> None:
+    """JSON text on stdout: the same values, with `\\u` escapes where a terminal would obey."""
+    text = harmless_json(text)
+    if not _is_unicode(sys.stdout):
+        text = _NOT_ASCII.sub(lambda one: json.dumps(one[0])[1:-1], text)
+    _write(sys.stdout, text + "\n")
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout, indented for a terminal."""
+    indent = 2 if sys.stdout.isatty() else None
+    out_json(json.dumps(value, indent=indent, ensure_ascii=False, default=str))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Aligned columns on stdout; in a terminal no line is wider than it."""
+    table = [list(columns), *(["" if cell is None else one_line(str(cell)) for cell in row] for row in rows)]
+    widths = [max(len(row[index]) for row in table) for index in range(len(columns))]
+    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for row in table:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        out(line[:limit])
+
+
+def _is_unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "utf-8").lower().replace("-", "").startswith("utf")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    if not _is_unicode(stream):
+        text = text.encode(stream.encoding, "backslashreplace").decode(stream.encoding)
+    stream.write(text)

@@ -1,0 +1,245 @@
+"""Airbyte source to Airbyte destination: records and states as they came, and what the platform adds to them."""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.protocol.airbyte import Message, RecordMessage, StateMessage
+from tapdock.protocol.catalog import ConfiguredStream, StreamKey
+from tapdock.protocol.lines import split
+from tapdock.translate.base import Emit, Manner
+from tapdock.translate.names import target_keys
+from tapdock.translate.notices import Voice
+from tapdock.translate.read.airbyte_destination import Ack, AirbyteTarget
+from tapdock.translate.read.airbyte_source import AirbyteSource
+from tapdock.translate.states.airbyte import SourceState
+from tapdock.translate.states.forwarded import Forwarded, fingerprint
+from tapdock.translate.tally import Tally
+from tapdock.translate.write.airbyte_lines import complete_line, empty_state_line
+
+__all__ = ["AirbyteToAirbyte"]
+
+_BRACE, _QUOTE = b'{"'
+_BLANK = re.compile(rb"\n[ \t\r]*\n")
+_Members = dict[str, Raw]
+
+
+class AirbyteToAirbyte:
+    """A `Translator` for one run (protocol.md 1.6, 3.8). Raises UsageError when names collide."""
+
+    spill: Callable[[bytes], None] | None = None
+
+    def __init__(
+        self,
+        *,
+        streams: tuple[ConfiguredStream, ...],
+        saved: str | None,
+        emit: Emit,
+        clock: Callable[[], float],
+        manner: Manner | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        manner = manner or Manner()
+        self._streams = streams
+        self._wall = wall
+        self._voice = Voice(emit, on_bad_record=manner.on_bad_record)
+        self._source = AirbyteSource(streams, self._voice)
+        self.counts = self._source.counts
+        names = target_keys((stream.stream.key for stream in streams), manner.namespacing)
+        self._names = names if any(key != new for key, new in names.items()) else {}
+        self._target = AirbyteTarget(self._voice, {new: key for key, new in names.items()})
+        self._dropped = {stream.stream.key: frozenset(stream.dropped) for stream in streams if stream.dropped}
+        self.states = Forwarded(saved)
+        self._by_name: dict[tuple[str | None, str | None], Tally] = {}
+        for key, tally in self._source.tallies.items():
+            self._by_name[key] = tally
+            if not key.namespace:
+                self._by_name["", key.name] = tally
+            if self._names:
+                tally.reason = f"it is called `{names[key]}`"
+            elif key in self._dropped:
+                tally.reason = "fields are left out"
+        self._out: list[bytes] = []
+
+    def scan(self, lines: bytes) -> None:
+        raise AssertionError("the streams of an Airbyte source are known before the start")
+
+    def catalog(self) -> bytes | None:
+        return None
+
+    def opening(self) -> bytes:
+        return b""
+
+    def feed(self, lines: bytes) -> bytes:
+        self._out = []
+        first = self._source.line + 1
+        messages = self._source.decoded(lines)
+        if messages is not None and _is_one_a_line(lines, len(messages)):
+            return self._whole(lines, messages, first)
+        if messages is not None:
+            self._source.line -= len(messages)  # they are told one by one, with their numbers
+        for number, message, text in self._source.one_by_one(lines):
+            self._one(message, text, number)
+        return b"".join(self._out)
+
+    def _whole(self, lines: bytes, messages: list[Message], first: int) -> bytes:
+        """One message a line: records that need no change are counted, and go on together as they are."""
+        by_name = {} if self._names or self._dropped else self._by_name
+        texts: list[bytes] = []
+        passed = 0
+        for place, message in enumerate(messages):
+            if type(message) is RecordMessage and message.record is not None:
+                record = message.record
+                data = bytes(record.data)
+                tally = by_name.get((record.namespace, record.stream))
+                if tally and data[0] == _BRACE and data[1] == _QUOTE and type(record.emitted_at) is int:
+                    tally.records += 1
+                    tally.bytes += len(data)
+                    continue
+            texts = texts or split(lines)
+            self._pass(texts[passed:place])
+            self._one(message, texts[place], first + place)
+            passed = place + 1
+        if not texts:
+            return lines if lines.endswith(b"\n") else lines + b"\n"
+        self._pass(texts[passed:])
+        return b"".join(self._out)
+
+    def _pass(self, texts: list[bytes]) -> None:
+        if texts:
+            self._out += (b"\n".join(texts), b"\n")
+
+    def _one(self, message: Message, text: bytes, number: int) -> None:
+        if isinstance(message, RecordMessage):
+            self._record(message, text, number)
+            return
+        state = self._source.other(message, number)
+        if state and isinstance(message, StateMessage):
+            self._state(state, message.state, text, number)
+
+    def _record(self, message: RecordMessage, text: bytes, number: int) -> None:
+        record = message.record
+        tally = self._by_name.get((record.namespace, record.stream)) if record else None
+        if record is None or tally is None:
+            self._source.unknown(record, number, text)
+            return
+        data = bytes(record.data)
+        if (data[0] != _BRACE or data[1] != _QUOTE) and not self._source.is_body(data, tally, number, text):
+            return
+        tally.records += 1
+        tally.bytes += len(data)
+        if type(record.emitted_at) is not int:
+            text = self._timed(text, record.emitted_at, tally.key)
+        if self._names or tally.key in self._dropped:
+            text = self._changed(text, tally.key)
+        self._out += (text.rstrip(b"\r"), b"\n")
+
+    def _timed(self, text: bytes, emitted_at: float | None, key: StreamKey) -> bytes:
+        """The protocol wants whole milliseconds: destinations end at others, or leave the record out."""
+        self._voice.warn_once(f"stream `{key}`: times that are no whole milliseconds were made so", about=("time", key))
+        message = msgspec.json.decode(text, type=_Members)
+        record = msgspec.json.decode(message["record"], type=_Members)
+        record["emitted_at"] = _raw(int(self._wall() * 1000 if emitted_at is None else emitted_at))
+        return msgspec.json.encode({**message, "record": record})
+
+    def _changed(self, text: bytes, key: StreamKey) -> bytes:
+        """A record under its name in the target, without the fields that were not selected; the rest stays raw."""
+        message = msgspec.json.decode(text, type=_Members)
+        record = msgspec.json.decode(message["record"], type=_Members)
+        dropped = self._dropped.get(key)
+        if dropped:
+            body = msgspec.json.decode(record["data"], type=_Members)
+            record["data"] = _raw({name: value for name, value in body.items() if name not in dropped})
+        if self._names:
+            record = _renamed(record, self._names[key], name="stream")
+        return msgspec.json.encode({**message, "record": record})
+
+    def _state(self, state: SourceState, raw: Raw, text: bytes, number: int) -> None:
+        mark, records = fingerprint(raw), self._uncovered(state.key)
+        if not records and self.states.is_last(state.key, mark):
+            return  # said twice: destinations may take that for an error, and it stands for nothing more
+        try:
+            self.states.note(state, mark, records=records)
+        except ValueError as error:
+            raise self._source.unusable(error, number) from error
+        if self._names and state.key:
+            message = msgspec.json.decode(text, type=_Members)
+            body = msgspec.json.decode(raw, type=_Members)
+            stream = msgspec.json.decode(body["stream"], type=_Members)
+            descriptor = msgspec.json.decode(stream["stream_descriptor"], type=_Members)
+            stream["stream_descriptor"] = _raw(_renamed(descriptor, self._names[state.key], name="name"))
+            text = msgspec.json.encode({**message, "state": {**body, "stream": stream}})
+        self._out += (text.rstrip(b"\r"), b"\n")
+
+    def _uncovered(self, key: StreamKey | None) -> int:
+        tallies = self._source.tallies
+        return sum(tally.since_covered() for tally in ([tallies[key]] if key else tallies.values()))
+
+    def due(self) -> float | None:
+        return None
+
+    def tick(self) -> bytes:
+        return b""
+
+    def closing(self, *, complete: bool) -> bytes:
+        """States of full refreshes that had none, then COMPLETE for each stream, if the source ended well (1.6)."""
+        tallies = self._source.tallies
+        self._voice.closing(tallies.values())
+        if not complete:
+            return b""
+        out = [self._missing_state(stream) for stream in self._streams if self._lacks_state(stream)]
+        for key, tally in tallies.items():
+            tally.end()
+            if tally.status == "complete":
+                out.append(complete_line(self._named(key), self._wall()))
+        return b"".join(out)
+
+    def _lacks_state(self, stream: ConfiguredStream) -> bool:
+        snapshot = stream.sync_mode == "full_refresh" and not stream.stream.is_resumable
+        return snapshot and self.states.kind in (None, "STREAM") and stream.stream.key not in self.states.streams
+
+    def _missing_state(self, stream: ConfiguredStream) -> bytes:
+        key = stream.stream.key
+        records = self._uncovered(key)
+        line = empty_state_line(self._named(key), records=records)
+        raw = msgspec.json.decode(line, type=StateMessage).state
+        self.states.note(SourceState("STREAM", key, None), fingerprint(raw), records=records)
+        return line
+
+    def _named(self, key: StreamKey) -> StreamKey:
+        return self._names.get(key, key)
+
+    def acked(self, line: bytes) -> bool:
+        return self._target.heard(line, self._acknowledged)
+
+    def _acknowledged(self, ack: Ack) -> bool:
+        counts = self.states.acked(ack.key, fingerprint(ack.raw))
+        if not counts:
+            return False
+        self._target.compare(ack, counts, self._source.tallies.get(ack.key) if ack.key else None)
+        return True
+
+    @property
+    def partial(self) -> bytes:
+        return b"".join(self._out)
+
+
+def _is_one_a_line(lines: bytes, messages: int) -> bool:
+    """Else a blank line is among them, or two messages have met on one."""
+    count = lines.count(b"\n") + (not lines.endswith(b"\n"))
+    return count == messages and not lines[:1].isspace() and not _BLANK.search(lines)
+
+
+def _raw(value: Any) -> Raw:
+    return Raw(msgspec.json.encode(value))
+
+
+def _renamed(members: _Members, key: StreamKey, *, name: str) -> _Members:
+    """Under another name and namespace; where there is none, the member goes."""
+    renamed = {**members, name: _raw(key.name)}
+    renamed.pop("namespace", None)
+    return {**renamed, "namespace": _raw(key.namespace)} if key.namespace else renamed

@@ -1,0 +1,170 @@
+"""Airbyte source to Singer target: record bodies are spliced byte for byte, states become tokens."""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from tapdock.protocol import singer
+from tapdock.protocol.airbyte import Message, Record, RecordMessage
+from tapdock.protocol.catalog import ConfiguredStream, StreamKey
+from tapdock.translate.base import Emit, Manner
+from tapdock.translate.names import singer_names
+from tapdock.translate.notices import Voice
+from tapdock.translate.read.airbyte_source import AirbyteSource
+from tapdock.translate.states.pace import Pace
+from tapdock.translate.states.tokens import Ledger
+from tapdock.translate.states.wrapped_tap import Carried
+from tapdock.translate.write.rules import as_text, with_member
+from tapdock.translate.write.singer_stream import CHANGES, Route
+
+__all__ = ["AirbyteToSinger"]
+
+_KNOWN_TIMES = 4096
+_BRACE, _QUOTE = b'{"'
+
+
+class AirbyteToSinger:
+    """A `Translator` for one run (protocol.md 3); `saved` is the previous run's state text, unless `ledger` knows it.
+
+    Raises UsageError when names collide, or a stream has no fields or no usable key.
+    """
+
+    spill: Callable[[bytes], None] | None = None
+
+    def __init__(
+        self,
+        *,
+        streams: tuple[ConfiguredStream, ...],
+        saved: str | None,
+        emit: Emit,
+        clock: Callable[[], float],
+        manner: Manner | None = None,
+        ledger: Ledger | Carried | None = None,
+    ) -> None:
+        manner = manner or Manner()
+        self._voice = Voice(emit, on_bad_record=manner.on_bad_record)
+        self._source = AirbyteSource(streams, self._voice)
+        self.counts = self._source.counts
+        names = singer_names((stream.stream.key for stream in streams), manner.namespacing)
+        self._routes = [_route(stream, names, self._source, manner) for stream in streams]
+        self._opening = b"".join(route.opening() for route in self._routes)
+        # Records are looked up by what they say; "" and an absent namespace are the same.
+        self._by_name: dict[tuple[str | None, str | None], Route] = {}
+        for route in self._routes:
+            self._by_name[route.key] = route
+            if not route.key.namespace:
+                self._by_name["", route.key.name] = route
+        self.states = ledger or Ledger(names=names, saved=saved)
+        self._keeps_changes = manner.meta_changes
+        self._baseline = manner.baseline
+        if not manner.baseline:
+            self.states.issue()  # number 0 stands for nothing, said or not
+        self._pace = Pace(clock)
+        self._records = 0
+        self._out: list[bytes] = []
+        self._ends: dict[object, bytes] = {}
+
+    def scan(self, lines: bytes) -> None:
+        raise AssertionError("the schemas of an Airbyte source are known before the start")
+
+    def catalog(self) -> bytes | None:
+        return None
+
+    def opening(self) -> bytes:
+        return self._opening + (self._token() if self._baseline else b"")
+
+    def feed(self, lines: bytes) -> bytes:
+        out = self._out = []
+        routes, ends = self._by_name, self._ends
+        for number, message in self._messages(lines):
+            if type(message) is not RecordMessage:
+                self._take(message, number)
+                continue
+            record = message.record
+            route = routes.get((record.namespace, record.stream)) if record else None
+            if record is None or route is None:
+                self._source.unknown(record, number, msgspec.json.encode(message))
+                continue
+            data = bytes(record.data)
+            if (data[0] != _BRACE or data[1] != _QUOTE) and not self._source.is_body(data, route.tally, number):
+                continue
+            if route.rule:
+                data = route.rule(data)
+            if self._keeps_changes:
+                data = _with_changes(data, record)
+            self._records += 1
+            tally = route.tally
+            tally.records += 1
+            tally.bytes += len(data)
+            end = ends.get((record.emitted_at, route.version)) or self._end(record.emitted_at, route.version)
+            out += (route.start, data, end)
+        if self.states.waiting and self._pace.is_due(self._records):
+            out.append(self._token())
+        return b"".join(out)
+
+    def _messages(self, batch: bytes) -> Iterable[tuple[int, Message]]:
+        first = self._source.line + 1
+        messages = self._source.decoded(batch)
+        if messages is not None:
+            return enumerate(messages, first)
+        return ((number, message) for number, message, _ in self._source.one_by_one(batch))
+
+    def _end(self, emitted_at: int | float | None, version: int | None) -> bytes:
+        if len(self._ends) >= _KNOWN_TIMES:
+            self._ends.clear()
+        end = self._ends[emitted_at, version] = singer.record_end(emitted_at, version=version)
+        return end
+
+    def _take(self, message: Message, number: int) -> None:
+        """Everything that is no record."""
+        state = self._source.other(message, number)
+        if state is None:
+            return
+        try:
+            self.states.note(state)
+        except ValueError as error:
+            raise self._source.unusable(error, number) from error
+        if self._pace.is_due(self._records):
+            self._out.append(self._token())
+
+    def due(self) -> float | None:
+        return self._pace.left() if self.states.waiting else None
+
+    def tick(self) -> bytes:
+        return self._token() if self.states.waiting and self._pace.is_due(self._records) else b""
+
+    def _token(self) -> bytes:
+        self._pace.sent(self._records)
+        return singer.state_line(self.states.issue())
+
+    def closing(self, *, complete: bool) -> bytes:
+        """The last token comes behind what replaces old rows: its acknowledgement covers that (protocol.md 3.5)."""
+        tallies = self._source.tallies.values()
+        for tally in tallies if complete else ():
+            tally.end()
+        self._voice.closing(tallies)
+        activated = [
+            singer.activate_line(route.name, route.version)
+            for route in self._routes
+            if complete and route.version is not None and route.tally.status == "complete"
+        ]
+        return b"".join(activated) + self._token()
+
+    def acked(self, line: bytes) -> bool:
+        value = singer.parse_state(line)
+        return value is not None and self.states.acked(value)
+
+    @property
+    def partial(self) -> bytes:
+        return b"".join(self._out)
+
+
+def _route(stream: ConfiguredStream, names: dict[StreamKey, str], source: AirbyteSource, manner: Manner) -> Route:
+    key = stream.stream.key
+    return Route(stream, names[key], source.tallies[key], meta_changes=manner.meta_changes)
+
+
+def _with_changes(data: bytes, record: Record) -> bytes:
+    """What the source says of its own changes, as text in a column (opt-in)."""
+    changes = bytes(record.meta.changes) if record.meta else b"[]"
+    return data if changes in (b"[]", b"null") else with_member(data, CHANGES, as_text(changes))

@@ -1,0 +1,230 @@
+"""Streams as a Singer tap's catalog has them, and the catalog that selects what a run reads (protocol.md 2.2, 3.2)."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.errors import SourceError, StateError
+from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
+from tapdock.translate.schemas.to_airbyte import airbyte_schema
+
+__all__ = [
+    "bookmarked_versions",
+    "emitted_names",
+    "lacks_bookmark",
+    "selected_catalog",
+    "singer_state_to_pass",
+    "singer_streams",
+]
+
+_Members = dict[str, Raw]
+_METHODS = {"full_refresh": "FULL_TABLE", "incremental": "INCREMENTAL"}
+
+
+class _Metadata(msgspec.Struct):
+    metadata: dict[str, Any] = {}
+    breadcrumb: tuple[str, ...] = ()
+
+
+class _Entry(msgspec.Struct):
+    tap_stream_id: str | None = None
+    stream: str | None = None
+    schema: dict[str, Any] = {}
+    metadata: list[_Metadata] = []
+    key_properties: list[str] | None = None
+    replication_key: str | None = None
+    replication_method: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.stream or self.tap_stream_id or ""
+
+    @property
+    def root(self) -> dict[str, Any]:
+        return next((each.metadata for each in self.metadata if not each.breadcrumb), {})
+
+
+class _Catalog(msgspec.Struct):
+    streams: list[Raw]
+
+
+def singer_streams(catalog: bytes, *, namespaced: bool = False) -> tuple[Stream, ...]:
+    """The streams of a `--discover`, each with its raw entry; raises SourceError.
+
+    They are called as the catalog calls them, by `tap_stream_id` where two would be the same. `namespaced` takes the
+    database's schema from the metadata as a namespace, and off the name where a tap puts it in front.
+    """
+    try:
+        raws = msgspec.json.decode(catalog, type=_Catalog).streams
+        entries = [(bytes(raw).decode(), msgspec.json.decode(raw, type=_Entry)) for raw in raws]
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise SourceError(f"the tap's catalog cannot be read: {error}") from error
+    keys = [_key(entry, namespaced=namespaced) for _, entry in entries]
+    times = Counter(keys)
+    streams = tuple(
+        _stream(entry, key if times[key] == 1 else StreamKey(None, entry.tap_stream_id or entry.name), raw)
+        for (raw, entry), key in zip(entries, keys, strict=True)
+    )
+    for key, count in Counter(stream.key for stream in streams).items():
+        if count > 1 or not key.name:
+            raise SourceError(f"the tap's catalog has {count} streams `{key}`" if key.name else "a stream has no name")
+    return streams
+
+
+def _key(entry: _Entry, *, namespaced: bool) -> StreamKey:
+    schema = entry.root.get("schema-name")
+    if not namespaced or not isinstance(schema, str) or not schema:
+        return StreamKey(None, entry.name)
+    return StreamKey(schema, entry.name.removeprefix(f"{schema}-"))
+
+
+def _stream(entry: _Entry, key: StreamKey, raw: str) -> Stream:
+    root = entry.root
+    forced = _method(root.get("forced-replication-method"))
+    method = forced or _method(root.get("replication-method")) or entry.replication_method
+    cursor = _cursor(root, entry)
+    increments = method != "FULL_TABLE" or (cursor and not forced)
+    keys = entry.key_properties or root.get("table-key-properties") or root.get("view-key-properties") or ()
+    return Stream(
+        name=key.name,
+        namespace=key.namespace,
+        json_schema=airbyte_schema(entry.schema),
+        supported_sync_modes=("full_refresh", *(("incremental",) if increments else ())),
+        source_defined_cursor=bool(increments and (cursor or method in ("INCREMENTAL", "LOG_BASED"))),
+        default_cursor_field=(cursor,) if cursor and increments else (),
+        source_defined_primary_key=tuple((name,) for name in keys),
+        raw=raw,
+    )
+
+
+def _method(said: Any) -> str | None:
+    """Some catalogs have an object there."""
+    found = said.get("replication-method") if isinstance(said, dict) else said
+    return found if isinstance(found, str) else None
+
+
+def _cursor(root: Mapping[str, Any], entry: _Entry) -> str | None:
+    """As the tap says; of several that are only possible none is taken: a wrong one would miss changes."""
+    valid: Sequence[str] = root.get("valid-replication-keys") or ()
+    return root.get("replication-key") or entry.replication_key or (valid[0] if len(valid) == 1 else None)
+
+
+def emitted_names(stream: Stream) -> tuple[str, ...]:
+    """What messages may call a stream: taps for databases put the schema in front, some of them there alone."""
+    entry = _entry(stream)
+    schema = entry.root.get("schema-name")
+    return tuple(name for name in (entry.stream, entry.tap_stream_id, f"{schema}-{entry.name}", stream.name) if name)
+
+
+def _entry(stream: Stream) -> _Entry:
+    return msgspec.json.decode(stream.raw, type=_Entry) if stream.raw else _Entry(stream=stream.name)
+
+
+def selected_catalog(
+    streams: Iterable[Stream], chosen: Iterable[ConfiguredStream], *, legacy: bool, log_key: str | None = None
+) -> bytes:
+    """The file for `--catalog`: every stream of the tap's, with what is read of it said explicitly, in its metadata.
+
+    `legacy` says it inside the schemas as well, as taps with `--properties` want it; so does a catalog that does.
+    `log_key` is what a tap wants named where it reads a database's log.
+    """
+    wanted = {one.stream.key: one for one in chosen}
+    return msgspec.json.encode(
+        {"streams": [_selected(stream, wanted.get(stream.key), legacy=legacy, log_key=log_key) for stream in streams]}
+    )
+
+
+def _selected(stream: Stream, chosen: ConfiguredStream | None, *, legacy: bool, log_key: str | None) -> dict[str, Any]:
+    entry = _entry(stream)
+    members: dict[str, Any] = msgspec.json.decode(stream.raw, type=_Members)
+    root = dict(entry.root) | {"selected": chosen is not None}
+    if chosen:
+        root |= _replication(entry, chosen, log_key)
+        for name in ("replication_method", "replication_key"):  # where a tap has them, it may read them there
+            if name.replace("_", "-") in root and (name in members or chosen.log_based):
+                members[name] = root[name.replace("_", "-")]
+    fields = {each.breadcrumb: dict(each.metadata) for each in entry.metadata if each.breadcrumb}
+    properties = entry.schema.get("properties")
+    for name in properties if isinstance(properties, dict) else ():
+        said = fields.setdefault(("properties", name), {})
+        said["selected"] = _is_read(said, name, chosen)
+    metadata = [((), root), *fields.items()]
+    members["metadata"] = [{"breadcrumb": path, "metadata": said} for path, said in metadata]
+    if legacy or "selected" in entry.schema:
+        schema = dict(entry.schema) | {"selected": chosen is not None}
+        schema["properties"] = {
+            name: {**inner, "selected": fields["properties", name]["selected"]} if isinstance(inner, dict) else inner
+            for name, inner in (properties or {}).items()
+        }
+        members["schema"] = schema
+    return members
+
+
+def _replication(entry: _Entry, chosen: ConfiguredStream, log_key: str | None) -> dict[str, Any]:
+    if _method(entry.root.get("forced-replication-method")):
+        return {}
+    if chosen.log_based:
+        return {"replication-method": "LOG_BASED"} | ({"replication-key": log_key} if log_key else {})
+    said = {"replication-method": _METHODS[chosen.sync_mode]}
+    if chosen.sync_mode == "incremental" and not chosen.cursor_field:
+        return {}  # the tap has its own way
+    return said | ({"replication-key": chosen.cursor_field[0]} if chosen.sync_mode == "incremental" else {})
+
+
+def _is_read(said: Mapping[str, Any], name: str, chosen: ConfiguredStream | None) -> bool:
+    if said.get("inclusion") == "automatic":
+        return True
+    return chosen is not None and said.get("inclusion") != "unsupported" and name not in chosen.dropped
+
+
+def singer_state_to_pass(saved: str | None, renewed: Collection[Stream]) -> str | None:
+    """What `--state` gets: the saved text without the bookmarks of streams that are read from their beginning.
+
+    A tap that keeps a mark in a half-read table would otherwise send the rest alone (protocol.md 3.5); StateError.
+    """
+    if not saved or not renewed:
+        return saved
+    try:
+        members = msgspec.json.decode(saved, type=_Members)
+        bookmarks = msgspec.json.decode(members.get("bookmarks", Raw(b"null")), type=_Members | None)
+    except msgspec.MsgspecError as error:
+        raise StateError(f"the saved state is no Singer state: {error}") from error
+    if bookmarks is None:
+        return None  # nothing tells which part of it is whose
+    members.pop("currently_syncing", None)
+    gone = {name for stream in renewed for name in emitted_names(stream)}
+    kept = {name: bookmark for name, bookmark in bookmarks.items() if name not in gone}
+    return msgspec.json.encode({**members, "bookmarks": kept}).decode()
+
+
+def lacks_bookmark(saved: str | None, streams: Iterable[ConfiguredStream]) -> bool:
+    """Whether an incremental stream begins without a value to go on from."""
+    begun = {name for name, bookmark in _bookmarks(saved).items() if bookmark.get("replication_key_value") is not None}
+    return any(
+        one.sync_mode == "incremental" and not one.log_based and not begun & set(emitted_names(one.stream))
+        for one in streams
+    )
+
+
+def bookmarked_versions(saved: str | None, streams: Iterable[ConfiguredStream]) -> dict[StreamKey, int]:
+    """Which snapshot of each stream the saved state goes on with, where the tap keeps that."""
+    found: dict[StreamKey, int] = {}
+    bookmarks = _bookmarks(saved)
+    for one in streams:
+        for name in emitted_names(one.stream):
+            version = bookmarks.get(name, {}).get("version")
+            if isinstance(version, int):
+                found[one.stream.key] = version
+    return found
+
+
+def _bookmarks(saved: str | None) -> dict[str, dict[str, Any]]:
+    """None where the state is kept in another form."""
+    try:
+        members = msgspec.json.decode(saved or "{}", type=_Members)
+        return msgspec.json.decode(members.get("bookmarks", Raw(b"{}")), type=dict[str, dict[str, Any]])
+    except msgspec.MsgspecError:
+        return {}

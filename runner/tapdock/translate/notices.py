@@ -1,0 +1,90 @@
+"""What a translator tells beside its data: log lines, warnings, counts that differ, records that it cannot send."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from msgspec import Raw
+
+from tapdock.errors import Side, TranslationError
+from tapdock.events import Level, Logged, SetAside
+from tapdock.project.model import OnBadRecord
+from tapdock.protocol.junk import Junk
+from tapdock.translate.base import Emit, Mismatch
+from tapdock.translate.tally import Tally
+
+__all__ = ["Voice"]
+
+_ASIDE = "`on_bad_record: set_aside` on the pipeline leaves such records out, and keeps them in a file"
+_LONGEST_LOG = 64 << 10
+
+
+class Voice:
+    """One translator's. Its events may come from two threads; what it remembers belongs to the pump's."""
+
+    def __init__(self, emit: Emit, *, on_bad_record: OnBadRecord = "fail") -> None:
+        self.emit = emit
+        self.mismatches: list[Mismatch] = []
+        self._sets_aside = on_bad_record == "set_aside"
+        self._warned: set[object] = set()
+        self._mended: Counter[str] = Counter()
+        self._junk: dict[Side, Junk] = {"source": Junk(), "target": Junk()}
+
+    def log(self, level: Level, message: str, *, side: Side = "source") -> None:
+        self.emit(Logged(side, level, message[:_LONGEST_LOG]))
+
+    def junk(self, line: bytes, number: int, *, side: Side = "source") -> None:
+        """A line that is not a message goes to the log, unless it may have a config in it."""
+        shown = self._junk[side].shown(line, number)
+        if shown is not None:
+            self.log("info", shown, side=side)
+
+    def bad_control(self, raw: Raw, number: int, *, side: Side = "source") -> None:
+        """A CONTROL whose config cannot be read: what it renewed is lost, and nobody may see it."""
+        self.log(
+            "warning",
+            f"line {number}: a CONTROL message of {len(bytes(raw))} bytes has no config that is readable",
+            side=side,
+        )
+
+    def warn_once(self, message: str, *, about: object, side: Side = "source") -> None:
+        """A warning, unless there was one about the same."""
+        if about not in self._warned:
+            self._warned.add(about)
+            self.log("warning", message, side=side)
+
+    def mismatch(self, side: Side, message: str, *, about: object) -> None:
+        """Two counts differ; the first time of each kind is told."""
+        if about not in self._warned:
+            self.mismatches.append((side, message))
+        self.warn_once(message, about=about, side=side)
+
+    def mended(self, notes: Iterable[str], *, number: int) -> None:
+        """What a line needed; the first time of each kind is told, and at the end how often."""
+        for note in notes:
+            self._mended[note] += 1
+            if self._mended[note] == 1:
+                self.log("warning", f"line {number}: {note}")
+
+    def bad_record(self, error: TranslationError, *, tally: Tally | None, stream: str | None, text: bytes) -> None:
+        """A record that cannot be translated: raises `error`, unless such are to be set aside and counted."""
+        if not self._sets_aside:
+            error.hint = f"{error.hint}; {_ASIDE}" if error.hint else _ASIDE
+            raise error
+        if tally:
+            tally.set_aside += 1
+        self.emit(SetAside(stream=stream, reason=error.message, record=text.decode(errors="replace")))
+        self.warn_once(f"set aside: {error.message}", about=("aside", stream))
+
+    def closing(self, tallies: Iterable[Tally]) -> None:
+        """Totals of what was left out or mended."""
+        for what, counts in (
+            ("empty records were left out", {str(tally.key): tally.empty for tally in tallies if tally.empty}),
+            ("records were set aside", {str(tally.key): tally.set_aside for tally in tallies if tally.set_aside}),
+            ("records were rejected", {str(tally.key): tally.rejected for tally in tallies if tally.rejected}),
+        ):
+            if counts:
+                each = ", ".join(f"`{name}` {count}" for name, count in counts.items())
+                self.log("warning", f"{sum(counts.values())} {what}: {each}")
+        for note, count in self._mended.items():
+            if count > 1:
+                self.log("warning", f"{note}, on {count} lines in all")

@@ -1,0 +1,98 @@
+"""The listening half of the routes into an Airbyte destination: what it prints (protocol.md 1.2, 1.6)."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.events import Rotated
+from tapdock.protocol import airbyte
+from tapdock.protocol.airbyte import Message
+from tapdock.protocol.catalog import StreamKey
+from tapdock.translate.notices import Voice
+from tapdock.translate.read.airbyte_source import failure
+from tapdock.translate.states.airbyte import key_of
+from tapdock.translate.tally import Tally
+
+__all__ = ["Ack", "AirbyteTarget"]
+
+
+class Ack(NamedTuple):
+    """A state that came back: of which stream (None: of all), as raw JSON.
+
+    `counted` is how many records the destination says that it took since its last one, `rejected` how many of them it
+    did not write; None where it does not tell.
+    """
+
+    key: StreamKey | None
+    state: airbyte.State
+    raw: Raw
+    counted: int | None
+    rejected: int
+
+
+class AirbyteTarget:
+    """`keys` turns a stream of the destination's into the source's."""
+
+    def __init__(self, voice: Voice, keys: Mapping[StreamKey, StreamKey]) -> None:
+        self._voice = voice
+        self._keys = keys
+        self._line = 0
+
+    def heard(self, line: bytes, acked: Callable[[Ack], bool]) -> bool:
+        """Take one line; True when `acked` said so of a state in it."""
+        self._line += 1
+        parsed = airbyte.parse_line(line)
+        if not parsed.messages:
+            self._voice.junk(line, self._line, side="target")
+        return sum(self._take(message, acked) for message in parsed.messages) > 0
+
+    def _take(self, message: Message, acked: Callable[[Ack], bool]) -> bool:
+        try:
+            match message:
+                case airbyte.StateMessage(state=raw):
+                    return self._acked(raw, acked)
+                case airbyte.LogMessage(log=raw):
+                    log = msgspec.json.decode(raw, type=airbyte.Log)
+                    text = f"{log.message}\n{log.stack_trace}" if log.stack_trace else log.message
+                    self._voice.log(airbyte.level_of(log.level), text, side="target")
+                case airbyte.TraceMessage(trace=raw):
+                    error = msgspec.json.decode(raw, type=airbyte.Trace).error
+                    if error:
+                        self._voice.emit(failure("target", error))
+                case airbyte.ControlMessage(control=raw):
+                    config = airbyte.control_config(raw)
+                    if config:
+                        self._voice.emit(Rotated("target", config))
+                    elif airbyte.is_config(raw):
+                        self._voice.bad_control(raw, self._line, side="target")
+                case _:
+                    pass  # a destination has nothing else to say
+        except (msgspec.MsgspecError, ValueError) as error:
+            self._voice.log("warning", f"an unreadable {type(message).__name__}: {error}", side="target")
+        return False
+
+    def _acked(self, raw: Raw, acked: Callable[[Ack], bool]) -> bool:
+        state = msgspec.json.decode(raw, type=airbyte.State)
+        key = None
+        if state.stream:
+            named = key_of(state.stream.stream_descriptor)
+            key = self._keys.get(named, named)
+        stats = state.destination_stats
+        rejected = int(stats.rejected_record_count or 0) if stats else 0
+        counted = int(stats.record_count) + rejected if stats and stats.record_count is not None else None
+        return acked(Ack(key, state, raw, counted, rejected))
+
+    def compare(self, ack: Ack, counts: set[int], tally: Tally | None) -> None:
+        """The destination's own count of what a state covers with ours, any of `counts` (protocol.md 1.7)."""
+        where = f"stream `{tally.key}`" if tally else "all streams"
+        if ack.counted is not None and ack.counted not in counts:
+            message = f"{where}: the destination counted {ack.counted} records for a state, {max(counts)} were sent"
+            self._voice.mismatch("target", message, about=("destination", ack.key))
+        if not ack.rejected:
+            return
+        if tally:
+            tally.rejected += ack.rejected
+        message = f"{where}: the destination rejected {ack.rejected} records"
+        self._voice.mismatch("target", message, about=("rejected", ack.key))

@@ -1,0 +1,185 @@
+"""The reading half of the routes from an Airbyte source: lines into messages, and all that is no record."""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from tapdock.errors import Side, TranslationError
+from tapdock.events import Failed, Rotated
+from tapdock.protocol import airbyte
+from tapdock.protocol.airbyte import Message, Record
+from tapdock.protocol.catalog import ConfiguredStream, StreamKey
+from tapdock.protocol.lines import is_clean_text, split
+from tapdock.translate.counts import Counts
+from tapdock.translate.notices import Voice
+from tapdock.translate.states.airbyte import SourceState, key_of, read_state
+from tapdock.translate.tally import Status, Tally
+
+__all__ = ["AirbyteSource", "failure", "unconfigured"]
+
+_LONGEST_REASON = 500
+_STATUSES: dict[str, Status] = {
+    "STARTED": "running",
+    "RUNNING": "running",
+    "COMPLETE": "complete",
+    "INCOMPLETE": "incomplete",
+}
+
+
+class AirbyteSource:
+    """What a source says, line by line; `tallies` are the streams that it was configured to read.
+
+    `line` is the number of the last line read: in a clean batch a blank one has no number, since counting line feeds
+    would cost a tenth of the whole.
+    """
+
+    def __init__(self, streams: Iterable[ConfiguredStream], voice: Voice) -> None:
+        self.tallies = {stream.stream.key: Tally(stream.stream.key) for stream in streams}
+        self.line = 0
+        self.counts = Counts(self.tallies, voice)
+        self._voice = voice
+        self._checked = 0
+
+    def decoded(self, batch: bytes) -> list[Message] | None:
+        """All messages at once where the batch is clean; None where it has to be read line by line."""
+        if not is_clean_text(batch):
+            return None
+        try:
+            messages = airbyte.MESSAGES.decode_lines(batch)
+        except (msgspec.MsgspecError, RecursionError):
+            return None
+        self.line += len(messages)
+        return messages
+
+    def one_by_one(self, batch: bytes) -> Iterator[tuple[int, Message, bytes]]:
+        """Numbered messages with their text, mended where that was needed; junk goes to the log."""
+        for text in split(batch):
+            self.line += 1
+            line = airbyte.parse_line(text)
+            self._voice.mended(line.notes, number=self.line)
+            for message, own in zip(line.messages, line.texts, strict=True):
+                yield self.line, message, own
+            if line.refused:
+                error = TranslationError(f"line {self.line}: {line.refused}")
+                if line.is_state:
+                    raise error  # without it nothing tells how far the records behind it go
+                self._voice.bad_record(error, tally=self._named(line.stream), stream=line.stream, text=text)
+            elif not line.messages:
+                self._voice.junk(text, self.line)
+
+    def _named(self, stream: str | None) -> Tally | None:
+        """The one stream of that name, whatever its namespace."""
+        found = [tally for key, tally in self.tallies.items() if key.name == stream]
+        return found[0] if len(found) == 1 else None
+
+    def is_body(self, data: bytes, tally: Tally, number: int, text: bytes | None = None) -> bool:
+        """False for what is left out: an empty object, which is counted (protocol.md 1.3), and what is no object."""
+        if data.startswith(b"{"):
+            if data[1:-1].strip():
+                return True
+            tally.empty += 1
+            return False
+        problem = "is missing" if data == b"null" else "is not an object"
+        error = TranslationError(f"line {number}: `data` of a record of stream `{tally.key}` {problem}")
+        self._voice.bad_record(error, tally=tally, stream=str(tally.key), text=data if text is None else text)
+        return False
+
+    def came(self) -> int:
+        """Records of all streams."""
+        return sum(tally.came for tally in self.tallies.values())
+
+    def other(self, message: Message, number: int) -> SourceState | None:
+        """Everything that is no record; a state, if it is one of a stream that is read. Raises TranslationError."""
+        try:
+            match message:
+                case airbyte.StateMessage(state=raw):
+                    return self._state(read_state(raw), number)
+                case airbyte.LogMessage(log=raw):
+                    log = msgspec.json.decode(raw, type=airbyte.Log)
+                    text = f"{log.message}\n{log.stack_trace}" if log.stack_trace else log.message
+                    self._voice.log(airbyte.level_of(log.level), text)
+                case airbyte.TraceMessage(trace=raw):
+                    self._trace(msgspec.json.decode(raw, type=airbyte.Trace))
+                case airbyte.ControlMessage(control=raw):
+                    config = airbyte.control_config(raw)
+                    if config:
+                        self._voice.emit(Rotated("source", config))
+                    elif airbyte.is_config(raw):
+                        self._voice.bad_control(raw, number)
+                case _:
+                    pass  # The answer to a command that was not given.
+        except (msgspec.MsgspecError, ValueError) as error:
+            if isinstance(message, airbyte.StateMessage):
+                raise self.unusable(error, number) from error
+            self._voice.log("info", f"line {number}: unreadable {type(message).__name__}: {error}")
+        return None
+
+    def unusable(self, error: Exception, number: int) -> TranslationError:
+        """The refusal of a state, which cannot be set aside: nothing else tells how far the records before it go."""
+        return TranslationError(f"line {number}: a state of the source cannot be used: {error}")
+
+    def _state(self, state: SourceState, number: int) -> SourceState | None:
+        self.counts.signs += 1
+        tally = self.tallies.get(state.key) if state.key else None
+        if state.key and not tally:
+            message = f"line {number}: a state of stream `{state.key}`, which is not configured, was ignored"
+            self._voice.warn_once(message, about=state.key)
+            return None
+        self._check_count(state, tally)
+        return state
+
+    def _check_count(self, state: SourceState, tally: Tally | None) -> None:
+        """Compare the source's own count of records since its previous state with ours (protocol.md 1.7)."""
+        if tally:
+            count = tally.since_checked()
+        else:
+            came = self.came()
+            count, self._checked = came - self._checked, came
+        if state.records is not None and state.records != count:
+            where = f"stream `{tally.key}`" if tally else "all streams"
+            message = f"{where}: the source counted {state.records} records before a state, {count} came"
+            self._voice.mismatch("source", message, about=("count", state.key))
+
+    def _trace(self, trace: airbyte.Trace) -> None:
+        if trace.stream_status:
+            self.counts.signs += 1
+            status = _STATUSES.get(trace.stream_status.status.upper())
+            self._mark(trace.stream_status.stream_descriptor, status)
+        if trace.error:
+            if trace.error.stream_descriptor:
+                self._mark(trace.error.stream_descriptor, "failed")
+            self._voice.emit(failure("source", trace.error))
+
+    def _mark(self, descriptor: airbyte.StreamDescriptor, status: Status | None) -> None:
+        tally = self.tallies.get(key_of(descriptor))
+        if tally:
+            tally.mark(status)
+
+    def unknown(self, record: Record | None, number: int, text: bytes) -> None:
+        """A record of a stream that is not configured, or of none at all: refused, or set aside."""
+        stream = str(StreamKey.of(record.namespace, record.stream)) if record and record.stream else None
+        self._voice.bad_record(unconfigured(number, record), tally=None, stream=stream, text=text)
+
+
+def failure(side: Side, error: airbyte.TraceError) -> Failed:
+    """What a connector says of its own failure."""
+    internal = (error.internal_message, error.stack_trace)
+    return Failed(
+        side=side,
+        message=error.message,
+        stream=str(key_of(error.stream_descriptor)) if error.stream_descriptor else None,
+        failure_type=error.failure_type,
+        reason=" ".join((error.internal_message or "").split())[:_LONGEST_REASON] or None,
+        internal="\n".join(text for text in internal if text) or None,
+    )
+
+
+def unconfigured(number: int, record: Record | None) -> TranslationError:
+    """The refusal of a record of no stream that is read."""
+    if record is None or not record.stream:
+        return TranslationError(f"line {number}: a record without `{'record' if record is None else 'stream'}`")
+    key = StreamKey.of(record.namespace, record.stream)
+    return TranslationError(
+        f"line {number}: a record of stream `{key}`, which is not configured",
+        hint=f"add `{key}` to `select`, or correct the source",
+    )

@@ -1,0 +1,81 @@
+"""A first look at all that a tap sends: which streams there are, and of what schema."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.errors import TranslationError
+from tapdock.protocol.catalog import StreamKey
+from tapdock.protocol.singer import ActivateMessage, RecordMessage, SchemaMessage
+from tapdock.translate.read.known_prefixes import Glance
+from tapdock.translate.read.singer_tap import SingerSource
+from tapdock.translate.schemas.to_airbyte import airbyte_schema, merged
+from tapdock.translate.tally import Tally
+
+__all__ = ["Scan", "schema_of"]
+
+
+class Scan:
+    """`schemas` are by stream, as a destination has them, of every SCHEMA together; `keys` are the latest one's.
+
+    `versions` are those of the snapshots that records belong to.
+    """
+
+    def __init__(self, source: SingerSource) -> None:
+        self.schemas: dict[StreamKey, dict[str, Any]] = {}
+        self.keys: dict[StreamKey, list[str]] = {}
+        self.versions: dict[StreamKey, int] = {}
+        self._source = source
+        self._glance = Glance()
+
+    def see(self, lines: bytes) -> None:
+        """Whole lines: records are counted, nothing is refused yet."""
+        for part, known in self._glance.parts(lines):
+            if known:
+                for tally, records, _ in self._glance.counts(part):
+                    self._source.line += records
+                    tally.spooled += records
+            else:
+                self._source.line += 1
+                self._source.counts.signs += 1
+                self._look(part)
+
+    def _look(self, text: bytes) -> None:
+        line = self._source.read(text, quiet=True)
+        message = line.message if line else None
+        if isinstance(message, RecordMessage | SchemaMessage) and self._source.is_left_out(
+            message.stream or "", record=False
+        ):
+            return
+        match message:
+            case SchemaMessage(stream=str() as stream, schema=raw, key_properties=keys):
+                self._see(self._source.key(stream), raw, keys or [])
+            case RecordMessage(stream=str() as stream, record=body, version=version):
+                if version is not None:
+                    self.versions[self._source.key(stream)] = int(version)
+                tally = self._source.tally(stream)
+                tally.spooled += 1
+                self._glance.learn(text, bytes(body), tally)
+            case ActivateMessage(stream=str() as stream, version=int() | float() as version):
+                self.versions[self._source.key(stream)] = int(version)
+            case _:
+                pass
+
+    def _see(self, key: StreamKey, raw: Raw, keys: list[str]) -> None:
+        self.keys[key] = keys
+        self._source.tallies.setdefault(key, Tally(key))
+        try:
+            schema = schema_of(raw, key, self._source.line)
+        except TranslationError:
+            return  # it is read once more, and refused then
+        if schema["properties"]:  # else nothing can be learned from it
+            self.schemas[key] = merged(self.schemas[key], schema) if key in self.schemas else schema
+
+
+def schema_of(raw: Raw, key: StreamKey, number: int) -> dict[str, Any]:
+    """A SCHEMA's schema as a destination takes it; raises TranslationError for what is none."""
+    try:
+        return airbyte_schema(msgspec.json.decode(raw, type=dict))
+    except msgspec.MsgspecError as error:
+        raise TranslationError(f"line {number}: the schema of stream `{key}` cannot be read: {error}") from error

@@ -1,0 +1,104 @@
+"""The reading half of the routes from a Singer tap: lines into messages, and counts by stream."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from tapdock.errors import TranslationError
+from tapdock.protocol import singer
+from tapdock.protocol.catalog import ConfiguredStream, StreamKey
+from tapdock.protocol.lines import is_clean_text, split
+from tapdock.protocol.singer import Line, Message
+from tapdock.translate.catalogs.singer import emitted_names
+from tapdock.translate.counts import Counts
+from tapdock.translate.notices import Voice
+from tapdock.translate.tally import Tally
+
+__all__ = ["SingerSource"]
+
+_RECORD = re.compile(rb'"type"\s*:\s*"record"', re.IGNORECASE)
+
+
+class SingerSource:
+    """What a tap says. A stream that it was not asked for is counted as well.
+
+    `line` is the number of the last line read: in a clean batch a blank one has no number.
+    """
+
+    def __init__(self, streams: Iterable[ConfiguredStream], voice: Voice, *, left_out: Iterable[str] = ()) -> None:
+        self.expected = {stream.stream.key: stream for stream in streams}
+        self.tallies: dict[StreamKey, Tally] = {key: Tally(key) for key in self.expected}
+        self.line = 0
+        self.counts = Counts(self.tallies, voice)
+        self._voice = voice
+        self._keys: dict[str, StreamKey] = {}
+        self._left_out = frozenset(left_out)
+
+    def key(self, stream: str) -> StreamKey:
+        """The stream that messages call so: taps may emit another name than their catalog has (protocol.md 3.1).
+
+        Raises TranslationError where it could be several.
+        """
+        key = self._keys.get(stream)
+        if key is None:
+            found = [key for key, known in self.expected.items() if stream in emitted_names(known.stream)]
+            exact = [key for key in found if self.expected[key].stream.name == stream]
+            one = exact if len(exact) == 1 else found
+            if len(one) > 1:
+                names = " or ".join(f"`{key}`" for key in one)
+                raise TranslationError(f"line {self.line}: the tap's stream `{stream}` may be {names}")
+            key = self._keys[stream] = one[0] if one else StreamKey(None, stream)
+        return key
+
+    def tally(self, stream: str) -> Tally:
+        """Of what messages call so."""
+        key = self.key(stream)
+        return self.tallies.setdefault(key, Tally(key))
+
+    def is_left_out(self, stream: str, *, record: bool) -> bool:
+        """Whether the user did not select it; a tap that sends it all the same is told of, and its records counted."""
+        if stream not in self._left_out:
+            return False
+        tally = self.tallies.setdefault(StreamKey(None, stream), Tally(StreamKey(None, stream)))
+        tally.left_out += record
+        self._voice.warn_once(f"stream `{stream}` is not selected, and sent all the same: left out", about=stream)
+        return True
+
+    def decoded(self, batch: bytes) -> list[Message] | None:
+        """All messages at once where the batch is clean; None where it has to be read line by line."""
+        if not is_clean_text(batch):
+            return None
+        try:
+            messages = singer.MESSAGES.decode_lines(batch)
+        except (msgspec.MsgspecError, RecursionError):
+            return None
+        self.line += len(messages)
+        return messages
+
+    def one_by_one(self, batch: bytes) -> Iterator[tuple[int, Line]]:
+        """Numbered messages; blank lines are nothing, junk goes to the log, and what is broken is refused."""
+        for text in split(batch):
+            self.line += 1
+            line = self.read(text)
+            if line:
+                yield self.line, line
+
+    def read(self, text: bytes, *, quiet: bool = False) -> Line | None:
+        """One line's message; None where it holds none. `quiet` for a first look, which says and sets aside nothing."""
+        line = singer.parse_line(text)
+        if quiet:
+            return None if line.refused else line
+        if line.refused:
+            self.refuse(TranslationError(f"line {self.line}: {line.refused}"), text, stream=line.stream)
+            return None
+        if line.message is None:
+            self._voice.junk(text, self.line)
+            return None
+        return line
+
+    def refuse(self, error: TranslationError, text: bytes, *, stream: str | None = None) -> None:
+        """A record that cannot be sent; a broken line that is no record is never set aside."""
+        if not _RECORD.search(text):
+            raise error
+        self._voice.bad_record(error, tally=self.tally(stream) if stream else None, stream=stream, text=text)

@@ -1,0 +1,183 @@
+"""JSON schemas of Airbyte sources in the subset that Singer targets take safely (protocol.md 2.4, 3.3)."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from tapdock.errors import UsageError
+from tapdock.protocol.catalog import Stream
+from tapdock.translate.schemas.expansion import Root
+from tapdock.translate.write.rules import Rule, as_number, as_text, drop, fields, items
+
+__all__ = ["Translated", "singer_schema"]
+
+
+class Translated(NamedTuple):
+    """A schema for the target, and the rule that its values need, with its `reason`; None when they pass untouched."""
+
+    schema: dict[str, Any]
+    rule: Rule | None = None
+    reason: str | None = None
+
+
+def singer_schema(stream: Stream, *, dropped: Collection[str] = ()) -> Translated:
+    """A stream's schema without the dropped fields; the rule is for a whole record body.
+
+    Raises UsageError when the source declares no fields, since targets make their columns from them.
+    """
+    root = Root(stream.json_schema)
+    properties = _followed(root, root).get("properties")
+    if not isinstance(properties, dict) or not properties:
+        raise UsageError(
+            f"the source declares no fields for stream `{stream.key}`",
+            hint=f"leave it out, with `!{stream.key}` under `select`",
+        )
+    kept = {name: schema for name, schema in properties.items() if name not in dropped}
+    schemas, rules = _properties(kept, root, ("#",))
+    reasons = [f"{_listed(rules)} cannot be had as it is"] if rules else []
+    reasons += [f"{_listed(dropped)} is left out"] if dropped else []
+    rules |= dict.fromkeys(dropped, drop)
+    rule = fields(rules) if rules else None
+    return Translated({"type": "object", "properties": schemas}, rule, "; ".join(reasons) or None)
+
+
+def _listed(names: Collection[str]) -> str:
+    some = list(names)[:3]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(f"`{name}`" for name in some) + more
+
+
+def _nullable(kind: str, **more: Any) -> dict[str, Any]:
+    return {"type": ["null", kind], **more}
+
+
+_FORMATS = ("date", "date-time", "time")
+_AS_TEXT = Translated(_nullable("string"), as_text)
+_INTEGER = Translated(_nullable("integer"))
+_NUMBER = Translated(_nullable("number"))
+_WELL_KNOWN_FILE = "WellKnownTypes.json#/definitions/"
+_WELL_KNOWN = {
+    "String": Translated(_nullable("string")),
+    "BinaryData": Translated(_nullable("string", contentEncoding="base64")),
+    "Date": Translated(_nullable("string", format="date")),
+    "TimestampWithTimezone": Translated(_nullable("string", format="date-time")),
+    "TimestampWithoutTimezone": Translated(_nullable("string", format="date-time")),
+    "TimeWithTimezone": Translated(_nullable("string", format="time")),
+    "TimeWithoutTimezone": Translated(_nullable("string", format="time")),
+    "Number": Translated(_nullable("number"), as_number),
+    "Integer": Translated(_nullable("integer"), as_number),
+    "Boolean": Translated(_nullable("boolean")),
+}
+
+
+def _properties(
+    properties: Mapping[str, Any], root: Root, seen: tuple[str, ...]
+) -> tuple[dict[str, Any], dict[str, Rule]]:
+    translated = {name: _translate(schema, root, seen) for name, schema in properties.items()}
+    schemas = {name: one.schema for name, one in translated.items()}
+    return schemas, {name: one.rule for name, one in translated.items() if one.rule is not None}
+
+
+def _translate(schema: Any, root: Root, seen: tuple[str, ...]) -> Translated:
+    """Any schema; `seen` are the references that led here. What has no single type is passed as JSON text."""
+    root.spend()
+    if not isinstance(schema, dict):
+        return _AS_TEXT
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        return _referred(reference, root, seen)
+    kinds = _kinds(schema)
+    if len(kinds) > 1:
+        return _union([{**schema, "type": kind} for kind in kinds], root, seen)
+    if kinds:
+        return _single(kinds[0], schema, root, seen)
+    for combination in ("oneOf", "anyOf", "allOf"):
+        if isinstance(schema.get(combination), list):
+            return _union(schema[combination], root, seen)
+    return _AS_TEXT
+
+
+def _kinds(schema: Mapping[str, Any]) -> list[str]:
+    """The types a schema names, or shows by having properties or items; null is left out."""
+    kind = schema.get("type")
+    if kind is None:
+        return ["object"] if "properties" in schema else ["array"] if "items" in schema else []
+    kinds = kind if isinstance(kind, list) else [kind]
+    return [str(kind) for kind in dict.fromkeys(kinds) if kind != "null"]
+
+
+def _single(kind: str, schema: Mapping[str, Any], root: Root, seen: tuple[str, ...]) -> Translated:
+    match kind, schema.get("airbyte_type"):
+        case "string", "big_integer":
+            return Translated(_nullable("integer"), as_number)
+        case "string", _:
+            return Translated(_string(schema))
+        case ("integer", _) | ("number", "integer" | "big_integer"):
+            return _INTEGER
+        case "number", _:
+            return _NUMBER
+        case "boolean", _:
+            return Translated(_nullable("boolean"))
+        case "object", _:
+            properties = schema.get("properties")
+            schemas, rules = _properties(properties if isinstance(properties, dict) else {}, root, seen)
+            return Translated(_nullable("object", properties=schemas), fields(rules) if rules else None)
+        case "array", _:
+            within = schema.get("items")
+            item = _union(within, root, seen) if isinstance(within, list) else _translate(within, root, seen)
+            return Translated(_nullable("array", items=item.schema), items(item.rule) if item.rule else None)
+    return _AS_TEXT
+
+
+def _string(schema: Mapping[str, Any]) -> dict[str, Any]:
+    more = {}
+    if schema.get("format") in _FORMATS:
+        more["format"] = schema["format"]
+    if schema.get("contentEncoding") == "base64":
+        more["contentEncoding"] = "base64"
+    return _nullable("string", **more)
+
+
+def _union(branches: list[Any], root: Root, seen: tuple[str, ...]) -> Translated:
+    """What all branches but null agree on; integer or number is number; anything else is JSON text."""
+    distinct: list[Translated] = []
+    for branch in branches:
+        if isinstance(branch, dict) and branch.get("type") in ("null", ["null"]):
+            continue
+        translated = _translate(branch, root, seen)
+        if translated not in distinct:
+            distinct.append(translated)
+    if len(distinct) == 1:
+        return distinct[0]
+    if len(distinct) == 2 and _INTEGER in distinct and _NUMBER in distinct:
+        return _NUMBER
+    if distinct and all(one.rule is None and one.schema["type"] == ["null", "string"] for one in distinct):
+        return Translated(_nullable("string"))
+    return _AS_TEXT
+
+
+def _referred(reference: str, root: Root, seen: tuple[str, ...]) -> Translated:
+    if _WELL_KNOWN_FILE in reference:
+        return _WELL_KNOWN.get(reference.rpartition("/")[2], _AS_TEXT)
+    target = _at(reference, root)
+    if target is None or reference in seen:
+        return _AS_TEXT
+    return _translate(target, root, (*seen, reference))
+
+
+def _at(reference: str, root: Root) -> Any:
+    """What an internal JSON pointer names; None for what is not there or in another document."""
+    if not reference.startswith("#"):
+        return None
+    place: Any = root
+    for part in reference[1:].split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if not isinstance(place, dict) or name not in place:
+            return None
+        place = place[name]
+    return place
+
+
+def _followed(schema: Mapping[str, Any], root: Root) -> Mapping[str, Any]:
+    """A root that only refers to one of its own definitions, as generated schemas do."""
+    target = _at(str(schema.get("$ref", "")), root)
+    return target if isinstance(target, dict) else schema

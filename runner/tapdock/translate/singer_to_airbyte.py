@@ -1,0 +1,307 @@
+"""Singer tap to Airbyte destination: bodies spliced byte for byte, states as numbers, a catalog that is made once."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.errors import SourceError, TranslationError, UsageError
+from tapdock.events import Renewed
+from tapdock.protocol.catalog import ConfiguredStream, StreamKey, configured_catalog
+from tapdock.protocol.singer import (
+    ActivateMessage,
+    BatchMessage,
+    Message,
+    RecordMessage,
+    SchemaMessage,
+    StateMessage,
+    is_nothing,
+)
+from tapdock.translate.base import Emit, Manner
+from tapdock.translate.catalogs.singer import bookmarked_versions
+from tapdock.translate.names import target_keys
+from tapdock.translate.notices import Voice
+from tapdock.translate.read.airbyte_destination import Ack, AirbyteTarget
+from tapdock.translate.read.batches import PIECE, bodies
+from tapdock.translate.read.schema_scan import Scan, schema_of
+from tapdock.translate.read.singer_tap import SingerSource
+from tapdock.translate.states.pace import Pace
+from tapdock.translate.states.sequence import Sequence
+from tapdock.translate.write.airbyte_lines import complete_line
+from tapdock.translate.write.airbyte_stream import Landing, destination_streams, lands, unexpected, without_fields
+
+__all__ = ["SingerToAirbyte"]
+
+_SPOOL = "`on_schema_change: spool` reads the tap to its end first, and then makes the destination's catalog"
+
+
+class SingerToAirbyte:
+    """A `Translator` for one run (protocol.md 3.2, 3.4, 3.7)."""
+
+    spill: Callable[[bytes], None] | None = None
+
+    def __init__(
+        self,
+        *,
+        streams: tuple[ConfiguredStream, ...],
+        saved: str | None,
+        emit: Emit,
+        clock: Callable[[], float],
+        manner: Manner | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._manner = manner or Manner()
+        self._voice = Voice(emit, on_bad_record=self._manner.on_bad_record)
+        self._source = SingerSource(streams, self._voice, left_out=self._manner.left_out)
+        self.counts = self._source.counts
+        self.states = Sequence(state_type=self._manner.quirks.state_type, held=self._manner.last_state_only)
+        self._pace = Pace(clock)
+        self._wall = wall
+        self._versions = bookmarked_versions(saved, streams)
+        self._numbers = itertools.count(int(wall() * 1e6)).__next__
+        self._scan = Scan(self._source)
+        self._sent: dict[StreamKey, set[str]] = {}
+        self._landings: dict[str | None, Landing] = {}
+        self._numbered = 0
+        self._landed: dict[StreamKey, ConfiguredStream] = {}
+        self._names: dict[StreamKey, StreamKey] = {}
+        self._target = AirbyteTarget(self._voice, {})
+        self._out: list[bytes] = []
+        if not self._manner.spool:
+            self._fix(destination_streams(streams))
+
+    def scan(self, lines: bytes) -> None:
+        self._scan.see(lines)
+
+    def catalog(self) -> bytes | None:
+        """Of what the tap sent; SourceError where that is nothing, TranslationError for impossible names or keys."""
+        try:
+            self._fix(self._found())
+        except UsageError as error:
+            raise TranslationError(error.message, hint=error.hint) from error
+        if not self._landed:
+            raise SourceError("the tap named no stream: there is nothing to write")
+        self._source.line = 0
+        for tally in self._source.tallies.values():
+            tally.spooled = 0  # from now on what is sent is counted
+        return configured_catalog(self._landed.values(), names=self._names)
+
+    def _found(self) -> tuple[ConfiguredStream, ...]:
+        seen = self._scan.schemas
+        keys = self._scan.keys
+        expected = [
+            lands(stream, without_fields(seen.get(key, stream.stream.json_schema), stream.dropped))
+            for key, stream in self._source.expected.items()
+        ]
+        expected = [self._renewed(one, self._scan.versions.get(one.stream.key)) for one in expected]
+        known = self._source.expected
+        new = [lands(unexpected(key, keys[key]), seen.get(key, {})) for key in keys if key not in known]
+        return (*expected, *new)
+
+    def _renewed(self, landed: ConfiguredStream, version: int | None) -> ConfiguredStream:
+        """A tap that begins a new snapshot of an incremental stream sends all of it: the old rows go (3.5)."""
+        before = self._versions.get(landed.stream.key)
+        if landed.sync_mode == "full_refresh" or version is None or before in (None, version):
+            return landed
+        generation = max(landed.generation_id + 1, int(self._wall()))
+        self.states.hold()  # the tap must begin it once more if this run does not end well
+        self._voice.emit(Renewed(str(landed.stream.key), generation))
+        self._voice.log("info", f"stream `{landed.stream.key}`: the tap sends all of it anew, so its old rows go")
+        return msgspec.structs.replace(landed, generation_id=generation, minimum_generation_id=generation)
+
+    def _fix(self, landed: tuple[ConfiguredStream, ...]) -> None:
+        self._landed = {stream.stream.key: stream for stream in landed}
+        self._names = target_keys(self._landed, self._manner.namespacing)
+        self.states.begin(self._names)
+        self._target = AirbyteTarget(self._voice, {new: key for key, new in self._names.items()})
+
+        for key, one in self._landed.items():
+            if one.destination_sync_mode == "overwrite" and key in self._source.tallies:
+                # Until its SCHEMA comes nothing tells that the tap has read it at all, and nothing may be replaced.
+                self._source.tallies[key].status = "incomplete"
+
+    def opening(self) -> bytes:
+        return b""
+
+    def feed(self, lines: bytes) -> bytes:
+        out = self._out = []
+        now = int(self._wall() * 1000)
+        landings = self._landings
+        for number, message, text, nulled in self._messages(lines):
+            if type(message) is not RecordMessage:
+                self._take(message, number)
+                continue
+            landing = landings.get(message.stream) or self._landing(message.stream, number, message.version)
+            body = bytes(message.record)
+            if landing is None:
+                self._unwritable(message.stream or "", number, text or msgspec.json.encode(message))
+            elif self._is_record(body, landing, number, text):
+                out.append(landing.record(body, message.time_extracted, now=now, nulled=nulled))
+        if self.states.waiting and self._pace.is_due(self._records):
+            out.append(self._token())
+        return b"".join(out)
+
+    @property
+    def _records(self) -> int:
+        return sum(tally.records for tally in self._source.tallies.values())
+
+    def _messages(self, batch: bytes) -> Iterator[tuple[int, Message, bytes | None, tuple[str, ...]]]:
+        first = self._source.line + 1
+        messages = self._source.decoded(batch)
+        if messages is not None:
+            for number, message in enumerate(messages, first):
+                yield number, message, None, ()
+            return
+        for number, line in self._source.one_by_one(batch):
+            assert line.message is not None, "only messages are given"
+            self._voice.mended(line.notes, number=number)
+            yield number, line.message, line.text, line.nulled
+
+    def _landing(self, stream: str | None, number: int, version: float | None = None) -> Landing | None:
+        """How a stream's records are written from here on; None where nothing is known of it."""
+        key = self._source.key(stream) if stream else None
+        if stream is None or key not in self._sent:
+            return None
+        expected = self._source.expected.get(key)
+        before, landed = self._versions.get(key), self._landed[key]
+        anew = version is not None and before not in (None, version) and landed.sync_mode == "incremental"
+        if anew and not self._manner.spool:
+            what = f"line {number}: the tap began a new snapshot of stream `{key}`, whose old rows must go"
+            raise TranslationError(what, hint="`on_schema_change: spool` lets the destination know before it begins")
+        landing = Landing(
+            landed,
+            self._names[key],
+            self._source.tally(stream),
+            self._numbers,
+            declared=self._sent[key],
+            dropped=expected.dropped if expected else (),
+            validate=self._manner.validate_records,
+        )
+        self._landings[stream] = landing
+        return landing
+
+    def _unwritable(self, stream: str, number: int, text: bytes) -> None:
+        if self._source.is_left_out(stream, record=True):
+            return
+        named = stream and f"a record of stream `{self._source.key(stream)}` before its SCHEMA"
+        error = TranslationError(f"line {number}: {named or 'a RECORD without `stream`'}")
+        self._source.refuse(error, text, stream=stream or None)
+
+    def _is_record(self, body: bytes, landing: Landing, number: int, text: bytes | None) -> bool:
+        tally = landing.tally
+        problem: str | None
+        if not body.startswith(b"{"):
+            problem = "has no `record`" if body == b"null" else "has a `record` that is no object"
+        elif not body[1:-1].strip():
+            tally.empty += 1
+            return False
+        else:
+            problem = landing.problem(body)
+        if problem is None:
+            return True
+        what = f"line {number}: a record of stream `{tally.key}` {problem}"
+        self._voice.bad_record(TranslationError(what), tally=tally, stream=str(tally.key), text=text or body)
+        return False
+
+    def _take(self, message: Message, number: int) -> None:
+        self._source.counts.signs += 1
+        match message:
+            case SchemaMessage():
+                self._declared(message, number)
+            case StateMessage(value=raw):
+                self._noted(raw, number)
+                if self._pace.is_due(self._records):
+                    self._out.append(self._token())
+            case BatchMessage():
+                self._expand(message, number)
+            case ActivateMessage():
+                pass  # what is old goes when COMPLETE is said, and never before (protocol.md 3.5)
+
+    def _noted(self, value: Raw, number: int) -> None:
+        try:
+            if not is_nothing(value) or bytes(value) != b"null":
+                self.states.note(bytes(value).decode())
+        except ValueError as error:
+            raise TranslationError(f"line {number}: a state of the tap cannot be read: {error}") from error
+
+    def _declared(self, message: SchemaMessage, number: int) -> None:
+        stream = message.stream
+        if not stream:
+            raise TranslationError(f"line {number}: a SCHEMA without `stream`")
+        if self._source.is_left_out(stream, record=False):
+            return
+        if message.key_properties is None:
+            raise TranslationError(
+                f"line {number}: a SCHEMA of stream `{self._source.key(stream)}` without `key_properties`"
+            )
+        key = self._source.key(stream)
+        if key not in self._landed:
+            raise TranslationError(f"line {number}: stream `{key}` is not in the destination's catalog", hint=_SPOOL)
+        if not self._landed[key].stream.json_schema.get("properties"):
+            what = f"line {number}: the tap declares no field of stream `{key}`"
+            raise TranslationError(what, hint=f"leave it out, with `!{key}` under `select`")
+        expected = self._source.expected.get(key)
+        self._source.tally(stream).status = "running"
+        sent = self._sent.setdefault(key, set())
+        sent |= set(schema_of(message.schema, key, number)["properties"])
+        known = {*self._landed[key].stream.json_schema["properties"], *(expected.dropped if expected else ())}
+        self._landings.clear()
+        if new := sent - known:
+            fields = ", ".join(f"`{name}`" for name in sorted(new))
+            what = f"line {number}: stream `{key}` has new fields, which the destination's catalog lacks: {fields}"
+            raise TranslationError(what, hint=_SPOOL)
+
+    def _expand(self, message: BatchMessage, number: int) -> None:
+        landing = self._landings.get(message.stream) or self._landing(message.stream, number)
+        if landing is None:
+            raise TranslationError(f"line {number}: a BATCH of stream `{message.stream}` before its SCHEMA")
+        size = 0
+        for body in bodies(message, manner=self._manner, number=number, voice=self._voice, tally=landing.tally):
+            if self._is_record(body, landing, number, None):
+                self._out.append(landing.record(body, None, now=int(self._wall() * 1000)))
+                size += len(body)
+            if self.spill and size > PIECE:
+                self.spill(b"".join(self._out))
+                self._out.clear()
+                size = 0
+
+    def due(self) -> float | None:
+        return self._pace.left() if self.states.waiting else None
+
+    def tick(self) -> bytes:
+        return self._token() if self.states.waiting and self._pace.is_due(self._records) else b""
+
+    def _token(self) -> bytes:
+        self._numbered = self._records
+        self._pace.sent(self._numbered)
+        return self.states.issue({key: tally.records for key, tally in self._source.tallies.items()})
+
+    def closing(self, *, complete: bool) -> bytes:
+        """States before COMPLETE, one of them always: without any, nobody could know that all was written."""
+        tallies = self._source.tallies
+        self._voice.closing(tallies.values())
+        token = self._token() if self.states.waiting or self._records > self._numbered or not self.states.begun else b""
+        if not complete:
+            return token
+        self.states.release()
+        for tally in tallies.values():
+            tally.end()
+        finished = [
+            name for key, name in self._names.items() if key not in tallies or tallies[key].status == "complete"
+        ]
+        return token + b"".join(complete_line(name, self._wall()) for name in finished)
+
+    def acked(self, line: bytes) -> bool:
+        return self._target.heard(line, self._acknowledged)
+
+    def _acknowledged(self, ack: Ack) -> bool:
+        moved, counted = self.states.acked(ack)
+        if counted:
+            self._target.compare(ack, {counted.records}, self._source.tallies.get(counted.key) if counted.key else None)
+        return moved
+
+    @property
+    def partial(self) -> bytes:
+        return b"".join(self._out)

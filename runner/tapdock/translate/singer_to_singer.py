@@ -1,0 +1,255 @@
+"""Singer tap to Singer target: messages byte for byte, and states that are known again when they come back."""
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.errors import TranslationError
+from tapdock.protocol import singer
+from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.protocol.singer import ActivateMessage, BatchMessage, Line, RecordMessage, SchemaMessage, StateMessage
+from tapdock.translate.base import Emit, Manner
+from tapdock.translate.notices import Voice
+from tapdock.translate.read.batches import PIECE, bodies, rows_of
+from tapdock.translate.read.known_prefixes import Glance
+from tapdock.translate.read.singer_tap import SingerSource
+from tapdock.translate.states.bookmarks import Bookmarks
+from tapdock.translate.write.rules import Rule, without
+
+__all__ = ["SingerToSinger"]
+
+_Members = dict[str, Raw]
+
+
+class SingerToSinger:
+    """A `Translator` for one run (protocol.md 3.8).
+
+    Three things do not go through as they came: what is no message (junk, blank lines); fields that the user left out,
+    where the tap sends them all the same; and ACTIVATE_VERSION, which waits for the end of a source that ended well. A
+    tap may say it at the start, and then a target's rows would be gone before the new ones are there.
+    """
+
+    spill: Callable[[bytes], None] | None = None
+
+    def __init__(
+        self,
+        *,
+        streams: tuple[ConfiguredStream, ...],
+        saved: str | None,
+        emit: Emit,
+        clock: Callable[[], float],
+        manner: Manner | None = None,
+    ) -> None:
+        self._manner = manner or Manner()
+        self._voice = Voice(emit, on_bad_record=self._manner.on_bad_record)
+        self._source = SingerSource(streams, self._voice, left_out=self._manner.left_out)
+        self.counts = self._source.counts
+        self.states = Bookmarks(saved, held=self._manner.last_state_only)
+        self._glance = Glance()
+        self._rules: dict[str, Rule | None] = {}
+        self._versions: dict[str, int] = {}
+        self._activations: dict[str, bytes] = {}
+        self._latest: dict[str, int] = {}
+        self._declared: set[str] = set()
+        self._unversioned: set[str] = set()
+        self._passed_rows: dict[str, int] = {}
+        self._ends_with_state = True
+        self._out: list[bytes] = []
+
+    def scan(self, lines: bytes) -> None:
+        raise AssertionError("a Singer target has no catalog to wait for")
+
+    def catalog(self) -> bytes | None:
+        return None
+
+    def opening(self) -> bytes:
+        """A state that stands for nothing new: some targets acknowledge the first one that they see at once (2.4)."""
+        return singer.state_line(Raw(self.states.baseline.encode())) if self._manner.baseline else b""
+
+    def feed(self, lines: bytes) -> bytes:
+        out = self._out = []
+        for part, known in self._glance.parts(lines):
+            if known:
+                self._ends_with_state = False
+                out.append(part)
+                for tally, records, size in self._glance.counts(part):
+                    self._source.line += records
+                    tally.records += records
+                    tally.bytes += size
+            else:
+                self._source.line += 1
+                self._one(part)
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def _one(self, text: bytes) -> None:
+        line = self._source.read(text)
+        if line and line.message:
+            self._source.counts.signs += 1
+            self._out.append(self._passed(line, text))
+
+    def _passed(self, line: Line, text: bytes) -> bytes:
+        """What the target gets for a message, lines and all."""
+        message, number = line.message, self._source.line
+        assert message is not None, "only messages are given"
+        if isinstance(message, StateMessage):
+            return self._state(message, text if line.notes else line.text)
+        self._ends_with_state = False
+        stream = message.stream
+        if not stream:
+            error = TranslationError(f"line {number}: a {message.__struct_config__.tag} without `stream`")
+            if not isinstance(message, RecordMessage):
+                raise error
+            self._source.refuse(error, text)
+            return b""
+        if self._source.is_left_out(stream, record=isinstance(message, RecordMessage)):
+            return b""
+        rule = self._rule(stream)
+        if rule:
+            self._voice.mended(line.notes, number=number)  # it may have to be written anew, so it must be read
+        # A type in lower case is Singer's as well, and hardly a target knows it.
+        text = text if line.notes and not rule else line.text
+        match message:
+            case RecordMessage():
+                return self._record(message, stream, text, rule)
+            case SchemaMessage():
+                return self._schema(message, stream, text)
+            case BatchMessage():
+                return self._batch(message, stream, text, rule)
+            case ActivateMessage():
+                self._activations[stream] = text
+                self._versions[stream] = int(message.version or 0)
+                self._glance.forget()
+                return b""
+        raise AssertionError(message)
+
+    def _state(self, message: StateMessage, text: bytes) -> bytes:
+        self._ends_with_state = True
+        try:
+            self.states.note(message.value)
+        except ValueError as error:
+            what = f"line {self._source.line}: a state of the tap cannot be read: {error}"
+            raise TranslationError(what) from error
+        return text + b"\n"
+
+    def _dropped(self, stream: str) -> tuple[str, ...]:
+        expected = self._source.expected.get(self._source.key(stream))
+        return expected.dropped if expected else ()
+
+    def _rule(self, stream: str) -> Rule | None:
+        """What takes out fields that the user left out, whatever the tap's schema says of them."""
+        if stream not in self._rules:
+            dropped = self._dropped(stream)
+            self._rules[stream] = without(dropped) if dropped else None
+        return self._rules[stream]
+
+    def _record(self, message: RecordMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
+        """Looked at whole where a version or a rule matters, else known by its beginning from now on."""
+        tally = self._source.tally(stream)
+        tally.records += 1
+        old = bytes(message.record)
+        new = rule(old) if rule else old
+        if new is not old:
+            tally.reason = tally.reason or "fields are left out, which the tap sends"
+            text = msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "record": Raw(new)})
+        tally.bytes += len(text)
+        if message.version is not None:
+            self._latest[stream] = max(int(message.version), self._latest.get(stream, 0))
+        else:
+            self._unversioned.add(stream)
+            if not rule and stream not in self._activations:
+                self._glance.learn(text, old, tally)
+        return text + b"\n"
+
+    def _schema(self, message: SchemaMessage, stream: str, text: bytes) -> bytes:
+        """As it came, unless it declares what the user left out."""
+        self._declared.add(stream)
+        tally = self._source.tally(stream)
+        dropped = self._dropped(stream)
+        if not dropped:
+            return text + b"\n"
+        try:
+            schema = msgspec.json.decode(message.schema, type=_Members)
+            properties = msgspec.json.decode(schema.get("properties", Raw(b"{}")), type=_Members)
+        except msgspec.MsgspecError as error:
+            what = f"line {self._source.line}: the schema of stream `{tally.key}` cannot be read: {error}"
+            raise TranslationError(what) from error
+        sent = [name for name in dropped if name in properties]
+        if not sent:
+            return text + b"\n"
+        tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is left out, which the tap sends"
+        kept = {name: one for name, one in properties.items() if name not in sent}
+        schema["properties"] = Raw(msgspec.json.encode(kept))
+        return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "schema": schema}) + b"\n"
+
+    def _batch(self, message: BatchMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
+        """As it is where the target reads files, and nothing would be in the wrong order; else as records.
+
+        Targets write a file at once and records later, and give its rows no version.
+        """
+        tally = self._source.tally(stream)
+        mixed = tally.records > self._passed_rows.get(stream, 0) or stream in self._activations or rule
+        rows = rows_of(message, manner=self._manner) if self._manner.quirks.takes_batches and not mixed else None
+        if rows is not None:
+            self._unversioned.add(stream)
+            tally.records += rows
+            self._passed_rows[stream] = self._passed_rows.get(stream, 0) + rows
+            return text + b"\n"
+        version = self._versions.get(stream)
+        if version is None:
+            self._unversioned.add(stream)
+        else:
+            self._latest[stream] = max(version, self._latest.get(stream, 0))
+        start, end = singer.record_start(stream), singer.record_end(None, version=version)
+        out: list[bytes] = []
+        size = 0
+        found = bodies(message, manner=self._manner, number=self._source.line, voice=self._voice, tally=tally)
+        for body in map(rule, found) if rule else found:
+            tally.records += 1
+            tally.bytes += len(body)
+            size += len(body)
+            out += (start, body, end)
+            if self.spill and size > PIECE:
+                self.spill(b"".join([*self._out, *out]))
+                self._out.clear()
+                out, size = [], 0
+        return b"".join(out)
+
+    def due(self) -> float | None:
+        return None
+
+    def tick(self) -> bytes:
+        return b""
+
+    def closing(self, *, complete: bool) -> bytes:
+        """What replaces old rows, and the last state once more, so that its acknowledgement covers that.
+
+        Where records came last it is said again as well: some targets forget a state when a record follows (2.4).
+        """
+        tallies = self._source.tallies.values()
+        self._voice.closing(tallies)
+        if not complete:
+            return b""
+        for tally in tallies:
+            tally.end()
+        out = [text + b"\n" for stream, text in self._activations.items() if self._may_activate(stream)]
+        self.states.release()
+        if out or self._manner.last_state_only or not self._ends_with_state:
+            out.append(self.states.again())
+        return b"".join(out)
+
+    def _may_activate(self, stream: str) -> bool:
+        """Targets delete rows of other versions and of none, and end at a stream that they know nothing of."""
+        if stream in self._unversioned or self._latest.get(stream, 0) > self._versions[stream]:
+            message = f"stream `{stream}` has records of a later version, or of none: its old rows stay where they are"
+            self._voice.warn_once(message, about=("version", stream))
+            return False
+        return stream in self._declared
+
+    def acked(self, line: bytes) -> bool:
+        value = singer.parse_state(line)
+        return value is not None and self.states.acked(value)
+
+    @property
+    def partial(self) -> bytes:
+        return b"".join(self._out)

@@ -1,0 +1,178 @@
+"""Airbyte states: what a source said, and what of a saved one is passed back to it (protocol.md 1.4)."""
+
+from collections.abc import Collection, Iterable
+from typing import Literal, NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.errors import StateError
+from tapdock.protocol import airbyte
+from tapdock.protocol.catalog import ConfiguredStream, StreamKey
+
+__all__ = [
+    "Acknowledged",
+    "Kind",
+    "SourceState",
+    "key_of",
+    "one_kind",
+    "read_state",
+    "state_to_pass",
+    "stream_states",
+    "without_streams",
+]
+
+Kind = Literal["STREAM", "GLOBAL", "LEGACY"]
+
+
+class SourceState(NamedTuple):
+    """One state of a source. `text` is the raw JSON to save; None where it must not seed the next run.
+
+    `key` is None for GLOBAL and LEGACY, which speak for all streams. `records` is the source's own count of
+    records since its previous state.
+    """
+
+    kind: Kind
+    key: StreamKey | None
+    text: str | None
+    records: int | None = None
+
+
+def read_state(raw: Raw) -> SourceState:
+    """Read a STATE's body; raises ValueError with the reason when it is none of the three kinds."""
+    text = bytes(raw).decode()
+    if not text:
+        raise ValueError("it has no `state`")
+    state = msgspec.json.decode(raw, type=airbyte.State)
+    count = state.source_stats.record_count if state.source_stats else None
+    records = None if count is None else int(count)
+    match state.type:
+        case "STREAM" if state.stream:
+            saved = None if _is_sentinel(state.stream.stream_state) else text
+            return SourceState("STREAM", key_of(state.stream.stream_descriptor), saved, records)
+        case "GLOBAL" if bytes(state.global_) not in (b"", b"null"):
+            return SourceState("GLOBAL", None, text, records)
+        case "LEGACY" | None if bytes(state.data):
+            return SourceState("LEGACY", None, bytes(state.data).decode(), records)
+    raise ValueError(f"type `{state.type or 'LEGACY'}` without its content")
+
+
+def one_kind(known: Kind | None, state: SourceState) -> Kind:
+    """The kind of all states of a run; raises ValueError when kinds are mixed (protocol.md 1.4)."""
+    if known not in (None, state.kind):
+        raise ValueError(f"{known} and {state.kind} states in one run")
+    return state.kind
+
+
+def key_of(descriptor: airbyte.StreamDescriptor) -> StreamKey:
+    return StreamKey.of(descriptor.namespace, descriptor.name)
+
+
+def _is_sentinel(stream_state: Raw) -> bool:
+    """`{"__ab_no_cursor_state_message":true}` and its like: the end of a full refresh (protocol.md 1.4)."""
+    try:
+        names = msgspec.json.decode(stream_state, type=dict[str, Raw])
+    except msgspec.MsgspecError:
+        return False
+    return bool(names) and all(name.startswith("__ab_") for name in names)
+
+
+def stream_states(saved: str | None) -> Iterable[tuple[StreamKey, str]]:
+    """The STREAM states of a saved list, each with its raw text."""
+    for raw, state in _messages(saved):
+        if state.type == "STREAM" and state.stream:
+            yield key_of(state.stream.stream_descriptor), bytes(raw).decode()
+
+
+class Acknowledged:
+    """The state to save: the previous run's streams, each replaced by what was acknowledged of it since."""
+
+    def __init__(self, saved: str | None) -> None:
+        self._texts: dict[StreamKey | None, str] = dict(stream_states(saved))
+        self._moved = False
+
+    def take(self, key: StreamKey | None, text: str | None) -> None:
+        """The `key` and `text` of a `SourceState` whose rows the target has."""
+        self._moved = True
+        if key is None:
+            self._texts = {}
+        if text is None:
+            self._texts.pop(key, None)
+        else:
+            self._texts[key] = text
+
+    def text(self, kind: Kind | None) -> str | None:
+        """Raw JSON as a source's `read` takes it; None when nothing was acknowledged."""
+        if not self._moved:
+            return None
+        return self._texts[None] if kind == "LEGACY" else "[" + ",".join(self._texts.values()) + "]"
+
+
+def _messages(saved: str | None) -> list[tuple[Raw, airbyte.State]]:
+    """The typed states of a saved list; none where the state is a bare LEGACY object."""
+    if not saved or not saved.lstrip().startswith("["):
+        return []
+    try:
+        raws = msgspec.json.decode(saved, type=list[Raw])
+        return [(raw, msgspec.json.decode(raw, type=airbyte.State)) for raw in raws]
+    except msgspec.MsgspecError as error:
+        raise StateError(f"the saved state is no list of Airbyte states: {error}") from error
+
+
+def state_to_pass(
+    saved: str | None, streams: Iterable[ConfiguredStream], *, resuming: Collection[StreamKey] = ()
+) -> str | None:
+    """What `read --state` gets: the saved text without what full refreshes must not see; None for no state.
+
+    Those that are `resuming` go on where an earlier attempt at the same job ended. Text that needs nothing left out is
+    returned as it is. Raises StateError (protocol.md 1.4, 3.5).
+    """
+    streams = tuple(streams)
+    full = {one.stream.key for one in streams if one.sync_mode == "full_refresh" and one.stream.key not in resuming}
+    if not saved or len(full) == len(streams):
+        return None
+    if not saved.lstrip().startswith("["):
+        return _legacy_to_pass(saved)
+    messages = _messages(saved)
+    if [state.type for _, state in messages] == ["LEGACY"]:
+        return _legacy_to_pass(bytes(messages[0][1].data).decode())
+    kept = [text for raw, state in messages if (text := _to_pass(raw, state, full)) is not None]
+    if kept == [bytes(raw).decode() for raw, _ in messages]:
+        return saved if kept else None
+    return "[" + ",".join(kept) + "]" if kept else None
+
+
+def without_streams(saved: str | None, keys: Collection[StreamKey]) -> str | None:
+    """A saved state less what it says of some streams; a bare LEGACY object says nothing of single ones."""
+    messages = _messages(saved)
+    if not messages or not keys:
+        return saved
+    kept = [text for raw, state in messages if (text := _to_pass(raw, state, set(keys))) is not None]
+    return "[" + ",".join(kept) + "]" if kept else None
+
+
+def _legacy_to_pass(saved: str) -> str | None:
+    try:
+        value = msgspec.json.decode(saved, type=dict[str, Raw] | None)
+    except msgspec.MsgspecError as error:
+        raise StateError(f"the saved state is no Airbyte state: {error}") from error
+    return saved if value else None
+
+
+def _to_pass(raw: Raw, state: airbyte.State, full: set[StreamKey]) -> str | None:
+    """One typed state without what is not to be passed; None when nothing is left of it."""
+    if state.stream:
+        return None if _left_out(state.stream, full) else bytes(raw).decode()
+    body = msgspec.json.decode(state.global_ or b"{}", type=dict[str, Raw])
+    inner = msgspec.json.decode(body.get("stream_states", Raw(b"[]")), type=list[Raw])
+    kept = [one for one in inner if not _left_out(msgspec.json.decode(one, type=airbyte.StreamState), full)]
+    if len(kept) == len(inner):
+        return bytes(raw).decode()
+    body["stream_states"] = Raw(msgspec.json.encode(kept))
+    message = msgspec.json.decode(raw, type=dict[str, Raw])
+    message["global"] = Raw(msgspec.json.encode(body))
+    return msgspec.json.encode(message).decode()
+
+
+def _left_out(state: airbyte.StreamState, full: set[StreamKey]) -> bool:
+    return key_of(state.stream_descriptor) in full or _is_sentinel(state.stream_state)

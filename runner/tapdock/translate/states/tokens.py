@@ -1,0 +1,152 @@
+"""Airbyte states on their way through a Singer target: integer tokens out, and a ledger for what comes back.
+
+An Airbyte state never enters a Singer STATE: targets merge, re-type and copy those. The target gets
+numbers, and the ledger knows which state each number stands for (protocol.md 3.6).
+"""
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.errors import TargetError
+from tapdock.protocol.catalog import StreamKey
+from tapdock.translate.states.airbyte import Acknowledged, Kind, SourceState, one_kind
+
+__all__ = ["Ledger", "never_issued"]
+
+
+class _Mark(msgspec.Struct):
+    seq: int | None = None
+
+
+class _Token(msgspec.Struct):
+    seq: int | None = None
+    bookmarks: dict[str, _Mark] = {}
+
+
+class _Entry(NamedTuple):
+    seq: int
+    text: str | None
+
+
+class Ledger:
+    """Issues tokens and turns acknowledged ones into the state to save.
+
+    One thread notes and issues, another takes acknowledgements. `names` gives each stream its Singer name;
+    `saved` is the previous run's state, of which streams that this run says nothing about are kept.
+    """
+
+    def __init__(self, *, names: Mapping[StreamKey, str], saved: str | None) -> None:
+        self._names = dict(names)
+        self._keys = {name: key for key, name in self._names.items()}
+        self._lock = threading.Lock()
+        self._kind: Kind | None = None
+        self._seq = -1
+        self._waiting: dict[StreamKey | None, str | None] = {}
+        self._marks = dict.fromkeys(self._names, 0)
+        self._entries: dict[StreamKey | None, deque[_Entry]] = {key: deque() for key in (None, *self._names)}
+        self._acked: dict[StreamKey | None, int] = dict.fromkeys((None, *self._names), 0)
+        self._saved = Acknowledged(saved)
+        self._last_acked = -1
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a state was noted that no token stands for yet."""
+        return bool(self._waiting)
+
+    def note(self, state: SourceState) -> None:
+        """Take a state of the source, to go with the next token; raises ValueError when kinds are mixed."""
+        self._kind = one_kind(self._kind, state)
+        self._waiting[state.key] = state.text
+
+    def issue(self) -> dict[str, Any]:
+        """The next token, which stands for all that is waiting: a Singer state value of integers only.
+
+        The first one is the baseline, of zeros.
+        """
+        with self._lock:
+            self._seq += 1
+            for key, text in self._waiting.items():
+                self._entries[key].append(_Entry(self._seq, text))
+            if self._kind:
+                marked = self._names if self._kind != "STREAM" else self._names.keys() & self._waiting.keys()
+                self._marks.update(dict.fromkeys(marked, self._seq))
+            self._waiting = {}
+            bookmarks = {name: {"seq": self._marks[key]} for key, name in self._names.items()}
+            return {"bookmarks": bookmarks, "seq": self._seq}
+
+    def acked(self, value: Raw) -> bool:
+        """Take a state that the target printed; True when more than before may be saved.
+
+        Raises TargetError for a number that was never issued; what is no token at all is ignored.
+        """
+        try:
+            token = msgspec.json.decode(value, type=_Token)
+        except msgspec.MsgspecError:
+            return False
+        with self._lock:
+            moved = [self._stream_acked(name, mark.seq) for name, mark in token.bookmarks.items()]
+            if token.seq is not None:
+                moved.append(self._run_acked(token.seq))
+            return any(moved)
+
+    def _stream_acked(self, name: str, seq: int | None) -> bool:
+        key = self._keys.get(name)
+        if seq is None or (key and seq <= self._acked[key]):
+            return False
+        if key is None or seq > self._seq:
+            raise never_issued(f"`bookmarks.{name}.seq` {seq}")
+        if self._kind in ("GLOBAL", "LEGACY"):
+            return False
+        if all(entry.seq != seq for entry in self._entries[key]):
+            raise never_issued(f"`bookmarks.{name}.seq` {seq}")
+        return self._commit(key, seq)
+
+    def _run_acked(self, seq: int) -> bool:
+        if not 0 <= seq <= self._seq:
+            raise never_issued(f"`seq` {seq}")
+        self._last_acked = max(self._last_acked, seq)
+        return self._commit(None, seq)
+
+    def _commit(self, key: StreamKey | None, seq: int) -> bool:
+        """Save the latest entry up to `seq`, and forget those before it."""
+        self._acked[key] = seq
+        entries = self._entries[key]
+        last: _Entry | None = None
+        while entries and entries[0].seq <= seq:
+            last = entries.popleft()
+        if last is None:
+            return False
+        self._saved.take(key, last.text)
+        return True
+
+    def acked_all(self) -> bool:
+        """Take the last token that was issued as acknowledged; True when more than before may be saved."""
+        with self._lock:
+            self._last_acked = self._seq
+            last = [(key, entries[-1].seq) for key, entries in self._entries.items() if entries]
+            moved = [self._commit(key, seq) for key, seq in last]
+            return any(moved)
+
+    def committed(self) -> str | None:
+        """The state to save: raw JSON text as `read` takes it; None when nothing was acknowledged."""
+        with self._lock:
+            return self._saved.text(self._kind)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the last token that was issued came back."""
+        with self._lock:
+            return self._last_acked == self._seq >= 0
+
+
+def never_issued(what: str) -> TargetError:
+    """The refusal of an acknowledgement of something that the target was never sent."""
+    return TargetError(
+        f"the target acknowledged {what}, which it was never sent",
+        hint="a target that changes the states it is given cannot be used safely",
+    )

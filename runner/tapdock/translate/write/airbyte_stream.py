@@ -1,0 +1,138 @@
+"""One stream's way from a Singer tap to an Airbyte destination: what stands around a record, and what comes in."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.errors import UsageError
+from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured
+from tapdock.protocol.singer import milliseconds
+from tapdock.translate.schemas.validate import checker
+from tapdock.translate.tally import Tally
+from tapdock.translate.write.rules import Rule, chain, marked_deleted, without
+
+__all__ = ["SEQUENCE", "Landing", "destination_streams", "lands", "unexpected", "without_fields"]
+
+SEQUENCE = "_sdc_sequence"
+"""A number that grows with every record: what comes later wins, also within one millisecond (protocol.md 3.4)."""
+_AIRBYTE_DELETED, _SINGER_DELETED = "_ab_cdc_deleted_at", "_sdc_deleted_at"
+_TIME = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
+_ENCODE = msgspec.json.Encoder().encode
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_Schema = Mapping[str, Any]
+
+
+def lands(configured: ConfiguredStream, schema: _Schema) -> ConfiguredStream:
+    """The stream as the destination's catalog has it, with the columns that we add.
+
+    Raises UsageError for a key that the schema does not have; a cursor that it does not have is none.
+    """
+    properties = dict(schema.get("properties", {}))
+    for path in configured.primary_key if properties else ():
+        if configured.destination_sync_mode == "append_dedup" and path[0] not in properties:
+            raise UsageError(
+                f"stream `{configured.stream.key}` has the key `{path[0]}`, which is not in its schema",
+                hint=f"name another under `streams`: `{configured.stream.key}: {{primary_key: [<field>]}}`",
+            )
+    cursor = configured.cursor_field if set(configured.cursor_field[:1]) <= properties.keys() else ()
+    if _SINGER_DELETED in properties:
+        properties.setdefault(_AIRBYTE_DELETED, _TIME)
+    ordered = configured.destination_sync_mode == "append_dedup" or configured.sync_mode == "incremental"
+    if ordered and not cursor:
+        properties.setdefault(SEQUENCE, {"type": ["null", "integer"]})
+        cursor = (SEQUENCE,)
+    key = configured.stream.key
+    stream = Stream(
+        name=key.name,
+        namespace=key.namespace,
+        json_schema={**schema, "properties": properties},
+        supported_sync_modes=configured.stream.supported_sync_modes,
+        source_defined_cursor=bool(cursor),
+        default_cursor_field=cursor,
+        source_defined_primary_key=configured.primary_key,
+    )
+    return msgspec.structs.replace(configured, stream=stream, cursor_field=cursor, dropped=())
+
+
+def destination_streams(streams: tuple[ConfiguredStream, ...]) -> tuple[ConfiguredStream, ...]:
+    """The destination's catalog by what the tap's discovery said: for a run that does not wait for its schemas."""
+    return tuple(lands(stream, without_fields(stream.stream.json_schema, stream.dropped)) for stream in streams)
+
+
+def without_fields(schema: Mapping[str, Any], dropped: Collection[str]) -> dict[str, Any]:
+    """A schema less what the user left out."""
+    kept = {name: one for name, one in schema.get("properties", {}).items() if name not in dropped}
+    return {**schema, "properties": kept}
+
+
+def unexpected(key: StreamKey, fields: Iterable[str]) -> ConfiguredStream:
+    """A stream that no catalog told: as its SCHEMA has it, merged by its key if it has one."""
+    stream = Stream(name=key.name, namespace=key.namespace)
+    return configured(stream, "full_refresh", cursor=(), key=tuple((name,) for name in fields), unwanted=())
+
+
+class Landing:
+    """Turns bodies into RECORDs; `target` is what the destination calls the stream, `numbers` gives the sequence.
+
+    `declared` are the fields of the tap's own SCHEMA, `dropped` those that the user left out.
+    """
+
+    def __init__(
+        self,
+        landed: ConfiguredStream,
+        target: StreamKey,
+        tally: Tally,
+        numbers: Callable[[], int],
+        *,
+        declared: Collection[str],
+        dropped: Collection[str] = (),
+        validate: bool = False,
+    ) -> None:
+        self.tally = tally
+        self.fields = frozenset(landed.stream.json_schema.get("properties", {}))
+        self._check = checker(landed.stream.json_schema) if validate else None
+        ours = self.fields - set(declared)
+        self._numbers = numbers if SEQUENCE in ours else None
+        self._last = 0
+        self._keys: list[str] = []
+        if landed.destination_sync_mode == "append_dedup":
+            self._keys = [path[0] for path in landed.primary_key if len(path) == 1]
+        reasons = []
+        rules: list[Rule] = []
+        if dropped:
+            rules.append(without(dropped))
+            reasons.append(f"{', '.join(f'`{name}`' for name in sorted(dropped))} is left out, if the tap sends it")
+        if _AIRBYTE_DELETED in ours:
+            rules.append(marked_deleted(_SINGER_DELETED, _AIRBYTE_DELETED))
+            reasons.append(f"deletes are told as `{_AIRBYTE_DELETED}`")
+        if self._numbers:
+            reasons.append(f"its order is kept as `{SEQUENCE}`")
+        self._rule = chain(rules)
+        tally.reason = "; ".join(reasons) or None
+        namespace = b'"namespace":%s,' % _ENCODE(target.namespace) if target.namespace else b""
+        self._start = b'{"type":"RECORD","record":{"stream":%s,%s"data":' % (_ENCODE(target.name), namespace)
+
+    def problem(self, body: bytes) -> str | None:
+        """Why a record cannot be written: it lacks a part of its key, or has values of other types than declared."""
+        if self._keys:
+            members = _OBJECT.decode(body)
+            for name in self._keys:
+                if bytes(members.get(name, b"null")) == b"null":
+                    return f"has no value for `{name}`, which is part of its key"
+        return self._check(body) if self._check else None
+
+    def record(self, body: bytes, extracted: str | None, *, now: int, nulled: Iterable[str] = ()) -> bytes:
+        """The line; `now` in epoch milliseconds stands in where the tap does not say when it read it."""
+        if self._rule:
+            body = self._rule(body)
+        if self._numbers:
+            body = b'{"%s":%d,%s' % (SEQUENCE.encode(), self._numbers(), body.lstrip()[1:])
+        at = milliseconds(extracted) if extracted else None
+        self._last = max(self._last, now if at is None else at)  # a destination takes the latest for the last
+        self.tally.records += 1
+        self.tally.bytes += len(body)
+        changes = [{"field": name, "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"} for name in nulled]
+        meta = b',"meta":{"changes":%s}' % _ENCODE(changes) if changes else b""
+        return b'%s%s,"emitted_at":%d%s}}\n' % (self._start, body, self._last, meta)

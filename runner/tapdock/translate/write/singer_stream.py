@@ -1,0 +1,103 @@
+"""One stream's way from an Airbyte source to a Singer target: its schema, its rule, and what stands around a record."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tapdock.errors import UsageError
+from tapdock.protocol import singer
+from tapdock.protocol.catalog import ConfiguredStream, StreamKey
+from tapdock.translate.schemas.to_singer import singer_schema
+from tapdock.translate.tally import Tally
+from tapdock.translate.write.rules import Rule, chain, copied, marked_deleted
+
+__all__ = ["CHANGES", "Route"]
+
+CHANGES = "_airbyte_meta_changes"
+"""The column for what a source says of its own changes to a record, as JSON text."""
+_AIRBYTE_DELETED, _SINGER_DELETED = "_ab_cdc_deleted_at", "_sdc_deleted_at"
+_TIME = {"type": ["null", "string"], "format": "date-time"}
+
+
+class Route:
+    """What precedes each record, the rule for bodies (None: they are spliced), and the version of its snapshot.
+
+    Raises UsageError when the stream declares no fields, or for a key that a target cannot have (protocol.md 3.2).
+    """
+
+    __slots__ = ("configured", "name", "rule", "schema", "start", "tally", "version")
+
+    def __init__(self, configured: ConfiguredStream, name: str, tally: Tally, *, meta_changes: bool) -> None:
+        translated = singer_schema(configured.stream, dropped=configured.dropped)
+        self.configured = configured
+        self.name = name
+        self.tally = tally
+        self.schema = translated.schema
+        self.start = singer.record_start(name)
+        self.version = configured.generation_id if configured.destination_sync_mode == "overwrite" else None
+        reasons = [translated.reason] if translated.reason else []
+        rules: list[Rule] = [translated.rule] if translated.rule else []
+        properties = self.schema["properties"]
+        if copies := self._flattened(properties):
+            rules.insert(0, copied(copies))
+            reasons.append(f"its key is copied to {_listed(copies)}")
+        if _AIRBYTE_DELETED in properties and _SINGER_DELETED not in properties:
+            properties[_SINGER_DELETED] = _TIME
+            rules.append(marked_deleted(_AIRBYTE_DELETED, _SINGER_DELETED))
+            reasons.append(f"deletes are told as `{_SINGER_DELETED}`")
+        if meta_changes:
+            properties[CHANGES] = {"type": ["null", "string"]}
+            reasons.append(f"changes are told as `{CHANGES}`")
+        self.rule = chain(rules)
+        tally.reason = "; ".join(reasons) or None
+
+    @property
+    def key(self) -> StreamKey:
+        return self.configured.stream.key
+
+    def _flattened(self, properties: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+        """Columns to be made of nested parts of the key, where the user asked for it; each gets its schema."""
+        if not self.configured.flatten_keys or self.configured.destination_sync_mode == "append":
+            return {}
+        copies = {"__".join(path): path for path in self.configured.primary_key if len(path) > 1}
+        for column, path in copies.items():
+            if column in properties:
+                raise UsageError(f"stream `{self.key}` has a field `{column}` already", hint="name another key")
+            properties[column] = _at(properties, path)
+        return copies
+
+    def opening(self) -> bytes:
+        """The SCHEMA. A stream that is appended to has no key there: a target would merge rows by it."""
+        configured = self.configured
+        key = () if configured.destination_sync_mode == "append" else configured.primary_key
+        cursor = configured.cursor_field
+        return singer.schema_line(
+            self.name,
+            self.schema,
+            key_properties=[self._key_property(path) for path in key],
+            bookmark_properties=cursor if len(cursor) == 1 and cursor[0] in self.schema["properties"] else (),
+        )
+
+    def _key_property(self, path: tuple[str, ...]) -> str:
+        column = path[0] if len(path) == 1 else "__".join(path)
+        if column in self.schema["properties"] and (len(path) == 1 or self.configured.flatten_keys):
+            return column
+        field = ".".join(path)
+        problem = "is nested" if len(path) > 1 else "is not in its schema"
+        flatten = f", or copy it: `{self.key}: {{flatten_keys: true}}`" if len(path) > 1 else ""
+        raise UsageError(
+            f"stream `{self.key}` has the key `{field}`, which {problem}",
+            hint=f"name a top-level key under `streams`: `{self.key}: {{primary_key: [<field>]}}`{flatten}",
+        )
+
+
+def _at(properties: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """The schema of a nested field; text where nothing is known of it."""
+    for name in path[:-1]:
+        inner = properties.get(name, {}).get("properties")
+        properties = inner if isinstance(inner, dict) else {}
+    found = properties.get(path[-1])
+    return dict(found) if isinstance(found, dict) else {"type": ["null", "string"]}
+
+
+def _listed(names: Mapping[str, object]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,317 @@
+"""How the relay ends a run, with threads as connectors: on real pipes, without any container."""
+
+import dataclasses
+import json
+import os
+import queue
+import threading
+from pathlib import Path
+
+import pytest
+
+from engines.project import wait_for
+from tapdock.events import Event, Finished, Killed, Logged
+from tapdock.launch import InputFile
+from tapdock.project.model import Limits
+from tapdock.relay.plan import Collection, Plan
+from tapdock.relay.side import Exited, Kill, Raised, Stop
+from tapdock.translate.base import Manner
+
+QUICK = Limits(source_idle=60, target_idle=60, stop_grace=0.2, exit_grace=0.2, gone=0.5)
+SCHEMA = b'{"type":"SCHEMA","stream":"s","schema":{"properties":{}},"key_properties":[]}\n'
+
+
+class Launcher:
+    """A launcher's ends of its pipes, opened as it opens them."""
+
+    def __init__(self, folder: Path, *, stdin: bool) -> None:
+        wait_for((folder / "orders").exists, "the pipes")
+        self.control = os.open(folder / "control", os.O_WRONLY)
+        self.orders = os.open(folder / "orders", os.O_RDONLY)
+        self.out = os.open(folder / "out", os.O_WRONLY)
+        self.config = os.open(folder / "config", os.O_WRONLY)
+        self.input = os.open(folder / "in", os.O_RDONLY | os.O_NONBLOCK) if stdin else -1
+        if stdin:
+            os.set_blocking(self.input, True)
+
+    def say(self, text: str) -> None:
+        os.write(self.control, text.encode())
+
+    def leave(self) -> None:
+        """As its container ends: every end is closed."""
+        for fd in (self.control, self.orders, self.out, self.config, self.input):
+            if fd >= 0:
+                os.close(fd)
+
+
+class Pod:
+    """A relay in a thread, and what it said so far."""
+
+    def __init__(self, folder: Path, *, greet: bool = True, **plan) -> None:
+        from tapdock.relay.host import serve
+
+        self.inbox: queue.SimpleQueue = queue.SimpleQueue()
+        self.events: list[Event] = []
+        self.verdict = None
+        work = Plan(**{"run_id": "r", "route": "singer-singer", "limits": QUICK, **plan})
+
+        def run() -> None:
+            self.verdict = serve(work, folder, inbox=self.inbox, emit=self.events.append)
+
+        self.thread = threading.Thread(target=run, daemon=True)
+        self.thread.start()
+        self.source = Launcher(folder / "source", stdin=False)
+        self.target = Launcher(folder / "target", stdin=True)
+        for side in (self.source, self.target) if greet else ():
+            side.say("hello\n")
+
+    def ended(self):
+        self.thread.join(30)
+        assert not self.thread.is_alive(), "the relay has not ended"
+        return self.verdict
+
+
+def finish_source(pod: Pod, *, code: int = 0) -> None:
+    os.write(pod.source.out, SCHEMA)
+    pod.source.say(f"exit {code}\n")
+    pod.source.leave()
+
+
+def drained_until_end(pod: Pod) -> threading.Thread:
+    """The target reads until it is told `end`, gives back what it got as states, and exits with 0."""
+
+    def work() -> None:
+        rest = b""
+        os.set_blocking(pod.target.input, False)
+        told = threading.Event()
+        threading.Thread(target=lambda: (os.read(pod.target.orders, 10), told.set()), daemon=True).start()
+        while not told.is_set():
+            try:
+                rest += os.read(pod.target.input, 1 << 16)
+            except BlockingIOError:
+                told.wait(0.01)
+        for line in rest.splitlines():
+            if (message := json.loads(line))["type"] == "STATE":
+                os.write(pod.target.out, json.dumps(message["value"]).encode() + b"\n")
+        pod.target.say("exit 0\n")
+        pod.target.leave()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_all_is_well_without_an_engine(tmp_path):
+    """In a pod that somebody else schedules, the pipe alone reports how a connector exited."""
+    pod = Pod(tmp_path)
+    finish_source(pod)
+    drained_until_end(pod)
+    assert pod.ended().exit_code == 0, pod.verdict
+
+
+def test_an_engine_that_is_faster_than_the_pipe(tmp_path):
+    """Its word is known already when the other one is read."""
+    pod = Pod(tmp_path, engine=True, greet=False)
+    pod.inbox.put(Exited("source", 3))
+    wait_for(pod.inbox.empty, "that word")
+    pod.source.say("hello\n")
+    pod.target.say("hello\n")
+    finish_source(pod)
+    drained_until_end(pod)
+    verdict = pod.ended()
+    assert (verdict.exit_code, verdict.message) == (3, "the source exited with 3")
+
+
+@pytest.mark.parametrize("only_complete", [False, True])
+def test_an_exit_code_of_the_engine_counts_more_than_the_pipe(tmp_path, only_complete):
+    """A connector can write `exit 0` there by itself; where rows would be replaced, the target does not see an end."""
+    pod = Pod(tmp_path, engine=True, only_complete=only_complete)
+    finish_source(pod)
+    if only_complete:
+        pod.inbox.put(Exited("source", 3))
+        assert os.read(pod.target.orders, 10) == b"", "killed, and not told `end`"
+        pod.target.leave()
+        pod.inbox.put(Exited("target", 137))
+    else:
+        wait_for(lambda: Finished("source", 0) in pod.events, "what the pipe reports")
+        drained_until_end(pod)
+        pod.inbox.put(Exited("target", 0))
+        pod.inbox.put(Exited("source", 3))
+    verdict = pod.ended()
+    assert (verdict.exit_code, verdict.side, verdict.source_code) == (3, "source", 3)
+    reported = "the source reported exit code 0, but its container exited with 3"
+    assert verdict.message == ("the source exited with 3" if only_complete else reported)
+
+
+def test_an_engine_that_confirms_success(tmp_path):
+    pod = Pod(tmp_path, engine=True, only_complete=True)
+    finish_source(pod)
+    pod.inbox.put(Exited("source", 0))
+    drained_until_end(pod)
+    pod.inbox.put(Exited("target", 0))
+    assert pod.ended().exit_code == 0, pod.verdict
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_source_that_reports_its_exit_and_lives(tmp_path, asked):
+    """It wrote that by itself. What ends a silent source must go on working, and success is not believed."""
+    pod = Pod(tmp_path, engine=asked)
+    pod.source.say("exit 0\n")
+    wait_for(lambda: Killed("source") in pod.events, "its end")
+    pod.source.leave()
+    drained_until_end(pod)
+    if asked:
+        pod.inbox.put(Exited("source", 137))
+        pod.inbox.put(Exited("target", 0))
+    verdict = pod.ended()
+    assert (verdict.exit_code, verdict.side) == (3, "source")
+    assert verdict.message == "the source reported that it had exited, but its container still runs"
+
+
+def test_a_source_that_closes_all_of_its_pipes_and_lives(tmp_path):
+    """As an image with a shell of its own does: nothing is left to see it by but the engine."""
+    pod = Pod(tmp_path, engine=True)
+    finish_source(pod)
+    drained_until_end(pod)
+    pod.inbox.put(Exited("target", 0))
+    verdict = pod.ended()
+    assert (verdict.exit_code, verdict.side) == (3, "source")
+    assert "its container still runs" in verdict.message
+
+
+@pytest.mark.parametrize("flood", ["config 0\n", "hello\n", "short a 1 1\n", "exit 0\n"])
+def test_a_flood_of_words_is_no_more_than_one(tmp_path, flood):
+    """A word has its turn once. Behind a flood of them no signal would be heard."""
+    pod = Pod(tmp_path)
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            try:
+                pod.source.say(flood * 400)
+            except BrokenPipeError:
+                return
+
+    writing = threading.Thread(target=write, daemon=True)
+    writing.start()
+    wait_for(lambda: Killed("source") in pod.events, "its end")
+    stop.set()
+    verdict = pod.ended()
+    assert (verdict.exit_code, verdict.side) == (3, "source")
+    pod.source.leave()
+    writing.join(10)
+
+
+def test_a_fault_of_our_own_is_a_verdict(tmp_path):
+    """Whatever a thread raises, both sides are ended and the log has the reason."""
+    pod = Pod(tmp_path, engine=False)
+    wait_for(lambda: len(pod.events) >= 3, "both greetings")
+    pod.inbox.put(Raised("pump", ZeroDivisionError("by zero")))
+    verdict = pod.ended()
+    assert (verdict.exit_code, verdict.side) == (1, "runner")
+    assert verdict.message == "tapdock itself failed: ZeroDivisionError: by zero"
+    assert any(isinstance(event, Logged) and "ZeroDivisionError" in event.message for event in pod.events)
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_words_that_no_launcher_says_are_a_failure_of_that_side(tmp_path, side):
+    pod = Pod(tmp_path)
+    launcher = pod.source if side == "source" else pod.target
+    launcher.say("exit nothing\n")
+    wait_for(lambda: Killed(side) in pod.events, "the end of that side")
+    for each in (pod.source, pod.target):
+        each.leave()
+    verdict = pod.ended()
+    assert (verdict.exit_code, verdict.side) == ((3, "source") if side == "source" else (4, "target"))
+    assert "pipe that only tapdock's own commands may use" in verdict.message
+
+
+def test_threads_that_do_not_end_are_not_waited_for(tmp_path):
+    """Neither side's container obeys: their ends stay open, and the source's thread waits for it for ever."""
+    pod = Pod(tmp_path)
+    wait_for(lambda: len(pod.events) >= 3, "both greetings")
+    pod.inbox.put(Kill(code=143))
+    verdict = pod.ended()
+    assert verdict.exit_code == 143
+    assert {event.side for event in pod.events if isinstance(event, Killed)} == {"source", "target"}
+    assert {event.side for event in pod.events if isinstance(event, Finished)} == {"source", "target"}
+
+
+def test_a_first_signal_is_enough(tmp_path):
+    pod = Pod(tmp_path)
+    wait_for(lambda: len(pod.events) >= 3, "both greetings")
+    pod.inbox.put(Stop(code=130))
+    assert pod.ended().exit_code == 130
+
+
+def test_a_silent_source_is_no_work_of_our_own(tmp_path):
+    """What it wrote before is committed: the target is told the end of its input, and not killed."""
+    pod = Pod(tmp_path, limits=dataclasses.replace(QUICK, source_idle=0.5))
+    os.write(pod.source.out, SCHEMA + b'{"type":"STATE","value":{"bookmarks":{"s":{"id":1}}}}\n')
+    wait_for(lambda: Killed("source") in pod.events, "its end")
+    pod.source.leave()
+    drained_until_end(pod)
+    verdict = pod.ended()
+    assert (verdict.exit_code, verdict.side, verdict.target_code) == (3, "source", 0)
+    assert Killed("target") not in pod.events
+
+
+def test_a_line_over_the_limit_names_its_stream(tmp_path):
+    pod = Pod(tmp_path, manner=Manner(max_line=1 << 20))
+    writing = threading.Thread(target=os.write, args=(pod.source.out, b'{"stream":"big","record":"' + b"x" * (3 << 20)))
+    writing.start()
+    wait_for(lambda: pod.source and b"stop" in os.read(pod.source.orders, 100), "the order to stop")
+    writing.join(10)
+    pod.source.say("exit 143\n")
+    pod.source.leave()
+    drained_until_end(pod)
+    verdict = pod.ended()
+    assert verdict.exit_code == 5
+    assert verdict.message == "a line of stream `big` is longer than the limit of 1 MiB"
+    assert "max_line" in verdict.hint
+
+
+def asked(folder: Path, seconds: float = 60.0):
+    from tapdock.relay.host import serve
+
+    inbox: queue.SimpleQueue = queue.SimpleQueue()
+    found: list = []
+    events: list[Event] = []
+    work = Collection(run_id="r", source_files=(InputFile("config.json", b"{}"),), seconds=seconds, gone=0.5)
+
+    def run() -> None:
+        found.append(serve(work, folder, inbox=inbox, emit=events.append))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    launcher = Launcher(folder / "source", stdin=False)
+    launcher.say("hello\n")
+    return thread, launcher, found, events
+
+
+def test_a_question_whose_connector_does_not_obey_ends_all_the_same(tmp_path):
+    thread, launcher, found, events = asked(tmp_path, seconds=0.5)
+    thread.join(30)
+    assert [(verdict.exit_code, verdict.message) for verdict in found] == [(3, "no answer within 0.5 s")]
+    assert Killed("source") in events
+    launcher.leave()
+
+
+def test_an_answer_has_a_limit(tmp_path):
+    thread, launcher, found, _ = asked(tmp_path)
+
+    def write() -> None:
+        for _ in range(70):
+            try:
+                os.write(launcher.out, b"x" * (1 << 20))
+            except BrokenPipeError:
+                return
+
+    writing = threading.Thread(target=write, daemon=True)
+    writing.start()
+    wait_for(lambda: os.read(launcher.orders, 10) == b"", "the end")
+    launcher.say("exit 137\n")
+    thread.join(30)
+    assert [(verdict.exit_code, verdict.message) for verdict in found] == [(3, "its answer is longer than 64 MiB")]
+    writing.join(10)
+    launcher.leave()

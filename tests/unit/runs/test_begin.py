@@ -1,0 +1,219 @@
+"""What a run begins with: generations, the state that its source is given, and the files of both containers."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tapdock.connectors.context import Ready
+from tapdock.connectors.operations import Resolved
+from tapdock.launch import ImageFacts
+from tapdock.project.model import CatalogOption, Connector, Kind, Namespacing, Pipeline
+from tapdock.protocol.catalog import ConfiguredStream, Stream
+from tapdock.runs.begin import Job, begun, launches, names_of
+from tapdock.runs.prepare import Options, Prepared
+from tapdock.state.envelope import Envelope
+from tapdock.translate.base import Manner, Quirks
+from tapdock.translate.catalogs.singer import singer_streams
+
+NOW = 1_700_000_000.0
+AIRBYTE = '[{"type":"STREAM","stream":{"stream_descriptor":{"name":"users"},"stream_state":{"id":1.50}}}]'
+SINGER = '{"bookmarks":{"users":{"id":1.50}},"currently_syncing":"users"}'
+
+
+def stream(name: str = "users", **given: Any) -> ConfiguredStream:
+    """One that is read whole, unless told."""
+    offered = {"is_resumable": given.pop("is_resumable", False), "namespace": given.pop("namespace", None)}
+    schema = {"properties": {"id": {"type": "integer"}}}
+    return ConfiguredStream(
+        stream=Stream(name=name, json_schema=schema, **offered), **{"sync_mode": "full_refresh"} | given
+    )
+
+
+def tapped(**given: Any) -> ConfiguredStream:
+    """One of a Singer tap."""
+    (offered,) = singer_streams(b'{"streams":[{"tap_stream_id":"users","schema":{"properties":{"id":{}}}}]}')
+    return ConfiguredStream(stream=offered, **{"sync_mode": "full_refresh"} | given)
+
+
+def prepared(
+    *streams: ConfiguredStream,
+    route: str = "airbyte-airbyte",
+    manner: Manner | None = None,
+    quirks: Quirks | None = None,
+    target_config: dict[str, Any] | None = None,
+    catalog_option: CatalogOption = "--catalog",
+) -> Prepared:
+    source, target = route.split("-")
+    facts = ImageFacts(image="x:1", digest="sha256:0", entrypoint=("/entry",))
+
+    def ready(kind: Any, **given: Any) -> Ready:
+        kind_: Kind = kind
+        return Ready(
+            connector=Connector(image="x:1", kind=kind_, **given), facts=facts, kind=kind_, quirks=quirks or Quirks()
+        )
+
+    given = target_config or {}
+    return Prepared(
+        pipeline=Pipeline(name="demo", source="s", target="t"),
+        source=ready(source, name="s", role="source", catalog_option=catalog_option),
+        target=ready(target, name="t", role="target"),
+        source_config=Resolved(user={}, given={"a": 1}),
+        target_config=Resolved(user=given, given=given),
+        offered=tuple(one.stream for one in streams),
+        streams=streams,
+        manner=manner or Manner(),
+        state_id="s-to-t",
+    )
+
+
+def left(state: str | None, **generations: int) -> Envelope:
+    ids = {"run_id": "r", "nonce": "n", "saved_at": "2026"}
+    return Envelope(key="s-to-t", state=state, generations=generations, fence=1, **ids)
+
+
+def begin(run: Prepared, envelope: Envelope | None = None, now: float = NOW, **options: Any) -> Job:
+    return begun(run, envelope, Options(**options), now=now)
+
+
+def numbers(job: Job) -> list[tuple[int, int]]:
+    return [(one.generation_id, one.minimum_generation_id) for one in job.streams]
+
+
+def test_a_snapshot_has_a_generation_of_its_own_and_only_overwriting_drops_the_others() -> None:
+    job = begin(
+        prepared(stream(destination_sync_mode="overwrite"), stream("log"), stream("inc", sync_mode="incremental"))
+    )
+    assert numbers(job) == [(1_700_000_000, 1_700_000_000), (1_700_000_000, 0), (0, 0)]
+    assert {one.sync_id for one in job.streams} == {1_700_000_000}
+    assert job.generations == {"users": 1_700_000_000, "log": 1_700_000_000}
+    assert job.changed
+
+
+@pytest.mark.parametrize("clock", [NOW, NOW - 5, 0.0])
+def test_no_generation_comes_twice_whatever_the_clock_says(clock: float) -> None:
+    run = prepared(stream(destination_sync_mode="overwrite"))
+    first = begin(run)
+    second = begin(run, left(None, **first.generations), clock)
+    assert second.generations["users"] == first.generations["users"] + 1
+
+
+def test_other_streams_keep_their_generations() -> None:
+    job = begin(prepared(stream(sync_mode="incremental")), left(AIRBYTE, users=3, gone=7))
+    assert numbers(job) == [(3, 0)]
+    assert job.generations == {"users": 3, "gone": 7}
+    assert not job.changed
+
+
+@pytest.mark.parametrize(("attempt", "generation", "passed"), [(1, 1_700_000_000, None), (2, 9, AIRBYTE)])
+def test_a_later_attempt_goes_on_with_a_snapshot_that_can_be_resumed(
+    attempt: int, generation: int, passed: str | None
+) -> None:
+    run = prepared(stream(is_resumable=True, destination_sync_mode="overwrite"))
+    job = begin(run, left(AIRBYTE, users=9), attempt=attempt)
+    assert numbers(job) == [(generation, generation)]
+    assert job.passed == passed
+
+
+def test_an_attempt_whose_state_is_not_saved_begins_anew() -> None:
+    job = begin(prepared(stream(is_resumable=True)), left(AIRBYTE, users=9), attempt=2, save_state=False)
+    assert (numbers(job), job.passed) == ([(1_700_000_000, 0)], None)
+
+
+def test_a_snapshot_that_cannot_be_resumed_begins_anew_each_time() -> None:
+    job = begin(prepared(stream(destination_sync_mode="overwrite")), left(AIRBYTE, users=9), attempt=2)
+    assert (numbers(job), job.passed) == ([(1_700_000_000, 1_700_000_000)], None)
+
+
+def test_an_incremental_stream_goes_on_byte_for_byte() -> None:
+    job = begin(prepared(stream(sync_mode="incremental")), left(AIRBYTE))
+    assert (job.passed, job.saved, job.changed) == (AIRBYTE, AIRBYTE, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "target_config", "passed"),
+    [
+        ({"sync_mode": "incremental"}, {}, {}, SINGER),
+        ({}, {}, {}, SINGER),
+        ({"destination_sync_mode": "overwrite"}, {}, {}, '{"bookmarks":{}}'),
+        ({}, {"full_refresh": True}, {}, '{"bookmarks":{}}'),
+        ({}, {}, {"load_method": "overwrite"}, '{"bookmarks":{}}'),
+    ],
+)
+def test_a_tap_is_given_no_mark_in_a_table_whose_old_rows_go(
+    given: dict[str, Any], options: dict[str, Any], target_config: dict[str, Any], passed: str
+) -> None:
+    """It would send the rest of the table alone, and that would replace the whole (protocol.md 3.5)."""
+    run = prepared(tapped(**given), route="singer-airbyte", target_config=target_config)
+    job = begin(run, left(SINGER), **options)
+    assert (job.passed, job.saved) == (passed, SINGER)
+
+
+@pytest.mark.parametrize(
+    ("saved", "last_only"), [(None, True), ('{"bookmarks":{"users":{"replication_key_value":1}}}', False)]
+)
+def test_a_first_read_in_no_order_trusts_its_last_state_alone(saved: str | None, *, last_only: bool) -> None:
+    run = prepared(tapped(sync_mode="incremental"), route="singer-singer", quirks=Quirks(unordered_start=True))
+    assert begin(run, left(saved)).manner.last_state_only == last_only
+
+
+def test_names_in_the_target() -> None:
+    manner = Manner(namespacing=Namespacing(prefix="p_"))
+    streams = (stream(namespace="shop"), stream("log"))
+    assert names_of(prepared(*streams, manner=manner)) == {"shop.users": "shop.p_users", "log": "p_log"}
+    singer = prepared(*streams, manner=manner, route="airbyte-singer")
+    assert names_of(singer) == {"shop.users": "shop-p_users", "log": "p_log"}
+    assert names_of(prepared(tapped(), route="singer-singer")) == {}
+
+
+def files(run: Prepared, envelope: Envelope | None = None) -> list[dict[str, Any]]:
+    """The content of the files of source and target, by name; None for one that comes later."""
+    both = launches(run, begin(run, envelope))
+    return [{one.name: None if one.late else json.loads(one.content) for one in launch.files} for launch in both]
+
+
+def only(given: dict[str, Any], word: str) -> Any:
+    (found,) = [content for name, content in given.items() if word in name]
+    return found
+
+
+def test_both_airbyte_connectors_are_given_catalogs_with_generations() -> None:
+    run = prepared(
+        stream(destination_sync_mode="overwrite", namespace="shop"),
+        manner=Manner(namespacing=Namespacing(kind="destination", prefix="p_")),
+    )
+    source, target = files(run)
+    (read,), (written,) = (only(one, "catalog")["streams"] for one in (source, target))
+    assert (read["stream"]["name"], read["stream"]["namespace"]) == ("users", "shop")
+    assert written["stream"]["name"] == "p_users"
+    assert "namespace" not in written["stream"]
+    assert read["generation_id"] == written["minimum_generation_id"] == 1_700_000_000
+    assert not [name for name in source if "state" in name], "there is none to begin with"
+
+
+def test_a_source_is_given_its_state() -> None:
+    source, _ = files(prepared(stream(sync_mode="incremental")), left(AIRBYTE))
+    assert json.dumps(only(source, "state")) == json.dumps(json.loads(AIRBYTE))
+
+
+@pytest.mark.parametrize("spool", [True, False])
+def test_a_destination_waits_for_its_catalog_where_the_tap_is_read_first(*, spool: bool) -> None:
+    source, target = files(prepared(tapped(), route="singer-airbyte", manner=Manner(spool=spool)), left(SINGER))
+    assert (only(target, "catalog") is None) == spool
+    assert only(source, "state") == json.loads(SINGER)
+    (entry,) = only(source, "catalog")["streams"]
+    assert entry["metadata"][0]["metadata"]["selected"]
+
+
+def test_a_singer_target_is_given_its_config_alone() -> None:
+    _, target = files(prepared(tapped(), route="singer-singer", target_config={"b": 2}))
+    assert list(target.values()) == [{"b": 2}]
+
+
+def test_an_old_tap_is_told_inside_its_schemas() -> None:
+    run = prepared(tapped(), route="singer-singer", catalog_option="--properties")
+    job = begin(run)
+    launch, _ = launches(run, job)
+    assert "--properties" in launch.args
+    content = next(one.content for one in launch.files if b'"streams"' in one.content)
+    assert json.loads(content)["streams"][0]["schema"]["selected"] is True

@@ -1,0 +1,128 @@
+"""What sync modes ask of a Singer target, decided before anything runs."""
+
+from typing import Any
+
+import pytest
+
+from tapdock.connectors.context import Ready
+from tapdock.connectors.operations import About, Resolved
+from tapdock.connectors.selection import select_streams
+from tapdock.errors import UsageError
+from tapdock.launch import ImageFacts
+from tapdock.project.model import Connector, DestinationMode, StreamOptions
+from tapdock.protocol.catalog import ConfiguredStream, Stream
+from tapdock.runs.sync_modes import empties_first, impossible, require_keys, with_load_method
+from tapdock.translate.base import Quirks
+
+LOADS = About(config={"properties": {"load_method": {}}})
+ACTIVATES = Quirks(activates=True)
+FACTS = ImageFacts(image="x", digest="sha256:0")
+USERS = Stream(
+    name="users",
+    json_schema={"properties": {"id": {"type": "integer"}}},
+    supported_sync_modes=("full_refresh", "incremental"),
+    source_defined_primary_key=(("id",),),
+)
+
+
+def source() -> Ready:
+    connector = Connector(name="s", role="source", image="x")
+    return Ready(connector=connector, facts=FACTS, kind="airbyte", quirks=Quirks())
+
+
+def chosen(mode: DestinationMode | None, *streams: Stream) -> tuple[ConfiguredStream, ...]:
+    """Streams as a user has them who says a mode for `users` alone."""
+    said = StreamOptions(destination_sync_mode=mode, sync_mode="full_refresh" if mode == "overwrite" else None)
+    return select_streams(streams, [], {"users": said})
+
+
+def target(**given: Any) -> Ready:
+    return Ready(
+        connector=Connector(name="t", role="target", image="y", **given), facts=FACTS, kind="singer", quirks=Quirks()
+    )
+
+
+def config(**given: Any) -> Resolved:
+    return Resolved(user=given, given=given)
+
+
+def loaded(mode: DestinationMode | None, *, unsafe: bool, **user: Any) -> Any:
+    """The target's `load_method`, as a pipeline of one stream makes it."""
+    streams = chosen(mode, USERS)
+    first = empties_first(target(allow_unsafe_overwrite=unsafe), streams, config(**user))
+    return with_load_method(source(), config(**user), LOADS, streams, unsafe=first).given.get("load_method")
+
+
+@pytest.mark.parametrize(
+    ("mode", "unsafe", "method"),
+    [
+        ("append_dedup", False, "upsert"),
+        (None, False, "upsert"),
+        ("append", False, None),
+        ("overwrite", True, "overwrite"),
+        ("append", True, None),
+        ("append_dedup", True, "upsert"),
+    ],
+)
+def test_a_table_is_only_emptied_where_its_rows_are_to_be_replaced(
+    mode: DestinationMode | None, *, unsafe: bool, method: str | None
+) -> None:
+    """`allow_unsafe_overwrite` allows it, and asks for nothing (protocol.md 3.5)."""
+    assert loaded(mode, unsafe=unsafe) == method
+
+
+def test_the_users_own_setting_stays() -> None:
+    assert loaded("append_dedup", unsafe=False, load_method="append-only") == "append-only"
+
+
+def test_overwriting_never_turns_into_adding_without_a_word() -> None:
+    with pytest.raises(UsageError, match="load_method"):
+        loaded("overwrite", unsafe=True, load_method="append-only")
+
+
+def test_all_streams_are_overwritten_so_or_none() -> None:
+    log = Stream(name="log", json_schema={"properties": {"id": {}}})
+    streams = chosen("overwrite", USERS, log)
+    with pytest.raises(UsageError, match="stream `log` is not to be overwritten"):
+        empties_first(target(allow_unsafe_overwrite=True), streams, config())
+
+
+@pytest.mark.parametrize(
+    ("given", "about", "settings", "quirks", "reason"),
+    [
+        ({}, LOADS, {}, ACTIVATES, None),
+        ({}, LOADS, {}, Quirks(), "it says nothing of ACTIVATE_VERSION"),
+        ({}, LOADS, {"add_record_metadata": False}, ACTIVATES, "set `targets.t.config.add_record_metadata: true`"),
+        ({}, LOADS, {"activate_version": False}, ACTIVATES, "set `targets.t.config.activate_version: true`"),
+        ({"allow_unsafe_overwrite": True}, LOADS, {}, Quirks(), None),
+        ({"allow_unsafe_overwrite": True}, About(), {}, Quirks(), "it has no working setting `load_method`"),
+        ({"allow_unsafe_overwrite": True}, LOADS, {}, Quirks(ignores_load_method=True), "no working setting"),
+    ],
+)
+def test_why_a_target_cannot_overwrite(
+    given: dict[str, Any], about: About, settings: dict[str, Any], quirks: Quirks, reason: str | None
+) -> None:
+    found = impossible(source(), target(**given), about, config(**settings), quirks)
+    assert set(found) <= {"overwrite"}
+    assert not found if reason is None else reason in found["overwrite"]
+
+
+@pytest.mark.parametrize(
+    ("key", "mode", "settings", "refused"),
+    [
+        ((("id",),), "append_dedup", {}, False),
+        ((("id",),), "append", {}, True),
+        ((), "append", {}, True),
+        ((), "append", {"primary_key_required": True}, True),
+        ((), "append", {"primary_key_required": False}, False),
+    ],
+)
+def test_a_target_that_wants_keys(key: Any, mode: DestinationMode, settings: dict[str, Any], *, refused: bool) -> None:
+    stream = ConfiguredStream(stream=USERS, sync_mode="full_refresh", destination_sync_mode=mode, primary_key=key)
+    quirks = Quirks(wants_key="primary_key_required")
+    require_keys(target(), config(**settings), (stream,), Quirks())
+    if not refused:
+        require_keys(target(), config(**settings), (stream,), quirks)
+        return
+    with pytest.raises(UsageError, match="stream `users` has no key to go by"):
+        require_keys(target(), config(**settings), (stream,), quirks)
