@@ -92,7 +92,10 @@ def ask(context: Context, ready: Ready, launch: Launch, *, keep: Callable[[str],
     rotated = answer.config or (rewritten[-1] if rewritten else None)
     if rotated is not None and keep:
         keep(rotated)
+    if outcome.failure:
+        raise outcome.failure
     verdict = outcome.verdict
+    assert verdict is not None, "what gives none raises"
     if verdict.exit_code in (130, 143):
         raise Interrupted(f"{ready.connector.name}: {verdict.message}", exit_code=verdict.exit_code)
     if verdict.exit_code:

@@ -17,7 +17,7 @@ from tapdock.relay.capture import collect
 from tapdock.relay.containers import LAST_SECONDS, LEFT, Connectors, unanswered
 from tapdock.relay.plan import Collection, Plan
 from tapdock.relay.pump import whole_lines
-from tapdock.relay.side import Abort, Inbox
+from tapdock.relay.side import Inbox
 from tapdock.relay.supervisor import relay
 from tapdock.translate.base import Emit
 
@@ -29,9 +29,14 @@ _MOST_EVENT = 256 << 20  # a state, or a record that is set aside, as JSON text
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The verdict, and how each container ended as the engine saw it, by role; `relay_facts` of the relay's, if any."""
+    """What the relay found, and how each container ended as the engine saw it, by role.
 
-    verdict: Verdict
+    `failure` is the engine's own; `verdict` None says that the relay gave none. `relay_facts` are of the relay's image,
+    where it has a container.
+    """
+
+    verdict: Verdict | None = None
+    failure: TapdockError | None = None
     exits: dict[str, Exit] = field(default_factory=dict)
     relay: str = "beside"
     relay_facts: ImageFacts | None = None
@@ -56,15 +61,15 @@ def perform(
 ) -> Outcome:
     """Run the relay and the connectors until all are over, and leave nothing behind.
 
-    `inbox` takes Stop and Kill from signal handlers. A TapdockError that `emit` raises ends the run in order. `logs`
-    gives what takes a role's stderr lines. Raises EngineError when a container cannot be started,
-    UsageError when a mounted folder cannot be made, or the engine does not have it.
+    `inbox` takes Stop and Kill from signal handlers. `emit` is called from several threads and must not raise. `logs`
+    gives what takes a role's stderr lines. Raises EngineError when there is no verdict because the engine failed or the
+    relay is gone, UsageError when a mounted folder cannot be made, or the engine does not have it.
     """
     placed = tuple(engine.placed(launch) for launch in launches)
     for launch in launches:
         _make_folders(launch)
     with engine.run(work.run_id, image=placed[0].image) as run:
-        listener = _Listener(emit, inbox)
+        listener = _Listener(emit)
         place: _Beside | _Contained
         facts: ImageFacts | None = None
         if run.folder:
@@ -82,9 +87,10 @@ def perform(
             listener.killed = lambda side: connectors.kill(alone or side)
             verdict = place.verdict()
             exits = connectors.exits(listener.greeted) | place.exits()
-        if connectors.failure:
-            raise connectors.failure
-        return Outcome(verdict=listener.judged(verdict), exits=exits, relay=place.name, relay_facts=facts)
+        failure = connectors.failure
+        if failure is not None and not isinstance(failure, TapdockError):
+            raise failure
+        return Outcome(verdict=verdict, failure=failure, exits=exits, relay=place.name, relay_facts=facts)
 
 
 def _make_folders(launch: Launch) -> None:
@@ -100,16 +106,14 @@ def _make_folders(launch: Launch) -> None:
 
 
 class _Listener:
-    """Passes events on; what cannot be taken in (a state that cannot be saved) ends the run in order."""
+    """Passes events on, and notes those that tell how far the run is."""
 
-    def __init__(self, emit: Emit, inbox: Inbox) -> None:
+    def __init__(self, emit: Emit) -> None:
         self.ready = threading.Event()
         self.began = False
         self.greeted: set[str] = set()
         self.killed: Callable[[str], None] = lambda _: None
         self._emit = emit
-        self._inbox = inbox
-        self._failure: TapdockError | None = None
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Ready):
@@ -119,19 +123,7 @@ class _Listener:
             self.greeted.add(event.side)
         if isinstance(event, Killed):  # in a thread of its own: an engine that does not answer holds up nothing
             threading.Thread(target=self.killed, args=(event.side,), daemon=True).start()
-        try:
-            self._emit(event)
-        except TapdockError as error:
-            self._failure = self._failure or error
-            self._inbox.put(Abort(exit_code=error.exit_code, message=error.message, hint=error.hint))
-
-    def judged(self, verdict: Verdict) -> Verdict:
-        """The verdict, unless the very last event failed, when nobody was left to be told."""
-        error = self._failure
-        if error is None or verdict.exit_code:
-            return verdict
-        changes = {"exit_code": error.exit_code, "side": error.side, "message": error.message, "hint": error.hint}
-        return msgspec.structs.replace(verdict, **changes)
+        self._emit(event)
 
 
 class _Beside:

@@ -120,7 +120,8 @@ class _Supervisor:
                 self._exits.open.clear()
                 self._timers.arm("threads", self._plan.limits.gone, self._abandon)
             case Abort():
-                self._cause.fail(_ABORTS[message.exit_code](message.message, hint=message.hint))
+                kind = _ABORTS.get(message.exit_code, TapdockError)
+                self._cause.fail(kind(message.message, hint=message.hint))
                 self._stopping.stop_source()
             case _:
                 assert_never(message)

@@ -14,22 +14,7 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attem
 
 from tapdock.connectors.context import Context
 from tapdock.errors import Interrupted, StateError, TapdockError
-from tapdock.events import (
-    Committed,
-    Event,
-    Failed,
-    Finished,
-    Hello,
-    Killed,
-    Logged,
-    Output,
-    Progress,
-    Ready,
-    Renewed,
-    Rotated,
-    SetAside,
-    Verdict,
-)
+from tapdock.events import Progress, Verdict
 from tapdock.launch import Exit, ImageFacts
 from tapdock.log import Log
 from tapdock.project.model import Pipeline
@@ -39,6 +24,7 @@ from tapdock.runs import execute, records
 from tapdock.runs.archive import Archive
 from tapdock.runs.log_file import LogFile, log_to
 from tapdock.runs.prepare import Options, Prepared, prepare
+from tapdock.runs.recorder import Recorder
 from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.state.store import state_key
 from tapdock.text.secret_names import masked_text
@@ -169,18 +155,14 @@ class _Attempt:
         self._context = context
         self._wanted = wanted
         self._run_id = run_id
-        self._show = show
         self._log = log
         self._started = context.now()
         self._clock = time.monotonic()
-        self._relay_began = self._clock
-        self._commits = 0
-        self._saves = True
+        self._recorder = Recorder(context, run_id=run_id, log=log, show=show)
         self._prepared: Prepared | None = None
         self._outcome: Outcome | None = None
 
     def perform(self, options: Options) -> RunRecord:
-        self._saves = options.save_state
         error: TapdockError | Interrupted | None = None
         try:
             self._log.info("run started", pipeline=self._wanted.name)
@@ -189,43 +171,13 @@ class _Attempt:
             _archive(self._context, began)
             self._prepared = prepare(self._context, self._wanted, options)
             self._outcome = execute.execute(
-                self._context, self._prepared, options, run_id=self._run_id, watch=self._watch
+                self._context, self._prepared, options, run_id=self._run_id, recorder=self._recorder
             )
         except (TapdockError, Interrupted) as raised:
             error = raised
         record = self.record(error, ended=True)
         self._log.info("run ended", status=record.status, exit_code=record.exit_code)
         return record
-
-    def _watch(self, event: Event) -> None:
-        match event:
-            case Progress():
-                self._show(event)
-            case Logged():
-                self._log.line(event.side, event.level, event.message)
-            case Failed():
-                self._log.error(
-                    "connector reported an error",
-                    side=event.side,
-                    stream=event.stream,
-                    error=event.message,
-                    reason=event.reason,
-                )
-                if event.internal:
-                    self._log.debug("connector's own details", side=event.side, details=event.internal)
-            case Committed() if not self._saves:
-                pass  # what the user asked for
-            case Committed():
-                self._commits += 1
-                self._log.debug("state committed", state=self._prepared and self._prepared.state_id)
-            case Rotated():
-                self._log.info("config rotated", side=event.side)
-            case Hello() | Finished():
-                self._log.debug(type(event).__name__.lower(), side=event.side, code=getattr(event, "code", None))
-            case Ready():
-                self._relay_began = time.monotonic()
-            case Verdict() | SetAside() | Renewed() | Killed() | Output():
-                pass  # the record tells; what a connector that is asked something prints is no log
 
     def record(self, error: TapdockError | Interrupted | None = None, *, ended: bool = False) -> RunRecord:
         """What is known now; before the run has ended that is its beginning, for whoever finds it killed."""
@@ -243,7 +195,7 @@ class _Attempt:
             exit_code=exit_code,
             error=_error_of(error, verdict, heard=self._context.heard),
             streams=verdict.streams if verdict else (),
-            state=StateRecord(committed=self._commits, backend=masked_text(self._context.backend.uri)),
+            state=StateRecord(committed=self._recorder.commits, backend=masked_text(self._context.backend.uri)),
             containers=self._containers(),
             seconds=Seconds(
                 total=round(time.monotonic() - self._clock, 3),
@@ -256,7 +208,7 @@ class _Attempt:
         """From the beginning of the run, where the relay counts from its own."""
         if verdict is None or verdict.first_record_seconds is None:
             return None
-        return round(self._relay_began - self._clock + verdict.first_record_seconds, 3)
+        return round(self._recorder.relay_began - self._clock + verdict.first_record_seconds, 3)
 
     def _containers(self) -> tuple[ContainerRecord, ...]:
         if self._prepared is None:

@@ -1,6 +1,6 @@
 import pytest
 
-from tapdock.runs.explain import Words
+from tapdock.runs.last_words import Words
 
 TRACEBACK = [
     "Traceback (most recent call last):",

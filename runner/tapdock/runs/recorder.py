@@ -1,0 +1,229 @@
+"""What becomes of a run's events: states are saved, configs kept, records set aside, and all of it is logged."""
+
+import os
+import secrets
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from tapdock.connectors import operations
+from tapdock.connectors.context import Context
+from tapdock.errors import EngineError, Side, SourceError, StateError, TapdockError, TargetError
+from tapdock.events import (
+    Committed,
+    Event,
+    Failed,
+    Finished,
+    Hello,
+    Killed,
+    Logged,
+    Output,
+    Progress,
+    Ready,
+    Renewed,
+    Rotated,
+    SetAside,
+    StreamReport,
+    Verdict,
+)
+from tapdock.log import Log
+from tapdock.relay.side import Abort, Inbox
+from tapdock.runs import records
+from tapdock.runs.begin import names_of
+from tapdock.runs.last_words import Words
+from tapdock.runs.prepare import Prepared
+from tapdock.runs.target_metrics import Metrics
+from tapdock.runs.verdict import Unsaved
+from tapdock.state.store import Held
+
+__all__ = ["Recorder"]
+
+_MOST_ROTATIONS = 100
+
+
+class Recorder:
+    """Takes every event of one run, from several threads, and never raises: what goes wrong here ends the run in order.
+
+    `failed` is the first such error, `unsaved` what is acknowledged and not saved now. `relay_began` is by the
+    monotonic clock.
+    """
+
+    def __init__(self, context: Context, *, run_id: str, log: Log, show: Callable[[Progress], None]) -> None:
+        self.commits = 0
+        self.relay_began = time.monotonic()
+        self.failed: TapdockError | None = None
+        self.unsaved: Unsaved | None = None
+        self._context = context
+        self._run_id = run_id
+        self._log = log
+        self._show = show
+        self._words = {"source": Words(), "target": Words()}
+        self._metrics = Metrics()
+        self._rotations = 0
+        self._record_is_lost = False
+
+    def begin(self, prepared: Prepared, held: Held | None, inbox: Inbox, generations: Mapping[str, int]) -> None:
+        """From now on events come. `held` None saves no state; `inbox` is told when the run has to end."""
+        self._prepared = prepared
+        self._held = held
+        self._inbox = inbox
+        self._generations = dict(generations)
+        self._names = names_of(prepared)
+
+    @property
+    def last_words(self) -> dict[str, str]:
+        """What each side said last, by side."""
+        return {side: words.last for side, words in self._words.items()}
+
+    def __call__(self, event: Event) -> None:
+        try:
+            self._take(event)
+        except TapdockError as error:
+            self._fail(error)
+        except Exception as error:
+            self._log.error(
+                "tapdock itself failed", traceback=self._context.redactor("".join(traceback.format_exception(error)))
+            )
+            self._fail(TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}"))
+
+    def stderr(self, role: str) -> Callable[[str], None]:
+        """What takes the lines that a role prints on stderr."""
+        side: Side = "source" if role == "source" else "target" if role == "target" else "runner"
+
+        def hear(line: str) -> None:
+            text = self._context.heard(line)
+            if side == "target":
+                self._metrics.hear(line)
+            if side != "runner":
+                self._words[side].hear(text)
+            self._log.line(side, "info", text)
+
+        return hear
+
+    def differing_counts(self, reports: tuple[StreamReport, ...]) -> tuple[str, ...]:
+        """Each stream that the target counted otherwise, told as a warning."""
+        differ = self._metrics.mismatches(reports, self._prepared.streams, self._names)
+        for message in differ:
+            self._log.line("target", "warning", message)
+        return tuple(differ)
+
+    def _fail(self, error: TapdockError) -> None:
+        self.failed = self.failed or error
+        self._end(error)
+
+    def _end(self, error: TapdockError) -> None:
+        self._log.error("the run ends", reason=self._context.heard(error.message))
+        self._inbox.put(Abort(exit_code=error.exit_code, message=error.message, hint=error.hint))
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Progress():
+                self._show(event)
+            case Logged():
+                self._hear(event)
+            case Failed():
+                self._hear_failure(event)
+            case Committed(state):
+                self._save(state)
+            case Rotated(side, config):
+                self._keep_config(side, config)
+            case SetAside():
+                self._set_aside(event)
+            case Renewed(stream, generation):
+                self._generations[stream] = generation
+            case Hello() | Finished():
+                self._log.debug(type(event).__name__.lower(), side=event.side, code=getattr(event, "code", None))
+            case Ready():
+                self.relay_began = time.monotonic()
+            case Verdict() | Killed() | Output():
+                pass  # the record tells; what a connector that is asked something prints is no log
+
+    def _hear(self, event: Logged) -> None:
+        text = self._context.heard(event.message)
+        if event.level == "error" and event.side != "runner":
+            self._words[event.side].hear(text)
+        self._log.line(event.side, event.level, text)
+
+    def _hear_failure(self, event: Failed) -> None:
+        heard = self._context.heard
+        message = heard(event.message)
+        if event.side != "runner":
+            self._words[event.side].told(message)
+        reason = event.reason and heard(event.reason)
+        self._log.error(
+            "connector reported an error", side=event.side, stream=event.stream, error=message, reason=reason
+        )
+        if event.internal:
+            self._log.debug("connector's own details", side=event.side, details=heard(event.internal))
+
+    def _keep_config(self, side: Side, config: str) -> None:
+        """Keep a config that a connector changed. Raises SourceError or TargetError for more than anybody needs."""
+        self._rotations += 1
+        if self._rotations > _MOST_ROTATIONS:
+            failed = SourceError if side == "source" else TargetError
+            raise failed(f"the {side} changed its config more than {_MOST_ROTATIONS} times in one run")
+        prepared = self._prepared
+        ready, known = (
+            (prepared.source, prepared.source_config) if side == "source" else (prepared.target, prepared.target_config)
+        )
+        operations.keep_rotated(self._context, ready.connector, known, config)
+        self._log.info("config rotated", side=side)
+
+    def _set_aside(self, event: SetAside) -> None:
+        try:
+            records.set_aside(self._context.project.private, self._run_id, event)
+        except OSError as error:
+            self._record_is_lost = True
+            hint = "make room, or let such a record fail the run: `on_bad_record: fail`"
+            raise EngineError(
+                f"a record that is to be set aside cannot be kept: {error.strerror}", hint=hint
+            ) from error
+
+    def _save(self, state: str) -> None:
+        """Save it, unless a record before it is lost: the next run must read that one again."""
+        if self._held is None or self._record_is_lost:
+            return
+        prepared = self._prepared
+        try:
+            self._held.save(state, dialect=prepared.source.kind, generations=self._generations, names=self._names)
+        except Exception as error:
+            told = error if isinstance(error, TapdockError) else _unforeseen(error)
+            file = _dumped(self._context.project.private, prepared.state_id, state)
+            self.unsaved = Unsaved(error=told, file=file, state_id=prepared.state_id)
+            self._log.error(
+                "the state could not be saved", state=prepared.state_id, reason=told.message, file=file and str(file)
+            )
+            self._end(StateError(told.message))
+            return
+        self.commits += 1
+        self._log.debug("state committed", state=prepared.state_id)
+        if self.unsaved and self.unsaved.file:
+            self.unsaved.file.unlink(missing_ok=True)
+        self.unsaved = None  # what is saved now is more than what was not
+
+
+def _unforeseen(error: Exception) -> TapdockError:
+    return TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}")
+
+
+def _dumped(private: Path, state_id: str, state: str) -> Path | None:
+    """A state that cannot be saved where it belongs, in a file that only its user can read; None where none can be."""
+    name = f"unsaved-{state_id.replace(':', '-').replace('/', '-')}.json"
+    for folder in (private, Path(tempfile.gettempdir())):
+        aside = folder / f".{name}.{secrets.token_hex(4)}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Where everybody may write, names may be taken: never through a link, never in somebody else's file.
+            fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.write(state)
+            aside.replace(folder / name)
+        except OSError:
+            with suppress(OSError):
+                aside.unlink()  # half of a state is none
+            continue
+        return folder / name
+    return None

@@ -1,0 +1,116 @@
+"""How a run ended: one pure function from all that is known of it, and nothing changes its answer afterwards."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tapdock.errors import StateError, TapdockError, TargetError
+from tapdock.events import Verdict
+from tapdock.launch import Exit
+
+__all__ = ["RunFacts", "Unsaved", "decide_verdict"]
+
+_STOPPED = "stopped on request"
+_NOT_SAVED = "the state could not be saved"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsaved:
+    """A state that the target acknowledged and that could not be saved; `file` has it, if any could be written."""
+
+    error: TapdockError
+    file: Path | None
+    state_id: str
+
+    @property
+    def hint(self) -> str:
+        """What to do about it."""
+        if self.file is None:
+            return "no file could be written either; the next run reads again what came after the last saved state"
+        kept = f"the state was kept in {self.file}: `tapdock state set {self.state_id} {self.file}`"
+        return f"{self.error.hint}; {kept}" if self.error.hint else kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What is known at the end of a run that began. None or empty says that there is no such thing.
+
+    `relay`: what the relay found, with the figures of the streams. `lost`: somebody else may have the state now.
+    `broken`: the engine failed, or the relay was gone. `failed`: what could not be recorded (a record to set aside, a
+    renewed config). `differing`: counts of the target's that are not ours, where that is to fail the run. `exits`: each
+    container's end as the engine saw it, by role. `memory`: limits in bytes, by role. `last_words`: by side.
+    """
+
+    relay: Verdict | None
+    lost: TapdockError | None = None
+    broken: TapdockError | None = None
+    failed: TapdockError | None = None
+    unsaved: Unsaved | None = None
+    differing: tuple[str, ...] = ()
+    exits: Mapping[str, Exit] = field(default_factory=dict)
+    memory: Mapping[str, int | None] = field(default_factory=dict)
+    last_words: Mapping[str, str] = field(default_factory=dict)
+
+
+def decide_verdict(facts: RunFacts) -> Verdict:
+    """The one verdict. What was found first counts, and a state that could not be saved is told in every ending."""
+    figures = facts.relay or Verdict(exit_code=1)
+    error = facts.lost or facts.broken
+    if error is None and figures.exit_code:
+        return _with_unsaved(_with_reason(figures, facts), facts.unsaved)
+    error = error or facts.failed
+    if error is None and facts.unsaved:
+        error = StateError(facts.unsaved.error.message, retryable=facts.unsaved.error.retryable)
+    if error is None and facts.differing:
+        error = TargetError(facts.differing[0], hint="without `--strict-counts` this is a warning")
+    return _with_unsaved(_of(error, figures), facts.unsaved) if error else figures
+
+
+def _of(error: TapdockError, figures: Verdict) -> Verdict:
+    return msgspec.structs.replace(
+        figures,
+        exit_code=error.exit_code,
+        side=error.side,
+        message=error.message,
+        hint=error.hint,
+        retryable=error.retryable,
+    )
+
+
+def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
+    """What only the engine and stderr know: memory, and what the side said last."""
+    side = verdict.side
+    if side is None or side not in facts.memory:
+        return verdict
+    exit_ = facts.exits.get(side)
+    if exit_ and exit_.oom_killed:
+        return msgspec.structs.replace(verdict, **_out_of_memory(side, facts.memory[side], exit_))
+    failed = verdict.source_code if side == "source" else verdict.target_code
+    said = facts.last_words.get(side, "") if failed else ""
+    message = verdict.message or f"the {side} failed"
+    return msgspec.structs.replace(verdict, message=f"{message}: {said}" if said not in message else message)
+
+
+def _out_of_memory(side: str, memory: int | None, exit_: Exit) -> dict[str, Any]:
+    limit = f"{memory / (1 << 20):.0f} MiB" if memory else "no limit of its own"
+    peak = f", peak {exit_.peak_memory_bytes / (1 << 20):.0f} MiB" if exit_.peak_memory_bytes else ""
+    return {
+        "message": f"the {side} ran out of memory (limit {limit}{peak})",
+        "hint": f"raise `memory` of the {side} in the project file",
+        "retryable": False,
+    }
+
+
+def _with_unsaved(verdict: Verdict, unsaved: Unsaved | None) -> Verdict:
+    if unsaved is None:
+        return verdict
+    message = verdict.message or ""
+    if message.startswith(_STOPPED):
+        message = _STOPPED
+    if unsaved.error.message not in message:
+        message = f"{message}; {_NOT_SAVED}: {unsaved.error.message}"
+    hint = f"{verdict.hint}; {unsaved.hint}" if verdict.hint else unsaved.hint
+    return msgspec.structs.replace(verdict, message=message, hint=hint)

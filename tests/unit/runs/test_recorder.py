@@ -1,0 +1,203 @@
+"""What becomes of a run's events, and of what fails while they are taken."""
+
+import json
+import queue
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tapdock.connectors.context import Context
+from tapdock.connectors.images import making
+from tapdock.engines.local import LocalEngine
+from tapdock.errors import StateError
+from tapdock.events import Committed, Failed, Logged, Progress, Ready, Renewed, Rotated, SetAside
+from tapdock.log import Log
+from tapdock.project.load import load
+from tapdock.relay.side import Abort
+from tapdock.relay.signals import Signals
+from tapdock.runs import recorder as module
+from tapdock.runs.recorder import Recorder
+from tapdock.state.backends.file import FileBackend
+
+PROJECT = """\
+version: 1
+sources: {s: {image: x, config: {password: s3cr3t-word}}}
+targets: {t: {image: y}}
+"""
+
+
+class Held:
+    """A leased state that fails as often as `troubles` say."""
+
+    def __init__(self, *troubles):
+        self.troubles = list(troubles)
+        self.saved = []
+
+    def save(self, state, **given):
+        if self.troubles and (trouble := self.troubles.pop(0)):
+            raise trouble
+        self.saved.append((state, dict(given["generations"])))
+
+
+class Run:
+    """A recorder with what it was given."""
+
+    def __init__(self, folder: Path, held: Held | None):
+        (folder / "tapdock.yaml").write_text(PROJECT)
+        self.inbox: queue.SimpleQueue = queue.SimpleQueue()
+        self.lines: list[str] = []
+        self.shown: list[Progress] = []
+        context = Context(
+            engine=LocalEngine(),
+            project=load(folder / "tapdock.yaml", environment=None, environ={}),
+            backend=FileBackend(folder / "states"),
+            relay_image=lambda: "",
+            making=making({}),
+            progress=self.lines.append,
+            log=self.lines.append,
+            signals=Signals(self.lines.append),
+            now=lambda: 1795346553.0,
+        )
+        context.redactor.learn(["s3cr3t-word"])
+        self.private = context.project.private
+        log = Log("r1", write=self.lines.append, format="json", level="debug")
+        self.recorder = Recorder(context, run_id="r1", log=log, show=self.shown.append)
+        connector = context.project.sources["s"]
+        config = SimpleNamespace(given={}, rules=None)
+        prepared = SimpleNamespace(
+            source=SimpleNamespace(kind="singer", connector=connector),
+            target=SimpleNamespace(kind="singer", connector=connector),
+            source_config=config,
+            target_config=config,
+            state_id="default:s-to-t",
+            route="singer-singer",
+            streams=(),
+        )
+        self.recorder.begin(prepared, held, self.inbox, {"users": 1})
+
+    def log(self) -> list[dict]:
+        return [json.loads(line) for line in self.lines]
+
+    def orders(self) -> list:
+        found = []
+        while not self.inbox.empty():
+            found.append(self.inbox.get())
+        return found
+
+
+def test_states_are_saved_and_counted(tmp_path):
+    held = Held()
+    run = Run(tmp_path, held)
+    run.recorder(Ready())
+    run.recorder(Committed('{"a":1}'))
+    run.recorder(Renewed("users", 7))
+    run.recorder(Committed('{"a":2}'))
+    assert held.saved == [('{"a":1}', {"users": 1}), ('{"a":2}', {"users": 7})]
+    assert run.recorder.commits == 2
+    assert run.orders() == []
+    assert run.recorder.unsaved is None
+
+
+def test_a_run_that_saves_nothing(tmp_path):
+    run = Run(tmp_path, None)
+    run.recorder(Committed('{"a":1}'))
+    assert run.recorder.commits == 0
+
+
+@pytest.mark.parametrize(
+    "trouble", [StateError("s3://b is gone", hint="look"), OSError(28, "No space left"), KeyError("x")]
+)
+def test_a_state_that_cannot_be_saved_is_kept_in_a_file_and_logged(tmp_path, trouble):
+    run = Run(tmp_path, Held(trouble))
+    run.recorder(Committed('{"a":1}'))
+    file = run.private / "unsaved-default-s-to-t.json"
+    assert file.read_text() == '{"a":1}'
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert run.recorder.commits == 0
+    assert run.recorder.unsaved.file == file
+    (order,) = run.orders()
+    assert isinstance(order, Abort)
+    assert order.exit_code == 6
+    (told,) = [line for line in run.log() if line["event"] == "the state could not be saved"]
+    assert told["file"] == str(file)
+    assert told["level"] == "error"
+
+
+def test_a_later_state_that_is_saved_makes_up_for_it(tmp_path):
+    """The last one of a run that is ended because of the first."""
+    held = Held(StateError("gone"), None)
+    run = Run(tmp_path, held)
+    run.recorder(Committed('{"a":1}'))
+    file = run.recorder.unsaved.file
+    run.recorder(Committed('{"a":2}'))
+    assert held.saved == [('{"a":2}', {"users": 1})]
+    assert run.recorder.unsaved is None
+    assert not file.exists(), "`state set` with it would go back"
+
+
+def test_where_no_file_can_be_written(tmp_path, monkeypatch):
+    blocked = tmp_path / "blocked"
+    blocked.write_text("")
+    run = Run(tmp_path, Held(StateError("gone")))
+    object.__setattr__(run.recorder._context.project, "private", blocked / "x")
+    monkeypatch.setattr(module.tempfile, "gettempdir", lambda: str(blocked))
+    run.recorder(Committed('{"a":1}'))
+    assert run.recorder.unsaved.file is None
+
+
+def test_behind_a_record_that_is_lost_nothing_is_saved_or_counted(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module.records, "set_aside", full)
+    held = Held()
+    run = Run(tmp_path, held)
+    run.recorder(Committed('{"a":1}'))
+    run.recorder(SetAside(stream="users", reason="bad", record="{}"))
+    run.recorder(Committed('{"a":2}'))
+    assert [state for state, _ in held.saved] == ['{"a":1}']
+    assert run.recorder.commits == 1
+    assert run.recorder.failed.exit_code == 8
+    assert "No space left" in run.recorder.failed.message
+    assert [order.exit_code for order in run.orders()] == [8]
+
+
+def test_a_config_changes_a_hundred_times_at_most_and_states_are_saved_all_the_same(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(module.operations, "keep_rotated", lambda *given: kept.append(given[-1]))
+    held = Held()
+    run = Run(tmp_path, held)
+    for number in range(103):
+        run.recorder(Rotated("target", f'{{"token":{number}}}'))
+    assert len(kept) == 100
+    assert "more than 100 times" in run.recorder.failed.message
+    assert run.recorder.failed.side == "target"
+    assert {order.exit_code for order in run.orders()} == {4}
+    run.recorder(Committed('{"a":1}'))
+    assert len(held.saved) == 1
+
+
+def test_whatever_goes_wrong_here_ends_the_run_in_order_and_is_logged(tmp_path):
+    run = Run(tmp_path, Held())
+
+    def broken(_):
+        raise ZeroDivisionError("s3cr3t-word by nothing")
+
+    run.recorder._show = broken
+    run.recorder(Progress((), 0, 0))
+    (order,) = run.orders()
+    assert order.exit_code == 1
+    assert "ZeroDivisionError" in run.recorder.failed.message
+    assert any("Traceback" in line.get("traceback", "") for line in run.log())
+    assert not any("s3cr3t-word" in line for line in run.lines)
+
+
+def test_no_event_gives_a_secret_away(tmp_path):
+    run = Run(tmp_path, Held())
+    run.recorder(Logged("source", "error", "wrong s3cr3t-word"))
+    run.recorder(Failed(side="target", message="m s3cr3t-word", reason="r s3cr3t-word", internal="i s3cr3t-word"))
+    run.recorder.stderr("source")("e s3cr3t-word")
+    assert len(run.lines) == 4
+    assert not any("s3cr3t-word" in line for line in run.lines)
+    assert run.recorder.last_words == {"source": "e [secret]", "target": "m [secret]"}
