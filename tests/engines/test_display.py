@@ -85,3 +85,16 @@ def test_line_now_and_then_without_a_terminal(project):
 def found(run: Running, pattern: str) -> str:
     line = run.process.stderr.readline()
     return line if re.match(pattern, line) else ""
+
+
+@local_only
+def test_nobody_reads_stderr_any_more(project):
+    """As with `2> >(head -1)`: the run goes on to its end."""
+    project.steps("until users 20", "state")
+    reader, writer = os.pipe()
+    os.close(reader)
+    run = project.start(*RUN, "--json", stderr=writer)
+    os.close(writer)
+    ended = run.ended()
+    assert (ended.code, ended.record["status"]) == (0, "succeeded")
+    assert project.ids() == set(range(1, 21))

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from engines import leftovers
 from engines.places import local_only
 from engines.project import STATE_ID, wait_for
 
@@ -48,6 +49,31 @@ def test_full_disk_midway(project, small_disk):
     project.steps(f"until users {last}", "state")
     assert project.run().code == 0
     assert project.ids() >= set(range(1, last + 1))
+
+
+@local_only
+@pytest.mark.parametrize("ending", ["stopped", "source killed"])
+def test_another_ending_while_the_state_cannot_be_saved(project, small_disk, ending):
+    """Whichever is first, the run says that the state is not saved, and where it is."""
+    project.steps("until users 20", "state", "forever users")
+    run = project.start()
+    state = small_disk / "default%3Asource-to-target.json"
+    wait_for(lambda: project.rows() and "users" in state.read_text(), "the first saved state")
+    fill(small_disk)
+    if ending == "stopped":
+        run.signal(signal.SIGINT)
+    else:
+        found = leftovers.processes(str(project.folder / "bin" / "source.py"))
+        (source,) = (process for process, line in found.items() if "/bin/sh" not in line)
+        os.kill(source, signal.SIGKILL)
+    ended = run.ended()
+    assert ended.code in ((130, 6) if ending == "stopped" else (3, 6)), ended.stderr
+    assert "No space left" in ended.message
+    assert "is saved" not in ended.message
+    dumped = project.private / "unsaved-default-source-to-target.json"
+    assert str(dumped) in ended.hint
+    assert dumped.exists()
+    assert str(dumped) in ended.stderr, "the log tells it as well"
 
 
 @local_only

@@ -1,10 +1,12 @@
 """The one way of text to stdout and stderr: whatever it is made of, a terminal and a CI only print it."""
 
 import json
+import os
 import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TextIO
 
 from tapdock.text.clean import clean, harmless_json, one_line
@@ -21,7 +23,7 @@ def out(text: str) -> None:
 
 def err(text: str) -> None:
     """Lines for people on stderr."""
-    _write(sys.stderr, clean(text) + "\n")
+    _say(clean(text) + "\n")
 
 
 def failed(message: str, hint: str | None) -> None:
@@ -33,7 +35,7 @@ def failed(message: str, hint: str | None) -> None:
 
 def log_text(text: str) -> None:
     """What a `Log` made for stderr: it is harmless, and has our own colors."""
-    _write(sys.stderr, text)
+    _say(text)
 
 
 def out_json(text: str) -> None:
@@ -58,6 +60,16 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     for row in table:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         out(line[:limit])
+
+
+def _say(text: str) -> None:
+    """Write to stderr. A reader that is gone is no error: a run does not end because nobody watches it."""
+    try:
+        _write(sys.stderr, text)
+        sys.stderr.flush()
+    except OSError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _is_unicode(stream: TextIO) -> bool:
