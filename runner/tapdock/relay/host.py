@@ -17,13 +17,15 @@ from tapdock.relay.capture import collect
 from tapdock.relay.containers import LAST_SECONDS, LEFT, Connectors, unanswered
 from tapdock.relay.plan import Collection, Plan
 from tapdock.relay.pump import whole_lines
-from tapdock.relay.side import Inbox
+from tapdock.relay.side import Inbox, Kill
 from tapdock.relay.supervisor import relay
 from tapdock.translate.base import Emit
 
 __all__ = ["Outcome", "perform", "serve"]
 
 _TURN_SECONDS = 0.5
+_OBEYS_SECONDS = 30.0
+"""For a relay that is told to end at once: longer than it waits for its connectors and its own threads."""
 _MOST_EVENT = 256 << 20  # a state, or a record that is set aside, as JSON text
 
 
@@ -178,7 +180,16 @@ class _Contained:
     def _forward(self, inbox: Inbox) -> None:
         with contextlib.suppress(OSError):  # it is gone: `verdict` tells
             while True:
-                self._conversation.send(msgspec.json.encode(inbox.get()) + b"\n")
+                order = inbox.get()
+                self._conversation.send(msgspec.json.encode(order) + b"\n")
+                if isinstance(order, Kill):
+                    self._kill_later()
+
+    def _kill_later(self) -> None:
+        """A relay that hangs does not obey: its container is killed, and `verdict` tells so."""
+        timer = threading.Timer(_OBEYS_SECONDS, self._process.kill)
+        timer.daemon = True
+        timer.start()
 
     def _receive(self) -> None:
         decode = msgspec.json.Decoder(Event).decode

@@ -10,8 +10,9 @@ from typing import Protocol
 from tapdock.errors import Interrupted
 from tapdock.relay.side import Kill, Order, Stop
 
-__all__ = ["Signals"]
+__all__ = ["SecondSignal", "Signals"]
 
+_TURN_SECONDS = 0.5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -19,6 +20,18 @@ class Orders(Protocol):
     """Takes orders: an inbox, or what else must hear of a signal. `put` is called in the signal's handler."""
 
     def put(self, item: Order, /) -> None: ...
+
+
+class SecondSignal:
+    """Sets `ended` at a second signal, where the first one has nothing to end any more."""
+
+    def __init__(self, ended: threading.Event) -> None:
+        self._ended = ended
+
+    def put(self, order: Order, /) -> None:
+        """Take an order."""
+        if isinstance(order, Kill):
+            self._ended.set()
 
 
 class Signals:
@@ -45,6 +58,12 @@ class Signals:
     def code(self) -> int | None:
         """The exit code of what was ended so; None while nothing was."""
         return 128 + self._received[0] if self._received else None
+
+    def wait_for(self, ended: threading.Event) -> None:
+        """Wait until `ended` is set: by somebody else, or here at a second signal."""
+        with self.orders(SecondSignal(ended)):
+            while not ended.wait(_TURN_SECONDS):  # in turns: a signal's handler runs only between two waits
+                pass
 
     def sleep(self, seconds: float) -> None:
         """Until a signal comes, at most so long."""

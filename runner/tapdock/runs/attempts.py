@@ -19,7 +19,6 @@ from tapdock.launch import Exit, ImageFacts
 from tapdock.log import Log
 from tapdock.project.model import Pipeline
 from tapdock.relay.host import Outcome
-from tapdock.relay.side import Kill, Order
 from tapdock.runs import execute, records
 from tapdock.runs.archive import Archive
 from tapdock.runs.log_file import LogFile, log_to
@@ -34,7 +33,7 @@ __all__ = ["MakeLog", "run"]
 MakeLog = Callable[[str, LogFile | None], Log]
 """From a run's id and its log file to its log."""
 
-_TURN_SECONDS = 0.5
+_LAST_SECONDS = 0.5
 _STATUS: dict[int, records.Status] = {0: "succeeded", 130: "stopped", 143: "stopped"}
 
 
@@ -86,17 +85,6 @@ def _run_once(
     return record
 
 
-class _SecondSignal:
-    """Sets `ended` at a second signal: the first one has nothing to end, since the run is over."""
-
-    def __init__(self, ended: threading.Event) -> None:
-        self._ended = ended
-
-    def put(self, order: Order, /) -> None:
-        if isinstance(order, Kill):
-            self._ended.set()
-
-
 def _archive(context: Context, record: RunRecord) -> None:
     """Keep the record beside the state as well, for whoever asks from another machine."""
     archive = Archive.beside(context.backend, context.project.private)
@@ -105,11 +93,9 @@ def _archive(context: Context, record: RunRecord) -> None:
     ended = threading.Event()
     kept = threading.Thread(target=_archived, args=(context, archive, record, ended), daemon=True)
     kept.start()
-    with context.signals.orders(_SecondSignal(ended)):
-        while not ended.wait(_TURN_SECONDS):  # in turns: a signal's handler runs only between two waits
-            pass
+    context.signals.wait_for(ended)
     if kept.is_alive():
-        kept.join(_TURN_SECONDS)
+        kept.join(_LAST_SECONDS)
     if kept.is_alive():
         context.progress("the record of this run is not kept beside its state: stopped by a second signal")
 

@@ -63,6 +63,7 @@ def execute(context: Context, prepared: Prepared, options: Options, *, run_id: s
         )
         with context.signals.orders(inbox):
             outcome = _performed(context, plan, (source, target), inbox, recorder)
+            recorder.finish()
     facts = _facts(outcome, recorder, (source, target), lost, strict=options.strict_counts)
     verdict = decide_verdict(facts)
     verdict = msgspec.structs.replace(verdict, message=verdict.message and context.heard(verdict.message))

@@ -1,12 +1,15 @@
 """What becomes of a run's events: states are saved, configs kept, records set aside, and all of it is logged."""
 
 import os
+import queue
 import secrets
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from tapdock.connectors import operations
@@ -47,8 +50,9 @@ _MOST_ROTATIONS = 100
 class Recorder:
     """Takes every event of one run, from several threads, and never raises: what goes wrong here ends the run in order.
 
-    `failed` is the first such error, `unsaved` what is acknowledged and not saved now. `relay_began` is by the
-    monotonic clock.
+    What goes to the state's backend does so in a thread of its own, in order: a slow server holds up neither the data
+    nor a signal. `failed` is the first error, `unsaved` what is acknowledged and not saved now. `relay_began` is a
+    time of the monotonic clock.
     """
 
     def __init__(self, context: Context, *, run_id: str, log: Log, show: Callable[[Progress], None]) -> None:
@@ -64,6 +68,9 @@ class Recorder:
         self._metrics = Metrics()
         self._rotations = 0
         self._record_is_lost = False
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._latest: str | None = None  # the state that is being saved, or waits for that
+        self._over = threading.Event()
 
     def begin(self, prepared: Prepared, held: Held | None, inbox: Inbox, generations: Mapping[str, int]) -> None:
         """From now on events come. `held` None saves no state; `inbox` is told when the run has to end."""
@@ -72,6 +79,29 @@ class Recorder:
         self._inbox = inbox
         self._generations = dict(generations)
         self._names = names_of(prepared)
+        threading.Thread(target=self._work, name="recorder", daemon=True).start()
+
+    def finish(self) -> None:
+        """Wait until everything is where it belongs. A second signal ends the wait, and a state goes into a file."""
+        self._jobs.put(None)
+        self._context.signals.wait_for(self._over)
+        if self._latest is not None:
+            self._not_saved(self._latest, StateError("stopped by a second signal before the state was saved"))
+
+    def _work(self) -> None:
+        while job := self._jobs.get():
+            self._guarded(job)
+        self._over.set()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except TapdockError as error:
+            self._fail(error)
+        except Exception as error:
+            text = self._context.redactor("".join(traceback.format_exception(error)))
+            self._log.error("tapdock itself failed", traceback=text)
+            self._fail(_unforeseen(error))
 
     @property
     def last_words(self) -> dict[str, str]:
@@ -79,15 +109,7 @@ class Recorder:
         return {side: words.last for side, words in self._words.items()}
 
     def __call__(self, event: Event) -> None:
-        try:
-            self._take(event)
-        except TapdockError as error:
-            self._fail(error)
-        except Exception as error:
-            self._log.error(
-                "tapdock itself failed", traceback=self._context.redactor("".join(traceback.format_exception(error)))
-            )
-            self._fail(TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}"))
+        self._guarded(partial(self._take, event))
 
     def stderr(self, role: str) -> Callable[[str], None]:
         """What takes the lines that a role prints on stderr."""
@@ -127,9 +149,10 @@ class Recorder:
             case Failed():
                 self._hear_failure(event)
             case Committed(state):
-                self._save(state)
+                self._latest = state
+                self._jobs.put(partial(self._save, state, dict(self._generations)))
             case Rotated(side, config):
-                self._keep_config(side, config)
+                self._jobs.put(partial(self._keep_config, side, config))
             case SetAside():
                 self._set_aside(event)
             case Renewed(stream, generation):
@@ -182,27 +205,38 @@ class Recorder:
                 f"a record that is to be set aside cannot be kept: {error.strerror}", hint=hint
             ) from error
 
-    def _save(self, state: str) -> None:
-        """Save it, unless a record before it is lost: the next run must read that one again."""
+    def _save(self, state: str, generations: Mapping[str, int]) -> None:
+        """Save it, unless a newer one waits, or a record before it is lost: the next run must read that one again."""
+        if state is not self._latest:
+            return
         if self._held is None or self._record_is_lost:
+            self._latest = None
             return
         prepared = self._prepared
         try:
-            self._held.save(state, dialect=prepared.source.kind, generations=self._generations, names=self._names)
+            self._held.save(state, dialect=prepared.source.kind, generations=generations, names=self._names)
         except Exception as error:
-            told = error if isinstance(error, TapdockError) else _unforeseen(error)
-            file = _dumped(self._context.project.private, prepared.state_id, state)
-            self.unsaved = Unsaved(error=told, file=file, state_id=prepared.state_id)
-            self._log.error(
-                "the state could not be saved", state=prepared.state_id, reason=told.message, file=file and str(file)
-            )
-            self._end(StateError(told.message))
+            self._not_saved(state, error if isinstance(error, TapdockError) else _unforeseen(error))
             return
         self.commits += 1
         self._log.debug("state committed", state=prepared.state_id)
         if self.unsaved and self.unsaved.file:
             self.unsaved.file.unlink(missing_ok=True)
         self.unsaved = None  # what is saved now is more than what was not
+        self._done_with(state)
+
+    def _not_saved(self, state: str, error: TapdockError) -> None:
+        prepared = self._prepared
+        file = _dumped(self._context.project.private, prepared.state_id, state)
+        self.unsaved = Unsaved(error=error, file=file, state_id=prepared.state_id)
+        reason = self._context.heard(error.message)
+        self._log.error("the state could not be saved", state=prepared.state_id, reason=reason, file=file and str(file))
+        self._end(StateError(error.message))
+        self._done_with(state)
+
+    def _done_with(self, state: str) -> None:
+        if self._latest is state:
+            self._latest = None
 
 
 def _unforeseen(error: Exception) -> TapdockError:

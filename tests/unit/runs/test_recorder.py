@@ -1,12 +1,16 @@
 """What becomes of a run's events, and of what fails while they are taken."""
 
 import json
+import os
 import queue
+import signal
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from engines.project import wait_for
 from tapdock.connectors.context import Context
 from tapdock.connectors.images import making
 from tapdock.engines.local import LocalEngine
@@ -76,6 +80,11 @@ class Run:
         )
         self.recorder.begin(prepared, held, self.inbox, {"users": 1})
 
+    def done(self):
+        """Everything is where it belongs."""
+        self.recorder.finish()
+        return self.recorder
+
     def log(self) -> list[dict]:
         return [json.loads(line) for line in self.lines]
 
@@ -92,7 +101,9 @@ def test_states_are_saved_and_counted(tmp_path):
     run.recorder(Ready())
     run.recorder(Committed('{"a":1}'))
     run.recorder(Renewed("users", 7))
+    wait_for(lambda: held.saved, "the first state")
     run.recorder(Committed('{"a":2}'))
+    run.done()
     assert held.saved == [('{"a":1}', {"users": 1}), ('{"a":2}', {"users": 7})]
     assert run.recorder.commits == 2
     assert run.orders() == []
@@ -102,7 +113,7 @@ def test_states_are_saved_and_counted(tmp_path):
 def test_a_run_that_saves_nothing(tmp_path):
     run = Run(tmp_path, None)
     run.recorder(Committed('{"a":1}'))
-    assert run.recorder.commits == 0
+    assert run.done().commits == 0
 
 
 @pytest.mark.parametrize(
@@ -111,6 +122,7 @@ def test_a_run_that_saves_nothing(tmp_path):
 def test_a_state_that_cannot_be_saved_is_kept_in_a_file_and_logged(tmp_path, trouble):
     run = Run(tmp_path, Held(trouble))
     run.recorder(Committed('{"a":1}'))
+    run.done()
     file = run.private / "unsaved-default-s-to-t.json"
     assert file.read_text() == '{"a":1}'
     assert file.stat().st_mode & 0o777 == 0o600
@@ -129,8 +141,9 @@ def test_a_later_state_that_is_saved_makes_up_for_it(tmp_path):
     held = Held(StateError("gone"), None)
     run = Run(tmp_path, held)
     run.recorder(Committed('{"a":1}'))
-    file = run.recorder.unsaved.file
+    file = wait_for(lambda: run.recorder.unsaved, "the failure").file
     run.recorder(Committed('{"a":2}'))
+    run.done()
     assert held.saved == [('{"a":2}', {"users": 1})]
     assert run.recorder.unsaved is None
     assert not file.exists(), "`state set` with it would go back"
@@ -143,7 +156,7 @@ def test_where_no_file_can_be_written(tmp_path, monkeypatch):
     object.__setattr__(run.recorder._context.project, "private", blocked / "x")
     monkeypatch.setattr(module.tempfile, "gettempdir", lambda: str(blocked))
     run.recorder(Committed('{"a":1}'))
-    assert run.recorder.unsaved.file is None
+    assert run.done().unsaved.file is None
 
 
 def test_behind_a_record_that_is_lost_nothing_is_saved_or_counted(tmp_path, monkeypatch):
@@ -154,8 +167,10 @@ def test_behind_a_record_that_is_lost_nothing_is_saved_or_counted(tmp_path, monk
     held = Held()
     run = Run(tmp_path, held)
     run.recorder(Committed('{"a":1}'))
+    wait_for(lambda: held.saved, "the first state")
     run.recorder(SetAside(stream="users", reason="bad", record="{}"))
     run.recorder(Committed('{"a":2}'))
+    run.done()
     assert [state for state, _ in held.saved] == ['{"a":1}']
     assert run.recorder.commits == 1
     assert run.recorder.failed.exit_code == 8
@@ -170,11 +185,12 @@ def test_a_config_changes_a_hundred_times_at_most_and_states_are_saved_all_the_s
     run = Run(tmp_path, held)
     for number in range(103):
         run.recorder(Rotated("target", f'{{"token":{number}}}'))
+    run.recorder(Committed('{"a":1}'))
+    run.done()
     assert len(kept) == 100
     assert "more than 100 times" in run.recorder.failed.message
     assert run.recorder.failed.side == "target"
     assert {order.exit_code for order in run.orders()} == {4}
-    run.recorder(Committed('{"a":1}'))
     assert len(held.saved) == 1
 
 
@@ -201,3 +217,43 @@ def test_no_event_gives_a_secret_away(tmp_path):
     assert len(run.lines) == 4
     assert not any("s3cr3t-word" in line for line in run.lines)
     assert run.recorder.last_words == {"source": "e [secret]", "target": "m [secret]"}
+
+
+class Slow(Held):
+    """A server that answers when it is let."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.answers = threading.Event(), threading.Event()
+
+    def save(self, state, **given):
+        self.asked.set()
+        assert self.answers.wait(60)
+        super().save(state, **given)
+
+
+def test_a_slow_server_holds_nothing_up_and_gets_the_last_state(tmp_path):
+    held = Slow()
+    run = Run(tmp_path, held)
+    run.recorder(Committed('{"a":1}'))
+    assert held.asked.wait(60)
+    for number in range(2, 6):
+        run.recorder(Committed(f'{{"a":{number}}}'))
+    held.answers.set()
+    run.done()
+    assert [state for state, _ in held.saved] == ['{"a":1}', '{"a":5}']
+
+
+def test_a_second_signal_does_not_wait_for_a_slow_server(tmp_path):
+    held = Slow()
+    run = Run(tmp_path, held)
+    run.recorder(Committed('{"a":1}'))
+    assert held.asked.wait(60)
+    signals = run.recorder._context.signals
+    with signals, signals.orders(run.inbox):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        unsaved = run.done().unsaved
+    assert "second signal" in unsaved.error.message
+    assert unsaved.file.read_text() == '{"a":1}'
+    held.answers.set()
