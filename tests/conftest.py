@@ -14,7 +14,26 @@ from engines.podman import Podman
 from engines.project import wait_for
 from tapdock.engines import owner
 
+SLOW = ("tests/places/test_checkout.py", "tests/places/test_ec2.py", "tests/places/test_engines.py")
+SLOW += ("tests/places/test_meltano.py", "tests/places/test_ssh.py", "tests/e2e/test_chaos.py")
+SLOW += ("tests/hostile/test_engines.py", "tests/hostile/test_pod.py", "tests/hostile/test_unprivileged.py")
 LABELS = ("io.tapdock.run", "io.tapdock.test")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="also the tests that are marked `slow`")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is slow, and say so in pytest's own closing line."""
+    for item in items:
+        if item.nodeid.split("::")[0] in SLOW:
+            item.add_marker("slow")
+    if config.getoption("--all"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if not item.get_closest_marker("slow")]
 
 
 @pytest.fixture(scope="session")

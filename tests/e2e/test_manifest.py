@@ -90,6 +90,10 @@ def test_its_image_is_one_that_is_built(post):
 def test_a_config_that_the_source_changed_is_kept_without_the_manifest(post):
     with (post.folder / "parcels.yaml").open("a") as file:
         file.write(MIGRATION)
+    told = post.well("check", "parcels").stderr
+    assert "changed values of its config that are not kept: /region (its `rotate` is `secrets`)" in told
+    project = post.folder / "tapdock.yaml"
+    project.write_text(project.read_text().replace("    manifest:", "    rotate: all\n    manifest:"))
     assert "changed its config: /region\n" in post.well("check", "parcels").stderr
     shown = {row["path"]: row["value"] for row in post.well("config", "show", "parcels", "--json").json}
     assert shown["sources.parcels.config.region"] == "[secret]"

@@ -1,9 +1,12 @@
 """What can be asked of real connectors and of the machine."""
 
+import secrets
+
 import docker.errors
 import pytest
 
 from connectors.images import foreign
+from tapdock.engines import owner
 
 pytestmark = pytest.mark.docker
 FAKER_COUNT = "TAPDOCK_SOURCES__FAKER__CONFIG__COUNT"
@@ -100,24 +103,28 @@ def test_no_engine_is_said_before_anything_else_happens(shop):
 
 
 def test_gc_removes_what_a_dead_process_left_and_nothing_else(shop, api, environ):
-    from tapdock.engines import owner
-
+    """Anybody can put our labels on a container of theirs: only one that is named as a run names them goes."""
     place, pid, *_ = owner.mine().split("/")
     dead = f"{place}/{pid}/1/"  # this process id, begun at another time
     left = _container(api, environ, dead)
-    alive = _container(api, environ, owner.mine())
+    kept = [_container(api, environ, owner.mine()), _container(api, environ, dead, name="tapdock-mine")]
     try:
         removed = shop.well("gc", "--json").json["removed"]
         assert left in removed
-        assert alive not in removed
+        assert not set(kept) & set(removed)
         with pytest.raises(docker.errors.NotFound):
             api.inspect_container(left)
-        api.inspect_container(alive)
+        for name in kept:
+            api.inspect_container(name)
     finally:
-        api.remove_container(alive, force=True)
+        for name in kept:
+            api.remove_container(name, force=True)
 
 
-def _container(api, environ, whose: str) -> str:
-    labels = {"io.tapdock.run": "test", "io.tapdock.owner": whose}
-    made = api.create_container(environ["LEDGER_IMAGE"], ["spec"], labels=labels)
-    return api.inspect_container(made)["Name"].lstrip("/")
+def _container(api, environ, whose: str, *, name: str | None = None) -> str:
+    """One that a run could have made, but for its name where another is given."""
+    run = secrets.token_hex(6)
+    name = name or f"tapdock-{run}-source"
+    labels = {"io.tapdock.run": run, "io.tapdock.owner": whose}
+    api.create_container(environ["LEDGER_IMAGE"], ["spec"], labels=labels, name=name)
+    return name

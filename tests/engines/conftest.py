@@ -7,13 +7,13 @@ import pytest
 
 from connectors.images import KINDS, image
 from engines import leftovers
-from engines.places import BESIDE, CONTAINER, LOCAL
+from engines.places import BESIDE, LOCAL, SLOW_CONTAINER
 from engines.project import CONNECTORS, Project, wait_for
 
 
-@pytest.fixture(params=[LOCAL, BESIDE, CONTAINER])
+@pytest.fixture(params=[LOCAL, BESIDE, SLOW_CONTAINER])
 def place(request) -> str:
-    """The same tests on each place; a test that means one place alone says so."""
+    """The same tests in each place; a test that means one place alone says so."""
     return request.param
 
 

@@ -1,11 +1,16 @@
-"""Where a test runs: what says nothing runs in all three places."""
+"""Where a test runs: what says nothing runs locally and beside the runner, and with `--all` in a container as well.
+
+Only the transport differs in a container, so each test of that itself asks for `CONTAINER`.
+"""
 
 import pytest
 
 LOCAL = pytest.param("local", id="local")
 BESIDE = pytest.param("docker-beside", id="docker-beside", marks=pytest.mark.docker)
 CONTAINER = pytest.param("docker-container", id="docker-container", marks=pytest.mark.docker)
+SLOW_CONTAINER = pytest.param("docker-container", id="docker-container", marks=[pytest.mark.docker, pytest.mark.slow])
 
 local_only = pytest.mark.parametrize("place", [LOCAL])
-docker_only = pytest.mark.parametrize("place", [BESIDE, CONTAINER])
+docker_only = pytest.mark.parametrize("place", [BESIDE, SLOW_CONTAINER])
+in_both_placements = pytest.mark.parametrize("place", [BESIDE, CONTAINER])
 with_a_relay = pytest.mark.parametrize("place", [CONTAINER])

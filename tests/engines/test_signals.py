@@ -7,11 +7,19 @@ import socket
 import subprocess
 import sys
 
+import pytest
+
 from engines import leftovers
-from engines.places import docker_only, with_a_relay
+from engines.places import BESIDE, CONTAINER, LOCAL, in_both_placements, with_a_relay
 from engines.project import wait_for
 
 FOREVER = ("until users 20", "state", "forever users")
+
+
+@pytest.fixture(params=[LOCAL, BESIDE, CONTAINER])
+def place(request) -> str:
+    """Signals reach the relay by another way in each place."""
+    return request.param
 
 
 def begun(project):
@@ -130,7 +138,7 @@ def test_kill_9_of_the_runner_and_a_run_at_once(project, request):
     assert project.cursor() == last + 5
 
 
-@docker_only
+@in_both_placements
 def test_kill_9_of_the_runner_leaves_nothing_running(project, api):
     run = begun(project)
     run.process.kill()
@@ -170,7 +178,7 @@ def test_second_run_while_the_first_one_lives(project):
     finish(project)
 
 
-@docker_only
+@in_both_placements
 def test_secret_is_nowhere_while_a_run_lasts(project, api):
     run = begun(project)
     relay = {"relay"} if project.place == "docker-container" else set()

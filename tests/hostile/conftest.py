@@ -10,7 +10,7 @@ import pytest
 
 from connectors.images import base_image, made
 from engines.conftest import images, known_specs, project  # noqa: F401 - fixtures of these tests as well
-from engines.places import BESIDE, CONTAINER
+from engines.places import BESIDE, SLOW_CONTAINER
 from engines.project import Ended, Project
 
 HERE = Path(__file__).parent
@@ -30,7 +30,7 @@ both_users = pytest.mark.parametrize("uid", ["0", "1000"], ids=["root", "user"])
 one_place = pytest.mark.parametrize("place", [BESIDE])
 
 
-@pytest.fixture(params=[BESIDE, CONTAINER])
+@pytest.fixture(params=[BESIDE, SLOW_CONTAINER])
 def place(request) -> str:
     return request.param
 

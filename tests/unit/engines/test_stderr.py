@@ -5,7 +5,7 @@ import pytest
 from tapdock.engines.stderr import lines_of
 
 
-@pytest.mark.parametrize("size", [1, 7, 1 << 16, 1 << 20])
+@pytest.mark.parametrize("size", [100, 1 << 16, 1 << 20])
 def test_of_a_long_line_only_the_beginning_is_kept(size):
     data = b"first\n" + b"x" * (300 << 10) + b"\r\nlast\r\nno end"
     first, cut, *rest = lines_of(data[at : at + size] for at in range(0, len(data), size))
