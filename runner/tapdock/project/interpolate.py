@@ -1,5 +1,6 @@
 """`${VAR}`, `${VAR:-default}` and `$$` in the project file, files that hold a value, and the `.env` file beside it."""
 
+import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,14 +14,7 @@ from tapdock.project.model import Secret
 __all__ = ["Unset", "interpolate", "is_private", "parse_dotenv"]
 
 REFERENCE = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\{)")
-DOTENV_LINE = re.compile(
-    r"""[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*
-        (?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<bare>[^\n]*?))
-        [ \t]*(?:(?<=\s)\#[^\n]*|(?<=["'])\#[^\n]*)?(?:\n|\Z)""",
-    re.VERBOSE | re.DOTALL,
-)
-BLANK_LINE = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
-ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Unset(Secret):
@@ -111,28 +105,22 @@ def _variable(name: str, variables: Mapping[str, str]) -> str | None:
 
 
 def parse_dotenv(text: str, label: str) -> dict[str, str]:
-    """`NAME=value` lines with optional `export`, quotes and comments; no references inside.
+    """`NAME=value` lines with optional `export`, quotes and comments, as python-dotenv reads them; no references.
+
+    Raises UsageError for any other line.
 
     >>> parse_dotenv("A=1 # one\\nexport B='x y'", ".env")
     {'A': '1', 'B': 'x y'}
     """
-    text = text.replace("\r\n", "\n")
+    from dotenv.parser import parse_stream
+
     values: dict[str, str] = {}
-    position = 0
-    while position < len(text):
-        if blank := BLANK_LINE.match(text, position):
-            position = blank.end()
-            continue
-        match = DOTENV_LINE.match(text, position)
-        if not match:
-            line = text.count("\n", 0, position) + 1
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.key is None and not binding.error:
+            continue  # a comment
+        if binding.error or binding.key is None or binding.value is None or not _NAME.fullmatch(binding.key):
+            blank = len(binding.original.string) - len(binding.original.string.lstrip())
+            line = binding.original.line + binding.original.string.count("\n", 0, blank)
             raise UsageError(f"{label}:{line}: not a `NAME=value` line", hint="comment it out with `#`")
-        values[match["name"]] = _dotenv_value(match)
-        position = match.end()
+        values[binding.key] = binding.value
     return values
-
-
-def _dotenv_value(match: re.Match[str]) -> str:
-    if match["double"] is not None:
-        return re.sub(r"\\(.)", lambda escape: ESCAPES.get(escape[1], escape[1]), match["double"], flags=re.DOTALL)
-    return match["single"] if match["single"] is not None else match["bare"].rstrip()

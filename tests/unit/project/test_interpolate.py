@@ -54,3 +54,24 @@ def test_a_line_that_is_none_is_told_with_its_number():
     with pytest.raises(UsageError, match=r"^\.env:3: ") as told:
         parse_dotenv("A=1\n\nnot a line\n", ".env")
     assert "not a line" not in told.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("export A=1\r\nB = two words # said\n", {"A": "1", "B": "two words"}),
+        ("A=a#b\nB='a # b'\nC=\n", {"A": "a#b", "B": "a # b", "C": ""}),
+        ('A="line one\nline two"\nB="tab\\tand \\"quotes\\""\n', {"A": "line one\nline two", "B": 'tab\tand "quotes"'}),
+        ("# nothing\n\n   # else\n", {}),
+        ("A=$B ${C}\n", {"A": "$B ${C}"}),
+    ],
+)
+def test_dotenv_is_what_other_tools_read(text, values):
+    assert parse_dotenv(text, ".env") == values
+
+
+@pytest.mark.parametrize("line", ["LONELY", "1A=2", "A B=1", "A-B=1", "='x'", 'A="open'])
+def test_another_line_is_refused_with_its_number_and_without_its_text(line):
+    with pytest.raises(UsageError, match=r"^\.env:3: not a `NAME=value` line") as told:
+        parse_dotenv(f"A=1\n# one\n{line}\n", ".env")
+    assert line not in told.value.message
