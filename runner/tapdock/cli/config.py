@@ -14,6 +14,7 @@ from tapdock.errors import StateError, UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.layers import Path, dotted, walk
 from tapdock.project.model import Connector, Mount, Project
+from tapdock.protocol.json_pointer import parts
 from tapdock.text.output import err, print_json, print_table
 from tapdock.text.secret_names import masked_text
 
@@ -78,7 +79,7 @@ def _rotated(context: Context) -> Iterator[tuple[Path, Any, str]]:
                 yield (group, name, "config"), "[unreadable]", error.message
                 continue
             for pointer in found.pointers if found else ():
-                yield (group, name, "config", *rotation_rules.parts(pointer)), "[secret]", _use(connector, found)
+                yield (group, name, "config", *parts(pointer)), "[secret]", _use(connector, found)
 
 
 def _use(connector: Connector, kept: rotated_config.Kept | None) -> str:

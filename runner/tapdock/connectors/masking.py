@@ -7,6 +7,7 @@ from typing import Any
 
 from tapdock.project.interpolate import Unset
 from tapdock.project.model import Connector, Project, Secret
+from tapdock.protocol.json_pointer import referred
 from tapdock.text.secret_names import MASK, is_group_name, is_secret_name, masked_text, secrets_in
 
 __all__ = ["connector_secrets", "masked", "new_texts", "project_secrets", "secret_texts"]
@@ -115,17 +116,11 @@ class _Mask:
         """What a `$ref` into the same document points at: by path, or by `$id` and `$anchor`."""
         if not isinstance(reference, str):
             return
-        path, found = reference.partition("#")[2], self._root
+        path = reference.partition("#")[2]
         if path and not path.startswith("/"):
             yield from _named(self._root, path)
             return
-        target: Any = found
-        for part in path.split("/")[1:]:
-            part = part.replace("~1", "/").replace("~0", "~")
-            if isinstance(target, list):
-                target = target[int(part)] if part.isdigit() and int(part) < len(target) else None
-            else:
-                target = target.get(part) if isinstance(target, Mapping) else None
+        target = referred(self._root, f"#{path}")
         if isinstance(target, Mapping):
             yield target
 

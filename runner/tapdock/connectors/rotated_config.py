@@ -16,9 +16,10 @@ import msgspec
 import orjson
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from tapdock.connectors.rotation_rules import ABSENT, Rules, allowed, at, laid_over, parts, secrets_of
+from tapdock.connectors.rotation_rules import ABSENT, Rules, allowed, at, laid_over, secrets_of
 from tapdock.errors import Conflict, StateError
 from tapdock.log import clean
+from tapdock.protocol.json_pointer import parts
 from tapdock.state.backends.base import Backend, Stored
 
 __all__ = ["PREFIX", "Kept", "Laid", "Recorded", "kept", "laid", "merge", "overlay_key", "record", "reset"]

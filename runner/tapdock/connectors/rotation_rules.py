@@ -11,6 +11,7 @@ from tapdock.connectors import masking
 from tapdock.connectors.kinds.airbyte import MANIFEST
 from tapdock.log import clean
 from tapdock.project.model import Connector, Rotate, Secret
+from tapdock.protocol.json_pointer import parts
 from tapdock.text.secret_names import MASK
 
 __all__ = [
@@ -119,10 +120,6 @@ def _is_exact(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_is_exact, value))
     return not isinstance(value, _Inexact) and not (isinstance(value, str) and re.search("[\ud800-\udfff]", value))
-
-
-def parts(pointer: str) -> list[str]:
-    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
 
 
 def at(config: Any, path: list[str]) -> Any:

@@ -1,10 +1,10 @@
 """Which streams and fields a run reads, and how: patterns and stream options against a source's catalog."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from tapdock.errors import UsageError
+from tapdock.project.fields import did_you_mean
 from tapdock.project.model import DestinationMode, StreamOptions, SyncMode
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured
 
@@ -105,9 +105,8 @@ def _unknown(streams: Sequence[Stream], pattern: str) -> UsageError:
 
 
 def _unknown_name(what: str, name: str, known: Sequence[str], kind: str) -> UsageError:
-    close = get_close_matches(name, known, n=1)
-    meant = f"did you mean `{close[0]}`? " if close else ""
-    return UsageError(f"{what} `{name}`", hint=f"{meant}{kind}: {_listed(known)}")
+    near = did_you_mean(name, known)
+    return UsageError(f"{what} `{name}`", hint=f"{near} " * bool(near) + f"{kind}: {_listed(known)}")
 
 
 def _listed(names: Iterable[str], most: int = 20) -> str:

@@ -9,6 +9,7 @@ from tapdock.project.fields import did_you_mean
 from tapdock.project.interpolate import Unset
 from tapdock.project.layers import Path, dotted
 from tapdock.project.model import Config, Secret
+from tapdock.protocol.json_pointer import referred
 
 __all__ = ["coerce", "violations"]
 
@@ -64,9 +65,7 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
         reference = schema.get("$ref")
         if not isinstance(reference, str) or not reference.startswith("#/"):
             break
-        target: Any = root
-        for part in reference[2:].split("/"):
-            target = target.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(target, Mapping) else {}
+        target = referred(root, reference)
         schema = target if isinstance(target, Mapping) else {}
     return schema
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tapdock.protocol.json_pointer import referred
+
 __all__ = ["flaw"]
 
 _DEEPEST = 64
@@ -33,7 +35,7 @@ def flaw(schema: Any) -> str | None:
             return f"its `{wrong}` has a value of a wrong type"
         reference = part.get("$ref")
         if isinstance(reference, str) and reference not in seen:
-            found = _at(schema, reference)
+            found = referred(schema, reference)
             if isinstance(found, Mapping):
                 left.append((found, depth + 1, choices, seen | {reference}))
         for inner, is_choice in _inner(part):
@@ -61,10 +63,3 @@ def _inner(part: Mapping[str, Any]) -> Iterator[tuple[Any, bool]]:
         yield from ((inner, False) for inner in (single if isinstance(single, list) else [single]))
     for name in _CHOICES:
         yield from ((inner, True) for inner in part.get(name) or [])
-
-
-def _at(schema: Any, reference: str) -> Any:
-    found = schema if reference.startswith("#") else None
-    for name in reference.split("/")[1:]:
-        found = found.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
-    return found

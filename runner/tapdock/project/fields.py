@@ -22,8 +22,9 @@ SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """`did you mean …?` for the nearest known word, or None."""
-    near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
-    return f"did you mean `{near[0]}`?" if near else None
+    words = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.6)
+    return f"did you mean `{words[near[0]]}`?" if near else None
 
 
 @dataclass(frozen=True)

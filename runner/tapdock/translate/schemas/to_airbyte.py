@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tapdock.protocol.json_pointer import referred
 from tapdock.translate.schemas.expansion import Root
 
 __all__ = ["airbyte_schema", "merged"]
@@ -33,9 +34,7 @@ def _resolved(schema: Mapping[str, Any], root: Root, seen: tuple[str, ...]) -> M
     reference = schema.get("$ref")
     if not isinstance(reference, str):
         return schema
-    found: Any = root if reference.startswith("#") and reference not in seen else None
-    for part in reference.split("/")[1:]:
-        found = found.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(found, dict) else None
+    found = referred(root, reference) if reference not in seen else None
     beside = {name: value for name, value in schema.items() if name != "$ref"}
     return {**_resolved(found, root, (*seen, reference)), **beside} if isinstance(found, dict) else beside
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from tapdock.errors import UsageError
 from tapdock.protocol.catalog import Stream
+from tapdock.protocol.json_pointer import referred
 from tapdock.translate.schemas.expansion import Root
 from tapdock.translate.write.rules import Rule, as_number, as_text, drop, fields, items
 
@@ -158,26 +159,13 @@ def _union(branches: list[Any], root: Root, seen: tuple[str, ...]) -> Translated
 def _referred(reference: str, root: Root, seen: tuple[str, ...]) -> Translated:
     if _WELL_KNOWN_FILE in reference:
         return _WELL_KNOWN.get(reference.rpartition("/")[2], _AS_TEXT)
-    target = _at(reference, root)
+    target = referred(root, reference)
     if target is None or reference in seen:
         return _AS_TEXT
     return _translate(target, root, (*seen, reference))
 
 
-def _at(reference: str, root: Root) -> Any:
-    """What an internal JSON pointer names; None for what is not there or in another document."""
-    if not reference.startswith("#"):
-        return None
-    place: Any = root
-    for part in reference[1:].split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
-        if not isinstance(place, dict) or name not in place:
-            return None
-        place = place[name]
-    return place
-
-
 def _followed(schema: Mapping[str, Any], root: Root) -> Mapping[str, Any]:
     """A root that only refers to one of its own definitions, as generated schemas do."""
-    target = _at(str(schema.get("$ref", "")), root)
+    target = referred(root, schema.get("$ref"))
     return target if isinstance(target, dict) else schema
