@@ -1,7 +1,6 @@
 """How the relay ends a run, with threads as connectors: on real pipes, without any container."""
 
 import dataclasses
-import json
 import os
 import queue
 import threading
@@ -10,95 +9,12 @@ from pathlib import Path
 import pytest
 
 from engines.project import wait_for
+from support.pod import QUICK, SCHEMA, Launcher, Pod, drained_until_end, finish_source
 from tapdock.events import Event, Finished, Killed, Logged
 from tapdock.launch import InputFile
-from tapdock.project.model import Limits
-from tapdock.relay.plan import Collection, Plan
+from tapdock.relay.plan import Collection
 from tapdock.relay.side import Exited, Kill, Raised, Stop
 from tapdock.translate.base import Manner
-
-QUICK = Limits(source_idle=60, target_idle=60, stop_grace=0.2, exit_grace=0.2, gone=0.5)
-SCHEMA = b'{"type":"SCHEMA","stream":"s","schema":{"properties":{}},"key_properties":[]}\n'
-
-
-class Launcher:
-    """A launcher's ends of its pipes, opened as it opens them."""
-
-    def __init__(self, folder: Path, *, stdin: bool) -> None:
-        wait_for((folder / "orders").exists, "the pipes")
-        self.control = os.open(folder / "control", os.O_WRONLY)
-        self.orders = os.open(folder / "orders", os.O_RDONLY)
-        self.out = os.open(folder / "out", os.O_WRONLY)
-        self.config = os.open(folder / "config", os.O_WRONLY)
-        self.input = os.open(folder / "in", os.O_RDONLY | os.O_NONBLOCK) if stdin else -1
-        if stdin:
-            os.set_blocking(self.input, True)
-
-    def say(self, text: str) -> None:
-        os.write(self.control, text.encode())
-
-    def leave(self) -> None:
-        """As its container ends: every end is closed."""
-        for fd in (self.control, self.orders, self.out, self.config, self.input):
-            if fd >= 0:
-                os.close(fd)
-
-
-class Pod:
-    """A relay in a thread, and what it said so far."""
-
-    def __init__(self, folder: Path, *, greet: bool = True, **plan) -> None:
-        from tapdock.relay.host import serve
-
-        self.inbox: queue.SimpleQueue = queue.SimpleQueue()
-        self.events: list[Event] = []
-        self.verdict = None
-        work = Plan(**{"run_id": "r", "route": "singer-singer", "limits": QUICK, **plan})
-
-        def run() -> None:
-            self.verdict = serve(work, folder, inbox=self.inbox, emit=self.events.append)
-
-        self.thread = threading.Thread(target=run, daemon=True)
-        self.thread.start()
-        self.source = Launcher(folder / "source", stdin=False)
-        self.target = Launcher(folder / "target", stdin=True)
-        for side in (self.source, self.target) if greet else ():
-            side.say("hello\n")
-
-    def ended(self):
-        self.thread.join(30)
-        assert not self.thread.is_alive(), "the relay has not ended"
-        return self.verdict
-
-
-def finish_source(pod: Pod, *, code: int = 0) -> None:
-    os.write(pod.source.out, SCHEMA)
-    pod.source.say(f"exit {code}\n")
-    pod.source.leave()
-
-
-def drained_until_end(pod: Pod) -> threading.Thread:
-    """The target reads until it is told `end`, gives back what it got as states, and exits with 0."""
-
-    def work() -> None:
-        rest = b""
-        os.set_blocking(pod.target.input, False)
-        told = threading.Event()
-        threading.Thread(target=lambda: (os.read(pod.target.orders, 10), told.set()), daemon=True).start()
-        while not told.is_set():
-            try:
-                rest += os.read(pod.target.input, 1 << 16)
-            except BlockingIOError:
-                told.wait(0.01)
-        for line in rest.splitlines():
-            if (message := json.loads(line))["type"] == "STATE":
-                os.write(pod.target.out, json.dumps(message["value"]).encode() + b"\n")
-        pod.target.say("exit 0\n")
-        pod.target.leave()
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread
 
 
 def test_all_is_well_without_an_engine(tmp_path):
