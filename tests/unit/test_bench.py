@@ -1,9 +1,15 @@
 """The pure parts of `scripts/bench`, and the small programs that it measures with."""
 
+import ast
 import importlib
+import importlib.metadata
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +27,56 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def rows() -> Any:
     return importlib.import_module("benchmarks.rows")
+
+
+def declared(*extras: str) -> set[str]:
+    """Names of packages that `scripts/venv` installs for these extras."""
+    project = tomllib.loads((SCRIPTS.parent / "pyproject.toml").read_text())["project"]
+    groups = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in extras)]
+    return {re.split(r"[^\w.-]", requirement)[0].lower() for group in groups for requirement in group}
+
+
+def test_all_that_it_imports_is_declared() -> None:
+    """Another package may bring it along on one machine and not on the next."""
+    providers = importlib.metadata.packages_distributions()
+    imported: set[str] = set()
+    for file in (SCRIPTS / "benchmarks").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.split(".")[0])
+    others = imported - {"benchmarks", "tapdock"} - set(sys.stdlib_module_names)
+    undeclared = {name for name in others if not {found.lower() for found in providers[name]} & declared("bench")}
+    assert others
+    assert undeclared == set()
+
+
+def test_on_a_fresh_clone_it_first_makes_what_it_needs(tmp_path: Path) -> None:
+    """With stand-ins for what it calls: each reports its arguments, and the one of `scripts/venv` makes the Python."""
+    stand_in = '#!/bin/sh\necho "$(basename "$0") $*" >>"$LOG"\n'
+    make_python = 'mkdir -p "$BIN" && cp "$(dirname "$0")/engine" "$BIN/python"\n'
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(SCRIPTS / "bench", tmp_path / "scripts")
+    for name, more in (("engine", ""), ("venv", make_python)):
+        script = tmp_path / "scripts" / name
+        script.write_text(stand_in + more)
+        script.chmod(0o755)
+    log = tmp_path / "log"
+    environ = {**os.environ, "LOG": str(log), "BIN": str(tmp_path / ".venv" / "bin")}
+    subprocess.run([tmp_path / "scripts" / "bench", "--quick"], env=environ, check=True)
+    assert log.read_text().replace(f"{tmp_path}/", "").splitlines() == [
+        "engine ",
+        "venv bench",
+        "python scripts/benchmarks --quick",
+    ]
+
+
+def test_its_folder_runs_from_anywhere(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / "benchmarks", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("usage: scripts/bench ")
 
 
 def test_a_ratio_is_that_of_medians(rows: Any) -> None:
