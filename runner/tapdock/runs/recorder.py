@@ -45,6 +45,8 @@ from tapdock.state.store import Held
 __all__ = ["Recorder"]
 
 _MOST_ROTATIONS = 100
+_LAST_SECONDS = 3.0
+"""For a server that answers, after a second signal."""
 
 
 class Recorder:
@@ -71,6 +73,7 @@ class Recorder:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._latest: str | None = None  # the state that is being saved, or waits for that
         self._over = threading.Event()
+        self._unkept: list[Side] = []  # whose changed configs wait to be kept
 
     def begin(self, prepared: Prepared, held: Held | None, inbox: Inbox, generations: Mapping[str, int]) -> None:
         """From now on events come. `held` None saves no state; `inbox` is told when the run has to end."""
@@ -79,14 +82,20 @@ class Recorder:
         self._inbox = inbox
         self._generations = dict(generations)
         self._names = names_of(prepared)
-        threading.Thread(target=self._work, name="recorder", daemon=True).start()
+        self._worker = threading.Thread(target=self._work, name="recorder", daemon=True)
+        self._worker.start()
 
     def finish(self) -> None:
         """Wait until everything is where it belongs. A second signal ends the wait, and a state goes into a file."""
         self._jobs.put(None)
         self._context.signals.wait_for(self._over)
+        self._worker.join(_LAST_SECONDS)
+        if not self._worker.is_alive():
+            return
         if self._latest is not None:
             self._not_saved(self._latest, StateError("stopped by a second signal before the state was saved"))
+        for side in self._unkept:
+            self._log.error("stopped by a second signal before a config that was changed could be kept", side=side)
 
     def _work(self) -> None:
         while job := self._jobs.get():
@@ -152,6 +161,7 @@ class Recorder:
                 self._latest = state
                 self._jobs.put(partial(self._save, state, dict(self._generations)))
             case Rotated(side, config):
+                self._unkept.append(side)
                 self._jobs.put(partial(self._keep_config, side, config))
             case SetAside():
                 self._set_aside(event)
@@ -193,6 +203,7 @@ class Recorder:
             (prepared.source, prepared.source_config) if side == "source" else (prepared.target, prepared.target_config)
         )
         operations.keep_rotated(self._context, ready.connector, known, config)
+        self._unkept.remove(side)
         self._log.info("config rotated", side=side)
 
     def _set_aside(self, event: SetAside) -> None:

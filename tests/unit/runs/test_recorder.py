@@ -86,7 +86,7 @@ class Run:
         return self.recorder
 
     def log(self) -> list[dict]:
-        return [json.loads(line) for line in self.lines]
+        return [json.loads(line) for line in self.lines if line.startswith("{")]
 
     def orders(self) -> list:
         found = []
@@ -244,11 +244,13 @@ def test_a_slow_server_holds_nothing_up_and_gets_the_last_state(tmp_path):
     assert [state for state, _ in held.saved] == ['{"a":1}', '{"a":5}']
 
 
-def test_a_second_signal_does_not_wait_for_a_slow_server(tmp_path):
+def test_a_second_signal_does_not_wait_for_a_slow_server(tmp_path, monkeypatch):
     held = Slow()
+    monkeypatch.setattr(module, "_LAST_SECONDS", 0.2)
     run = Run(tmp_path, held)
     run.recorder(Committed('{"a":1}'))
     assert held.asked.wait(60)
+    run.recorder(Rotated("source", '{"token":"new"}'))
     signals = run.recorder._context.signals
     with signals, signals.orders(run.inbox):
         for _ in range(2):
@@ -256,4 +258,17 @@ def test_a_second_signal_does_not_wait_for_a_slow_server(tmp_path):
         unsaved = run.done().unsaved
     assert "second signal" in unsaved.error.message
     assert unsaved.file.read_text() == '{"a":1}'
+    assert any("before a config that was changed could be kept" in line["event"] for line in run.log())
     held.answers.set()
+
+
+def test_a_second_signal_leaves_a_server_that_answers_its_time(tmp_path):
+    held = Held()
+    run = Run(tmp_path, held)
+    run.recorder(Committed('{"a":1}'))
+    signals = run.recorder._context.signals
+    with signals, signals.orders(run.inbox):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert run.done().unsaved is None
+    assert len(held.saved) == 1
