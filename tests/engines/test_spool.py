@@ -27,6 +27,7 @@ def begun(project):
 
 
 def test_a_signal_ends_it_in_order_and_what_was_read_is_written(spooling):
+    spooling.source_keys = {"stop_grace": "60s"}  # the destination has twice this for what it is given only then
     spooling.steps("schema users", "until users 500", "state", "stderr 100", "forever users")
     running = begun(spooling)
     assert spooling.table() == []
