@@ -128,7 +128,7 @@ def test_a_run_does_not_wait_for_an_archive_that_does_not_answer(backend, tmp_pa
 SIGNALLED = """
 import os, signal, threading
 from tapdock.errors import Interrupted
-from tapdock.state.limits import within
+from tapdock.state.backends.limits import within
 
 def stop(number, frame):
     raise Interrupted("stopped", exit_code=143)

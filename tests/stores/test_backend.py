@@ -144,7 +144,7 @@ def test_two_processes_race_and_exactly_one_wins(uri, tmp_path):
 HOLD_FOREVER = """
 import sys, time
 from pathlib import Path
-from tapdock.state.base import Terms, holder_here, open_backend
+from tapdock.state.backends.base import Terms, holder_here, open_backend
 from tapdock.state.store import keys
 with open_backend(sys.argv[1], Path(sys.argv[2])).hold("a", holder_here("r1", since=0.0)):
     print("held", flush=True)
@@ -201,7 +201,7 @@ def without(name, *rest):
     return real(name, *rest)
 builtins.__import__ = without
 from tapdock.errors import UsageError
-from tapdock.state.base import open_backend
+from tapdock.state.backends.base import open_backend
 try:
     open_backend(sys.argv[1], Path("."))
 except UsageError as error:

@@ -63,7 +63,7 @@ WRITE = """
 import sys
 from pathlib import Path
 from tapdock.errors import StateError
-from tapdock.state.file import FileBackend
+from tapdock.state.backends.file import FileBackend
 backend = FileBackend(Path(sys.argv[1]))
 stored = backend.get("a")
 try:

@@ -52,7 +52,7 @@ def saved_states(file: str | None) -> str | None:
         inner = value.get("airbyte_state") if isinstance(value, dict) else None
         if inner is not None:
             text = bytes(inner)
-        if text.startswith(b'"'):  # told as text, see translate/carried.py
+        if text.startswith(b'"'):  # told as text, see translate/states/wrapped_tap.py
             text = msgspec.json.decode(text, type=str).encode()
     except msgspec.MsgspecError as error:
         raise UsageError(f"the state {file} cannot be read: {error}") from error
