@@ -1,4 +1,4 @@
-"""The launcher's command line: how a `Launch` is started inside its container (design: containers and the launcher)."""
+"""The launcher's command line: how a `Launch` is started inside its container (decision 0004)."""
 
 from functools import cache
 from importlib.resources import files

@@ -178,7 +178,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Connector:
-    """A source or a target of the project file (design: one entry, one container).
+    """A source or a target of the project file: one entry, one container.
 
     `rotate` is which values of its config it may change by itself, for its later runs.
 

@@ -11,7 +11,7 @@ __all__ = ["Silence"]
 
 
 class Silence:
-    """A side's clock runs only while it is the one that we wait for (design: endings).
+    """A side's clock runs only while it is the one that we wait for.
 
     Until the pump runs that is a side whose container has not come up. An acknowledgement is a sign of life of a target
     that takes nothing else.

@@ -1,6 +1,6 @@
 """States as other runners keep them: read into a text and its dialect, and written for them. Values stay as they were.
 
-Meltano (protocol.md 2.1): `{"completed": {"singer_state": …}, "partial": {"singer_state": …}}` in its files, and
+Meltano (protocol.md 2.3): `{"completed": {"singer_state": …}, "partial": {"singer_state": …}}` in its files, and
 `{"singer_state": …}` from `meltano state get`. Airbyte: what its API gives (`stateType`, `streamState`, `globalState`,
 `state`), what its UI shows (the lists inside), and what a connector takes (a list of messages, or a legacy object).
 """

@@ -75,4 +75,4 @@ def _meltano_name(prefix: str, key: str) -> str | None:
 
 OURS = Codec(key_of, name_of)
 MELTANO = Codec(_meltano_key, _meltano_name)
-"""Where Meltano keeps its states in a bucket (protocol.md 2.1)."""
+"""Where Meltano keeps its states in a bucket (protocol.md 2.3)."""
