@@ -1,4 +1,4 @@
-"""`python -m tapdock`."""
+"""The entry point of `python -m tapdock`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, grouped by what the reader does next.
+"""The errors with their exit codes, grouped by what the reader does next.
 
 TapdockError
 ├── UsageError        2   the command line or the project file is to be corrected

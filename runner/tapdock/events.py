@@ -1,4 +1,4 @@
-"""What the relay tells while it works: the same values in one process and as JSON lines between containers."""
+"""What a relay reports while it works: the same values in one process and as JSON lines between containers."""
 
 from typing import Literal
 

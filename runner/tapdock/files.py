@@ -1,4 +1,4 @@
-"""Folders of our own: for their owner alone."""
+"""Private folders, which only their owner can open."""
 
 import os
 import stat

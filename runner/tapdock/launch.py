@@ -1,4 +1,4 @@
-"""What a connector asks for (`Launch`) and what an engine can tell of it (`ImageFacts`, `Exit`)."""
+"""What a container is started with (`Launch`), and what an engine reports about it (`ImageFacts`, `Exit`)."""
 
 from dataclasses import dataclass, field
 from typing import Literal

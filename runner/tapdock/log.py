@@ -1,4 +1,4 @@
-"""Events with keys, for people on stderr and as JSON lines in a file."""
+"""The structured log: events with keys, as text for people on stderr and as JSON lines in a file."""
 
 import json
 import threading

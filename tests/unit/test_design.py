@@ -19,9 +19,8 @@ PACKAGE = Path(tapdock.__file__).parent
 REPOSITORY = PACKAGE.parent.parent
 FLOORS = (
     {"errors", "files", "text"},
-    {"log"},
-    {"events", "project", "state"},
-    {"launch", "protocol"},
+    {"events", "log", "project"},
+    {"launch", "protocol", "state"},
     {"engines", "translate"},
     {"relay"},
     {"connectors"},
@@ -114,7 +113,11 @@ def test_every_command_stands_in_the_readme(command):
 
 PAGES = sorted(
     path.relative_to(REPOSITORY)
-    for path in [REPOSITORY / "README.md", *(REPOSITORY / "runner").rglob("*.md")]
+    for path in [
+        REPOSITORY / "README.md",
+        *(REPOSITORY / ".github").glob("*.md"),
+        *(REPOSITORY / "runner").rglob("*.md"),
+    ]
     if "tapdock" not in path.relative_to(REPOSITORY).parts
 )
 

@@ -1,12 +1,18 @@
-"""What comments and programs in texts name exists: sections of the protocol brief, and modules of the package."""
+"""What pages, comments and programs in texts name exists: sections of the protocol brief, and parts of the package."""
 
+import ast
 import re
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "runner" / "tapdock"
 BRIEF = ROOT / "runner" / "protocol.md"
+PAGES = ["runner/guides/architecture.md"]
 CITED = re.compile(r"(?:protocol\.md|\[protocol) (\d+(?:\.\d+)?(?:(?:, | to | and )\d+\.\d+)*)")
+FILE = re.compile(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|sh))`")
+INSIDE = re.compile(r"`((?:[a-z_]+/)*[a-z_]+\.py)` \(((?:`[\w.]+`(?:, )?)+)\)")
 IMPORT = re.compile(r"^\s*(?:from|import) (tapdock(?:\.\w+)+)", re.MULTILINE)
 
 
@@ -25,6 +31,52 @@ def test_every_section_of_the_protocol_brief_that_is_cited_exists():
     ]
     assert len(cited) > 60
     assert [each for each in cited if each[0] not in sections] == []
+
+
+def names_in(file: Path) -> set[str]:
+    """Functions, classes and values of a module, with attributes and methods as `Class.name`."""
+    found: set[str] = set()
+    for node in ast.parse(file.read_text()).body:
+        found |= bound(node)
+        if isinstance(node, ast.ClassDef):
+            inner = [one for one in ast.walk(node) if isinstance(one, ast.Attribute) and is_self(one.value)]
+            found |= {f"{node.name}.{one.attr}" for one in inner}
+            found |= {f"{node.name}.{name}" for one in node.body for name in bound(one)}
+    return found
+
+
+def is_self(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id == "self"
+
+
+def bound(node: ast.AST) -> set[str]:
+    match node:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+            return {name}
+        case ast.Assign(targets=targets):
+            return {target.id for target in targets if isinstance(target, ast.Name)}
+    return set()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_files_that_a_page_names_exist(page):
+    named = FILE.findall((ROOT / page).read_text())
+    assert len(named) > 20
+    assert [name for name in named if not ((PACKAGE / name).exists() or (ROOT / name).exists())] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_names_inside_of_a_file_is_there(page):
+    """As in `relay/pump.py` (`Pump.run`), also over the end of a line."""
+    named = INSIDE.findall(re.sub(r"\s+", " ", (ROOT / page).read_text()))
+    assert len(named) > 20
+    missing = [
+        f"{file}: {name}"
+        for file, listed in named
+        for name in re.findall(r"[\w.]+", listed)
+        if name not in names_in(PACKAGE / file)
+    ]
+    assert missing == []
 
 
 def test_modules_that_programs_in_texts_import_exist():

@@ -1,4 +1,4 @@
-"""The command line: global options, the table of commands, and where errors become words and a code.
+"""The command line: it parses arguments, calls the rooms below and prints results; errors become exit codes here.
 
 A command is a function in a module that is imported when it is called: `tapdock --help` imports none.
 """

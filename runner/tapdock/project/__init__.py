@@ -1,1 +1,1 @@
-"""The project file, from YAML text to checked values; `tapdock.project.load` puts it together."""
+"""The project file, from YAML text to checked and frozen values; `load.py` puts it together."""

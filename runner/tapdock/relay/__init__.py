@@ -1,0 +1,1 @@
+"""The data of one run: its named pipes, the pump between them, the supervisor and its verdict."""

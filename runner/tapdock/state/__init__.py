@@ -1,0 +1,1 @@
+"""Saved states: envelopes with their fence, previous versions, formats of other runners, and the backends."""

@@ -1,4 +1,4 @@
-"""Translators, one per pair of dialects; `ROUTES` is the table of them."""
+"""The four routes between the protocols (`ROUTES`), with the readers, writers, schemas and ledgers that they share."""
 
 from tapdock.events import Event
 from tapdock.protocol.catalog import ConfiguredStream

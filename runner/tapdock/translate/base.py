@@ -17,7 +17,7 @@ Mismatch = tuple[Side, str]
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a known connector differs from the protocol; the table of them is `connectors/quirks.py`.
+    """Where a known connector differs from the protocol; the table of them is `connectors/kinds/quirks.py`.
 
     Of targets. `ack_on_exit`: the last state stays unacknowledged when nothing was pending at the end; exit code 0
     says it. `wants_key`: the setting that must be off where a stream has no key. `takes_batches`: BATCH messages are

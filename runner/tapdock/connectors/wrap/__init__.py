@@ -1,0 +1,1 @@
+"""Wrapped taps: the build of a Singer tap image from an Airbyte source image, and the program inside it."""

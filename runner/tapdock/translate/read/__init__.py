@@ -1,0 +1,1 @@
+"""What sources and destinations print, line by line."""

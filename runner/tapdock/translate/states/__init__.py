@@ -1,0 +1,1 @@
+"""The ledgers: which state of the source each acknowledgement of the target stands for."""
