@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "runner" / "tapdock"
 BRIEF = ROOT / "runner" / "protocol.md"
-PAGES = ["runner/guides/architecture.md"]
+PAGES = [".github/CONTRIBUTING.md", "runner/guides/architecture.md"]
 CITED = re.compile(r"(?:protocol\.md|\[protocol) (\d+(?:\.\d+)?(?:(?:, | to | and )\d+\.\d+)*)")
 FILE = re.compile(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|sh))`")
 INSIDE = re.compile(r"`((?:[a-z_]+/)*[a-z_]+\.py)` \(((?:`[\w.]+`(?:, )?)+)\)")
