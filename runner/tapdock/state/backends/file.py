@@ -5,8 +5,9 @@ import fcntl
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -20,6 +21,7 @@ from tapdock.state.backends.limits import LARGEST, require_small, require_writab
 __all__ = ["FileBackend", "open_uri"]
 
 SUFFIX = ".json"
+_SIGN_SECONDS = 1.0
 PASSING = {errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO}
 ADVICE = {
     errno.ENOSPC: "free some space on that disk, then run again; what was saved before is untouched",
@@ -97,7 +99,7 @@ class FileBackend:
 
     @contextmanager
     def hold(self, name: str, holder: Holder, terms: Terms | None = None) -> Iterator[None]:
-        """Nothing of `terms` is needed: the kernel knows whether a holder lives."""
+        """Lock the lease file. Nothing of `terms` is needed: the kernel knows whether a holder lives."""
         path = self._lease(name)
         with _told(path, "lock"):
             made(path.parent)
@@ -111,13 +113,15 @@ class FileBackend:
                 os.ftruncate(lease, 0)
                 os.pwrite(lease, msgspec.json.encode(holder), 0)
             try:
-                yield
+                with _shown(self._sign(name)):
+                    yield
             finally:
                 os.ftruncate(lease, 0)
         finally:
             os.close(lease)  # the kernel does this for a process that dies
 
     def holder(self, name: str) -> Holder | None:
+        """Whoever has the lease. The lease file is read, and never locked: a run may want its lock at this moment."""
         path = self._lease(name)
         with _told(path, "read"):
             try:
@@ -125,12 +129,9 @@ class FileBackend:
             except FileNotFoundError:
                 return None
             try:
-                fcntl.flock(lease, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return _facts(lease)
+                return _facts(lease) if _is_locked(self._sign(name)) else None
             finally:
                 os.close(lease)
-        return None
 
     def unlock(self, name: str) -> None:
         holder = self.holder(name)
@@ -140,6 +141,10 @@ class FileBackend:
 
     def _lease(self, name: str) -> Path:
         return self.folder / ".leases" / _safe(name)
+
+    def _sign(self, name: str) -> Path:
+        """A second file that the holder locks, for others to test. No lease file of another name has a `+` in it."""
+        return self.folder / ".leases" / (_safe(name) + "+held")
 
     def _path(self, name: str) -> Path:
         return self.folder / (_safe(name) + SUFFIX)
@@ -174,6 +179,46 @@ def _facts(lease: int) -> Holder | None:
         return msgspec.json.decode(os.pread(lease, 65536, 0), type=Holder)
     except (ValueError, RecursionError):
         return None  # its holder is about to write them
+
+
+@contextmanager
+def _shown(sign: Path) -> Iterator[None]:
+    """Lock the file that tells others of a lease. A run goes on without it: the lease itself is in another file."""
+    lock = None
+    try:
+        with suppress(OSError):
+            lock = _opened(sign, os.O_RDWR | os.O_CREAT)
+            _lock_patiently(lock)
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock_patiently(lock: int) -> None:
+    """Wait for those who test the lock: each has it for a moment. Raises BlockingIOError after a second."""
+    deadline = time.monotonic() + _SIGN_SECONDS
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
+
+
+def _is_locked(sign: Path) -> bool:
+    try:
+        lock = _opened(sign, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def _opened(path: Path, flags: int) -> int:

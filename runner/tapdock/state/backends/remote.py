@@ -5,16 +5,10 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from tenacity import (
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    stop_after_delay,
-    stop_when_event_set,
-    wait_random_exponential,
-)
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
 from tapdock.errors import Conflict, StateError, TapdockError
 from tapdock.state.backends import leases
@@ -84,6 +78,18 @@ class _Careful:
         return self._store.overwrite(name, body)
 
 
+@dataclass(eq=False)
+class _Hold:
+    """A lease that this process has taken; `lost` is set once it belongs to this process no more."""
+
+    name: str
+    lost: threading.Event = field(default_factory=threading.Event)
+
+    def covers(self, name: str) -> bool:
+        """Whether an object belongs to the lease: of `a` those are `a`, `lease/a` and `history/a/00000001`."""
+        return f"/{self.name}/" in f"/{name}/"
+
+
 class Remote:
     """A `Backend` upon a store, whose single requests are to be had as well."""
 
@@ -92,7 +98,8 @@ class Remote:
     def __init__(self, store: Store, timing: Timing) -> None:
         self.store: Store = store
         self._timing = timing
-        self._lost = threading.Event()
+        self._holds: list[_Hold] = []
+        self._holding = threading.Lock()
 
     @property
     def uri(self) -> str:
@@ -112,7 +119,7 @@ class Remote:
             raise StateError(f"cannot {what} in {self.uri}: {error}", hint=hint, retryable=True) from error
 
     def get(self, name: str) -> Stored | None:
-        return self._repeated(lambda: self.read_once(name))
+        return self._repeated(name, lambda: self.read_once(name))
 
     def put(self, name: str, body: bytes, *, expected: str | None) -> str:
         require_writable(body, name, self.uri, largest=self.store.largest)
@@ -130,39 +137,50 @@ class Remote:
                     raise
                 return stored.version
 
-        return self._repeated(write)
+        return self._repeated(name, write)
 
     def overwrite(self, name: str, body: bytes) -> str:
-        return self._repeated(lambda: self._asked(lambda: self.store.overwrite(name, body), f"save `{name}`"))
+        return self._repeated(name, lambda: self._asked(lambda: self.store.overwrite(name, body), f"save `{name}`"))
 
     def names(self, prefix: str = "") -> list[str]:
-        return sorted(self._repeated(lambda: self._asked(lambda: self.store.list(prefix), f"list `{prefix}`")))
+        return sorted(self._repeated(prefix, lambda: self._asked(lambda: self.store.list(prefix), f"list `{prefix}`")))
 
     def delete(self, name: str) -> None:
-        self._repeated(lambda: self._asked(lambda: self.store.remove(name), f"remove `{name}`"))
+        self._repeated(name, lambda: self._asked(lambda: self.store.remove(name), f"remove `{name}`"))
 
     @contextmanager
     def hold(self, name: str, holder: Holder, terms: Terms | None = None) -> Iterator[None]:
         """By a lease. A server that takes a conditional write for any other is found out, and said so.
 
-        Once it is lost, nothing is tried again: whoever waits for an answer is to hear of it.
+        Once the lease is lost, no request for what it covers is retried: the run that waits for the answer has to end.
+        Other leases of this process, of runs that go on at the same time, are not affected.
         """
         given = terms or Terms()
-        self._lost.clear()
+        mine = _Hold(name)
 
         def lost(error: TapdockError) -> None:
-            self._lost.set()
+            mine.lost.set()
             given.lost(error)
 
         terms = dataclasses.replace(given, lost=lost)
+        with self._holding:
+            self._holds.append(mine)
+        try:
+            self._require_conditions(terms)
+            with leases.hold(self, name, holder, terms, self._timing):
+                yield
+        finally:
+            with self._holding:
+                self._holds.remove(mine)
+
+    def _require_conditions(self, terms: Terms) -> None:
+        """Fall back to reading before each write where the server ignores conditions, and report it."""
         if not isinstance(self.store, _Careful) and not self._honours_conditions():
             terms.say(
                 f"{self.uri} does not honour conditional writes. Each write looks first at what is there: that keeps"
                 " runs apart unless they start in one moment, so see that only one is started at a time"
             )
             self.store = _Careful(self.store)
-        with leases.hold(self, name, holder, terms, self._timing):
-            yield
 
     def _honours_conditions(self) -> bool:
         """Tried by making what is there already (the first of all runs makes it), and by replacing what never was."""
@@ -185,11 +203,20 @@ class Remote:
     def unlock(self, name: str) -> None:
         leases.unlock(self, name)
 
-    def _repeated(self, call: Callable[[], _T]) -> _T:
+    def _is_lost(self, name: str) -> bool:
+        """Whether a request for this object serves only lost leases. What no lease covers serves all of them."""
+        with self._holding:
+            serves = [each for each in self._holds if each.covers(name)] or self._holds
+            return bool(serves) and all(each.lost.is_set() for each in serves)
+
+    def _repeated(self, name: str, call: Callable[[], _T]) -> _T:
+        def may_pass(error: BaseException) -> bool:
+            return isinstance(error, StateError) and error.retryable and not self._is_lost(name)
+
         retrying = Retrying(
-            stop=stop_after_attempt(_TRIES) | stop_after_delay(self._timing.request) | stop_when_event_set(self._lost),
+            stop=stop_after_attempt(_TRIES) | stop_after_delay(self._timing.request),
             wait=wait_random_exponential(multiplier=0.2, max=5),
-            retry=retry_if_exception(lambda error: isinstance(error, StateError) and error.retryable),
+            retry=retry_if_exception(may_pass),
             sleep=self._timing.sleep,
             reraise=True,
         )

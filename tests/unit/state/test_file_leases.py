@@ -1,0 +1,73 @@
+"""Leases in a folder: whoever asks who has one does not disturb those who take it."""
+
+import fcntl
+import os
+import threading
+from contextlib import suppress
+
+import pytest
+
+from tapdock.errors import LeaseHeld, StateError
+from tapdock.state.backends.base import holder_here
+from tapdock.state.backends.file import FileBackend
+
+FIRST, SECOND = (holder_here(f"r{number}", since=0.0) for number in (1, 2))
+
+
+@pytest.fixture
+def backend(tmp_path) -> FileBackend:
+    return FileBackend(tmp_path / "state")
+
+
+def test_a_run_starts_while_others_ask_who_has_the_lease(backend):
+    over = threading.Event()
+
+    def ask() -> None:
+        mine = FileBackend(backend.folder)
+        while not over.is_set():
+            mine.holder("a")
+            with suppress(StateError):  # it is held
+                mine.unlock("b")
+
+    with backend.hold("a", FIRST), backend.hold("b", FIRST):
+        pass  # both lease files are there
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    try:
+        for _ in range(100):
+            with backend.hold("a", FIRST), backend.hold("b", FIRST):
+                pass
+    finally:
+        over.set()
+        for asker in askers:
+            asker.join()
+
+
+def test_a_run_starts_although_somebody_was_stopped_while_asking(backend):
+    with backend.hold("a", FIRST):
+        sign = next(backend.folder.glob(".leases/*+held"))
+    stopped = os.open(sign, os.O_RDONLY)
+    fcntl.flock(stopped, fcntl.LOCK_SH)
+    try:
+        with backend.hold("a", FIRST), pytest.raises(LeaseHeld), FileBackend(backend.folder).hold("a", SECOND):
+            pass
+    finally:
+        os.close(stopped)
+
+
+def test_who_has_a_lease(backend):
+    assert backend.holder("a") is None
+    with backend.hold("a", FIRST):
+        assert backend.holder("a") == FIRST
+        assert FileBackend(backend.folder).holder("a") == FIRST
+    assert backend.holder("a") is None
+
+
+def test_of_a_lease_whose_holder_was_killed_nobody_is_told(backend):
+    """Its facts are still in the lease file."""
+    with backend.hold("a", FIRST):
+        kept = (backend.folder / ".leases" / "a").read_bytes()
+    (backend.folder / ".leases" / "a").write_bytes(kept)
+    assert kept
+    assert backend.holder("a") is None
