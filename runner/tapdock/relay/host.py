@@ -96,12 +96,17 @@ def perform(
 
 
 def _make_folders(launch: Launch) -> None:
-    """A folder that is to be mounted and is not there is made here, as the user: the engine would make it as root."""
+    """Make each folder that is to be mounted and is missing, as the user: the engine would make it as root.
+
+    Another run of this moment may make the same folder. What is there and is not a folder stays an error.
+    """
     for mount in launch.mounts:
-        if mount.is_volume or mount.read_only or Path(mount.source).exists():
+        if mount.is_volume or mount.read_only:
             continue
+        folder = Path(mount.source)
         try:
-            Path(mount.source).mkdir(parents=True)
+            if not folder.exists():
+                folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             hint = "make it yourself, or mount another"
             raise UsageError(f"the {launch.role}'s folder cannot be made: {error}", hint=hint) from error

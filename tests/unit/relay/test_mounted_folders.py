@@ -1,0 +1,89 @@
+"""Folders that connectors mount and that are made before they start."""
+
+import queue
+import threading
+from pathlib import Path
+
+import pytest
+
+from tapdock.engines.base import Run
+from tapdock.engines.local import LocalEngine
+from tapdock.errors import UsageError
+from tapdock.launch import Launch
+from tapdock.project.model import Mount
+from tapdock.relay.host import perform
+from tapdock.relay.plan import Plan
+from tapdock.translate.base import Manner
+
+
+class Reached(Exception):
+    """All folders are there, and the run would begin."""
+
+
+class Engine(LocalEngine):
+    """Several runs on it make their folders at the same moment, and none goes further."""
+
+    def __init__(self, runs: int) -> None:
+        super().__init__()
+        self._gate = threading.Barrier(runs)
+
+    def placed(self, launch: Launch) -> Launch:
+        self._gate.wait(20)
+        return launch
+
+    def run(self, run_id: str, *, image: str) -> Run:
+        raise Reached
+
+
+def begun(engine: Engine, folder: Path, *, read_only: bool = False) -> BaseException:
+    """How a run that mounts the folder ended."""
+    mount = Mount(str(folder), "/data", read_only=read_only)
+    launch = Launch(role="target", image="x", entrypoint=("x",), mounts=(mount,))
+    try:
+        perform(
+            engine,
+            Plan(run_id="r", route="singer-singer", manner=Manner()),
+            (launch,),
+            relay_image=lambda: "",
+            inbox=queue.SimpleQueue(),
+            emit=lambda _: None,
+            logs=lambda _: lambda _: None,
+        )
+    except Exception as error:
+        return error
+    raise AssertionError
+
+
+def test_runs_that_mount_the_same_new_folder_at_once_make_it_once(tmp_path):
+    engine = Engine(4)
+    ended: list[BaseException] = []
+    for number in range(100):
+        folder = tmp_path / str(number) / "a" / "b"
+        threads = [
+            threading.Thread(target=lambda at: ended.append(begun(engine, at)), args=(folder,)) for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert folder.is_dir()
+    assert {type(error) for error in ended} == {Reached}
+    assert len(ended) == 400
+
+
+@pytest.mark.parametrize("blocked", ["data", "data/inner"])
+def test_what_is_no_folder_is_told(tmp_path, blocked):
+    (tmp_path / "data").symlink_to(tmp_path / "nowhere" / "else")
+    error = begun(Engine(1), tmp_path / blocked)
+    assert isinstance(error, UsageError)
+    assert "the target's folder cannot be made: " in error.message
+
+
+def test_a_file_can_be_mounted(tmp_path):
+    (tmp_path / "key.json").write_text("{}")
+    assert isinstance(begun(Engine(1), tmp_path / "key.json"), Reached)
+
+
+def test_what_is_only_read_is_not_made(tmp_path):
+    assert isinstance(begun(Engine(1), tmp_path / "missing", read_only=True), Reached)
+    assert not (tmp_path / "missing").exists()
