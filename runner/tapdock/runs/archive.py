@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tapdock.errors import Conflict, StateError, UsageError
-from tapdock.runs.records import KEPT, RUN_ID, RunRecord, of_run, to_json
+from tapdock.runs import rotation
+from tapdock.runs.records import RUN_ID, RunRecord, of_run, to_json
 from tapdock.state.backends.base import Backend
 from tapdock.state.backends.limits import within
 
@@ -19,6 +20,7 @@ _PREFIX = "runs/"
 _LOG = "/log"
 _LOG_BYTES = 1 << 20  # of a long log, the end
 _REMOVED = 20  # runs at once: the rest is removed after the next run
+_LONGEST_SECONDS = 7 * 24 * 3600.0
 
 
 class Archive:
@@ -42,7 +44,11 @@ class Archive:
         self._in_time(lambda: self._write(record))
 
     def close(self, record: RunRecord, log: Path) -> None:
-        """The last record, and the log as it is now; what is older than the last hundred runs is forgotten."""
+        """Keep the last record, and the log as it is now. Forget what is older than the last hundred runs.
+
+        Runs that may be going on are not forgotten: those that began in the last seven days or have their state's
+        lease, and whose record does not say that they have ended.
+        """
         self._in_time(lambda: self._close(record, log))
 
     def _in_time(self, work: Callable[[], None]) -> None:
@@ -64,10 +70,30 @@ class Archive:
         if log.exists():
             self._backend.put(_PREFIX + record.run_id + _LOG, gzip.compress(_end_of(log), mtime=0), expected=None)
         names = self._backend.names(_PREFIX)
-        old = set(self.ids(names)[KEPT:][-_REMOVED:])
+        known = self.ids(names)
+        oldest = [run_id for run_id in known[rotation.KEPT :] if run_id != record.run_id][-_REMOVED:]
+        old = {run_id for run_id in oldest if self._is_old(run_id, known, ended=record)}
         for name in names:
             if name.removeprefix(_PREFIX).removesuffix(_LOG) in old:
                 self._backend.delete(name)
+
+    def _is_old(self, run_id: str, known: list[str], *, ended: RunRecord) -> bool:
+        """Whether a run may be forgotten, at the time when the run `ended` has just ended."""
+        found = self.read(run_id)
+        if found and found.status == "running" and self._may_go_on(found, ended):
+            return False
+        return rotation.is_old(run_id, found.seconds.total if found else 0.0, known)
+
+    def _may_go_on(self, found: RunRecord, ended: RunRecord) -> bool:
+        """A run that was killed has the same record: only its age, and the lease of its state, tell the two apart."""
+        now = (rotation.began(ended.run_id) or 0.0) + ended.seconds.total
+        if now - (rotation.began(found.run_id) or 0.0) < _LONGEST_SECONDS:
+            return True
+        try:
+            holder = self._backend.holder(found.state_id)
+        except StateError:
+            return True  # the lease cannot be read: that is no reason to remove anything
+        return holder is not None and holder.run_id == found.run_id
 
     def ids(self, names: list[str] | None = None) -> list[str]:
         """Newest first."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
-from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential, wait_random
 
 from tapdock.connectors.context import Context
 from tapdock.errors import Interrupted, StateError, TapdockError
@@ -53,7 +53,7 @@ def run(
 
     retrying = Retrying(
         stop=stop_after_attempt(wanted.retries + 1),
-        wait=wait_exponential_jitter(initial=5, max=300),
+        wait=wait_exponential(multiplier=5, max=299) + wait_random(0, 1),
         retry=retry_if_result(may_pass),
         sleep=context.signals.sleep,
         before_sleep=told,
@@ -72,16 +72,17 @@ def _run_once(
     context: Context, wanted: Pipeline, options: Options, make_log: MakeLog, show: Callable[[Progress], None]
 ) -> RunRecord:
     run_id = records.new_run_id(context.now(), secrets.token_hex(3))
-    with _log_file(context, run_id) as file:
-        attempt = _Attempt(context, wanted, run_id, show, make_log(run_id, file))
-        try:
-            record = attempt.perform(options)
-        except Exception as error:
-            _keep(context, attempt.record(TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}")))
-            raise
-    with context.signals.orders(queue.SimpleQueue()):  # the run is over: a signal has nothing to end
-        _keep(context, record)
-    _archive(context, record)
+    with records.going_on(context.project.private, run_id):
+        with _log_file(context, run_id) as file:
+            attempt = _Attempt(context, wanted, run_id, show, make_log(run_id, file))
+            try:
+                record = attempt.perform(options)
+            except Exception as error:
+                _keep(context, attempt.record(TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}")))
+                raise
+        with context.signals.orders(queue.SimpleQueue()):  # the run is over: a signal has nothing to end
+            _keep(context, record)
+        _archive(context, record)
     return record
 
 

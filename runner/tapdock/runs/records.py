@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -13,10 +14,10 @@ import msgspec
 from tapdock.errors import Side, UsageError
 from tapdock.events import SetAside, StreamReport
 from tapdock.files import made
+from tapdock.runs import rotation
 from tapdock.runs.log_file import log_lines as joined_lines
 
 __all__ = [
-    "KEPT",
     "RUN_ID",
     "ContainerRecord",
     "ErrorRecord",
@@ -26,6 +27,7 @@ __all__ = [
     "Status",
     "aside_file",
     "found_in",
+    "going_on",
     "has_log",
     "ids",
     "log_file",
@@ -39,7 +41,6 @@ __all__ = [
     "write",
 ]
 
-KEPT = 100
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-z]+")
 Status = Literal["running", "succeeded", "failed", "stopped"]
 
@@ -110,7 +111,7 @@ def to_json(record: RunRecord) -> bytes:
 def write(folder: Path, record: RunRecord) -> Path:
     """Keep a record below `folder`, the project's private one, and forget all but the last hundred runs.
 
-    Those that set records aside stay: no later run reads these again.
+    Runs that are going on stay, and so do those that set records aside: no later run reads these again.
     """
     place = _made(folder, record.run_id)
     temporary = place / f".record.{os.getpid()}"
@@ -119,10 +120,29 @@ def write(folder: Path, record: RunRecord) -> Path:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(place / "record.json")
-    for old in ids(folder)[KEPT:]:
-        if not aside_file(folder, old).exists():
-            shutil.rmtree(folder / "runs" / old, ignore_errors=True)
+    _forget_old(folder, keep=record.run_id)
     return place / "record.json"
+
+
+def _forget_old(folder: Path, *, keep: str) -> None:
+    known = ids(folder)
+    for old in known[rotation.KEPT :]:
+        place = folder / "runs" / old
+        if old == keep or aside_file(folder, old).exists() or rotation.is_going_on(place):
+            continue
+        found = record(folder, old)
+        if rotation.is_old(old, found.seconds.total if found else 0.0, known):
+            shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def going_on(folder: Path, run_id: str) -> Iterator[None]:
+    """Keep what this run writes below `folder` from being forgotten by other runs until it has ended."""
+    place = folder / "runs" / run_id
+    with suppress(OSError):  # without this folder nothing of the run is kept, and the run goes on
+        _made(folder, run_id)
+    with rotation.locked(place):
+        yield
 
 
 def log_file(folder: Path, run_id: str) -> Path:

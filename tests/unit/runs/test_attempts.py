@@ -1,6 +1,7 @@
 """What the record of a run says of its failure."""
 
 import dataclasses
+import warnings
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,32 @@ def test_progress_has_no_secret_of_what_is_built(context):
     said: list[str] = []
     dataclasses.replace(context, progress=said.append).say("fetching https://me:ind3x-pw@index/simple")
     assert said == ["fetching https://[secret]@index/simple"]
+
+
+class Waits(Signals):
+    """Signals that note how long a run would have slept."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: None)
+        self.seconds: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+class Unreachable(LocalEngine):
+    def inspect(self, image: str) -> ImageFacts | None:
+        raise EngineError("no answer", retryable=True)
+
+
+def test_a_run_is_retried_after_five_seconds_at_first_and_five_minutes_at_most(context):
+    waits = Waits()
+    context = dataclasses.replace(context, engine=Unreachable(), signals=waits)
+    wanted = Pipeline(name="p", source="s", target="t", retries=8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        attempts.run(context, wanted, Options(), make_log=lambda run_id, _: Log(run_id), show=lambda _: None)
+    expected = [5, 10, 20, 40, 80, 160, 299, 299]
+    assert len(waits.seconds) == len(expected)
+    assert all(least <= wait <= least + 1 for least, wait in zip(expected, waits.seconds, strict=True))
+    assert len(set(waits.seconds[-2:])) == 2, "two runs that failed together do not begin together again"

@@ -1,0 +1,76 @@
+"""Which runs are forgotten: their records and logs are removed, but never those of a run that is still going on."""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+__all__ = ["KEPT", "began", "is_going_on", "is_old", "locked"]
+
+KEPT = 100
+
+_STAMP = "%Y%m%dT%H%M%SZ"
+_LOCK = ".lock"
+
+
+def began(run_id: str) -> float | None:
+    """Return when a run began by its id, in seconds since the epoch; None for an id that has no such time.
+
+    >>> began("20261122T112233Z-ab12cd")
+    1795346553.0
+    """
+    try:
+        return datetime.strptime(run_id.partition("-")[0], _STAMP).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+def is_old(run_id: str, seconds: float, known: Sequence[str]) -> bool:
+    """Return whether a hundred of the `known` runs began after this one had ended; it took so many `seconds`.
+
+    The time of its end counts, because a run may outlast a hundred others that began after it.
+    """
+    start = began(run_id)
+    try:
+        end = f"{datetime.fromtimestamp((start or 0.0) + seconds, UTC):{_STAMP}}"
+    except (ValueError, OverflowError, OSError):
+        end = ""  # a record that somebody changed
+    return sum(each >= end for each in known if each != run_id) >= KEPT
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Mark the folder of a run as in use until the block, or the process, ends.
+
+    A folder that cannot be written to has no mark: nothing is kept there either.
+    """
+    lock = None
+    with suppress(OSError):
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            with suppress(OSError):
+                (folder / _LOCK).unlink()
+            os.close(lock)
+
+
+def is_going_on(folder: Path) -> bool:
+    """Return whether a process has marked this folder and still runs."""
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return False
