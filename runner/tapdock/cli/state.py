@@ -45,15 +45,17 @@ def list_states(ctx: typer.Context, *, as_json: Json = False) -> None:
     """
     backend = shared(ctx).backend
     found: list[Envelope] = []
+    facts: list[dict[str, Any]] = []
     for name in store.keys(backend):
         try:
             envelope = store.read(backend, name)
+            facts += [_facts(envelope)] if envelope else []
         except StateError as error:
             failed(error.message, error.hint)
             continue
         found += [envelope] if envelope else []
     if as_json:
-        print_json([_facts(envelope) for envelope in found])
+        print_json(facts)
         return
     rows = [(each.key, each.dialect, each.saved_at, each.run_id) for each in found]
     print_table(("STATE", "DIALECT", "SAVED", "BY RUN"), rows)
@@ -73,7 +75,7 @@ def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
     facts: dict[str, Any] = _facts(envelope) if envelope else {"key": name}
     facts["versions"] = versions.numbers(context.backend, name)
     facts["held_by"] = msgspec.to_builtins(holder) if holder else None
-    state = json.loads(envelope.state or "null") if envelope else None
+    state = _value(envelope) if envelope else None
     if as_json:
         print_json({**facts, "state": state})
         return
@@ -106,7 +108,8 @@ def set_state(
 ) -> None:
     """Replace a state by that of a file or of stdin
 
-    A list is an Airbyte state, an object a Singer state. Refused while a run uses the state.
+    A list is an Airbyte state, an object a Singer state. Refused while a run uses the state. What was there is kept as
+    a previous version, also where it is damaged.
 
     Example: tapdock state set demo state.json
     """
@@ -114,8 +117,14 @@ def set_state(
     text = text_of(file)
     found = edit.dialect_of(text, wanted=dialect)
     name = state_id(context, key)
-    with store.lease(context.backend, name, run_id="state-set", clock=time.time) as held:
-        held.save(text, dialect=found)
+    with store.replacing(context.backend, name, run_id="state-set", clock=time.time) as held:
+        before = store.readable(context.backend, name)
+        held.save(
+            text,
+            dialect=found,
+            generations=before.generations if before else None,
+            names=before.names if before else None,
+        )
     err(f"state {name} is set ({found})")
 
 
@@ -202,12 +211,24 @@ def _nothing(name: str) -> StateError:
     return StateError(f"there is no state `{name}`", hint="see `tapdock state list`")
 
 
+def _value(envelope: Envelope) -> Any:
+    try:
+        return json.loads(envelope.state or "null")
+    except (ValueError, RecursionError) as error:
+        raise StateError(f"the saved state `{envelope.key}` is not JSON: {error}", hint=edit.UNREADABLE) from error
+
+
 def _facts(envelope: Envelope) -> dict[str, Any]:
+    """Raises StateError for a state that cannot be read."""
+    try:
+        streams = edit.streams(envelope.state, envelope.dialect) if envelope.state and envelope.dialect else []
+    except StateError as error:
+        raise StateError(f"state `{envelope.key}`: {error.message}", hint=error.hint) from error
     return {
         "key": envelope.key,
         "dialect": envelope.dialect,
         "saved_at": envelope.saved_at,
         "run_id": envelope.run_id,
-        "streams": edit.streams(envelope.state, envelope.dialect) if envelope.state and envelope.dialect else [],
+        "streams": streams,
         "generations": envelope.generations,
     }

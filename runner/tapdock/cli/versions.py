@@ -92,11 +92,11 @@ def rollback(
     """
     context = shared(ctx)
     name = state_id(context, key)
-    known = versions.numbers(context.backend, name)
-    readable = [number for number in known if _version(context.backend, name, number)]
-    number = to or (readable[-1] if readable else None)
+    number = to or versions.newest(context.backend, name)
     if number is None:
-        raise UsageError(f"state `{name}` has no previous version", hint="`tapdock state list` shows what there is")
+        which = " that can be read" if versions.numbers(context.backend, name) else ""
+        hint = "`tapdock state list` shows what there is"
+        raise UsageError(f"state `{name}` has no previous version{which}", hint=hint)
     envelope = versions.get(context.backend, name, number)
     asked(f"Go back to version {number} of state {name}, saved {envelope.saved_at} by {envelope.run_id}?", yes=yes)
     with store.replacing(context.backend, name, run_id="state-rollback", clock=time.time) as held:
@@ -121,8 +121,8 @@ def copy(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -
 
 
 def _renamed_by_hand(context: Context, old: str, new: str) -> Envelope | None:
-    """The state `old` where its object was moved to the name `new`, and nothing is saved under its own name."""
-    if not store.is_empty(context.backend, old):
+    """The state `old` where its object was moved to the name `new`, and nothing to read is saved under its own name."""
+    if store.readable(context.backend, old):
         return None
     with suppress(StateError):  # what is there is the state `new`, or damaged
         return store.read(context.backend, old, at=new)

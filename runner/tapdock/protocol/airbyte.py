@@ -14,6 +14,7 @@ __all__ = [
     "MESSAGES",
     "ConnectionStatus",
     "ControlMessage",
+    "GlobalState",
     "Line",
     "Log",
     "LogMessage",
@@ -106,6 +107,13 @@ class StreamDescriptor(msgspec.Struct, frozen=True):
 class StreamState(msgspec.Struct):
     stream_descriptor: StreamDescriptor
     stream_state: Raw = Raw()
+
+
+class GlobalState(msgspec.Struct):
+    """What a GLOBAL state contains. Some writers give null for a list that is empty."""
+
+    shared_state: Raw = Raw(b"null")
+    stream_states: list[StreamState] | None = None
 
 
 class Stats(msgspec.Struct, rename="camel"):

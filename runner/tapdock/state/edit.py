@@ -1,15 +1,26 @@
-"""What a state text is, and the same without a stream; values stay as they were written."""
+"""What a state text is, and the same without a stream; values stay as they were written.
 
+What a user gives is refused with a UsageError. What is saved and cannot be read is a StateError: somebody changed it.
+Null in place of a list or an object is the same as nothing, as some writers give all members.
+"""
+
+import json
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
-from tapdock.errors import UsageError
+from tapdock.errors import StateError, UsageError
 from tapdock.state.envelope import Dialect
 
-__all__ = ["dialect_of", "renamed", "streams", "without_stream"]
+__all__ = ["UNREADABLE", "dialect_of", "json_hint", "renamed", "streams", "without_stream"]
 
 Raws = dict[str, msgspec.Raw]
+_NULL = msgspec.Raw(b"null")
+UNREADABLE = (
+    "`tapdock state get` prints it as it is, `tapdock state set` replaces it, `tapdock state rollback` goes back"
+)
+"""What to do about a saved state that cannot be read."""
 
 
 class _Descriptor(msgspec.Struct):
@@ -25,11 +36,11 @@ class _StreamState(msgspec.Struct):
 
 
 class _Global(msgspec.Struct):
-    stream_states: list[_StreamState] = []
+    stream_states: list[_StreamState] | None = None
 
 
 class _Message(msgspec.Struct):
-    type: str = "LEGACY"
+    type: str | None = None
     stream: _StreamState | None = None
     global_: _Global | None = msgspec.field(name="global", default=None)
 
@@ -38,8 +49,8 @@ def dialect_of(text: str, *, wanted: Dialect | None) -> Dialect:
     """A list is Airbyte's, an object Singer's unless Airbyte is `wanted` (legacy state); else UsageError."""
     try:
         value = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        raise UsageError(f"the state is not JSON: {error}") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UsageError(f"the state is not JSON: {error}", hint=json_hint(text)) from error
     match value:
         case list() if wanted != "singer":
             _airbyte(text)
@@ -47,7 +58,7 @@ def dialect_of(text: str, *, wanted: Dialect | None) -> Dialect:
         case dict() if "type" in value and ("stream" in value or "global" in value) and wanted != "singer":
             raise UsageError("the state is one Airbyte message", hint="put it into a list: `[…]`")
         case dict():
-            if wanted != "airbyte" and not isinstance(value.get("bookmarks", {}), dict):
+            if wanted != "airbyte" and not isinstance(value.get("bookmarks"), dict | None):
                 raise UsageError("`bookmarks` of the state is not an object")
             return wanted or "singer"
         case list():
@@ -55,28 +66,52 @@ def dialect_of(text: str, *, wanted: Dialect | None) -> Dialect:
     raise UsageError("the state is neither a list (Airbyte) nor an object (Singer)")
 
 
-def _airbyte(text: str) -> list[_Message]:
+def json_hint(text: str) -> str | None:
+    """Return why a text that Python reads is not JSON for others; None for one that nobody reads."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return "it has a `NaN`, an `Infinity`, or a `\\u` escape that is one half of a surrogate pair"
+
+
+def _airbyte(text: str) -> None:
     try:
         messages = msgspec.json.decode(text, type=list[_Message])
     except msgspec.ValidationError as error:
         raise UsageError(f"the state is not a list of Airbyte state messages: {error}") from error
     for index, message in enumerate(messages):
         parts = {"STREAM": message.stream, "GLOBAL": message.global_, "LEGACY": message}
-        if parts.get(message.type) is None:
+        if parts.get(message.type or "LEGACY") is None:
             raise UsageError(f"message {index} of the state is not a STREAM, GLOBAL or LEGACY state")
-    return messages
 
 
 def streams(text: str, dialect: Dialect) -> list[str]:
     """The streams that a state speaks of (`namespace.name`), in its order."""
     if dialect == "singer" or text.lstrip().startswith("{"):
-        bookmarks = msgspec.json.decode(text, type=Raws).get("bookmarks")
-        return list(msgspec.json.decode(bookmarks, type=Raws)) if bookmarks is not None else []
+        return list(_bookmarks(_read(text, Raws)))
     found: list[str] = []
-    for message in _airbyte(text):
-        states = message.global_.stream_states if message.global_ else []
-        found += [str(state.stream_descriptor) for state in ([message.stream] if message.stream else states)]
+    for message in _read(text, list[_Message] | None) or ():
+        found += [str(state.stream_descriptor) for state in _states(message)]
     return found
+
+
+def _states(message: _Message) -> list[_StreamState]:
+    if message.stream:
+        return [message.stream]
+    return (message.global_.stream_states if message.global_ else None) or []
+
+
+def _bookmarks(whole: Raws) -> Raws:
+    return _read(whole.get("bookmarks", _NULL), Raws | None) or {}
+
+
+def _read(text: str | msgspec.Raw, kind: Any) -> Any:
+    """Return a saved state, or a part of it, as a value of that kind."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise StateError(f"the saved state cannot be read: {error}", hint=UNREADABLE) from error
 
 
 def _require_known(stream: str, known: list[str]) -> None:
@@ -89,25 +124,35 @@ def without_stream(text: str, dialect: Dialect, stream: str) -> str:
     """The state without one stream; UsageError where it does not speak of it."""
     _require_known(stream, streams(text, dialect))
     if dialect == "singer" or text.lstrip().startswith("{"):
-        whole = msgspec.json.decode(text, type=Raws)
-        bookmarks = msgspec.json.decode(whole["bookmarks"], type=Raws)
+        whole = _read(text, Raws)
+        bookmarks = _bookmarks(whole)
         del bookmarks[stream]
         return _text({**whole, "bookmarks": _raw(bookmarks)})
-    kept = [_airbyte_without(raw, stream) for raw in msgspec.json.decode(text, type=list[msgspec.Raw])]
+    kept = [_airbyte_without(raw, stream) for raw in _read(text, list[msgspec.Raw])]
     return _text([raw for raw in kept if raw is not None])
 
 
 def _airbyte_without(raw: msgspec.Raw, stream: str) -> msgspec.Raw | None:
-    message = msgspec.json.decode(raw, type=_Message)
+    message = _read(raw, _Message)
     if message.stream is not None:
         return None if str(message.stream.stream_descriptor) == stream else raw
-    if message.global_ is None:
+    names = [str(state.stream_descriptor) for state in _states(message)]
+    if stream not in names:
         return raw
-    whole = msgspec.json.decode(raw, type=Raws)
-    inner = msgspec.json.decode(whole["global"], type=Raws)
-    states = msgspec.json.decode(inner["stream_states"], type=list[msgspec.Raw])
-    left = [state for state in states if str(msgspec.json.decode(state, type=_StreamState).stream_descriptor) != stream]
-    return _raw({**whole, "global": _raw({**inner, "stream_states": _raw(left)})})
+    return _with_states(raw, [state for state, name in zip(_raw_states(raw), names, strict=True) if name != stream])
+
+
+def _raw_states(message: msgspec.Raw) -> list[msgspec.Raw]:
+    """The states of single streams inside a GLOBAL message that has some."""
+    inner: Raws = _read(_read(message, Raws)["global"], Raws)
+    states: list[msgspec.Raw] = _read(inner["stream_states"], list[msgspec.Raw])
+    return states
+
+
+def _with_states(message: msgspec.Raw, states: list[msgspec.Raw]) -> msgspec.Raw:
+    whole = _read(message, Raws)
+    inner = _read(whole["global"], Raws)
+    return _raw({**whole, "global": _raw({**inner, "stream_states": _raw(states)})})
 
 
 def renamed(text: str, dialect: Dialect, renames: Mapping[str, str]) -> str:
@@ -117,33 +162,31 @@ def renamed(text: str, dialect: Dialect, renames: Mapping[str, str]) -> str:
     if not renames:
         return text
     if dialect == "singer" or text.lstrip().startswith("{"):
-        whole = msgspec.json.decode(text, type=Raws)
-        bookmarks = msgspec.json.decode(whole["bookmarks"], type=Raws)
+        whole = _read(text, Raws)
+        bookmarks = _bookmarks(whole)
         named = {renames.get(stream, stream): bookmark for stream, bookmark in bookmarks.items()}
         return _text({**whole, "bookmarks": _raw(named)})
-    return _text([_airbyte_renamed(raw, renames) for raw in msgspec.json.decode(text, type=list[msgspec.Raw])])
+    return _text([_airbyte_renamed(raw, renames) for raw in _read(text, list[msgspec.Raw])])
 
 
 def _airbyte_renamed(raw: msgspec.Raw, renames: Mapping[str, str]) -> msgspec.Raw:
-    message = msgspec.json.decode(raw, type=Raws)
-    if "stream" in message:
-        return _raw({**message, "stream": _state_renamed(message["stream"], renames)})
-    if "global" not in message:
+    message = _read(raw, _Message)
+    if message.stream is not None:
+        whole = _read(raw, Raws)
+        return _raw({**whole, "stream": _state_renamed(whole["stream"], renames)})
+    if not _states(message):
         return raw
-    inner = msgspec.json.decode(message["global"], type=Raws)
-    states = msgspec.json.decode(inner["stream_states"], type=list[msgspec.Raw])
-    named = _raw([_state_renamed(state, renames) for state in states])
-    return _raw({**message, "global": _raw({**inner, "stream_states": named})})
+    return _with_states(raw, [_state_renamed(state, renames) for state in _raw_states(raw)])
 
 
 def _state_renamed(raw: msgspec.Raw, renames: Mapping[str, str]) -> msgspec.Raw:
-    old = msgspec.json.decode(raw, type=_StreamState).stream_descriptor
+    old = _read(raw, _StreamState).stream_descriptor
     new = renames.get(str(old))
     if new is None:
         return raw
     namespace, _, name = new.rpartition(".") if old.namespace else ("", "", new)
     descriptor = {"name": name, **({"namespace": namespace} if namespace else {})}
-    return _raw({**msgspec.json.decode(raw, type=Raws), "stream_descriptor": _raw(descriptor)})
+    return _raw({**_read(raw, Raws), "stream_descriptor": _raw(descriptor)})
 
 
 def _raw(value: object) -> msgspec.Raw:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from tapdock.errors import UsageError
+from tapdock.errors import StateError, UsageError
 from tapdock.state import edit
 from tapdock.state.envelope import Dialect
 
@@ -31,11 +31,11 @@ def imported(text: str, *, source: Format, renames: Mapping[str, str]) -> Text:
     """Raises UsageError for what is not of that format, and for a rename of a stream that is not there."""
     try:
         value = msgspec.json.decode(text, type=Raws | list[msgspec.Raw])
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"the state is no JSON object or list: {error}") from error
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise UsageError(f"the state is no JSON object or list: {error}", hint=edit.json_hint(text)) from error
     try:
         found = _of_meltano(value) if source == "meltano" else _of_airbyte(value)
-    except (KeyError, msgspec.MsgspecError) as error:
+    except (KeyError, msgspec.MsgspecError, RecursionError) as error:
         raise UsageError(f"the state is not as {source.title()} has it: {error}") from error
     if found.text in ("{}", "[]"):
         raise UsageError("the state is empty")
@@ -47,15 +47,16 @@ def _of_meltano(value: Raws | list[msgspec.Raw]) -> Text:
     if isinstance(value, list):
         raise UsageError("a state of Meltano's is an object", hint="`--format airbyte` takes a list")
     if "completed" in value or "partial" in value:
-        parts = [_object(value[name]) for name in ("completed", "partial") if name in value]
+        given = _without_nulls(value)
+        parts = [_without_nulls(_object(given[name])) for name in ("completed", "partial") if name in given]
         merged: Any = {}
         for part in parts:
             if "singer_state" in part:
                 merged = _laid_over(merged, part["singer_state"])
         state = msgspec.json.encode(merged)
     else:
-        state = bytes(value["singer_state"]) if "singer_state" in value else msgspec.json.encode(value)
-    inner = _object(state)
+        state = _without_null(value["singer_state"]) if "singer_state" in value else msgspec.json.encode(value)
+    inner = _without_nulls(_object(state))
     if "airbyte_state" in inner:  # of an Airbyte source behind a wrapper
         return _of_airbyte(_decoded(inner["airbyte_state"]))
     return Text(_compact(state), "singer")
@@ -75,15 +76,24 @@ def _of_airbyte(value: Raws | list[msgspec.Raw]) -> Text:
     if isinstance(value, list):
         return Text(_text([_message(each) for each in value]), "airbyte")
     kind = msgspec.json.decode(value["stateType"], type=str).lower() if "stateType" in value else None
+    given = _without_nulls(value)  # the API gives all members, whatever the kind
     if kind == "not_set":
         raise UsageError("that connection of Airbyte's has no state yet")
-    if kind == "stream" or (kind is None and "streamState" in value):
-        return _of_airbyte(msgspec.json.decode(value["streamState"], type=list[msgspec.Raw]))
-    if kind == "global" or (kind is None and ("globalState" in value or "streamStates" in value)):
-        return Text(_text([_global(_object(value["globalState"]) if "globalState" in value else value)]), "airbyte")
+    if kind == "stream" or (kind is None and "streamState" in given):
+        return _of_airbyte(msgspec.json.decode(given["streamState"], type=list[msgspec.Raw]))
+    if kind == "global" or (kind is None and ("globalState" in given or "streamStates" in given)):
+        return Text(_text([_global(_object(given["globalState"]) if "globalState" in given else value)]), "airbyte")
     if kind == "legacy":
-        return Text(_compact(bytes(value["state"])), "airbyte")
+        return Text(_compact(bytes(given["state"])), "airbyte")
     return Text(_text(value), "airbyte")
+
+
+def _without_nulls(members: Raws) -> Raws:
+    return {name: member for name, member in members.items() if bytes(member) != b"null"}
+
+
+def _without_null(state: msgspec.Raw) -> bytes:
+    return b"{}" if bytes(state) == b"null" else bytes(state)
 
 
 def _message(raw: msgspec.Raw) -> msgspec.Raw | Raws:
@@ -100,18 +110,24 @@ def _stream(one: Raws) -> Raws:
 
 
 def _global(whole: Raws) -> Raws:
-    states = msgspec.json.decode(whole["streamStates"], type=list[Raws])
-    inner: dict[str, Any] = {"stream_states": [_stream(one) for one in states]}
+    states = msgspec.json.decode(whole["streamStates"], type=list[Raws] | None)
+    inner: dict[str, Any] = {"stream_states": [_stream(one) for one in states or ()]}
     if "sharedState" in whole:
         inner = {"shared_state": whole["sharedState"], **inner}
     return {"type": msgspec.Raw(b'"GLOBAL"'), "global": _raw(inner)}
 
 
 def exported(text: str, dialect: Dialect, *, target: Format) -> str:
-    """For `meltano state set`, or Airbyte's connection state. Raises UsageError where the two cannot be one."""
+    """For `meltano state set`, or Airbyte's connection state.
+
+    Raises UsageError where the two cannot be one, and StateError for a saved state that cannot be read.
+    """
     if target == "meltano":
         state = {"airbyte_state": msgspec.Raw(text.encode())} if dialect == "airbyte" else msgspec.Raw(text.encode())
-        return _text({"singer_state": state})
+        try:
+            return _text({"singer_state": state})
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise StateError(f"the saved state cannot be read: {error}", hint=edit.UNREADABLE) from error
     if dialect == "singer":
         raise UsageError("a Singer state means nothing to Airbyte", hint="`--format meltano` takes it")
     return text

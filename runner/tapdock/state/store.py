@@ -14,7 +14,7 @@ from tapdock.state import versions
 from tapdock.state.backends.base import Backend, Stored, Terms, holder_here
 from tapdock.state.envelope import Dialect, Envelope, decode, encode, state_key
 
-__all__ = ["Held", "is_empty", "keys", "lease", "read", "replacing", "state_key"]
+__all__ = ["Held", "is_empty", "keys", "lease", "read", "readable", "replacing", "state_key"]
 
 
 class Held:
@@ -154,7 +154,7 @@ def _decoded(backend: Backend, key: str, stored: Stored) -> Envelope:
     try:
         return decode(stored.body, place=backend.uri, key=key)
     except StateError as error:
-        if not versions.numbers(backend, key):
+        if versions.newest(backend, key) is None:
             raise
         hint = f"`tapdock state history {key}` shows what it was before, `tapdock state rollback {key}` goes back to it"
         raise StateError(error.message, hint=f"{hint}; {error.hint}") from error
@@ -193,6 +193,18 @@ def read(backend: Backend, key: str, *, at: str | None = None) -> Envelope | Non
     if stored is None:
         return None
     envelope = _decoded(backend, key, stored)
+    return None if envelope.state is None and not envelope.generations else envelope
+
+
+def readable(backend: Backend, key: str) -> Envelope | None:
+    """What is saved under a key; None where nothing is, or where it is damaged. Raises what the backend raises."""
+    stored = backend.get(key)
+    if stored is None:
+        return None
+    try:
+        envelope = decode(stored.body, place=backend.uri, key=key)
+    except StateError:
+        return None
     return None if envelope.state is None and not envelope.generations else envelope
 
 

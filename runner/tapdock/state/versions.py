@@ -7,7 +7,7 @@ from tapdock.errors import Conflict, StateError, UsageError
 from tapdock.state.backends.base import Backend
 from tapdock.state.envelope import Envelope, decode
 
-__all__ = ["KEPT", "PREFIX", "get", "keep", "numbers"]
+__all__ = ["KEPT", "PREFIX", "get", "keep", "newest", "numbers"]
 
 PREFIX = "history/"
 KEPT = 20
@@ -36,6 +36,16 @@ def numbers(backend: Backend, key: str) -> list[int]:
     prefix = f"{PREFIX}{key}/"
     found = (name.removeprefix(prefix) for name in backend.names(prefix))
     return sorted(int(number) for number in found if _NUMBER.fullmatch(number))
+
+
+def newest(backend: Backend, key: str) -> int | None:
+    """Return the number of the newest version that can be read; None where there is none."""
+    for number in reversed(numbers(backend, key)):
+        stored = backend.get(_name(key, number))
+        with suppress(StateError):
+            if stored and decode(stored.body, place=backend.uri, key=key):
+                return number
+    return None
 
 
 def get(backend: Backend, key: str, number: int) -> Envelope:

@@ -159,10 +159,11 @@ class AirbyteToAirbyte:
         return msgspec.json.encode({**message, "record": record})
 
     def _state(self, state: SourceState, raw: Raw, text: bytes, number: int) -> None:
-        mark, records = fingerprint(raw), self._uncovered(state.key)
-        if not records and self.states.is_last(state.key, mark):
-            return  # said twice: destinations may take that for an error, and it stands for nothing more
+        records = self._uncovered(state.key)
         try:
+            mark = fingerprint(raw)
+            if not records and self.states.is_last(state.key, mark):
+                return  # said twice: destinations may take that for an error, and it stands for nothing more
             self.states.note(state, mark, records=records)
         except ValueError as error:
             raise self._source.unusable(error, number) from error

@@ -201,7 +201,7 @@ def test_the_hint_for_a_copied_state_is_a_command_that_works(tapdock, backend):
     tapdock("state", "set", "prod:faker-to-lake", stdin=STATE)
     original = backend.get("prod:faker-to-lake")
     backend.put(KEY, original.body, expected=None)
-    for words in (("show", "demo"), ("get", "demo"), ("export", "demo", "--format", "airbyte"), ("set", "demo", "-")):
+    for words in (("show", "demo"), ("get", "demo"), ("export", "demo", "--format", "airbyte")):
         ended = tapdock("state", *words, stdin="[]")
         assert ended.returncode == 6, words
         assert f"the object of state `{KEY}` in {backend.uri} contains the state `prod:faker-to-lake`" in ended.stderr

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tapdock.errors import UsageError
-from tapdock.state.edit import dialect_of, streams, without_stream
+from tapdock.errors import StateError, UsageError
+from tapdock.state.edit import dialect_of, renamed, streams, without_stream
 
 STREAM = '{"type":"STREAM","stream":{"stream_descriptor":{"name":"%s"},"stream_state":{"n":1.10,"big":%d}}}'
 BIG = 12345678901234567890123
@@ -81,3 +81,37 @@ def test_a_stream_that_is_not_there_is_told():
     with pytest.raises(UsageError, match="no stream `user`") as told:
         without_stream(SINGER, "singer", "user")
     assert told.value.hint == "it has: users, orders"
+
+
+EMPTY_PARTS = '{"type":"GLOBAL","stream":null,"global":{"shared_state":{"n":1.0},"stream_states":null}}'
+
+
+def test_null_is_the_same_as_nothing():
+    """Some writers give every member of a message."""
+    text = f"[{EMPTY_PARTS},{GLOBAL[1:-1]}]"
+    assert dialect_of(text, wanted=None) == "airbyte"
+    assert streams(text, "airbyte") == ["public.users", "orders"]
+    assert json.loads(without_stream(text, "airbyte", "orders"))[0] == json.loads(EMPTY_PARTS)
+    renamed_text = renamed(text, "airbyte", {"orders": "sales"})
+    assert streams(renamed_text, "airbyte") == ["public.users", "sales"]
+    assert EMPTY_PARTS in renamed_text
+    for bookmarks in ('{"bookmarks":null}', '{"bookmarks":{}}', "{}"):
+        assert dialect_of(bookmarks, wanted=None) == "singer"
+        assert streams(bookmarks, "singer") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect"),
+    [
+        ("[", "airbyte"),
+        ("[3]", "airbyte"),
+        ('{"bookmarks":[1]}', "singer"),
+        ('{"bookmarks":{"\\ud800":1}}', "singer"),
+        ("[" * 100_000, "airbyte"),
+    ],
+)
+def test_a_saved_state_that_cannot_be_read_is_told_with_what_to_do(text, dialect):
+    for call in (streams, lambda *words: without_stream(*words, "users"), lambda *words: renamed(*words, {"a": "b"})):
+        with pytest.raises(StateError, match="cannot be read") as told:
+            call(text, dialect)
+        assert "`tapdock state set`" in told.value.hint

@@ -145,3 +145,42 @@ def test_a_rename_there_and_back(names, other):
     text = json.dumps({"bookmarks": {name: {"n": 1} for name in names}}, ensure_ascii=False, separators=(",", ":"))
     there = renamed(text, "singer", {names[0]: other})
     assert renamed(there, "singer", {other: names[0]}) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "state"),
+    [
+        (
+            f'{{"stateType":"stream","state":null,"streamState":[{API["stream"]}],"globalState":null}}',
+            "airbyte",
+            f"[{STREAM}]",
+        ),
+        (f'{{"state":null,"streamState":null,"globalState":{API["global"]}}}', "airbyte", GLOBAL),
+        (f'{{"streamState":null,{API["global"][1:]}', "airbyte", GLOBAL),
+        (
+            '{"stateType":"global","globalState":{"sharedState":{"lsn":1.0},"streamStates":null}}',
+            "airbyte",
+            '[{"type":"GLOBAL","global":{"shared_state":{"lsn":1.0},"stream_states":[]}}]',
+        ),
+        ('{"cdc": null}', "airbyte", '{"cdc":null}'),
+        (f'{{"completed": {{"singer_state": {BOOKMARKS}}}, "partial": null}}', "meltano", BOOKMARKS),
+        (
+            f'{{"completed": {{"singer_state": {BOOKMARKS}}}, "partial": {{"singer_state": null}}}}',
+            "meltano",
+            BOOKMARKS,
+        ),
+        ('{"singer_state":{"airbyte_state":null,"bookmarks":{"a":1}}}', "meltano", None),
+    ],
+)
+def test_null_is_the_same_as_nothing(text, source, state):
+    taken_state, dialect = taken(text, source)
+    assert dialect == ("singer" if source == "meltano" else "airbyte")
+    assert taken_state == (state or '{"airbyte_state":null,"bookmarks":{"a":1}}')
+
+
+@pytest.mark.parametrize(
+    "text", ['{"singer_state": null}', '{"completed": null}', '{"completed": {}, "partial": null}']
+)
+def test_a_state_of_nulls_is_empty(text):
+    with pytest.raises(UsageError, match="is empty"):
+        imported(text, source="meltano", renames={})

@@ -105,3 +105,23 @@ def test_an_exit_that_acknowledges_all(text: Any, saved: Any) -> None:
         note(book, text)
     book.acked_all()
     assert (book.committed(), book.settled) == (saved, True)
+
+
+def test_null_for_the_parts_of_a_state_is_the_same_as_none() -> None:
+    texts = [
+        f'{{"type":"GLOBAL","global":{{"shared_state":{{"n":1}}{more}}}}}'
+        for more in ("", ',"stream_states":null', ',"stream_states":[]')
+    ]
+    assert len({fingerprint(Raw(text.encode())) for text in texts}) == 1
+    book = Forwarded(None)
+    note(book, texts[1])
+    assert ack(book, texts[2])
+    assert book.committed() == f"[{texts[1]}]"
+
+
+@pytest.mark.parametrize(
+    "text", ['{"type":"GLOBAL","global":{"stream_states":5}}', '{"data":' + "[" * 700 + "]" * 700 + "}"]
+)
+def test_a_state_that_cannot_be_compared_has_no_fingerprint(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        fingerprint(Raw(text.encode()))

@@ -127,3 +127,23 @@ def test_who_forgets_the_shared_part_is_known_by_its_streams() -> None:
     ]
     assert ack(sequence, {"type": "GLOBAL", "global": {"stream_states": inner}})[0]
     assert sequence.committed() == '{"n":1}'
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"shared_state": {"singer_seq": 1}, "stream_states": None},
+        {
+            "shared_state": None,
+            "stream_states": [
+                {"stream_descriptor": {"name": "a"}, "stream_state": {"singer_seq": 1}},
+                {"stream_descriptor": {"name": "b"}, "stream_state": None},
+            ],
+        },
+    ],
+)
+def test_null_for_a_part_is_the_same_as_nothing(inner: dict[str, Any]) -> None:
+    sequence = begun()
+    sent(sequence, '{"n":1}')
+    assert ack(sequence, {"type": "GLOBAL", "global": inner})[0]
+    assert sequence.committed() == '{"n":1}'

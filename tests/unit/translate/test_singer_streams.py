@@ -10,6 +10,7 @@ from tapdock.errors import SourceError, StateError
 from tapdock.project.model import StreamOptions
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.translate.catalogs.singer import (
+    bookmarked_versions,
     emitted_names,
     lacks_bookmark,
     selected_catalog,
@@ -186,3 +187,12 @@ def test_whether_an_incremental_stream_begins_without_a_value(saved: str | None,
     assert lacks_bookmark(saved, [ConfiguredStream(stream=users, sync_mode="incremental")]) == lacks
     assert not lacks_bookmark(saved, [ConfiguredStream(stream=users, sync_mode="full_refresh")])
     assert not lacks_bookmark(saved, [ConfiguredStream(stream=users, sync_mode="incremental", log_based=True)])
+
+
+def test_a_bookmark_that_is_no_object_hides_no_other() -> None:
+    (users,) = streams(entry())
+    saved = '{"bookmarks":{"public-users":{"replication_key_value":1,"version":7},"other":null,"more":[1]}}'
+    configured = ConfiguredStream(stream=users, sync_mode="incremental")
+    assert not lacks_bookmark(saved, [configured])
+    assert bookmarked_versions(saved, [configured]) == {users.key: 7}
+    assert lacks_bookmark('{"bookmarks":null}', [configured])

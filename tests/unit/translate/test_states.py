@@ -10,7 +10,7 @@ from msgspec import Raw
 from tapdock.errors import StateError, TargetError
 from tapdock.project.model import SyncMode
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
-from tapdock.translate.states.airbyte import read_state, state_to_pass
+from tapdock.translate.states.airbyte import read_state, state_to_pass, without_streams
 from tapdock.translate.states.tokens import Ledger
 
 A, B = StreamKey(None, "a"), StreamKey("n", "b")
@@ -231,3 +231,55 @@ def test_a_run_of_full_refreshes_starts_without_state(saved: str) -> None:
 def test_an_unreadable_state_is_an_error(saved: str) -> None:
     with pytest.raises(StateError):
         state_to_pass(saved, STREAMS)
+
+
+NULLS = '[{"type":"GLOBAL","global":{"shared_state":{"n": 1.0},"stream_states":null}}]'
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        NULLS,
+        '[{"type":"GLOBAL","global":{"shared_state":{"n": 1.0}}}]',
+        '[{"type":"GLOBAL","global":null}]',
+        f'[{{"type":"STREAM","global":null,"data":null,"stream":{OF_A}}}]',
+    ],
+)
+def test_a_saved_state_with_null_for_a_list_is_passed_as_it_is(saved: str) -> None:
+    assert state_to_pass(saved, STREAMS) == saved
+    assert without_streams(saved, [B]) == saved
+
+
+def test_a_global_state_with_null_for_its_list_is_one() -> None:
+    raw = NULLS.removeprefix("[").removesuffix("]")
+    assert read_state(Raw(raw.encode())).text == raw
+
+
+UNUSABLE = ['{"stream_states":5}', '{"stream_states":[null]}', '{"stream_states":[{"stream_descriptor":null}]}', "[]"]
+
+
+@pytest.mark.parametrize("inner", UNUSABLE)
+def test_a_global_state_that_the_next_run_could_not_begin_with_is_refused(inner: str) -> None:
+    text = f'{{"type":"GLOBAL","global":{inner}}}'
+    with pytest.raises(ValueError, match=r".+"):
+        read_state(Raw(text.encode()))
+    with pytest.raises(StateError, match="no list of Airbyte states") as told:
+        state_to_pass(f"[{text}]", STREAMS)
+    assert "`tapdock state set`" in (told.value.hint or "")
+    with pytest.raises(StateError):
+        without_streams(f"[{text}]", [B])
+
+
+def test_a_saved_state_that_is_nested_too_deeply_is_an_error() -> None:
+    for saved in ('[{"data":' + "[" * 100_000, '{"data":' * 100_000):
+        with pytest.raises(StateError):
+            state_to_pass(saved, STREAMS)
+
+
+@pytest.mark.parametrize("token", [{"bookmarks": None, "seq": 1}, {"bookmarks": {"a": None, "n-b": None}, "seq": 1}])
+def test_null_in_a_token_is_the_same_as_nothing(token: dict[str, Any]) -> None:
+    book = ledger()
+    note(book, '{"data":{"a":1}}')
+    book.issue()
+    assert ack(book, token)
+    assert book.committed() == '{"a":1}'

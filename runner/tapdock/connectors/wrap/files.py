@@ -54,7 +54,7 @@ def saved_states(file: str | None) -> str | None:
             text = bytes(inner)
         if text.startswith(b'"'):  # told as text, see translate/states/wrapped_tap.py
             text = msgspec.json.decode(text, type=str).encode()
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise UsageError(f"the state {file} cannot be read: {error}") from error
     return text.decode() if text not in (b"{}", b"[]", b"null", b"") else None
 

@@ -190,7 +190,7 @@ def singer_state_to_pass(saved: str | None, renewed: Collection[Stream]) -> str 
     try:
         members = msgspec.json.decode(saved, type=_Members)
         bookmarks = msgspec.json.decode(members.get("bookmarks", Raw(b"null")), type=_Members | None)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise StateError(f"the saved state is no Singer state: {error}") from error
     if bookmarks is None:
         return None  # nothing tells which part of it is whose
@@ -222,9 +222,10 @@ def bookmarked_versions(saved: str | None, streams: Iterable[ConfiguredStream]) 
 
 
 def _bookmarks(saved: str | None) -> dict[str, dict[str, Any]]:
-    """None where the state is kept in another form."""
+    """The bookmarks that are objects; none where the state is kept in another form."""
     try:
         members = msgspec.json.decode(saved or "{}", type=_Members)
-        return msgspec.json.decode(members.get("bookmarks", Raw(b"{}")), type=dict[str, dict[str, Any]])
-    except msgspec.MsgspecError:
+        bookmarks = msgspec.json.decode(members.get("bookmarks", Raw(b"{}")), type=dict[str, Any])
+    except (msgspec.MsgspecError, RecursionError):
         return {}
+    return {name: bookmark for name, bookmark in bookmarks.items() if isinstance(bookmark, dict)}

@@ -51,6 +51,7 @@ def read_state(raw: Raw) -> SourceState:
             saved = None if _is_sentinel(state.stream.stream_state) else text
             return SourceState("STREAM", key_of(state.stream.stream_descriptor), saved, records)
         case "GLOBAL" if bytes(state.global_) not in (b"", b"null"):
+            msgspec.json.decode(state.global_, type=airbyte.GlobalState)  # else the next run could not begin with it
             return SourceState("GLOBAL", None, text, records)
         case "LEGACY" | None if bytes(state.data):
             return SourceState("LEGACY", None, bytes(state.data).decode(), records)
@@ -114,9 +115,26 @@ def _messages(saved: str | None) -> list[tuple[Raw, airbyte.State]]:
         return []
     try:
         raws = msgspec.json.decode(saved, type=list[Raw])
-        return [(raw, msgspec.json.decode(raw, type=airbyte.State)) for raw in raws]
-    except msgspec.MsgspecError as error:
-        raise StateError(f"the saved state is no list of Airbyte states: {error}") from error
+        messages = [(raw, msgspec.json.decode(raw, type=airbyte.State)) for raw in raws]
+        for _, state in messages:
+            _parts(state)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise _unusable(f"the saved state is no list of Airbyte states: {error}") from error
+    return messages
+
+
+def _unusable(message: str) -> StateError:
+    hint = "`tapdock state get` prints it, `tapdock state set` replaces it, `tapdock state rollback` goes back"
+    return StateError(message, hint=hint)
+
+
+def _parts(state: airbyte.State) -> list[Raw]:
+    """The states of single streams inside a GLOBAL one. Raises msgspec.ValidationError for what they cannot be."""
+    whole = msgspec.json.decode(state.global_ or b"null", type=airbyte.GlobalState | None)
+    if whole is None or whole.stream_states is None:
+        return []
+    members = msgspec.json.decode(state.global_, type=dict[str, Raw])
+    return msgspec.json.decode(members["stream_states"], type=list[Raw])
 
 
 def state_to_pass(
@@ -154,8 +172,8 @@ def without_streams(saved: str | None, keys: Collection[StreamKey]) -> str | Non
 def _legacy_to_pass(saved: str) -> str | None:
     try:
         value = msgspec.json.decode(saved, type=dict[str, Raw] | None)
-    except msgspec.MsgspecError as error:
-        raise StateError(f"the saved state is no Airbyte state: {error}") from error
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise _unusable(f"the saved state is no Airbyte state: {error}") from error
     return saved if value else None
 
 
@@ -163,11 +181,11 @@ def _to_pass(raw: Raw, state: airbyte.State, full: set[StreamKey]) -> str | None
     """One typed state without what is not to be passed; None when nothing is left of it."""
     if state.stream:
         return None if _left_out(state.stream, full) else bytes(raw).decode()
-    body = msgspec.json.decode(state.global_ or b"{}", type=dict[str, Raw])
-    inner = msgspec.json.decode(body.get("stream_states", Raw(b"[]")), type=list[Raw])
+    inner = _parts(state)
     kept = [one for one in inner if not _left_out(msgspec.json.decode(one, type=airbyte.StreamState), full)]
     if len(kept) == len(inner):
         return bytes(raw).decode()
+    body = msgspec.json.decode(state.global_, type=dict[str, Raw])
     body["stream_states"] = Raw(msgspec.json.encode(kept))
     message = msgspec.json.decode(raw, type=dict[str, Raw])
     message["global"] = Raw(msgspec.json.encode(body))

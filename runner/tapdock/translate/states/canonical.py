@@ -11,12 +11,15 @@ _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def canonical(text: bytes | str) -> str:
-    """The same text for the same value; raises ValueError for what is no JSON.
+    """The same text for the same value; raises ValueError for what is no JSON, or nested too deeply.
 
     >>> canonical('{"b": 1.50, "a": [1e2]}')
     '{"a":[100],"b":1.5}'
     """
-    return _text(json.loads(text, parse_int=Decimal, parse_float=Decimal))
+    try:
+        return _text(json.loads(text, parse_int=Decimal, parse_float=Decimal))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _text(value: Any) -> str:

@@ -99,22 +99,20 @@ class Forwarded:
             return not any(self._sent.values())
 
 
-class _Global(msgspec.Struct):
-    shared_state: Raw = Raw(b"null")
-    stream_states: list[airbyte.StreamState] = []
-
-
 def _of_all(raw: Raw) -> bytes:
     """A GLOBAL state without what a destination adds to its parts, and in whatever order it has them."""
-    whole = msgspec.json.decode(raw, type=_Global)
+    whole = msgspec.json.decode(raw, type=airbyte.GlobalState)
     parts = sorted(
-        (str(key_of(one.stream_descriptor)), bytes(one.stream_state) or b"null") for one in whole.stream_states
+        (str(key_of(one.stream_descriptor)), bytes(one.stream_state) or b"null") for one in whole.stream_states or ()
     )
     return msgspec.json.encode([whole.shared_state, [(name, Raw(state)) for name, state in parts]])
 
 
 def fingerprint(raw: Raw) -> bytes:
-    """Of what a state holds for its source: the same whatever a destination did to its form."""
+    """Return a mark of what a state holds for its source, the same whatever a destination did to its form.
+
+    Raises ValueError for a state that cannot be read.
+    """
     members: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Raw])
     kind = msgspec.json.decode(members.get("type", b'"LEGACY"'), type=str | None) or "LEGACY"
     name = {"STREAM": "stream", "GLOBAL": "global"}.get(kind, "data")

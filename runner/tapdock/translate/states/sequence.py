@@ -23,7 +23,7 @@ class _Mark(msgspec.Struct, rename={"seq": SEQ}):
 
 class _Global(msgspec.Struct):
     shared_state: _Mark | None = None
-    stream_states: list[StreamState] = []
+    stream_states: list[StreamState] | None = None
 
 
 class _Entry(NamedTuple):
@@ -169,7 +169,7 @@ def _number(ack: Ack) -> int | None:
         shared = _whole(whole.shared_state)
         if shared is not None:
             return shared
-        return min(_seqs(whole.stream_states), default=None)
+        return min(_seqs(whole.stream_states or ()), default=None)
     except msgspec.MsgspecError:
         return None
 
@@ -181,5 +181,5 @@ def _whole(mark: _Mark | None) -> int | None:
 
 
 def _seqs(states: Iterable[StreamState]) -> list[int]:
-    found = [_whole(msgspec.json.decode(state.stream_state, type=_Mark)) for state in states]
+    found = [_whole(msgspec.json.decode(state.stream_state or b"null", type=_Mark | None)) for state in states]
     return [seq for seq in found if seq is not None]

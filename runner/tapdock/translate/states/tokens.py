@@ -24,8 +24,10 @@ class _Mark(msgspec.Struct):
 
 
 class _Token(msgspec.Struct):
+    """Some targets give null for what they do not have."""
+
     seq: int | None = None
-    bookmarks: dict[str, _Mark] = {}
+    bookmarks: dict[str, _Mark | None] | None = None
 
 
 class _Entry(NamedTuple):
@@ -89,7 +91,8 @@ class Ledger:
         except msgspec.MsgspecError:
             return False
         with self._lock:
-            moved = [self._stream_acked(name, mark.seq) for name, mark in token.bookmarks.items()]
+            marks = token.bookmarks or {}
+            moved = [self._stream_acked(name, mark.seq) for name, mark in marks.items() if mark]
             if token.seq is not None:
                 moved.append(self._run_acked(token.seq))
             return any(moved)
