@@ -1,5 +1,6 @@
 """`tapdock relay`: the relay in a container of its own; people do not call it."""
 
+import contextlib
 import os
 import queue
 import sys
@@ -11,12 +12,15 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from tapdock.errors import UsageError
 from tapdock.events import Event
 from tapdock.relay.host import serve
-from tapdock.relay.plan import decode_plan
+from tapdock.relay.plan import Collection, Plan, decode_plan
 from tapdock.relay.side import Kill, Order
 
 __all__ = ["relay"]
+
+_HINT = "`tapdock run` starts this command where it is needed, and gives it the plan"
 
 
 def relay(
@@ -29,8 +33,10 @@ def relay(
 
     Example: tapdock relay /tapdock/pipes < plan.json
     """
-    orders = _lines(sys.stdin.fileno())
-    work = decode_plan(plan.read_bytes() if plan else next(orders))
+    orders = _lines(sys.stdin.fileno()) if sys.stdin else iter(())
+    work = _plan(plan, orders)
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder", hint="name the folder where the pipes are to be made")
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     lock = threading.Lock()
     out = sys.stdout.buffer
@@ -42,14 +48,31 @@ def relay(
 
     def listen() -> None:
         decode = msgspec.json.Decoder(Order).decode
-        for line in orders:
-            inbox.put(decode(line))
+        with contextlib.suppress(msgspec.MsgspecError):  # what is not an order comes from nobody who gave the plan
+            for line in orders:
+                inbox.put(decode(line))
         inbox.put(Kill(code=143))  # whoever gave the plan is gone: nobody could save what is acknowledged
 
     if plan is None:
         threading.Thread(target=listen, daemon=True).start()
     verdict = serve(work, folder, inbox=inbox, emit=emit)
     raise typer.Exit(verdict.exit_code)
+
+
+def _plan(file: Path | None, lines: Iterator[bytes]) -> Plan | Collection:
+    """The plan, of a file or of the first line on stdin. Raises UsageError where there is none."""
+    where = str(file) if file else "stdin"
+    try:
+        line = file.read_bytes() if file else next(lines, b"")
+    except OSError as error:
+        raise UsageError(f"the plan {where} cannot be read: {error.strerror}", hint=_HINT) from error
+    if not line.strip():
+        what = "is empty" if file else "has no line with a plan: it ended, or its first line is empty"
+        raise UsageError(f"{where} {what}", hint=_HINT)
+    try:
+        return decode_plan(line)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise UsageError(f"the first line of {where} is not a plan: {error}", hint=_HINT) from error
 
 
 def _lines(fd: int) -> Iterator[bytes]:

@@ -178,17 +178,21 @@ def asked(question: str, *, yes: bool) -> None:
     """Ends the command unless the answer is yes. Raises UsageError where nobody can be asked."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not (sys.stdin and sys.stdin.isatty()):
         raise UsageError("there is no terminal to ask on", hint="add `--yes`")
     typer.confirm(one_line(question), abort=True, err=True)
 
 
 def text_of(file: str) -> str:
     """A file's text, or stdin's for `-`."""
+    if file == "-" and not sys.stdin:
+        raise UsageError("stdin is closed", hint="name a file, or send the text: `tapdock … - < FILE`")
     try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        text.encode()  # in some locales, bytes that are not Unicode come as halves of surrogate pairs
+    except (OSError, UnicodeError) as error:
         raise UsageError(f"cannot read {file}: {error}") from error
+    return text
 
 
 def kept(context: Context, key: str) -> Envelope:

@@ -46,8 +46,10 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True, tag="collection"):
 
 
 def decode_plan(line: bytes) -> Plan | Collection:
-    """What was encoded as JSON where the run began, in the container that serves it. Raises msgspec.DecodeError."""
+    """What was encoded as JSON where the run began, in the container that serves it. Raises msgspec.MsgspecError."""
     work: Plan | Collection = msgspec.json.decode(line, type=Plan | Collection)
+    if isinstance(work, Plan) and work.route not in ROUTES:
+        raise msgspec.ValidationError(f"there is no route `{work.route}`")
     return work
 
 
