@@ -39,6 +39,9 @@ def test_a_container_that_wrote_a_label_of_the_last_stage():
     assert api.removed
 
 
-@pytest.mark.parametrize("changes", [{"Created": time.time()}, {"Command": "sleep 9"}], ids=["now", "a connector"])
-def test_one_that_may_be_in_use(changes):
-    assert list(found(Api(**changes))) == []
+def test_one_that_was_created_a_moment_ago():
+    assert list(found(Api(Created=time.time()))) == []
+
+
+def test_one_of_a_connector():
+    assert list(found(Api(Command="sleep 9"))) == []
