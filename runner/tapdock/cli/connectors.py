@@ -5,13 +5,15 @@ from typing import Annotated, Any
 import typer
 
 from tapdock.cli.assembly import operations_of, said_at_once
-from tapdock.cli.context import shared
+from tapdock.cli.context import Context, shared
 from tapdock.connectors import operations, selection
 from tapdock.errors import SourceError, TargetError, UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Project
+from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.relay.signals import Signals
-from tapdock.text.output import out, print_json, print_table
+from tapdock.text.clean import one_line
+from tapdock.text.output import err, out, print_json, print_table
 
 __all__ = ["check", "discover", "spec"]
 
@@ -86,6 +88,8 @@ def discover(
 ) -> None:
     """Show the streams that a source offers
 
+    A `select` that does not fit them is reported in a warning: it is corrected by what is shown.
+
     Example: tapdock discover faker
     """
     context = shared(ctx)
@@ -99,15 +103,12 @@ def discover(
         streams = operations.discover(needed, ready, refresh=not cached, namespaced=namespaced)
     if not streams:
         raise UsageError(f"`{name}` has no discovery: it says what it has while it runs")
+    chosen = _selected(context, connector, streams)
     if as_json:
         import msgspec
 
         print_json({"streams": [msgspec.json.decode(stream.raw) for stream in streams]})
         return
-    chosen = {
-        configured.stream.key: configured
-        for configured in selection.select_streams(streams, connector.select, connector.streams)
-    }
     rows = []
     for stream in streams:
         configured = chosen.get(stream.key)
@@ -122,6 +123,19 @@ def discover(
             ]
         )
     print_table(["stream", "sync mode", "key", "cursor", "fields"], rows)
+
+
+def _selected(context: Context, connector: Connector, streams: tuple[Stream, ...]) -> dict[StreamKey, ConfiguredStream]:
+    """What a run would read; every stream, and a warning, where the project's own words do not fit them."""
+    try:
+        configured = selection.select_streams(streams, connector.select, connector.streams)
+    except UsageError as error:
+        where = f"{context.project.file.name}: sources.{connector.name}"
+        err(f"warning: {where}: {one_line(context.heard(error.message))}; a run would stop here")
+        if error.hint:
+            err(f"hint: {one_line(context.heard(error.hint))}")
+        configured = selection.select_streams(streams, (), {})
+    return {one.stream.key: one for one in configured}
 
 
 def _is_namespaced(project: Project, source: str) -> bool:

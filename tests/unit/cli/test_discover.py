@@ -1,0 +1,64 @@
+"""`tapdock discover` where the project's own selection does not fit what the source offers."""
+
+import json
+import sys
+
+import pytest
+
+SOURCE = """#!%s
+import json, sys
+streams = [
+    {"name": name, "json_schema": {"properties": {"id": {}}}, "supported_sync_modes": ["full_refresh"]}
+    for name in ("users", "orders")
+]
+answers = {
+    "spec": {"type": "SPEC", "spec": {"connectionSpecification": {}}},
+    "discover": {"type": "CATALOG", "catalog": {"streams": streams}},
+}
+print(json.dumps(answers[sys.argv[1]]))
+"""
+
+
+@pytest.fixture
+def discover(tapdock, folder):
+    """discover(*words, **options) -> how the command ended for a source with these options."""
+    program = folder / "source"
+    program.write_text(SOURCE % sys.executable)
+    program.chmod(0o755)
+
+    def ended(*words, **options):
+        source = {"image": str(program), "kind": "airbyte", **options}
+        (folder / "tapdock.yaml").write_text(json.dumps({"version": 1, "sources": {"s": source}}))
+        return tapdock("discover", "s", *words, TAPDOCK_ENGINE="local")
+
+    return ended
+
+
+@pytest.mark.parametrize(
+    ("options", "warning", "hint"),
+    [
+        ({"select": ["userz"]}, "there is no stream `userz`", "did you mean `users`? streams: users, orders"),
+        ({"select": ["users", "!orders.x"]}, "stream `orders` has no field `x`", "fields: id"),
+        ({"select": ["!*"]}, "no stream is selected", "streams: users, orders"),
+        ({"streams": {"userz": {"sync_mode": "full_refresh"}}}, "there is no stream `userz`", "did you mean `users`?"),
+        ({"streams": {"users": {"sync_mode": "incremental"}}}, "stream `users` does not support", "it supports"),
+    ],
+)
+def test_streams_are_shown_with_a_warning(discover, options, warning, hint):
+    ended = discover(**options)
+    assert ended.returncode == 0
+    assert [line.split()[:2] for line in ended.stdout.splitlines()[1:]] == [
+        ["users", "full_refresh"],
+        ["orders", "full_refresh"],
+    ]
+    assert f"warning: tapdock.yaml: sources.s: {warning}" in ended.stderr
+    assert f"hint: {hint}" in ended.stderr
+    ended = discover("--json", **options)
+    assert [stream["name"] for stream in json.loads(ended.stdout)["streams"]] == ["users", "orders"]
+    assert warning in ended.stderr
+
+
+def test_what_is_not_selected_is_shown_as_such(discover):
+    ended = discover(select=["orders"])
+    assert "users   not selected" in ended.stdout
+    assert "warning" not in ended.stderr
