@@ -140,6 +140,10 @@ class Engine(Protocol):
         """`image` is one that is here: it may be started to find out whether a folder can be shared."""
         ...
 
+    def forget(self) -> tuple[str, ...]:
+        """Forget what was tried and this engine does not have, so that it is tried again. Return the names of it."""
+        ...
+
     def leftovers(self) -> tuple[str, ...]:
         """Names of what dead runs left, and `sweep` would remove."""
         ...

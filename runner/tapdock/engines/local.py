@@ -58,6 +58,9 @@ class LocalEngine:
     def run(self, run_id: str, *, image: str) -> "LocalRun":
         return LocalRun()
 
+    def forget(self) -> tuple[str, ...]:
+        return ()
+
     def leftovers(self) -> tuple[str, ...]:
         return tuple(map(str, (*folders.abandoned(), *folders.abandoned(_MEMORY))))
 

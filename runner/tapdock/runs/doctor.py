@@ -48,7 +48,10 @@ def looked_at(what: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]
 
 
 def of_engine(engine: Engine, *, now: float) -> Iterator[Finding]:
-    """Which engine it is, where we are as it sees us, and what it cannot do."""
+    """Which engine it is, where we are as it sees us, and what it cannot do.
+
+    What it was found not to have is reported and forgotten, so whatever looks at folders next tries them again.
+    """
     facts = engine.facts()
     kind = f"{facts}, rootless" if facts.rootless else str(facts)
     yield Finding(what="engine", found=kind)
@@ -57,6 +60,10 @@ def of_engine(engine: Engine, *, now: float) -> Iterator[Finding]:
         fix = "`memory` of a connector has no effect: a rootless engine needs cgroup v2 for it"
         yield Finding(what="memory limits", level="warning", found="this engine drops them", fix=fix)
     yield from _clock(facts, now)
+    for missing in engine.forget():
+        found = f"in the last hour, a container of this engine could not use {missing}"
+        fix = "this answer is forgotten now, and the next run tries again"
+        yield Finding(what="shared folders", level="warning", found=found, fix=fix)
     left = engine.leftovers()
     if left:
         found = f"{len(left)} of dead runs: {', '.join(left[:3])}"

@@ -15,12 +15,12 @@ import docker.errors
 from tapdock.engines import folders
 from tapdock.engines.base import EngineFacts, Logs, Swept
 from tapdock.engines.docker import build, connection, handshake, sweep
-from tapdock.engines.docker.errors import CONNECTION, answering, reason_of
+from tapdock.engines.docker.errors import CONNECTION, answering, pull_failed, reason_of, uncovered
 from tapdock.engines.docker.run import LABEL_RUN, DockerRun
 from tapdock.engines.own_container import OwnContainer, find_own
 from tapdock.engines.owner import is_alive, mine
 from tapdock.engines.references import digest_of, split_tag
-from tapdock.errors import EngineError, ImageMissing, UsageError
+from tapdock.errors import EngineError, UsageError
 from tapdock.launch import ImageFacts, Launch
 from tapdock.project.model import Mount
 
@@ -143,11 +143,11 @@ class DockerEngine:
         try:
             for step in self.api.pull(repository, tag=tag or "latest", platform=platform, stream=True, decode=True):
                 if "error" in step:
-                    raise _pull_failed(image, step["error"])
+                    raise pull_failed(image, step["error"])
                 if step.get("status"):
                     progress(f"{step['status']} {step.get('id', '')}".strip())
         except CONNECTION as error:
-            raise _pull_failed(image, reason_of(error)) from error
+            raise pull_failed(image, reason_of(error)) from error
 
     def refusal(self, image: str) -> str | None:
         if self._is_podman:
@@ -221,12 +221,17 @@ class DockerEngine:
                 return handshake.has_pipes(self.api, image, pipes, source=source, owner=self.owner)
 
         # Where the image itself cannot be run, starting the connector will say so better.
-        return handshake.remembered(self._cache, ("read-only pipes", *self._identity(), str(home)), ask) is not False
+        return self._answers.of(f"pipes in {home}", ask) is not False
 
-    def _identity(self) -> tuple[object, ...]:
-        """Of the engine as seen from here; daemons may share an ID."""
-        container = self.own.shared if self.own else None
-        return (self.api.base_url, self._info["ID"], self._info["Name"], self._info["DockerRootDir"], container)
+    @cached_property
+    def _answers(self) -> handshake.Answers:
+        """About the engine as seen from here; daemons may share an ID."""
+        container, info = self.own.shared if self.own else None, self._info
+        identity = (self.api.base_url, info["ID"], info["Name"], info["DockerRootDir"], container)
+        return handshake.Answers(cache=self._cache, engine=identity)
+
+    def forget(self) -> tuple[str, ...]:
+        return self._answers.forget()
 
     def placed(self, launch: Launch) -> Launch:
         """The launch with the engine's own paths for what it mounts, and on our own networks if it names none."""
@@ -248,7 +253,7 @@ class DockerEngine:
         if self.own:
             located = self.own.located(os.path.realpath(mount.source))
             if located is None:
-                raise _uncovered(mount, launch)
+                raise uncovered(mount.source, launch.role)
             return dataclasses.replace(mount, source=located)
         if not self.shares_pipes(launch.image) and not self._has(Path(mount.source), launch.image):
             raise UsageError(
@@ -266,7 +271,7 @@ class DockerEngine:
         def ask() -> bool | None:
             return handshake.has_folder(self.api, image, folder, owner=self.owner)
 
-        return handshake.remembered(self._cache, ("folder", *self._identity(), str(folder)), ask) is not False
+        return self._answers.of(f"the folder {folder}", ask) is not False
 
     def leftovers(self) -> tuple[str, ...]:
         with answering("the engine could not be asked for what is left of dead runs"):
@@ -285,17 +290,3 @@ class DockerEngine:
     def _swept(self) -> set[Path]:
         """Where folders of runs may be."""
         return {Path(tempfile.gettempdir()), *(home for home in self._homes if home.is_dir())}
-
-
-def _uncovered(mount: Mount, launch: Launch) -> UsageError:
-    where = mount.source
-    line = f"`docker run --volume {where}:{where} …`, or `volumes: [{where}:{where}]` in compose.yaml"
-    return UsageError(
-        f"the {launch.role} mounts {where}, which is inside tapdock's own container: no other container can have it",
-        hint=f"mount it there from outside: {line}",
-    )
-
-
-def _pull_failed(image: str, reason: str) -> ImageMissing:
-    hint = f"check the name, log in to its registry, or give a `build:` for it; `docker pull {image}` tells more"
-    return ImageMissing(f"the image `{image}` is not here and cannot be pulled: {reason}", hint=hint)

@@ -1,4 +1,4 @@
-"""The border where what docker's client raises becomes an EngineError, with words for people."""
+"""The border where what docker's client raises becomes an EngineError, and other errors, with words for people."""
 
 import contextlib
 import http.client
@@ -8,9 +8,9 @@ import docker.errors
 import requests.exceptions
 import urllib3.exceptions
 
-from tapdock.errors import EngineError
+from tapdock.errors import EngineError, ImageMissing, UsageError
 
-__all__ = ["CONNECTION", "answering", "reason_of", "refused"]
+__all__ = ["CONNECTION", "answering", "pull_failed", "reason_of", "refused", "uncovered"]
 
 # A stream that breaks off raises what the layers below docker's own client raise.
 CONNECTION = (
@@ -34,6 +34,11 @@ def reason_of(error: Exception) -> str:
     return str(getattr(error, "explanation", None) or error)
 
 
+def pull_failed(image: str, reason: str) -> ImageMissing:
+    hint = f"check the name, log in to its registry, or give a `build:` for it; `docker pull {image}` tells more"
+    return ImageMissing(f"the image `{image}` is not here and cannot be pulled: {reason}", hint=hint)
+
+
 def refused(image: str, error: Exception) -> EngineError:
     reason = reason_of(error)
     if "exec format error" in reason.lower():
@@ -43,3 +48,11 @@ def refused(image: str, error: Exception) -> EngineError:
         hint = "use an image that has `/bin/sh`, or make one `FROM` it that adds a static one"
         return EngineError(f"`{image}` has no shell, which tapdock starts connectors with: {reason}", hint=hint)
     return EngineError(f"a container of `{image}` could not be started: {reason}")
+
+
+def uncovered(where: str, role: str) -> UsageError:
+    line = f"`docker run --volume {where}:{where} …`, or `volumes: [{where}:{where}]` in compose.yaml"
+    return UsageError(
+        f"the {role} mounts {where}, which is inside tapdock's own container: no other container can have it",
+        hint=f"mount it there from outside: {line}",
+    )

@@ -1,4 +1,4 @@
-"""Whether an engine has what this process sees: tried with a container, and remembered.
+"""Whether an engine has what this process sees: tried with a container, and remembered, a "no" for an hour only.
 
 Not told by an address: a socket may lead to another machine, and a daemon may live in another file system.
 """
@@ -6,7 +6,10 @@ Not told by an address: a socket may lead to another machine, and a daemon may l
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,10 @@ from docker.types import Mount
 
 from tapdock.engines.docker.run import LABEL_OWNER, LABEL_RUN
 
-__all__ = ["has_folder", "has_pipes", "remembered"]
+__all__ = ["NO_SECONDS", "Answers", "has_folder", "has_pipes"]
+
+NO_SECONDS = 3600.0
+"""For so long, a folder that an engine does not have is not tried again: a busy engine may have answered too late."""
 
 _SECONDS = 5.0
 _NOT_THERE = 3
@@ -103,17 +109,56 @@ def _quietly(work: Callable[[], Any]) -> Callable[[], None]:
     return body
 
 
-def remembered(cache: Path, what: tuple[object, ...], ask: Callable[[], bool | None]) -> bool | None:
-    """An answer that was given before under this name, else a new one; what is not known is not remembered."""
-    known = cache / f"shares-{sha256(repr(what).encode()).hexdigest()[:16]}"
-    try:
-        return known.read_text("ascii") == "yes"
-    except FileNotFoundError:
-        pass
-    answer = ask()
-    if answer is not None:
-        cache.mkdir(parents=True, exist_ok=True)
-        aside = known.with_suffix(f".{secrets.token_hex(4)}")
-        aside.write_text("yes" if answer else "no", "ascii")
-        aside.replace(known)
-    return answer
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What was found out about one engine, in files of `cache`: `yes`, or `no` and a line that names what was asked."""
+
+    cache: Path
+    engine: tuple[object, ...]
+    now: Callable[[], float] = time.time
+
+    def of(self, what: str, ask: Callable[[], bool | None]) -> bool | None:
+        """Return the answer that is remembered, else ask; what is not known is not remembered."""
+        file = self.cache / f"{self._prefix}{_hash(what)}"
+        known = self._known(file)
+        if known is not None:
+            return not known
+        answer = ask()
+        if answer is not None:
+            with suppress(OSError):  # it is asked again
+                self._write(file, "yes" if answer else f"no\n{what}")
+        return answer
+
+    def forget(self) -> tuple[str, ...]:
+        """Forget what this engine does not have, and return the names of it."""
+        found = []
+        for file in self.cache.glob(f"{self._prefix}*"):
+            if missing := self._known(file):
+                found.append(missing)
+                file.unlink(missing_ok=True)
+        return tuple(sorted(found))
+
+    def _known(self, file: Path) -> str | None:
+        """Empty for a `yes`, what is missing for a `no` that is not older than an hour; None for anything else."""
+        try:
+            answer, _, what = file.read_text("utf-8", "surrogateescape").partition("\n")
+            age = self.now() - file.stat().st_mtime
+        except OSError:
+            return None
+        if answer == "yes":
+            return ""
+        return what if answer == "no" and what and 0 <= age < NO_SECONDS else None
+
+    def _write(self, file: Path, text: str) -> None:
+        self.cache.mkdir(parents=True, exist_ok=True)
+        aside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+        aside.write_text(text, "utf-8", "surrogateescape")
+        aside.replace(file)
+
+    @property
+    def _prefix(self) -> str:
+        return f"shares-{_hash(self.engine)}-"
+
+
+def _hash(value: object) -> str:
+    return sha256(repr(value).encode()).hexdigest()[:16]
