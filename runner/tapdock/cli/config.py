@@ -175,6 +175,6 @@ def _shown(value: Any) -> str:
         case list() | tuple():
             return ", ".join(_shown(item) for item in value)
         case float():
-            return f"{value:g}"
+            return repr(value).removesuffix(".0")
         case _:
             return str(value)

@@ -2,10 +2,12 @@
 
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from tapdock.cli.assembly import operations_of, said_at_once
 from tapdock.cli.context import Context, shared
+from tapdock.cli.state import print_exactly
 from tapdock.connectors import operations, selection
 from tapdock.errors import SourceError, TargetError, UsageError
 from tapdock.project.fields import did_you_mean
@@ -105,9 +107,7 @@ def discover(
         raise UsageError(f"`{name}` has no discovery: it says what it has while it runs")
     chosen = _selected(context, connector, streams)
     if as_json:
-        import msgspec
-
-        print_json({"streams": [msgspec.json.decode(stream.raw) for stream in streams]})
+        print_exactly({"streams": [msgspec.Raw(stream.raw.encode()) for stream in streams]})
         return
     rows = []
     for stream in streams:

@@ -1,6 +1,5 @@
 """`tapdock state`: what a next run begins from."""
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -27,6 +26,7 @@ __all__ = [
     "get",
     "kept",
     "list_states",
+    "print_exactly",
     "set_state",
     "show",
     "text_of",
@@ -75,16 +75,21 @@ def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
     facts: dict[str, Any] = _facts(envelope) if envelope else {"key": name}
     facts["versions"] = versions.numbers(context.backend, name)
     facts["held_by"] = msgspec.to_builtins(holder) if holder else None
-    state = _value(envelope) if envelope else None
     if as_json:
-        print_json({**facts, "state": state})
+        print_exactly({**facts, "state": msgspec.Raw(_text(envelope).encode())})
         return
     facts["streams"] = ", ".join(facts.get("streams", ()))
     facts["versions"] = f"{len(facts['versions'])} previous ones"
     facts["held_by"] = holder and described(holder)
     print_table(("STATE", name), [(fact, value) for fact, value in facts.items() if fact != "key"])
     out("")
-    out_json(json.dumps(state, indent=2, ensure_ascii=False))
+    out_json(_text(envelope))
+
+
+def print_exactly(value: dict[str, Any]) -> None:
+    """Print one JSON document, raw parts of it with every digit as it was written."""
+    indent = 2 if sys.stdout.isatty() else 0
+    out_json(msgspec.json.format(msgspec.json.encode(value), indent=indent).decode())
 
 
 def described(holder: Holder) -> str:
@@ -215,9 +220,12 @@ def _nothing(name: str) -> StateError:
     return StateError(f"there is no state `{name}`", hint="see `tapdock state list`")
 
 
-def _value(envelope: Envelope) -> Any:
+def _text(envelope: Envelope | None) -> str:
+    """A state indented for people, and with every digit as it was written."""
+    if envelope is None or envelope.state is None:
+        return "null"
     try:
-        return json.loads(envelope.state or "null")
+        return msgspec.json.format(envelope.state, indent=2)
     except (ValueError, RecursionError) as error:
         raise StateError(f"the saved state `{envelope.key}` is not JSON: {error}", hint=edit.UNREADABLE) from error
 

@@ -2,6 +2,7 @@
 
 import atexit
 import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -10,8 +11,6 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from tapdock.files import made
 
@@ -73,5 +72,5 @@ class Cache:
         if key is None:
             key = secrets.token_bytes(32)
             self.write("key", key)
-        content = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
+        content = json.dumps(parts, sort_keys=True).encode()
         return hashlib.blake2b(content, key=key, digest_size=12).hexdigest()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-import orjson
+import msgspec
 
 from tapdock.connectors.cache import Cache
 from tapdock.project.model import Connector
@@ -14,7 +14,7 @@ __all__ = ["remember", "remembered"]
 
 def remember(cache: Cache, connector: Connector, schema: Mapping[str, Any] | None) -> None:
     """Keep the JSON schema of a connector's config."""
-    content = orjson.dumps(schema)
+    content = msgspec.json.encode(schema)
     if cache.read(_name(connector)) != content:
         cache.write(_name(connector), content)
 
@@ -25,8 +25,8 @@ def remembered(cache: Cache, connector: Connector) -> Mapping[str, Any] | None:
         return connector.manifest.spec
     content = cache.read(_name(connector))
     try:
-        schema = orjson.loads(content) if content else None
-    except orjson.JSONDecodeError:
+        schema = msgspec.json.decode(content) if content else None
+    except (msgspec.MsgspecError, RecursionError):
         return None
     return schema if isinstance(schema, dict) else None
 

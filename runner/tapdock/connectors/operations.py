@@ -6,7 +6,6 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
-import orjson
 
 from tapdock.connectors import images, known_specs, lockfile, masking, rotated_config, rotation_rules, settings
 from tapdock.connectors.ask import NO_PROGRAM, ask
@@ -108,8 +107,8 @@ def _asked_airbyte(context: Context, ready: Ready) -> About:
     if told is None:
         raise asked.failure("did not tell its spec")
     try:
-        schema = orjson.loads(bytes(told.connection_specification))
-    except orjson.JSONDecodeError as error:
+        schema = msgspec.json.decode(told.connection_specification)
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise asked.failure(f"reported a spec that cannot be read ({error})") from error
     return About(config=schema, modes=told.supported_destination_sync_modes)
 
@@ -121,9 +120,9 @@ def _asked_singer(context: Context, ready: Ready) -> About:
     if asked.code > _LAST_OF_ITS_OWN:
         raise asked.failure("was ended while it told its settings")  # killed, out of memory: it may well have some
     try:
-        told = orjson.loads(asked.text)
+        told = msgspec.json.decode(asked.text)
         settings, capabilities = told.get("settings"), told.get("capabilities")
-    except (orjson.JSONDecodeError, AttributeError):
+    except (ValueError, RecursionError, AttributeError):
         return About()  # only connectors made with Meltano's SDK can tell
     return About(
         config=settings if isinstance(settings, dict) else None,

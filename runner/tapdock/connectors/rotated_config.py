@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-import orjson
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tapdock.connectors.rotation_rules import ABSENT, Rules, allowed, at, laid_over, secrets_of
 from tapdock.errors import Conflict, StateError
 from tapdock.log import clean
+from tapdock.project.values import parse_json
 from tapdock.protocol.json_pointer import parts
 from tapdock.state.backends.base import Backend, Stored
 
@@ -204,7 +204,7 @@ def _require_readable(overlay: _Overlay) -> None:
 
 
 def _values(entries: Mapping[str, _Entry]) -> dict[str, Any]:
-    return {pointer: orjson.loads(entry.value) for pointer, entry in entries.items()}
+    return {pointer: parse_json(entry.value) for pointer, entry in entries.items()}
 
 
 def _valid(overlay: _Overlay, user_config: Mapping[str, Any], rules: Rules) -> dict[str, _Entry]:

@@ -44,7 +44,7 @@ _EXPIRY = {"expires", "expiry", "expiration", "expire", "exp"}
 _MADE = {"created", "issued", "obtained", "refreshed", "generated"}
 _MADE_WHEN = {"at", "on", "date", "time", "timestamp"}
 _MARKS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
-_BITS = range(-(1 << 63), 1 << 64)  # what is written for connectors as an integer
+_MOST_DIGITS = 1000
 
 
 class _Inexact(str):
@@ -101,8 +101,7 @@ def _depth(text: str) -> int:
 
 
 def _integer(text: str) -> int | _Inexact:
-    value = int(text) if len(text) <= 20 else None
-    return _Inexact(text) if value is None or value not in _BITS else value
+    return int(text) if len(text) <= _MOST_DIGITS else _Inexact(text)
 
 
 def _real(text: str) -> float | _Inexact:

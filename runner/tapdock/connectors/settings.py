@@ -1,14 +1,15 @@
 """A connector's own spec (JSON schema) at work: text to types, and violations in words."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from tapdock.project.fields import did_you_mean
 from tapdock.project.interpolate import Unset
 from tapdock.project.layers import Path, dotted
 from tapdock.project.model import Config, Secret
+from tapdock.project.values import number, parse_json
 from tapdock.protocol.json_pointer import referred
 
 __all__ = ["coerce", "violations"]
@@ -43,17 +44,17 @@ def _coerced(value: Any, schema: Schema, root: Schema) -> Any:
 def _converted(text: str, types: set[str]) -> Any:
     if "string" in types or not types:
         return text
-    if "integer" in types and INTEGER.fullmatch(text):
-        return int(text)
-    if "number" in types and NUMBER.fullmatch(text):
-        return int(text) if INTEGER.fullmatch(text) else float(text)
+    if ("integer" in types and INTEGER.fullmatch(text)) or ("number" in types and NUMBER.fullmatch(text)):
+        with suppress(ValueError):
+            return number(text)
+        return text
     if "boolean" in types and text.lower() in ("true", "false"):
         return text.lower() == "true"
     if "null" in types and text == "null":
         return None
     shapes = {"array": list, "object": dict}
     try:
-        value = json.loads(text) if types & shapes.keys() else text
+        value = parse_json(text) if types & shapes.keys() else text
     except ValueError:
         return text
     return value if any(isinstance(value, shapes[name]) for name in types & shapes.keys()) else text

@@ -9,11 +9,13 @@ import yaml
 from tapdock.errors import UsageError
 from tapdock.project.files import FAST, require_shallow, text_of
 from tapdock.project.layers import Layer, Path
+from tapdock.project.values import flaw
 
 __all__ = ["parse", "read"]
 
 MOST_NODES = 100_000  # of those that aliases stand for: aliases of aliases can stand for more than any memory holds
 _SOON_READ = 1024**2
+_LONGEST_SHOWN = 100
 
 
 class _Loader(yaml.SafeLoader):
@@ -102,16 +104,22 @@ class _Reading:
         if self._again > MOST_NODES or id(node) in self._open:
             raise UsageError(f"{self._at(node)}: aliases stand for too much", hint="write the values out")
         if isinstance(node, yaml.ScalarNode):
-            try:
-                return self._loader.construct_object(node)
-            except (ValueError, OverflowError) as error:
-                raise UsageError(f"{self._at(node)}: `{node.value}` cannot be read: {error}") from error
+            return self._scalar(node)
         self._open.append(id(node))
         if isinstance(node, yaml.MappingNode):
             value: Any = self._mapping(node, path)
         else:
             value = [self._item(item, (*path, index)) for index, item in enumerate(node.value)]
         self._open.pop()
+        return value
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        try:
+            value = self._loader.construct_object(node)
+        except (ValueError, OverflowError) as error:
+            raise UsageError(f"{self._at(node)}: `{node.value}` cannot be read: {error}") from error
+        if problem := flaw(value):
+            raise UsageError(f"{self._at(node)}: `{node.value[:_LONGEST_SHOWN]}` {problem}")
         return value
 
     def _item(self, node: yaml.Node, path: Path) -> Any:
@@ -130,6 +138,8 @@ class _Reading:
             if not isinstance(key, yaml.ScalarNode):
                 raise UsageError(f"{self._at(key)}: a key must be plain text")
             name, line = str(key.value), key.start_mark.line + 1
+            if problem := flaw(name):
+                raise UsageError(f"{self._at(key)}: a key {problem}")
             if name in lines:
                 raise UsageError(
                     f"{self._label}:{line}: `{name}` stands twice, also on line {lines[name]}",

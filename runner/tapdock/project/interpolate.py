@@ -10,6 +10,7 @@ from tapdock.errors import UsageError
 from tapdock.project.layers import Layer, dotted
 from tapdock.project.layers import Path as Keys
 from tapdock.project.model import Secret
+from tapdock.project.values import flaw
 
 __all__ = ["Unset", "interpolate", "is_private", "parse_dotenv"]
 
@@ -97,6 +98,8 @@ def _variable(name: str, variables: Mapping[str, str]) -> str | None:
     """Its value, or what the file holds that `NAME_FILE` names: how Docker and Kubernetes hand secrets over."""
     file = variables.get(f"{name}_FILE")
     if name in variables or not file:
+        if problem := flaw(variables.get(name)):
+            raise UsageError(f"the variable `{name}` {problem}")
         return variables.get(name)
     try:
         return Path(file).read_text("utf-8").removesuffix("\n")

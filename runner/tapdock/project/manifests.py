@@ -91,7 +91,10 @@ def _spec(field: Field, file: Path, tree: dict[str, Any]) -> dict[str, Any] | No
     except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise field.error(f"names {file}, whose `spec` refers to what is not there: {error}") from error
     schema = spec.get("connection_specification") if isinstance(spec, dict) else None
-    return schema if isinstance(schema, dict) else None
+    if not isinstance(schema, dict):
+        return None
+    plain: dict[str, Any] = json.loads(json.dumps(schema))  # YAML has keys that are no text, such as `on`
+    return plain
 
 
 def _resolved(node: Any, tree: dict[str, Any], within: tuple[str, ...] = (), *, budget: Iterator[None]) -> Any:

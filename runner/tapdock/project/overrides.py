@@ -1,6 +1,5 @@
 """Environment variables for values of the project file: `TAPDOCK_SOURCES__FAKER__CONFIG__COUNT`."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from tapdock.project.fields import did_you_mean
 from tapdock.project.interpolate import is_private
 from tapdock.project.layers import Layer, Path, cut, merge
 from tapdock.project.model import Secret
+from tapdock.project.values import flaw, number, parse_json
 
 __all__ = ["ROOTS", "overridden"]
 
@@ -22,6 +22,8 @@ def overridden(layer: Layer, variables: Mapping[str, str], *, origins: Mapping[s
     for variable in sorted(variables):
         if not variable.upper().startswith(PREFIX) or "__" not in variable:
             continue
+        if problem := flaw(variables[variable]):
+            raise UsageError(f"the environment variable `{variable}` {problem}")
         path = _path(variable, layer)
         origin = origins.get(variable, variable)
         value = _value(variables[variable], path, old=_at(layer.tree, path))
@@ -73,14 +75,15 @@ def _value(text: str, path: Path, *, old: Any) -> Any:
     """Text, unless it is a JSON list or object, or stands for a number or a boolean of the file."""
     if text[:1] in ("[", "{") and not (is_private(path) and isinstance(old, str | Secret)):
         try:
-            return _hidden(json.loads(text)) if is_private(path) else json.loads(text)
+            value = parse_json(text)
+            return _hidden(value) if is_private(path) else value
         except ValueError:
             pass
     if isinstance(old, bool) and text.lower() in ("true", "false"):
         return text.lower() == "true"
     if isinstance(old, int | float) and not isinstance(old, bool):
         try:
-            return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+            return number(text)
         except ValueError:
             pass
     return Secret(text) if is_private(path) else text

@@ -48,7 +48,9 @@ class _Message(msgspec.Struct):
 def dialect_of(text: str, *, wanted: Dialect | None) -> Dialect:
     """A list is Airbyte's, an object Singer's unless Airbyte is `wanted` (legacy state); else UsageError."""
     try:
-        value = msgspec.json.decode(text)
+        value = msgspec.json.decode(text, type=Raws | list[msgspec.Raw])  # no number in it matters, however large
+    except msgspec.ValidationError as error:
+        raise UsageError("the state is neither a list (Airbyte) nor an object (Singer)") from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise UsageError(f"the state is not JSON: {error}", hint=json_hint(text)) from error
     match value:
@@ -58,12 +60,10 @@ def dialect_of(text: str, *, wanted: Dialect | None) -> Dialect:
         case dict() if "type" in value and ("stream" in value or "global" in value) and wanted != "singer":
             raise UsageError("the state is one Airbyte message", hint="put it into a list: `[…]`")
         case dict():
-            if wanted != "airbyte" and not isinstance(value.get("bookmarks"), dict | None):
+            if wanted != "airbyte" and bytes(value.get("bookmarks", _NULL))[:1] not in (b"{", b"n"):
                 raise UsageError("`bookmarks` of the state is not an object")
             return wanted or "singer"
-        case list():
-            raise UsageError("the state is a list; a Singer state is an object", hint="use `--dialect airbyte`")
-    raise UsageError("the state is neither a list (Airbyte) nor an object (Singer)")
+    raise UsageError("the state is a list; a Singer state is an object", hint="use `--dialect airbyte`")
 
 
 def json_hint(text: str) -> str | None:

@@ -162,3 +162,11 @@ def test_a_state_of_nulls_that_a_connector_sent(tapdock, backend, text):
     (listed,) = json.loads(tapdock("state", "list", "--json").stdout)
     assert listed["streams"] == []
     assert tapdock("state", "show", "demo").returncode == 0
+
+
+def test_every_digit_of_a_state_is_shown(tapdock):
+    text = '[{"type":"LEGACY","data":{"big":%s,"ratio":0.1234567890123456789,"far":1e400,"n":1.10}}]' % ("9" * 400)
+    assert tapdock("state", "set", "demo", stdin=text).returncode == 0
+    for words in (("show", "demo"), ("show", "demo", "--json"), ("get", "demo")):
+        shown = tapdock("state", *words).stdout.replace(" ", "").replace("\n", "")
+        assert text in shown, words

@@ -15,7 +15,8 @@ answers = {
     "spec": {"type": "SPEC", "spec": {"connectionSpecification": {}}},
     "discover": {"type": "CATALOG", "catalog": {"streams": streams}},
 }
-print(json.dumps(answers[sys.argv[1]]))
+numbers = '"far": 1e400, "ratio": 0.1234567890123456789, '
+print(json.dumps(answers[sys.argv[1]]).replace('"supported', numbers + '"supported'))
 """
 
 
@@ -62,3 +63,7 @@ def test_what_is_not_selected_is_shown_as_such(discover):
     ended = discover(select=["orders"])
     assert "users   not selected" in ended.stdout
     assert "warning" not in ended.stderr
+
+
+def test_every_digit_of_a_catalog_is_shown(discover):
+    assert '"far": 1e400, "ratio": 0.1234567890123456789,' in discover("--json").stdout

@@ -27,7 +27,11 @@ def test_the_newest_of_each_stream_stands_beside_what_was_saved() -> None:
     assert kept == [json.loads(ONE % 3), json.loads(OTHER)]
 
 
-@pytest.mark.parametrize("number", ["1.50", "1e3"])
+@pytest.mark.parametrize(
+    "number",
+    ["1.50", "1e3", "1e400", "9" * 5000, "[" * 600 + "]" * 600],
+    ids=["point", "exponent", "far", "long", "deep"],
+)
 def test_a_state_with_a_point_goes_as_text(number: str) -> None:
     """Targets made with Meltano's SDK cannot write a float back, others round it (protocol.md 2.4)."""
     assert issued(None, ONE % number) == f"[{ONE % number}]"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 from tapdock.connectors.kinds import base
 from tapdock.launch import FileArg, ImageFacts, InputFile, Launch
@@ -70,7 +70,7 @@ def write(connector: Connector, facts: ImageFacts, *, config: Mapping[str, Any],
 
 def _config_file(connector: Connector, config: Mapping[str, Any]) -> InputFile:
     manifest = connector.manifest
-    return base.config_file({**config, MANIFEST: orjson.Fragment(manifest.content)} if manifest else config)
+    return base.config_file({**config, MANIFEST: msgspec.Raw(manifest.content)} if manifest else config)
 
 
 def _env(connector: Connector) -> dict[str, str]:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 from tapdock.errors import UsageError
 from tapdock.launch import FileArg, ImageFacts, InputFile, Launch, Role
@@ -29,7 +29,8 @@ def kind_of(connector: Connector, facts: ImageFacts) -> Kind:
 
 
 def config_file(config: Mapping[str, Any]) -> InputFile:
-    return InputFile(CONFIG.name, orjson.dumps(config))
+    """The config as JSON: each number as it is, also an integer of more than 64 bits."""
+    return InputFile(CONFIG.name, msgspec.json.encode(config))
 
 
 def alone(connector: Connector) -> Connector:

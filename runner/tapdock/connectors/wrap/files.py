@@ -1,6 +1,5 @@
 """The files that a Singer runner gives a wrapped tap: settings, catalog and state."""
 
-import json
 import os
 import stat
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Any
 import msgspec
 
 from tapdock.errors import UsageError
+from tapdock.project.values import parse_json
 
 __all__ = ["keep_rotated", "merged", "read_file", "saved_states"]
 
@@ -34,7 +34,7 @@ def read_file(file: str, what: str) -> bytes:
 
 def _read_json(file: str, what: str) -> dict[str, Any]:
     try:
-        value = json.loads(read_file(file, what))
+        value = parse_json(read_file(file, what))
     except ValueError as error:
         raise UsageError(f"the {what} {file} is no JSON: {error}") from error
     if not isinstance(value, dict):
@@ -65,10 +65,13 @@ def keep_rotated(given: Sequence[str], file: Path, before: bytes, told: str | No
     if after == before or len(given) != 1 or not os.access(given[0], os.W_OK):
         return
     try:
-        whole, config = json.loads(Path(given[0]).read_bytes()), json.loads(after)
-    except ValueError:
+        whole, config = (
+            msgspec.json.decode(text, type=dict[str, msgspec.Raw]) for text in (Path(given[0]).read_bytes(), after)
+        )
+    except (msgspec.MsgspecError, RecursionError):
         return  # half of a config is none: the connector was ended while it wrote
-    Path(given[0]).write_text(json.dumps(whole | {"airbyte_config": config} if "airbyte_config" in whole else config))
+    changed = whole | {"airbyte_config": msgspec.Raw(msgspec.json.encode(config))}
+    Path(given[0]).write_bytes(msgspec.json.encode(changed if "airbyte_config" in whole else config))
 
 
 def _left(file: Path) -> bytes | None:

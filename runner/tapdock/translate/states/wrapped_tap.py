@@ -1,5 +1,6 @@
 """Airbyte states as a Singer runner keeps those of a wrapped tap."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -77,7 +78,11 @@ def _carried(text: str) -> Any:
 
     Those made with Meltano's SDK up to 0.54.9 cannot write one back (protocol.md 2.4), and others round it.
     """
-    return text if _has_float(msgspec.json.decode(text)) else Raw(text.encode())
+    try:
+        as_text = _has_float(json.loads(text))
+    except (ValueError, RecursionError):
+        as_text = True  # of what Python cannot read, no target written in Python makes the same again
+    return text if as_text else Raw(text.encode())
 
 
 def _has_float(value: Any) -> bool:
