@@ -17,7 +17,7 @@ __all__ = [
     "Logged",
     "Output",
     "Progress",
-    "Ready",
+    "RelayReady",
     "Renewed",
     "Rotated",
     "SetAside",
@@ -32,7 +32,7 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of one stream so far; `bytes` are those of the record bodies that were sent.
 
     `empty` records have no field and were left out, those `set_aside` could not be translated and are in a file of the
-    run's, `rejected` ones are those that the target says it refused, those `left_out` of a
+    run's, `rejected` ones are those that the target says it refused, those `excluded` of a
     stream that was not selected and came all the same. `reason` tells why bodies are rewritten.
     """
 
@@ -46,7 +46,7 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     empty: int = 0
     set_aside: int = 0
     rejected: int = 0
-    left_out: int = 0
+    excluded: int = 0
 
 
 class Logged(msgspec.Struct, frozen=True, tag="log"):
@@ -99,7 +99,7 @@ class Committed(msgspec.Struct, frozen=True, tag="committed"):
     state: str
 
 
-class Ready(msgspec.Struct, frozen=True, tag="ready"):
+class RelayReady(msgspec.Struct, frozen=True, tag="ready"):
     """The relay has made its pipes: connectors may start."""
 
 
@@ -157,7 +157,7 @@ Event = (
     | SetAside
     | Renewed
     | Committed
-    | Ready
+    | RelayReady
     | Hello
     | Killed
     | Finished

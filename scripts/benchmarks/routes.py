@@ -18,11 +18,11 @@ from tapdock.project.model import Namespacing
 from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.relay.pump import Pump
 from tapdock.translate import ROUTES
-from tapdock.translate.base import Manner
+from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import singer_streams
 from tapdock.translate.catalogs.wrapped_tap import singer_catalog
 from tapdock.translate.counts import Counts
-from tapdock.translate.notices import Voice
+from tapdock.translate.notices import Notices
 
 __all__ = ["routes", "without_a_field"]
 
@@ -53,7 +53,11 @@ def _as_singer(bench: Bench) -> Path:
     """The recording as a tap would say it."""
     path = bench.folder / "tap.jsonl"
     translation = ROUTES["airbyte-singer"](
-        streams=bench.recording.streams, saved=None, emit=_silent, clock=time.monotonic, manner=Manner(baseline=False)
+        streams=bench.recording.streams,
+        saved=None,
+        emit=_silent,
+        clock=time.monotonic,
+        translation=TranslateOptions(baseline=False),
     )
     with path.open("wb") as file:
         file.write(translation.opening())
@@ -76,23 +80,23 @@ def _made(bench: Bench, route: str, path: str) -> Any:
         namespacing = Namespacing(prefix="raw_")
     elif path == "rewritten":
         streams = tuple(without_a_field(stream) for stream in streams)
-    manner = Manner(namespacing=namespacing)
-    return ROUTES[route](streams=streams, saved=None, emit=_silent, clock=time.monotonic, manner=manner)
+    translation = TranslateOptions(namespacing=namespacing)
+    return ROUTES[route](streams=streams, saved=None, emit=_silent, clock=time.monotonic, translation=translation)
 
 
 def without_a_field(stream: ConfiguredStream) -> ConfiguredStream:
     """One that is not of the key or cursor is left out, so that every body is written anew."""
     needed = {field for path in (stream.cursor_field, *stream.primary_key) for field in path}
     field = next(name for name in stream.stream.json_schema["properties"] if name not in needed)
-    return msgspec.structs.replace(stream, dropped=(field,))
+    return msgspec.structs.replace(stream, excluded=(field,))
 
 
 class _Copy:
     """In the place of a translator: what comes in goes out."""
 
     def __init__(self) -> None:
-        voice = Voice(_silent)
-        self.counts = Counts({}, voice)
+        notices = Notices(_silent)
+        self.counts = Counts({}, notices)
 
     def opening(self) -> bytes:
         return b""

@@ -12,7 +12,7 @@ from tapdock.connectors.selection import select_streams
 from tapdock.events import Event, Logged
 from tapdock.protocol.catalog import ConfiguredStream, Stream, parse_catalog
 from tapdock.translate import ROUTES
-from tapdock.translate.base import Manner, Quirks
+from tapdock.translate.base import Quirks, TranslateOptions
 
 CORPUS = Path(os.environ.get("TAPDOCK_CORPUS") or Path(__file__).parents[2].parent / "shared" / "corpus")
 FIXTURES = CORPUS / "airbyte-destination-fixtures"
@@ -136,13 +136,13 @@ class Run:
         saved: str | None = None,
         complete: bool = True,
         quirks: Quirks | None = None,
-        **manner: Any,
+        **translation: Any,
     ) -> None:
-        manner.setdefault("spool", route == "singer-airbyte")
+        translation.setdefault("spool", route == "singer-airbyte")
         self.route = route
         self.streams = streams
         self._saved = saved
-        self.manner = Manner(quirks=quirks or Quirks(), **manner)
+        self.translation = TranslateOptions(quirks=quirks or Quirks(), **translation)
         whole = self._performed([data], complete=complete)
         self.translator, self.events, self.catalog, self.out = self._performed(by_line(data), complete=complete)
         assert whole[2:] == (self.catalog, self.out), "batches and single lines come to the same"
@@ -150,14 +150,14 @@ class Run:
 
     def _performed(self, pieces: list[bytes], *, complete: bool) -> Any:
         events: list[Event] = []
-        given: dict[str, Any] = {"streams": self.streams, "saved": self._saved, "manner": self.manner}
+        given: dict[str, Any] = {"streams": self.streams, "saved": self._saved, "translation": self.translation}
         given |= {"emit": events.append, "clock": lambda: 0.0}
         given |= {"wall": lambda: WALL} if self.route.endswith("-airbyte") else {}
         translator = ROUTES[self.route](**given)
-        if self.manner.spool:
+        if self.translation.spool:
             for piece in pieces:
                 translator.scan(piece)
-        catalog = translator.catalog() if self.manner.spool else None
+        catalog = translator.catalog() if self.translation.spool else None
         out = [translator.opening(), *(translator.feed(piece) for piece in pieces)]
         out.append(translator.closing(complete=complete))
         return translator, events, catalog, b"".join(out).splitlines()

@@ -40,7 +40,7 @@ NAMESPACED = Namespacing(kind="customformat", format="raw_${SOURCE_NAMESPACE}", 
 
 def accepted(run: Run) -> None:
     assert {line: problem for line in run.out if (problem := refused_message(line))} == {}
-    names = target_keys((stream.stream.key for stream in run.streams), run.manner.namespacing)
+    names = target_keys((stream.stream.key for stream in run.streams), run.translation.namespacing)
     assert refused_catalog(run.catalog or configured_catalog(run.streams, names=names)) is None
 
 

@@ -15,7 +15,7 @@ import pytest
 from tapdock.engines import owner
 from tapdock.protocol.catalog import Stream, configured
 from tapdock.translate.airbyte_to_singer import AirbyteToSinger
-from tapdock.translate.base import Manner
+from tapdock.translate.base import TranslateOptions
 from tapdock.translate.singer_to_singer import SingerToSinger
 
 pytestmark = pytest.mark.docker
@@ -28,7 +28,7 @@ STREAMS = tuple(
         "incremental",
         cursor=("id",),
         key=(("id",),),
-        unwanted=(),
+        excluded=(),
     )
     for name in ("slow", "quick")
 )
@@ -92,7 +92,9 @@ def _target(junction) -> Iterator[subprocess.Popen]:
 def test_what_is_acknowledged_is_in_the_table(junction, database, translator, messages, baseline):
     """The target is killed right behind its first acknowledgement."""
     ticks = itertools.count(step=60).__next__  # a state is always due
-    route = translator(streams=STREAMS, saved=None, emit=lambda _: None, clock=ticks, manner=Manner(baseline=baseline))
+    route = translator(
+        streams=STREAMS, saved=None, emit=lambda _: None, clock=ticks, translation=TranslateOptions(baseline=baseline)
+    )
     lines = b"".join(json.dumps(message).encode() + b"\n" for message in messages())
     with _target(junction) as process:
         process.stdin.write(route.opening() + route.feed(lines))

@@ -18,7 +18,7 @@ from tapdock.events import Verdict
 from tapdock.launch import FileArg, InputFile, Launch
 from tapdock.protocol.catalog import parse_catalog
 from tapdock.relay.host import perform
-from tapdock.relay.plan import Collection, Plan
+from tapdock.relay.plan import Collection, RelayPlan
 
 CONTENT = b'{"steps":[]}'
 WHOLE, CUT = InputFile("config.json", CONTENT), InputFile("config.json", CONTENT[:-3])
@@ -37,7 +37,7 @@ def performed(request, tmp_path):
     in_container = request.param == "docker-container"
     runner = request.getfixturevalue("runner_image") if in_container else ""
 
-    def perform_here(work: Plan | Collection, *launches: Launch) -> tuple[Verdict, list[object]]:
+    def perform_here(work: RelayPlan | Collection, *launches: Launch) -> tuple[Verdict, list[object]]:
         said = []
         outcome = perform(
             engine,
@@ -92,7 +92,7 @@ def short(who: str) -> str:
 def test_truncated_file_of_either_side_of_a_run(performed, side, code):
     files = {f"{each}_files": (CUT if each == side else WHOLE,) for each in ("source", "target")}
     streams = select_streams(parse_catalog(CATALOG), (), {})
-    plan = Plan(run_id=f"truncated-{side}", route="airbyte-singer", streams=streams, **files)
+    plan = RelayPlan(run_id=f"truncated-{side}", route="airbyte-singer", streams=streams, **files)
     verdict, said = performed(plan, launch("source", WHOLE), launch("target", WHOLE))
     assert (verdict.exit_code, verdict.side) == (code, side)
     assert short(side) in verdict.message

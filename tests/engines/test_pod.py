@@ -17,7 +17,7 @@ from tapdock.events import Committed, Event, Verdict
 from tapdock.launch import ImageFacts, Launch
 from tapdock.project.model import Connector
 from tapdock.protocol.catalog import configured_catalog, parse_catalog
-from tapdock.relay.plan import Plan
+from tapdock.relay.plan import RelayPlan
 
 POD = "tapdock-test"
 PIPES, MEMORY = "/tapdock/pipes", "/tapdock/files"
@@ -69,7 +69,7 @@ def states(podman) -> set[str]:
     return {each["State"].capitalize() for each in mine} if len(mine) == 3 else {"Absent"}
 
 
-def launches(*steps: str) -> tuple[Plan, Launch, Launch]:
+def launches(*steps: str) -> tuple[RelayPlan, Launch, Launch]:
     """What `tapdock run` makes of a project, as values."""
     config = {"token": "t", "steps": steps}
     program = [sys.executable, CONNECTORS / "source.py", "discover", "--config", "/dev/stdin"]
@@ -86,7 +86,7 @@ def launches(*steps: str) -> tuple[Plan, Launch, Launch]:
     )
     target = singer.write(Connector(name="target", role="target", image=""), facts, config={"path": "/data/rows.jsonl"})
     files = {"source_files": source.files, "target_files": target.files}
-    plan = Plan(run_id="pod", route="airbyte-singer", streams=streams, **files)
+    plan = RelayPlan(run_id="pod", route="airbyte-singer", streams=streams, **files)
     return plan, source, target
 
 

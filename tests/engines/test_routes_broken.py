@@ -124,7 +124,7 @@ def test_what_was_not_selected_reaches_nobody(project, writes):
     written = "".join(file.read_text() for file in project.data.iterdir() if file.is_file())
     assert "somebody" not in written
     assert "salaries" not in written
-    counts = {each["stream"]: (each["records"], each["left_out"]) for each in ended.record["streams"]}
+    counts = {each["stream"]: (each["records"], each["excluded"]) for each in ended.record["streams"]}
     assert counts == {"users": (3, 0), "salaries": (0, 1)}
 
 

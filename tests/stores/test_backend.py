@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from tapdock.errors import Conflict, LeaseHeld, UsageError
-from tapdock.state.backends.base import Terms, holder_here, open_backend
+from tapdock.state.backends.base import LeaseTerms, holder_here, open_backend
 from tapdock.state.store import keys
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -88,7 +88,7 @@ def test_of_many_writers_each_step_has_one_winner(backend, reopened):
 
 
 def test_a_second_holder_is_told_who_where_and_since_when(backend, reopened):
-    with backend.hold("a", HOLDER), pytest.raises(LeaseHeld) as told, reopened().hold("a", HOLDER):
+    with backend.acquire("a", HOLDER), pytest.raises(LeaseHeld) as told, reopened().acquire("a", HOLDER):
         pass
     assert told.value.message == (
         f"state `a` is in use by run r1 (process {os.getpid()} on {HOLDER.host}, since 2026-11-22 11:22:33Z)"
@@ -97,17 +97,17 @@ def test_a_second_holder_is_told_who_where_and_since_when(backend, reopened):
 
 
 def test_names_are_held_one_by_one_and_given_back(backend, reopened):
-    with backend.hold("a", HOLDER), reopened().hold("b", HOLDER):
+    with backend.acquire("a", HOLDER), reopened().acquire("b", HOLDER):
         pass
-    with pytest.raises(RuntimeError), backend.hold("a", HOLDER):
+    with pytest.raises(RuntimeError), backend.acquire("a", HOLDER):
         raise RuntimeError
-    with reopened().hold("a", HOLDER):
+    with reopened().acquire("a", HOLDER):
         assert keys(backend) == [], "what a hold leaves is no state"
 
 
 def test_who_holds_a_name(backend, reopened):
     assert backend.holder("a") is None
-    with backend.hold("a", HOLDER):
+    with backend.acquire("a", HOLDER):
         assert reopened().holder("a") == HOLDER
     assert reopened().holder("a") is None
 
@@ -120,7 +120,7 @@ def race(uri: str, folder: str, gate, gone, results, rounds: int) -> None:
     for number in range(rounds):
         gate.wait(30)
         try:
-            with backend.hold("a", holder_here(f"r{number}", since=0.0)):
+            with backend.acquire("a", holder_here(f"r{number}", since=0.0)):
                 results.put((number, True))
                 gone.wait(30)
         except LeaseHeld:
@@ -144,9 +144,9 @@ def test_two_processes_race_and_exactly_one_wins(uri, tmp_path):
 HOLD_FOREVER = """
 import sys, time
 from pathlib import Path
-from tapdock.state.backends.base import Terms, holder_here, open_backend
+from tapdock.state.backends.base import holder_here, open_backend
 from tapdock.state.store import keys
-with open_backend(sys.argv[1], Path(sys.argv[2])).hold("a", holder_here("r1", since=0.0)):
+with open_backend(sys.argv[1], Path(sys.argv[2])).acquire("a", holder_here("r1", since=0.0)):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -158,11 +158,11 @@ def test_a_killed_holder_is_followed_at_once_by_whoever_knows(uri, tmp_path, bac
         [sys.executable, "-c", HOLD_FOREVER, uri, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as child:
         assert child.stdout.readline() == "held\n"
-        with pytest.raises(LeaseHeld), backend.hold("a", HOLDER):
+        with pytest.raises(LeaseHeld), backend.acquire("a", HOLDER):
             pass
         child.send_signal(signal.SIGKILL)
         child.wait()
-        with backend.hold("a", HOLDER, Terms(is_over=lambda holder: holder.pid == child.pid)):
+        with backend.acquire("a", HOLDER, LeaseTerms(is_over=lambda holder: holder.pid == child.pid)):
             pass
 
 

@@ -25,7 +25,7 @@ def test_only_the_owner_can_read(tmp_path):
     try:
         backend = FileBackend(tmp_path / "state")
         backend.put("a", b"1", expected=None)
-        with backend.hold("a", holder_here("r1", since=0.0)):
+        with backend.acquire("a", holder_here("r1", since=0.0)):
             modes = {
                 path.name: stat.S_IMODE(path.stat().st_mode) for path in [backend.folder, *backend.folder.rglob("*")]
             }

@@ -8,7 +8,7 @@ import pytest
 
 from engines.project import wait_for
 from tapdock.errors import Conflict, LeaseHeld, StateError, TapdockError
-from tapdock.state.backends.base import Stored, Terms, changed_meanwhile, holder_here
+from tapdock.state.backends.base import LeaseTerms, Stored, changed_meanwhile, holder_here
 from tapdock.state.backends.leases import PREFIX, Timing
 from tapdock.state.backends.remote import Remote
 
@@ -67,7 +67,7 @@ def store() -> Memory:
 def left_behind(store: Memory, *, expires_in: float) -> None:
     """A lease of a holder that was killed, and whose clock stood at 1000 then."""
     dead = remote(store, seconds=expires_in, now=lambda: 1000.0)
-    holding = dead.hold("a", FIRST)
+    holding = dead.acquire("a", FIRST)
     holding.__enter__()
     kept = store.objects[PREFIX + "a"]
     holding.__exit__(None, None, None)
@@ -76,33 +76,33 @@ def left_behind(store: Memory, *, expires_in: float) -> None:
 
 def test_a_lease_is_renewed_for_as_long_as_it_is_held(store):
     backend = remote(store)
-    with backend.hold("a", FIRST):
+    with backend.acquire("a", FIRST):
         seen = {store.objects[PREFIX + "a"].version}
         wait_for(lambda: seen.add(store.objects[PREFIX + "a"].version) or len(seen) > 3, "renewals", seconds=10)
-        with pytest.raises(LeaseHeld, match="in use by run r1"), remote(store).hold("a", SECOND):
+        with pytest.raises(LeaseHeld, match="in use by run r1"), remote(store).acquire("a", SECOND):
             pass
-    with remote(store).hold("a", SECOND):
+    with remote(store).acquire("a", SECOND):
         pass
 
 
 def test_a_dead_holders_lease_runs_out(store):
     left_behind(store, expires_in=60)
     early = remote(store, seconds=60, now=lambda: 1059.0)
-    with pytest.raises(LeaseHeld), early.hold("a", SECOND):
+    with pytest.raises(LeaseHeld), early.acquire("a", SECOND):
         pass
     slept: list[float] = []
     said: list[str] = []
     late = remote(store, seconds=60, now=lambda: 1061.0, sleep=slept.append)
-    with late.hold("a", SECOND, Terms(say=said.append)):
+    with late.acquire("a", SECOND, LeaseTerms(say=said.append)):
         pass
     assert slept == [60.0], "for as long as one who lives may be cut off"
     assert "has run out" in said[0]
 
 
 def test_a_clock_that_is_ahead_takes_nothing_from_one_who_renews(store):
-    with remote(store, now=lambda: 1000.0).hold("a", FIRST):
+    with remote(store, now=lambda: 1000.0).acquire("a", FIRST):
         ahead = remote(store, now=lambda: 5000.0)
-        with pytest.raises(LeaseHeld), ahead.hold("a", SECOND):
+        with pytest.raises(LeaseHeld), ahead.acquire("a", SECOND):
             pass
 
 
@@ -114,7 +114,7 @@ def test_only_one_follows_a_lease_that_ran_out(store):
     def follow(run: str) -> None:
         backend = remote(store, seconds=60, now=lambda: 2000.0, sleep=lambda _: gate.wait(10))
         try:
-            with backend.hold("a", holder_here(run, since=0.0)):
+            with backend.acquire("a", holder_here(run, since=0.0)):
                 won.append(run)
                 gate.wait(10)
         except LeaseHeld:
@@ -131,7 +131,7 @@ def test_only_one_follows_a_lease_that_ran_out(store):
 def told(store: Memory, trouble: Callable[[str], None]) -> TapdockError:
     """What a holder hears once there is trouble."""
     lost: list[TapdockError] = []
-    with remote(store).hold("a", FIRST, Terms(lost=lost.append)):
+    with remote(store).acquire("a", FIRST, LeaseTerms(lost=lost.append)):
         store.trouble = trouble
         wait_for(lambda: lost, "the loss", seconds=10)
         store.trouble = lambda _: None
@@ -152,7 +152,7 @@ def test_an_answer_that_never_comes_is_a_loss_in_time(store):
     """The request still waits when the time is up."""
     lost: list[TapdockError] = []
     gate = threading.Event()
-    with remote(store).hold("a", FIRST, Terms(lost=lost.append)):
+    with remote(store).acquire("a", FIRST, LeaseTerms(lost=lost.append)):
         store.trouble = lambda _: gate.wait(20)
         wait_for(lambda: lost, "the loss", seconds=10)
         store.trouble = lambda _: None
@@ -164,7 +164,7 @@ def test_a_request_without_an_answer_does_not_hold_the_end(store):
     """The renewal that waits for it is abandoned with it."""
     lost: list[TapdockError] = []
     gate = threading.Event()
-    with remote(store, request=0.1).hold("a", FIRST, Terms(lost=lost.append)):
+    with remote(store, request=0.1).acquire("a", FIRST, LeaseTerms(lost=lost.append)):
         store.trouble = lambda _: gate.wait()
         wait_for(lambda: lost, "the loss", seconds=10)
     gate.set()
@@ -181,7 +181,7 @@ def test_whatever_a_renewal_raises_is_no_renewal(store, error):
 
 def test_a_damaged_lease_is_a_loss(store):
     lost: list[TapdockError] = []
-    with remote(store).hold("a", FIRST, Terms(lost=lost.append)):
+    with remote(store).acquire("a", FIRST, LeaseTerms(lost=lost.append)):
         store.overwrite(PREFIX + "a", b"{")
         wait_for(lambda: lost, "the loss", seconds=10)
     assert "is damaged" in lost[0].message
@@ -193,7 +193,7 @@ def test_once_it_is_lost_nothing_is_tried_again(store):
 
     lost: list[TapdockError] = []
     backend = remote(store)
-    with backend.hold("a", FIRST, Terms(lost=lost.append)):
+    with backend.acquire("a", FIRST, LeaseTerms(lost=lost.append)):
         store.trouble = outage
         wait_for(lambda: lost, "the loss", seconds=10)
         calls: list[str] = []
@@ -217,7 +217,7 @@ def test_an_outage_that_passes_is_not_heard_of(store):
         if when == "before" and left:
             raise left.pop()
 
-    with remote(store, seconds=8).hold("a", FIRST, Terms(lost=lost.append)):
+    with remote(store, seconds=8).acquire("a", FIRST, LeaseTerms(lost=lost.append)):
         store.trouble = stutter
         wait_for(lambda: not left, "two failed renewals", seconds=20)
         version = store.objects[PREFIX + "a"].version
@@ -233,7 +233,7 @@ def test_a_renewal_whose_answer_was_lost_is_ours(store):
         if when == "after" and left:
             raise left.pop()
 
-    with remote(store, seconds=4).hold("a", FIRST, Terms(lost=lost.append)):
+    with remote(store, seconds=4).acquire("a", FIRST, LeaseTerms(lost=lost.append)):
         store.trouble = mute
         wait_for(lambda: not left, "the lost answer", seconds=10)
         version = store.objects[PREFIX + "a"].version
@@ -244,8 +244,8 @@ def test_a_renewal_whose_answer_was_lost_is_ours(store):
 def test_whoever_was_followed_hears_of_it(store):
     lost: list[TapdockError] = []
     with (
-        remote(store).hold("a", FIRST, Terms(lost=lost.append)),
-        remote(store).hold("a", SECOND, Terms(is_over=lambda _: True)),
+        remote(store).acquire("a", FIRST, LeaseTerms(lost=lost.append)),
+        remote(store).acquire("a", SECOND, LeaseTerms(is_over=lambda _: True)),
     ):
         wait_for(lambda: lost, "the loss", seconds=10)
     assert isinstance(lost[0], LeaseHeld)
@@ -254,10 +254,10 @@ def test_whoever_was_followed_hears_of_it(store):
 
 def test_a_lease_that_was_unlocked_is_lost(store):
     lost: list[TapdockError] = []
-    with remote(store).hold("a", FIRST, Terms(lost=lost.append)):
+    with remote(store).acquire("a", FIRST, LeaseTerms(lost=lost.append)):
         remote(store).unlock("a")
         wait_for(lambda: lost, "the loss", seconds=10)
-        with remote(store).hold("a", SECOND):
+        with remote(store).acquire("a", SECOND):
             pass
     assert isinstance(lost[0], LeaseHeld)
 
@@ -265,7 +265,7 @@ def test_a_lease_that_was_unlocked_is_lost(store):
 def test_unlocking_wins_over_a_renewal_in_between(store):
     lost: list[TapdockError] = []
     other = remote(store)
-    with remote(store, seconds=60).hold("a", FIRST, Terms(lost=lost.append)):
+    with remote(store, seconds=60).acquire("a", FIRST, LeaseTerms(lost=lost.append)):
         kept = store.objects[PREFIX + "a"]
 
         def renewed(when: str) -> None:
@@ -283,11 +283,11 @@ def test_unlocking_wins_over_a_renewal_in_between(store):
 )
 def test_a_damaged_lease_is_told_with_the_way_out(store, body):
     store.write(PREFIX + "a", body, expected=None)
-    with pytest.raises(StateError, match="is damaged") as told, remote(store).hold("a", FIRST):
+    with pytest.raises(StateError, match="is damaged") as told, remote(store).acquire("a", FIRST):
         pass
     assert "`tapdock state unlock a`" in told.value.hint
     remote(store).unlock("a")
-    with remote(store).hold("a", FIRST):
+    with remote(store).acquire("a", FIRST):
         pass
 
 

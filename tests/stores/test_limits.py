@@ -86,12 +86,12 @@ def test_what_is_no_file_is_no_state(folder, made):
 
 @ODD
 def test_what_is_no_file_is_no_lease(folder, made):
-    with folder.hold(KEY, FIRST):
+    with folder.acquire(KEY, FIRST):
         pass
     path = folder.folder / ".leases" / "default%3Aa-to-b"
     path.unlink()
     made(path)
-    for call in (folder.holder, folder.unlock, lambda name: folder.hold(name, FIRST).__enter__()):
+    for call in (folder.holder, folder.unlock, lambda name: folder.acquire(name, FIRST).__enter__()):
         with pytest.raises(StateError, match="%3Aa-to-b") as told:
             call(KEY)
         assert "remove it" in told.value.hint

@@ -7,7 +7,7 @@ import pytest
 from stores import faulty
 from tapdock.errors import Conflict, LeaseHeld
 from tapdock.runs import doctor
-from tapdock.state.backends.base import Terms, holder_here, open_backend
+from tapdock.state.backends.base import LeaseTerms, holder_here, open_backend
 from tapdock.state.store import lease, read
 
 FIRST, SECOND = (holder_here(f"r{number}", since=0.0) for number in (1, 2))
@@ -17,7 +17,7 @@ KEY = "default:a-to-b"
 def test_of_those_that_honour_them_nothing_is_said(backend):
     said: list[str] = []
     for _ in range(2):
-        with backend.hold("a", FIRST, Terms(say=said.append)):
+        with backend.acquire("a", FIRST, LeaseTerms(say=said.append)):
             pass
     assert said == []
     assert [finding.level for finding in doctor.of_state(backend)] == ["ok"]
@@ -48,7 +48,7 @@ class TestAServerThatIgnoresThem:
         said: list[str] = []
         backend = opened()
         for _ in range(2):
-            with backend.hold("a", FIRST, Terms(say=said.append)):
+            with backend.acquire("a", FIRST, LeaseTerms(say=said.append)):
                 pass
         assert len(said) == 1, "once"
         assert "does not honour conditional writes" in said[0]
@@ -58,13 +58,13 @@ class TestAServerThatIgnoresThem:
         assert "does not honour conditional writes" in finding.found
 
     def test_runs_that_follow_each_other_are_still_kept_apart(self, opened):
-        with opened().hold("a", FIRST), pytest.raises(LeaseHeld), opened().hold("a", SECOND):
+        with opened().acquire("a", FIRST), pytest.raises(LeaseHeld), opened().acquire("a", SECOND):
             pass
-        with opened().hold("a", SECOND):
+        with opened().acquire("a", SECOND):
             pass
 
     def test_whoever_was_overtaken_finds_out_when_it_saves(self, opened):
-        over = Terms(is_over=lambda holder: holder.run_id == "r1")
+        over = LeaseTerms(is_over=lambda holder: holder.run_id == "r1")
         with (
             lease(opened(), KEY, run_id="r1", clock=lambda: 0.0) as sleeper,
             lease(opened(), KEY, run_id="r2", clock=lambda: 0.0, terms=over) as held,
@@ -91,11 +91,11 @@ def test_servers_that_refuse_them_or_know_half_of_them(server, tmp_path, habit):
         for name, headers in habit.items():
             setattr(front, name, headers)
         uri = made(f"t{uuid.uuid4().hex[:12]}").replace(made.address, front.address)
-        with open_backend(uri, tmp_path).hold("a", FIRST, Terms(say=said.append)):
+        with open_backend(uri, tmp_path).acquire("a", FIRST, LeaseTerms(say=said.append)):
             assert "does not honour conditional writes" in said[0]
-            with pytest.raises(LeaseHeld), open_backend(uri, tmp_path).hold("a", SECOND):
+            with pytest.raises(LeaseHeld), open_backend(uri, tmp_path).acquire("a", SECOND):
                 pass
-        over = Terms(is_over=lambda holder: holder.run_id == "r1")
+        over = LeaseTerms(is_over=lambda holder: holder.run_id == "r1")
         with (
             lease(open_backend(uri, tmp_path), KEY, run_id="r1", clock=lambda: 0.0) as sleeper,
             lease(open_backend(uri, tmp_path), KEY, run_id="r2", clock=lambda: 0.0, terms=over) as held,

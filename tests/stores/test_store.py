@@ -7,7 +7,7 @@ import pytest
 
 from tapdock.errors import Conflict, LeaseHeld, StateError
 from tapdock.state import versions
-from tapdock.state.backends.base import Stored, Terms
+from tapdock.state.backends.base import LeaseTerms, Stored
 from tapdock.state.envelope import Envelope, decode, encode, state_key
 from tapdock.state.store import is_empty, lease, read, replacing
 
@@ -77,7 +77,7 @@ def test_a_holder_that_sleeps_while_another_takes_over_cannot_save(backend, reop
     """Also before the other one has saved anything: taking over is a write."""
     if kind == "file":
         pytest.skip("a process that sleeps still has its file locked")
-    terms = Terms(is_over=lambda holder: holder.run_id == "r1")
+    terms = LeaseTerms(is_over=lambda holder: holder.run_id == "r1")
     with (
         lease(backend, KEY, run_id="r1", clock=clock) as sleeper,
         lease(reopened(), KEY, run_id="r2", clock=clock, terms=terms) as held,

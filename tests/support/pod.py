@@ -10,7 +10,7 @@ from engines.project import wait_for
 from tapdock.events import Event, Hello
 from tapdock.project.model import Limits
 from tapdock.relay.host import serve
-from tapdock.relay.plan import Plan
+from tapdock.relay.plan import RelayPlan
 
 QUICK = Limits(source_idle=60, target_idle=60, stop_grace=0.2, exit_grace=0.2, gone=0.5)
 SCHEMA = b'{"type":"SCHEMA","stream":"s","schema":{"properties":{}},"key_properties":[]}\n'
@@ -46,7 +46,7 @@ class Pod:
         self.inbox: queue.SimpleQueue = queue.SimpleQueue()
         self.events: list[Event] = []
         self.verdict = None
-        work = Plan(**{"run_id": "r", "route": "singer-singer", "limits": QUICK, **plan})
+        work = RelayPlan(**{"run_id": "r", "route": "singer-singer", "limits": QUICK, **plan})
 
         def run() -> None:
             self.verdict = serve(work, folder, inbox=self.inbox, emit=self.events.append)

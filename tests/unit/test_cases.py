@@ -4,7 +4,7 @@ A case is three blocks, parted by lines `---`:
 
 1. `#` lines that say what holds; the source's streams, a JSON object a line (AirbyteStream, or an entry of a Singer
    catalog); optionally `route <name>` (`airbyte-singer` if not said), `select <pattern>`,
-   `option <stream> <StreamOptions as JSON>`, `manner <Manner as JSON>`, `generation <number>` and
+   `option <stream> <StreamOptions as JSON>`, `translation <TranslateOptions as JSON>`, `generation <number>` and
    `saved <state text>`, and `ignore STATE status`: kinds of lines that this case is not about.
 2. What the source prints, a line each, fed one by one. `< text` is a line that the target prints, `@ seconds`
    lets time pass, `exit <code>` is the source's exit code, if not 0; `close` ends its output, after which only the
@@ -31,12 +31,12 @@ from tapdock.events import Event, Failed, Logged, Rotated, SetAside
 from tapdock.project.model import StreamOptions
 from tapdock.protocol.catalog import parse_catalog
 from tapdock.translate import ROUTES
-from tapdock.translate.base import Manner, Translator
+from tapdock.translate.base import TranslateOptions, Translator
 from tapdock.translate.catalogs.singer import singer_streams
 
 CASES = sorted((Path(__file__).parents[1] / "cases").glob("*.case"))
 OPTIONAL = {"SCHEMA", "STATE", "status", "catalog", "rewrite"}
-WORDS = ("route", "select", "option", "manner", "generation", "saved", "ignore")
+WORDS = ("route", "select", "option", "translation", "generation", "saved", "ignore")
 WALL = 1_700_000_000.0
 
 
@@ -86,7 +86,9 @@ def translator(head: list[str], seen: list[str], clock: Time) -> Translator:
 
     given: dict[str, Any] = {"streams": numbered, "emit": emit, "clock": clock}
     given["saved"] = words["saved"][0] if words["saved"] else None
-    given["manner"] = msgspec.json.decode(words["manner"][0] if words["manner"] else "{}", type=Manner)
+    given["translation"] = msgspec.json.decode(
+        words["translation"][0] if words["translation"] else "{}", type=TranslateOptions
+    )
     if route.endswith("airbyte"):
         given["wall"] = lambda: WALL
     return ROUTES[route](**given)
@@ -106,7 +108,7 @@ def perform(head: list[str], source: list[str], seen: list[str]) -> Iterator[str
     clock = Time()
     run = translator(head, seen, clock)
     text = "".join(f"{line}\n" for line in source if not line.startswith(("@ ", "< ", "exit ", "close")))
-    if any(line.startswith("manner") and '"spool":true' in line for line in head):
+    if any(line.startswith("translation") and '"spool":true' in line for line in head):
         run.scan(text.encode())
         yield f"catalog: {(run.catalog() or b'').decode()}"
     yield from run.opening().decode().splitlines()

@@ -151,7 +151,7 @@ def test_every_decision_stands_in_their_list():
 
 
 def test_nothing_heavy_is_imported_before_a_command_needs_it():
-    for module in ("tapdock.cli", "tapdock.cli.context", "tapdock.errors"):
+    for module in ("tapdock.cli", "tapdock.cli.session", "tapdock.errors"):
         path = PACKAGE.parent / module.replace(".", "/")
         file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         for node in ast.parse(file.read_text()).body:

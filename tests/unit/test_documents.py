@@ -13,7 +13,7 @@ PAGES = [".github/CONTRIBUTING.md", "runner/guides/architecture.md"]
 CITED = re.compile(r"(?:protocol\.md|\[protocol) (\d+(?:\.\d+)?(?:(?:, | to | and )\d+\.\d+)*)")
 FILE = re.compile(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|sh))`")
 INSIDE = re.compile(r"`((?:[a-z_]+/)*[a-z_]+\.py)` \(((?:`[\w.]+`(?:, )?)+)\)")
-IMPORT = re.compile(r"^\s*(?:from|import) (tapdock(?:\.\w+)+)", re.MULTILINE)
+IMPORT = re.compile(r"^\s*(?:from|import) (tapdock(?:\.\w+)+)(?: import ([\w, ]+))?", re.MULTILINE)
 
 
 def texts() -> dict[Path, str]:
@@ -79,13 +79,16 @@ def test_what_a_page_names_inside_of_a_file_is_there(page):
     assert missing == []
 
 
-def test_modules_that_programs_in_texts_import_exist():
+def test_what_programs_in_texts_import_exists():
     """Tests start programs whose code is a text: no tool looks into those."""
     missing = []
-    for file, text in texts().items():
-        for name in IMPORT.findall(text) if file.suffix == ".py" and (ROOT / "tests") in file.parents else ():
-            path = PACKAGE.parent / name.replace(".", "/")
-            inside = path.parent / "__init__.py"
-            if not (path.is_dir() or path.with_suffix(".py").exists() or path.name in inside.read_text()):
-                missing.append(f"{file.relative_to(ROOT)}: {name}")
+    for file in (ROOT / "tests").rglob("*.py"):
+        for module, names in IMPORT.findall(file.read_text("utf-8")):
+            path = PACKAGE.parent / module.replace(".", "/")
+            source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+            text = source.read_text() if source.exists() else ""
+            imported = [name.split(" as ")[0].strip() for name in names.split(",") if name.strip()]
+            known = [name for name in imported if re.search(rf"\b{name}\b", text) or (path / f"{name}.py").exists()]
+            if not source.exists() or known != imported:
+                missing.append(f"{file.relative_to(ROOT)}: {module} {names}")
     assert missing == []

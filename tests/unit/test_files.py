@@ -17,7 +17,7 @@ def mode(path) -> int:
 
 
 def held(private):
-    with FileBackend(private / "state").hold("a", holder_here("r", since=0.0)):
+    with FileBackend(private / "state").acquire("a", holder_here("r", since=0.0)):
         pass
 
 

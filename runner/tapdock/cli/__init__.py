@@ -17,7 +17,7 @@ import typer.core
 import typer.main
 
 from tapdock import __version__
-from tapdock.cli.context import Context
+from tapdock.cli.session import Session
 from tapdock.errors import Interrupted, TapdockError, UsageError
 from tapdock.text.output import err, failed, out
 
@@ -138,8 +138,8 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    context = ctx.obj
-    context.folder, context.environment, context.log_format = project, environment or None, log_format
+    session = ctx.obj
+    session.folder, session.environment, session.log_format = project, environment or None, log_format
 
 
 HELP = """Run any Airbyte or Singer connector as a container and move data between any two of them
@@ -153,23 +153,23 @@ Example: tapdock run demo --environment prod
 def main(args: Sequence[str] | None = None) -> int:
     """Perform one command line; the exit code (tapdock.errors lists them)."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret of the run
-    context = Context()
+    session = Session()
     try:
-        return _perform(_hoisted(list(sys.argv[1:] if args is None else args)), context)
+        return _perform(_hoisted(list(sys.argv[1:] if args is None else args)), session)
     except (TapdockError, Interrupted) as error:
-        return _told(context.heard(error.message), error.hint and context.heard(error.hint), error.exit_code)
+        return _told(session.heard(error.message), error.hint and session.heard(error.hint), error.exit_code)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         return _quiet()
     except Exception as error:
-        return _unexpected(error, context)
+        return _unexpected(error, session)
 
 
-def _perform(args: list[str], context: Context) -> int:
+def _perform(args: list[str], session: Session) -> int:
     group = _group(HELP, COMMANDS, _options)
     try:
-        with group.make_context("tapdock", args, obj=context) as ctx:
+        with group.make_context("tapdock", args, obj=session) as ctx:
             result = group.invoke(ctx)
             sys.stdout.flush()
             return result if isinstance(result, int) else 0
@@ -218,15 +218,15 @@ def _quiet() -> int:
     return 141
 
 
-def _unexpected(error: Exception, context: Context) -> int:
+def _unexpected(error: Exception, session: Session) -> int:
     import traceback
 
-    text = context.heard("".join(traceback.format_exception(error)))
-    message = context.heard(f"tapdock itself failed: {type(error).__name__}: {error}")
+    text = session.heard("".join(traceback.format_exception(error)))
+    message = session.heard(f"tapdock itself failed: {type(error).__name__}: {error}")
     try:
         from tapdock.runs.records import made_private
 
-        file = made_private(context.private, "crashes") / f"{int(time.time())}-{os.getpid()}.txt"
+        file = made_private(session.private, "crashes") / f"{int(time.time())}-{os.getpid()}.txt"
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
             stream.write(f"tapdock {__version__}, Python {sys.version}\n{text}")
     except (TapdockError, OSError):

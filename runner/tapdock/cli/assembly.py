@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tapdock import __version__
-from tapdock.cli.context import Context
+from tapdock.cli.session import Session
 from tapdock.connectors import lockfile
 from tapdock.connectors.cache import user_cache
 from tapdock.connectors.context import Context as Operations
@@ -25,9 +25,9 @@ from tapdock.text.output import err
 __all__ = ["engine_of", "not_removed", "operations_of", "relay_image", "said", "said_at_once"]
 
 
-def engine_of(context: Context) -> Engine:
+def engine_of(session: Session) -> Engine:
     """The engine that TAPDOCK_ENGINE names (docker, or local for connectors that are programs). Raises EngineError."""
-    environ = context.environ
+    environ = session.environ
     name = environ.get("TAPDOCK_ENGINE", "docker")
     if name == "local":
         from tapdock.engines.local import LocalEngine
@@ -40,13 +40,13 @@ def engine_of(context: Context) -> Engine:
     relay = environ.get("TAPDOCK_RELAY", "auto")
     if relay not in ("auto", "beside", "container"):
         raise UsageError(f"TAPDOCK_RELAY is `{relay}`", hint="it is `auto`, `beside` or `container`")
-    return connect(cache=user_cache(environ), relay=relay, homes=_homes(context))
+    return connect(cache=user_cache(environ), relay=relay, homes=_homes(session))
 
 
-def _homes(context: Context) -> tuple[Path, ...]:
+def _homes(session: Session) -> tuple[Path, ...]:
     """Where pipes may be made beside the temporary folder; `gc` and `doctor` work without a project as well."""
     try:
-        return (context.private,)
+        return (session.private,)
     except UsageError:
         return ()
 
@@ -67,19 +67,19 @@ def said_at_once(line: str) -> None:
         os.write(2, (clean(line) + "\n").encode())
 
 
-def operations_of(context: Context, signals: Signals, *, locked: bool = False, verbose: bool = False) -> Operations:
+def operations_of(session: Session, signals: Signals, *, locked: bool = False, verbose: bool = False) -> Operations:
     """Raises EngineError where there is no engine, UsageError for the project file."""
-    project = context.project
+    project = session.project
     if warning := tightened(project.private):
         said(warning)
-    engine = engine_of(context)
+    engine = engine_of(session)
     digests = lockfile.read(project.folder) if locked else None
     return Operations(
         engine=engine,
         project=project,
-        backend=context.backend,
-        relay_image=partial(relay_image, engine, context.environ, locked=digests),
-        making=making(context.environ),
+        backend=session.backend,
+        relay_image=partial(relay_image, engine, session.environ, locked=digests),
+        making=making(session.environ),
         progress=said,
         log=err if verbose else _silent,
         signals=signals,

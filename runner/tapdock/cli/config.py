@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tapdock.cli.context import Context, shared
+from tapdock.cli.session import Session, shared
 from tapdock.cli.state import Yes, asked
 from tapdock.connectors import known_specs, masking, rotated_config, rotation_rules
 from tapdock.connectors.cache import Cache
@@ -35,11 +35,11 @@ def show(
 
     Example: tapdock config show faker --environment prod
     """
-    context = shared(ctx)
-    project = context.project
+    session = shared(ctx)
+    project = session.project
     if name is not None:
         _require_known(name, [*project.sources, *project.targets, *project.pipelines])
-    found = [row for row in (*rows(project), *_rotated(context)) if name is None or row[0][1:2] == (name,)]
+    found = [row for row in (*rows(project), *_rotated(session)) if name is None or row[0][1:2] == (name,)]
     if as_json:
         print_json([{"path": dotted(path), "value": value, "origin": origin} for path, value, origin in found])
         return
@@ -56,10 +56,10 @@ def reset(
 
     Example: tapdock config reset faker --yes
     """
-    context = shared(ctx)
-    _require_known(name, [*context.project.sources, *context.project.targets])
+    session = shared(ctx)
+    _require_known(name, [*session.project.sources, *session.project.targets])
     asked(f"Forget what {name} changed in its config?", yes=yes)
-    forgotten = rotated_config.reset(context.backend, rotated_config.overlay_key(name, context.environment))
+    forgotten = rotated_config.reset(session.backend, rotated_config.overlay_key(name, session.environment))
     err(f"what {name} changed is forgotten" if forgotten else f"{name} has changed nothing")
 
 
@@ -69,12 +69,12 @@ def _require_known(name: str, names: list[str]) -> None:
         raise UsageError(f"the project has no `{name}`", hint=hint)
 
 
-def _rotated(context: Context) -> Iterator[tuple[Path, Any, str]]:
+def _rotated(session: Session) -> Iterator[tuple[Path, Any, str]]:
     """Where a connector's own value is kept; the value itself is nobody's to see."""
-    for group, connectors in (("sources", context.project.sources), ("targets", context.project.targets)):
+    for group, connectors in (("sources", session.project.sources), ("targets", session.project.targets)):
         for name, connector in connectors.items():
             try:
-                found = rotated_config.kept(context.backend, rotated_config.overlay_key(name, context.environment))
+                found = rotated_config.kept(session.backend, rotated_config.overlay_key(name, session.environment))
             except StateError as error:
                 yield (group, name, "config"), "[unreadable]", error.message
                 continue

@@ -6,7 +6,7 @@ import msgspec
 import typer
 
 from tapdock.cli.assembly import operations_of, said_at_once
-from tapdock.cli.context import Context, shared
+from tapdock.cli.session import Session, shared
 from tapdock.cli.state import print_exactly
 from tapdock.connectors import operations, selection
 from tapdock.errors import SourceError, TargetError, UsageError
@@ -29,10 +29,10 @@ def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbo
 
     Example: tapdock spec faker
     """
-    context = shared(ctx)
-    connector = _named(context.project, name)
+    session = shared(ctx)
+    connector = _named(session.project, name)
     with Signals(said_at_once) as signals:
-        needed = operations_of(context, signals, verbose=verbose)
+        needed = operations_of(session, signals, verbose=verbose)
         schema = operations.spec(needed, operations.prepare(needed, connector))
     if schema is None:
         raise UsageError(f"{connector.role} `{name}` has no way to tell its settings", hint="see its documentation")
@@ -61,10 +61,10 @@ def check(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verb
 
     Example: tapdock check faker
     """
-    context = shared(ctx)
-    connector = _named(context.project, name)
+    session = shared(ctx)
+    connector = _named(session.project, name)
     with Signals(said_at_once) as signals:
-        needed = operations_of(context, signals, verbose=verbose)
+        needed = operations_of(session, signals, verbose=verbose)
         result = operations.check(needed, operations.prepare(needed, connector))
     if as_json:
         print_json({"succeeded": result.succeeded, "message": result.message, "checked_by": result.how})
@@ -94,18 +94,18 @@ def discover(
 
     Example: tapdock discover faker
     """
-    context = shared(ctx)
-    connector = _named(context.project, name)
+    session = shared(ctx)
+    connector = _named(session.project, name)
     if connector.role != "source":
         raise UsageError(f"`{name}` is a target; only a source has streams")
     with Signals(said_at_once) as signals:
-        needed = operations_of(context, signals, verbose=verbose)
+        needed = operations_of(session, signals, verbose=verbose)
         ready = operations.prepare(needed, connector)
-        namespaced = ready.kind == "singer" and _is_namespaced(context.project, name)
+        namespaced = ready.kind == "singer" and _is_namespaced(session.project, name)
         streams = operations.discover(needed, ready, refresh=not cached, namespaced=namespaced)
     if not streams:
         raise UsageError(f"`{name}` has no discovery: it says what it has while it runs")
-    chosen = _selected(context, connector, streams)
+    chosen = _selected(session, connector, streams)
     if as_json:
         print_exactly({"streams": [msgspec.Raw(stream.raw.encode()) for stream in streams]})
         return
@@ -125,15 +125,15 @@ def discover(
     print_table(["stream", "sync mode", "key", "cursor", "fields"], rows)
 
 
-def _selected(context: Context, connector: Connector, streams: tuple[Stream, ...]) -> dict[StreamKey, ConfiguredStream]:
+def _selected(session: Session, connector: Connector, streams: tuple[Stream, ...]) -> dict[StreamKey, ConfiguredStream]:
     """What a run would read; every stream, and a warning, where the project's own words do not fit them."""
     try:
         configured = selection.select_streams(streams, connector.select, connector.streams)
     except UsageError as error:
-        where = f"{context.project.file.name}: sources.{connector.name}"
-        err(f"warning: {where}: {one_line(context.heard(error.message))}; a run would stop here")
+        where = f"{session.project.file.name}: sources.{connector.name}"
+        err(f"warning: {where}: {one_line(session.heard(error.message))}; a run would stop here")
         if error.hint:
-            err(f"hint: {one_line(context.heard(error.hint))}")
+            err(f"hint: {one_line(session.heard(error.hint))}")
         configured = selection.select_streams(streams, (), {})
     return {one.stream.key: one for one in configured}
 

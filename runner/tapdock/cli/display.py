@@ -86,8 +86,8 @@ class Display:
         if record.streams:
             print_table(["stream", "records", "size", "status"], [_row(report) for report in record.streams])
         for report in record.streams:
-            if left_out := _left_out(report):
-                out(one_line(f"{_name(report)}: {left_out}"))
+            if excluded := _excluded(report):
+                out(one_line(f"{_name(report)}: {excluded}"))
         total = sum(report.records for report in record.streams)
         saved = f"state {record.state_id} saved" if record.state.committed else "no new state"
         out(
@@ -100,13 +100,13 @@ def _name(report: StreamReport) -> str:
     return f"{report.namespace}.{report.stream}" if report.namespace else report.stream
 
 
-def _left_out(report: StreamReport) -> str:
+def _excluded(report: StreamReport) -> str:
     """What of a stream is not in the target, and why."""
     counts = {
         "empty": report.empty,
         "set aside (`tapdock runs show` tells where)": report.set_aside,
         "rejected by the target": report.rejected,
-        "not selected and sent all the same": report.left_out,
+        "not selected and sent all the same": report.excluded,
     }
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 

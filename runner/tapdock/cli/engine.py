@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tapdock.cli.assembly import engine_of, not_removed, operations_of, relay_image, said, said_at_once
-from tapdock.cli.context import Context, shared
+from tapdock.cli.session import Session, shared
 from tapdock.connectors import images, lockfile, masking
 from tapdock.connectors.wrap import build as wrap_
 from tapdock.engines.base import Engine
@@ -35,10 +35,10 @@ def build(
 
     Example: tapdock build lake
     """
-    context = shared(ctx)
+    session = shared(ctx)
     with Signals(said_at_once) as signals:
-        needed = operations_of(context, signals)
-        for connector in _to_build(context.project, names or []):
+        needed = operations_of(session, signals)
+        for connector in _to_build(session.project, names or []):
             needed.redactor.learn(masking.connector_secrets(connector))
             facts = images.build(needed.engine, connector, making=needed.making, progress=needed.say)
             out(f"{connector.name}  {facts.image}  {facts.digest}")
@@ -70,10 +70,10 @@ def wrap(
 
     Example: tapdock wrap airbyte/source-faker:7.2.1 -t tap-faker:7.2.1
     """
-    context = shared(ctx)
-    making = images.making(context.environ)
+    session = shared(ctx)
+    making = images.making(session.environ)
     facts = wrap_.wrap(
-        engine_of(context), image, tag=tag, making=making, progress=lambda line: said(context.heard(line))
+        engine_of(session), image, tag=tag, making=making, progress=lambda line: said(session.heard(line))
     )
     out(f"{facts.image}  {facts.digest}")
 
@@ -87,11 +87,11 @@ def lock_images(ctx: typer.Context) -> None:
 
     Example: tapdock lock
     """
-    context = shared(ctx)
+    session = shared(ctx)
     with Signals(said_at_once) as signals:
-        needed = operations_of(context, signals)
+        needed = operations_of(session, signals)
         digests, starts = {}, list[str]()
-        for connector in _connectors(context.project):
+        for connector in _connectors(session.project):
             needed.redactor.learn(masking.connector_secrets(connector))
             facts = images.obtain(needed.engine, connector, making=needed.making, progress=needed.say)
             digests[facts.image] = lockfile.identity(facts)
@@ -100,7 +100,7 @@ def lock_images(ctx: typer.Context) -> None:
             relay = needed.engine.inspect(needed.relay_image())
             assert relay is not None, "what gives the name has the image"
             digests[relay.image] = lockfile.identity(relay)
-    file = lockfile.write(context.project.folder, digests)
+    file = lockfile.write(session.project.folder, digests)
     print_table(["image", "digest"], sorted(digests.items()))
     said(f"written to {file}")
 
@@ -136,10 +136,10 @@ def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     Example: tapdock doctor --json
     """
-    context = shared(ctx)
+    session = shared(ctx)
     findings = [
-        dataclasses.replace(each, found=context.heard(each.found), fix=each.fix and context.heard(each.fix))
-        for each in _findings(context)
+        dataclasses.replace(each, found=session.heard(each.found), fix=each.fix and session.heard(each.fix))
+        for each in _findings(session)
     ]
     healthy = all(finding.level != "error" for finding in findings)
     if as_json:
@@ -155,23 +155,23 @@ def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
 _MARKS = {"ok": "ok", "warning": "--", "error": "NO"}
 
 
-def _findings(context: Context) -> list[Finding]:
+def _findings(session: Session) -> list[Finding]:
     findings = doctor_.looked_at(
-        "project file", lambda: [Finding(what="project file", found=str(context.project.file))]
+        "project file", lambda: [Finding(what="project file", found=str(session.project.file))]
     )
-    project = context.project if findings[0].level == "ok" else None
+    project = session.project if findings[0].level == "ok" else None
     engines: list[Engine] = []
 
     def engine() -> Iterator[Finding]:
-        engines.append(engine_of(context))
+        engines.append(engine_of(session))
         yield from doctor_.of_engine(engines[0], now=time.time())
 
     findings += doctor_.looked_at("engine", engine)
     if project:
-        findings += doctor_.looked_at("state", lambda: doctor_.of_state(context.backend))
+        findings += doctor_.looked_at("state", lambda: doctor_.of_state(session.backend))
     if project and engines:
-        relay = partial(relay_image, engines[0], context.environ)
-        making = images.making(context.environ)
+        relay = partial(relay_image, engines[0], session.environ)
+        making = images.making(session.environ)
         look = partial(doctor_.of_project, project, engines[0], making=making, relay_image=relay)
         findings += doctor_.looked_at("project", look)
     return findings

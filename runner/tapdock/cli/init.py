@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tapdock.cli.assembly import said
-from tapdock.cli.context import shared
+from tapdock.cli.session import shared
 from tapdock.errors import UsageError
 from tapdock.project.load import FILE
 from tapdock.text.clean import one_line

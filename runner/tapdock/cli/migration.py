@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tapdock.cli.context import Context, shared, state_id
+from tapdock.cli.session import Session, shared, state_id
 from tapdock.cli.state import Key, Yes, asked, kept, text_of
 from tapdock.errors import UsageError
 from tapdock.state import formats, store
@@ -43,22 +43,22 @@ def import_state(
 
     Example: tapdock state import state.json demo --format meltano
     """
-    context = shared(ctx)
+    session = shared(ctx)
     renames = _renames(rename or [])
     if "://" in file or Path(file).is_dir():
         if key or renames or source != "meltano":
             raise UsageError(f"{file} has many: it takes `--format meltano`, and neither a name nor `--rename`")
-        found = _bucket(context, file) if "://" in file else _folder(Path(file))
+        found = _bucket(session, file) if "://" in file else _folder(Path(file))
     else:
         if key is None:
             raise UsageError("into which state?", hint=f"tapdock state import {file} NAME --format {source}")
-        found = {state_id(context, key): text_of(file)}
+        found = {state_id(session, key): text_of(file)}
     taken = {name: _imported(name, text, source, renames) for name, text in found.items()}
-    known = [name for name in taken if not store.is_empty(context.backend, name)]
+    known = [name for name in taken if not store.is_empty(session.backend, name)]
     if known:
         asked(f"Replace {', '.join(known)}?", yes=yes)
     for name, state in taken.items():
-        _keep(context, name, state)
+        _keep(session, name, state)
 
 
 def _imported(name: str, text: str, source: Format, renames: Mapping[str, str]) -> formats.Text:
@@ -68,8 +68,8 @@ def _imported(name: str, text: str, source: Format, renames: Mapping[str, str]) 
         raise UsageError(f"{name}: {error.message}", hint=error.hint) from error
 
 
-def _keep(context: Context, name: str, state: formats.Text) -> None:
-    with store.replacing(context.backend, name, run_id="state-import", clock=time.time) as held:
+def _keep(session: Session, name: str, state: formats.Text) -> None:
+    with store.replacing(session.backend, name, run_id="state-import", clock=time.time) as held:
         held.save(state.text, dialect=state.dialect)
     err(f"state {name} is set ({state.dialect})")
 
@@ -82,8 +82,8 @@ def _folder(folder: Path) -> Mapping[str, str]:
     return found
 
 
-def _bucket(context: Context, uri: str) -> Mapping[str, str]:
-    bucket = open_backend(uri, context.project.folder, codec=MELTANO)
+def _bucket(session: Session, uri: str) -> Mapping[str, str]:
+    bucket = open_backend(uri, session.project.folder, codec=MELTANO)
     stored = {name: bucket.get(name) for name in bucket.names()}
     if not stored:
         raise UsageError(

@@ -15,7 +15,7 @@ import typer
 from tapdock.errors import UsageError
 from tapdock.events import Event
 from tapdock.relay.host import serve
-from tapdock.relay.plan import Collection, Plan, decode_plan
+from tapdock.relay.plan import Collection, RelayPlan, decode_plan
 from tapdock.relay.side import Kill, Order
 
 __all__ = ["relay"]
@@ -59,7 +59,7 @@ def relay(
     raise typer.Exit(verdict.exit_code)
 
 
-def _plan(file: Path | None, lines: Iterator[bytes]) -> Plan | Collection:
+def _plan(file: Path | None, lines: Iterator[bytes]) -> RelayPlan | Collection:
     """The plan, of a file or of the first line on stdin. Raises UsageError where there is none."""
     where = str(file) if file else "stdin"
     try:

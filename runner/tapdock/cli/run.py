@@ -9,8 +9,8 @@ import msgspec
 import typer
 
 from tapdock.cli.assembly import not_removed, operations_of, said, said_at_once
-from tapdock.cli.context import Context, shared
 from tapdock.cli.display import Display
+from tapdock.cli.session import Session, shared
 from tapdock.connectors.context import Context as Operations
 from tapdock.errors import Interrupted, TapdockError, UsageError
 from tapdock.log import Log
@@ -19,7 +19,7 @@ from tapdock.project.model import Pipeline, Project
 from tapdock.relay.signals import Signals
 from tapdock.runs import attempts
 from tapdock.runs.log_file import LogFile
-from tapdock.runs.prepare import Options, Prepared, prepare
+from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.records import ErrorRecord, RunRecord
 from tapdock.text.output import out, print_json, print_table
 
@@ -73,7 +73,7 @@ def run(
 
 
 def _perform(
-    context: Context,
+    session: Session,
     blocks: Sequence[str],
     options: Options,
     *,
@@ -82,10 +82,10 @@ def _perform(
     concurrency: int,
     locked: bool,
 ) -> int:
-    pipelines = parse_blocks(context.project, blocks)
+    pipelines = parse_blocks(session.project, blocks)
     records: list[RunRecord] = []
     with Signals(said_at_once) as signals:
-        operations = operations_of(context, signals, locked=locked)
+        operations = operations_of(session, signals, locked=locked)
         if dry_run:
             plans = [prepare(operations, wanted, options) for wanted in pipelines]
             _show_plans(operations, plans, as_json=as_json)
@@ -93,7 +93,7 @@ def _perform(
         for name, reason in operations.engine.sweep().kept:
             said(not_removed(name, reason))
         with suppress(Interrupted):  # between two blocks: `signals.code` tells
-            _run_all(context, operations, pipelines, options, records, concurrency=concurrency, quiet=as_json)
+            _run_all(session, operations, pipelines, options, records, concurrency=concurrency, quiet=as_json)
     code = next((r.exit_code for r in records if r.exit_code), None) or signals.code or 0
     if as_json:
         print_json(_as_json(records, code, blocks=len(pipelines)))
@@ -135,7 +135,7 @@ def _unknown(project: Project, name: str) -> UsageError:
 
 
 def _run_all(
-    context: Context,
+    session: Session,
     operations: Operations,
     pipelines: Sequence[Pipeline],
     options: Options,
@@ -149,9 +149,9 @@ def _run_all(
     def one(wanted: Pipeline) -> RunRecord | None:
         if operations.signals.code or any(known.exit_code for known in records):
             return None
-        with Display(wanted.name, quiet=quiet, plain=concurrency > 1 or context.log_format == "json") as display:
+        with Display(wanted.name, quiet=quiet, plain=concurrency > 1 or session.log_format == "json") as display:
             done = attempts.run(
-                operations, wanted, options, make_log=_log_maker(context, display), show=display.progress
+                operations, wanted, options, make_log=_log_maker(session, display), show=display.progress
             )
             records.append(done)
             display.ended(done)
@@ -165,16 +165,16 @@ def _run_all(
             list(pool.map(one, pipelines))
 
 
-def _log_maker(context: Context, display: Display) -> attempts.MakeLog:
+def _log_maker(session: Session, display: Display) -> attempts.MakeLog:
     def make(run_id: str, file: LogFile | None) -> Log:
-        return Log(run_id, write=display.write, file=file, format=context.log_format, colour=context.colour)
+        return Log(run_id, write=display.write, file=file, format=session.log_format, colour=session.colour)
 
     return make
 
 
-def _refusal(context: Context, error: TapdockError | Interrupted) -> Any:
+def _refusal(session: Session, error: TapdockError | Interrupted) -> Any:
     """What `--json` prints where nothing was begun: there is no run to have a record."""
-    message, hint = context.heard(error.message), error.hint and context.heard(error.hint)
+    message, hint = session.heard(error.message), error.hint and session.heard(error.hint)
     told = ErrorRecord(side=error.side, message=message, hint=hint, retryable=error.retryable)
     return {"status": "failed", "exit_code": error.exit_code, "error": msgspec.to_builtins(told)}
 
@@ -186,7 +186,7 @@ def _as_json(records: Sequence[RunRecord], code: int, *, blocks: int) -> Any:
     return {"exit_code": code, "runs": [msgspec.to_builtins(done) for done in records]}
 
 
-def _show_plans(operations: Operations, plans: Sequence[Prepared], *, as_json: bool) -> None:
+def _show_plans(operations: Operations, plans: Sequence[PreparedRun], *, as_json: bool) -> None:
     from tapdock.state.store import read
 
     described = [_described(plan, has_state=read(operations.backend, plan.state_id) is not None) for plan in plans]
@@ -203,7 +203,7 @@ def _show_plans(operations: Operations, plans: Sequence[Prepared], *, as_json: b
         print_table(["stream", "sync mode", "destination", "key", "cursor"], rows)
 
 
-def _described(plan: Prepared, *, has_state: bool) -> dict[str, Any]:
+def _described(plan: PreparedRun, *, has_state: bool) -> dict[str, Any]:
     return {
         "pipeline": plan.pipeline.name,
         "source": plan.source.facts.image,
@@ -217,7 +217,7 @@ def _described(plan: Prepared, *, has_state: bool) -> dict[str, Any]:
                 "destination_sync_mode": stream.destination_sync_mode,
                 "key": [".".join(path) for path in stream.primary_key],
                 "cursor": list(stream.cursor_field),
-                "dropped": list(stream.dropped),
+                "excluded": list(stream.excluded),
             }
             for stream in plan.streams
         ],

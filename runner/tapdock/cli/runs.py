@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tapdock.cli.context import Context, shared
+from tapdock.cli.session import Session, shared
 from tapdock.errors import StateError, UsageError
 from tapdock.runs import records
 from tapdock.runs.archive import Archive
@@ -38,41 +38,41 @@ def list_runs(
     print_table(columns, [_row(record) for record in found])
 
 
-def _records(context: Context, limit: int) -> list[RunRecord]:
+def _records(session: Session, limit: int) -> list[RunRecord]:
     """Of this machine, and those that are kept beside the states."""
-    found = (_kept(context, run_id) for run_id in _ids(context)[:limit])
+    found = (_kept(session, run_id) for run_id in _ids(session)[:limit])
     return [record for record in found if record is not None]
 
 
-def _ids(context: Context) -> list[str]:
-    archive = _archive(context)
+def _ids(session: Session) -> list[str]:
+    archive = _archive(session)
     elsewhere: list[str] = []
     if archive:
         try:
             elsewhere = archive.ids()
         except StateError as error:
             err(f"only runs of this machine: {one_line(error.message)}")
-    return sorted({*records.ids(context.private), *elsewhere}, reverse=True)
+    return sorted({*records.ids(session.private), *elsewhere}, reverse=True)
 
 
-def _kept(context: Context, run_id: str) -> RunRecord | None:
-    if run_id in records.ids(context.private):
-        return records.record(context.private, run_id)
-    archive = _archive(context)
+def _kept(session: Session, run_id: str) -> RunRecord | None:
+    if run_id in records.ids(session.private):
+        return records.record(session.private, run_id)
+    archive = _archive(session)
     return archive.read(run_id) if archive else None
 
 
-def _archive(context: Context) -> Archive | None:
+def _archive(session: Session) -> Archive | None:
     """None for a project that cannot be read: what ran here can be looked at even so."""
     try:
-        return Archive.beside(context.backend, context.private)
+        return Archive.beside(session.backend, session.private)
     except UsageError:
         return None
 
 
-def _record(context: Context, run: str) -> RunRecord:
-    run_id = records.found_in(_ids(context), run)
-    record = _kept(context, run_id)
+def _record(session: Session, run: str) -> RunRecord:
+    run_id = records.found_in(_ids(session), run)
+    record = _kept(session, run_id)
     if record is None:
         raise UsageError(f"run {run_id} left no readable record", hint=f"see `tapdock runs logs {run_id}`")
     return record
@@ -117,7 +117,7 @@ def _print(record: RunRecord) -> None:
             f"{each.records:,}",
             each.bytes,
             each.status,
-            each.empty + each.set_aside + each.rejected + each.left_out,
+            each.empty + each.set_aside + each.rejected + each.excluded,
             f"{each.path}: {each.reason}" if each.reason else each.path,
         )
         for each in record.streams
@@ -140,20 +140,20 @@ def logs(ctx: typer.Context, run: Run = "latest", *, as_json: Json = False) -> N
 
     Example: tapdock runs logs latest
     """
-    context: Context = shared(ctx)
-    plain = as_json or context.log_format == "json"
-    for line in _log_lines(context, run):
+    session: Session = shared(ctx)
+    plain = as_json or session.log_format == "json"
+    for line in _log_lines(session, run):
         if plain and line.startswith("{"):
             out_json(line)
         else:
             out(_readable(line))
 
 
-def _log_lines(context: Context, run: str) -> Iterator[str]:
-    run_id = records.found_in(_ids(context), run)
-    archive = _archive(context)
-    if archive is None or records.has_log(context.private, run_id):
-        return records.log_lines(context.private, run_id)
+def _log_lines(session: Session, run: str) -> Iterator[str]:
+    run_id = records.found_in(_ids(session), run)
+    archive = _archive(session)
+    if archive is None or records.has_log(session.private, run_id):
+        return records.log_lines(session.private, run_id)
     return archive.log_lines(run_id)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from tapdock.cli.context import Context, shared, state_id
+from tapdock.cli.session import Session, shared, state_id
 from tapdock.errors import StateError, UsageError
 from tapdock.state import edit, store, versions
 from tapdock.state.backends.base import Holder
@@ -66,14 +66,14 @@ def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
 
     Example: tapdock state show demo
     """
-    context = shared(ctx)
-    name = state_id(context, key)
-    holder = context.backend.holder(name)
-    envelope = store.read(context.backend, name)
+    session = shared(ctx)
+    name = state_id(session, key)
+    holder = session.backend.holder(name)
+    envelope = store.read(session.backend, name)
     if envelope is None and holder is None:
         raise _nothing(name)
     facts: dict[str, Any] = _facts(envelope) if envelope else {"key": name}
-    facts["versions"] = versions.numbers(context.backend, name)
+    facts["versions"] = versions.numbers(session.backend, name)
     facts["held_by"] = msgspec.to_builtins(holder) if holder else None
     if as_json:
         print_exactly({**facts, "state": msgspec.Raw(_text(envelope).encode())})
@@ -118,12 +118,12 @@ def set_state(
 
     Example: tapdock state set demo state.json
     """
-    context = shared(ctx)
+    session = shared(ctx)
     text = text_of(file)
     found = edit.dialect_of(text, wanted=dialect)
-    name = state_id(context, key)
-    with store.replacing(context.backend, name, run_id="state-set", clock=time.time) as held:
-        before = store.readable(context.backend, name)
+    name = state_id(session, key)
+    with store.replacing(session.backend, name, run_id="state-set", clock=time.time) as held:
+        before = store.readable(session.backend, name)
         held.save(
             text,
             dialect=found,
@@ -149,30 +149,30 @@ def clear(
 
     Example: tapdock state clear demo --stream users --yes
     """
-    context = shared(ctx)
-    name = state_id(context, key)
+    session = shared(ctx)
+    name = state_id(session, key)
     asked(f"Forget {', '.join(stream) if stream else 'all'} of state {name}?", yes=yes)
     if stream:
-        _clear_streams(context, name, stream)
+        _clear_streams(session, name, stream)
     else:
-        _clear_all(context, name)
+        _clear_all(session, name)
     err(f"state {name} is cleared{' of ' + ', '.join(stream) if stream else ''}")
 
 
-def _clear_all(context: Context, name: str) -> None:
+def _clear_all(session: Session, name: str) -> None:
     """What is left is an empty state: the previous ones are kept behind it."""
-    if store.is_empty(context.backend, name):
+    if store.is_empty(session.backend, name):
         raise _nothing(name)
-    with store.replacing(context.backend, name, run_id="state-clear", clock=time.time) as held:
+    with store.replacing(session.backend, name, run_id="state-clear", clock=time.time) as held:
         held.clear()
 
 
-def _clear_streams(context: Context, name: str, streams: list[str]) -> None:
-    current = kept(context, name)
+def _clear_streams(session: Session, name: str, streams: list[str]) -> None:
+    current = kept(session, name)
     text, dialect = current.state or "", current.dialect or "airbyte"
     for stream in streams:
         edit.without_stream(text, dialect, stream)  # says so before anything is touched
-    with store.lease(context.backend, name, run_id="state-clear", clock=time.time) as held:
+    with store.lease(session.backend, name, run_id="state-clear", clock=time.time) as held:
         text = under_hold(held, name).state or ""
         for stream in streams:
             text = edit.without_stream(text, dialect, stream)
@@ -200,16 +200,16 @@ def text_of(file: str) -> str:
     return text
 
 
-def kept(context: Context, key: str) -> Envelope:
+def kept(session: Session, key: str) -> Envelope:
     """What is saved under a key. Raises StateError where nothing is."""
-    name = state_id(context, key)
-    envelope = store.read(context.backend, name)
+    name = state_id(session, key)
+    envelope = store.read(session.backend, name)
     if envelope is None or envelope.state is None:
         raise _nothing(name)
     return envelope
 
 
-def under_hold(held: store.Held, name: str) -> Envelope:
+def under_hold(held: store.StateSession, name: str) -> Envelope:
     """What is there under our own hold: it may have gone since it was looked at."""
     if held.envelope is None:
         raise _nothing(name)

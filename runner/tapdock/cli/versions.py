@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tapdock.cli.context import Context, shared, state_id
+from tapdock.cli.session import Session, shared, state_id
 from tapdock.cli.state import Json, Key, Yes, asked, described, kept, under_hold
 from tapdock.errors import StateError, UsageError
 from tapdock.state import store, versions
@@ -27,10 +27,10 @@ def unlock(ctx: typer.Context, key: Key, *, yes: Yes = False) -> None:
 
     Example: tapdock state unlock demo --yes
     """
-    context = shared(ctx)
-    name = state_id(context, key)
+    session = shared(ctx)
+    name = state_id(session, key)
     try:
-        holder = context.backend.holder(name)
+        holder = session.backend.holder(name)
     except StateError as error:
         who = f"somebody who cannot be told: {error.message}"
     else:
@@ -39,7 +39,7 @@ def unlock(ctx: typer.Context, key: Key, *, yes: Yes = False) -> None:
             return
         who = described(holder)
     asked(f"State {name} is held by {who}. Is that run over?", yes=yes)
-    context.backend.unlock(name)
+    session.backend.unlock(name)
     err(f"state {name} is free; it was held by {who}")
 
 
@@ -50,9 +50,9 @@ def history(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
 
     Example: tapdock state history demo
     """
-    context = shared(ctx)
-    name = state_id(context, key)
-    found = [(number, _version(context.backend, name, number)) for number in versions.numbers(context.backend, name)]
+    session = shared(ctx)
+    name = state_id(session, key)
+    found = [(number, _version(session.backend, name, number)) for number in versions.numbers(session.backend, name)]
     facts = [
         {
             "version": number,
@@ -90,16 +90,16 @@ def rollback(
 
     Example: tapdock state rollback demo --to 3
     """
-    context = shared(ctx)
-    name = state_id(context, key)
-    number = to or versions.newest(context.backend, name)
+    session = shared(ctx)
+    name = state_id(session, key)
+    number = to or versions.newest(session.backend, name)
     if number is None:
-        which = " that can be read" if versions.numbers(context.backend, name) else ""
+        which = " that can be read" if versions.numbers(session.backend, name) else ""
         hint = "`tapdock state list` shows what there is"
         raise UsageError(f"state `{name}` has no previous version{which}", hint=hint)
-    envelope = versions.get(context.backend, name, number)
+    envelope = versions.get(session.backend, name, number)
     asked(f"Go back to version {number} of state {name}, saved {envelope.saved_at} by {envelope.run_id}?", yes=yes)
-    with store.replacing(context.backend, name, run_id="state-rollback", clock=time.time) as held:
+    with store.replacing(session.backend, name, run_id="state-rollback", clock=time.time) as held:
         held.become(envelope)
     err(f"state {name} is what it was in version {number}")
 
@@ -109,23 +109,23 @@ def copy(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -
 
     Example: tapdock state copy demo prod:faker-to-lake
     """
-    context = shared(ctx)
-    old, name = state_id(context, source), state_id(context, target)
+    session = shared(ctx)
+    old, name = state_id(session, source), state_id(session, target)
     _require_other(old, name)
-    envelope = _renamed_by_hand(context, old, name) or kept(context, source)
-    if not store.is_empty(context.backend, name):
+    envelope = _renamed_by_hand(session, old, name) or kept(session, source)
+    if not store.is_empty(session.backend, name):
         asked(f"Replace state {name}?", yes=yes)
-    with store.replacing(context.backend, name, run_id="state-copy", clock=time.time) as held:
+    with store.replacing(session.backend, name, run_id="state-copy", clock=time.time) as held:
         held.become(envelope)
     err(f"state {name} is a copy of {old}")
 
 
-def _renamed_by_hand(context: Context, old: str, new: str) -> Envelope | None:
+def _renamed_by_hand(session: Session, old: str, new: str) -> Envelope | None:
     """The state `old` where its object was moved to the name `new`, and nothing to read is saved under its own name."""
-    if store.readable(context.backend, old):
+    if store.readable(session.backend, old):
         return None
     with suppress(StateError):  # what is there is the state `new`, or damaged
-        return store.read(context.backend, old, at=new)
+        return store.read(session.backend, old, at=new)
     return None
 
 
@@ -134,15 +134,15 @@ def move(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -
 
     Example: tapdock state move old-to-lake new-to-lake
     """
-    context = shared(ctx)
-    name, old = state_id(context, target), state_id(context, source)
+    session = shared(ctx)
+    name, old = state_id(session, target), state_id(session, source)
     _require_other(old, name)
-    kept(context, source)
-    if not store.is_empty(context.backend, name):
+    kept(session, source)
+    if not store.is_empty(session.backend, name):
         asked(f"Replace state {name}?", yes=yes)
-    with store.lease(context.backend, old, run_id="state-move", clock=time.time) as given:
+    with store.lease(session.backend, old, run_id="state-move", clock=time.time) as given:
         envelope = under_hold(given, old)
-        with store.replacing(context.backend, name, run_id="state-move", clock=time.time) as held:
+        with store.replacing(session.backend, name, run_id="state-move", clock=time.time) as held:
             held.become(envelope)
         given.clear()
     err(f"state {old} is now {name}")

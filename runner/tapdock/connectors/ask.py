@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tapdock.connectors.context import Context, Ready
+from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.errors import EngineError, Interrupted, SourceError, TapdockError, TargetError
 from tapdock.events import Event, Output, Rotated
 from tapdock.launch import Exit, Launch
@@ -53,7 +53,9 @@ def _failure_of(connector: Connector) -> type[TapdockError]:
     return SourceError if connector.role == "source" else TargetError
 
 
-def ask(context: Context, ready: Ready, launch: Launch, *, keep: Callable[[str], None] | None = None) -> Asked:
+def ask(
+    context: Context, ready: PreparedConnector, launch: Launch, *, keep: Callable[[str], None] | None = None
+) -> Asked:
     """Run the connector for one answer; `keep` is given a config that it changed, however it ends.
 
     Raises EngineError, Interrupted, SourceError or TargetError when it takes too long.

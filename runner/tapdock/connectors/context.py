@@ -14,7 +14,7 @@ from tapdock.text.redaction import Redactor
 from tapdock.text.secret_names import secrets_in
 from tapdock.translate.base import Quirks
 
-__all__ = ["Context", "Ready"]
+__all__ = ["Context", "PreparedConnector"]
 
 _LONGEST = 4096
 
@@ -56,7 +56,7 @@ class Context:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ready:
+class PreparedConnector:
     """A connector whose image is here and known."""
 
     connector: Connector

@@ -9,7 +9,7 @@ import msgspec
 
 from tapdock.connectors import images, known_specs, lockfile, masking, rotated_config, rotation_rules, settings
 from tapdock.connectors.ask import NO_PROGRAM, ask
-from tapdock.connectors.context import Context, Ready
+from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.kinds.base import kind_of
 from tapdock.connectors.kinds.quirks import quirks_of
@@ -50,7 +50,7 @@ class Checked:
     how: str
 
 
-def prepare(context: Context, connector: Connector) -> Ready:
+def prepare(context: Context, connector: Connector) -> PreparedConnector:
     """Find, pull or build the image, and tell its kind. Raises ImageMissing, EngineError."""
     context.redactor.learn(masking.connector_secrets(connector))
     facts = images.obtain(context.engine, connector, making=context.making, progress=context.say)
@@ -58,7 +58,7 @@ def prepare(context: Context, connector: Connector) -> Ready:
         lockfile.verify(context.locked, facts)
     elif lockfile.is_moving(connector.image) and not connector.build:
         context.progress(f"{connector.image} may be another image tomorrow: give it a tag, or use `tapdock lock`")
-    return Ready(connector=connector, facts=facts, kind=kind_of(connector, facts), quirks=quirks_of(facts))
+    return PreparedConnector(connector=connector, facts=facts, kind=kind_of(connector, facts), quirks=quirks_of(facts))
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +76,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
         return name in ((self.config or {}).get("properties") or {})
 
 
-def about(context: Context, ready: Ready) -> About:
+def about(context: Context, ready: PreparedConnector) -> About:
     """Asked once, and remembered by image."""
     name = f"about-{_program(ready)}.json"
     known = context.cache.read(name)
@@ -93,12 +93,12 @@ def about(context: Context, ready: Ready) -> About:
     return found
 
 
-def spec(context: Context, ready: Ready) -> Mapping[str, Any] | None:
+def spec(context: Context, ready: PreparedConnector) -> Mapping[str, Any] | None:
     """The JSON schema of the connector's config; None where it has no way to tell."""
     return about(context, ready).config
 
 
-def _asked_airbyte(context: Context, ready: Ready) -> About:
+def _asked_airbyte(context: Context, ready: PreparedConnector) -> About:
     if ready.connector.manifest:  # its program only tells that it takes a manifest (decision 0011)
         schema = ready.connector.manifest.spec
         return About(config=dict(schema) if schema is not None else None)
@@ -113,7 +113,7 @@ def _asked_airbyte(context: Context, ready: Ready) -> About:
     return About(config=schema, modes=told.supported_destination_sync_modes)
 
 
-def _asked_singer(context: Context, ready: Ready) -> About:
+def _asked_singer(context: Context, ready: PreparedConnector) -> About:
     asked = ask(context, ready, singer.about(ready.connector, ready.facts))
     if asked.code in NO_PROGRAM:
         raise asked.failure("could not be started")
@@ -143,7 +143,7 @@ class Resolved:
     rules: rotation_rules.Rules = field(default_factory=rotation_rules.Rules)
 
 
-def resolved_config(context: Context, ready: Ready) -> Resolved:
+def resolved_config(context: Context, ready: PreparedConnector) -> Resolved:
     """Secrets revealed, text typed by the connector's spec, and what it rotated since in place of the user's values.
 
     Raises UsageError when it breaks the connector's own spec: that is told before anything reads.
@@ -175,7 +175,9 @@ def say_laid(context: Context, connector: Connector, config: Resolved) -> None:
         context.progress(f"{connector.name} does not use the values of its config that were {found}; {reset}")
 
 
-def _require_valid(context: Context, ready: Ready, config: dict[str, Any], schema: Mapping[str, Any]) -> None:
+def _require_valid(
+    context: Context, ready: PreparedConnector, config: dict[str, Any], schema: Mapping[str, Any]
+) -> None:
     """Only the user's own values: what a connector rotated may have keys that its spec does not know."""
     name = f"valid-{context.cache.fingerprint(schema, config)}"
     if context.cache.read(name) is not None:
@@ -188,7 +190,7 @@ def _require_valid(context: Context, ready: Ready, config: dict[str, Any], schem
     context.cache.write(name, b"")
 
 
-def check(context: Context, ready: Ready) -> Checked:
+def check(context: Context, ready: PreparedConnector) -> Checked:
     """Ask the connector whether its config works. A FAILED status comes with exit code 0 (protocol.md 1.2)."""
     config = resolved_config(context, ready)
     connector = ready.connector
@@ -204,7 +206,7 @@ def check(context: Context, ready: Ready) -> Checked:
     return Checked(succeeded=status.status == "SUCCEEDED", message=message, how="check")
 
 
-def _checked_singer(context: Context, ready: Ready, config: Resolved) -> Checked:
+def _checked_singer(context: Context, ready: PreparedConnector, config: Resolved) -> Checked:
     connector = ready.connector
     if connector.role == "target" or not connector.discovery:
         what = "target" if connector.role == "target" else "tap without discovery"
@@ -217,7 +219,9 @@ def _checked_singer(context: Context, ready: Ready, config: Resolved) -> Checked
     return Checked(succeeded=not failed, message=asked.words if failed else None, how="discovery")
 
 
-def discover(context: Context, ready: Ready, *, refresh: bool = False, namespaced: bool = False) -> tuple[Stream, ...]:
+def discover(
+    context: Context, ready: PreparedConnector, *, refresh: bool = False, namespaced: bool = False
+) -> tuple[Stream, ...]:
     """The source's streams; none for a tap that has no discovery. Raises SourceError.
 
     Remembered for a day per image and config; `refresh` asks again. `namespaced` is for taps whose streams are in
@@ -242,7 +246,7 @@ def discover(context: Context, ready: Ready, *, refresh: bool = False, namespace
     return streams
 
 
-def _asked_catalog(context: Context, ready: Ready, config: Resolved) -> bytes:
+def _asked_catalog(context: Context, ready: PreparedConnector, config: Resolved) -> bytes:
     keep = _keeper(context, ready.connector, config)
     if ready.kind == "airbyte":
         asked = ask(context, ready, airbyte.discover(ready.connector, ready.facts, config.given), keep=keep)
@@ -287,7 +291,7 @@ def _named(pointers: tuple[str, ...]) -> str:
     return ", ".join(rotation_rules.name_of(pointer) for pointer in pointers[:_NAMED]) + more
 
 
-def _program(ready: Ready) -> str:
+def _program(ready: PreparedConnector) -> str:
     """A name for what is started: the image's content, what of it the user named, and a low-code source's manifest."""
     connector = ready.connector
     content = connector.manifest.content if connector.manifest else None

@@ -36,7 +36,7 @@ def select_streams(
         _configure(
             stream,
             chosen[stream.key],
-            unwanted=set(_fields(stream)) - included[stream.key] | excluded.get(stream.key, set()),
+            excluded=set(_fields(stream)) - included[stream.key] | excluded.get(stream.key, set()),
             full_refresh=full_refresh,
             modes=modes or {},
         )
@@ -126,7 +126,7 @@ def _options(streams: Sequence[Stream], options: Mapping[str, StreamOptions]) ->
 
 
 def _configure(
-    stream: Stream, options: StreamOptions, *, unwanted: set[str], full_refresh: bool, modes: Modes
+    stream: Stream, options: StreamOptions, *, excluded: set[str], full_refresh: bool, modes: Modes
 ) -> ConfiguredStream:
     cursor = options.cursor_field or stream.default_cursor_field
     key = options.primary_key or stream.source_defined_primary_key
@@ -134,13 +134,13 @@ def _configure(
         if path and _fields(stream) and path[0] not in _fields(stream):
             raise _unknown_name(f"stream `{stream.key}` has no field", path[0], _fields(stream), "fields")
     mode = _sync_mode(stream, options, has_cursor=bool(cursor), full_refresh=full_refresh)
-    wanted = tuple(name for name in _fields(stream) if name in unwanted)
+    wanted = tuple(name for name in _fields(stream) if name in excluded)
     return configured(
         stream,
         mode,
         cursor=cursor,
         key=key,
-        unwanted=wanted,
+        excluded=wanted,
         destination=_destination_mode(stream, options, mode, has_key=bool(key), modes=modes),
         flatten_keys=options.flatten_keys,
         log_based=options.log_based,

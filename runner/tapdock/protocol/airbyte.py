@@ -12,10 +12,10 @@ from tapdock.protocol import lines
 
 __all__ = [
     "MESSAGES",
+    "AirbyteLine",
     "ConnectionStatus",
     "ControlMessage",
     "GlobalState",
-    "Line",
     "Log",
     "LogMessage",
     "Message",
@@ -204,7 +204,7 @@ def level_of(level: str) -> Level:
     return _LEVELS.get(level.upper(), "info")
 
 
-class Line(NamedTuple):
+class AirbyteLine(NamedTuple):
     """What one line held: messages, each with its text (mended, where `notes` say so).
 
     `refused` is why, when the line is clearly a RECORD or a STATE (`is_state`) and cannot be read; `stream` is what it
@@ -228,7 +228,7 @@ _NOT_TO_BE_LOST = re.compile(rb'\{.*"type"\s*:\s*"(?:RECORD|STATE|CONTROL)"', re
 _CONFIG = re.compile(rb"CONNECTOR_CONFIG|connectorConfig")
 
 
-def parse_line(line: bytes) -> Line:
+def parse_line(line: bytes) -> AirbyteLine:
     """Read a single line as tolerantly as the protocol asks; never raises (protocol.md 1.3).
 
     What follows the first message is ignored, unless it is one too: writers that met on a line lose nothing.
@@ -237,7 +237,7 @@ def parse_line(line: bytes) -> Line:
         if lines.is_clean_text(line):
             found = MESSAGES.decode_lines(line)
             if len(found) < 2:
-                return Line(found, [line.strip()] * len(found))
+                return AirbyteLine(found, [line.strip()] * len(found))
     except _NOT_READ:
         pass
     messages: list[Message] = []
@@ -257,19 +257,19 @@ def parse_line(line: bytes) -> Line:
         texts.append(mended.text)
         notes |= dict.fromkeys(mended.notes)
         rest = mended.rest
-    return Line(messages, texts, (*notes, TRAILING) if rest else tuple(notes))
+    return AirbyteLine(messages, texts, (*notes, TRAILING) if rest else tuple(notes))
 
 
 def _refused(
     messages: list[Message], texts: list[bytes], notes: Iterable[str], line: bytes, reason: str | None
-) -> Line:
+) -> AirbyteLine:
     if reason is None:
-        return Line(messages, texts, (*notes, TRAILING) if messages else tuple(notes))
+        return AirbyteLine(messages, texts, (*notes, TRAILING) if messages else tuple(notes))
     found = _STREAM.search(line)
     stream = found[1].decode(errors="replace") if found else None
     named = f" of stream `{stream}`" if stream else ""
     said = f"a message{named} cannot be read: {reason}"
-    return Line(messages, texts, tuple(notes), said, is_state=_IS_STATE.match(line) is not None, stream=stream)
+    return AirbyteLine(messages, texts, tuple(notes), said, is_state=_IS_STATE.match(line) is not None, stream=stream)
 
 
 def _type_of(text: bytes) -> str | None:

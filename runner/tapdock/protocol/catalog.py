@@ -46,7 +46,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConfiguredStream(msgspec.Struct, frozen=True, kw_only=True):
-    """A stream that a run reads. `dropped` are top-level fields the user did not select.
+    """A stream that a run reads. `excluded` are top-level fields the user did not select.
 
     `flatten_keys` copies nested parts of a key into columns of their own. `log_based` reads changes from a database's
     log, as some Singer taps do.
@@ -57,7 +57,7 @@ class ConfiguredStream(msgspec.Struct, frozen=True, kw_only=True):
     destination_sync_mode: DestinationMode = "append"
     cursor_field: tuple[str, ...] = ()
     primary_key: tuple[tuple[str, ...], ...] = ()
-    dropped: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     flatten_keys: bool = False
     log_based: bool = False
     generation_id: int = 0
@@ -71,12 +71,12 @@ def configured(
     *,
     cursor: tuple[str, ...],
     key: tuple[tuple[str, ...], ...],
-    unwanted: Collection[str],
+    excluded: Collection[str],
     destination: DestinationMode | None = None,
     flatten_keys: bool = False,
     log_based: bool = False,
 ) -> ConfiguredStream:
-    """A stream as a run reads it, less the `unwanted` of its fields; key and cursor fields are never left out.
+    """A stream as a run reads it, less the `excluded` of its fields; key and cursor fields are never left out.
 
     Where no `destination` mode is said, rows with a key are merged by it, and others are added.
     """
@@ -87,7 +87,7 @@ def configured(
         destination_sync_mode=destination or ("append_dedup" if key else "append"),
         cursor_field=cursor,
         primary_key=key,
-        dropped=tuple(name for name in unwanted if name not in automatic),
+        excluded=tuple(name for name in excluded if name not in automatic),
         flatten_keys=flatten_keys,
         log_based=log_based,
     )
@@ -126,7 +126,7 @@ def configured_catalog(
 ) -> bytes:
     """The file for an Airbyte connector's `--catalog` (protocol.md 1.1, ConfiguredAirbyteStream).
 
-    Each stream object is the source's own, unknown keys included; only dropped fields leave its json_schema. `names`
+    Each stream object is the source's own, unknown keys included; only excluded fields leave its json_schema. `names`
     are what streams are called in a destination, if not the same.
     """
     return msgspec.json.encode({"streams": [_configured(stream, names or {}) for stream in streams]})
@@ -135,7 +135,7 @@ def configured_catalog(
 def _configured(configured: ConfiguredStream, names: Mapping[StreamKey, StreamKey]) -> dict[str, Any]:
     entry = msgspec.structs.asdict(configured)
     del entry["flatten_keys"], entry["log_based"]
-    stream = _without_fields(configured.stream, entry.pop("dropped"))
+    stream = _without_fields(configured.stream, entry.pop("excluded"))
     if name := names.get(configured.stream.key):
         for member, value in _REQUIRED.items():
             if bytes(stream.get(member, Raw(b"null"))) == b"null":
@@ -147,14 +147,14 @@ def _configured(configured: ConfiguredStream, names: Mapping[StreamKey, StreamKe
     return entry
 
 
-def _without_fields(stream: Stream, dropped: Collection[str]) -> dict[str, Raw]:
+def _without_fields(stream: Stream, excluded: Collection[str]) -> dict[str, Raw]:
     fields = msgspec.json.decode(stream.raw or msgspec.json.encode(stream), type=dict[str, Raw])
     if not stream.raw:
         fields = {name: value for name, value in fields.items() if name != "raw" and bytes(value) != b"null"}
-    if dropped:
+    if excluded:
         schema = msgspec.json.decode(fields["json_schema"], type=dict[str, Raw])
         properties = msgspec.json.decode(schema["properties"], type=dict[str, Raw])
-        kept = {name: value for name, value in properties.items() if name not in dropped}
+        kept = {name: value for name, value in properties.items() if name not in excluded}
         schema["properties"] = Raw(msgspec.json.encode(kept))
         fields["json_schema"] = Raw(msgspec.json.encode(schema))
     return fields

@@ -14,10 +14,10 @@ __all__ = [
     "MESSAGES",
     "ActivateMessage",
     "BatchMessage",
-    "Line",
     "Message",
     "RecordMessage",
     "SchemaMessage",
+    "SingerLine",
     "StateMessage",
     "activate_line",
     "is_nothing",
@@ -84,7 +84,7 @@ _STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]*)"')
 _LOOKS_LIKE_ONE = re.compile(rb'\{.*"type"\s*:\s*"', re.DOTALL)
 
 
-class Line(NamedTuple):
+class SingerLine(NamedTuple):
     """What one line held: a message and its text (mended, where `notes` say so), or why it is `refused`.
 
     `stream` is what a refused one names.
@@ -100,7 +100,7 @@ class Line(NamedTuple):
     stream: str | None = None
 
 
-def parse_line(line: bytes) -> Line:
+def parse_line(line: bytes) -> SingerLine:
     """Read a single line tolerantly; never raises.
 
     Types are taken in any case (Singer's SPEC). `NaN` and the infinities become null, and `nulled` names the fields of
@@ -109,21 +109,21 @@ def parse_line(line: bytes) -> Line:
     text = line.strip()
     try:
         if text and lines.is_clean_text(text):
-            return Line(MESSAGES.decode(text), text)
+            return SingerLine(MESSAGES.decode(text), text)
     except _NOT_READ:
         pass
     mended = lines.mend(text)
     if mended is None or mended.rest:
         broken = text.startswith(b"{") and _LOOKS_LIKE_ONE.match(text)
         reason = "it is not whole JSON" if mended is None else "something follows its JSON object"
-        return _refused(text, reason) if broken else Line()
+        return _refused(text, reason) if broken else SingerLine()
     try:
         members = _OBJECT.decode(mended.text)
         kind = msgspec.json.decode(members.get("type", b"null"), type=str | None)
     except _NOT_READ as error:
         return _refused(text, str(error))
     if kind is None:
-        return Line()
+        return SingerLine()
     if kind.upper() not in _TYPES:
         return _refused(text, f"there is no message type `{kind}`")
     clean = mended.text
@@ -134,14 +134,14 @@ def parse_line(line: bytes) -> Line:
     except _NOT_READ as error:
         return _refused(text, str(error))
     nulled = lines.nulled_fields(text, within="record") if mended.notes and kind.upper() == "RECORD" else ()
-    return Line(message, clean, mended.notes, nulled=nulled)
+    return SingerLine(message, clean, mended.notes, nulled=nulled)
 
 
-def _refused(line: bytes, reason: str) -> Line:
+def _refused(line: bytes, reason: str) -> SingerLine:
     found = _STREAM.search(line)
     stream = found[1].decode(errors="replace") if found else None
     named = f" of stream `{stream}`" if stream else ""
-    return Line(refused=f"a message{named} cannot be read: {reason}", stream=stream)
+    return SingerLine(refused=f"a message{named} cannot be read: {reason}", stream=stream)
 
 
 def schema_line(

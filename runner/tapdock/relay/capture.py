@@ -7,10 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tapdock.errors import SourceError
-from tapdock.events import Finished, Killed, Output, Ready, Rotated, Verdict
-from tapdock.relay.pipes import Ends
+from tapdock.events import Finished, Killed, Output, RelayReady, Rotated, Verdict
+from tapdock.relay.pipes import SidePipes
 from tapdock.relay.plan import Collection
-from tapdock.relay.side import Abort, Exited, Gone, Inbox, Kill, Raised, Rewritten, Side, Stop, Turned, Word, background
+from tapdock.relay.side import (
+    Abort,
+    ConfigRewritten,
+    Exited,
+    Inbox,
+    Kill,
+    LauncherGone,
+    LauncherSaid,
+    PumpPaused,
+    SideState,
+    Stop,
+    ThreadEnded,
+    background,
+)
 from tapdock.translate.base import Emit
 
 __all__ = ["MAX_ANSWER", "collect"]
@@ -21,16 +34,18 @@ _CHUNK = 256 << 10
 
 def collect(plan: Collection, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:
     """Serve one launcher; its connector's output is emitted as it comes, its exit code is the verdict's source_code."""
-    with Ends(folder / "source", files=plan.source_files, stdin=False) as ends:
-        side = Side("source", ends, inbox)
-        emit(Ready())
+    with SidePipes(folder / "source", files=plan.source_files, stdin=False) as ends:
+        side = SideState("source", ends, inbox)
+        emit(RelayReady())
         verdict = _Collector(side, plan, inbox=inbox, emit=emit, clock=clock).run()
     emit(verdict)
     return verdict
 
 
 class _Collector:
-    def __init__(self, side: Side, plan: Collection, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, side: SideState, plan: Collection, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]
+    ) -> None:
         self._side = side
         self._seconds = plan.seconds
         self._gone_seconds = plan.gone
@@ -59,40 +74,51 @@ class _Collector:
         self._reading = False
         self._ended(137)
 
-    def _take(self, message: Stop | Kill | Exited | Abort | Word | Gone | Rewritten | Turned | Raised) -> None:
+    def _take(
+        self,
+        message: Stop
+        | Kill
+        | Exited
+        | Abort
+        | LauncherSaid
+        | LauncherGone
+        | ConfigRewritten
+        | PumpPaused
+        | ThreadEnded,
+    ) -> None:
         match message:
-            case Word() if self._side.code is not None:
+            case LauncherSaid() if self._side.code is not None:
                 pass  # it was given up before it said so
-            case Word(_, ["hello"]) if not self._side.greeted:
+            case LauncherSaid(_, ["hello"]) if not self._side.greeted:
                 if hello := self._side.greet():
                     self._emit(hello)
                     self._reading = True
                     background("output", self._read, self._inbox)
-            case Word(_, ["exit", code]):
+            case LauncherSaid(_, ["exit", code]):
                 self._ended(int(code))
-            case Word(_, ["short", name, got, size]):
+            case LauncherSaid(_, ["short", name, got, size]):
                 text = f"`{name}` reached the connector with {got} of its {size} bytes"
                 self._give_up(Verdict(exit_code=3, side="source", message=text, retryable=True))
-            case Word():
+            case LauncherSaid():
                 text = "its container wrote to a pipe that only tapdock's own commands may use"
                 self._give_up(Verdict(exit_code=3, side="source", message=text))
             case Exited():
                 self._side.engine_code = message.code
                 self._side.ends.release()
-            case Gone():
+            case LauncherGone():
                 self._ended(137 if self._side.engine_code is None else self._side.engine_code)
             case Stop() | Kill():
                 self._give_up(Verdict(exit_code=message.code, message="stopped on request"))
             case Abort():
                 self._give_up(Verdict(exit_code=message.exit_code, message=message.message, hint=message.hint))
-            case Rewritten(_, config):
+            case ConfigRewritten(_, config):
                 self._emit(Rotated("source", config))
-            case Raised("output", None):
+            case ThreadEnded("output", None):
                 self._reading = False
-            case Raised("output", SourceError() as error):
+            case ThreadEnded("output", SourceError() as error):
                 self._reading = False
                 self._give_up(Verdict(exit_code=3, side="source", message=error.message, hint=error.hint))
-            case Raised(_, error) if error is not None:
+            case ThreadEnded(_, error) if error is not None:
                 raise error
 
     def _ended(self, code: int) -> None:

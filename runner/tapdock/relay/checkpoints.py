@@ -5,13 +5,13 @@ from collections.abc import Callable
 from tapdock.events import Committed, Progress
 from tapdock.translate.base import Emit, Translator
 
-__all__ = ["Commits"]
+__all__ = ["Checkpoints"]
 
 _COMMIT_SECONDS = 5.0
 _PROGRESS_SECONDS = 1.0
 
 
-class Commits:
+class Checkpoints:
     """`moved` may be called by any thread, all else by the supervisor."""
 
     def __init__(self, translator: Translator, *, emit: Emit, clock: Callable[[], float]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tapdock.errors import Side as SideName
-from tapdock.relay.side import Side
+from tapdock.relay.side import SideState
 from tapdock.relay.timers import Timers
 
 __all__ = ["ExitCodes"]
@@ -23,8 +23,8 @@ class ExitCodes:
         timers: Timers,
         *,
         seconds: float,
-        ended: Callable[[Side, int], None],
-        contradicted: Callable[[Side, str], None],
+        ended: Callable[[SideState, int], None],
+        contradicted: Callable[[SideState, str], None],
     ) -> None:
         self.open: set[SideName] = set()
         self._reported: dict[SideName, int] = {}
@@ -34,7 +34,7 @@ class ExitCodes:
         self._ended = ended
         self._contradicted = contradicted
 
-    def of_the_pipe(self, side: Side, code: int, *, engine: bool, wait: bool) -> None:
+    def of_the_pipe(self, side: SideState, code: int, *, engine: bool, wait: bool) -> None:
         """Take a report from the pipe. Where there is an `engine` and its word is needed now, `wait` for it."""
         self._reported[side.name] = code
         if engine and code == 0 and side.engine_code is None:
@@ -43,7 +43,7 @@ class ExitCodes:
                 self._waiting.add(side.name)
         self._timers.arm(f"{side.name} exits", self._seconds, lambda: self._lives(side))
 
-    def of_the_engine(self, side: Side, code: int) -> None:
+    def of_the_engine(self, side: SideState, code: int) -> None:
         """Take a code from the engine. The pipe may still hold a better word on it, until it is closed as well."""
         side.engine_code = code
         side.ends.release()
@@ -54,7 +54,7 @@ class ExitCodes:
         elif side.gone:
             self._ended(side, self._known(side))
 
-    def of_a_closed_pipe(self, side: Side) -> None:
+    def of_a_closed_pipe(self, side: SideState) -> None:
         """The pipe closed. Without a last word its writer was killed: the engine knows more, but may be silent."""
         side.gone = True
         if side.name in self.open:
@@ -66,12 +66,12 @@ class ExitCodes:
         else:
             self._timers.arm(f"{side.name} gone", self._seconds, lambda: self._ended(side, self._known(side)))
 
-    def _known(self, side: Side) -> int:
+    def _known(self, side: SideState) -> int:
         """The code as far as it is known; nobody exits with 0 without a word."""
         reported = self._reported.get(side.name)
         return side.engine_code or 137 if reported is None else reported or side.engine_code or 0
 
-    def _lives(self, side: Side) -> None:
+    def _lives(self, side: SideState) -> None:
         """It reported its exit, and has not gone."""
         if side.name in self.open or not side.gone:
             self.open.discard(side.name)

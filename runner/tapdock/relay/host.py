@@ -11,11 +11,11 @@ import msgspec
 
 from tapdock.engines.base import Conversation, Engine, Logs, Process
 from tapdock.errors import EngineError, TapdockError, TranslationError, UsageError
-from tapdock.events import Event, Hello, Killed, Ready, Verdict
+from tapdock.events import Event, Hello, Killed, RelayReady, Verdict
 from tapdock.launch import Exit, ImageFacts, Launch
 from tapdock.relay.capture import collect
 from tapdock.relay.containers import LAST_SECONDS, LEFT, Connectors, unanswered
-from tapdock.relay.plan import Collection, Plan
+from tapdock.relay.plan import Collection, RelayPlan
 from tapdock.relay.pump import whole_lines
 from tapdock.relay.side import Inbox, Kill
 from tapdock.relay.supervisor import relay
@@ -44,7 +44,7 @@ class Outcome:
     relay_facts: ImageFacts | None = None
 
 
-def serve(work: Plan | Collection, folder: Path, *, inbox: Inbox, emit: Emit) -> Verdict:
+def serve(work: RelayPlan | Collection, folder: Path, *, inbox: Inbox, emit: Emit) -> Verdict:
     """Do the work here, on pipes in `folder`."""
     if isinstance(work, Collection):
         return collect(work, folder, inbox=inbox, emit=emit, clock=time.monotonic)
@@ -53,7 +53,7 @@ def serve(work: Plan | Collection, folder: Path, *, inbox: Inbox, emit: Emit) ->
 
 def perform(
     engine: Engine,
-    work: Plan | Collection,
+    work: RelayPlan | Collection,
     launches: tuple[Launch, ...],
     *,
     relay_image: Callable[[], str],
@@ -79,7 +79,7 @@ def perform(
         else:
             facts = engine.inspect(relay_image())
             assert facts is not None, "what gives the name has the image"
-            scratch = isinstance(work, Plan) and work.scratch
+            scratch = isinstance(work, RelayPlan) and work.scratch
             place = _Contained(work, *run.start_relay(facts.image, logs("relay"), scratch=scratch), inbox, listener)
         listener.ready.wait()
         if not listener.began:
@@ -123,7 +123,7 @@ class _Listener:
         self._emit = emit
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Ready):
+        if isinstance(event, RelayReady):
             self.began = True
             self.ready.set()
         if isinstance(event, Hello):
@@ -138,13 +138,13 @@ class _Beside:
 
     name = "beside"
 
-    def __init__(self, work: Plan | Collection, folder: Path, inbox: Inbox, listener: _Listener) -> None:
+    def __init__(self, work: RelayPlan | Collection, folder: Path, inbox: Inbox, listener: _Listener) -> None:
         self._listener = listener
         self._result: Verdict | BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(work, folder, inbox), daemon=True)
         self._thread.start()
 
-    def _run(self, work: Plan | Collection, folder: Path, inbox: Inbox) -> None:
+    def _run(self, work: RelayPlan | Collection, folder: Path, inbox: Inbox) -> None:
         try:
             self._result = serve(work, folder, inbox=inbox, emit=self._listener)
         except BaseException as error:
@@ -169,7 +169,12 @@ class _Contained:
     name = "container"
 
     def __init__(
-        self, work: Plan | Collection, process: Process, conversation: Conversation, inbox: Inbox, listener: _Listener
+        self,
+        work: RelayPlan | Collection,
+        process: Process,
+        conversation: Conversation,
+        inbox: Inbox,
+        listener: _Listener,
     ) -> None:
         self._process = process
         self._conversation = conversation

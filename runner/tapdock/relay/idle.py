@@ -5,12 +5,12 @@ from collections.abc import Callable
 from tapdock.errors import TapdockError, TranslationError
 from tapdock.project.model import Limits
 from tapdock.relay.pump import Pump
-from tapdock.relay.side import Side
+from tapdock.relay.side import SideState
 
-__all__ = ["Silence"]
+__all__ = ["IdleLimits"]
 
 
-class Silence:
+class IdleLimits:
     """A side's clock runs only while it is the one that we wait for.
 
     Until the pump runs that is a side whose container has not come up. An acknowledgement is a sign of life of a target
@@ -32,17 +32,17 @@ class Silence:
         """The target acknowledged something."""
         self._last_ack = self._clock()
 
-    def of_source(self, source: Side) -> TapdockError | None:
+    def of_source(self, source: SideState) -> TapdockError | None:
         """What to say of a source that has been silent for too long."""
         since = self._pump.source_idle_since if self._started else self._awaited(source)
         if source.code is not None or source.stopping or since is None:
             return None
         return _too_long(source, self._clock() - since, self._limits.source_idle)
 
-    def _awaited(self, side: Side) -> float | None:
+    def _awaited(self, side: SideState) -> float | None:
         return None if side.greeted else self._began
 
-    def of_target(self, target: Side) -> TapdockError | None:
+    def of_target(self, target: SideState) -> TapdockError | None:
         """What to say of a target that has been silent for too long."""
         since = self._pump.target_idle_since if self._started else self._awaited(target)
         if target.code is not None or since is None:
@@ -59,7 +59,7 @@ class Silence:
         return TranslationError(message, hint="report this with the run's log: `tapdock runs logs`")
 
 
-def _too_long(side: Side, silent: float, limit: float) -> TapdockError | None:
+def _too_long(side: SideState, silent: float, limit: float) -> TapdockError | None:
     if silent <= limit:
         return None
     hint = f"raise the {side.name}'s `idle_timeout` if that is its way"

@@ -16,7 +16,7 @@ from struct import unpack
 from tapdock.launch import InputFile
 from tapdock.relay.fifos import PipeFolder
 
-__all__ = ["CAPACITY", "Ends", "unread"]
+__all__ = ["CAPACITY", "SidePipes", "unread"]
 
 CAPACITY = 1 << 20
 _POLL_MS = 5
@@ -40,7 +40,7 @@ def _widen(fd: int) -> None:
         fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, CAPACITY)
 
 
-class Ends:
+class SidePipes:
     """Context manager: pipes made in `folder` and opened before the container starts, closed in every ending.
 
     Opening never waits: read ends are opened non-blocking, `orders` for both ways. What must wait (an input file, a
@@ -59,7 +59,7 @@ class Ends:
         self._late: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.control = self.orders = self.out = self.config = self.input = -1
 
-    def __enter__(self) -> "Ends":
+    def __enter__(self) -> "SidePipes":
         self._pipes = PipeFolder(self.folder)
         try:
             for name in ["control", "out", "config", *self._input_pipes, *self._file_pipes, _UNNAMED]:

@@ -9,12 +9,12 @@ from tapdock.launch import InputFile
 from tapdock.project.model import Limits
 from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.translate import ROUTES
-from tapdock.translate.base import Emit, Manner, Translator
+from tapdock.translate.base import Emit, TranslateOptions, Translator
 
-__all__ = ["Collection", "Plan", "decode_plan", "translator"]
+__all__ = ["Collection", "RelayPlan", "decode_plan", "translator"]
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
+class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
     """A source into a target, by a route of `translate.ROUTES`.
 
     `only_complete`: the end of its input may make this target replace what was there, so it is killed where the source
@@ -29,7 +29,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
     source_files: tuple[InputFile, ...] = ()
     target_files: tuple[InputFile, ...] = ()
     limits: Limits = Limits()
-    manner: Manner = Manner()
+    translation: TranslateOptions = TranslateOptions()
     only_complete: bool = False
     scratch: bool = False
     strict_counts: bool = False
@@ -45,24 +45,24 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True, tag="collection"):
     gone: float = Limits().gone
 
 
-def decode_plan(line: bytes) -> Plan | Collection:
+def decode_plan(line: bytes) -> RelayPlan | Collection:
     """What was encoded as JSON where the run began, in the container that serves it. Raises msgspec.MsgspecError."""
-    work: Plan | Collection = msgspec.json.decode(line, type=Plan | Collection)
-    if isinstance(work, Plan) and work.route not in ROUTES:
+    work: RelayPlan | Collection = msgspec.json.decode(line, type=RelayPlan | Collection)
+    if isinstance(work, RelayPlan) and work.route not in ROUTES:
         raise msgspec.ValidationError(f"there is no route `{work.route}`")
     return work
 
 
-def translator(plan: Plan, folder: Path, *, emit: Emit, clock: Callable[[], float]) -> Translator:
+def translator(plan: RelayPlan, folder: Path, *, emit: Emit, clock: Callable[[], float]) -> Translator:
     """The route's; the folder that both sides share, if they do, is made beside their pipes."""
-    manner = plan.manner
+    translation = plan.translation
     if plan.scratch:
         scratch = folder / "scratch"
         if not scratch.is_dir():  # a volume is there already
             scratch.mkdir()
             scratch.chmod(0o777)
-        manner = msgspec.structs.replace(manner, scratch=str(scratch))
+        translation = msgspec.structs.replace(translation, scratch=str(scratch))
     found: Translator = ROUTES[plan.route](
-        streams=plan.streams, saved=plan.state, emit=emit, clock=clock, manner=manner
+        streams=plan.streams, saved=plan.state, emit=emit, clock=clock, translation=translation
     )
     return found

@@ -9,21 +9,21 @@ import msgspec
 
 from tapdock.errors import SourceError, TapdockError, TargetError
 from tapdock.events import Hello
-from tapdock.relay.pipes import Ends
+from tapdock.relay.pipes import SidePipes
 
 __all__ = [
     "Abort",
+    "ConfigRewritten",
     "Exited",
-    "Gone",
     "Inbox",
     "Kill",
+    "LauncherGone",
+    "LauncherSaid",
     "Order",
-    "Raised",
-    "Rewritten",
-    "Side",
+    "PumpPaused",
+    "SideState",
     "Stop",
-    "Turned",
-    "Word",
+    "ThreadEnded",
     "background",
 ]
 
@@ -61,38 +61,38 @@ class Abort(msgspec.Struct, frozen=True, tag="abort", kw_only=True):
 Order = Stop | Kill | Exited | Abort
 
 
-class Word(NamedTuple):
+class LauncherSaid(NamedTuple):
     """What a launcher said on its control pipe."""
 
     side: SideName
     words: list[str]
 
 
-class Gone(NamedTuple):
+class LauncherGone(NamedTuple):
     """A launcher's control pipe closed: its container is ending."""
 
     side: SideName
 
 
-class Rewritten(NamedTuple):
+class ConfigRewritten(NamedTuple):
     """A connector left its config file otherwise than it got it: the whole new one."""
 
     side: SideName
     config: str
 
 
-class Turned(NamedTuple):
+class PumpPaused(NamedTuple):
     """The pump came to a turn: a line it cannot translate, or the end of the source's output."""
 
 
-class Raised(NamedTuple):
+class ThreadEnded(NamedTuple):
     """A thread of ours ended by an exception (None: in order)."""
 
     thread: str
     error: BaseException | None
 
 
-Inbox = queue.SimpleQueue["Order | Word | Gone | Rewritten | Turned | Raised"]
+Inbox = queue.SimpleQueue["Order | LauncherSaid | LauncherGone | ConfigRewritten | PumpPaused | ThreadEnded"]
 
 
 def background(name: str, work: Callable[[], None], inbox: Inbox) -> threading.Thread:
@@ -102,19 +102,19 @@ def background(name: str, work: Callable[[], None], inbox: Inbox) -> threading.T
         try:
             work()
         except BaseException as error:
-            inbox.put(Raised(name, error))
+            inbox.put(ThreadEnded(name, error))
         else:
-            inbox.put(Raised(name, None))
+            inbox.put(ThreadEnded(name, None))
 
     thread = threading.Thread(target=body, name=name, daemon=True)
     thread.start()
     return thread
 
 
-class Side:
+class SideState:
     """A connector behind pipes. `code` is its exit code once it is really over."""
 
-    def __init__(self, name: SideName, ends: Ends, inbox: Inbox) -> None:
+    def __init__(self, name: SideName, ends: SidePipes, inbox: Inbox) -> None:
         self.name: SideName = name
         self.ends = ends
         self.greeted = False
@@ -132,14 +132,14 @@ class Side:
             if words[:1] == ["config"] and int(words[1]) <= _MOST_CONFIG:
                 self._take_config(int(words[1]))
             else:
-                self._inbox.put(Word(self.name, words))
-        self._inbox.put(Gone(self.name))
+                self._inbox.put(LauncherSaid(self.name, words))
+        self._inbox.put(LauncherGone(self.name))
 
     def _take_config(self, size: int) -> None:
         """Read here, so that the connector's exit, which is said next, is heard after it."""
         text = self.ends.read_config(size)
         if text is not None:
-            self._inbox.put(Rewritten(self.name, text))
+            self._inbox.put(ConfigRewritten(self.name, text))
 
     def greet(self) -> Hello | None:
         """The launcher said hello: widen the pipes and hand over the input files. None when it is gone already."""

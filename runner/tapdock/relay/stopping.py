@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tapdock.events import Killed
 from tapdock.project.model import Limits
-from tapdock.relay.side import Side
+from tapdock.relay.side import SideState
 from tapdock.relay.timers import Timers
 from tapdock.translate.base import Emit
 
@@ -16,13 +16,13 @@ class Stopping:
 
     def __init__(
         self,
-        source: Side,
-        target: Side,
+        source: SideState,
+        target: SideState,
         timers: Timers,
         limits: Limits,
         *,
         emit: Emit,
-        ended: Callable[[Side, int], None],
+        ended: Callable[[SideState, int], None],
     ) -> None:
         self.started = False
         self._source = source
@@ -43,7 +43,7 @@ class Stopping:
             source.stop()
             self._timers.arm("source stops", self._limits.stop_grace, lambda: self.kill(source))
 
-    def kill(self, side: Side) -> None:
+    def kill(self, side: SideState) -> None:
         """Cut the lifeline. What never said hello holds nothing of ours; the runner removes its container."""
         if side.code is not None:
             return

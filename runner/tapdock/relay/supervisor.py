@@ -15,17 +15,30 @@ import msgspec
 
 from tapdock.errors import EngineError, LeaseHeld, SourceError, StateError, TapdockError, TargetError
 from tapdock.errors import Side as SideName
-from tapdock.events import Event, Failed, Finished, Logged, Ready, Rotated, Verdict
-from tapdock.relay.checkpoints import Commits
+from tapdock.events import Event, Failed, Finished, Logged, RelayReady, Rotated, Verdict
+from tapdock.relay.checkpoints import Checkpoints
 from tapdock.relay.exits import ExitCodes
-from tapdock.relay.idle import Silence
-from tapdock.relay.pipes import Ends
-from tapdock.relay.plan import Plan, translator
+from tapdock.relay.idle import IdleLimits
+from tapdock.relay.pipes import SidePipes
+from tapdock.relay.plan import RelayPlan, translator
 from tapdock.relay.pump import Pump, read_acks
-from tapdock.relay.side import Abort, Exited, Gone, Inbox, Kill, Raised, Rewritten, Side, Stop, Turned, Word, background
+from tapdock.relay.side import (
+    Abort,
+    ConfigRewritten,
+    Exited,
+    Inbox,
+    Kill,
+    LauncherGone,
+    LauncherSaid,
+    PumpPaused,
+    SideState,
+    Stop,
+    ThreadEnded,
+    background,
+)
 from tapdock.relay.stopping import Stopping
 from tapdock.relay.timers import Timers
-from tapdock.relay.verdict import Cause
+from tapdock.relay.verdict import FirstFailure
 from tapdock.translate.base import Emit
 
 __all__ = ["relay"]
@@ -34,18 +47,18 @@ _TURN_SECONDS = 1.0
 _ABORTS = {kind.exit_code: kind for kind in (SourceError, TargetError, StateError, LeaseHeld, EngineError)}
 
 
-def relay(plan: Plan, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:
+def relay(plan: RelayPlan, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:
     """Make the pipes in `folder`/source and `folder`/target, and serve both launchers until both are gone.
 
     `inbox` takes orders from outside (Stop, Kill, Exited, Abort); `emit` is called from several threads. How the
     connectors ended, and what could not be translated or saved, is in the verdict and never raised.
     """
     with (
-        Ends(folder / "source", files=plan.source_files, stdin=False) as source,
-        Ends(folder / "target", files=plan.target_files, stdin=True) as target,
+        SidePipes(folder / "source", files=plan.source_files, stdin=False) as source,
+        SidePipes(folder / "target", files=plan.target_files, stdin=True) as target,
     ):
         supervisor = _Supervisor(plan, source, target, inbox=inbox, emit=emit, clock=clock)
-        emit(Ready())
+        emit(RelayReady())
         return supervisor.run()
 
 
@@ -56,20 +69,27 @@ class _Supervisor:
     """
 
     def __init__(
-        self, plan: Plan, source: Ends, target: Ends, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]
+        self,
+        plan: RelayPlan,
+        source: SidePipes,
+        target: SidePipes,
+        *,
+        inbox: Inbox,
+        emit: Emit,
+        clock: Callable[[], float],
     ) -> None:
         self._emit_outside = emit
         self._inbox = inbox
         self._clock = clock
         self._plan = plan
         self._translator = translator(plan, source.folder.parent, emit=self._emit, clock=clock)
-        self._source = Side("source", source, inbox)
-        self._target = Side("target", target, inbox)
-        self._commits = Commits(self._translator, emit=self._emit, clock=clock)
-        give = target.give if plan.manner.spool else None
-        self._pump = Pump(source, target, self._translator, clock, give=give, max_line=plan.manner.max_line)
+        self._source = SideState("source", source, inbox)
+        self._target = SideState("target", target, inbox)
+        self._commits = Checkpoints(self._translator, emit=self._emit, clock=clock)
+        give = target.give if plan.translation.spool else None
+        self._pump = Pump(source, target, self._translator, clock, give=give, max_line=plan.translation.max_line)
         self._running: set[str] = set()
-        self._cause = Cause()
+        self._cause = FirstFailure()
         self._timers = Timers(clock)
         self._stopping = Stopping(
             self._source, self._target, self._timers, plan.limits, emit=self._emit, ended=self._ended
@@ -77,7 +97,7 @@ class _Supervisor:
         self._exits = ExitCodes(
             self._timers, seconds=plan.limits.gone, ended=self._ended, contradicted=self._contradicted
         )
-        self._silence = Silence(self._pump, plan.limits, clock)
+        self._silence = IdleLimits(self._pump, plan.limits, clock)
         self._began = clock()
 
     def run(self) -> Verdict:
@@ -97,19 +117,30 @@ class _Supervisor:
             self._cause.heard(event)
         self._emit_outside(event)
 
-    def _take(self, message: Stop | Kill | Exited | Abort | Word | Gone | Rewritten | Turned | Raised) -> None:
+    def _take(
+        self,
+        message: Stop
+        | Kill
+        | Exited
+        | Abort
+        | LauncherSaid
+        | LauncherGone
+        | ConfigRewritten
+        | PumpPaused
+        | ThreadEnded,
+    ) -> None:
         match message:
-            case Word(name, words):
+            case LauncherSaid(name, words):
                 self._heard(self._side(name), words)
-            case Gone(name):
+            case LauncherGone(name):
                 self._exits.of_a_closed_pipe(self._side(name))
             case Exited():
                 self._exits.of_the_engine(self._side(message.side), message.code)
-            case Rewritten(name, config):
+            case ConfigRewritten(name, config):
                 self._emit(Rotated(name, config))
-            case Turned():
+            case PumpPaused():
                 self._turned()
-            case Raised(thread, error):
+            case ThreadEnded(thread, error):
                 self._thread_ended(thread, error)
             case Stop():
                 self._stop(message.code)
@@ -126,10 +157,10 @@ class _Supervisor:
             case _:
                 assert_never(message)
 
-    def _side(self, name: SideName) -> Side:
+    def _side(self, name: SideName) -> SideState:
         return self._source if name == "source" else self._target
 
-    def _heard(self, side: Side, words: list[str]) -> None:
+    def _heard(self, side: SideState, words: list[str]) -> None:
         if side.code is not None and words:
             return  # it was given up before it said so
         match words:
@@ -152,7 +183,7 @@ class _Supervisor:
                 self._stopping.stop_source()
                 self._stopping.kill(side)
 
-    def _contradicted(self, side: Side, what: str) -> None:
+    def _contradicted(self, side: SideState, what: str) -> None:
         self._cause.fail(side.error(f"the {side.name} {what}"))
         self._stopping.stop_source()
         self._stopping.kill(side)
@@ -161,10 +192,10 @@ class _Supervisor:
         self._stopping.started = True
         self._silence.started()
         self._running = {"pump", "acks"}
-        background("pump", lambda: self._pump.run(lambda: self._inbox.put(Turned())), self._inbox)
+        background("pump", lambda: self._pump.run(lambda: self._inbox.put(PumpPaused())), self._inbox)
 
         def wrong(error: TargetError) -> None:
-            self._inbox.put(Raised("acknowledgement", error))
+            self._inbox.put(ThreadEnded("acknowledgement", error))
 
         acks = partial(read_acks, self._target.ends, self._translator, acked=self._acked, wrong=wrong)
         background("acks", acks, self._inbox)
@@ -209,7 +240,7 @@ class _Supervisor:
             self._stopping.stop_source()
             self._stopping.kill(self._target)
 
-    def _ended(self, side: Side, code: int) -> None:
+    def _ended(self, side: SideState, code: int) -> None:
         if side.code is not None:
             return
         side.code = code
@@ -241,7 +272,7 @@ class _Supervisor:
             self._cause.target_exited(f"the target exited with {code} {early}")
         elif code:
             self._cause.target_exited(f"the target exited with {code}")
-        elif self._plan.manner.quirks.ack_on_exit:
+        elif self._plan.translation.quirks.ack_on_exit:
             self._translator.states.acked_all()
             self._commits.moved()
         self._stopping.stop_source()

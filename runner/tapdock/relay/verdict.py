@@ -4,12 +4,12 @@ from tapdock.errors import SourceError, TapdockError, TargetError, TranslationEr
 from tapdock.events import Failed, Verdict
 from tapdock.translate.base import Mismatch, Translator
 
-__all__ = ["Cause"]
+__all__ = ["FirstFailure"]
 
 _UNFORESEEN = "Something went wrong in the connector"
 
 
-class Cause:
+class FirstFailure:
     """The first cause counts. What follows from it (a source stopped, a target that then exits with 1) does not.
 
     `error` is None for a run that nothing is wrong with. `ending` is the exit code of a run that was asked to end;

@@ -22,7 +22,7 @@ from tapdock.relay.host import Outcome
 from tapdock.runs import execute, records
 from tapdock.runs.archive import Archive
 from tapdock.runs.log_file import LogFile, log_to
-from tapdock.runs.prepare import Options, Prepared, prepare
+from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.state.store import state_key
@@ -146,7 +146,7 @@ class _Attempt:
         self._started = context.now()
         self._clock = time.monotonic()
         self._recorder = Recorder(context, run_id=run_id, log=log, show=show)
-        self._prepared: Prepared | None = None
+        self._prepared: PreparedRun | None = None
         self._outcome: Outcome | None = None
 
     def perform(self, options: Options) -> RunRecord:

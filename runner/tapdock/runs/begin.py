@@ -8,19 +8,19 @@ import msgspec
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.launch import Launch
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog
-from tapdock.runs.prepare import Options, Prepared
+from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.state.envelope import Envelope
-from tapdock.translate.base import Manner
+from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import lacks_bookmark, selected_catalog, singer_state_to_pass
 from tapdock.translate.names import singer_names, target_keys
 from tapdock.translate.states.airbyte import state_to_pass, without_streams
 from tapdock.translate.write.airbyte_stream import destination_streams
 
-__all__ = ["Job", "begun", "launches", "names_of"]
+__all__ = ["StartedRun", "begun", "launches", "names_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class StartedRun:
     """`saved` is the whole state as it stands, `passed` what the source is given of it.
 
     `changed`: generations of what is replaced are to be saved before anything is read. A snapshot that fails must not
@@ -28,14 +28,14 @@ class Job:
     """
 
     streams: tuple[ConfiguredStream, ...]
-    manner: Manner
+    translation: TranslateOptions
     saved: str | None
     passed: str | None
     generations: Mapping[str, int]
     changed: bool
 
 
-def begun(prepared: Prepared, envelope: Envelope | None, options: Options, *, now: float) -> Job:
+def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *, now: float) -> StartedRun:
     """A first attempt begins new snapshots; a later one goes on with those that can be resumed (protocol.md 1.5, 3.5).
 
     `now` is in seconds since the epoch.
@@ -56,9 +56,9 @@ def begun(prepared: Prepared, envelope: Envelope | None, options: Options, *, no
     replaces = any(one.minimum_generation_id for one in streams)
     changed = saved != kept or (replaces and generations != dict(before))
     last_only = prepared.source.quirks.unordered_start and lacks_bookmark(passed, streams)
-    return Job(
+    return StartedRun(
         streams=streams,
-        manner=msgspec.structs.replace(prepared.manner, last_state_only=last_only),
+        translation=msgspec.structs.replace(prepared.translation, last_state_only=last_only),
         saved=saved,
         passed=passed,
         generations=generations,
@@ -66,7 +66,7 @@ def begun(prepared: Prepared, envelope: Envelope | None, options: Options, *, no
     )
 
 
-def _keeps_rows(prepared: Prepared) -> bool:
+def _keeps_rows(prepared: PreparedRun) -> bool:
     """Whether the target still has what it took of a snapshot that failed: some empty their tables when they begin."""
     return not prepared.only_complete and prepared.target_config.given.get("load_method") != "overwrite"
 
@@ -83,7 +83,7 @@ def _numbered(stream: ConfiguredStream, before: Mapping[str, int], *, now: float
     return msgspec.structs.replace(stream, generation_id=generation, minimum_generation_id=least, sync_id=int(now))
 
 
-def _renewed(prepared: Prepared, *, full_refresh: bool) -> list[Stream]:
+def _renewed(prepared: PreparedRun, *, full_refresh: bool) -> list[Stream]:
     """Streams of a tap that are read from their beginning, and whose old rows go."""
     drops = prepared.target_config.given.get("load_method") == "overwrite"
     return [
@@ -93,22 +93,22 @@ def _renewed(prepared: Prepared, *, full_refresh: bool) -> list[Stream]:
     ]
 
 
-def names_of(prepared: Prepared) -> dict[str, str]:
+def names_of(prepared: PreparedRun) -> dict[str, str]:
     """What each stream is called in the target, as far as that is known before the start."""
     keys = [one.stream.key for one in prepared.streams]
     if prepared.route == "singer-singer":
         return {}
     if prepared.target.kind == "singer":
-        return {str(key): name for key, name in singer_names(keys, prepared.manner.namespacing).items()}
-    return {str(key): str(name) for key, name in target_keys(keys, prepared.manner.namespacing).items()}
+        return {str(key): name for key, name in singer_names(keys, prepared.translation.namespacing).items()}
+    return {str(key): str(name) for key, name in target_keys(keys, prepared.translation.namespacing).items()}
 
 
-def launches(prepared: Prepared, job: Job) -> tuple[Launch, Launch]:
+def launches(prepared: PreparedRun, job: StartedRun) -> tuple[Launch, Launch]:
     """The containers of source and target."""
     return _source(prepared, job), _target(prepared, job)
 
 
-def _source(prepared: Prepared, job: Job) -> Launch:
+def _source(prepared: PreparedRun, job: StartedRun) -> Launch:
     ready, config = prepared.source, prepared.source_config.given
     if ready.kind == "airbyte":
         catalog = configured_catalog(job.streams)
@@ -124,15 +124,15 @@ def _source(prepared: Prepared, job: Job) -> Launch:
     )
 
 
-def _target(prepared: Prepared, job: Job) -> Launch:
+def _target(prepared: PreparedRun, job: StartedRun) -> Launch:
     ready, config = prepared.target, prepared.target_config.given
     if ready.kind == "singer":
         return singer.write(ready.connector, ready.facts, config=config, scratch=prepared.scratch)
-    catalog = None if prepared.manner.spool else _destination_catalog(prepared, job)
+    catalog = None if prepared.translation.spool else _destination_catalog(prepared, job)
     return airbyte.write(ready.connector, ready.facts, config=config, catalog=catalog)
 
 
-def _destination_catalog(prepared: Prepared, job: Job) -> bytes:
+def _destination_catalog(prepared: PreparedRun, job: StartedRun) -> bytes:
     streams = job.streams if prepared.source.kind == "airbyte" else destination_streams(job.streams)
     keys: Iterable[StreamKey] = (one.stream.key for one in streams)
-    return configured_catalog(streams, names=target_keys(keys, prepared.manner.namespacing))
+    return configured_catalog(streams, names=target_keys(keys, prepared.translation.namespacing))

@@ -14,20 +14,20 @@ from tapdock.errors import StateError, TapdockError
 from tapdock.launch import Launch
 from tapdock.project.model import Limits
 from tapdock.relay.host import Outcome, perform
-from tapdock.relay.plan import Plan
+from tapdock.relay.plan import RelayPlan
 from tapdock.relay.side import Kill
 from tapdock.runs.begin import begun, launches
-from tapdock.runs.prepare import Options, Prepared
+from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.verdict import RunFacts, decide_verdict
-from tapdock.state.backends.base import Terms
+from tapdock.state.backends.base import LeaseTerms
 from tapdock.state.envelope import Envelope
-from tapdock.state.store import Held, lease, read
+from tapdock.state.store import StateSession, lease, read
 
 __all__ = ["execute"]
 
 
-def execute(context: Context, prepared: Prepared, options: Options, *, run_id: str, recorder: Recorder) -> Outcome:
+def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id: str, recorder: Recorder) -> Outcome:
     """Read, translate, write, and save what the target acknowledged.
 
     Raises TapdockError when it cannot begin; once it has begun, every failure is in the verdict.
@@ -47,7 +47,7 @@ def execute(context: Context, prepared: Prepared, options: Options, *, run_id: s
             state.held.save(job.saved, dialect=prepared.source.kind, generations=job.generations)
         source, target = launches(prepared, job)
         recorder.begin(prepared, state.held, inbox, job.generations)
-        plan = Plan(
+        plan = RelayPlan(
             run_id=run_id,
             route=prepared.route,
             streams=job.streams,
@@ -55,7 +55,7 @@ def execute(context: Context, prepared: Prepared, options: Options, *, run_id: s
             source_files=source.files,
             target_files=target.files,
             limits=_limits(prepared),
-            manner=job.manner,
+            translation=job.translation,
             only_complete=prepared.only_complete,
             scratch=prepared.scratch,
             strict_counts=options.strict_counts,
@@ -71,7 +71,7 @@ def execute(context: Context, prepared: Prepared, options: Options, *, run_id: s
 
 
 def _performed(
-    context: Context, plan: Plan, both: tuple[Launch, Launch], inbox: "queue.SimpleQueue[Any]", recorder: Recorder
+    context: Context, plan: RelayPlan, both: tuple[Launch, Launch], inbox: "queue.SimpleQueue[Any]", recorder: Recorder
 ) -> Outcome:
     try:
         return perform(
@@ -106,7 +106,7 @@ def _facts(
     )
 
 
-def _limits(prepared: Prepared) -> Limits:
+def _limits(prepared: PreparedRun) -> Limits:
     source, target = prepared.source.connector.limits, prepared.target.connector.limits
     return Limits(
         source_idle=source.source_idle,
@@ -121,26 +121,28 @@ class _State:
     """The state that this run starts from, and how it saves a newer one; `held` None keeps everything as it is."""
 
     envelope: Envelope | None
-    held: Held | None
+    held: StateSession | None
 
 
 @contextmanager
 def _state(
-    context: Context, prepared: Prepared, options: Options, run_id: str, lost: Callable[[TapdockError], None]
+    context: Context, prepared: PreparedRun, options: Options, run_id: str, lost: Callable[[TapdockError], None]
 ) -> Iterator[_State]:
     """Leased for the whole run, unless nothing is to be saved."""
     if not options.save_state:
         yield _State(envelope=read(context.backend, prepared.state_id), held=None)
         return
     engine = context.engine
-    terms = Terms(is_over=lambda holder: engine.is_over(holder.owner, holder.run_id), lost=lost, say=context.progress)
+    terms = LeaseTerms(
+        is_over=lambda holder: engine.is_over(holder.owner, holder.run_id), lost=lost, say=context.progress
+    )
     with lease(
         context.backend, prepared.state_id, run_id=run_id, owner=engine.owner, clock=context.now, terms=terms
     ) as held:
         yield _State(envelope=held.envelope, held=held)
 
 
-def _require_dialect(state: _State, prepared: Prepared) -> None:
+def _require_dialect(state: _State, prepared: PreparedRun) -> None:
     found, kind, state_id = state.envelope, prepared.source.kind, prepared.state_id
     if found and found.state is not None and found.dialect != kind:
         hint = f"look at it with `tapdock state show {state_id}`; `tapdock state clear {state_id}` begins anew"

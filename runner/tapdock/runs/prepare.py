@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tapdock.connectors import operations
-from tapdock.connectors.context import Context, Ready
+from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.connectors.operations import About, Resolved
 from tapdock.connectors.selection import Modes, select_streams
@@ -16,10 +16,10 @@ from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.runs.sync_modes import empties_first, impossible, overwrites, require_keys, with_load_method
 from tapdock.state.store import state_key
 from tapdock.translate import require_translatable
-from tapdock.translate.base import Manner, Quirks
+from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names
 
-__all__ = ["Options", "Prepared", "prepare"]
+__all__ = ["Options", "PreparedRun", "prepare"]
 
 
 _MEANT = {
@@ -43,20 +43,20 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
+class PreparedRun:
     """`offered` are all streams of the source, `streams` those that are read.
 
-    `scratch`: the source writes files for the target. `only_complete`: see `Plan`.
+    `scratch`: the source writes files for the target. `only_complete`: see `RelayPlan`.
     """
 
     pipeline: Pipeline
-    source: Ready
-    target: Ready
+    source: PreparedConnector
+    target: PreparedConnector
     source_config: Resolved
     target_config: Resolved
     offered: tuple[Stream, ...]
     streams: tuple[ConfiguredStream, ...]
-    manner: Manner
+    translation: TranslateOptions
     state_id: str
     only_complete: bool = False
     scratch: bool = False
@@ -67,7 +67,7 @@ class Prepared:
         return f"{self.source.kind}-{self.target.kind}"
 
 
-def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
+def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedRun:
     """Images, kinds, configs checked against their specs, streams selected. Nothing is read and nothing changed."""
     project = context.project
     source = operations.prepare(context, project.sources[pipeline.source])
@@ -93,17 +93,17 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
     require_keys(target, target_config, streams, quirks)
     _require_meant(pipeline, f"{source.kind}-{target.kind}")
     chosen = {stream.stream.key for stream in streams}
-    manner = Manner(
+    translation = TranslateOptions(
         namespacing=namespacing,
         on_bad_record=pipeline.on_bad_record,
         meta_changes=pipeline.meta_changes,
         validate_records=pipeline.validate_records,
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.on_schema_change == "spool",
         quirks=quirks,
-        left_out=_left_out(offered, chosen) if source.kind == "singer" else (),
+        excluded=_excluded(offered, chosen) if source.kind == "singer" else (),
         max_line=source.connector.max_line,
     )
-    prepared = Prepared(
+    prepared = PreparedRun(
         pipeline=pipeline,
         source=source,
         target=target,
@@ -111,7 +111,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
         target_config=with_load_method(source, target_config, about, streams, unsafe=unsafe),
         offered=offered,
         streams=streams,
-        manner=manner,
+        translation=translation,
         state_id=state_key(
             pipeline.source, pipeline.target, environment=project.environment, suffix=pipeline.state_suffix
         ),
@@ -119,12 +119,12 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> Prepared:
         # The user's own word alone: a tap that writes it into its config does not get a folder to share.
         scratch=source.kind == "singer" and "batch_config" in source_config.user,
     )
-    if streams or not manner.spool:
-        require_translatable(prepared.route, streams, manner)
+    if streams or not translation.spool:
+        require_translatable(prepared.route, streams, translation)
     return prepared
 
 
-def _namespacing(pipeline: Pipeline, source: Ready, target: Ready) -> Namespacing:
+def _namespacing(pipeline: Pipeline, source: PreparedConnector, target: PreparedConnector) -> Namespacing:
     """A tap's streams have no namespace unless one is asked for; Singer to Singer is not renamed at all."""
     said = pipeline.namespacing
     if source.kind == "airbyte":
@@ -149,14 +149,14 @@ def _require_meant(pipeline: Pipeline, route: str) -> None:
             )
 
 
-def _left_out(offered: tuple[Stream, ...], chosen: set[StreamKey]) -> tuple[str, ...]:
+def _excluded(offered: tuple[Stream, ...], chosen: set[StreamKey]) -> tuple[str, ...]:
     """What messages may call streams that are not read."""
     wanted = {name for stream in offered if stream.key in chosen for name in emitted_names(stream)}
     others = {name for stream in offered if stream.key not in chosen for name in emitted_names(stream)}
     return tuple(sorted(others - wanted))
 
 
-def _quirks(target: Ready, about: About) -> Quirks:
+def _quirks(target: PreparedConnector, about: About) -> Quirks:
     """What is known of the target, what it says of itself, and what the user says of it."""
     connector = target.connector
     known = quirks_of(target.facts)
@@ -171,7 +171,7 @@ def _quirks(target: Ready, about: About) -> Quirks:
 
 
 def _streams(
-    source: Ready, offered: tuple[Stream, ...], options: Options, cannot: Modes
+    source: PreparedConnector, offered: tuple[Stream, ...], options: Options, cannot: Modes
 ) -> tuple[ConfiguredStream, ...]:
     if source.kind == "singer" and not offered:
         return ()  # a tap without discovery says what it has while it runs

@@ -25,7 +25,7 @@ from tapdock.events import (
     Logged,
     Output,
     Progress,
-    Ready,
+    RelayReady,
     Renewed,
     Rotated,
     SetAside,
@@ -37,10 +37,10 @@ from tapdock.relay.side import Abort, Inbox
 from tapdock.runs import records
 from tapdock.runs.begin import names_of
 from tapdock.runs.last_words import Words
-from tapdock.runs.prepare import Prepared
+from tapdock.runs.prepare import PreparedRun
 from tapdock.runs.target_metrics import Metrics
 from tapdock.runs.verdict import Unsaved
-from tapdock.state.store import Held
+from tapdock.state.store import StateSession
 
 __all__ = ["Recorder"]
 
@@ -75,7 +75,9 @@ class Recorder:
         self._over = threading.Event()
         self._unkept: list[Side] = []  # whose changed configs wait to be kept
 
-    def begin(self, prepared: Prepared, held: Held | None, inbox: Inbox, generations: Mapping[str, int]) -> None:
+    def begin(
+        self, prepared: PreparedRun, held: StateSession | None, inbox: Inbox, generations: Mapping[str, int]
+    ) -> None:
         """From now on events come. `held` None saves no state; `inbox` is told when the run has to end."""
         self._prepared = prepared
         self._held = held
@@ -169,7 +171,7 @@ class Recorder:
                 self._generations[stream] = generation
             case Hello() | Finished():
                 self._log.debug(type(event).__name__.lower(), side=event.side, code=getattr(event, "code", None))
-            case Ready():
+            case RelayReady():
                 self.relay_began = time.monotonic()
             case Verdict() | Killed() | Output():
                 pass  # the record tells; what a connector that is asked something prints is no log

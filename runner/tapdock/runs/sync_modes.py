@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
-from tapdock.connectors.context import Ready
+from tapdock.connectors.context import PreparedConnector
 from tapdock.connectors.operations import About, Resolved
 from tapdock.connectors.selection import Modes
 from tapdock.errors import UsageError
@@ -20,7 +20,9 @@ def overwrites(streams: Iterable[ConfiguredStream]) -> bool:
     return any(stream.destination_sync_mode == "overwrite" for stream in streams)
 
 
-def impossible(source: Ready, target: Ready, about: About, config: Resolved, quirks: Quirks) -> Modes:
+def impossible(
+    source: PreparedConnector, target: PreparedConnector, about: About, config: Resolved, quirks: Quirks
+) -> Modes:
     """What the target cannot do with rows, each with the next step."""
     every: tuple[DestinationMode, ...] = get_args(DestinationMode)
     if source.kind == target.kind == "singer":
@@ -32,7 +34,7 @@ def impossible(source: Ready, target: Ready, about: About, config: Resolved, qui
     return {"overwrite": reason} if reason else {}
 
 
-def _no_activation(target: Ready, about: About, config: Mapping[str, Any], quirks: Quirks) -> str | None:
+def _no_activation(target: PreparedConnector, about: About, config: Mapping[str, Any], quirks: Quirks) -> str | None:
     """Why a Singer target cannot replace a table's rows once all new ones are there; None where it can."""
     where = f"targets.{target.connector.name}"
     loads = about.has_setting("load_method") and not quirks.ignores_load_method
@@ -49,7 +51,7 @@ def _no_activation(target: Ready, about: About, config: Mapping[str, Any], quirk
     return None
 
 
-def empties_first(target: Ready, streams: tuple[ConfiguredStream, ...], config: Resolved) -> bool:
+def empties_first(target: PreparedConnector, streams: tuple[ConfiguredStream, ...], config: Resolved) -> bool:
     """Whether the target is to empty its tables first. It does so with all of them, or with none: raises UsageError."""
     if not (target.connector.allow_unsafe_overwrite and target.kind == "singer" and overwrites(streams)):
         return False
@@ -66,7 +68,9 @@ def empties_first(target: Ready, streams: tuple[ConfiguredStream, ...], config: 
     return True
 
 
-def require_keys(target: Ready, config: Resolved, streams: tuple[ConfiguredStream, ...], quirks: Quirks) -> None:
+def require_keys(
+    target: PreparedConnector, config: Resolved, streams: tuple[ConfiguredStream, ...], quirks: Quirks
+) -> None:
     """Raises UsageError for a stream without a key, where the target wants one of each."""
     setting = quirks.wants_key
     if setting is None or config.given.get(setting) is False:
@@ -80,7 +84,7 @@ def require_keys(target: Ready, config: Resolved, streams: tuple[ConfiguredStrea
 
 
 def with_load_method(
-    source: Ready, config: Resolved, about: About, streams: tuple[ConfiguredStream, ...], *, unsafe: bool
+    source: PreparedConnector, config: Resolved, about: About, streams: tuple[ConfiguredStream, ...], *, unsafe: bool
 ) -> Resolved:
     """What the sync modes ask of a target with one way to load for all streams, unless the user chose it."""
     if source.kind == "singer" or not about.has_setting("load_method") or "load_method" in config.user:

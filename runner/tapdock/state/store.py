@@ -11,13 +11,13 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 
 from tapdock.errors import Conflict, StateError
 from tapdock.state import versions
-from tapdock.state.backends.base import Backend, Stored, Terms, holder_here
+from tapdock.state.backends.base import Backend, LeaseTerms, Stored, holder_here
 from tapdock.state.envelope import Dialect, Envelope, decode, encode, state_key
 
-__all__ = ["Held", "is_empty", "keys", "lease", "read", "readable", "replacing", "state_key"]
+__all__ = ["StateSession", "is_empty", "keys", "lease", "read", "readable", "replacing", "state_key"]
 
 
-class Held:
+class StateSession:
     """A state that this run has to itself."""
 
     def __init__(
@@ -110,16 +110,16 @@ def lease(
     run_id: str,
     clock: Callable[[], float],
     owner: str = "",
-    terms: Terms | None = None,
+    terms: LeaseTerms | None = None,
     nonce: Callable[[], str] = lambda: secrets.token_hex(8),
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[Held]:
+) -> Iterator[StateSession]:
     """Take the state of `key` over for a whole run: whoever had it before can write no more.
 
     What was there is kept as a previous version. `clock` tells seconds since the epoch. Raises LeaseHeld while a live
     run has it, StateError when it cannot be read or written.
     """
-    with backend.hold(key, holder_here(run_id, since=clock(), owner=owner), terms):
+    with backend.acquire(key, holder_here(run_id, since=clock(), owner=owner), terms):
         stored = backend.get(key)
         envelope = _taken_over(backend, key, stored, run_id)
         if stored and envelope.state is not None:
@@ -135,9 +135,11 @@ def _begun(
     clock: Callable[[], float],
     nonce: Callable[[], str],
     sleep: Callable[[float], None],
-) -> Held:
+) -> StateSession:
     """The first write is the fence."""
-    held = Held(backend, key, envelope, stored.version if stored else None, clock=clock, nonce=nonce, sleep=sleep)
+    held = StateSession(
+        backend, key, envelope, stored.version if stored else None, clock=clock, nonce=nonce, sleep=sleep
+    )
     held._write(envelope)
     return held
 
@@ -161,12 +163,12 @@ def _decoded(backend: Backend, key: str, stored: Stored) -> Envelope:
 
 
 @contextmanager
-def replacing(backend: Backend, key: str, *, run_id: str, clock: Callable[[], float]) -> Iterator[Held]:
+def replacing(backend: Backend, key: str, *, run_id: str, clock: Callable[[], float]) -> Iterator[StateSession]:
     """As `lease`, but whatever is there gives way to the first write, also where it cannot be read.
 
     Until then it stays: what fails on the way leaves the state as it was.
     """
-    with backend.hold(key, holder_here(run_id, since=clock())):
+    with backend.acquire(key, holder_here(run_id, since=clock())):
         stored = backend.get(key)
         fence = 1
         if stored:
@@ -174,7 +176,9 @@ def replacing(backend: Backend, key: str, *, run_id: str, clock: Callable[[], fl
             versions.keep(backend, key, stored.body)
         empty = Envelope(key=key, run_id=run_id, fence=fence, nonce="", saved_at="")
         version = stored.version if stored else None
-        yield Held(backend, key, empty, version, clock=clock, nonce=lambda: secrets.token_hex(8), sleep=time.sleep)
+        yield StateSession(
+            backend, key, empty, version, clock=clock, nonce=lambda: secrets.token_hex(8), sleep=time.sleep
+        )
 
 
 def _fence_of(body: bytes, key: str) -> int:

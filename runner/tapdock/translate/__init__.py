@@ -4,7 +4,7 @@ from tapdock.events import Event
 from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.translate.airbyte_to_airbyte import AirbyteToAirbyte
 from tapdock.translate.airbyte_to_singer import AirbyteToSinger
-from tapdock.translate.base import Manner
+from tapdock.translate.base import TranslateOptions
 from tapdock.translate.singer_to_airbyte import SingerToAirbyte
 from tapdock.translate.singer_to_singer import SingerToSinger
 
@@ -18,9 +18,9 @@ ROUTES = {
 }
 
 
-def require_translatable(route: str, streams: tuple[ConfiguredStream, ...], manner: Manner) -> None:
+def require_translatable(route: str, streams: tuple[ConfiguredStream, ...], translation: TranslateOptions) -> None:
     """Raise the UsageError that the relay would, while nothing runs yet."""
 
     def silent(event: Event) -> None: ...
 
-    ROUTES[route](streams=streams, saved=None, emit=silent, clock=lambda: 0.0, manner=manner)
+    ROUTES[route](streams=streams, saved=None, emit=silent, clock=lambda: 0.0, translation=translation)

@@ -11,13 +11,13 @@ from msgspec import Raw
 from tapdock.protocol.airbyte import Message, RecordMessage, StateMessage
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.lines import split
-from tapdock.translate.base import Emit, Manner
+from tapdock.translate.base import Emit, TranslateOptions
 from tapdock.translate.names import target_keys
-from tapdock.translate.notices import Voice
+from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_destination import Ack, AirbyteTarget
 from tapdock.translate.read.airbyte_source import AirbyteSource
 from tapdock.translate.states.airbyte import SourceState
-from tapdock.translate.states.forwarded import Forwarded, fingerprint
+from tapdock.translate.states.forwarded import ForwardedLedger, fingerprint
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_lines import complete_line, empty_state_line
 
@@ -40,20 +40,20 @@ class AirbyteToAirbyte:
         saved: str | None,
         emit: Emit,
         clock: Callable[[], float],
-        manner: Manner | None = None,
+        translation: TranslateOptions | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        manner = manner or Manner()
+        translation = translation or TranslateOptions()
         self._streams = streams
         self._wall = wall
-        self._voice = Voice(emit, on_bad_record=manner.on_bad_record)
-        self._source = AirbyteSource(streams, self._voice)
+        self._notices = Notices(emit, on_bad_record=translation.on_bad_record)
+        self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
-        names = target_keys((stream.stream.key for stream in streams), manner.namespacing)
+        names = target_keys((stream.stream.key for stream in streams), translation.namespacing)
         self._names = names if any(key != new for key, new in names.items()) else {}
-        self._target = AirbyteTarget(self._voice, {new: key for key, new in names.items()})
-        self._dropped = {stream.stream.key: frozenset(stream.dropped) for stream in streams if stream.dropped}
-        self.states = Forwarded(saved)
+        self._target = AirbyteTarget(self._notices, {new: key for key, new in names.items()})
+        self._excluded = {stream.stream.key: frozenset(stream.excluded) for stream in streams if stream.excluded}
+        self.states = ForwardedLedger(saved)
         self._by_name: dict[tuple[str | None, str | None], Tally] = {}
         for key, tally in self._source.tallies.items():
             self._by_name[key] = tally
@@ -61,7 +61,7 @@ class AirbyteToAirbyte:
                 self._by_name["", key.name] = tally
             if self._names:
                 tally.reason = f"it is called `{names[key]}`"
-            elif key in self._dropped:
+            elif key in self._excluded:
                 tally.reason = "fields are left out"
         self._out: list[bytes] = []
 
@@ -88,7 +88,7 @@ class AirbyteToAirbyte:
 
     def _whole(self, lines: bytes, messages: list[Message], first: int) -> bytes:
         """One message a line: records that need no change are counted, and go on together as they are."""
-        by_name = {} if self._names or self._dropped else self._by_name
+        by_name = {} if self._names or self._excluded else self._by_name
         texts: list[bytes] = []
         passed = 0
         for place, message in enumerate(messages):
@@ -134,13 +134,15 @@ class AirbyteToAirbyte:
         tally.bytes += len(data)
         if type(record.emitted_at) is not int:
             text = self._timed(text, record.emitted_at, tally.key)
-        if self._names or tally.key in self._dropped:
+        if self._names or tally.key in self._excluded:
             text = self._changed(text, tally.key)
         self._out += (text.rstrip(b"\r"), b"\n")
 
     def _timed(self, text: bytes, emitted_at: float | None, key: StreamKey) -> bytes:
         """The protocol wants whole milliseconds: destinations end at others, or leave the record out."""
-        self._voice.warn_once(f"stream `{key}`: times that are no whole milliseconds were made so", about=("time", key))
+        self._notices.warn_once(
+            f"stream `{key}`: times that are no whole milliseconds were made so", about=("time", key)
+        )
         message = msgspec.json.decode(text, type=_Members)
         record = msgspec.json.decode(message["record"], type=_Members)
         record["emitted_at"] = _raw(int(self._wall() * 1000 if emitted_at is None else emitted_at))
@@ -150,10 +152,10 @@ class AirbyteToAirbyte:
         """A record under its name in the target, without the fields that were not selected; the rest stays raw."""
         message = msgspec.json.decode(text, type=_Members)
         record = msgspec.json.decode(message["record"], type=_Members)
-        dropped = self._dropped.get(key)
-        if dropped:
+        excluded = self._excluded.get(key)
+        if excluded:
             body = msgspec.json.decode(record["data"], type=_Members)
-            record["data"] = _raw({name: value for name, value in body.items() if name not in dropped})
+            record["data"] = _raw({name: value for name, value in body.items() if name not in excluded})
         if self._names:
             record = _renamed(record, self._names[key], name="stream")
         return msgspec.json.encode({**message, "record": record})
@@ -189,7 +191,7 @@ class AirbyteToAirbyte:
     def closing(self, *, complete: bool) -> bytes:
         """States of full refreshes that had none, then COMPLETE for each stream, if the source ended well (1.6)."""
         tallies = self._source.tallies
-        self._voice.closing(tallies.values())
+        self._notices.closing(tallies.values())
         if not complete:
             return b""
         out = [self._missing_state(stream) for stream in self._streams if self._lacks_state(stream)]

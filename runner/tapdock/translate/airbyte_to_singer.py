@@ -7,15 +7,15 @@ import msgspec
 from tapdock.protocol import singer
 from tapdock.protocol.airbyte import Message, Record, RecordMessage
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
-from tapdock.translate.base import Emit, Manner
+from tapdock.translate.base import Emit, TranslateOptions
 from tapdock.translate.names import singer_names
-from tapdock.translate.notices import Voice
+from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_source import AirbyteSource
-from tapdock.translate.states.pace import Pace
-from tapdock.translate.states.tokens import Ledger
-from tapdock.translate.states.wrapped_tap import Carried
+from tapdock.translate.states.pace import StatePacer
+from tapdock.translate.states.tokens import TokenLedger
+from tapdock.translate.states.wrapped_tap import EmbeddedStates
 from tapdock.translate.write.rules import as_text, with_member
-from tapdock.translate.write.singer_stream import CHANGES, Route
+from tapdock.translate.write.singer_stream import CHANGES, SingerStream
 
 __all__ = ["AirbyteToSinger"]
 
@@ -38,28 +38,28 @@ class AirbyteToSinger:
         saved: str | None,
         emit: Emit,
         clock: Callable[[], float],
-        manner: Manner | None = None,
-        ledger: Ledger | Carried | None = None,
+        translation: TranslateOptions | None = None,
+        ledger: TokenLedger | EmbeddedStates | None = None,
     ) -> None:
-        manner = manner or Manner()
-        self._voice = Voice(emit, on_bad_record=manner.on_bad_record)
-        self._source = AirbyteSource(streams, self._voice)
+        translation = translation or TranslateOptions()
+        self._notices = Notices(emit, on_bad_record=translation.on_bad_record)
+        self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
-        names = singer_names((stream.stream.key for stream in streams), manner.namespacing)
-        self._routes = [_route(stream, names, self._source, manner) for stream in streams]
+        names = singer_names((stream.stream.key for stream in streams), translation.namespacing)
+        self._routes = [_route(stream, names, self._source, translation) for stream in streams]
         self._opening = b"".join(route.opening() for route in self._routes)
         # Records are looked up by what they say; "" and an absent namespace are the same.
-        self._by_name: dict[tuple[str | None, str | None], Route] = {}
+        self._by_name: dict[tuple[str | None, str | None], SingerStream] = {}
         for route in self._routes:
             self._by_name[route.key] = route
             if not route.key.namespace:
                 self._by_name["", route.key.name] = route
-        self.states = ledger or Ledger(names=names, saved=saved)
-        self._keeps_changes = manner.meta_changes
-        self._baseline = manner.baseline
-        if not manner.baseline:
+        self.states = ledger or TokenLedger(names=names, saved=saved)
+        self._keeps_changes = translation.meta_changes
+        self._baseline = translation.baseline
+        if not translation.baseline:
             self.states.issue()  # number 0 stands for nothing, said or not
-        self._pace = Pace(clock)
+        self._pace = StatePacer(clock)
         self._records = 0
         self._out: list[bytes] = []
         self._ends: dict[object, bytes] = {}
@@ -142,7 +142,7 @@ class AirbyteToSinger:
         tallies = self._source.tallies.values()
         for tally in tallies if complete else ():
             tally.end()
-        self._voice.closing(tallies)
+        self._notices.closing(tallies)
         activated = [
             singer.activate_line(route.name, route.version)
             for route in self._routes
@@ -159,9 +159,11 @@ class AirbyteToSinger:
         return b"".join(self._out)
 
 
-def _route(stream: ConfiguredStream, names: dict[StreamKey, str], source: AirbyteSource, manner: Manner) -> Route:
+def _route(
+    stream: ConfiguredStream, names: dict[StreamKey, str], source: AirbyteSource, translation: TranslateOptions
+) -> SingerStream:
     key = stream.stream.key
-    return Route(stream, names[key], source.tallies[key], meta_changes=manner.meta_changes)
+    return SingerStream(stream, names[key], source.tallies[key], meta_changes=translation.meta_changes)
 
 
 def _with_changes(data: bytes, record: Record) -> bytes:

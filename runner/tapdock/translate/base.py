@@ -9,7 +9,7 @@ from tapdock.errors import Side
 from tapdock.events import Event, StreamReport
 from tapdock.project.model import MAX_LINE, Namespacing, OnBadRecord, StateType
 
-__all__ = ["Counted", "Emit", "Manner", "Mismatch", "Quirks", "States", "Translator"]
+__all__ = ["Emit", "Mismatch", "Quirks", "States", "StreamCounts", "TranslateOptions", "Translator"]
 
 Emit = Callable[[Event], None]
 Mismatch = tuple[Side, str]
@@ -40,12 +40,12 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     unordered_start: bool = False
 
 
-class Manner(msgspec.Struct, frozen=True, kw_only=True):
+class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a run translates, beside its streams: what the user and the connectors say.
 
     `spool`: the source is read to its end before the target's catalog is made. `last_state_only`: no state is saved
     before the source has ended well. `baseline` off shows what a target does that takes its first state for its own.
-    `scratch` is the folder of BATCH files here, None where there is none. `left_out` are streams of a tap, as its
+    `scratch` is the folder of BATCH files here, None where there is none. `excluded` are streams of a tap, as its
     messages call them, that the user did not select. `max_line` is the longest line of the source, in bytes.
     """
 
@@ -58,7 +58,7 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     baseline: bool = True
     quirks: Quirks = Quirks()
     scratch: str | None = None
-    left_out: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     max_line: int = MAX_LINE
 
 
@@ -79,7 +79,7 @@ class States(Protocol):
         ...
 
 
-class Counted(Protocol):
+class StreamCounts(Protocol):
     """What a translator counts; `translate/counts.py` does it for all of them."""
 
     @property
@@ -105,7 +105,7 @@ class Translator(Protocol):
     def states(self) -> States: ...
 
     @property
-    def counts(self) -> Counted: ...
+    def counts(self) -> StreamCounts: ...
 
     def scan(self, lines: bytes) -> None:
         """Look at whole lines that are kept until the source has ended, and fed then."""

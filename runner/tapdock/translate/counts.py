@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from tapdock.events import StreamReport
 from tapdock.protocol.catalog import StreamKey
 from tapdock.translate.base import Mismatch
-from tapdock.translate.notices import Voice
+from tapdock.translate.notices import Notices
 from tapdock.translate.tally import Tally
 
 __all__ = ["Counts"]
@@ -14,10 +14,10 @@ __all__ = ["Counts"]
 class Counts:
     """Read by the supervisor while the pump's thread counts. `signs` are states and other signs of life."""
 
-    def __init__(self, tallies: Mapping[StreamKey, Tally], voice: Voice) -> None:
+    def __init__(self, tallies: Mapping[StreamKey, Tally], notices: Notices) -> None:
         self.signs = 0
         self._tallies = tallies
-        self._voice = voice
+        self._notices = notices
 
     @property
     def alive(self) -> int:
@@ -35,4 +35,4 @@ class Counts:
 
     def mismatches(self) -> tuple[Mismatch, ...]:
         """Counts of a side that are not ours (protocol.md 1.7)."""
-        return tuple(self._voice.mismatches)
+        return tuple(self._notices.mismatches)

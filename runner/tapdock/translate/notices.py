@@ -12,13 +12,13 @@ from tapdock.protocol.junk import Junk
 from tapdock.translate.base import Emit, Mismatch
 from tapdock.translate.tally import Tally
 
-__all__ = ["Voice"]
+__all__ = ["Notices"]
 
 _ASIDE = "`on_bad_record: set_aside` on the pipeline leaves such records out, and keeps them in a file"
 _LONGEST_LOG = 64 << 10
 
 
-class Voice:
+class Notices:
     """One translator's. Its events may come from two threads; what it remembers belongs to the pump's."""
 
     def __init__(self, emit: Emit, *, on_bad_record: OnBadRecord = "fail") -> None:

@@ -19,18 +19,24 @@ from tapdock.protocol.singer import (
     StateMessage,
     is_nothing,
 )
-from tapdock.translate.base import Emit, Manner
+from tapdock.translate.base import Emit, TranslateOptions
 from tapdock.translate.catalogs.singer import bookmarked_versions
 from tapdock.translate.names import target_keys
-from tapdock.translate.notices import Voice
+from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_destination import Ack, AirbyteTarget
 from tapdock.translate.read.batches import PIECE, bodies
 from tapdock.translate.read.schema_scan import Scan, schema_of
 from tapdock.translate.read.singer_tap import SingerSource
-from tapdock.translate.states.pace import Pace
-from tapdock.translate.states.sequence import Sequence
+from tapdock.translate.states.pace import StatePacer
+from tapdock.translate.states.sequence import SequenceLedger
 from tapdock.translate.write.airbyte_lines import complete_line
-from tapdock.translate.write.airbyte_stream import Landing, destination_streams, lands, unexpected, without_fields
+from tapdock.translate.write.airbyte_stream import (
+    AirbyteStream,
+    destination_stream,
+    destination_streams,
+    unexpected,
+    without_fields,
+)
 
 __all__ = ["SingerToAirbyte"]
 
@@ -49,27 +55,29 @@ class SingerToAirbyte:
         saved: str | None,
         emit: Emit,
         clock: Callable[[], float],
-        manner: Manner | None = None,
+        translation: TranslateOptions | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._manner = manner or Manner()
-        self._voice = Voice(emit, on_bad_record=self._manner.on_bad_record)
-        self._source = SingerSource(streams, self._voice, left_out=self._manner.left_out)
+        self._translation = translation or TranslateOptions()
+        self._notices = Notices(emit, on_bad_record=self._translation.on_bad_record)
+        self._source = SingerSource(streams, self._notices, excluded=self._translation.excluded)
         self.counts = self._source.counts
-        self.states = Sequence(state_type=self._manner.quirks.state_type, held=self._manner.last_state_only)
-        self._pace = Pace(clock)
+        self.states = SequenceLedger(
+            state_type=self._translation.quirks.state_type, held=self._translation.last_state_only
+        )
+        self._pace = StatePacer(clock)
         self._wall = wall
         self._versions = bookmarked_versions(saved, streams)
         self._numbers = itertools.count(int(wall() * 1e6)).__next__
         self._scan = Scan(self._source)
         self._sent: dict[StreamKey, set[str]] = {}
-        self._landings: dict[str | None, Landing] = {}
+        self._landings: dict[str | None, AirbyteStream] = {}
         self._numbered = 0
         self._landed: dict[StreamKey, ConfiguredStream] = {}
         self._names: dict[StreamKey, StreamKey] = {}
-        self._target = AirbyteTarget(self._voice, {})
+        self._target = AirbyteTarget(self._notices, {})
         self._out: list[bytes] = []
-        if not self._manner.spool:
+        if not self._translation.spool:
             self._fix(destination_streams(streams))
 
     def scan(self, lines: bytes) -> None:
@@ -92,12 +100,12 @@ class SingerToAirbyte:
         seen = self._scan.schemas
         keys = self._scan.keys
         expected = [
-            lands(stream, without_fields(seen.get(key, stream.stream.json_schema), stream.dropped))
+            destination_stream(stream, without_fields(seen.get(key, stream.stream.json_schema), stream.excluded))
             for key, stream in self._source.expected.items()
         ]
         expected = [self._renewed(one, self._scan.versions.get(one.stream.key)) for one in expected]
         known = self._source.expected
-        new = [lands(unexpected(key, keys[key]), seen.get(key, {})) for key in keys if key not in known]
+        new = [destination_stream(unexpected(key, keys[key]), seen.get(key, {})) for key in keys if key not in known]
         return (*expected, *new)
 
     def _renewed(self, landed: ConfiguredStream, version: int | None) -> ConfiguredStream:
@@ -107,15 +115,15 @@ class SingerToAirbyte:
             return landed
         generation = max(landed.generation_id + 1, int(self._wall()))
         self.states.hold()  # the tap must begin it once more if this run does not end well
-        self._voice.emit(Renewed(str(landed.stream.key), generation))
-        self._voice.log("info", f"stream `{landed.stream.key}`: the tap sends all of it anew, so its old rows go")
+        self._notices.emit(Renewed(str(landed.stream.key), generation))
+        self._notices.log("info", f"stream `{landed.stream.key}`: the tap sends all of it anew, so its old rows go")
         return msgspec.structs.replace(landed, generation_id=generation, minimum_generation_id=generation)
 
     def _fix(self, landed: tuple[ConfiguredStream, ...]) -> None:
         self._landed = {stream.stream.key: stream for stream in landed}
-        self._names = target_keys(self._landed, self._manner.namespacing)
+        self._names = target_keys(self._landed, self._translation.namespacing)
         self.states.begin(self._names)
-        self._target = AirbyteTarget(self._voice, {new: key for key, new in self._names.items()})
+        self._target = AirbyteTarget(self._notices, {new: key for key, new in self._names.items()})
 
         for key, one in self._landed.items():
             if one.destination_sync_mode == "overwrite" and key in self._source.tallies:
@@ -156,10 +164,10 @@ class SingerToAirbyte:
             return
         for number, line in self._source.one_by_one(batch):
             assert line.message is not None, "only messages are given"
-            self._voice.mended(line.notes, number=number)
+            self._notices.mended(line.notes, number=number)
             yield number, line.message, line.text, line.nulled
 
-    def _landing(self, stream: str | None, number: int, version: float | None = None) -> Landing | None:
+    def _landing(self, stream: str | None, number: int, version: float | None = None) -> AirbyteStream | None:
         """How a stream's records are written from here on; None where nothing is known of it."""
         key = self._source.key(stream) if stream else None
         if stream is None or key not in self._sent:
@@ -167,17 +175,17 @@ class SingerToAirbyte:
         expected = self._source.expected.get(key)
         before, landed = self._versions.get(key), self._landed[key]
         anew = version is not None and before not in (None, version) and landed.sync_mode == "incremental"
-        if anew and not self._manner.spool:
+        if anew and not self._translation.spool:
             what = f"line {number}: the tap began a new snapshot of stream `{key}`, whose old rows must go"
             raise TranslationError(what, hint="`on_schema_change: spool` lets the destination know before it begins")
-        landing = Landing(
+        landing = AirbyteStream(
             landed,
             self._names[key],
             self._source.tally(stream),
             self._numbers,
             declared=self._sent[key],
-            dropped=expected.dropped if expected else (),
-            validate=self._manner.validate_records,
+            excluded=expected.excluded if expected else (),
+            validate=self._translation.validate_records,
         )
         self._landings[stream] = landing
         return landing
@@ -189,7 +197,7 @@ class SingerToAirbyte:
         error = TranslationError(f"line {number}: {named or 'a RECORD without `stream`'}")
         self._source.refuse(error, text, stream=stream or None)
 
-    def _is_record(self, body: bytes, landing: Landing, number: int, text: bytes | None) -> bool:
+    def _is_record(self, body: bytes, landing: AirbyteStream, number: int, text: bytes | None) -> bool:
         tally = landing.tally
         problem: str | None
         if not body.startswith(b"{"):
@@ -202,7 +210,7 @@ class SingerToAirbyte:
         if problem is None:
             return True
         what = f"line {number}: a record of stream `{tally.key}` {problem}"
-        self._voice.bad_record(TranslationError(what), tally=tally, stream=str(tally.key), text=text or body)
+        self._notices.bad_record(TranslationError(what), tally=tally, stream=str(tally.key), text=text or body)
         return False
 
     def _take(self, message: Message, number: int) -> None:
@@ -246,7 +254,7 @@ class SingerToAirbyte:
         self._source.tally(stream).status = "running"
         sent = self._sent.setdefault(key, set())
         sent |= set(schema_of(message.schema, key, number)["properties"])
-        known = {*self._landed[key].stream.json_schema["properties"], *(expected.dropped if expected else ())}
+        known = {*self._landed[key].stream.json_schema["properties"], *(expected.excluded if expected else ())}
         self._landings.clear()
         if new := sent - known:
             fields = ", ".join(f"`{name}`" for name in sorted(new))
@@ -258,7 +266,9 @@ class SingerToAirbyte:
         if landing is None:
             raise TranslationError(f"line {number}: a BATCH of stream `{message.stream}` before its SCHEMA")
         size = 0
-        for body in bodies(message, manner=self._manner, number=number, voice=self._voice, tally=landing.tally):
+        for body in bodies(
+            message, translation=self._translation, number=number, notices=self._notices, tally=landing.tally
+        ):
             if self._is_record(body, landing, number, None):
                 self._out.append(landing.record(body, None, now=int(self._wall() * 1000)))
                 size += len(body)
@@ -281,7 +291,7 @@ class SingerToAirbyte:
     def closing(self, *, complete: bool) -> bytes:
         """States before COMPLETE, one of them always: without any, nobody could know that all was written."""
         tallies = self._source.tallies
-        self._voice.closing(tallies.values())
+        self._notices.closing(tallies.values())
         token = self._token() if self.states.waiting or self._records > self._numbered or not self.states.begun else b""
         if not complete:
             return token

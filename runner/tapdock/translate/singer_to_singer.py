@@ -8,13 +8,20 @@ from msgspec import Raw
 from tapdock.errors import TranslationError
 from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream
-from tapdock.protocol.singer import ActivateMessage, BatchMessage, Line, RecordMessage, SchemaMessage, StateMessage
-from tapdock.translate.base import Emit, Manner
-from tapdock.translate.notices import Voice
+from tapdock.protocol.singer import (
+    ActivateMessage,
+    BatchMessage,
+    RecordMessage,
+    SchemaMessage,
+    SingerLine,
+    StateMessage,
+)
+from tapdock.translate.base import Emit, TranslateOptions
+from tapdock.translate.notices import Notices
 from tapdock.translate.read.batches import PIECE, bodies, rows_of
-from tapdock.translate.read.known_prefixes import Glance
+from tapdock.translate.read.known_prefixes import KnownPrefixes
 from tapdock.translate.read.singer_tap import SingerSource
-from tapdock.translate.states.bookmarks import Bookmarks
+from tapdock.translate.states.bookmarks import BookmarkLedger
 from tapdock.translate.write.rules import Rule, without
 
 __all__ = ["SingerToSinger"]
@@ -39,14 +46,14 @@ class SingerToSinger:
         saved: str | None,
         emit: Emit,
         clock: Callable[[], float],
-        manner: Manner | None = None,
+        translation: TranslateOptions | None = None,
     ) -> None:
-        self._manner = manner or Manner()
-        self._voice = Voice(emit, on_bad_record=self._manner.on_bad_record)
-        self._source = SingerSource(streams, self._voice, left_out=self._manner.left_out)
+        self._translation = translation or TranslateOptions()
+        self._notices = Notices(emit, on_bad_record=self._translation.on_bad_record)
+        self._source = SingerSource(streams, self._notices, excluded=self._translation.excluded)
         self.counts = self._source.counts
-        self.states = Bookmarks(saved, held=self._manner.last_state_only)
-        self._glance = Glance()
+        self.states = BookmarkLedger(saved, held=self._translation.last_state_only)
+        self._glance = KnownPrefixes()
         self._rules: dict[str, Rule | None] = {}
         self._versions: dict[str, int] = {}
         self._activations: dict[str, bytes] = {}
@@ -65,7 +72,7 @@ class SingerToSinger:
 
     def opening(self) -> bytes:
         """A state that stands for nothing new: some targets acknowledge the first one that they see at once (2.4)."""
-        return singer.state_line(Raw(self.states.baseline.encode())) if self._manner.baseline else b""
+        return singer.state_line(Raw(self.states.baseline.encode())) if self._translation.baseline else b""
 
     def feed(self, lines: bytes) -> bytes:
         out = self._out = []
@@ -88,7 +95,7 @@ class SingerToSinger:
             self._source.counts.signs += 1
             self._out.append(self._passed(line, text))
 
-    def _passed(self, line: Line, text: bytes) -> bytes:
+    def _passed(self, line: SingerLine, text: bytes) -> bytes:
         """What the target gets for a message, lines and all."""
         message, number = line.message, self._source.line
         assert message is not None, "only messages are given"
@@ -106,7 +113,7 @@ class SingerToSinger:
             return b""
         rule = self._rule(stream)
         if rule:
-            self._voice.mended(line.notes, number=number)  # it may have to be written anew, so it must be read
+            self._notices.mended(line.notes, number=number)  # it may have to be written anew, so it must be read
         # A type in lower case is Singer's as well, and hardly a target knows it.
         text = text if line.notes and not rule else line.text
         match message:
@@ -132,15 +139,15 @@ class SingerToSinger:
             raise TranslationError(what) from error
         return text + b"\n"
 
-    def _dropped(self, stream: str) -> tuple[str, ...]:
+    def _excluded(self, stream: str) -> tuple[str, ...]:
         expected = self._source.expected.get(self._source.key(stream))
-        return expected.dropped if expected else ()
+        return expected.excluded if expected else ()
 
     def _rule(self, stream: str) -> Rule | None:
         """What takes out fields that the user left out, whatever the tap's schema says of them."""
         if stream not in self._rules:
-            dropped = self._dropped(stream)
-            self._rules[stream] = without(dropped) if dropped else None
+            excluded = self._excluded(stream)
+            self._rules[stream] = without(excluded) if excluded else None
         return self._rules[stream]
 
     def _record(self, message: RecordMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
@@ -165,8 +172,8 @@ class SingerToSinger:
         """As it came, unless it declares what the user left out."""
         self._declared.add(stream)
         tally = self._source.tally(stream)
-        dropped = self._dropped(stream)
-        if not dropped:
+        excluded = self._excluded(stream)
+        if not excluded:
             return text + b"\n"
         try:
             schema = msgspec.json.decode(message.schema, type=_Members)
@@ -174,7 +181,7 @@ class SingerToSinger:
         except msgspec.MsgspecError as error:
             what = f"line {self._source.line}: the schema of stream `{tally.key}` cannot be read: {error}"
             raise TranslationError(what) from error
-        sent = [name for name in dropped if name in properties]
+        sent = [name for name in excluded if name in properties]
         if not sent:
             return text + b"\n"
         tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is left out, which the tap sends"
@@ -189,7 +196,11 @@ class SingerToSinger:
         """
         tally = self._source.tally(stream)
         mixed = tally.records > self._passed_rows.get(stream, 0) or stream in self._activations or rule
-        rows = rows_of(message, manner=self._manner) if self._manner.quirks.takes_batches and not mixed else None
+        rows = (
+            rows_of(message, translation=self._translation)
+            if self._translation.quirks.takes_batches and not mixed
+            else None
+        )
         if rows is not None:
             self._unversioned.add(stream)
             tally.records += rows
@@ -203,7 +214,9 @@ class SingerToSinger:
         start, end = singer.record_start(stream), singer.record_end(None, version=version)
         out: list[bytes] = []
         size = 0
-        found = bodies(message, manner=self._manner, number=self._source.line, voice=self._voice, tally=tally)
+        found = bodies(
+            message, translation=self._translation, number=self._source.line, notices=self._notices, tally=tally
+        )
         for body in map(rule, found) if rule else found:
             tally.records += 1
             tally.bytes += len(body)
@@ -227,14 +240,14 @@ class SingerToSinger:
         Where records came last it is said again as well: some targets forget a state when a record follows (2.4).
         """
         tallies = self._source.tallies.values()
-        self._voice.closing(tallies)
+        self._notices.closing(tallies)
         if not complete:
             return b""
         for tally in tallies:
             tally.end()
         out = [text + b"\n" for stream, text in self._activations.items() if self._may_activate(stream)]
         self.states.release()
-        if out or self._manner.last_state_only or not self._ends_with_state:
+        if out or self._translation.last_state_only or not self._ends_with_state:
             out.append(self.states.again())
         return b"".join(out)
 
@@ -242,7 +255,7 @@ class SingerToSinger:
         """Targets delete rows of other versions and of none, and end at a stream that they know nothing of."""
         if stream in self._unversioned or self._latest.get(stream, 0) > self._versions[stream]:
             message = f"stream `{stream}` has records of a later version, or of none: its old rows stay where they are"
-            self._voice.warn_once(message, about=("version", stream))
+            self._notices.warn_once(message, about=("version", stream))
             return False
         return stream in self._declared
 

@@ -22,8 +22,8 @@ class Tally:
         "checked",
         "covered",
         "empty",
+        "excluded",
         "key",
-        "left_out",
         "reason",
         "records",
         "rejected",
@@ -36,7 +36,7 @@ class Tally:
         self.key = key
         self.reason = reason
         self.status: Status = "pending"
-        self.records = self.bytes = self.empty = self.set_aside = self.rejected = self.left_out = 0
+        self.records = self.bytes = self.empty = self.set_aside = self.rejected = self.excluded = 0
         self.spooled = self.checked = self.covered = 0
 
     @property
@@ -77,5 +77,5 @@ class Tally:
             empty=self.empty,
             set_aside=self.set_aside,
             rejected=self.rejected,
-            left_out=self.left_out,
+            excluded=self.excluded,
         )

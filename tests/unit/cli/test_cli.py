@@ -179,7 +179,7 @@ def test_a_damaged_state_hides_no_other(tapdock, backend):
 
 def test_who_has_a_state_that_nobody_saved_yet(tapdock, backend):
     assert tapdock("state", "show", "demo").returncode == 6
-    with backend.hold(KEY, holder_here("r7", since=0.0)):
+    with backend.acquire(KEY, holder_here("r7", since=0.0)):
         assert json.loads(tapdock("state", "show", "demo", "--json").stdout)["held_by"]["run_id"] == "r7"
 
 
@@ -239,7 +239,7 @@ def test_who_has_a_state(tapdock, backend):
     tapdock("state", "set", "demo", stdin=STATE)
     assert json.loads(tapdock("state", "show", "demo", "--json").stdout)["held_by"] is None
     assert "nobody holds" in tapdock("state", "unlock", "demo", "--yes").stderr
-    with backend.hold(KEY, holder_here("r7", since=0.0)):
+    with backend.acquire(KEY, holder_here("r7", since=0.0)):
         assert json.loads(tapdock("state", "show", "demo", "--json").stdout)["held_by"]["run_id"] == "r7"
         assert "run r7" in tapdock("state", "show", "demo").stdout
         ended = tapdock("state", "unlock", "demo", "--yes")
@@ -249,7 +249,7 @@ def test_who_has_a_state(tapdock, backend):
 def test_a_state_in_use_is_not_touched(tapdock, backend):
     tapdock("state", "set", "demo", stdin=STATE)
     before = backend.get(KEY)
-    with backend.hold(KEY, holder_here("r7", since=0.0)):
+    with backend.acquire(KEY, holder_here("r7", since=0.0)):
         commands = [
             ("set", "demo"),
             ("clear", "demo", "--yes"),

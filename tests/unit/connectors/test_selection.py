@@ -39,7 +39,7 @@ def read(*patterns: str) -> dict[str, str]:
     """The fields that are read, by stream."""
     return {
         str(one.stream.key): " ".join(
-            field for field in one.stream.json_schema.get("properties", {}) if field not in one.dropped
+            field for field in one.stream.json_schema.get("properties", {}) if field not in one.excluded
         )
         for one in select(*patterns)
     }
@@ -158,7 +158,7 @@ def test_the_users_key_and_cursor_win_and_are_never_dropped() -> None:
     offered = stream("s", "a", "b", "c", supported_sync_modes=BOTH, source_defined_primary_key=(("a",),))
     options = {"s": StreamOptions(primary_key=(("b",),), cursor_field=("c",))}
     (configured,) = select_streams([offered], ["!s.b", "!s.c", "!s.a"], options)
-    assert (configured.primary_key, configured.cursor_field, configured.dropped) == (
+    assert (configured.primary_key, configured.cursor_field, configured.excluded) == (
         (("b",),),
         ("c",),
         ("a",),

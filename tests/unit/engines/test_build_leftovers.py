@@ -2,8 +2,6 @@
 
 import time
 
-import pytest
-
 from tapdock.engines.docker.build_leftovers import found
 
 LABEL = "/bin/sh -c '#(nop) LABEL io.tapdock.recipe=abc'"

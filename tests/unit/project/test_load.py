@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tapdock.cli.context import Context
+from tapdock.cli.session import Session
 from tapdock.errors import UsageError
 from tapdock.project.load import find_project, load, trusted_users
 from tapdock.project.model import Mount, Project, Secret, StreamOptions
@@ -387,7 +387,7 @@ def test_a_project_of_somebody_else_is_not_used_where_it_is_found(tmp_path, stra
             find_project(start, trusted=ME)
         assert f"--project {tmp_path}" in told.value.hint
     assert find_project(inner, trusted={*ME, 54321})
-    named = Context(folder=tmp_path, environ={})
+    named = Session(folder=tmp_path, environ={})
     assert named.file == tmp_path / "tapdock.yaml"
 
 

@@ -74,7 +74,7 @@ def test_the_configured_stream_is_the_sources_own_text() -> None:
 def test_dropped_fields_leave_the_schema_and_nothing_else() -> None:
     text = b'{"name":"a","x":1.50,"json_schema":{"properties":{"k":{"multipleOf":1e-3},"gone":{}},"$id":"i"}}'
     (stream,) = parse_catalog(b'{"streams":[' + text + b"]}")
-    configured = ConfiguredStream(stream=stream, sync_mode="full_refresh", dropped=("gone",))
+    configured = ConfiguredStream(stream=stream, sync_mode="full_refresh", excluded=("gone",))
     assert text.replace(b',"gone":{}', b"") in configured_catalog([configured])
 
 

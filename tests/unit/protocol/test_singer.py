@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tapdock.protocol.singer import (
     ActivateMessage,
-    Line,
     RecordMessage,
+    SingerLine,
     activate_line,
     milliseconds,
     parse_line,
@@ -116,7 +116,7 @@ def test_numbers_that_are_none_become_null_and_are_named() -> None:
 
 @pytest.mark.parametrize("line", [b"", b"INFO started", b"[]", b'{"level":"info","message":"m"}', b"{not json}", b"7"])
 def test_what_is_no_message_is_a_log_line(line: bytes) -> None:
-    assert parse_line(line) == Line()
+    assert parse_line(line) == SingerLine()
 
 
 @pytest.mark.parametrize(

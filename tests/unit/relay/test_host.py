@@ -8,7 +8,7 @@ import pytest
 from tapdock.errors import EngineError
 from tapdock.launch import Exit
 from tapdock.relay import host
-from tapdock.relay.plan import Plan
+from tapdock.relay.plan import RelayPlan
 from tapdock.relay.side import Kill, Stop
 
 
@@ -38,7 +38,7 @@ def contained(monkeypatch):
     monkeypatch.setattr(host, "_OBEYS_SECONDS", 0.2)
     container, inbox = Container(), queue.SimpleQueue()
     place = host._Contained(
-        Plan(run_id="r", route="singer-singer"), container, container, inbox, host._Listener(lambda _: None)
+        RelayPlan(run_id="r", route="singer-singer"), container, container, inbox, host._Listener(lambda _: None)
     )
     return container, inbox, place
 

@@ -12,8 +12,8 @@ from tapdock.errors import UsageError
 from tapdock.launch import Launch
 from tapdock.project.model import Mount
 from tapdock.relay.host import perform
-from tapdock.relay.plan import Plan
-from tapdock.translate.base import Manner
+from tapdock.relay.plan import RelayPlan
+from tapdock.translate.base import TranslateOptions
 
 
 class Reached(Exception):
@@ -42,7 +42,7 @@ def begun(engine: Engine, folder: Path, *, read_only: bool = False) -> BaseExcep
     try:
         perform(
             engine,
-            Plan(run_id="r", route="singer-singer", manner=Manner()),
+            RelayPlan(run_id="r", route="singer-singer", translation=TranslateOptions()),
             (launch,),
             relay_image=lambda: "",
             inbox=queue.SimpleQueue(),

@@ -7,16 +7,16 @@ import pytest
 
 from tapdock.errors import EngineError
 from tapdock.launch import InputFile
-from tapdock.relay.pipes import Ends
+from tapdock.relay.pipes import SidePipes
 
 
 @pytest.fixture
 def ends(tmp_path):
-    with Ends(tmp_path / "source", files=(), stdin=False) as held:
+    with SidePipes(tmp_path / "source", files=(), stdin=False) as held:
         yield held
 
 
-def heard(ends: Ends, into: list) -> threading.Thread:
+def heard(ends: SidePipes, into: list) -> threading.Thread:
     words = ends.words()
 
     def listen():
@@ -47,7 +47,7 @@ def test_a_launcher_that_ends_just_as_its_pipes_are_released(tmp_path):
         folder = tmp_path / str(number)
         folder.mkdir()
         words: list = []
-        with Ends(folder / "source", files=(), stdin=False) as ends:
+        with SidePipes(folder / "source", files=(), stdin=False) as ends:
             writer = os.open(folder / "source" / "control", os.O_WRONLY)
             thread = heard(ends, words)
             os.close(writer)
@@ -63,7 +63,7 @@ def test_a_reader_that_wakes_late_reads_from_no_file_of_somebody_else(tmp_path):
         folder = tmp_path / str(number)
         folder.mkdir()
         words: list = []
-        with Ends(folder / "source", files=(), stdin=False) as ends:
+        with SidePipes(folder / "source", files=(), stdin=False) as ends:
             thread = heard(ends, words)
         ours, theirs = zip(*(os.pipe() for _ in range(8)), strict=True)  # as an engine's connections come and go
         for fd in theirs:
@@ -81,7 +81,7 @@ def test_what_takes_the_place_of_a_pipe_is_never_opened(tmp_path, put):
     victim = tmp_path / "victim"
     victim.write_text("unharmed")
     file = InputFile("config.json", b"a config with a secret in it")
-    with Ends(tmp_path / "target", files=(file,), stdin=True) as ends:
+    with SidePipes(tmp_path / "target", files=(file,), stdin=True) as ends:
         folder = tmp_path / "target"
         pipes = {path.name: os.open(path, os.O_RDWR) for path in folder.iterdir()}
         for name in pipes:
@@ -105,7 +105,7 @@ def test_a_name_that_is_taken_already_is_an_error(tmp_path):
     (tmp_path / "source" / "control").symlink_to(tmp_path / "victim")
     with (
         pytest.raises(EngineError, match="already contains `control`"),
-        Ends(tmp_path / "source", files=(), stdin=False),
+        SidePipes(tmp_path / "source", files=(), stdin=False),
     ):
         pass
     assert not (tmp_path / "victim").exists()
@@ -114,7 +114,7 @@ def test_a_name_that_is_taken_already_is_an_error(tmp_path):
 def test_names_are_gone_once_the_launcher_has_greeted(tmp_path):
     """Whatever runs behind the launcher must not find them."""
     files = (InputFile("config.json", b""),)
-    with Ends(tmp_path / "source", files=files, stdin=False) as ends:
+    with SidePipes(tmp_path / "source", files=files, stdin=False) as ends:
         reader = os.open(tmp_path / "source" / "file.config.json", os.O_RDONLY | os.O_NONBLOCK)
         assert ends.begin()
         assert [path.name for path in (tmp_path / "source").iterdir()] == ["file.config.json"]
@@ -140,7 +140,7 @@ def test_behind_a_word_that_no_launcher_says_nothing_is_believed(tmp_path, ends,
 
 
 def test_a_config_that_was_announced_and_never_comes(tmp_path):
-    with Ends(tmp_path / "source", files=(), stdin=False) as ends:
+    with SidePipes(tmp_path / "source", files=(), stdin=False) as ends:
         found: list = []
         thread = threading.Thread(target=lambda: found.append(ends.read_config(100)), daemon=True)
         thread.start()
@@ -150,7 +150,7 @@ def test_a_config_that_was_announced_and_never_comes(tmp_path):
 
 
 def test_descriptors_of_a_thread_that_does_not_end_lead_nowhere_and_stay_taken(tmp_path):
-    with Ends(tmp_path / "source", files=(), stdin=False) as ends:
+    with SidePipes(tmp_path / "source", files=(), stdin=False) as ends:
         out = ends.out
         ends.abandon()
     assert os.read(out, 100) == b""

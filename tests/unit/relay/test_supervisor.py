@@ -13,8 +13,8 @@ from support.pod import QUICK, SCHEMA, Launcher, Pod, drained_until_end, finish_
 from tapdock.events import Event, Finished, Killed, Logged
 from tapdock.launch import InputFile
 from tapdock.relay.plan import Collection
-from tapdock.relay.side import Exited, Kill, Raised, Stop
-from tapdock.translate.base import Manner
+from tapdock.relay.side import Exited, Kill, Stop, ThreadEnded
+from tapdock.translate.base import TranslateOptions
 
 
 def test_all_is_well_without_an_engine(tmp_path):
@@ -122,7 +122,7 @@ def test_a_fault_of_our_own_is_a_verdict(tmp_path):
     """Whatever a thread raises, both sides are ended and the log has the reason."""
     pod = Pod(tmp_path, engine=False)
     wait_for(lambda: len(pod.events) >= 3, "both greetings")
-    pod.inbox.put(Raised("pump", ZeroDivisionError("by zero")))
+    pod.inbox.put(ThreadEnded("pump", ZeroDivisionError("by zero")))
     verdict = pod.ended()
     assert (verdict.exit_code, verdict.side) == (1, "runner")
     assert verdict.message == "tapdock itself failed: ZeroDivisionError: by zero"
@@ -173,7 +173,7 @@ def test_a_silent_source_is_no_work_of_our_own(tmp_path):
 
 
 def test_a_line_over_the_limit_names_its_stream(tmp_path):
-    pod = Pod(tmp_path, manner=Manner(max_line=1 << 20))
+    pod = Pod(tmp_path, translation=TranslateOptions(max_line=1 << 20))
     writing = threading.Thread(target=os.write, args=(pod.source.out, b'{"stream":"big","record":"' + b"x" * (3 << 20)))
     writing.start()
     wait_for(lambda: pod.source and b"stop" in os.read(pod.source.orders, 100), "the order to stop")

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from tapdock.connectors.context import Ready
+from tapdock.connectors.context import PreparedConnector
 from tapdock.connectors.operations import Resolved
 from tapdock.launch import ImageFacts
 from tapdock.project.model import CatalogOption, Connector, Kind, Namespacing, Pipeline
 from tapdock.protocol.catalog import ConfiguredStream, Stream
-from tapdock.runs.begin import Job, begun, launches, names_of
-from tapdock.runs.prepare import Options, Prepared
+from tapdock.runs.begin import StartedRun, begun, launches, names_of
+from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.state.envelope import Envelope
-from tapdock.translate.base import Manner, Quirks
+from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import singer_streams
 
 NOW = 1_700_000_000.0
@@ -39,22 +39,22 @@ def tapped(**given: Any) -> ConfiguredStream:
 def prepared(
     *streams: ConfiguredStream,
     route: str = "airbyte-airbyte",
-    manner: Manner | None = None,
+    translation: TranslateOptions | None = None,
     quirks: Quirks | None = None,
     target_config: dict[str, Any] | None = None,
     catalog_option: CatalogOption = "--catalog",
-) -> Prepared:
+) -> PreparedRun:
     source, target = route.split("-")
     facts = ImageFacts(image="x:1", digest="sha256:0", entrypoint=("/entry",))
 
-    def ready(kind: Any, **given: Any) -> Ready:
+    def ready(kind: Any, **given: Any) -> PreparedConnector:
         kind_: Kind = kind
-        return Ready(
+        return PreparedConnector(
             connector=Connector(image="x:1", kind=kind_, **given), facts=facts, kind=kind_, quirks=quirks or Quirks()
         )
 
     given = target_config or {}
-    return Prepared(
+    return PreparedRun(
         pipeline=Pipeline(name="demo", source="s", target="t"),
         source=ready(source, name="s", role="source", catalog_option=catalog_option),
         target=ready(target, name="t", role="target"),
@@ -62,7 +62,7 @@ def prepared(
         target_config=Resolved(user=given, given=given),
         offered=tuple(one.stream for one in streams),
         streams=streams,
-        manner=manner or Manner(),
+        translation=translation or TranslateOptions(),
         state_id="s-to-t",
     )
 
@@ -72,11 +72,11 @@ def left(state: str | None, **generations: int) -> Envelope:
     return Envelope(key="s-to-t", state=state, generations=generations, fence=1, **ids)
 
 
-def begin(run: Prepared, envelope: Envelope | None = None, now: float = NOW, **options: Any) -> Job:
+def begin(run: PreparedRun, envelope: Envelope | None = None, now: float = NOW, **options: Any) -> StartedRun:
     return begun(run, envelope, Options(**options), now=now)
 
 
-def numbers(job: Job) -> list[tuple[int, int]]:
+def numbers(job: StartedRun) -> list[tuple[int, int]]:
     return [(one.generation_id, one.minimum_generation_id) for one in job.streams]
 
 
@@ -154,19 +154,19 @@ def test_a_tap_is_given_no_mark_in_a_table_whose_old_rows_go(
 )
 def test_a_first_read_in_no_order_trusts_its_last_state_alone(saved: str | None, *, last_only: bool) -> None:
     run = prepared(tapped(sync_mode="incremental"), route="singer-singer", quirks=Quirks(unordered_start=True))
-    assert begin(run, left(saved)).manner.last_state_only == last_only
+    assert begin(run, left(saved)).translation.last_state_only == last_only
 
 
 def test_names_in_the_target() -> None:
-    manner = Manner(namespacing=Namespacing(prefix="p_"))
+    translation = TranslateOptions(namespacing=Namespacing(prefix="p_"))
     streams = (stream(namespace="shop"), stream("log"))
-    assert names_of(prepared(*streams, manner=manner)) == {"shop.users": "shop.p_users", "log": "p_log"}
-    singer = prepared(*streams, manner=manner, route="airbyte-singer")
+    assert names_of(prepared(*streams, translation=translation)) == {"shop.users": "shop.p_users", "log": "p_log"}
+    singer = prepared(*streams, translation=translation, route="airbyte-singer")
     assert names_of(singer) == {"shop.users": "shop-p_users", "log": "p_log"}
     assert names_of(prepared(tapped(), route="singer-singer")) == {}
 
 
-def files(run: Prepared, envelope: Envelope | None = None) -> list[dict[str, Any]]:
+def files(run: PreparedRun, envelope: Envelope | None = None) -> list[dict[str, Any]]:
     """The content of the files of source and target, by name; None for one that comes later."""
     both = launches(run, begin(run, envelope))
     return [{one.name: None if one.late else json.loads(one.content) for one in launch.files} for launch in both]
@@ -180,7 +180,7 @@ def only(given: dict[str, Any], word: str) -> Any:
 def test_both_airbyte_connectors_are_given_catalogs_with_generations() -> None:
     run = prepared(
         stream(destination_sync_mode="overwrite", namespace="shop"),
-        manner=Manner(namespacing=Namespacing(kind="destination", prefix="p_")),
+        translation=TranslateOptions(namespacing=Namespacing(kind="destination", prefix="p_")),
     )
     source, target = files(run)
     (read,), (written,) = (only(one, "catalog")["streams"] for one in (source, target))
@@ -198,7 +198,9 @@ def test_a_source_is_given_its_state() -> None:
 
 @pytest.mark.parametrize("spool", [True, False])
 def test_a_destination_waits_for_its_catalog_where_the_tap_is_read_first(*, spool: bool) -> None:
-    source, target = files(prepared(tapped(), route="singer-airbyte", manner=Manner(spool=spool)), left(SINGER))
+    source, target = files(
+        prepared(tapped(), route="singer-airbyte", translation=TranslateOptions(spool=spool)), left(SINGER)
+    )
     assert (only(target, "catalog") is None) == spool
     assert only(source, "state") == json.loads(SINGER)
     (entry,) = only(source, "catalog")["streams"]

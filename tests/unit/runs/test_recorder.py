@@ -15,7 +15,7 @@ from tapdock.connectors.context import Context
 from tapdock.connectors.images import making
 from tapdock.engines.local import LocalEngine
 from tapdock.errors import StateError
-from tapdock.events import Committed, Failed, Logged, Progress, Ready, Renewed, Rotated, SetAside
+from tapdock.events import Committed, Failed, Logged, Progress, RelayReady, Renewed, Rotated, SetAside
 from tapdock.log import Log
 from tapdock.project.load import load
 from tapdock.relay.side import Abort
@@ -98,7 +98,7 @@ class Run:
 def test_states_are_saved_and_counted(tmp_path):
     held = Held()
     run = Run(tmp_path, held)
-    run.recorder(Ready())
+    run.recorder(RelayReady())
     run.recorder(Committed('{"a":1}'))
     run.recorder(Renewed("users", 7))
     wait_for(lambda: held.saved, "the first state")

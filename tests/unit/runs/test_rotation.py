@@ -121,7 +121,7 @@ class TestBesideTheState:
     def test_a_run_that_has_its_lease_is_going_on(self, backend, close):
         archive = Archive(backend)
         archive.write(LONG)
-        with backend.hold("x", holder_here(LONG.run_id, since=0.0)):
+        with backend.acquire("x", holder_here(LONG.run_id, since=0.0)):
             for number in range(1, 102):
                 close(record(30 * DAY + number))
             assert LONG.run_id in archive.ids()

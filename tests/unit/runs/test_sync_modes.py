@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tapdock.connectors.context import Ready
+from tapdock.connectors.context import PreparedConnector
 from tapdock.connectors.operations import About, Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.errors import UsageError
@@ -25,9 +25,9 @@ USERS = Stream(
 )
 
 
-def source() -> Ready:
+def source() -> PreparedConnector:
     connector = Connector(name="s", role="source", image="x")
-    return Ready(connector=connector, facts=FACTS, kind="airbyte", quirks=Quirks())
+    return PreparedConnector(connector=connector, facts=FACTS, kind="airbyte", quirks=Quirks())
 
 
 def chosen(mode: DestinationMode | None, *streams: Stream) -> tuple[ConfiguredStream, ...]:
@@ -36,8 +36,8 @@ def chosen(mode: DestinationMode | None, *streams: Stream) -> tuple[ConfiguredSt
     return select_streams(streams, [], {"users": said})
 
 
-def target(**given: Any) -> Ready:
-    return Ready(
+def target(**given: Any) -> PreparedConnector:
+    return PreparedConnector(
         connector=Connector(name="t", role="target", image="y", **given), facts=FACTS, kind="singer", quirks=Quirks()
     )
 

@@ -29,14 +29,14 @@ def test_a_run_starts_while_others_ask_who_has_the_lease(backend):
             with suppress(StateError):  # it is held
                 mine.unlock("b")
 
-    with backend.hold("a", FIRST), backend.hold("b", FIRST):
+    with backend.acquire("a", FIRST), backend.acquire("b", FIRST):
         pass  # both lease files are there
     askers = [threading.Thread(target=ask) for _ in range(3)]
     for asker in askers:
         asker.start()
     try:
         for _ in range(100):
-            with backend.hold("a", FIRST), backend.hold("b", FIRST):
+            with backend.acquire("a", FIRST), backend.acquire("b", FIRST):
                 pass
     finally:
         over.set()
@@ -45,12 +45,12 @@ def test_a_run_starts_while_others_ask_who_has_the_lease(backend):
 
 
 def test_a_run_starts_although_somebody_was_stopped_while_asking(backend):
-    with backend.hold("a", FIRST):
+    with backend.acquire("a", FIRST):
         sign = next(backend.folder.glob(".leases/*+held"))
     stopped = os.open(sign, os.O_RDONLY)
     fcntl.flock(stopped, fcntl.LOCK_SH)
     try:
-        with backend.hold("a", FIRST), pytest.raises(LeaseHeld), FileBackend(backend.folder).hold("a", SECOND):
+        with backend.acquire("a", FIRST), pytest.raises(LeaseHeld), FileBackend(backend.folder).acquire("a", SECOND):
             pass
     finally:
         os.close(stopped)
@@ -58,7 +58,7 @@ def test_a_run_starts_although_somebody_was_stopped_while_asking(backend):
 
 def test_who_has_a_lease(backend):
     assert backend.holder("a") is None
-    with backend.hold("a", FIRST):
+    with backend.acquire("a", FIRST):
         assert backend.holder("a") == FIRST
         assert FileBackend(backend.folder).holder("a") == FIRST
     assert backend.holder("a") is None
@@ -66,7 +66,7 @@ def test_who_has_a_lease(backend):
 
 def test_of_a_lease_whose_holder_was_killed_nobody_is_told(backend):
     """Its facts are still in the lease file."""
-    with backend.hold("a", FIRST):
+    with backend.acquire("a", FIRST):
         kept = (backend.folder / ".leases" / "a").read_bytes()
     (backend.folder / ".leases" / "a").write_bytes(kept)
     assert kept

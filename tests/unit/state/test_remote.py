@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tapdock.errors import StateError, TapdockError
-from tapdock.state.backends.base import Stored, Terms, changed_meanwhile, holder_here
+from tapdock.state.backends.base import LeaseTerms, Stored, changed_meanwhile, holder_here
 from tapdock.state.backends.leases import Timing
 from tapdock.state.backends.remote import Remote
 
@@ -79,7 +79,7 @@ class Loss:
 
     def __init__(self) -> None:
         self._heard = threading.Event()
-        self.terms = Terms(lost=self._hear)
+        self.terms = LeaseTerms(lost=self._hear)
 
     def _hear(self, error: TapdockError) -> None:
         self._heard.set()
@@ -92,8 +92,8 @@ def test_a_lost_lease_leaves_the_retries_of_other_runs_alone(store, backend):
     """Runs of `--concurrency` share one backend."""
     loss = Loss()
     with (
-        backend.hold(SECOND, holder_here("r2", since=0.0)),
-        backend.hold(FIRST, holder_here("r1", since=0.0), loss.terms),
+        backend.acquire(SECOND, holder_here("r2", since=0.0)),
+        backend.acquire(FIRST, holder_here("r1", since=0.0), loss.terms),
     ):
         backend.unlock(FIRST)
         loss.wait()
@@ -110,10 +110,10 @@ def test_a_lost_lease_leaves_the_retries_of_other_runs_alone(store, backend):
 
 def test_a_run_that_begins_does_not_make_a_lost_one_try_again(store, backend):
     loss = Loss()
-    with backend.hold(FIRST, holder_here("r1", since=0.0), loss.terms):
+    with backend.acquire(FIRST, holder_here("r1", since=0.0), loss.terms):
         backend.unlock(FIRST)
         loss.wait()
-        with backend.hold(SECOND, holder_here("r2", since=0.0)):
+        with backend.acquire(SECOND, holder_here("r2", since=0.0)):
             store.trouble = outage = Outage(times=2)
             with pytest.raises(StateError, match="no answer"):
                 backend.put(FIRST, b"1", expected=None)
@@ -124,7 +124,7 @@ def test_a_run_that_begins_does_not_make_a_lost_one_try_again(store, backend):
 def test_once_the_run_is_over_requests_are_retried_again(store, backend):
     """The record of the run is still to be kept."""
     loss = Loss()
-    with backend.hold(FIRST, holder_here("r1", since=0.0), loss.terms):
+    with backend.acquire(FIRST, holder_here("r1", since=0.0), loss.terms):
         backend.unlock(FIRST)
         loss.wait()
         store.trouble = outage = Outage(times=2)

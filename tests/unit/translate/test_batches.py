@@ -11,8 +11,8 @@ from tapdock.errors import TranslationError
 from tapdock.launch import SCRATCH
 from tapdock.protocol.catalog import StreamKey
 from tapdock.protocol.singer import BatchMessage, Encoding
-from tapdock.translate.base import Manner, Quirks
-from tapdock.translate.notices import Voice
+from tapdock.translate.base import Quirks, TranslateOptions
+from tapdock.translate.notices import Notices
 from tapdock.translate.read.batches import PIECE, bodies, rows_of
 from tapdock.translate.singer_to_airbyte import SingerToAirbyte
 from tapdock.translate.singer_to_singer import SingerToSinger
@@ -29,9 +29,9 @@ def batch(*urls: str, compression: str | None = None, form: str = "jsonl") -> Ba
 
 def taken(message: BatchMessage, scratch: Path | None) -> list[bytes]:
     tally = Tally(StreamKey(None, "users"))
-    voice = Voice(lambda _: None)
-    manner = Manner(scratch=str(scratch) if scratch else None)
-    return list(bodies(message, manner=manner, number=4, voice=voice, tally=tally))
+    notices = Notices(lambda _: None)
+    translation = TranslateOptions(scratch=str(scratch) if scratch else None)
+    return list(bodies(message, translation=translation, number=4, notices=notices, tally=tally))
 
 
 @pytest.mark.parametrize("compression", [None, "gzip"])
@@ -78,9 +78,9 @@ def test_a_folder_that_becomes_a_link_while_its_file_is_read(tmp_path: Path) -> 
     (tmp_path / "elsewhere" / "a").write_bytes(b"{}")
     (tmp_path / "shared" / "b").mkdir(parents=True)
     (tmp_path / "shared" / "b" / "a").write_bytes(b'{"id":1}\n{"id":2}\n')
-    tally, voice = Tally(StreamKey(None, "users")), Voice(lambda _: None)
-    manner = Manner(scratch=str(tmp_path / "shared"))
-    read = bodies(batch(f"file://{SCRATCH}/b/a"), manner=manner, number=4, voice=voice, tally=tally)
+    tally, notices = Tally(StreamKey(None, "users")), Notices(lambda _: None)
+    translation = TranslateOptions(scratch=str(tmp_path / "shared"))
+    read = bodies(batch(f"file://{SCRATCH}/b/a"), translation=translation, number=4, notices=notices, tally=tally)
     assert next(read) == b'{"id":1}'
     (tmp_path / "shared" / "b").rename(tmp_path / "shared" / "c")
     (tmp_path / "shared" / "b").symlink_to(tmp_path / "elsewhere")
@@ -95,16 +95,24 @@ def test_what_is_not_a_regular_file_is_refused(tmp_path: Path, make) -> None:
     make(tmp_path / "a")
     with pytest.raises(TranslationError, match=r"`a` is not a regular file|Is a directory"):
         taken(batch(f"file://{SCRATCH}/a"), tmp_path)
-    assert rows_of(batch(f"file://{SCRATCH}/a"), manner=Manner(scratch=str(tmp_path))) == 0
+    assert rows_of(batch(f"file://{SCRATCH}/a"), translation=TranslateOptions(scratch=str(tmp_path))) == 0
 
 
 def test_a_row_over_the_limit_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     row = b'{"id":"' + b"x" * 5000 + b'"}\n'
     (tmp_path / "a").write_bytes(gzip.compress(row))
     message = batch(f"file://{SCRATCH}/a", compression="gzip")
-    tally, voice = Tally(StreamKey(None, "users")), Voice(lambda _: None)
+    tally, notices = Tally(StreamKey(None, "users")), Notices(lambda _: None)
     with pytest.raises(TranslationError, match="a row is longer than the limit"):
-        list(bodies(message, manner=Manner(scratch=str(tmp_path), max_line=5000), number=4, voice=voice, tally=tally))
+        list(
+            bodies(
+                message,
+                translation=TranslateOptions(scratch=str(tmp_path), max_line=5000),
+                number=4,
+                notices=notices,
+                tally=tally,
+            )
+        )
     assert taken(message, tmp_path) == [row.strip()]
 
 
@@ -113,8 +121,8 @@ def test_the_rows_of_a_file_are_passed_on_in_pieces(tmp_path: Path, route) -> No
     """A small compressed file may hold more rows than there is memory."""
     rows = [b'{"id":%d,"name":"%s"}' % (number, b"x" * 1000) for number in range(5000)]
     (tmp_path / "a").write_bytes(gzip.compress(b"\n".join(rows)))
-    manner = Manner(scratch=str(tmp_path), spool=route is SingerToAirbyte)
-    run = route(streams=(), saved=None, emit=[].append, clock=lambda: 0.0, manner=manner)
+    translation = TranslateOptions(scratch=str(tmp_path), spool=route is SingerToAirbyte)
+    run = route(streams=(), saved=None, emit=[].append, clock=lambda: 0.0, translation=translation)
     pieces: list[bytes] = []
     run.spill = pieces.append
     named = f"{SCRATCH}/a"
@@ -125,7 +133,7 @@ def test_the_rows_of_a_file_are_passed_on_in_pieces(tmp_path: Path, route) -> No
         "manifest": [named],
     }
     lines = SCHEMA + json.dumps(message).encode() + b"\n"
-    if manner.spool:
+    if translation.spool:
         run.scan(lines)
         run.catalog()
     rest = run.feed(lines)
@@ -158,18 +166,18 @@ def test_a_file_that_is_missing_or_cut_is_told(tmp_path: Path, content: bytes | 
 def test_a_target_that_reads_files_is_given_only_those_that_are_as_they_say(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(gzip.compress(b"{}\n\n{}\n"))
     url = f"file://{SCRATCH}/a"
-    assert rows_of(batch(url, compression="gzip"), manner=Manner(scratch=str(tmp_path))) == 2
-    assert rows_of(batch(url), manner=Manner(scratch=str(tmp_path))) is None
-    assert rows_of(batch("s3://bucket/a"), manner=Manner(scratch=str(tmp_path))) == 0
+    assert rows_of(batch(url, compression="gzip"), translation=TranslateOptions(scratch=str(tmp_path))) == 2
+    assert rows_of(batch(url), translation=TranslateOptions(scratch=str(tmp_path))) is None
+    assert rows_of(batch("s3://bucket/a"), translation=TranslateOptions(scratch=str(tmp_path))) == 0
     (tmp_path / "a").write_bytes(BROKEN)
-    assert rows_of(batch(url, compression="gzip"), manner=Manner(scratch=str(tmp_path))) == 0
+    assert rows_of(batch(url, compression="gzip"), translation=TranslateOptions(scratch=str(tmp_path))) == 0
 
 
 @pytest.mark.parametrize("reads_files", [True, False])
 def test_singer_to_singer(tmp_path: Path, *, reads_files: bool) -> None:
     (tmp_path / "a").write_bytes(b"\n".join(BODIES))
-    manner = Manner(scratch=str(tmp_path), quirks=Quirks(takes_batches=reads_files))
-    run = SingerToSinger(streams=(), saved=None, emit=[].append, clock=lambda: 0.0, manner=manner)
+    translation = TranslateOptions(scratch=str(tmp_path), quirks=Quirks(takes_batches=reads_files))
+    run = SingerToSinger(streams=(), saved=None, emit=[].append, clock=lambda: 0.0, translation=translation)
     line = json.dumps({"type": "BATCH", "stream": "s", "encoding": {"format": "jsonl"}, "manifest": [f"{SCRATCH}/a"]})
     out = run.feed(SCHEMA + line.encode() + b"\n").splitlines()[1:]
     records = [b'{"type":"RECORD","stream":"s","record":%s}' % body for body in BODIES]

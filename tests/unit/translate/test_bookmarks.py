@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from tapdock.translate.states.bookmarks import Bookmarks
+from tapdock.translate.states.bookmarks import BookmarkLedger
 from unit.translate.generated import RAW
 
 STATES = st.dictionaries(st.text(max_size=3), RAW, min_size=1, max_size=3)
@@ -16,11 +16,11 @@ def text_of(members: dict[str, str]) -> str:
     return "{" + ", ".join(f"{json.dumps(name)}: {raw}" for name, raw in members.items()) + "}"
 
 
-def note(book: Bookmarks, text: str) -> None:
+def note(book: BookmarkLedger, text: str) -> None:
     book.note(Raw(text.encode()))
 
 
-def ack(book: Bookmarks, value: Any) -> bool:
+def ack(book: BookmarkLedger, value: Any) -> bool:
     text = value if isinstance(value, str) else json.dumps(value)
     return book.acked(Raw(text.encode()))
 
@@ -33,7 +33,7 @@ def marks(**bookmarks: Any) -> str:
 @given(st.lists(STATES, min_size=1, max_size=4), st.data())
 def test_what_is_saved_is_the_taps_own_text(states: list[dict[str, str]], data: st.DataObject) -> None:
     texts = [text_of(one) for one in states]
-    book = Bookmarks(None)
+    book = BookmarkLedger(None)
     for text in texts:
         note(book, text)
     assert book.committed() is None
@@ -47,15 +47,15 @@ def test_what_is_saved_is_the_taps_own_text(states: list[dict[str, str]], data: 
 
 
 def test_a_state_written_anew_is_known_and_saved_as_it_was() -> None:
-    book = Bookmarks(None)
+    book = BookmarkLedger(None)
     note(book, '{"b": 1.50, "a": "\\u00e9"}')
     assert ack(book, '{"a":"é","b":1.5}')
     assert book.committed() == '{"b": 1.50, "a": "\\u00e9"}'
 
 
 def test_the_baseline_is_what_was_saved() -> None:
-    assert Bookmarks(None).baseline == '{"bookmarks":{}}'
-    book = Bookmarks(marks(a=1))
+    assert BookmarkLedger(None).baseline == '{"bookmarks":{}}'
+    book = BookmarkLedger(marks(a=1))
     assert book.baseline == marks(a=1)
     assert book.settled
     note(book, marks(a=2))
@@ -65,7 +65,7 @@ def test_the_baseline_is_what_was_saved() -> None:
 
 
 def test_bookmarks_of_different_states_may_be_put_together() -> None:
-    book = Bookmarks(marks(a=0, b=0))
+    book = BookmarkLedger(marks(a=0, b=0))
     note(book, marks(a=1, b=1))
     note(book, marks(a=2, b=2))
     assert ack(book, marks(a=2, b=0))
@@ -77,14 +77,14 @@ def test_bookmarks_of_different_states_may_be_put_together() -> None:
     "printed", [marks(a=3, b=1), marks(a=1, c=1), '{"a":1}', '{"bookmarks":[1]}', "[]", "7", "null", "{}", "junk"]
 )
 def test_what_no_tap_sent_is_never_saved(printed: str) -> None:
-    book = Bookmarks(None)
+    book = BookmarkLedger(None)
     note(book, marks(a=1, b=1))
     assert not ack(book, printed)
     assert book.committed() is None
 
 
 def test_after_a_newer_one_an_older_one_is_no_step_back() -> None:
-    book = Bookmarks(None)
+    book = BookmarkLedger(None)
     for number in (1, 2, 3):
         note(book, json.dumps({"n": number}))
     assert ack(book, {"n": 2})
@@ -94,7 +94,7 @@ def test_after_a_newer_one_an_older_one_is_no_step_back() -> None:
 
 def test_an_empty_state_is_nothing_to_wait_for() -> None:
     """No target of Meltano's SDK prints one, nor what came before it (protocol.md 2.4)."""
-    book = Bookmarks(None)
+    book = BookmarkLedger(None)
     note(book, "{}")
     assert book.settled
     note(book, marks(a=1))
@@ -102,7 +102,7 @@ def test_an_empty_state_is_nothing_to_wait_for() -> None:
 
 
 def test_the_last_state_is_said_again_to_be_acknowledged_again() -> None:
-    book = Bookmarks(None)
+    book = BookmarkLedger(None)
     assert book.again() == b""
     note(book, '{"n":1.50}')
     ack(book, {"n": 1.5})
@@ -114,7 +114,7 @@ def test_the_last_state_is_said_again_to_be_acknowledged_again() -> None:
 
 
 def test_states_that_were_forgotten_are_still_known() -> None:
-    book = Bookmarks(None)
+    book = BookmarkLedger(None)
     for number in range(5):
         note(book, json.dumps({"n": number, "pad": "x" * (3 << 20)}))
     assert ack(book, {"n": 1, "pad": "x" * (3 << 20)})
@@ -122,7 +122,7 @@ def test_states_that_were_forgotten_are_still_known() -> None:
 
 
 def test_an_exit_that_acknowledges_all_saves_the_last_one() -> None:
-    book = Bookmarks(None)
+    book = BookmarkLedger(None)
     book.acked_all()
     assert book.committed() is None
     note(book, '{"n":1}')

@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from tapdock.protocol.singer import state_line
 from tapdock.translate.states.airbyte import read_state
-from tapdock.translate.states.wrapped_tap import Carried
+from tapdock.translate.states.wrapped_tap import EmbeddedStates
 
 ONE = '{"type":"STREAM","stream":{"stream_descriptor":{"name":"a"},"stream_state":{"n":%s}}}'
 OTHER = '{"type":"STREAM","stream":{"stream_descriptor":{"name":"b","namespace":"n"},"stream_state":{}}}'
@@ -16,7 +16,7 @@ GLOBAL = '{"type":"GLOBAL","global":{"shared_state":{"n":%s},"stream_states":[]}
 
 
 def issued(saved: str | None, *texts: str) -> Any:
-    carried = Carried(saved)
+    carried = EmbeddedStates(saved)
     for text in texts:
         carried.note(read_state(Raw(text.encode())))
     return json.loads(state_line(carried.issue()))["value"]["airbyte_state"]
@@ -58,7 +58,7 @@ def test_a_state_that_must_not_be_begun_with_is_forgotten() -> None:
 
 
 def test_nobody_answers() -> None:
-    carried = Carried(None)
+    carried = EmbeddedStates(None)
     carried.note(read_state(Raw((ONE % 1).encode())))
     assert carried.waiting
     carried.issue()

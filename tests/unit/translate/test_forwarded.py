@@ -10,7 +10,7 @@ from msgspec import Raw
 from tapdock.protocol.catalog import StreamKey
 from tapdock.translate.states.airbyte import read_state
 from tapdock.translate.states.canonical import canonical
-from tapdock.translate.states.forwarded import Forwarded, fingerprint
+from tapdock.translate.states.forwarded import ForwardedLedger, fingerprint
 from unit.translate.generated import RAW
 
 A, B = StreamKey(None, "a"), StreamKey("n", "b")
@@ -21,12 +21,12 @@ def stream(key: StreamKey, state: str) -> str:
     return f'{{"type":"STREAM","stream":{{"stream_descriptor":{descriptor},"stream_state":{state}}}}}'
 
 
-def note(book: Forwarded, text: str, records: int = 1) -> None:
+def note(book: ForwardedLedger, text: str, records: int = 1) -> None:
     raw = Raw(text.encode())
     book.note(read_state(raw), fingerprint(raw), records=records)
 
 
-def ack(book: Forwarded, text: str) -> set[int]:
+def ack(book: ForwardedLedger, text: str) -> set[int]:
     raw = Raw(text.encode())
     return book.acked(read_state(raw).key, fingerprint(raw))
 
@@ -36,7 +36,7 @@ def ack(book: Forwarded, text: str) -> set[int]:
 def test_what_is_saved_is_the_sources_own_text(states: list[tuple[StreamKey, str]], data: st.DataObject) -> None:
     """Each stream's newest acknowledged one; nothing of a stream of which none came back."""
     texts = [(key, stream(key, f'{{"v":{raw}}}')) for key, raw in states]
-    book = Forwarded(None)
+    book = ForwardedLedger(None)
     for _, text in texts:
         note(book, text)
     _, chosen = data.draw(st.sampled_from(texts))
@@ -52,7 +52,7 @@ def test_what_is_saved_is_the_sources_own_text(states: list[tuple[StreamKey, str
 
 
 def test_counts_are_of_all_that_one_acknowledgement_covers() -> None:
-    book = Forwarded(None)
+    book = ForwardedLedger(None)
     for number in (1, 2, 3):
         note(book, stream(A, f'{{"n":{number}}}'), records=number)
     assert ack(book, stream(A, '{"n":2.0}')) == {3}
@@ -63,7 +63,7 @@ def test_counts_are_of_all_that_one_acknowledgement_covers() -> None:
 
 
 def test_equal_states_are_acknowledged_by_one_of_them() -> None:
-    book = Forwarded(None)
+    book = ForwardedLedger(None)
     for records in (1, 2):
         note(book, stream(A, '{"day":1}'), records=records)
     assert ack(book, stream(A, '{"day":1}')) == {1, 3}, "nobody can tell which of them it was"
@@ -83,7 +83,7 @@ def test_kinds_are_told_apart() -> None:
 
 
 def test_kinds_are_not_mixed() -> None:
-    book = Forwarded(None)
+    book = ForwardedLedger(None)
     note(book, stream(A, "{}"))
     with pytest.raises(ValueError, match="STREAM and LEGACY"):
         note(book, '{"data":{"n":2}}')
@@ -91,7 +91,7 @@ def test_kinds_are_not_mixed() -> None:
 
 def test_a_state_that_must_not_be_begun_with_is_forgotten_once_it_came_back() -> None:
     saved = f"[{stream(A, '1')},{stream(B, '2')}]"
-    book = Forwarded(saved)
+    book = ForwardedLedger(saved)
     note(book, stream(A, '{"__ab_full_refresh_sync_complete":true}'))
     assert book.committed() is None
     ack(book, stream(A, '{"__ab_full_refresh_sync_complete":true}'))
@@ -100,7 +100,7 @@ def test_a_state_that_must_not_be_begun_with_is_forgotten_once_it_came_back() ->
 
 @pytest.mark.parametrize(("text", "saved"), [('{"data":{"n":1.50}}', '{"n":1.50}'), (None, None)])
 def test_an_exit_that_acknowledges_all(text: Any, saved: Any) -> None:
-    book = Forwarded(None)
+    book = ForwardedLedger(None)
     if text:
         note(book, text)
     book.acked_all()
@@ -113,7 +113,7 @@ def test_null_for_the_parts_of_a_state_is_the_same_as_none() -> None:
         for more in ("", ',"stream_states":null', ',"stream_states":[]')
     ]
     assert len({fingerprint(Raw(text.encode())) for text in texts}) == 1
-    book = Forwarded(None)
+    book = ForwardedLedger(None)
     note(book, texts[1])
     assert ack(book, texts[2])
     assert book.committed() == f"[{texts[1]}]"

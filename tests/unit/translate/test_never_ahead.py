@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tapdock.events import Event
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.translate import ROUTES
-from tapdock.translate.base import Manner, Quirks
+from tapdock.translate.base import Quirks, TranslateOptions
 from unit.translate.targets import Coalescing, Destination, PipelineWise, Sdk, Singer
 
 NAMES = ("a", "b")
@@ -97,13 +97,15 @@ class Tap(Airbyte):
 class Simulated:
     """A source, a route and a target, step by step; after each of them the promise is looked at."""
 
-    def __init__(self, route: str, source: Airbyte, target: Singer, *, saved: str | None = None, **manner: Any) -> None:
+    def __init__(
+        self, route: str, source: Airbyte, target: Singer, *, saved: str | None = None, **translation: Any
+    ) -> None:
         self.source, self.target, self.now = source, target, 0.0
         if saved:  # the source goes on from there, and what it covers was written by the run before
             self.source.said = self.source.covered(saved)
             self.source.sent, self.target.written = Counter(self.source.said), Counter(self.source.said)
         self.events: list[Event] = []
-        given: dict[str, Any] = {"streams": STREAMS, "saved": saved, "manner": Manner(**manner)}
+        given: dict[str, Any] = {"streams": STREAMS, "saved": saved, "translation": TranslateOptions(**translation)}
         self.translator = ROUTES[route](**given, clock=lambda: self.now, emit=self.events.append)
         self.reads(self.translator.opening() + self.translator.feed(source.opening()))
 
@@ -154,15 +156,15 @@ SINGER = [Singer, Sdk, PipelineWise]
 AIRBYTE = [Destination, Coalescing]
 
 
-def runs(route: str, source: Any, target: type[Singer], **manner: Any) -> None:
+def runs(route: str, source: Any, target: type[Singer], **translation: Any) -> None:
     @QUICK
     @given(STEPS, STEPS)
     def hold(before: list[tuple[str, Any]], steps: list[tuple[str, Any]]) -> None:
         """A run that breaks off, and one that goes on from what was saved and ends well."""
-        broken = Simulated(route, source(), target(), **manner)
+        broken = Simulated(route, source(), target(), **translation)
         for step in before:
             broken.step(*step)
-        simulated = Simulated(route, source(), target(), saved=broken.translator.states.committed(), **manner)
+        simulated = Simulated(route, source(), target(), saved=broken.translator.states.committed(), **translation)
         for step in steps:
             simulated.step(*step)
         simulated.end()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tapdock.errors import UsageError
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured, parse_catalog
 from tapdock.translate.airbyte_to_singer import AirbyteToSinger
-from tapdock.translate.base import Manner
+from tapdock.translate.base import TranslateOptions
 from tapdock.translate.names import singer_names
 from tapdock.translate.singer_to_airbyte import SingerToAirbyte
 from tapdock.translate.write.airbyte_stream import SEQUENCE
@@ -23,8 +23,10 @@ def to_singer(streams: tuple[ConfiguredStream, ...]) -> AirbyteToSinger:
 
 
 def to_airbyte() -> SingerToAirbyte:
-    manner = Manner(spool=True)
-    return SingerToAirbyte(streams=(), saved=None, emit=unexpected, clock=lambda: 0.0, manner=manner, wall=lambda: 9.0)
+    translation = TranslateOptions(spool=True)
+    return SingerToAirbyte(
+        streams=(), saved=None, emit=unexpected, clock=lambda: 0.0, translation=translation, wall=lambda: 9.0
+    )
 
 
 def unexpected(event: Any) -> None:
@@ -37,7 +39,7 @@ def spooled(run: SingerToAirbyte, lines: bytes) -> tuple[tuple[ConfiguredStream,
     catalog = json.loads(run.catalog() or b"")["streams"]
     streams = parse_catalog(json.dumps({"streams": [entry["stream"] for entry in catalog]}).encode())
     chosen = tuple(
-        configured(stream, entry["sync_mode"], cursor=(), key=stream.source_defined_primary_key, unwanted=())
+        configured(stream, entry["sync_mode"], cursor=(), key=stream.source_defined_primary_key, excluded=())
         for stream, entry in zip(streams, catalog, strict=True)
     )
     return chosen, run.opening() + run.feed(lines) + run.closing(complete=True)

@@ -12,7 +12,7 @@ from tapdock.connectors.selection import select_streams
 from tapdock.errors import TranslationError
 from tapdock.events import Event, Logged
 from tapdock.launch import SCRATCH
-from tapdock.translate.base import Manner
+from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import singer_streams
 from tapdock.translate.singer_to_singer import SingerToSinger
 
@@ -22,10 +22,14 @@ RECORD = b'{"type":"RECORD","stream":"s","record":{"a":%s,"b":"x"}}\n'
 
 
 class Run:
-    def __init__(self, *select: str, **manner: Any) -> None:
+    def __init__(self, *select: str, **translation: Any) -> None:
         self.events: list[Event] = []
         streams = select_streams(singer_streams(CATALOG), select, {})
-        given: dict[str, Any] = {"emit": self.events.append, "clock": lambda: 0.0, "manner": Manner(**manner)}
+        given: dict[str, Any] = {
+            "emit": self.events.append,
+            "clock": lambda: 0.0,
+            "translation": TranslateOptions(**translation),
+        }
         self.translator = SingerToSinger(streams=streams, saved=None, **given)
 
     def feed(self, *parts: bytes) -> list[bytes]:
@@ -110,8 +114,8 @@ def test_rows_of_files_that_became_records_have_no_version(tmp_path: Path) -> No
     (tmp_path / "a").write_bytes(b'{"id":1}\n')
     batch = {"type": "BATCH", "stream": "s", "encoding": {"format": "jsonl"}, "manifest": [f"file://{SCRATCH}/a"]}
     activate = {"type": "ACTIVATE_VERSION", "stream": "s", "version": 7}
-    manner = Manner(scratch=str(tmp_path))
-    run = SingerToSinger(streams=(), saved=None, emit=[].append, clock=lambda: 0.0, manner=manner)
+    translation = TranslateOptions(scratch=str(tmp_path))
+    run = SingerToSinger(streams=(), saved=None, emit=[].append, clock=lambda: 0.0, translation=translation)
     out = run.feed(SCHEMA + json.dumps(batch).encode() + b"\n" + json.dumps(activate).encode() + b"\n")
     assert b'"record":{"id":1}' in out
     assert b"ACTIVATE" not in out + run.closing(complete=True)

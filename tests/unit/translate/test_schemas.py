@@ -124,7 +124,7 @@ def test_the_root_may_be_a_reference() -> None:
 
 def test_dropped_fields_leave_schema_and_records() -> None:
     stream = Stream(name="s", json_schema={"properties": {"a": {"type": "string"}, "b": {}}})
-    schema, rule, reason = singer_schema(stream, dropped=("b",))
+    schema, rule, reason = singer_schema(stream, excluded=("b",))
     assert reason == "`b` is left out"
     assert list(schema["properties"]) == ["a"]
     assert rule is not None

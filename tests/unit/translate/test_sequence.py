@@ -11,25 +11,25 @@ from tapdock.errors import TargetError
 from tapdock.protocol.airbyte import State
 from tapdock.protocol.catalog import StreamKey
 from tapdock.translate.read.airbyte_destination import Ack
-from tapdock.translate.states.sequence import Sequence
+from tapdock.translate.states.sequence import SequenceLedger
 
 KEYS = (StreamKey(None, "a"), StreamKey("n", "b"))
 QUICK = settings(deadline=None, max_examples=60)
 
 
-def begun(state_type: Any = "global") -> Sequence:
-    sequence = Sequence(state_type=state_type)
+def begun(state_type: Any = "global") -> SequenceLedger:
+    sequence = SequenceLedger(state_type=state_type)
     sequence.begin({key: key for key in KEYS})
     return sequence
 
 
-def sent(sequence: Sequence, text: str, **records: int) -> list[Any]:
+def sent(sequence: SequenceLedger, text: str, **records: int) -> list[Any]:
     sequence.note(text)
     counts = {key: records.get(key.name, 0) for key in KEYS}
     return [json.loads(line)["state"] for line in sequence.issue(counts).splitlines()]
 
 
-def ack(sequence: Sequence, state: Any) -> tuple[bool, Any]:
+def ack(sequence: SequenceLedger, state: Any) -> tuple[bool, Any]:
     raw = json.dumps(state).encode()
     read = msgspec.json.decode(raw, type=State)
     key = None

@@ -40,7 +40,7 @@ def test_what_was_discovered_is_read_as_it_was_offered() -> None:
     stream = selected(discovered())
     assert json.loads(stream.stream.raw) == USERS
     assert (stream.sync_mode, stream.cursor_field, stream.primary_key) == ("incremental", ("at",), (("id",),))
-    assert (stream.destination_sync_mode, stream.dropped) == ("append_dedup", ())
+    assert (stream.destination_sync_mode, stream.excluded) == ("append_dedup", ())
 
 
 def test_the_entry_says_all_that_a_singer_runner_looks_for() -> None:
@@ -79,7 +79,7 @@ def test_fields_that_are_not_selected_are_left_out_but_for_keys() -> None:
     catalog = discovered()
     for one in catalog["streams"][0]["metadata"][1:]:
         one["metadata"]["selected"] = False
-    assert selected(catalog).dropped == ("name",)
+    assert selected(catalog).excluded == ("name",)
 
 
 @pytest.mark.parametrize(

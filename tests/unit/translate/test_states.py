@@ -11,7 +11,7 @@ from tapdock.errors import StateError, TargetError
 from tapdock.project.model import SyncMode
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.translate.states.airbyte import read_state, state_to_pass, without_streams
-from tapdock.translate.states.tokens import Ledger
+from tapdock.translate.states.tokens import TokenLedger
 
 A, B = StreamKey(None, "a"), StreamKey("n", "b")
 NAMES = {A: "a", B: "n-b"}
@@ -23,22 +23,22 @@ def stream_state(key: StreamKey, state: str) -> str:
     return f'{{"type":"STREAM","stream":{stream}}}'
 
 
-def ledger(saved: str | None = None) -> Ledger:
-    result = Ledger(names=NAMES, saved=saved)
+def ledger(saved: str | None = None) -> TokenLedger:
+    result = TokenLedger(names=NAMES, saved=saved)
     result.issue()
     return result
 
 
-def note(book: Ledger, text: str) -> None:
+def note(book: TokenLedger, text: str) -> None:
     book.note(read_state(Raw(text.encode())))
 
 
-def ack(book: Ledger, token: Any) -> bool:
+def ack(book: TokenLedger, token: Any) -> bool:
     return book.acked(Raw(msgspec.json.encode(token)))
 
 
 def test_the_first_token_is_all_zeros() -> None:
-    assert Ledger(names=NAMES, saved=None).issue() == {
+    assert TokenLedger(names=NAMES, saved=None).issue() == {
         "bookmarks": {"a": {"seq": 0}, "n-b": {"seq": 0}},
         "seq": 0,
     }

@@ -6,7 +6,7 @@ from tapdock.errors import TranslationError
 from tapdock.events import Event, Logged, SetAside
 from tapdock.protocol.catalog import StreamKey
 from tapdock.translate.counts import Counts
-from tapdock.translate.notices import Voice
+from tapdock.translate.notices import Notices
 from tapdock.translate.tally import Status, Tally
 
 KEY = StreamKey("n", "s")
@@ -29,7 +29,7 @@ def test_how_a_stream_ends(said: list[Status | None], status: Status) -> None:
         tally.mark(one)
     tally.end()
     assert tally.report().status == status
-    assert Counts({tally.key: tally}, Voice(lambda _: None)).failures() == (
+    assert Counts({tally.key: tally}, Notices(lambda _: None)).failures() == (
         ("n.s",) if status in ("failed", "incomplete") else ()
     )
 
@@ -60,31 +60,31 @@ def logged(events: list[Event]) -> list[str]:
 def test_a_bad_record_ends_the_run_or_is_set_aside_and_counted() -> None:
     error = TranslationError("line 3: no")
     with pytest.raises(TranslationError, match="line 3: no"):
-        Voice([].append).bad_record(error, tally=None, stream="s", text=b"{")
+        Notices([].append).bad_record(error, tally=None, stream="s", text=b"{")
     events: list[Event] = []
-    voice, tally = Voice(events.append, on_bad_record="set_aside"), Tally(KEY)
+    notices, tally = Notices(events.append, on_bad_record="set_aside"), Tally(KEY)
     for _ in range(2):
-        voice.bad_record(error, tally=tally, stream="n.s", text=b"{\xff")
+        notices.bad_record(error, tally=tally, stream="n.s", text=b"{\xff")
     assert tally.set_aside == 2
     aside = [event for event in events if isinstance(event, SetAside)]
     assert [(one.stream, one.reason, one.record) for one in aside] == [("n.s", "line 3: no", "{\ufffd")] * 2
     assert logged(events) == ["set aside: line 3: no"], "told once a stream"
-    voice.closing([tally])
+    notices.closing([tally])
     assert logged(events)[1:] == ["2 records were set aside: `n.s` 2"]
 
 
 def test_the_same_is_told_once_and_its_number_at_the_end() -> None:
     events: list[Event] = []
-    voice = Voice(events.append)
+    notices = Notices(events.append)
     for number in (1, 2, 3):
-        voice.mended(["odd"], number=number)
-        voice.mismatch("source", f"count {number}", about="count")
-    voice.closing([])
+        notices.mended(["odd"], number=number)
+        notices.mismatch("source", f"count {number}", about="count")
+    notices.closing([])
     assert logged(events) == ["line 1: odd", "count 1", "odd, on 3 lines in all"]
-    assert voice.mismatches == [("source", "count 1")]
+    assert notices.mismatches == [("source", "count 1")]
 
 
 def test_no_log_line_is_longer_than_anybody_reads() -> None:
     events: list[Event] = []
-    Voice(events.append).log("info", "x" * (1 << 20))
+    Notices(events.append).log("info", "x" * (1 << 20))
     assert len(logged(events)[0]) == 64 << 10

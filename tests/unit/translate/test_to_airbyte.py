@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tapdock.connectors.selection import select_streams
 from tapdock.errors import TranslationError
-from tapdock.translate.base import Manner
+from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import singer_streams
 from tapdock.translate.singer_to_airbyte import SingerToAirbyte
 
@@ -19,7 +19,11 @@ SCHEMA = b'{"type":"SCHEMA","stream":"s","schema":{"properties":{"id":{"type":"i
 class Run:
     def __init__(self, lines: bytes) -> None:
         self.now = 0.0
-        given: dict[str, Any] = {"manner": Manner(spool=True), "emit": [].append, "clock": lambda: self.now}
+        given: dict[str, Any] = {
+            "translation": TranslateOptions(spool=True),
+            "emit": [].append,
+            "clock": lambda: self.now,
+        }
         self.translator = SingerToAirbyte(streams=(), saved=None, wall=lambda: self.now, **given)
         self.lines = lines
         self.translator.scan(lines)
@@ -104,7 +108,9 @@ def test_a_cursor_that_no_schema_declares_is_none() -> None:
     entry = {"tap_stream_id": "s", "replication_key": "at", "key_properties": ["id"]}
     offered = {"streams": [{**entry, "schema": {"properties": {"id": {"type": "integer"}, "at": {"type": "string"}}}}]}
     streams = select_streams(singer_streams(json.dumps(offered).encode()), [], {})
-    run = SingerToAirbyte(streams=streams, saved=None, emit=[].append, clock=lambda: 0.0, manner=Manner(spool=True))
+    run = SingerToAirbyte(
+        streams=streams, saved=None, emit=[].append, clock=lambda: 0.0, translation=TranslateOptions(spool=True)
+    )
     run.scan(SCHEMA)
     (stream,) = json.loads(run.catalog() or b"")["streams"]
     assert stream["cursor_field"] == ["_sdc_sequence"]

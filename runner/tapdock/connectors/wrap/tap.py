@@ -29,13 +29,13 @@ from tapdock.log import Log
 from tapdock.protocol.answer import Answer, read_answer
 from tapdock.protocol.catalog import ConfiguredStream, configured_catalog, parse_catalog
 from tapdock.relay.pump import Pump
-from tapdock.relay.verdict import Cause
+from tapdock.relay.verdict import FirstFailure
 from tapdock.text.output import log_text, out_json
 from tapdock.text.redaction import Redactor
 from tapdock.translate.airbyte_to_singer import AirbyteToSinger
 from tapdock.translate.catalogs.wrapped_tap import selected_streams, singer_catalog
 from tapdock.translate.states.airbyte import state_to_pass
-from tapdock.translate.states.wrapped_tap import Carried
+from tapdock.translate.states.wrapped_tap import EmbeddedStates
 
 __all__ = ["main"]
 
@@ -200,9 +200,9 @@ class _Sync:
         self._child = child
         self._log = log
         self._learn = learn
-        self._cause = Cause()
+        self._cause = FirstFailure()
         self._translator = AirbyteToSinger(
-            streams=streams, saved=None, emit=self._heard, clock=time.monotonic, ledger=Carried(saved)
+            streams=streams, saved=None, emit=self._heard, clock=time.monotonic, ledger=EmbeddedStates(saved)
         )
         self._pump = Pump(_Read(child.stdout.fileno()), _Stdio(), self._translator, time.monotonic)
 

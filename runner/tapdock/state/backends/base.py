@@ -20,8 +20,8 @@ __all__ = [
     "LEASE_SECONDS",
     "Backend",
     "Holder",
+    "LeaseTerms",
     "Stored",
-    "Terms",
     "changed_meanwhile",
     "held_by",
     "holder_here",
@@ -68,7 +68,7 @@ def _unheard(_: object) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
+class LeaseTerms:
     """Of a hold: `is_over` knows of a holder that it surely has ended; `lost` is told, in another thread, that the hold
     is ours no more; `say` takes a line for people."""
 
@@ -101,7 +101,7 @@ class Backend(Protocol):
         """For names that nobody competes for; nothing there is no error."""
         ...
 
-    def hold(self, name: str, holder: Holder, terms: Terms | None = None) -> AbstractContextManager[None]:
+    def acquire(self, name: str, holder: Holder, terms: LeaseTerms | None = None) -> AbstractContextManager[None]:
         """Keep a name to ourselves until the block or the process ends; LeaseHeld tells who has it."""
         ...
 

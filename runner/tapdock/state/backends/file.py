@@ -15,7 +15,7 @@ import msgspec
 
 from tapdock.errors import StateError, UsageError
 from tapdock.files import made
-from tapdock.state.backends.base import Holder, Stored, Terms, changed_meanwhile, held_by
+from tapdock.state.backends.base import Holder, LeaseTerms, Stored, changed_meanwhile, held_by
 from tapdock.state.backends.limits import LARGEST, require_small, require_writable
 
 __all__ = ["FileBackend", "open_uri"]
@@ -98,7 +98,7 @@ class FileBackend:
             path.unlink(missing_ok=True)
 
     @contextmanager
-    def hold(self, name: str, holder: Holder, terms: Terms | None = None) -> Iterator[None]:
+    def acquire(self, name: str, holder: Holder, terms: LeaseTerms | None = None) -> Iterator[None]:
         """Lock the lease file. Nothing of `terms` is needed: the kernel knows whether a holder lives."""
         path = self._lease(name)
         with _told(path, "lock"):

@@ -15,9 +15,9 @@ from typing import Protocol
 import msgspec
 
 from tapdock.errors import Conflict, LeaseHeld, StateError, TapdockError
-from tapdock.state.backends.base import LEASE_SECONDS, Holder, Stored, Terms, held_by
+from tapdock.state.backends.base import LEASE_SECONDS, Holder, LeaseTerms, Stored, held_by
 
-__all__ = ["PREFIX", "Timing", "Write", "hold", "holder", "unlock"]
+__all__ = ["PREFIX", "Timing", "Write", "acquire", "holder", "unlock"]
 
 PREFIX = "lease/"
 _NOBODY = Holder(run_id="unlocked", pid=0, host="", since="")
@@ -82,7 +82,7 @@ class _Lease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def hold(backend: Objects, name: str, holder: Holder, terms: Terms, timing: Timing) -> Iterator[None]:
+def acquire(backend: Objects, name: str, holder: Holder, terms: LeaseTerms, timing: Timing) -> Iterator[None]:
     """Raises LeaseHeld while somebody else has it, StateError where the backend cannot tell."""
     holding = _Holding(backend, PREFIX + name, holder, terms, timing)
     holding.take()
@@ -101,7 +101,7 @@ def hold(backend: Objects, name: str, holder: Holder, terms: Terms, timing: Timi
 class _Holding:
     """One lease, by one holder: taken, renewed in a thread, given back."""
 
-    def __init__(self, backend: Objects, name: str, holder: Holder, terms: Terms, timing: Timing) -> None:
+    def __init__(self, backend: Objects, name: str, holder: Holder, terms: LeaseTerms, timing: Timing) -> None:
         self.over = threading.Event()
         self._backend = backend
         self._name = name

@@ -12,7 +12,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_afte
 
 from tapdock.errors import Conflict, StateError, TapdockError
 from tapdock.state.backends import leases
-from tapdock.state.backends.base import Holder, Stored, Terms, changed_meanwhile
+from tapdock.state.backends.base import Holder, LeaseTerms, Stored, changed_meanwhile
 from tapdock.state.backends.leases import Timing
 from tapdock.state.backends.limits import require_writable, within
 
@@ -149,13 +149,13 @@ class Remote:
         self._repeated(name, lambda: self._asked(lambda: self.store.remove(name), f"remove `{name}`"))
 
     @contextmanager
-    def hold(self, name: str, holder: Holder, terms: Terms | None = None) -> Iterator[None]:
+    def acquire(self, name: str, holder: Holder, terms: LeaseTerms | None = None) -> Iterator[None]:
         """By a lease. A server that takes a conditional write for any other is found out, and said so.
 
         Once the lease is lost, no request for what it covers is retried: the run that waits for the answer has to end.
         Other leases of this process, of runs that go on at the same time, are not affected.
         """
-        given = terms or Terms()
+        given = terms or LeaseTerms()
         mine = _Hold(name)
 
         def lost(error: TapdockError) -> None:
@@ -167,13 +167,13 @@ class Remote:
             self._holds.append(mine)
         try:
             self._require_conditions(terms)
-            with leases.hold(self, name, holder, terms, self._timing):
+            with leases.acquire(self, name, holder, terms, self._timing):
                 yield
         finally:
             with self._holding:
                 self._holds.remove(mine)
 
-    def _require_conditions(self, terms: Terms) -> None:
+    def _require_conditions(self, terms: LeaseTerms) -> None:
         """Fall back to reading before each write where the server ignores conditions, and report it."""
         if not isinstance(self.store, _Careful) and not self._honours_conditions():
             terms.say(

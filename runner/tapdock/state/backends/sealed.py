@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from tapdock.errors import StateError, UsageError
-from tapdock.state.backends.base import Backend, Holder, Stored, Terms
+from tapdock.state.backends.base import Backend, Holder, LeaseTerms, Stored
 
 __all__ = ["Sealed", "sealed"]
 
@@ -81,8 +81,8 @@ class Sealed:
     def delete(self, name: str) -> None:
         self._backend.delete(name)
 
-    def hold(self, name: str, holder: Holder, terms: Terms | None = None) -> AbstractContextManager[None]:
-        return self._backend.hold(name, holder, terms)
+    def acquire(self, name: str, holder: Holder, terms: LeaseTerms | None = None) -> AbstractContextManager[None]:
+        return self._backend.acquire(name, holder, terms)
 
     def holder(self, name: str) -> Holder | None:
         return self._backend.holder(name)

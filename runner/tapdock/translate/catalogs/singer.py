@@ -177,7 +177,7 @@ def _replication(entry: _Entry, chosen: ConfiguredStream, log_key: str | None) -
 def _is_read(said: Mapping[str, Any], name: str, chosen: ConfiguredStream | None) -> bool:
     if said.get("inclusion") == "automatic":
         return True
-    return chosen is not None and said.get("inclusion") != "unsupported" and name not in chosen.dropped
+    return chosen is not None and said.get("inclusion") != "unsupported" and name not in chosen.excluded
 
 
 def singer_state_to_pass(saved: str | None, renewed: Collection[Stream]) -> str | None:

@@ -104,7 +104,7 @@ def _configured(entry: _Entry) -> ConfiguredStream | None:
         mode,
         cursor=cursor,
         key=stream.source_defined_primary_key,
-        unwanted=[path[1] for path, said in known.items() if len(path) == 2 and not _is_selected(said)],
+        excluded=[path[1] for path, said in known.items() if len(path) == 2 and not _is_selected(said)],
     )
 
 

@@ -10,7 +10,7 @@ from tapdock.events import Rotated
 from tapdock.protocol import airbyte
 from tapdock.protocol.airbyte import Message
 from tapdock.protocol.catalog import StreamKey
-from tapdock.translate.notices import Voice
+from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_source import failure
 from tapdock.translate.states.airbyte import key_of
 from tapdock.translate.tally import Tally
@@ -35,8 +35,8 @@ class Ack(NamedTuple):
 class AirbyteTarget:
     """`keys` turns a stream of the destination's into the source's."""
 
-    def __init__(self, voice: Voice, keys: Mapping[StreamKey, StreamKey]) -> None:
-        self._voice = voice
+    def __init__(self, notices: Notices, keys: Mapping[StreamKey, StreamKey]) -> None:
+        self._notices = notices
         self._keys = keys
         self._line = 0
 
@@ -45,7 +45,7 @@ class AirbyteTarget:
         self._line += 1
         parsed = airbyte.parse_line(line)
         if not parsed.messages:
-            self._voice.junk(line, self._line, side="target")
+            self._notices.junk(line, self._line, side="target")
         return sum(self._take(message, acked) for message in parsed.messages) > 0
 
     def _take(self, message: Message, acked: Callable[[Ack], bool]) -> bool:
@@ -56,21 +56,21 @@ class AirbyteTarget:
                 case airbyte.LogMessage(log=raw):
                     log = msgspec.json.decode(raw, type=airbyte.Log)
                     text = f"{log.message}\n{log.stack_trace}" if log.stack_trace else log.message
-                    self._voice.log(airbyte.level_of(log.level), text, side="target")
+                    self._notices.log(airbyte.level_of(log.level), text, side="target")
                 case airbyte.TraceMessage(trace=raw):
                     error = msgspec.json.decode(raw, type=airbyte.Trace).error
                     if error:
-                        self._voice.emit(failure("target", error))
+                        self._notices.emit(failure("target", error))
                 case airbyte.ControlMessage(control=raw):
                     config = airbyte.control_config(raw)
                     if config:
-                        self._voice.emit(Rotated("target", config))
+                        self._notices.emit(Rotated("target", config))
                     elif airbyte.is_config(raw):
-                        self._voice.bad_control(raw, self._line, side="target")
+                        self._notices.bad_control(raw, self._line, side="target")
                 case _:
                     pass  # a destination has nothing else to say
         except (msgspec.MsgspecError, ValueError) as error:
-            self._voice.log("warning", f"an unreadable {type(message).__name__}: {error}", side="target")
+            self._notices.log("warning", f"an unreadable {type(message).__name__}: {error}", side="target")
         return False
 
     def _acked(self, raw: Raw, acked: Callable[[Ack], bool]) -> bool:
@@ -89,10 +89,10 @@ class AirbyteTarget:
         where = f"stream `{tally.key}`" if tally else "all streams"
         if ack.counted is not None and ack.counted not in counts:
             message = f"{where}: the destination counted {ack.counted} records for a state, {max(counts)} were sent"
-            self._voice.mismatch("target", message, about=("destination", ack.key))
+            self._notices.mismatch("target", message, about=("destination", ack.key))
         if not ack.rejected:
             return
         if tally:
             tally.rejected += ack.rejected
         message = f"{where}: the destination rejected {ack.rejected} records"
-        self._voice.mismatch("target", message, about=("rejected", ack.key))
+        self._notices.mismatch("target", message, about=("rejected", ack.key))

@@ -11,7 +11,7 @@ from tapdock.protocol.airbyte import Message, Record
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.lines import is_clean_text, split
 from tapdock.translate.counts import Counts
-from tapdock.translate.notices import Voice
+from tapdock.translate.notices import Notices
 from tapdock.translate.states.airbyte import SourceState, key_of, read_state
 from tapdock.translate.tally import Status, Tally
 
@@ -33,11 +33,11 @@ class AirbyteSource:
     would cost a tenth of the whole.
     """
 
-    def __init__(self, streams: Iterable[ConfiguredStream], voice: Voice) -> None:
+    def __init__(self, streams: Iterable[ConfiguredStream], notices: Notices) -> None:
         self.tallies = {stream.stream.key: Tally(stream.stream.key) for stream in streams}
         self.line = 0
-        self.counts = Counts(self.tallies, voice)
-        self._voice = voice
+        self.counts = Counts(self.tallies, notices)
+        self._notices = notices
         self._checked = 0
 
     def decoded(self, batch: bytes) -> list[Message] | None:
@@ -56,16 +56,16 @@ class AirbyteSource:
         for text in split(batch):
             self.line += 1
             line = airbyte.parse_line(text)
-            self._voice.mended(line.notes, number=self.line)
+            self._notices.mended(line.notes, number=self.line)
             for message, own in zip(line.messages, line.texts, strict=True):
                 yield self.line, message, own
             if line.refused:
                 error = TranslationError(f"line {self.line}: {line.refused}")
                 if line.is_state:
                     raise error  # without it nothing tells how far the records behind it go
-                self._voice.bad_record(error, tally=self._named(line.stream), stream=line.stream, text=text)
+                self._notices.bad_record(error, tally=self._named(line.stream), stream=line.stream, text=text)
             elif not line.messages:
-                self._voice.junk(text, self.line)
+                self._notices.junk(text, self.line)
 
     def _named(self, stream: str | None) -> Tally | None:
         """The one stream of that name, whatever its namespace."""
@@ -81,7 +81,7 @@ class AirbyteSource:
             return False
         problem = "is missing" if data == b"null" else "is not an object"
         error = TranslationError(f"line {number}: `data` of a record of stream `{tally.key}` {problem}")
-        self._voice.bad_record(error, tally=tally, stream=str(tally.key), text=data if text is None else text)
+        self._notices.bad_record(error, tally=tally, stream=str(tally.key), text=data if text is None else text)
         return False
 
     def came(self) -> int:
@@ -97,21 +97,21 @@ class AirbyteSource:
                 case airbyte.LogMessage(log=raw):
                     log = msgspec.json.decode(raw, type=airbyte.Log)
                     text = f"{log.message}\n{log.stack_trace}" if log.stack_trace else log.message
-                    self._voice.log(airbyte.level_of(log.level), text)
+                    self._notices.log(airbyte.level_of(log.level), text)
                 case airbyte.TraceMessage(trace=raw):
                     self._trace(msgspec.json.decode(raw, type=airbyte.Trace))
                 case airbyte.ControlMessage(control=raw):
                     config = airbyte.control_config(raw)
                     if config:
-                        self._voice.emit(Rotated("source", config))
+                        self._notices.emit(Rotated("source", config))
                     elif airbyte.is_config(raw):
-                        self._voice.bad_control(raw, number)
+                        self._notices.bad_control(raw, number)
                 case _:
                     pass  # The answer to a command that was not given.
         except (msgspec.MsgspecError, ValueError) as error:
             if isinstance(message, airbyte.StateMessage):
                 raise self.unusable(error, number) from error
-            self._voice.log("info", f"line {number}: unreadable {type(message).__name__}: {error}")
+            self._notices.log("info", f"line {number}: unreadable {type(message).__name__}: {error}")
         return None
 
     def unusable(self, error: Exception, number: int) -> TranslationError:
@@ -123,7 +123,7 @@ class AirbyteSource:
         tally = self.tallies.get(state.key) if state.key else None
         if state.key and not tally:
             message = f"line {number}: a state of stream `{state.key}`, which is not configured, was ignored"
-            self._voice.warn_once(message, about=state.key)
+            self._notices.warn_once(message, about=state.key)
             return None
         self._check_count(state, tally)
         return state
@@ -138,7 +138,7 @@ class AirbyteSource:
         if state.records is not None and state.records != count:
             where = f"stream `{tally.key}`" if tally else "all streams"
             message = f"{where}: the source counted {state.records} records before a state, {count} came"
-            self._voice.mismatch("source", message, about=("count", state.key))
+            self._notices.mismatch("source", message, about=("count", state.key))
 
     def _trace(self, trace: airbyte.Trace) -> None:
         if trace.stream_status:
@@ -148,7 +148,7 @@ class AirbyteSource:
         if trace.error:
             if trace.error.stream_descriptor:
                 self._mark(trace.error.stream_descriptor, "failed")
-            self._voice.emit(failure("source", trace.error))
+            self._notices.emit(failure("source", trace.error))
 
     def _mark(self, descriptor: airbyte.StreamDescriptor, status: Status | None) -> None:
         tally = self.tallies.get(key_of(descriptor))
@@ -158,7 +158,7 @@ class AirbyteSource:
     def unknown(self, record: Record | None, number: int, text: bytes) -> None:
         """A record of a stream that is not configured, or of none at all: refused, or set aside."""
         stream = str(StreamKey.of(record.namespace, record.stream)) if record and record.stream else None
-        self._voice.bad_record(unconfigured(number, record), tally=None, stream=stream, text=text)
+        self._notices.bad_record(unconfigured(number, record), tally=None, stream=stream, text=text)
 
 
 def failure(side: Side, error: airbyte.TraceError) -> Failed:

@@ -12,8 +12,8 @@ from tapdock.errors import TranslationError
 from tapdock.launch import SCRATCH
 from tapdock.protocol.lines import is_clean_text, mend
 from tapdock.protocol.singer import BatchMessage
-from tapdock.translate.base import Manner
-from tapdock.translate.notices import Voice
+from tapdock.translate.base import TranslateOptions
+from tapdock.translate.notices import Notices
 from tapdock.translate.read.scratch import opened, parts_of
 from tapdock.translate.tally import Tally
 
@@ -28,11 +28,13 @@ _GZIP = b"\x1f\x8b"
 _HINT = f"let the tap write them below `file://{SCRATCH}` (`batch_config.storage.root`), as `jsonl`"
 
 
-def bodies(message: BatchMessage, *, manner: Manner, number: int, voice: Voice, tally: Tally) -> Iterator[bytes]:
+def bodies(
+    message: BatchMessage, *, translation: TranslateOptions, number: int, notices: Notices, tally: Tally
+) -> Iterator[bytes]:
     """The record bodies of a BATCH, byte for byte unless they need mending; each file is removed once it was read.
 
-    `manner.scratch` is the shared folder as this process has it. Raises TranslationError for files that are elsewhere
-    and for kinds of files that cannot be read here. A row that is not a JSON object is refused, or set aside.
+    `translation.scratch` is the shared folder as this process has it. A row that is not a JSON object is refused, or
+    set aside. Raises TranslationError for files that are elsewhere and for kinds of files that cannot be read here.
     """
     stream, encoding = message.stream, message.encoding
     if encoding.format != "jsonl" or encoding.compression not in (None, "none", "gzip"):
@@ -40,18 +42,18 @@ def bodies(message: BatchMessage, *, manner: Manner, number: int, voice: Voice, 
         raise TranslationError(f"line {number}: a BATCH of stream `{stream}` has files of a kind `{kind}`", hint=_HINT)
     for url in message.manifest:
         parts = parts_of(url)
-        if manner.scratch is None or parts is None:
+        if translation.scratch is None or parts is None:
             raise TranslationError(f"line {number}: a BATCH of stream `{stream}` names `{url}`", hint=_HINT)
         try:
-            with opened(manner.scratch, parts) as file:
-                for row, line in enumerate(_lines(file.data, manner.max_line), 1):
+            with opened(translation.scratch, parts) as file:
+                for row, line in enumerate(_lines(file.data, translation.max_line), 1):
                     if not line.strip():
                         continue
                     body, notes = _body(line)
-                    voice.mended(notes, number=number)
+                    notices.mended(notes, number=number)
                     if body is None:
                         what = f"line {number}: row {row} of a file of a BATCH of stream `{stream}` is no JSON object"
-                        voice.bad_record(TranslationError(what), tally=tally, stream=stream, text=line.strip())
+                        notices.bad_record(TranslationError(what), tally=tally, stream=stream, text=line.strip())
                     else:
                         yield body
                 file.remove()
@@ -93,20 +95,20 @@ def _body(line: bytes) -> tuple[bytes | None, tuple[str, ...]]:
     return (None, ()) if mended is None or mended.rest else (mended.text, mended.notes)
 
 
-def rows_of(message: BatchMessage, *, manner: Manner) -> int | None:
+def rows_of(message: BatchMessage, *, translation: TranslateOptions) -> int | None:
     """How many records a target will find in its files; None where they are not as it says.
 
     What is compressed without saying so, no target can read; of files that are elsewhere nothing is known (0).
     """
     rows = 0
     for parts in map(parts_of, message.manifest):
-        if manner.scratch is None or parts is None or message.encoding.format != "jsonl":
+        if translation.scratch is None or parts is None or message.encoding.format != "jsonl":
             continue
         try:
-            with opened(manner.scratch, parts) as file:
+            with opened(translation.scratch, parts) as file:
                 if _is_packed(file.data) and not message.encoding.compression:
                     return None
-                rows += sum(1 for line in _lines(file.data, manner.max_line) if line.strip())
+                rows += sum(1 for line in _lines(file.data, translation.max_line) if line.strip())
         except _UNREADABLE:
             return 0  # the target will say so
     return rows

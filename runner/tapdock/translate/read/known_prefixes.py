@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 from tapdock.translate.tally import Tally
 
-__all__ = ["Glance"]
+__all__ = ["KnownPrefixes"]
 
 _MOST = 64
 _NEVER = re.compile(rb"\n")
 
 
-class Glance:
+class KnownPrefixes:
     """The beginnings of lines that were read whole once: up to the body, with type and stream in it.
 
     What begins so and ends with a brace is a record of that stream; whoever needs to know more must read it.

@@ -8,7 +8,7 @@ from msgspec import Raw
 from tapdock.errors import TranslationError
 from tapdock.protocol.catalog import StreamKey
 from tapdock.protocol.singer import ActivateMessage, RecordMessage, SchemaMessage
-from tapdock.translate.read.known_prefixes import Glance
+from tapdock.translate.read.known_prefixes import KnownPrefixes
 from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.schemas.to_airbyte import airbyte_schema, merged
 from tapdock.translate.tally import Tally
@@ -27,7 +27,7 @@ class Scan:
         self.keys: dict[StreamKey, list[str]] = {}
         self.versions: dict[StreamKey, int] = {}
         self._source = source
-        self._glance = Glance()
+        self._glance = KnownPrefixes()
 
     def see(self, lines: bytes) -> None:
         """Whole lines: records are counted, nothing is refused yet."""

@@ -9,10 +9,10 @@ from tapdock.errors import TranslationError
 from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.lines import is_clean_text, split
-from tapdock.protocol.singer import Line, Message
+from tapdock.protocol.singer import Message, SingerLine
 from tapdock.translate.catalogs.singer import emitted_names
 from tapdock.translate.counts import Counts
-from tapdock.translate.notices import Voice
+from tapdock.translate.notices import Notices
 from tapdock.translate.tally import Tally
 
 __all__ = ["SingerSource"]
@@ -26,14 +26,14 @@ class SingerSource:
     `line` is the number of the last line read: in a clean batch a blank one has no number.
     """
 
-    def __init__(self, streams: Iterable[ConfiguredStream], voice: Voice, *, left_out: Iterable[str] = ()) -> None:
+    def __init__(self, streams: Iterable[ConfiguredStream], notices: Notices, *, excluded: Iterable[str] = ()) -> None:
         self.expected = {stream.stream.key: stream for stream in streams}
         self.tallies: dict[StreamKey, Tally] = {key: Tally(key) for key in self.expected}
         self.line = 0
-        self.counts = Counts(self.tallies, voice)
-        self._voice = voice
+        self.counts = Counts(self.tallies, notices)
+        self._notices = notices
         self._keys: dict[str, StreamKey] = {}
-        self._left_out = frozenset(left_out)
+        self._excluded = frozenset(excluded)
 
     def key(self, stream: str) -> StreamKey:
         """The stream that messages call so: taps may emit another name than their catalog has (protocol.md 3.1).
@@ -58,11 +58,11 @@ class SingerSource:
 
     def is_left_out(self, stream: str, *, record: bool) -> bool:
         """Whether the user did not select it; a tap that sends it all the same is told of, and its records counted."""
-        if stream not in self._left_out:
+        if stream not in self._excluded:
             return False
         tally = self.tallies.setdefault(StreamKey(None, stream), Tally(StreamKey(None, stream)))
-        tally.left_out += record
-        self._voice.warn_once(f"stream `{stream}` is not selected, and sent all the same: left out", about=stream)
+        tally.excluded += record
+        self._notices.warn_once(f"stream `{stream}` is not selected, and sent all the same: left out", about=stream)
         return True
 
     def decoded(self, batch: bytes) -> list[Message] | None:
@@ -76,7 +76,7 @@ class SingerSource:
         self.line += len(messages)
         return messages
 
-    def one_by_one(self, batch: bytes) -> Iterator[tuple[int, Line]]:
+    def one_by_one(self, batch: bytes) -> Iterator[tuple[int, SingerLine]]:
         """Numbered messages; blank lines are nothing, junk goes to the log, and what is broken is refused."""
         for text in split(batch):
             self.line += 1
@@ -84,7 +84,7 @@ class SingerSource:
             if line:
                 yield self.line, line
 
-    def read(self, text: bytes, *, quiet: bool = False) -> Line | None:
+    def read(self, text: bytes, *, quiet: bool = False) -> SingerLine | None:
         """One line's message; None where it holds none. `quiet` for a first look, which says and sets aside nothing."""
         line = singer.parse_line(text)
         if quiet:
@@ -93,7 +93,7 @@ class SingerSource:
             self.refuse(TranslationError(f"line {self.line}: {line.refused}"), text, stream=line.stream)
             return None
         if line.message is None:
-            self._voice.junk(text, self.line)
+            self._notices.junk(text, self.line)
             return None
         return line
 
@@ -101,4 +101,4 @@ class SingerSource:
         """A record that cannot be sent; a broken line that is no record is never set aside."""
         if not _RECORD.search(text):
             raise error
-        self._voice.bad_record(error, tally=self.tally(stream) if stream else None, stream=stream, text=text)
+        self._notices.bad_record(error, tally=self.tally(stream) if stream else None, stream=stream, text=text)

@@ -20,8 +20,8 @@ class Translated(NamedTuple):
     reason: str | None = None
 
 
-def singer_schema(stream: Stream, *, dropped: Collection[str] = ()) -> Translated:
-    """A stream's schema without the dropped fields; the rule is for a whole record body.
+def singer_schema(stream: Stream, *, excluded: Collection[str] = ()) -> Translated:
+    """A stream's schema without the excluded fields; the rule is for a whole record body.
 
     Raises UsageError when the source declares no fields, since targets make their columns from them.
     """
@@ -32,11 +32,11 @@ def singer_schema(stream: Stream, *, dropped: Collection[str] = ()) -> Translate
             f"the source declares no fields for stream `{stream.key}`",
             hint=f"leave it out, with `!{stream.key}` under `select`",
         )
-    kept = {name: schema for name, schema in properties.items() if name not in dropped}
+    kept = {name: schema for name, schema in properties.items() if name not in excluded}
     schemas, rules = _properties(kept, root, ("#",))
     reasons = [f"{_listed(rules)} cannot be had as it is"] if rules else []
-    reasons += [f"{_listed(dropped)} is left out"] if dropped else []
-    rules |= dict.fromkeys(dropped, drop)
+    reasons += [f"{_listed(excluded)} is left out"] if excluded else []
+    rules |= dict.fromkeys(excluded, drop)
     rule = fields(rules) if rules else None
     return Translated({"type": "object", "properties": schemas}, rule, "; ".join(reasons) or None)
 

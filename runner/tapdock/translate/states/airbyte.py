@@ -180,9 +180,9 @@ def _legacy_to_pass(saved: str) -> str | None:
 def _to_pass(raw: Raw, state: airbyte.State, full: set[StreamKey]) -> str | None:
     """One typed state without what is not to be passed; None when nothing is left of it."""
     if state.stream:
-        return None if _left_out(state.stream, full) else bytes(raw).decode()
+        return None if _excluded(state.stream, full) else bytes(raw).decode()
     inner = _parts(state)
-    kept = [one for one in inner if not _left_out(msgspec.json.decode(one, type=airbyte.StreamState), full)]
+    kept = [one for one in inner if not _excluded(msgspec.json.decode(one, type=airbyte.StreamState), full)]
     if len(kept) == len(inner):
         return bytes(raw).decode()
     body = msgspec.json.decode(state.global_, type=dict[str, Raw])
@@ -192,5 +192,5 @@ def _to_pass(raw: Raw, state: airbyte.State, full: set[StreamKey]) -> str | None
     return msgspec.json.encode(message).decode()
 
 
-def _left_out(state: airbyte.StreamState, full: set[StreamKey]) -> bool:
+def _excluded(state: airbyte.StreamState, full: set[StreamKey]) -> bool:
     return key_of(state.stream_descriptor) in full or _is_sentinel(state.stream_state)

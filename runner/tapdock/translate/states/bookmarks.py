@@ -9,13 +9,13 @@ from msgspec import Raw
 from tapdock.protocol.singer import is_nothing
 from tapdock.translate.states.canonical import canonical
 
-__all__ = ["Bookmarks"]
+__all__ = ["BookmarkLedger"]
 
 _MOST_BYTES = 8 << 20
 _Members = dict[str, Raw]
 
 
-class Bookmarks:
+class BookmarkLedger:
     """What a tap sent, and which of it the target has written (protocol.md 3.8).
 
     A state is saved if it is one that the tap sent in this run, or if every bookmark in it is one: some targets put

@@ -13,7 +13,7 @@ from tapdock.protocol.catalog import StreamKey
 from tapdock.translate.states.airbyte import Acknowledged, Kind, SourceState, key_of, one_kind
 from tapdock.translate.states.canonical import canonical
 
-__all__ = ["Forwarded", "fingerprint"]
+__all__ = ["ForwardedLedger", "fingerprint"]
 
 
 class _Sent(NamedTuple):
@@ -22,8 +22,8 @@ class _Sent(NamedTuple):
     records: int
 
 
-class Forwarded:
-    """In place of a `Ledger` where the target takes Airbyte's states themselves.
+class ForwardedLedger:
+    """In place of a `TokenLedger` where the target takes Airbyte's states themselves.
 
     A destination need not give a state back byte by byte, nor keep its `id`: it is known by the value of what the
     source will be given again, per stream and in order (protocol.md 1.6, 3.8). One thread notes, another takes

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-__all__ = ["Pace"]
+__all__ = ["StatePacer"]
 
 SECONDS = 1.0
 RECORDS = 10_000
 
 
-class Pace:
+class StatePacer:
     """`clock` tells seconds; `records` is how many were sent up to now."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -14,7 +14,7 @@ from tapdock.translate.read.airbyte_destination import Ack
 from tapdock.translate.states.tokens import never_issued
 from tapdock.translate.write.airbyte_lines import SEQ, global_line, stream_line
 
-__all__ = ["Counted", "Sequence"]
+__all__ = ["Acknowledgement", "SequenceLedger"]
 
 
 class _Mark(msgspec.Struct, rename={"seq": SEQ}):
@@ -32,14 +32,14 @@ class _Entry(NamedTuple):
     records: Mapping[StreamKey, int]
 
 
-class Counted(NamedTuple):
+class Acknowledgement(NamedTuple):
     """What a destination should have counted between two states: of one stream, or of all (None)."""
 
     key: StreamKey | None
     records: int
 
 
-class Sequence:
+class SequenceLedger:
     """A tap's state is one fact about all its streams: it is sent as one GLOBAL state, and saved when that comes back.
 
     For a destination that does not take those, each stream gets a STREAM state with the same number, and what all of
@@ -106,7 +106,7 @@ class Sequence:
             return global_line(self._targets.values(), seq, records=sum(since.values()))
         return b"".join(stream_line(self._targets[key], seq, records=since[key]) for key in self._keys)
 
-    def acked(self, ack: Ack) -> tuple[bool, Counted | None]:
+    def acked(self, ack: Ack) -> tuple[bool, Acknowledgement | None]:
         """A state that came back: whether more may be saved, and what should have been counted since its last one.
 
         Raises TargetError for a number that was never sent.
@@ -122,14 +122,14 @@ class Sequence:
                 self._acked[key] = max(self._acked[key], seq)
             return self._commit(min(self._acked.values(), default=seq)), counted
 
-    def _expected(self, key: StreamKey | None, seq: int) -> Counted | None:
+    def _expected(self, key: StreamKey | None, seq: int) -> Acknowledgement | None:
         """None where it acknowledged as much before."""
         entry = next((entry for entry in self._entries if entry.seq == seq), None)
         if entry is None:
             return None
         total = sum(entry.records.values()) if key is None else entry.records.get(key, 0)
         counted, self._told[key] = total - self._told.get(key, 0), total
-        return Counted(key, counted)
+        return Acknowledgement(key, counted)
 
     def _commit(self, seq: int) -> bool:
         moved = False

@@ -16,7 +16,7 @@ from tapdock.errors import TargetError
 from tapdock.protocol.catalog import StreamKey
 from tapdock.translate.states.airbyte import Acknowledged, Kind, SourceState, one_kind
 
-__all__ = ["Ledger", "never_issued"]
+__all__ = ["TokenLedger", "never_issued"]
 
 
 class _Mark(msgspec.Struct):
@@ -35,7 +35,7 @@ class _Entry(NamedTuple):
     text: str | None
 
 
-class Ledger:
+class TokenLedger:
     """Issues tokens and turns acknowledged ones into the state to save.
 
     One thread notes and issues, another takes acknowledgements. `names` gives each stream its Singer name;

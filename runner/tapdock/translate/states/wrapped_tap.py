@@ -9,11 +9,11 @@ from msgspec import Raw
 from tapdock.protocol.catalog import StreamKey
 from tapdock.translate.states.airbyte import Kind, SourceState, one_kind, stream_states
 
-__all__ = ["Carried"]
+__all__ = ["EmbeddedStates"]
 
 
-class Carried:
-    """In place of a `Ledger` where nobody gives numbers back to us: the states themselves, under `airbyte_state`.
+class EmbeddedStates:
+    """In place of a `TokenLedger` where nobody gives numbers back to us: the states themselves, under `airbyte_state`.
 
     That is what a Singer runner stores of a wrapped tap, and hands to its next run. It trusts the target to leave a
     state as it is, which `tapdock run` does not need to.

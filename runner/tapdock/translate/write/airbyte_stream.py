@@ -13,7 +13,7 @@ from tapdock.translate.schemas.validate import checker
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.rules import Rule, chain, marked_deleted, without
 
-__all__ = ["SEQUENCE", "Landing", "destination_streams", "lands", "unexpected", "without_fields"]
+__all__ = ["SEQUENCE", "AirbyteStream", "destination_stream", "destination_streams", "unexpected", "without_fields"]
 
 SEQUENCE = "_sdc_sequence"
 """A number that grows with every record: what comes later wins, also within one millisecond (protocol.md 3.4)."""
@@ -24,7 +24,7 @@ _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _Schema = Mapping[str, Any]
 
 
-def lands(configured: ConfiguredStream, schema: _Schema) -> ConfiguredStream:
+def destination_stream(configured: ConfiguredStream, schema: _Schema) -> ConfiguredStream:
     """The stream as the destination's catalog has it, with the columns that we add.
 
     Raises UsageError for a key that the schema does not have; a cursor that it does not have is none.
@@ -53,30 +53,32 @@ def lands(configured: ConfiguredStream, schema: _Schema) -> ConfiguredStream:
         default_cursor_field=cursor,
         source_defined_primary_key=configured.primary_key,
     )
-    return msgspec.structs.replace(configured, stream=stream, cursor_field=cursor, dropped=())
+    return msgspec.structs.replace(configured, stream=stream, cursor_field=cursor, excluded=())
 
 
 def destination_streams(streams: tuple[ConfiguredStream, ...]) -> tuple[ConfiguredStream, ...]:
     """The destination's catalog by what the tap's discovery said: for a run that does not wait for its schemas."""
-    return tuple(lands(stream, without_fields(stream.stream.json_schema, stream.dropped)) for stream in streams)
+    return tuple(
+        destination_stream(stream, without_fields(stream.stream.json_schema, stream.excluded)) for stream in streams
+    )
 
 
-def without_fields(schema: Mapping[str, Any], dropped: Collection[str]) -> dict[str, Any]:
+def without_fields(schema: Mapping[str, Any], excluded: Collection[str]) -> dict[str, Any]:
     """A schema less what the user left out."""
-    kept = {name: one for name, one in schema.get("properties", {}).items() if name not in dropped}
+    kept = {name: one for name, one in schema.get("properties", {}).items() if name not in excluded}
     return {**schema, "properties": kept}
 
 
 def unexpected(key: StreamKey, fields: Iterable[str]) -> ConfiguredStream:
     """A stream that no catalog told: as its SCHEMA has it, merged by its key if it has one."""
     stream = Stream(name=key.name, namespace=key.namespace)
-    return configured(stream, "full_refresh", cursor=(), key=tuple((name,) for name in fields), unwanted=())
+    return configured(stream, "full_refresh", cursor=(), key=tuple((name,) for name in fields), excluded=())
 
 
-class Landing:
+class AirbyteStream:
     """Turns bodies into RECORDs; `target` is what the destination calls the stream, `numbers` gives the sequence.
 
-    `declared` are the fields of the tap's own SCHEMA, `dropped` those that the user left out.
+    `declared` are the fields of the tap's own SCHEMA, `excluded` those that the user left out.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class Landing:
         numbers: Callable[[], int],
         *,
         declared: Collection[str],
-        dropped: Collection[str] = (),
+        excluded: Collection[str] = (),
         validate: bool = False,
     ) -> None:
         self.tally = tally
@@ -101,9 +103,9 @@ class Landing:
             self._keys = [path[0] for path in landed.primary_key if len(path) == 1]
         reasons = []
         rules: list[Rule] = []
-        if dropped:
-            rules.append(without(dropped))
-            reasons.append(f"{', '.join(f'`{name}`' for name in sorted(dropped))} is left out, if the tap sends it")
+        if excluded:
+            rules.append(without(excluded))
+            reasons.append(f"{', '.join(f'`{name}`' for name in sorted(excluded))} is left out, if the tap sends it")
         if _AIRBYTE_DELETED in ours:
             rules.append(marked_deleted(_SINGER_DELETED, _AIRBYTE_DELETED))
             reasons.append(f"deletes are told as `{_AIRBYTE_DELETED}`")

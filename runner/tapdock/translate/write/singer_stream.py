@@ -10,7 +10,7 @@ from tapdock.translate.schemas.to_singer import singer_schema
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.rules import Rule, chain, copied, marked_deleted
 
-__all__ = ["CHANGES", "Route"]
+__all__ = ["CHANGES", "SingerStream"]
 
 CHANGES = "_airbyte_meta_changes"
 """The column for what a source says of its own changes to a record, as JSON text."""
@@ -18,7 +18,7 @@ _AIRBYTE_DELETED, _SINGER_DELETED = "_ab_cdc_deleted_at", "_sdc_deleted_at"
 _TIME = {"type": ["null", "string"], "format": "date-time"}
 
 
-class Route:
+class SingerStream:
     """What precedes each record, the rule for bodies (None: they are spliced), and the version of its snapshot.
 
     Raises UsageError when the stream declares no fields, or for a key that a target cannot have (protocol.md 3.2).
@@ -27,7 +27,7 @@ class Route:
     __slots__ = ("configured", "name", "rule", "schema", "start", "tally", "version")
 
     def __init__(self, configured: ConfiguredStream, name: str, tally: Tally, *, meta_changes: bool) -> None:
-        translated = singer_schema(configured.stream, dropped=configured.dropped)
+        translated = singer_schema(configured.stream, excluded=configured.excluded)
         self.configured = configured
         self.name = name
         self.tally = tally

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapdock.protocol.catalog import StreamKey
-from tapdock.translate.read.known_prefixes import Glance
+from tapdock.translate.read.known_prefixes import KnownPrefixes
 from tapdock.translate.tally import Tally
 
 LINE = b'{"type":"RECORD","stream":"%s","record":{"a":%d}}'
@@ -24,19 +24,19 @@ PIECES = st.sampled_from(
 )
 
 
-def known(*streams: bytes) -> tuple[Glance, dict[bytes, Tally]]:
-    glance, tallies = Glance(), {name: Tally(StreamKey(None, name.decode())) for name in streams}
+def known(*streams: bytes) -> tuple[KnownPrefixes, dict[bytes, Tally]]:
+    prefixes, tallies = KnownPrefixes(), {name: Tally(StreamKey(None, name.decode())) for name in streams}
     for name, tally in tallies.items():
-        glance.learn(LINE % (name, 1), b'{"a":1}', tally)
-    return glance, tallies
+        prefixes.learn(LINE % (name, 1), b'{"a":1}', tally)
+    return prefixes, tallies
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.lists(PIECES, max_size=10), st.booleans())
 def test_a_batch_is_its_parts_and_only_known_lines_are_not_read(pieces: list[bytes], ends: bool) -> None:
     lines = b"\n".join(pieces) + b"\n" * ends
-    glance, _ = known(b"s", b"t")
-    parts = list(glance.parts(lines))
+    prefixes, _ = known(b"s", b"t")
+    parts = list(prefixes.parts(lines))
     assert b"".join(part if is_known else part + b"\n" for part, is_known in parts).removesuffix(
         b"\n"
     ) == lines.removesuffix(b"\n")
@@ -48,10 +48,10 @@ def test_a_batch_is_its_parts_and_only_known_lines_are_not_read(pieces: list[byt
 
 
 def test_known_lines_are_counted_by_stream() -> None:
-    glance, tallies = known(b"s", b"t")
-    ((part, is_known),) = glance.parts(b"".join(LINE % (name, 7) + b"\n" for name in (b"s", b"s", b"t", b"s")))
+    prefixes, tallies = known(b"s", b"t")
+    ((part, is_known),) = prefixes.parts(b"".join(LINE % (name, 7) + b"\n" for name in (b"s", b"s", b"t", b"s")))
     assert is_known
-    counted = {tally.key.name: (count, size) for tally, count, size in glance.counts(part)}
+    counted = {tally.key.name: (count, size) for tally, count, size in prefixes.counts(part)}
     size = len(LINE % (b"s", 7))
     assert {name: count for name, (count, _) in counted.items()} == {"s": 3, "t": 1}
     assert all(size * count <= total <= (size + 1) * count for count, total in counted.values())
@@ -59,14 +59,14 @@ def test_known_lines_are_counted_by_stream() -> None:
 
 
 def test_what_was_forgotten_is_read_again() -> None:
-    glance, _ = known(b"s")
-    glance.forget()
-    assert list(glance.parts(LINE % (b"s", 1) + b"\n")) == [(LINE % (b"s", 1), False)]
+    prefixes, _ = known(b"s")
+    prefixes.forget()
+    assert list(prefixes.parts(LINE % (b"s", 1) + b"\n")) == [(LINE % (b"s", 1), False)]
 
 
 def test_nothing_is_learned_of_a_line_that_says_its_words_twice() -> None:
     """A body in front of the type, or a name that looks like a member: the beginning would not tell."""
-    glance, tally = Glance(), Tally(StreamKey(None, "s"))
+    prefixes, tally = KnownPrefixes(), Tally(StreamKey(None, "s"))
     odd = b'{"x":{"stream":"t"},"type":"RECORD","stream":"s","record":{"a":1}}'
-    glance.learn(odd, b'{"a":1}', tally)
-    assert list(glance.parts(odd + b"\n")) == [(odd, False)]
+    prefixes.learn(odd, b'{"a":1}', tally)
+    assert list(prefixes.parts(odd + b"\n")) == [(odd, False)]

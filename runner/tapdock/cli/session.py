@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from tapdock.state.backends.base import Backend
     from tapdock.text.redaction import Redactor
 
-__all__ = ["Context", "shared", "state_id"]
+__all__ = ["Session", "shared", "state_id"]
 
 
 @dataclass
-class Context:
+class Session:
     """The global options of a call; commands find it as `ctx.obj`."""
 
     folder: Path | None = None
@@ -103,21 +103,21 @@ class Context:
         return self._made_for[1]
 
 
-def state_id(context: Context, name: str) -> str:
+def state_id(session: Session, name: str) -> str:
     """The key of a state: as written (`prod:faker-to-lake`), or of a pipeline, or without the environment."""
     from tapdock.state.envelope import state_key
 
-    pipeline = context.project.pipelines.get(name)
+    pipeline = session.project.pipelines.get(name)
     if pipeline:
         return state_key(
             pipeline.source,
             pipeline.target,
-            environment=context.environment,
+            environment=session.environment,
             suffix=pipeline.state_suffix,
         )
-    return name if ":" in name else f"{context.environment or 'default'}:{name}"
+    return name if ":" in name else f"{session.environment or 'default'}:{name}"
 
 
-def shared(ctx: Any) -> Context:
-    """The `Context` that a command's `typer.Context` carries."""
-    return cast(Context, ctx.obj)
+def shared(ctx: Any) -> Session:
+    """The `Session` that a command's `typer.Context` carries."""
+    return cast(Session, ctx.obj)
