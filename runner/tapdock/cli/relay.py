@@ -15,8 +15,8 @@ import typer
 from tapdock.errors import UsageError
 from tapdock.events import Event
 from tapdock.relay.host import serve
+from tapdock.relay.messages import Kill, Order
 from tapdock.relay.plan import Collection, RelayPlan, decode_plan
-from tapdock.relay.side import Kill, Order
 
 __all__ = ["relay"]
 

@@ -8,22 +8,11 @@ from pathlib import Path
 
 from tapdock.errors import SourceError
 from tapdock.events import Finished, Killed, Output, RelayReady, Rotated, Verdict
+from tapdock.relay import messages
+from tapdock.relay.messages import background
 from tapdock.relay.pipes import SidePipes
 from tapdock.relay.plan import Collection
-from tapdock.relay.side import (
-    Abort,
-    ConfigRewritten,
-    Exited,
-    Inbox,
-    Kill,
-    LauncherGone,
-    LauncherSaid,
-    PumpPaused,
-    SideState,
-    Stop,
-    ThreadEnded,
-    background,
-)
+from tapdock.relay.side import SideState
 from tapdock.translate.base import Emit
 
 __all__ = ["MAX_ANSWER", "collect"]
@@ -32,7 +21,9 @@ MAX_ANSWER = 64 << 20
 _CHUNK = 256 << 10
 
 
-def collect(plan: Collection, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:
+def collect(
+    plan: Collection, folder: Path, *, inbox: messages.Inbox, emit: Emit, clock: Callable[[], float]
+) -> Verdict:
     """Serve one launcher; its connector's output is emitted as it comes, its exit code is the verdict's source_code."""
     with SidePipes(folder / "source", files=plan.source_files, stdin=False) as ends:
         side = SideState("source", ends, inbox)
@@ -44,7 +35,7 @@ def collect(plan: Collection, folder: Path, *, inbox: Inbox, emit: Emit, clock: 
 
 class _Collector:
     def __init__(
-        self, side: SideState, plan: Collection, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]
+        self, side: SideState, plan: Collection, *, inbox: messages.Inbox, emit: Emit, clock: Callable[[], float]
     ) -> None:
         self._side = side
         self._seconds = plan.seconds
@@ -74,51 +65,40 @@ class _Collector:
         self._reading = False
         self._ended(137)
 
-    def _take(
-        self,
-        message: Stop
-        | Kill
-        | Exited
-        | Abort
-        | LauncherSaid
-        | LauncherGone
-        | ConfigRewritten
-        | PumpPaused
-        | ThreadEnded,
-    ) -> None:
+    def _take(self, message: messages.Message) -> None:
         match message:
-            case LauncherSaid() if self._side.code is not None:
+            case messages.LauncherSaid() if self._side.code is not None:
                 pass  # it was given up before it said so
-            case LauncherSaid(_, ["hello"]) if not self._side.greeted:
+            case messages.LauncherSaid(_, ["hello"]) if not self._side.greeted:
                 if hello := self._side.greet():
                     self._emit(hello)
                     self._reading = True
                     background("output", self._read, self._inbox)
-            case LauncherSaid(_, ["exit", code]):
+            case messages.LauncherSaid(_, ["exit", code]):
                 self._ended(int(code))
-            case LauncherSaid(_, ["short", name, got, size]):
+            case messages.LauncherSaid(_, ["short", name, got, size]):
                 text = f"`{name}` reached the connector with {got} of its {size} bytes"
                 self._give_up(Verdict(exit_code=3, side="source", message=text, retryable=True))
-            case LauncherSaid():
+            case messages.LauncherSaid():
                 text = "its container wrote to a pipe that only tapdock's own commands may use"
                 self._give_up(Verdict(exit_code=3, side="source", message=text))
-            case Exited():
+            case messages.Exited():
                 self._side.engine_code = message.code
                 self._side.ends.release()
-            case LauncherGone():
+            case messages.LauncherGone():
                 self._ended(137 if self._side.engine_code is None else self._side.engine_code)
-            case Stop() | Kill():
+            case messages.Stop() | messages.Kill():
                 self._give_up(Verdict(exit_code=message.code, message="stopped on request"))
-            case Abort():
+            case messages.Abort():
                 self._give_up(Verdict(exit_code=message.exit_code, message=message.message, hint=message.hint))
-            case ConfigRewritten(_, config):
+            case messages.ConfigRewritten(_, config):
                 self._emit(Rotated("source", config))
-            case ThreadEnded("output", None):
+            case messages.ThreadEnded("output", None):
                 self._reading = False
-            case ThreadEnded("output", SourceError() as error):
+            case messages.ThreadEnded("output", SourceError() as error):
                 self._reading = False
                 self._give_up(Verdict(exit_code=3, side="source", message=error.message, hint=error.hint))
-            case ThreadEnded(_, error) if error is not None:
+            case messages.ThreadEnded(_, error) if error is not None:
                 raise error
 
     def _ended(self, code: int) -> None:

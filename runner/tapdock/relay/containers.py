@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tapdock.engines.base import Logs, Process, Run
 from tapdock.errors import EngineError
 from tapdock.launch import Exit, Launch
-from tapdock.relay.side import Abort, Exited, Inbox, Kill
+from tapdock.relay.messages import Abort, Exited, Inbox, Kill
 
 __all__ = ["LAST_SECONDS", "LEFT", "Connectors", "unanswered"]
 

@@ -15,9 +15,9 @@ from tapdock.events import Event, Hello, Killed, RelayReady, Verdict
 from tapdock.launch import Exit, ImageFacts, Launch
 from tapdock.relay.capture import collect
 from tapdock.relay.containers import LAST_SECONDS, LEFT, Connectors, unanswered
+from tapdock.relay.messages import Inbox, Kill
 from tapdock.relay.plan import Collection, RelayPlan
 from tapdock.relay.pump import whole_lines
-from tapdock.relay.side import Inbox, Kill
 from tapdock.relay.supervisor import relay
 from tapdock.translate.base import Emit
 

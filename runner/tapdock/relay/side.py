@@ -1,114 +1,15 @@
 """One side of a run as the relay sees it: its pipes, the threads that wait on them, and how far it got."""
 
-import queue
-import threading
-from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
-
-import msgspec
+from collections.abc import Iterator
 
 from tapdock.errors import SourceError, TapdockError, TargetError
 from tapdock.events import Hello
+from tapdock.relay.messages import ConfigRewritten, Inbox, LauncherGone, LauncherSaid, SideName, background
 from tapdock.relay.pipes import SidePipes
 
-__all__ = [
-    "Abort",
-    "ConfigRewritten",
-    "Exited",
-    "Inbox",
-    "Kill",
-    "LauncherGone",
-    "LauncherSaid",
-    "Order",
-    "PumpPaused",
-    "SideState",
-    "Stop",
-    "ThreadEnded",
-    "background",
-]
+__all__ = ["SideState"]
 
 _MOST_CONFIG = 4 << 20
-SideName = Literal["source", "target"]
-
-
-class Stop(msgspec.Struct, frozen=True, tag="stop"):
-    """End in order: the source is asked to stop, the target drains. `code` is what the run then exits with."""
-
-    code: int
-
-
-class Kill(msgspec.Struct, frozen=True, tag="kill"):
-    """End at once. `code` is what the run then exits with, unless it had failed before."""
-
-    code: int
-
-
-class Exited(msgspec.Struct, frozen=True, tag="exited"):
-    """The engine saw a side's container end."""
-
-    side: SideName
-    code: int
-
-
-class Abort(msgspec.Struct, frozen=True, tag="abort", kw_only=True):
-    """The runner cannot go on (the state cannot be saved): end in order and fail."""
-
-    exit_code: int
-    message: str
-    hint: str | None = None
-
-
-Order = Stop | Kill | Exited | Abort
-
-
-class LauncherSaid(NamedTuple):
-    """What a launcher said on its control pipe."""
-
-    side: SideName
-    words: list[str]
-
-
-class LauncherGone(NamedTuple):
-    """A launcher's control pipe closed: its container is ending."""
-
-    side: SideName
-
-
-class ConfigRewritten(NamedTuple):
-    """A connector left its config file otherwise than it got it: the whole new one."""
-
-    side: SideName
-    config: str
-
-
-class PumpPaused(NamedTuple):
-    """The pump came to a turn: a line it cannot translate, or the end of the source's output."""
-
-
-class ThreadEnded(NamedTuple):
-    """A thread of ours ended by an exception (None: in order)."""
-
-    thread: str
-    error: BaseException | None
-
-
-Inbox = queue.SimpleQueue["Order | LauncherSaid | LauncherGone | ConfigRewritten | PumpPaused | ThreadEnded"]
-
-
-def background(name: str, work: Callable[[], None], inbox: Inbox) -> threading.Thread:
-    """Run `work` in a thread that tells the inbox how it ended."""
-
-    def body() -> None:
-        try:
-            work()
-        except BaseException as error:
-            inbox.put(ThreadEnded(name, error))
-        else:
-            inbox.put(ThreadEnded(name, None))
-
-    thread = threading.Thread(target=body, name=name, daemon=True)
-    thread.start()
-    return thread
 
 
 class SideState:

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Protocol
 
 from tapdock.errors import Interrupted
-from tapdock.relay.side import Kill, Order, Stop
+from tapdock.relay.messages import Kill, Order, Stop
 
 __all__ = ["SecondSignal", "Signals"]
 

@@ -7,7 +7,6 @@ the runner, in a container of its own, and in a pod that somebody else schedules
 import queue
 import traceback
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -16,26 +15,15 @@ import msgspec
 from tapdock.errors import EngineError, LeaseHeld, SourceError, StateError, TapdockError, TargetError
 from tapdock.errors import Side as SideName
 from tapdock.events import Event, Failed, Finished, Logged, RelayReady, Rotated, Verdict
+from tapdock.relay import messages
 from tapdock.relay.checkpoints import Checkpoints
+from tapdock.relay.data_threads import DataThreads
 from tapdock.relay.exits import ExitCodes
 from tapdock.relay.idle import IdleLimits
 from tapdock.relay.pipes import SidePipes
 from tapdock.relay.plan import RelayPlan, translator
-from tapdock.relay.pump import Pump, read_acks
-from tapdock.relay.side import (
-    Abort,
-    ConfigRewritten,
-    Exited,
-    Inbox,
-    Kill,
-    LauncherGone,
-    LauncherSaid,
-    PumpPaused,
-    SideState,
-    Stop,
-    ThreadEnded,
-    background,
-)
+from tapdock.relay.pump import Pump
+from tapdock.relay.side import SideState
 from tapdock.relay.stopping import Stopping
 from tapdock.relay.timers import Timers
 from tapdock.relay.verdict import FirstFailure
@@ -47,7 +35,7 @@ _TURN_SECONDS = 1.0
 _ABORTS = {kind.exit_code: kind for kind in (SourceError, TargetError, StateError, LeaseHeld, EngineError)}
 
 
-def relay(plan: RelayPlan, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:
+def relay(plan: RelayPlan, folder: Path, *, inbox: messages.Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:
     """Make the pipes in `folder`/source and `folder`/target, and serve both launchers until both are gone.
 
     `inbox` takes orders from outside (Stop, Kill, Exited, Abort); `emit` is called from several threads. How the
@@ -74,7 +62,7 @@ class _Supervisor:
         source: SidePipes,
         target: SidePipes,
         *,
-        inbox: Inbox,
+        inbox: messages.Inbox,
         emit: Emit,
         clock: Callable[[], float],
     ) -> None:
@@ -88,7 +76,7 @@ class _Supervisor:
         self._commits = Checkpoints(self._translator, emit=self._emit, clock=clock)
         give = target.give if plan.translation.spool else None
         self._pump = Pump(source, target, self._translator, clock, give=give, max_line=plan.translation.max_line)
-        self._running: set[str] = set()
+        self._threads = DataThreads(self._pump, target, self._translator, inbox)
         self._cause = FirstFailure()
         self._timers = Timers(clock)
         self._stopping = Stopping(
@@ -101,7 +89,7 @@ class _Supervisor:
         self._began = clock()
 
     def run(self) -> Verdict:
-        while self._source.code is None or self._target.code is None or self._running or self._exits.open:
+        while self._source.code is None or self._target.code is None or self._threads.running or self._exits.open:
             try:
                 message = self._inbox.get(timeout=self._timers.wait(_TURN_SECONDS))
             except queue.Empty:
@@ -117,43 +105,32 @@ class _Supervisor:
             self._cause.heard(event)
         self._emit_outside(event)
 
-    def _take(
-        self,
-        message: Stop
-        | Kill
-        | Exited
-        | Abort
-        | LauncherSaid
-        | LauncherGone
-        | ConfigRewritten
-        | PumpPaused
-        | ThreadEnded,
-    ) -> None:
+    def _take(self, message: messages.Message) -> None:
         match message:
-            case LauncherSaid(name, words):
+            case messages.LauncherSaid(name, words):
                 self._heard(self._side(name), words)
-            case LauncherGone(name):
+            case messages.LauncherGone(name):
                 self._exits.of_a_closed_pipe(self._side(name))
-            case Exited():
+            case messages.Exited():
                 self._exits.of_the_engine(self._side(message.side), message.code)
-            case ConfigRewritten(name, config):
+            case messages.ConfigRewritten(name, config):
                 self._emit(Rotated(name, config))
-            case PumpPaused():
+            case messages.PumpPaused():
                 self._turned()
-            case ThreadEnded(thread, error):
-                self._thread_ended(thread, error)
-            case Stop():
+            case messages.BadAcknowledgement(error):
+                self._fail(error)
+            case messages.ThreadEnded(thread, reason):
+                self._thread_ended(thread, reason)
+            case messages.Stop():
                 self._stop(message.code)
-            case Kill():
+            case messages.Kill():
                 self._cause.end(message.code)
                 self._stopping.kill(self._source)
                 self._stopping.kill(self._target)
                 self._exits.open.clear()
                 self._timers.arm("threads", self._plan.limits.gone, self._abandon)
-            case Abort():
-                kind = _ABORTS.get(message.exit_code, TapdockError)
-                self._cause.fail(kind(message.message, hint=message.hint))
-                self._stopping.stop_source()
+            case messages.Abort():
+                self._fail(_ABORTS.get(message.exit_code, TapdockError)(message.message, hint=message.hint))
             case _:
                 assert_never(message)
 
@@ -171,34 +148,29 @@ class _Supervisor:
                     self._start()
             case ["short", name, got, size]:
                 message = f"`{name}` reached the {side.name} with {got} of its {size} bytes"
-                self._cause.fail(side.error(message, retryable=True))
-                self._stopping.stop_source()
-                self._stopping.kill(side)
+                self._fail(side.error(message, retryable=True), kill=side)
             case ["exit", code]:
                 replaced = self._plan.only_complete and side is self._source
                 self._exits.of_the_pipe(side, int(code), engine=self._plan.engine, wait=replaced)
             case _:
                 message = f"the {side.name}'s container wrote to a pipe that only tapdock's own commands may use"
-                self._cause.fail(side.error(message, hint=f"check where the image of the {side.name} comes from"))
-                self._stopping.stop_source()
-                self._stopping.kill(side)
+                hint = f"check where the image of the {side.name} comes from"
+                self._fail(side.error(message, hint=hint), kill=side)
 
     def _contradicted(self, side: SideState, what: str) -> None:
-        self._cause.fail(side.error(f"the {side.name} {what}"))
+        self._fail(side.error(f"the {side.name} {what}"), kill=side)
+
+    def _fail(self, error: TapdockError, *, kill: SideState | None = None) -> None:
+        """End the run in order: the source is asked to stop. A side that cannot go on is killed."""
+        self._cause.fail(error)
         self._stopping.stop_source()
-        self._stopping.kill(side)
+        if kill:
+            self._stopping.kill(kill)
 
     def _start(self) -> None:
         self._stopping.started = True
         self._silence.started()
-        self._running = {"pump", "acks"}
-        background("pump", lambda: self._pump.run(lambda: self._inbox.put(PumpPaused())), self._inbox)
-
-        def wrong(error: TargetError) -> None:
-            self._inbox.put(ThreadEnded("acknowledgement", error))
-
-        acks = partial(read_acks, self._target.ends, self._translator, acked=self._acked, wrong=wrong)
-        background("acks", acks, self._inbox)
+        self._threads.start(acked=self._acked)
 
     def _acked(self) -> None:
         self._silence.acked()
@@ -220,25 +192,19 @@ class _Supervisor:
     def _lingered(self) -> None:
         if self._source.code is None:
             seconds = self._plan.limits.exit_grace
-            self._cause.fail(self._source.error(f"the source closed its output but did not exit within {seconds:g} s"))
-            self._stopping.stop_source()
+            self._fail(self._source.error(f"the source closed its output but did not exit within {seconds:g} s"))
 
     def _thread_ended(self, thread: str, error: BaseException | None) -> None:
-        self._running.discard(thread)
+        self._threads.running.discard(thread)
         if error is None:
             return
         if isinstance(error, TapdockError):
-            self._cause.fail(error)
-            self._stopping.stop_source()
-            if thread == "pump":
-                self._stopping.kill(self._target)
+            self._fail(error, kill=self._target if thread == "pump" else None)
         elif isinstance(error, BrokenPipeError):
             self._timers.arm("target left", self._plan.limits.gone, lambda: self._stopping.kill(self._target))
         else:  # a fault of ours: both sides are ended in order all the same, and the log has all of it
             self._emit(Logged("runner", "error", "".join(traceback.format_exception(error))))
-            self._cause.fail(TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}"))
-            self._stopping.stop_source()
-            self._stopping.kill(self._target)
+            self._fail(TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}"), kill=self._target)
 
     def _ended(self, side: SideState, code: int) -> None:
         if side.code is not None:
@@ -300,29 +266,23 @@ class _Supervisor:
 
     def _abandon(self) -> None:
         """Stop waiting for threads of ours: both connectors are gone, and what a thread still does reaches nobody."""
-        if not self._running:
+        if not self._threads.running:
             return
-        stuck = " and ".join(sorted(self._running))
+        stuck = " and ".join(sorted(self._threads.running))
         message = f"tapdock's own work (`{stuck}`) did not end after both connectors had"
         self._cause.fail(TapdockError(message, hint="report this with the run's log: `tapdock runs logs`"))
         self._source.ends.abandon()
         self._target.ends.abandon()
-        self._running.clear()
+        self._threads.running.clear()
         self._pump.ending.tell(complete=None)
 
     def _tend(self) -> None:
         self._timers.fire()
-        self._watch_silence()
-        self._commits.tend(started=self._stopping.started)
-
-    def _watch_silence(self) -> None:
         source, target = self._silence.of_source(self._source), self._silence.of_target(self._target)
         own = self._silence.of_tapdock()
         if error := source or target or own:
-            self._cause.fail(error)
-            self._stopping.stop_source()
-        if target or own:
-            self._stopping.kill(self._target)
+            self._fail(error, kill=self._target if target or own else None)
+        self._commits.tend(started=self._stopping.started)
 
     def _verdict(self) -> Verdict:
         self._cause.settle(self._translator)

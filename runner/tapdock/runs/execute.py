@@ -14,8 +14,8 @@ from tapdock.errors import StateError, TapdockError
 from tapdock.launch import Launch
 from tapdock.project.model import Limits
 from tapdock.relay.host import Outcome, perform
+from tapdock.relay.messages import Kill
 from tapdock.relay.plan import RelayPlan
-from tapdock.relay.side import Kill
 from tapdock.runs.begin import begun, launches
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.recorder import Recorder

@@ -33,7 +33,7 @@ from tapdock.events import (
     Verdict,
 )
 from tapdock.log import Log
-from tapdock.relay.side import Abort, Inbox
+from tapdock.relay.messages import Abort, Inbox
 from tapdock.runs import records
 from tapdock.runs.begin import names_of
 from tapdock.runs.last_words import Words

@@ -11,7 +11,7 @@ from engines.project import wait_for
 from support.pod import QUICK, SCHEMA, Pod, drained_until_end
 from tapdock.events import Committed, Finished, Killed, Progress
 from tapdock.protocol.catalog import parse_catalog
-from tapdock.relay.side import Abort, Kill, Stop
+from tapdock.relay.messages import Abort, Kill, Stop
 
 USERS = b'{"streams":[{"name":"users","json_schema":{"properties":{"id":{"type":"integer"}}}}]}'
 ROW = b'{"type":"RECORD","stream":"s","record":{"id":1}}\n'

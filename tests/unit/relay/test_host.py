@@ -8,8 +8,8 @@ import pytest
 from tapdock.errors import EngineError
 from tapdock.launch import Exit
 from tapdock.relay import host
+from tapdock.relay.messages import Kill, Stop
 from tapdock.relay.plan import RelayPlan
-from tapdock.relay.side import Kill, Stop
 
 
 class Container:

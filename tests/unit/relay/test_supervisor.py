@@ -12,8 +12,8 @@ from engines.project import wait_for
 from support.pod import QUICK, SCHEMA, Launcher, Pod, drained_until_end, finish_source
 from tapdock.events import Event, Finished, Killed, Logged
 from tapdock.launch import InputFile
+from tapdock.relay.messages import Exited, Kill, Stop, ThreadEnded
 from tapdock.relay.plan import Collection
-from tapdock.relay.side import Exited, Kill, Stop, ThreadEnded
 from tapdock.translate.base import TranslateOptions
 
 

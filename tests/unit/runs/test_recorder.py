@@ -18,7 +18,7 @@ from tapdock.errors import StateError
 from tapdock.events import Committed, Failed, Logged, Progress, RelayReady, Renewed, Rotated, SetAside
 from tapdock.log import Log
 from tapdock.project.load import load
-from tapdock.relay.side import Abort
+from tapdock.relay.messages import Abort
 from tapdock.relay.signals import Signals
 from tapdock.runs import recorder as module
 from tapdock.runs.recorder import Recorder
