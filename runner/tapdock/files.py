@@ -1,10 +1,12 @@
-"""Private folders, which only their owner can open."""
+"""Files that are written whole or not at all, and private folders, which only their owner can open."""
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 
-__all__ = ["made", "tightened"]
+__all__ = ["made", "tightened", "write_whole"]
 
 _FOLDER = ".tapdock"
 """Of a project: caches, records of runs, states without a place of their own."""
@@ -36,3 +38,38 @@ def tightened(folder: Path) -> str | None:
         return f"{folder} belongs to uid {found.st_uid} and is open to other users; its owner can `chmod 700` it"
     folder.chmod(0o700)
     return None
+
+
+def write_whole(path: Path, content: bytes, *, mode: int = 0o600, durable: bool = True, alone: bool = False) -> None:
+    """Write a file so that readers find the old content or the new content, and never a part of it.
+
+    A `durable` file survives a power failure. `alone` promises that no other process writes this path at the same time:
+    the temporary file then has a fixed name, and one that a killed process left is replaced. The file has `mode` less
+    the umask. Raises OSError; `path` is then as it was.
+    """
+    aside = path.with_name(f".{path.name}.new" if alone else f".{path.name}.{token_hex(4)}")
+    if alone:
+        aside.unlink(missing_ok=True)
+    # In a folder where everybody may write, the name may be taken: nothing is written through a link.
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(descriptor)
+        aside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            aside.unlink()
+        raise
+    if durable:
+        _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -18,7 +18,7 @@ from tapdock.project.load import load
 PACKAGE = Path(tapdock.__file__).parent
 REPOSITORY = PACKAGE.parent.parent
 FLOORS = (
-    {"errors", "files", "text"},
+    {"cache", "errors", "files", "text"},
     {"events", "log", "project"},
     {"launch", "protocol", "state"},
     {"engines", "translate"},

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from tapdock.connectors.cache import Cache
+from tapdock.cache import Cache
 from tapdock.files import tightened
 from tapdock.runs import records
 from tapdock.state.backends.base import holder_here

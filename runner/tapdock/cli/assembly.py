@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tapdock import __version__
+from tapdock.cache import user_cache
 from tapdock.cli.session import Session
 from tapdock.connectors import lockfile
-from tapdock.connectors.cache import user_cache
 from tapdock.connectors.context import Context as Operations
 from tapdock.connectors.images import making
 from tapdock.engines.base import Engine

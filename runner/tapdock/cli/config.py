@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from tapdock.cache import Cache
 from tapdock.cli.session import Session, shared
 from tapdock.cli.state import Yes, asked
 from tapdock.connectors import known_specs, masking, rotated_config, rotation_rules
-from tapdock.connectors.cache import Cache
 from tapdock.errors import StateError, UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.layers import Path, dotted, walk

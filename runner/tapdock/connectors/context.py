@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from tapdock.connectors.cache import Cache
+from tapdock.cache import Cache
 from tapdock.connectors.images import Making
 from tapdock.engines.base import Engine, Logs
 from tapdock.launch import ImageFacts

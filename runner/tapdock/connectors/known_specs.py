@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tapdock.connectors.cache import Cache
+from tapdock.cache import Cache
 from tapdock.project.model import Connector
 
 __all__ = ["remember", "remembered"]

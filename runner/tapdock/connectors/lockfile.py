@@ -6,6 +6,7 @@ from pathlib import Path
 import orjson
 
 from tapdock.errors import EngineError, UsageError
+from tapdock.files import write_whole
 from tapdock.launch import ImageFacts
 
 __all__ = ["FILE", "LABEL_RECIPE", "identity", "is_moving", "read", "verify", "write"]
@@ -28,7 +29,8 @@ def read(folder: Path) -> dict[str, str]:
 def write(folder: Path, digests: Mapping[str, str]) -> Path:
     content = {"version": 1, "images": dict(sorted(digests.items()))}
     file = folder / FILE
-    file.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    text = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    write_whole(file, text, mode=0o666, durable=False)  # it belongs to the project: its mode is the umask's
     return file
 
 

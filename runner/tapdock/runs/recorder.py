@@ -1,14 +1,11 @@
 """What becomes of a run's events: states are saved, configs kept, records set aside, and all of it is logged."""
 
-import os
 import queue
-import secrets
 import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +29,7 @@ from tapdock.events import (
     StreamReport,
     Verdict,
 )
+from tapdock.files import write_whole
 from tapdock.log import Log
 from tapdock.relay.messages import Abort, Inbox
 from tapdock.runs import records
@@ -260,17 +258,10 @@ def _dumped(private: Path, state_id: str, state: str) -> Path | None:
     """A state that cannot be saved where it belongs, in a file that only its user can read; None where none can be."""
     name = f"unsaved-{state_id.replace(':', '-').replace('/', '-')}.json"
     for folder in (private, Path(tempfile.gettempdir())):
-        aside = folder / f".{name}.{secrets.token_hex(4)}"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Where everybody may write, names may be taken: never through a link, never in somebody else's file.
-            fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                file.write(state)
-            aside.replace(folder / name)
+            write_whole(folder / name, state.encode())
         except OSError:
-            with suppress(OSError):
-                aside.unlink()  # half of a state is none
             continue
         return folder / name
     return None

@@ -13,7 +13,7 @@ import msgspec
 
 from tapdock.errors import Side, UsageError
 from tapdock.events import SetAside, StreamReport
-from tapdock.files import made
+from tapdock.files import made, write_whole
 from tapdock.runs import rotation
 from tapdock.runs.log_file import log_lines as joined_lines
 
@@ -114,12 +114,7 @@ def write(folder: Path, record: RunRecord) -> Path:
     Runs that are going on stay, and so do those that set records aside: no later run reads these again.
     """
     place = _made(folder, record.run_id)
-    temporary = place / f".record.{os.getpid()}"
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(to_json(record) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(place / "record.json")
+    write_whole(place / "record.json", to_json(record) + b"\n", alone=True)
     _forget_old(folder, keep=record.run_id)
     return place / "record.json"
 

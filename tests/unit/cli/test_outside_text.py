@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tapdock.cache import Cache
 from tapdock.cli.config import rows
 from tapdock.connectors import known_specs
-from tapdock.connectors.cache import Cache
 from tapdock.events import StreamReport
 from tapdock.project.load import load
 from tapdock.runs import records

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapdock.cache import Cache
 from tapdock.connectors import known_specs
-from tapdock.connectors.cache import Cache
 from tapdock.connectors.kinds.base import config_file
 from tapdock.connectors.settings import coerce, violations
 from tapdock.connectors.wrap.files import keep_rotated, merged

@@ -6,6 +6,7 @@ from pathlib import Path
 import docker.errors
 import pytest
 
+from tapdock.cache import Cache
 from tapdock.engines.docker import handshake
 from tapdock.engines.docker.engine import DockerEngine
 from tapdock.engines.docker.handshake import NO_SECONDS, Answers
@@ -59,13 +60,13 @@ def test_how_long_an_answer_is_believed(tmp_path, answer, times):
     """A "no" for an hour, a "yes" for as long as the cache is there, and what is not known not at all."""
     asked = Asked(answer)
     for later in (0, NO_SECONDS - 60, NO_SECONDS + 60):
-        answers = Answers(cache=tmp_path / "cache", engine=("a",), now=lambda later=later: time.time() + later)
+        answers = Answers(cache=Cache(tmp_path / "cache"), engine=("a",), now=lambda later=later: time.time() + later)
         assert answers.of("pipes in /tmp/\udcff", asked) is answer
     assert asked.times == times
 
 
 def test_what_an_engine_does_not_have_is_forgotten_by_name(tmp_path):
-    mine, other = (Answers(cache=tmp_path, engine=(name,)) for name in ("mine", "other"))
+    mine, other = (Answers(cache=Cache(tmp_path), engine=(name,)) for name in ("mine", "other"))
     no, yes = Asked(False), Asked(True)
     for answers in (mine, other):
         answers.of("pipes in /tmp", no)
@@ -80,7 +81,7 @@ def test_what_an_engine_does_not_have_is_forgotten_by_name(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"no", b"perhaps\nthe folder", b"\xff"])
 def test_a_damaged_answer_is_none(tmp_path, content):
-    answers, asked = Answers(cache=tmp_path, engine=()), Asked(True)
+    answers, asked = Answers(cache=Cache(tmp_path), engine=()), Asked(True)
     answers.of("x", Asked(False))
     next(tmp_path.glob("shares-*")).write_bytes(content)
     assert answers.forget() == ()
@@ -90,7 +91,7 @@ def test_a_damaged_answer_is_none(tmp_path, content):
 
 def test_a_cache_that_cannot_be_written_costs_a_try_only(tmp_path):
     (tmp_path / "cache").write_text("")
-    answers, asked = Answers(cache=tmp_path / "cache", engine=()), Asked(False)
+    answers, asked = Answers(cache=Cache(tmp_path / "cache"), engine=()), Asked(False)
     assert [answers.of("x", asked), answers.of("x", asked)] == [False, False]
     assert asked.times == 2
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import docker.errors
 
+from tapdock.cache import Cache
 from tapdock.engines import folders
 from tapdock.engines.base import EngineFacts, Logs, Swept
 from tapdock.engines.docker import build, connection, handshake, sweep
@@ -228,7 +229,7 @@ class DockerEngine:
         """About the engine as seen from here; daemons may share an ID."""
         container, info = self.own.shared if self.own else None, self._info
         identity = (self.api.base_url, info["ID"], info["Name"], info["DockerRootDir"], container)
-        return handshake.Answers(cache=self._cache, engine=identity)
+        return handshake.Answers(cache=Cache(self._cache), engine=identity)
 
     def forget(self) -> tuple[str, ...]:
         return self._answers.forget()

@@ -18,6 +18,7 @@ import docker.errors
 import requests.exceptions
 from docker.types import Mount
 
+from tapdock.cache import Cache
 from tapdock.engines.docker.run import LABEL_OWNER, LABEL_RUN
 
 __all__ = ["NO_SECONDS", "Answers", "has_folder", "has_pipes"]
@@ -113,47 +114,44 @@ def _quietly(work: Callable[[], Any]) -> Callable[[], None]:
 class Answers:
     """What was found out about one engine, in files of `cache`: `yes`, or `no` and a line that names what was asked."""
 
-    cache: Path
+    cache: Cache
     engine: tuple[object, ...]
     now: Callable[[], float] = time.time
 
     def of(self, what: str, ask: Callable[[], bool | None]) -> bool | None:
         """Return the answer that is remembered, else ask; what is not known is not remembered."""
-        file = self.cache / f"{self._prefix}{_hash(what)}"
-        known = self._known(file)
+        name = f"{self._prefix}{_hash(what)}"
+        known = self._known(name)
         if known is not None:
             return not known
         answer = ask()
         if answer is not None:
+            text = "yes" if answer else f"no\n{what}"
             with suppress(OSError):  # it is asked again
-                self._write(file, "yes" if answer else f"no\n{what}")
+                self.cache.write(name, text.encode("utf-8", "surrogateescape"))
         return answer
 
     def forget(self) -> tuple[str, ...]:
         """Forget what this engine does not have, and return the names of it."""
         found = []
-        for file in self.cache.glob(f"{self._prefix}*"):
-            if missing := self._known(file):
+        for file in self.cache.folder.glob(f"{self._prefix}*"):
+            if missing := self._known(file.name):
                 found.append(missing)
                 file.unlink(missing_ok=True)
         return tuple(sorted(found))
 
-    def _known(self, file: Path) -> str | None:
+    def _known(self, name: str) -> str | None:
         """Empty for a `yes`, what is missing for a `no` that is not older than an hour; None for anything else."""
-        try:
-            answer, _, what = file.read_text("utf-8", "surrogateescape").partition("\n")
-            age = self.now() - file.stat().st_mtime
-        except OSError:
-            return None
-        if answer == "yes":
+        if self._read(name) == "yes":
             return ""
-        return what if answer == "no" and what and 0 <= age < NO_SECONDS else None
+        answer, _, what = self._read(name, newer_than=self.now() - NO_SECONDS).partition("\n")
+        return what if answer == "no" and what else None
 
-    def _write(self, file: Path, text: str) -> None:
-        self.cache.mkdir(parents=True, exist_ok=True)
-        aside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-        aside.write_text(text, "utf-8", "surrogateescape")
-        aside.replace(file)
+    def _read(self, name: str, *, newer_than: float = 0.0) -> str:
+        try:
+            return (self.cache.read(name, newer_than=newer_than) or b"").decode("utf-8", "surrogateescape")
+        except OSError:
+            return ""
 
     @property
     def _prefix(self) -> str:

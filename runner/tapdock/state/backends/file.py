@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 
 from tapdock.errors import StateError, UsageError
-from tapdock.files import made
+from tapdock.files import made, write_whole
 from tapdock.state.backends.base import Holder, LeaseTerms, Stored, changed_meanwhile, held_by
 from tapdock.state.backends.limits import LARGEST, require_small, require_writable
 
@@ -82,7 +82,7 @@ class FileBackend:
         require_writable(body, name, self.uri, largest=self.largest)
         with _told(path, "save"), self._locked():
             self._expect(name, expected)
-            _replace(path, body)
+            write_whole(path, body, alone=True)
         return _version(body)
 
     def names(self, prefix: str = "") -> list[str]:
@@ -228,30 +228,6 @@ def _opened(path: Path, flags: int) -> int:
         os.close(descriptor)
         raise OSError(errno.ENXIO, "it is not a regular file")
     return descriptor
-
-
-def _replace(path: Path, body: bytes) -> None:
-    """Called by one process at a time."""
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        temporary.unlink(missing_ok=True)  # of a process that was killed
-        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(file, "wb") as stream:
-            stream.write(body)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

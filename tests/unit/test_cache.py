@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from tapdock.connectors.cache import Cache, user_cache
+from tapdock.cache import Cache, user_cache
 
 
 def test_what_is_written_is_read_back_by_its_user_alone(tmp_path):

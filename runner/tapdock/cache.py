@@ -1,4 +1,4 @@
-"""What connectors once answered, in the project's private folder."""
+"""Small files of answers that are asked for once: in a project's private folder, and in one of the user."""
 
 import atexit
 import hashlib
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tapdock.files import made
+from tapdock.files import made, write_whole
 
 __all__ = ["Cache", "user_cache"]
 
@@ -59,12 +59,9 @@ class Cache:
             return None
 
     def write(self, name: str, content: bytes) -> None:
-        """Written aside and moved into place: another run may read at the same time."""
+        """Another run may read at the same time."""
         made(self.folder)
-        aside = self.folder / f".{name}.{secrets.token_hex(4)}"
-        aside.touch(mode=0o600)
-        aside.write_bytes(content)
-        aside.replace(self.folder / name)
+        write_whole(self.folder / name, content, durable=False)
 
     def fingerprint(self, *parts: Any) -> str:
         """A name for JSON values that does not give them away: unkeyed, the hash of a short secret could be guessed."""
