@@ -12,6 +12,7 @@ import pytest
 from connectors.images import CHECKOUT
 from engines.podman import Podman
 from engines.project import wait_for
+from support.turns import one_builder, turn
 from tapdock.engines import owner
 
 SLOW = ("tests/places/test_checkout.py", "tests/places/test_ec2.py", "tests/places/test_engines.py")
@@ -24,16 +25,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="also the tests that are marked `slow`")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is slow, and say so in pytest's own closing line."""
+    """Leave out what is slow, and say so in pytest's own closing line. One worker has all tests of a file."""
     for item in items:
-        if item.nodeid.split("::")[0] in SLOW:
+        file = item.nodeid.split("::")[0]
+        if file in SLOW:
             item.add_marker("slow")
+        item.add_marker(pytest.mark.xdist_group("hostile" if file.startswith("tests/hostile/") else file))
     if config.getoption("--all"):
         return
     slow = [item for item in items if item.get_closest_marker("slow")]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Workers share the engine; a test that is marked `alone` has it to itself, with its fixtures."""
+    with turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +71,8 @@ def api(engine):
 def runner_image(api) -> str:
     """tapdock's own image, of the code as it is now."""
     script = CHECKOUT / "scripts" / "images"
-    return subprocess.run([script, "runner"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    with one_builder():
+        return subprocess.run([script, "runner"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from typing import Any
 
 import docker.errors
 
+from support.turns import one_builder
 from tapdock.connectors.images import making
 
 HERE = Path(__file__).parent
@@ -23,7 +24,8 @@ KINDS = {"source": "airbyte", "destination": "airbyte", "tap": "singer", "target
 def base_image() -> str:
     """What `scripts/base-image` says."""
     script = CHECKOUT / "scripts" / "base-image"
-    return subprocess.run([script], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    with one_builder():
+        return subprocess.run([script], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def image(api: Any, program: str, *, runs_as: str = "0", anybody: bool = False, last: str = "") -> str:
@@ -50,13 +52,14 @@ def made(api: Any, name: str, files: dict[str, bytes], args: dict[str, str], *, 
     if base:
         content.update(api.inspect_image(base)["Id"].encode())
     tag = f"{name}:{content.hexdigest()[:16]}"
-    try:
-        api.inspect_image(tag)
-    except docker.errors.ImageNotFound:
-        indexes = making(os.environ).indexes if installs else {}
-        _build(api, tag, files, {**args, **indexes})
-        if indexes:  # which may carry credentials, and a build stage's layers remember them
-            api.prune_images(filters={"label": "io.tapdock.stage=build"})
+    with one_builder():
+        try:
+            api.inspect_image(tag)
+        except docker.errors.ImageNotFound:
+            indexes = making(os.environ).indexes if installs else {}
+            _build(api, tag, files, {**args, **indexes})
+            if indexes:  # which may carry credentials, and a build stage's layers remember them
+                api.prune_images(filters={"label": "io.tapdock.stage=build"})
     return tag
 
 

@@ -110,6 +110,7 @@ def _steps(api, secret):
     return found
 
 
+@pytest.mark.alone
 def test_a_build_that_is_killed_leaves_no_credential(shop, tag, api):
     """In the middle of the step that has the index: the name of the program makes that step one of this test's own."""
     _write(shop, tag, singer="target-jsonl==0.1.4", executable=f"x-{tag}")
@@ -126,6 +127,7 @@ def test_a_build_that_is_killed_leaves_no_credential(shop, tag, api):
     _assert_in_no_image(api, secret)
 
 
+@pytest.mark.alone
 def test_gc_removes_what_a_killed_build_left(shop, tag, api):
     """A build by another tool than tapdock, which passes an index as a plain argument."""
     secret = f"hidden-{tag}"

@@ -102,6 +102,7 @@ def test_no_engine_is_said_before_anything_else_happens(shop):
     assert shop.well("runs", "list", "--json").json == []
 
 
+@pytest.mark.alone
 def test_gc_removes_what_a_dead_process_left_and_nothing_else(shop, api, environ):
     """Anybody can put our labels on a container of theirs: only one that is named as a run names them goes."""
     place, pid, *_ = owner.mine().split("/")

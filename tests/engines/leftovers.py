@@ -47,9 +47,16 @@ def command_lines() -> Iterator[tuple[int, str]]:
 
 
 def files_with(text: str, folder: Path) -> list[Path]:
-    """Files below `folder` that hold `text`; pipes are not opened."""
-    needle = text.encode()
-    return [path for path in folder.rglob("*") if path.is_file() and needle in path.read_bytes()]
+    """Files below `folder` that hold `text`; pipes are not opened. Files of others may go at any moment."""
+    paths = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+    return [path for path in paths if path.is_file() and text.encode() in _content(path)]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def run_folders(folder: Path) -> list[Path]:

@@ -110,6 +110,7 @@ def test_signal_while_the_engine_is_connected_to(tmp_path):
     assert "stopped on request" in stderr
 
 
+@pytest.mark.alone
 def test_signal_while_a_connector_is_asked(project):
     project.source = {"slow": True}
     run = project.start()
@@ -124,6 +125,7 @@ def is_asked() -> bool:
     return any("connector discover" in line or "source.py discover" in line for line in lines)
 
 
+@pytest.mark.alone
 def test_kill_9_of_the_runner_and_a_run_at_once(project, request):
     run = begun(project)
     run.process.kill()
@@ -138,6 +140,7 @@ def test_kill_9_of_the_runner_and_a_run_at_once(project, request):
     assert project.cursor() == last + 5
 
 
+@pytest.mark.alone
 @in_both_placements
 def test_kill_9_of_the_runner_leaves_nothing_running(project, api):
     run = begun(project)
