@@ -18,8 +18,8 @@ from tapdock.project.load import load
 PACKAGE = Path(tapdock.__file__).parent
 REPOSITORY = PACKAGE.parent.parent
 FLOORS = (
-    {"cache", "errors", "files", "text"},
-    {"events", "log", "project"},
+    {"errors", "files", "text"},
+    {"cache", "events", "log", "project"},
     {"launch", "protocol", "state"},
     {"engines", "translate"},
     {"relay"},

@@ -53,6 +53,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     },
     "config": {
         "show": ("config:show", "Show each value of the project with where it came from"),
+        "schema": ("config:schema", "Print the JSON schema of the project file"),
         "reset": ("config:reset", "Forget what a connector changed in its own config"),
     },
     "wrap": ("engine:wrap", "Make an Airbyte source's image into a Singer tap's"),

@@ -12,13 +12,14 @@ from tapdock.cli.state import Yes, asked
 from tapdock.connectors import known_specs, masking, rotated_config, rotation_rules
 from tapdock.errors import StateError, UsageError
 from tapdock.project.fields import did_you_mean
+from tapdock.project.keys import CONNECTOR, names
 from tapdock.project.layers import Path, dotted, walk
 from tapdock.project.model import Connector, Mount, Project
 from tapdock.protocol.json_pointer import parts
 from tapdock.text.output import err, print_json, print_table
 from tapdock.text.secret_names import masked_text
 
-__all__ = ["reset", "rows", "show"]
+__all__ = ["reset", "rows", "schema", "show"]
 
 WHOLE = ("select", "mounts", "extra_hosts", "entrypoint", "command")  # lists that are shown in one line
 
@@ -61,6 +62,18 @@ def reset(
     asked(f"Forget what {name} changed in its config?", yes=yes)
     forgotten = rotated_config.reset(session.backend, rotated_config.overlay_key(name, session.environment))
     err(f"what {name} changed is forgotten" if forgotten else f"{name} has changed nothing")
+
+
+def schema() -> None:
+    """Print the JSON schema of the project file
+
+    Editors complete and check a file whose first line names it: `# yaml-language-server: $schema=tapdock.schema.json`.
+
+    Example: tapdock config schema > tapdock.schema.json
+    """
+    from tapdock.project.schema import json_schema
+
+    print_json(json_schema())
 
 
 def _require_known(name: str, names: list[str]) -> None:
@@ -124,19 +137,12 @@ def _values(project: Project) -> Iterator[tuple[Path, Any]]:
                 yield ("pipelines", name, key), value
 
 
-_OTHERS = {
-    "source": ("state_type", "waits_for_complete", "allow_unsafe_overwrite"),
-    "target": ("manifest", "select", "streams", "catalog", "catalog_option", "discovery"),
-}
-"""What a connector of the other role says."""
-
-
 def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | None) -> Iterator[tuple[Path, Any]]:
     """`schema` is the connector's spec, where it is known."""
     for field in dataclasses.fields(connector):
         value = getattr(connector, field.name)
         here = (*path, field.name)
-        if field.name in ("name", "role", "limits", *_OTHERS[connector.role]) or value in (None, (), {}):
+        if field.name not in names(CONNECTOR, role=connector.role) or value in (None, (), {}):
             continue
         if field.name in ("config", "env"):
             yield from walk(masking.masked(value, schema if field.name == "config" else None), here)

@@ -1,30 +1,20 @@
 """Read one entry under `sources:` or `targets:` as a `Connector`."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from tapdock.project.fields import Field
+from tapdock.project.keys import BUILD, CONNECTOR, Key, names
 from tapdock.project.manifests import PROGRAM, manifest
-from tapdock.project.model import Build, CatalogOption, Config, Connector, Kind, Limits, Pull, Rotate, Secret, StateType
+from tapdock.project.model import Build, Config, Connector, Limits, Secret
 from tapdock.project.mounts import mounts
 from tapdock.project.streams import catalog_file, stream_options
 from tapdock.text.secret_names import secrets_in
 
-__all__ = ["DEFAULTS", "KEYS", "LATER", "SHARED", "build_image", "connector"]
+__all__ = ["LATER", "build_image", "connector"]
 
-SHARED = (
-    "env", "platform", "network", "extra_hosts", "user", "memory", "cpus", "pids", "pull",
-    "idle_timeout", "stop_grace", "exit_grace", "rotate",
-)  # fmt: skip
-KEYS = ("image", "build", "kind", "config", "mounts", "entrypoint", "command", *SHARED)
-SOURCE_KEYS = (*KEYS, "manifest", "select", "streams", "catalog", "catalog_option", "discovery", "max_line")
-TARGET_KEYS = (*KEYS, "state_type", "waits_for_complete", "allow_unsafe_overwrite")
-DEFAULTS = {
-    "source": {"pull": "missing", "idle_timeout": "3h", "stop_grace": "30s", "exit_grace": "60s", "rotate": "secrets"},
-    "target": {"pull": "missing", "idle_timeout": "24h", "stop_grace": "30s", "exit_grace": "60s", "rotate": "secrets"},
-}
 LATER = "this version of tapdock does not support it yet; remove it"
 INSTEAD = {
     "maps": LATER,
@@ -54,39 +44,9 @@ FAMILIES: dict[str, Literal["singer", "airbyte-python"]] = {"singer": "singer", 
 def connector(field: Field, role: Literal["source", "target"], folder: Path) -> Connector:
     """Return a source or a target. Raises UsageError with the place of the first mistake in it."""
     instead = INSTEAD if role == "source" else {**INSTEAD, **ONLY_SOURCES}
-    keys = field.keys(SOURCE_KEYS if role == "source" else TARGET_KEYS, instead=instead)
+    keys = field.keys(names(CONNECTOR, role=role), instead=instead)
     build = _build(keys["build"]) if "build" in keys else _program(keys)
-    given: dict[str, Any] = {}
-    readers: dict[str, Callable[[Field], Any]] = {
-        "kind": lambda key: key.choice(Kind),
-        "manifest": lambda key: manifest(key, folder),
-        "config": _config,
-        "select": Field.texts,
-        "streams": lambda key: {name: stream_options(inner) for name, inner in key.entries().items()},
-        "catalog": lambda key: catalog_file(key, folder),
-        "catalog_option": lambda key: key.choice(CatalogOption),
-        "discovery": Field.flag,
-        "max_line": Field.size,
-        "state_type": lambda key: key.choice(StateType),
-        "waits_for_complete": Field.flag,
-        "allow_unsafe_overwrite": Field.flag,
-        "env": lambda key: {name: _variable(name, inner) for name, inner in key.entries().items()},
-        "mounts": lambda key: mounts(key, folder),
-        "entrypoint": Field.words,
-        "command": Field.words,
-        "platform": Field.text,
-        "network": Field.text,
-        "extra_hosts": Field.texts,
-        "user": Field.text,
-        "memory": Field.size,
-        "cpus": Field.number,
-        "pids": lambda key: key.integer(least=1),
-        "pull": lambda key: key.choice(Pull),
-        "rotate": lambda key: key.choice(Rotate),
-    }
-    for name, read in readers.items():
-        if name in keys:
-            given[name] = read(keys[name])
+    given = {key.name: _value(key, keys[key.name], folder) for key in CONNECTOR if key.name in keys and _is_plain(key)}
     if "manifest" in given and given.setdefault("kind", "airbyte") != "airbyte":
         raise keys["kind"].error(
             "is not `airbyte`, but only Airbyte sources have manifests", hint="remove `kind` or `manifest`"
@@ -99,6 +59,30 @@ def connector(field: Field, role: Literal["source", "target"], folder: Path) -> 
         limits=_limits(keys, role),
         **given,
     )
+
+
+def _is_plain(key: Key) -> bool:
+    """Whether the key's value is the attribute of the same name; `image` and the limits are made of several keys."""
+    return key.form not in ("build", "duration") and key.name != "image"
+
+
+def _value(key: Key, field: Field, folder: Path) -> Any:
+    """Return the value of a key that connectors have."""
+    match key.form:
+        case "config":
+            return _config(field)
+        case "env":
+            return {name: _variable(name, inner) for name, inner in field.entries().items()}
+        case "mounts":
+            return mounts(field, folder)
+        case "streams":
+            return {name: stream_options(inner) for name, inner in field.entries().items()}
+        case "manifest":
+            return manifest(field, folder)
+        case "catalog":
+            return catalog_file(field, folder)
+        case _:
+            return field.read(key)
 
 
 def _image(field: Field, keys: Mapping[str, Field], build: Build | None) -> str:
@@ -129,7 +113,7 @@ def build_image(build: Build) -> str | None:
 
 
 def _build(field: Field) -> Build:
-    keys = field.keys((*FAMILIES, "executable"), instead={"manifest": "write `manifest:` beside `build`"})
+    keys = field.keys(names(BUILD), instead={"manifest": "write `manifest:` beside `build`"})
     families = [name for name in FAMILIES if name in keys]
     if len(families) != 1:
         raise field.error(
@@ -184,5 +168,5 @@ def _variable(name: str, field: Field) -> str | Secret:
 
 
 def _limits(keys: Mapping[str, Field], role: Literal["source", "target"]) -> Limits:
-    names = {"idle_timeout": f"{role}_idle", "stop_grace": "stop_grace", "exit_grace": "exit_grace"}
-    return Limits(**{names[name]: keys[name].duration() for name in names if name in keys})
+    attributes = {"idle_timeout": f"{role}_idle", "stop_grace": "stop_grace", "exit_grace": "exit_grace"}
+    return Limits(**{attributes[name]: keys[name].duration() for name in attributes if name in keys})

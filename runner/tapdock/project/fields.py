@@ -4,12 +4,13 @@ import difflib
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast, get_args
 
 from tapdock.errors import UsageError
 from tapdock.project.interpolate import Unset
+from tapdock.project.keys import Key
 from tapdock.project.layers import Path, dotted
 
 __all__ = ["Field", "did_you_mean"]
@@ -117,6 +118,16 @@ class Field:
         except ValueError as error:
             raise self.wrong(f"a command line ({error})", hint="write it as a list") from error
 
+    def read(self, key: Key) -> Any:
+        """Return the value of a key whose form is read the same everywhere."""
+        match key.form:
+            case "choice":
+                return self.choice(key.words)
+            case "count":
+                return self.integer(least=key.least)
+            case _:
+                return _READERS[key.form](self)
+
     def number(self, *, above: float = 0.0) -> float:
         try:
             number = float(self.value) if not isinstance(self.value, bool) else None
@@ -162,3 +173,14 @@ class Field:
         if isinstance(self.value, bool) or not match or float(match[1]) == 0:
             raise self.wrong("a duration", hint="write seconds, or a duration such as `90s`, `15m` or `3h`")
         return float(match[1]) * SECONDS[match[2]]
+
+
+_READERS: Mapping[str, Callable[[Field], Any]] = {
+    "text": Field.text,
+    "texts": Field.texts,
+    "words": Field.words,
+    "flag": Field.flag,
+    "number": Field.number,
+    "size": Field.size,
+    "duration": Field.duration,
+}

@@ -13,10 +13,11 @@ from typing import Any, Literal
 from tapdock.errors import UsageError
 from tapdock.project import document
 from tapdock.project.airbyte_wrapper import translated
-from tapdock.project.connectors import DEFAULTS, SHARED, connector
+from tapdock.project.connectors import connector
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.files import text_of
 from tapdock.project.interpolate import interpolate, parse_dotenv
+from tapdock.project.keys import CONNECTOR, DEFAULTS, ROOT, STATE_BACKEND, names
 from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
 from tapdock.project.model import Connector, Pipeline, Project
@@ -107,7 +108,7 @@ def private_folder(folder: Path, environ: Mapping[str, str]) -> Path:
 
 
 def _check(root: Field) -> None:
-    keys = root.keys(("version", *ROOTS, "environments"), instead=INSTEAD)
+    keys = root.keys(names(ROOT), instead=INSTEAD)
     if "version" not in keys:
         raise UsageError(f"{root.label}: there is no `version`", hint="start the file with `version: 1`")
     if keys["version"].value != 1:
@@ -139,7 +140,7 @@ def _variables(folder: Path, environ: Mapping[str, str]) -> tuple[dict[str, str]
 def _with_defaults(layer: Layer, label: str, *, state_uri: str) -> Layer:
     """Return the layer with defaults: each connector over the `defaults:` block, and that over tapdock's defaults."""
     defaults = cut(layer, ("defaults",))
-    Field(defaults.tree, ("defaults",), layer.origins, label).keys(SHARED)
+    Field(defaults.tree, ("defaults",), layer.origins, label).keys(tuple(key.name for key in CONNECTOR if key.shared))
     tree: dict[str, Any] = {"state_backend": {"uri": state_uri}}
     origins: dict[Keys, str] = {("state_backend", "uri"): "default"}
     roles: tuple[tuple[str, Literal["source", "target"]], ...] = (
@@ -212,5 +213,5 @@ def _unique(keys: Mapping[str, Field]) -> None:
 
 
 def _state_uri(field: Field) -> str:
-    keys: dict[str, Any] = field.keys(("uri",), instead={"url": "write `uri`", "path": "write `uri`"})
+    keys: dict[str, Any] = field.keys(names(STATE_BACKEND), instead={"url": "write `uri`", "path": "write `uri`"})
     return str(keys["uri"].text()) if "uri" in keys else STATE_URI

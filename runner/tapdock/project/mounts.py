@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from tapdock.project.fields import Field
+from tapdock.project.keys import MOUNT, names
 from tapdock.project.model import Mount
 
 __all__ = ["mounts"]
@@ -42,7 +43,7 @@ def _short(field: Field, folder: Path) -> Mount:
 
 
 def _long(field: Field, folder: Path) -> Mount:
-    keys = field.keys(("source", "target", "read_only"))
+    keys = field.keys(names(MOUNT))
     for needed in ("source", "target"):
         if needed not in keys:
             raise field.error(f"needs `{needed}`", hint="for example {source: ./data, target: /data}")

@@ -7,6 +7,7 @@ from typing import Any
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.interpolate import is_private
+from tapdock.project.keys import ROOT, names
 from tapdock.project.layers import Layer, Path, cut, merge
 from tapdock.project.model import Secret
 from tapdock.project.values import flaw, number, parse_json
@@ -14,7 +15,7 @@ from tapdock.project.values import flaw, number, parse_json
 __all__ = ["ROOTS", "overridden"]
 
 PREFIX = "TAPDOCK_"
-ROOTS = ("state_backend", "defaults", "sources", "targets", "pipelines")
+ROOTS = tuple(name for name in names(ROOT) if name not in ("version", "environments"))
 
 
 def overridden(layer: Layer, variables: Mapping[str, str], *, origins: Mapping[str, str]) -> Layer:

@@ -1,16 +1,16 @@
 """Read one entry under `pipelines:` as a `Pipeline`."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from tapdock.project.connectors import LATER
 from tapdock.project.fields import Field, did_you_mean
-from tapdock.project.model import Connector, Namespacing, OnBadRecord, OnSchemaChange, Pipeline
+from tapdock.project.keys import PIPELINE, names
+from tapdock.project.model import Connector, Namespacing, Pipeline
 
 __all__ = ["pipeline"]
 
-_KEYS = ("source", "target", "retries", "state_suffix", "namespace", "namespace_format", "prefix", "on_schema_change",
-         "on_bad_record", "meta_changes", "validate_records")  # fmt: skip
+_OWN = ("source", "target", "namespace", "namespace_format", "prefix")  # checked together
 _INSTEAD = {
     "maps": LATER,
     "schedule": LATER,
@@ -22,33 +22,26 @@ _SOURCE_NAMESPACE = "${SOURCE_NAMESPACE}"
 
 def pipeline(field: Field, sources: Mapping[str, Connector], targets: Mapping[str, Connector]) -> Pipeline:
     """Return a pipeline. Raises UsageError if its source or its target does not exist."""
-    keys = field.keys(_KEYS, instead=_INSTEAD)
-    given: dict[str, Any] = {
-        "retries": Field.integer,
-        "state_suffix": Field.text,
-        "on_schema_change": lambda key: key.choice(OnSchemaChange),
-        "on_bad_record": lambda key: key.choice(OnBadRecord),
-        "meta_changes": Field.flag,
-        "validate_records": Field.flag,
-    }
+    keys = field.keys(names(PIPELINE), instead=_INSTEAD)
+    given = {key.name: keys[key.name].read(key) for key in PIPELINE if key.name in keys and key.name not in _OWN}
     return Pipeline(
         name=str(field.path[-1]),
         source=_named(field, keys, "source", sources, targets),
         target=_named(field, keys, "target", targets, sources),
         namespacing=_namespacing(keys),
-        **{name: read(keys[name]) for name, read in given.items() if name in keys},
+        **given,
     )
 
 
 def _namespacing(keys: Mapping[str, Field]) -> Namespacing:
-    kind = keys["namespace"].choice(Literal["source", "destination", "customformat"]) if "namespace" in keys else None
-    text = keys["namespace_format"].text() if "namespace_format" in keys else ""
+    given = {key.name: keys[key.name].read(key) for key in PIPELINE if key.name in keys and key.name in _OWN[2:]}
+    kind, text = given.get("namespace"), given.get("namespace_format", "")
     if (kind == "customformat") != bool(text):
         at = keys["namespace_format" if text else "namespace"]
         other = "namespace: customformat" if text else "namespace_format"
         hint = f"for example `namespace: customformat` and `namespace_format: raw_${_SOURCE_NAMESPACE}`"
         raise at.error(f"must be used together with `{other}`", hint=hint)
-    return Namespacing(kind=kind, format=text, prefix=keys["prefix"].text() if "prefix" in keys else "")
+    return Namespacing(kind=kind, format=text, prefix=given.get("prefix", ""))
 
 
 def _named(

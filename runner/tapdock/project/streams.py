@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from tapdock.project.fields import Field
+from tapdock.project.keys import STREAM, names
 from tapdock.project.model import CatalogFile, DestinationMode, ReplicationMethod, StreamOptions, SyncMode
 
 __all__ = ["catalog_file", "stream_options"]
@@ -19,9 +20,8 @@ _MODES: dict[ReplicationMethod, SyncMode] = {
 
 def stream_options(field: Field) -> StreamOptions:
     """Return the options of one entry under `streams:`. `replication_method` is Singer's name for `sync_mode`."""
-    known = ("sync_mode", "replication_method", "destination_sync_mode", "cursor_field", "primary_key", "flatten_keys")
     instead = {"selected": "use `select`", "replication_key": "write `cursor_field`"}
-    keys = field.keys(known, instead=instead)
+    keys = field.keys(names(STREAM), instead=instead)
     method: ReplicationMethod | None = None
     if "replication_method" in keys:
         method = keys["replication_method"].choice(ReplicationMethod)

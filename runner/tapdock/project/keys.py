@@ -1,0 +1,300 @@
+"""Every key of the project file, in tables.
+
+The loader, `tapdock config show`, the JSON schema and the reference page all read these tables: a new key is one row
+here, and one attribute of the model.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from tapdock.project import model
+
+__all__ = [
+    "BUILD",
+    "CONNECTOR",
+    "DEFAULTS",
+    "MOUNT",
+    "PIPELINE",
+    "ROOT",
+    "STATE_BACKEND",
+    "STREAM",
+    "Form",
+    "Key",
+    "names",
+]
+
+Form = Literal[
+    "text", "texts", "words", "flag", "count", "number", "size", "duration", "choice",
+    "config", "env", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
+]  # fmt: skip
+"""How a value is written: what the loader reads it with, and what its JSON schema is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """One key. `help` is what it does, in Markdown, for the reference page.
+
+    `role` is the one kind of connector that has the key; None stands for both. A `shared` key may also be given under
+    `defaults:`. `default` is written as in the file; `target_default` differs from it for targets.
+    """
+
+    name: str
+    form: Form
+    help: str
+    words: Any = None
+    role: Literal["source", "target"] | None = None
+    shared: bool = False
+    default: str | None = None
+    target_default: str | None = None
+    least: int = 0
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that a `choice` accepts."""
+        return get_args(self.words)
+
+
+ROOT = (
+    Key(name="version", form="count", help="The version of this format. It must be `1`."),
+    Key(name="state_backend", form="keys", help="Where states are kept."),
+    Key(name="defaults", form="keys", help="Keys that all sources and targets share, unless they have their own."),
+    Key(name="sources", form="entries", help="Sources by name."),
+    Key(name="targets", form="entries", help="Targets by name."),
+    Key(name="pipelines", form="entries", help="Pipelines by name: a source and a target that run together."),
+    Key(
+        name="environments",
+        form="entries",
+        help="Environments by name. Each has the same keys as the file, without `version` and `environments`. "
+        "`tapdock --environment NAME` puts its values over those of the file.",
+    ),
+)
+
+STATE_BACKEND = (
+    Key(
+        name="uri",
+        form="text",
+        default=".tapdock/state",
+        help="A folder, or the address of a store: see [where states are kept](state.md).",
+    ),
+)
+
+CONNECTOR = (
+    Key(name="image", form="text", help="The image of the connector. Not needed beside `build` or `manifest`."),
+    Key(name="build", form="build", help="How `tapdock build` makes the image from packages of PyPI."),
+    Key(
+        name="manifest",
+        form="manifest",
+        role="source",
+        help="The file of a low-code source (`manifest.yaml` of Airbyte's connector builder), relative to the project.",
+    ),
+    Key(
+        name="kind",
+        form="choice",
+        words=model.Kind,
+        help="The protocol of the connector. Only needed where tapdock takes the image for the other kind.",
+    ),
+    Key(name="config", form="config", help="The connector's own settings, as its documentation describes them."),
+    Key(
+        name="select",
+        form="texts",
+        role="source",
+        help="Patterns of streams and fields to read: `users`, `users.*`, `!users.password`. "
+        "Without it every stream is read.",
+    ),
+    Key(name="streams", form="streams", role="source", help="Options of single streams, by name."),
+    Key(
+        name="catalog",
+        form="catalog",
+        role="source",
+        help="The file of a Singer catalog that is used instead of discovery.",
+    ),
+    Key(
+        name="catalog_option",
+        form="choice",
+        words=model.CatalogOption,
+        role="source",
+        default="--catalog",
+        help="How the tap takes its catalog. Old taps know only `--properties`.",
+    ),
+    Key(
+        name="discovery",
+        form="flag",
+        role="source",
+        default="true",
+        help="Whether the tap can discover its streams. `false` is for taps that have no `--discover`.",
+    ),
+    Key(
+        name="max_line",
+        form="size",
+        role="source",
+        default="64m",
+        help="The longest line that is read of the connector. Longer ones end the run.",
+    ),
+    Key(
+        name="state_type",
+        form="choice",
+        words=model.StateType,
+        role="target",
+        help="Which states an Airbyte destination gives back, where it takes only one type.",
+    ),
+    Key(
+        name="waits_for_complete",
+        form="flag",
+        role="target",
+        default="false",
+        help="The destination replaces a table only after the status COMPLETE, not at the end of its input.",
+    ),
+    Key(
+        name="allow_unsafe_overwrite",
+        form="flag",
+        role="target",
+        default="false",
+        help="Allow `overwrite` with a target that may leave an empty table when a run fails.",
+    ),
+    Key(name="mounts", form="mounts", help="Folders and volumes that the container has, as in Compose."),
+    Key(name="entrypoint", form="words", help="A program to start instead of the entrypoint of the image."),
+    Key(name="command", form="words", help="Arguments that come before those of tapdock."),
+    Key(name="env", form="env", shared=True, help="Environment variables of the container."),
+    Key(name="platform", form="text", shared=True, help="The platform of the image, for example `linux/amd64`."),
+    Key(
+        name="network",
+        form="text",
+        shared=True,
+        help="A Docker network that the container joins. Without it, each run has a network of its own.",
+    ),
+    Key(name="extra_hosts", form="texts", shared=True, help="More host names: `db.example.com:10.0.0.5`."),
+    Key(name="user", form="text", shared=True, help="The user of the container, for example `1000:1000`."),
+    Key(name="memory", form="size", shared=True, help="A limit of the container's memory."),
+    Key(name="cpus", form="number", shared=True, help="A limit of the container's CPUs, for example `1.5`."),
+    Key(
+        name="pids",
+        form="count",
+        least=1,
+        shared=True,
+        help="A limit of the container's processes. It is 4096 unless set.",
+    ),
+    Key(name="pull", form="choice", words=model.Pull, shared=True, default="missing", help="When the image is pulled."),
+    Key(
+        name="idle_timeout",
+        form="duration",
+        shared=True,
+        default="3h",
+        target_default="24h",
+        help="How long the connector may be silent before it counts as failed.",
+    ),
+    Key(
+        name="stop_grace",
+        form="duration",
+        shared=True,
+        default="30s",
+        help="How long the connector may take to stop when it is asked to.",
+    ),
+    Key(
+        name="exit_grace",
+        form="duration",
+        shared=True,
+        default="60s",
+        help="How long the connector may take to exit after it closed its output.",
+    ),
+    Key(
+        name="rotate",
+        form="choice",
+        words=model.Rotate,
+        shared=True,
+        default="secrets",
+        help="Which values of its config the connector may renew for later runs, such as tokens.",
+    ),
+)
+
+BUILD = (
+    Key(name="singer", form="text", help='A Singer package: `"tap-github==1.0.0"`, more requirements behind it.'),
+    Key(name="airbyte", form="text", help='An Airbyte package: `"airbyte-source-faker==7.2.1"`.'),
+    Key(name="executable", form="text", help="The program to start, where it is not named like the package."),
+)
+
+MOUNT = (
+    Key(name="source", form="text", help="A path, relative to the project, or the name of a volume."),
+    Key(name="target", form="text", help="An absolute path in the container."),
+    Key(name="read_only", form="flag", default="false", help="Whether the container may only read it."),
+)
+
+STREAM = (
+    Key(name="sync_mode", form="choice", words=model.SyncMode, help="How the stream is read."),
+    Key(
+        name="replication_method",
+        form="choice",
+        words=model.ReplicationMethod,
+        help="The same in Singer's words. `LOG_BASED` reads the log of a database.",
+    ),
+    Key(
+        name="destination_sync_mode",
+        form="choice",
+        words=model.DestinationMode,
+        help="How the target writes the stream.",
+    ),
+    Key(name="cursor_field", form="texts", help="The field that an incremental run continues from."),
+    Key(
+        name="primary_key",
+        form="texts",
+        help="The fields that identify a record. A list in the list is a nested field.",
+    ),
+    Key(
+        name="flatten_keys", form="flag", default="false", help="Whether nested key fields become fields of the record."
+    ),
+)
+
+PIPELINE = (
+    Key(name="source", form="text", help="The name of a source."),
+    Key(name="target", form="text", help="The name of a target."),
+    Key(name="retries", form="count", default="0", help="How often a run is repeated after a failure that may pass."),
+    Key(name="state_suffix", form="text", help="Text at the end of the state's name, to keep two states apart."),
+    Key(
+        name="namespace",
+        form="choice",
+        words=Literal["source", "destination", "customformat"],
+        help="Where the target puts the streams: see [routes](routes.md).",
+    ),
+    Key(name="namespace_format", form="text", help="The namespace for `customformat`: `raw_$${SOURCE_NAMESPACE}`."),
+    Key(name="prefix", form="text", help="Text in front of the name of each stream in the target."),
+    Key(
+        name="on_schema_change",
+        form="choice",
+        words=model.OnSchemaChange,
+        default="spool",
+        help="From a tap to a destination: `spool` reads all before the destination starts, `stream` does not.",
+    ),
+    Key(
+        name="on_bad_record",
+        form="choice",
+        words=model.OnBadRecord,
+        default="fail",
+        help="What happens to a record that cannot be translated.",
+    ),
+    Key(
+        name="meta_changes",
+        form="flag",
+        default="false",
+        help="Keep what a source reports of its own changes as a column.",
+    ),
+    Key(
+        name="validate_records",
+        form="flag",
+        default="false",
+        help="Refuse records of a tap that do not match its schema.",
+    ),
+)
+
+
+def names(keys: Iterable[Key], *, role: str | None = None) -> tuple[str, ...]:
+    """Return the names of keys; with `role` only those that such a connector has."""
+    return tuple(key.name for key in keys if role is None or key.role in (None, role))
+
+
+def _defaults(role: Literal["source", "target"]) -> Mapping[str, str]:
+    found = {key.name: (role == "target" and key.target_default) or key.default for key in CONNECTOR if key.shared}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+DEFAULTS = {"source": _defaults("source"), "target": _defaults("target")}
+"""What a connector has under a shared key that neither its entry nor `defaults:` sets."""

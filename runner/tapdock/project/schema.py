@@ -1,0 +1,75 @@
+"""The JSON schema of the project file, made of the tables of keys: for editors, and for programs that write files."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tapdock.project.keys import BUILD, CONNECTOR, MOUNT, PIPELINE, ROOT, STATE_BACKEND, STREAM, Key
+
+__all__ = ["json_schema"]
+
+Schema = dict[str, Any]
+_VARIABLE: Schema = {"type": "string", "pattern": r"\$\{"}
+_TEXT: Schema = {"type": ["string", "integer"]}
+_TEXTS: Schema = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
+_FORMS: dict[str, Schema] = {
+    "text": _TEXT,
+    "texts": _TEXTS,
+    "words": _TEXTS,
+    "paths": {"anyOf": [_TEXT, {"type": "array", "items": _TEXTS}]},
+    "flag": {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, _VARIABLE]},
+    "number": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]},
+    "size": {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^\s*\d|\$\{"}]},
+    "duration": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": r"^\s*\d|\$\{"}]},
+    "config": {"type": "object"},
+    "env": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},
+    "manifest": {"type": "string"},
+    "catalog": {"type": "string"},
+}
+"""Values that any variable may be part of are text as well: the loader reads them when the variable is known."""
+
+
+def json_schema() -> Schema:
+    """Return the schema, of draft 2020-12. It accepts every file that tapdock reads, and refuses unknown keys."""
+    blocks = {
+        "state_backend": _object(STATE_BACKEND),
+        "defaults": _object(key for key in CONNECTOR if key.shared),
+        "sources": _entries(_object(key for key in CONNECTOR if key.role != "target")),
+        "targets": _entries(_object(key for key in CONNECTOR if key.role != "source")),
+        "pipelines": _entries(_object(PIPELINE)),
+    }
+    blocks = {key.name: {**blocks[key.name], "description": key.help} for key in ROOT if key.name in blocks}
+    environment = {"type": ["object", "null"], "properties": blocks, "additionalProperties": False}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "tapdock.yaml",
+        "type": "object",
+        "properties": {"version": {"const": 1}, **blocks, "environments": _entries(environment)},
+        "required": ["version"],
+        "additionalProperties": False,
+    }
+
+
+def _entries(schema: Schema) -> Schema:
+    return {"type": ["object", "null"], "additionalProperties": schema}
+
+
+def _object(keys: Iterable[Key]) -> Schema:
+    """An object of keys, each of which may be empty."""
+    properties = {key.name: {"anyOf": [_value(key), {"type": "null"}], "description": key.help} for key in keys}
+    return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+
+
+def _value(key: Key) -> Schema:
+    match key.form:
+        case "choice":
+            return {"anyOf": [{"enum": list(key.choices)}, _VARIABLE]}
+        case "count":
+            return {"anyOf": [{"type": "integer", "minimum": key.least}, {"type": "string", "pattern": r"^\d+$|\$\{"}]}
+        case "build":
+            return _object(BUILD)
+        case "mounts":
+            return {"anyOf": [_TEXT, {"type": "array", "items": {"anyOf": [_TEXT, _object(MOUNT)]}}]}
+        case "streams":
+            return _entries(_object(STREAM))
+        case _:
+            return _FORMS[key.form]
