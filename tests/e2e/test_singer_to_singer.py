@@ -47,7 +47,7 @@ def _of_table(message: Row, stream: str) -> bool:
 
 
 def _file(tap: str, stream: str) -> str:
-    """Return the rows in the file of the table. In messages, both taps use the schema as a prefix."""
+    """Return the name of the file of a table: both taps send rows with the schema as a prefix of the stream."""
     return stream if tap == "melt" else f"shop-{stream}"
 
 
