@@ -1,4 +1,4 @@
-"""Tests that the names in pages, comments and embedded programs exist: sections of the brief, and parts of the package."""
+"""Tests that names in pages, comments and embedded programs exist: sections of the brief, and parts of the package."""
 
 import ast
 import re
