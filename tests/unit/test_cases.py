@@ -68,7 +68,7 @@ def translator(head: list[str], seen: list[str], clock: Time) -> Translator:
     parse_streams = singer_streams if route.startswith("singer") else parse_catalog
     offered = parse_streams(f'{{"streams":[{",".join(words["stream"])}]}}'.encode())
     chosen = {name: msgspec.json.decode(text, type=StreamOptions) for name, text in options.items()}
-    streams = select_streams(offered, words["select"], chosen) if offered else ()  # some taps report their streams later
+    streams = select_streams(offered, words["select"], chosen) if offered else ()  # some taps report them later
     generation = int(words["generation"][0]) if words["generation"] else 0
     numbered = tuple(msgspec.structs.replace(stream, generation_id=generation) for stream in streams)
 
