@@ -1,4 +1,4 @@
-"""The corpora, where they are, and a route run over one of their files."""
+"""The corpora and their paths, and a route that runs over one of their files."""
 
 import json
 import os
@@ -29,39 +29,39 @@ NAMESAKES = {
     "v1/nan_type_test": "data_type_number_type_test",
     "v1/infinity_type_test": "data_type_integer_type_test",
 }
-"""Message files whose catalog has another name; `infinity_type_test` is of a stream that no catalog names."""
+"""Message files whose catalog has another name. `infinity_type_test` has a stream that is in no catalog."""
 KINDS = {str: "string", int: "integer", bool: "boolean", dict: "object", list: "array", type(None): "string"}
-"""For the one message file that has no catalog."""
+"""Types for the only message file without a catalog."""
 
 
 class Number(str):
-    """A number as it was written."""
+    """A number as its original text."""
 
 
 def exact(text: bytes | str) -> Any:
-    """A JSON value whose numbers are equal only if they are written alike."""
+    """Return a JSON value whose numbers are equal only if their texts are equal."""
     return json.loads(text, parse_float=Number, parse_int=Number)
 
 
 def read(lines: Iterable[bytes], *kinds: str) -> list[Any]:
-    """The messages among lines, exactly; of some types alone where they are named."""
+    """Return the messages in these lines, exactly, or only those of the given types."""
     found = [exact(line) for line in lines if line.lstrip().startswith(b"{")]
     return [message for message in found if not kinds or message["type"] in kinds]
 
 
 def airbyte_records(lines: Iterable[bytes]) -> list[Any]:
-    """Namespace, stream and body of each record."""
+    """Return namespace, stream and body of each record."""
     records = [message["record"] for message in read(lines, "RECORD")]
     return [(record.get("namespace") or None, record["stream"], record["data"]) for record in records]
 
 
 def singer_records(lines: Iterable[bytes]) -> list[Any]:
-    """Stream and body of each record."""
+    """Return stream and body of each record."""
     return [(message["stream"], message["record"]) for message in read(lines, "RECORD")]
 
 
 def flat(value: Any) -> list[Any]:
-    """The leaves of a JSON value."""
+    """Return the leaves of a JSON value."""
     match value:
         case dict():
             return [leaf for item in value.values() for leaf in flat(item)]
@@ -71,7 +71,7 @@ def flat(value: Any) -> list[Any]:
 
 
 def fixtures() -> list[Any]:
-    """The message files of Airbyte's acceptance tests, as parameters."""
+    """Return the message files of Airbyte's acceptance tests, as parameters."""
     files = sorted(FIXTURES.glob("v*/*_messages.txt")) + sorted(FIXTURES.glob("v*/*_message.txt"))
     return named((f"{file.parent.name}/{file.stem.rpartition('_')[0]}", file) for file in files)
 
@@ -81,13 +81,13 @@ def named(files: Iterable[tuple[str, Path]]) -> list[Any]:
 
 
 def singer_files(*folders: str) -> list[Any]:
-    """Taps' outputs, as parameters: `folder/name` and the file."""
+    """Return the output files of taps, as parameters: `folder/name` and the file."""
     found = [file for folder in folders for file in sorted((CORPUS / folder).glob("*.*")) if file.suffix != ".txt"]
     return named((f"{file.parent.name}/{file.name}", file) for file in found)
 
 
 def streams_of(name: str) -> tuple[Stream, ...]:
-    """The streams of one of the fixtures."""
+    """Return the streams of one of the fixtures."""
     folder, _, stem = name.partition("/")
     if stem == "stripe":
         body = json.loads((FIXTURES / folder / "stripe_messages.txt").read_bytes().splitlines()[0])["record"]["data"]
@@ -104,7 +104,7 @@ def selected(streams: Iterable[Stream]) -> tuple[ConfiguredStream, ...]:
 
 
 def configured(file: Path) -> tuple[ConfiguredStream, ...]:
-    """A configured catalog of the corpus."""
+    """Return a configured catalog of the corpus."""
     entries = json.loads(file.read_bytes())["streams"]
     streams = parse_catalog(json.dumps({"streams": [entry["stream"] for entry in entries]}).encode())
     keys = [tuple(tuple(path) for path in entry.get("primary_key") or ()) for entry in entries]
@@ -121,10 +121,10 @@ def configured(file: Path) -> tuple[ConfiguredStream, ...]:
 
 
 class Run:
-    """A route over the whole of a source's output: `out` are the lines for the target, `events` what was told.
+    """A route over the complete output of a source: `out` has the lines for the target, `events` the emitted events.
 
-    A route has two ways through its input, whole batches and single lines; they must come to the same, so that each
-    run here goes both. After it nothing is acknowledged yet: `acknowledge` does it.
+    A route can process whole batches or single lines, with the same result, so each run here does both. Afterwards
+    nothing is acknowledged yet; `acknowledge` does that.
     """
 
     def __init__(
@@ -163,22 +163,22 @@ class Run:
         return translator, events, catalog, b"".join(out).splitlines()
 
     def logged(self, *levels: str) -> list[Logged]:
-        """Log lines of some levels, or of all."""
+        """Return the log lines of some levels, or of all levels."""
         logged = [event for event in self.events if isinstance(event, Logged)]
         return [event for event in logged if not levels or event.level in levels]
 
     def states(self) -> list[bytes]:
-        """The STATEs for the target, as lines."""
+        """Return the STATE lines for the target."""
         return [line for line in self.out if exact(line)["type"] == "STATE"]
 
     def acknowledge(self, lines: Iterable[bytes] | None = None) -> str | None:
-        """Let the target print states, or all that it was sent; what is committed then."""
+        """Let the target print states, by default all that it was sent, and return the committed state."""
         for line in self.states() if lines is None else lines:
             self.translator.acked(self._printed(line))
         return self.translator.states.committed()
 
     def _printed(self, line: bytes) -> bytes:
-        """A Singer target prints a state's value, a destination the whole message."""
+        """Return the acknowledgement: a Singer target prints a state's value, a destination the whole message."""
         if self.route.endswith("-airbyte"):
             return line
         return json.dumps(json.loads(line)["value"], ensure_ascii=False).encode()
@@ -189,6 +189,6 @@ def by_line(data: bytes) -> list[bytes]:
 
 
 def schemas(lines: Iterable[bytes]) -> Iterator[tuple[str, Any]]:
-    """Stream and schema of each SCHEMA."""
+    """Return stream and schema of each SCHEMA."""
     for message in read(lines, "SCHEMA"):
         yield message["stream"], message["schema"]

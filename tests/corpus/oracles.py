@@ -1,4 +1,4 @@
-"""Judges that this project did not write: both protocols as their owners publish them."""
+"""External checks that this project did not write: both protocols as their owners publish them."""
 
 import json
 import subprocess
@@ -20,9 +20,9 @@ CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
 
 
 def singer_sdk() -> Path:
-    """A folder with Meltano's SDK, made once a machine and version; skips where it cannot be had.
+    """Return a folder with Meltano's SDK, made once per machine and version. Skip the test if it cannot be installed.
 
-    It stays out of the tests' own environment: its dependencies would be ours to pin against each other.
+    The SDK is not in the tests' own environment, because its dependencies could conflict with those of tapdock.
     """
     version = next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("singer-sdk=="))
     python = f"py{sys.version_info.major}.{sys.version_info.minor}"
@@ -47,7 +47,7 @@ def singer_sdk() -> Path:
 
 
 def null_target(outputs: dict[str, list[bytes]]) -> dict[str, Any]:
-    """What an SDK target that keeps nothing makes of each output: all in one process of its own."""
+    """Return the result of an SDK target that discards everything, for each output, all in one separate process."""
     sdk = singer_sdk()
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, str(number)) for number in range(len(outputs))]
@@ -71,7 +71,7 @@ def _validator(definition: str) -> Draft7Validator:
 
 
 def refused_message(line: bytes) -> str | None:
-    """Why a line is no message of Airbyte's protocol, by its schema and by its models."""
+    """Return why a line is not a message of Airbyte's protocol, by its schema and by its models."""
     message = json.loads(line)
     problem = next(_validator("AirbyteMessage").iter_errors(message), None)
     if problem:
@@ -82,7 +82,7 @@ def refused_message(line: bytes) -> str | None:
 
 
 def refused_catalog(catalog: bytes) -> str | None:
-    """Why a destination's catalog is none of Airbyte's protocol."""
+    """Return why a destination's catalog is not valid in Airbyte's protocol."""
     value = json.loads(catalog)
     problem = next(_validator("ConfiguredAirbyteCatalog").iter_errors(value), None)
     if problem:

@@ -1,4 +1,4 @@
-"""Airbyte's own acceptance tests for destinations: what goes in comes out."""
+"""Tests the fixtures of Airbyte's acceptance tests for destinations: the output equals the input."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ ROUTES = ["airbyte-airbyte", "airbyte-singer"]
 
 
 def as_declared(value: Any, schema: dict[str, Any]) -> Any:
-    """What a body must be in a Singer target: numbers that the withdrawn types carry in strings are numbers."""
+    """Return the expected body in a Singer target: numbers that the withdrawn types have in strings are numbers."""
     if schema.get("$ref", "").endswith(("/Number", "/Integer")) and type(value) is str:
         return None if value in ("NaN", "Infinity", "-Infinity") else Number(value)
     if isinstance(value, dict):
@@ -120,7 +120,7 @@ def test_a_record_and_a_state_of_any_namespace_find_their_stream(
 
 
 def target_name(message: dict[str, Any]) -> StreamKey:
-    """What a message's stream is called in the target."""
+    """Return the target's name for a message's stream."""
     match message:
         case {"type": "RECORD", "record": {"stream": str(name), **record}} if "data" in record:
             return StreamKey.of(record.get("namespace"), name)

@@ -1,4 +1,4 @@
-"""Every line that we write is accepted by judges whom we did not make."""
+"""Tests that external checks accept every line that tapdock writes."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from tapdock.translate.singer_to_airbyte import destination_streams
 pytestmark = needs_corpus
 
 SMALL = 1 << 17
-"""Bytes of a file that the SDK reads in no time."""
+"""Maximum size in bytes of a file that the SDK reads quickly."""
 COMPARED = [param for param in PASSED if param.values[1].stat().st_size < SMALL]
 SDK_FILES = singer_files("meltano-sdk/target_test_streams")
 NAMESPACED = Namespacing(kind="customformat", format="raw_${SOURCE_NAMESPACE}", prefix="p_")
@@ -71,7 +71,7 @@ def test_the_protocol_accepts_the_catalog_that_discovery_gives(name: str, file: 
 
 @pytest.fixture(scope="module")
 def taken() -> dict[str, Any]:
-    """What the SDK's target made of every output toward Singer, by route and name."""
+    """Return the result of the SDK's target for every output toward Singer, by route and name."""
     outputs = {f"same/{name}": Run("singer-singer", (), file.read_bytes()).out for name, file in params(COMPARED)}
     outputs |= {f"without/{name}": file.read_bytes().splitlines() for name, file in params(COMPARED)}
     for name, file in params(fixtures()):
@@ -88,14 +88,14 @@ def params(given: list[Any]) -> list[tuple[str, Path]]:
 
 
 def oracle() -> dict[str, tuple[int, int]]:
-    """Exit code and number of STATE lines of the same target, fed the files themselves."""
+    """Return exit code and number of STATE lines of the same target with the original files."""
     found = (SDK / "ORACLE_null_target_0.54.9.txt").read_text().splitlines() if SDK.is_dir() else []
     return {name: (int(code), int(states)) for code, states, name, _ in (line.split("|", 3) for line in found)}
 
 
 @pytest.mark.parametrize(("name", "file"), SDK_FILES)
 def test_an_sdk_target_ends_as_without_us(name: str, file: Path, taken: dict[str, Any]) -> None:
-    """It says our first state where the tap has none; where that is empty it says nothing."""
+    """If the tap has no state, the target prints tapdock's baseline, unless that is empty."""
     code, states = oracle()[file.name]
     own = read(file.read_bytes().splitlines(), "STATE")
     ours = taken[f"same/{name}"]
@@ -108,7 +108,10 @@ def test_an_sdk_target_ends_as_without_us(name: str, file: Path, taken: dict[str
 
 @pytest.mark.parametrize(("name", "file"), COMPARED)
 def test_an_sdk_target_writes_what_it_writes_without_us(name: str, file: Path, taken: dict[str, Any]) -> None:
-    """What it refuses of itself is ACTIVATE_VERSION before SCHEMA, and lines of junk: those it does not see."""
+    """By itself, the target refuses ACTIVATE_VERSION before SCHEMA, and junk lines.
+
+    With tapdock, it does not get these.
+    """
     ours, without = taken[f"same/{name}"], taken[f"without/{name}"]
     if without["code"] == 0 or ours["code"]:
         assert (ours["code"], ours["error"], ours["records"]) == (

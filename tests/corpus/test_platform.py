@@ -1,4 +1,4 @@
-"""The Airbyte platform's own test data: a catalog in both protocols, schemas that refer to themselves, junk."""
+"""Tests the Airbyte platform's own test data: a catalog in both protocols, recursive schemas, junk lines."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ def catalog(name: str) -> bytes:
 
 
 def without_selection(value: Any) -> Any:
-    """What is only said to taps."""
+    """Remove the metadata that is only for taps."""
     if isinstance(value, dict):
         return {name: without_selection(item) for name, item in value.items() if name not in ("selected", "inclusion")}
     return value

@@ -1,4 +1,4 @@
-"""Taps' outputs to a Singer target: bytes unchanged, but for what is no message, and ACTIVATE_VERSION."""
+"""Tests outputs of taps to a Singer target: unchanged bytes, except for junk lines and ACTIVATE_VERSION."""
 
 import json
 from pathlib import Path
@@ -71,7 +71,7 @@ def test_a_tap_that_failed_activates_nothing(name: str, file: Path) -> None:
 def test_a_state_is_saved_as_the_tap_wrote_it_once_it_came_back(name: str, file: Path) -> None:
     run = Run("singer-singer", (), file.read_bytes())
     own = [line for line in messages(file) if json.loads(line)["type"] == "STATE"]
-    own = [line for line in own if json.loads(line)["value"]]  # no target prints an empty one
+    own = [line for line in own if json.loads(line)["value"]]  # no target prints an empty state
     assert run.translator.states.committed() is None
     seen = []
     for line in own:
@@ -99,7 +99,7 @@ def test_the_next_run_begins_with_what_the_last_one_saved() -> None:
 
 
 def test_a_target_that_puts_bookmarks_together_commits_what_each_stream_reached() -> None:
-    """As PipelineWise targets do when one stream was flushed, and the others were not (protocol.md 2.4)."""
+    """PipelineWise's targets do this when one stream was flushed and the others were not (protocol.md 2.4)."""
     file = CORPUS / "pipelinewise-target-postgres" / "messages-pg-logical-streams.json"
     run = Run("singer-singer", (), file.read_bytes())
     states = [json.loads(line)["value"] for line in messages(file) if json.loads(line)["type"] == "STATE"]

@@ -1,4 +1,4 @@
-"""What real sources printed: their answers to short commands, and their records on both routes."""
+"""Tests outputs of real sources: their answers to short commands, and their records on both routes."""
 
 import json
 from typing import Any

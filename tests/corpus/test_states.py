@@ -1,4 +1,4 @@
-"""States of Airbyte's database sources: stored and passed back byte for byte."""
+"""Tests states of Airbyte's database sources: they are stored and passed back byte for byte."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ ROUTES = ["airbyte-airbyte", "airbyte-singer"]
 
 
 def descriptors(state: Any) -> list[tuple[str | None, str]]:
-    """The streams that a state of the corpus speaks of."""
+    """Return the streams in a state of the corpus."""
     match state:
         case {"streams": streams}:
             return [(stream["stream_namespace"], stream["stream_name"]) for stream in streams]
@@ -37,7 +37,7 @@ def streams(state: Any) -> tuple[ConfiguredStream, ...]:
 
 
 def said(text: str) -> bytes:
-    """What a source prints to be given such a state: each of it as a line, its bytes as they are but for the lines."""
+    """Return the lines with which a source emits such a state: one item per line, otherwise with unchanged bytes."""
     flat = " ".join(line.strip() for line in text.splitlines())
     if text.lstrip().startswith("{"):
         return b'{"type":"STATE","state":{"type":"LEGACY","data":%s}}\n' % flat.encode()
@@ -46,7 +46,7 @@ def said(text: str) -> bytes:
 
 
 def split_list(text: str) -> list[str]:
-    """The raw texts of a list's items."""
+    """Return the raw texts of a list's items."""
     decoder, found, at = json.JSONDecoder(), [], text.index("[") + 1
     while (rest := text[at:].lstrip(" ,\n")) and not rest.startswith("]"):
         start = len(text) - len(rest)

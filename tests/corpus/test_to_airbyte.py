@@ -1,4 +1,4 @@
-"""Taps' outputs to an Airbyte destination: what is declared, what arrives, and when old rows may go."""
+"""Tests outputs of taps to an Airbyte destination: what is declared, what arrives, and when old rows are removed."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ ADDED = {SEQUENCE, "_ab_cdc_deleted_at"}
 
 
 def discovered(file: Path) -> tuple[ConfiguredStream, ...]:
-    """The streams of a catalog that says what a tap's first SCHEMAs say."""
+    """Return the streams of a catalog with the first SCHEMA of each stream of a tap."""
     said = [json.loads(line) for line in file.read_bytes().split(b"\n") if b'"SCHEMA"' in line]
     first = {message["stream"]: message for message in reversed(said)}
     entries = [{"tap_stream_id": name, **message} for name, message in first.items()]
@@ -85,7 +85,7 @@ def test_the_destination_is_told_of_every_field_and_key_that_comes(name: str, fi
 
 
 def keys_of(schema: Any) -> list[str]:
-    """Keywords of a schema, wherever in it; names of fields are none."""
+    """Return all keywords of a schema, at any depth. Names of fields are not keywords."""
     if isinstance(schema, list):
         return [key for one in schema for key in keys_of(one)]
     if not isinstance(schema, dict):
@@ -164,7 +164,7 @@ MISMATCHED = {
     "pipelinewise-target-postgres/messages-with-nested-schema.json": r"line 4: .*_nested_schema` .*\.c_array`",
     "pipelinewise-target-postgres/messages-pg-logical-streams.json": r"line \d+: .*_edgydata` .*\.cjson`",
 }
-"""Whose values are of other types than their schemas say: refused where the user wants it (`validate_records`)."""
+"""Files whose values have other types than their schemas: refused if the user sets `validate_records`."""
 
 
 @pytest.mark.parametrize(("name", "file"), TAKEN)

@@ -1,4 +1,4 @@
-"""Images by `tapdock build`, a PostgreSQL on a network of its own, and projects that share what is slow."""
+"""Fixtures: images by `tapdock build`, a PostgreSQL server on its own network, and projects that share slow results."""
 
 import dataclasses
 import os
@@ -26,7 +26,7 @@ TOKEN = f"token{secrets.token_hex(8)}"
 
 @dataclass(frozen=True)
 class Postgres:
-    """A server in a container, and one of its databases; `host` is its name on `network`."""
+    """A PostgreSQL server in a container, and one of its databases. `host` is its name on `network`."""
 
     api: Any
     host: str
@@ -34,7 +34,7 @@ class Postgres:
     database: str = "warehouse"
 
     def key(self, table: str) -> list[str]:
-        """The columns of its primary key, in the key's order."""
+        """Return the columns of the primary key of the table, in the key's order."""
         rows = self.query(
             "SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)"
             f" WHERE indrelid = '{table}'::regclass AND indisprimary ORDER BY array_position(indkey, attnum)"
@@ -42,7 +42,7 @@ class Postgres:
         return [column for (column,) in rows]
 
     def query(self, sql: str) -> list[list[str]]:
-        """Rows as psql prints them: numbers in their own digits."""
+        """Return rows as psql prints them, so numbers keep their own digits."""
         command = [
             "psql",
             "--username=tapdock",
@@ -65,7 +65,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def environ(api) -> dict[str, str]:
-    """What the project file asks for, and where images come from."""
+    """Return the variables of the project file, and the settings of the base images."""
     return {
         "TAPDOCK_BASE_IMAGE": os.environ.get("TAPDOCK_BASE_IMAGE") or base_image(),
         "LEDGER_IMAGE": made(api, "tapdock-test/ledger", _files(HERE / "ledger"), {"BASE_IMAGE": base_image()}),
@@ -79,7 +79,7 @@ def environ(api) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def built(environ, tmp_path_factory) -> Shop:
-    """The project with its images made, and its streams found."""
+    """Return the project after its images were built and its streams were discovered."""
     shop = Shop.made(tmp_path_factory.mktemp("shop") / "project", environ)
     shop.well("build")
     for blocks in ("shop", "books"):
@@ -89,7 +89,7 @@ def built(environ, tmp_path_factory) -> Shop:
 
 @pytest.fixture
 def shop(built, tmp_path) -> Shop:
-    """A project of one test's own."""
+    """Return a project for one test."""
     return built.branch(tmp_path / "project")
 
 
@@ -111,15 +111,15 @@ def postgres(api, environ) -> Iterator[Postgres]:
 
 @pytest.fixture
 def web(api) -> Iterator[Web]:
-    """Anew for each test: what it tells changes."""
+    """Start the web service for each test, because its data changes."""
     with Web.served(api) as web:
         yield web
 
 
 @pytest.fixture(scope="session")
 def seeded(postgres) -> Postgres:
-    """The server, ready to tell its log; `seed` holds what each test's database begins with."""
-    libraries = "pgoutput, test_decoding, wal2json"  # must be named since PostgreSQL 15.20, and was no setting before
+    """Start the server with logical replication. `seed` is the content of each test's database."""
+    libraries = "pgoutput, test_decoding, wal2json"  # required since PostgreSQL 15.20; unknown before
     if postgres.query("SELECT 1 FROM pg_settings WHERE name = 'output_plugin_libraries'"):
         postgres.query(f"ALTER SYSTEM SET output_plugin_libraries = {libraries}")
         postgres.query("SELECT pg_reload_conf()")
@@ -130,7 +130,7 @@ def seeded(postgres) -> Postgres:
 
 @pytest.fixture
 def database(seeded) -> Iterator[Postgres]:
-    """A database of one test's own; it is always called the same, so that what taps say of it is known."""
+    """Return a database for one test. All databases have the same name, so that cached answers of taps stay valid."""
     seeded.query("CREATE DATABASE routes TEMPLATE seed")
     yield dataclasses.replace(seeded, database="routes")
     slots = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = 'routes'"
@@ -140,7 +140,7 @@ def database(seeded) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def asked(api, environ, seeded, tmp_path_factory) -> Junction:
-    """The project `routes/` with its images made; it remembers what connectors said of themselves."""
+    """Return the project `routes/` after its images were built. It caches the answers of its connectors."""
     more = {
         "DATABASE": "seed",
         "SOURCE_IMAGE": image(api, "source"),
@@ -157,7 +157,7 @@ def asked(api, environ, seeded, tmp_path_factory) -> Junction:
 
 @pytest.fixture
 def junction(asked, tmp_path) -> Iterator[Junction]:
-    """A project of one test's own; what it asks of connectors, the next one knows."""
+    """Return a project for one test. Its cache of connectors' answers is used by later tests."""
     made = asked.branch(tmp_path / "project")
     yield dataclasses.replace(made, environ={**asked.environ, "DATABASE": "routes"})
     learned = made.folder / ".tapdock" / "cache"
@@ -167,5 +167,5 @@ def junction(asked, tmp_path) -> Iterator[Junction]:
 
 @pytest.fixture
 def parcels(junction, web) -> Junction:
-    """The project beside the web service."""
+    """Return the project that reads from the web service."""
     return dataclasses.replace(junction, environ={**junction.environ, **web.environ})

@@ -1,4 +1,4 @@
-"""The project `routes/`, what arrived in each of its targets, and what its connectors do without tapdock."""
+"""The project `routes/`, the rows in each of its targets, and the output of its connectors without tapdock."""
 
 import json
 import os
@@ -17,16 +17,16 @@ CHANGES = """
 INSERT INTO shop.orders VALUES (4, 'dan', 7, '2024-01-04T00:00:00Z');
 UPDATE shop.orders SET customer = 'robert', updated_at = '2024-01-05T00:00:00Z' WHERE id = 2;
 """
-"""What the tests of taps do to `shop.orders` between two runs."""
+"""Changes that the tests of taps make in `shop.orders` between two runs."""
 DELETION = "DELETE FROM shop.orders WHERE id = 1"
 SLOTS = {"melt": "tappostgres_routes", "pipe": "pipelinewise_routes_log"}
-"""Where each tap reads the log; it must be there before a tap's first run."""
+"""The slots from which the taps read the log. They must exist before the first run of a tap."""
 MAKE_SLOT = "SELECT pg_create_logical_replication_slot('{}', 'wal2json')"
 
 
 @dataclass(frozen=True)
 class Junction(Shop):
-    """Numbers of what is read here keep their own digits: they are compared as text where that matters."""
+    """A project `routes/`. Numbers keep their own digits, because tests compare them as text."""
 
     @classmethod
     def made(cls, folder: Path, environ: Any) -> Self:
@@ -35,23 +35,23 @@ class Junction(Shop):
         return cls(folder, environ)
 
     def rows(self, stream: str) -> list[Row]:
-        """What the destination `rows` has of a stream: each row's data and its generation."""
+        """Return the rows of a stream in the destination `rows`: the data of each row and its generation."""
         with closing(sqlite3.connect(self.folder / "rows" / "rows.sqlite")) as database:
             found = database.execute(f'SELECT data, generation_id FROM "{stream}" ORDER BY emitted_at, rowid')
             return [{**json.loads(data), "generation_id": generation} for data, generation in found]
 
     def strict(self, stream: str) -> list[Row]:
-        """The lines that the destination `strict` wrote of a stream, as they came."""
+        """Return the lines that the destination `strict` wrote for a stream, unchanged."""
         file = self.folder / "strict" / f"{stream}.jsonl"
         return [json.loads(line, parse_float=str) for line in file.read_text().splitlines()]
 
     def merged(self, stream: str) -> list[Row]:
-        """What `strict` made of a stream by its key."""
+        """Return the rows of a stream in `strict`, merged by their key."""
         file = self.folder / "strict" / f"{stream}.deduped.json"
         return json.loads(file.read_text(), parse_float=str)
 
     def landed(self, target: str, stream: str) -> list[Row]:
-        """Rows of either destination, without what it adds itself."""
+        """Return the rows of either destination, without the columns that the destination adds."""
         if target == "rows":
             return [_bare(row) for row in self.rows(stream)]
         merged = (self.folder / "strict" / f"{stream}.deduped.json").exists()
@@ -60,19 +60,22 @@ class Junction(Shop):
         ]
 
     def told(self) -> list[Row]:
-        """A line of `strict` for each of its runs: the catalog that it was given, what came, how it ended."""
+        """Return a line of `strict` for each of its runs: the catalog, the received messages, and how the run ended."""
         return [json.loads(line) for line in (self.folder / "strict" / "runs.jsonl").read_text().splitlines()]
 
     def state(self, pipeline: str) -> Any:
-        """The state itself, as it was saved."""
+        """Return the saved state."""
         return json.loads(self.well("state", "get", pipeline).stdout)
 
     def bodies(self, stream: str) -> list[Any]:
-        """Records of target-jsonl, their numbers as they were written."""
+        """Return the records in target-jsonl, with their numbers as they were written."""
         return [lexemes(line) for line in self.lines(stream)]
 
     def alone(self, image: str, *words: str, network: str = "none", **files: Any) -> str:
-        """What a connector prints without tapdock; `files` are made for it in /in, where it begins."""
+        """Return the output of a connector without tapdock.
+
+        `files` are placed in /in, which is its working directory.
+        """
         folder = self.folder / "alone"
         folder.mkdir(exist_ok=True)
         for name, content in files.items():
@@ -84,7 +87,7 @@ class Junction(Shop):
 
 
 def lexemes(text: str) -> Any:
-    """JSON whose numbers are the text that stands there."""
+    """Return parsed JSON whose numbers are their original text."""
     return json.loads(text, parse_float=str, parse_int=str)
 
 
@@ -93,7 +96,7 @@ def _bare(row: Row) -> Row:
 
 
 def orders(tap: str) -> str:
-    """What the tap calls the table; one puts the schema in front."""
+    """Return the tap's name of the table `orders`. One of the taps adds the schema as a prefix."""
     return "shop-orders" if tap.startswith("melt") else "orders"
 
 

@@ -1,4 +1,4 @@
-"""The project `shop/` in a folder of its own, and the real command line run in it."""
+"""The project `shop/` in its own folder, and the real command line on it."""
 
 import json
 import os
@@ -16,7 +16,7 @@ PATIENCE = 900.0
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     stdout: str
@@ -28,14 +28,14 @@ class Ended:
 
     @property
     def records(self) -> dict[str, int]:
-        """Records by stream, of what `run --json` printed."""
+        """Return the number of records by stream, from the output of `run --json`."""
         assert self.code == 0, self.stderr + self.stdout
         return {stream["stream"]: stream["records"] for stream in self.json["streams"]}
 
 
 @dataclass(frozen=True)
 class Shop:
-    """`environ` is what its commands see beside the variables of the machine."""
+    """A project. `environ` are the variables of its commands in addition to those of the machine."""
 
     folder: Path
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -58,13 +58,13 @@ class Shop:
         return Ended(done.returncode, done.stdout, done.stderr)
 
     def well(self, *words: str, **more: str) -> Ended:
-        """A command that must succeed."""
+        """Run a command that must succeed."""
         ended = self(*words, **more)
         assert ended.code == 0, f"{' '.join(words)}: {ended.stderr}{ended.stdout}"
         return ended
 
     def branch(self, folder: Path) -> Self:
-        """The same project with no data and no state; what connectors said of themselves is still known."""
+        """Return a copy of the project without data and state. The cached answers of connectors are kept."""
         made = type(self).made(folder, self.environ)
         if (self.folder / ".tapdock" / "cache").exists():
             shutil.copytree(self.folder / ".tapdock" / "cache", folder / ".tapdock" / "cache")
@@ -74,7 +74,7 @@ class Shop:
         (self.folder / "tapdock.yaml").write_text(text)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of the DuckDB file, asked with the target's own DuckDB."""
+        """Return rows of the DuckDB file, queried with the target's own DuckDB."""
         program = (
             "import duckdb, json, sys\n"
             "lake = duckdb.connect('/data/lake.duckdb', read_only=True)\n"
@@ -91,11 +91,11 @@ class Shop:
         return [tuple(row) for row in json.loads(said.stdout)]
 
     def lines(self, stream: str) -> list[str]:
-        """What target-jsonl wrote."""
+        """Return the lines that target-jsonl wrote."""
         file = self.folder / "lines" / f"{stream}.jsonl"
         return file.read_text().splitlines() if file.exists() else []
 
 
 def _machine() -> dict[str, str]:
-    """The machine's own variables; the project that a developer works on is not one of them."""
+    """Return the machine's variables, without those of a project that a developer works on."""
     return {name: value for name, value in os.environ.items() if not name.startswith("TAPDOCK_")}

@@ -1,4 +1,4 @@
-"""The web service `web/` in a container, for low-code sources to read."""
+"""Runs the web service `web/` in a container, as the API of low-code sources."""
 
 import json
 import os
@@ -23,7 +23,7 @@ print(urllib.request.urlopen(sys.argv[1], body).read().decode())
 
 @dataclass(frozen=True)
 class Web:
-    """The server in its container; `name` is its own and its network's."""
+    """The server in its container. `name` is the name of the container and of its network."""
 
     api: Any
     name: str
@@ -46,11 +46,11 @@ class Web:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What a project needs to read from it."""
+        """Return the variables that a project needs to read from the service."""
         return {"WEB_URL": f"http://{self.name}:8080", "WEB_TOKEN": "open-sesame", "WEB_NETWORK": self.name}
 
     def ask(self, path: str, *body: str) -> Any:
-        """What it answers; with a body it is sent one."""
+        """Return the answer of the service to a request. A request with a body is a POST."""
         command = ["python3", "-c", ASK, f"http://localhost:8080{path}", *body]
         started = self.api.exec_create(self.name, command)
         said = self.api.exec_start(started).decode()

@@ -1,4 +1,4 @@
-"""Airbyte sources into Airbyte destinations: one made with Airbyte's CDK, and one as strict as the current ones."""
+"""Tests Airbyte sources with two Airbyte destinations: one made with Airbyte's CDK, and one that is very strict."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_faker(junction, target):
 
 
 def test_records_arrive_as_their_source_prints_them(junction):
-    """With a number that a parser would make shorter."""
+    """One of the records has a number that a parser would shorten."""
     junction.well("run", "samples", "strict")
     catalog = {"streams": [_configured(stream) for stream in junction.told()[0]["catalog"]["streams"]]}
     words = ("read", "--config", "config.json", "--catalog", "catalog.json")
@@ -78,7 +78,7 @@ def test_overwrite_leaves_the_rows_of_the_last_run(junction, target):
     assert junction.well(*words).records == {"products": 3, "customers": 3}
     assert junction.well(*words, COUNT="2").records == {"products": 2, "customers": 2}
     assert len(junction.landed(target, "products")) == 2
-    assert len(junction.landed(target, "customers")) == 5  # without a key and overwriting, rows are added
+    assert len(junction.landed(target, "customers")) == 5  # without a key and with overwrite, rows are appended
     if target == "strict":
         first, second = (_generations(run) for run in junction.told())
         assert second["products"][0] > first["products"][0] > 0
@@ -94,7 +94,7 @@ def _generations(run: Row) -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("old", ["false", "true"])
 def test_a_source_that_fails_midway_overwrites_nothing(parcels, web, old):
-    """`old` is a destination that takes the end of its input for the end of all."""
+    """`old` is a destination that treats the end of its input as complete."""
     words = ("run", "snapshots", "strict", "--json")
     assert parcels.well(*words, OLD=old).records == {"parcels": 5}
     before = parcels.strict("parcels")

@@ -1,4 +1,4 @@
-"""Airbyte sources into Singer targets in PostgreSQL: what replaces rows, and what is acknowledged when."""
+"""Tests Airbyte sources with Singer targets for PostgreSQL: when rows are replaced, when states are acknowledged."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""Why a run into a Singer target begins with a state: PipelineWise's takes the first that it sees for written.
+"""Tests why a run into a Singer target starts with a state: PipelineWise's targets acknowledge it too early.
 
-No setting leaves that state out, so that a translator of ours talks to the real target here without a run around it.
+No setting disables this baseline, so these tests connect a translator directly to the real target, without a run.
 """
 
 import itertools
@@ -35,7 +35,7 @@ STREAMS = tuple(
 
 
 def _airbyte() -> Iterator[dict]:
-    """Two rows of one stream and their state, and then as many of the other as the target writes at once."""
+    """Yield two rows of one stream with their state, and then a full batch of rows of the other stream."""
     for name, count in (("slow", 2), ("quick", BATCH)):
         for number in range(1, count + 1):
             yield {"type": "RECORD", "record": {"stream": name, "data": {"id": number}, "emitted_at": 1700000000000}}
@@ -56,7 +56,7 @@ def _singer() -> Iterator[dict]:
 
 @contextmanager
 def _target(junction) -> Iterator[subprocess.Popen]:
-    """The real one, its input open."""
+    """Start the real target, with an open stdin."""
     name = f"tapdock-baseline-{os.getpid()}"
     config = {
         "host": junction.environ["POSTGRES_HOST"],
@@ -90,8 +90,8 @@ def _target(junction) -> Iterator[subprocess.Popen]:
 @pytest.mark.parametrize(("translator", "messages"), [(AirbyteToSinger, _airbyte), (SingerToSinger, _singer)])
 @pytest.mark.parametrize("baseline", [False, True])
 def test_what_is_acknowledged_is_in_the_table(junction, database, translator, messages, baseline):
-    """The target is killed right behind its first acknowledgement."""
-    ticks = itertools.count(step=60).__next__  # a state is always due
+    """The target is killed directly after its first acknowledgement."""
+    ticks = itertools.count(step=60).__next__  # a clock that makes a state due at each call
     route = translator(
         streams=STREAMS, saved=None, emit=lambda _: None, clock=ticks, translation=TranslateOptions(baseline=baseline)
     )

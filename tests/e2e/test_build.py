@@ -1,4 +1,4 @@
-"""Images made by `tapdock build`: once for a recipe, never with a credential in them."""
+"""Tests images made by `tapdock build`: each recipe is built once, and no image contains a credential."""
 
 import contextlib
 import io
@@ -32,7 +32,7 @@ targets:
 
 @pytest.fixture
 def tag(api, tmp_path):
-    """An image name of this test's own; what has it is removed afterwards."""
+    """Return an image name for this test. Images with this name are removed afterwards."""
     name = tmp_path.name.lower().replace("_", "-")
     yield name
     if api.images(f"tapdock-test/built:{name}"):
@@ -86,7 +86,7 @@ def test_a_package_that_is_not_there_shows_the_builders_words(shop, tag):
 
 
 def test_a_credential_of_an_index_stays_nowhere(shop, tag, api, environ):
-    """The extra index is a folder that is not there: whatever is installed comes from the usual one."""
+    """The extra index is a folder that does not exist, so every package is from the usual index."""
     _write(shop, tag, singer="target-jsonl==0.1.4")
     secret = f"hidden-{tag}"
     shop.well("build", UV_EXTRA_INDEX_URL=f"file:///{secret}/simple")
@@ -95,13 +95,13 @@ def test_a_credential_of_an_index_stays_nowhere(shop, tag, api, environ):
 
 def _assert_in_no_image(api, secret):
     for image in api.images(all=True, quiet=True):
-        with contextlib.suppress(docker.errors.ImageNotFound):  # another test's, and gone
+        with contextlib.suppress(docker.errors.ImageNotFound):  # of another test, and removed meanwhile
             assert secret not in json.dumps(api.history(image))
             assert secret not in json.dumps(api.inspect_image(image))
 
 
 def _steps(api, secret):
-    """Containers of steps of builds that have the secret."""
+    """Return the containers of build steps that contain the secret."""
     found = []
     for container in api.containers(all=True, filters={"label": "io.tapdock.stage=build"}):
         with contextlib.suppress(docker.errors.NotFound):
@@ -112,7 +112,7 @@ def _steps(api, secret):
 
 @pytest.mark.alone
 def test_a_build_that_is_killed_leaves_no_credential(shop, tag, api):
-    """In the middle of the step that has the index: the name of the program makes that step one of this test's own."""
+    """The build is killed in the step that gets the index. The program's name makes the step unique to this test."""
     _write(shop, tag, singer="target-jsonl==0.1.4", executable=f"x-{tag}")
     secret = f"hidden-{tag}"
     environ = {**os.environ, **shop.environ, "UV_EXTRA_INDEX_URL": f"file:///{secret}/simple"}
@@ -129,7 +129,7 @@ def test_a_build_that_is_killed_leaves_no_credential(shop, tag, api):
 
 @pytest.mark.alone
 def test_gc_removes_what_a_killed_build_left(shop, tag, api):
-    """A build by another tool than tapdock, which passes an index as a plain argument."""
+    """The build was made by another tool than tapdock, which passes the index as a plain argument."""
     secret = f"hidden-{tag}"
     recipe = f"FROM {base_image()}\nLABEL io.tapdock.stage=build\nARG PIP_INDEX_URL\nRUN true\n"
     arguments = {"PIP_INDEX_URL": f"https://user:{secret}@localhost/"}

@@ -1,7 +1,8 @@
-"""What is killed, cut or out of reach at any moment costs time and nothing else.
+"""Tests that a kill, a cut connection or an unreachable server at any moment costs time, but never data.
 
-A source that grows goes into a target that upserts (PostgreSQL) and into one that appends (JSON lines), state in a
-bucket. Each moment ends one run in one way, and the very next run goes on to the end. `scripts/chaos` has more of them.
+A growing source is read into a target that upserts (PostgreSQL) and into one that appends (JSON lines), with the state
+in a bucket. At each moment one run is ended in one way, and the next run must succeed. `scripts/chaos` tests more
+moments.
 """
 
 import json
@@ -35,7 +36,7 @@ WAYS = ("runner", "source", "target", "relay", "engine", "backend", "signal")
 
 @dataclass
 class Chaos:
-    """One project, one bucket, two targets, and what happened so far."""
+    """One project, one bucket, two targets, and the results so far."""
 
     folder: Path
     api: Any
@@ -84,7 +85,7 @@ class Chaos:
         return process
 
     def written(self, target: str) -> list[int]:
-        """Ids that are in the target, as often as they are."""
+        """Return the ids in the target, with duplicates."""
         if target == "base":
             return [int(number) for (number,) in self.postgres.query("SELECT id FROM chaos.entries")]
         file = self.folder / "lines" / "entries.jsonl"
@@ -132,7 +133,7 @@ def test_whatever_happens_at_any_moment(chaos):
             chaos.codes[way, process.wait(120)] += 1
         chaos.front.faults = []
         assert_no_state_ahead(chaos, backend, target, what)
-        # At once: the dead run's lease, and what it left, are no hindrance on the same engine.
+        # The next run starts immediately: on the same engine, the dead run's lease and leftovers do not block it.
         assert chaos.start(target).wait(120) == 0, f"{what}\n{said(chaos)}"
         assert_no_state_ahead(chaos, backend, target, what)
         assert_all_there(chaos, target, what)
@@ -144,7 +145,7 @@ def test_whatever_happens_at_any_moment(chaos):
 
 
 def undisturbed(chaos: Chaos, target: str) -> float:
-    """How long a run takes that nothing happens to; its images and what its connectors say are known then."""
+    """Return the duration of an undisturbed run. Its images and the answers of its connectors are cached then."""
     seconds = 0.0
     for _ in range(2):
         chaos.rows += GROWTH
@@ -155,7 +156,10 @@ def undisturbed(chaos: Chaos, target: str) -> float:
 
 
 def happen(chaos: Chaos, way: str, process: "subprocess.Popen[bytes]", engine: Proxy, moment: float) -> None:
-    """At that moment, or as soon as there is what it happens to; nothing, where the run was quicker."""
+    """Disturb the run at the moment, or as soon as the disturbed thing exists.
+
+    Do nothing if the run has already ended.
+    """
     time.sleep(moment)
     act: dict[str, Callable[[], object]] = {
         "runner": process.kill,
@@ -168,7 +172,7 @@ def happen(chaos: Chaos, way: str, process: "subprocess.Popen[bytes]", engine: P
         return
     wait_for(lambda: _container(chaos, process.pid, way) or process.poll() is not None, f"the {way}", seconds=30)
     for container in _container(chaos, process.pid, way):
-        subprocess.run(["docker", "kill", container["Id"]], capture_output=True)  # it may be over
+        subprocess.run(["docker", "kill", container["Id"]], capture_output=True)  # the run may have ended
 
 
 def _container(chaos: Chaos, pid: int, role: str) -> list[dict[str, Any]]:
@@ -199,7 +203,7 @@ def assert_all_there(chaos: Chaos, target: str, what: str) -> None:
 
 
 def assert_it_happened(chaos: Chaos) -> None:
-    """A run may be over before its moment; most are not, and of many moments each way ends some."""
+    """Check that most runs were disturbed, and that each kind of disturbance ended some runs."""
     ended = Counter(
         {way: sum(count for (one, code), count in chaos.codes.items() if one == way and code) for way in WAYS}
     )
@@ -212,7 +216,7 @@ def said(chaos: Chaos) -> str:
 
 
 def report(chaos: Chaos, ways: list[str], seconds: float) -> None:
-    """For `scripts/chaos`: how runs ended."""
+    """Return how the runs ended, as text for `scripts/chaos`."""
     lines = chaos.written("lines")
     twice = len(lines) - len(set(lines))
     print(f"\n{len(ways)} moments in {seconds:.0f} s, seed {SEED}; {chaos.rows} rows, {twice} of them appended again")

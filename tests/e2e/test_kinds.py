@@ -1,4 +1,4 @@
-"""What can be asked of taps, targets, destinations and sources of every kind, and of the states that they leave."""
+"""Tests the commands for taps, targets, destinations and sources of every kind, and for the states that they leave."""
 
 import json
 
@@ -76,7 +76,7 @@ def test_discover_calls_streams_as_the_pipeline_does(junction, database):
 
 
 def test_a_tap_s_state(junction, database):
-    """It is the tap's own, and other runners' as well."""
+    """The saved state is the tap's own state, which other runners can use."""
     junction.well("run", "melt", "rows")
     saved = junction.state("melt-to-rows")
     assert saved["bookmarks"]["shop-orders"]["replication_key_value"].startswith("2024-01-03T00:00:00")
@@ -93,7 +93,7 @@ def test_a_tap_s_state(junction, database):
 
 
 def test_a_destination_s_reason_is_told(junction, database):
-    """Its `message` is that something went wrong; why stands beside it."""
+    """Its `message` only reports that something went wrong. The reason is in another field."""
     failed = junction("run", "quiet", "vectors", "--json")
     assert failed.code == 4
     assert failed.json["error"]["side"] == "target"
@@ -102,7 +102,7 @@ def test_a_destination_s_reason_is_told(junction, database):
 
 
 def test_states_without_an_envelope_are_none(junction, database):
-    """The destination prints one, refuses it itself, and fails: nothing is saved by it."""
+    """The destination prints a state without an envelope, rejects it itself, and fails. Nothing must be saved."""
     database.query((HERE / "routes" / "vector.sql").read_text())
     failed = junction("run", "quiet", "vectors", "--json")
     assert failed.code == 4

@@ -1,4 +1,4 @@
-"""A low-code source from its manifest: parcels page by page and the steps of each, and then only what is new."""
+"""Tests a low-code source from its manifest: parcels in pages, the steps of each parcel, and then only new records."""
 
 import json
 import os
@@ -23,7 +23,7 @@ MIGRATION = """\
 
 @pytest.fixture
 def post(web, tmp_path) -> Shop:
-    """The project `parcels/`, beside the server."""
+    """Return the project `parcels/`, with its server."""
     folder = tmp_path / "project"
     shutil.copytree(HERE / "parcels", folder)
     return Shop(

@@ -1,4 +1,7 @@
-"""Mistakes of a user: what, where and what to do; nothing is started and nothing is changed."""
+"""Tests mistakes of a user: the message has the mistake, its place and the next command.
+
+Nothing is started or changed.
+"""
 
 import pytest
 
@@ -6,7 +9,7 @@ pytestmark = pytest.mark.docker
 HEAD = "version: 1\nsources: {ledger: {image: '${LEDGER_IMAGE}', config: {rows: 5, token: x}}}\n"
 LINES = "targets: {lines: {image: 'tapdock/target-jsonl:0.1.4'%s}}\n"
 
-# the command line, the project file (None: as it is), exit code, what stderr says
+# the command line, the project file (None: unchanged), the exit code, a part of stderr
 MISTAKES = {
     "unknown pipeline": ("run shpo", None, 2, ["`shpo`", "`shop`"]),
     "unknown target": ("run ledger lines2", None, 2, ["`lines2` is not a target", "`lines`"]),
@@ -50,7 +53,7 @@ def test_a_project_that_is_not_there(shop, tmp_path):
 
 
 def test_a_wrong_program_in_an_image_that_is_known_already(shop):
-    """What the image once said of itself was said by its own program."""
+    """The cached answers of the image are those of its own program, and must not be used for another."""
     lines = LINES % ", config: {destination_path: /data}, mounts: ['./lines:/data']"
     shop.write(HEAD + lines)
     shop.well("run", "ledger", "lines")

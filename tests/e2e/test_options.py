@@ -1,4 +1,4 @@
-"""What the options of `run` do to what arrives."""
+"""Tests how the options of `run` change the rows in the target."""
 
 import json
 

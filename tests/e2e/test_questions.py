@@ -1,4 +1,4 @@
-"""What can be asked of real connectors and of the machine."""
+"""Tests the commands that ask real connectors and the machine."""
 
 import secrets
 
@@ -71,7 +71,7 @@ def test_doctor(shop):
 
 
 def test_doctor_follows_the_recipe_that_a_run_would_follow(shop, api, environ):
-    """An image under the right name is not enough, nor is a base that cannot be had."""
+    """An image with the correct name is not sufficient, and neither is a base that is not available."""
     ill = shop("doctor", TAPDOCK_BASE_IMAGE="nowhere/base:1")
     assert ill.code == 8
     assert "is to be built, and nowhere/base:1 is not here and cannot be pulled: " in ill.stdout
@@ -104,9 +104,9 @@ def test_no_engine_is_said_before_anything_else_happens(shop):
 
 @pytest.mark.alone
 def test_gc_removes_what_a_dead_process_left_and_nothing_else(shop, api, environ):
-    """Anybody can put our labels on a container of theirs: only one that is named as a run names them goes."""
+    """Other programs can use tapdock's labels. Only a container with the name of a run is removed."""
     place, pid, *_ = owner.mine().split("/")
-    dead = f"{place}/{pid}/1/"  # this process id, begun at another time
+    dead = f"{place}/{pid}/1/"  # the id of this process, with another start time
     left = _container(api, environ, dead)
     kept = [_container(api, environ, owner.mine()), _container(api, environ, dead, name="tapdock-mine")]
     try:
@@ -123,7 +123,7 @@ def test_gc_removes_what_a_dead_process_left_and_nothing_else(shop, api, environ
 
 
 def _container(api, environ, whose: str, *, name: str | None = None) -> str:
-    """One that a run could have made, but for its name where another is given."""
+    """Create a container like that of a run, with another name if one is given."""
     run = secrets.token_hex(6)
     name = name or f"tapdock-{run}-source"
     labels = {"io.tapdock.run": run, "io.tapdock.owner": whose}

@@ -1,4 +1,4 @@
-"""Runs into DuckDB: every record arrives once, and a run goes on where the last one ended."""
+"""Tests runs into DuckDB: every record is written once, and a run resumes where the previous run ended."""
 
 import json
 

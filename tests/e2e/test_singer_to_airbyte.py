@@ -1,4 +1,4 @@
-"""Two PostgreSQL taps into Airbyte destinations: by key, whole, in files, and out of the database's log."""
+"""Tests two PostgreSQL taps with Airbyte destinations: by key, whole tables, files, and the database's log."""
 
 import shutil
 
@@ -25,7 +25,7 @@ def test_a_second_run_reads_only_what_is_new(junction, database, tap, target):
     assert customers(junction.landed(target, orders(tap))) == {1: "ann", 2: "bob", 3: "cid"}
     database.query(CHANGES)
     database.query("INSERT INTO shop.lines VALUES (4, 1, 'cog')")
-    # Both taps read the last row again: another may have the same time.
+    # Both taps read the last row again, because another row may have the same time.
     assert junction.well(*words).records == {orders(tap): 3, lines(tap): 4}
     assert customers(junction.landed(target, orders(tap))) == {1: "ann", 2: "robert", 3: "cid", 4: "dan"}
     found = {(row["order_id"], row["line_no"], row["item"]) for row in junction.landed(target, lines(tap))}
@@ -43,14 +43,14 @@ def test_changes_out_of_the_log(junction, database, tap, target):
     database.query(MAKE_SLOT.format(SLOTS[tap]))
     words = ("run", source, target, "--strict-counts", "--json")
     first = junction.well(*words).records
-    assert first == {stream: 3 if tap == "pipe" else 0}  # the other one begins where its slot was made
+    assert first == {stream: 3 if tap == "pipe" else 0}  # the other tap starts where its slot was created
     for change in (CHANGES, DELETION):
         database.query(change)
-    if target == "strict":  # nothing is lost where the first attempt to write it fails
+    if target == "strict":  # nothing is lost if the first attempt to write fails
         assert junction(*words, STRICT_AFTER="1").code == 4
     assert junction.well(*words).records == {stream: 3}
     landed = junction.landed(target, stream)
-    if target == "strict":  # which deletes, as Airbyte's do
+    if target == "strict":  # the destination deletes rows, as Airbyte's destinations do
         assert 1 not in customers(landed)
         (deleted,) = [line["data"] for line in junction.strict(stream) if line["data"]["id"] == 1][-1:]
     else:
@@ -59,12 +59,12 @@ def test_changes_out_of_the_log(junction, database, tap, target):
     assert deleted["_ab_cdc_deleted_at"] == deleted["_sdc_deleted_at"] != None  # noqa: E711
     found = {key: value for key, value in customers(landed).items() if key != 3}
     assert found == {2: "robert", 4: "dan"}
-    if target == "rows":  # one of them reads the last change once more: it may not have been whole
+    if target == "rows":  # one of the taps reads the last change again, because it may have been incomplete
         assert junction.well(*words).records == {stream: 1 if tap == "pipe" else 0}
 
 
 def test_a_new_column_waits_for_the_end_or_is_refused(junction, database):
-    """This tap sends columns that its catalog does not know: the catalog is that of the first run."""
+    """This tap sends columns that are not in its catalog: the catalog is that of the first run."""
     junction.well("run", "pipe", "strict")
     _add_column(database)
     refused = junction("run", "pipe_strictly")
@@ -78,14 +78,14 @@ def test_a_new_column_waits_for_the_end_or_is_refused(junction, database):
 
 
 def test_a_new_column_is_found_by_discovery(junction, database):
-    """This one sends what its catalog has, and nothing else."""
+    """This tap sends only the columns in its catalog."""
     junction.well("run", "melt", "strict")
     _add_column(database)
     junction.well("run", "melt_strictly")
     assert _note(junction, "shop-orders") is None
     junction.well("run", "melt", "strict", "--refresh-catalog")
     assert _note(junction, "shop-orders") == "new"
-    shutil.rmtree(junction.folder / ".tapdock" / "cache")  # what was found here is not so elsewhere
+    shutil.rmtree(junction.folder / ".tapdock" / "cache")  # other tests must not use this catalog
 
 
 def _add_column(database) -> None:
@@ -94,7 +94,7 @@ def _add_column(database) -> None:
 
 
 def _note(junction, stream: str) -> str | None:
-    """What the new column has, as far as the destination was told of it."""
+    """Return the values of the new column, as far as the destination got them."""
     catalog = junction.told()[-1]["catalog"]["streams"]
     (declared,) = [one["stream"]["json_schema"]["properties"] for one in catalog if one["stream"]["name"] == stream]
     (row,) = [row for row in junction.merged(stream) if row["id"] == 4]
@@ -118,7 +118,7 @@ def test_overwrite_leaves_the_rows_of_the_last_run(junction, database, tap, targ
 
 @taps
 def test_a_tap_that_fails_midway_overwrites_nothing(junction, database, tap):
-    """Without a spool: the destination has seen rows by then."""
+    """The run has no spool, so the destination has already received rows."""
     words = ("--environment", "overwrite", "run", f"{tap}_strictly", "--json")
     assert junction.well(*words).records == {lines(tap): 3}
     before = junction.strict(lines(tap))

@@ -1,4 +1,4 @@
-"""PostgreSQL taps into Singer targets: what the tap says, byte for byte, and what the target made of it."""
+"""Tests PostgreSQL taps with Singer targets: the tap's messages, byte for byte, and the rows of the target."""
 
 import json
 
@@ -24,7 +24,7 @@ def test_lines_are_the_taps_own(junction, database, tap):
 
 
 def _alone(junction, tap: str) -> list[Row]:
-    """What the tap prints without tapdock."""
+    """Return the output of the tap without tapdock."""
     server = {"host": junction.environ["POSTGRES_HOST"], "port": 5432, "user": "tapdock"}
     config = {**server, "password": junction.environ["POSTGRES_PASSWORD"]}
     config |= {"database": "routes", "filter_schemas": ["shop"]} if tap == "melt" else {}
@@ -47,7 +47,7 @@ def _of_table(message: Row, stream: str) -> bool:
 
 
 def _file(tap: str, stream: str) -> str:
-    """Both call their tables with the schema in front where they send rows."""
+    """Return the name of the file of a table: both taps send rows with the schema as a prefix of the stream."""
     return stream if tap == "melt" else f"shop-{stream}"
 
 
@@ -65,14 +65,14 @@ def test_a_second_run_reads_only_what_is_new(junction, database, tap, target):
 
 
 def _readable(tap: str, target: str) -> tuple[str, ...]:
-    """All but the column whose schema this target cannot read from that tap."""
+    """Return all columns except the one whose schema this target cannot read from this tap."""
     if (tap, target) != ("pipe", "melt_base"):
         return ()
     return ("--select", "orders.*", "--select", "lines.*", "--select", "!orders.amount")
 
 
 def test_a_target_refuses_a_schema_in_its_own_words(junction, database):
-    """Of another draft of JSON Schema than its own; nothing is saved, and what it said is the reason."""
+    """The schema uses another draft of JSON Schema. Nothing is saved, and the error has the target's message."""
     refused = junction("run", "pipe", "melt_base")
     assert refused.code == 4
     (error,) = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
@@ -81,7 +81,10 @@ def test_a_target_refuses_a_schema_in_its_own_words(junction, database):
 
 
 def _customers(junction, database, target: str) -> dict[int, str]:
-    """By order; a target that only appends has several rows of one, of which the last counts."""
+    """Return the customers in order.
+
+    A target that only appends has several rows of one customer; the last row is current.
+    """
     match target:
         case "lines":
             rows = [(int(row["id"]), row["customer"]) for row in junction.bodies("shop-orders")]
@@ -95,7 +98,7 @@ def _customers(junction, database, target: str) -> dict[int, str]:
 
 @taps
 def test_changes_out_of_the_log(junction, database, tap):
-    """A deletion is told as the tap tells it; one of the two targets does it as well."""
+    """A deletion is passed on unchanged. One of the two targets also deletes the row."""
     database.query(MAKE_SLOT.format(SLOTS[tap]))
     words = ("run", f"{tap}_log", f"{tap}_base", "--strict-counts", "--json")
     junction.well(*words)
@@ -110,7 +113,7 @@ def test_changes_out_of_the_log(junction, database, tap):
 
 @taps
 def test_a_whole_table_replaces_the_one_before(junction, database, tap):
-    """By ACTIVATE_VERSION of the tap's own, which comes into the target behind the rows."""
+    """The tap's own ACTIVATE_VERSION reaches the target after the rows."""
     words = ("run", f"{tap}_versions", "melt_base", "--strict-counts", "--json", *_readable(tap, "melt_base"))
     assert junction.well(*words).records == {orders(tap): 3, lines(tap): 3}
     database.query("DELETE FROM shop.lines WHERE line_no = 2")

@@ -1,4 +1,4 @@
-"""The same rows through every real target: all of them, with all their digits."""
+"""Tests the same rows with every real target: all rows, with all their digits."""
 
 import csv
 import re
@@ -9,7 +9,7 @@ from e2e.conftest import Postgres
 from e2e.project import Shop
 
 pytestmark = pytest.mark.docker
-EXACT, WHOLE = "12345678901234567.123456789", "12345678901234567890"  # as ledger/source.py writes them
+EXACT, WHOLE = "12345678901234567.123456789", "12345678901234567890"  # as written by ledger/source.py
 
 
 def test_jsonl(shop: Shop):
@@ -41,7 +41,7 @@ def test_postgres(shop: Shop, postgres: Postgres):
 
 
 def test_a_key_of_two_columns_is_one_of_two_columns_in_postgres(shop: Shop, postgres: Postgres):
-    for _ in range(2):  # `accounts` comes whole every time: the second run finds its rows by their key
+    for _ in range(2):  # `accounts` is sent completely in every run: the second run updates the rows by their key
         shop.well("run", "ledger", "base")
     assert postgres.key("accounts") == ["branch", "number"]
     assert postgres.query("SELECT branch, number FROM accounts ORDER BY branch") == [["north", "1"], ["south", "1"]]

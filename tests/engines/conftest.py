@@ -1,4 +1,4 @@
-"""One project for three places, and what must be true after every test."""
+"""Fixtures for one project in three places, and the checks that run after every test."""
 
 import shutil
 from pathlib import Path
@@ -13,13 +13,13 @@ from engines.project import CONNECTORS, Project, wait_for
 
 @pytest.fixture(params=[LOCAL, BESIDE, SLOW_CONTAINER])
 def place(request) -> str:
-    """The same tests in each place; a test that means one place alone says so."""
+    """Run each test in every place. A test for only one place parametrizes `place` itself."""
     return request.param
 
 
 @pytest.fixture(scope="session")
 def known_specs(tmp_path_factory) -> Path:
-    """What connectors said of themselves, by image: asked once for all tests."""
+    """Return a cache folder with the specs of the connectors by image: they are asked only once for all tests."""
     return tmp_path_factory.mktemp("specs")
 
 
@@ -30,7 +30,7 @@ def images(api) -> dict[str, str]:
 
 @pytest.fixture
 def project(place, tmp_path, request, known_specs):
-    """A project; afterwards nothing is left of what it ran, and its secret is nowhere."""
+    """Yield a project. Check afterwards that its runs left nothing behind and that its secret is in no file."""
     if place == "local":
         bin_ = shutil.copytree(CONNECTORS, tmp_path / "bin", ignore=shutil.ignore_patterns("__pycache__"))
         made = Project(tmp_path, place, {name: str(bin_ / f"{name}.py") for name in KINDS})

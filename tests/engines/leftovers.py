@@ -1,4 +1,4 @@
-"""What a run must not leave behind, whatever its ending."""
+"""Finds what a run must not leave behind, however it ends."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ LABEL = "io.tapdock.run"
 
 
 def containers(api: Any, pids: set[int], *, role: str | None = None) -> list[dict[str, Any]]:
-    """Those that processes of ours began, in any state: others may use the same engine."""
+    """Return the containers of our own processes, in any state. Other processes may use the same engine."""
     labels = [LABEL, *([f"io.tapdock.role={role}"] if role else [])]
     found = api.containers(all=True, filters={"label": labels})
     return [container for container in found if _is_owned(container["Labels"], pids)]
@@ -26,12 +26,12 @@ def volumes(api: Any, pids: set[int]) -> list[str]:
 
 
 def _is_owned(labels: dict[str, str], pids: set[int]) -> bool:
-    """The second part of `io.tapdock.owner` is a process id."""
+    """Return whether this process is the owner: the second part of `io.tapdock.owner` is a process id."""
     return labels.get("io.tapdock.owner", "").split("/")[1:2] in [[str(pid)] for pid in pids]
 
 
 def processes(mark: str) -> dict[int, str]:
-    """Processes with `mark` in their command line, other than this one."""
+    """Return the processes with `mark` in their command line, other than this one."""
     return {pid: line for pid, line in command_lines() if mark in line and pid != os.getpid()}
 
 
@@ -42,12 +42,12 @@ def command_lines() -> Iterator[tuple[int, str]]:
         try:
             line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
         except OSError:
-            continue  # it ended meanwhile
+            continue  # the process has ended meanwhile
         yield int(entry.name), line
 
 
 def files_with(text: str, folder: Path) -> list[Path]:
-    """Files below `folder` that hold `text`; pipes are not opened. Files of others may go at any moment."""
+    """Return the files below `folder` that contain `text`. Pipes are not opened; files of other tests may vanish."""
     paths = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
     return [path for path in paths if path.is_file() and text.encode() in _content(path)]
 

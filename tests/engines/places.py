@@ -1,6 +1,6 @@
-"""Where a test runs: what says nothing runs locally and beside the runner, and with `--all` in a container as well.
+"""The places in which a test runs. The default is local and beside the runner, and with `--all` also in a container.
 
-Only the transport differs in a container, so each test of that itself asks for `CONTAINER`.
+Only the transport differs in a container, so each test of the transport itself uses `CONTAINER`.
 """
 
 import pytest

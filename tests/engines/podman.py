@@ -1,4 +1,4 @@
-"""podman beside the Docker Engine, with images and a configuration of its own."""
+"""Runs Podman next to the Docker Engine, with its own images and configuration."""
 
 import json
 import os
@@ -14,18 +14,18 @@ import pytest
 from engines.project import wait_for
 
 HERE = Path(__file__).parent
-FOLDER = Path("/var/tmp/tapdock-test-podman")  # images stay in it from one session to the next
+FOLDER = Path("/var/tmp/tapdock-test-podman")  # images are kept in it between test sessions
 
 
 class Podman:
-    """podman(*words) -> what it printed."""
+    """Call podman with `podman(*words)`, which returns its output."""
 
     def __init__(self, environ: dict[str, str]) -> None:
         self.environ = environ
 
     @classmethod
     def made(cls) -> "Podman":
-        """Installed where it is missing; skips where it cannot be."""
+        """Return a Podman, installed if it is missing. Skip the test if it cannot be installed."""
         if os.geteuid() != 0:
             pytest.skip("podman beside a Docker Engine is set up as root")
         made = subprocess.run([HERE / "podman-setup", FOLDER], capture_output=True, text=True)
@@ -42,7 +42,7 @@ class Podman:
 
     @contextmanager
     def serving(self, socket: Path) -> Iterator[str]:
-        """Its API, which is Docker's, at an address; a group may use the socket, as the system's own unit has it."""
+        """Serve Podman's API, which is compatible with Docker's, and yield its address. A group may use the socket."""
         with subprocess.Popen(
             ["podman", "system", "service", "--time=0", f"unix://{socket}"], env=self.environ, stderr=subprocess.DEVNULL
         ) as service:
@@ -55,7 +55,7 @@ class Podman:
 
 
 def loaded(podman: Podman, api: Any, name: str) -> str:
-    """An image of the Docker Engine, in podman's own store as well; its name there."""
+    """Copy an image of the Docker Engine into Podman's own store, and return its name there."""
     wanted = api.inspect_image(name)["Id"].removeprefix("sha256:")
     for known in json.loads(podman("images", "--format", "json")):
         if known["Id"] == wanted and known.get("Names"):

@@ -1,4 +1,4 @@
-"""A project in a folder of its own, run by the real command line in a process of its own."""
+"""Runs the real command line in its own process, on a project in its own folder."""
 
 import json
 import os
@@ -21,7 +21,7 @@ PATIENCE = 60.0
 
 
 def wait_for(condition: Callable[[], Any], what: str, *, seconds: float = PATIENCE) -> Any:
-    """The condition's first true value; fails when it takes far longer than it ever should."""
+    """Return the first true value of the condition. Fail if this takes far too long."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}"
@@ -31,7 +31,7 @@ def wait_for(condition: Callable[[], Any], what: str, *, seconds: float = PATIEN
 
 @dataclass
 class Ended:
-    """How a command ended; `record` is what `run --json` printed."""
+    """The result of a command. `record` is the JSON object that `run --json` printed."""
 
     code: int
     stdout: str
@@ -55,7 +55,7 @@ class Ended:
 
 
 class Running:
-    """A command that was started and not waited for."""
+    """A command that was started and may still run."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
@@ -70,11 +70,11 @@ class Running:
 
 @dataclass
 class Project:
-    """`place` is `local`, `docker-beside` or `docker-container`; `images` names the programs for it.
+    """A project in the place `local`, `docker-beside` or `docker-container`. `images` has the image of each program.
 
-    `programs` are those of source and target (`source` or `tap`, `target` or `destination`). Connectors are configured
-    by `source` and `target` (their config) and by `source_keys` and `target_keys` (what else stands in their entries);
-    `keys` stand in the project file beside them.
+    `programs` are those of source and target (`source` or `tap`, `target` or `destination`). `source` and `target` are
+    the configs of the connectors. `source_keys` and `target_keys` are the other keys of their entries in the project
+    file, and `keys` are the other keys at its top level.
     """
 
     folder: Path
@@ -105,11 +105,11 @@ class Project:
 
     @property
     def pids(self) -> set[int]:
-        """Of every command that was started."""
+        """The process ids of all commands that were started."""
         return {process.pid for process in self.started}
 
     def steps(self, *steps: str, **config: Any) -> None:
-        """What the source does."""
+        """Set the steps that the source executes."""
         self.source = {**self.source, **config, "steps": list(steps)}
 
     def write(self) -> None:
@@ -124,12 +124,12 @@ class Project:
         if self.place != "local":
             target.setdefault("mounts", ["./data:/data"])
         project = {"version": 1, "sources": {"source": source}, "targets": {"target": target}, **self.keys}
-        (self.folder / "tapdock.yaml").write_text(json.dumps(project))  # JSON is YAML
+        (self.folder / "tapdock.yaml").write_text(json.dumps(project))  # JSON is valid YAML
         self.data.mkdir(exist_ok=True)
         self.tmp.mkdir(exist_ok=True)
 
     def start(self, *words: str, stderr: int = subprocess.PIPE) -> Running:
-        """Begin a command, `run` if nothing else is said; `stderr` is a terminal's descriptor, or a pipe."""
+        """Start a command, by default `run`. `stderr` is the descriptor of a terminal, or a pipe."""
         self.write()
         words = words or ("run", "source", "target", "--json", "--log-format", "json")
         process = subprocess.Popen(
@@ -164,25 +164,25 @@ class Project:
             **self.environ,
         }
 
-    # What came of it
+    # results of the runs
 
     def rows(self) -> list[str]:
-        """The target's lines so far: records as they came, and `"done"` where it saw the end of its input."""
+        """Return the target's lines: the records, and `"done"` for each end of input that the target has seen."""
         file = self.data / "rows.jsonl"
         return file.read_text().splitlines() if file.exists() else []
 
     def table(self, stream: str = "users") -> list[dict[str, Any]]:
-        """A stream's rows, in a destination's table."""
+        """Return the rows of a stream in a destination's table."""
         file = self.data / f"{stream}.jsonl"
         return [json.loads(row)["data"] for row in file.read_text().splitlines()] if file.exists() else []
 
     def seen(self) -> list[dict[str, Any]]:
-        """What each run of a destination was given: its catalog, messages, and how it ended."""
+        """Return, for each run of a destination, its catalog, its messages, and how it ended."""
         file = self.data / "runs.jsonl"
         return [json.loads(row) for row in file.read_text().splitlines()] if file.exists() else []
 
     def done(self) -> int:
-        """How often a target was told that its input is complete."""
+        """Return how often a target has seen the end of its input."""
         return self.rows().count('"done"')
 
     def ids(self, stream: str = "users") -> set[int]:
@@ -190,7 +190,7 @@ class Project:
         return {record["record"]["id"] for record in records if record["stream"] == stream}
 
     def state(self) -> Any:
-        """What the source would be started with, as `tapdock state get` prints it."""
+        """Return the state that the source would get, as printed by `tapdock state get`."""
         ended = self.run("state", "get", STATE_ID)
         assert ended.code == 0, ended.stderr
         return json.loads(ended.stdout)
@@ -200,11 +200,11 @@ class Project:
         return int(saved["stream_state"]["id"])
 
     def listed(self) -> list[dict[str, Any]]:
-        """Every run's record, the newest first."""
+        """Return the records of all runs, the newest first."""
         return json.loads(self.run("runs", "list", "--json").stdout)
 
     def end(self) -> None:
-        """Nothing that a test started outlives it."""
+        """Kill every process that the test started."""
         for process in self.started:
             if process.poll() is None:
                 process.kill()

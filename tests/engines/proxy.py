@@ -1,4 +1,7 @@
-"""A socket in front of the engine's own, which can be cut: then the engine is gone to its client alone."""
+"""A socket in front of the engine's own socket.
+
+If the socket is cut, the engine is unreachable for this client only.
+"""
 
 import socket
 import threading
@@ -23,13 +26,13 @@ class Proxy:
         self.cut()
 
     def cut(self) -> None:
-        """Nobody is let in any more, and everybody is thrown out."""
+        """Refuse new connections, and close all existing connections."""
         self.path.unlink(missing_ok=True)
         for each in (self._listening, *self._open):
             try:
                 each.shutdown(socket.SHUT_RDWR)
             except OSError:
-                pass  # it is closed already
+                pass  # the connection is already closed
             each.close()
 
     def _accept(self) -> None:
@@ -51,4 +54,4 @@ def _pass_on(one: socket.socket, other: socket.socket) -> None:
             other.sendall(data)
         other.shutdown(socket.SHUT_WR)
     except OSError:
-        pass  # cut
+        pass  # the connection was cut

@@ -1,4 +1,4 @@
-"""A container that is there and has not said hello: whatever happens to it then, nothing hangs and nothing is left."""
+"""Tests containers that exist and have not reported `hello`: no run hangs, and no leftovers remain."""
 
 import signal
 
@@ -9,7 +9,7 @@ from engines import leftovers
 from engines.places import docker_only
 from engines.project import wait_for
 
-# A shell that does nothing at all where it finds a file `stuck`: of a launcher's words, none is ever said.
+# This shell does nothing if it finds a file `stuck`. The launcher then reports nothing.
 STUCK = (
     "USER 0\n"
     "RUN printf '#!/bin/dash\\n[ ! -e /data/stuck ] || exec sleep 600\\nexec dash \"$@\"\\n' >/bin/stuck \\\n"
@@ -21,13 +21,13 @@ FINISHED = ("until users 10", "state")
 
 @pytest.fixture
 def stuck(project, api):
-    """stuck(side) -> a run whose container of that side is there, and the container."""
+    """stuck(side) -> a run whose container of that side exists, and that container."""
     project.steps(*FINISHED)
 
     def begun(side: str):
         project.images[side] = image(api, side, runs_as="1000", anybody=True, last=STUCK)
         project.source_keys = {"mounts": ["./data:/data"]}
-        assert project.run("run", "source", "target", "--dry-run").code == 0  # what is asked first is known now
+        assert project.run("run", "source", "target", "--dry-run").code == 0  # caches the answers of spec and discover
         (project.data / "stuck").touch()
         run = project.start()
         return run, wait_for(lambda: running(project, api, side), f"the {side}'s container")
@@ -41,7 +41,7 @@ def running(project, api, side):
 
 
 def finish(project):
-    """The next run finds nothing in its way."""
+    """Check that the next run succeeds."""
     (project.data / "stuck").unlink()
     ended = project.run()
     assert ended.code == 0, ended.stderr

@@ -1,4 +1,4 @@
-"""What a person sees of a run: in a terminal, and where there is none."""
+"""Tests what a user sees of a run, with a terminal and without one."""
 
 import os
 import pty
@@ -16,18 +16,18 @@ DRAWING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Terminal:
-    """The stderr of a command that takes it for a screen."""
+    """The stderr of a command that treats it as a terminal."""
 
     def __init__(self) -> None:
         self._ours, self.theirs = pty.openpty()
         self._text = ""
 
     def shown(self) -> str:
-        """All that was written so far, without what draws it; waits for more."""
+        """Return all text so far, without escape codes. Wait for more text."""
         try:
             self._text += os.read(self._ours, 1 << 16).decode("utf-8", "replace")
         except OSError:
-            pass  # nobody has the other end any more
+            pass  # the other end is closed
         return DRAWING.sub("", self._text)
 
     def close(self) -> None:
@@ -36,7 +36,7 @@ class Terminal:
 
 @contextmanager
 def in_a_terminal(project):
-    """A run whose stderr is a terminal; yields both."""
+    """Start a run whose stderr is a terminal, and yield both."""
     terminal = Terminal()
     try:
         run = project.start(*RUN, stderr=terminal.theirs)
@@ -54,7 +54,7 @@ def stopped(run: Running) -> Ended:
 @local_only
 @pytest.mark.parametrize("stream", ["users", "[/x]", "[bold]users"])
 def test_live_in_a_terminal_and_a_table_at_the_end(project, stream):
-    """A source names its streams as it likes: what looks like markup is a name like any other."""
+    """A source can choose any name for its streams. Text that looks like markup is shown as text."""
     project.environ = {"TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
     project.steps(f"until {stream} 20", f"state {stream}", f"forever {stream}", streams=[stream])
     with in_a_terminal(project) as (run, terminal):
@@ -89,7 +89,7 @@ def found(run: Running, pattern: str) -> str:
 
 @local_only
 def test_nobody_reads_stderr_any_more(project):
-    """As with `2> >(head -1)`: the run goes on to its end."""
+    """As with `2> >(head -1)`: the run continues to its end."""
     project.steps("until users 20", "state")
     reader, writer = os.pipe()
     os.close(reader)

@@ -1,4 +1,4 @@
-"""How runs end by their source's doing."""
+"""Tests how a run ends if its source fails, stops or behaves wrongly."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ def test_source_fails_midway_and_the_next_run_goes_on_from_there(project):
     assert "the source exited with 1: - broke" in ended.message
     assert ended.record["error"]["retryable"]
     assert project.cursor() == 50
-    assert project.done() == 1  # an appending target may keep what it has
+    assert project.done() == 1  # a target that appends may keep the rows that it has
     assert ended.record["streams"][0]["status"] != "complete"
 
     project.steps("until users 120", "state")
@@ -138,7 +138,10 @@ def test_other_kinds_of_state_are_resumed_from(project, kind):
 
 @pytest.mark.parametrize("way", ["control", "rewrite"])
 def test_rotated_token_is_used_by_the_next_run(project, way):
-    """Whether it was told in a message or written into the config file; and it is as secret as the first one was."""
+    """The source reports the token in a message, or writes the token into its config file.
+
+    The token is a secret, as before.
+    """
     project.steps("until users 1", "state", f"{way} another-one")
     first = project.run()
     assert first.code == 0, first.stderr
@@ -152,7 +155,7 @@ def test_rotated_token_is_used_by_the_next_run(project, way):
     for words in (("config", "show"), ("runs", "show", "latest", "--json"), ("runs", "logs", "latest")):
         assert "another-one" not in project.run(*words).stdout
     kept = leftovers.files_with("another-one", project.private)
-    assert [path.parent.name for path in kept] == ["state"]  # beside the state, for its user alone
+    assert [path.parent.name for path in kept] == ["state"]  # stored next to the state, readable only by its owner
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
 
 

@@ -1,4 +1,4 @@
-"""How runs end by their target's doing."""
+"""Tests how a run ends if its target fails, stops or behaves wrongly."""
 
 MANY = ("until users 40", "state", "until users 30000", "state", "forever users")
 
@@ -39,7 +39,7 @@ def test_target_leaves_early_with_code_0(project):
 
 
 def test_target_leaves_early_with_code_0_on_a_short_input(project):
-    """All of the rest fits into the pipe: a target that left is told by what it did not take."""
+    """All further input fits into the pipe, so the early exit is detected by the unread input."""
     project.target = {"after": 5, "then": "exit 0"}
     project.steps("until users 10", "state")
     ended = project.run()

@@ -1,4 +1,4 @@
-"""What goes wrong with engines and images, and images of every kind of user."""
+"""Tests failures of engines and images, and images with every kind of user."""
 
 import os
 import uuid
@@ -55,7 +55,7 @@ def test_shell_form_entrypoint_is_refused_unless_one_is_given(project, api):
     assert project.ids() == {1, 2, 3}
 
 
-# A program for another kind of processor (RISC-V), as far as a kernel looks into it.
+# A program for another processor architecture (RISC-V), with as much of the file as a kernel checks.
 FOREIGN = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xf3\x00\x01\x00\x00\x00" + bytes(200)
 
 
@@ -80,7 +80,7 @@ def test_image_without_a_shell(project, api):
 
 @docker_only
 def test_the_record_has_each_container(project, place):
-    """The relay's too, where it has one: its memory and its time are part of what a run needs."""
+    """If the run has a relay's container, its memory and processor time are part of the record."""
     project.steps("until users 10", "state")
     ended = project.run()
     assert ended.code == 0
@@ -157,7 +157,7 @@ def test_engine_goes_away_in_the_middle(project, place, api):
         ended = run.ended()
     assert (ended.code, ended.side) == (8, "runner"), ended.stderr
     assert "Traceback" not in ended.stderr
-    if place == "docker-beside":  # the relay is there still, and ends both in order
+    if place == "docker-beside":  # the relay is still running, and ends both sides in order
         assert "stopped answering" in ended.message
         assert project.cursor() == max(project.ids())
 
@@ -192,7 +192,7 @@ def test_no_engine_at_all(project, place):
 
 
 def test_whoever_ran_in_a_container_of_another_engine_may_still_run(api, tmp_path):
-    """This engine knows that container as little as one that is gone."""
+    """A process of a container on another engine may still run: this engine does not know that container."""
     engine = connect(cache=tmp_path)
     elsewhere = f"{uuid.uuid4()}.1/7/1/{'0' * 64}"
     assert not engine.is_over(f"{elsewhere}/other-engine", "r1")

@@ -1,4 +1,4 @@
-"""The place where source, relay and target meet, without a project around it."""
+"""Tests the place in which source, relay and target run, without a project."""
 
 import os
 import queue
@@ -27,7 +27,7 @@ CATALOG = b'{"streams":[{"name":"users","json_schema":{"properties":{"id":{"type
 
 @pytest.fixture(params=[LOCAL, BESIDE, CONTAINER])
 def performed(request, tmp_path):
-    """performed(work, *launches) -> its verdict and all that was said, on each engine; nothing of it is left."""
+    """performed(work, *launches) -> the verdict and all events, on each engine. Checks that no leftovers remain."""
     if request.param == "local":
         api, engine, image = None, LocalEngine(), "/bin/sh"
     else:
@@ -64,7 +64,7 @@ def own_folders() -> list[Path]:
 
 
 def launch(role: str, file: InputFile) -> Launch:
-    """Tells its file and its role on stderr; a target then takes its input."""
+    """Return a connector that prints its file and its role to stderr. A target then reads its input."""
     args = ("-c", f'cat "$0" >&2; echo >&2; echo {role} started >&2; cat >/dev/null', FileArg("config.json"))
     return Launch(role=role, image="", entrypoint=("/bin/sh",), args=args, files=(file,), stdin=role == "target")
 
@@ -76,7 +76,7 @@ def test_file_arrives(performed):
 
 
 def test_truncated_file_is_named(performed):
-    """The container was told a size; less than that comes through the pipe."""
+    """The container was given a size, and gets less than that through the pipe."""
     verdict, said = performed(Collection(run_id="truncated", source_files=(CUT,)), launch("source", WHOLE))
     assert (verdict.exit_code, verdict.side) == (3, "source")
     assert short("connector") in verdict.message

@@ -1,4 +1,7 @@
-"""Source, relay and target as a Pod that somebody else schedules: no process of ours outside of it."""
+"""Tests source, relay and target in a Pod that another scheduler starts.
+
+No process of tapdock is outside of the Pod.
+"""
 
 import json
 import subprocess
@@ -21,14 +24,14 @@ from tapdock.relay.plan import RelayPlan
 
 POD = "tapdock-test"
 PIPES, MEMORY = "/tapdock/pipes", "/tapdock/files"
-# A pod's containers start side by side: the last pipe that the relay names tells that all are there.
+# The containers of a pod start in any order. When the last pipe of the relay has its name, all containers run.
 WAIT = 'until [ -p "$0" ]; do sleep 0.1; done; exec "$@"'
 pytestmark = pytest.mark.docker
 
 
 @pytest.fixture
 def pod(podman, api, images, runner_image, tmp_path):
-    """pod(*steps) begins one whose source does that; it is gone afterwards."""
+    """pod(*steps) -> a running pod whose source executes these steps. The pod is removed afterwards."""
     names = {program: loaded(podman, api, images[program]) for program in ("source", "target")}
     names["relay"] = loaded(podman, api, runner_image)
     for name in ("data", "plan"):
@@ -48,7 +51,7 @@ def pod(podman, api, images, runner_image, tmp_path):
 
 
 def events(podman) -> list[Event]:
-    """What the relay told, once all is over."""
+    """Return the events that the relay emitted, after the pod has ended."""
     ended(podman)
     return [msgspec.json.decode(line, type=Event) for line in podman("logs", f"{POD}-relay").splitlines()]
 
@@ -63,14 +66,14 @@ def rows(folder: Path) -> list[str]:
 
 
 def states(podman) -> set[str]:
-    """Of the three containers, so whatever stands in a container's `State`, in podman's words."""
+    """Return the `State` of the three containers, as reported by podman."""
     containers = json.loads(podman("ps", "--all", "--format", "json", "--filter", f"pod={POD}"))
     mine = [each for each in containers if each["Names"][0].rpartition("-")[2] in ("source", "relay", "target")]
     return {each["State"].capitalize() for each in mine} if len(mine) == 3 else {"Absent"}
 
 
 def launches(*steps: str) -> tuple[RelayPlan, Launch, Launch]:
-    """What `tapdock run` makes of a project, as values."""
+    """Return the launches that `tapdock run` makes of a project, as values."""
     config = {"token": "t", "steps": steps}
     program = [sys.executable, CONNECTORS / "source.py", "discover", "--config", "/dev/stdin"]
     said = subprocess.run(program, input=json.dumps(config).encode(), check=True, stdout=subprocess.PIPE).stdout
@@ -91,7 +94,7 @@ def launches(*steps: str) -> tuple[RelayPlan, Launch, Launch]:
 
 
 def connector(launch: Launch, image: str, mounts: list[dict], *, read_only: bool = True) -> dict:
-    """A connector's container: it waits for its pipes, then it is started as anywhere else."""
+    """Return a connector's container. It waits for its pipes, and then its launcher starts as in every other place."""
     started = command(launch, pipes=PIPES, memory=MEMORY)
     side = launch.role
     return {
@@ -109,7 +112,7 @@ def connector(launch: Launch, image: str, mounts: list[dict], *, read_only: bool
 
 
 def manifest(source: Launch, target: Launch, names: dict[str, str], folder: Path, *, read_only: bool = True) -> dict:
-    """The pod, as one would write it by hand."""
+    """Return the manifest of the pod, as a user would write it."""
     shared = [f"{side}-{what}" for side in ("source", "target") for what in ("pipes", "files")]
     data = {"name": "data", "mountPath": "/data"}
     permissions = {
@@ -167,7 +170,7 @@ def test_a_pod_moves_the_data_all_by_itself(podman, pod, tmp_path):
 
 
 def test_the_relay_is_killed_and_both_connectors_end(podman, pod, tmp_path):
-    """No target takes a dead relay for the end of its input."""
+    """A target must not treat a dead relay as the end of its input."""
     pod("until users 20", "state", "forever users")
     wait_for(lambda: rows(tmp_path), "the first rows")
     podman("kill", f"{POD}-relay")

@@ -1,4 +1,4 @@
-"""Streams that no target could take: refused once they are known, before anything reads."""
+"""Tests streams that no target can support. They are refused after discovery, before anything is read."""
 
 import pytest
 

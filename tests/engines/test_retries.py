@@ -1,4 +1,4 @@
-"""A pipeline with `retries`: what may pass is tried again, from where the last try ended."""
+"""Tests a pipeline with `retries`: a retryable failure is retried, from the state of the previous attempt."""
 
 import signal
 
@@ -18,7 +18,7 @@ def test_second_try_goes_on_where_the_first_one_failed(project):
     assert "again failed; again in" in ended.stderr
     assert [run["status"] for run in project.listed()] == ["succeeded", "failed"]
     assert project.ids() == set(range(1, 11))
-    assert len(project.rows()) == 10 + 2  # each once, and two targets were told the end of their input
+    assert len(project.rows()) == 10 + 2  # each row once, and two targets have seen the end of their input
     assert project.cursor() == 10
 
 

@@ -1,4 +1,4 @@
-"""The routes beside Airbyte to Singer, with programs that keep both protocols strictly."""
+"""Tests the routes other than Airbyte to Singer, with programs that follow both protocols strictly."""
 
 import json
 
@@ -15,7 +15,7 @@ def ids(rows) -> list[int]:
 
 
 def steps(project, reads: str, *words: str, **config) -> None:
-    """What either kind of source does; a tap says its schema first."""
+    """Set the steps of a source or a tap. A tap emits its schema first."""
     first = ["schema users"] if reads == "tap" else []
     project.steps(*first, *words, **config)
 
@@ -69,7 +69,10 @@ def test_a_source_that_fails_replaces_nothing(to_airbyte, reads):
 
 @TO_AIRBYTE
 def test_a_destination_that_swaps_at_the_end_of_its_input_never_sees_one_of_a_failed_source(to_airbyte, reads):
-    """As older ones do, which know nothing of COMPLETE: half a table must not take the place of a whole one."""
+    """Older destinations ignore COMPLETE and replace the table at the end of input.
+
+    A half table must not replace a whole one.
+    """
     to_airbyte.source_keys = {"streams": OVERWRITE}
     to_airbyte.target = {"old": True}
     steps(to_airbyte, reads, "until users 20", "state")
@@ -264,7 +267,7 @@ def test_batches_are_expanded_for_whoever_reads_no_files(project):
 @local_only
 @pytest.mark.parametrize("rotate", ["secrets", "all"])
 def test_a_tap_does_not_switch_on_batches_for_itself(project, tmp_path, rotate):
-    """It writes `batch_config` into its own config, which later runs are to give it."""
+    """The tap writes `batch_config` into its own config. Later runs must not use this value."""
     project.programs = ("tap", "target")
     project.source_keys = {"rotate": rotate}
     where = json.dumps({"storage": {"root": f"file://{tmp_path}/batches"}}, separators=(",", ":"))

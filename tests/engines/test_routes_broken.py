@@ -1,4 +1,4 @@
-"""Runs of the other routes that break off in between: what the next one makes of it, and what is never written."""
+"""Tests interrupted runs of the other routes: what the next run does, and what must never be written."""
 
 import json
 
@@ -16,7 +16,7 @@ def ids(rows) -> list[int]:
 @local_only
 @pytest.mark.parametrize("old", [True, False])
 def test_a_snapshot_is_only_resumed_where_the_destination_keeps_what_it_has(project, old):
-    """Older destinations stage rows anew in each run: half a snapshot would take the place of the whole one."""
+    """Older destinations stage rows anew in each run: half a snapshot would replace the whole snapshot."""
     project.programs = ("source", "destination")
     project.keys = {"pipelines": {"p": {"source": "source", "target": "target", "retries": 1}}}
     project.source_keys = {"streams": {"users": OVERWRITE}}
@@ -47,7 +47,7 @@ def test_a_stream_that_the_tap_never_spoke_of_is_not_emptied(project):
 
 @local_only
 def test_a_new_snapshot_that_failed_is_begun_again(project):
-    """Its old rows go in the run that ends well, whatever was acknowledged before."""
+    """The run that succeeds removes the old rows, regardless of earlier acknowledgements."""
 
     def state(last: int, version: int) -> str:
         bookmarks = {"users": {"id": last, "version": version}}
@@ -71,7 +71,7 @@ def test_a_new_snapshot_that_failed_is_begun_again(project):
 
 
 def test_global_states_of_a_source_are_known_again(project):
-    """As sources that read a database's log have them."""
+    """Sources that read a database's log emit GLOBAL states."""
     project.programs = ("source", "destination")
     two = {"states": "GLOBAL", "streams": ["users", "orders"]}
     project.steps("until users 4", "state", "until orders 3", "state", **two)
@@ -107,7 +107,7 @@ def test_a_line_without_an_end_of_a_source_that_ended_well_is_refused(project):
 @local_only
 @pytest.mark.parametrize("writes", ["target", "destination"])
 def test_what_was_not_selected_reaches_nobody(project, writes):
-    """Some taps send it all the same."""
+    """Some taps send fields and streams that are not selected."""
     project.programs = ("tap", writes)
     project.source_keys = {"select": ["users.*", "!users.name"]}
     secret = (

@@ -1,4 +1,4 @@
-"""A secret is in memory alone: what the engine keeps on its disk has none, while a run goes on and afterwards."""
+"""Tests that secrets are only in memory: the engine's disk contains none of them, during a run and afterwards."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from engines.project import wait_for
 
 @pytest.fixture
 def disk(api) -> list[Path]:
-    """Where the engine keeps containers and volumes."""
+    """Return the folder in which the engine stores containers and volumes."""
     root = Path(api.info()["DockerRootDir"])
     if os.geteuid() != 0:
         pytest.skip(f"only root may look into {root}")
@@ -24,14 +24,17 @@ def disk(api) -> list[Path]:
 
 
 def files_with(text: str, folders: list[Path]) -> list[str]:
-    """By `grep`, which does not mind a file that goes away meanwhile; pipes are not opened."""
+    """Return the files that contain the text.
+
+    `grep` ignores files that are removed meanwhile, and pipes are not opened.
+    """
     words = ["--recursive", "--files-with-matches", "--fixed-strings", "--no-messages", "--devices=skip", "--file=-"]
     done = subprocess.run(["grep", *words, "--", *folders], input=text, capture_output=True, text=True)
     return done.stdout.splitlines()
 
 
 def test_the_search_finds_what_is_there(api, disk, images):
-    """A search that finds nothing would be no evidence otherwise."""
+    """Without this check, a search without results would prove nothing."""
     made = api.create_container(images["source"], environment={"TOKEN": "f0und-by-grep"})
     try:
         assert any(made["Id"] in path for path in files_with("f0und-by-grep", disk))

@@ -1,4 +1,4 @@
-"""A run that is ended from outside, in order or not at all."""
+"""Tests runs that are ended from outside, by a signal or by `kill -9`."""
 
 import json
 import os
@@ -18,12 +18,12 @@ FOREVER = ("until users 20", "state", "forever users")
 
 @pytest.fixture(params=[LOCAL, BESIDE, CONTAINER])
 def place(request) -> str:
-    """Signals reach the relay by another way in each place."""
+    """Signals reach the relay in a different way in each place."""
     return request.param
 
 
 def begun(project):
-    """A run in its middle: rows have arrived."""
+    """Return a run that has already delivered rows."""
     project.steps(*FOREVER)
     run = project.start()
     wait_for(lambda: project.rows() or run.process.poll() is not None, "the first rows")
@@ -31,7 +31,7 @@ def begun(project):
 
 
 def finish(project):
-    """The next run, which must find nothing in its way and leave no hole."""
+    """Check the next run: it must succeed, and no row may be missing."""
     last = max(project.ids() | {20}) + 5
     project.steps(f"until users {last}", "state")
     ended = project.run()
@@ -73,7 +73,7 @@ def test_second_signal_ends_at_once(project):
 
 
 def test_signal_before_anything_runs(project):
-    """Whatever the run is just about to do, it is over, with a record that says so."""
+    """In every phase of its start the run ends, with a record that reports the signal."""
     project.source = {"slow": True}
     run = project.start()
     wait_for(lambda: "run started" in run.process.stderr.readline(), "the run's first word")
@@ -83,7 +83,7 @@ def test_signal_before_anything_runs(project):
 
 
 def test_signal_while_the_engine_is_connected_to(tmp_path):
-    """Inside a library that takes every failure of a connection for its own kind."""
+    """The signal arrives inside a library that treats every failure of a connection as its own error."""
     sources = {"a": {"image": "a"}}
     (tmp_path / "tapdock.yaml").write_text(
         json.dumps({"version": 1, "sources": sources, "targets": {"b": {"image": "b"}}})
@@ -120,7 +120,7 @@ def test_signal_while_a_connector_is_asked(project):
 
 
 def is_asked() -> bool:
-    """A connector of ours discovers; processes in containers are seen from here as well."""
+    """Return whether a connector of ours runs discovery. Processes in containers are visible here as well."""
     lines = [line for _, line in leftovers.command_lines() if "pipes=$1" not in line]
     return any("connector discover" in line or "source.py discover" in line for line in lines)
 
@@ -134,7 +134,7 @@ def test_kill_9_of_the_runner_and_a_run_at_once(project, request):
     project.steps(f"until users {last + 5}", "state")
     ended = project.run()
     assert ended.code == 0, ended.stderr
-    # The first target was killed, never told that its input was over; what the second did is whole.
+    # The first target was killed and has never seen the end of its input. The rows of the second target are complete.
     assert project.done() == 1
     assert project.ids() >= set(range(1, last + 6))
     assert project.cursor() == last + 5

@@ -1,4 +1,4 @@
-"""A tap that is read to its end before its destination begins: signals, a full disk, and a process that is killed."""
+"""Tests a tap that is read to its end before its destination starts: signals, a full disk, and a killed process."""
 
 import signal
 import sys
@@ -16,7 +16,7 @@ def spooling(project):
 
 
 def said(project) -> str:
-    """The logs of its runs."""
+    """Return the logs of the project's runs."""
     return "".join(file.read_text() for file in project.private.glob("runs/*/log.jsonl"))
 
 
@@ -27,7 +27,7 @@ def begun(project):
 
 
 def test_a_signal_ends_it_in_order_and_what_was_read_is_written(spooling):
-    spooling.source_keys = {"stop_grace": "60s"}  # the destination has twice this for what it is given only then
+    spooling.source_keys = {"stop_grace": "60s"}  # the destination needs twice this time for its late input files
     spooling.steps("schema users", "until users 500", "state", "stderr 100", "forever users")
     running = begun(spooling)
     assert spooling.table() == []
@@ -64,7 +64,7 @@ def test_a_killed_run_leaves_nothing_and_the_next_one_reads_all(spooling):
 
 @local_only
 def test_a_full_disk_is_told_and_neither_side_lives_on(spooling):
-    """A limit of a file's size stands in for it: the same call fails."""
+    """A limit for the size of a file replaces the full disk: the same call fails."""
     limited = ("sh", "-c", 'ulimit -f 1000; exec "$@"', "sh", sys.executable, "-m", "tapdock")
     spooling.prefix = limited
     spooling.steps("schema users", "until users 20", "state", "long users 3000000", "forever users")

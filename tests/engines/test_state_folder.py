@@ -1,4 +1,4 @@
-"""State that cannot be saved: the run fails, and what the target acknowledged is kept in a file."""
+"""Tests a state that cannot be saved: the run fails, and the acknowledged state is kept in a file."""
 
 import os
 import re
@@ -17,7 +17,7 @@ SMALL = "size=64k,mode=0700"
 
 @pytest.fixture
 def small_disk(project):
-    """The state's folder on a disk of 64 KiB."""
+    """Mount a disk of 64 KiB as the folder of the state."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small disk")
     folder = project.private / "state"
@@ -40,7 +40,7 @@ def test_full_disk_midway(project, small_disk):
     dumped = project.private / "unsaved-default-source-to-target.json"
     assert str(dumped) in ended.hint
     assert dumped.stat().st_mode & 0o777 == 0o600
-    assert project.done() == 1  # the target was let take in what it had
+    assert project.done() == 1  # the target was allowed to finish what it had received
 
     (small_disk / "ballast").unlink()
     assert project.run("state", "set", STATE_ID, str(dumped)).code == 0
@@ -54,7 +54,7 @@ def test_full_disk_midway(project, small_disk):
 @local_only
 @pytest.mark.parametrize("ending", ["stopped", "source killed"])
 def test_another_ending_while_the_state_cannot_be_saved(project, small_disk, ending):
-    """Whichever is first, the run says that the state is not saved, and where it is."""
+    """In any order of failures, the run reports that the state is not saved, and the file that contains the state."""
     project.steps("until users 20", "state", "forever users")
     run = project.start()
     state = small_disk / "default%3Asource-to-target.json"
@@ -78,7 +78,10 @@ def test_another_ending_while_the_state_cannot_be_saved(project, small_disk, end
 
 @local_only
 def test_full_disk_for_all_that_is_ours(project, small_disk):
-    """State, log and record: the state cannot be saved, and that is what the run says, as one object."""
+    """The disk is full for state, log and record.
+
+    The run reports that the state cannot be saved, as one JSON object.
+    """
     private = project.private
     project.environ = {"TAPDOCK_HOME": str(small_disk)}
     project.steps("until users 20", "state", "forever users")
@@ -105,7 +108,7 @@ def fill(folder):
 
 @local_only
 def test_folder_that_cannot_be_written(project):
-    """Said before anything is read."""
+    """The error is reported before anything is read."""
     project.private.mkdir(exist_ok=True)
     (project.private / "state").write_text("a file where the folder should be")
     project.steps("until users 20", "state")
@@ -125,7 +128,7 @@ def test_state_in_the_way_of_a_run_that_saves_none(project):
 
 @local_only
 def test_state_of_another_pipeline_is_not_taken_for_ones_own(project):
-    """Copied by hand: both would read and write the one state, and each skip what the other has read."""
+    """The state was copied by hand. Both pipelines would use one state, and each would skip what the other has read."""
     project.keys = {"pipelines": {"other": {"source": "source", "target": "target", "state_suffix": "eu"}}}
     project.steps("until users 20", "state")
     assert project.run().code == 0

@@ -1,4 +1,4 @@
-"""State in a bucket during runs: resumed, followed at once after a kill, lost to somebody else, out of reach."""
+"""Tests runs with a state in a bucket: resumed, continued after a kill, taken over by another run, unreachable."""
 
 import shutil
 import signal
@@ -16,7 +16,7 @@ on_two_places = pytest.mark.parametrize("place", [LOCAL, BESIDE])
 
 @pytest.fixture(scope="module")
 def moto(api):
-    """The address of an S3 server with a bucket `states`."""
+    """Return the address of an S3 server with a bucket `states`."""
     with pytest.MonkeyPatch.context() as environ:
         for name, value in servers.ANYBODY.items():
             environ.setenv(name, value)
@@ -100,7 +100,10 @@ def test_a_run_whose_state_was_taken_away_stops(project):
 
 @local_only
 def test_a_server_that_is_out_of_reach_for_good(project, front):
-    """The run stops before its hold can be another's, and says so; the next one goes on from what was saved."""
+    """The run stops before another run can take its lease, and reports that.
+
+    The next run resumes from the saved state.
+    """
     project.steps("until users 5", "state", "forever users")
     run = project.start()
     wait_for(project.rows, "the first rows")

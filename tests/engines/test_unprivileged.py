@@ -1,4 +1,4 @@
-"""The core of these tests for a user who is not root but in the `docker` group."""
+"""Repeats the most important tests as a user who is not root, but in the `docker` group."""
 
 import os
 import pwd
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture(scope="session")
 def somebody() -> Iterator[pwd.struct_passwd]:
-    """A user of these tests alone; one that was there before stays."""
+    """Return a user for these tests. A user that already existed is kept."""
     if os.geteuid() != 0:
         pytest.skip("these tests are run by an unprivileged user already: all others are such tests")
     if not shutil.which("useradd") or not shutil.which("setpriv"):
@@ -35,8 +35,8 @@ def somebody() -> Iterator[pwd.struct_passwd]:
 
 @pytest.fixture
 def project(api, images, somebody, tmp_path, known_specs):
-    """A project of that user's, whose commands run as that user."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):  # pytest's own are for their owner only
+    """Return a project of that user. Its commands run as that user."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):  # pytest's own folders are accessible only to their owner
         folder.chmod(folder.stat().st_mode | 0o011)
     become = ["setpriv", f"--reuid={somebody.pw_uid}", f"--regid={somebody.pw_gid}", "--init-groups"]
     readable = subprocess.run([*become, sys.executable, "-c", "import tapdock.cli"], capture_output=True, text=True)
@@ -93,7 +93,7 @@ def test_sigterm_ends_in_order(project):
 def test_state_folder_of_somebody_else(project):
     state = project.private / "state"
     state.mkdir()
-    state.chmod(0o755)  # root's
+    state.chmod(0o755)  # made by root
     project.steps("until users 20", "state")
     ended = project.run()
     assert (ended.code, ended.side) == (6, "runner")

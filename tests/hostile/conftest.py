@@ -1,4 +1,4 @@
-"""Connectors that attack: as root of their container and as a plain user, beside the runner and through a container."""
+"""Fixtures for connectors that attack: as root of their container and as a plain user, in both placements."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from engines.project import Ended, Project
 HERE = Path(__file__).parent
 VICTIM = Path("/var/tmp/tapdock-test-victim")
 UNHARMED = b"a file of whoever runs tapdock\n"
-# From /proc: what getrusage reports begins with the memory of the process that started this one.
+# Read from /proc, because getrusage starts with the memory of the process that started this one.
 _MEASURED = """
 import atexit, pathlib, sys
 from tapdock.cli import main
@@ -37,13 +37,13 @@ def place(request) -> str:
 
 @pytest.fixture
 def uid(place) -> str:
-    """Whom the connector's container runs as; `both_users` asks for either."""
+    """Return the user id of the connector's container. `both_users` parametrizes this fixture."""
     return "0" if place == "docker-beside" else "1000"
 
 
 @pytest.fixture(scope="session")
 def hostile(api) -> Callable[..., str]:
-    """hostile(kind, uid) -> an image; `shell` names what its /bin/sh does before anything else."""
+    """hostile(kind, uid) -> an image. `shell` is what its /bin/sh does before anything else."""
 
     def image(kind: str, uid: str, *, shell: str = "") -> str:
         files = {
@@ -57,7 +57,10 @@ def hostile(api) -> Callable[..., str]:
 
 @pytest.fixture
 def victim() -> Iterator[Path]:
-    """A file that an attack is to reach; it is as it was afterwards, and nothing is beside it."""
+    """Yield a file that an attack tries to reach.
+
+    Check afterwards that it is unchanged and has no new files next to it.
+    """
     VICTIM.write_bytes(UNHARMED)
     yield VICTIM
     content = VICTIM.read_bytes()
@@ -67,7 +70,7 @@ def victim() -> Iterator[Path]:
 
 @pytest.fixture
 def attacked(project, hostile, victim, uid) -> Callable[..., Project]:  # noqa: F811
-    """attacked(...) -> the project whose source, tap or target does that; its memory is measured."""
+    """attacked(...) -> the project whose source, tap or target attacks. The memory of its commands is measured."""
 
     def prepare(*, source=(), target=(), batch="", shell="", **config) -> Project:
         common = {"victim": str(victim), **config}
@@ -90,19 +93,19 @@ def attacked(project, hostile, victim, uid) -> Callable[..., Project]:  # noqa: 
 
 
 def reports(ended: Ended) -> list[str]:
-    """What the attacker wrote about its success."""
+    """Return the reports of the attacker about its success."""
     return messages_of(ended.stderr)
 
 
 def messages_of(stderr: str) -> list[str]:
-    """The attacker's reports in a log of JSON lines."""
+    """Return the attacker's reports in a log of JSON lines."""
     logged = [json.loads(line) for line in stderr.splitlines() if line.startswith("{")]
     messages = [entry.get("message") or "" for entry in logged]
     return [message.removeprefix("attack: ") for message in messages if message.startswith("attack: ")]
 
 
 def peak(ended: Ended) -> int:
-    """The most memory that a process of tapdock's had, in bytes: this one's and that of a relay's container."""
+    """Return the largest memory of tapdock in bytes: of its process, and of a relay's container."""
     here = int(ended.stderr.rpartition("peak ")[2].split()[0])
     there = [each["peak_memory_bytes"] or 0 for each in ended.record["containers"] if each["role"] == "relay"]
     return max(here, *there, 0)
@@ -110,7 +113,7 @@ def peak(ended: Ended) -> int:
 
 @pytest.fixture
 def next_run(project, images) -> Callable[[], None]:  # noqa: F811
-    """Whatever a run left, the next one works, and finds nothing that it cannot remove."""
+    """Check that the next run succeeds, and that it can remove all leftovers."""
 
     def run() -> None:
         project.programs = ("source", "target")

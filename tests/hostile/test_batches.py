@@ -1,4 +1,4 @@
-"""Attacks by files: a tap names what is not its own, and what nobody has room or time for."""
+"""Tests attacks by BATCH files: files of others, and files that are too large or take too long."""
 
 import pytest
 
@@ -8,7 +8,7 @@ pytestmark = pytest.mark.docker
 
 
 def test_rows_of_a_file_arrive(attacked, next_run):
-    """The attacks below are refused for what they are, and not because no file could be read."""
+    """The attacks below must be refused for their own reason, and not because no file can be read."""
     project = attacked(batch="rows")
     ended = project.run()
     assert ended.code == 0, ended.stderr
@@ -35,7 +35,7 @@ def test_a_file_that_is_none(attacked, next_run, batch, message):
 
 
 def test_a_folder_that_becomes_a_link_while_its_files_are_read(attacked, next_run):
-    """Whichever of the two is faster: what is read and removed is in the shared folder."""
+    """In every order of events, tapdock reads and removes files only in the shared folder."""
     project = attacked(batch="swap")
     ended = project.run()
     assert ended.code in (0, 5), ended.stderr

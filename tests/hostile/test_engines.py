@@ -1,4 +1,4 @@
-"""The same attacks on engines of other kinds: what each of them mounts read-only, and what it blocks."""
+"""Tests the same attacks on other kinds of engines: what each engine mounts read-only, and what it blocks."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture
 def victim() -> str:
-    """Nothing can be checked for harm where the engine is; the attacker itself reports that it got nowhere."""
+    """The files of this engine cannot be checked here. The attacker itself reports that its attack failed."""
     return "/var/tmp/tapdock-test-victim"
 
 
@@ -60,7 +60,7 @@ def test_a_connector_finds_nothing_to_swap(request, api, hostile, victim, runner
         "mounts": ["rows:/data"],
     }
     target["config"] = {"path": "/data/rows.jsonl", "password": "s3cret"}
-    target["user"] = "0:0"  # the volume is its root's
+    target["user"] = "0:0"  # the volume belongs to its root
     text = json.dumps({"version": 1, "sources": {"source": source}, "targets": {"target": target}})
     seat.well("sh", "-c", 'mkdir -p "$TAPDOCK_PROJECT" && printf %s "$1" >"$TAPDOCK_PROJECT/tapdock.yaml"', "sh", text)
     environ = (f"TAPDOCK_RELAY={relay}", f"TAPDOCK_RELAY_IMAGE={runner_image}")
@@ -69,6 +69,6 @@ def test_a_connector_finds_nothing_to_swap(request, api, hostile, victim, runner
     assert json.loads(ended.stdout)["relay"] == relay
     *swapped, connected = messages_of(ended.stderr)
     assert swapped == ["swapped []", "nested 0", "filled 0"]
-    blocked = connected.startswith("refused 169.254.169.254:80 111")  # by nobody but the container itself
+    blocked = connected.startswith("refused 169.254.169.254:80 111")  # only the container itself answers
     assert blocked == (kind != "podman"), connected
     assert seat.leftovers() == ""

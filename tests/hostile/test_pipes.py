@@ -1,4 +1,4 @@
-"""Attacks on the pipes: nothing can be put in their place, and nobody is believed for having written to one."""
+"""Tests attacks on the pipes: a pipe cannot be replaced, and text in a pipe is not trusted."""
 
 import signal
 
@@ -46,7 +46,7 @@ def test_a_shell_that_swaps_before_it_greets(attacked, next_run):
 
 @one_place
 def test_programs_of_the_image_that_are_called_cat_and_wc_are_not_used(attacked):
-    """A console script of any package lies first in the image's PATH."""
+    """A console script of any package is at the front of the image's PATH."""
     project = attacked(source=["records 20", "state"], target=["connect 127.0.0.1:1"])
     ended = project.run()
     assert ended.code == 0, ended.stderr
@@ -57,7 +57,7 @@ def test_programs_of_the_image_that_are_called_cat_and_wc_are_not_used(attacked)
 @pytest.mark.parametrize("word", ["junk", "long", "forged"])
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_words_on_the_control_pipe(attacked, next_run, side, word):
-    """Its name is gone; through its parent's descriptors a connector reaches it, and only harms its own side."""
+    """The pipe has no name. A connector reaches it through its parent's descriptors, and can only harm its own side."""
     attacks = [f"control {word}", "exit 3"]
     if side == "source":
         project = attacked(source=["records 20", "state", *attacks])
@@ -84,7 +84,7 @@ def test_a_shell_that_plays_the_launcher_badly(attacked, next_run, shell):
 
 @pytest.mark.parametrize("signals", [1, 2])
 def test_a_source_that_nobody_can_stop(attacked, next_run, signals):
-    """Its shell ignores that the run is over, and goes on writing for ever."""
+    """The shell ignores the end of the run, and continues to write."""
     project = attacked(shell="deaf")
     project.source_keys = project.target_keys = {"stop_grace": "1s", "exit_grace": "1s"}
     running = project.start()

@@ -1,4 +1,4 @@
-"""A pod that was written by hand: with read-only pipes, and by somebody who forgot to say so."""
+"""Tests a pod that was written by hand: with read-only pipes, and without `readOnly`."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ ATTACKS = ["swap", "nest", "fill", "records 20", "state"]
 
 @pytest.fixture
 def attack(podman, api, hostile, runner_image, tmp_path):
-    """attack(read_only=…) begins a pod whose source attacks; it is gone afterwards."""
+    """attack(read_only=…) -> a running pod whose source attacks. The pod is removed afterwards."""
     target = loaded(podman, api, image(api, "target", runs_as="1000", anybody=True))
     names = {"source": loaded(podman, api, hostile("airbyte", "0")), "target": target}
     names["relay"] = loaded(podman, api, runner_image)
@@ -45,7 +45,7 @@ def attack(podman, api, hostile, runner_image, tmp_path):
 
 @pytest.mark.parametrize("read_only", [True, False])
 def test_a_source_harms_nobody(podman, attack, tmp_path, read_only):
-    """Where it can write beside its pipes it does so, and nobody opens what it made there."""
+    """If the source can write into the folder of the pipes, it does, and tapdock never opens its files."""
     attack(read_only=read_only)
     verdict = events(podman)[-1]
     assert isinstance(verdict, Verdict)

@@ -1,4 +1,4 @@
-"""What a connector reaches by the network, and what it leaves behind when it crashes."""
+"""Tests what a connector reaches by the network, and what it leaves behind after a crash."""
 
 import pytest
 
@@ -11,7 +11,7 @@ METADATA = ("169.254.169.254:80", "169.254.170.2:80", "169.254.170.23:80")
 
 @pytest.fixture
 def neighbour(api):
-    """A container of somebody else on the default bridge that answers on port 8000; its address."""
+    """Return the address of another container on the default bridge, which answers on port 8000."""
     command = ["python3", "-m", "http.server", "8000"]
     name = api.create_container(base_image(), command, labels={"io.tapdock.test": "neighbour"})["Id"]
     try:

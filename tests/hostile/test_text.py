@@ -1,4 +1,4 @@
-"""Attacks by text: what a connector prints is harmless and has no secrets in it wherever it is shown or kept."""
+"""Tests attacks by text: the output of a connector is harmless and has no secrets, in every display and every file."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""tapdock as a user who is not root but in the `docker` group: files of a container's root are not theirs to remove."""
+"""Tests a user in the `docker` group who is not root, and cannot remove files of a container's root."""
 
 import os
 
@@ -24,13 +24,13 @@ def test_a_source_finds_nothing_to_swap(project, hostile, victim):  # noqa: F811
 
 
 def test_what_cannot_be_removed_is_a_warning_with_its_path(project, hostile, somebody):  # noqa: F811
-    """A container's root leaves nested folders in the folder of BATCH files, which are its own."""
+    """A container's root leaves nested folders in the folder of BATCH files, and owns them."""
     project.programs = ("tap", "target")
     project.images["tap"] = hostile("singer", "0")
     storage = {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///tapdock/scratch"}}
     project.source = {"batch": "nested", "batch_config": storage}
     first = project.run()
-    assert first.code in (0, 5), first.stderr  # a file of root's may be closed to others
+    assert first.code in (0, 5), first.stderr  # a file that belongs to root may be unreadable for others
     (left,) = leftovers.run_folders(project.tmp)
     try:
         for words in (("run", "source", "target", "--json"), ("gc",)):

@@ -1,4 +1,4 @@
-"""tapdock where people run it: as a container, by compose, against engines of other kinds."""
+"""Fixtures for placements of tapdock: as a container, by compose, with engines of other kinds."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from places.machines import HERE, IMAGES, Machine, Seat, answering, filled, mach
 
 @pytest.fixture(scope="session")
 def demo(api, tmp_path_factory) -> Path:
-    """The example project, with its images made."""
+    """Return the example project, after its images were built."""
     folder = tmp_path_factory.mktemp("places") / "demo"
     environ = {**os.environ, "TAPDOCK_BASE_IMAGE": base_image(), "TAPDOCK_PROJECT": str(folder)}
     tapdock = Path(sys.executable).with_name("tapdock")
@@ -26,7 +26,7 @@ def demo(api, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def project(demo, tmp_path) -> Path:
-    """The example in a folder of one test's own, of somebody who is not root."""
+    """Return the example project in a folder for one test. It belongs to a user who is not root."""
     folder = tmp_path / "project"
     folder.mkdir()
     shutil.copy(demo / "tapdock.yaml", folder)
@@ -43,7 +43,7 @@ WRAPPED = "tapdock-test/tap-faker:7.2.1"
 
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory) -> Path:
-    """`client` and `server`, who trust each other."""
+    """Return the keys `client` and `server`, which trust each other."""
     if not shutil.which("openssl"):
         pytest.skip("there is no openssl here to make keys with")
     folder = tmp_path_factory.mktemp("keys")
@@ -53,7 +53,7 @@ def keys(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def inner_machine(api, runner_image, demo, keys) -> Iterator[Machine]:
-    """A machine in a container. Its daemon answers on its socket, and by TLS."""
+    """Yield a machine in a container. Its daemon answers on its socket, and by TLS."""
     with machine(api, runner_image, f"--volume={keys}/server:/keys:ro", f"--publish=127.0.0.1::{PORT}") as made:
         begin(made)
         filled(Seat(made.prefix("/tmp"), "", "inner"), *IMAGES, runner_image)

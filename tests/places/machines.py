@@ -1,4 +1,4 @@
-"""Engines of other kinds, each with tapdock in front of it: what a test says of one, it says of all."""
+"""Engines of other kinds, each with tapdock in front of it, so that one test covers all of them."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from engines.project import wait_for
 from tapdock.engines import owner
 
 HERE = Path(__file__).parent
-# All that an engine needs of its machine. `--privileged` would be shorter, and is refused where the machine
+# The rights that an engine needs. `--privileged` would be shorter, but it is refused if the machine
 # itself lacks one of the rights.
 _RIGHTS = (
     *("--cap-add=ALL", "--cap-drop=SYS_RESOURCE", "--cgroupns=private", "--device-cgroup-rule=c 10:200 rwm"),
@@ -24,12 +24,15 @@ _RIGHTS = (
 )
 IMAGES = ("tapdock/source-faker:7.2.1", "tapdock/target-duckdb:0.8.0")
 DEMO = {"products": 100, "users": 10_000, "purchases": 10_000}
-"""Records of the example project, by stream."""
+"""The number of records of the example project, by stream."""
 
 
 @dataclass(frozen=True)
 class Seat:
-    """A shell in front of an engine: `prefix` is what a command is given to; `relay` is where data is to go through."""
+    """A shell with tapdock for one engine.
+
+    `prefix` is the beginning of each command, `relay` the placement of the relay.
+    """
 
     prefix: tuple[str, ...]
     relay: str
@@ -47,23 +50,23 @@ class Seat:
         return ended.stdout
 
     def record(self, *words: str) -> dict[str, Any]:
-        """What `run --json` prints, once it ended well."""
+        """Return the output of `run --json`, after a run that must succeed."""
         return json.loads(self.well("tapdock", "run", *words, "--json"))
 
     def findings(self) -> dict[str, str]:
-        """What doctor finds, once it ended well."""
+        """Return the findings of doctor, which must succeed."""
         found = json.loads(self.well("tapdock", "doctor", "--json"))["findings"]
         return {finding["what"]: finding["found"] for finding in found}
 
     def leftovers(self) -> str:
-        """Names of what runs left on the engine."""
+        """Return the names of leftovers of runs on the engine."""
         ours = ("--quiet", "--filter", "label=io.tapdock.run")
         lists = (("ps", "--all"), ("volume", "ls"), ("network", "ls"))
         return "".join(self.well("docker", *words, *ours) for words in lists)
 
 
 def here(project: Path, **environ: str) -> tuple[str, ...]:
-    """The prefix of a command on this machine."""
+    """Return the prefix of a command on this machine."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return ("env", f"PATH={path}", *_assigned(environ | _settings(str(project))))
 
@@ -77,7 +80,7 @@ def _assigned(environ: dict[str, str]) -> tuple[str, ...]:
 
 
 class Machine:
-    """A container that stands for a machine: nothing of it is shared with this one but what is mounted."""
+    """A container that represents a machine. It shares only its mounts with this machine."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -87,7 +90,7 @@ class Machine:
         return ("docker", "exec", "--interactive", "--user", user, self.name, "env", *settings)
 
     def begin(self, *command: str) -> None:
-        """A program of root's that goes on running, its words in /tmp/log."""
+        """Start a program as root that continues to run, with its output in /tmp/log."""
         script = 'exec "$@" >/tmp/log 2>&1'
         subprocess.run(
             ["docker", "exec", "--detach", self.name, "sh", "-c", script, *command[:1], *command], check=True
@@ -100,8 +103,8 @@ class Machine:
 
 @contextmanager
 def machine(api: Any, runner_image: str, *options: str) -> Iterator[Machine]:
-    """One with tapdock installed, and programs to start a daemon with."""
-    # By digest: the same name is another image once the code has changed.
+    """Yield a machine with tapdock installed, and with programs to start a daemon."""
+    # By digest, because the name belongs to another image after the code has changed.
     args = {"BASE_IMAGE": base_image(), "RUNNER_IMAGE": api.inspect_image(runner_image)["Id"]}
     with _running(made(api, "tapdock-test/inner", _files("inner"), args), "--init", *options) as name:
         yield Machine(name)
@@ -109,7 +112,7 @@ def machine(api: Any, runner_image: str, *options: str) -> Iterator[Machine]:
 
 @contextmanager
 def instance(api: Any, *options: str) -> Iterator[Machine]:
-    """One that boots, with a daemon that runs, and nothing of ours on it."""
+    """Yield a machine that boots, with a running daemon, and without tapdock."""
     image = made(api, "tapdock-test/instance", _files("instance"), {"BASE_IMAGE": base_image()})
     with _running(image, "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec", *options) as name:
         yield Machine(name)
@@ -117,7 +120,7 @@ def instance(api: Any, *options: str) -> Iterator[Machine]:
 
 @contextmanager
 def dev_container(api: Any, recipe: bytes) -> Iterator[Machine]:
-    """One of a recipe that is made for a privileged container: cgroups are made writable for it."""
+    """Yield a container whose image is made for a privileged container: its cgroups are made writable."""
     image = made(api, "tapdock-test/dev-container", {"Dockerfile": recipe}, {"BASE_IMAGE": base_image()})
     writable = "for m in /sys/fs/cgroup /sys/fs/cgroup/*; do ! mountpoint -q $m || mount -o remount,bind,rw $m; done"
     with _running(image, "--init", "--entrypoint=sh", command=("-c", f"{writable}; exec sleep infinity")) as name:
@@ -142,12 +145,12 @@ def _running(image: str, *options: str, command: tuple[str, ...] = ()) -> Iterat
 
 
 def answering(seat: Seat) -> None:
-    """Its daemon is on its way up."""
+    """Wait until the daemon answers."""
     wait_for(lambda: seat("docker", "version").returncode == 0, f"the engine of {seat.kind}", seconds=60)
 
 
 def filled(seat: Seat, *images: str) -> None:
-    """The engine has these images, as they are on this machine's."""
+    """Copy these images from this machine to the engine."""
     with subprocess.Popen(["docker", "save", base_image(), *images], stdout=subprocess.PIPE) as saving:
         done = subprocess.run([*seat.prefix, "docker", "load"], stdin=saving.stdout, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""What the repository says for places that read it: its own commands, as they stand, with an engine beside them."""
+"""Tests the commands in the repository's files for other places: unchanged, with an engine on the machine."""
 
 import json
 import re
@@ -15,7 +15,7 @@ FOLDER = "/srv/tapdock"
 
 
 class Terminal:
-    """A shell of a user who may use the engine, in a checkout on a machine."""
+    """The shell of a user who can use the engine, in a checkout on a machine."""
 
     def __init__(self, machine: Machine, user: str, path: str) -> None:
         settings = (
@@ -34,7 +34,7 @@ class Terminal:
 
 
 def check_out(machine: Machine, user: str) -> None:
-    """The repository as git has it, which is then that user's."""
+    """Copy the repository as git has it, and give it to that user."""
     listed = ("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
     names = subprocess.run(listed, cwd=CHECKOUT, check=True, capture_output=True).stdout
     packed = subprocess.run(
@@ -45,7 +45,7 @@ def check_out(machine: Machine, user: str) -> None:
 
 
 def test_the_dev_container(api, demo):
-    """Its own image and its own commands. What it has by being privileged is given one by one here."""
+    """The dev container's own image and commands. Its privileges are granted one by one here."""
     folder = CHECKOUT / ".devcontainer"
     text = re.sub(r"^ *//.*$|// for that engine$", "", (folder / "devcontainer.json").read_text(), flags=re.MULTILINE)
     config = json.loads(text)
@@ -67,7 +67,7 @@ def test_the_workflow(inner_machine):
     check_out(inner_machine, "user")
     workflow = yaml.safe_load((CHECKOUT / ".github" / "workflows" / "pipeline.yaml").read_text())
     terminal = Terminal(inner_machine, "user", "/home/user/python/bin")
-    terminal("python3 -m venv /home/user/python")  # as actions/setup-python has one that takes packages
+    terminal("python3 -m venv /home/user/python")  # as after actions/setup-python
     for step in workflow["jobs"]["run"]["steps"]:
         if "run" in step:
             terminal(step["run"], **workflow["env"])

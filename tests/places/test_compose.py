@@ -1,4 +1,4 @@
-"""compose.yaml, as a user types it: the demo, and a PostgreSQL and three kinds of buckets beside it."""
+"""Tests compose.yaml with a user's commands: the demo, and a PostgreSQL server and three kinds of object stores."""
 
 import json
 import os
@@ -39,7 +39,7 @@ targets:
 
 
 class Compose:
-    """compose(*words), for a project of one test's own."""
+    """compose(*words), for a project of one test."""
 
     def __init__(self, project: Path, password: Path) -> None:
         self.name = f"tapdock-test-{uuid.uuid4().hex[:8]}"
@@ -62,15 +62,15 @@ class Compose:
         return ended.stdout
 
     def counts(self, *words: str) -> dict[str, int]:
-        """Records by stream, of `run`."""
+        """Return the number of records by stream, from the output of `run`."""
         record = json.loads(self.well("run", "--rm", "runner", "run", *words, "--json"))
         return {stream["stream"]: stream["records"] for stream in record["streams"]}
 
 
 @pytest.fixture
 def compose(api, runner_image, project, tmp_path) -> Iterator[Compose]:
-    """Afterwards its services are gone, and with them their volumes."""
-    (project / "tapdock.yaml").unlink()  # an empty folder becomes the example
+    """Yield a compose project. Its services and their volumes are removed afterwards."""
+    (project / "tapdock.yaml").unlink()  # an empty folder gets the example
     (tmp_path / "password").write_text("correct horse\n")
     made = Compose(project, tmp_path / "password")
     yield made
@@ -86,7 +86,7 @@ def test_the_demo(compose, project):
 
 
 def test_services_beside_it(compose, project, tmp_path):
-    """All become healthy; a connector finds one by its name, with a password from a file that is nowhere else."""
+    """All services become healthy. A connector finds a service by its name, with a password from a file."""
     subprocess.run([CHECKOUT / "scripts" / "images", *SERVICES], check=True, capture_output=True)
     profiles = [word for service in SERVICES for word in ("--profile", service)]
     compose.well(*profiles, "up", "--detach", "--wait", *SERVICES)

@@ -1,4 +1,4 @@
-"""tapdock as a container with the engine's socket: the demo from beginning to end, twice, and nothing left."""
+"""Tests tapdock as a container with the engine's socket: the demo twice, from beginning to end, without leftovers."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def test_the_socket_and_the_project_are_all_that_it_needs(api, runner_image, pro
 
 
 def test_a_read_only_file_system_and_no_capabilities(runner_image, project):
-    """As compose.yaml says it, and a cluster with strict rules: any user, nothing to write on but the mounts."""
+    """As in compose.yaml, and in a cluster with strict rules: any user, and only the mounts are writable."""
     group = str(os.stat("/var/run/docker.sock").st_gid)
     small = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
     options = [*small, "--user", "1234:1234", "--group-add", group, "--volume", f"{project}:/project"]
@@ -56,7 +56,7 @@ def test_a_read_only_file_system_and_no_capabilities(runner_image, project):
 
 
 def test_a_project_that_is_read_only(runner_image, project, api):
-    """States and caches go where TAPDOCK_HOME says; what the target writes has a mount of its own."""
+    """States and caches are written to TAPDOCK_HOME. The files of the target have their own mount."""
     home = f"tapdock-test-{uuid.uuid4().hex[:8]}"
     data = project / "data"
     data.mkdir()

@@ -1,4 +1,4 @@
-"""The user data of scripts/ec2 on an instance that boots with them: its profile's credentials, and who gets them."""
+"""Tests the user data of scripts/ec2 on an instance: the first boot, and who can read the profile's credentials."""
 
 import subprocess
 from collections.abc import Iterator
@@ -79,7 +79,7 @@ def test_the_project_file_is_the_same_there(tmp_path, text):
 
 @pytest.fixture
 def parameters(api) -> Iterator[str]:
-    """The address of a Systems Manager that has one parameter."""
+    """Return the address of a Systems Manager with one parameter."""
     image = subprocess.run([CHECKOUT / "scripts" / "images", "s3"], check=True, capture_output=True, text=True).stdout
     labels = {"io.tapdock.test": "ec2", "io.tapdock.owner": owner.mine()}
     container = api.create_container(image.strip(), labels=labels)
@@ -104,7 +104,7 @@ def _put(api: Any, container: Any, name: str, value: str) -> None:
 
 @pytest.fixture
 def booted(api, demo, written, parameters, tmp_path) -> Iterator[Seat]:
-    """root's shell on an instance that began with the user data and has made its first run."""
+    """Return root's shell on an instance that booted with the user data and has finished its first run."""
     options = ("--install", "/opt/source[s3]", "--secrets", SECRETS, "--schedule", "*-*-* 03:00")
     folders = {
         "/var/lib/cloud/seed/nocloud": {
@@ -159,7 +159,7 @@ def test_an_instance_boots_and_runs(booted):
 
 
 def _who_gets_the_profile(seat: Seat) -> set[str]:
-    """tapdock by Amazon's own library, and a connector's image on either kind of network."""
+    """Check that tapdock gets the profile's credentials, and a connector gets none on either kind of network."""
     script = "import boto3; print(boto3.Session().get_credentials().access_key)"
     asked = {"tapdock": seat("setpriv", "--reuid=tapdock", "--clear-groups", "/opt/tapdock/bin/python", "-c", script)}
     request = "import urllib.request as u; print(u.urlopen(u.Request(%r, method='PUT'), timeout=3).read())"

@@ -1,4 +1,4 @@
-"""Engines of other kinds: the demo from beginning to end, twice, what doctor says of them, and nothing left."""
+"""Tests engines of other kinds: the demo twice, from beginning to end, doctor's report, and no leftovers."""
 
 import json
 import shutil
@@ -18,13 +18,16 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture
 def inner(inner_machine) -> Seat:
-    """tapdock in the container that has the daemon in it, as a Codespace with docker-in-docker."""
+    """tapdock in the container that contains the daemon, as in a Codespace with docker-in-docker."""
     return Seat(inner_machine.prefix("/srv/project"), "beside", "Docker Engine")
 
 
 @pytest.fixture
 def tls(inner_machine, keys, project) -> Seat:
-    """tapdock here, the engine elsewhere: it has none of our files, and keeps rows in a volume of its own."""
+    """tapdock here, the engine on another machine.
+
+    The engine has none of tapdock's files, and keeps rows in a volume.
+    """
     address = f"tcp://127.0.0.1:{inner_machine.port(PORT)}"
     certificates = str(keys / "client")
     prefix = here(project, DOCKER_HOST=address, DOCKER_TLS_VERIFY="1", DOCKER_CERT_PATH=certificates)
@@ -33,7 +36,7 @@ def tls(inner_machine, keys, project) -> Seat:
 
 @pytest.fixture(scope="module")
 def rootless(api, runner_image, demo) -> Iterator[Seat]:
-    """tapdock and the daemon as uid 1000."""
+    """tapdock and the daemon as user id 1000."""
     with machine(api, runner_image) as made:
         environ = {"HOME": "/home/user", "DOCKER_HOST": "unix:///run/user/1000/docker.sock"}
         seat = Seat(made.prefix("/home/user/project", user="1000", **environ), "beside", "rootless")
@@ -45,7 +48,7 @@ def rootless(api, runner_image, demo) -> Iterator[Seat]:
 
 @pytest.fixture
 def podman_seat(api, podman, runner_image, project, tmp_path) -> Iterator[Seat]:
-    """Podman, as root, by its socket. It builds the connectors by itself, and keeps them for a next time."""
+    """Podman, as root, by its socket. It builds the connectors itself, and keeps their images for later tests."""
     for image in (base_image(), runner_image):
         loaded(podman, api, image)
     with podman.serving(tmp_path / "podman.sock") as address:
@@ -80,7 +83,7 @@ def test_the_demo_twice(seat, relay, runner_image):
 
 
 def test_an_engine_that_has_none_of_our_files(tls, project):
-    """What a connector mounts is refused with a volume to mount instead; data goes through a container by itself."""
+    """A mounted folder is refused, and the hint names a volume. Data is sent through a container automatically."""
     refused = tls.tapdock("run", "demo", "--json")
     error = json.loads(refused.stdout)["error"]
     assert refused.returncode == 2
@@ -119,7 +122,7 @@ def test_an_engine_that_does_not_trust_us(tls, keys, environ, said, hint):
 
 @pytest.mark.parametrize("seat", ["rootless", "podman"], indirect=True)
 def test_tapdock_in_a_container_of_it(seat, runner_image):
-    """As compose.yaml has it. Whoever owns the project here, or runs the engine, owns what was made."""
+    """As in compose.yaml. New files belong to the owner of the project, or to the user who runs the engine."""
     project = seat.well("printenv", "TAPDOCK_PROJECT").strip()
     socket = seat.well("printenv", "DOCKER_HOST").strip().removeprefix("unix://")
     seat.well("sh", "-c", f"rm -rf {project}/* {project}/.tapdock && tapdock init")
@@ -144,7 +147,7 @@ def test_doctor_tells_what_a_rootless_engine_cannot_do(rootless):
 
 
 def test_a_daemon_that_is_killed(inner, inner_machine):
-    """The engine is named, both connectors end although nobody is there to end them, and the next run removes them."""
+    """The error names the engine, both connectors end by themselves, and the next run removes their containers."""
     inner.well("sh", "-c", 'rm -rf "$TAPDOCK_PROJECT"; mkdir -p "$TAPDOCK_PROJECT"; tapdock init')
     many = Seat((*inner.prefix, "TAPDOCK_SOURCES__FAKER__CONFIG__COUNT=1000000"), inner.relay, inner.kind)
     command = [*many.prefix, "tapdock", "run", "demo", "--json"]
@@ -162,13 +165,13 @@ def test_a_daemon_that_is_killed(inner, inner_machine):
 
 
 def connectors(seat: Seat) -> str:
-    """Command lines of what runs in containers."""
+    """Return the command lines of the processes in containers."""
     return seat("pgrep", "--full", "--list-full", "/opt/connector").stdout
 
 
 @pytest.mark.parametrize("seat", ["podman"], indirect=True)
 def test_a_socket_that_is_only_roots(seat, runner_image, tmp_path):
-    """As podman's service makes it when nobody says otherwise. Its exit codes are lost with `--rm`."""
+    """Podman's service makes such a socket by default. With `--rm`, its exit codes are lost."""
     (tmp_path / "podman.sock").chmod(0o600)
     mounts = ("--volume", f"{tmp_path}/podman.sock:/var/run/docker.sock")
     ended = seat("docker", "run", "--rm", "--user=1234:1234", *mounts, runner_image, "gc")

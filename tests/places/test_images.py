@@ -1,4 +1,4 @@
-"""The images of our own: small rooms for anybody, as clusters with strict rules run them."""
+"""Tests tapdock's own images for any user, with the rules of a strict cluster."""
 
 import subprocess
 
@@ -20,14 +20,14 @@ SERVICES = {
 
 @pytest.fixture(scope="module", params=SERVICES)
 def service(request, api) -> tuple[str, str]:
-    """Its name and its image."""
+    """Return the name of the service and its image."""
     script = CHECKOUT / "scripts" / "images"
     made = subprocess.run([script, request.param], check=True, capture_output=True, text=True)
     return request.param, made.stdout.strip()
 
 
 def test_a_service_for_an_arbitrary_user(api, service):
-    """As OpenShift runs it: a uid that no image knows, the group 0, and nothing to write on but the mounts."""
+    """As on OpenShift: a user id that the image does not define, the group 0, and only the mounts are writable."""
     name, image = service
     container = api.create_container(
         image,

@@ -1,4 +1,4 @@
-"""Real Meltano with a wrapped source inside its image, no Docker there; and states from it to us and back."""
+"""Tests real Meltano with a wrapped source in the source's image, without Docker, and import and export of states."""
 
 import json
 import subprocess
@@ -69,7 +69,7 @@ def out(tmp_path) -> Path:
 
 @pytest.fixture
 def meltano(api, wrapped, out) -> Meltano:
-    """meltano(script) in a project that knows nothing yet; `/out` is what stays."""
+    """meltano(script) in an empty project. Files in `/out` are kept."""
     files = {"Dockerfile": RECIPE, "meltano.yml": MELTANO}
     name = made(api, "tapdock-test/meltano", files, {"BASE_IMAGE": wrapped})
 
@@ -94,7 +94,7 @@ def test_two_incremental_runs(meltano, out):
 
 
 def test_its_state_is_taken_over_and_given_back(meltano, out, tmp_path):
-    """The next run is incremental, whoever makes it."""
+    """The next run is incremental, in tapdock and in Meltano."""
     meltano(f"{RUN}; {GET}")
     project = tmp_path / "project"
     project.mkdir()

@@ -1,4 +1,4 @@
-"""An engine on another machine, by ssh: a container with the engine's socket stands for that machine."""
+"""Tests an engine on another machine, by ssh. A container with the engine's socket represents that machine."""
 
 import json
 import os
@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture
 def machine(api, tmp_path):
-    """Its address, and an environment in which `ssh` knows the key and the host."""
+    """Return the address of the machine, and an environment in which `ssh` has the key and the host."""
     keys = tmp_path / "keys"
     keys.mkdir()
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", keys / "key"], check=True)
@@ -60,7 +60,7 @@ def _known(port: str, hosts: Path) -> str:
 
 
 def _environ(folder: Path, keys: Path, hosts: Path) -> dict[str, str]:
-    """A program `ssh` that is the real one with this key: the user's own settings are left alone."""
+    """Install a program `ssh` that calls the real one with this key, so that the user's own settings do not apply."""
     bin_ = folder / "bin"
     bin_.mkdir()
     script = f'#!/bin/sh\nexec {shutil.which("ssh")} -F none -i {keys / "key"} -o UserKnownHostsFile={hosts} "$@"\n'

@@ -1,4 +1,4 @@
-"""An Airbyte source's image as a Singer tap, without tapdock or Docker beside it."""
+"""Tests an Airbyte source's image as a Singer tap, without tapdock and Docker."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ CONFIG = {"count": 500, "seed": 1, "always_updated": False}
 
 
 class Tap:
-    """A wrapped image called as a Singer runner calls a tap; its files are in `folder`."""
+    """A wrapped image, called like a tap by a Singer runner. Its files are in `folder`."""
 
     def __init__(self, folder: Path, name: str, *options: str) -> None:
         self.folder = folder
@@ -66,7 +66,7 @@ def test_a_sync_and_a_second_one_from_its_state(tap):
 
 
 def test_a_state_as_older_wrapped_taps_kept_it(tap):
-    """The list alone, indented by whoever kept it: it goes out again on one line."""
+    """The state is only the list, with indentation. The tap emits it on one line."""
     config = tap.put("config.json", CONFIG)
     (catalog,) = tap.well("--config", config, "--discover")
     tap.put("catalog.json", catalog)
@@ -89,7 +89,7 @@ def test_a_file_that_is_not_there(tap, option):
 
 
 def test_what_the_runner_deselects_is_not_read(tap):
-    config = tap.put("config.json", {"airbyte_config": CONFIG})  # as the usual wrapper has it
+    config = tap.put("config.json", {"airbyte_config": CONFIG})  # the form of existing wrapped taps
     (catalog,) = tap.well("--config", config, "--discover")
     for entry in catalog["streams"]:
         entry["metadata"][0]["metadata"]["selected"] = entry["stream"] == "users"
@@ -118,7 +118,7 @@ def test_any_user_and_a_read_only_file_system(wrapped, tmp_path, user):
 
 
 def test_the_source_fails_and_so_does_the_tap(api, tmp_path):
-    """The last state is that of what came before, and the words are the source's own."""
+    """The last state covers the records before the failure, and the error has the source's message."""
     source = image(api, "source", runs_as="1000")
     assert wrap(source, "tapdock-test/tap-source").returncode == 0
     tmp_path.chmod(0o755)
@@ -137,7 +137,7 @@ def test_the_source_fails_and_so_does_the_tap(api, tmp_path):
 
 @pytest.mark.parametrize(("release", "packages"), [("bookworm", "busybox-static"), ("bullseye", "libc6 busybox")])
 def test_an_image_without_python_or_a_shell(api, tmp_path, release, packages):
-    """One has no C library at all, the other one of an older Debian; the connector's environment is what it was."""
+    """One image has no C library, the other has one of an older Debian. The connector's environment is unchanged."""
     files = {name: (HERE / "awk" / name).read_bytes() for name in ("Dockerfile", "connector.awk")}
     args = {"BASE_IMAGE": base_image(), "RELEASE": release, "PACKAGES": packages}
     bare = made(api, "tapdock-test/awk", files, args)

@@ -1,4 +1,4 @@
-"""One fixture, every backend: tests here say nothing of where state is."""
+"""Fixtures for every state backend. The tests do not depend on the kind of the backend."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ KINDS = ["file", "sqlite", *SERVED]
 
 @pytest.fixture(scope="session")
 def server(request) -> Iterator[Callable[[str], servers.Made]]:
-    """server(kind) -> what makes places there; each is started when it is first asked for."""
+    """server(kind) -> a maker of places on that server. Each server is started when it is first used."""
     with ExitStack() as stack, pytest.MonkeyPatch.context() as environ:
         started: dict[str, servers.Made] = {}
         for name, value in servers.ANYBODY.items():
@@ -63,7 +63,7 @@ def kind(request) -> str:
 
 @pytest.fixture
 def uri(kind, server, tmp_path) -> str:
-    """A place that is empty."""
+    """Return the address of an empty place."""
     if kind == "file":
         return str(tmp_path / "state")
     if kind == "sqlite":
@@ -78,5 +78,5 @@ def backend(uri, tmp_path) -> Backend:
 
 @pytest.fixture
 def reopened(uri, tmp_path) -> Callable[[], Backend]:
-    """The same place as another process sees it."""
+    """Return the same place, as opened by another process."""
     return lambda: open_backend(uri, tmp_path)

@@ -1,4 +1,4 @@
-"""An HTTP server in front of another, that gives wrong answers as often as it is told to."""
+"""An HTTP proxy that returns wrong answers, as often as it is configured to."""
 
 import http.client
 import threading
@@ -9,16 +9,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 LOST = 0
-"""Instead of a status: the request is answered, and the answer is lost."""
+"""In place of a status: the request is executed, and the answer is lost."""
 LATE = -1
-"""Instead of a status: the request is answered, and the answer comes when nobody waits for it any more."""
+"""In place of a status: the request is executed, and the answer arrives after the client's timeout."""
 _LATE_SECONDS = 11
 
 
 class Front:
-    """`faults` are statuses for the next requests that write; `requests` counts those.
+    """A proxy. `faults` are the statuses for the next requests that write, and `requests` counts these requests.
 
-    A request with one of `refused` among its headers is answered by 501; those of `dropped` are not passed on.
+    A request with a header in `refused` is answered by 501. Headers in `dropped` are not passed on.
     """
 
     def __init__(self, address: str) -> None:
@@ -80,7 +80,7 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
 
 class Quiet(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that was killed: that is what these tests do."""
+        """Ignore a client that was killed, because these tests kill clients."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A server of S3, Google or Azure whose objects and listings do not end."""
+"""A server like S3, Google or Azure whose objects and listings do not end."""
 
 import json
 import threading
@@ -16,7 +16,7 @@ _PART = b"x" * (1 << 16)
 
 
 class Odd:
-    """`habit` is that of all objects; `sent` counts their bytes. `pages` counts those of listings."""
+    """`habit` is the behavior of all objects, `sent` counts their bytes, and `pages` counts the pages of listings."""
 
     def __init__(self, habit: Habit) -> None:
         self.habit = habit
@@ -29,7 +29,7 @@ class Odd:
 def _handler(odd: Odd) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        wbufsize = -1  # one packet an answer
+        wbufsize = -1  # one packet per answer
 
         def do_GET(self) -> None:
             path = urlsplit(self.path)

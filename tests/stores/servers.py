@@ -1,4 +1,4 @@
-"""Real servers for states, each in a container on a port of this machine."""
+"""Runs real servers for states, each in a container with a port on this machine."""
 
 import secrets
 import subprocess
@@ -25,7 +25,7 @@ AZURITE = (
 
 
 def own_image(name: str) -> str:
-    """One of images/."""
+    """Return the name of an image of images/, after it was built."""
     script = CHECKOUT / "scripts" / "images"
     return subprocess.run([script, name], check=True, capture_output=True, text=True).stdout.strip()
 
@@ -37,7 +37,7 @@ def other_s3(api: Any) -> str:
 
 @contextmanager
 def served(api: Any, image: str, port: int, **options: Any) -> Iterator[Any]:
-    """The container; `options` are those of the engine's API. Its port is to be had from `port_of`."""
+    """Yield the container. `options` are those of the engine's API. `port_of` returns its port."""
     container = api.create_container(
         image,
         ports=[port],
@@ -58,7 +58,7 @@ def port_of(api: Any, container: Any, port: int) -> int:
 
 @contextmanager
 def by_http(api: Any, image: str, port: int, **options: Any) -> Iterator[str]:
-    """Its address, once it answers whatever."""
+    """Return the address of the server, after it has given any answer."""
     with served(api, image, port, **options) as container:
         address = f"http://127.0.0.1:{port_of(api, container, port)}"
         wait_for(lambda: _answers(address), f"{image} at {address}")
@@ -77,7 +77,7 @@ def _answers(address: str) -> bool:
 
 @contextmanager
 def postgres(api: Any) -> Iterator[str]:
-    """The URI of a database, once it takes connections."""
+    """Return the URI of a database, after it accepts connections."""
     with served(api, own_image("warehouse"), 5432, environment={"POSTGRES_PASSWORD": PASSWORD}) as container:
         wait_for(lambda: api.inspect_container(container)["State"]["Health"]["Status"] == "healthy", "PostgreSQL")
         yield f"postgresql://tapdock:{PASSWORD}@127.0.0.1:{port_of(api, container, 5432)}/warehouse"
@@ -85,7 +85,7 @@ def postgres(api: Any) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Made:
-    """From a name that nobody else has to a URI of it, on the server at `address`."""
+    """Makes the URI of a place from a unique name, on the server at `address`."""
 
     address: str
     uri: Callable[[str], str]
@@ -96,7 +96,7 @@ class Made:
 
 @contextmanager
 def buckets(address: str) -> Iterator[Made]:
-    """Prefixes of one bucket of an S3 server."""
+    """Return a maker of prefixes in one bucket of an S3 server."""
     import boto3
 
     boto3.client("s3", endpoint_url=address).create_bucket(Bucket="states")

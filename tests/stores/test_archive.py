@@ -1,4 +1,4 @@
-"""Records and logs of runs beside their states, on every backend."""
+"""Tests records and logs of runs in the state backend, on every backend."""
 
 import gzip
 import subprocess
@@ -94,14 +94,14 @@ def test_a_damaged_log_is_told(backend, body):
 
 
 def test_a_log_is_unpacked_to_its_limit(backend):
-    """Packed, ten million lines are a few kilobytes."""
+    """Compressed, ten million lines have only a few kilobytes."""
     bomb = gzip.compress(b"x\n" * 10_000_000)
     backend.put(f"runs/{record(0).run_id}/log", bomb, expected=None)
     assert len(list(Archive(backend).log_lines(record(0).run_id))) == 1 << 19
 
 
 class Stuck:
-    """A backend that does not answer one kind of request before the test is over."""
+    """A backend that does not answer one kind of request before the test ends."""
 
     def __init__(self, backend, call: str) -> None:
         self.over = threading.Event()
@@ -116,7 +116,7 @@ class Stuck:
 
 @pytest.mark.parametrize("call", ["get", "put", "names"])
 def test_a_run_does_not_wait_for_an_archive_that_does_not_answer(backend, tmp_path, call):
-    """An endless listing, for one."""
+    """One example is an endless listing."""
     stuck = Stuck(backend, call)
     with pytest.raises(StateError, match=r"took longer than 0.2 s"):
         Archive(stuck, seconds=0.2).close(record(0), tmp_path / "no log")

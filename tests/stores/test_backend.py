@@ -1,4 +1,4 @@
-"""What every state backend does."""
+"""Tests the behavior that every state backend must have."""
 
 import multiprocessing
 import os
@@ -113,7 +113,7 @@ def test_who_holds_a_name(backend, reopened):
 
 
 def race(uri: str, folder: str, gate, gone, results, rounds: int) -> None:
-    """In each round, hold if possible until both have tried; tells (round, held)."""
+    """In each round, take the lease if possible, and keep it until both have tried. Report (round, held)."""
     from pathlib import Path
 
     backend = open_backend(uri, Path(folder))
@@ -153,7 +153,7 @@ with open_backend(sys.argv[1], Path(sys.argv[2])).acquire("a", holder_here("r1",
 
 
 def test_a_killed_holder_is_followed_at_once_by_whoever_knows(uri, tmp_path, backend):
-    """The kernel lets go of a file; of a lease somebody must know that its holder is gone."""
+    """The kernel releases a lock in a folder. A lease on a server needs a caller that knows that the holder is gone."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD_FOREVER, uri, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as child:

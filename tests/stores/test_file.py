@@ -1,4 +1,4 @@
-"""What is particular to state in a folder: modes, and refusals of the file system."""
+"""Tests the special behavior of a folder as state backend: modes, and refusals of the file system."""
 
 import os
 import resource
@@ -42,7 +42,7 @@ def test_nothing_is_made_by_reading(tmp_path):
 
 
 def test_a_file_that_would_be_read_under_another_name_is_none(tmp_path):
-    """Put there by hand, with its name not written as ours are."""
+    """The file was created by hand, and its name is not encoded in tapdock's way."""
     backend = FileBackend(tmp_path / "state")
     backend.put("a:b", b"1", expected=None)
     for name in ("a:b.json", "a%3ab.json", "%61.json", ".a%3Ab.json.new", "a.txt"):

@@ -1,4 +1,7 @@
-"""Leases on a store without locks: time, trouble, and two clocks. The store is a dict whose answers can be lost."""
+"""Tests leases on a store without locks: time, failures, and two clocks.
+
+The store is a dict whose answers can be lost.
+"""
 
 import itertools
 import threading
@@ -17,7 +20,7 @@ OUTAGE = StateError("no answer", retryable=True)
 
 
 class Memory:
-    """A store; `trouble` is called before and after each write, and may raise."""
+    """A store. `trouble` is called before and after each write, and may raise an error."""
 
     uri = "memory"
     never = "none"
@@ -65,7 +68,7 @@ def store() -> Memory:
 
 
 def left_behind(store: Memory, *, expires_in: float) -> None:
-    """A lease of a holder that was killed, and whose clock stood at 1000 then."""
+    """Create the lease of a holder that was killed at time 1000 of its clock."""
     dead = remote(store, seconds=expires_in, now=lambda: 1000.0)
     holding = dead.acquire("a", FIRST)
     holding.__enter__()
@@ -129,7 +132,7 @@ def test_only_one_follows_a_lease_that_ran_out(store):
 
 
 def told(store: Memory, trouble: Callable[[str], None]) -> TapdockError:
-    """What a holder hears once there is trouble."""
+    """Return the reports that a holder gets after a failure."""
     lost: list[TapdockError] = []
     with remote(store).acquire("a", FIRST, LeaseTerms(lost=lost.append)):
         store.trouble = trouble
@@ -149,7 +152,7 @@ def test_a_holder_that_cannot_renew_stops_before_anybody_may_follow(store):
 
 
 def test_an_answer_that_never_comes_is_a_loss_in_time(store):
-    """The request still waits when the time is up."""
+    """The request still waits when the time has expired."""
     lost: list[TapdockError] = []
     gate = threading.Event()
     with remote(store).acquire("a", FIRST, LeaseTerms(lost=lost.append)):
@@ -161,7 +164,7 @@ def test_an_answer_that_never_comes_is_a_loss_in_time(store):
 
 
 def test_a_request_without_an_answer_does_not_hold_the_end(store):
-    """The renewal that waits for it is abandoned with it."""
+    """The renewal that waits for the answer is abandoned."""
     lost: list[TapdockError] = []
     gate = threading.Event()
     with remote(store, request=0.1).acquire("a", FIRST, LeaseTerms(lost=lost.append)):

@@ -1,4 +1,4 @@
-"""Objects without an end, and what is no object at all: nothing of it holds a run or fills its memory."""
+"""Tests endless objects and special files: they never block a run or fill its memory."""
 
 import itertools
 import os
@@ -57,7 +57,7 @@ def pipe(path):
 def unix_socket(path):
     with socket.socket(socket.AF_UNIX) as bound:
         here = os.open(path.parent, os.O_RDONLY)
-        bound.bind(f"/proc/self/fd/{here}/{path.name}")  # such a path may have 108 characters
+        bound.bind(f"/proc/self/fd/{here}/{path.name}")  # such a path has at most 108 characters
         os.close(here)
 
 
@@ -116,7 +116,7 @@ def test_what_stands_where_a_file_is_written_aside_is_replaced(folder, made):
 
 @pytest.fixture(params=["s3", "gs", "azblob"])
 def odd_backend(request, tmp_path, monkeypatch):
-    """odd_backend(server) -> a backend there whose requests may take half a second."""
+    """odd_backend(server) -> a backend on that server whose requests may take 0.5 s."""
     for name, value in servers.ANYBODY.items():
         monkeypatch.setenv(name, value)
 
@@ -141,7 +141,7 @@ def test_a_server_may_send_as_much_as_it_likes(odd_backend, habit):
 
 
 def test_a_server_may_be_as_slow_as_it_likes(odd_backend):
-    """A byte at a time is an answer to each of a client's own timeouts."""
+    """One byte at a time resets every timeout of a client."""
     with odd.serving("trickle") as server, pytest.raises(StateError) as told:
         odd_backend(server).get(KEY)
     assert told.value.message.endswith("no complete answer within 0.5 s")

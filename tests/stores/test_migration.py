@@ -1,4 +1,4 @@
-"""All states of another runner's bucket, taken over by the command line."""
+"""Tests the import of all states in another runner's bucket, by the command line."""
 
 import json
 import os

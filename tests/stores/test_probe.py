@@ -1,4 +1,4 @@
-"""A server that takes a conditional write for any other, and those that do not."""
+"""Tests servers that treat a conditional write like any other write, and servers that support conditions."""
 
 import uuid
 
@@ -81,7 +81,7 @@ class TestAServerThatIgnoresThem:
     [
         {"refused": ("If-None-Match", "If-Match")},
         {"dropped": ("If-None-Match", "If-Match")},
-        {"dropped": ("If-Match",)},  # as servers that learned only half of it
+        {"dropped": ("If-Match",)},  # like servers that support only one of the two conditions
     ],
 )
 def test_servers_that_refuse_them_or_know_half_of_them(server, tmp_path, habit):

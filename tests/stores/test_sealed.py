@@ -1,4 +1,4 @@
-"""Rotated configs that only the holder of a key can read, on every backend."""
+"""Tests rotated configs that only the holder of a key can read, on every backend."""
 
 import secrets
 from base64 import urlsafe_b64encode

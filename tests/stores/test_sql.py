@@ -1,4 +1,4 @@
-"""The statements for servers that are not here to be asked, and URIs of databases."""
+"""Tests the statements for servers that are not available here, and the URIs of databases."""
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +15,10 @@ def sql(statement) -> str:
 
 
 def test_the_table_for_sql_server():
-    """Not run: there is no SQL Server here. As for 2012 and later; the key fits into its longest index, 900 bytes."""
+    """Not executed, because there is no SQL Server here.
+
+    For version 2012 and later; the key fits its index limit of 900 bytes.
+    """
     said = sql(CreateTable(TABLE))
     assert "name NVARCHAR(400) COLLATE Latin1_General_100_BIN2 NOT NULL" in said, "`Prod` is not `prod`"
     assert "body VARBINARY(max) NOT NULL" in said

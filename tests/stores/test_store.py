@@ -1,4 +1,4 @@
-"""A pipeline's state during a run, over every backend."""
+"""Tests a pipeline's state during a run, on every backend."""
 
 import json
 
@@ -74,7 +74,7 @@ def test_a_second_run_is_refused_and_changes_nothing(backend, reopened):
 
 
 def test_a_holder_that_sleeps_while_another_takes_over_cannot_save(backend, reopened, kind):
-    """Also before the other one has saved anything: taking over is a write."""
+    """This also holds before the other run has saved anything, because the takeover itself is a write."""
     if kind == "file":
         pytest.skip("a process that sleeps still has its file locked")
     terms = LeaseTerms(is_over=lambda holder: holder.run_id == "r1")
@@ -126,7 +126,7 @@ OTHER = "default:shop-to-lake"
 
 @pytest.fixture
 def copied(backend):
-    """The object of one state under the name of another, as `cp` or a restored backup puts it there."""
+    """Copy the object of one state to the name of another, like `cp` or a restored backup."""
     with lease(backend, OTHER, run_id="r1", clock=clock) as held:
         held.save(STATE, dialect="airbyte")
     backend.put(KEY, backend.get(OTHER).body, expected=None)
@@ -191,7 +191,7 @@ def test_a_name_inside_an_object_is_harmless_in_a_message_and_in_a_command(backe
 
 
 class Trouble:
-    """A backend with trouble in some of its writes, before or after they happened."""
+    """A backend that fails in some of its writes, before or after they are executed."""
 
     def __init__(self, backend, failures: list[tuple[str, StateError]]) -> None:
         self._backend = backend
@@ -215,7 +215,7 @@ LASTING = StateError("no space left", retryable=False)
 
 
 only_a_folder = pytest.mark.parametrize("kind", ["file"])
-"""What is on a server repeats by itself: test_leases.py."""
+"""Backends on a server retry themselves: see test_leases.py."""
 
 
 @only_a_folder

@@ -1,4 +1,4 @@
-"""Wrong answers on the way to real servers, and what people get wrong: each told once, with what to do."""
+"""Tests wrong answers of real servers, and mistakes of users: each is reported once, with the next command."""
 
 import uuid
 
@@ -20,7 +20,7 @@ def bucket(request) -> str:
 
 @pytest.fixture
 def front(bucket, server, monkeypatch):
-    """What stands in front of the server; `backend` goes through it."""
+    """Yield a proxy for the server. `backend` uses this proxy."""
     made = server(bucket)
     with faulty.in_front_of(made.address) as front:
         if bucket == "azurite":
@@ -49,7 +49,7 @@ def test_what_passes_is_tried_again_and_written_once(backend, front, faults):
 
 
 def test_an_answer_that_comes_too_late(backend, front):
-    """The write has happened: what is tried again finds its own."""
+    """The write was executed, and the retry recognizes its own write."""
     first = backend.put("a", b"1", expected=None)
     front.faults = [LATE]
     second = backend.put("a", b"2", expected=first)
@@ -133,7 +133,7 @@ def test_no_login_for_google(tmp_path, monkeypatch):
 
 
 def test_a_wrong_password_and_a_cut_connection(server, tmp_path):
-    """A password is in no message; connections that the server cut are made anew."""
+    """A password is in no message, and connections that the server has cut are opened again."""
     import psycopg
 
     uri = server("postgres")(f"t{uuid.uuid4().hex[:12]}")

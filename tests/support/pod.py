@@ -1,4 +1,4 @@
-"""A relay in a thread, with both launchers' ends in the hands of a test: real pipes, no container, no process."""
+"""Runs a relay in a thread. A test holds the launchers' ends of real pipes: no container and no process is started."""
 
 import json
 import os
@@ -17,7 +17,7 @@ SCHEMA = b'{"type":"SCHEMA","stream":"s","schema":{"properties":{}},"key_propert
 
 
 class Launcher:
-    """A launcher's ends of its pipes, opened as it opens them."""
+    """The launcher's ends of the pipes of one side, opened in the same order as by the real launcher."""
 
     def __init__(self, folder: Path, *, stdin: bool) -> None:
         wait_for((folder / "orders").exists, "the pipes")
@@ -33,14 +33,14 @@ class Launcher:
         os.write(self.control, text.encode())
 
     def leave(self) -> None:
-        """As its container ends: every end is closed."""
+        """Close every end of the pipes, as when the container ends."""
         for fd in (self.control, self.orders, self.out, self.config, self.input):
             if fd >= 0:
                 os.close(fd)
 
 
 class Pod:
-    """A relay in a thread, and what it said so far."""
+    """A relay in a thread, with the events that it has emitted."""
 
     def __init__(self, folder: Path, *, greet: bool = True, **plan) -> None:
         self.inbox: queue.SimpleQueue = queue.SimpleQueue()
@@ -76,7 +76,7 @@ def finish_source(pod: Pod, *, code: int = 0) -> None:
 
 
 def drained_until_end(pod: Pod, *, code: int = 0, acknowledges: bool = True, says: bytes = b"") -> threading.Thread:
-    """The target reads until it is told `end`, gives back what it got as states, says something else, and exits."""
+    """Play a target: read until the order `end`, return all input as states, print another line, and exit."""
 
     def work() -> None:
         rest = b""

@@ -1,4 +1,4 @@
-"""The pure parts of `scripts/bench`, and the small programs that it measures with."""
+"""Tests the pure functions of `scripts/bench`, and the small programs with which it measures."""
 
 import ast
 import importlib
@@ -30,14 +30,14 @@ def rows() -> Any:
 
 
 def declared(*extras: str) -> set[str]:
-    """Names of packages that `scripts/venv` installs for these extras."""
+    """Return the names of the packages that `scripts/venv` installs for these extras."""
     project = tomllib.loads((SCRIPTS.parent / "pyproject.toml").read_text())["project"]
     groups = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in extras)]
     return {re.split(r"[^\w.-]", requirement)[0].lower() for group in groups for requirement in group}
 
 
 def test_all_that_it_imports_is_declared() -> None:
-    """Another package may bring it along on one machine and not on the next."""
+    """On another machine, an undeclared package may be missing."""
     providers = importlib.metadata.packages_distributions()
     imported: set[str] = set()
     for file in (SCRIPTS / "benchmarks").glob("*.py"):
@@ -53,7 +53,7 @@ def test_all_that_it_imports_is_declared() -> None:
 
 
 def test_on_a_fresh_clone_it_first_makes_what_it_needs(tmp_path: Path) -> None:
-    """With stand-ins for what it calls: each reports its arguments, and the one of `scripts/venv` makes the Python."""
+    """The called programs are stubs: each reports its arguments, and the stub of `scripts/venv` makes the Python."""
     stand_in = '#!/bin/sh\necho "$(basename "$0") $*" >>"$LOG"\n'
     make_python = 'mkdir -p "$BIN" && cp "$(dirname "$0")/engine" "$BIN/python"\n'
     (tmp_path / "scripts").mkdir()

@@ -1,20 +1,19 @@
-r"""Runs `tests/cases/*.case`: one behaviour of a route a file.
+r"""Runs `tests/cases/*.case`. Each file describes one behavior of a route.
 
-A case is three blocks, parted by lines `---`:
+A case has three blocks, separated by lines `---`:
 
-1. `#` lines that say what holds; the source's streams, a JSON object a line (AirbyteStream, or an entry of a Singer
-   catalog); optionally `route <name>` (`airbyte-singer` if not said), `select <pattern>`,
-   `option <stream> <StreamOptions as JSON>`, `translation <TranslateOptions as JSON>`, `generation <number>` and
-   `saved <state text>`, and `ignore STATE status`: kinds of lines that this case is not about.
-2. What the source prints, a line each, fed one by one. `< text` is a line that the target prints, `@ seconds`
-   lets time pass, `exit <code>` is the source's exit code, if not 0; `close` ends its output, after which only the
-   target speaks.
-3. All that comes of it, in order: lines for the target byte for byte; `info: …`, `warning: …`, `error: …` and
-   `debug: …` of the log, with `\n` for a line feed; `failed: stream: message`; `rotated: config`;
-   `saved: state`; `aside: reason`; `catalog: …`, the destination's where the run waits for it;
-   `TranslationError: message` and its like; at the end `status: stream status` for each stream, with `rewrite:` and
-   why. Lines of a kind that the case ignores are left out: of SCHEMA, STATE, status, catalog and rewrite.
-   The clock stands at 2023-11-14T22:13:20Z.
+1. `#` lines that describe the behavior. Then the source's streams, one JSON object per line (AirbyteStream, or an entry
+   of a Singer catalog). Optional lines: `route <name>` (the default is `airbyte-singer`), `select <pattern>`,
+   `option <stream> <StreamOptions as JSON>`, `translation <TranslateOptions as JSON>`, `generation <number>`,
+   `saved <state text>`, and `ignore STATE status`: kinds of lines that this case does not check.
+2. The lines that the source prints, fed one by one. `< text` is a line that the target prints. `@ seconds` advances the
+   clock. `exit <code>` is the exit code of the source, by default 0. `close` ends the output of the source; after that,
+   only the target prints lines.
+3. The complete result, in order: lines for the target byte for byte; log lines `info: …`, `warning: …`, `error: …` and
+   `debug: …`, with `\n` for a line feed; `failed: stream: message`; `rotated: config`; `saved: state`; `aside: reason`;
+   `catalog: …`, the catalog of a destination that waits for it; `TranslationError: message` and similar errors; at the
+   end `status: stream status` for each stream, with `rewrite:` and the reason. Lines of ignored kinds are left out:
+   SCHEMA, STATE, status, catalog and rewrite. The clock is fixed at 2023-11-14T22:13:20Z.
 """
 
 import json
@@ -69,7 +68,7 @@ def translator(head: list[str], seen: list[str], clock: Time) -> Translator:
     parse_streams = singer_streams if route.startswith("singer") else parse_catalog
     offered = parse_streams(f'{{"streams":[{",".join(words["stream"])}]}}'.encode())
     chosen = {name: msgspec.json.decode(text, type=StreamOptions) for name, text in options.items()}
-    streams = select_streams(offered, words["select"], chosen) if offered else ()  # a tap may say them as it runs
+    streams = select_streams(offered, words["select"], chosen) if offered else ()  # some taps report them later
     generation = int(words["generation"][0]) if words["generation"] else 0
     numbered = tuple(msgspec.structs.replace(stream, generation_id=generation) for stream in streams)
 

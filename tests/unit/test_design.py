@@ -1,4 +1,4 @@
-"""Rules about the tree itself: layers, public names, documented commands, exit codes."""
+"""Tests rules about the tree itself: layers, public names, documented commands, exit codes."""
 
 import ast
 import importlib
@@ -28,7 +28,10 @@ FLOORS = (
     {"cli"},
     {"__main__"},
 )
-"""From the ground up: a room is a folder of the package or a file at its root (runner/guides/architecture.md)."""
+"""The layers, the lowest first.
+
+A room is a folder of the package or a file at its root (runner/guides/architecture.md).
+"""
 HEAVY = {"docker", "rich", "jsonschema", "yaml", "tenacity", "requests"}
 
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(PACKAGE)], "tapdock."))
@@ -43,7 +46,7 @@ def floor(module: str) -> int:
 
 
 def imports(module: str) -> set[str]:
-    """Modules of ours that a module names in an import, wherever in it."""
+    """Return the modules of tapdock that a module imports, at any place in it."""
     path = PACKAGE.parent / module.replace(".", "/")
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     found: set[str] = set()
@@ -57,7 +60,7 @@ def imports(module: str) -> set[str]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_imports_only_from_its_own_room_and_floors_below(module):
-    """So rooms of one floor never meet: no engine knows of a translator, no state of the project."""
+    """So rooms of one floor are independent: engines do not depend on translators, nor states on the project."""
     wrong = {name for name in imports(module) if room(name) != room(module) and floor(name) >= floor(module)}
     assert not wrong
 
@@ -69,12 +72,12 @@ def test_each_room_has_a_floor():
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    """Also not by an import inside of a function."""
+    """This includes imports inside of functions."""
     TopologicalSorter({module: imports(module) - {module} for module in MODULES}).prepare()
 
 
 def test_the_relay_knows_no_engine_no_project_file_and_no_state():
-    """It runs in pods that somebody else schedules."""
+    """The relay also runs in pods that another scheduler starts."""
     reached, left = set(), ["tapdock.relay.supervisor", "tapdock.relay.capture"]
     while left:
         module = left.pop()
@@ -124,7 +127,7 @@ PAGES = sorted(
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_what_a_page_names_is_there(page):
-    """Files by link and by name, and commands."""
+    """Checks files by link and by name, and commands."""
     text = (REPOSITORY / page).read_text()
     links = [(REPOSITORY / page).parent / link for link in re.findall(r"\]\(([^)#:]+)\)", text)]
     named = re.findall(r"(?<![\w/.-])((?:scripts|tests|images|runner|\.github|\.devcontainer)/[\w./-]*[\w])", text)
@@ -172,7 +175,7 @@ def test_the_example_of_the_readme_is_a_project(tmp_path):
     assert set(project.pipelines) == {"demo"}
 
 
-# Every other module gives its text to `tapdock.text.output`, which makes it harmless for terminals and CI logs.
+# All other modules write text by `tapdock.text.output`, which makes it harmless for terminals and CI logs.
 PRINTS = {
     "text.output": "it is the one way of text",
     "cli.relay": "its stdout is a protocol between two processes of ours, JSON lines that nobody reads",
@@ -186,7 +189,7 @@ PRINTERS = {"print", "input", "Console", "echo", "secho", "confirm", "prompt", "
 
 
 def prints(tree: ast.AST) -> list[int]:
-    """Lines where something may be written to stdout or stderr of this process."""
+    """Return the lines where text may be written to stdout or stderr of this process."""
     allowed = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in HARMLESS}
     found = []
     for node in ast.walk(tree):
@@ -204,7 +207,7 @@ def prints(tree: ast.AST) -> list[int]:
             case ast.Constant(value="/dev/stdout" | "/dev/stderr" | "/dev/tty"):
                 found.append(node.lineno)
             case ast.Call(func=ast.Attribute(value=ast.Name(id="subprocess")), keywords=keywords):
-                given = {each.arg for each in keywords}  # a child without these writes where we do
+                given = {each.arg for each in keywords}  # otherwise the child writes to our stdout or stderr
                 if not ({"stdout", "stderr"} <= given or "capture_output" in given):
                     found.append(node.lineno)
     return found

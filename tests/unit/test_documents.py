@@ -1,4 +1,4 @@
-"""What pages, comments and programs in texts name exists: sections of the protocol brief, and parts of the package."""
+"""Tests that names in pages, comments and embedded programs exist: sections of the brief, and parts of the package."""
 
 import ast
 import re
@@ -34,7 +34,7 @@ def test_every_section_of_the_protocol_brief_that_is_cited_exists():
 
 
 def names_in(file: Path) -> set[str]:
-    """Functions, classes and values of a module, with attributes and methods as `Class.name`."""
+    """Return the functions, classes and values of a module, with attributes and methods as `Class.name`."""
     found: set[str] = set()
     for node in ast.parse(file.read_text()).body:
         found |= bound(node)
@@ -67,7 +67,7 @@ def test_the_files_that_a_page_names_exist(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_names_inside_of_a_file_is_there(page):
-    """As in `relay/pump.py` (`Pump.run`), also over the end of a line."""
+    """For example `relay/pump.py` (`Pump.run`), also across the end of a line."""
     named = INSIDE.findall(re.sub(r"\s+", " ", (ROOT / page).read_text()))
     assert len(named) > 20
     missing = [
@@ -80,7 +80,7 @@ def test_what_a_page_names_inside_of_a_file_is_there(page):
 
 
 def test_what_programs_in_texts_import_exists():
-    """Tests start programs whose code is a text: no tool looks into those."""
+    """Tests start programs whose code is a string, and no other tool checks these imports."""
     missing = []
     for file in (ROOT / "tests").rglob("*.py"):
         for module, names in IMPORT.findall(file.read_text("utf-8")):

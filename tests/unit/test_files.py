@@ -1,4 +1,4 @@
-"""Folders for their owner alone."""
+"""Tests folders that only their owner can open."""
 
 import os
 import stat
@@ -32,7 +32,7 @@ MAKERS = {
 
 @pytest.mark.parametrize("maker", MAKERS)
 def test_whoever_makes_it_first_makes_it_for_its_owner(tmp_path, maker):
-    """And every folder in it: a mode is for the last folder of a path alone."""
+    """This includes every new folder of the path: the mode of mkdir applies only to the last one."""
     old = os.umask(0)
     try:
         MAKERS[maker](tmp_path / "project" / ".tapdock")
@@ -51,7 +51,7 @@ def test_one_that_was_made_with_a_wider_mode_is_closed(tmp_path):
 
 
 def test_what_somebody_else_may_use_is_left_alone(tmp_path):
-    """TAPDOCK_HOME may name a home, or /tmp."""
+    """TAPDOCK_HOME may be a home folder, or /tmp."""
     (tmp_path / "home").mkdir(mode=0o755)
     (tmp_path / ".tapdock").symlink_to(tmp_path / "home")
     for folder in (tmp_path / "home", tmp_path / ".tapdock", tmp_path / "missing" / ".tapdock"):

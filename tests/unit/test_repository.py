@@ -1,4 +1,4 @@
-"""The files around the code: workflows, templates, settings of other tools, and the scripts of a release."""
+"""Tests the files around the code: workflows, templates, settings of other tools, and the scripts of a release."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ PAGES = sorted(GITHUB.rglob("*.md"))
 SETTINGS = [*WORKFLOWS, *PAGES, GITHUB / "dependabot.yml", ROOT / ".pre-commit-config.yaml"]
 
 BY_VERSION: set[str] = set()
-"""Actions that are named by an exact version, because their digest could not be found out: `owner/name@v1.2.3`."""
+"""Actions with an exact version, because their digest is not known: `owner/name@v1.2.3`."""
 
 
 def parsed(path: Path) -> Any:
@@ -36,7 +36,7 @@ def jobs(workflow: Path) -> dict[str, Any]:
 
 
 def uses(workflow: Path) -> list[tuple[str, str]]:
-    """What a workflow uses of others, each with the comment behind it."""
+    """Return the actions of others that a workflow uses, each with the comment after it."""
     found = re.findall(r"uses: (\S+)(?: +# (.+))?", workflow.read_text())
     return [(action, comment) for action, comment in found if not action.startswith("./")]
 
@@ -98,7 +98,7 @@ def test_a_checkout_leaves_no_token_behind(workflow):
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=name)
 def test_a_script_contains_no_expression(workflow):
-    """A value that somebody else chose would become a part of the script. It goes through `env` instead."""
+    """A value from outside would become a part of the script. It must be passed through `env` instead."""
     for job in jobs(workflow).values():
         assert not [step["run"] for step in job.get("steps", []) if "${{" in step.get("run", "")]
 
@@ -178,7 +178,7 @@ def test_pre_commit_runs_the_commands_of_scripts_check():
 
 
 def test_scripts_check_works_in_an_environment_that_it_made():
-    """mypy and the rules about the tree read every module, the state backends' too."""
+    """mypy and the rules about the tree read every module, including the state backends."""
     (extras,) = re.findall(r"^scripts/venv ([a-z0-9 ]+)", (ROOT / "scripts" / "check").read_text(), re.MULTILINE)
     assert set(extras.split()) >= {"test", "check", "s3", "azure", "gcs", "postgres"}
 
@@ -187,7 +187,7 @@ def test_scripts_check_works_in_an_environment_that_it_made():
 
 
 def test_packages_contain_what_they_should():
-    """A pattern without a slash in front matches in every folder."""
+    """A pattern without a leading slash matches in every folder."""
     targets = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
     assert all(pattern.startswith("/") and (ROOT / pattern[1:]).exists() for pattern in targets["sdist"]["include"])
     assert {target["core-metadata-version"] for target in targets.values()} == {"2.4"}
@@ -214,7 +214,7 @@ CHANGELOG = """# Changelog
 
 @pytest.fixture
 def notes(tmp_path):
-    """notes(version of the package, arguments...): scripts/release-notes in a repository of its own."""
+    """notes(version of the package, arguments...) runs scripts/release-notes in its own repository."""
     (tmp_path / "scripts").mkdir()
     (tmp_path / "runner" / "tapdock").mkdir(parents=True)
     shutil.copy(ROOT / "scripts" / "release-notes", tmp_path / "scripts")

@@ -1,4 +1,4 @@
-"""`scripts/structure`: the picture of the package in the guide, and made-up trees that it must refuse."""
+"""Tests `scripts/structure`: the table of the package in the guide, and example trees that it must refuse."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ DRAWN = """\
 
 
 class Tree:
-    """A package and a page, and the script over them."""
+    """A package and a page, on which the script runs."""
 
     def __init__(self, folder: Path) -> None:
         self.package = folder / "shop"

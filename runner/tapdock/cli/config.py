@@ -12,16 +12,14 @@ from tapdock.cli.state import Yes, asked
 from tapdock.connectors import known_specs, masking, rotated_config, rotation_rules
 from tapdock.errors import StateError, UsageError
 from tapdock.project.fields import did_you_mean
-from tapdock.project.keys import CONNECTOR, names
+from tapdock.project.keys import CONNECTOR
 from tapdock.project.layers import Path, dotted, walk
-from tapdock.project.model import Connector, Mount, Project
+from tapdock.project.model import Connector, Mount, Project, StreamOptions
 from tapdock.protocol.json_pointer import parts
 from tapdock.text.output import err, print_json, print_table
 from tapdock.text.secret_names import masked_text
 
 __all__ = ["reset", "rows", "schema", "show"]
-
-WHOLE = ("select", "mounts", "extra_hosts", "entrypoint", "command")  # lists that are shown in one line
 
 
 def show(
@@ -138,35 +136,43 @@ def _values(project: Project) -> Iterator[tuple[Path, Any]]:
 
 
 def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | None) -> Iterator[tuple[Path, Any]]:
-    """`schema` is the connector's spec, where it is known."""
-    for field in dataclasses.fields(connector):
-        value = getattr(connector, field.name)
-        here = (*path, field.name)
-        if field.name not in names(CONNECTOR, role=connector.role) or value in (None, (), {}):
+    """`schema` is the connector's spec, if it is known."""
+    for key in CONNECTOR:
+        if key.role not in (None, connector.role):
             continue
-        if field.name in ("config", "env"):
-            yield from walk(masking.masked(value, schema if field.name == "config" else None), here)
-        elif field.name in WHOLE:
-            yield here, [_mount(item) if isinstance(item, Mount) else item for item in value]
-        elif field.name == "streams":
-            for stream, options in value.items():
-                said = {key: inner for key, inner in dataclasses.asdict(options).items() if inner}
-                if said.pop("log_based", False):
-                    said = {"replication_method": "LOG_BASED"} | said
-                    del said["sync_mode"]
-                yield from (((*here, stream, key), inner) for key, inner in said.items())
-        elif field.name == "build":
-            yield (*here, value.family.removesuffix("-python")), value.package
-            if value.executable:
-                yield (*here, "executable"), value.executable
-        elif field.name in ("manifest", "catalog"):
-            yield here, str(value.file)
-        else:
-            yield here, value
-    idle = connector.limits.source_idle if connector.role == "source" else connector.limits.target_idle
-    yield (*path, "idle_timeout"), idle
-    yield (*path, "stop_grace"), connector.limits.stop_grace
-    yield (*path, "exit_grace"), connector.limits.exit_grace
+        here = (*path, key.name)
+        value = _limit(connector, key.name) if key.form == "duration" else getattr(connector, key.name)
+        if value in (None, (), {}):
+            continue
+        match key.form:
+            case "config" | "env":
+                yield from walk(masking.masked(value, schema if key.form == "config" else None), here)
+            case "texts" | "words" | "mounts":  # lists that are shown in one line
+                yield here, [_mount(item) if isinstance(item, Mount) else item for item in value]
+            case "streams":
+                for stream, options in value.items():
+                    yield from (((*here, stream, name), inner) for name, inner in _stream(options).items())
+            case "build":
+                yield (*here, value.family.removesuffix("-python")), value.package
+                if value.executable:
+                    yield (*here, "executable"), value.executable
+            case "manifest" | "catalog":
+                yield here, str(value.file)
+            case _:
+                yield here, value
+
+
+def _limit(connector: Connector, name: str) -> float:
+    seconds: float = getattr(connector.limits, f"{connector.role}_idle" if name == "idle_timeout" else name)
+    return seconds
+
+
+def _stream(options: StreamOptions) -> dict[str, Any]:
+    said = {name: value for name, value in dataclasses.asdict(options).items() if value}
+    if said.pop("log_based", False):
+        said = {"replication_method": "LOG_BASED"} | said
+        del said["sync_mode"]
+    return said
 
 
 def _mount(mount: Mount) -> str:

@@ -1,4 +1,4 @@
-"""A project in a folder of its own, and the command line called in it."""
+"""Fixtures for a project in its own folder, and the command line in it."""
 
 import io
 import sys
@@ -38,7 +38,7 @@ class Ended(NamedTuple):
 
 @pytest.fixture
 def tapdock(folder, capsys, monkeypatch):
-    """tapdock(*words, stdin="") -> how the command ended, called in the project's folder."""
+    """tapdock(*words, stdin="") -> the result of the command, called in the project's folder."""
     monkeypatch.chdir(folder)
 
     def ended(*words: str, stdin: str = "", **environ: str) -> Ended:

@@ -1,4 +1,4 @@
-"""The command line as a user meets it."""
+"""Tests the command line as a user calls it."""
 
 import importlib
 import inspect
@@ -197,7 +197,7 @@ def test_a_state_under_another_name(tapdock):
 
 
 def test_the_hint_for_a_copied_state_is_a_command_that_works(tapdock, backend):
-    """`cp`, `mv`, a restored backup: the state of one pipeline under the name of another."""
+    """After `cp`, `mv` or a restored backup, the state of one pipeline has the name of another."""
     tapdock("state", "set", "prod:faker-to-lake", stdin=STATE)
     original = backend.get("prod:faker-to-lake")
     backend.put(KEY, original.body, expected=None)
@@ -266,7 +266,7 @@ def test_what_a_connector_changed_is_shown_and_forgotten(tapdock, backend):
     assert "changed nothing" in tapdock("config", "reset", "faker", "--yes").stderr
     rotated_config.record(backend, "default:faker", {}, {"token": "fresh-token"}, Rules(program="image x"))
     shown = json.loads(tapdock("config", "show", "faker", "--json").stdout)
-    _, row = (row for row in shown if row["path"] == "sources.faker.config.token")  # the user's own comes first
+    _, row = (row for row in shown if row["path"] == "sources.faker.config.token")  # the first row is the user's own
     assert row["value"] == "[secret]"
     assert row["origin"].startswith("updated by the connector (used")
     assert "fresh-token" not in tapdock("config", "show").stdout

@@ -1,4 +1,4 @@
-"""States that somebody damaged: each command either works or says what does."""
+"""Tests damaged states: each command either works or names a command that works."""
 
 import json
 import re
@@ -14,7 +14,7 @@ OTHER = STATE.replace("users", "orders")
 
 
 def saved(backend: Backend, text: str | None, **changes: object) -> bytes:
-    """Put a state there as it would be after a run."""
+    """Save a state, as after a run."""
     values = {"key": KEY, "dialect": "airbyte", "state": text, "run_id": "r", "fence": 7, "nonce": "n", "saved_at": ""}
     return put(backend, KEY, encode(Envelope(**{**values, **changes})))
 

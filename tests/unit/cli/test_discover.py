@@ -1,4 +1,4 @@
-"""`tapdock discover` where the project's own selection does not fit what the source offers."""
+"""Tests `tapdock discover` if the project's own selection does not match the streams of the source."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ print(json.dumps(answers[sys.argv[1]]).replace('"supported', numbers + '"support
 
 @pytest.fixture
 def discover(tapdock, folder):
-    """discover(*words, **options) -> how the command ended for a source with these options."""
+    """discover(*words, **options) -> the result of the command for a source with these options."""
     program = folder / "source"
     program.write_text(SOURCE % sys.executable)
     program.chmod(0o755)

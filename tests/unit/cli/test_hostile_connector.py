@@ -1,4 +1,4 @@
-"""A connector that prints what a terminal and a CI obey, and its secrets, in every command that asks it."""
+"""Tests a connector that prints escape codes, commands for a CI, and its secrets, in every command that starts it."""
 
 import json
 import re
@@ -38,7 +38,7 @@ else:
 
 @pytest.fixture
 def hostile(tapdock, folder):
-    """hostile(*words) -> how the command ended, in a project of such connectors that are programs here."""
+    """hostile(*words) -> the result of the command, in a project with such connectors as local programs."""
     program = folder / "connector"
     program.write_text(CONNECTOR % sys.executable)
     program.chmod(0o755)

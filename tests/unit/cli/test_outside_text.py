@@ -1,4 +1,4 @@
-"""Text from outside, and secrets, in what the commands print."""
+"""Tests text from outside, and secrets, in the output of the commands."""
 
 import json
 import os
@@ -146,7 +146,7 @@ def test_a_stream_that_is_not_unicode_gets_escapes(folder, backend):
 
 
 def test_errors_have_no_secret_of_the_project(tapdock, folder):
-    """Whatever part of tapdock they come from."""
+    """This holds for errors of every part of tapdock."""
     text = (folder / "tapdock.yaml").read_text()
     (folder / "tapdock.yaml").write_text(text.replace("hunter22", "hunter22, url: 'db://me:pa55w0rd@h'"))
     for secret in ("hunter22", "pa55w0rd", "aHVudGVyMj"):

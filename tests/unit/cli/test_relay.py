@@ -1,4 +1,4 @@
-"""`tapdock relay` without a plan that it could serve."""
+"""Tests `tapdock relay` without a valid plan."""
 
 import subprocess
 import sys

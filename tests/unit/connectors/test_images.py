@@ -1,4 +1,4 @@
-"""Which image is built with what, and when it is built again."""
+"""Tests which image is built with which content, and when it is built again."""
 
 import re
 import subprocess
@@ -92,7 +92,7 @@ def test_only_index_addresses_are_taken_from_the_environment():
 
 
 class Engine:
-    """Builds in no time; `meanwhile` is done while somebody waits for the turn to build."""
+    """An engine that builds at once. `meanwhile` is called while another process waits for its turn to build."""
 
     name = "small"
 
@@ -179,7 +179,7 @@ def test_an_engine_that_cannot_build():
 
 
 def test_only_what_a_build_made_is_locked_by_its_recipe():
-    """Anybody can put the label of a recipe on an image, and push it under a name that is in a lock."""
+    """Anyone can put the label of a recipe on an image, and push the image under a name that is in a lock."""
     engine = Engine()
     built = lockfile.identity(obtained(engine))
     assert built == f"recipe:{plan().recipe}"

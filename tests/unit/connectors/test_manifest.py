@@ -1,4 +1,4 @@
-"""How a low-code source is given its manifest: in its config, on every command that has one."""
+"""Tests how a low-code source gets its manifest: in its config, for every command that has a config."""
 
 import json
 from pathlib import Path

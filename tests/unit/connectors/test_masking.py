@@ -1,4 +1,4 @@
-"""Which values of a config are secrets."""
+"""Tests which values of a config are secrets."""
 
 import json
 

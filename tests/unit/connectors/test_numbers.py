@@ -1,4 +1,7 @@
-"""Numbers of a config: each reaches the connector as it was written; what JSON cannot say is refused with its place."""
+"""Tests numbers of a config: each reaches the connector unchanged.
+
+Values that JSON does not support are refused with their place.
+"""
 
 import json
 import sys
@@ -27,7 +30,7 @@ VALUES = st.recursive(
 
 
 def exact(value: object) -> str:
-    """Tells 1 from 1.0, -0.0 from 0.0, and True from 1."""
+    """Return a text that distinguishes 1 from 1.0, -0.0 from 0.0, and True from 1."""
     return repr(value)
 
 
@@ -165,7 +168,7 @@ def test_a_wrapped_tap_is_given_no_config_that_is_not_json(tmp_path, text):
 
 
 def test_a_manifest_may_have_keys_that_are_no_text(tmp_path):
-    """In the YAML that the connector reads, `on` is a boolean."""
+    """For the connector's YAML parser, `on` is a boolean."""
     manifest = (
         "version: 6.1.0\ntype: DeclarativeSource\nspec:\n  connection_specification: {properties: {on: {}, 5: {}}}\n"
     )

@@ -1,4 +1,4 @@
-"""Rotated configs beside the state."""
+"""Tests rotated configs in the state backend."""
 
 import json
 import stat
@@ -51,7 +51,7 @@ def test_only_what_changed_is_told(backend):
 
 
 def test_what_another_run_rotated_meanwhile_stays(backend):
-    """Both began with the old token: the second one changed only its own access token."""
+    """Both runs started with the old token. The second run changed only its own access token."""
     rotated_config.record(backend, KEY, USER, rotated(refresh_token="new"), SECRETS, given=USER)
     rotated_config.record(backend, KEY, USER, rotated(access_token="mine"), SECRETS, given=USER)
     assert rotated_config.merge(backend, KEY, USER, SECRETS) == rotated(refresh_token="new", access_token="mine")
@@ -94,7 +94,7 @@ def test_a_value_that_the_user_changes_is_the_users_again(backend):
 
 @pytest.mark.parametrize("rules", [ALL, SECRETS])
 def test_a_token_that_the_user_writes_anew_is_used_with_nothing_of_the_old_account(backend, rules):
-    """An access token that is still valid would go on with the account that the user has left."""
+    """An access token that is still valid would continue with the account that the user has left."""
     rotated_config.record(backend, KEY, USER, rotated(refresh_token="new", access_token="access", expires=30), rules)
     assert rotated_config.merge(backend, KEY, USER, rules)["credentials"]["access_token"] == "access"
     mine = rotated(refresh_token="typed by hand")
@@ -136,7 +136,7 @@ def test_another_program_gets_none_of_the_tokens(backend):
 
 @pytest.mark.parametrize(("rotate", "used"), [("secrets", [TOKEN]), ("none", [])])
 def test_what_was_kept_under_other_rules_is_not_used_and_named(backend, rotate, used):
-    """As an earlier version kept everything."""
+    """An earlier version kept every value."""
     rotated_config.record(backend, KEY, USER, {**rotated(refresh_token="new"), "host": "evil", "batch": 1}, ALL)
     found = rotated_config.laid(backend, KEY, USER, Rules(rotate=rotate, program=ALL.program))
     assert list(found.values) == used
@@ -158,7 +158,7 @@ def test_what_an_earlier_version_wrote_is_used_and_bound_when_it_changes(backend
 
 
 def test_that_of_another_source_is_not_used(backend):
-    """A file that was copied: the tokens of one account for the connector of another."""
+    """The file was copied: it has the tokens of one account under the name of another connector."""
     rotated_config.record(backend, "prod:shop", USER, rotated(refresh_token="new"), SECRETS)
     body = backend.get(f"{rotated_config.PREFIX}prod:shop").body
     for key, command in ((KEY, "faker"), ("prod:faker", "faker --environment prod")):
@@ -198,7 +198,7 @@ def test_a_damaged_one_is_told(backend, body):
 
 
 def test_it_does_not_grow_without_end(backend):
-    """Each run adds settings: what is kept has a limit as a whole."""
+    """Each run adds settings, so the total size of kept values is limited."""
     for number in range(4):
         found = rotated_config.record(backend, KEY, USER, {**USER, f"x{number}": "x" * 400_000}, ALL)
     assert found == Recorded(refused=("/x3",))
@@ -228,7 +228,7 @@ def test_whatever_was_recorded_comes_back(tmp_path_factory, user, new):
 
 
 def test_a_config_that_changes_more_values_than_anybody_renews_is_not_kept(backend):
-    """Each value costs time, and a connector may write as many as it likes."""
+    """Each value costs time, and a connector can write any number of values."""
     most = {f"value-{number}": "x" for number in range(rotated_config.MOST_CHANGES)}
     assert len(rotated_config.record(backend, KEY, USER, rotated(**most), ALL).changed) == rotated_config.MOST_CHANGES
     rotated_config.reset(backend, KEY)

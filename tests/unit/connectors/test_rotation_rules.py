@@ -1,4 +1,4 @@
-"""What of a config that its connector has changed is kept."""
+"""Tests which changes of a connector in its own config are kept."""
 
 import json
 from pathlib import Path
@@ -207,7 +207,7 @@ def test_another_program_is_another():
 
 
 def test_the_label_of_an_image_says_nothing_of_whose_tokens_it_gets():
-    """What a connector is made of is the user's word: `program` does not see the image."""
+    """Only the project file defines the program of a connector: `program` does not read the image."""
     assert program(connector("evil/x")) == "image evil/x"
 
 

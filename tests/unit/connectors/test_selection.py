@@ -36,7 +36,7 @@ def select(*patterns: str, **more: Any) -> tuple[ConfiguredStream, ...]:
 
 
 def read(*patterns: str) -> dict[str, str]:
-    """The fields that are read, by stream."""
+    """Return the fields that a run reads, by stream."""
     return {
         str(one.stream.key): " ".join(
             field for field in one.stream.json_schema.get("properties", {}) if field not in one.excluded

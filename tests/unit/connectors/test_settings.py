@@ -1,4 +1,4 @@
-"""A connector's spec at work."""
+"""Tests the use of a connector's spec."""
 
 import pytest
 from hypothesis import given

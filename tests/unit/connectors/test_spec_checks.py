@@ -1,4 +1,4 @@
-"""Specs that were made to crash or to stop whoever reads them."""
+"""Tests specs that were made to crash or to block their reader."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_what_cannot_be_used_is_found_out(schema: Any) -> None:
 
 
 def test_mistakes_that_harm_nobody_are_tolerated() -> None:
-    """Every connector made with Meltano's SDK has the first one in its settings."""
+    """Every connector made with Meltano's SDK has the first mistake in its settings."""
     choices = {"anyOf": ["null", {"type": "string"}]}
     schema = {"properties": {"a": choices, "b": 5, "c": {"items": 5}, "d": {"additionalProperties": 5}}}
     config = {"a": "x", "b": 1, "c": [1], "d": {"e": 1}}

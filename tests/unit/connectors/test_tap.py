@@ -1,4 +1,4 @@
-"""What a wrapped tap shows of its connector: no secret, and nothing that a terminal or a CI obeys."""
+"""Tests what a wrapped tap shows of its connector: no secrets, no escape codes, and no commands for a CI."""
 
 import json
 import subprocess
@@ -39,7 +39,7 @@ else:
 
 @pytest.fixture
 def tap(tmp_path):
-    """tap(*words) -> how the program ended."""
+    """tap(*words) -> the result of the program."""
     (tmp_path / "connector.py").write_text(CONNECTOR)
     (tmp_path / "command.json").write_text(json.dumps([sys.executable, str(tmp_path / "connector.py")]))
     (tmp_path / "config.json").write_text(json.dumps({"token": "t0ken-0"}))

@@ -1,4 +1,4 @@
-"""The config that a wrapped tap's connector leaves: kept where it is one, and never waited for or followed."""
+"""Tests the config file that a wrapped tap's connector leaves: kept if it is a config, and read without blocking."""
 
 import json
 import os
@@ -12,7 +12,7 @@ BEFORE = b'{"token":"old"}'
 
 @pytest.fixture
 def given(tmp_path):
-    """The runner's own file."""
+    """Return the runner's own config file."""
     file = tmp_path / "given.json"
     file.write_bytes(BEFORE)
     return file

@@ -1,4 +1,4 @@
-"""Frames out of a socket, whatever way they are cut, also where TLS has more of them than was asked for."""
+"""Tests frames from a socket, split at any position, also if TLS has already read more of them."""
 
 import socket
 import ssl
@@ -19,7 +19,7 @@ def frame(stream: int, data: bytes) -> bytes:
 
 
 def spoken(attached: Attached) -> list[tuple[int, bytes]]:
-    """What it reads to the end, by a thread: one that waits forever fails the test instead."""
+    """Return everything that the reader reads, in a thread with a timeout, so that a blocked reader fails the test."""
     heard: list[tuple[int, bytes]] = []
     thread = threading.Thread(target=lambda: heard.extend(attached.frames()), daemon=True)
     thread.start()
@@ -52,7 +52,7 @@ def test_however_they_are_cut(frames, cuts):
 
 
 def test_what_tls_has_deciphered_already(pair):
-    """Both frames come in one record: the socket itself has nothing more to read."""
+    """Both frames are in one TLS record, so the socket itself has no more data to read."""
     near, far = (_secured(end, server=server) for end, server in zip(pair, (False, True), strict=True))
     server = threading.Thread(target=_greet, args=(far,))
     server.start()
@@ -68,7 +68,7 @@ def test_what_tls_has_deciphered_already(pair):
 
 
 def _secured(end: socket.socket, *, server: bool) -> ssl.SSLSocket:
-    """Without certificates: nobody is there to be mistaken for another."""
+    """Without certificates, because the test controls both ends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

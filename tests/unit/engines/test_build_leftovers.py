@@ -1,4 +1,4 @@
-"""What killed builds left on an engine, told from what is in use."""
+"""Tests how leftovers of killed builds on an engine are distinguished from containers and images in use."""
 
 import time
 

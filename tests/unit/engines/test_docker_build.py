@@ -1,4 +1,4 @@
-"""What a build says: little while it works, the reason when it fails, and no credential afterwards."""
+"""Tests the output of a build: short progress, the reason of a failure, and no credential afterwards."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ FAILED = {"error": "The command '/bin/sh -c sh /opt/install.sh' returned a non-z
 
 
 class Api:
-    """Answers as the builder does; `stages` are commands of the build stages' images that are left."""
+    """Answers like the builder. `stages` are commands of the remaining images of build stages."""
 
     def __init__(self, *answers, stages=(), containers=()):
         self.answers = answers
@@ -77,7 +77,7 @@ def test_an_index_is_in_an_argument_that_stays_in_no_history():
 
 
 def test_every_recipe_that_installs_takes_indexes_from_that_argument():
-    """All steps of a recipe that have an index come through the line that makes variables of the argument."""
+    """In every step with an index, the same line of the recipe makes variables from the argument."""
     line = """case "${FTP_PROXY:-}" in "export "*) eval "$FTP_PROXY" ;; esac; unset FTP_PROXY"""
     recipes = [file for file in images_folder().rglob("Dockerfile") if "ARG PIP_INDEX_URL" in file.read_text()]
     assert len(recipes) == 7

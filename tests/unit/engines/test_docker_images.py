@@ -1,4 +1,4 @@
-"""What inspection of an image tells of its identity."""
+"""Tests the identity of an image, as reported by its inspection."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How a container ended, as an engine tells of it, whose answers come at any moment of its removal."""
+"""Tests how the exit of a container is read from an engine that answers at any moment of the removal."""
 
 import docker.errors
 import pytest
@@ -8,7 +8,7 @@ from tapdock.engines.docker.process import DockerProcess
 
 
 class Engine:
-    """An engine that answers `wait` and `inspect_container` with what it was given, or raises it."""
+    """An engine that returns the given answers of `wait` and `inspect_container`, or raises them."""
 
     def __init__(self, waited, inspected=None):
         self.waited, self.inspected = waited, inspected

@@ -1,4 +1,4 @@
-"""Folders of runs where everybody may make some: which are believed, and how the deepest is removed."""
+"""Tests folders of runs in a shared place: which of them are trusted, and how the deepest are removed."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ GONE = "elsewhere/1/1/"
 
 
 def dead() -> str:
-    """The name of a process of this machine that has ended."""
+    """Return a folder name with the id of a process of this machine that has ended."""
     program = "from tapdock.engines import owner; print(owner.mine())"
     return subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.strip()
 
@@ -26,7 +26,7 @@ def abandoned(home: Path, *, name: str = "tapdock-run-x") -> Path:
 
 
 def nest(folder: Path, depth: int = 1500) -> None:
-    """Deeper than any path can name, as a child process, which has a working directory of its own."""
+    """Make folders that are deeper than any path can be, in a child process with its own working directory."""
     program = (
         f"import os\nos.chdir({str(folder)!r})\nfor _ in range({depth}):\n os.mkdir('n' * 200); os.chdir('n' * 200)"
     )
@@ -102,7 +102,7 @@ def test_a_folder_of_another_user_is_left_alone(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what its own user cannot remove")
 def test_what_cannot_be_removed_is_named_with_the_reason(tmp_path):
-    """As a container's root leaves it to a user who is not."""
+    """A container's root left files that the user cannot remove."""
     tmp_path.chmod(0o777)
     for parent in (*tmp_path.parents[:2],):
         parent.chmod(parent.stat().st_mode | 0o011)

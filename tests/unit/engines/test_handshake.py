@@ -1,4 +1,4 @@
-"""What engines say of a folder that they do not have, each in its own words, and for how long that is believed."""
+"""Tests the messages of engines about a missing folder, and how long each answer is cached."""
 
 import time
 from pathlib import Path
@@ -17,7 +17,7 @@ from tapdock.runs import doctor
 
 
 class Refusing:
-    """An engine that makes no container."""
+    """An engine that creates no container."""
 
     def __init__(self, words: str) -> None:
         self._words = words
@@ -34,7 +34,7 @@ class Refusing:
     [
         ('invalid mount config for type "bind": bind source path does not exist: /tmp/x', False),  # Docker
         ("container create: statfs /tmp/x: no such file or directory", False),  # Podman
-        ("No such image: probe", None),  # tells nothing of folders
+        ("No such image: probe", None),  # does not mention folders
     ],
 )
 def test_a_folder_that_the_engine_does_not_have(tmp_path, words, answer):
@@ -44,7 +44,7 @@ def test_a_folder_that_the_engine_does_not_have(tmp_path, words, answer):
 
 
 class Asked:
-    """Gives the same answer each time, and counts."""
+    """A test that always returns the same answer, and counts its calls."""
 
     def __init__(self, answer: bool | None) -> None:
         self.times = 0
@@ -57,7 +57,7 @@ class Asked:
 
 @pytest.mark.parametrize(("answer", "times"), [(True, 1), (False, 2), (None, 3)])
 def test_how_long_an_answer_is_believed(tmp_path, answer, times):
-    """A "no" for an hour, a "yes" for as long as the cache is there, and what is not known not at all."""
+    """A "no" is cached for an hour, a "yes" as long as the cache exists, and an unknown answer is not cached."""
     asked = Asked(answer)
     for later in (0, NO_SECONDS - 60, NO_SECONDS + 60):
         answers = Answers(cache=Cache(tmp_path / "cache"), engine=("a",), now=lambda later=later: time.time() + later)
@@ -97,7 +97,7 @@ def test_a_cache_that_cannot_be_written_costs_a_try_only(tmp_path):
 
 
 class Elsewhere(Refusing):
-    """An engine of another machine."""
+    """An engine on another machine."""
 
     base_url = "tcp://elsewhere"
 

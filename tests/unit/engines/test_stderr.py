@@ -1,4 +1,4 @@
-"""Lines out of a connector's stderr."""
+"""Tests how a connector's stderr is split into lines."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""References and `.env` lines."""
+"""Tests references to variables, and lines of `.env`."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""tapdock.yaml as a project, and every mistake in it as a message with its place."""
+"""Tests tapdock.yaml as a project, and the message and place of every mistake in it."""
 
 import json
 import os
@@ -47,7 +47,7 @@ environments:
 
 @pytest.fixture
 def project(tmp_path):
-    """Writes a project file and loads it: project(text, environment=…, environ=…)."""
+    """project(text, environment=…, environ=…) writes a project file and loads it."""
 
     def loaded(text: str, *, environment: str | None = None, environ: dict[str, str] | None = None) -> Project:
         file = tmp_path / "tapdock.yaml"
@@ -286,7 +286,7 @@ def test_aliases_of_aliases_are_refused(project):
 
 
 def test_twenty_thousand_sources_are_read(project):
-    """Work that grows with the square of their number would take hours, and not the seconds that this takes."""
+    """If the time were quadratic in the number of sources, this would take hours instead of seconds."""
     lines = [f"  s{number}: {{image: 'x:1', config: {{a: 1}}}}" for number in range(20_000)]
     assert len(project("\n".join(["version: 1", "sources:", *lines])).sources) == 20_000
 
@@ -323,7 +323,7 @@ def test_a_variable_of_another_name_is_refused(project, name):
     ],
 )
 def test_a_credential_in_a_requirement_is_refused(project, address):
-    """A label and the history of the image would show it to everybody who has the image."""
+    """A label and the history of the image would show the credential to everyone who has the image."""
     with pytest.raises(UsageError, match="has a credential in an address") as told:
         project(f"version: 1\ntargets: {{a: {{image: x, build: {{singer: '{address}'}}}}}}")
     assert "PIP_EXTRA_INDEX_URL" in told.value.hint
@@ -372,7 +372,7 @@ def test_the_nearest_project_is_found(tmp_path):
 
 @pytest.mark.parametrize("strange", ["", "tapdock.yaml", ".env", "link", "dangling"])
 def test_a_project_of_somebody_else_is_not_used_where_it_is_found(tmp_path, strange):
-    """Its folder, its file, its `.env`, or the link that stands for one of them."""
+    """The other user owns the folder, the file, its `.env`, or a link in place of one of them."""
     (tmp_path / "real").write_text("version: 1\n")
     (tmp_path / "tapdock.yaml").symlink_to("real")
     (tmp_path / ".env").symlink_to("nowhere")

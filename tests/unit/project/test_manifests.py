@@ -1,4 +1,4 @@
-"""The manifest of a low-code source: which image runs it, what is passed on of it, and mistakes with their place."""
+"""Tests the manifest of a low-code source: the image that runs it, its content, and mistakes with their place."""
 
 import json
 
@@ -13,7 +13,7 @@ BUILT = "tapdock/source-declarative-manifest:7.39.1"
 
 @pytest.fixture
 def source(tmp_path):
-    """The source `low` of a project with these keys, beside a manifest of this text."""
+    """Return the source `low` of a project with these keys, next to a manifest with this text."""
 
     def loaded(keys="manifest: ./low.yaml", manifest=HEAD, group="sources"):
         file = tmp_path / "tapdock.yaml"

@@ -1,4 +1,4 @@
-"""A project of Meltano's as one of ours."""
+"""Tests the conversion of a Meltano project."""
 
 import json
 import subprocess
@@ -155,7 +155,7 @@ def test_what_is_no_project(tmp_path, text, message):
 
 
 def test_values_stay_as_they_were_written(tmp_path):
-    """What YAML 1.1 would have made a date, false, and 668 of."""
+    """YAML 1.1 would read these values as a date, false, and 668."""
     config = "{start_date: 2021-01-01T00:00:00Z, country: no, zip: 01234}"
     spec = "{airbyte_spec: {image: a, tag: 7.20}}"
     (tmp_path / "meltano.yml").write_text(
@@ -181,7 +181,7 @@ def test_nothing_is_a_project_too():
 
 @pytest.mark.parametrize("secret", ["meltano.yml", "more.yml", None])
 def test_a_project_is_as_private_as_what_it_is_made_of(tmp_path, secret):
-    """A setting in any of the files may be a password."""
+    """A setting in any of the files can be a password."""
     (tmp_path / "meltano.yml").write_text("include_paths: ['*.yml']\n")
     (tmp_path / "more.yml").write_text("plugins: {}\n")
     for name in ("meltano.yml", "more.yml"):

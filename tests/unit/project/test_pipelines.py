@@ -1,4 +1,4 @@
-"""Pipelines, and what is said of streams: what is read, and every mistake with its place."""
+"""Tests pipelines and options of streams: the resulting values, and every mistake with its place."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from tapdock.project.model import Namespacing, Pipeline, Project
 
 @pytest.fixture
 def project(tmp_path):
-    """A project with these keys of the pipeline `demo`, and of the source `tap`."""
+    """Return a project with these keys of the pipeline `demo`, and of the source `tap`."""
 
     def loaded(pipeline: str = "", source: str = "") -> Project:
         file = tmp_path / "tapdock.yaml"

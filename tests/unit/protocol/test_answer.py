@@ -1,4 +1,4 @@
-"""What a short command of an Airbyte connector printed."""
+"""Tests how the output of a short command of an Airbyte connector is read."""
 
 import pytest
 

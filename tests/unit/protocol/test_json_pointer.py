@@ -1,4 +1,4 @@
-"""References into a document, as specs and schemas have them."""
+"""Tests references inside of a document, as used by specs and schemas."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Text that a careless expression takes hours for: every second longer is one in which no signal is heard."""
+"""Tests text for which a bad regular expression takes hours. A signal is not handled during that time."""
 
 import json
 
@@ -30,7 +30,7 @@ ODD = {
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
 def test_no_text_takes_longer_than_its_length(odd: bytes) -> None:
-    """Quadratic, each of these takes minutes; a time-out of the whole suite would be the only sign."""
+    """With quadratic time, each of these takes minutes, and only a timeout of the whole suite would show it."""
     lines.mend(odd)
     lines.nulled_fields(odd, within="record")
     singer.parse_line(odd)

@@ -1,4 +1,4 @@
-"""Every way in which a run ends, as the relay decides it: in one process, on real pipes."""
+"""Tests every way in which a run ends, as the relay decides it: in one process, on real pipes."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ def state(number: int) -> bytes:
 
 
 def source_says(pod: Pod, *lines: bytes, code: int | None = 0) -> None:
-    """Write, and exit with `code`; None stays."""
+    """Write lines, and exit with `code`. With None the source does not exit."""
     for line in lines:
         os.write(pod.source.out, line)
     if code is not None:
@@ -38,7 +38,7 @@ def target_exits(pod: Pod, code: int, *states: dict) -> None:
 
 
 def source_obeys(pod: Pod) -> None:
-    """The source waits for the order to stop, and follows it."""
+    """Wait for the order to stop, and exit as a source that follows it."""
     assert b"stop" in os.read(pod.source.orders, 100)
     pod.source.say("exit 143\n")
     pod.source.leave()
@@ -65,7 +65,7 @@ def test_both_well(tmp_path):
 
 @pytest.mark.parametrize("code", [1, 137])
 def test_a_source_that_fails_behind_its_data(tmp_path, code):
-    """What it wrote before arrives, and what the target acknowledged is committed."""
+    """Lines from before the failure arrive, and states that the target acknowledged are committed."""
     pod = Pod(tmp_path)
     source_says(pod, SCHEMA, ROW, state(1), code=code)
     drained_until_end(pod)
@@ -75,7 +75,7 @@ def test_a_source_that_fails_behind_its_data(tmp_path, code):
 
 
 def test_a_source_that_fails_where_rows_would_be_replaced(tmp_path):
-    """The target must not see an end of its input: it is killed."""
+    """The target must not see the end of its input, so it is killed."""
     pod = Pod(tmp_path, only_complete=True)
     source_says(pod, SCHEMA, ROW, state(1), code=1)
     wait_for(lambda: Killed("target") in pod.events, "the target's end")
@@ -123,7 +123,7 @@ def test_a_target_that_acknowledges_what_it_was_never_sent(tmp_path):
 
 
 def test_a_line_that_cannot_be_translated(tmp_path):
-    """The source is stopped; what came before that line arrives and is committed."""
+    """The source is stopped. Lines before the bad line arrive and are committed."""
     pod = Pod(tmp_path)
     source_says(pod, SCHEMA, ROW, state(1), b'{"type":"STATE","value":{"bookmarks":{"s"\n', code=None)
     source_obeys(pod)
@@ -134,7 +134,7 @@ def test_a_line_that_cannot_be_translated(tmp_path):
 
 @pytest.mark.parametrize(("exits", "expected"), [(0, (5, "runner")), (1, (3, "source"))])
 def test_a_last_line_without_an_end(tmp_path, exits, expected):
-    """The source's own doing where it exits with 0, else of what ended it."""
+    """The source is the cause if it exits with 0. Otherwise the cause is the exit itself."""
     pod = Pod(tmp_path)
     source_says(pod, SCHEMA, state(1), b'{"type":"RECORD","stream":"s","rec', code=exits)
     drained_until_end(pod)
@@ -144,7 +144,7 @@ def test_a_last_line_without_an_end(tmp_path, exits, expected):
 
 @pytest.mark.parametrize("order", [Stop(code=130), Abort(exit_code=6, message="s3://b is gone", hint="look")])
 def test_ended_from_outside_in_order(tmp_path, order):
-    """The source stops, the target takes in what it has, and what it acknowledges is committed."""
+    """The source stops, the target finishes what it has received, and acknowledged states are committed."""
     pod = Pod(tmp_path)
     source_says(pod, SCHEMA, ROW, state(1), code=None)
     pod.inbox.put(order)
@@ -182,7 +182,7 @@ def test_a_source_that_does_not_obey_is_killed(tmp_path):
 
 
 def test_what_went_wrong_first_counts(tmp_path):
-    """A failed source, and then a signal; and a target that fails because of both."""
+    """Examples: a failed source and then a signal, and a target that fails because of both."""
     pod = Pod(tmp_path)
     source_says(pod, SCHEMA, ROW, code=1)
     wait_for(lambda: Finished("source", 1) in pod.events, "the source's exit")
@@ -200,7 +200,7 @@ def test_a_silent_source(tmp_path):
 
 
 def test_a_target_that_takes_nothing(tmp_path):
-    """Its clock runs once its pipe is full; the source is not blamed for waiting."""
+    """The target's time limit starts when its pipe is full. The source is not the cause, because it is blocked."""
     pod = Pod(tmp_path, limits=dataclasses.replace(QUICK, target_idle=0.5, source_idle=60))
     stop = threading.Event()
 
@@ -258,7 +258,7 @@ def test_an_input_file_that_came_short(tmp_path):
 
 
 def test_an_error_that_a_source_reports_before_it_exits_with_0(tmp_path):
-    """Nothing that a connector calls an error ends as a success."""
+    """An error that a connector reports never results in success."""
     pod = Pod(tmp_path, route="airbyte-singer", streams=_configured())
     trace = {
         "type": "ERROR",

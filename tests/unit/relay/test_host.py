@@ -1,4 +1,4 @@
-"""A relay in a container that does not behave: told from outside, without any engine."""
+"""Tests a relay in a container that misbehaves, as seen from outside, without any engine."""
 
 import queue
 import threading
@@ -13,7 +13,7 @@ from tapdock.relay.plan import RelayPlan
 
 
 class Container:
-    """Takes orders and says nothing until it is killed."""
+    """A container that reads orders and writes nothing until it is killed."""
 
     def __init__(self):
         self.orders = []

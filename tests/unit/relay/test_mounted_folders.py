@@ -1,4 +1,4 @@
-"""Folders that connectors mount and that are made before they start."""
+"""Tests folders that connectors mount, and that are made before the connectors start."""
 
 import queue
 import threading
@@ -17,11 +17,11 @@ from tapdock.translate.base import TranslateOptions
 
 
 class Reached(Exception):
-    """All folders are there, and the run would begin."""
+    """Raised when all folders exist and the run would start."""
 
 
 class Engine(LocalEngine):
-    """Several runs on it make their folders at the same moment, and none goes further."""
+    """An engine on which several runs make their folders at the same moment, and stop after that."""
 
     def __init__(self, runs: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Engine(LocalEngine):
 
 
 def begun(engine: Engine, folder: Path, *, read_only: bool = False) -> BaseException:
-    """How a run that mounts the folder ended."""
+    """Return how a run that mounts the folder ended."""
     mount = Mount(str(folder), "/data", read_only=read_only)
     launch = Launch(role="target", image="x", entrypoint=("x",), mounts=(mount,))
     try:

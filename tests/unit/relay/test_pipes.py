@@ -1,4 +1,4 @@
-"""The relay's ends of a connector's pipes."""
+"""Tests the relay's ends of a connector's pipes."""
 
 import os
 import threading
@@ -42,7 +42,7 @@ def test_words_come_in_pieces_and_end_with_the_writer(tmp_path, ends):
 
 
 def test_a_launcher_that_ends_just_as_its_pipes_are_released(tmp_path):
-    """Each try is a race of the two; one in ten was lost by a reader that takes a second writer for an error."""
+    """Each try is a race. Before, one in ten failed, because the reader treated a second writer as an error."""
     for number in range(200):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -58,14 +58,14 @@ def test_a_launcher_that_ends_just_as_its_pipes_are_released(tmp_path):
 
 
 def test_a_reader_that_wakes_late_reads_from_no_file_of_somebody_else(tmp_path):
-    """Its numbers are its own until it has ended: another thread's next file must not get one of them."""
+    """The reader owns its descriptors until it ends, so the next file of another thread cannot get their numbers."""
     for number in range(200):
         folder = tmp_path / str(number)
         folder.mkdir()
         words: list = []
         with SidePipes(folder / "source", files=(), stdin=False) as ends:
             thread = heard(ends, words)
-        ours, theirs = zip(*(os.pipe() for _ in range(8)), strict=True)  # as an engine's connections come and go
+        ours, theirs = zip(*(os.pipe() for _ in range(8)), strict=True)  # like connections of an engine
         for fd in theirs:
             os.write(fd, b"not for the relay\n")
         thread.join(10)
@@ -77,7 +77,7 @@ def test_a_reader_that_wakes_late_reads_from_no_file_of_somebody_else(tmp_path):
 
 @pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, None], ids=["pipe", "folder", "link"])
 def test_what_takes_the_place_of_a_pipe_is_never_opened(tmp_path, put):
-    """Where an engine cannot mount the folder read-only, or a pod was written without."""
+    """The engine cannot mount the folder read-only, or a pod was written without `readOnly`."""
     victim = tmp_path / "victim"
     victim.write_text("unharmed")
     file = InputFile("config.json", b"a config with a secret in it")
@@ -112,7 +112,7 @@ def test_a_name_that_is_taken_already_is_an_error(tmp_path):
 
 
 def test_names_are_gone_once_the_launcher_has_greeted(tmp_path):
-    """Whatever runs behind the launcher must not find them."""
+    """Processes after the launcher must not find the names."""
     files = (InputFile("config.json", b""),)
     with SidePipes(tmp_path / "source", files=files, stdin=False) as ends:
         reader = os.open(tmp_path / "source" / "file.config.json", os.O_RDONLY | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""How the relay ends a run, with threads as connectors: on real pipes, without any container."""
+"""Tests how the relay ends a run, with threads as connectors, on real pipes, without any container."""
 
 import dataclasses
 import os
@@ -18,7 +18,7 @@ from tapdock.translate.base import TranslateOptions
 
 
 def test_all_is_well_without_an_engine(tmp_path):
-    """In a pod that somebody else schedules, the pipe alone reports how a connector exited."""
+    """In a pod that another scheduler starts, only the pipe reports the exit code of a connector."""
     pod = Pod(tmp_path)
     finish_source(pod)
     drained_until_end(pod)
@@ -26,7 +26,7 @@ def test_all_is_well_without_an_engine(tmp_path):
 
 
 def test_an_engine_that_is_faster_than_the_pipe(tmp_path):
-    """Its word is known already when the other one is read."""
+    """The engine's exit code is known before the one from the pipe is read."""
     pod = Pod(tmp_path, engine=True, greet=False)
     pod.inbox.put(Exited("source", 3))
     wait_for(pod.inbox.empty, "that word")
@@ -40,7 +40,10 @@ def test_an_engine_that_is_faster_than_the_pipe(tmp_path):
 
 @pytest.mark.parametrize("only_complete", [False, True])
 def test_an_exit_code_of_the_engine_counts_more_than_the_pipe(tmp_path, only_complete):
-    """A connector can write `exit 0` there by itself; where rows would be replaced, the target does not see an end."""
+    """A connector can write `exit 0` into the pipe.
+
+    If rows would be replaced, the target must not see the end of its input.
+    """
     pod = Pod(tmp_path, engine=True, only_complete=only_complete)
     finish_source(pod)
     if only_complete:
@@ -70,7 +73,7 @@ def test_an_engine_that_confirms_success(tmp_path):
 
 @pytest.mark.parametrize("asked", [False, True])
 def test_a_source_that_reports_its_exit_and_lives(tmp_path, asked):
-    """It wrote that by itself. What ends a silent source must go on working, and success is not believed."""
+    """The source itself wrote the report. The limit for silent sources must still work, and success is not accepted."""
     pod = Pod(tmp_path, engine=asked)
     pod.source.say("exit 0\n")
     wait_for(lambda: Killed("source") in pod.events, "its end")
@@ -85,7 +88,7 @@ def test_a_source_that_reports_its_exit_and_lives(tmp_path, asked):
 
 
 def test_a_source_that_closes_all_of_its_pipes_and_lives(tmp_path):
-    """As an image with a shell of its own does: nothing is left to see it by but the engine."""
+    """An image with its own shell does this. Only the engine can report that the source is still running."""
     pod = Pod(tmp_path, engine=True)
     finish_source(pod)
     drained_until_end(pod)
@@ -97,7 +100,7 @@ def test_a_source_that_closes_all_of_its_pipes_and_lives(tmp_path):
 
 @pytest.mark.parametrize("flood", ["config 0\n", "hello\n", "short a 1 1\n", "exit 0\n"])
 def test_a_flood_of_words_is_no_more_than_one(tmp_path, flood):
-    """A word has its turn once. Behind a flood of them no signal would be heard."""
+    """The supervisor handles one message at a time. A flood of messages must not delay a signal."""
     pod = Pod(tmp_path)
     stop = threading.Event()
 
@@ -119,7 +122,7 @@ def test_a_flood_of_words_is_no_more_than_one(tmp_path, flood):
 
 
 def test_a_fault_of_our_own_is_a_verdict(tmp_path):
-    """Whatever a thread raises, both sides are ended and the log has the reason."""
+    """For any exception in a thread, both sides are ended and the log has the traceback."""
     pod = Pod(tmp_path, engine=False)
     wait_for(lambda: len(pod.events) >= 3, "both greetings")
     pod.inbox.put(ThreadEnded("pump", ZeroDivisionError("by zero")))
@@ -143,7 +146,7 @@ def test_words_that_no_launcher_says_are_a_failure_of_that_side(tmp_path, side):
 
 
 def test_threads_that_do_not_end_are_not_waited_for(tmp_path):
-    """Neither side's container obeys: their ends stay open, and the source's thread waits for it for ever."""
+    """The container of neither side obeys: their ends stay open, and the source's thread is blocked."""
     pod = Pod(tmp_path)
     wait_for(lambda: len(pod.events) >= 3, "both greetings")
     pod.inbox.put(Kill(code=143))
@@ -161,7 +164,7 @@ def test_a_first_signal_is_enough(tmp_path):
 
 
 def test_a_silent_source_is_no_work_of_our_own(tmp_path):
-    """What it wrote before is committed: the target is told the end of its input, and not killed."""
+    """Earlier lines are committed: the target gets the order `end`, and is not killed."""
     pod = Pod(tmp_path, limits=dataclasses.replace(QUICK, source_idle=0.5))
     os.write(pod.source.out, SCHEMA + b'{"type":"STATE","value":{"bookmarks":{"s":{"id":1}}}}\n')
     wait_for(lambda: Killed("source") in pod.events, "its end")

@@ -1,4 +1,4 @@
-"""What the record of a run says of its failure."""
+"""Tests how the record of a run describes its failure."""
 
 import dataclasses
 import warnings
@@ -29,7 +29,7 @@ SECRETS = ("st4te-pw", "qu3ry-pw", "c0nfig-pw", "ind3x-pw")
 
 
 class Refusing(LocalEngine):
-    """An engine that quotes all that it was given."""
+    """An engine whose error quotes everything that it was given."""
 
     def inspect(self, image: str) -> ImageFacts | None:
         del image
@@ -80,7 +80,7 @@ def test_progress_has_no_secret_of_what_is_built(context):
 
 
 class Waits(Signals):
-    """Signals that note how long a run would have slept."""
+    """Signals that record how long a run would have slept."""
 
     def __init__(self) -> None:
         super().__init__(lambda _: None)

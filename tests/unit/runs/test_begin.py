@@ -1,4 +1,4 @@
-"""What a run begins with: generations, the state that its source is given, and the files of both containers."""
+"""Tests how a run starts: generations, the state for its source, and the files of both containers."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ SINGER = '{"bookmarks":{"users":{"id":1.50}},"currently_syncing":"users"}'
 
 
 def stream(name: str = "users", **given: Any) -> ConfiguredStream:
-    """One that is read whole, unless told."""
+    """Return a stream with full refresh, unless options are given."""
     offered = {"is_resumable": given.pop("is_resumable", False), "namespace": given.pop("namespace", None)}
     schema = {"properties": {"id": {"type": "integer"}}}
     return ConfiguredStream(
@@ -31,7 +31,7 @@ def stream(name: str = "users", **given: Any) -> ConfiguredStream:
 
 
 def tapped(**given: Any) -> ConfiguredStream:
-    """One of a Singer tap."""
+    """Return a stream of a Singer tap."""
     (offered,) = singer_streams(b'{"streams":[{"tap_stream_id":"users","schema":{"properties":{"id":{}}}}]}')
     return ConfiguredStream(stream=offered, **{"sync_mode": "full_refresh"} | given)
 
@@ -143,7 +143,7 @@ def test_an_incremental_stream_goes_on_byte_for_byte() -> None:
 def test_a_tap_is_given_no_mark_in_a_table_whose_old_rows_go(
     given: dict[str, Any], options: dict[str, Any], target_config: dict[str, Any], passed: str
 ) -> None:
-    """It would send the rest of the table alone, and that would replace the whole (protocol.md 3.5)."""
+    """With a mark, the tap would send only the rest of the table, which would replace all rows (protocol.md 3.5)."""
     run = prepared(tapped(**given), route="singer-airbyte", target_config=target_config)
     job = begin(run, left(SINGER), **options)
     assert (job.passed, job.saved) == (passed, SINGER)
@@ -167,7 +167,7 @@ def test_names_in_the_target() -> None:
 
 
 def files(run: PreparedRun, envelope: Envelope | None = None) -> list[dict[str, Any]]:
-    """The content of the files of source and target, by name; None for one that comes later."""
+    """Return the content of the files of source and target, by name. A late file is None."""
     both = launches(run, begin(run, envelope))
     return [{one.name: None if one.late else json.loads(one.content) for one in launch.files} for launch in both]
 

@@ -1,4 +1,4 @@
-"""A run's log on disk, of which a flood leaves the beginning and the end."""
+"""Tests the log of a run on disk. A flood is reduced to its beginning and its end."""
 
 import json
 import os
@@ -100,7 +100,7 @@ def test_where_a_log_cannot_be_joined_it_is_read_all_the_same(path):
     with log_to(path, limit=LIMIT) as file:
         for number in range(300):
             file.write(line(number))
-        (path.parent / ".log.jsonl.joined").mkdir()  # nothing can be written there
+        (path.parent / ".log.jsonl.joined").mkdir()  # nothing can be written to this path
     assert numbers(read(path))[-1] == 299
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a run's events, and of what fails while they are taken."""
+"""Tests how the recorder handles a run's events, and failures during that."""
 
 import json
 import os
@@ -32,7 +32,7 @@ targets: {t: {image: y}}
 
 
 class Held:
-    """A leased state that fails as often as `troubles` say."""
+    """A leased state whose writes fail as often as `troubles` has entries."""
 
     def __init__(self, *troubles):
         self.troubles = list(troubles)
@@ -45,7 +45,7 @@ class Held:
 
 
 class Run:
-    """A recorder with what it was given."""
+    """A recorder and its inputs."""
 
     def __init__(self, folder: Path, held: Held | None):
         (folder / "tapdock.yaml").write_text(PROJECT)
@@ -81,7 +81,7 @@ class Run:
         self.recorder.begin(prepared, held, self.inbox, {"users": 1})
 
     def done(self):
-        """Everything is where it belongs."""
+        """Finish the recorder, and return it."""
         self.recorder.finish()
         return self.recorder
 
@@ -137,7 +137,7 @@ def test_a_state_that_cannot_be_saved_is_kept_in_a_file_and_logged(tmp_path, tro
 
 
 def test_a_later_state_that_is_saved_makes_up_for_it(tmp_path):
-    """The last one of a run that is ended because of the first."""
+    """The last state of a run is saved, although the run was ended because the first one could not be saved."""
     held = Held(StateError("gone"), None)
     run = Run(tmp_path, held)
     run.recorder(Committed('{"a":1}'))
@@ -220,7 +220,7 @@ def test_no_event_gives_a_secret_away(tmp_path):
 
 
 class Slow(Held):
-    """A server that answers when it is let."""
+    """A server that answers only when the test lets it."""
 
     def __init__(self):
         super().__init__()

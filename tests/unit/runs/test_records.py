@@ -1,4 +1,4 @@
-"""Records and logs of runs."""
+"""Tests records and logs of runs."""
 
 import json
 import stat

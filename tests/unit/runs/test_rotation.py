@@ -1,4 +1,4 @@
-"""A run that outlasts a hundred later ones keeps its log and its record."""
+"""Tests that a run which is still active after 100 later runs keeps its log and its record."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ DAY = 24 * 3600
 
 
 def record(at: float, *, status: records.Status = "succeeded", seconds: float = 1.0, state: str = "x") -> RunRecord:
-    """Of a run that began so many seconds after the first one."""
+    """Return the record of a run that started this many seconds after the first run."""
     return RunRecord(
         run_id=records.new_run_id(BEGAN + at, "ab12cd"),
         pipeline="demo",
@@ -91,7 +91,7 @@ class TestBesideTheState:
 
     @pytest.fixture
     def close(self, backend, tmp_path):
-        """close(record) as at the end of a run."""
+        """close(record) does the same as the end of a run."""
         (tmp_path / "log").write_text("{}\n")
         return lambda record: Archive(backend).close(record, tmp_path / "log")
 

@@ -1,4 +1,4 @@
-"""What sync modes ask of a Singer target, decided before anything runs."""
+"""Tests what sync modes require of a Singer target. This is decided before anything runs."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def source() -> PreparedConnector:
 
 
 def chosen(mode: DestinationMode | None, *streams: Stream) -> tuple[ConfiguredStream, ...]:
-    """Streams as a user has them who says a mode for `users` alone."""
+    """Return the streams of a user who sets a mode only for `users`."""
     said = StreamOptions(destination_sync_mode=mode, sync_mode="full_refresh" if mode == "overwrite" else None)
     return select_streams(streams, [], {"users": said})
 
@@ -47,7 +47,7 @@ def config(**given: Any) -> Resolved:
 
 
 def loaded(mode: DestinationMode | None, *, unsafe: bool, **user: Any) -> Any:
-    """The target's `load_method`, as a pipeline of one stream makes it."""
+    """Return the target's `load_method` in a pipeline with one stream."""
     streams = chosen(mode, USERS)
     first = empties_first(target(allow_unsafe_overwrite=unsafe), streams, config(**user))
     return with_load_method(source(), config(**user), LOADS, streams, unsafe=first).given.get("load_method")
@@ -67,7 +67,7 @@ def loaded(mode: DestinationMode | None, *, unsafe: bool, **user: Any) -> Any:
 def test_a_table_is_only_emptied_where_its_rows_are_to_be_replaced(
     mode: DestinationMode | None, *, unsafe: bool, method: str | None
 ) -> None:
-    """`allow_unsafe_overwrite` allows it, and asks for nothing (protocol.md 3.5)."""
+    """`allow_unsafe_overwrite` only permits it (protocol.md 3.5)."""
     assert loaded(mode, unsafe=unsafe) == method
 
 

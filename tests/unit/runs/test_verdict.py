@@ -1,4 +1,4 @@
-"""The one verdict of a run, from all that is known of it."""
+"""Tests the verdict of a run, for combinations of facts."""
 
 from pathlib import Path
 

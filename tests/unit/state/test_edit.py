@@ -1,4 +1,4 @@
-"""State texts in the hands of a user."""
+"""Tests the commands with which a user edits states."""
 
 import json
 
@@ -87,7 +87,7 @@ EMPTY_PARTS = '{"type":"GLOBAL","stream":null,"global":{"shared_state":{"n":1.0}
 
 
 def test_null_is_the_same_as_nothing():
-    """Some writers give every member of a message."""
+    """Some writers include every field of a message."""
     text = f"[{EMPTY_PARTS},{GLOBAL[1:-1]}]"
     assert dialect_of(text, wanted=None) == "airbyte"
     assert streams(text, "airbyte") == ["public.users", "orders"]

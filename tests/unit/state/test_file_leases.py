@@ -1,4 +1,4 @@
-"""Leases in a folder: whoever asks who has one does not disturb those who take it."""
+"""Tests leases in a folder: commands that read a lease do not block runs that take it."""
 
 import fcntl
 import os
@@ -26,11 +26,11 @@ def test_a_run_starts_while_others_ask_who_has_the_lease(backend):
         mine = FileBackend(backend.folder)
         while not over.is_set():
             mine.holder("a")
-            with suppress(StateError):  # it is held
+            with suppress(StateError):  # the lease is held
                 mine.unlock("b")
 
     with backend.acquire("a", FIRST), backend.acquire("b", FIRST):
-        pass  # both lease files are there
+        pass  # both lease files exist
     askers = [threading.Thread(target=ask) for _ in range(3)]
     for asker in askers:
         asker.start()
@@ -65,7 +65,7 @@ def test_who_has_a_lease(backend):
 
 
 def test_of_a_lease_whose_holder_was_killed_nobody_is_told(backend):
-    """Its facts are still in the lease file."""
+    """The facts of the killed holder are still in the lease file."""
     with backend.acquire("a", FIRST):
         kept = (backend.folder / ".leases" / "a").read_bytes()
     (backend.folder / ".leases" / "a").write_bytes(kept)

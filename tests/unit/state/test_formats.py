@@ -1,4 +1,4 @@
-"""States from other runners and to them: digits, order and spelling of values stay."""
+"""Tests import and export of states: digits, order and spelling of values are unchanged."""
 
 import json
 
@@ -38,7 +38,7 @@ def test_every_shape_of_meltanos(text):
 
 
 def test_a_partial_state_of_meltanos_is_laid_over_the_completed_one():
-    """Deep, as Meltano itself does it before a run: keys that are gone from the later one stay."""
+    """The merge is deep, as in Meltano before a run: keys that are missing in the later state are kept."""
     completed = '{"bookmarks":{"a":{"id":1,"x":[1,2]},"b":{"id":1.0}},"currently_syncing":"a"}'
     partial = '{"bookmarks":{"a":{"id":2.50,"x":[3]},"c":{"id":null}},"currently_syncing":null}'
     text = f'{{"completed":{{"singer_state":{completed}}},"partial":{{"singer_state":{partial}}}}}'
@@ -139,7 +139,7 @@ def test_meltano_and_back(bookmarks):
 
 @given(names=st.lists(NAMES, min_size=1, max_size=4, unique=True), other=NAMES)
 def test_a_rename_there_and_back(names, other):
-    """Where nobody has the other name yet."""
+    """This works if no other stream has the new name."""
     if other in names:
         return
     text = json.dumps({"bookmarks": {name: {"n": 1} for name in names}}, ensure_ascii=False, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""Names of states as keys of a bucket."""
+"""Tests names of states as keys of a bucket."""
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ def test_a_name_comes_back(prefix, name):
 
 @given(prefix=PREFIXES, key=st.text("aA%34126/.:json"))
 def test_a_key_that_has_a_name_is_the_key_of_that_name(prefix, key):
-    """Otherwise one object would be listed, and another one read or removed."""
+    """Otherwise the listing would show one object, and a command would read or remove another one."""
     for each in (key, f"{prefix}{key}.json"):
         name = name_of(prefix, each)
         assert name is None or key_of(prefix, name) == each

@@ -1,4 +1,4 @@
-"""Requests to a server while this process has several leases. The store is a dict whose answers can be lost."""
+"""Tests requests to a server while this process has several leases. The store is a dict whose answers can be lost."""
 
 import itertools
 import threading
@@ -15,7 +15,7 @@ FIRST, SECOND = "default:a-to-b", "default:c-to-d"
 
 
 class Memory:
-    """A store; `trouble` is called with an object's name before each write, and may raise."""
+    """A store. `trouble` is called with an object's name before each write, and may raise an error."""
 
     uri = "memory"
     never = "none"
@@ -50,7 +50,7 @@ class Memory:
 
 
 class Outage:
-    """Every write of an object, other than a lease, fails a number of times and then goes through."""
+    """An outage in which every write of an object, except a lease, fails a number of times and then succeeds."""
 
     def __init__(self, times: int) -> None:
         self.calls: list[str] = []
@@ -75,7 +75,7 @@ def backend(store) -> Remote:
 
 
 class Loss:
-    """Waits until a hold is lost."""
+    """Waits until a lease is lost."""
 
     def __init__(self) -> None:
         self._heard = threading.Event()
@@ -122,7 +122,7 @@ def test_a_run_that_begins_does_not_make_a_lost_one_try_again(store, backend):
 
 
 def test_once_the_run_is_over_requests_are_retried_again(store, backend):
-    """The record of the run is still to be kept."""
+    """The record of the run must still be saved."""
     loss = Loss()
     with backend.acquire(FIRST, holder_here("r1", since=0.0), loss.terms):
         backend.unlock(FIRST)

@@ -1,4 +1,4 @@
-"""Text from outside, made harmless."""
+"""Tests that text from outside is made harmless."""
 
 import json
 

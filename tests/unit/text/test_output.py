@@ -1,4 +1,4 @@
-"""What is written where nobody reads any more."""
+"""Tests output to a closed stdout or stderr."""
 
 import os
 import subprocess

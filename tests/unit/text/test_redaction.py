@@ -1,4 +1,4 @@
-"""Secrets in connectors' text, in whatever form they are printed."""
+"""Tests the replacement of secrets in connectors' text, in every printed form."""
 
 import base64
 import html
@@ -69,7 +69,7 @@ def test_every_form_is_replaced(form):
 @pytest.mark.parametrize("after", ["", "x", "yz", "\n12"])
 @pytest.mark.parametrize("secret", ["hunter22", "hunter2", "correct horse", "ü~ÿ?>>ÿÿÿ"])
 def test_base64_wherever_in_it_the_secret_is(encode, before, after, secret):
-    """No character is left that holds a bit of the secret."""
+    """No remaining character contains a bit of the secret."""
     whole = encode(f"{before}{secret}{after}".encode()).decode()
     start, _, end = Redactor([secret])(f"Authorization: Basic {whole}, then").partition("[secret]")
     start = start.removeprefix("Authorization: Basic ")
@@ -137,7 +137,7 @@ def test_secrets_that_overlap_leave_nothing():
 
 
 def test_ordinary_words_are_no_forms():
-    """Base64 of something may be a word by chance."""
+    """The base64 form of a secret can be an ordinary word by chance."""
     secret = base64.b64decode("understandings//")[:11].decode("latin-1")
     assert all(form.text != "understandings" for form in forms_of(secret))
     for secret in ("hunter22", "correct horse battery staple", KEY):
@@ -193,7 +193,7 @@ def test_threads_may_learn_and_replace_together():
     ],
 )
 def test_a_config_in_other_text_is_left_out(text):
-    """Its new token is nobody's to see, and nobody has learned it yet."""
+    """The new token in the config is not known as a secret yet."""
     assert Redactor()(text) == "got [a message with a config]"
 
 
@@ -204,7 +204,7 @@ def test_words_about_configs_stay():
 
 @pytest.mark.parametrize("size", [7, 12, 40])
 def test_a_secret_that_a_cut_line_ends_in(size):
-    """A line is cut at 64 KiB before it is redacted; what is left of a secret at its end is masked as well."""
+    """A line is cut at 64 KiB before it is redacted. The beginning of a secret at its end is also masked."""
     secret = "a-token-of-some-length-" + "0123456789" * 3
     text = "x " * (40 << 10)
     assert Redactor([secret])(text + secret[:size]) == text + "[secret]"

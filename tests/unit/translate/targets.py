@@ -1,4 +1,4 @@
-"""Targets as they are met: how each of them writes, and what it acknowledges when (protocol.md 1.6, 2.3, 2.4)."""
+"""Models of real targets: how each target writes, and when it acknowledges (protocol.md 1.6, 2.3, 2.4)."""
 
 import copy
 import json
@@ -7,7 +7,10 @@ from typing import Any
 
 
 class Singer:
-    """`written` counts the records of each stream that are safe. This one writes all before it prints a state."""
+    """A target that writes all records before it prints a state.
+
+    `written` counts the committed records of each stream.
+    """
 
     coalesces = False
     commits_on_exit = False
@@ -18,7 +21,7 @@ class Singer:
         self.state: Any = None
 
     def take(self, line: bytes) -> list[Any]:
-        """What it prints when it reads a line."""
+        """Return the lines that the target prints after it has read a line."""
         match json.loads(line):
             case {"type": "RECORD", "stream": stream}:
                 self.pending[stream] += 1
@@ -35,7 +38,7 @@ class Singer:
             self.written[one] += self.pending.pop(one, 0)
 
     def flush(self, stream: str | None) -> list[Any]:
-        """It writes one stream, or all."""
+        """Write the records of one stream, or of all streams."""
         self.write(stream)
         return [self.state] if self.state and stream is None else []
 
@@ -44,7 +47,7 @@ class Singer:
 
 
 class Sdk(Singer):
-    """Prints the latest state when everything was drained; a full sink is drained without one."""
+    """Prints the latest state after all sinks were drained. A full sink is drained without a state."""
 
     coalesces = True
 
@@ -54,7 +57,7 @@ class Sdk(Singer):
 
 
 class PipelineWise(Singer):
-    """Takes its first state for flushed, and moves the bookmark alone of a stream that it flushed."""
+    """Treats its first state as flushed, and in a flush updates only the bookmark of the flushed stream."""
 
     coalesces = True
     commits_on_exit = True
@@ -81,7 +84,10 @@ class PipelineWise(Singer):
 
 
 class Destination(Singer):
-    """An Airbyte destination: gives back each state once all records before it are written, anew."""
+    """An Airbyte destination.
+
+    It returns each state, serialized again, after it has written all records before that state.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,14 +116,14 @@ class Destination(Singer):
         return all(self.written[stream] >= count for stream, count in needs.items() if named in (None, stream))
 
     def anew(self, message: Any) -> Any:
-        """Keys in another order, whole numbers with a point, and an opinion of its own."""
+        """Return the state with another order of keys, whole numbers as floats, and destinationStats."""
         text = json.dumps(message["state"], sort_keys=True)
         state = json.loads(text, parse_int=float) if type(self) is Destination else json.loads(text)
         return {"state": {**state, "id": 7, "destinationStats": {"committedBytesCount": 1.0}}, "type": "STATE"}
 
 
 class Coalescing(Destination):
-    """Gives back the newest of each stream alone."""
+    """Returns only the newest state of each stream."""
 
     coalesces = True
 

@@ -1,4 +1,4 @@
-"""Schemas of taps as a destination takes them (protocol.md 3.3, right to left)."""
+"""Tests the conversion of taps' schemas for a destination (protocol.md 3.3, right to left)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""BATCH messages: files of the folder that both sides share, and no others."""
+"""Tests BATCH messages: only files of the shared folder are read."""
 
 import gzip
 import json
@@ -37,7 +37,7 @@ def taken(message: BatchMessage, scratch: Path | None) -> list[bytes]:
 @pytest.mark.parametrize("compression", [None, "gzip"])
 @pytest.mark.parametrize("compressed", [True, False])
 def test_a_file_is_read_byte_for_byte_and_removed(tmp_path: Path, compression: str | None, *, compressed: bool) -> None:
-    """Some taps compress without saying so, or say so without compressing."""
+    """Some taps compress without declaring it, or declare it without compressing."""
     lines = b"\n".join(BODIES) + b"\n\n"
     (tmp_path / "a b").write_bytes(gzip.compress(lines) if compressed else lines)
     assert taken(batch(f"file://{SCRATCH}/a%20b", compression=compression), tmp_path) == BODIES
@@ -73,7 +73,7 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_becomes_a_link_while_its_file_is_read(tmp_path: Path) -> None:
-    """The file that was read is removed, and never one that its path leads to by then."""
+    """The file that was read is removed, and never another file at the same path."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "a").write_bytes(b"{}")
     (tmp_path / "shared" / "b").mkdir(parents=True)
@@ -91,7 +91,7 @@ def test_a_folder_that_becomes_a_link_while_its_file_is_read(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
 def test_what_is_not_a_regular_file_is_refused(tmp_path: Path, make) -> None:
-    """Opening a pipe would wait for ever for somebody to write."""
+    """A pipe would block until another process writes into it."""
     make(tmp_path / "a")
     with pytest.raises(TranslationError, match=r"`a` is not a regular file|Is a directory"):
         taken(batch(f"file://{SCRATCH}/a"), tmp_path)
@@ -118,7 +118,7 @@ def test_a_row_over_the_limit_is_refused_before_it_is_unpacked(tmp_path: Path) -
 
 @pytest.mark.parametrize("route", [SingerToSinger, SingerToAirbyte])
 def test_the_rows_of_a_file_are_passed_on_in_pieces(tmp_path: Path, route) -> None:
-    """A small compressed file may hold more rows than there is memory."""
+    """A small compressed file can contain more rows than fit into memory."""
     rows = [b'{"id":%d,"name":"%s"}' % (number, b"x" * 1000) for number in range(5000)]
     (tmp_path / "a").write_bytes(gzip.compress(b"\n".join(rows)))
     translation = TranslateOptions(scratch=str(tmp_path), spool=route is SingerToAirbyte)
@@ -186,7 +186,7 @@ def test_singer_to_singer(tmp_path: Path, *, reads_files: bool) -> None:
 
 
 def test_what_a_row_needs_is_mended_and_what_is_no_object_is_refused(tmp_path: Path) -> None:
-    """A row goes into a message unread otherwise (protocol.md 3.0)."""
+    """Other rows are put into messages without parsing (protocol.md 3.0)."""
     (tmp_path / "a").write_bytes(b'{"a":NaN}\n{"a":1.50}\n\n')
     assert taken(batch(f"file://{SCRATCH}/a"), tmp_path) == [b'{"a":null}', b'{"a":1.50}']
     (tmp_path / "a").write_bytes(b'{"a":1}\n{"a":\n')

@@ -93,7 +93,7 @@ def test_after_a_newer_one_an_older_one_is_no_step_back() -> None:
 
 
 def test_an_empty_state_is_nothing_to_wait_for() -> None:
-    """No target of Meltano's SDK prints one, nor what came before it (protocol.md 2.4)."""
+    """Targets made with Meltano's SDK never print an empty state, nor the state before it (protocol.md 2.4)."""
     book = BookmarkLedger(None)
     note(book, "{}")
     assert book.settled

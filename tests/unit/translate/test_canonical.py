@@ -14,7 +14,7 @@ QUICK = settings(deadline=None, max_examples=60)
 
 
 def written_anew(value: Any, order: random.Random) -> str:
-    """In another order, with other spaces and escapes, and numbers in full."""
+    """Return the same JSON with another order, other spaces and escapes, and numbers in full."""
     match value:
         case list():
             return f"[ {' , '.join(written_anew(item, order) for item in value)} ]"

@@ -1,4 +1,4 @@
-"""What a Singer runner keeps of a wrapped tap: the source's own states."""
+"""Tests the state that a Singer runner keeps for a wrapped tap: the source's own states."""
 
 import json
 from typing import Any
@@ -33,7 +33,7 @@ def test_the_newest_of_each_stream_stands_beside_what_was_saved() -> None:
     ids=["point", "exponent", "far", "long", "deep"],
 )
 def test_a_state_with_a_point_goes_as_text(number: str) -> None:
-    """Targets made with Meltano's SDK cannot write a float back, others round it (protocol.md 2.4)."""
+    """Targets made with Meltano's SDK crash on a float, and other targets round it (protocol.md 2.4)."""
     assert issued(None, ONE % number) == f"[{ONE % number}]"
     assert issued(None, ONE % '"1.5"') == [json.loads(ONE % '"1.5"')]
 

@@ -1,4 +1,4 @@
-"""Schemas of a few lines that stand for more than anybody can translate."""
+"""Tests short schemas that expand to more parts than can be translated."""
 
 import pytest
 

@@ -34,7 +34,7 @@ def ack(book: ForwardedLedger, text: str) -> set[int]:
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from([A, B]), RAW), min_size=1, max_size=6), st.data())
 def test_what_is_saved_is_the_sources_own_text(states: list[tuple[StreamKey, str]], data: st.DataObject) -> None:
-    """Each stream's newest acknowledged one; nothing of a stream of which none came back."""
+    """This is each stream's newest acknowledged state. A stream without an acknowledgement has none."""
     texts = [(key, stream(key, f'{{"v":{raw}}}')) for key, raw in states]
     book = ForwardedLedger(None)
     for _, text in texts:

@@ -1,4 +1,4 @@
-"""Lines told by their beginnings: whatever a batch holds, its parts are that batch."""
+"""Tests that lines are recognized by their beginning: the parts of any batch together equal the batch."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,7 +65,7 @@ def test_what_was_forgotten_is_read_again() -> None:
 
 
 def test_nothing_is_learned_of_a_line_that_says_its_words_twice() -> None:
-    """A body in front of the type, or a name that looks like a member: the beginning would not tell."""
+    """The body is in front of the type, or a name looks like a key, so the beginning of the line is not sufficient."""
     prefixes, tally = KnownPrefixes(), Tally(StreamKey(None, "s"))
     odd = b'{"x":{"stream":"t"},"type":"RECORD","stream":"s","record":{"a":1}}'
     prefixes.learn(odd, b'{"a":1}', tally)

@@ -1,4 +1,4 @@
-"""Whatever a target acknowledges, and whenever: no state is saved that covers a record which is not yet written."""
+"""Tests that no saved state covers an unwritten record, for every order of acknowledgements."""
 
 import json
 from collections import Counter
@@ -34,7 +34,10 @@ QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(Heal
 
 
 class Airbyte:
-    """A source whose states count its records in threes: some say the same again though more came."""
+    """A source whose states count its records in threes.
+
+    Some states are repeated although records were sent in between.
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -64,7 +67,7 @@ class Airbyte:
         return json.dumps({"type": "STATE", "state": state}).encode() + b"\n"
 
     def covered(self, committed: str) -> dict[str, int]:
-        """How many records of each stream a next run would leave out."""
+        """Return the number of records of each stream that the next run would skip."""
         saved = json.loads(committed)
         match saved:
             case {}:
@@ -95,13 +98,13 @@ class Tap(Airbyte):
 
 
 class Simulated:
-    """A source, a route and a target, step by step; after each of them the promise is looked at."""
+    """A source, a route and a target in single steps. The invariant is checked after each step."""
 
     def __init__(
         self, route: str, source: Airbyte, target: Singer, *, saved: str | None = None, **translation: Any
     ) -> None:
         self.source, self.target, self.now = source, target, 0.0
-        if saved:  # the source goes on from there, and what it covers was written by the run before
+        if saved:  # the source resumes there, and the run before has written the records that it covers
             self.source.said = self.source.covered(saved)
             self.source.sent, self.target.written = Counter(self.source.said), Counter(self.source.said)
         self.events: list[Event] = []
@@ -139,7 +142,7 @@ class Simulated:
                 self.reads(self.translator.tick())
 
     def end(self) -> None:
-        """Everything is written at the end: all that the source said is saved then."""
+        """End the run. Everything is written, so the last state of the source is saved."""
         self.reads(self.translator.closing(complete=True))
         self.hears(self.target.end())
         if self.target.commits_on_exit:
@@ -160,7 +163,7 @@ def runs(route: str, source: Any, target: type[Singer], **translation: Any) -> N
     @QUICK
     @given(STEPS, STEPS)
     def hold(before: list[tuple[str, Any]], steps: list[tuple[str, Any]]) -> None:
-        """A run that breaks off, and one that goes on from what was saved and ends well."""
+        """Check an interrupted run, and a second run that resumes from the saved state and succeeds."""
         broken = Simulated(route, source(), target(), **translation)
         for step in before:
             broken.step(*step)
@@ -197,7 +200,7 @@ def test_singer_to_airbyte(state_type: Any, target: type[Singer]) -> None:
 
 @pytest.mark.parametrize(("route", "source"), [("airbyte-singer", Airbyte("STREAM")), ("singer-singer", Tap("SINGER"))])
 def test_without_a_baseline_a_first_state_would_be_believed(route: str, source: Airbyte) -> None:
-    """What the baseline is there for: such a target says that its first state is written when it is not."""
+    """This is the reason for the baseline: such a target acknowledges its first state before it writes the records."""
     simulated = Simulated(route, source, PipelineWise(), baseline=False)
     for stream in "aaabbb":
         simulated.step("record", stream)

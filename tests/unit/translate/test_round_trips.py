@@ -1,4 +1,4 @@
-"""Both ways through two routes: what comes out at the far end is what went in."""
+"""Tests round trips through two routes: the output of the second route equals the input of the first."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ def unexpected(event: Any) -> None:
 
 
 def spooled(run: SingerToAirbyte, lines: bytes) -> tuple[tuple[ConfiguredStream, ...], bytes]:
-    """The destination's streams, and all that it gets."""
+    """Return the destination's streams, and all lines that it gets."""
     run.scan(lines)
     catalog = json.loads(run.catalog() or b"")["streams"]
     streams = parse_catalog(json.dumps({"streams": [entry["stream"] for entry in catalog]}).encode())
@@ -46,7 +46,7 @@ def spooled(run: SingerToAirbyte, lines: bytes) -> tuple[tuple[ConfiguredStream,
 
 
 def bodies(lines: bytes, *, within: str | None) -> dict[str, list[Any]]:
-    """Bodies by stream, without the number that keeps their order; a RECORD's or those of an inner object."""
+    """Return bodies by stream, without the number that keeps their order: of a RECORD or of an inner object."""
     found: dict[str, list[Any]] = {}
     for line in lines.splitlines():
         message = exact(line)
@@ -129,7 +129,7 @@ def state_lines(texts: list[str]) -> bytes:
 @QUICK
 @given(st.lists(st.dictionaries(st.text(max_size=3), RAW, max_size=3), max_size=5))
 def test_a_singer_state_comes_back_through_both_routes(states: list[dict[str, str]]) -> None:
-    """It is a GLOBAL state for the one, a token for the other, and its own text in the end."""
+    """The state becomes a GLOBAL state, then a token, and finally its original text."""
     texts = ["{" + ",".join(f"{json.dumps(name)}:{raw}" for name, raw in one.items()) + "}" for one in states]
     schema = b'{"type":"SCHEMA","stream":"s","schema":{"properties":{"id":{"type":"integer"}}},"key_properties":[]}\n'
     first = to_airbyte()
@@ -149,7 +149,7 @@ def test_a_singer_state_comes_back_through_both_routes(states: list[dict[str, st
 @QUICK
 @given(st.lists(st.tuples(st.sampled_from(["a", "n.b"]), RAW), max_size=6))
 def test_an_airbyte_state_comes_back_through_both_routes(states: list[tuple[str, str]]) -> None:
-    """It is a token for the one, a GLOBAL state for the other, and its own text in the end."""
+    """The state becomes a token, then a GLOBAL state, and finally its original text."""
     keys = {"a": StreamKey(None, "a"), "n.b": StreamKey("n", "b")}
     descriptors = {"a": '{"name":"a"}', "n.b": '{"name":"b","namespace":"n"}'}
     said = [

@@ -1,4 +1,4 @@
-"""Singer to Singer where a line has to be looked at: fields left out, odd lines, and what a glance lets pass."""
+"""Tests Singer to Singer: lines that must be parsed (excluded fields, unusual lines), and lines that are not parsed."""
 
 import json
 from pathlib import Path
@@ -90,7 +90,7 @@ def test_a_last_line_that_was_cut_is_read_whole() -> None:
     st.lists(st.integers(1, 4), min_size=1, max_size=4),
 )
 def test_however_lines_come_in_batches_the_same_goes_out(lines: list[bytes], sizes: list[int]) -> None:
-    """The glance that is quicker than reading sees no more and no less."""
+    """The fast recognition of lines has the same result as parsing."""
     single, batched = Run("s"), Run("s")
     one = [out for line in lines for out in single.feed(line)] + single.translator.closing(complete=True).splitlines()
     many, at = [], 0
@@ -110,7 +110,7 @@ def test_however_lines_come_in_batches_the_same_goes_out(lines: list[bytes], siz
 
 
 def test_rows_of_files_that_became_records_have_no_version(tmp_path: Path) -> None:
-    """A target deletes rows without one, so that nothing may be activated behind them."""
+    """A target deletes rows without a version, so no activation may follow such rows."""
     (tmp_path / "a").write_bytes(b'{"id":1}\n')
     batch = {"type": "BATCH", "stream": "s", "encoding": {"format": "jsonl"}, "manifest": [f"file://{SCRATCH}/a"]}
     activate = {"type": "ACTIVATE_VERSION", "stream": "s", "version": 7}

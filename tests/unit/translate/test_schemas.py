@@ -8,7 +8,7 @@ from tapdock.translate.schemas.to_singer import singer_schema
 
 
 def translated(schema: Any, **root: Any) -> tuple[dict[str, Any], bytes]:
-    """The Singer schema of a field, and what becomes of a nested value in it."""
+    """Return the Singer schema of a field, and the translated form of a nested value in that field."""
     stream = Stream(name="s", json_schema={"properties": {"f": schema}, **root})
     result = singer_schema(stream)
     data = b'{"f":[{"a":"1.0"}]}'

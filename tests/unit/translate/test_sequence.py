@@ -117,7 +117,7 @@ def test_what_is_no_number_of_ours_is_ignored(state: Any) -> None:
 
 
 def test_who_forgets_the_shared_part_is_known_by_its_streams() -> None:
-    """The least of them: what all have."""
+    """The lowest number of the streams counts, because all streams have reached it."""
     sequence = begun()
     sent(sequence, '{"n":1}')
     sent(sequence, '{"n":2}')

@@ -1,4 +1,4 @@
-"""An Airbyte source as a tap: the catalog that it discovers, and what a runner selected in it."""
+"""Tests an Airbyte source as a tap: the catalog that it reports, and the selection of a runner in that catalog."""
 
 import json
 from typing import Any

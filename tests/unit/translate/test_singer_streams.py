@@ -1,4 +1,4 @@
-"""A tap's catalog: what streams it has, what a run selects in it, and which state it is given."""
+"""Tests a tap's catalog: its streams, the selection of a run in it, and the state that the tap gets."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ def streams(*entries: dict[str, Any], namespaced: bool = False) -> tuple[Stream,
 
 
 def said(catalog: bytes, *path: str) -> dict[str, Any]:
-    """The metadata of the first stream, or of a field in it."""
+    """Return the metadata of the first stream, or of a field in that stream."""
     metadata = json.loads(catalog)["streams"][0]["metadata"]
     found: dict[str, Any] = next(one["metadata"] for one in metadata if one["breadcrumb"] == list(path))
     return found

@@ -138,7 +138,7 @@ STEPS = st.lists(
 @settings(deadline=None)
 @given(STEPS)
 def test_the_saved_state_is_never_ahead_of_the_acknowledgements(steps: list[tuple[str, Any]]) -> None:
-    """Any mixture of partial acknowledgements: each stream's state is exactly the last one it was told."""
+    """For any mixture of partial acknowledgements, the state of each stream is the last acknowledged one."""
     book = ledger()
     tokens: list[tuple[dict[str, Any], dict[StreamKey, int]]] = [({"bookmarks": {}, "seq": 0}, {})]
     noted: dict[StreamKey, int] = {}

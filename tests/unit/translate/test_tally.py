@@ -1,4 +1,4 @@
-"""Counts of a stream, and how it stands; what is told of them."""
+"""Tests the counts and the status of a stream, and the reports about them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Singer to Airbyte where the protocols leave room: odd states, times and sequences that never go back."""
+"""Tests Singer to Airbyte where the protocols are open: unusual states, times and sequences that never decrease."""
 
 import json
 from typing import Any
@@ -99,7 +99,7 @@ def test_no_member_comes_twice_where_a_tap_has_columns_of_our_names() -> None:
 
 
 def test_a_key_that_no_schema_declares_is_refused() -> None:
-    """A destination would refuse the whole catalog, after all was read (protocol.md 1.6)."""
+    """A destination would refuse the whole catalog, after all records were read (protocol.md 1.6)."""
     with pytest.raises(TranslationError, match="stream `s` has the key `zz`, which is not in its schema"):
         Run(declared("id", keys='["zz"]'))
 

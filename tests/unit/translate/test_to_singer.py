@@ -17,7 +17,7 @@ STATE = '{"type":"STATE","state":{"type":"STREAM","stream":' + STREAM_STATE + "}
 
 
 class Run:
-    """A translator with a clock that stands still until told, and what it emitted."""
+    """A translator with a manual clock, and the events that it emitted."""
 
     def __init__(self, *names: str, saved: str | None = None, fields: dict[str, Any] | None = None) -> None:
         schema = {"properties": fields or {"id": {"type": "integer"}}}
