@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import ExecWaitStrategy
 
@@ -151,7 +152,9 @@ def asked(api, environ, seeded, tmp_path_factory) -> Junction:
         **dict.fromkeys(("WEB_URL", "WEB_TOKEN", "WEB_NETWORK"), "none"),
     }
     junction = Junction.made(tmp_path_factory.mktemp("routes") / "project", {**environ, **more})
-    junction.well("build")
+    project = yaml.safe_load((junction.folder / "tapdock.yaml").read_text())
+    connectors = project["sources"] | project["targets"]
+    junction.well("build", *(name for name, entry in connectors.items() if "build" in entry and name != "vectors"))
     return junction
 
 

@@ -8,6 +8,9 @@ from e2e.project import HERE
 
 pytestmark = pytest.mark.docker
 
+VECTORS = "vectors"
+"""A destination whose image takes minutes to build: `tapdock` builds it when a slow test first needs it."""
+
 
 @pytest.mark.parametrize(
     ("connector", "setting"),
@@ -17,7 +20,7 @@ pytestmark = pytest.mark.docker
         ("melt_base", "default_target_schema"),
         ("rows", "path"),
         ("strict", "password"),
-        ("vectors", "indexing"),
+        pytest.param(VECTORS, "indexing", marks=pytest.mark.slow),
     ],
 )
 def test_spec(junction, connector, setting):
@@ -38,7 +41,7 @@ def test_a_connector_without_a_spec_says_so(junction):
         ("pipe", "discovery"),
         ("rows", "check"),
         ("strict", "check"),
-        ("vectors", "check"),
+        pytest.param(VECTORS, "check", marks=pytest.mark.slow),
     ],
 )
 def test_check(junction, database, connector, by):
@@ -47,7 +50,9 @@ def test_check(junction, database, connector, by):
     assert answer == {"succeeded": True, "message": None, "checked_by": by}
 
 
-@pytest.mark.parametrize(("connector", "code"), [("melt", 3), ("pipe", 3), ("vectors", 4)])
+@pytest.mark.parametrize(
+    ("connector", "code"), [("melt", 3), ("pipe", 3), pytest.param(VECTORS, 4, marks=pytest.mark.slow)]
+)
 def test_a_check_fails_where_no_server_answers(junction, database, connector, code):
     refused = junction("check", connector, POSTGRES_HOST="nowhere")
     assert refused.code == code
@@ -92,19 +97,21 @@ def test_a_tap_s_state(junction, database):
     assert junction.well("run", "melt", "rows", "--json").records["shop-orders"] == 1
 
 
+@pytest.mark.slow
 def test_a_destination_s_reason_is_told(junction, database):
     """Its `message` only reports that something went wrong. The reason is in another field."""
-    failed = junction("run", "quiet", "vectors", "--json")
+    failed = junction("run", "quiet", VECTORS, "--json")
     assert failed.code == 4
     assert failed.json["error"]["side"] == "target"
     assert 'type "vector" does not exist' in failed.json["error"]["message"]
     assert failed.json["state"]["committed"] == 0
 
 
+@pytest.mark.slow
 def test_states_without_an_envelope_are_none(junction, database):
     """The destination prints a state without an envelope, rejects it itself, and fails. Nothing must be saved."""
     database.query((HERE / "routes" / "vector.sql").read_text())
-    failed = junction("run", "quiet", "vectors", "--json")
+    failed = junction("run", "quiet", VECTORS, "--json")
     assert failed.code == 4
     assert '{"type": "STREAM", "stream": ' in failed.stderr
     assert failed.json["error"]["side"] == "target"

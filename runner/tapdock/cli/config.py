@@ -141,7 +141,7 @@ def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | Non
         if key.role not in (None, connector.role):
             continue
         here = (*path, key.name)
-        value = _limit(connector, key.name) if key.form == "duration" else getattr(connector, key.name)
+        value: Any = _limit(connector, key.name) if key.form == "duration" else getattr(connector, key.name)
         if value in (None, (), {}):
             continue
         match key.form:
