@@ -1,1 +1,1 @@
-"""The project file, from YAML text to checked and frozen values; `load.py` puts it together."""
+"""Read the project file: from YAML text to checked, frozen values. Start reading at `load.py`."""

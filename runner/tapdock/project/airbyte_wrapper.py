@@ -1,10 +1,10 @@
-"""A pasted stanza of the Airbyte wrapper for Singer, translated into our own keys.
+"""Translate a pasted stanza of the Airbyte wrapper for Singer into tapdock's own keys.
 
     airbyte_spec: {image: airbyte/source-faker, tag: 7.2.1}      image: airbyte/source-faker:7.2.1
     airbyte_config: {count: 5}                              ->   config: {count: 5}
     docker_mounts: [{source: /a, target: /b, type: bind}]        mounts: [{source: /a, target: /b}]
 
-It may stand right under the source, or under its `config:` as in Meltano's file.
+The stanza may be directly under the source, or under its `config:` as in Meltano's file.
 """
 
 from typing import Any
@@ -19,7 +19,10 @@ PLUGIN = ("name", "variant", "pip_url", "namespace", "executable", "settings", "
 
 
 def translated(layer: Layer) -> Layer:
-    """The layer with every such stanza of a source rewritten; origins then end in `(from airbyte_spec)`."""
+    """Return the layer with every such stanza of a source rewritten; its origins end in `(from airbyte_spec)`.
+
+    Raises UsageError with `file:line` for a stanza that is incomplete or has other keys beside it.
+    """
     tree = _copy(layer.tree)
     origins = dict(layer.origins)
     for path in _sources(tree):
@@ -56,7 +59,7 @@ def _translate(tree: dict[str, Any], origins: dict[Path, str], path: Path) -> No
     if inner and stanza:
         unknown = (*stanza_path, next(iter(stanza)))
         raise UsageError(
-            f"{origins.get(unknown, '')}: `{dotted(unknown)}` has no meaning beside `{next(iter(found))}`",
+            f"{origins.get(unknown, '')}: `{dotted(unknown)}` cannot be used together with `{next(iter(found))}`",
             hint="put the connector's own settings under `airbyte_config`, or use `image` and `config`",
         )
     if inner:
@@ -77,7 +80,7 @@ def _has(values: dict[str, Any], word: str) -> bool:
 
 
 def _taken(values: dict[str, Any], word: str) -> Any:
-    """The value of `word`, also where it was written flat (`airbyte_spec.image: …`)."""
+    """Remove and return the value of `word`, also if it is written flat (`airbyte_spec.image: …`)."""
     whole = values.pop(word, None)
     flat = {key: values.pop(key) for key in list(values) if key.startswith(f"{word}.")}
     if not flat:

@@ -1,4 +1,4 @@
-"""One entry under `sources:` or `targets:` as a value of the model."""
+"""Read one entry under `sources:` or `targets:` as a `Connector`."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -25,21 +25,21 @@ DEFAULTS = {
     "source": {"pull": "missing", "idle_timeout": "3h", "stop_grace": "30s", "exit_grace": "60s", "rotate": "secrets"},
     "target": {"pull": "missing", "idle_timeout": "24h", "stop_grace": "30s", "exit_grace": "60s", "rotate": "secrets"},
 }
-LATER = "it comes with a later version of tapdock; remove it for now"
+LATER = "this version of tapdock does not support it yet; remove it"
 INSTEAD = {
     "maps": LATER,
     "schedule": LATER,
     "registry_auth": f"{LATER} (`docker login` works already)",
-    "volumes": "mounts are written under `mounts`",
-    "environment": "environment variables of the container are written under `env`",
-    "settings": "the connector's own settings are written under `config`",
+    "volumes": "write mounts under `mounts`",
+    "environment": "write environment variables of the container under `env`",
+    "settings": "write the connector's own settings under `config`",
     "tag": "the tag is part of `image`: `airbyte/source-faker:7.2.1`",
     "pip_url": 'write `build: {singer: "target-duckdb==0.8.0"}`',
 }
 ONLY_SOURCES = {
-    "manifest": "only a source can be made of a manifest",
-    "select": "only a source has streams to choose",
-    "streams": "only a source has streams to choose",
+    "manifest": "only a source can have a manifest",
+    "select": "only a source has streams to select",
+    "streams": "only a source has streams to select",
     "catalog": "only a source has a catalog",
     "max_line": "only a source sends records",
 }
@@ -52,7 +52,7 @@ FAMILIES: dict[str, Literal["singer", "airbyte-python"]] = {"singer": "singer", 
 
 
 def connector(field: Field, role: Literal["source", "target"], folder: Path) -> Connector:
-    """A source or a target; UsageError tells the place of whatever is wrong with it."""
+    """Return a source or a target. Raises UsageError with the place of the first mistake in it."""
     instead = INSTEAD if role == "source" else {**INSTEAD, **ONLY_SOURCES}
     keys = field.keys(SOURCE_KEYS if role == "source" else TARGET_KEYS, instead=instead)
     build = _build(keys["build"]) if "build" in keys else _program(keys)
@@ -88,7 +88,9 @@ def connector(field: Field, role: Literal["source", "target"], folder: Path) -> 
         if name in keys:
             given[name] = read(keys[name])
     if "manifest" in given and given.setdefault("kind", "airbyte") != "airbyte":
-        raise keys["kind"].error("is not `airbyte`, but manifests are Airbyte's", hint="remove one of the two")
+        raise keys["kind"].error(
+            "is not `airbyte`, but only Airbyte sources have manifests", hint="remove `kind` or `manifest`"
+        )
     return Connector(
         name=str(field.path[-1]),
         role=role,
@@ -108,17 +110,17 @@ def _image(field: Field, keys: Mapping[str, Field], build: Build | None) -> str:
     if build is None:
         raise field.error(
             "has neither `image` nor `build`",
-            hint='name an image, or let one be made: `build: {singer: "target-duckdb==0.8.0"}`',
+            hint='name an image, or let tapdock build one: `build: {singer: "target-duckdb==0.8.0"}`',
         )
     return build_image(build) or _unnamed(keys["build"])
 
 
 def _unnamed(field: Field) -> str:
-    raise field.error("does not tell what to call the image", hint="give `image` as well")
+    raise field.error("has no package name that can name the image", hint="add `image` with a name for it")
 
 
 def build_image(build: Build) -> str | None:
-    """`tapdock/<program>:<version>`; None where the package has no plain name.
+    """Return `tapdock/<program>:<version>`; None if the package has no plain name.
 
     >>> build_image(Build(family="singer", package="target-duckdb==0.8.0"))
     'tapdock/target-duckdb:0.8.0'
@@ -141,12 +143,12 @@ def _build(field: Field) -> Build:
 
 
 def _requirements(field: Field) -> str:
-    """Requirements separated by spaces; of the installer's options only those that choose among releases."""
+    """Return requirements separated by spaces. Only the installer's options that choose among releases are allowed."""
     text = field.text()
     for number, word in enumerate(text.split()):
         if word.startswith("-") and (number == 0 or not _OPTION.fullmatch(word)):
-            hint = "PIP_INDEX_URL and PIP_EXTRA_INDEX_URL name package indexes; a requirement stands first"
-            raise field.error(f"has the option `{word.partition('=')[0]}`, which a build does not take", hint=hint)
+            hint = "set PIP_INDEX_URL and PIP_EXTRA_INDEX_URL for package indexes; write a requirement first"
+            raise field.error(f"has the option `{word.partition('=')[0]}`, which is not allowed in a build", hint=hint)
     if secrets_in(text):
         hint = (
             "serve the package from an index (PIP_EXTRA_INDEX_URL), or build the image yourself and name it as `image`"
@@ -156,7 +158,7 @@ def _requirements(field: Field) -> str:
 
 
 def _program(keys: Mapping[str, Field]) -> Build | None:
-    """What is built where the user says nothing of it: a manifest alone needs the program that runs it."""
+    """Return the build for a manifest without `image` and `build`: the program that runs manifests. Else None."""
     return PROGRAM if "manifest" in keys and "image" not in keys else None
 
 
@@ -177,7 +179,7 @@ def _variable(name: str, field: Field) -> str | Secret:
     if isinstance(field.value, str):
         return field.value
     if field.value is None:
-        raise field.wrong("text", hint="`${NAME}` takes a variable of your own environment")
+        raise field.wrong("text", hint="write `${NAME}` for a variable of your own environment")
     return field.text()
 
 

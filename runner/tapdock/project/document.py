@@ -1,4 +1,4 @@
-"""A YAML file as a layer: YAML 1.2 scalars, line numbers, no key twice."""
+"""Read a YAML file as a layer: with YAML 1.2 scalars and line numbers, and without duplicate keys."""
 
 import re
 from pathlib import Path as FilePath
@@ -13,17 +13,17 @@ from tapdock.project.values import flaw
 
 __all__ = ["parse", "read"]
 
-MOST_NODES = 100_000  # of those that aliases stand for: aliases of aliases can stand for more than any memory holds
+MOST_NODES = 100_000  # that aliases may expand to: aliases of aliases can expand to more than fits in memory
 _SOON_READ = 1024**2
 _LONGEST_SHOWN = 100
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's core scalars: `NO`, `12:30`, `2024-01-01` and `007` stay the text that was written."""
+    """A loader with YAML 1.2's core scalars: `NO`, `12:30`, `2024-01-01` and `007` stay text."""
 
 
 class _FastLoader(FAST):  # type: ignore[misc] # either of two classes
-    """The same, in a tenth of the time."""
+    """The same loader in C, which takes a tenth of the time."""
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -39,12 +39,12 @@ _FastLoader.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
 def read(file: FilePath) -> Layer:
-    """The file's values; raises UsageError with `file:line` for whatever is not a YAML mapping."""
+    """Return the file's values. Raises UsageError with `file:line` if the file is not a valid YAML mapping."""
     return parse(text_of(file), file.name)
 
 
 def parse(text: str, label: str) -> Layer:
-    """YAML text as a layer whose origins are `label:line`."""
+    """Return YAML text as a layer whose origins are `label:line`. Raises UsageError."""
     try:
         try:
             require_shallow(text)
@@ -52,7 +52,7 @@ def parse(text: str, label: str) -> Layer:
         except yaml.YAMLError:
             if len(text) > _SOON_READ:
                 raise
-            return _read(_Loader(text), label)  # it tells more of what is wrong
+            return _read(_Loader(text), label)  # its errors are more detailed
     except RecursionError as error:
         raise UsageError(f"{label} is nested too deeply", hint="is it the right file?") from error
     except yaml.MarkedYAMLError as error:
@@ -71,7 +71,7 @@ def _malformed(error: yaml.MarkedYAMLError, label: str) -> UsageError:
     problem = error.problem or error.context or "not YAML"
     hint = None
     if "'\\t'" in problem:
-        hint = "indent with spaces; YAML has no tabs"
+        hint = "indent with spaces: YAML does not allow tabs"
     elif error.context and error.context_mark and error.problem:
         hint = f"{error.context} that begins on line {error.context_mark.line + 1}"
     return UsageError(f"{label}{line}: malformed YAML: {problem}", hint=hint)
@@ -92,7 +92,7 @@ class _Reading:
         if node is None:
             return Layer()
         if not isinstance(node, yaml.MappingNode):
-            raise UsageError(f"{self._at(node)}: the file is not a mapping", hint="begin it with `version: 1`")
+            raise UsageError(f"{self._at(node)}: the file is not a mapping", hint="start it with `version: 1`")
         return Layer(self._mapping(node, ()), self._origins)
 
     def _at(self, node: yaml.Node) -> str:
@@ -102,7 +102,7 @@ class _Reading:
         self._again += id(node) in self._seen
         self._seen.add(id(node))
         if self._again > MOST_NODES or id(node) in self._open:
-            raise UsageError(f"{self._at(node)}: aliases stand for too much", hint="write the values out")
+            raise UsageError(f"{self._at(node)}: aliases expand to too many values", hint="write the values out")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
         self._open.append(id(node))
@@ -142,8 +142,8 @@ class _Reading:
                 raise UsageError(f"{self._at(key)}: a key {problem}")
             if name in lines:
                 raise UsageError(
-                    f"{self._label}:{line}: `{name}` stands twice, also on line {lines[name]}",
-                    hint="keep one of the two",
+                    f"{self._label}:{line}: `{name}` is defined twice, first on line {lines[name]}",
+                    hint="remove one of the two",
                 )
             lines[name] = line
             own[name] = self._value(value, (*path, name))
@@ -152,6 +152,6 @@ class _Reading:
 
     def _merged(self, node: yaml.Node, path: Path) -> dict[str, Any]:
         if not isinstance(node, yaml.MappingNode):
-            raise UsageError(f"{self._at(node)}: `<<` takes a mapping")
+            raise UsageError(f"{self._at(node)}: the value of `<<` is not a mapping")
         value = self._value(node, path)
         return value if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""Typed reading of the project file: each value knows its place, so that an error can tell it."""
+"""Read typed values of the project file. Each value has its place with it, so that errors can name the place."""
 
 import difflib
 import json
@@ -21,7 +21,7 @@ SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """`did you mean …?` for the nearest known word, or None."""
+    """Return the hint `did you mean …?` with the nearest known word; None if no word is near."""
     words = {each.lower(): each for each in known}
     near = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.6)
     return f"did you mean `{words[near[0]]}`?" if near else None
@@ -38,18 +38,18 @@ class Field:
 
     @property
     def origin(self) -> str:
-        """Where the value, or the nearest thing around it, was written."""
+        """Return where the value, or the nearest value around it, was written."""
         for end in range(len(self.path), 0, -1):
             if self.path[:end] in self.origins:
                 return self.origins[self.path[:end]]
         return self.label
 
     def error(self, problem: str, *, hint: str | None = None) -> UsageError:
-        """The error `file:line: path problem`."""
+        """Return the error `file:line: path problem`."""
         return UsageError(f"{self.origin}: `{dotted(self.path)}` {problem}", hint=hint)
 
     def wrong(self, wanted: str, *, hint: str | None = None) -> UsageError:
-        """The error for a value that is not what it should be; shows scalars, only the shape of others."""
+        """Return the error for a value that is not `wanted`. Its message shows scalars; of others, only the type."""
         if isinstance(self.value, Unset):
             return self.value.error()
         match self.value:
@@ -67,7 +67,7 @@ class Field:
         return Field(self.value[key], (*self.path, key), self.origins, self.label)
 
     def entries(self) -> dict[str, "Field"]:
-        """The fields of a mapping with names that the user chose; an empty value is an empty mapping."""
+        """Return the fields of a mapping whose names the user chose; an empty value counts as an empty mapping."""
         if self.value is None:
             return {}
         if not isinstance(self.value, dict):
@@ -75,9 +75,9 @@ class Field:
         return {key: self.child(key) for key in self.value}
 
     def keys(self, known: Iterable[str], *, instead: Mapping[str, str] | None = None) -> dict[str, "Field"]:
-        """The fields of a mapping with known names, without empty ones; UsageError names an unknown one.
+        """Return the fields of a mapping with known names, without empty ones. Raises UsageError for an unknown name.
 
-        `instead` says what to write (or do) in place of some words that are not ours.
+        `instead` maps some unknown names to a hint: what to write or do instead.
         """
         known = tuple(known)
         fields = self.entries()
@@ -90,7 +90,7 @@ class Field:
         return {key: field for key, field in fields.items() if field.value is not None}
 
     def items(self) -> list["Field"]:
-        """The fields of a list; a lone text is a list of one."""
+        """Return the fields of a list; a single text counts as a list of one."""
         if isinstance(self.value, str):
             return [Field([self.value], self.path, self.origins, self.label).child(0)]
         if not isinstance(self.value, list):
@@ -98,7 +98,7 @@ class Field:
         return [self.child(index) for index in range(len(self.value))]
 
     def text(self) -> str:
-        """Text; a whole number is taken as written, `1.10` is not: YAML has made it 1.1 already."""
+        """Return text. A whole number is accepted; `1.10` is not, because YAML has already turned it into 1.1."""
         if isinstance(self.value, bool) or not isinstance(self.value, str | int):
             raise self.wrong("text", hint="put it in quotes" if isinstance(self.value, float) else None)
         if not str(self.value).strip():
@@ -109,7 +109,7 @@ class Field:
         return tuple(item.text() for item in self.items())
 
     def words(self) -> tuple[str, ...]:
-        """A command line: a list of texts, or one text split as a shell would."""
+        """Return a command line: a list of texts, or one text split as a shell does it."""
         if not isinstance(self.value, str):
             return self.texts()
         try:
@@ -138,7 +138,7 @@ class Field:
         return self.value in (True, "true")
 
     def choice(self, kind: type[T] | Any) -> T:
-        """One of the words of a Literal."""
+        """Return the value if it is one of the words of the Literal `kind`. Raises UsageError otherwise."""
         words = get_args(kind)
         if self.value not in words:
             listed = ", ".join(f"`{word}`" for word in words)
@@ -147,17 +147,17 @@ class Field:
         return cast(T, self.value)
 
     def size(self) -> int:
-        """Bytes: `512m`, `1g` (powers of 1024, as `docker run --memory`), or a plain number."""
+        """Return bytes: from `512m`, `1g` (powers of 1024, as in `docker run --memory`), or a plain number."""
         match = SIZE.fullmatch(str(self.value).strip())
         if isinstance(self.value, bool) or not match:
             raise self.wrong("a size", hint="write a size such as `512m` or `1g`")
         size = int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
         if size < 6 * 1024**2:
-            raise self.wrong("enough: no engine takes less than `6m`")
+            raise self.wrong("`6m` or more, which every engine requires")
         return size
 
     def duration(self) -> float:
-        """Seconds: `90`, `90s`, `15m`, `3h`."""
+        """Return seconds: from `90`, `90s`, `15m`, `3h`."""
         match = DURATION.fullmatch(str(self.value).strip())
         if isinstance(self.value, bool) or not match or float(match[1]) == 0:
             raise self.wrong("a duration", hint="write seconds, or a duration such as `90s`, `15m` or `3h`")

@@ -1,4 +1,4 @@
-"""Files that a user writes, read whole: none is as large as what would fill a machine's memory."""
+"""Read files that a user wrote, with limits for size and depth, so that no file can fill the memory."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from tapdock.errors import UsageError
 __all__ = ["FAST", "require_shallow", "text_of"]
 
 FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The loader in C, which takes a tenth of the time, and ends the process on what is nested too deeply."""
+"""The loader in C. It takes a tenth of the time, but crashes the process for values that are nested too deeply."""
 
 _MOST_LEVELS = 100
 
@@ -18,7 +18,7 @@ _MOST_BYTES = 10 * 1024**2
 
 
 def text_of(file: Path) -> str:
-    """UTF-8 text of at most 10 MiB. Raises UsageError, whose message begins with the file."""
+    """Return the file's UTF-8 text of at most 10 MiB. Raises UsageError, whose message begins with the file."""
     try:
         with file.open("rb") as opened:
             content = opened.read(_MOST_BYTES + 1)
@@ -33,7 +33,7 @@ def text_of(file: Path) -> str:
 
 
 def require_shallow(text: str) -> None:
-    """Raise RecursionError for YAML whose values are nested too deeply, and YAMLError for what is not YAML."""
+    """Raise RecursionError for YAML whose values are nested too deeply, and YAMLError for invalid YAML."""
     level = 0
     for event in yaml.parse(text, Loader=FAST):
         level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

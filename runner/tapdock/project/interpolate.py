@@ -1,4 +1,7 @@
-"""`${VAR}`, `${VAR:-default}` and `$$` in the project file, files that hold a value, and the `.env` file beside it."""
+"""Replace `${VAR}`, `${VAR:-default}` and `$$` in the project file.
+
+Values come from the environment, from files that `VAR_FILE` names, and from the `.env` file beside the project file.
+"""
 
 import io
 import re
@@ -19,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Unset(Secret):
-    """A value whose variable is not set: only whoever needs the value gets the error."""
+    """A value whose variable is not set. The error is raised only when the value is needed."""
 
     __slots__ = ("_origin", "_path", "variable")
 
@@ -46,14 +49,14 @@ class Unset(Secret):
 
 
 def is_private(path: Keys) -> bool:
-    """True for connector config and env, where text from the environment becomes a `Secret`."""
+    """Return True for connector config and env, where text from the environment becomes a `Secret`."""
     if path[:1] == ("defaults",):
         return path[1:2] == ("env",)
     return path[:1] in (("sources",), ("targets",)) and path[2:3] in (("config",), ("env",))
 
 
 def interpolate(layer: Layer, variables: Mapping[str, str]) -> Layer:
-    """The layer with every reference replaced; a missing variable leaves an `Unset` in its place."""
+    """Return the layer with every reference replaced; where a variable is missing, the value is an `Unset`."""
 
     def replaced(value: Any, path: Keys) -> Any:
         if isinstance(value, dict):
@@ -95,7 +98,10 @@ def _text(text: str, variables: Mapping[str, str], path: Keys, origin: str) -> "
 
 
 def _variable(name: str, variables: Mapping[str, str]) -> str | None:
-    """Its value, or what the file holds that `NAME_FILE` names: how Docker and Kubernetes hand secrets over."""
+    """Return the variable's value, or the content of the file that `NAME_FILE` names; None if neither is set.
+
+    Docker and Kubernetes pass secrets in such files.
+    """
     file = variables.get(f"{name}_FILE")
     if name in variables or not file:
         if problem := flaw(variables.get(name)):
@@ -108,9 +114,9 @@ def _variable(name: str, variables: Mapping[str, str]) -> str | None:
 
 
 def parse_dotenv(text: str, label: str) -> dict[str, str]:
-    """`NAME=value` lines with optional `export`, quotes and comments, as python-dotenv reads them; no references.
+    """Return the values of `NAME=value` lines, which may have `export`, quotes and comments as in python-dotenv.
 
-    Raises UsageError for any other line.
+    References such as `${A}` are not replaced. Raises UsageError for any other line.
 
     >>> parse_dotenv("A=1 # one\\nexport B='x y'", ".env")
     {'A': '1', 'B': 'x y'}

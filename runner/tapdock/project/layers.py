@@ -1,4 +1,4 @@
-"""Values of the project file together with where each came from, and laying one such layer over another."""
+"""Layers: values of the project file, each with its origin; one layer can be merged over another."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Layer:
-    """A tree of plain values; `origins` says of a path where it was written (`tapdock.yaml:12`)."""
+    """A tree of plain values; `origins` maps each path to where it was written (`tapdock.yaml:12`)."""
 
     tree: dict[str, Any] = field(default_factory=dict)
     origins: Mapping[Path, str] = field(default_factory=dict)
@@ -23,13 +23,13 @@ def dotted(path: Path) -> str:
 
 
 def merge(base: Layer, over: Layer) -> Layer:
-    """Both layers as one: mappings are merged deeply, everything else of `over` replaces what `base` has."""
+    """Return both layers as one. Mappings are merged deeply; any other value of `over` replaces that of `base`."""
     origins = {path: origin for path, origin in base.origins.items() if not _replaced(path, base, over)}
     return Layer(_merged(base.tree, over.tree), {**over.origins, **origins})
 
 
 def _replaced(path: Path, base: Layer, over: Layer) -> bool:
-    """True when `over` says something of its own at `path`, or at something around it."""
+    """Return True if `over` replaces the value at `path`, or a value around it."""
     old: Any = base.tree
     new: Any = over.tree
     for part in path:
@@ -53,7 +53,7 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def cut(layer: Layer, path: Path) -> Layer:
-    """The part of a layer below `path`, as a layer of its own; empty where there is no mapping."""
+    """Return the part of a layer below `path` as a new layer; an empty layer if there is no mapping."""
     tree: Any = layer.tree
     for part in path:
         tree = tree.get(part) if isinstance(tree, dict) else None
@@ -65,12 +65,12 @@ def cut(layer: Layer, path: Path) -> Layer:
 
 
 def relabelled(layer: Layer, prefix: str) -> Layer:
-    """The same layer with origins such as `environment prod (tapdock.yaml:40)`."""
+    """Return the same layer with origins such as `environment prod (tapdock.yaml:40)`."""
     return Layer(layer.tree, {path: f"{prefix} ({origin})" for path, origin in layer.origins.items()})
 
 
 def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Each leaf of a tree with its path; an empty mapping or list is a leaf."""
+    """Yield each leaf of a tree with its path; an empty mapping or list is a leaf."""
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
             yield from walk(inner, (*path, key))

@@ -1,6 +1,6 @@
-"""`tapdock.yaml` as a `Project`.
+"""Load `tapdock.yaml` as a `Project`.
 
-What wins: a variable `TAPDOCK_…`, the block of the chosen environment, the file, its `defaults:`, our own.
+Precedence: a variable `TAPDOCK_…`, the block of the chosen environment, the file, its `defaults:`, tapdock's defaults.
 """
 
 import os
@@ -30,7 +30,7 @@ DOTENV = ".env"
 STATE_URI = ".tapdock/state"
 HOME = "TAPDOCK_HOME"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-LATER = "it comes with a later version of tapdock; remove it for now"
+LATER = "this version of tapdock does not support it yet; remove it"
 INSTEAD = {
     "destinations": "write `targets`",
     "loaders": "write `targets`",
@@ -45,10 +45,10 @@ INSTEAD = {
 
 
 def find_project(start: Path, *, trusted: Collection[int]) -> Path:
-    """The nearest `tapdock.yaml`, in `start` or a folder above it.
+    """Return the nearest `tapdock.yaml`, in `start` or a folder above it. Raises UsageError if there is none.
 
-    A project can mount any folder and start any image. So one that was only found must belong to one of the users in
-    `trusted`, with its folder and its `.env`. Raises UsageError for another one.
+    A project can mount any folder and start any image. So the file, its folder and its `.env` must belong to one of
+    the user ids in `trusted`. Raises UsageError otherwise.
     """
     start = start.absolute()
     for folder in (start, *start.parents):
@@ -56,7 +56,7 @@ def find_project(start: Path, *, trusted: Collection[int]) -> Path:
             for path in (folder, folder / FILE, folder / DOTENV):
                 _require_owner(path, trusted)
             return folder / FILE
-    hint = "begin one with `tapdock init`, or name its folder with `--project`"
+    hint = "create one with `tapdock init`, or name its folder with `--project`"
     for near in (start / "tapdock.yml", start / "meltano.yml"):
         if near.is_file():
             hint = f"rename {near.name} to {FILE}" if near.stem == "tapdock" else hint
@@ -64,19 +64,19 @@ def find_project(start: Path, *, trusted: Collection[int]) -> Path:
 
 
 def trusted_users(environ: Mapping[str, str]) -> set[int]:
-    """Whose project may be used where it is found: the caller's, root's, and that of the user who calls `sudo`."""
+    """Return the user ids whose projects are trusted: the caller, root, and the user who called `sudo`."""
     sudo = environ.get("SUDO_UID", "")
     return {0, os.geteuid()} | ({int(sudo)} if os.geteuid() == 0 and sudo.isdigit() else set())
 
 
 def _require_owner(path: Path, trusted: Collection[int]) -> None:
-    """A link has two owners: its own, and that of what it leads to."""
+    """Raise UsageError for a path of another user; for a link, the link's and its target's owners are checked."""
     if not (path.exists() or path.is_symlink()):
         return
     for owner in (path.lstat().st_uid, *([path.stat().st_uid] if path.exists() else [])):
         if owner not in trusted:
             folder = path if path.is_dir() else path.parent
-            hint = f"read it first: it decides what is started. `tapdock --project {folder} …` uses it nevertheless"
+            hint = f"check what this project starts, then use it with `tapdock --project {folder} …`"
             raise UsageError(f"{path} belongs to {_name_of(owner)}, not to you", hint=hint)
 
 
@@ -88,7 +88,7 @@ def _name_of(user: int) -> str:
 
 
 def load(file: Path, *, environment: str | None, environ: Mapping[str, str]) -> Project:
-    """The project of `file` in one environment, checked; every mistake is a UsageError with its place."""
+    """Return the checked project of `file` in one environment. Raises UsageError with the place of a mistake."""
     file = file.absolute()
     layer = translated(document.read(file))
     _check(Field(layer.tree, (), layer.origins, file.name))
@@ -101,7 +101,7 @@ def load(file: Path, *, environment: str | None, environ: Mapping[str, str]) -> 
 
 
 def private_folder(folder: Path, environ: Mapping[str, str]) -> Path:
-    """Where caches, run records and states without a place of their own are kept: TAPDOCK_HOME, else in the project."""
+    """Return the folder of caches, run records and the default state: TAPDOCK_HOME, else `.tapdock` in the project."""
     home = environ.get(HOME)
     return Path(home).absolute() if home else folder / ".tapdock"
 
@@ -109,9 +109,9 @@ def private_folder(folder: Path, environ: Mapping[str, str]) -> Path:
 def _check(root: Field) -> None:
     keys = root.keys(("version", *ROOTS, "environments"), instead=INSTEAD)
     if "version" not in keys:
-        raise UsageError(f"{root.label}: there is no `version`", hint="begin the file with `version: 1`")
+        raise UsageError(f"{root.label}: there is no `version`", hint="start the file with `version: 1`")
     if keys["version"].value != 1:
-        raise keys["version"].wrong("1", hint="this tapdock reads `version: 1`")
+        raise keys["version"].wrong("1", hint="this version of tapdock reads only `version: 1`")
     for name, block in keys["environments"].entries().items() if "environments" in keys else ():
         _check_name(block, name)
         block.keys(ROOTS, instead=INSTEAD)
@@ -130,14 +130,14 @@ def _chosen(layer: Layer, environment: str | None, label: str) -> Layer:
 
 
 def _variables(folder: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The environment over the `.env` file, and which variables came from that file."""
+    """Return the variables of the environment over those of `.env`, and the origins of those from `.env`."""
     file = folder / DOTENV
     values = parse_dotenv(text_of(file), file.name) if file.is_file() else {}
     return {**values, **environ}, {name: DOTENV for name in values if name not in environ}
 
 
 def _with_defaults(layer: Layer, label: str, *, state_uri: str) -> Layer:
-    """Every connector over the `defaults:` block, that over what tapdock does when nothing is said."""
+    """Return the layer with defaults: each connector over the `defaults:` block, and that over tapdock's defaults."""
     defaults = cut(layer, ("defaults",))
     Field(defaults.tree, ("defaults",), layer.origins, label).keys(SHARED)
     tree: dict[str, Any] = {"state_backend": {"uri": state_uri}}
@@ -186,13 +186,16 @@ def _connectors(keys: Mapping[str, Field], role: Literal["source", "target"], fo
     for name, field in fields.items():
         _check_name(field, name)
         if "-to-" in name:
-            raise field.error("has `-to-` in its name, which joins source and target in the name of a state")
+            raise field.error(
+                "has `-to-` in its name, which is reserved: it joins source and target in the name of a state",
+                hint="rename it",
+            )
     return {name: connector(field, role, folder) for name, field in fields.items()}
 
 
 def _check_name(field: Field, name: str) -> None:
     if not NAME.fullmatch(name):
-        raise field.error("is not a name", hint="use letters, digits, `-`, `_` and `.`")
+        raise field.error("is not a valid name", hint="use letters, digits, `-`, `_` and `.`")
 
 
 def _unique(keys: Mapping[str, Field]) -> None:
@@ -202,8 +205,8 @@ def _unique(keys: Mapping[str, Field]) -> None:
             if name in seen:
                 first = seen[name]
                 raise field.error(
-                    f"has the name of `{dotted(first.path)}` ({first.origin})",
-                    hint="`tapdock run` takes names of sources, targets and pipelines: rename one",
+                    f"has the same name as `{dotted(first.path)}` ({first.origin})",
+                    hint="rename one: `tapdock run` accepts names of sources, targets and pipelines",
                 )
             seen[name] = field
 

@@ -1,4 +1,4 @@
-"""The manifest of a low-code source: read, looked at as far as tapdock needs it, and passed on as it is."""
+"""Read the manifest of a low-code source. It is checked only as far as tapdock needs it, and passed on unchanged."""
 
 import itertools
 import json
@@ -16,18 +16,18 @@ from tapdock.project.model import Build, Manifest
 __all__ = ["PROGRAM", "manifest"]
 
 PROGRAM = Build(family="airbyte-python", package="airbyte-cdk==7.39.1", executable="source-declarative-manifest")
-"""What runs a manifest where no other image is named; why this package: decision 0011."""
+"""The build that runs a manifest if no other image is named. Decision 0011 explains the package."""
 
 _RELATIVE = "paths are relative to the project file"
 _SPENT = object()
 _MOST_NODES = 1_000_000
-"""With all that aliases and `$ref` stand for: aliases of aliases can stand for more than any memory holds."""
+"""Includes what aliases and `$ref` expand to: aliases of aliases can expand to more than fits in memory."""
 _TYPE = "DeclarativeSource"
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
 class _Loader(FAST):  # type: ignore[misc] # either of two classes
-    """What the connector reads YAML with, but that `2024-01-01` stays the text that was written: JSON has no dates."""
+    """The connector's YAML loader, except that `2024-01-01` stays text, because JSON does not have dates."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - the name and form are PyYAML's
         first: [known for known in resolvers if known[0] != _TIMESTAMP]
@@ -36,13 +36,17 @@ class _Loader(FAST):  # type: ignore[misc] # either of two classes
 
 
 def manifest(field: Field, folder: Path) -> Manifest:
-    """The manifest in a file below `folder`, the project's; UsageError tells where it is named."""
+    """Return the manifest in a file; its path is relative to the project's `folder`.
+
+    Raises UsageError with the place in the project file that names it.
+    """
     file = folder / Path(field.text()).expanduser()
     tree = _tree(field, file)
     if tree.get("type") != _TYPE:
         raise field.error(f"names {file}, which has no `type: {_TYPE}`", hint="is it a manifest of a low-code source?")
     if not tree.get("version"):
-        raise field.error(f"names {file}, which has no `version`", hint="that of Airbyte's CDK which it was made for")
+        hint = "add the version of Airbyte's CDK that the manifest was made for"
+        raise field.error(f"names {file}, which has no `version`", hint=hint)
     return Manifest(file=file, content=_json(field, file, tree), spec=_spec(field, file, tree))
 
 
@@ -58,7 +62,7 @@ def _tree(field: Field, file: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError) as error:
         raise field.error(f"names {file}, which is malformed YAML: {_place(error)}") from error
     if not isinstance(tree, dict):
-        raise field.error(f"names {file}, which is no YAML mapping")
+        raise field.error(f"names {file}, which is not a YAML mapping")
     return tree
 
 
@@ -73,34 +77,37 @@ def _json(field: Field, file: Path, tree: dict[str, Any]) -> bytes:
         _require_few(tree, budget=itertools.repeat(None, _MOST_NODES))
         return json.dumps(tree, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise field.error(f"names {file}, which has a value that JSON cannot say: {error}") from error
+        raise field.error(f"names {file}, which has a value that cannot be written as JSON: {error}") from error
 
 
 def _require_few(value: Any, *, budget: Iterator[None]) -> None:
-    """Raises ValueError for a tree that has more values than the budget."""
+    """Raise ValueError if the tree has more values than the budget."""
     if next(budget, _SPENT) is _SPENT:
-        raise ValueError("aliases stand for too much")
+        raise ValueError("aliases expand to too many values")
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _require_few(inner, budget=budget)
 
 
 def _spec(field: Field, file: Path, tree: dict[str, Any]) -> dict[str, Any] | None:
-    """The schema of the source's config; None where the manifest says none."""
+    """Return the schema of the source's config; None if the manifest has none."""
     try:
         spec = _resolved(tree.get("spec"), tree, budget=itertools.repeat(None, _MOST_NODES))
     except (LookupError, TypeError, ValueError, RecursionError) as error:
-        raise field.error(f"names {file}, whose `spec` refers to what is not there: {error}") from error
+        raise field.error(f"names {file}, whose `spec` has a reference that cannot be resolved: {error}") from error
     schema = spec.get("connection_specification") if isinstance(spec, dict) else None
     if not isinstance(schema, dict):
         return None
-    plain: dict[str, Any] = json.loads(json.dumps(schema))  # YAML has keys that are no text, such as `on`
+    plain: dict[str, Any] = json.loads(json.dumps(schema))  # YAML has keys that are not text, such as `on`
     return plain
 
 
 def _resolved(node: Any, tree: dict[str, Any], within: tuple[str, ...] = (), *, budget: Iterator[None]) -> Any:
-    """With what stands at each `#/…`, as the CDK's ManifestReferenceResolver does it: own keys win over `$ref`'s."""
+    """Return the node with each `#/…` replaced, as the CDK's ManifestReferenceResolver does it.
+
+    A node's own keys win over those of its `$ref`. Raises LookupError, or ValueError if the budget is used up.
+    """
     if next(budget, _SPENT) is _SPENT:
-        raise ValueError("references stand for too much")
+        raise ValueError("references expand to too many values")
     match node:
         case dict():
             own = {key: _resolved(value, tree, within, budget=budget) for key, value in node.items() if key != "$ref"}
@@ -116,7 +123,7 @@ def _resolved(node: Any, tree: dict[str, Any], within: tuple[str, ...] = (), *, 
 
 
 def _at(path: str, node: Any) -> Any:
-    """What stands at `a/b/0`; a key may have slashes itself."""
+    """Return the value at a path such as `a/b/0`; a key may contain slashes. Raises LookupError."""
     while path:
         if isinstance(node, dict) and path in node:
             return node[path]

@@ -1,6 +1,6 @@
-"""A project of Meltano's as one of ours, with a list of what does not come along.
+"""Convert a Meltano project into a tapdock project, with a list of what cannot be converted.
 
-Names stay, so that Meltano's state ids (`<environment>:<extractor>-to-<loader>`) are names of states here.
+Names are kept, so that Meltano's state ids (`<environment>:<extractor>-to-<loader>`) are names of states in tapdock.
 """
 
 import json
@@ -30,14 +30,14 @@ _NOT_YET = ("select_filter", "metadata", "schema", "commands")
 
 
 class Converted(NamedTuple):
-    """`project` as it is written into tapdock.yaml; `left` are lines about what does not come along."""
+    """`project` is what is written into tapdock.yaml; `left` are lines about what could not be converted."""
 
     project: dict[str, Any]
     left: list[str]
 
 
 def read(file: Path) -> Converted:
-    """Of a `meltano.yml`, with its lock files and the files that it includes. Raises UsageError."""
+    """Convert a `meltano.yml` with its lock files and the files that it includes. Raises UsageError."""
     whole = document.read(file).tree
     for path in _included(file, whole):
         whole = _merged(whole, document.read(path).tree)
@@ -45,7 +45,10 @@ def read(file: Path) -> Converted:
 
 
 def permissions(file: Path) -> int:
-    """Those that `meltano.yml` and all files that it includes have: any of them may have a password."""
+    """Return the permission bits that `meltano.yml` and all files that it includes have in common.
+
+    Any of the files may contain a password.
+    """
     mode = 0o666
     for path in (file, *_included(file, document.read(file).tree)):
         mode &= path.stat().st_mode
@@ -64,7 +67,7 @@ def _merged(one: Any, other: Any) -> Any:
 
 
 def _locks(folder: Path) -> dict[str, dict[str, Any]]:
-    """What Meltano wrote down of plugins from its hub: by `<name>--<variant>`, and by name."""
+    """Return Meltano's lock files of plugins by `<name>--<variant>`, and by name. Raises UsageError."""
     found: dict[str, dict[str, Any]] = {}
     for path in sorted((folder / "plugins").glob("*/*.lock")):
         try:
@@ -77,7 +80,7 @@ def _locks(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def converted(meltano: Mapping[str, Any], *, locks: Mapping[str, Mapping[str, Any]]) -> Converted:
-    """Pure."""
+    """Convert the content of a `meltano.yml`; `locks` are its lock files by `<name>--<variant>` and by name."""
     left: list[str] = []
     project: dict[str, Any] = {"version": 1}
     plugins = _plugins(meltano)
@@ -96,7 +99,7 @@ def converted(meltano: Mapping[str, Any], *, locks: Mapping[str, Mapping[str, An
 
 
 def _plugins(meltano: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
-    """By kind and name; what a plugin inherits is in it."""
+    """Return plugins by kind and name; each contains what it inherits."""
     found = {
         kind: {plugin["name"]: dict(plugin) for plugin in (meltano.get("plugins") or {}).get(kind) or []}
         for kind in _ROLES
@@ -136,7 +139,7 @@ def _entry(
         entry["env"] = _with_variables(plugin["env"])
     left += [f"`{key}` of {name}" for key in _NOT_YET if plugin.get(key)]
     left += [
-        f"{name}: `{key}` means nothing here" for key in plugin if key not in _PLUGIN_KEYS and not key.startswith("_")
+        f"{name}: `{key}` is not supported" for key in plugin if key not in _PLUGIN_KEYS and not key.startswith("_")
     ]
     left += _from_the_environment(name, {**lock, **plugin}, config)
     return entry
@@ -145,35 +148,35 @@ def _entry(
 def _built(name: str, plugin: Mapping[str, Any], lock: Mapping[str, Any], left: list[str]) -> dict[str, Any]:
     package = plugin.get("pip_url") or lock.get("pip_url")
     if not package:
-        left.append(f"the package of {name}, which stands neither in the file nor in a lock file: `{name}` is taken")
+        left.append(f"the package of {name}, which neither the file nor a lock file names: `{name}` is used")
     executable = plugin.get("executable") or lock.get("executable")
     build = Build(family="singer", package=package or name, executable=executable)
     said = {"singer": build.package} | ({"executable": executable} if executable else {})
-    # A package without a plain name does not tell what to call its image.
+    # A package without a plain name cannot name its image.
     return {"build": said} if build_image(build) else {"image": f"tapdock/{name}:latest", "build": said}
 
 
 def _from_the_environment(name: str, plugin: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
-    """Meltano gives a plugin each setting that a variable is named after; here it is named."""
+    """Yield lines about secret settings that Meltano reads from a variable by its name, which tapdock does not."""
     for setting in plugin.get("settings") or []:
         if setting.get("sensitive") or setting.get("kind") == "password":
             variable = f"{name}_{setting['name']}".upper().replace("-", "_").replace(".", "__")
             if setting["name"] not in config:
                 line = f"`{setting['name']}: ${{{variable}}}`"
-                yield f"{variable}, if it was set for Meltano: add {line} to the config of {name}"
+                yield f"{variable}, if it is set for Meltano: add {line} to the config of {name}"
 
 
 def _stanza(name: str, config: dict[str, Any], left: list[str]) -> dict[str, Any]:
-    """Our own loader understands the wrapper's, but for a tag that YAML took for a number."""
+    """Return the wrapper's stanza, which tapdock's loader accepts, with a tag that YAML reads as a number as text."""
     spec = config.get("airbyte_spec")
     if isinstance(spec, dict) and isinstance(spec.get("tag"), int | float):
-        left.append(f"the tag of {name} as it was written: {spec['tag']} is a number in YAML, write it in quotes")
+        left.append(f"the tag of {name}: {spec['tag']} is a number in YAML; write the original tag in quotes")
         return {**config, "airbyte_spec": {**spec, "tag": str(spec["tag"])}}
     return config
 
 
 def _nested(name: str, config: Mapping[str, Any], left: list[str]) -> dict[str, Any]:
-    """Meltano's `a.b: 1` as `a: {b: 1}`."""
+    """Return a config with Meltano's `a.b: 1` as `a: {b: 1}`."""
     nested: dict[str, Any] = {}
     for key, value in config.items():
         inner: Any = nested
@@ -183,12 +186,12 @@ def _nested(name: str, config: Mapping[str, Any], left: list[str]) -> dict[str, 
         if isinstance(inner, dict):
             inner[leaf] = dict(value) if isinstance(value, dict) else value
         else:
-            left.append(f"`{key}` of {name}, which stands beside a value of its beginning")
+            left.append(f"`{key}` of {name}, because a part of that name has a value of its own")
     return nested
 
 
 def _with_variables(value: Any) -> Any:
-    """`$NAME` is `${NAME}` here."""
+    """Return the value with Meltano's `$NAME` as `${NAME}`."""
     if isinstance(value, dict):
         return {key: _with_variables(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -199,14 +202,14 @@ def _with_variables(value: Any) -> Any:
 def _pipelines(
     meltano: Mapping[str, Any], project: Mapping[str, Any], left: list[str]
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Jobs, and schedules of an extractor and a loader, as far as they are a source and a target."""
+    """Yield pipelines: from jobs, and from schedules of an extractor and a loader."""
     for job in meltano.get("jobs") or []:
         pairs = list(_pairs(job, project, left))
         for number, (source, target) in enumerate(pairs, 1):
             yield job["name"] if len(pairs) == 1 else f"{job['name']}-{number}", {"source": source, "target": target}
     for schedule in meltano.get("schedules") or []:
         name = schedule["name"]
-        left.append(f"the schedule `{name}` ({schedule.get('interval')}): let cron, a timer or a workflow run it")
+        left.append(f"the schedule `{name}` ({schedule.get('interval')}): run it from cron, a timer or a workflow")
         if schedule.get("extractor") and schedule.get("loader"):
             yield name, {"source": schedule["extractor"], "target": schedule["loader"]}
 
@@ -221,7 +224,7 @@ def _pairs(job: Mapping[str, Any], project: Mapping[str, Any], left: list[str]) 
         elif word not in sources and word not in targets:
             left.append(f"`{word}` of the job `{job['name']}`")
         elif word in targets:
-            left.append(f"`{word}` of the job `{job['name']}`, which has something between it and its source")
+            left.append(f"`{word}` of the job `{job['name']}`, because it does not directly follow a source")
 
 
 def _words(task: Any) -> list[str]:
@@ -248,7 +251,7 @@ def _environments(meltano: Mapping[str, Any], left: list[str]) -> Iterator[tuple
         yield name, block
         if environment.get("env"):
             left.append(
-                f"variables of the environment `{name}` ({', '.join(environment['env'])}): they belong into `.env`"
+                f"variables of the environment `{name}` ({', '.join(environment['env'])}): put them into `.env`"
             )
 
 
@@ -258,8 +261,8 @@ def _others(meltano: Mapping[str, Any]) -> Iterator[str]:
             for plugin in plugins or []:
                 yield f"`{plugin['name']}` of {kind}"
     if meltano.get("env"):
-        yield f"variables ({', '.join(meltano['env'])}): they belong into `.env`"
+        yield f"variables ({', '.join(meltano['env'])}): put them into `.env`"
     uri = (meltano.get("state_backend") or {}).get("uri")
     if uri:
-        place = re.sub(r"//[^/]*@", "//", uri)  # a password may stand there
-        yield f"states: `tapdock state import {place} --format meltano` takes them over"
+        place = re.sub(r"//[^/]*@", "//", uri)  # the address may contain a password
+        yield f"states: import them with `tapdock state import {place} --format meltano`"

@@ -1,4 +1,4 @@
-"""The project as a frozen value, and secrets that hide themselves."""
+"""The project as frozen values, and secrets that are hidden when they are printed."""
 
 import re
 from collections.abc import Mapping
@@ -74,7 +74,7 @@ class Secret:
 
 
 class Config(Mapping[str, Any]):
-    """A connector's config: opaque, with `Secret` leaves where a value came from the environment."""
+    """A connector's config; values from the environment are `Secret`."""
 
     __slots__ = ("_values",)
 
@@ -110,7 +110,7 @@ class Mount:
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """How an image of a connector is made: which folder of `images/`, and which packages, separated by spaces."""
+    """How an image of a connector is built: `family` is a folder of `images/`, `package` requirements with spaces."""
 
     family: Literal["singer", "airbyte-python"]
     package: str
@@ -118,7 +118,10 @@ class Build:
 
     @property
     def program(self) -> str | None:
-        """What is started: as said, else named like the first package, which Airbyte puts `airbyte-` in front of."""
+        """Return the program to start: `executable`, else the name of the first package without Airbyte's `airbyte-`.
+
+        None if the first package has no plain name.
+        """
         first = _REQUIREMENT.fullmatch(self.package.split(" ")[0])
         if self.executable or first is None:
             return self.executable
@@ -127,14 +130,14 @@ class Build:
 
     @property
     def version(self) -> str | None:
-        """Of the first package, where it is pinned."""
+        """Return the version of the first package; None if it is not pinned."""
         first = _REQUIREMENT.fullmatch(self.package.split(" ")[0])
         return first["version"] if first else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a low-code source does: `content` is a JSON object, `spec` the schema of its config where it has one."""
+    """The manifest of a low-code source: `content` is a JSON object, `spec` the schema of its config, if it has one."""
 
     file: Path
     content: bytes = field(repr=False)
@@ -143,7 +146,7 @@ class Manifest:
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogFile:
-    """A tap's catalog that the user keeps: `content` is JSON."""
+    """A tap's catalog in a file of the user: `content` is JSON."""
 
     file: Path
     content: bytes = field(repr=False)
@@ -151,7 +154,7 @@ class CatalogFile:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamOptions:
-    """What a user says of one stream; empty means: as the source offers it."""
+    """A user's options for one stream; for an empty one, the source's default is used."""
 
     sync_mode: SyncMode | None = None
     destination_sync_mode: DestinationMode | None = None
@@ -162,12 +165,12 @@ class StreamOptions:
 
 
 MAX_LINE = 64 << 20
-"""The longest line of a connector's output that is read unless the user allows more, in bytes: it is kept in memory."""
+"""The default for the longest line that a connector may print, in bytes: a line is kept in memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Times in seconds after which a side counts as failed; `gone`, after which one that was killed counts as gone."""
+    """Times in seconds after which a side counts as failed; after `gone`, a side that was killed counts as ended."""
 
     source_idle: float = 3 * 3600.0
     target_idle: float = 24 * 3600.0
@@ -180,12 +183,12 @@ class Limits:
 class Connector:
     """A source or a target of the project file: one entry, one container.
 
-    `rotate` is which values of its config it may change by itself, for its later runs.
+    `rotate` says which values of its config the connector may change for its later runs. `max_line` is in bytes.
 
-    Of Singer taps: `catalog` is the user's own, `catalog_option` how the tap takes one, `discovery` whether it tells
-    one. Of targets: `state_type` is which states of Airbyte's it gives back, `waits_for_complete` whether the end of
-    its input alone replaces nothing, `allow_unsafe_overwrite` that a table may be empty after a run that failed.
-    `max_line` is in bytes.
+    For Singer taps: `catalog` is the user's own catalog, `catalog_option` the option that passes it to the tap, and
+    `discovery` says whether the tap supports discovery. For targets: `state_type` is the type of Airbyte states that
+    the target acknowledges. `waits_for_complete` says that the end of the input alone replaces no data.
+    `allow_unsafe_overwrite` allows that a table is empty after a failed run.
     """
 
     name: str
@@ -222,9 +225,9 @@ class Connector:
 
 @dataclass(frozen=True, kw_only=True)
 class Namespacing:
-    """What the target calls a stream's namespace (protocol.md 1.11); `kind` None is what the source's kind makes of it.
+    """The namespaces in the target (protocol.md 1.11); if `kind` is None, the default of the source's kind is used.
 
-    `format` is for `customformat`, with `${SOURCE_NAMESPACE}` in it. `prefix` stands before every stream's name.
+    `format` is for `customformat` and contains `${SOURCE_NAMESPACE}`. `prefix` is put before every stream's name.
     """
 
     kind: Literal["source", "destination", "customformat"] | None = None
@@ -234,10 +237,10 @@ class Namespacing:
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """A source and a target that a user named together.
+    """A source and a target that have a name together, with options.
 
-    `meta_changes` keeps what a source says of its own changes to a record, as a column of the target.
-    `validate_records` refuses those of a tap whose values are of other types than its schema says.
+    `meta_changes` keeps the source's notes about its own changes to a record, as a column of the target.
+    `validate_records` refuses a tap's records whose values do not match the types in its schema.
     """
 
     name: str
@@ -254,10 +257,9 @@ class Pipeline:
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """Everything a command needs to know, already checked.
+    """The whole project file, checked.
 
-    `private` is the folder of caches, run records and the default state; `origins` maps a dotted path to where it came
-    from.
+    `private` is the folder of caches, run records and the default state; `origins` maps a dotted path to its origin.
     """
 
     folder: Path

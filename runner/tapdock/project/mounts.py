@@ -1,4 +1,4 @@
-"""Mounts as a user writes them: `./data:/data:ro` as in compose, or `{source, target, read_only}`."""
+"""Read mounts of the project file: `./data:/data:ro` as in Compose files, or `{source, target, read_only}`."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ SHORT = "write `./data:/data`, `./data:/data:ro`, or `volume-name:/data`"
 
 
 def mounts(field: Field, folder: Path) -> tuple[Mount, ...]:
-    """Every mount of a list; relative sources are below `folder`, the project's."""
+    """Return every mount of a list; relative sources are relative to the project's `folder`. Raises UsageError."""
     found: dict[str, Mount] = {}
     for item in field.items():
         mount = _long(item, folder) if isinstance(item.value, dict) else _short(item, folder)
@@ -60,13 +60,13 @@ def _source(field: Field, text: str, folder: Path) -> str:
     if not VOLUME.fullmatch(text):
         raise field.error(
             f"mounts `{text}`, which is neither a path nor a volume's name",
-            hint=f"a path of this project begins with `./`: `./{text}`" if text else SHORT,
+            hint=f"start a path of this project with `./`: `./{text}`" if text else SHORT,
         )
     return text
 
 
 def _normal(path: Path) -> Path:
-    """Without `.` and `..`, and without following links: the engine is told what the user wrote."""
+    """Return the path without `.` and `..`. Links are not followed: the engine gets the path that the user wrote."""
     parts: list[str] = []
     for part in path.parts[1:]:
         if part == "..":

@@ -1,4 +1,4 @@
-"""Environment variables for values of the project file: `TAPDOCK_SOURCES__FAKER__CONFIG__COUNT`."""
+"""Override values of the project file by environment variables such as `TAPDOCK_SOURCES__FAKER__CONFIG__COUNT`."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,10 @@ ROOTS = ("state_backend", "defaults", "sources", "targets", "pipelines")
 
 
 def overridden(layer: Layer, variables: Mapping[str, str], *, origins: Mapping[str, str]) -> Layer:
-    """The layer under every `TAPDOCK_…__…` variable; `origins` names those that have another origin."""
+    """Return the layer with the value of every `TAPDOCK_…__…` variable merged over it. Raises UsageError.
+
+    `origins` maps variables that are not from the environment to their origin.
+    """
     for variable in sorted(variables):
         if not variable.upper().startswith(PREFIX) or "__" not in variable:
             continue
@@ -36,7 +39,7 @@ def _path(variable: str, layer: Layer) -> Path:
     root = _match(words[0], ROOTS, variable)
     if root is None or not all(words):
         hint = did_you_mean(words[0], ROOTS) or f"known after `{PREFIX}`: {', '.join(ROOTS).upper()}"
-        raise UsageError(f"the environment variable `{variable}` stands for nothing in a project file", hint=hint)
+        raise UsageError(f"the environment variable `{variable}` does not match a key of the project file", hint=hint)
     path: Path = (root,)
     for word in words[1:]:
         names = cut(layer, path).tree
@@ -44,7 +47,7 @@ def _path(variable: str, layer: Layer) -> Path:
         if found is None and len(path) == 1 and root in ("sources", "targets", "pipelines"):
             near = did_you_mean(word.replace("_", "-"), names) or did_you_mean(word, names)
             raise UsageError(
-                f"the environment variable `{variable}` names no entry of `{root}`",
+                f"the environment variable `{variable}` does not match an entry of `{root}`",
                 hint=near or f"known in `{root}`: {', '.join(names) or 'nothing'}",
             )
         path = (*path, found or word.lower())
@@ -72,7 +75,7 @@ def _at(tree: Any, path: Path) -> Any:
 
 
 def _value(text: str, path: Path, *, old: Any) -> Any:
-    """Text, unless it is a JSON list or object, or stands for a number or a boolean of the file."""
+    """Return a variable's value as text, unless it is a JSON list or object, or replaces a number or a boolean."""
     if text[:1] in ("[", "{") and not (is_private(path) and isinstance(old, str | Secret)):
         try:
             value = parse_json(text)

@@ -1,4 +1,4 @@
-"""One entry under `pipelines:` as a value of the model."""
+"""Read one entry under `pipelines:` as a `Pipeline`."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -15,13 +15,13 @@ _INSTEAD = {
     "maps": LATER,
     "schedule": LATER,
     "destination": "write `target`",
-    "streams": "what is said of streams stands under `streams` of the source",
+    "streams": "write options of streams under `streams` of the source",
 }
 _SOURCE_NAMESPACE = "${SOURCE_NAMESPACE}"
 
 
 def pipeline(field: Field, sources: Mapping[str, Connector], targets: Mapping[str, Connector]) -> Pipeline:
-    """A pipeline whose source and target exist."""
+    """Return a pipeline. Raises UsageError if its source or its target does not exist."""
     keys = field.keys(_KEYS, instead=_INSTEAD)
     given: dict[str, Any] = {
         "retries": Field.integer,
@@ -45,8 +45,9 @@ def _namespacing(keys: Mapping[str, Field]) -> Namespacing:
     text = keys["namespace_format"].text() if "namespace_format" in keys else ""
     if (kind == "customformat") != bool(text):
         at = keys["namespace_format" if text else "namespace"]
-        hint = f"`namespace: customformat` and `namespace_format: raw_${_SOURCE_NAMESPACE}` go together"
-        raise at.error("stands alone", hint=hint)
+        other = "namespace: customformat" if text else "namespace_format"
+        hint = f"for example `namespace: customformat` and `namespace_format: raw_${_SOURCE_NAMESPACE}`"
+        raise at.error(f"must be used together with `{other}`", hint=hint)
     return Namespacing(kind=kind, format=text, prefix=keys["prefix"].text() if "prefix" in keys else "")
 
 

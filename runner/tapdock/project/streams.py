@@ -1,4 +1,4 @@
-"""What a user says of a source's streams."""
+"""Read a user's options for the streams of a source."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ _MODES: dict[ReplicationMethod, SyncMode] = {
 
 
 def stream_options(field: Field) -> StreamOptions:
-    """One entry under `streams:`; `replication_method` is Singer's word for `sync_mode`."""
+    """Return the options of one entry under `streams:`. `replication_method` is Singer's name for `sync_mode`."""
     known = ("sync_mode", "replication_method", "destination_sync_mode", "cursor_field", "primary_key", "flatten_keys")
     instead = {"selected": "use `select`", "replication_key": "write `cursor_field`"}
     keys = field.keys(known, instead=instead)
@@ -26,7 +26,7 @@ def stream_options(field: Field) -> StreamOptions:
     if "replication_method" in keys:
         method = keys["replication_method"].choice(ReplicationMethod)
         if "sync_mode" in keys:
-            raise keys["replication_method"].error("says what `sync_mode` says", hint="write one of the two")
+            raise keys["replication_method"].error("means the same as `sync_mode`", hint="remove one of the two")
     mode: SyncMode | None = keys["sync_mode"].choice(SyncMode) if "sync_mode" in keys else None
     return StreamOptions(
         sync_mode=_MODES[method] if method else mode,
@@ -43,7 +43,7 @@ def _choice(keys: dict[str, Field], name: str, kind: Any) -> Any:
 
 
 def catalog_file(field: Field, folder: Path) -> CatalogFile:
-    """A catalog that the user keeps in a file, instead of the one that a tap would tell."""
+    """Return a catalog that the user keeps in a file, instead of the tap's own. Raises UsageError."""
     file = folder / Path(field.text()).expanduser()
     try:
         content = file.read_bytes()
@@ -52,5 +52,6 @@ def catalog_file(field: Field, folder: Path) -> CatalogFile:
         hint = "paths are relative to the project file"
         raise field.error(f"names {file}, which cannot be read: {error.strerror}", hint=hint) from error
     except msgspec.MsgspecError as error:
-        raise field.error(f"names {file}, which is no catalog: {error}", hint='it is `{"streams": […]}`') from error
+        hint = 'a catalog is `{"streams": […]}`'
+        raise field.error(f"names {file}, which is not a catalog: {error}", hint=hint) from error
     return CatalogFile(file=file, content=content)

@@ -1,4 +1,4 @@
-"""Values as a user writes them: each can be written as JSON, and is read from that as the same value."""
+"""Check that values of a user can be written as JSON and are read from it as the same values."""
 
 import json
 import math
@@ -8,23 +8,23 @@ from typing import Any
 __all__ = ["flaw", "number", "parse_json"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_MOST_DIGITS = 4300  # of an integer that Python itself writes as text
+_MOST_DIGITS = 4300  # the longest integer that Python writes as text
 _MOST_BITS = int(_MOST_DIGITS * math.log2(10))
 
 
 def flaw(value: object) -> str | None:
-    """Return why a plain value cannot be written as JSON; None where it can."""
+    """Return why a plain value cannot be written as JSON, as a predicate; None if it can."""
     if isinstance(value, float) and not math.isfinite(value):
-        return "is larger than any number that JSON readers take"
+        return "is larger than any number that JSON readers accept"
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:
         return f"has more than {_MOST_DIGITS} digits"
     if isinstance(value, str) and _SURROGATE.search(value):
-        return "is not Unicode text: it has one half of a surrogate pair, or a byte that is not UTF-8"
+        return "is not Unicode text: it contains half of a surrogate pair, or a byte that is not UTF-8"
     return None
 
 
 def number(text: str) -> int | float:
-    """Return the number that the text is. Raises ValueError for what is not one, also for `nan` and `1e999`."""
+    """Return the number in the text. Raises ValueError if there is none, also for `nan` and `1e999`."""
     value = int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else float(text)
     if problem := flaw(value):
         raise ValueError(f"it {problem}")
@@ -32,7 +32,7 @@ def number(text: str) -> int | float:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return the value of JSON text. Raises ValueError also for what Python reads and other programs do not."""
+    """Return the value of JSON text. Raises ValueError for invalid JSON, also where only Python can read it."""
     try:
         value = json.loads(text, parse_float=number, parse_constant=_refused)
         json.dumps(value, ensure_ascii=False).encode()

@@ -170,7 +170,7 @@ def test_anchors_and_merge_keys_work(project):
 MISTAKES = [
     ("sources: {}", "tapdock.yaml: there is no `version`", "version: 1"),
     ("version: 2", "tapdock.yaml:1: `version` is `2`, not 1", "version: 1"),
-    ("version: 1\nversion: 1", "tapdock.yaml:2: `version` stands twice, also on line 1", "keep one"),
+    ("version: 1\nversion: 1", "tapdock.yaml:2: `version` is defined twice, first on line 1", "remove one"),
     ("version: 1\nsources: [", "tapdock.yaml:2: malformed YAML", None),
     ("version: 1\nsources:\n\ta: 1", "tapdock.yaml:3: malformed YAML", "spaces"),
     ("- 1", "tapdock.yaml:1: the file is not a mapping", "version: 1"),
@@ -180,7 +180,7 @@ MISTAKES = [
     ("version: 1\npipelins: {}", "tapdock.yaml:2: `pipelins` is not a known key", "`pipelines`"),
     ("version: 1\nsources: [a]", "tapdock.yaml:2: `sources` is a list, not a mapping", None),
     ("version: 1\nsources: {a: {imagee: x}}", "`sources.a.imagee` is not a known key", "`image`"),
-    ("version: 1\nsources: {a: {image: x, schedule: '@daily'}}", "`sources.a.schedule`", "later version"),
+    ("version: 1\nsources: {a: {image: x, schedule: '@daily'}}", "`sources.a.schedule`", "does not support it yet"),
     ("version: 1\nsources: {a: {}}", "`sources.a` has neither `image` nor `build`", "build"),
     ("version: 1\nsources: {a: {image: x, memory: 1x}}", "`sources.a.memory` is `1x`, not a size", "512m"),
     ("version: 1\nsources: {a: {image: x, memory: 1m}}", "`sources.a.memory` is `1m`", None),
@@ -215,13 +215,17 @@ MISTAKES = [
     ("version: 1\ntargets: {a: {image: x, mounts: ['./a:/b:rx']}}", "unknown mount option `rx`", "ro"),
     ("version: 1\ntargets: {a: {image: x, mounts: ['./a:/b', './c:/b/']}}", "`/b` a second time", None),
     ("version: 1\ntargets: {a: {build: {singer: x, airbyte: y}}}", "needs exactly one of", None),
-    ("version: 1\ntargets: {a: {build: {singer: 'git+https://x/y'}}}", "what to call the image", "`image`"),
+    (
+        "version: 1\ntargets: {a: {build: {singer: 'git+https://x/y'}}}",
+        "no package name that can name the image",
+        "`image`",
+    ),
     (
         "version: 1\nsources: {a: {image: x}}\ntargets: {a: {image: y}}",
-        "has the name of `sources.a`",
+        "has the same name as `sources.a`",
         "rename",
     ),
-    ("version: 1\nsources: {a b: {image: x}}", "`sources.a b` is not a name", "letters"),
+    ("version: 1\nsources: {a b: {image: x}}", "`sources.a b` is not a valid name", "letters"),
     ("version: 1\nsources: {a-to-b: {image: x}}", "has `-to-` in its name", None),
     (
         "version: 1\npipelines: {p: {source: s, target: t}}",
@@ -232,10 +236,10 @@ MISTAKES = [
     (
         "version: 1\nsources: {s: {image: x}}\npipelines: {p: {source: s, maps: {}}}",
         "`pipelines.p.maps`",
-        "later",
+        "not support it yet",
     ),
     ("version: 1\nenvironments: {prod: {sauces: {}}}", "`environments.prod.sauces`", "`sources`"),
-    ("version: 1\na: &a [*a]", "aliases stand for too much", None),
+    ("version: 1\na: &a [*a]", "aliases expand to too many values", None),
 ]
 
 
@@ -277,7 +281,7 @@ def test_an_unknown_environment_is_told(project):
 def test_aliases_of_aliases_are_refused(project):
     bomb = ["version: 1", "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     bomb += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
-    with pytest.raises(UsageError, match="aliases stand for too much"):
+    with pytest.raises(UsageError, match="aliases expand to too many values"):
         project("\n".join(bomb))
 
 
@@ -338,7 +342,7 @@ def test_an_address_without_a_credential_is_taken(project, address):
 def test_an_option_of_the_installer_is_refused(project, word):
     text = "version: 1\ntargets: {{a: {{build: {{singer: '{}'}}}}}}"
     for package in (f"target-x {word}", f"target-x\t{word} y", word):
-        with pytest.raises(UsageError, match=r"has the option `-.*`, which a build does not take"):
+        with pytest.raises(UsageError, match=r"has the option `-.*`, which is not allowed in a build"):
             project(text.format(package))
 
 

@@ -87,18 +87,18 @@ def test_a_manifest_may_have_no_spec(source):
 
 MISTAKES = [
     (None, "cannot be read: No such file", "relative to the project file"),
-    ("", "no YAML mapping", None),
-    ("- a", "no YAML mapping", None),
+    ("", "not a YAML mapping", None),
+    ("- a", "not a YAML mapping", None),
     ("a: [", "malformed YAML: line ", None),
     ("a: 2024-13-45x\nb: !!int x", "malformed YAML", None),
     (b"a: \xff", "not UTF-8 text (byte 3)", None),
     ("type: DeclarativeSource", "no `version`", "CDK"),
     ("version: 6.1.0", "no `type: DeclarativeSource`", "low-code"),
-    (f"{HEAD}a: !!binary aGk=", "a value that JSON cannot say", None),
-    (f"{HEAD}a: .nan", "a value that JSON cannot say", None),
-    (f"{HEAD}a: &a [*a]", "a value that JSON cannot say", None),
-    (f'{HEAD}spec: {{$ref: "#/nowhere"}}', "whose `spec` refers to what is not there", None),
-    (f'{HEAD}spec: "#/spec"', "whose `spec` refers to what is not there", None),
+    (f"{HEAD}a: !!binary aGk=", "a value that cannot be written as JSON", None),
+    (f"{HEAD}a: .nan", "a value that cannot be written as JSON", None),
+    (f"{HEAD}a: &a [*a]", "a value that cannot be written as JSON", None),
+    (f'{HEAD}spec: {{$ref: "#/nowhere"}}', "whose `spec` has a reference that cannot be resolved", None),
+    (f'{HEAD}spec: "#/spec"', "whose `spec` has a reference that cannot be resolved", None),
 ]
 
 
@@ -116,7 +116,12 @@ def test_a_mistake_in_it_is_told_where_it_is_named(source, tmp_path, manifest, p
     [
         ("targets", "manifest: low.yaml", "`targets.low.manifest` is not a key here", "only a source"),
         ("sources", "build: {manifest: low.yaml}", "`sources.low.build.manifest` is not a key", "beside `build`"),
-        ("sources", "{manifest: low.yaml, kind: singer}", "`sources.low.kind` is not `airbyte`", "one of the two"),
+        (
+            "sources",
+            "{manifest: low.yaml, kind: singer}",
+            "`sources.low.kind` is not `airbyte`",
+            "remove `kind` or `manifest`",
+        ),
         ("sources", "manifest: [low.yaml]", "`sources.low.manifest` is a list, not text", None),
     ],
 )
@@ -137,5 +142,7 @@ DEEP = HEAD + "x: " + "[" * 900 + "]" * 900
     "manifest", [BOMB, REFERENCES, DEEP, HEAD + "#" * 10 * 1024**2], ids=["bomb", "refs", "deep", "large"]
 )
 def test_a_manifest_that_fills_the_memory_is_refused(source, manifest):
-    with pytest.raises(UsageError, match=r"stand for too much|larger than 10 MiB|nested too deeply|cannot say"):
+    with pytest.raises(
+        UsageError, match=r"expand to too many values|larger than 10 MiB|nested too deeply|cannot be written"
+    ):
         source(manifest=manifest)

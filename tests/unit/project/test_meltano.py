@@ -122,7 +122,7 @@ def test_what_does_not(file):
         "add `api.key: ${TAP_LOCKED_API__KEY}`",
         "the package of tap-unknown",
         "`mapper` of the job `all`",
-        "`target-git` of the job `all`, which has something between",
+        "`target-git` of the job `all`, because it does not directly follow a source",
         "`dbt:run` of the job `all`",
         "the schedule `nightly` (@daily)",
         "variables of the environment `prod` (REGION)",
@@ -171,7 +171,7 @@ def test_a_setting_beside_its_own_beginning():
     extractor = {"name": "a", "pip_url": "a", "config": {"x": 1, "x.y": 2, "z": {"k": 1}, "z.l": 2}}
     project, left = converted({"plugins": {"extractors": [extractor]}}, locks={})
     assert project["sources"]["a"]["config"] == {"x": 1, "z": {"k": 1, "l": 2}}
-    assert left == ["`x.y` of a, which stands beside a value of its beginning"]
+    assert left == ["`x.y` of a, because a part of that name has a value of its own"]
     assert extractor["config"]["z"] == {"k": 1}
 
 

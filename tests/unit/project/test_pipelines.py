@@ -64,8 +64,12 @@ def test_what_happens_to_odd_schemas_and_records(project):
 @pytest.mark.parametrize(
     ("keys", "message", "hint"),
     [
-        ("namespace: customformat", "`pipelines.demo.namespace` stands alone", "namespace_format"),
-        ("namespace_format: x", "`pipelines.demo.namespace_format` stands alone", "namespace: customformat"),
+        ("namespace: customformat", "`pipelines.demo.namespace` must be used together with", "namespace_format"),
+        (
+            "namespace_format: x",
+            "`pipelines.demo.namespace_format` must be used together with",
+            "namespace: customformat",
+        ),
         ("namespace: mine", "`pipelines.demo.namespace` is `mine`, not one of `source`", None),
         ("on_bad_record: skip", "`pipelines.demo.on_bad_record` is `skip`, not one of `fail`", None),
         ("on_schema_change: spol", "`pipelines.demo.on_schema_change` is `spol`", "did you mean `spool`?"),
@@ -130,7 +134,7 @@ def test_paths_of_fields(project):
     ("said", "message", "hint"),
     [
         ("sync_mode: full", "`sources.tap.streams.users.sync_mode` is `full`", None),
-        ("sync_mode: incremental, replication_method: FULL_TABLE", "says what `sync_mode` says", "one of the two"),
+        ("sync_mode: incremental, replication_method: FULL_TABLE", "means the same as `sync_mode`", "one of the two"),
         ("destination_sync_mode: merge", "not one of `append`, `overwrite`, `append_dedup`", None),
         ("replication_key: id", "is not a key here", "write `cursor_field`"),
         ("selected: true", "is not a key here", "use `select`"),
@@ -150,7 +154,8 @@ def test_a_catalog_may_be_kept_in_a_file(project, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "cannot be read: No such file"), ("[]", "is no catalog"), ("{", "is no catalog")]
+    ("content", "message"),
+    [(None, "cannot be read: No such file"), ("[]", "is not a catalog"), ("{", "is not a catalog")],
 )
 def test_a_catalog_that_is_none(project, tmp_path, content, message):
     if content is not None:
