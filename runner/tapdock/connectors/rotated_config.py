@@ -145,7 +145,7 @@ def reset(backend: Backend, key: str) -> bool:
 
 
 def _record(backend: Backend, key: str, user: Mapping[str, Any], changes: Mapping[str, Any], rules: Rules) -> Recorded:
-    """Write by compare-and-swap: a lease of a killed run would block the write, and the only copy would be lost."""
+    """Write by compare-and-swap: a lease of a killed run would block the write, and a new token would be lost."""
     if rules.rotate == "none":
         return Recorded(refused=tuple(changes))
     stored = backend.get(PREFIX + key)
@@ -232,7 +232,7 @@ def _group(pointer: str) -> str:
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield pointers into objects, with new values. Lists are compared as a whole. Keys missing in `new` are ignored."""
+    """Yield pointers into objects, with new values. Lists are compared as a whole; keys missing in `new` are kept."""
     for key, value in new.items():
         pointer = f"{above}/{_escaped(key)}"
         was = old.get(key, ABSENT)
