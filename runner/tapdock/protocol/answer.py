@@ -49,9 +49,7 @@ def _take(answer: Answer, message: airbyte.Message) -> None:
         case airbyte.ControlMessage(control=raw):
             config = airbyte.control_config(raw)
             if config is None and airbyte.is_config(raw):
-                answer.logs += (
-                    ("warning", f"a CONTROL message of {len(bytes(raw))} bytes has no config that is readable"),
-                )
+                answer.logs += (("warning", f"a CONTROL message of {len(bytes(raw))} bytes has no readable config"),)
             answer.config = config or answer.config
         case airbyte.TraceMessage(trace=raw):
             answer.error = msgspec.json.decode(raw, type=airbyte.Trace).error or answer.error
