@@ -77,10 +77,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def about(context: Context, ready: PreparedConnector) -> About:
-    """Return the connector's description. It runs once for each image; then the answer is cached.
-
-    Raises SourceError, TargetError, EngineError, Interrupted.
-    """
+    """Return the connector's description, cached by image. Raises TapdockError if it cannot be read."""
     name = f"about-{_program(ready)}.json"
     known = context.cache.read(name)
     if known is not None:

@@ -29,7 +29,7 @@ _Members = dict[str, Raw]
 
 
 class AirbyteToAirbyte:
-    """A `Translator` for one run (protocol.md 1.6, 3.8). Raises UsageError when names collide."""
+    """A `Translator` for one run (protocol.md 1.6, 3.8). Raises UsageError if names collide."""
 
     spill: Callable[[bytes], None] | None = None
 

@@ -58,7 +58,7 @@ class AirbyteToSinger:
         self._keeps_changes = translation.meta_changes
         self._baseline = translation.baseline
         if not translation.baseline:
-            self.states.issue()  # number 0 stands for nothing, whether it is sent or not
+            self.states.issue()  # number 0 has no state, whether it is sent or not
         self._pace = StatePacer(clock)
         self._records = 0
         self._out: list[bytes] = []

@@ -84,10 +84,7 @@ class SingerToAirbyte:
         self._scan.see(lines)
 
     def catalog(self) -> bytes | None:
-        """Return the catalog of the streams that the tap sent.
-
-        Raises SourceError if there are none, TranslationError for names that collide or keys that are not possible.
-        """
+        """Return the catalog of the sent streams. Raises SourceError if there are none, and TranslationError."""
         try:
             self._fix(self._found())
         except UsageError as error:
