@@ -1,4 +1,4 @@
-"""Small files of answers that are asked for once: in a project's private folder, and in one of the user."""
+"""Cache answers in small files: in the project's private folder, and in a folder of the user."""
 
 import atexit
 import hashlib
@@ -18,10 +18,10 @@ __all__ = ["Cache", "user_cache"]
 
 
 def user_cache(environ: Mapping[str, str]) -> Path:
-    """The folder for what holds for all projects of a user, readable and writable by that user alone.
+    """Return the cache folder for all projects of a user, which only that user can read and write.
 
-    Where there is no home, or the folder there is somebody else's, it is a new one that ends with this process: what
-    another user put into a folder would be believed.
+    Without a home folder, or if the folder belongs to another user, it is a temporary one for this process: content
+    from another user must not be trusted.
     """
     home = environ.get("HOME")
     named = environ.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else "")
@@ -35,7 +35,7 @@ def user_cache(environ: Mapping[str, str]) -> Path:
 
 
 def _is_made_ours(folder: Path) -> bool:
-    """Whether it is a folder, and no other user but root can put anything into it."""
+    """Create the folder if necessary. Return True if it is a folder that only this user and root can write to."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         facts = folder.lstat()
@@ -45,13 +45,13 @@ def _is_made_ours(folder: Path) -> bool:
 
 
 class Cache:
-    """Small files in `folder`, readable by their user alone; any of them may be deleted at any time."""
+    """Small files in `folder`, which only their user can read; each can be deleted at any time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def read(self, name: str, *, newer_than: float = 0.0) -> bytes | None:
-        """The content, or None where there is none, or none written after `newer_than` (seconds since the epoch)."""
+        """Return the content; None if there is none that was written after `newer_than` (seconds since the epoch)."""
         file = self.folder / name
         try:
             return file.read_bytes() if file.stat().st_mtime >= newer_than else None
@@ -59,12 +59,12 @@ class Cache:
             return None
 
     def write(self, name: str, content: bytes) -> None:
-        """Another run may read at the same time."""
+        """Write the content whole, because another run may read at the same time."""
         made(self.folder)
         write_whole(self.folder / name, content, durable=False)
 
     def fingerprint(self, *parts: Any) -> str:
-        """A name for JSON values that does not give them away: unkeyed, the hash of a short secret could be guessed."""
+        """Return a keyed hash of JSON values. From a hash without a key, a short secret could be guessed."""
         key = self.read("key")
         if key is None:
             key = secrets.token_bytes(32)

@@ -1,1 +1,1 @@
-"""What `scripts/bench` measures, and how."""
+"""The benchmarks of `scripts/bench`."""

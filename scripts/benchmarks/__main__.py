@@ -1,4 +1,4 @@
-"""What `scripts/bench` runs: this folder, by the project's own Python."""
+"""The entry point of `scripts/bench`, which runs this folder with the project's own Python."""
 
 import sys
 from pathlib import Path

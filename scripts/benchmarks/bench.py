@@ -1,4 +1,4 @@
-"""What every row needs: sizes, rounds, the recording, and projects that `tapdock run` is called in."""
+"""The common parts of all rows: sizes, rounds, the recording, and projects for `tapdock run`."""
 
 import shutil
 import sys
@@ -21,16 +21,16 @@ TAPDOCK = Path(sys.executable).with_name("tapdock")
 
 
 def say(line: str) -> None:
-    """Progress, on stderr."""
+    """Print progress on stderr."""
     sys.stderr.write(f"bench: {line}\n")
     sys.stderr.flush()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """How much is measured: users of the real source, which makes two records of each and 100 more.
+    """The sizes of the measurements. The real source creates two records for each of the `users`, and 100 more.
 
-    `replays`, `memory` and `pipe` are how often that is played again.
+    `replays`, `memory` and `pipe` are how often its recording is replayed.
     """
 
     users: int
@@ -52,11 +52,11 @@ class Project:
     environ: Mapping[str, str] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Let tapdock ask for specs and streams, and find out about the engine, which it then remembers."""
+        """Start a dry run, so that specs, streams and facts about the engine are cached."""
         self._call("run", "from", "to", "--dry-run")
 
     def run(self, *, records: int) -> Cost:
-        """One whole run from the beginning, in a process of its own; raises BenchError unless it read `records`."""
+        """Start a whole run from scratch in a process of its own. Raises BenchError unless it read `records`."""
         shutil.rmtree(self.folder / ".tapdock/state", ignore_errors=True)
         cost = self._call("run", "from", "to", "--json")
         told = orjson.loads(cost.output)
@@ -71,7 +71,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Bench:
-    """One call: `folder` is temporary, `label` marks its containers, `cache` keeps the recording for the next call."""
+    """One benchmark: `folder` is temporary, `label` is on its containers, `cache` keeps the recording for later."""
 
     folder: Path
     cache: Path
@@ -96,13 +96,13 @@ class Bench:
         return project
 
     def file(self, name: str, value: object) -> Path:
-        """A JSON file for a container's mount."""
+        """Write a JSON file for a mount, and return its path."""
         path = self.folder / name
         path.write_bytes(orjson.dumps(value))
         return path
 
     def read_command(self, image: str, config: Mapping[str, Any], *, log_driver: str | None = None) -> list[str]:
-        """`docker run IMAGE read …`, with the same catalog as a run of ours, made from the recording."""
+        """Return `docker run IMAGE read …` with the catalog of the recording, which tapdock's runs use as well."""
         from tapdock.protocol.catalog import configured_catalog
 
         catalog = self.folder / "catalog.json"
@@ -114,7 +114,7 @@ class Bench:
     def interleaved(
         self, works: Mapping[str, Callable[[], float]], *, rounds: int | None = None
     ) -> dict[str, list[float]]:
-        """All of them once a round, one after the other, so that a slow minute of the machine meets each of them."""
+        """Measure all of them in each round, one after the other, so that a slow minute affects all of them."""
         values: dict[str, list[float]] = {name: [] for name in works}
         rounds = rounds or self.rounds
         for number in range(1, rounds + 1):

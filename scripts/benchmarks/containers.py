@@ -1,4 +1,4 @@
-"""`docker` as a person would call it: the floor of most rows. Everything carries this call's label."""
+"""Run `docker` as a person would: the floor of most rows. All containers have this call's label."""
 
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,14 +20,14 @@ def run_command(
     mounts: Mapping[Path, str] | None = None,
     options: Sequence[str] = (),
 ) -> list[str]:
-    """`docker run --rm …`; without `log_driver` the engine's default one sees every byte."""
+    """Return `docker run --rm …`. Without `log_driver`, the engine's default one gets every byte."""
     driver = [f"--log-driver={log_driver}"] if log_driver else []
     volumes = [f"--volume={path}:{place}" for path, place in (mounts or {}).items()]
     return ["docker", "run", "--rm", f"--label={LABEL}={label}", *driver, *volumes, *options, image, *args]
 
 
 def ask(*args: str) -> str:
-    """A short `docker` command's output. Raises BenchError."""
+    """Return the output of a short `docker` command. Raises BenchError."""
     done = subprocess.run(["docker", *args], capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchError(f"`docker {' '.join(args)[:200]}` failed: {done.stderr.strip()}")
@@ -35,19 +35,19 @@ def ask(*args: str) -> str:
 
 
 def image_id(image: str) -> str | None:
-    """None where the image is not here."""
+    """Return the id of an image; None if it is not present."""
     return ask("images", "--quiet", "--no-trunc", image) or None
 
 
 def build(tag: str, context: Path) -> str:
-    """Build a folder with a Dockerfile; the tag."""
+    """Build an image from a folder with a Dockerfile. Return its tag."""
     ask("build", "--quiet", "--force-rm", f"--label={LABEL}={tag}", "--tag", tag, str(context))
     return tag
 
 
 @contextmanager
 def labelled(label: str) -> Iterator[None]:
-    """Whatever happens inside, no container with the label is left."""
+    """Remove all containers with the label at the end, in any ending."""
     try:
         yield
     finally:

@@ -25,11 +25,11 @@ __all__ = ["cli", "cpu", "installed_bytes", "latency"]
 
 _LONE = {"gap_seconds": 0.2}
 _REPEATS = 5
-"""What takes no second is measured more often in a round."""
+"""Measurements of less than a second are repeated in a round."""
 
 
 def cpu(bench: Bench) -> list[Row]:
-    """CPU time for each record, read and written: bodies passed on, and bodies with a field left out."""
+    """Measure CPU time per record, read and written: with bodies spliced, and with a field excluded."""
     spliced = bench.recording.streams
     rewritten = tuple(without_a_field(stream) for stream in spliced)
     works = {"spliced": lambda: _pumped(bench, spliced), "rewritten": lambda: _pumped(bench, rewritten)}
@@ -42,7 +42,7 @@ def cpu(bench: Bench) -> list[Row]:
 
 
 class _File:
-    """In the place of a connector's pipes: a file to read from, or to write to."""
+    """A file instead of a connector's pipe, to read from or to write to."""
 
     def __init__(self, fd: int) -> None:
         self.out = self.input = fd
@@ -55,7 +55,7 @@ class _File:
 
 
 def _pumped(bench: Bench, streams: tuple[ConfiguredStream, ...]) -> float:
-    """Microseconds a record, through the very pump of a run: it reads as much at once as there."""
+    """Return microseconds per record in the pump of a run, which reads batches of the same size."""
     translation = translator(streams)
     with bench.recording.messages.open("rb") as source, Path(os.devnull).open("wb") as target:
         ends: tuple[Any, Any] = (_File(source.fileno()), _File(target.fileno()))
@@ -70,7 +70,7 @@ def _pumped(bench: Bench, streams: tuple[ConfiguredStream, ...]) -> float:
 
 
 def latency(bench: Bench) -> list[Row]:
-    """How long a record is under way when no other is; the floor is the same two programs on a bare pipe."""
+    """Measure the latency of single records. The floor is the same two programs with only a pipe between them."""
     source, target = (_program(bench.folder, name) for name in ("lone_source", "lone_target"))
     taken = bench.folder / "taken.json"
     config, settings = {"records": bench.sizes.lone_records, **_LONE}, {"path": str(taken)}
@@ -107,7 +107,7 @@ def _program(folder: Path, name: str) -> Path:
 
 
 def cli(bench: Bench) -> list[Row]:
-    """What one waits for before anything happens, against a Python that does nothing."""
+    """Measure the start of the command line, in comparison with a Python that does nothing."""
     rows = []
     for flag in ("--version", "--help"):
         ours, floor = [], []
@@ -125,14 +125,14 @@ def cli(bench: Bench) -> list[Row]:
 
 
 def installed_bytes(package: str) -> int:
-    """Bytes on disk of a package, its own files and those of all that it requires; bytecode counts where it is."""
+    """Return the bytes on disk of a package and all its requirements, including bytecode that exists."""
     files: set[Path] = set()
     for name in _closure(package):
         for file in importlib.metadata.files(name) or ():
             path = Path(str(file.locate()))
             files |= {path, Path(importlib.util.cache_from_source(str(path)))} if path.suffix == ".py" else {path}
     spec = importlib.util.find_spec(package)
-    if spec and spec.origin:  # an editable install lists none of its own
+    if spec and spec.origin:  # an editable install does not list its own files
         files |= set(Path(spec.origin).parent.rglob("*"))
     return sum(file.stat().st_size for file in files if file.is_file())
 

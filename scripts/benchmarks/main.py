@@ -37,7 +37,7 @@ GROUPS: dict[str, Callable[[Bench], list[Row]]] = {
 
 
 def main() -> int:
-    """0 when everything was measured, whether within its budget or not."""
+    """Return 0 if everything was measured, also if a budget is exceeded."""
     options = _parser().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     label = secrets.token_hex(6)
@@ -60,10 +60,10 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a twentieth of the data: to see that it works")
-    parser.add_argument("--rounds", type=int, help="how often each side is measured (3; with --quick 2)")
-    parser.add_argument("--only", action="append", choices=GROUPS, metavar="NAME", help=f"of {', '.join(GROUPS)}")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there as well")
+    parser.add_argument("--quick", action="store_true", help="use a twentieth of the data, to check that it works")
+    parser.add_argument("--rounds", type=int, help="how often each side is measured (default: 3; with --quick 2)")
+    parser.add_argument("--only", action="append", choices=GROUPS, metavar="NAME", help=f"one of {', '.join(GROUPS)}")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to this file")
     return parser
 
 
@@ -81,7 +81,7 @@ def _cache() -> Path:
 
 
 def machine() -> dict[str, object]:
-    """Where this was measured, and how busy it was before."""
+    """Return facts about the machine, and its load before the measurements."""
     return {
         "tapdock": __version__,
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""Child processes: run to their end and measured, or killed with their whole group."""
+"""Run and measure child processes, or kill them with their whole group."""
 
 import contextlib
 import json
@@ -18,12 +18,12 @@ _GRACE_SECONDS = 30
 
 
 class BenchError(Exception):
-    """What keeps a row from being measured, for a person; the message may have a `hint:` line."""
+    """The reason why a row cannot be measured; the message may have a `hint:` line."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process took: wall and CPU time, and the most memory that it, or a child of its own, had at once."""
+    """The costs of a process: wall time, CPU time, and the highest memory of it or one of its children."""
 
     seconds: float
     cpu_seconds: float
@@ -39,7 +39,7 @@ def measure(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Cost:
-    """Run a command to its end, its stdout in /dev/null unless it is kept. Raises BenchError when it fails."""
+    """Run a command to its end, with stdout in /dev/null unless it is kept. Raises BenchError if it fails."""
     command = [str(word) for word in argv]
     with contextlib.ExitStack() as stack:
         report = stack.enter_context(tempfile.NamedTemporaryFile("r"))
@@ -66,7 +66,7 @@ def measure(
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """Nothing to do where it ended by itself; else it is asked, then killed, with all that it started."""
+    """If the process still runs, end it and its children with SIGTERM, then with SIGKILL."""
     if child.poll() is not None:
         return
     os.killpg(child.pid, signal.SIGTERM)
@@ -80,10 +80,10 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 def _whole(file: object) -> bytes:
     if file is None:
         return b""
-    file.seek(0)  # type: ignore[attr-defined] # tempfile's own types say nothing
+    file.seek(0)  # type: ignore[attr-defined] # tempfile has no types for it
     return bytes(file.read())  # type: ignore[attr-defined]
 
 
 def _last_words(*files: object) -> str:
     text = b"\n".join(_whole(file) for file in files).decode(errors="replace").strip()
-    return "\n".join(text.splitlines()[-5:]) or "it said nothing"
+    return "\n".join(text.splitlines()[-5:]) or "it printed nothing"

@@ -1,4 +1,4 @@
-"""A real connector's output, recorded once and kept, and the images that replay it and swallow it."""
+"""Record a real connector's output once, and build the images that replay it and discard it."""
 
 import hashlib
 import shutil
@@ -25,13 +25,13 @@ _BASE_IMAGE = Path(__file__).parents[1] / "base-image"
 
 
 def faker_config(users: int) -> dict[str, int]:
-    """For as many users and purchases, and 100 products."""
+    """Return the config for this number of users and purchases, and 100 products."""
     return {"count": users, "seed": 1}
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A folder with `catalog.jsonl` and `messages.jsonl`, as the source printed them, and `records`, their number."""
+    """A folder with the source's `catalog.jsonl` and `messages.jsonl`, and their number in `records`."""
 
     folder: Path
 
@@ -45,23 +45,23 @@ class Recording:
 
     @property
     def streams(self) -> tuple[ConfiguredStream, ...]:
-        """All of them, configured as a run without `select` would have them."""
+        """All streams, configured as in a run without `select`."""
         catalog = read_answer((self.folder / "catalog.jsonl").read_bytes()).catalog
         assert catalog is not None, "checked when it was recorded"
         return select_streams(parse_catalog(catalog), [], {})
 
     def batches(self) -> Iterator[bytes]:
-        """The messages in whole lines, about as much at once as the relay takes."""
+        """Yield the messages in whole lines, in batches of about the size that the relay reads."""
         with self.messages.open("rb") as file:
             while batch := file.read(CAPACITY):
                 yield batch + file.readline()
 
 
 def record(users: int, *, label: str, cache: Path) -> Recording:
-    """The recording of this very image and size; made beside its place and moved there when it is whole."""
+    """Return the recording of this image and size. It is moved into its place when it is complete."""
     found = image_id(SOURCE)
     if found is None:
-        raise BenchError(f"there is no image `{SOURCE}`\nhint: `scripts/demo` makes it")
+        raise BenchError(f"there is no image `{SOURCE}`\nhint: run `scripts/demo`, which builds it")
     recording = Recording(cache / _key(found, str(users)))
     if not recording.folder.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -103,13 +103,13 @@ def _save(path: Path, *arguments: str, label: str, mounts: Mapping[Path, str]) -
 
 
 def null_image() -> str:
-    """A Singer target that keeps nothing."""
+    """Return the image of a Singer target that discards everything."""
     entrypoint = ["python3", "-I", "-S", "/target.py"]
     return _image("null", entrypoint, kind="singer", files={"target.py": PROGRAMS / "null_target.py"})
 
 
 def replay_image(recording: Recording) -> str:
-    """An Airbyte source that plays the recording `times` over."""
+    """Return the image of an Airbyte source that replays the recording, `times` times by its config."""
     files = {
         "source.sh": PROGRAMS / "replay_source.sh",
         "recording/catalog.jsonl": recording.folder / "catalog.jsonl",
@@ -119,7 +119,7 @@ def replay_image(recording: Recording) -> str:
 
 
 def _image(name: str, entrypoint: list[str], *, kind: str, files: Mapping[str, Path], key: str = "") -> str:
-    """Kept by content, as `docker images tapdock/bench-*` shows."""
+    """Build an image unless one with the same content is present; `docker images tapdock/bench-*` lists them."""
     program = next(iter(files.values())).read_text()
     tag = f"tapdock/bench-{name}:{_key(program, repr(entrypoint), key)}"
     if image_id(tag):
@@ -136,8 +136,8 @@ def _image(name: str, entrypoint: list[str], *, kind: str, files: Mapping[str, P
 
 
 def base_image() -> str:
-    """What `scripts/base-image` says."""
+    """Return the image that `scripts/base-image` prints. Raises BenchError."""
     done = subprocess.run([_BASE_IMAGE], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise BenchError("there is no image to build upon")
+        raise BenchError("there is no base image\nhint: see the error of `scripts/base-image` above")
     return done.stdout.strip()

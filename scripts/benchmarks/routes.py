@@ -1,4 +1,4 @@
-"""Rows of the four routes: what a gigabyte costs between two processes, against the same pump that copies bytes."""
+"""Rows of the four routes: seconds per gigabyte between two processes, in comparison with a pump that copies bytes."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ _UNTOUCHED = ("airbyte-airbyte", "singer-singer")
 
 
 def routes(bench: Bench) -> list[Row]:
-    """Each route with bodies passed on and with bodies written anew."""
+    """Measure each route with spliced and with rewritten bodies."""
     works: dict[str, Callable[[], float]] = {}
     for dialect, file in (("airbyte", bench.recording.messages), ("singer", _as_singer(bench))):
         times = max(1, bench.sizes.replays)
@@ -50,7 +50,7 @@ def routes(bench: Bench) -> list[Row]:
 
 
 def _as_singer(bench: Bench) -> Path:
-    """The recording as a tap would say it."""
+    """Write the recording as the messages of a tap, and return the file."""
     path = bench.folder / "tap.jsonl"
     translation = ROUTES["airbyte-singer"](
         streams=bench.recording.streams,
@@ -85,14 +85,14 @@ def _made(bench: Bench, route: str, path: str) -> Any:
 
 
 def without_a_field(stream: ConfiguredStream) -> ConfiguredStream:
-    """One that is not of the key or cursor is left out, so that every body is written anew."""
+    """Return the stream without a field that is neither key nor cursor, so that every body is rewritten."""
     needed = {field for path in (stream.cursor_field, *stream.primary_key) for field in path}
     field = next(name for name in stream.stream.json_schema["properties"] if name not in needed)
     return msgspec.structs.replace(stream, excluded=(field,))
 
 
 class _Copy:
-    """In the place of a translator: what comes in goes out."""
+    """A translator that returns its input unchanged."""
 
     def __init__(self) -> None:
         notices = Notices(_silent)
@@ -112,7 +112,7 @@ class _Copy:
 
 
 class _End:
-    """A process behind a pipe, in the place of a connector."""
+    """A process at the end of a pipe, instead of a connector."""
 
     def __init__(self, fd: int) -> None:
         self.out = self.input = fd
@@ -125,7 +125,7 @@ class _End:
 
 
 def _seconds(translation: Any, file: Path, times: int) -> float:
-    """For a gigabyte of what came in, from `cat` into `cat`."""
+    """Return the seconds per gigabyte of input, from `cat` into `cat`."""
     with (
         subprocess.Popen(["cat", *[str(file)] * times], stdout=subprocess.PIPE) as source,
         Path(os.devnull).open("wb") as nowhere,

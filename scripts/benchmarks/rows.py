@@ -1,4 +1,4 @@
-"""Rows of the table: what was measured, against which floor, and whether it is within its budget. Pure."""
+"""Rows of the table: the measured values, their floors, and whether they are within their budgets."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _COLUMNS = ("row", "ours", "floor", "unit", "ratio", "budget", "verdict", "sprea
 
 @dataclass(frozen=True)
 class Budget:
-    """An upper limit: of the ratio to the floor, or of our own number in the row's unit."""
+    """An upper limit for the ratio to the floor, or for tapdock's own value in the row's unit."""
 
     limit: float
     of: Literal["ratio", "ours"] = "ratio"
@@ -20,7 +20,7 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One value a round on each side; without a floor there is no ratio, without a budget no verdict."""
+    """A row with one value per round and side. Without a floor, it has no ratio; without a budget, no verdict."""
 
     name: str
     unit: str
@@ -41,12 +41,12 @@ class Row:
 
 
 def spread(values: Sequence[float]) -> float | None:
-    """Highest less lowest, as a part of the median; None where there are not two values."""
+    """Return the difference of the highest and the lowest value, divided by the median; None for a single value."""
     return (max(values) - min(values)) / median(values) if len(values) > 1 and median(values) else None
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Aligned columns; the spread is ours, then the floor's."""
+    """Return the rows as aligned columns. The spread is tapdock's, then the floor's."""
     lines = [_COLUMNS, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS))]
     return "\n".join(
@@ -74,7 +74,7 @@ def _budget(row: Row) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits that count, without an exponent.
+    """Return a number with three significant digits, without an exponent.
 
     >>> [_number(value) for value in (0.01234, 1.234, 123.4, 1234.5)]
     ['0.0123', '1.23', '123', '1234']
@@ -84,7 +84,7 @@ def _number(value: float) -> str:
 
 
 def as_json(rows: Iterable[Row], machine: Mapping[str, object]) -> dict[str, Any]:
-    """Medians and every value; `budget` limits `ratio` or `ours`, as `budget_of` says."""
+    """Return medians and all values as JSON. `budget` limits `ratio` or `ours`, which `budget_of` names."""
     return {"machine": dict(machine), "rows": [_object(row) for row in rows]}
 
 

@@ -20,7 +20,7 @@ _TARGET = "tapdock/target-duckdb:0.8.0"
 
 
 def faker(bench: Bench) -> list[Row]:
-    """A real source into a target that keeps nothing."""
+    """Measure a real source into a target that discards everything."""
     config = faker_config(bench.sizes.users)
     records = bench.recording.records
     values = _against_docker_run(bench, "faker", SOURCE, config, records)
@@ -32,7 +32,7 @@ def faker(bench: Bench) -> list[Row]:
 
 
 def replay(bench: Bench) -> list[Row]:
-    """Recorded messages, as fast as they can be read: what limits is the way that bytes take."""
+    """Measure recorded messages, as fast as they can be read: the limit is the transport of bytes."""
     times = bench.sizes.replays
     records = bench.recording.records * times
     values = _against_docker_run(bench, "replay", replay_image(bench.recording), {"times": times}, records)
@@ -44,7 +44,7 @@ def replay(bench: Bench) -> list[Row]:
 
 
 def wrapped(bench: Bench) -> list[Row]:
-    """The same sources as Singer taps, by `tapdock wrap`: against the bare image, and against a run of ours."""
+    """Measure the same sources as wrapped taps, in comparison with the original image and with `tapdock run`."""
     users, times = bench.sizes.users, bench.sizes.replays
     records = bench.recording.records
     return [
@@ -95,7 +95,7 @@ def _against_docker_run(
 
 
 def duckdb(bench: Bench) -> list[Row]:
-    """A real source into a real target, against the slower of the two alone."""
+    """Measure a real source into a real target, in comparison with the slower of the two alone."""
     records = bench.recording.records
     config = faker_config(bench.sizes.users)
     data = bench.folder / "data"
@@ -140,7 +140,7 @@ def _write_command(bench: Bench, settings: dict[str, str], data: Path) -> list[s
 
 
 def _translated(bench: Bench) -> Path:
-    """The recording as a target is given it."""
+    """Write the recording as the input of a target, and return the file."""
     path = bench.folder / "singer.jsonl"
     translation = translator(bench.recording.streams)
     with path.open("wb") as file:
@@ -152,7 +152,7 @@ def _translated(bench: Bench) -> Path:
 
 
 def translator(streams: tuple[ConfiguredStream, ...]) -> AirbyteToSinger:
-    """The relay's, for a run that tells nobody of its events."""
+    """Return the relay's translator, without receivers for its events."""
 
     def silent(event: Event) -> None: ...
 
@@ -160,14 +160,14 @@ def translator(streams: tuple[ConfiguredStream, ...]) -> AirbyteToSinger:
 
 
 def _replayed(bench: Bench, name: str, times: int) -> Callable[[], Cost]:
-    """A whole run of the recording, `times` over, into a target that keeps nothing."""
+    """Return a function that runs the recording, `times` times, into a target that discards everything."""
     source = {"image": replay_image(bench.recording), "config": {"times": times}}
     project = bench.project(f"{name}-{times}", source=source, target={"image": null_image()})
     return lambda: project.run(records=bench.recording.records * times)
 
 
 def memory(bench: Bench) -> list[Row]:
-    """The most that the tapdock process has at once: the same for a small run and a big one."""
+    """Measure the highest memory of the tapdock process, which is the same for a small run and a large one."""
     few, many = bench.sizes.memory
     small, big = _replayed(bench, "memory", few), _replayed(bench, "memory", many)
     values = bench.interleaved({"few": lambda: small().megabytes, "many": lambda: big().megabytes})
@@ -182,7 +182,7 @@ def memory(bench: Bench) -> list[Row]:
 
 
 def pipe(bench: Bench) -> list[Row]:
-    """Throughput from container to container, from a short and a long run so that starting does not count."""
+    """Measure throughput between containers, as the difference of two runs, so that the start does not count."""
     few, many = bench.sizes.pipe
     short, long = _replayed(bench, "pipe", few), _replayed(bench, "pipe", many)
     messages = bench.recording.messages

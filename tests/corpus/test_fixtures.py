@@ -154,7 +154,7 @@ def test_streams_of_many_namespaces_stay_distinct_or_are_refused(namespacing: Na
     ]
     data = b"\n".join(json.dumps({"type": "RECORD", "record": record}).encode() for record in records)
     if namespacing.kind == "destination":
-        with pytest.raises(UsageError, match="would both be called `data_stream`"):
+        with pytest.raises(UsageError, match="would both have the name `data_stream`"):
             Run(route, streams, data, namespacing=namespacing)
         return
     run = Run(route, streams, data, namespacing=namespacing)

@@ -16,7 +16,7 @@ FILES = singer_files(
 REFUSED = {
     "fixerio-invalid-bad-type.json": "line 2: .*`exchange_rate` cannot be read: there is no message type `FOO`",
     "fixerio-invalid-no-stream.json": "line 2: a RECORD without `stream`",
-    "fixerio-invalid-truncated.json": "line 2: .*`exchange_rate` cannot be read: it is not whole JSON",
+    "fixerio-invalid-truncated.json": "line 2: .*`exchange_rate` cannot be read: it is not complete JSON",
 }
 BASELINE = b'{"type":"STATE","value":{"bookmarks":{}}}'
 PASSED = [param for param in FILES if Path(param.values[1]).name not in REFUSED]

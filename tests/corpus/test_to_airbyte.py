@@ -28,7 +28,7 @@ REFUSED = {
     "invalid-message-order.json": "line 3: a record of stream `tap_mysql_test-test_table_two` before its SCHEMA",
     "fixerio-invalid-bad-type.json": "line 2: .*`exchange_rate` cannot be read: there is no message type `FOO`",
     "fixerio-invalid-no-stream.json": "line 2: a RECORD without `stream`",
-    "fixerio-invalid-truncated.json": "line 2: .*`exchange_rate` cannot be read: it is not whole JSON",
+    "fixerio-invalid-truncated.json": "line 2: .*`exchange_rate` cannot be read: it is not complete JSON",
     "fixerio-invalid-no-key-properties.json": "line 1: a SCHEMA of stream `exchange_rate` without `key_properties`",
 }
 

@@ -174,7 +174,7 @@ def test_rotated_token_is_not_for_another_program_and_not_where_nothing_is_rotat
     project.images = {**project.images, "source": str(other)}
     ended = project.run()
     assert (ended.code, ended.side) == (3, "source")
-    assert "which is another program" in ended.stderr
+    assert "changed by another program" in ended.stderr
     assert "(not used: it is another program)" in project.run("config", "show").stdout
 
 

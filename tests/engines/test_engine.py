@@ -29,7 +29,7 @@ def test_image_that_must_not_be_pulled(project):
     project.target_keys = {"pull": "never"}
     ended = project.run()
     assert ended.code == 8
-    assert "is not here" in ended.message
+    assert "is not present" in ended.message
     assert "pull: never" in ended.hint
 
 

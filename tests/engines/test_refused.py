@@ -5,7 +5,7 @@ import pytest
 REFUSED = {
     "two names that differ in case only": (
         {"streams": ["users", "Users"]},
-        "streams `users` and `Users` would both be called `users` in the target",
+        "streams `users` and `Users` would both have the name `users` in the target",
     ),
     "a key inside of an object": (
         {"describes": {"source_defined_primary_key": [["id", "number"]]}},

@@ -105,9 +105,9 @@ def test_an_engine_that_has_none_of_our_files(tls, project):
 @pytest.mark.parametrize(
     ("environ", "said", "hint"),
     [
-        ({"DOCKER_TLS_VERIFY": "", "DOCKER_CERT_PATH": ""}, "wants TLS", "DOCKER_TLS_VERIFY=1"),
+        ({"DOCKER_TLS_VERIFY": "", "DOCKER_CERT_PATH": ""}, "requires TLS", "DOCKER_TLS_VERIFY=1"),
         ({"DOCKER_CERT_PATH": "/nowhere"}, "there are no keys in /nowhere", "ca.pem"),
-        ({"DOCKER_CERT_PATH": "{keys}/other"}, "certificate verify failed", "the engine's own ca.pem"),
+        ({"DOCKER_CERT_PATH": "{keys}/other"}, "certificate verify failed", "the engine's ca.pem"),
     ],
 )
 def test_an_engine_that_does_not_trust_us(tls, keys, environ, said, hint):

@@ -94,4 +94,4 @@ def test_nobody_there(tmp_path):
     ended = tapdock(environ, "gc")
     assert ended.returncode == 8
     assert "ssh://root@127.0.0.1:1 cannot be reached: " in ended.stderr
-    assert "hint: see what `ssh -p 1 root@127.0.0.1 docker version` says" in ended.stderr
+    assert "hint: try `ssh -p 1 root@127.0.0.1 docker version`" in ended.stderr

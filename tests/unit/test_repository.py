@@ -241,8 +241,8 @@ def test_the_notes_of_a_release_are_its_part_of_the_changelog(notes):
     ("packaged", "arguments", "message"),
     [
         ("0.1.0", ["v0.2.0"], "the tag is v0.2.0, but the package has version 0.1.0"),
-        ("0.3.0", ["v0.3.0"], "runner/CHANGELOG.md says nothing about 0.3.0"),
-        ("0.0.1", ["v0.0.1"], "runner/CHANGELOG.md says nothing about 0.0.1"),
+        ("0.3.0", ["v0.3.0"], "runner/CHANGELOG.md has no entries for 0.3.0"),
+        ("0.0.1", ["v0.0.1"], "runner/CHANGELOG.md has no entries for 0.0.1"),
         ("0.1.0", ["0.1.0"], "`0.1.0` is not the tag of a version"),
         ("0.1.0", [], "`` is not the tag of a version"),
     ],

@@ -1,4 +1,4 @@
-"""One question to one connector, in a container of its own."""
+"""Run a connector in a container of its own for one answer: its spec, a check, or its streams."""
 
 import queue
 import secrets
@@ -19,12 +19,12 @@ from tapdock.relay.plan import Collection
 __all__ = ["NO_PROGRAM", "Asked", "ask"]
 
 NO_PROGRAM = (126, 127)
-"""What a shell exits with for a program that cannot be run, or is not there."""
+"""The exit codes of a shell for a program that cannot be run or does not exist."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a connector answered."""
+    """A connector's answer. `words` is the reason that it gave for a failure, `text` all that it printed on stdout."""
 
     connector: Connector
     text: str
@@ -33,19 +33,23 @@ class Asked:
     words: str
     program: tuple[str, ...]
 
-    def failure(self, what: str) -> TapdockError:
-        """In the connector's own words where it has any."""
-        why = self.words
-        message = f"{self.connector.role} `{self.connector.name}` {what} and exited with {self.code}"
-        if why:
-            message = f"{message}: {why}"
+    def failure(self, before: str = "", after: str = "") -> TapdockError:
+        """Return the error `{before} source `x` {after} (exit code 1)`, with the connector's reason if there is one.
+
+        It is an EngineError if the program could not be started, else a SourceError or a TargetError.
+        """
+        name = f"{self.connector.role} `{self.connector.name}`"
+        message = f"{' '.join(filter(None, (before, name, after)))} (exit code {self.code})"
+        if self.words:
+            message = f"{message}: {self.words}"
         if self.code in NO_PROGRAM:
-            return EngineError(message, hint=f"is `{' '.join(self.program)}` in the image? `entrypoint:` names another")
+            hint = f"check that `{' '.join(self.program)}` is in the image, or set `entrypoint:` to another program"
+            return EngineError(message, hint=hint)
         return _failure_of(self.connector)(message)
 
 
 def _engine_code(ended: Exit | None) -> int:
-    """The engine's word on the exit; a connector can write to the pipe that the other one comes through."""
+    """Return the exit code from the engine. The one from the launcher's pipe may be forged by the connector."""
     return (ended.code or 0) if ended else 0
 
 
@@ -56,9 +60,9 @@ def _failure_of(connector: Connector) -> type[TapdockError]:
 def ask(
     context: Context, ready: PreparedConnector, launch: Launch, *, keep: Callable[[str], None] | None = None
 ) -> Asked:
-    """Run the connector for one answer; `keep` is given a config that it changed, however it ends.
+    """Run the connector for one answer. `keep` gets the config if the connector changed it, in any ending.
 
-    Raises EngineError, Interrupted, SourceError or TargetError when it takes too long.
+    Raises EngineError, Interrupted, and SourceError or TargetError if the connector takes too long.
     """
     said: deque[str] = deque(maxlen=5)
     output: list[str] = []
@@ -88,7 +92,7 @@ def ask(
             logs=lambda _: hear,
         )
     text = "".join(output)
-    answer = read_answer(text.encode()) if ready.kind == "airbyte" else Answer()  # a catalog is no message
+    answer = read_answer(text.encode()) if ready.kind == "airbyte" else Answer()  # a catalog is not a message
     for _, message in answer.logs:
         context.log(context.heard(message))
     rotated = answer.config or (rewritten[-1] if rewritten else None)
@@ -97,7 +101,7 @@ def ask(
     if outcome.failure:
         raise outcome.failure
     verdict = outcome.verdict
-    assert verdict is not None, "what gives none raises"
+    assert verdict is not None, "without one, there is a failure"
     if verdict.exit_code in (130, 143):
         raise Interrupted(f"{ready.connector.name}: {verdict.message}", exit_code=verdict.exit_code)
     if verdict.exit_code:

@@ -1,4 +1,4 @@
-"""What operations work with: the project and where it runs, and a connector whose image is there."""
+"""The inputs of operations: the project with its engine and backend, and a connector whose image is present."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ _LONGEST = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What every operation needs: where containers run, what is remembered, who hears of progress."""
+    """What every operation needs: the engine, the project, the state backend, and where progress is reported."""
 
     engine: Engine
     project: Project
@@ -44,20 +44,20 @@ class Context:
         return Cache(self.project.private / "cache")
 
     def heard(self, text: str) -> str:
-        """What a connector said, without secrets and harmless in a terminal: fit for logs, records and messages.
+        """Return a connector's text for logs, records and messages: without secrets, and harmless in a terminal.
 
-        Cut only now: a secret across the cut would show its beginning.
+        It is cut after secrets are removed: otherwise a secret at the cut would show its beginning.
         """
         return self.redactor(text)[:_LONGEST]
 
     def say(self, text: str) -> None:
-        """Progress in an engine's or a build's own words, which may have the address of a package with its token."""
+        """Report progress with text of an engine or a build, which may contain an address with a token."""
         self.progress(self.heard(text))
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedConnector:
-    """A connector whose image is here and known."""
+    """A connector whose image is present, with its facts, its kind and its quirks."""
 
     connector: Connector
     facts: ImageFacts

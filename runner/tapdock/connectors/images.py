@@ -1,4 +1,4 @@
-"""Images: found, pulled, or built from `images/`, cached by content."""
+"""Find, pull or build images. Recipes are in `images/`; an image is built again only if its recipe changed."""
 
 import hashlib
 from collections.abc import Mapping
@@ -35,10 +35,10 @@ INDEXES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_EXTRA_IND
 
 
 class Builder(Protocol):
-    """What an engine that can build offers beside running."""
+    """The interface of an engine that can build images."""
 
     def building(self, progress: Logs) -> AbstractContextManager[None]:
-        """Held while one image is built: another build of the same one waits, and then finds it made."""
+        """Return a lock for the build of an image: another build waits, and then finds the image present."""
         ...
 
     def build(
@@ -53,13 +53,13 @@ class Builder(Protocol):
     ) -> None: ...
 
     def sweep_builds(self) -> Swept:
-        """Remove what killed builds left: anything that may have a credential of a package index in it."""
+        """Remove leftovers of killed builds that may contain a credential of a package index."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Making:
-    """What the user's machine gives to builds; `indexes` are package index addresses, which may carry credentials."""
+    """Settings for builds from the environment; `indexes` are package index addresses, maybe with credentials."""
 
     base_image: str | None = None
     indexes: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -67,7 +67,7 @@ class Making:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildPlan:
-    """One image to be built; `recipe` names all that goes into it, so that an image with that label is up to date."""
+    """An image to be built. `recipe` is a hash of all its inputs; an image with that label is up to date."""
 
     context: Path
     tag: str
@@ -76,7 +76,7 @@ class BuildPlan:
 
 
 def making(environ: Mapping[str, str]) -> Making:
-    """What an environment says of builds."""
+    """Return the settings for builds from environment variables."""
     return Making(
         base_image=environ.get("TAPDOCK_BASE_IMAGE") or None,
         indexes={name: environ[name] for name in INDEXES if environ.get(name)},
@@ -84,19 +84,19 @@ def making(environ: Mapping[str, str]) -> Making:
 
 
 def package_folder() -> Path:
-    """Where tapdock's own code is installed."""
+    """Return the folder in which tapdock's code is installed."""
     return Path(__file__).parents[1]
 
 
 def images_folder() -> Path:
-    """The project's `images/`: inside the installed package, or beside it in a checkout."""
+    """Return the folder `images/`: inside the installed package, or in the root of a checkout."""
     package = package_folder()
     inside = package / "images"
     return inside if inside.is_dir() else package.parent.parent / "images"
 
 
 def build_plan(build: Build, *, tag: str, base_image: str | None, base_digest: str | None) -> BuildPlan:
-    """Pure but for reading the recipe's files. `base_image` None leaves the recipe's own default."""
+    """Return the plan for a build. If `base_image` is None, the default in the recipe is used."""
     context = images_folder() / build.family
     args = _args(build)
     if base_image:
@@ -105,7 +105,7 @@ def build_plan(build: Build, *, tag: str, base_image: str | None, base_digest: s
 
 
 def recipe_of(context: Path, args: Mapping[str, str], *bases: str | None) -> str:
-    """A name for all that goes into an image: its folder's files, its arguments, and the images that it starts from."""
+    """Return a hash of all inputs of an image: its folder's files, its arguments, and its base images."""
     sha = hashlib.sha256(repr((sorted(args.items()), *bases)).encode())
     for file in sorted(path for path in context.rglob("*") if path.is_file()):
         sha.update(str(file.relative_to(context)).encode() + b"\0" + file.read_bytes())
@@ -113,7 +113,7 @@ def recipe_of(context: Path, args: Mapping[str, str], *bases: str | None) -> str
 
 
 def _args(build: Build) -> dict[str, str]:
-    """The recipe's arguments; an Airbyte image is labelled with its program and version, as Airbyte's own are."""
+    """Return the arguments of a recipe. An Airbyte image gets the labels that Airbyte's own images have."""
     args = {"PACKAGE": build.package}
     if build.family == "airbyte-python":
         known = {"EXECUTABLE": build.program, "VERSION": build.version}
@@ -122,51 +122,51 @@ def _args(build: Build) -> dict[str, str]:
 
 
 def obtain(engine: Engine, connector: Connector, *, making: Making, progress: Logs) -> ImageFacts:
-    """The facts of a connector's image, which is here afterwards. Raises ImageMissing, or EngineError from a build."""
+    """Pull or build a connector's image if necessary, and return its facts. Raises ImageMissing, EngineError."""
     if connector.build:
         return build(engine, connector, making=making, progress=progress)
     facts = None if connector.pull == "always" else engine.inspect(connector.image)
     if facts is None:
         if connector.pull == "never":
-            hint = f"`docker pull {connector.image}`, or leave out `pull: never`"
-            raise ImageMissing(f"the image `{connector.image}` is not here", hint=hint)
+            hint = f"run `docker pull {connector.image}`, or remove `pull: never`"
+            raise ImageMissing(f"the image `{connector.image}` is not present", hint=hint)
         engine.pull(connector.image, platform=connector.platform, progress=progress)
         facts = engine.inspect(connector.image)
     if facts is None:
-        raise ImageMissing(f"the image `{connector.image}` was pulled but is not here")
+        raise ImageMissing(f"the image `{connector.image}` was pulled but is not present")
     return facts
 
 
 def build(engine: Engine, connector: Connector, *, making: Making, progress: Logs) -> ImageFacts:
-    """Build unless the image that is here came from the very same recipe."""
+    """Build the image unless it is present from the same recipe, and return its facts. Raises EngineError."""
     plan = _plan_of(connector, making, base_digest(engine, making.base_image, progress))
     return made(engine, plan, making=making, progress=progress)
 
 
 def _plan_of(connector: Connector, making: Making, base: str | None) -> BuildPlan:
-    assert connector.build is not None, "asked only for such"
+    assert connector.build is not None, "called only for such"
     return build_plan(connector.build, tag=connector.image, base_image=making.base_image, base_digest=base)
 
 
 def swept(engine: Engine) -> Swept:
-    """Remove what killed builds left on an engine that can build."""
+    """Remove leftovers of killed builds, if the engine can build."""
     return cast(Builder, engine).sweep_builds() if hasattr(engine, "build") else Swept(())
 
 
 def base_of(build: Build, making: Making) -> str:
-    """What a build starts from: what the user says, else what the recipe does."""
+    """Return the base image of a build: the user's TAPDOCK_BASE_IMAGE, else the default in the recipe."""
     recipe = (images_folder() / build.family / "Dockerfile").read_text("utf-8")
     return making.base_image or recipe.partition("ARG BASE_IMAGE=")[2].partition("\n")[0]
 
 
 def is_current(engine: Engine, connector: Connector, *, making: Making) -> bool:
-    """Whether the image of a `build:` is here, from the very recipe that the next run would follow."""
+    """Return True if the image of a `build:` is present and was built from the recipe that the next run would use."""
     base = engine.inspect(making.base_image) if making.base_image else None
     return _current(engine, _plan_of(connector, making, base.digest if base else None)) is not None
 
 
 def made(engine: Engine, plan: BuildPlan, *, making: Making, progress: Logs) -> ImageFacts:
-    """The image of a plan, built unless it is here already. Raises EngineError."""
+    """Return the facts of a plan's image, and build it if it is not present. Raises EngineError, ImageMissing."""
     facts = _current(engine, plan)
     if facts is None:
         builder = _builder(engine)
@@ -176,7 +176,11 @@ def made(engine: Engine, plan: BuildPlan, *, making: Making, progress: Logs) -> 
 
 
 def base_digest(engine: Engine, base_image: str | None, progress: Logs) -> str | None:
-    """A newer base makes a new image. It is pulled first, or the first build would know less than the second."""
+    """Return the digest of the base image, which is an input of the recipe; None without one.
+
+    The base image is pulled if it is not present. Otherwise the first build and the second would have different
+    recipes.
+    """
     if base_image is None:
         return None
     facts = engine.inspect(base_image)
@@ -196,11 +200,11 @@ def _built(engine: Engine, builder: Builder, plan: BuildPlan, indexes: Mapping[s
     builder.build(plan.context, tag=plan.tag, args=plan.args, indexes=indexes, labels=labels, progress=progress)
     facts = engine.inspect(plan.tag)
     if facts is None:
-        raise ImageMissing(f"the image `{plan.tag}` was built but is not here")
+        raise ImageMissing(f"the image `{plan.tag}` was built but is not present")
     return replace(facts, recipe=plan.recipe)
 
 
 def _builder(engine: Engine) -> Builder:
     if not hasattr(engine, "build"):
         raise EngineError(f"the {engine.name} engine cannot build images", hint="use a Docker Engine")
-    return cast(Builder, engine)  # `build` is what tells an engine that can
+    return cast(Builder, engine)  # an engine that has `build` is a Builder

@@ -20,7 +20,7 @@ def remember(cache: Cache, connector: Connector, schema: Mapping[str, Any] | Non
 
 
 def remembered(cache: Cache, connector: Connector) -> Mapping[str, Any] | None:
-    """None where the connector was never asked, or reports no spec. It may be that of an earlier image of this name."""
+    """Return the JSON schema that was kept last, maybe of an earlier image with this name; None if there is none."""
     if connector.manifest:
         return connector.manifest.spec
     content = cache.read(_name(connector))

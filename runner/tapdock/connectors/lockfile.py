@@ -1,4 +1,4 @@
-"""`tapdock.lock`: the digests of images, so that a later run has the very same ones."""
+"""Read and write `tapdock.lock`: the digests of images, so that later runs use the same images."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +16,13 @@ LABEL_RECIPE = "io.tapdock.recipe"
 
 
 def read(folder: Path) -> dict[str, str]:
-    """Digests by image name. Raises UsageError when there is no readable lock."""
+    """Return digests by image name. Raises UsageError if the lock file is missing or damaged."""
     try:
         images = orjson.loads((folder / FILE).read_bytes())["images"].items()
     except FileNotFoundError as error:
-        raise UsageError(f"there is no {FILE} in {folder}", hint="make one with `tapdock lock`") from error
+        raise UsageError(f"there is no {FILE} in {folder}", hint="create it with `tapdock lock`") from error
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
-        raise UsageError(f"{FILE} cannot be read: {error}", hint="make it anew with `tapdock lock`") from error
+        raise UsageError(f"{FILE} cannot be read: {error}", hint="replace it with `tapdock lock`") from error
     return {str(name): str(digest) for name, digest in images}
 
 
@@ -35,28 +35,28 @@ def write(folder: Path, digests: Mapping[str, str]) -> Path:
 
 
 def verify(locked: Mapping[str, str], facts: ImageFacts) -> None:
-    """Raises EngineError when an image is not the locked one."""
+    """Raise EngineError if an image is not the locked one."""
     wanted, found = locked.get(facts.image), identity(facts)
     if wanted is None:
-        raise EngineError(f"`{facts.image}` is not in {FILE}", hint="take it in with `tapdock lock`")
+        raise EngineError(f"`{facts.image}` is not in {FILE}", hint="add it with `tapdock lock`")
     if wanted != found:
-        hint = "accept what is here with `tapdock lock`"
+        hint = "accept the image that is present with `tapdock lock`"
         if wanted.startswith("sha256:") and found.startswith("sha256:") and found != facts.id:
             hint = f"`docker pull {facts.image.partition('@')[0]}@{wanted}`, or {hint}"
-        raise EngineError(f"`{facts.image}` is {found}, but {FILE} says {wanted}", hint=hint)
+        raise EngineError(f"`{facts.image}` is {found}, but {FILE} has {wanted}", hint=hint)
 
 
 def identity(facts: ImageFacts) -> str:
-    """What names an image's content: its digest, for one without a digest its id, or the recipe that it was built from.
+    """Return what identifies an image's content: its digest, its id if it has no digest, or its recipe.
 
-    A build gives another digest on every machine, so that of an image of ours would fit nowhere else. Only what a
-    `build:` made counts as built: anybody can put the label of a recipe on an image.
+    Each build results in another digest, so the digest of a built image would match on no other machine. The recipe is
+    used only for the images of a `build:`, because anybody can put the label of a recipe on an image.
     """
     return f"recipe:{facts.recipe}" if facts.recipe else facts.digest
 
 
 def is_moving(image: str) -> bool:
-    """Whether this name may stand for something else tomorrow: no tag, or `latest`; a path is no such name.
+    """Return True if an image is not pinned: its name has no tag, or `latest`. The path of a program is pinned.
 
     >>> is_moving("airbyte/source-faker"), is_moving("localhost:5000/tap:1.0")
     (True, False)

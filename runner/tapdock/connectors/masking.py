@@ -1,4 +1,4 @@
-"""Which values of a config are secrets: by the connector's spec, by their origin, by their name, by their text."""
+"""Find the secrets in a config: by the connector's spec, by their origin, by their name, by their text."""
 
 import json
 import re
@@ -18,32 +18,32 @@ Schema = Mapping[str, Any]
 
 
 def masked(config: Mapping[str, Any], schema: Schema | None) -> dict[str, Any]:
-    """The config for people's eyes: `[secret]` in place of everything that is one."""
+    """Return the config for people: with `[secret]` in place of every secret."""
     return _Mask(schema or {}).mapping(config, [schema or {}], hidden=False)
 
 
 def secret_texts(config: Mapping[str, Any], schema: Schema | None) -> tuple[str, ...]:
-    """Every value that `masked` hides, and every password in a longer text, for a `Redactor`."""
+    """Return every value that `masked` hides, and every password in a longer text, for a `Redactor`."""
     mask = _Mask(schema or {})
     mask.mapping(config, [schema or {}], hidden=False)
     return tuple(dict.fromkeys(mask.found))
 
 
 def connector_secrets(connector: Connector) -> tuple[str, ...]:
-    """All that the project file itself has of a connector's secrets, the tokens of its packages' addresses included."""
+    """Return the secrets of a connector in the project file, including tokens in addresses of its packages."""
     package = secrets_in(connector.build.package) if connector.build else ()
     return (*secret_texts(connector.config, None), *secret_texts(connector.env, None), *package)
 
 
 def project_secrets(project: Project) -> Iterator[str]:
-    """The same of all connectors, and of the address of the states."""
+    """Yield the secrets of all connectors, and those in the address of the state backend."""
     yield from secrets_in(project.state_uri)
     for connector in (*project.sources.values(), *project.targets.values()):
         yield from connector_secrets(connector)
 
 
 def new_texts(config: Mapping[str, Any], user: Mapping[str, Any]) -> set[str]:
-    """Text in a config that a connector changed and not in the user's: as likely as not, tokens."""
+    """Return the texts in a config that a connector changed and that are not in the user's: they may be tokens."""
     return set(_texts(config)) - set(_texts(user))
 
 
@@ -56,9 +56,9 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 class _Mask:
-    """Goes through a value with all schemas that may apply to it; `found` are the secrets so far.
+    """Walks through a value with all schemas that may apply to it; `found` are the secrets so far.
 
-    A schema may depend on other values. Where that is uncertain, each is taken to apply: one of them is enough.
+    A schema may depend on other values. If that is uncertain, the schema is assumed to apply.
     """
 
     def __init__(self, root: Schema) -> None:
@@ -101,7 +101,7 @@ class _Mask:
         return shown
 
     def _applying(self, schemas: Sequence[Schema]) -> list[Schema]:
-        """These schemas with all that they refer to and choose from."""
+        """Return these schemas with all schemas that they refer to or choose from."""
         found: dict[int, Schema] = {}
         left = list(schemas)
         while left:
@@ -113,7 +113,7 @@ class _Mask:
         return list(found.values())
 
     def _target(self, reference: Any) -> Iterator[Schema]:
-        """What a `$ref` into the same document points at: by path, or by `$id` and `$anchor`."""
+        """Yield the schemas that a `$ref` into the same document names: by path, or by `$id` and `$anchor`."""
         if not isinstance(reference, str):
             return
         path = reference.partition("#")[2]
@@ -137,7 +137,7 @@ def _named(value: Any, anchor: str) -> Iterator[Schema]:
 
 
 def _schemas(*values: Any) -> Iterator[Schema]:
-    """Those of the values, and of the lists among them, that are schemas."""
+    """Yield the schemas among the values, and in those values that are lists."""
     for value in values:
         if isinstance(value, Mapping):
             yield value
@@ -146,7 +146,7 @@ def _schemas(*values: Any) -> Iterator[Schema]:
 
 
 def _parts(schema: Schema) -> Iterator[Schema]:
-    """Schemas of the same value."""
+    """Yield the parts of a schema that apply to the same value."""
     yield from _schemas(*(schema.get(word) for word in ("allOf", "anyOf", "oneOf", "if", "then", "else")))
     for word in ("dependentSchemas", "dependencies"):
         dependent = schema.get(word)
@@ -155,7 +155,7 @@ def _parts(schema: Schema) -> Iterator[Schema]:
 
 
 def _of_key(schema: Schema, key: str) -> Iterator[Schema]:
-    """Schemas of one member of an object."""
+    """Yield the schemas of one member of an object."""
     properties, patterns = schema.get("properties"), schema.get("patternProperties")
     found = list(_schemas(properties.get(key))) if isinstance(properties, Mapping) else []
     for pattern, inner in patterns.items() if isinstance(patterns, Mapping) else ():
@@ -165,7 +165,7 @@ def _of_key(schema: Schema, key: str) -> Iterator[Schema]:
 
 
 def _matches(pattern: str, key: str) -> bool:
-    """True as well for an expression that Python cannot read: many are written for Java."""
+    """Return True if the key matches, or if Python cannot read the pattern: many are written for Java."""
     try:
         return re.search(pattern, key) is not None
     except re.error:
@@ -173,7 +173,7 @@ def _matches(pattern: str, key: str) -> bool:
 
 
 def _of_item(schema: Schema, place: int) -> Iterator[Schema]:
-    """Schemas of one item of a list, or of a tuple, whose places have schemas of their own."""
+    """Yield the schemas of one item of a list, or of a tuple, in which each place has a schema of its own."""
     items, prefix = schema.get("items"), schema.get("prefixItems")
     for places, rest in ((items, schema.get("additionalItems")), (prefix, items)):
         if isinstance(places, list):
@@ -184,13 +184,13 @@ def _of_item(schema: Schema, place: int) -> Iterator[Schema]:
 
 
 def _is_secret(schema: Schema) -> bool:
-    """What Airbyte, JSON schema, OpenAPI and Meltano's SDK call one."""
+    """Return True if a schema has a mark for secrets of Airbyte, JSON schema, OpenAPI or Meltano's SDK."""
     marks = (schema.get("airbyte_secret"), schema.get("writeOnly"), schema.get("secret"), schema.get("sensitive"))
     return any(mark is True or mark == "true" for mark in marks) or schema.get("format") == "password"
 
 
 def _is_secret_by_name(name: str, value: Any, schemas: Sequence[Schema]) -> bool:
-    """Not where the spec lists the values that there are, and not where it names a group of settings, or a choice."""
+    """Return True for the name of a secret, unless the spec lists the possible values, or it is a group or a choice."""
     if not is_secret_name(name) or any("const" in schema or "enum" in schema for schema in schemas):
         return False
     if is_group_name(name):
@@ -199,7 +199,7 @@ def _is_secret_by_name(name: str, value: Any, schemas: Sequence[Schema]) -> bool
 
 
 def _is_secret_text(text: str) -> bool:
-    """A private key, or JSON with a secret in it, under whatever name."""
+    """Return True for a private key, and for JSON that contains a secret."""
     if _PRIVATE_KEY in text:
         return True
     if not text.lstrip().startswith("{"):

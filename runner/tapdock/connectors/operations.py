@@ -1,4 +1,4 @@
-"""Questions to one connector: its spec, whether its config works, which streams it has."""
+"""Run a connector's commands: report its spec, check its config, discover its streams."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,9 +33,9 @@ __all__ = [
     "spec",
 ]
 
-_MOST_TEXTS = 50  # that one changed config may add to what is searched for in all text
+_MOST_TEXTS = 50  # that one changed config may add to the redacted texts
 _CATALOG_SECONDS = 24 * 3600.0
-_NO_DISCOVERY = "`discovery: false` runs a tap that has none, `catalog: FILE` one whose streams you know"
+_NO_DISCOVERY = "for a tap without discovery, set `discovery: false`, or `catalog: FILE` with a catalog of your own"
 _NAMED = 10
 _LAST_OF_ITS_OWN = 127
 """Higher exit codes are those of signals."""
@@ -43,7 +43,7 @@ _LAST_OF_ITS_OWN = 127
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """Whether a connector can work, in its own words; `how` tells where a plain Singer tap has no test of its own."""
+    """The result of a check. `message` is the connector's own text, `how` the command or method of the check."""
 
     succeeded: bool
     message: str | None
@@ -51,21 +51,21 @@ class Checked:
 
 
 def prepare(context: Context, connector: Connector) -> PreparedConnector:
-    """Find, pull or build the image, and tell its kind. Raises ImageMissing, EngineError."""
+    """Find, pull or build the image, and find its kind and quirks. Raises ImageMissing, EngineError."""
     context.redactor.learn(masking.connector_secrets(connector))
     facts = images.obtain(context.engine, connector, making=context.making, progress=context.say)
     if context.locked is not None:
         lockfile.verify(context.locked, facts)
     elif lockfile.is_moving(connector.image) and not connector.build:
-        context.progress(f"{connector.image} may be another image tomorrow: give it a tag, or use `tapdock lock`")
+        context.progress(f"{connector.image} is not pinned; use a version tag or run `tapdock lock`")
     return PreparedConnector(connector=connector, facts=facts, kind=kind_of(connector, facts), quirks=quirks_of(facts))
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What a connector says of itself; None where it has no way to.
+    """A connector's description of itself; each value is None if it reports none.
 
-    `config` is the JSON schema of its config, `modes` what a destination can do with rows, `capabilities` Singer's word
-    for what else it can.
+    `config` is the JSON schema of its config, `modes` are the destination sync modes that it supports, `capabilities`
+    are those of Singer connectors.
     """
 
     config: dict[str, Any] | None = None
@@ -77,7 +77,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def about(context: Context, ready: PreparedConnector) -> About:
-    """Asked once, and remembered by image."""
+    """Return the connector's description, cached by image. Raises TapdockError if it cannot be read."""
     name = f"about-{_program(ready)}.json"
     known = context.cache.read(name)
     if known is not None:
@@ -87,43 +87,43 @@ def about(context: Context, ready: PreparedConnector) -> About:
         if found.config is not None and (what := flaw(found.config)):
             failed = SourceError if ready.connector.role == "source" else TargetError
             name = f"{ready.connector.role} `{ready.connector.name}`"
-            raise failed(f"{name} reported a spec that cannot be used: {what}", hint="check where its image comes from")
+            raise failed(f"{name} reported a spec that cannot be used: {what}", hint="check the origin of its image")
         context.cache.write(name, msgspec.json.encode(found))
     known_specs.remember(context.cache, ready.connector, found.config)
     return found
 
 
 def spec(context: Context, ready: PreparedConnector) -> Mapping[str, Any] | None:
-    """The JSON schema of the connector's config; None where it has no way to tell."""
+    """Return the JSON schema of the connector's config; None if the connector does not report one."""
     return about(context, ready).config
 
 
 def _asked_airbyte(context: Context, ready: PreparedConnector) -> About:
-    if ready.connector.manifest:  # its program only tells that it takes a manifest (decision 0011)
+    if ready.connector.manifest:  # its program's spec is only that of a manifest (decision 0011)
         schema = ready.connector.manifest.spec
         return About(config=dict(schema) if schema is not None else None)
     asked = ask(context, ready, airbyte.spec(ready.connector, ready.facts))
     told = asked.answer.spec
     if told is None:
-        raise asked.failure("did not tell its spec")
+        raise asked.failure(after="did not report its spec")
     try:
         schema = msgspec.json.decode(told.connection_specification)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise asked.failure(f"reported a spec that cannot be read ({error})") from error
+        raise asked.failure(after=f"reported a spec that cannot be read: {error}") from error
     return About(config=schema, modes=told.supported_destination_sync_modes)
 
 
 def _asked_singer(context: Context, ready: PreparedConnector) -> About:
     asked = ask(context, ready, singer.about(ready.connector, ready.facts))
     if asked.code in NO_PROGRAM:
-        raise asked.failure("could not be started")
+        raise asked.failure(after="could not be started")
     if asked.code > _LAST_OF_ITS_OWN:
-        raise asked.failure("was ended while it told its settings")  # killed, out of memory: it may well have some
+        raise asked.failure(after="was killed while reporting its settings")  # maybe out of memory
     try:
         told = msgspec.json.decode(asked.text)
         settings, capabilities = told.get("settings"), told.get("capabilities")
     except (ValueError, RecursionError, AttributeError):
-        return About()  # only connectors made with Meltano's SDK can tell
+        return About()  # only connectors made with Meltano's SDK report settings
     return About(
         config=settings if isinstance(settings, dict) else None,
         capabilities=tuple(map(str, capabilities)) if isinstance(capabilities, list) else None,
@@ -132,9 +132,9 @@ def _asked_singer(context: Context, ready: PreparedConnector) -> About:
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """A connector's config in plain values: the user's own, and what the connector is given.
+    """A connector's config in plain values: `user` is the user's own, `given` is passed to the connector.
 
-    `laid` is what it has changed itself in earlier runs, `rules` are those for its next changes.
+    `laid` are the values that the connector changed in earlier runs, `rules` those for its next changes.
     """
 
     user: dict[str, Any] = field(repr=False)
@@ -144,9 +144,9 @@ class Resolved:
 
 
 def resolved_config(context: Context, ready: PreparedConnector) -> Resolved:
-    """Secrets revealed, text typed by the connector's spec, and what it rotated since in place of the user's values.
+    """Return the config with secrets revealed, text typed by the spec, and rotated values in place of the user's.
 
-    Raises UsageError when it breaks the connector's own spec: that is told before anything reads.
+    Raises UsageError if the user's config does not match the connector's spec, before any data is read.
     """
     schema = spec(context, ready) or {}
     connector = ready.connector
@@ -161,7 +161,7 @@ def resolved_config(context: Context, ready: PreparedConnector) -> Resolved:
 
 
 def say_laid(context: Context, connector: Connector, config: Resolved) -> None:
-    """Report which values of a config are not the user's."""
+    """Report which values of a config are rotated ones, and which rotated ones are not used."""
     laid, reset = config.laid, f"`tapdock config reset {connector.name}` removes them"
     if laid.values:
         found = ", ".join(rotation_rules.described(laid.values, config.user, config.rules, written=connector.config))
@@ -171,27 +171,27 @@ def say_laid(context: Context, connector: Connector, config: Resolved) -> None:
         context.progress(f"{connector.name} does not use values that it has changed in its config: {found}; {reset}")
     if laid.foreign:
         program = rotation_rules.name_of(laid.foreign)
-        found = f"changed by {program}, which is another program than {config.rules.program}"
+        found = f"changed by another program: {program}, not {config.rules.program}"
         context.progress(f"{connector.name} does not use the values of its config that were {found}; {reset}")
 
 
 def _require_valid(
     context: Context, ready: PreparedConnector, config: dict[str, Any], schema: Mapping[str, Any]
 ) -> None:
-    """Only the user's own values: what a connector rotated may have keys that its spec does not know."""
+    """Raise UsageError if the user's values do not match the spec. A rotated config may have keys beside the spec."""
     name = f"valid-{context.cache.fingerprint(schema, config)}"
     if context.cache.read(name) is not None:
         return
     if problems := settings.violations(config, schema):
         connector = ready.connector
         where = f"{context.project.file.name}: {connector.role}s.{connector.name}.config"
-        hint = f"`tapdock spec {connector.name}` shows what it takes"
+        hint = f"run `tapdock spec {connector.name}` to see its settings"
         raise UsageError(f"{where}: {'; '.join(problems)}", hint=hint)
     context.cache.write(name, b"")
 
 
 def check(context: Context, ready: PreparedConnector) -> Checked:
-    """Ask the connector whether its config works. A FAILED status comes with exit code 0 (protocol.md 1.2)."""
+    """Run the connector's check of its config. A status FAILED has the exit code 0 (protocol.md 1.2)."""
     config = resolved_config(context, ready)
     connector = ready.connector
     say_laid(context, connector, config)
@@ -201,7 +201,7 @@ def check(context: Context, ready: PreparedConnector) -> Checked:
     asked = ask(context, ready, launch, keep=_keeper(context, connector, config))
     status = asked.answer.status
     if status is None:
-        return Checked(succeeded=False, message=asked.failure("did not answer").message, how="check")
+        return Checked(succeeded=False, message=asked.failure("check failed for").message, how="check")
     message = status.message and context.heard(status.message)
     return Checked(succeeded=status.status == "SUCCEEDED", message=message, how="check")
 
@@ -211,7 +211,7 @@ def _checked_singer(context: Context, ready: PreparedConnector, config: Resolved
     if connector.role == "target" or not connector.discovery:
         what = "target" if connector.role == "target" else "tap without discovery"
         return Checked(
-            succeeded=True, message=f"a Singer {what} cannot be asked more", how="its config against its spec"
+            succeeded=True, message=f"a Singer {what} has no further check", how="its config against its spec"
         )
     launch = singer.discover(connector, ready.facts, config.given)
     asked = ask(context, ready, launch, keep=_keeper(context, connector, config))
@@ -222,10 +222,10 @@ def _checked_singer(context: Context, ready: PreparedConnector, config: Resolved
 def discover(
     context: Context, ready: PreparedConnector, *, refresh: bool = False, namespaced: bool = False
 ) -> tuple[Stream, ...]:
-    """The source's streams; none for a tap that has no discovery. Raises SourceError.
+    """Return the streams that the source offers; none for a tap without discovery. Raises SourceError.
 
-    Remembered for a day per image and config; `refresh` asks again. `namespaced` is for taps whose streams are in
-    schemas of a database.
+    The catalog is cached for a day for each image and config; `refresh` reads it again. `namespaced` is for taps whose
+    streams are in schemas of a database.
     """
     connector = ready.connector
     if ready.kind == "singer" and not (connector.discovery and connector.catalog is None):
@@ -240,7 +240,7 @@ def discover(
     try:
         streams = parse_catalog(catalog) if ready.kind == "airbyte" else singer_streams(catalog, namespaced=namespaced)
     except RecursionError as error:
-        raise SourceError(f"source `{connector.name}` reported streams that are nested too deep") from error
+        raise SourceError(f"source `{connector.name}` reported streams that are nested too deeply") from error
     if not known:
         context.cache.write(name, catalog)
     return streams
@@ -251,12 +251,12 @@ def _asked_catalog(context: Context, ready: PreparedConnector, config: Resolved)
     if ready.kind == "airbyte":
         asked = ask(context, ready, airbyte.discover(ready.connector, ready.facts, config.given), keep=keep)
         if asked.answer.catalog is None:
-            raise asked.failure("did not tell its streams")
+            raise asked.failure("discovery failed for")
         return bytes(asked.answer.catalog)
     asked = ask(context, ready, singer.discover(ready.connector, ready.facts, config.given), keep=keep)
     if asked.code == 0 and asked.text.strip():
         return asked.text.encode()
-    error = asked.failure("did not tell its streams")
+    error = asked.failure("discovery failed for")
     error.hint = error.hint or _NO_DISCOVERY
     raise error
 
@@ -266,16 +266,16 @@ def _keeper(context: Context, connector: Connector, config: Resolved) -> Callabl
 
 
 def keep_rotated(context: Context, connector: Connector, config: Resolved, rotated: str) -> None:
-    """Save a config that the connector changed (protocol.md 1.9): a single-use token is lost otherwise.
+    """Save a config that the connector changed (protocol.md 1.9): otherwise a single-use token is lost.
 
-    It is kept against the user's own values, so that it holds for as long as they leave those alone.
+    Each value is used until the user changes their own value.
     """
     try:
         values = rotation_rules.parsed(rotated)
     except ValueError as error:
-        context.progress(f"{connector.name} left a config that is not kept: it {error}")
+        context.progress(f"{connector.name} wrote a config that is not kept: it {error}")
         return
-    values.pop(airbyte.MANIFEST, None)  # which a low-code source says as a part of its config
+    values.pop(airbyte.MANIFEST, None)  # a low-code source reports its manifest as a part of its config
     context.redactor.learn(sorted(masking.new_texts(values, config.user))[:_MOST_TEXTS])
     key = rotated_config.overlay_key(connector.name, context.project.environment)
     found = rotated_config.record(context.backend, key, config.user, values, config.rules, given=config.given)
@@ -292,7 +292,7 @@ def _named(pointers: tuple[str, ...]) -> str:
 
 
 def _program(ready: PreparedConnector) -> str:
-    """A name for what is started: the image's content, what of it the user named, and a low-code source's manifest."""
+    """Return a hash of the program: of the image's content, the user's command, and a low-code source's manifest."""
     connector = ready.connector
     content = connector.manifest.content if connector.manifest else None
     parts = (ready.facts.digest, ready.kind, connector.entrypoint, connector.command, content)

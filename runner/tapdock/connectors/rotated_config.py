@@ -1,7 +1,7 @@
-"""Configs that a connector changed by itself (rotated tokens): kept beside the state.
+"""Keep values that a connector changed in its own config (rotated tokens) beside the state.
 
-Each value belongs to a JSON pointer and is valid only while the user's own value there is what it was; of
-that value only a keyed hash is kept. All of them belong to one program (`rotation.program`).
+Each value belongs to a JSON pointer. It is valid until the user changes their own value there, of which only a keyed
+hash is kept. All values belong to one program (`rotation_rules.program`).
 """
 
 import hashlib
@@ -26,23 +26,23 @@ __all__ = ["PREFIX", "Kept", "Laid", "Recorded", "kept", "laid", "merge", "overl
 
 PREFIX = "overlay/"
 MOST_CHANGES = 1000
-"""Values that one config may change: no connector renews so many, and each costs time."""
-PATIENCE = 5.0  # seconds, for as long as other runs write it too
+"""The most values that a connector may change: no connector renews so many, and each costs time."""
+PATIENCE = 5.0  # seconds to retry while other runs write as well
 LARGEST = 1 << 20
 
 
 class Kept(NamedTuple):
-    """What is kept, whether it is still valid or not; an earlier version of tapdock did not say of which program."""
+    """The kept values, valid or not. `program` is None in what an earlier version of tapdock wrote."""
 
     program: str | None
     pointers: tuple[str, ...]
 
 
 class Laid(NamedTuple):
-    """Values by pointer that stand over the user's own.
+    """Values by pointer that replace the user's own.
 
-    `refused` are pointers whose values were kept under other rules. `foreign` is another program, whose values are not
-    used.
+    `refused` are pointers whose kept values the current rules do not allow. `foreign` is another program that the kept
+    values belong to; these are not used.
     """
 
     values: dict[str, Any]
@@ -58,14 +58,14 @@ class Recorded(NamedTuple):
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    """`value` is JSON text, `user` the hash of the value that it stands over."""
+    """`value` is JSON text, `user` the hash of the user's value that it replaces."""
 
     value: str
     user: str
 
 
 class _Overlay(msgspec.Struct, frozen=True, kw_only=True):
-    """`key` and `program` are None in what an earlier version wrote."""
+    """The stored form. `key` and `program` are None in what an earlier version of tapdock wrote."""
 
     version: int = 1
     key: str | None = None
@@ -78,12 +78,12 @@ class _Overlay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def overlay_key(source: str, environment: str | None) -> str:
-    """`<environment>:<source>`."""
+    """Return `<environment>:<source>`."""
     return f"{environment or 'default'}:{source}"
 
 
 def laid(backend: Backend, key: str, user_config: Mapping[str, Any], rules: Rules) -> Laid:
-    """What a connector has changed since the user wrote their config, as far as the rules let it stand."""
+    """Return the valid kept values, as far as the rules allow them. Raises StateError if they cannot be read."""
     overlay = _read(backend, key, backend.get(PREFIX + key))
     if overlay is None:
         return Laid({})
@@ -98,7 +98,7 @@ def laid(backend: Backend, key: str, user_config: Mapping[str, Any], rules: Rule
 
 
 def merge(backend: Backend, key: str, user_config: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
-    """The user's config with what was rotated since laid over it."""
+    """Return the user's config with the valid rotated values in it. Raises StateError."""
     return laid_over(user_config, laid(backend, key, user_config, rules).values)
 
 
@@ -112,9 +112,10 @@ def record(
     given: Mapping[str, Any] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Recorded:
-    """Keep what `rotated` has otherwise than the config that the connector was given, as far as the rules let it.
+    """Keep the values in which `rotated` differs from the config that the connector got, as far as the rules allow it.
 
-    `given` is the user's own where nothing else is said. What another run rotated meanwhile stays.
+    `given` is that config; by default it is the user's own. Values that another run has rotated meanwhile are kept.
+    Raises StateError, and Conflict if other runs write for longer than 5 s.
     """
     changes = dict(_placed(_changes(user_config if given is None else given, rotated), user_config, rotated))
     if len(changes) > MOST_CHANGES:
@@ -130,13 +131,13 @@ def record(
 
 
 def kept(backend: Backend, key: str) -> Kept | None:
-    """Where values are kept, whether they are still valid or not; None where there are none."""
+    """Return the pointers of kept values, valid or not; None if there are none. Raises StateError."""
     overlay = _read(backend, key, backend.get(PREFIX + key))
     return Kept(overlay.program, tuple(overlay.entries)) if overlay and overlay.entries else None
 
 
 def reset(backend: Backend, key: str) -> bool:
-    """Forget what was rotated; whether there was anything."""
+    """Delete the kept values. Return True if there were any."""
     if PREFIX + key not in backend.names(PREFIX):
         return False
     backend.delete(PREFIX + key)
@@ -144,7 +145,7 @@ def reset(backend: Backend, key: str) -> bool:
 
 
 def _record(backend: Backend, key: str, user: Mapping[str, Any], changes: Mapping[str, Any], rules: Rules) -> Recorded:
-    """By compare-and-swap: no hold that a killed run would leave, and a token that works once would be lost for."""
+    """Write by compare-and-swap: a lease of a killed run would block the write, and a new token would be lost."""
     if rules.rotate == "none":
         return Recorded(refused=tuple(changes))
     stored = backend.get(PREFIX + key)
@@ -178,7 +179,7 @@ def _read(backend: Backend, key: str, stored: Stored | None) -> _Overlay | None:
         return None
     environment, _, name = key.partition(":")
     command = shlex.join(["tapdock", "config", "reset", name, "--environment", environment])
-    forget = f"`{command.removesuffix(' --environment default')}` removes it; then log the connector in again"
+    forget = f"remove it with `{command.removesuffix(' --environment default')}`, then log the connector in again"
     try:
         overlay = msgspec.json.decode(stored.body, type=_Overlay)
         _require_readable(overlay)
@@ -187,16 +188,16 @@ def _read(backend: Backend, key: str, stored: Stored | None) -> _Overlay | None:
     if overlay.version != 1:
         raise StateError(
             f"the rotated config of `{key}` in {backend.uri} has version {overlay.version}",
-            hint="run the newer tapdock that wrote it",
+            hint="use the newer version of tapdock that wrote it",
         )
     if overlay.key not in (None, key):
         found = clean(overlay.key).replace("\n", " ")[:200]
-        raise StateError(f"the rotated config of `{key}` in {backend.uri} is that of `{found}`", hint=forget)
+        raise StateError(f"the rotated config of `{key}` in {backend.uri} belongs to `{found}`", hint=forget)
     return overlay
 
 
 def _require_readable(overlay: _Overlay) -> None:
-    """Raises ValueError for a pointer, a value or a salt that is none."""
+    """Raise ValueError for a pointer, a value or a salt that is not valid."""
     bytes.fromhex(overlay.salt)
     _values(overlay.entries)
     if not all(pointer.startswith("/") for pointer in overlay.entries):
@@ -208,9 +209,9 @@ def _values(entries: Mapping[str, _Entry]) -> dict[str, Any]:
 
 
 def _valid(overlay: _Overlay, user_config: Mapping[str, Any], rules: Rules) -> dict[str, _Entry]:
-    """The entries whose places are as the user left them.
+    """Return the entries whose values in the user's config are unchanged.
 
-    A secret that the user has written anew takes what is beside it along: those may be tokens of the old account.
+    If the user has changed a secret, its siblings are invalid as well: they may be tokens of the old account.
     """
     placed = {
         pointer: entry
@@ -231,7 +232,7 @@ def _group(pointer: str) -> str:
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Pointers into objects, with new values; lists are compared whole, what `new` lacks stays."""
+    """Yield pointers into objects, with new values. Lists are compared as a whole; keys missing in `new` are kept."""
     for key, value in new.items():
         pointer = f"{above}/{_escaped(key)}"
         was = old.get(key, ABSENT)
@@ -244,7 +245,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], above: str = "") ->
 def _placed(
     changes: Iterator[tuple[str, Any]], user: Mapping[str, Any], new: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any]]:
-    """The same with whole objects where the user's config has none: an entry stands over one value of the user's."""
+    """Yield the changes with whole objects where the user has none, because an entry replaces one value of the user."""
     for pointer, _ in changes:
         path = parts(pointer)
         lacks = (end for end in range(1, len(path)) if not isinstance(at(user, path[:end]), Mapping))

@@ -1,4 +1,4 @@
-"""Which values of a config that its connector has changed are kept, and for whom."""
+"""Decide which values that a connector changed in its config are kept, and for which program."""
 
 import json
 import re
@@ -33,12 +33,12 @@ DEEPEST = 100
 _LONGEST = 100
 ABSENT = object()
 NEVER = ("batch_config", MANIFEST)
-"""Top-level settings that only the user's own config has, whatever `rotate` is: tapdock itself acts on them."""
+"""Top-level settings that a connector may never change, because tapdock itself uses them."""
 _PLACES = {
     *("host", "hostname", "server", "port", "address", "domain", "name"),
     *("url", "uri", "endpoint", "dsn", "path", "file", "folder", "directory"),
 }
-"""A setting that ends with one of these words says where to connect or what to read, also where it is a secret."""
+"""A setting that ends with one of these words is an address or a path, also if it is a secret."""
 _CONNECTIONS = {"conn", "connection"}
 _EXPIRY = {"expires", "expiry", "expiration", "expire", "exp"}
 _MADE = {"created", "issued", "obtained", "refreshed", "generated"}
@@ -48,14 +48,14 @@ _MOST_DIGITS = 1000
 
 
 class _Inexact(str):
-    """A number that would come back as another one."""
+    """A number that Python cannot keep exactly."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """`program` is whose values they are; `schema` is the spec of its config, empty where it has none."""
+    """`program` is the owner of the values; `schema` is the spec of its config, empty if there is none."""
 
     rotate: Rotate = "secrets"
     schema: Mapping[str, Any] = field(default_factory=dict)
@@ -63,10 +63,10 @@ class Rules:
 
 
 def program(connector: Connector) -> str:
-    """A name for what runs, that another version of it has as well, and no other program.
+    """Return a name of the connector's program, which is the same for all its versions, and for no other program.
 
-    It is made of what the user wrote: the labels of an image are the word of whoever made it. A new version of a
-    connector starts with the tokens of the old one; another image under the same name gets none of them.
+    It is made from the project file, because anybody can put labels on an image. So a new version of a connector gets
+    the tokens of the old one, and another program under the same name gets none of them.
     """
     if connector.build:
         first = re.split(r"[=<>!~;@#\[]", connector.build.package.split(" ")[0])[0]
@@ -78,7 +78,7 @@ def program(connector: Connector) -> str:
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """A config as its connector wrote it. Raises ValueError with the reason for what is not usable as one."""
+    """Return a config that its connector wrote. Raises ValueError with the reason if it cannot be used."""
     if len(text.encode(errors="surrogatepass")) > LARGEST:
         raise ValueError(f"has more than {LARGEST:,} bytes")
     if _depth(text) > DEEPEST:
@@ -113,7 +113,7 @@ def _real(text: str) -> float | _Inexact:
 
 
 def _is_exact(value: Any) -> bool:
-    """Whether it can be kept and comes back as it was."""
+    """Return True if the value can be kept without a change."""
     if isinstance(value, Mapping):
         return all(_is_exact(name) and _is_exact(inner) for name, inner in value.items())
     if isinstance(value, list):
@@ -122,14 +122,14 @@ def _is_exact(value: Any) -> bool:
 
 
 def at(config: Any, path: list[str]) -> Any:
-    """The value at a path, ABSENT where there is none."""
+    """Return the value at a path; ABSENT if there is none."""
     for part in path:
         config = config.get(part, ABSENT) if isinstance(config, Mapping) else ABSENT
     return config
 
 
 def laid_over(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """A config with other values at pointers; those stay out whose parents it does not have."""
+    """Return a config with these values at their pointers. Values whose parents are missing are left out."""
     merged: dict[str, Any] = dict(config)
     for pointer, value in values.items():
         *above, name = parts(pointer)
@@ -145,10 +145,10 @@ def laid_over(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str,
 
 
 def allowed(values: Mapping[str, Any], user: Mapping[str, Any], rules: Rules) -> set[str]:
-    """Of pointers with the values that a connector wants there, those that may stand over the user's own.
+    """Return the pointers whose changed values may replace the user's own; `values` are all changes by pointer.
 
-    By default these are secrets, unless they say where to connect, and the times that go with them: a token's expiry
-    beside the token. A setting that the user's config lacks must be one of the spec, if there is a spec.
+    By default these are secrets, except addresses, and the times beside them, such as a token's expiry. A setting that
+    is missing in the user's config must be in the spec, if there is a spec.
     """
     usable = {each for each, value in values.items() if parts(each)[0] not in NEVER and _is_exact([each, value])}
     if rules.rotate == "none":
@@ -164,7 +164,7 @@ def allowed(values: Mapping[str, Any], user: Mapping[str, Any], rules: Rules) ->
 
 
 def secrets_of(values: Mapping[str, Any], user: Mapping[str, Any], rules: Rules) -> set[str]:
-    """The pointers whose values are secrets of one word or number, by the spec or by their names."""
+    """Return the pointers whose values are secrets, by the spec or by their names, and neither times nor addresses."""
     shown = masking.masked(laid_over(user, values), rules.schema)
     return {
         each
@@ -182,9 +182,9 @@ def _is_place(pointer: str, value: Any) -> bool:
 def described(
     values: Mapping[str, Any], user: Mapping[str, Any], rules: Rules, *, written: Mapping[str, Any]
 ) -> list[str]:
-    """Pointers with their values, for people: no secret, and no text that the spec does not know as anything else.
+    """Return lines of pointers with their values, for people. Secrets, and texts that are not in the spec, are hidden.
 
-    `written` is the user's config with its `Secret`s: what stands over one of them is a secret as well.
+    `written` is the user's config with its `Secret`s: a value that replaces one of them is a secret as well.
     """
     shown = masking.masked(laid_over(user, values), rules.schema)
     known = _settings(rules.schema)
@@ -205,7 +205,7 @@ def _described(value: Any, known: bool) -> str:
 
 
 def name_of(pointer: str) -> str:
-    """A pointer for messages: its text is the connector's."""
+    """Return a pointer for messages, harmless in a terminal, because its text is from the connector."""
     return json.dumps(clean(pointer), ensure_ascii=False)[1:-1].encode(errors="replace").decode()[:_LONGEST]
 
 
@@ -225,7 +225,7 @@ def _words(pointer: str) -> list[str]:
 
 
 def _settings(schema: Mapping[str, Any]) -> set[str]:
-    """The names of all settings that a spec knows, wherever in it."""
+    """Return the names of all settings in a spec, at any depth."""
     return {name for each in _schemas(schema) for name in each}
 
 

@@ -1,4 +1,4 @@
-"""Which streams and fields a run reads, and how: patterns and stream options against a source's catalog."""
+"""Select the streams and fields that a run reads, and how, by patterns and stream options."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -12,7 +12,7 @@ __all__ = ["Modes", "select_streams"]
 
 Fields = dict[StreamKey, set[str]]
 Modes = Mapping[DestinationMode, str]
-"""What a target cannot do with rows, each with what to do about it."""
+"""The destination sync modes that a target does not support, each with a hint."""
 
 
 def select_streams(
@@ -23,11 +23,11 @@ def select_streams(
     full_refresh: bool = False,
     modes: Modes | None = None,
 ) -> tuple[ConfiguredStream, ...]:
-    """The streams to read, in the catalog's order; no pattern selects everything.
+    """Return the streams to read, in the catalog's order. Without a pattern, everything is selected.
 
-    A pattern is `stream`, `stream.field` or `namespace.stream.field`, with globs; `!` leaves out, and wins.
-    Key and cursor fields are never left out. `full_refresh` is asked of every stream that supports it; `modes` is what
-    the target can do with rows. Raises UsageError with what was probably meant.
+    A pattern is `stream`, `stream.field` or `namespace.stream.field`, with globs. `!` excludes, and has precedence.
+    Key and cursor fields are never excluded. With `full_refresh`, each stream that supports it is read in full. `modes`
+    are the modes that the target does not support. Raises UsageError, whose hint is the nearest name.
     """
     included = _matches(streams, [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"])
     excluded = _matches(streams, [pattern[1:] for pattern in patterns if pattern.startswith("!")])
@@ -49,7 +49,7 @@ def select_streams(
 
 
 _WHOLE = "*"
-"""Stands among the matched fields for the stream as such."""
+"""A mark among the matched fields: the pattern matches the stream itself."""
 
 
 def _matches(streams: Sequence[Stream], patterns: Iterable[str]) -> Fields:
@@ -68,7 +68,7 @@ def _match_whole(streams: Sequence[Stream], pattern: str) -> Fields:
 
 
 def _match_fields(streams: Sequence[Stream], pattern: str) -> Fields:
-    """The pattern read as `stream.field`; empty where that matches no field."""
+    """Return the matches of the pattern as `stream.field`; empty if it matches no field."""
     name, _, field = pattern.rpartition(".")
     if not name:
         return {}
@@ -96,7 +96,7 @@ def _keys(streams: Sequence[Stream]) -> list[StreamKey]:
 
 
 def _unknown(streams: Sequence[Stream], pattern: str) -> UsageError:
-    """The pattern names no stream, or a stream without such a field."""
+    """Return the error for a pattern that matches no stream, or a stream without such a field."""
     name, _, field = pattern.rpartition(".")
     for stream in streams:
         if name and _is_named(stream, name):
@@ -116,7 +116,7 @@ def _listed(names: Iterable[str], most: int = 20) -> str:
 
 
 def _options(streams: Sequence[Stream], options: Mapping[str, StreamOptions]) -> dict[StreamKey, StreamOptions]:
-    """Options by stream; a full name wins over a bare one, which may stand for several namespaces."""
+    """Return options by stream. A name with a namespace has precedence over one without, which may match several."""
     known = {name for stream in streams for name in (stream.name, str(stream.key))}
     for name in options:
         if name not in known:
@@ -150,7 +150,10 @@ def _configure(
 def _destination_mode(
     stream: Stream, options: StreamOptions, mode: SyncMode, *, has_key: bool, modes: Modes
 ) -> DestinationMode:
-    """As asked, else merged by key where there is one and the target can, else added; never overwritten unasked."""
+    """Return the user's mode, else `append_dedup` if there is a key and the target supports it, else `append`.
+
+    `overwrite` is never a default. Raises UsageError for a mode that is not possible.
+    """
     wanted = options.destination_sync_mode
     if wanted is None:
         return "append_dedup" if has_key and "append_dedup" not in modes else "append"
@@ -159,10 +162,10 @@ def _destination_mode(
         hint = f"write `{stream.key}: {{primary_key: [<field>]}}` under `streams`"
         raise UsageError(f"{what} needs a key", hint=hint)
     if wanted == "overwrite" and mode == "incremental":
-        hint = "`sync_mode: full_refresh` reads all of it, so that all of it can be replaced"
-        raise UsageError(f"{what} would replace all rows by those that are new", hint=hint)
+        hint = "set `sync_mode: full_refresh`, so that all rows are read"
+        raise UsageError(f"{what} would replace all rows by only the new ones", hint=hint)
     if wanted in modes:
-        raise UsageError(f"{what} is nothing that the target can do", hint=modes[wanted])
+        raise UsageError(f"{what} is not supported by the target", hint=modes[wanted])
     return wanted
 
 

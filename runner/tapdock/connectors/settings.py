@@ -1,4 +1,4 @@
-"""A connector's own spec (JSON schema) at work: text to types, and violations in words."""
+"""Apply a connector's spec (JSON schema) to its config: convert text to types, and report violations."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,9 +22,9 @@ Schema = Mapping[str, Any]
 
 
 def coerce(config: Config, schema: Schema) -> dict[str, Any]:
-    """The config in plain values: text from the environment becomes what the spec wants at its place.
+    """Return the config in plain values. Text from the environment is converted to the type in the spec.
 
-    Text that does not read as what is wanted stays text, for `violations` to tell.
+    Text that cannot be converted stays text, which `violations` reports.
     """
     return {key: _coerced(value, _property(schema, key, config, schema), schema) for key, value in config.items()}
 
@@ -61,7 +61,7 @@ def _converted(text: str, types: set[str]) -> Any:
 
 
 def _resolved(schema: Schema, root: Schema) -> Schema:
-    """The schema itself, or what its `$ref` into the same document points at."""
+    """Return the schema itself, or the schema that its `$ref` into the same document names."""
     for _ in range(20):
         reference = schema.get("$ref")
         if not isinstance(reference, str) or not reference.startswith("#/"):
@@ -86,7 +86,7 @@ def _types(schema: Schema, root: Schema) -> set[str]:
 
 
 def _property(schema: Schema, key: str, siblings: Mapping[str, Any], root: Schema) -> Schema:
-    """The schema of one property, looked for in the branch that its siblings choose as well."""
+    """Return the schema of one property, also from the branch that its siblings choose; empty if there is none."""
     schema = _resolved(schema, root)
     chosen = _chosen(schema, siblings, root)
     parts = [schema, *([chosen] if chosen else []), *(schema.get("allOf") or ())]
@@ -102,7 +102,7 @@ def _property(schema: Schema, key: str, siblings: Mapping[str, Any], root: Schem
 
 
 def _chosen(schema: Schema, value: Mapping[str, Any], root: Schema) -> Schema | None:
-    """The branch of a `oneOf` whose constants the value has; else the only one that knows all its keys."""
+    """Return the branch of a `oneOf` whose constants the value has, else the only one with all its keys, else None."""
     branches = _branches(schema, root)
     for branch in branches:
         constants = dict(_constants(branch))
@@ -128,7 +128,7 @@ def _plain(value: Any) -> str:
 
 
 def violations(config: Mapping[str, Any], schema: Schema) -> list[str]:
-    """What a plain config breaks of the connector's spec, one line each; values are never shown."""
+    """Return the violations of the connector's spec in a plain config, one line each. Values are never shown."""
     return [f"`{dotted(path)}` {problem}" if path else problem for path, problem in _problems(config, schema, schema)]
 
 
@@ -146,13 +146,13 @@ def _problems(value: Any, schema: Schema, root: Schema) -> Iterator[tuple[Path, 
         for error in sorted(validator.iter_errors(value), key=lambda error: [str(part) for part in error.path]):
             yield from _told(error, root)
     except (Unresolvable, UnknownType, RecursionError, TypeError, AttributeError, ValueError, ArithmeticError):
-        return  # the spec itself is broken, in whatever way; the connector's own check has the last word
+        return  # the spec itself is broken; the connector's own check decides
 
 
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
-    """JSON schema's `pattern`, where Python can read the expression: many specs are written for Java.
+    """Check JSON schema's `pattern`, if Python can read it: many specs are written for Java.
 
-    One with a repeated group may take for ever, and is left to the connector.
+    A pattern with a repeated group may take too long, and is only checked by the connector.
     """
     from jsonschema import ValidationError
 
@@ -174,12 +174,12 @@ def _told(error: Any, root: Schema) -> Iterator[tuple[Path, str]]:
             known = (error.schema.get("properties") or {}).keys()
             for name in [name for name in wanted if name not in value and f"'{name}'" in error.message]:
                 near = did_you_mean(name, [key for key in value if key not in known])
-                yield (*path, name), "is missing" + (f"; {near[:-1]}, which is not known?" if near else "")
+                yield (*path, name), "is missing" + (f"; {near[:-1]}, which is not a known setting?" if near else "")
         case "additionalProperties" if wanted is False:
             known = (error.schema.get("properties") or {}).keys()
             for name in [name for name in value if name not in known]:
                 near = did_you_mean(name, known)
-                yield (*path, name), "is not known to the connector" + (f"; {near}" if near else "")
+                yield (*path, name), "is not a setting of the connector" + (f"; {near}" if near else "")
         case "oneOf" | "anyOf":
             yield from _told_branch(error, path, root)
         case _:
@@ -203,7 +203,7 @@ def _told_branch(error: Any, path: Path, root: Schema) -> Iterator[tuple[Path, s
             yield (*path, key), f"must be one of {', '.join(f'`{constant}`' for constant in constants)}"
             return
     types = sorted(_types({"anyOf": branches}, root))
-    yield path, f"fits none of its {len(branches)} forms" + (f" ({' or '.join(types)})" if types else "")
+    yield path, f"matches none of its {len(branches)} forms" + (f" ({' or '.join(types)})" if types else "")
 
 
 def _phrase(keyword: str, wanted: Any, value: Any) -> str:
@@ -231,4 +231,4 @@ def _phrase(keyword: str, wanted: Any, value: Any) -> str:
         case "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems":
             return f"is too large: {keyword} is {wanted}"
         case _:
-            return f"breaks `{keyword}`"
+            return f"violates `{keyword}`"

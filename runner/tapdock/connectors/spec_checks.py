@@ -1,4 +1,4 @@
-"""Whether a connector's spec can be used at all: it is somebody else's JSON, and is followed recursively."""
+"""Check that a connector's spec can be used. It is JSON of a stranger, and tapdock follows it recursively."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from tapdock.protocol.json_pointer import referred
 __all__ = ["flaw"]
 
 _DEEPEST = 64
-_MOST_CHOICES = 8  # of `oneOf` and its like inside of each other
+_MOST_CHOICES = 8  # levels of `oneOf`, `anyOf` and `allOf` inside each other
 _MOST_PARTS = 50_000
 _NAMED = ("properties", "patternProperties", "definitions", "$defs")
 _SINGLE = ("items", "additionalProperties", "not", "if", "then", "else", "contains")
@@ -16,9 +16,9 @@ _CHOICES = ("oneOf", "anyOf", "allOf")
 
 
 def flaw(schema: Any) -> str | None:
-    """Say what makes a JSON schema unusable; None where it can be used.
+    """Return why a JSON schema cannot be used; None if it can.
 
-    A reference counts as the part that it names, as often as it is used, but not inside of itself.
+    Each use of a reference counts as the part that it names, except inside that part itself.
     """
     left: list[tuple[Any, int, int, frozenset[str]]] = [(schema, 0, 0, frozenset())]
     parts = 0
@@ -26,13 +26,13 @@ def flaw(schema: Any) -> str | None:
         part, depth, choices, seen = left.pop()
         parts += 1
         if parts > _MOST_PARTS:
-            return f"it stands for more than {_MOST_PARTS:,} parts"
+            return f"it expands to more than {_MOST_PARTS:,} parts"
         if depth > _DEEPEST or choices > _MOST_CHOICES:
-            return "it is nested too deep"
+            return "it is nested too deeply"
         if not isinstance(part, Mapping):
-            continue  # `true`, or a mistake that harms nobody: specs of Meltano's SDK have a plain "null" under `anyOf`
+            continue  # `true`, or a harmless mistake: specs of Meltano's SDK have a plain "null" under `anyOf`
         if wrong := _wrong(part):
-            return f"its `{wrong}` has a value of a wrong type"
+            return f"its `{wrong}` has a value of the wrong type"
         reference = part.get("$ref")
         if isinstance(reference, str) and reference not in seen:
             found = referred(schema, reference)
@@ -44,7 +44,7 @@ def flaw(schema: Any) -> str | None:
 
 
 def _wrong(part: Mapping[str, Any]) -> str | None:
-    """A keyword whose value nobody could go through."""
+    """Return a keyword whose value has the wrong type; None if there is none."""
     for name in _NAMED:
         if not isinstance(part.get(name) or {}, Mapping):
             return name
@@ -55,7 +55,7 @@ def _wrong(part: Mapping[str, Any]) -> str | None:
 
 
 def _inner(part: Mapping[str, Any]) -> Iterator[tuple[Any, bool]]:
-    """The schemas inside of a part, and whether each is one of several."""
+    """Yield the schemas inside a part, each with True if it is one of several choices."""
     for name in _NAMED:
         yield from ((inner, False) for inner in (part.get(name) or {}).values())
     for name in _SINGLE:

@@ -1,1 +1,1 @@
-"""Where containers run: one interface, a Docker and a local engine behind it, and the launcher in each container."""
+"""Engines run containers: one interface, a Docker and a local engine, and the launcher in each container."""

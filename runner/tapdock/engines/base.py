@@ -1,4 +1,4 @@
-"""The interface of an engine: what turns a `Launch` into a `Process`."""
+"""The interface of an engine, which starts a `Process` from a `Launch`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from tapdock.launch import Exit, ImageFacts, Launch
 __all__ = ["Conversation", "Engine", "EngineFacts", "Logs", "Process", "Run", "Swept"]
 
 Logs = Callable[[str], None]
-"""Takes one line that a connector wrote on its stderr."""
+"""A function that gets one line of a connector's stderr."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineFacts:
-    """What an engine tells of itself: `architecture` in the words of images, `time` in ISO 8601.
+    """An engine's description of itself: `architecture` as in images, `memory` in bytes, `time` in ISO 8601.
 
-    `own` is the container that we run in, if it runs it.
+    `own` is the container that this process runs in, if this engine runs it.
     """
 
     product: str
@@ -32,12 +32,12 @@ class EngineFacts:
     own: OwnContainer | None = None
 
     def __str__(self) -> str:
-        """For people."""
+        """Return the product, its version and its address, for messages."""
         return f"{self.product} {self.version} at {self.address}"
 
 
 class Swept(NamedTuple):
-    """What dead runs left: names of what was removed, and of what could not be, each with the reason."""
+    """The result of a removal of leftovers: names of those removed, and of those that remain, each with the reason."""
 
     removed: tuple[str, ...]
     kept: tuple[tuple[str, str], ...] = ()
@@ -48,37 +48,37 @@ class Swept(NamedTuple):
 
 
 class Process(Protocol):
-    """A started container. `wait` may be called again and again, from any thread."""
+    """A started container. `wait` may be called several times, from any thread."""
 
     @property
     def name(self) -> str: ...
 
     def wait(self, timeout: float | None = None) -> Exit | None:
-        """Its ending, or None when it still runs after `timeout` seconds; its log has been read to the end by then.
+        """Return how it ended, after its log was read to the end; None if it still runs after `timeout` seconds.
 
-        Raises EngineError for an image that nothing of ours can run in.
+        Raises EngineError if the launcher cannot run in the image.
         """
         ...
 
     def kill(self) -> None:
-        """End it at once; one that is over already is fine."""
+        """Kill it. If it has already ended, nothing happens."""
         ...
 
 
 class Conversation(Protocol):
-    """A relay in a container: orders in, events out, as JSON lines."""
+    """The connection to a relay in a container: orders go in, events come out, as JSON lines."""
 
     def send(self, data: bytes) -> None:
-        """Raises BrokenPipeError when it is gone."""
+        """Send bytes. Raises BrokenPipeError if the relay is gone."""
         ...
 
     def receive(self) -> bytes:
-        """Some more bytes; empty at the end."""
+        """Return the next bytes; empty at the end."""
         ...
 
 
 class Run(Protocol):
-    """Everything that one run starts on an engine; a context manager that leaves nothing behind in any ending."""
+    """The containers of one run on an engine: a context manager that removes everything in any ending."""
 
     def __enter__(self) -> "Run": ...
 
@@ -86,7 +86,7 @@ class Run(Protocol):
 
     @property
     def folder(self) -> Path | None:
-        """Where the relay makes its pipes beside the runner; None when this engine cannot share a folder."""
+        """The folder in which the relay creates its pipes; None if this engine cannot share a folder with us."""
         ...
 
     def start(self, launch: Launch, log: Logs) -> Process:
@@ -99,55 +99,55 @@ class Run(Protocol):
 
 
 class Engine(Protocol):
-    """Where containers run."""
+    """An engine: it runs containers."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def owner(self) -> str:
-        """This process, as it stands in labels and leases."""
+        """The name of this process in labels and leases."""
         ...
 
     def is_over(self, owner: str, run_id: str) -> bool:
-        """Whether that process has surely ended, and nothing of that run is left: what was, is removed now."""
+        """Remove the leftovers of a run. Return True if its process has surely ended and nothing of the run is left."""
         ...
 
     def facts(self) -> EngineFacts:
-        """What it is."""
+        """Return the engine's description of itself. Raises EngineError."""
         ...
 
     def placed(self, launch: Launch) -> Launch:
-        """The launch as the engine must be told it: its own paths for what is mounted, and networks.
+        """Return the launch with the engine's own paths for mounts, and with networks.
 
         Raises UsageError for a mount of a folder that the engine does not have.
         """
         ...
 
     def inspect(self, image: str) -> ImageFacts | None:
-        """What the image says of itself; None when it is not here."""
+        """Return the facts of an image; None if it is not present. Raises EngineError."""
         ...
 
     def pull(self, image: str, *, platform: str | None, progress: Logs) -> None:
-        """Raises ImageMissing."""
+        """Pull an image. Raises ImageMissing."""
         ...
 
     def refusal(self, image: str) -> str | None:
-        """Why an image cannot be pulled, asked without pulling it; None where it can, or nobody can tell."""
+        """Return why an image cannot be pulled, without pulling it; None if it can, or if that is not known."""
         ...
 
     def run(self, run_id: str, *, image: str) -> Run:
-        """`image` is one that is here: it may be started to find out whether a folder can be shared."""
+        """Return a new run. `image` must be present: it may be started to find out whether a folder can be shared."""
         ...
 
     def forget(self) -> tuple[str, ...]:
-        """Forget what was tried and this engine does not have, so that it is tried again. Return the names of it."""
+        """Forget which folders this engine does not have, so that they are tried again. Return their names."""
         ...
 
     def leftovers(self) -> tuple[str, ...]:
-        """Names of what dead runs left, and `sweep` would remove."""
+        """Return the names of leftovers of dead runs that `sweep` would remove."""
         ...
 
     def sweep(self) -> Swept:
-        """Remove what dead runs left."""
+        """Remove the leftovers of dead runs."""
         ...

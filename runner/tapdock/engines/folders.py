@@ -1,4 +1,4 @@
-"""Folders of runs, each with its owner written in it: what a killed run left can be told from what a live one has."""
+"""Folders of runs, each with a file that names its owner: so the folders of killed runs can be found."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def made(within: Path | None = None, *, container: str = "") -> Path:
-    """A new one, in `within` or where temporary files go; only its user may look into it."""
+    """Create a folder in `within`, or in that of temporary files, which only its user can open. Return its path."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=within))
     (folder / _OWNER).write_text(owner.mine(container), "ascii")
     return folder
@@ -29,7 +29,7 @@ def made(within: Path | None = None, *, container: str = "") -> Path:
 
 @contextmanager
 def temporary(within: Path | None = None, *, container: str = "") -> Iterator[Path]:
-    """A new one, gone afterwards."""
+    """Create a folder and yield its path; remove the folder afterwards."""
     folder = made(within, container=container)
     try:
         yield folder
@@ -38,9 +38,9 @@ def temporary(within: Path | None = None, *, container: str = "") -> Iterator[Pa
 
 
 def abandoned(within: Path | None = None, *, runs: Callable[[str], bool | None] = lambda _: None) -> list[Path]:
-    """Those of this user whose owner is gone. `runs` tells of a container's id whether it does.
+    """Return the folders of this user whose owner is gone. `runs` returns whether the container with an id runs.
 
-    Where everybody may write, somebody else may have made folders of this name, with anything in them.
+    Folders that others can open are ignored: in a shared folder, other users may create folders with such names.
     """
     found = (within or Path(tempfile.gettempdir())).glob(f"{_PREFIX}*")
     return [folder for folder in found if _is_abandoned(folder, runs)]
@@ -50,7 +50,7 @@ def _is_abandoned(folder: Path, runs: Callable[[str], bool | None]) -> bool:
     try:
         fd = os.open(folder, _FOLDER)
     except OSError:
-        return False  # another user's, or gone meanwhile
+        return False  # of another user, or already removed
     try:
         if not _is_private(os.fstat(fd)):
             return False
@@ -72,17 +72,17 @@ def _is_private(status: os.stat_result) -> bool:
 
 
 def sweep(within: Path | None = None, *, runs: Callable[[str], bool | None] = lambda _: None) -> Swept:
-    """Remove those whose owner is gone."""
+    """Remove the folders whose owner is gone."""
     reasons = {str(folder): remove(folder) for folder in abandoned(within, runs=runs)}
     kept = tuple((folder, reason) for folder, reason in reasons.items() if reason)
     return Swept(tuple(folder for folder, reason in reasons.items() if not reason), kept)
 
 
 def remove(folder: Path) -> str | None:
-    """Remove a folder with all that is in it; the reason where something of it stays.
+    """Remove a folder with its content. Return None, or the reason if a part of it remains.
 
-    A container may have made folders in it that are nested thousands deep, which no recursion and no path reaches. So
-    what is nested is moved up before it is removed, and two folders are open at any time.
+    A container may have made folders that are nested thousands of levels deep, too deep for recursion and for a path.
+    So entries of nested folders are moved up before they are removed, and only two folders are open at any time.
     """
     try:
         top = os.open(folder, _FOLDER)
@@ -94,7 +94,7 @@ def remove(folder: Path) -> str | None:
         while names := set(os.listdir(top)) - {_OWNER}:  # noqa: PTH208 - an open folder, not a path
             for name in names:
                 _remove_one(top, name)
-        with contextlib.suppress(FileNotFoundError):  # last: what stays is still known as this run's
+        with contextlib.suppress(FileNotFoundError):  # last, because it names the owner of what remains
             os.unlink(_OWNER, dir_fd=top)
         folder.rmdir()
     except OSError as error:
@@ -105,7 +105,7 @@ def remove(folder: Path) -> str | None:
 
 
 def _remove_one(top: int, name: str) -> None:
-    """Remove an entry of `top`; of a folder that is not empty, its entries become those of `top`."""
+    """Remove an entry of `top`. The entries of a folder are moved into `top` first."""
     try:
         os.unlink(name, dir_fd=top)
     except IsADirectoryError:
@@ -114,9 +114,9 @@ def _remove_one(top: int, name: str) -> None:
 
 def _remove_folder(top: int, name: str) -> None:
     handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
-    path = f"/proc/self/fd/{handle}"  # the folder itself, wherever its name leads by now
+    path = f"/proc/self/fd/{handle}"  # the folder itself, also if its name was replaced
     try:
-        with contextlib.suppress(PermissionError):  # another user's, which may be open to all
+        with contextlib.suppress(PermissionError):  # of another user, but maybe writable for all
             os.chmod(path, stat.S_IRWXU)  # noqa: PTH101 - a path into /proc
         for each in os.listdir(path):  # noqa: PTH208 - a path into /proc
             os.rename(f"{path}/{each}", token_hex(8), dst_dir_fd=top)

@@ -1,6 +1,6 @@
-"""An engine without containers: connectors are programs of this machine, behind the same launcher and the same pipes.
+"""An engine without containers: connectors are programs of this machine, with the same launcher and the same pipes.
 
-It isolates nothing. It is there for tests, and to try a connector that one is writing.
+It isolates nothing. It is for tests, and for trying a connector under development.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ class LocalEngine:
     owner = property(lambda _: mine())
 
     def is_over(self, owner: str, run_id: str) -> bool:
-        return is_alive(owner) is False  # programs end with it
+        return is_alive(owner) is False  # its programs end with it
 
     def facts(self) -> EngineFacts:
         return EngineFacts(product="programs without containers,", version=platform.release(), address="this machine")
@@ -50,7 +50,7 @@ class LocalEngine:
         return ImageFacts(image=image, digest=f"sha256:{digest}", entrypoint=(path,))
 
     def pull(self, image: str, *, platform: str | None, progress: Logs) -> None:
-        raise ImageMissing(f"there is no program `{image}`", hint="give its path, and make it executable")
+        raise ImageMissing(f"there is no program `{image}`", hint="set `image` to its path, and make it executable")
 
     def refusal(self, image: str) -> str | None:
         return "it is not a program of this machine"
@@ -69,7 +69,7 @@ class LocalEngine:
 
 
 class LocalRun:
-    """Input files live in memory (/dev/shm) and only their connector's user may read them."""
+    """A run of programs. Input files are in memory (/dev/shm), and only their user can read them."""
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
@@ -101,7 +101,7 @@ class LocalRun:
 
 @contextlib.contextmanager
 def _spawned(argv: list[str], env: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process in a group of its own, which is killed whole at the end."""
+    """Start a process in a group of its own, and kill the whole group at the end. Raises OSError."""
     process = subprocess.Popen(
         argv,
         env=env,
@@ -123,7 +123,7 @@ def _kill_group(process: "subprocess.Popen[bytes]") -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
-        pass  # all of them are gone already
+        pass  # all of them have already ended
 
 
 class LocalProcess:
@@ -144,7 +144,7 @@ class LocalProcess:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             return None
-        _kill_group(self._process)  # as a container's end takes every process with it
+        _kill_group(self._process)  # as all processes of a container end with it
         self._reader.join()
         return Exit(code=code if code >= 0 else 128 - code)
 

@@ -1,8 +1,8 @@
-"""What an engine has of the files that this process sees.
+"""Find the engine's path of a file that this process sees.
 
-On one machine that is all of them. In a container it is what was mounted into that container: a path of ours stands for
-another path of the engine's, and the longest mount that covers it tells which. What is only in the container's own file
-system the engine cannot mount anywhere else.
+On the same machine, both paths are equal. If this process runs in a container, the engine has only the files that are
+mounted into that container, under other paths: the longest mount that covers a path decides. The engine cannot mount
+files of the container's own file system anywhere else.
 """
 
 import re
@@ -20,7 +20,7 @@ _MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """A mount of our own container; `source` is its path as the engine has it."""
+    """A mount of this process's own container; `source` is the engine's path of it."""
 
     target: str
     source: str
@@ -29,9 +29,9 @@ class Shared:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnContainer:
-    """The container that this process runs in, on the engine that it talks to.
+    """The container that this process runs in, on the engine that it uses.
 
-    `networks` are those with a name of their own; `hidden` are mounts that nobody else can have (a tmpfs).
+    `networks` are the user-defined ones; `hidden` are mounts that no other container can have (a tmpfs).
     """
 
     id: str
@@ -41,7 +41,7 @@ class OwnContainer:
     networks: tuple[str, ...] = ()
 
     def located(self, path: str) -> str | None:
-        """The engine's own path of `path`, an absolute one without links; None where no mount covers it.
+        """Return the engine's own path of `path`, which is absolute and without links; None if no mount covers it.
 
         >>> own = OwnContainer(id="1", name="runner", shared=(Shared(target="/project", source="/home/me/shop"),))
         >>> own.located("/project/data"), own.located("/projects")
@@ -66,12 +66,12 @@ def _is_within(path: str, folder: str) -> bool:
 def find_own(
     inspect: Callable[[str], Mapping[str, Any] | None], *, mountinfo: str, hostname: str, named: str | None
 ) -> OwnContainer | None:
-    """Our own container, if this process runs in one that the engine knows.
+    """Return the container that this process runs in; None if the engine does not run it.
 
-    The engine mounts `hostname` and its like into every container from a folder that has the container's id in its
-    path, which shows in `/proc/self/mountinfo`. Where it does not, a container has its id for a hostname; else
-    `named`, which a user gives as TAPDOCK_CONTAINER. `inspect` is asked for each and answers None for what it does
-    not know: an engine elsewhere does not have the container that we are in.
+    The engine mounts `hostname` and similar files into every container, from a folder with the container's id in its
+    path, so `/proc/self/mountinfo` contains the id. Otherwise the hostname may be the id, or the user sets
+    TAPDOCK_CONTAINER (`named`). `inspect` returns None for a container that the engine does not have, such as that of
+    another engine.
     """
     ids = [match[1] for pattern in (_MOUNTED_BY_THE_ENGINE, _PODMAN) for match in pattern.finditer(mountinfo)]
     for name in dict.fromkeys([*ids, *([hostname] if _in_container() else []), *([named] if named else [])]):
@@ -82,7 +82,7 @@ def find_own(
 
 
 def _in_container() -> bool:
-    """Outside of one, a machine's name may be that of somebody's container."""
+    """Return True inside a container. Outside, the name of the machine may be the name of another container."""
     return any(mark.exists() for mark in _MARKS)
 
 

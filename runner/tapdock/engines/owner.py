@@ -1,4 +1,4 @@
-"""Whose a leftover is: a process named so that nobody else's, now or later, has the same name."""
+"""Name the process that owns a leftover. The name is unique: no other process has it, now or later."""
 
 import os
 import socket
@@ -11,14 +11,14 @@ __all__ = ["is_alive", "mine"]
 
 @cache
 def mine(container: str = "") -> str:
-    """This process, as it stands in labels: machine and process-id namespace, process id, when it began, container."""
+    """Return this process's name for labels: machine and process-id namespace, process id, start time, container."""
     return f"{_place()}/{os.getpid()}/{_began(os.getpid())}/{container}"
 
 
 def is_alive(owner: str, *, runs: Callable[[str], bool | None] = lambda _: None) -> bool | None:
-    """Whether that process still runs; None when it ran in a place that cannot be seen from here.
+    """Return whether that process still runs; None if it ran in a place that is not visible from here.
 
-    `runs` tells of a container's id whether it does: a process in it ends with it at the latest.
+    `runs` returns whether the container with an id runs: a process ends with its container at the latest.
     """
     place, pid, began, container = (*owner.split("/"), "", "", "")[:4]
     if place != _place():
@@ -26,7 +26,7 @@ def is_alive(owner: str, *, runs: Callable[[str], bool | None] = lambda _: None)
     if not pid.isdigit():
         return None
     found = _began(int(pid))
-    # Whose entry in /proc is hidden from us may have got the number of one that is gone: that costs a clean-up only.
+    # If /proc hides a process, its number may belong to a new one. Then a leftover is only removed later.
     return found == began if found else _is_there(int(pid))
 
 
@@ -39,12 +39,12 @@ def _place() -> str:
 
 
 def _began(pid: int) -> str:
-    """Start time in clock ticks since boot; empty where /proc does not tell, as of another user's (hidepid)."""
+    """Return the start time in clock ticks since boot; empty if /proc hides it (hidepid), `over` for a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except FileNotFoundError:
         return ""
-    # The name in parentheses may hold anything: fields are counted from its end (man 5 proc).
+    # The name in parentheses may contain anything, so fields are counted from its end (man 5 proc).
     fields = text.rpartition(")")[2].split()
     return "over" if fields[0] in "ZX" else fields[19]
 
@@ -55,5 +55,5 @@ def _is_there(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # somebody else's, but there
+        pass  # of another user, but it exists
     return True

@@ -1,10 +1,13 @@
-"""Names of images, and the digests that an engine knows them by."""
+"""Parse names of images, and find their digests."""
 
 __all__ = ["digest_of", "split_tag"]
 
 
 def digest_of(image: str, repo_digests: list[str]) -> str | None:
-    """That of the image's own repository where it has several: others may have packed the same content otherwise."""
+    """Return the digest of an image, or None. Of several, that of its own repository is used.
+
+    Other repositories may have compressed the same content differently.
+    """
     name, _, wanted = image.partition("@")
     pairs = [text.partition("@")[::2] for text in repo_digests]
     every = [digest for _, digest in pairs]
@@ -13,7 +16,7 @@ def digest_of(image: str, repo_digests: list[str]) -> str | None:
 
 
 def split_tag(image: str) -> tuple[str, str, str]:
-    """`host:5000/name:tag`: a colon is a tag's only behind the last slash."""
+    """Return name, colon and tag. In `host:5000/name:tag`, only a colon after the last slash begins a tag."""
     head, slash, tail = image.rpartition("/")
     name, colon, tag = tail.partition(":")
     return f"{head}{slash}{name}", colon, tag

@@ -1,4 +1,4 @@
-"""Lines out of a connector's stderr."""
+"""Split a connector's stderr into lines."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,7 +8,7 @@ _LONGEST = 64 << 10
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Lines without their ends. Of a line of more than 64 KiB only the beginning is kept, so that memory stays flat."""
+    """Yield lines without their line ends. A line is cut after 64 KiB, so that memory stays flat."""
     rest = b""
     is_cut = False
     for chunk in chunks:

@@ -83,7 +83,7 @@ def _text(text: str, variables: Mapping[str, str], path: Keys, origin: str) -> "
         if match["name"] is None:
             raise UsageError(
                 f"{origin}: `{dotted(path)}` has a `${{` that is not a reference",
-                hint="write `${NAME}` or `${NAME:-default}`; `$${` stands for a plain `${`",
+                hint="write `${NAME}` or `${NAME:-default}`; `$${` is a plain `${`",
             )
         refers = True
         value = _variable(match["name"], variables)

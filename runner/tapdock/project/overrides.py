@@ -49,7 +49,7 @@ def _path(variable: str, layer: Layer) -> Path:
             near = did_you_mean(word.replace("_", "-"), names) or did_you_mean(word, names)
             raise UsageError(
                 f"the environment variable `{variable}` does not match an entry of `{root}`",
-                hint=near or f"known in `{root}`: {', '.join(names) or 'nothing'}",
+                hint=near or f"known in `{root}`: {', '.join(names) or 'none'}",
             )
         path = (*path, found or word.lower())
     return path

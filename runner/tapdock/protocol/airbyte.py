@@ -1,4 +1,4 @@
-"""Airbyte's messages, typed as far as we read them; the rest stays raw and survives (protocol.md 1.1)."""
+"""Airbyte's messages, typed as far as tapdock reads them; the rest stays raw JSON (protocol.md 1.1)."""
 
 import re
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ __all__ = [
 
 
 class Meta(msgspec.Struct, gc=False):
-    """What a source did to a record: `changes` is an array."""
+    """The source's own changes to a record: `changes` is an array."""
 
     changes: Raw = Raw(b"[]")
 
@@ -96,7 +96,7 @@ Message = (
 )
 
 MESSAGES = msgspec.json.Decoder(Message)
-"""Decodes whole batches with `decode_lines`; raises msgspec.MsgspecError or RecursionError."""
+"""The decoder for whole batches, with `decode_lines`. It raises msgspec.MsgspecError or RecursionError."""
 
 
 class StreamDescriptor(msgspec.Struct, frozen=True):
@@ -110,7 +110,7 @@ class StreamState(msgspec.Struct):
 
 
 class GlobalState(msgspec.Struct):
-    """What a GLOBAL state contains. Some writers give null for a list that is empty."""
+    """The content of a GLOBAL state. Some connectors write null for an empty list."""
 
     shared_state: Raw = Raw(b"null")
     stream_states: list[StreamState] | None = None
@@ -155,7 +155,7 @@ class StreamStatus(msgspec.Struct):
 
 
 class Trace(msgspec.Struct):
-    """A TRACE's body; estimates, analytics and kinds of tomorrow have neither field."""
+    """A TRACE's body. Estimates, analytics and unknown kinds have neither an error nor a status."""
 
     type: str | None = None
     error: TraceError | None = None
@@ -200,15 +200,15 @@ _LEVELS: dict[str, Level] = {
 
 
 def level_of(level: str) -> Level:
-    """Our level for one of Airbyte's; what is unknown is `info`."""
+    """Return tapdock's level for one of Airbyte's levels; `info` for an unknown one."""
     return _LEVELS.get(level.upper(), "info")
 
 
 class AirbyteLine(NamedTuple):
-    """What one line held: messages, each with its text (mended, where `notes` say so).
+    """The content of one line: messages, each with its text. `notes` describe repairs.
 
-    `refused` is why, when the line is clearly a RECORD or a STATE (`is_state`) and cannot be read; `stream` is what it
-    names. Neither messages nor `refused`: it is no message at all, and belongs in the log.
+    `refused` is the reason if the line is clearly a RECORD or a STATE (`is_state`) but cannot be read; `stream` is the
+    name in it. Without messages and `refused`, the line is not a message, and belongs in the log.
     """
 
     messages: list[Message]
@@ -219,7 +219,7 @@ class AirbyteLine(NamedTuple):
     stream: str | None = None
 
 
-TRAILING = "what followed the first JSON value was ignored"
+TRAILING = "text after the first JSON value was ignored"
 _NOT_READ = (msgspec.MsgspecError, RecursionError, UnicodeError)
 _STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]*)"')
 _IS_STATE = re.compile(rb'\{[^{]*"type"\s*:\s*"STATE"', re.DOTALL)
@@ -229,9 +229,9 @@ _CONFIG = re.compile(rb"CONNECTOR_CONFIG|connectorConfig")
 
 
 def parse_line(line: bytes) -> AirbyteLine:
-    """Read a single line as tolerantly as the protocol asks; never raises (protocol.md 1.3).
+    """Read a single line as tolerantly as the protocol requires; never raises (protocol.md 1.3).
 
-    What follows the first message is ignored, unless it is one too: writers that met on a line lose nothing.
+    Text after the first message is ignored, unless it is a message as well: two writers may have used one line.
     """
     try:
         if lines.is_clean_text(line):
@@ -248,7 +248,7 @@ def parse_line(line: bytes) -> AirbyteLine:
         mended = lines.mend(rest)
         if mended is None:
             broken = _CARRIES_DATA.match(rest) is not None
-            return _refused(messages, texts, notes, rest, "it is not whole JSON" if broken else None)
+            return _refused(messages, texts, notes, rest, "it is not complete JSON" if broken else None)
         try:
             messages.append(MESSAGES.decode(mended.text))
         except _NOT_READ as error:
@@ -276,12 +276,12 @@ def _type_of(text: bytes) -> str | None:
     try:
         return msgspec.json.decode(text, type=_Envelope).type
     except _NOT_READ:
-        # The parser gives up where a key of the body is odd; the words are still there.
+        # The parser fails for an odd key in the body, but the type can still be found.
         return "RECORD" if _CARRIES_DATA.match(text) else None
 
 
 def control_config(control: Raw) -> str | None:
-    """The whole new config of a CONTROL, as raw JSON text; None for another kind of CONTROL."""
+    """Return the whole new config in a CONTROL, as raw JSON text; None for another kind of CONTROL."""
     try:
         config = msgspec.json.decode(control, type=_Control).connector_config
     except msgspec.MsgspecError:
@@ -290,5 +290,5 @@ def control_config(control: Raw) -> str | None:
 
 
 def is_config(control: Raw) -> bool:
-    """Whether a CONTROL is one that has a config, or should have."""
+    """Return True if a CONTROL has a config, or should have one."""
     return _CONFIG.search(bytes(control)) is not None

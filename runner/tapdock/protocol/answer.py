@@ -1,4 +1,4 @@
-"""What a `spec`, `check` or `discover` of an Airbyte connector printed (protocol.md 1.2)."""
+"""Read the output of `spec`, `check` and `discover` of an Airbyte connector (protocol.md 1.2)."""
 
 import msgspec
 from msgspec import Raw
@@ -11,7 +11,7 @@ __all__ = ["Answer", "read_answer"]
 
 
 class Answer(msgspec.Struct):
-    """What a `spec`, `check` or `discover` printed; of each kind the last counts (protocol.md 1.2)."""
+    """The output of a `spec`, `check` or `discover`: the last message of each kind, and log lines (protocol.md 1.2)."""
 
     spec: airbyte.Spec | None = None
     catalog: Raw | None = None
@@ -22,7 +22,7 @@ class Answer(msgspec.Struct):
 
 
 def read_answer(output: bytes) -> Answer:
-    """Read all that a short command printed on stdout; lines that are no messages are log lines."""
+    """Read the whole output of a command on stdout. Lines that are not messages are log lines."""
     answer = Answer()
     junk = Junk()
     for number, text in enumerate(lines.split(output), start=1):
@@ -49,9 +49,7 @@ def _take(answer: Answer, message: airbyte.Message) -> None:
         case airbyte.ControlMessage(control=raw):
             config = airbyte.control_config(raw)
             if config is None and airbyte.is_config(raw):
-                answer.logs += (
-                    ("warning", f"a CONTROL message of {len(bytes(raw))} bytes has no config that is readable"),
-                )
+                answer.logs += (("warning", f"a CONTROL message of {len(bytes(raw))} bytes has no readable config"),)
             answer.config = config or answer.config
         case airbyte.TraceMessage(trace=raw):
             answer.error = msgspec.json.decode(raw, type=airbyte.Trace).error or answer.error
@@ -59,4 +57,4 @@ def _take(answer: Answer, message: airbyte.Message) -> None:
             log = msgspec.json.decode(raw, type=airbyte.Log)
             answer.logs += ((airbyte.level_of(log.level), log.message),)
         case _:
-            pass  # A RECORD or STATE here answers nothing.
+            pass  # a RECORD or a STATE is not an answer

@@ -1,4 +1,4 @@
-"""Streams as a source offers them, and what a run is configured to read."""
+"""Streams that a source offers, and the configured streams of a run."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ class StreamKey(NamedTuple):
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
-    """A stream as its source offers it (AirbyteStream, protocol.md 1.1); `raw` is its own JSON text."""
+    """A stream that a source offers (AirbyteStream, protocol.md 1.1); `raw` is the source's own JSON text."""
 
     name: str
     namespace: str | None = None
@@ -46,10 +46,10 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConfiguredStream(msgspec.Struct, frozen=True, kw_only=True):
-    """A stream that a run reads. `excluded` are top-level fields the user did not select.
+    """A stream that a run reads. `excluded` are top-level fields that the user did not select.
 
-    `flatten_keys` copies nested parts of a key into columns of their own. `log_based` reads changes from a database's
-    log, as some Singer taps do.
+    `flatten_keys` copies nested parts of a key into columns of their own. With `log_based`, the tap reads changes from
+    a database's log.
     """
 
     stream: Stream
@@ -76,9 +76,9 @@ def configured(
     flatten_keys: bool = False,
     log_based: bool = False,
 ) -> ConfiguredStream:
-    """A stream as a run reads it, less the `excluded` of its fields; key and cursor fields are never left out.
+    """Return a configured stream. Key and cursor fields are never excluded.
 
-    Where no `destination` mode is said, rows with a key are merged by it, and others are added.
+    Without a `destination` mode, it is `append_dedup` if there is a key, else `append`.
     """
     automatic = {path[0] for path in (cursor, *key) if path}
     return ConfiguredStream(
@@ -94,7 +94,7 @@ def configured(
 
 
 _REQUIRED = {"json_schema": Raw(b"{}"), "supported_sync_modes": Raw(b'["full_refresh"]')}
-"""What a stream must say, and some do not: as we take it then."""
+"""Defaults for members that a stream must have, and some do not have."""
 
 
 class _Catalog(msgspec.Struct):
@@ -102,7 +102,7 @@ class _Catalog(msgspec.Struct):
 
 
 def parse_catalog(catalog: bytes | Raw) -> tuple[Stream, ...]:
-    """The streams of a CATALOG's body, each with its raw text; raises SourceError."""
+    """Return the streams of a CATALOG's body, each with its raw text. Raises SourceError."""
     try:
         streams = tuple(_parse_stream(raw) for raw in msgspec.json.decode(catalog, type=_Catalog).streams)
     except msgspec.MsgspecError as error:
@@ -124,10 +124,10 @@ def _parse_stream(fields: dict[str, Raw]) -> Stream:
 def configured_catalog(
     streams: Iterable[ConfiguredStream], *, names: Mapping[StreamKey, StreamKey] | None = None
 ) -> bytes:
-    """The file for an Airbyte connector's `--catalog` (protocol.md 1.1, ConfiguredAirbyteStream).
+    """Return the file for an Airbyte connector's `--catalog` (protocol.md 1.1, ConfiguredAirbyteStream).
 
-    Each stream object is the source's own, unknown keys included; only excluded fields leave its json_schema. `names`
-    are what streams are called in a destination, if not the same.
+    Each stream object is the source's own, with unknown keys; only excluded fields are removed from its json_schema.
+    `names` are the names of streams in a destination, if they differ.
     """
     return msgspec.json.encode({"streams": [_configured(stream, names or {}) for stream in streams]})
 

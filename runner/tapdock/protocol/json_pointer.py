@@ -1,4 +1,4 @@
-"""JSON pointers (RFC 6901), and references by them into the same document."""
+"""Parse JSON pointers (RFC 6901), and resolve references into the same document."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ __all__ = ["parts", "referred"]
 
 
 def parts(pointer: str) -> list[str]:
-    """The names of a pointer, one a level.
+    """Return the names in a pointer, one for each level.
 
     >>> parts("/a~1b/0")
     ['a/b', '0']
@@ -16,7 +16,7 @@ def parts(pointer: str) -> list[str]:
 
 
 def referred(root: Any, reference: object) -> Any:
-    """What a `$ref` names in its own document; None for what is not there, in another document or no text.
+    """Return the value that a `$ref` names in its own document; None if it does not exist, or is in another document.
 
     >>> referred({"definitions": {"id": {"type": "integer"}}}, "#/definitions/id")
     {'type': 'integer'}

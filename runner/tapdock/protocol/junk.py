@@ -1,4 +1,4 @@
-"""Lines of a connector that are not messages, and which of them may be shown."""
+"""Decide which lines of a connector that are not messages may be shown."""
 
 import re
 
@@ -15,13 +15,13 @@ _COMMON_NAMES = {"key", "keys", "auth", "session"}  # structured log lines have 
 
 
 class Junk:
-    """Junk of one side. A line that may belong to a CONTROL message is never shown: its config may have a new token."""
+    """Junk of one side. A line that may be a part of a CONTROL message is never shown: it may contain a new token."""
 
     def __init__(self) -> None:
         self._hidden = 0  # the last line that was not shown
 
     def shown(self, line: bytes, number: int) -> str | None:
-        """What the log gets for a line; None for a blank one."""
+        """Return the text for the log for a line; None for a blank one."""
         text = line.strip()
         follows = 0 < self._hidden == number - 1  # a message may have been cut into several lines
         if not text:

@@ -1,4 +1,4 @@
-"""Lines of JSON: cutting a batch into them, and mending the odd one that a strict parser refuses."""
+"""Split a batch into lines of JSON, and repair lines that a strict parser refuses."""
 
 import json
 import re
@@ -6,22 +6,22 @@ from typing import NamedTuple
 
 __all__ = ["Mended", "is_clean_text", "mend", "nulled_fields", "split"]
 
-# A string that is not closed is taken to the end, and once: looked for again from each quote in it, it takes hours.
+# A string that is not closed is matched once, up to the end. Without this, a search from each quote would take hours.
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
 _ODD = re.compile(rb"(" + _STRING + rb")|-?Infinity\b|NaN\b", re.DOTALL)
 _CONTROL = re.compile(rb"[\x00-\x1f]")
-# The first group is what stays: an escaped backslash, or a whole surrogate pair.
+# The first group is kept: an escaped backslash, or a whole surrogate pair.
 _LONE_SURROGATE = re.compile(
     rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
 _FIRST_VALUE = json.JSONDecoder(strict=False, parse_int=len, parse_float=len)
 
 _NOT_A_NUMBER = "`NaN` or `Infinity` was replaced by null"
-_NOT_TEXT = "bytes that are no Unicode text were replaced by U+FFFD"
+_NOT_TEXT = "bytes that are not Unicode text were replaced by U+FFFD"
 
 
 class Mended(NamedTuple):
-    """A line's first JSON object, made parsable, and what follows it; `notes` say what was changed."""
+    """A line's first JSON object, repaired, and the `rest` of the line; `notes` describe the repairs."""
 
     text: bytes
     rest: bytes
@@ -29,7 +29,7 @@ class Mended(NamedTuple):
 
 
 def split(lines: bytes) -> list[bytes]:
-    """Cut at line feeds only (a carriage return is JSON whitespace); the last line may lack its own."""
+    """Split at line feeds only, because a carriage return is JSON whitespace. The last line may lack its own."""
     parts = lines.split(b"\n")
     if not parts[-1]:
         parts.pop()
@@ -37,7 +37,7 @@ def split(lines: bytes) -> list[bytes]:
 
 
 def is_clean_text(data: bytes) -> bool:
-    """Whether this is UTF-8, which the JSON parser does not check in what it leaves raw."""
+    """Return True for valid UTF-8, which the JSON parser does not check in raw values."""
     if data.isascii():
         return True
     try:
@@ -48,10 +48,10 @@ def is_clean_text(data: bytes) -> bool:
 
 
 def mend(line: bytes) -> Mended | None:
-    """The first JSON object of a line with the usual damage repaired and every other byte as it was.
+    """Return the first JSON object of a line with common damage repaired; all other bytes are unchanged.
 
-    NaN and Infinity become null, what is no Unicode text becomes U+FFFD, control characters in strings are
-    escaped (protocol.md 1.3, 3.0). None where no object starts the line.
+    NaN and Infinity become null, bytes that are not Unicode text become U+FFFD, and control characters in strings are
+    escaped (protocol.md 1.3, 3.0). Return None if the line does not begin with an object.
     """
     if line.lstrip()[:1] != b"{":
         return None
@@ -81,7 +81,7 @@ def mend(line: bytes) -> Mended | None:
 
 
 def nulled_fields(line: bytes, *, within: str) -> tuple[str, ...]:
-    """Names of the fields, in the member `within` of a line, that hold a NaN or an infinity somewhere."""
+    """Return the names of the fields in the member `within` of a line that contain a NaN or an infinity."""
     try:
         body = json.loads(line.decode("utf-8", "replace"), strict=False, parse_int=len, parse_float=len).get(within)
     except (ValueError, AttributeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Singer's messages: typed as far as we read them, and the lines that we write (protocol.md 2.1, 2.3)."""
+"""Singer's messages, typed as far as tapdock reads them, and the lines that tapdock writes (protocol.md 2.1, 2.3)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ class SchemaMessage(msgspec.Struct, tag="SCHEMA", gc=False):
 
 
 class RecordMessage(msgspec.Struct, tag="RECORD", gc=False):
-    """`time_extracted` is RFC 3339."""
+    """A RECORD; `time_extracted` is RFC 3339."""
 
     stream: str | None = None
     record: Raw = Raw(b"null")
@@ -62,7 +62,7 @@ class Encoding(msgspec.Struct, gc=False):
 
 
 class BatchMessage(msgspec.Struct, tag="BATCH", gc=False):
-    """`manifest` are URLs of files whose lines are record bodies (an extension of Meltano's SDK)."""
+    """A BATCH; `manifest` are URLs of files whose lines are record bodies (an extension of Meltano's SDK)."""
 
     stream: str | None = None
     encoding: Encoding = msgspec.field(default_factory=Encoding)
@@ -72,7 +72,7 @@ class BatchMessage(msgspec.Struct, tag="BATCH", gc=False):
 Message = SchemaMessage | RecordMessage | StateMessage | ActivateMessage | BatchMessage
 
 MESSAGES = msgspec.json.Decoder(Message)
-"""Decodes whole batches with `decode_lines`; raises msgspec.MsgspecError or RecursionError."""
+"""The decoder for whole batches, with `decode_lines`. It raises msgspec.MsgspecError or RecursionError."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -85,11 +85,9 @@ _LOOKS_LIKE_ONE = re.compile(rb'\{.*"type"\s*:\s*"', re.DOTALL)
 
 
 class SingerLine(NamedTuple):
-    """What one line held: a message and its text (mended, where `notes` say so), or why it is `refused`.
+    """The content of one line: a message and its text, or the reason why it is `refused`. `notes` describe repairs.
 
-    `stream` is what a refused one names.
-
-    None of these: the line is no message at all, and belongs in the log.
+    `stream` is the stream in a refused line. Without a message and `refused`, the line belongs in the log.
     """
 
     message: Message | None = None
@@ -103,8 +101,8 @@ class SingerLine(NamedTuple):
 def parse_line(line: bytes) -> SingerLine:
     """Read a single line tolerantly; never raises.
 
-    Types are taken in any case (Singer's SPEC). `NaN` and the infinities become null, and `nulled` names the fields of
-    a record in which they stood (protocol.md 3.0).
+    Types may be in upper or lower case (Singer's SPEC). `NaN` and the infinities become null, and `nulled` are the
+    fields of a record that contained them (protocol.md 3.0).
     """
     text = line.strip()
     try:
@@ -115,7 +113,7 @@ def parse_line(line: bytes) -> SingerLine:
     mended = lines.mend(text)
     if mended is None or mended.rest:
         broken = text.startswith(b"{") and _LOOKS_LIKE_ONE.match(text)
-        reason = "it is not whole JSON" if mended is None else "something follows its JSON object"
+        reason = "it is not complete JSON" if mended is None else "text follows its JSON object"
         return _refused(text, reason) if broken else SingerLine()
     try:
         members = _OBJECT.decode(mended.text)
@@ -151,7 +149,7 @@ def schema_line(
     key_properties: Sequence[str],
     bookmark_properties: Sequence[str] = (),
 ) -> bytes:
-    """A SCHEMA; `key_properties` is there even when empty, as old targets want it."""
+    """Return a SCHEMA line. It always has `key_properties`, because old targets require it."""
     message: dict[str, Any] = {"type": "SCHEMA", "stream": stream, "schema": schema}
     message["key_properties"] = key_properties
     if bookmark_properties:
@@ -160,32 +158,32 @@ def schema_line(
 
 
 def record_start(stream: str) -> bytes:
-    """What stands before the body of each RECORD of a stream."""
+    """Return the beginning of a RECORD line, before the body."""
     return b'{"type":"RECORD","stream":' + _ENCODE(stream) + b',"record":'
 
 
 def record_end(emitted_at: int | float | None, *, version: int | None = None) -> bytes:
-    """What stands after a RECORD's body: time of extraction and version, if there are any, and the end of the line."""
+    """Return the end of a RECORD line, after the body, with time of extraction and version if there are any."""
     text = None if emitted_at is None else rfc3339(emitted_at)
     time = b"" if text is None else b',"time_extracted":"%s"' % text.encode()
     return time + (b"}\n" if version is None else b',"version":%d}\n' % version)
 
 
 def is_nothing(value: Raw) -> bool:
-    """Whether a STATE's value stands for none: null, or an object without members. ValueError for what is no state."""
+    """Return True for an empty STATE: null, or an object without members. Raises ValueError for another type."""
     try:
         return not _OBJECT.decode(value) if bytes(value) != b"null" else True
     except _NOT_READ as error:
-        raise ValueError("it is no JSON object") from error
+        raise ValueError("it is not a JSON object") from error
 
 
 def activate_line(stream: str, version: int) -> bytes:
-    """All rows of the stream that have another version are over."""
+    """Return an ACTIVATE_VERSION line: the target deletes rows of the stream with other versions."""
     return b'{"type":"ACTIVATE_VERSION","stream":%s,"version":%d}\n' % (_ENCODE(stream), version)
 
 
 def rfc3339(milliseconds: int | float) -> str | None:
-    """`2026-11-22T09:34:07.230+00:00` for epoch milliseconds; None outside the years 1 to 9999."""
+    """Return `2026-11-22T09:34:07.230+00:00` for epoch milliseconds; None outside the years 1 to 9999."""
     try:
         moment = _EPOCH + timedelta(milliseconds=int(milliseconds))
     except (OverflowError, ValueError):
@@ -194,7 +192,7 @@ def rfc3339(milliseconds: int | float) -> str | None:
 
 
 def milliseconds(text: str) -> int | None:
-    """Epoch milliseconds of an RFC 3339 time, UTC where it names no offset; None for what is no time.
+    """Return epoch milliseconds of an RFC 3339 time, UTC without an offset; None if the text is not a time.
 
     >>> milliseconds("2026-11-22T09:34:07.230Z")
     1795340047230
@@ -213,7 +211,7 @@ def state_line(value: Any) -> bytes:
 
 
 def parse_state(line: bytes) -> msgspec.Raw | None:
-    """The state that a target printed; None for a blank line, `{}`, null, and what is no object."""
+    """Return the state that a target printed; None for a blank line, `{}`, null, and other values."""
     try:
         fields = _OBJECT.decode(line)
     except _NOT_READ:

@@ -19,7 +19,7 @@ ROUTES = {
 
 
 def require_translatable(route: str, streams: tuple[ConfiguredStream, ...], translation: TranslateOptions) -> None:
-    """Raise the UsageError that the relay would, while nothing runs yet."""
+    """Raise the UsageError that the relay would raise, before any container starts."""
 
     def silent(event: Event) -> None: ...
 

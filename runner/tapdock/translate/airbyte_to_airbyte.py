@@ -1,4 +1,4 @@
-"""Airbyte source to Airbyte destination: records and states as they came, and what the platform adds to them."""
+"""Airbyte source to Airbyte destination: records and states are passed unchanged; missing messages are added."""
 
 import re
 import time
@@ -29,7 +29,7 @@ _Members = dict[str, Raw]
 
 
 class AirbyteToAirbyte:
-    """A `Translator` for one run (protocol.md 1.6, 3.8). Raises UsageError when names collide."""
+    """A `Translator` for one run (protocol.md 1.6, 3.8). Raises UsageError if names collide."""
 
     spill: Callable[[bytes], None] | None = None
 
@@ -60,9 +60,9 @@ class AirbyteToAirbyte:
             if not key.namespace:
                 self._by_name["", key.name] = tally
             if self._names:
-                tally.reason = f"it is called `{names[key]}`"
+                tally.reason = f"its name in the target is `{names[key]}`"
             elif key in self._excluded:
-                tally.reason = "fields are left out"
+                tally.reason = "fields are excluded"
         self._out: list[bytes] = []
 
     def scan(self, lines: bytes) -> None:
@@ -81,13 +81,13 @@ class AirbyteToAirbyte:
         if messages is not None and _is_one_a_line(lines, len(messages)):
             return self._whole(lines, messages, first)
         if messages is not None:
-            self._source.line -= len(messages)  # they are told one by one, with their numbers
+            self._source.line -= len(messages)  # they are read again one by one, with their numbers
         for number, message, text in self._source.one_by_one(lines):
             self._one(message, text, number)
         return b"".join(self._out)
 
     def _whole(self, lines: bytes, messages: list[Message], first: int) -> bytes:
-        """One message a line: records that need no change are counted, and go on together as they are."""
+        """Translate a batch with one message a line. Records that need no change are counted and passed together."""
         by_name = {} if self._names or self._excluded else self._by_name
         texts: list[bytes] = []
         passed = 0
@@ -139,9 +139,9 @@ class AirbyteToAirbyte:
         self._out += (text.rstrip(b"\r"), b"\n")
 
     def _timed(self, text: bytes, emitted_at: float | None, key: StreamKey) -> bytes:
-        """The protocol wants whole milliseconds: destinations end at others, or leave the record out."""
+        """Return a record whose time is in whole milliseconds: at others, destinations fail or skip the record."""
         self._notices.warn_once(
-            f"stream `{key}`: times that are no whole milliseconds were made so", about=("time", key)
+            f"stream `{key}`: times that are not whole milliseconds were converted to them", about=("time", key)
         )
         message = msgspec.json.decode(text, type=_Members)
         record = msgspec.json.decode(message["record"], type=_Members)
@@ -149,7 +149,7 @@ class AirbyteToAirbyte:
         return msgspec.json.encode({**message, "record": record})
 
     def _changed(self, text: bytes, key: StreamKey) -> bytes:
-        """A record under its name in the target, without the fields that were not selected; the rest stays raw."""
+        """Return a record with its name in the target, and without excluded fields. The rest stays raw JSON."""
         message = msgspec.json.decode(text, type=_Members)
         record = msgspec.json.decode(message["record"], type=_Members)
         excluded = self._excluded.get(key)
@@ -165,7 +165,7 @@ class AirbyteToAirbyte:
         try:
             mark = fingerprint(raw)
             if not records and self.states.is_last(state.key, mark):
-                return  # said twice: destinations may take that for an error, and it stands for nothing more
+                return  # repeated: it covers nothing more, and destinations may treat it as an error
             self.states.note(state, mark, records=records)
         except ValueError as error:
             raise self._source.unusable(error, number) from error
@@ -189,7 +189,7 @@ class AirbyteToAirbyte:
         return b""
 
     def closing(self, *, complete: bool) -> bytes:
-        """States of full refreshes that had none, then COMPLETE for each stream, if the source ended well (1.6)."""
+        """Return missing states of full refreshes, then COMPLETE for each stream, if the source ended well (1.6)."""
         tallies = self._source.tallies
         self._notices.closing(tallies.values())
         if not complete:
@@ -232,7 +232,7 @@ class AirbyteToAirbyte:
 
 
 def _is_one_a_line(lines: bytes, messages: int) -> bool:
-    """Else a blank line is among them, or two messages have met on one."""
+    """Return True if each line has exactly one message: no blank lines, and no two messages on one line."""
     count = lines.count(b"\n") + (not lines.endswith(b"\n"))
     return count == messages and not lines[:1].isspace() and not _BLANK.search(lines)
 
@@ -242,7 +242,7 @@ def _raw(value: Any) -> Raw:
 
 
 def _renamed(members: _Members, key: StreamKey, *, name: str) -> _Members:
-    """Under another name and namespace; where there is none, the member goes."""
+    """Return the members with another name and namespace; without the member `namespace` if there is none."""
     renamed = {**members, name: _raw(key.name)}
     renamed.pop("namespace", None)
     return {**renamed, "namespace": _raw(key.namespace)} if key.namespace else renamed

@@ -24,9 +24,9 @@ _BRACE, _QUOTE = b'{"'
 
 
 class AirbyteToSinger:
-    """A `Translator` for one run (protocol.md 3); `saved` is the previous run's state text, unless `ledger` knows it.
+    """A `Translator` for one run (protocol.md 3); `saved` is the previous run's state text, unless `ledger` has it.
 
-    Raises UsageError when names collide, or a stream has no fields or no usable key.
+    Raises UsageError if names collide, or a stream has no fields or no usable key.
     """
 
     spill: Callable[[bytes], None] | None = None
@@ -48,7 +48,7 @@ class AirbyteToSinger:
         names = singer_names((stream.stream.key for stream in streams), translation.namespacing)
         self._routes = [_route(stream, names, self._source, translation) for stream in streams]
         self._opening = b"".join(route.opening() for route in self._routes)
-        # Records are looked up by what they say; "" and an absent namespace are the same.
+        # Streams by the names in records; the namespace "" is the same as none.
         self._by_name: dict[tuple[str | None, str | None], SingerStream] = {}
         for route in self._routes:
             self._by_name[route.key] = route
@@ -58,7 +58,7 @@ class AirbyteToSinger:
         self._keeps_changes = translation.meta_changes
         self._baseline = translation.baseline
         if not translation.baseline:
-            self.states.issue()  # number 0 stands for nothing, said or not
+            self.states.issue()  # number 0 has no state, whether it is sent or not
         self._pace = StatePacer(clock)
         self._records = 0
         self._out: list[bytes] = []
@@ -116,7 +116,7 @@ class AirbyteToSinger:
         return end
 
     def _take(self, message: Message, number: int) -> None:
-        """Everything that is no record."""
+        """Handle a message that is not a record."""
         state = self._source.other(message, number)
         if state is None:
             return
@@ -138,7 +138,7 @@ class AirbyteToSinger:
         return singer.state_line(self.states.issue())
 
     def closing(self, *, complete: bool) -> bytes:
-        """The last token comes behind what replaces old rows: its acknowledgement covers that (protocol.md 3.5)."""
+        """Return the messages that replace old rows, then the last token, which covers them (protocol.md 3.5)."""
         tallies = self._source.tallies.values()
         for tally in tallies if complete else ():
             tally.end()
@@ -167,6 +167,6 @@ def _route(
 
 
 def _with_changes(data: bytes, record: Record) -> bytes:
-    """What the source says of its own changes, as text in a column (opt-in)."""
+    """Return a body with the source's own changes of the record as text in a column (opt-in)."""
     changes = bytes(record.meta.changes) if record.meta else b"[]"
     return data if changes in (b"[]", b"null") else with_member(data, CHANGES, as_text(changes))

@@ -1,4 +1,4 @@
-"""The interface of a translator: the relay feeds it one side's bytes and writes the result to the other."""
+"""The interface of a translator: the relay feeds the source's bytes to it and writes the result to the target."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -13,20 +13,20 @@ __all__ = ["Emit", "Mismatch", "Quirks", "States", "StreamCounts", "TranslateOpt
 
 Emit = Callable[[Event], None]
 Mismatch = tuple[Side, str]
-"""Two counts that differ: whose side it is, and both numbers in words."""
+"""Two counts that differ: the side that reported one of them, and a message with both numbers."""
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a known connector differs from the protocol; the table of them is `connectors/kinds/quirks.py`.
+    """Where a known connector differs from the protocol; the table is `connectors/kinds/quirks.py`.
 
-    Of targets. `ack_on_exit`: the last state stays unacknowledged when nothing was pending at the end; exit code 0
-    says it. `wants_key`: the setting that must be off where a stream has no key. `takes_batches`: BATCH messages are
-    taken as they are. `activates`: ACTIVATE_VERSION replaces what was there; None where it is asked.
-    `ignores_load_method`: it has that setting, and does as the keys say. `waits_for_complete`: a table is only replaced
-    on COMPLETE, so that the end of its input alone is harmless. `state_type`: which Airbyte states it answers.
+    For targets. `ack_on_exit`: it does not acknowledge the last state if nothing was pending at the end; exit code 0
+    acknowledges it. `wants_key`: the setting that must be off if a stream has no key. `takes_batches`: it accepts BATCH
+    messages. `activates`: ACTIVATE_VERSION replaces old rows; None if the target must be asked. `ignores_load_method`:
+    it has that setting but ignores it, and depends on keys. `waits_for_complete`: it replaces a table only on COMPLETE,
+    so that the end of its input alone is harmless. `state_type`: the type of Airbyte states that it acknowledges.
 
-    Of taps. `log_key`: the replication key without which a log is read from its beginning again. `unordered_start`: a
-    first incremental read is in no order, so that only its last state can be trusted.
+    For taps. `log_key`: the replication key without which a log is read from its beginning again. `unordered_start`:
+    its first incremental read is not ordered, so that only the last state is valid.
     """
 
     ack_on_exit: bool = False
@@ -41,12 +41,13 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run translates, beside its streams: what the user and the connectors say.
+    """Options of a run's translation, from the project file and from the connectors.
 
-    `spool`: the source is read to its end before the target's catalog is made. `last_state_only`: no state is saved
-    before the source has ended well. `baseline` off shows what a target does that takes its first state for its own.
-    `scratch` is the folder of BATCH files here, None where there is none. `excluded` are streams of a tap, as its
-    messages call them, that the user did not select. `max_line` is the longest line of the source, in bytes.
+    `spool`: the source is read to its end before the target's catalog is created. `last_state_only`: no state is saved
+    before the source has ended well. `baseline`: a state without new content is sent first; only tests turn it off.
+    `scratch` is this process's path of the folder for BATCH files, None if there is none. `excluded` are streams of a
+    tap that the user did not select, with the names in its messages. `max_line` is the longest line of the source, in
+    bytes.
     """
 
     namespacing: Namespacing = Namespacing()
@@ -63,24 +64,24 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class States(Protocol):
-    """What acknowledgements stand for: the ledger of a route."""
+    """The ledger of a route: it maps acknowledgements to states of the source."""
 
     def acked_all(self) -> object:
-        """Take all that was sent as acknowledged: for targets whose exit with 0 is their last word."""
+        """Count everything that was sent as acknowledged, for targets that acknowledge by their exit code 0."""
         ...
 
     def committed(self) -> str | None:
-        """The state to save now: raw JSON text that the source can start from; None when nothing is."""
+        """Return the state to save now, as raw JSON text that the source can start from; None if there is none."""
         ...
 
     @property
     def settled(self) -> bool:
-        """Whether the target acknowledged the last state that was sent."""
+        """True if the target acknowledged the last state that was sent."""
         ...
 
 
 class StreamCounts(Protocol):
-    """What a translator counts; `translate/counts.py` does it for all of them."""
+    """The counts of a translator; `translate/counts.py` implements it for all of them."""
 
     @property
     def alive(self) -> int: ...
@@ -93,10 +94,10 @@ class StreamCounts(Protocol):
 
 
 class Translator(Protocol):
-    """One run's translation. The ack thread calls `acked`, the supervisor what it finds in `states` and `counts`.
+    """One run's translation. The ack thread calls `acked`, the supervisor uses `states` and `counts`.
 
-    All else is the pump thread's. `spill`, where it is set, takes what is translated of a message that stands for more
-    records than memory has room for; without it all of them are in what `feed` returns.
+    Only the pump's thread calls everything else. `spill` gets parts of the translation of a message with more records
+    than fit in memory; if it is None, `feed` returns all of them.
     """
 
     spill: Callable[[bytes], None] | None
@@ -108,44 +109,44 @@ class Translator(Protocol):
     def counts(self) -> StreamCounts: ...
 
     def scan(self, lines: bytes) -> None:
-        """Look at whole lines that are kept until the source has ended, and fed then."""
+        """Read whole lines that are spooled until the source has ended, and fed afterwards."""
         ...
 
     def catalog(self) -> bytes | None:
-        """The target's catalog, once all was scanned; None where it was given one before the start."""
+        """Return the target's catalog, after all lines were scanned; None if it got one before the start."""
         ...
 
     def opening(self) -> bytes:
-        """What the target must see before any record: schemas, and the baseline state."""
+        """Return what the target must get before any record: schemas, and the baseline state."""
         ...
 
     def feed(self, lines: bytes) -> bytes:
-        """Translate whole lines of the source (only the last of a run may lack its newline).
+        """Translate whole lines of the source (only the last one of a run may lack its newline).
 
-        Raises TranslationError; what was translated before the bad line is then in `partial`.
+        Raises TranslationError; then `partial` is the translation of the lines before the bad one.
         """
         ...
 
     def due(self) -> float | None:
-        """Seconds until a waiting state should be sent though no input comes; None when none waits."""
+        """Return the seconds until a waiting state should be sent without further input; None if none waits."""
         ...
 
     def tick(self) -> bytes:
-        """The waiting state, if it is due."""
+        """Return the waiting state if it is due."""
         ...
 
     def closing(self, *, complete: bool) -> bytes:
-        """Last words before the end of input; `complete` only when the source exited with 0."""
+        """Return the last messages before the end of input; `complete` is True only if the source exited with 0."""
         ...
 
     def acked(self, line: bytes) -> bool:
-        """Take one line that the target printed; True when more than before may now be saved.
+        """Read one line that the target printed. Return True if a newer state can be saved now.
 
-        Raises TargetError for an acknowledgement of something never sent.
+        Raises TargetError for an acknowledgement of a state that was never sent.
         """
         ...
 
     @property
     def partial(self) -> bytes:
-        """What `feed` had translated when it failed."""
+        """The translation up to the line at which `feed` failed."""
         ...

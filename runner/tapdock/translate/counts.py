@@ -1,4 +1,4 @@
-"""What one run's translator counts: by stream, and against what the connectors count themselves."""
+"""The counts of one run's translator: by stream, and compared with the connectors' own counts."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ __all__ = ["Counts"]
 
 
 class Counts:
-    """Read by the supervisor while the pump's thread counts. `signs` are states and other signs of life."""
+    """Counts that the supervisor reads while the pump's thread writes them. `signs` counts messages beside records."""
 
     def __init__(self, tallies: Mapping[StreamKey, Tally], notices: Notices) -> None:
         self.signs = 0
@@ -21,18 +21,18 @@ class Counts:
 
     @property
     def alive(self) -> int:
-        """Goes up with each record, state or sign of life: what a heartbeat counts (protocol.md 1.8)."""
+        """A number that grows with each record, state or other message, for the heartbeat (protocol.md 1.8)."""
         return self.signs + sum(max(tally.came, tally.spooled) for tally in tuple(self._tallies.values()))
 
     def reports(self) -> tuple[StreamReport, ...]:
-        """Counts per stream, the configured ones first and in the catalog's order."""
+        """Return counts per stream; configured streams are first, in the catalog's order."""
         return tuple(tally.report() for tally in tuple(self._tallies.values()))
 
     def failures(self) -> tuple[str, ...]:
-        """Names of streams that the source itself called failed or incomplete."""
+        """Return the names of streams that the source itself reported as failed or incomplete."""
         unfinished = ("failed", "incomplete")
         return tuple(str(tally.key) for tally in tuple(self._tallies.values()) if tally.status in unfinished)
 
     def mismatches(self) -> tuple[Mismatch, ...]:
-        """Counts of a side that are not ours (protocol.md 1.7)."""
+        """Return the counts of connectors that differ from tapdock's own (protocol.md 1.7)."""
         return tuple(self._notices.mismatches)

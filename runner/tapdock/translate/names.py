@@ -1,4 +1,4 @@
-"""What streams are called on the other side: one map, made before the start, never inverted by cutting (3.1)."""
+"""Map streams to their names in the target. The map is made before the start; names are never split (3.1)."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ _SOURCE_NAMESPACE = "${SOURCE_NAMESPACE}"
 
 
 def target_keys(keys: Iterable[StreamKey], namespacing: Namespacing) -> dict[StreamKey, StreamKey]:
-    """Namespace and name of every stream in the target (protocol.md 1.11); UsageError when two become one.
+    """Return namespace and name of every stream in the target (protocol.md 1.11). Raises UsageError if two are equal.
 
     >>> target_keys([StreamKey("shop", "users")], Namespacing(kind="customformat", format="raw_${SOURCE_NAMESPACE}"))
     {StreamKey(namespace='shop', name='users'): StreamKey(namespace='raw_shop', name='users')}
@@ -36,10 +36,10 @@ def _namespace(key: StreamKey, namespacing: Namespacing) -> str | None:
 
 
 def singer_names(keys: Iterable[StreamKey], namespacing: Namespacing | None = None) -> dict[StreamKey, str]:
-    """The Singer name of every Airbyte stream; raises UsageError when two differ at most in case.
+    """Return the Singer name of every Airbyte stream. Raises UsageError if two differ at most in case.
 
-    Without namespaces the name is kept. Else it is `<namespace>-<name>`, with `_` for a hyphen inside a part,
-    since targets split at hyphens. Invert the map, never split a name.
+    Without namespaces, the name is kept. Else it is `<namespace>-<name>`, with `_` for a hyphen inside a part, because
+    targets split at hyphens. Invert the map, never split a name.
 
         >>> singer_names([StreamKey("public", "line-items")])
         {StreamKey(namespace='public', name='line-items'): 'public-line_items'}
@@ -57,8 +57,8 @@ def singer_names(keys: Iterable[StreamKey], namespacing: Namespacing | None = No
 
 def _collision(one: StreamKey, other: StreamKey, name: str) -> UsageError:
     return UsageError(
-        f"streams `{one}` and `{other}` would both be called `{name}` in the target",
-        hint=f"leave one of them out, with `!{other}` under `select`, or set the pipeline's `namespace`",
+        f"streams `{one}` and `{other}` would both have the name `{name}` in the target",
+        hint=f"exclude one of them with `!{other}` under `select`, or set the pipeline's `namespace`",
     )
 
 

@@ -1,4 +1,4 @@
-"""What a translator tells beside its data: log lines, warnings, counts that differ, records that it cannot send."""
+"""Report what a translator finds beside its data: log lines, warnings, counts that differ, bad records."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ from tapdock.translate.tally import Tally
 
 __all__ = ["Notices"]
 
-_ASIDE = "`on_bad_record: set_aside` on the pipeline leaves such records out, and keeps them in a file"
+_ASIDE = "to write such records to a file instead, set `on_bad_record: set_aside` in the pipeline"
 _LONGEST_LOG = 64 << 10
 
 
 class Notices:
-    """One translator's. Its events may come from two threads; what it remembers belongs to the pump's."""
+    """The notices of one translator. Two threads may emit events; only the pump's thread changes the counts."""
 
     def __init__(self, emit: Emit, *, on_bad_record: OnBadRecord = "fail") -> None:
         self.emit = emit
@@ -33,40 +33,40 @@ class Notices:
         self.emit(Logged(side, level, message[:_LONGEST_LOG]))
 
     def junk(self, line: bytes, number: int, *, side: Side = "source") -> None:
-        """A line that is not a message goes to the log, unless it may have a config in it."""
+        """Log a line that is not a message, unless it may contain a config."""
         shown = self._junk[side].shown(line, number)
         if shown is not None:
             self.log("info", shown, side=side)
 
     def bad_control(self, raw: Raw, number: int, *, side: Side = "source") -> None:
-        """A CONTROL whose config cannot be read: what it renewed is lost, and nobody may see it."""
+        """Warn about a CONTROL whose config cannot be read. Its renewed values are lost, and must not be shown."""
         self.log(
             "warning",
-            f"line {number}: a CONTROL message of {len(bytes(raw))} bytes has no config that is readable",
+            f"line {number}: a CONTROL message of {len(bytes(raw))} bytes has no readable config",
             side=side,
         )
 
     def warn_once(self, message: str, *, about: object, side: Side = "source") -> None:
-        """A warning, unless there was one about the same."""
+        """Log a warning, unless there was one about the same thing."""
         if about not in self._warned:
             self._warned.add(about)
             self.log("warning", message, side=side)
 
     def mismatch(self, side: Side, message: str, *, about: object) -> None:
-        """Two counts differ; the first time of each kind is told."""
+        """Report two counts that differ, only the first time for each `about`."""
         if about not in self._warned:
             self.mismatches.append((side, message))
         self.warn_once(message, about=about, side=side)
 
     def mended(self, notes: Iterable[str], *, number: int) -> None:
-        """What a line needed; the first time of each kind is told, and at the end how often."""
+        """Count the repairs of a line. The first one of each kind is logged, and `closing` logs the totals."""
         for note in notes:
             self._mended[note] += 1
             if self._mended[note] == 1:
                 self.log("warning", f"line {number}: {note}")
 
     def bad_record(self, error: TranslationError, *, tally: Tally | None, stream: str | None, text: bytes) -> None:
-        """A record that cannot be translated: raises `error`, unless such are to be set aside and counted."""
+        """Raise `error` for a record that cannot be translated, or set the record aside and count it."""
         if not self._sets_aside:
             error.hint = f"{error.hint}; {_ASIDE}" if error.hint else _ASIDE
             raise error
@@ -76,9 +76,9 @@ class Notices:
         self.warn_once(f"set aside: {error.message}", about=("aside", stream))
 
     def closing(self, tallies: Iterable[Tally]) -> None:
-        """Totals of what was left out or mended."""
+        """Log the totals of skipped, set aside, rejected and repaired records."""
         for what, counts in (
-            ("empty records were left out", {str(tally.key): tally.empty for tally in tallies if tally.empty}),
+            ("empty records were skipped", {str(tally.key): tally.empty for tally in tallies if tally.empty}),
             ("records were set aside", {str(tally.key): tally.set_aside for tally in tallies if tally.set_aside}),
             ("records were rejected", {str(tally.key): tally.rejected for tally in tallies if tally.rejected}),
         ):
@@ -87,4 +87,4 @@ class Notices:
                 self.log("warning", f"{sum(counts.values())} {what}: {each}")
         for note, count in self._mended.items():
             if count > 1:
-                self.log("warning", f"{note}, on {count} lines in all")
+                self.log("warning", f"{note}, on {count} lines in total")

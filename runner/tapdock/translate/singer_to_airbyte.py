@@ -1,4 +1,4 @@
-"""Singer tap to Airbyte destination: bodies spliced byte for byte, states as numbers, a catalog that is made once."""
+"""Singer tap to Airbyte destination: bodies are passed byte for byte, states become numbers, the catalog is fixed."""
 
 import itertools
 import time
@@ -40,7 +40,7 @@ from tapdock.translate.write.airbyte_stream import (
 
 __all__ = ["SingerToAirbyte"]
 
-_SPOOL = "`on_schema_change: spool` reads the tap to its end first, and then makes the destination's catalog"
+_SPOOL = "set `on_schema_change: spool`, which reads the whole tap before it creates the destination's catalog"
 
 
 class SingerToAirbyte:
@@ -84,16 +84,16 @@ class SingerToAirbyte:
         self._scan.see(lines)
 
     def catalog(self) -> bytes | None:
-        """Of what the tap sent; SourceError where that is nothing, TranslationError for impossible names or keys."""
+        """Return the catalog of the sent streams. Raises SourceError if there are none, and TranslationError."""
         try:
             self._fix(self._found())
         except UsageError as error:
             raise TranslationError(error.message, hint=error.hint) from error
         if not self._landed:
-            raise SourceError("the tap named no stream: there is nothing to write")
+            raise SourceError("the tap sent no streams: there is nothing to write")
         self._source.line = 0
         for tally in self._source.tallies.values():
-            tally.spooled = 0  # from now on what is sent is counted
+            tally.spooled = 0  # from now on, sent records are counted
         return configured_catalog(self._landed.values(), names=self._names)
 
     def _found(self) -> tuple[ConfiguredStream, ...]:
@@ -109,14 +109,14 @@ class SingerToAirbyte:
         return (*expected, *new)
 
     def _renewed(self, landed: ConfiguredStream, version: int | None) -> ConfiguredStream:
-        """A tap that begins a new snapshot of an incremental stream sends all of it: the old rows go (3.5)."""
+        """Return the stream; if the tap starts a new snapshot, with a new generation that replaces old rows (3.5)."""
         before = self._versions.get(landed.stream.key)
         if landed.sync_mode == "full_refresh" or version is None or before in (None, version):
             return landed
         generation = max(landed.generation_id + 1, int(self._wall()))
-        self.states.hold()  # the tap must begin it once more if this run does not end well
+        self.states.hold()  # if this run does not end well, the tap must start the snapshot again
         self._notices.emit(Renewed(str(landed.stream.key), generation))
-        self._notices.log("info", f"stream `{landed.stream.key}`: the tap sends all of it anew, so its old rows go")
+        self._notices.log("info", f"stream `{landed.stream.key}`: the tap sends a new snapshot, replacing old rows")
         return msgspec.structs.replace(landed, generation_id=generation, minimum_generation_id=generation)
 
     def _fix(self, landed: tuple[ConfiguredStream, ...]) -> None:
@@ -127,7 +127,7 @@ class SingerToAirbyte:
 
         for key, one in self._landed.items():
             if one.destination_sync_mode == "overwrite" and key in self._source.tallies:
-                # Until its SCHEMA comes nothing tells that the tap has read it at all, and nothing may be replaced.
+                # Before its SCHEMA, it is not known whether the tap reads the stream, so nothing may be replaced.
                 self._source.tallies[key].status = "incomplete"
 
     def opening(self) -> bytes:
@@ -168,7 +168,7 @@ class SingerToAirbyte:
             yield number, line.message, line.text, line.nulled
 
     def _landing(self, stream: str | None, number: int, version: float | None = None) -> AirbyteStream | None:
-        """How a stream's records are written from here on; None where nothing is known of it."""
+        """Return how a stream's records are written from now on; None if the stream has no SCHEMA yet."""
         key = self._source.key(stream) if stream else None
         if stream is None or key not in self._sent:
             return None
@@ -176,8 +176,8 @@ class SingerToAirbyte:
         before, landed = self._versions.get(key), self._landed[key]
         anew = version is not None and before not in (None, version) and landed.sync_mode == "incremental"
         if anew and not self._translation.spool:
-            what = f"line {number}: the tap began a new snapshot of stream `{key}`, whose old rows must go"
-            raise TranslationError(what, hint="`on_schema_change: spool` lets the destination know before it begins")
+            what = f"line {number}: the tap started a new snapshot of stream `{key}`, which must replace old rows"
+            raise TranslationError(what, hint="set `on_schema_change: spool`, so that the destination can replace them")
         landing = AirbyteStream(
             landed,
             self._names[key],
@@ -201,7 +201,7 @@ class SingerToAirbyte:
         tally = landing.tally
         problem: str | None
         if not body.startswith(b"{"):
-            problem = "has no `record`" if body == b"null" else "has a `record` that is no object"
+            problem = "has no `record`" if body == b"null" else "has a `record` that is not an object"
         elif not body[1:-1].strip():
             tally.empty += 1
             return False
@@ -225,7 +225,7 @@ class SingerToAirbyte:
             case BatchMessage():
                 self._expand(message, number)
             case ActivateMessage():
-                pass  # what is old goes when COMPLETE is said, and never before (protocol.md 3.5)
+                pass  # old rows are replaced on COMPLETE, never before (protocol.md 3.5)
 
     def _noted(self, value: Raw, number: int) -> None:
         try:
@@ -249,7 +249,7 @@ class SingerToAirbyte:
             raise TranslationError(f"line {number}: stream `{key}` is not in the destination's catalog", hint=_SPOOL)
         if not self._landed[key].stream.json_schema.get("properties"):
             what = f"line {number}: the tap declares no field of stream `{key}`"
-            raise TranslationError(what, hint=f"leave it out, with `!{key}` under `select`")
+            raise TranslationError(what, hint=f"exclude it with `!{key}` under `select`")
         expected = self._source.expected.get(key)
         self._source.tally(stream).status = "running"
         sent = self._sent.setdefault(key, set())
@@ -258,7 +258,7 @@ class SingerToAirbyte:
         self._landings.clear()
         if new := sent - known:
             fields = ", ".join(f"`{name}`" for name in sorted(new))
-            what = f"line {number}: stream `{key}` has new fields, which the destination's catalog lacks: {fields}"
+            what = f"line {number}: stream `{key}` has new fields that are not in the destination's catalog: {fields}"
             raise TranslationError(what, hint=_SPOOL)
 
     def _expand(self, message: BatchMessage, number: int) -> None:
@@ -289,7 +289,7 @@ class SingerToAirbyte:
         return self.states.issue({key: tally.records for key, tally in self._source.tallies.items()})
 
     def closing(self, *, complete: bool) -> bytes:
-        """States before COMPLETE, one of them always: without any, nobody could know that all was written."""
+        """Return a state, then COMPLETE. There is always a state: without one, a complete write is not acknowledged."""
         tallies = self._source.tallies
         self._notices.closing(tallies.values())
         token = self._token() if self.states.waiting or self._records > self._numbered or not self.states.begun else b""

@@ -1,4 +1,4 @@
-"""Singer tap to Singer target: messages byte for byte, and states that are known again when they come back."""
+"""Singer tap to Singer target: messages are passed byte for byte, and acknowledged states are recognized."""
 
 from collections.abc import Callable
 
@@ -32,9 +32,9 @@ _Members = dict[str, Raw]
 class SingerToSinger:
     """A `Translator` for one run (protocol.md 3.8).
 
-    Three things do not go through as they came: what is no message (junk, blank lines); fields that the user left out,
-    where the tap sends them all the same; and ACTIVATE_VERSION, which waits for the end of a source that ended well. A
-    tap may say it at the start, and then a target's rows would be gone before the new ones are there.
+    Three things are not passed unchanged: lines that are not messages (junk, blank lines); excluded fields that the tap
+    sends nevertheless; and ACTIVATE_VERSION, which is held until the source has ended well. A tap may send it at the
+    start, and then a target would delete old rows before the new ones are written.
     """
 
     spill: Callable[[bytes], None] | None = None
@@ -65,13 +65,13 @@ class SingerToSinger:
         self._out: list[bytes] = []
 
     def scan(self, lines: bytes) -> None:
-        raise AssertionError("a Singer target has no catalog to wait for")
+        raise AssertionError("a Singer target does not need a catalog")
 
     def catalog(self) -> bytes | None:
         return None
 
     def opening(self) -> bytes:
-        """A state that stands for nothing new: some targets acknowledge the first one that they see at once (2.4)."""
+        """Return a state without new content: some targets acknowledge their first state at once (2.4)."""
         return singer.state_line(Raw(self.states.baseline.encode())) if self._translation.baseline else b""
 
     def feed(self, lines: bytes) -> bytes:
@@ -96,7 +96,7 @@ class SingerToSinger:
             self._out.append(self._passed(line, text))
 
     def _passed(self, line: SingerLine, text: bytes) -> bytes:
-        """What the target gets for a message, lines and all."""
+        """Return the lines for the target for a message."""
         message, number = line.message, self._source.line
         assert message is not None, "only messages are given"
         if isinstance(message, StateMessage):
@@ -113,8 +113,8 @@ class SingerToSinger:
             return b""
         rule = self._rule(stream)
         if rule:
-            self._notices.mended(line.notes, number=number)  # it may have to be written anew, so it must be read
-        # A type in lower case is Singer's as well, and hardly a target knows it.
+            self._notices.mended(line.notes, number=number)  # the rule must read it, and may rewrite it
+        # Singer allows a type in lower case, but few targets accept it.
         text = text if line.notes and not rule else line.text
         match message:
             case RecordMessage():
@@ -144,20 +144,20 @@ class SingerToSinger:
         return expected.excluded if expected else ()
 
     def _rule(self, stream: str) -> Rule | None:
-        """What takes out fields that the user left out, whatever the tap's schema says of them."""
+        """Return the rule that removes the excluded fields of a stream; None if there are none."""
         if stream not in self._rules:
             excluded = self._excluded(stream)
             self._rules[stream] = without(excluded) if excluded else None
         return self._rules[stream]
 
     def _record(self, message: RecordMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
-        """Looked at whole where a version or a rule matters, else known by its beginning from now on."""
+        """Return a record for the target. If it needs no rule and no version, its beginning is known from now on."""
         tally = self._source.tally(stream)
         tally.records += 1
         old = bytes(message.record)
         new = rule(old) if rule else old
         if new is not old:
-            tally.reason = tally.reason or "fields are left out, which the tap sends"
+            tally.reason = tally.reason or "fields are excluded, but the tap sends them"
             text = msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "record": Raw(new)})
         tally.bytes += len(text)
         if message.version is not None:
@@ -169,7 +169,7 @@ class SingerToSinger:
         return text + b"\n"
 
     def _schema(self, message: SchemaMessage, stream: str, text: bytes) -> bytes:
-        """As it came, unless it declares what the user left out."""
+        """Return a SCHEMA for the target, without excluded fields."""
         self._declared.add(stream)
         tally = self._source.tally(stream)
         excluded = self._excluded(stream)
@@ -184,15 +184,15 @@ class SingerToSinger:
         sent = [name for name in excluded if name in properties]
         if not sent:
             return text + b"\n"
-        tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is left out, which the tap sends"
+        tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is excluded, but the tap sends it"
         kept = {name: one for name, one in properties.items() if name not in sent}
         schema["properties"] = Raw(msgspec.json.encode(kept))
         return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "schema": schema}) + b"\n"
 
     def _batch(self, message: BatchMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
-        """As it is where the target reads files, and nothing would be in the wrong order; else as records.
+        """Return a BATCH unchanged if the target reads files and the order is kept, else its records.
 
-        Targets write a file at once and records later, and give its rows no version.
+        Targets write a file at once and records later, and its rows have no version.
         """
         tally = self._source.tally(stream)
         mixed = tally.records > self._passed_rows.get(stream, 0) or stream in self._activations or rule
@@ -235,9 +235,9 @@ class SingerToSinger:
         return b""
 
     def closing(self, *, complete: bool) -> bytes:
-        """What replaces old rows, and the last state once more, so that its acknowledgement covers that.
+        """Return the messages that replace old rows, then the last state again, so that it covers them.
 
-        Where records came last it is said again as well: some targets forget a state when a record follows (2.4).
+        The state is also repeated after records: some targets forget a state when a record follows (2.4).
         """
         tallies = self._source.tallies.values()
         self._notices.closing(tallies)
@@ -252,9 +252,12 @@ class SingerToSinger:
         return b"".join(out)
 
     def _may_activate(self, stream: str) -> bool:
-        """Targets delete rows of other versions and of none, and end at a stream that they know nothing of."""
+        """Return True if old rows of the stream can be replaced.
+
+        Targets delete rows of other versions and without a version, and fail for a stream without a SCHEMA.
+        """
         if stream in self._unversioned or self._latest.get(stream, 0) > self._versions[stream]:
-            message = f"stream `{stream}` has records of a later version, or of none: its old rows stay where they are"
+            message = f"stream `{stream}` has records of a later version, or without a version: its old rows are kept"
             self._notices.warn_once(message, about=("version", stream))
             return False
         return stream in self._declared

@@ -1,4 +1,4 @@
-"""What a run counts of one stream."""
+"""The counts of one stream in a run."""
 
 from typing import Literal
 
@@ -11,10 +11,10 @@ Status = Literal["pending", "running", "complete", "incomplete", "failed"]
 
 
 class Tally:
-    """Counts of one stream, and how far its source says it is. `reason` is why its bodies are rewritten, if they are.
+    """Counts of one stream, and the status from its source. `reason` is why its bodies are rewritten; None if not.
 
-    `records` and `bytes` are what was sent; `spooled` what was read to be sent later; `checked` how many had come when
-    the source last gave its own count, `covered` how many the last state that was sent covers.
+    `records` and `bytes` were sent to the target; `spooled` were read to be sent later. `checked` is the number of
+    records at the source's last own count, `covered` the number that the last sent state covers.
     """
 
     __slots__ = (
@@ -41,26 +41,26 @@ class Tally:
 
     @property
     def came(self) -> int:
-        """All records that the source sent."""
+        """The number of records that the source sent."""
         return self.records + self.empty + self.set_aside
 
     def since_checked(self) -> int:
-        """How many came since this was last asked."""
+        """Return how many records the source sent since the last call."""
         count, self.checked = self.came - self.checked, self.came
         return count
 
     def since_covered(self) -> int:
-        """How many were sent since this was last asked."""
+        """Return how many records were sent to the target since the last call."""
         count, self.covered = self.records - self.covered, self.records
         return count
 
     def mark(self, status: Status | None) -> None:
-        """The source says how the stream is; a failed one stays failed."""
+        """Set the status that the source reported; a failed stream stays failed."""
         if status and self.status != "failed":
             self.status = status
 
     def end(self) -> None:
-        """The source exited with 0, and said nothing against this stream."""
+        """Mark the stream as complete after exit code 0, unless the source reported a problem with it."""
         if self.status in ("pending", "running"):
             self.status = "complete"
 

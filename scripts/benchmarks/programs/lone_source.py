@@ -1,4 +1,4 @@
-"""An Airbyte source of lone records: each says when it was sent, by the clock that all processes share."""
+"""An Airbyte source of single records: each contains its time of sending, by the clock that all processes share."""
 
 import json
 import os

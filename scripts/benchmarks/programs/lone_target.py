@@ -1,4 +1,4 @@
-"""A Singer target that writes down, in nanoseconds, how long each lone record was under way."""
+"""A Singer target that writes the latency of each record, in nanoseconds, to a file."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import sys
 import time
 
 if "--about" in sys.argv:
-    sys.exit("there is nothing to tell")
+    sys.exit("there are no settings")
 with open(sys.argv[sys.argv.index("--config") + 1]) as file:  # noqa: PTH123 - as small as a program can be
     path = json.load(file)["path"]
 taken: list[int] = []

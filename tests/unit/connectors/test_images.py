@@ -186,7 +186,7 @@ def test_only_what_a_build_made_is_locked_by_its_recipe():
     engine.keep("other/x:1", {"io.tapdock.recipe": plan().recipe})
     pulled = obtained(engine, Connector(name="x", role="target", image="other/x:1"))
     assert lockfile.identity(pulled) == pulled.digest
-    with pytest.raises(EngineError, match=r"but tapdock\.lock says recipe:"):
+    with pytest.raises(EngineError, match=r"but tapdock\.lock has recipe:"):
         lockfile.verify({"other/x:1": built}, pulled)
 
 
@@ -216,7 +216,7 @@ def test_the_image_of_the_relay_is_locked_as_well():
     assert relay_image(engine, environ, locked={"runner:1": "sha256:0"}) == "id-sha256:0"
     with pytest.raises(EngineError, match=r"`runner:1` is not in tapdock\.lock"):
         relay_image(engine, environ, locked={})
-    with pytest.raises(EngineError, match=r"but tapdock\.lock says sha256:1"):
+    with pytest.raises(EngineError, match=r"but tapdock\.lock has sha256:1"):
         relay_image(engine, environ, locked={"runner:1": "sha256:1"})
 
 

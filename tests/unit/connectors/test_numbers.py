@@ -163,7 +163,7 @@ def test_what_a_wrapped_connector_renews_keeps_the_digits_of_the_rest(tmp_path):
 @pytest.mark.parametrize("text", ['{"n": NaN}', '{"n": 1e999}', '{"n": "\\ud800"}', '{"n": ' * 100_000])
 def test_a_wrapped_tap_is_given_no_config_that_is_not_json(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(UsageError, match="is no JSON"):
+    with pytest.raises(UsageError, match="is not JSON"):
         merged([str(tmp_path / "config.json")])
 
 

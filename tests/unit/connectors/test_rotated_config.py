@@ -168,7 +168,7 @@ def test_that_of_another_source_is_not_used(backend):
             lambda key=key: rotated_config.record(backend, key, USER, rotated(refresh_token="x"), SECRETS),
             lambda key=key: rotated_config.kept(backend, key),
         ):
-            with pytest.raises(StateError, match=f"config of `{key}` in .* is that of `prod:shop`") as told:
+            with pytest.raises(StateError, match=f"config of `{key}` in .* belongs to `prod:shop`") as told:
                 call()
             assert f"`tapdock config reset {command}`" in told.value.hint
         assert backend.get(rotated_config.PREFIX + key).body == body

@@ -95,8 +95,8 @@ def test_text_that_is_no_number_stays_for_the_validator(text):
         (
             {"cuont": 1, "credentials": {"auth": "key"}},
             [
-                "`cuont` is not known to the connector; did you mean `count`?",
-                "`count` is missing; did you mean `cuont`, which is not known?",
+                "`cuont` is not a setting of the connector; did you mean `count`?",
+                "`count` is missing; did you mean `cuont`, which is not a known setting?",
             ],
         ),
         ({"count": "1", "credentials": {"auth": "key"}}, ["`count` is text, not integer"]),

@@ -135,12 +135,12 @@ def test_what_killed_builds_left_is_removed_and_reported(tmp_path):
 def test_nothing_is_removed_while_a_build_of_this_user_is_under_way(tmp_path):
     api = Api(stages=[INDEXED])
     with alone(tmp_path / "lock", lambda _: None):
-        assert swept(api, tmp_path / "lock") == ((), (("image 0 of a build", "a build is under way"),))
+        assert swept(api, tmp_path / "lock") == ((), (("image 0 of a build", "a build is running"),))
     assert swept(api, tmp_path / "lock").removed == ("image 0 of a build",)
 
 
 def test_nothing_is_removed_while_somebody_elses_build_is_under_way(tmp_path):
     api = Api(stages=[INDEXED], containers=["running"])
-    assert swept(api, tmp_path / "lock") == ((), (("image 0 of a build", "a build is under way"),))
+    assert swept(api, tmp_path / "lock") == ((), (("image 0 of a build", "a build is running"),))
     built(api)
     assert list(api.stages.values()) == [INDEXED]

@@ -39,7 +39,7 @@ def test_the_rest_of_a_torn_control_is_not_shown_either():
 
 def test_a_control_without_a_config_is_reported():
     answer = read_answer(b'{"type":"CONTROL","control":{"connectorConfig":"fresh"}}\n')
-    assert answer.logs == (("warning", "a CONTROL message of 27 bytes has no config that is readable"),)
+    assert answer.logs == (("warning", "a CONTROL message of 27 bytes has no readable config"),)
     assert read_answer(b'{"type":"CONTROL","control":{"type":"OTHER"}}\n').logs == ()
 
 

@@ -103,7 +103,7 @@ def test_a_message_that_was_cut_is_refused_and_never_read(kind: str, data: st.Da
     read = parse_line(whole[:cut])
     assert read.message is None
     assert read.refused
-    assert read.refused.endswith("it is not whole JSON")
+    assert read.refused.endswith("it is not complete JSON")
 
 
 def test_numbers_that_are_none_become_null_and_are_named() -> None:
@@ -123,8 +123,8 @@ def test_what_is_no_message_is_a_log_line(line: bytes) -> None:
     ("line", "reason"),
     [
         (b'{"type":"FOO","stream":"s"}', "there is no message type `FOO`"),
-        (b'{"type":"RECORD","stream":"s","record":{}} junk', "something follows its JSON object"),
-        (b'{"type":"RECORD","stream":"s","record":', "it is not whole JSON"),
+        (b'{"type":"RECORD","stream":"s","record":{}} junk', "text follows its JSON object"),
+        (b'{"type":"RECORD","stream":"s","record":', "it is not complete JSON"),
         (b'{"type":"SCHEMA","stream":7}', "a message cannot be read"),
     ],
 )

@@ -151,7 +151,7 @@ def test_without_a_shared_folder_none_is_read() -> None:
 
 @pytest.mark.parametrize(("form", "compression"), [("parquet", None), ("jsonl", "zstd")])
 def test_a_kind_that_cannot_be_read_is_refused(tmp_path: Path, form: str, compression: str | None) -> None:
-    with pytest.raises(TranslationError, match=f"files of a kind `{form}"):
+    with pytest.raises(TranslationError, match=f"files of the unsupported format `{form}"):
         taken(batch("file:///a", form=form, compression=compression), tmp_path)
 
 
@@ -190,5 +190,5 @@ def test_what_a_row_needs_is_mended_and_what_is_no_object_is_refused(tmp_path: P
     (tmp_path / "a").write_bytes(b'{"a":NaN}\n{"a":1.50}\n\n')
     assert taken(batch(f"file://{SCRATCH}/a"), tmp_path) == [b'{"a":null}', b'{"a":1.50}']
     (tmp_path / "a").write_bytes(b'{"a":1}\n{"a":\n')
-    with pytest.raises(TranslationError, match="row 2 of a file of a BATCH of stream `s` is no JSON object"):
+    with pytest.raises(TranslationError, match="row 2 of a BATCH file of stream `s` is not a JSON object"):
         taken(batch(f"file://{SCRATCH}/a"), tmp_path)

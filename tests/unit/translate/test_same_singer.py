@@ -64,7 +64,7 @@ def test_a_state_that_is_no_object_is_refused(value: bytes) -> None:
 def test_a_last_line_that_was_cut_is_read_whole() -> None:
     run = Run("s")
     run.feed(SCHEMA, RECORD % b"1", RECORD % b"2")
-    with pytest.raises(TranslationError, match=r"line 4: .*not whole JSON"):
+    with pytest.raises(TranslationError, match=r"line 4: .*not complete JSON"):
         run.feed(b'{"type":"RECORD","stream":"s","record":{"a":{"x":1}')
 
 

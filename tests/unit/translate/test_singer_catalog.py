@@ -91,7 +91,7 @@ def test_fields_that_are_not_selected_are_left_out_but_for_keys() -> None:
             b'{"streams":[{"tap_stream_id":"x","metadata":[{"breadcrumb":[],"metadata":{"selected":false}}]}]}',
             "no stream",
         ),
-        (b'{"streams":[{"tap_stream_id":"x"}]}', "`x` was not made by this tap"),
+        (b'{"streams":[{"tap_stream_id":"x"}]}', "`x` is not from this tap"),
     ],
 )
 def test_a_catalog_of_nothing(catalog: bytes, message: str) -> None:

@@ -169,7 +169,7 @@ def test_without_bookmarks_nothing_tells_whose_it_is(saved: str | None, passed: 
 
 @pytest.mark.parametrize("saved", ["[]", "7", "junk", '{"bookmarks": 7}'])
 def test_a_saved_state_that_is_none(saved: str) -> None:
-    with pytest.raises(StateError, match="is no Singer state"):
+    with pytest.raises(StateError, match="is not a Singer state"):
         singer_state_to_pass(saved, streams(entry()))
 
 

@@ -263,7 +263,7 @@ def test_a_global_state_that_the_next_run_could_not_begin_with_is_refused(inner:
     text = f'{{"type":"GLOBAL","global":{inner}}}'
     with pytest.raises(ValueError, match=r".+"):
         read_state(Raw(text.encode()))
-    with pytest.raises(StateError, match="no list of Airbyte states") as told:
+    with pytest.raises(StateError, match="not a list of Airbyte states") as told:
         state_to_pass(f"[{text}]", STREAMS)
     assert "`tapdock state set`" in (told.value.hint or "")
     with pytest.raises(StateError):

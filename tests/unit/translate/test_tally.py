@@ -80,7 +80,7 @@ def test_the_same_is_told_once_and_its_number_at_the_end() -> None:
         notices.mended(["odd"], number=number)
         notices.mismatch("source", f"count {number}", about="count")
     notices.closing([])
-    assert logged(events) == ["line 1: odd", "count 1", "odd, on 3 lines in all"]
+    assert logged(events) == ["line 1: odd", "count 1", "odd, on 3 lines in total"]
     assert notices.mismatches == [("source", "count 1")]
 
 

@@ -1,1 +1,1 @@
-"""The kinds of connectors: from a command of a protocol to a `Launch`, and quirks of single connectors."""
+"""The kinds of connectors: make a `Launch` for a command of a protocol; the table of quirks of known connectors."""

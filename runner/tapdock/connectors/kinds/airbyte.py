@@ -12,12 +12,12 @@ from tapdock.project.model import Connector
 __all__ = ["MANIFEST", "check", "discover", "read", "spec", "write"]
 
 MANIFEST = "__injected_declarative_manifest"
-"""Where a low-code source finds its manifest in its config (decision 0011)."""
+"""The setting in which a low-code source gets its manifest (decision 0011)."""
 
 _CATALOG = FileArg("catalog.json")
 _STATE = FileArg("state.json")
 
-# What the Airbyte platform sets, and connectors look at; the data channel is named so that none guesses a socket.
+# Variables that the Airbyte platform sets and connectors read. The data channel is set so that none opens a socket.
 _ENV = {
     "AIRBYTE_STAGING_DIRECTORY": "/staging/files",
     "DATA_CHANNEL_FORMAT": "JSONL",
@@ -49,7 +49,7 @@ def _with_config(connector: Connector, facts: ImageFacts, config: Mapping[str, A
 def read(
     connector: Connector, facts: ImageFacts, *, config: Mapping[str, Any], catalog: bytes, state: str | None
 ) -> Launch:
-    """Without a state the flag is left out: what stands for none differs between connectors (protocol.md 1.4)."""
+    """Return the launch for a read. Without a state, `--state` is left out (protocol.md 1.4)."""
     args: list[str | FileArg] = ["read", "--config", base.CONFIG, "--catalog", _CATALOG]
     files = [_config_file(connector, config), InputFile(_CATALOG.name, catalog)]
     if state is not None:
@@ -59,11 +59,11 @@ def read(
 
 
 def write(connector: Connector, facts: ImageFacts, *, config: Mapping[str, Any], catalog: bytes | None) -> Launch:
-    """Without a catalog it waits for one."""
+    """Return the launch for a write. If `catalog` is None, the connector waits until it is sent."""
     file = InputFile(_CATALOG.name, catalog or b"", late=catalog is None)
     args = ("write", "--config", base.CONFIG, "--catalog", _CATALOG)
     files = (_config_file(connector, config), file)
-    # Python's own output would wait for the end, and acknowledgements with it.
+    # Otherwise Python buffers its output, and acknowledgements are delayed until the end.
     env = {**_env(connector), "PYTHONUNBUFFERED": "1"}
     return base.launch(connector, facts, role="target", args=args, files=files, env=env, stdin=True)
 

@@ -1,4 +1,4 @@
-"""From a connector of the project and its image to a `Launch`; the two kinds are modules beside this one."""
+"""Make a `Launch` from a connector of the project and its image. Each kind has a module beside this one."""
 
 import dataclasses
 import os
@@ -20,7 +20,7 @@ _ANY_USER = "any"
 
 
 def kind_of(connector: Connector, facts: ImageFacts) -> Kind:
-    """What the user says, else what the image says of itself; an image that says nothing speaks Singer."""
+    """Return the user's `kind`, else that of the image's labels and variables, else `singer`."""
     label = facts.labels.get("io.tapdock.kind")
     if connector.kind or label in ("airbyte", "singer"):
         return connector.kind or label  # type: ignore[return-value] # narrowed by the test, which mypy cannot see
@@ -29,12 +29,12 @@ def kind_of(connector: Connector, facts: ImageFacts) -> Kind:
 
 
 def config_file(config: Mapping[str, Any]) -> InputFile:
-    """The config as JSON: each number as it is, also an integer of more than 64 bits."""
+    """Return the config as a JSON file. Numbers are exact, also integers of more than 64 bits."""
     return InputFile(CONFIG.name, msgspec.json.encode(config))
 
 
 def alone(connector: Connector) -> Connector:
-    """Without the user's folders, which a question about the image itself does not need."""
+    """Return the connector without the user's mounts, which a command without a config does not need."""
     return dataclasses.replace(connector, mounts=())
 
 
@@ -48,7 +48,7 @@ def launch(
     env: Mapping[str, str] | None = None,
     stdin: bool = False,
 ) -> Launch:
-    """The container that runs this connector so. Raises UsageError for an image that cannot take arguments."""
+    """Return the launch of a connector with these arguments. Raises UsageError if the image cannot take arguments."""
     return Launch(
         role=role,
         image=facts.id or connector.image,
@@ -73,26 +73,32 @@ def launch(
 
 
 def entrypoint_of(connector: Connector, facts: ImageFacts) -> tuple[str, ...]:
-    """A shell-form ENTRYPOINT drops its arguments, so it cannot be given any."""
+    """Return the program with the user's `command`.
+
+    Raises UsageError if the image has no ENTRYPOINT, or a shell-form ENTRYPOINT, which ignores its arguments.
+    """
     entrypoint = connector.entrypoint or facts.entrypoint
     where = f"`{connector.image}` of {connector.role} `{connector.name}`"
-    hint = "set `entrypoint:` to the program that speaks the protocol, such as `[tap-github]`"
+    hint = "set `entrypoint:` to the connector's program, such as `[tap-github]`"
     if not entrypoint:
         raise UsageError(f"{where} has no ENTRYPOINT", hint=hint)
     shell = os.path.basename(entrypoint[0]) in _SHELLS and entrypoint[1:2] == ("-c",)  # noqa: PTH119 - a path of the image
     if shell and connector.entrypoint is None:
-        raise UsageError(f"{where} has a shell-form ENTRYPOINT, which drops its arguments", hint=hint)
+        raise UsageError(f"{where} has a shell-form ENTRYPOINT, which ignores its arguments", hint=hint)
     return (*entrypoint, *connector.command)
 
 
 def _writes_as_anybody(connector: Connector, facts: ImageFacts) -> bool:
-    """It can run as anybody and writes into a folder of the user: as the user, so that their files stay theirs."""
+    """Return True if the image can run as any user and writes into a folder of the user.
+
+    Such a connector runs as the user, so that the user owns its files.
+    """
     writes = any(not mount.is_volume and not mount.read_only for mount in connector.mounts)
     return writes and facts.labels.get("io.tapdock.user") == _ANY_USER
 
 
 def _env_file(connector: Connector) -> tuple[InputFile, ...]:
-    """The user's variables travel like their config: a container's own would be readable by `inspect`."""
+    """Return the user's variables as an input file: variables of a container would be visible in `docker inspect`."""
     if not connector.env:
         return ()
     lines = [f"export {name}={shlex.quote(_revealed(value))}" for name, value in connector.env.items()]

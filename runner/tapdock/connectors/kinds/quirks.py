@@ -1,4 +1,4 @@
-"""Where known connectors differ from the protocol: a table of data, so that no code asks for a name."""
+"""The table of quirks: where known connectors differ from the protocol. Other code never depends on a name."""
 
 import msgspec
 
@@ -7,11 +7,11 @@ from tapdock.translate.base import Quirks
 
 __all__ = ["quirks_of"]
 
-# Made from PipelineWise's target loop, which prints no state for an empty last batch (protocol.md 2.4) and passes
-# ACTIVATE_VERSION over.
+# Based on PipelineWise's target loop, which prints no state for an empty last batch (protocol.md 2.4) and ignores
+# ACTIVATE_VERSION.
 _PIPELINEWISE = Quirks(ack_on_exit=True, wants_key="primary_key_required", activates=False)
 
-# Made with Meltano's SDK, which takes BATCH in every target, and says so in none of these.
+# Made with Meltano's SDK. Every target of the SDK accepts BATCH; these do not advertise it.
 _MELTANO = Quirks(takes_batches=True)
 
 _BY_PROGRAM = {
@@ -28,7 +28,7 @@ _BY_PROGRAM = {
 
 
 def quirks_of(facts: ImageFacts) -> Quirks:
-    """By the package that the image was made from, else by the last part of its name."""
+    """Return the quirks by the package that the image was built from, else by the last part of the image's name."""
     package = facts.labels.get("io.tapdock.package", "").split(" ")[0]
     name = facts.image.rpartition("@")[0] or facts.image
     for known in (_bare(package), name.rpartition("/")[2].partition(":")[0]):
@@ -38,7 +38,7 @@ def quirks_of(facts: ImageFacts) -> Quirks:
 
 
 def _bare(requirement: str) -> str:
-    """The name in a requirement such as `target-duckdb[extra]==0.8.0`."""
+    """Return the package name of a requirement such as `target-duckdb[extra]==0.8.0`."""
     for mark in "[=<>!~;@ ":
         requirement = requirement.partition(mark)[0]
     return requirement.lower().replace("_", "-")

@@ -15,7 +15,7 @@ _STATE = FileArg("state.json")
 
 
 def about(connector: Connector, facts: ImageFacts) -> Launch:
-    """What connectors made with Meltano's SDK tell of their settings; others know no such flag."""
+    """Return the launch that reports the settings. Only connectors made with Meltano's SDK support it."""
     return base.launch(base.alone(connector), facts, role="source", args=("--about", "--format=json"))
 
 
@@ -33,7 +33,7 @@ def read(
     state: str | None,
     scratch: bool = False,
 ) -> Launch:
-    """A tap without discovery takes no catalog; without a state the flag is left out."""
+    """Return the launch for a sync. The options for the catalog and the state are left out if these are None."""
     args: list[str | FileArg] = ["--config", base.CONFIG]
     files = [base.config_file(config)]
     if catalog is not None:

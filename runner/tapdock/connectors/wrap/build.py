@@ -1,4 +1,4 @@
-"""The wrapper stage: an Airbyte source's image made into a Singer tap's."""
+"""Build a Singer tap image from an Airbyte source image."""
 
 import json
 import shutil
@@ -19,19 +19,19 @@ from tapdock.project.model import Connector
 __all__ = ["wrap"]
 
 _PACKAGES = ("msgspec", "orjson")
-"""What the program in front of the connector imports beside the standard library."""
+"""The packages that the program inside the image imports."""
 
 
 def wrap(engine: Engine, image: str, *, tag: str, making: Making, progress: Logs) -> ImageFacts:
-    """Build `tag` from `image`, unless it is here from the very same parts.
+    """Build `tag` from `image`, unless it is present from the same recipe, and return its facts.
 
-    Raises UsageError for an image that is no Airbyte source or cannot take arguments, ImageMissing, EngineError.
+    Raises UsageError for an image that is not an Airbyte source or cannot take arguments, ImageMissing, EngineError.
     """
     connector = Connector(name=tag, role="source", image=image)
     facts = images.obtain(engine, connector, making=making, progress=progress)
     if kind_of(connector, facts) == "singer":
-        hint = "use it as it is; Airbyte's have the label `io.airbyte.name` or the variable AIRBYTE_ENTRYPOINT"
-        raise UsageError(f"`{image}` speaks Singer already", hint=hint)
+        hint = "use it directly; images of Airbyte have the label `io.airbyte.name` or the variable AIRBYTE_ENTRYPOINT"
+        raise UsageError(f"`{image}` is already a Singer image", hint=hint)
     _require_same_machine(engine, facts)
     base = images.base_digest(engine, making.base_image, progress)
     with _context(entrypoint_of(connector, facts)) as context:
@@ -48,14 +48,14 @@ def _require_same_machine(engine: Engine, facts: ImageFacts) -> None:
     machine = engine.facts().architecture
     if facts.architecture and machine and facts.architecture != machine:
         raise UsageError(
-            f"`{facts.image}` is built for {facts.architecture}, and this engine builds for {machine}",
-            hint=f"`docker pull --platform linux/{machine} {facts.image}`, or wrap it on a machine of its kind",
+            f"`{facts.image}` is built for {facts.architecture}, but this engine builds for {machine}",
+            hint=f"`docker pull --platform linux/{machine} {facts.image}`, or wrap it on {facts.architecture}",
         )
 
 
 @contextmanager
 def _context(command: tuple[str, ...]) -> Iterator[Path]:
-    """The recipe, tapdock's own code, and what starts the connector."""
+    """Yield a temporary folder with the recipe, tapdock's own code, and the command that starts the connector."""
     with TemporaryDirectory(prefix="tapdock-wrap-") as folder:
         context = Path(folder)
         for part in ("wrapper/Dockerfile", "licenses.py"):

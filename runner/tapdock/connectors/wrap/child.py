@@ -1,4 +1,4 @@
-"""A connector as a child of this process, in one container with it: its input files, its signals and its end."""
+"""Run a connector as a child process in the same container: its input files, its signals and its end."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from tapdock.engines.stderr import lines_of
 
 __all__ = ["ask_to_end", "started"]
 
-_MEMORY = ("/dev/shm", None)  # noqa: S108 - a tmpfs; where there is none, where temporary files go
+_MEMORY = ("/dev/shm", None)  # noqa: S108 - a tmpfs; without it, the folder of temporary files
 _BUNDLE = ("_MEIPASS2", "_PYI_", "STATICX_", "PYINSTALLER_")
 _GRACE = 10.0
 
@@ -23,9 +23,9 @@ _GRACE = 10.0
 def started(
     command: list[str], verb: str, files: Mapping[str, bytes], *, hear: Callable[[str], None]
 ) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
-    """The connector with its input files in memory, in a process group of its own that ends with us.
+    """Start the connector and yield it with the folder of its input files, which is in memory.
 
-    `hear` takes the lines of its stderr, in a thread that has read all of them at the end.
+    It runs in a process group of its own, which is ended afterwards. `hear` gets all lines of its stderr in a thread.
     """
     with _folder() as folder:
         argv = [*command, verb]
@@ -47,7 +47,7 @@ def started(
             yield child, folder
         finally:
             _end(child)
-            reader.join(_GRACE)  # what it left running may hold the pipe
+            reader.join(_GRACE)  # processes that it left running may keep the pipe open
 
 
 def _listen(child: "subprocess.Popen[bytes]", hear: Callable[[str], None]) -> None:
@@ -68,7 +68,7 @@ def _folder() -> Iterator[Path]:
 
 
 def _own_environment() -> dict[str, str]:
-    """The image's own: without what this program's bundle set for itself."""
+    """Return the image's own environment, without the variables that the bundle of this program has set."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(_BUNDLE)}
     before = environ.pop("LD_LIBRARY_PATH_ORIG", None)
     environ.pop("LD_LIBRARY_PATH", None)
@@ -84,7 +84,7 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 
 def ask_to_end(child: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
-    """A signal to the connector and all that it started."""
+    """Send a signal to the connector and all processes that it started."""
     if child.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, number)

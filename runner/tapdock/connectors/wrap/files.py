@@ -1,4 +1,4 @@
-"""The files that a Singer runner gives a wrapped tap: settings, catalog and state."""
+"""Read and write the files of a wrapped tap that a Singer runner passes: config, catalog and state."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ _MOST_CONFIG = 4 << 20
 
 
 def merged(files: Sequence[str]) -> dict[str, Any]:
-    """The settings; those of the usual wrapper are found under `airbyte_config`."""
+    """Return the config: merged from all files, and from `airbyte_config` where it is there. Raises UsageError."""
     config: dict[str, Any] = {}
     for file in files:
         config |= _read_json(file, "config")
@@ -36,23 +36,26 @@ def _read_json(file: str, what: str) -> dict[str, Any]:
     try:
         value = parse_json(read_file(file, what))
     except ValueError as error:
-        raise UsageError(f"the {what} {file} is no JSON: {error}") from error
+        raise UsageError(f"the {what} {file} is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise UsageError(f"the {what} {file} is no JSON object")
+        raise UsageError(f"the {what} {file} is not a JSON object")
     return value
 
 
 def saved_states(file: str | None) -> str | None:
-    """The Airbyte states inside a Singer state; some runners store the value alone."""
+    """Return the Airbyte states in a Singer state; None if there are none. Some runners store only the value.
+
+    Raises UsageError if the file cannot be read.
+    """
     if not file:
         return None
     try:
-        text = msgspec.json.format(read_file(file, "state").strip() or b"{}", indent=-1)  # indented by whoever kept it
+        text = msgspec.json.format(read_file(file, "state").strip() or b"{}", indent=-1)  # maybe indented
         value = msgspec.json.decode(text, type=dict[str, msgspec.Raw] | list[msgspec.Raw])
         inner = value.get("airbyte_state") if isinstance(value, dict) else None
         if inner is not None:
             text = bytes(inner)
-        if text.startswith(b'"'):  # told as text, see translate/states/wrapped_tap.py
+        if text.startswith(b'"'):  # embedded as text, see translate/states/wrapped_tap.py
             text = msgspec.json.decode(text, type=str).encode()
     except (msgspec.MsgspecError, RecursionError) as error:
         raise UsageError(f"the state {file} cannot be read: {error}") from error
@@ -60,7 +63,10 @@ def saved_states(file: str | None) -> str | None:
 
 
 def keep_rotated(given: Sequence[str], file: Path, before: bytes, told: str | None) -> None:
-    """A tap that renews a token writes its own config file (protocol.md 2.1): what came of ours goes there."""
+    """Write a changed config into the user's config file, as a tap does that renews a token (protocol.md 2.1).
+
+    `before` is the original config, `told` the one that the connector reported. Without the latter, `file` is used.
+    """
     after = told.encode() if told else _left(file) or before
     if after == before or len(given) != 1 or not os.access(given[0], os.W_OK):
         return
@@ -69,13 +75,13 @@ def keep_rotated(given: Sequence[str], file: Path, before: bytes, told: str | No
             msgspec.json.decode(text, type=dict[str, msgspec.Raw]) for text in (Path(given[0]).read_bytes(), after)
         )
     except (msgspec.MsgspecError, RecursionError):
-        return  # half of a config is none: the connector was ended while it wrote
+        return  # incomplete: the connector was killed while it wrote
     changed = whole | {"airbyte_config": msgspec.Raw(msgspec.json.encode(config))}
     Path(given[0]).write_bytes(msgspec.json.encode(changed if "airbyte_config" in whole else config))
 
 
 def _left(file: Path) -> bytes | None:
-    """Return what the connector left in its own file; None for a link, a pipe, or more than any config has."""
+    """Return the content of the connector's config file; None if it is a link or a pipe, or larger than 4 MiB."""
     try:
         fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

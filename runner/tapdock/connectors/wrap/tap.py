@@ -1,8 +1,8 @@
-"""An Airbyte source as a Singer tap: the program that `tapdock wrap` puts into an image (images/wrapper).
+"""Run an Airbyte source as a Singer tap: the program that `tapdock wrap` puts into an image (images/wrapper).
 
-It starts the image's own connector as a child, translates what that prints as `tapdock run` does, and writes Singer's
-messages on stdout. It is one static program without a command line library: how fast it starts counts, and nothing of
-the image's own is used.
+It starts the image's own connector as a child, translates its output as `tapdock run` does, and writes Singer messages
+to stdout. It is one static program without a command line library, because it must start fast, and it uses nothing of
+the image.
 """
 
 import argparse
@@ -43,7 +43,7 @@ COMMAND = Path("/opt/tapdock/command.json")
 
 
 def main(argv: Sequence[str] | None = None, *, command: Path = COMMAND) -> int:
-    """One call of the tap; its exit code. `command` is the file that names the connector's program."""
+    """Run the tap with these arguments and return its exit code. `command` is the file with the connector's command."""
     options = _parser().parse_args(argv)
     redact = Redactor()
     log = Log("", write=lambda text: log_text(redact(text)))
@@ -65,33 +65,33 @@ def main(argv: Sequence[str] | None = None, *, command: Path = COMMAND) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        log.error("nobody reads this tap's output any more")
+        log.error("the reader of this tap's output has closed it")
         return 141
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tap", description="An Airbyte source as a Singer tap.")
     parser.add_argument("--version", action="version", version=f"tapdock {__version__}")
-    parser.add_argument("--config", action="append", default=[], metavar="FILE", help="the source's own settings")
+    parser.add_argument("--config", action="append", default=[], metavar="FILE", help="the source's own config")
     parser.add_argument(
-        "--catalog", "--properties", "-p", metavar="FILE", help="what to read, as `--discover` prints it"
+        "--catalog", "--properties", "-p", metavar="FILE", help="the streams to read, from `--discover`"
     )
-    parser.add_argument("--state", metavar="FILE", help="where to go on, as this tap last told")
+    parser.add_argument("--state", metavar="FILE", help="the state to resume from, which this tap emitted last")
     parser.add_argument("--discover", action="store_true", help="print the streams as a Singer catalog")
-    parser.add_argument("--test", action="store_true", help="check that the settings work")
-    parser.add_argument("--about", action="store_true", help="print which settings there are")
-    parser.add_argument("--format", choices=["json"], default="json", help="of `--about`")
+    parser.add_argument("--test", action="store_true", help="check that the config works")
+    parser.add_argument("--about", action="store_true", help="print the settings of the source")
+    parser.add_argument("--format", choices=["json"], default="json", help="the format of `--about`")
     return parser
 
 
 def _command(file: Path) -> list[str]:
-    """What starts the connector; the build wrote it down, since this program took its place."""
+    """Return the connector's command. The build saved it, because this program replaces it as the ENTRYPOINT."""
     command: list[str] = json.loads(file.read_bytes())
     return command
 
 
 class _Tap:
-    """The wrapped connector, and what a Singer runner asks of it."""
+    """The wrapped connector with the commands of a Singer tap."""
 
     def __init__(self, command: list[str], log: Log, redact: Redactor) -> None:
         self._command = command
@@ -101,7 +101,7 @@ class _Tap:
     def about(self) -> int:
         answer = self._asked("spec")
         if answer.spec is None:
-            raise SourceError("the connector did not tell its settings")
+            raise SourceError("the connector did not report its settings")
         about = {
             "name": "tap",
             "version": __version__,
@@ -114,17 +114,17 @@ class _Tap:
     def discover(self, config: Mapping[str, Any]) -> int:
         answer = self._asked("discover", config=config)
         if answer.catalog is None:
-            raise SourceError(f"the connector did not tell its streams{_why(answer)}")
+            raise SourceError(f"discovery failed{_why(answer)}")
         out_json(msgspec.json.encode(singer_catalog(parse_catalog(answer.catalog))).decode())
         return 0
 
     def test(self, config: Mapping[str, Any]) -> int:
         answer = self._asked("check", config=config)
         if answer.status is None:
-            raise SourceError(f"the connector did not answer{_why(answer)}")
+            raise SourceError(f"the connector did not report a result of its check{_why(answer)}")
         if answer.status.status != "SUCCEEDED":
-            raise SourceError(answer.status.message or "its settings do not work")
-        self._log.info("the settings work")
+            raise SourceError(answer.status.message or "the config does not work")
+        self._log.info("the config works")
         return 0
 
     def _asked(self, command: str, **files: Mapping[str, Any]) -> Answer:
@@ -143,7 +143,7 @@ class _Tap:
 
     def sync(self, config: Mapping[str, Any], options: argparse.Namespace) -> int:
         if not options.catalog:
-            raise UsageError("there is no `--catalog`", hint="make one with `--discover`")
+            raise UsageError("the option `--catalog` is missing", hint="create a catalog with `--discover`")
         streams = selected_streams(read_file(options.catalog, "catalog"))
         saved = saved_states(options.state)
         files = {"config": msgspec.json.encode(config), "catalog": configured_catalog(streams)}
@@ -158,7 +158,7 @@ class _Tap:
         return verdict.exit_code
 
     def _learn(self, rotated: str, config: Mapping[str, Any]) -> None:
-        """What the connector renewed is secret from now on."""
+        """Redact the values that the connector renewed from now on."""
         with contextlib.suppress(ValueError):
             self._redact.learn(masking.new_texts(json.loads(rotated), config))
 
@@ -168,7 +168,7 @@ def _why(answer: Answer) -> str:
 
 
 class _Stdio:
-    """Our own stdout as a side that takes something in: whoever reads it says nothing back."""
+    """This program's stdout as the target side of the pump. Its reader acknowledges nothing."""
 
     input = 1
 
@@ -184,7 +184,7 @@ class _Read:
 
 
 class _Sync:
-    """One read: the connector's output through the pump onto stdout."""
+    """One sync: the pump translates the connector's output and writes it to stdout."""
 
     def __init__(
         self,
@@ -214,12 +214,12 @@ class _Sync:
         return self._cause.verdict()
 
     def _stop(self, number: int, _: FrameType | None) -> None:
-        """In order: what the connector wrote is passed on, and the last state with it. Once more ends it at once."""
+        """Stop the connector. Its output so far is passed on, with the last state. A second signal kills it."""
         ask_to_end(self._child, signal.SIGKILL if self._cause.ending else signal.SIGTERM)
         self._cause.end(128 + number)
 
     def _turned(self) -> None:
-        """A line that cannot be translated, or the end of the connector's output."""
+        """Handle a line that cannot be translated, and the end of the connector's output."""
         if self._pump.error and self._pump.torn:
             self._cause.torn(self._pump.error)
         elif self._pump.error:
@@ -228,7 +228,7 @@ class _Sync:
         if not self._pump.source_ended:
             return
         code = self._child.wait()
-        code = code if code >= 0 else 128 - code  # as a shell says what ended by a signal
+        code = code if code >= 0 else 128 - code  # the exit code of a shell for a signal
         if code and not (self._pump.error and not self._pump.torn):
             self._cause.source_exited(code)
         self._cause.source_read(code)

@@ -1,6 +1,6 @@
-"""The streams of a container as the engine hands them over: frames in one direction, bytes in the other.
+"""Read and write the streams of a container: the engine sends frames and receives bytes.
 
-Docker's own client waits for the socket before each read, and so forever for what TLS has deciphered already.
+Docker's own client waits for the socket before each read. With TLS, it blocks forever on data that is already decoded.
 """
 
 import contextlib
@@ -23,17 +23,17 @@ _T = TypeVar("_T")
 
 
 class Attached:
-    """`sock` is what `attach_socket` gave. One thread reads `frames`, to the end; others may send, and close."""
+    """`sock` is the result of `attach_socket`. One thread reads `frames` to the end; others may send and close."""
 
     def __init__(self, sock: Any) -> None:
-        self._kept = sock  # it closes the real one when nobody has it any more
+        self._kept = sock  # the real socket is closed when this object is deleted
         self._sock: socket.socket = getattr(sock, "_sock", sock)
         self._sock.setblocking(False)
-        self._lock = threading.Lock()  # one TLS session is not for two threads at once
+        self._lock = threading.Lock()  # two threads must not use a TLS session at the same time
         self._closed = False
 
     def frames(self) -> Iterator[tuple[int, bytes]]:
-        """The stream's number and some bytes. Raises OSError when the connection breaks off."""
+        """Yield the stream's number and some bytes. Raises OSError when the connection is lost."""
         data = b""
         try:
             while received := self._when_ready(select.POLLIN, lambda: self._sock.recv(_MOST)):
@@ -52,7 +52,7 @@ class Attached:
                 self._kept.close()
 
     def send(self, data: bytes) -> None:
-        """Raises OSError when nobody takes it any more."""
+        """Send all bytes. Raises OSError when the connection is closed or lost."""
         rest = memoryview(data)
         while rest:
             sent = self._when_ready(select.POLLOUT, partial(self._sock.send, rest))
@@ -61,14 +61,14 @@ class Attached:
             rest = rest[sent:]
 
     def close(self) -> None:
-        """The reader wakes up and closes the socket itself: its number may be another's at once."""
+        """Shut the socket down. The reader closes it, because its number may be used again at once."""
         with self._lock, contextlib.suppress(OSError):
             if not self._closed:
                 self._closed = True
                 socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
     def _when_ready(self, event: int, call: Callable[[], _T]) -> _T | None:
-        """What `call` gives once the socket is ready for it; None when it was closed here."""
+        """Return the result of `call` when the socket is ready for it; None if it was closed by `close`."""
         while True:
             with self._lock:
                 if self._closed:
@@ -80,4 +80,4 @@ class Attached:
                     ready.register(self._sock, select.POLLIN)
                 except (BlockingIOError, ssl.SSLWantWriteError):
                     ready.register(self._sock, event)
-            ready.poll(_TURN_MS)  # in turns: while one thread sends, the reader may have closed it
+            ready.poll(_TURN_MS)  # with a timeout, because another thread may have closed the socket meanwhile

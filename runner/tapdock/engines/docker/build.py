@@ -1,4 +1,4 @@
-"""Building images with a Docker Engine's classic builder, which every engine has."""
+"""Build images with the classic builder of Docker Engine, which every engine has."""
 
 import fcntl
 import os
@@ -24,10 +24,10 @@ __all__ = ["LOCK", "alone", "build", "carried", "swept"]
 LOCK = "build.lock"
 
 _CARRIER = "FTP_PROXY"
-"""A build argument that builders keep out of every image's history, because it may have a password.
+"""A build argument that builders keep out of every image's history, because it may contain a password.
 
-https://docs.docker.com/build/building/variables/#pre-defined-build-arguments. No recipe of ours uses FTP; each makes
-variables of it again.
+https://docs.docker.com/build/building/variables/#pre-defined-build-arguments. It carries package indexes, which each
+recipe of tapdock reads from it. No recipe uses FTP.
 """
 _SAID_EVERY = 5.0
 _LAST_LINES = 40
@@ -35,7 +35,7 @@ _LAST_LINES = 40
 
 @contextmanager
 def alone(lock: Path, progress: Logs) -> Iterator[None]:
-    """One build of this user at a time: the builder would do the same work twice, on the same processors."""
+    """Hold the lock for builds of this user: parallel builds would only do the same work twice."""
     fd = _opened(lock)
     try:
         _wait_for(fd, progress)
@@ -50,7 +50,7 @@ def _opened(lock: Path) -> int:
 
 
 def swept(api: Any, lock: Path) -> Swept:
-    """Remove what killed builds left. While a build is under way all is kept, as some of it may be that build's."""
+    """Remove leftovers of killed builds. While a build runs, all are kept, because some may belong to that build."""
     fd = _opened(lock)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,14 +63,14 @@ def swept(api: Any, lock: Path) -> Swept:
 
 
 def _swept(api: Any) -> Swept:
-    """Whoever calls it has the lock; another user's build, or one from another machine, has a running container."""
+    """Remove leftovers; the caller has the lock. A build of another user or machine is found by its container."""
     if build_leftovers.is_building(api):
         return build_leftovers.kept(api)
     return sweep.removed(build_leftovers.found(api))
 
 
 def carried(indexes: Mapping[str, str]) -> dict[str, str]:
-    """Package indexes as an argument of a build that stays in no image."""
+    """Return package indexes as a build argument that no image keeps."""
     words = " ".join(f"{name}={shlex.quote(address)}" for name, address in sorted(indexes.items()))
     return {_CARRIER: f"export {words}"} if words else {}
 
@@ -97,9 +97,9 @@ def build(
     labels: Mapping[str, str],
     progress: Logs,
 ) -> None:
-    """Build an image from a folder with a Dockerfile. Raises EngineError with the recipe's own words.
+    """Build an image from a folder with a Dockerfile. Raises EngineError with the recipe's own message.
 
-    What a step says is shown only when it fails. Whoever calls it has the lock. What killed builds left is removed.
+    The output of a step is shown only if it fails. The caller has the lock. Leftovers of killed builds are removed.
     """
     steps = _Steps(tag, progress)
     with steps:
@@ -120,13 +120,13 @@ def build(
             why = getattr(error, "explanation", None) or error
             raise EngineError(f"`{tag}` could not be built: {why}") from error
         finally:
-            if indexes:  # another builder than Docker's may keep them in the history
+            if indexes:  # other builders than Docker's may keep them in the history
                 with suppress(*CONNECTION):
                     _swept(api)
 
 
 class _Steps:
-    """Tells every few seconds which step is under way; context manager of the thread that does so."""
+    """Reports the current step every few seconds, in a thread; a context manager."""
 
     def __init__(self, tag: str, progress: Logs) -> None:
         self._tag = tag
@@ -166,14 +166,14 @@ class _Steps:
             self._lines.append(line)
 
     def _failed(self, error: str) -> EngineError:
-        """The recipe's `error:` and `hint:` lines where it has an explanation of its own, else all that it said."""
+        """Return the recipe's `error:` and `hint:` lines as an error, if it has both; else report its last lines."""
         own = [line for line in self._lines if line.startswith("error: ")]
         hints = [line.removeprefix("hint: ") for line in self._lines if line.startswith("hint: ")]
         if own and hints:
             return EngineError(f"`{self._tag}` could not be built: {own[-1].removeprefix('error: ')}", hint=hints[-1])
         for line in self._lines[-_LAST_LINES:]:
             self._progress(line)
-        hint = "what it said is above; `build` in the project file names the package"
+        hint = "see the output of the build above; the package is in `build` of the project file"
         if ": FROM " in self._step:
-            hint = "name another base with TAPDOCK_BASE_IMAGE: an image with Python 3.10 to 3.12"
+            hint = "set TAPDOCK_BASE_IMAGE to another base image with Python 3.10 to 3.12"
         return EngineError(f"`{self._tag}` could not be built at {self._step}: {error}", hint=hint)

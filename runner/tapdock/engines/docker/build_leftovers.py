@@ -1,4 +1,4 @@
-"""What killed builds left on an engine: containers, and images whose history has the address of a package index."""
+"""Find leftovers of killed builds: containers, and images whose history contains the address of a package index."""
 
 import re
 import time
@@ -16,22 +16,22 @@ __all__ = ["found", "is_building", "kept"]
 _STAGE = "io.tapdock.stage=build"
 _RECIPE = "io.tapdock.recipe"
 _NOT_RUN = "#(nop)"
-"""In the command of a container that a build makes for a step that runs nothing."""
+"""The mark in the command of a container for a build step that runs no program."""
 _OVER = 60
-"""Seconds: such a step takes none."""
+"""Seconds after which such a container is a leftover: its step takes less than one."""
 _ADDRESS = re.compile(r"""(?:INDEX_URL|NPM_CONFIG_REGISTRY)='?[^\s'"$]""")
-"""An index that has a value: the commands of our recipes name them with quotes or without one."""
+"""A package index with a value. The commands of tapdock's recipes also name them with quotes, or without a value."""
 
 
 def is_building(api: Any) -> bool:
-    """Whether a step of a build stage runs on this engine."""
+    """Return True if a step of a build stage runs on this engine."""
     return any(container["State"] == "running" for container in _containers(api))
 
 
 def found(api: Any) -> Iterator[Leftover]:
-    """Containers first: each has the image of the step before.
+    """Yield leftovers, containers first: each uses the image of the step before.
 
-    An image that has no address stays: the next build of a similar image begins from it.
+    Images without an address of an index are kept, because they are the cache for the next build.
     """
     for container in _containers(api):
         if container["State"] != "running":
@@ -43,12 +43,12 @@ def found(api: Any) -> Iterator[Leftover]:
 
 
 def kept(api: Any) -> Swept:
-    """All of it, because a build is under way."""
-    return Swept((), tuple((leftover.name, "a build is under way") for leftover in found(api)))
+    """Return all leftovers as kept, because a build is running."""
+    return Swept((), tuple((leftover.name, "a build is running") for leftover in found(api)))
 
 
 def _containers(api: Any) -> list[Any]:
-    """Those of a build stage have images without names; those that label the last stage never start."""
+    """Return the containers of builds: those of a build stage have images without names; others were never started."""
     stage = api.containers(all=True, filters={"label": _STAGE})
     last = api.containers(all=True, filters={"label": _RECIPE, "status": "created"})
     return [
@@ -61,4 +61,4 @@ def _has_address(api: Any, image: str) -> bool:
     try:
         return any(_ADDRESS.search(str(layer["CreatedBy"])) for layer in api.history(image))
     except docker.errors.ImageNotFound:
-        return False  # somebody else removed it
+        return False  # already removed

@@ -1,4 +1,4 @@
-"""A client of the engine at an address, or the reason why there is none and what to do."""
+"""Connect to the engine at an address, or raise an error with the reason and the next step."""
 
 import os
 import stat
@@ -19,14 +19,14 @@ SOCKET = "unix:///var/run/docker.sock"
 
 class _Client(docker.APIClient):
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """DOCKER_CERT_PATH alone says whom to trust: `requests` would prefer the web's REQUESTS_CA_BUNDLE."""
+        """Trust only the CA in DOCKER_CERT_PATH: by default, `requests` would prefer REQUESTS_CA_BUNDLE."""
         verify = self.verify if verify is None else verify
         settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
         return {**settings, "verify": verify}
 
 
 def opened(address: str) -> Any:
-    """Raises EngineError with the next step."""
+    """Return a client of the engine. Raises EngineError with the next step."""
     try:
         return _Client(**_arguments(address), version="auto", timeout=60)
     except docker.errors.TLSParameterError as error:
@@ -47,14 +47,14 @@ def _arguments(address: str) -> dict[str, Any]:
 
 def _unreachable(address: str, error: Exception) -> EngineError:
     if "Permission denied" in str(error) and not address.startswith("unix://"):
-        hint = "see who may read the files in DOCKER_CERT_PATH"
+        hint = "check the permissions of the files in DOCKER_CERT_PATH"
         return EngineError(f"the keys for the Docker Engine at {address} cannot be read", hint=hint)
     if "Permission denied" in str(error):
         hint = _how_to_be_let_in(Path(address.removeprefix("unix://")))
         return EngineError(f"no permission to use the Docker Engine at {address}", hint=hint)
     if "to an HTTPS server" in str(error):
-        hint = "DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH for the folder with ca.pem, cert.pem and key.pem"
-        return EngineError(f"the Docker Engine at {address} wants TLS", hint=hint)
+        hint = "set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem"
+        return EngineError(f"the Docker Engine at {address} requires TLS", hint=hint)
     root = list(_causes(error))[-1]
     if "certificate" in str(root).lower():
         return _untrusted(address, str(root))
@@ -62,8 +62,8 @@ def _unreachable(address: str, error: Exception) -> EngineError:
 
 
 def _untrusted(address: str, why: str) -> EngineError:
-    hint = "DOCKER_CERT_PATH names a folder with the engine's own ca.pem, and cert.pem and key.pem that it trusts"
-    return EngineError(f"the Docker Engine at {address} was not trusted, or does not trust us: {why}", hint=hint)
+    hint = "set DOCKER_CERT_PATH to a folder with the engine's ca.pem, and with cert.pem and key.pem that it trusts"
+    return EngineError(f"TLS with the Docker Engine at {address} failed: {why}", hint=hint)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -74,20 +74,20 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _how_to_be_let_in(path: Path) -> str:
-    """A group may use the socket, by name where it has one here, else by number; or root alone."""
+    """Return a hint how to get access to the socket: through its group, or as root if no group has access."""
     import grp
 
     try:
         found = path.stat()
         number, closed = found.st_gid, found.st_gid == 0 or not found.st_mode & stat.S_IWGRP
     except PermissionError:
-        return f"only root may look into {path.parent}; a socket of your own: `systemctl --user start podman.socket`"
+        return f"only root can open {path.parent}; for a socket of your own: `systemctl --user start podman.socket`"
     except OSError:
         number, closed = 0, True
     if closed:
-        return f"only root may use it: `sudo chgrp docker {path} && sudo chmod g+rw {path}` opens it to a group"
+        return f"only root has access; allow a group: `sudo chgrp docker {path} && sudo chmod g+rw {path}`"
     try:
         group = grp.getgrgid(number).gr_name
     except KeyError:
         group = str(number)
-    return f"`sudo usermod -aG {group} $USER`, then log in again; in a container, `--group-add {group}`"
+    return f"run `sudo usermod -aG {group} $USER`, then log in again; in a container, use `--group-add {group}`"

@@ -1,4 +1,4 @@
-"""Docker Engine, and whatever speaks its API."""
+"""The engine for Docker Engine, and for others with the same API."""
 
 import dataclasses
 import os
@@ -29,17 +29,18 @@ __all__ = ["DockerEngine", "connect"]
 
 
 def connect(*, cache: Path, relay: str = "auto", homes: tuple[Path, ...] = ()) -> "DockerEngine":
-    """The engine that DOCKER_HOST names, or the usual socket. Raises EngineError with what to do.
+    """Connect to the engine at DOCKER_HOST, or at the default socket. Raises EngineError with the next step.
 
-    `relay` is `auto`, `beside` or `container`; `cache` keeps what was found out about engines. In a container pipes
-    are made in the first of `homes` that the engine has as well, unless it has the temporary folder.
+    `relay` is `auto`, `beside` or `container`; `cache` is the folder for known facts about engines. If this process
+    runs in a container and the engine does not have its temporary folder, pipes are created in the first of `homes`
+    that the engine has.
     """
     address = os.environ.get("DOCKER_HOST") or connection.SOCKET
     return DockerEngine(connection.opened(address), address=address, cache=cache, relay=relay, homes=homes)
 
 
 class DockerEngine:
-    """One connection; its methods may be called from several threads."""
+    """An engine with one connection; its methods may be called from several threads."""
 
     name = "docker"
 
@@ -52,16 +53,16 @@ class DockerEngine:
 
     @cached_property
     def own(self) -> OwnContainer | None:
-        """The container that we run in, if this engine runs it."""
+        """The container that this process runs in, if this engine runs it."""
         try:
             mountinfo = Path("/proc/self/mountinfo").read_text("utf-8", "replace")
         except OSError:
-            mountinfo = ""  # no Linux: we are on a machine of our own
+            mountinfo = ""  # not Linux, so not in a container
         named = os.environ.get("TAPDOCK_CONTAINER")
         return find_own(self._container, mountinfo=mountinfo, hostname=socket.gethostname(), named=named)
 
     def _container(self, name: str) -> Mapping[str, Any] | None:
-        with answering("the engine could not be asked for our own container"):
+        with answering("the engine did not report the container of tapdock"):
             try:
                 found: Mapping[str, Any] = self.api.inspect_container(name)
             except docker.errors.NotFound:
@@ -74,30 +75,30 @@ class DockerEngine:
 
     @property
     def owner(self) -> str:
-        """With the engine behind it: another one knows nothing of a container of this one."""
+        """The name of this process, with that of the engine: another engine cannot check a container of this one."""
         return f"{mine(self.own.id if self.own else '')}/{self._name}"
 
     @property
     def _name(self) -> str:
-        """Of the engine; those of machines that were copied have one ID."""
+        """The name of the engine: its ID and the machine's name, because copied machines have the same ID."""
         return f"{self._info.get('ID')}.{self._info.get('Name')}".replace("/", "")
 
     def is_over(self, owner: str, run_id: str) -> bool:
         if is_alive(owner, runs=self._runs if owner.endswith(f"/{self._name}") else lambda _: None) is not False:
             return False
-        self.sweep()  # what it left is on its way to its end: nothing of it writes any more
-        with answering("the engine could not be asked for containers of a dead run"):
+        self.sweep()  # so no container of it can write any more
+        with answering("the engine did not report the containers of a dead run"):
             return not self.api.containers(filters={"label": f"{LABEL_RUN}={run_id}"})
 
     @cached_property
     def _info(self) -> Mapping[str, Any]:
-        with answering("the engine could not be asked about itself"):
+        with answering("the engine did not report its facts"):
             found: Mapping[str, Any] = self.api.info()
             return found
 
     @cached_property
     def _version(self) -> Mapping[str, Any]:
-        with answering("the engine could not be asked for its version"):
+        with answering("the engine did not report its version"):
             found: Mapping[str, Any] = self.api.version()
             return found
 
@@ -152,7 +153,7 @@ class DockerEngine:
 
     def refusal(self, image: str) -> str | None:
         if self._is_podman:
-            return None  # it cannot be asked without pulling
+            return None  # Podman cannot check this without pulling
         try:
             self.api.inspect_distribution(image)
         except CONNECTION as error:
@@ -160,11 +161,11 @@ class DockerEngine:
         return None
 
     def building(self, progress: Logs) -> AbstractContextManager[None]:
-        """Held while one image is built."""
+        """Return a lock that is held while an image is built."""
         return build.alone(self._cache / build.LOCK, progress)
 
     def sweep_builds(self) -> Swept:
-        with answering("the engine could not be asked for what is left of killed builds"):
+        with answering("the engine did not report the leftovers of killed builds"):
             return build.swept(self.api, self._cache / build.LOCK)
 
     def build(
@@ -177,21 +178,21 @@ class DockerEngine:
         labels: Mapping[str, str],
         progress: Logs,
     ) -> None:
-        """Raises EngineError; `indexes` stay in no layer that is kept."""
+        """Build an image. Raises EngineError. No layer of the image contains `indexes`."""
         build.build(self.api, context, tag=tag, args=args, indexes=indexes, labels=labels, progress=progress)
 
     def run(self, run_id: str, *, image: str) -> DockerRun:
         share = self._relay == "beside" or (self._relay == "auto" and self.shares_pipes(image))
         container = self.own.id if self.own else ""
         folder = folders.made(self._pipes_home(), container=container) if share else None
-        # Podman knows no such option, and lets the two containers of a run reach each other.
+        # Podman does not have this option: there, the two containers of a run can reach each other.
         options = {} if self._is_podman else {"com.docker.network.bridge.enable_icc": "false"}
         return DockerRun(
             self.api, run_id, folder, owner=self.owner, locate=self._located_folder, network_options=options
         )
 
     def _pipes_home(self) -> Path | None:
-        """Where pipes are made: in a container, a folder that the engine has as well. None if there is none."""
+        """Return the folder for pipes, which the engine must have as well; None if there is none."""
         homes = [Path(tempfile.gettempdir()), *self._homes]
         if self.own is None:
             return homes[0]
@@ -202,13 +203,13 @@ class DockerEngine:
         return None
 
     def _located_folder(self, path: str) -> str:
-        """A folder that we made where the engine has it, in the engine's own words."""
+        """Return the engine's path of a folder that was created in `_pipes_home`."""
         located = self.own.located(os.path.realpath(path)) if self.own else path
-        assert located is not None, "made where it has"
+        assert located is not None, "created where the engine has it"
         return located
 
     def shares_pipes(self, image: str) -> bool:
-        """Whether a pipe of ours can be opened in a container: tried once per engine, with a container of `image`."""
+        """Return True if a container can open pipes of this process. It is tried once per engine, with `image`."""
         home = self._pipes_home()
         if home is None:
             return False
@@ -221,12 +222,12 @@ class DockerEngine:
                 source = self._located_folder(str(pipes))
                 return handshake.has_pipes(self.api, image, pipes, source=source, owner=self.owner)
 
-        # Where the image itself cannot be run, starting the connector will say so better.
+        # If the image itself cannot run, the start of the connector will report a better error.
         return self._answers.of(f"pipes in {home}", ask) is not False
 
     @cached_property
     def _answers(self) -> handshake.Answers:
-        """About the engine as seen from here; daemons may share an ID."""
+        """Known facts about the engine, for this process's own container. Engines may have the same ID."""
         container, info = self.own.shared if self.own else None, self._info
         identity = (self.api.base_url, info["ID"], info["Name"], info["DockerRootDir"], container)
         return handshake.Answers(cache=Cache(self._cache), engine=identity)
@@ -235,14 +236,17 @@ class DockerEngine:
         return self._answers.forget()
 
     def placed(self, launch: Launch) -> Launch:
-        """The launch with the engine's own paths for what it mounts, and on our own networks if it names none."""
+        """Return the launch with the engine's own paths for mounts, and by default on this process's own networks.
+
+        Raises UsageError for a mount of a folder that the engine does not have.
+        """
         mounts = tuple(mount if mount.is_volume else self._placed(mount, launch) for mount in launch.mounts)
         networks = () if launch.networks or self.own is None else self.own.networks
         placed = dataclasses.replace(launch, mounts=mounts, networks=launch.networks or networks)
         return self._as_caller(placed) if launch.as_caller else placed
 
     def _as_caller(self, launch: Launch) -> Launch:
-        """Containers of a rootless engine have their users counted anew: outside of them, their root is who runs it."""
+        """Return the launch as the calling user. In a rootless engine, a container's root is the engine's user."""
         user = "0:0" if self._is_rootless and self.own is None else f"{os.getuid()}:{os.getgid()}"
         return dataclasses.replace(launch, user=user, is_root=user.startswith("0:"))
 
@@ -260,13 +264,13 @@ class DockerEngine:
             raise UsageError(
                 f"the engine at {self._address} does not have the folder {mount.source} of this machine, which the"
                 f" {launch.role} mounts",
-                hint=f"mount a volume of that engine instead, such as `{launch.role}-data:{mount.target}`",
+                hint=f"mount a volume of that engine instead, for example `{launch.role}-data:{mount.target}`",
             )
         return mount
 
     def _has(self, folder: Path, image: str) -> bool:
-        """What cannot be tried (a folder that is read-only here) is taken at the user's word."""
-        while not folder.exists():  # a run makes it
+        """Return False if the engine does not have the folder. If that cannot be tried, assume that it has it."""
+        while not folder.exists():  # a run creates it
             folder = folder.parent
 
         def ask() -> bool | None:
@@ -275,13 +279,13 @@ class DockerEngine:
         return self._answers.of(f"the folder {folder}", ask) is not False
 
     def leftovers(self) -> tuple[str, ...]:
-        with answering("the engine could not be asked for what is left of dead runs"):
+        with answering("the engine did not report the leftovers of dead runs"):
             containers = [leftover.name for leftover in sweep.found(self.api, self._runs)]
         folders_ = [str(path) for home in self._swept for path in folders.abandoned(home, runs=self._runs)]
         return (*containers, *folders_)
 
     def sweep(self) -> Swept:
-        with answering("the engine could not be asked for what is left of dead runs"):
+        with answering("the engine did not report the leftovers of dead runs"):
             swept = sweep.removed(sweep.found(self.api, self._runs))
         for home in self._swept:
             swept += folders.sweep(home, runs=self._runs)
@@ -289,5 +293,5 @@ class DockerEngine:
 
     @property
     def _swept(self) -> set[Path]:
-        """Where folders of runs may be."""
+        """The folders that may contain folders of runs."""
         return {Path(tempfile.gettempdir()), *(home for home in self._homes if home.is_dir())}

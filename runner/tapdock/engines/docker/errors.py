@@ -1,4 +1,4 @@
-"""The border where what docker's client raises becomes an EngineError, and other errors, with words for people."""
+"""Turn errors of docker's client into EngineError and other errors, with messages for people."""
 
 import contextlib
 import http.client
@@ -12,7 +12,7 @@ from tapdock.errors import EngineError, ImageMissing, UsageError
 
 __all__ = ["CONNECTION", "answering", "pull_failed", "reason_of", "refused", "uncovered"]
 
-# A stream that breaks off raises what the layers below docker's own client raise.
+# A lost connection raises errors of the layers below docker's own client.
 CONNECTION = (
     docker.errors.DockerException,
     requests.exceptions.RequestException,
@@ -23,7 +23,7 @@ CONNECTION = (
 
 @contextlib.contextmanager
 def answering(what_failed: str) -> Iterator[None]:
-    """The border where what docker's client raises becomes an EngineError."""
+    """Turn errors of docker's client into an EngineError whose message begins with `what_failed`."""
     try:
         yield
     except CONNECTION as error:
@@ -35,24 +35,24 @@ def reason_of(error: Exception) -> str:
 
 
 def pull_failed(image: str, reason: str) -> ImageMissing:
-    hint = f"check the name, log in to its registry, or give a `build:` for it; `docker pull {image}` tells more"
-    return ImageMissing(f"the image `{image}` is not here and cannot be pulled: {reason}", hint=hint)
+    hint = f"try `docker pull {image}`; check the name, log in to its registry, or add a `build:` for it"
+    return ImageMissing(f"the image `{image}` is not present and cannot be pulled: {reason}", hint=hint)
 
 
 def refused(image: str, error: Exception) -> EngineError:
     reason = reason_of(error)
     if "exec format error" in reason.lower():
-        hint = "it was built for another kind of processor: set `platform:`, or use an image for this one"
+        hint = "it is built for another processor architecture: set `platform:`, or use an image for this one"
         return EngineError(f"`{image}` cannot run on this machine: exec format error", hint=hint)
     if "/bin/sh" in reason:
-        hint = "use an image that has `/bin/sh`, or make one `FROM` it that adds a static one"
-        return EngineError(f"`{image}` has no shell, which tapdock starts connectors with: {reason}", hint=hint)
+        hint = "use an image that has `/bin/sh`, or build one `FROM` it that adds a static shell"
+        return EngineError(f"`{image}` has no shell, which tapdock needs to start connectors: {reason}", hint=hint)
     return EngineError(f"a container of `{image}` could not be started: {reason}")
 
 
 def uncovered(where: str, role: str) -> UsageError:
     line = f"`docker run --volume {where}:{where} …`, or `volumes: [{where}:{where}]` in compose.yaml"
     return UsageError(
-        f"the {role} mounts {where}, which is inside tapdock's own container: no other container can have it",
-        hint=f"mount it there from outside: {line}",
+        f"the {role} mounts {where}, which is inside tapdock's own container: no other container can mount it",
+        hint=f"mount it into tapdock's container: {line}",
     )

@@ -1,6 +1,6 @@
-"""Whether an engine has what this process sees: tried with a container, and remembered, a "no" for an hour only.
+"""Try with a container whether an engine has a folder of this process. Answers are cached, a "no" for an hour only.
 
-Not told by an address: a socket may lead to another machine, and a daemon may live in another file system.
+The address does not show it: a socket may lead to another machine, and a daemon may have another file system.
 """
 
 import os
@@ -24,7 +24,7 @@ from tapdock.engines.docker.run import LABEL_OWNER, LABEL_RUN
 __all__ = ["NO_SECONDS", "Answers", "has_folder", "has_pipes"]
 
 NO_SECONDS = 3600.0
-"""For so long, a folder that an engine does not have is not tried again: a busy engine may have answered too late."""
+"""After this time, a folder that an engine did not have is tried again: a busy engine may have answered too late."""
 
 _SECONDS = 5.0
 _NOT_THERE = 3
@@ -32,14 +32,15 @@ _FAILURES = (docker.errors.APIError, requests.exceptions.RequestException)
 
 
 def has_pipes(api: Any, image: str, folder: Path, *, source: str, owner: str) -> bool | None:
-    """Whether a container of `image` writes into a pipe of ours within five seconds.
+    """Return True if a container of `image` writes into a pipe in `folder` within five seconds.
 
-    `folder` is the engine's `source`. None when the image could not be run: that tells nothing of the engine.
+    `source` is the engine's path of `folder`. Return None if the image cannot run, because then nothing is known about
+    the engine.
     """
     try:
         os.mkfifo(folder / "probe")
     except OSError:
-        return False  # a file system without pipes
+        return False  # the file system does not support pipes
     (folder / "probe").chmod(0o666)
     reader = os.open(folder / "probe", os.O_RDONLY | os.O_NONBLOCK)
     script = f"[ -p /tapdock/probe/probe ] || exit {_NOT_THERE}; echo yes >/tapdock/probe/probe"
@@ -52,7 +53,7 @@ def has_pipes(api: Any, image: str, folder: Path, *, source: str, owner: str) ->
 
 
 def has_folder(api: Any, image: str, folder: Path, *, owner: str) -> bool | None:
-    """Whether the engine has this very folder under the same path. None when that could not be tried."""
+    """Return True if the engine has this same folder under the same path; None if that could not be tried."""
     mark = folder / f".tapdock-{secrets.token_hex(8)}"
     try:
         mark.touch()
@@ -66,27 +67,27 @@ def has_folder(api: Any, image: str, folder: Path, *, owner: str) -> bool | None
 
 
 def _judged(code: int | None) -> bool | None:
-    """A script of ours that said no, or hung on a pipe that is none here, is an answer; anything else is not."""
+    """Return False if the script exited with "not there", or was killed while it waited for the pipe; else None."""
     return False if code in (_NOT_THERE, 137) else None
 
 
 def _code(api: Any, image: str, script: str, source: str, owner: str, *, read_only: bool = False) -> int | None:
-    """The exit code of a script in a container that has `source`; None when there was none."""
+    """Return the exit code of a script in a container that mounts `source`; None if there was none."""
     try:
         container = api.create_container(
             image,
             entrypoint=["/bin/sh", "-c", script],
             command=[],
             name=f"tapdock-probe-{secrets.token_hex(6)}",
-            user="0:0",  # the folder may be closed to all but its owner
+            user="0:0",  # maybe only its owner can open the folder
             labels={LABEL_RUN: "probe", LABEL_OWNER: owner},
-            # In this form the engine refuses a folder that it does not have; in the other it would make one.
+            # In this form, the engine refuses a folder that it does not have; in the other one, it would create it.
             host_config=api.create_host_config(
                 mounts=[Mount("/tapdock/probe", source, type="bind", read_only=read_only)], network_mode="none"
             ),
         )
     except docker.errors.APIError as error:
-        said = str(error).lower()  # Podman only tells what its system call did
+        said = str(error).lower()  # Podman reports only the error of the system call
         return _NOT_THERE if "mount" in said or "no such file" in said else None
     killer = threading.Timer(_SECONDS, _quietly(lambda: api.kill(container)))
     try:
@@ -105,21 +106,21 @@ def _quietly(work: Callable[[], Any]) -> Callable[[], None]:
         try:
             work()
         except _FAILURES:
-            pass  # it is over, or the engine is gone
+            pass  # it has already ended, or the engine is gone
 
     return body
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What was found out about one engine, in files of `cache`: `yes`, or `no` and a line that names what was asked."""
+    """Cached answers about one engine, in files of `cache`: `yes`, or `no` and a line that names the folder."""
 
     cache: Cache
     engine: tuple[object, ...]
     now: Callable[[], float] = time.time
 
     def of(self, what: str, ask: Callable[[], bool | None]) -> bool | None:
-        """Return the answer that is remembered, else ask; what is not known is not remembered."""
+        """Return the cached answer, else that of `ask`; None, for unknown, is not cached."""
         name = f"{self._prefix}{_hash(what)}"
         known = self._known(name)
         if known is not None:
@@ -127,12 +128,12 @@ class Answers:
         answer = ask()
         if answer is not None:
             text = "yes" if answer else f"no\n{what}"
-            with suppress(OSError):  # it is asked again
+            with suppress(OSError):  # then it is tried again the next time
                 self.cache.write(name, text.encode("utf-8", "surrogateescape"))
         return answer
 
     def forget(self) -> tuple[str, ...]:
-        """Forget what this engine does not have, and return the names of it."""
+        """Forget the folders that this engine does not have, and return their names."""
         found = []
         for file in self.cache.folder.glob(f"{self._prefix}*"):
             if missing := self._known(file.name):
@@ -141,7 +142,7 @@ class Answers:
         return tuple(sorted(found))
 
     def _known(self, name: str) -> str | None:
-        """Empty for a `yes`, what is missing for a `no` that is not older than an hour; None for anything else."""
+        """Return an empty text for a `yes`, the folder for a `no` of the last hour, None for anything else."""
         if self._read(name) == "yes":
             return ""
         answer, _, what = self._read(name, newer_than=self.now() - NO_SECONDS).partition("\n")

@@ -1,4 +1,4 @@
-"""A container that runs: its stderr, its memory and its end; and what a relay's container says."""
+"""A running container: its stderr, its memory and its end; and the connection to a relay's container."""
 
 import contextlib
 import threading
@@ -15,11 +15,11 @@ from tapdock.launch import Exit
 
 __all__ = ["DockerConversation", "DockerProcess"]
 
-_INIT_FAILED = "[FATAL tini"  # the engine's init could not start our shell: the engine itself noticed nothing
+_INIT_FAILED = "[FATAL tini"  # the engine's init could not start the shell, which the engine does not report
 
 
 class DockerProcess:
-    """A container, its stderr read by a thread, and its memory watched from the start: nothing tells of it later."""
+    """A container. A thread reads its stderr, another measures its memory, which is not known after its end."""
 
     def __init__(self, api: Any, name: str, image: str, stderr: Attached | None, log: Logs) -> None:
         self.name = name
@@ -33,7 +33,7 @@ class DockerProcess:
         self._reader.start()
 
     def _read(self, stderr: Attached | None, log: Logs) -> None:
-        with contextlib.suppress(OSError):  # the engine went away: `wait` tells
+        with contextlib.suppress(OSError):  # the engine is gone, which `wait` reports
             for line in lines_of(data for _, data in stderr.frames()) if stderr else ():
                 if line.startswith(_INIT_FAILED):
                     self._refusal = line
@@ -43,7 +43,7 @@ class DockerProcess:
         threading.Thread(target=self._measure, daemon=True).start()
 
     def _measure(self) -> None:
-        with contextlib.suppress(*CONNECTION, OSError, ValueError):  # it ended, or the engine went away
+        with contextlib.suppress(*CONNECTION, OSError, ValueError):  # it ended, or the engine is gone
             for stats in self._api.stats(self.name, stream=True, decode=True):
                 memory = stats.get("memory_stats") or {}
                 self._peak = max(self._peak, memory.get("max_usage") or 0, memory.get("usage") or 0)
@@ -53,14 +53,14 @@ class DockerProcess:
                     return
 
     def wait(self, timeout: float | None = None) -> Exit | None:
-        code = 137  # of a container that is removed: whatever ran in it was killed
+        code = 137  # of a removed container: its processes were killed
         try:
             code = self._api.wait(self.name, timeout=timeout)["StatusCode"]
             state = self._api.inspect_container(self.name)["State"]
         except docker.errors.NotFound:
             return Exit(code=code, error="the container was removed")
         except CONNECTION as error:
-            # urllib3 has two classes for a read timeout: on a unix socket it is a connection's error.
+            # A read timeout has another class on a unix socket: there it is a connection error.
             timed_out = isinstance(error, requests.exceptions.ReadTimeout) or "Read timed out" in str(error)
             return None if timed_out else Exit(code=None, error=str(error))
         self._over = True
@@ -76,7 +76,7 @@ class DockerProcess:
         )
 
     def kill(self) -> None:
-        with contextlib.suppress(*CONNECTION):  # it is over, or the engine is gone and its pipes are cut
+        with contextlib.suppress(*CONNECTION):  # it has already ended, or the engine is gone
             self._api.kill(self.name)
 
 

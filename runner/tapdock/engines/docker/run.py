@@ -1,4 +1,4 @@
-"""One run's containers on a Docker Engine: named before they exist, removed in every ending."""
+"""The containers of one run on a Docker Engine. They have names before they exist, and are removed in any ending."""
 
 import contextlib
 import dataclasses
@@ -26,22 +26,22 @@ LABEL_RUN = "io.tapdock.run"
 LABEL_ROLE = "io.tapdock.role"
 LABEL_OWNER = "io.tapdock.owner"
 _PIPES = "/tapdock/pipes"
-_MEMORY = "/tapdock/files"  # a path that no image has: a tmpfs ignores its mode where the image has a folder
+_MEMORY = "/tapdock/files"  # a path that no image has: a tmpfs over a folder of the image ignores its mode
 _LATE_BYTES, _PIPE_BLOCKS, _SCRATCH_BLOCKS = 64 << 20, 1 << 10, 1 << 18  # of a file not known yet; pages of 4 KiB
 _ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
 _PIDS = 4096
 _METADATA = ["169.254.169.254", "169.254.170.2", "169.254.170.23"]
-"""Where clouds answer with a machine's credentials: AWS, Google, Azure and others; tasks of ECS; pods of EKS.
+"""Addresses of clouds that return a machine's credentials: of AWS, Google, Azure and others; tasks of ECS; pods of EKS.
 
-An engine gives a container link-local addresses only, so Alibaba's 100.100.100.200 stays within reach.
+An engine can assign only link-local addresses to a container, so Alibaba's 100.100.100.200 remains reachable.
 """
 
 
 class DockerRun:
-    """`folder` is where the relay makes its pipes, or None: then they live in volumes, one a side.
+    """A run. The relay creates its pipes in `folder`; if that is None, in volumes, one for each side.
 
-    `owner` stands in labels; `locate` gives the engine's own path of that folder; `network_options` are those of a
-    network in which no container reaches another.
+    `owner` is for labels; `locate` returns the engine's own path of the folder; `network_options` are those of a
+    network in which containers cannot reach each other.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class DockerRun:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Containers first, and all at the same time: each removal takes a tenth of a second and more.
+        """Remove all containers at the same time, because each removal takes 0.1 s or more; then all that they use.
 
-        The network goes with them where all of them have exited, and else behind them, as everything that they use.
+        The network is removed at the same time if all containers have exited, else after them.
         """
         removing = [threading.Thread(target=self._remove_container, args=(name,)) for name in self._containers]
         if self._network:
@@ -98,7 +98,7 @@ class DockerRun:
         return self._started(networked, spec, log)
 
     def _own_network(self) -> str:
-        """The network of this run, made when the first container needs it."""
+        """Return the name of this run's network, which is created for the first container. Raises EngineError."""
         with self._network_lock:
             if self._network is None:
                 name = f"tapdock-{self._run_id}"
@@ -108,15 +108,15 @@ class DockerRun:
                         name, driver="bridge", options=self._network_options, labels=self._labels("network")
                     )
                 except CONNECTION as error:
-                    hint = "`docker network prune` removes unused ones; `network: bridge` under `defaults:` needs none"
+                    hint = "remove unused ones with `docker network prune`, or set `network: bridge` under `defaults:`"
                     raise EngineError(
-                        f"the network of this run could not be made: {reason_of(error)}", hint=hint
+                        f"the network of this run could not be created: {reason_of(error)}", hint=hint
                     ) from error
                 self._network = name
             return self._network
 
     def _shared(self, name: str) -> str:
-        """What the engine calls one of the folders that the relay has as well."""
+        """Return the engine's path, or the volume, of a folder that the relay uses as well."""
         return self._locate(str(self.folder / name)) if self.folder else self._volume(name)
 
     def start_relay(self, image: str, log: Logs, *, scratch: bool) -> tuple[DockerProcess, DockerConversation]:
@@ -136,10 +136,10 @@ class DockerRun:
         return f"tapdock-{self._run_id}-{side}"
 
     def _make_volume(self, name: str, *, blocks: int) -> None:
-        """In memory, and gone with the last container that has it: so the relay starts first."""
+        """Create a volume in memory. It is emptied when its last container ends, so the relay must start first."""
         options = {"type": "tmpfs", "device": "tmpfs", "o": f"nr_blocks={blocks},mode=0777"}  # podman refuses `size`
         self._stack.callback(self._remove, lambda: self._api.remove_volume(name, force=True))
-        with answering(f"the volume `{name}` could not be made"):
+        with answering(f"the volume `{name}` could not be created"):
             self._api.create_volume(name, driver_opts=options, labels=self._labels("pipes"))
 
     def _labels(self, role: str) -> dict[str, str]:
@@ -166,13 +166,13 @@ class DockerRun:
         self._containers.append(name)
         host = self._api.create_host_config(**spec.pop("host"))
         if addresses := spec.pop("own_addresses", None):
-            # A network of the engine's is needed for this; routes and firewalls of the machine are not touched.
+            # This needs a network of the engine; routes and firewalls of the machine are not changed.
             endpoint = self._api.create_endpoint_config(link_local_ips=addresses)
             spec["networking_config"] = self._api.create_networking_config({host["NetworkMode"]: endpoint})
         try:
             self._api.create_container(image, name=name, labels=self._labels(role), host_config=host, **spec)
         except docker.errors.ImageNotFound as error:
-            raise EngineError(f"the image `{called}` is not here", hint=f"docker pull {called}") from error
+            raise EngineError(f"the image `{called}` is not present", hint=f"run `docker pull {called}`") from error
         except CONNECTION as error:
             raise refused(called, error) from error
         return name
@@ -187,17 +187,17 @@ class DockerRun:
         try:
             remove()
         except docker.errors.NotFound:
-            pass  # it was never made, or somebody swept it
+            pass  # it was never created, or is already removed
         except CONNECTION:
-            pass  # the engine is gone: the next run, or `tapdock gc`, removes what it left
+            pass  # the engine is gone: the next run, or `tapdock gc`, removes the leftovers
 
 
 def container_spec(launch: Launch, *, pipes: str, scratch: str = "") -> dict[str, Any]:
-    """The container of a connector, as arguments of the engine's API: a pure plan.
+    """Return the container of a connector as arguments of the engine's API.
 
-    Data goes through the pipes alone: no log driver sees it. stderr is attached, never stored. The folder of the pipes
-    is read-only: pipes can be written to even so, and nothing can be put in their place. `own_addresses` are given to
-    the container itself, so that it finds nobody else there.
+    Data is sent only through the pipes, so no log driver gets it. stderr is attached, never stored. The folder of the
+    pipes is read-only: pipes can still be written to, but not replaced. `own_addresses` are assigned to the container
+    itself, so that it cannot reach another machine there.
     """
     files = sum(_LATE_BYTES if file.late else len(file.content) for file in launch.files)
     shared = [f"{scratch}:{SCRATCH}"] if launch.scratch else []
@@ -227,7 +227,7 @@ def container_spec(launch: Launch, *, pipes: str, scratch: str = "") -> dict[str
 
 
 def relay_spec(binds: list[str]) -> dict[str, Any]:
-    """The container of the relay: no network, nothing to write on, its orders on stdin and its events on stdout."""
+    """Return the container of the relay: without a network, read-only, with orders on stdin and events on stdout."""
     return {
         "command": ["relay", _PIPES],
         "stdin_open": True,

@@ -1,4 +1,4 @@
-"""What dead runs left on an engine: found, and removed."""
+"""Find and remove the leftovers of dead runs on an engine."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,20 +16,20 @@ from tapdock.engines.docker.run import LABEL_OWNER, LABEL_RUN
 __all__ = ["Leftover", "found", "removed"]
 
 _SURELY_OVER = timedelta(hours=1)
-"""A run that nobody can tell the end of: none of what is left runs, and nothing happened for so long."""
+"""A run whose owner cannot be checked counts as dead after this time, if none of its containers runs."""
 
 
 class Leftover(NamedTuple):
-    """A container, a volume or a network that nobody needs any more."""
+    """A container, a volume or a network of a dead run."""
 
     name: str
     remove: Callable[[], Any]
 
 
 def found(api: Any, runs: Callable[[str], bool | None]) -> Iterator[Leftover]:
-    """Containers, then volumes and networks, whose runner is gone. `runs` tells of a container's id whether it does.
+    """Yield containers, then volumes and networks, whose owner is gone.
 
-    Only those whose name and labels both are of a run: anybody may put a label on anything.
+    `runs` returns whether the container with an id runs. The name must match the label, because anybody can set labels.
     """
     for container in api.containers(all=True, filters={"label": LABEL_RUN}):
         if not _is_of_a_run(container["Names"][0].lstrip("/"), container["Labels"]):
@@ -47,7 +47,7 @@ def found(api: Any, runs: Callable[[str], bool | None]) -> Iterator[Leftover]:
         alive = owner.is_alive(labels.get(LABEL_OWNER, ""), runs=runs)
         if alive is None and volume.get("CreatedAt"):
             alive = not _is_long_ago(datetime.fromisoformat(volume["CreatedAt"]))
-        if alive is False:  # removed without force: what a container still has is refused, and found the next time
+        if alive is False:  # without force: a volume in use is refused, and found again the next time
             yield Leftover(volume["Name"], partial(api.remove_volume, volume["Name"]))
 
     for network in api.networks(filters={"label": LABEL_RUN}):
@@ -65,16 +65,16 @@ def _is_long_ago(moment: datetime) -> bool:
 
 
 def removed(leftovers: Iterable[Leftover]) -> Swept:
-    """Remove them. What cannot be removed is not a reason not to run."""
+    """Remove leftovers. Errors are returned, not raised, because a run can start nevertheless."""
     gone: list[str] = []
     kept: list[tuple[str, str]] = []
     for leftover in leftovers:
         try:
             leftover.remove()
         except docker.errors.NotFound:
-            continue  # somebody else swept it
+            continue  # already removed
         except docker.errors.APIError as error:
-            if error.status_code != HTTPStatus.CONFLICT:  # which is: somebody else is sweeping it, or it is in use
+            if error.status_code != HTTPStatus.CONFLICT:  # another process is removing it, or it is in use
                 kept.append((leftover.name, reason_of(error)))
         except CONNECTION as error:
             kept.append((leftover.name, reason_of(error)))

@@ -1,4 +1,4 @@
-"""An engine on another machine, reached by that machine's ssh: its socket, forwarded to one of ours."""
+"""Forward the socket of an engine on another machine to this one, by ssh."""
 
 import atexit
 import contextlib
@@ -15,13 +15,13 @@ _UP = b"up\n"
 
 
 def command(url: str, socket: str) -> list[str]:
-    """The ssh call that forwards `socket` to the engine of `ssh://[user@]host[:port][/its/socket]`.
+    """Return the ssh command that forwards `socket` to the engine of `ssh://[user@]host[:port][/its/socket]`.
 
-    The remote `cat` ends when our end of its input closes, however we end, and the tunnel with it.
+    The remote `cat` ends when its input closes, in any ending of this process. Then the tunnel ends as well.
     """
     parts = urlsplit(url)
     if not parts.hostname:
-        raise EngineError(f"DOCKER_HOST is `{url}`", hint="write `ssh://user@host`")
+        raise EngineError(f"DOCKER_HOST is `{url}`, which has no host", hint="write `ssh://user@host`")
     host = f"{parts.username}@{parts.hostname}" if parts.username else parts.hostname
     port = ["-p", str(parts.port)] if parts.port else []
     remote = parts.path if len(parts.path) > 1 else _SOCKET
@@ -30,12 +30,12 @@ def command(url: str, socket: str) -> list[str]:
 
 
 def opened(url: str) -> str:
-    """`unix://…` of the near end, until this process ends. Raises EngineError with what ssh said."""
+    """Open a tunnel until this process ends, and return its address `unix://…`. Raises EngineError."""
     stack = contextlib.ExitStack()
     folder = stack.enter_context(folders.temporary())
     socket = folder / "engine.sock"
     try:
-        # In a group of its own: Ctrl-C ends the run in order, which still needs the engine.
+        # In a group of its own, because after Ctrl-C, the run still needs the engine to stop.
         ssh = subprocess.Popen(
             command(url, str(socket)),
             stdin=subprocess.PIPE,
@@ -58,7 +58,7 @@ def opened(url: str) -> str:
         said = ssh.stderr.read().decode("utf-8", "replace").strip().splitlines()
         stack.close()
         why = said[-1] if said else f"ssh ended with {ssh.returncode}"
-        raise EngineError(f"{url} cannot be reached: {why}", hint=f"see what `{' '.join(['ssh', *_words(url)])}` says")
+        raise EngineError(f"{url} cannot be reached: {why}", hint=f"try `{' '.join(['ssh', *_words(url)])}`")
     return f"unix://{socket}"
 
 

@@ -1,4 +1,4 @@
-"""Streams as a Singer tap's catalog has them, and the catalog that selects what a run reads (protocol.md 2.2, 3.2)."""
+"""Read streams from a Singer tap's catalog, and write the catalog that selects what to read (protocol.md 2.2, 3.2)."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -52,10 +52,10 @@ class _Catalog(msgspec.Struct):
 
 
 def singer_streams(catalog: bytes, *, namespaced: bool = False) -> tuple[Stream, ...]:
-    """The streams of a `--discover`, each with its raw entry; raises SourceError.
+    """Return the streams of a catalog from `--discover`, each with its raw entry. Raises SourceError.
 
-    They are called as the catalog calls them, by `tap_stream_id` where two would be the same. `namespaced` takes the
-    database's schema from the metadata as a namespace, and off the name where a tap puts it in front.
+    Their names are those in the catalog; if two are equal, they are the `tap_stream_id`. With `namespaced`, the
+    database schema in the metadata is the namespace, and is removed from the beginning of the name.
     """
     try:
         raws = msgspec.json.decode(catalog, type=_Catalog).streams
@@ -101,19 +101,19 @@ def _stream(entry: _Entry, key: StreamKey, raw: str) -> Stream:
 
 
 def _method(said: Any) -> str | None:
-    """Some catalogs have an object there."""
+    """Return a replication method; some catalogs have an object with it."""
     found = said.get("replication-method") if isinstance(said, dict) else said
     return found if isinstance(found, str) else None
 
 
 def _cursor(root: Mapping[str, Any], entry: _Entry) -> str | None:
-    """As the tap says; of several that are only possible none is taken: a wrong one would miss changes."""
+    """Return the tap's replication key. Of several possible keys, none is used: a wrong one would miss changes."""
     valid: Sequence[str] = root.get("valid-replication-keys") or ()
     return root.get("replication-key") or entry.replication_key or (valid[0] if len(valid) == 1 else None)
 
 
 def emitted_names(stream: Stream) -> tuple[str, ...]:
-    """What messages may call a stream: taps for databases put the schema in front, some of them there alone."""
+    """Return the names that messages may have for a stream: taps for databases may put the schema in front."""
     entry = _entry(stream)
     schema = entry.root.get("schema-name")
     return tuple(name for name in (entry.stream, entry.tap_stream_id, f"{schema}-{entry.name}", stream.name) if name)
@@ -126,10 +126,10 @@ def _entry(stream: Stream) -> _Entry:
 def selected_catalog(
     streams: Iterable[Stream], chosen: Iterable[ConfiguredStream], *, legacy: bool, log_key: str | None = None
 ) -> bytes:
-    """The file for `--catalog`: every stream of the tap's, with what is read of it said explicitly, in its metadata.
+    """Return the file for `--catalog`: every stream of the tap, with an explicit selection in its metadata.
 
-    `legacy` says it inside the schemas as well, as taps with `--properties` want it; so does a catalog that does.
-    `log_key` is what a tap wants named where it reads a database's log.
+    With `legacy`, or if the tap's catalog does it, the selection is in the schemas as well, as taps with `--properties`
+    require it. `log_key` is the replication key that a tap requires for reading a database's log.
     """
     wanted = {one.stream.key: one for one in chosen}
     return msgspec.json.encode(
@@ -143,7 +143,7 @@ def _selected(stream: Stream, chosen: ConfiguredStream | None, *, legacy: bool, 
     root = dict(entry.root) | {"selected": chosen is not None}
     if chosen:
         root |= _replication(entry, chosen, log_key)
-        for name in ("replication_method", "replication_key"):  # where a tap has them, it may read them there
+        for name in ("replication_method", "replication_key"):  # if a tap's catalog has these, the tap may read them
             if name.replace("_", "-") in root and (name in members or chosen.log_based):
                 members[name] = root[name.replace("_", "-")]
     fields = {each.breadcrumb: dict(each.metadata) for each in entry.metadata if each.breadcrumb}
@@ -170,7 +170,7 @@ def _replication(entry: _Entry, chosen: ConfiguredStream, log_key: str | None) -
         return {"replication-method": "LOG_BASED"} | ({"replication-key": log_key} if log_key else {})
     said = {"replication-method": _METHODS[chosen.sync_mode]}
     if chosen.sync_mode == "incremental" and not chosen.cursor_field:
-        return {}  # the tap has its own way
+        return {}  # the tap decides
     return said | ({"replication-key": chosen.cursor_field[0]} if chosen.sync_mode == "incremental" else {})
 
 
@@ -181,9 +181,9 @@ def _is_read(said: Mapping[str, Any], name: str, chosen: ConfiguredStream | None
 
 
 def singer_state_to_pass(saved: str | None, renewed: Collection[Stream]) -> str | None:
-    """What `--state` gets: the saved text without the bookmarks of streams that are read from their beginning.
+    """Return the text for `--state`: the saved text without bookmarks of streams that are read from their beginning.
 
-    A tap that keeps a mark in a half-read table would otherwise send the rest alone (protocol.md 3.5); StateError.
+    Otherwise a tap with a bookmark in a half-read table would send only the rest (protocol.md 3.5). Raises StateError.
     """
     if not saved or not renewed:
         return saved
@@ -191,9 +191,9 @@ def singer_state_to_pass(saved: str | None, renewed: Collection[Stream]) -> str 
         members = msgspec.json.decode(saved, type=_Members)
         bookmarks = msgspec.json.decode(members.get("bookmarks", Raw(b"null")), type=_Members | None)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise StateError(f"the saved state is no Singer state: {error}") from error
+        raise StateError(f"the saved state is not a Singer state: {error}") from error
     if bookmarks is None:
-        return None  # nothing tells which part of it is whose
+        return None  # it does not show which part belongs to which stream
     members.pop("currently_syncing", None)
     gone = {name for stream in renewed for name in emitted_names(stream)}
     kept = {name: bookmark for name, bookmark in bookmarks.items() if name not in gone}
@@ -201,7 +201,7 @@ def singer_state_to_pass(saved: str | None, renewed: Collection[Stream]) -> str 
 
 
 def lacks_bookmark(saved: str | None, streams: Iterable[ConfiguredStream]) -> bool:
-    """Whether an incremental stream begins without a value to go on from."""
+    """Return True if an incremental stream starts without a saved replication key value."""
     begun = {name for name, bookmark in _bookmarks(saved).items() if bookmark.get("replication_key_value") is not None}
     return any(
         one.sync_mode == "incremental" and not one.log_based and not begun & set(emitted_names(one.stream))
@@ -210,7 +210,7 @@ def lacks_bookmark(saved: str | None, streams: Iterable[ConfiguredStream]) -> bo
 
 
 def bookmarked_versions(saved: str | None, streams: Iterable[ConfiguredStream]) -> dict[StreamKey, int]:
-    """Which snapshot of each stream the saved state goes on with, where the tap keeps that."""
+    """Return the version of each stream's snapshot in the saved state, if the tap keeps it there."""
     found: dict[StreamKey, int] = {}
     bookmarks = _bookmarks(saved)
     for one in streams:
@@ -222,7 +222,7 @@ def bookmarked_versions(saved: str | None, streams: Iterable[ConfiguredStream]) 
 
 
 def _bookmarks(saved: str | None) -> dict[str, dict[str, Any]]:
-    """The bookmarks that are objects; none where the state is kept in another form."""
+    """Return the bookmarks that are objects; none if the state has another form."""
     try:
         members = msgspec.json.decode(saved or "{}", type=_Members)
         bookmarks = msgspec.json.decode(members.get("bookmarks", Raw(b"{}")), type=dict[str, Any])

@@ -1,4 +1,4 @@
-"""An Airbyte source's streams as a Singer catalog, and what a Singer runner selected in it (protocol.md 2.2, 3.2)."""
+"""Write an Airbyte source's streams as a Singer catalog, and read a runner's selection in it (protocol.md 2.2, 3.2)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from tapdock.translate.schemas.to_singer import singer_schema
 __all__ = ["selected_streams", "singer_catalog"]
 
 _STREAM = "airbyte-stream"
-"""Metadata of ours: the source's own stream object, so that a sync need not discover again."""
+"""Metadata of tapdock: the source's own stream object, so that a sync does not need another discovery."""
 
 
 class _Metadata(msgspec.Struct):
@@ -33,9 +33,9 @@ class _Catalog(msgspec.Struct):
 
 
 def singer_catalog(streams: Iterable[Stream]) -> dict[str, Any]:
-    """The catalog for `--discover`: everything selected, keys and cursors automatic.
+    """Return the catalog for `--discover`: everything is selected, keys and cursors are automatic.
 
-    Raises UsageError when names collide, or a stream declares no fields.
+    Raises UsageError if names collide, or a stream declares no fields.
     """
     streams = tuple(streams)
     names = singer_names(stream.key for stream in streams)
@@ -76,11 +76,11 @@ def _entry(stream: Stream, name: str) -> dict[str, Any]:
 
 
 def selected_streams(catalog: bytes) -> tuple[ConfiguredStream, ...]:
-    """What a catalog file selects, to be read; a stream that says nothing is selected. Raises UsageError."""
+    """Return the streams that a catalog file selects; a stream without a selection is selected. Raises UsageError."""
     try:
         entries = msgspec.json.decode(catalog, type=_Catalog).streams
     except msgspec.MsgspecError as error:
-        raise UsageError(f"the catalog cannot be read: {error}", hint="make one with `--discover`") from error
+        raise UsageError(f"the catalog cannot be read: {error}", hint="create one with `--discover`") from error
     selected = tuple(stream for entry in entries if (stream := _configured(entry)))
     if not selected:
         raise UsageError("the catalog selects no stream", hint="set `selected: true` in the metadata of one")
@@ -94,7 +94,7 @@ def _configured(entry: _Entry) -> ConfiguredStream | None:
         return None
     if _STREAM not in root:
         raise UsageError(
-            f"the catalog's stream `{entry.tap_stream_id}` was not made by this tap", hint="make one with `--discover`"
+            f"the catalog's stream `{entry.tap_stream_id}` is not from this tap", hint="create one with `--discover`"
         )
     (stream,) = parse_catalog(msgspec.json.encode({"streams": [root[_STREAM]]}))
     mode = _sync_mode(stream, root)
@@ -116,7 +116,7 @@ def _is_selected(metadata: Mapping[str, Any]) -> bool:
 
 
 def _sync_mode(stream: Stream, root: Mapping[str, Any]) -> SyncMode:
-    """As the runner says, as far as the source can."""
+    """Return the runner's sync mode if the source supports it, else one that the source supports."""
     method = root.get("forced-replication-method") or root.get("replication-method")
     can = stream.supported_sync_modes
     if method == "FULL_TABLE" and "full_refresh" in can:

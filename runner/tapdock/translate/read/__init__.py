@@ -1,1 +1,1 @@
-"""What sources and destinations print, line by line."""
+"""Read the output of sources and destinations, line by line."""

@@ -1,4 +1,4 @@
-"""The listening half of the routes into an Airbyte destination: what it prints (protocol.md 1.2, 1.6)."""
+"""Read the output of an Airbyte destination (protocol.md 1.2, 1.6)."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -19,10 +19,10 @@ __all__ = ["Ack", "AirbyteTarget"]
 
 
 class Ack(NamedTuple):
-    """A state that came back: of which stream (None: of all), as raw JSON.
+    """An acknowledged state: `key` is its stream, or None for all streams; `raw` is JSON.
 
-    `counted` is how many records the destination says that it took since its last one, `rejected` how many of them it
-    did not write; None where it does not tell.
+    `counted` is the destination's own number of records since its last state, None if it does not report one.
+    `rejected` is how many of them it did not write.
     """
 
     key: StreamKey | None
@@ -33,7 +33,7 @@ class Ack(NamedTuple):
 
 
 class AirbyteTarget:
-    """`keys` turns a stream of the destination's into the source's."""
+    """The reader of a destination's output. `keys` maps the destination's streams to the source's."""
 
     def __init__(self, notices: Notices, keys: Mapping[StreamKey, StreamKey]) -> None:
         self._notices = notices
@@ -41,7 +41,7 @@ class AirbyteTarget:
         self._line = 0
 
     def heard(self, line: bytes, acked: Callable[[Ack], bool]) -> bool:
-        """Take one line; True when `acked` said so of a state in it."""
+        """Read one line. Return True if `acked` returned True for a state in it."""
         self._line += 1
         parsed = airbyte.parse_line(line)
         if not parsed.messages:
@@ -68,7 +68,7 @@ class AirbyteTarget:
                     elif airbyte.is_config(raw):
                         self._notices.bad_control(raw, self._line, side="target")
                 case _:
-                    pass  # a destination has nothing else to say
+                    pass  # other messages of a destination have no meaning
         except (msgspec.MsgspecError, ValueError) as error:
             self._notices.log("warning", f"an unreadable {type(message).__name__}: {error}", side="target")
         return False
@@ -85,10 +85,10 @@ class AirbyteTarget:
         return acked(Ack(key, state, raw, counted, rejected))
 
     def compare(self, ack: Ack, counts: set[int], tally: Tally | None) -> None:
-        """The destination's own count of what a state covers with ours, any of `counts` (protocol.md 1.7)."""
+        """Compare the destination's own count for a state with `counts`, of which one must match (protocol.md 1.7)."""
         where = f"stream `{tally.key}`" if tally else "all streams"
         if ack.counted is not None and ack.counted not in counts:
-            message = f"{where}: the destination counted {ack.counted} records for a state, {max(counts)} were sent"
+            message = f"{where}: the destination counted {ack.counted} records for a state, but {max(counts)} were sent"
             self._notices.mismatch("target", message, about=("destination", ack.key))
         if not ack.rejected:
             return

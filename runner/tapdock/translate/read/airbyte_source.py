@@ -1,4 +1,4 @@
-"""The reading half of the routes from an Airbyte source: lines into messages, and all that is no record."""
+"""Read the output of an Airbyte source: parse lines, and handle all messages that are not records."""
 
 from collections.abc import Iterable, Iterator
 
@@ -27,10 +27,10 @@ _STATUSES: dict[str, Status] = {
 
 
 class AirbyteSource:
-    """What a source says, line by line; `tallies` are the streams that it was configured to read.
+    """The reader of a source's output; `tallies` are the configured streams.
 
-    `line` is the number of the last line read: in a clean batch a blank one has no number, since counting line feeds
-    would cost a tenth of the whole.
+    `line` is the number of the last line that was read. In a clean batch, blank lines are not counted, because counting
+    line feeds would cost a tenth of the time.
     """
 
     def __init__(self, streams: Iterable[ConfiguredStream], notices: Notices) -> None:
@@ -41,7 +41,7 @@ class AirbyteSource:
         self._checked = 0
 
     def decoded(self, batch: bytes) -> list[Message] | None:
-        """All messages at once where the batch is clean; None where it has to be read line by line."""
+        """Return all messages of a clean batch at once; None if it must be read line by line."""
         if not is_clean_text(batch):
             return None
         try:
@@ -52,7 +52,7 @@ class AirbyteSource:
         return messages
 
     def one_by_one(self, batch: bytes) -> Iterator[tuple[int, Message, bytes]]:
-        """Numbered messages with their text, mended where that was needed; junk goes to the log."""
+        """Yield messages with their line numbers and texts, which are repaired if necessary; junk is logged."""
         for text in split(batch):
             self.line += 1
             line = airbyte.parse_line(text)
@@ -62,18 +62,21 @@ class AirbyteSource:
             if line.refused:
                 error = TranslationError(f"line {self.line}: {line.refused}")
                 if line.is_state:
-                    raise error  # without it nothing tells how far the records behind it go
+                    raise error  # without it, it is not known which records a later state covers
                 self._notices.bad_record(error, tally=self._named(line.stream), stream=line.stream, text=text)
             elif not line.messages:
                 self._notices.junk(text, self.line)
 
     def _named(self, stream: str | None) -> Tally | None:
-        """The one stream of that name, whatever its namespace."""
+        """Return the only stream with that name, in any namespace; None if there are none or several."""
         found = [tally for key, tally in self.tallies.items() if key.name == stream]
         return found[0] if len(found) == 1 else None
 
     def is_body(self, data: bytes, tally: Tally, number: int, text: bytes | None = None) -> bool:
-        """False for what is left out: an empty object, which is counted (protocol.md 1.3), and what is no object."""
+        """Return True if the data of a record can be sent.
+
+        An empty object is skipped and counted (protocol.md 1.3); data that is not an object is refused, or set aside.
+        """
         if data.startswith(b"{"):
             if data[1:-1].strip():
                 return True
@@ -85,11 +88,14 @@ class AirbyteSource:
         return False
 
     def came(self) -> int:
-        """Records of all streams."""
+        """Return the number of records of all streams."""
         return sum(tally.came for tally in self.tallies.values())
 
     def other(self, message: Message, number: int) -> SourceState | None:
-        """Everything that is no record; a state, if it is one of a stream that is read. Raises TranslationError."""
+        """Handle a message that is not a record. Return a state if it belongs to a configured stream, else None.
+
+        Raises TranslationError for a state that cannot be used.
+        """
         try:
             match message:
                 case airbyte.StateMessage(state=raw):
@@ -107,7 +113,7 @@ class AirbyteSource:
                     elif airbyte.is_config(raw):
                         self._notices.bad_control(raw, number)
                 case _:
-                    pass  # The answer to a command that was not given.
+                    pass  # the answer to another command
         except (msgspec.MsgspecError, ValueError) as error:
             if isinstance(message, airbyte.StateMessage):
                 raise self.unusable(error, number) from error
@@ -115,7 +121,7 @@ class AirbyteSource:
         return None
 
     def unusable(self, error: Exception, number: int) -> TranslationError:
-        """The refusal of a state, which cannot be set aside: nothing else tells how far the records before it go."""
+        """Return the error for a state that cannot be used. A state is never set aside: it shows what records cover."""
         return TranslationError(f"line {number}: a state of the source cannot be used: {error}")
 
     def _state(self, state: SourceState, number: int) -> SourceState | None:
@@ -129,7 +135,7 @@ class AirbyteSource:
         return state
 
     def _check_count(self, state: SourceState, tally: Tally | None) -> None:
-        """Compare the source's own count of records since its previous state with ours (protocol.md 1.7)."""
+        """Compare the source's own count of records since its previous state with tapdock's (protocol.md 1.7)."""
         if tally:
             count = tally.since_checked()
         else:
@@ -137,7 +143,7 @@ class AirbyteSource:
             count, self._checked = came - self._checked, came
         if state.records is not None and state.records != count:
             where = f"stream `{tally.key}`" if tally else "all streams"
-            message = f"{where}: the source counted {state.records} records before a state, {count} came"
+            message = f"{where}: the source counted {state.records} records before a state, but sent {count}"
             self._notices.mismatch("source", message, about=("count", state.key))
 
     def _trace(self, trace: airbyte.Trace) -> None:
@@ -156,13 +162,13 @@ class AirbyteSource:
             tally.mark(status)
 
     def unknown(self, record: Record | None, number: int, text: bytes) -> None:
-        """A record of a stream that is not configured, or of none at all: refused, or set aside."""
+        """Refuse, or set aside, a record of a stream that is not configured, or without a stream."""
         stream = str(StreamKey.of(record.namespace, record.stream)) if record and record.stream else None
         self._notices.bad_record(unconfigured(number, record), tally=None, stream=stream, text=text)
 
 
 def failure(side: Side, error: airbyte.TraceError) -> Failed:
-    """What a connector says of its own failure."""
+    """Return a connector's error message as an event."""
     internal = (error.internal_message, error.stack_trace)
     return Failed(
         side=side,
@@ -175,7 +181,7 @@ def failure(side: Side, error: airbyte.TraceError) -> Failed:
 
 
 def unconfigured(number: int, record: Record | None) -> TranslationError:
-    """The refusal of a record of no stream that is read."""
+    """Return the error for a record of a stream that is not configured, or without a stream."""
     if record is None or not record.stream:
         return TranslationError(f"line {number}: a record without `{'record' if record is None else 'stream'}`")
     key = StreamKey.of(record.namespace, record.stream)

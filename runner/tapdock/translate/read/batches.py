@@ -1,4 +1,4 @@
-"""BATCH messages of Meltano's SDK: records in files of a folder that both containers share."""
+"""Read BATCH messages of Meltano's SDK: records in files of a folder that both containers share."""
 
 import gzip
 import zlib
@@ -20,30 +20,32 @@ from tapdock.translate.tally import Tally
 __all__ = ["PIECE", "bodies", "rows_of"]
 
 PIECE = 1 << 20
-"""How many bytes of records are gathered before they are passed on."""
+"""The bytes of records that are collected before they are passed on."""
 _MOST_UNPACKED = 8 << 30
 _UNREADABLE = (OSError, EOFError, zlib.error)
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _GZIP = b"\x1f\x8b"
-_HINT = f"let the tap write them below `file://{SCRATCH}` (`batch_config.storage.root`), as `jsonl`"
+_HINT = f"set `batch_config.storage.root` of the tap to `file://{SCRATCH}` and its format to `jsonl`"
 
 
 def bodies(
     message: BatchMessage, *, translation: TranslateOptions, number: int, notices: Notices, tally: Tally
 ) -> Iterator[bytes]:
-    """The record bodies of a BATCH, byte for byte unless they need mending; each file is removed once it was read.
+    """Yield the record bodies of a BATCH, byte for byte unless they need a repair. Each file is removed after it.
 
-    `translation.scratch` is the shared folder as this process has it. A row that is not a JSON object is refused, or
-    set aside. Raises TranslationError for files that are elsewhere and for kinds of files that cannot be read here.
+    `translation.scratch` is this process's path of the shared folder. A row that is not a JSON object is refused, or
+    set aside. Raises TranslationError for files in other places, and for unsupported formats.
     """
     stream, encoding = message.stream, message.encoding
     if encoding.format != "jsonl" or encoding.compression not in (None, "none", "gzip"):
         kind = f"{encoding.format}{f', {encoding.compression}' if encoding.compression else ''}"
-        raise TranslationError(f"line {number}: a BATCH of stream `{stream}` has files of a kind `{kind}`", hint=_HINT)
+        what = f"line {number}: a BATCH of stream `{stream}` has files of the unsupported format `{kind}`"
+        raise TranslationError(what, hint=_HINT)
     for url in message.manifest:
         parts = parts_of(url)
         if translation.scratch is None or parts is None:
-            raise TranslationError(f"line {number}: a BATCH of stream `{stream}` names `{url}`", hint=_HINT)
+            what = f"line {number}: a BATCH of stream `{stream}` names `{url}`, which is not in the shared folder"
+            raise TranslationError(what, hint=_HINT)
         try:
             with opened(translation.scratch, parts) as file:
                 for row, line in enumerate(_lines(file.data, translation.max_line), 1):
@@ -52,7 +54,7 @@ def bodies(
                     body, notes = _body(line)
                     notices.mended(notes, number=number)
                     if body is None:
-                        what = f"line {number}: row {row} of a file of a BATCH of stream `{stream}` is no JSON object"
+                        what = f"line {number}: row {row} of a BATCH file of stream `{stream}` is not a JSON object"
                         notices.bad_record(TranslationError(what), tally=tally, stream=stream, text=line.strip())
                     else:
                         yield body
@@ -63,7 +65,7 @@ def bodies(
 
 
 def _lines(raw: BinaryIO, max_line: int) -> Iterator[bytes]:
-    """Some taps compress without saying so. Raises OSError for more than memory or time should be spent on."""
+    """Yield lines of a file, also if a tap compressed it without declaring it. Raises OSError for files too large."""
     packed = _is_packed(raw)
     file = gzip.GzipFile(fileobj=raw) if packed else raw
     size = 0
@@ -83,7 +85,7 @@ def _is_packed(raw: BinaryIO) -> bool:
 
 
 def _body(line: bytes) -> tuple[bytes | None, tuple[str, ...]]:
-    """A row as it is where it is clean, else mended; None for what is no object."""
+    """Return a row unchanged if it is clean, else repaired, with notes; None if it is not an object."""
     text = line.strip()
     try:
         if is_clean_text(text):
@@ -96,9 +98,9 @@ def _body(line: bytes) -> tuple[bytes | None, tuple[str, ...]]:
 
 
 def rows_of(message: BatchMessage, *, translation: TranslateOptions) -> int | None:
-    """How many records a target will find in its files; None where they are not as it says.
+    """Return the number of records in a BATCH's files; 0 for files that are not in the shared folder.
 
-    What is compressed without saying so, no target can read; of files that are elsewhere nothing is known (0).
+    Return None for a file that is compressed without declaring it, because no target can read it.
     """
     rows = 0
     for parts in map(parts_of, message.manifest):
@@ -110,5 +112,5 @@ def rows_of(message: BatchMessage, *, translation: TranslateOptions) -> int | No
                     return None
                 rows += sum(1 for line in _lines(file.data, translation.max_line) if line.strip())
         except _UNREADABLE:
-            return 0  # the target will say so
+            return 0  # the target will report it
     return rows

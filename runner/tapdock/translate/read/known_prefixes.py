@@ -1,4 +1,4 @@
-"""Records of a Singer tap told by how their lines begin, without reading them: one looks like the other."""
+"""Recognize records of a Singer tap by how their lines begin, without parsing them."""
 
 import re
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ _NEVER = re.compile(rb"\n")
 
 
 class KnownPrefixes:
-    """The beginnings of lines that were read whole once: up to the body, with type and stream in it.
+    """The beginnings of lines that were parsed once: up to the body, with the type and the stream.
 
-    What begins so and ends with a brace is a record of that stream; whoever needs to know more must read it.
+    A line that begins with one of them and ends with a brace is a record of that stream.
     """
 
     def __init__(self) -> None:
@@ -23,26 +23,26 @@ class KnownPrefixes:
         self._odd = _NEVER
 
     def learn(self, text: bytes, body: bytes, tally: Tally) -> None:
-        """A line that was read: `body` is its record, as it stands there."""
+        """Learn the beginning of a parsed line; `body` is the record in it, byte for byte."""
         at = text.find(body)
         before = text[:at] if at > 0 else b""
         if all(before.count(name) == 1 for name in (b'"type"', b'"stream"', b'"record"')) and len(self._known) < _MOST:
             self._known[before + b"{"] = tally
             self._starts = tuple(self._known)
-            # A line's end that no brace stands before, or that no known beginning stands behind. It must begin with the
-            # line feed itself: that is what makes the search fast.
+            # A line feed without a brace before it, or without a known beginning after it. The pattern must begin with
+            # the line feed, which makes the search fast.
             self._odd = re.compile(rb"\n(?:(?<!\}\n)|(?!%s))" % b"|".join(map(re.escape, self._starts)))
 
     def forget(self) -> None:
-        """From now on every line is read again."""
+        """Forget all beginnings, so that every line is parsed again."""
         self._known.clear()
         self._starts = ()
         self._odd = _NEVER
 
     def parts(self, lines: bytes) -> Iterator[tuple[bytes, bool]]:
-        """The lines in pieces, in order: whole known ones together (True), and each other one alone, without its end.
+        """Yield the lines in order: known ones together with True, each other one alone, without its line feed.
 
-        What is learned while one of these is read counts for the rest.
+        Beginnings that are learned meanwhile are used for the rest of the lines.
         """
         at = 0
         while at < len(lines):
@@ -57,7 +57,7 @@ class KnownPrefixes:
             at = end + 1
 
     def _known_until(self, lines: bytes, at: int) -> int:
-        """Where the known lines from here on end; `at` itself where the first is not known."""
+        """Return the end of the known lines from `at`; `at` itself if the first line is not known."""
         if not lines.startswith(self._starts, at):
             return at
         odd = self._odd.search(lines, at)
@@ -68,8 +68,8 @@ class KnownPrefixes:
         return max(at, lines.rfind(b"\n", at, odd.start()) + 1)
 
     def counts(self, lines: bytes) -> list[tuple[Tally, int, int]]:
-        """How many known lines are of which stream, and about how many bytes: shared out by numbers."""
-        if len(self._starts) == 1:  # the usual case, and a third of the time
+        """Return for each stream its known lines and their approximate bytes, which are divided by numbers of lines."""
+        if len(self._starts) == 1:  # the usual case, in a third of the time
             (start,) = self._starts
             return [(self._known[start], lines.count(b"\n" + start) + 1, len(lines))]
         total = left = lines.count(b"\n")

@@ -1,4 +1,4 @@
-"""A first look at all that a tap sends: which streams there are, and of what schema."""
+"""Scan the output of a tap for its streams and their schemas, before it is translated."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ __all__ = ["Scan", "schema_of"]
 
 
 class Scan:
-    """`schemas` are by stream, as a destination has them, of every SCHEMA together; `keys` are the latest one's.
+    """The result of a scan. `schemas` are for the destination, by stream, merged from every SCHEMA.
 
-    `versions` are those of the snapshots that records belong to.
+    `keys` are those of the latest SCHEMA, `versions` those of the snapshots that records belong to.
     """
 
     def __init__(self, source: SingerSource) -> None:
@@ -30,7 +30,7 @@ class Scan:
         self._glance = KnownPrefixes()
 
     def see(self, lines: bytes) -> None:
-        """Whole lines: records are counted, nothing is refused yet."""
+        """Scan whole lines. Records are counted; bad lines are not refused yet."""
         for part, known in self._glance.parts(lines):
             if known:
                 for tally, records, _ in self._glance.counts(part):
@@ -68,13 +68,13 @@ class Scan:
         try:
             schema = schema_of(raw, key, self._source.line)
         except TranslationError:
-            return  # it is read once more, and refused then
-        if schema["properties"]:  # else nothing can be learned from it
+            return  # it is refused when it is translated
+        if schema["properties"]:  # else it declares no fields
             self.schemas[key] = merged(self.schemas[key], schema) if key in self.schemas else schema
 
 
 def schema_of(raw: Raw, key: StreamKey, number: int) -> dict[str, Any]:
-    """A SCHEMA's schema as a destination takes it; raises TranslationError for what is none."""
+    """Return a SCHEMA's schema for a destination. Raises TranslationError if it is not an object."""
     try:
         return airbyte_schema(msgspec.json.decode(raw, type=dict))
     except msgspec.MsgspecError as error:

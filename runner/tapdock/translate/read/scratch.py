@@ -1,7 +1,7 @@
-"""Files of the folder that both connectors share: opened so that no name of theirs leads out of it.
+"""Open files of the folder that both connectors share, so that no name can lead out of it.
 
-Both containers write there while we read: any part of a path may become a link, a pipe or another folder at any time.
-So a path is descended folder by folder, each opened below the one before, and what was opened is what is read.
+Both containers can write there at the same time: any part of a path may become a link, a pipe or another folder. So
+each folder of a path is opened below the one before, and only the opened file is read.
 """
 
 import errno
@@ -34,7 +34,7 @@ class SharedFile(NamedTuple):
 
 
 def parts_of(url: str) -> tuple[str, ...] | None:
-    """The path of a file below the shared folder, as connectors name it; None for a file that is anywhere else."""
+    """Return the parts of a file's path below the shared folder; None for a file in another place."""
     try:
         address = urlsplit(url)
     except ValueError:
@@ -50,9 +50,9 @@ def parts_of(url: str) -> tuple[str, ...] | None:
 
 @contextmanager
 def opened(scratch: str, parts: tuple[str, ...]) -> Iterator[SharedFile]:
-    """Open a regular file below `scratch`, the shared folder as this process has it.
+    """Open a regular file below `scratch`, this process's path of the shared folder.
 
-    Raises OSError for a link on the way, and for what is not a regular file.
+    Raises OSError if a part of the path is a link, or if it is not a regular file.
     """
     folder = os.open(scratch, _FOLDER)
     try:

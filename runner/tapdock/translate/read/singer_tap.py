@@ -1,4 +1,4 @@
-"""The reading half of the routes from a Singer tap: lines into messages, and counts by stream."""
+"""Read the output of a Singer tap: parse lines, and count by stream."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -21,9 +21,9 @@ _RECORD = re.compile(rb'"type"\s*:\s*"record"', re.IGNORECASE)
 
 
 class SingerSource:
-    """What a tap says. A stream that it was not asked for is counted as well.
+    """The reader of a tap's output. Streams that were not selected are counted as well.
 
-    `line` is the number of the last line read: in a clean batch a blank one has no number.
+    `line` is the number of the last line that was read; blank lines of a clean batch are not counted.
     """
 
     def __init__(self, streams: Iterable[ConfiguredStream], notices: Notices, *, excluded: Iterable[str] = ()) -> None:
@@ -36,9 +36,9 @@ class SingerSource:
         self._excluded = frozenset(excluded)
 
     def key(self, stream: str) -> StreamKey:
-        """The stream that messages call so: taps may emit another name than their catalog has (protocol.md 3.1).
+        """Return the stream by its name in messages, which may differ from that in the catalog (protocol.md 3.1).
 
-        Raises TranslationError where it could be several.
+        Raises TranslationError if several streams match.
         """
         key = self._keys.get(stream)
         if key is None:
@@ -52,21 +52,23 @@ class SingerSource:
         return key
 
     def tally(self, stream: str) -> Tally:
-        """Of what messages call so."""
+        """Return the counts of a stream by its name in messages."""
         key = self.key(stream)
         return self.tallies.setdefault(key, Tally(key))
 
     def is_left_out(self, stream: str, *, record: bool) -> bool:
-        """Whether the user did not select it; a tap that sends it all the same is told of, and its records counted."""
+        """Return True if the user did not select the stream. The first time, warn; count its records."""
         if stream not in self._excluded:
             return False
         tally = self.tallies.setdefault(StreamKey(None, stream), Tally(StreamKey(None, stream)))
         tally.excluded += record
-        self._notices.warn_once(f"stream `{stream}` is not selected, and sent all the same: left out", about=stream)
+        self._notices.warn_once(
+            f"stream `{stream}` is not selected, but the tap sends it: its records are skipped", about=stream
+        )
         return True
 
     def decoded(self, batch: bytes) -> list[Message] | None:
-        """All messages at once where the batch is clean; None where it has to be read line by line."""
+        """Return all messages of a clean batch at once; None if it must be read line by line."""
         if not is_clean_text(batch):
             return None
         try:
@@ -77,7 +79,7 @@ class SingerSource:
         return messages
 
     def one_by_one(self, batch: bytes) -> Iterator[tuple[int, SingerLine]]:
-        """Numbered messages; blank lines are nothing, junk goes to the log, and what is broken is refused."""
+        """Yield messages with their line numbers. Blank lines are ignored, junk is logged, broken lines are refused."""
         for text in split(batch):
             self.line += 1
             line = self.read(text)
@@ -85,7 +87,7 @@ class SingerSource:
                 yield self.line, line
 
     def read(self, text: bytes, *, quiet: bool = False) -> SingerLine | None:
-        """One line's message; None where it holds none. `quiet` for a first look, which says and sets aside nothing."""
+        """Return one line's message; None if it has none. With `quiet`, nothing is logged, refused or set aside."""
         line = singer.parse_line(text)
         if quiet:
             return None if line.refused else line
@@ -98,7 +100,7 @@ class SingerSource:
         return line
 
     def refuse(self, error: TranslationError, text: bytes, *, stream: str | None = None) -> None:
-        """A record that cannot be sent; a broken line that is no record is never set aside."""
+        """Refuse a line, or set it aside if it is a record. Raises `error`."""
         if not _RECORD.search(text):
             raise error
         self._notices.bad_record(error, tally=self.tally(stream) if stream else None, stream=stream, text=text)

@@ -1,4 +1,4 @@
-"""How much a schema stands for: references that double at each step would never be translated to their end."""
+"""Limit the size to which a schema expands: references that double at each step would never end."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,15 +11,15 @@ _MOST_PARTS = 100_000
 
 
 class Root(dict[str, Any]):
-    """A whole schema, with how many of its parts may still be translated, each as often as it is referred to."""
+    """A whole schema, with the number of parts that may still be translated. Each use of a reference counts."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         super().__init__(schema)
         self._left = _MOST_PARTS
 
     def spend(self) -> None:
-        """Count one part. Raises TranslationError where there are too many."""
+        """Count one part. Raises TranslationError if there are too many."""
         self._left -= 1
         if self._left < 0:
-            hint = "leave the stream out under `select`: its schema refers to itself in too many ways"
-            raise TranslationError(f"a schema stands for more than {_MOST_PARTS:,} parts", hint=hint)
+            hint = "exclude the stream under `select`: its schema refers to itself in too many ways"
+            raise TranslationError(f"a schema expands to more than {_MOST_PARTS:,} parts", hint=hint)

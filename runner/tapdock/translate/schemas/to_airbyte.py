@@ -1,4 +1,4 @@
-"""JSON schemas of Singer taps as an Airbyte destination takes them (protocol.md 3.3, right to left)."""
+"""Translate JSON schemas of Singer taps for Airbyte destinations (protocol.md 3.3, right to left)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +10,17 @@ __all__ = ["airbyte_schema", "merged"]
 
 _OURS = frozenset({"selected", "inclusion", "definitions", "$defs", "$ref"})
 _ANYTHING = {"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
-"""What has no type: a destination would take it for an object."""
+"""The schema for values without a type, which a destination would otherwise treat as objects."""
 _LIMITS = ("exclusiveMinimum", "exclusiveMaximum")
 _COMBINATIONS = ("anyOf", "oneOf", "allOf")
 _Schema = dict[str, Any]
 
 
 def airbyte_schema(schema: Mapping[str, Any]) -> _Schema:
-    """A stream's schema with its references resolved, and without what is only said to taps."""
+    """Return a stream's schema with its references resolved, and without keywords that are only for taps.
+
+    Raises TranslationError for a schema that expands to too many parts.
+    """
     root = Root(schema)
     whole = _resolved(schema, root, ())
     properties = whole.get("properties")
@@ -30,7 +33,7 @@ def airbyte_schema(schema: Mapping[str, Any]) -> _Schema:
 
 
 def _resolved(schema: Mapping[str, Any], root: Root, seen: tuple[str, ...]) -> Mapping[str, Any]:
-    """What a reference means, with what stands beside it; an empty schema for one that leads back to itself."""
+    """Return the schema that a `$ref` names, merged with its siblings; without it if it refers to itself."""
     reference = schema.get("$ref")
     if not isinstance(reference, str):
         return schema
@@ -47,7 +50,7 @@ def _translated(schema: Any, root: Root, seen: tuple[str, ...]) -> _Schema:
     within = (*seen, reference) if isinstance(reference, str) else seen
     schema = {name: value for name, value in _resolved(schema, root, seen).items() if name not in _OURS}
     for limit in _LIMITS:
-        if isinstance(schema.get(limit), bool):  # as drafts before the sixth had it
+        if isinstance(schema.get(limit), bool):  # the form of drafts before the sixth
             del schema[limit]
     for combination in _COMBINATIONS:
         if isinstance(schema.get(combination), list) and "type" not in schema:
@@ -66,7 +69,7 @@ def _translated(schema: Any, root: Root, seen: tuple[str, ...]) -> _Schema:
 
 
 def _items(items: Mapping[str, Any], root: Root, seen: tuple[str, ...]) -> _Schema | None:
-    """None for items that contain themselves, as arrays of any depth: nothing can be said of them."""
+    """Return the schema of items; None for items that contain themselves, such as arrays of any depth."""
     if items.get("$ref") in seen or _refers_to_itself(items, root):
         return None
     return _translated(items, root, seen)
@@ -78,7 +81,7 @@ def _refers_to_itself(schema: Mapping[str, Any], root: Root) -> bool:
 
 
 def _kind(schema: Mapping[str, Any]) -> str | None:
-    """What a schema shows without naming a type."""
+    """Return the type that a schema without `type` implies; None if there is none."""
     return "object" if "properties" in schema else "array" if "items" in schema else None
 
 
@@ -92,7 +95,7 @@ def _typed(schema: _Schema) -> _Schema:
 
 
 def _union(combination: str, branches: list[_Schema]) -> _Schema:
-    """The one branch beside null; text where all are text of some form, which a value may not have."""
+    """Return the only branch beside null; text if all branches are text, in any format; else a union."""
     distinct: list[_Schema] = []
     for branch in branches:
         if branch.get("type") not in ("null", ["null"]) and branch not in distinct:
@@ -110,7 +113,7 @@ def _kinds(schema: Mapping[str, Any]) -> set[str]:
 
 
 def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> _Schema:
-    """A schema for records of both: every field of either, and of a field that changed what covers it.
+    """Return a schema for records of both: with every field of either, and a type that covers both types.
 
     >>> merged({"properties": {"a": {"type": "integer"}}}, {"properties": {"a": {"type": "number"}}})
     {'properties': {'a': {'type': ['null', 'number']}}}

@@ -1,4 +1,4 @@
-"""JSON schemas of Airbyte sources in the subset that Singer targets take safely (protocol.md 2.4, 3.3)."""
+"""Translate JSON schemas of Airbyte sources into the subset that is safe for Singer targets (protocol.md 2.4, 3.3)."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ __all__ = ["Translated", "singer_schema"]
 
 
 class Translated(NamedTuple):
-    """A schema for the target, and the rule that its values need, with its `reason`; None when they pass untouched."""
+    """A schema for the target, and the rule that changes its values, with a `reason`; None if they are unchanged."""
 
     schema: dict[str, Any]
     rule: Rule | None = None
@@ -21,21 +21,21 @@ class Translated(NamedTuple):
 
 
 def singer_schema(stream: Stream, *, excluded: Collection[str] = ()) -> Translated:
-    """A stream's schema without the excluded fields; the rule is for a whole record body.
+    """Return a stream's schema without the excluded fields; the rule is for a whole record body.
 
-    Raises UsageError when the source declares no fields, since targets make their columns from them.
+    Raises UsageError if the source declares no fields, because targets create their columns from them.
     """
     root = Root(stream.json_schema)
     properties = _followed(root, root).get("properties")
     if not isinstance(properties, dict) or not properties:
         raise UsageError(
             f"the source declares no fields for stream `{stream.key}`",
-            hint=f"leave it out, with `!{stream.key}` under `select`",
+            hint=f"exclude it with `!{stream.key}` under `select`",
         )
     kept = {name: schema for name, schema in properties.items() if name not in excluded}
     schemas, rules = _properties(kept, root, ("#",))
-    reasons = [f"{_listed(rules)} cannot be had as it is"] if rules else []
-    reasons += [f"{_listed(excluded)} is left out"] if excluded else []
+    reasons = [f"{_listed(rules)} must be converted"] if rules else []
+    reasons += [f"{_listed(excluded)} is excluded"] if excluded else []
     rules |= dict.fromkeys(excluded, drop)
     rule = fields(rules) if rules else None
     return Translated({"type": "object", "properties": schemas}, rule, "; ".join(reasons) or None)
@@ -79,7 +79,7 @@ def _properties(
 
 
 def _translate(schema: Any, root: Root, seen: tuple[str, ...]) -> Translated:
-    """Any schema; `seen` are the references that led here. What has no single type is passed as JSON text."""
+    """Translate any schema; `seen` are the references around it. Values without a single type become JSON text."""
     root.spend()
     if not isinstance(schema, dict):
         return _AS_TEXT
@@ -98,7 +98,7 @@ def _translate(schema: Any, root: Root, seen: tuple[str, ...]) -> Translated:
 
 
 def _kinds(schema: Mapping[str, Any]) -> list[str]:
-    """The types a schema names, or shows by having properties or items; null is left out."""
+    """Return the types that a schema names, or implies by `properties` or `items`, without null."""
     kind = schema.get("type")
     if kind is None:
         return ["object"] if "properties" in schema else ["array"] if "items" in schema else []
@@ -139,7 +139,7 @@ def _string(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _union(branches: list[Any], root: Root, seen: tuple[str, ...]) -> Translated:
-    """What all branches but null agree on; integer or number is number; anything else is JSON text."""
+    """Return the schema on which all branches except null agree; number for integer or number; else JSON text."""
     distinct: list[Translated] = []
     for branch in branches:
         if isinstance(branch, dict) and branch.get("type") in ("null", ["null"]):
@@ -166,6 +166,6 @@ def _referred(reference: str, root: Root, seen: tuple[str, ...]) -> Translated:
 
 
 def _followed(schema: Mapping[str, Any], root: Root) -> Mapping[str, Any]:
-    """A root that only refers to one of its own definitions, as generated schemas do."""
+    """Return the definition that a root schema only refers to, as generated schemas do; else the schema itself."""
     target = referred(root, schema.get("$ref"))
     return target if isinstance(target, dict) else schema

@@ -1,4 +1,4 @@
-"""Whether a record's values are of the types that its schema declares, looked at without building anything of them."""
+"""Check that a record's values match the types in its schema, without creating Python objects of them."""
 
 import functools
 import operator
@@ -19,13 +19,13 @@ _TYPES: dict[str, Any] = {
     "array": list[Raw],
     "null": None,
 }
-_TOO_BIG = "out of range"  # of what a number can be here, not of what a target can have
+_TOO_BIG = "out of range"  # for numbers in Python, not for those of a target
 
 
 def checker(schema: Mapping[str, Any]) -> Callable[[bytes], str | None] | None:
-    """What tells the problem of a body, if it has one; None where the schema asks for nothing.
+    """Return a function that returns the problem of a body, or None; None if the schema requires nothing.
 
-    Only types of top-level fields count, and null is always one of them: targets have no other columns.
+    Only types of top-level fields are checked, because only these are columns of targets. null is always allowed.
 
         >>> checker({"properties": {"a": {"type": "integer"}}})(b'{"a":"x"}')
         'does not match its schema: Expected `int | float | null`, got `str` - at `$.a`'
@@ -48,7 +48,7 @@ def checker(schema: Mapping[str, Any]) -> Callable[[bytes], str | None] | None:
 
 
 def _type(schema: Any) -> Any:
-    """None for what may be anything."""
+    """Return the type of a field for the decoder; None if any value is allowed."""
     if not isinstance(schema, dict) or "type" not in schema:
         return None
     said = schema["type"]

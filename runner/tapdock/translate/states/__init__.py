@@ -1,1 +1,1 @@
-"""The ledgers: which state of the source each acknowledgement of the target stands for."""
+"""The ledgers, which map each acknowledgement of the target to a state of the source."""

@@ -1,4 +1,4 @@
-"""Airbyte states: what a source said, and what of a saved one is passed back to it (protocol.md 1.4)."""
+"""Airbyte states: read those of a source, and select what of a saved one is passed to it (protocol.md 1.4)."""
 
 from collections.abc import Collection, Iterable
 from typing import Literal, NamedTuple
@@ -26,10 +26,10 @@ Kind = Literal["STREAM", "GLOBAL", "LEGACY"]
 
 
 class SourceState(NamedTuple):
-    """One state of a source. `text` is the raw JSON to save; None where it must not seed the next run.
+    """One state of a source. `text` is the raw JSON to save; None if the next run must not start from it.
 
-    `key` is None for GLOBAL and LEGACY, which speak for all streams. `records` is the source's own count of
-    records since its previous state.
+    `key` is None for GLOBAL and LEGACY, which are for all streams. `records` is the source's own count of records
+    since its previous state.
     """
 
     kind: Kind
@@ -39,7 +39,7 @@ class SourceState(NamedTuple):
 
 
 def read_state(raw: Raw) -> SourceState:
-    """Read a STATE's body; raises ValueError with the reason when it is none of the three kinds."""
+    """Read a STATE's body. Raises ValueError with the reason if it is not one of the three kinds."""
     text = bytes(raw).decode()
     if not text:
         raise ValueError("it has no `state`")
@@ -51,7 +51,7 @@ def read_state(raw: Raw) -> SourceState:
             saved = None if _is_sentinel(state.stream.stream_state) else text
             return SourceState("STREAM", key_of(state.stream.stream_descriptor), saved, records)
         case "GLOBAL" if bytes(state.global_) not in (b"", b"null"):
-            msgspec.json.decode(state.global_, type=airbyte.GlobalState)  # else the next run could not begin with it
+            msgspec.json.decode(state.global_, type=airbyte.GlobalState)  # else the next run cannot start from it
             return SourceState("GLOBAL", None, text, records)
         case "LEGACY" | None if bytes(state.data):
             return SourceState("LEGACY", None, bytes(state.data).decode(), records)
@@ -59,7 +59,7 @@ def read_state(raw: Raw) -> SourceState:
 
 
 def one_kind(known: Kind | None, state: SourceState) -> Kind:
-    """The kind of all states of a run; raises ValueError when kinds are mixed (protocol.md 1.4)."""
+    """Return the kind of all states of a run. Raises ValueError if kinds are mixed (protocol.md 1.4)."""
     if known not in (None, state.kind):
         raise ValueError(f"{known} and {state.kind} states in one run")
     return state.kind
@@ -70,7 +70,7 @@ def key_of(descriptor: airbyte.StreamDescriptor) -> StreamKey:
 
 
 def _is_sentinel(stream_state: Raw) -> bool:
-    """`{"__ab_no_cursor_state_message":true}` and its like: the end of a full refresh (protocol.md 1.4)."""
+    """Return True for `{"__ab_no_cursor_state_message":true}` and similar ends of a full refresh (protocol.md 1.4)."""
     try:
         names = msgspec.json.decode(stream_state, type=dict[str, Raw])
     except msgspec.MsgspecError:
@@ -79,21 +79,21 @@ def _is_sentinel(stream_state: Raw) -> bool:
 
 
 def stream_states(saved: str | None) -> Iterable[tuple[StreamKey, str]]:
-    """The STREAM states of a saved list, each with its raw text."""
+    """Yield the STREAM states of a saved list, each with its raw text. Raises StateError."""
     for raw, state in _messages(saved):
         if state.type == "STREAM" and state.stream:
             yield key_of(state.stream.stream_descriptor), bytes(raw).decode()
 
 
 class Acknowledged:
-    """The state to save: the previous run's streams, each replaced by what was acknowledged of it since."""
+    """The state to save: the previous run's streams, each replaced by its last acknowledged state."""
 
     def __init__(self, saved: str | None) -> None:
         self._texts: dict[StreamKey | None, str] = dict(stream_states(saved))
         self._moved = False
 
     def take(self, key: StreamKey | None, text: str | None) -> None:
-        """The `key` and `text` of a `SourceState` whose rows the target has."""
+        """Store the `key` and `text` of an acknowledged `SourceState`."""
         self._moved = True
         if key is None:
             self._texts = {}
@@ -103,14 +103,14 @@ class Acknowledged:
             self._texts[key] = text
 
     def text(self, kind: Kind | None) -> str | None:
-        """Raw JSON as a source's `read` takes it; None when nothing was acknowledged."""
+        """Return raw JSON for a source's `read`; None if nothing was acknowledged."""
         if not self._moved:
             return None
         return self._texts[None] if kind == "LEGACY" else "[" + ",".join(self._texts.values()) + "]"
 
 
 def _messages(saved: str | None) -> list[tuple[Raw, airbyte.State]]:
-    """The typed states of a saved list; none where the state is a bare LEGACY object."""
+    """Return the typed states of a saved list; none if the state is a plain LEGACY object. Raises StateError."""
     if not saved or not saved.lstrip().startswith("["):
         return []
     try:
@@ -119,7 +119,7 @@ def _messages(saved: str | None) -> list[tuple[Raw, airbyte.State]]:
         for _, state in messages:
             _parts(state)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise _unusable(f"the saved state is no list of Airbyte states: {error}") from error
+        raise _unusable(f"the saved state is not a list of Airbyte states: {error}") from error
     return messages
 
 
@@ -129,7 +129,7 @@ def _unusable(message: str) -> StateError:
 
 
 def _parts(state: airbyte.State) -> list[Raw]:
-    """The states of single streams inside a GLOBAL one. Raises msgspec.ValidationError for what they cannot be."""
+    """Return the states of single streams in a GLOBAL one. Raises msgspec.ValidationError if they are not valid."""
     whole = msgspec.json.decode(state.global_ or b"null", type=airbyte.GlobalState | None)
     if whole is None or whole.stream_states is None:
         return []
@@ -140,10 +140,10 @@ def _parts(state: airbyte.State) -> list[Raw]:
 def state_to_pass(
     saved: str | None, streams: Iterable[ConfiguredStream], *, resuming: Collection[StreamKey] = ()
 ) -> str | None:
-    """What `read --state` gets: the saved text without what full refreshes must not see; None for no state.
+    """Return the text for `read --state`: the saved text without the states of full refreshes; None for no state.
 
-    Those that are `resuming` go on where an earlier attempt at the same job ended. Text that needs nothing left out is
-    returned as it is. Raises StateError (protocol.md 1.4, 3.5).
+    Streams in `resuming` resume where an earlier attempt at the same job ended. If nothing must be removed, the same
+    text is returned. Raises StateError (protocol.md 1.4, 3.5).
     """
     streams = tuple(streams)
     full = {one.stream.key for one in streams if one.sync_mode == "full_refresh" and one.stream.key not in resuming}
@@ -161,7 +161,7 @@ def state_to_pass(
 
 
 def without_streams(saved: str | None, keys: Collection[StreamKey]) -> str | None:
-    """A saved state less what it says of some streams; a bare LEGACY object says nothing of single ones."""
+    """Return a saved state without those of some streams. A plain LEGACY object has no states of single streams."""
     messages = _messages(saved)
     if not messages or not keys:
         return saved
@@ -173,12 +173,12 @@ def _legacy_to_pass(saved: str) -> str | None:
     try:
         value = msgspec.json.decode(saved, type=dict[str, Raw] | None)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise _unusable(f"the saved state is no Airbyte state: {error}") from error
+        raise _unusable(f"the saved state is not an Airbyte state: {error}") from error
     return saved if value else None
 
 
 def _to_pass(raw: Raw, state: airbyte.State, full: set[StreamKey]) -> str | None:
-    """One typed state without what is not to be passed; None when nothing is left of it."""
+    """Return one typed state without the streams in `full`; None if nothing is left."""
     if state.stream:
         return None if _excluded(state.stream, full) else bytes(raw).decode()
     inner = _parts(state)

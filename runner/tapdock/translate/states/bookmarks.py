@@ -1,4 +1,4 @@
-"""Singer states on their way to a Singer target: passed on as they are, and known again when they come back."""
+"""The ledger for Singer states that are passed to a Singer target: recognize those that it acknowledges."""
 
 import threading
 from hashlib import blake2b
@@ -16,12 +16,12 @@ _Members = dict[str, Raw]
 
 
 class BookmarkLedger:
-    """What a tap sent, and which of it the target has written (protocol.md 3.8).
+    """The states that a tap sent, and those that the target acknowledged (protocol.md 3.8).
 
-    A state is saved if it is one that the tap sent in this run, or if every bookmark in it is one: some targets put
-    together what each stream had reached. Anything else that a target prints is nothing of ours. Texts are kept up to a
-    limit: of what was forgotten, the target's own text says the same. While `held` nothing is to be saved. One thread
-    notes, another takes acknowledgements.
+    A state is saved if the tap sent it in this run, or if the tap sent every bookmark in it: some targets combine the
+    bookmarks that each stream has reached. Other states from the target are ignored. Texts are kept up to a limit;
+    beyond it, the target's own text of the same state is used. While `held`, nothing is saved. One thread notes states,
+    another one reads acknowledgements.
     """
 
     def __init__(self, saved: str | None, *, held: bool = False) -> None:
@@ -39,10 +39,10 @@ class BookmarkLedger:
         self._remember(Raw(self.baseline.encode()))
 
     def note(self, value: Raw) -> None:
-        """Take a state that is sent now; raises ValueError when it is none."""
+        """Note a state that is sent now. Raises ValueError if it is not a state."""
         if is_nothing(value):
             with self._lock:
-                self._acked = True  # no target ever prints it, nor what came before
+                self._acked = True  # targets never print an empty state, nor those before it
             return
         text = bytes(value).decode()
         mark = _mark(value)
@@ -57,12 +57,12 @@ class BookmarkLedger:
                 self._sent[mark], self._bytes = text, len(text)
 
     def release(self) -> None:
-        """The source ended well: once its last state comes back, that may be saved."""
+        """Note that the source ended well: its last state can be saved when it is acknowledged."""
         with self._lock:
             self._ending = True
 
     def again(self) -> bytes:
-        """The last state's line, to be acknowledged once more; nothing where the tap sent none."""
+        """Return the last state's line, to be acknowledged again; empty if the tap sent none."""
         with self._lock:
             if self._last is None:
                 return b""
@@ -75,7 +75,7 @@ class BookmarkLedger:
             self._parts.setdefault(path, set()).add(_mark(part))
 
     def acked(self, value: Raw) -> bool:
-        """Take a state that the target printed; True when more than before may be saved."""
+        """Read a state that the target printed. Return True if a newer state can be saved."""
         try:
             mark = _mark(value)
             parts = [(path, _mark(part)) for path, part in _parts(value)]
@@ -92,7 +92,7 @@ class BookmarkLedger:
             return False
 
     def _forget(self, mark: bytes) -> None:
-        """Those before it: a target goes on, never back. It itself may be printed again."""
+        """Forget the states before this one, because targets never go back. It may be printed again itself."""
         for older in list(self._sent):
             if older == mark:
                 return
@@ -105,28 +105,28 @@ class BookmarkLedger:
         return (changed or freed) and not self._held
 
     def acked_all(self) -> None:
-        """Take the last state that was sent as acknowledged."""
+        """Count the last sent state as acknowledged."""
         with self._lock:
             if self._last is not None:
                 self._acked = self._ending = True
                 self._save(self._last_text)
-                self._forget(self._last)  # a line that the target printed before may still be on its way
+                self._forget(self._last)  # a line that the target printed earlier may arrive later
                 self._parts.clear()
 
     def committed(self) -> str | None:
-        """The state to save, as the tap is given it again; None when nothing was acknowledged."""
+        """Return the state to save, as raw JSON for the tap; None if nothing was acknowledged."""
         with self._lock:
             return None if self._held else self._committed
 
     @property
     def settled(self) -> bool:
-        """Whether the last state came back."""
+        """True if the last state was acknowledged."""
         with self._lock:
             return self._acked
 
 
 def _parts(value: Raw) -> list[tuple[tuple[str, ...], Raw]]:
-    """Each bookmark, and each other member; raises ValueError for what is no object."""
+    """Return each bookmark and each other member with its path. Raises ValueError if the value is not an object."""
     members = msgspec.json.decode(value, type=_Members)
     bookmarks = members.pop("bookmarks", Raw(b"{}"))
     parts = [((name,), member) for name, member in members.items()]

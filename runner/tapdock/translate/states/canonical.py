@@ -1,4 +1,4 @@
-"""One form for JSON that somebody may have written anew: keys in order, numbers by value."""
+"""Return a canonical form of JSON, to compare values: keys in order, numbers by value."""
 
 import json
 from decimal import Decimal
@@ -11,7 +11,7 @@ _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def canonical(text: bytes | str) -> str:
-    """The same text for the same value; raises ValueError for what is no JSON, or nested too deeply.
+    """Return the same text for the same value. Raises ValueError for invalid JSON, also if it is nested too deeply.
 
     >>> canonical('{"b": 1.50, "a": [1e2]}')
     '{"a":[100],"b":1.5}'

@@ -1,4 +1,4 @@
-"""Airbyte states on their way to an Airbyte destination: passed on as they are, and known again when they come back."""
+"""The ledger for Airbyte states that are passed to an Airbyte destination: recognize those that it acknowledges."""
 
 import threading
 from collections import deque
@@ -23,10 +23,10 @@ class _Sent(NamedTuple):
 
 
 class ForwardedLedger:
-    """In place of a `TokenLedger` where the target takes Airbyte's states themselves.
+    """The ledger, instead of a `TokenLedger`, for targets that accept Airbyte states.
 
-    A destination need not give a state back byte by byte, nor keep its `id`: it is known by the value of what the
-    source will be given again, per stream and in order (protocol.md 1.6, 3.8). One thread notes, another takes
+    A destination may change the bytes and the `id` of a state. So a state is recognized by the value that its source
+    will get again, for each stream and in order (protocol.md 1.6, 3.8). One thread notes states, another one reads
     acknowledgements.
     """
 
@@ -39,20 +39,20 @@ class ForwardedLedger:
 
     @property
     def kind(self) -> Kind | None:
-        """Of the states so far."""
+        """The kind of the states so far; None before the first one."""
         return self._kind
 
     @property
     def streams(self) -> set[StreamKey | None]:
-        """Those that a state was sent of."""
+        """The streams for which a state was sent."""
         return set(self._sent)
 
     def is_last(self, key: StreamKey | None, mark: bytes) -> bool:
-        """Whether this very state was the last one that was sent of the stream."""
+        """Return True if this state is the last one that was sent for the stream."""
         return self._last.get(key) == mark
 
     def note(self, state: SourceState, mark: bytes, *, records: int) -> None:
-        """Take a state that is sent now, behind so many records since the one before; ValueError for mixed kinds."""
+        """Note a state that is sent now, after `records` since the one before. Raises ValueError for mixed kinds."""
         kind = one_kind(self._kind, state)
         with self._lock:
             self._kind = kind
@@ -60,10 +60,11 @@ class ForwardedLedger:
             self._sent.setdefault(state.key, deque()).append(_Sent(mark, state.text, records))
 
     def acked(self, key: StreamKey | None, mark: bytes) -> set[int]:
-        """The target gave a state back: how many records that may cover; nothing where it was never sent, or is known.
+        """Read an acknowledgement. Return the possible numbers of records that it covers.
 
-        The same state may have been sent more than once, with records in between, and a destination may answer the last
-        one alone: whichever it means, what is saved is the same.
+        They are empty if the state was never sent, or is already acknowledged. The same state may have been sent
+        several times with records in between, and a destination may acknowledge only the last one. The saved state is
+        the same in each case.
         """
         with self._lock:
             sent = self._sent.get(key, deque())
@@ -80,7 +81,7 @@ class ForwardedLedger:
             return counts
 
     def acked_all(self) -> None:
-        """Take all that was sent as acknowledged."""
+        """Count all sent states as acknowledged."""
         with self._lock:
             for key, sent in self._sent.items():
                 if sent:
@@ -88,19 +89,19 @@ class ForwardedLedger:
                     sent.clear()
 
     def committed(self) -> str | None:
-        """The state to save: raw JSON text as `read` takes it; None when nothing was acknowledged."""
+        """Return the state to save, as raw JSON text for `read`; None if nothing was acknowledged."""
         with self._lock:
             return self._saved.text(self._kind)
 
     @property
     def settled(self) -> bool:
-        """Whether each stream's last state came back."""
+        """True if each stream's last state was acknowledged."""
         with self._lock:
             return not any(self._sent.values())
 
 
 def _of_all(raw: Raw) -> bytes:
-    """A GLOBAL state without what a destination adds to its parts, and in whatever order it has them."""
+    """Return a GLOBAL state with its parts sorted, and without what a destination adds to them."""
     whole = msgspec.json.decode(raw, type=airbyte.GlobalState)
     parts = sorted(
         (str(key_of(one.stream_descriptor)), bytes(one.stream_state) or b"null") for one in whole.stream_states or ()
@@ -109,7 +110,7 @@ def _of_all(raw: Raw) -> bytes:
 
 
 def fingerprint(raw: Raw) -> bytes:
-    """Return a mark of what a state holds for its source, the same whatever a destination did to its form.
+    """Return a hash of a state's value for its source, which does not depend on changes of its form.
 
     Raises ValueError for a state that cannot be read.
     """

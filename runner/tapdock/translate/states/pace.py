@@ -1,4 +1,4 @@
-"""How often states are sent: at most one a second, or one in 10,000 records (protocol.md 3.6)."""
+"""Limit how often states are sent: at most once per second, or per 10,000 records (protocol.md 3.6)."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ RECORDS = 10_000
 
 
 class StatePacer:
-    """`clock` tells seconds; `records` is how many were sent up to now."""
+    """The pace of states. `clock` returns seconds; `records` is the number of records sent so far."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -20,10 +20,10 @@ class StatePacer:
         return records - self._records >= RECORDS or self._clock() - self._at >= SECONDS
 
     def left(self) -> float:
-        """Seconds until the next one is due though no record comes."""
+        """Return the seconds until the next state is due, without further records."""
         return max(0.0, self._at + SECONDS - self._clock())
 
     def sent(self, records: int) -> None:
-        """One was sent now."""
+        """Note that a state was sent now."""
         self._at = self._clock()
         self._records = records

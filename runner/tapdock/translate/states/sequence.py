@@ -1,4 +1,4 @@
-"""Singer states on their way through an Airbyte destination: numbers, and what each stands for (protocol.md 3.7)."""
+"""The ledger for Singer states at an Airbyte destination: it sends a number for each state (protocol.md 3.7)."""
 
 import threading
 from collections import deque
@@ -33,18 +33,18 @@ class _Entry(NamedTuple):
 
 
 class Acknowledgement(NamedTuple):
-    """What a destination should have counted between two states: of one stream, or of all (None)."""
+    """How many records a destination should have counted between two states; `key` is None for all streams."""
 
     key: StreamKey | None
     records: int
 
 
 class SequenceLedger:
-    """A tap's state is one fact about all its streams: it is sent as one GLOBAL state, and saved when that comes back.
+    """A tap's state is for all its streams: it is sent as one GLOBAL state, and saved when that is acknowledged.
 
-    For a destination that does not take those, each stream gets a STREAM state with the same number, and what all of
-    them acknowledged is saved (the barrier). While `held` nothing is to be saved. One thread notes and issues, another
-    takes acknowledgements.
+    If a destination does not accept GLOBAL states, each stream gets a STREAM state with the same number. Then a state
+    is saved when all streams have acknowledged it (the barrier). While `held`, nothing is saved. One thread notes and
+    issues states, another one reads acknowledgements.
     """
 
     def __init__(self, *, state_type: StateType, held: bool = False) -> None:
@@ -64,37 +64,37 @@ class SequenceLedger:
         self._committed: str | None = None
 
     def begin(self, targets: Mapping[StreamKey, StreamKey]) -> None:
-        """The streams of the destination's catalog: what they are called there."""
+        """Set the streams of the destination's catalog, with their names there."""
         self._targets = dict(targets)
         self._keys = tuple(self._targets)
         self._acked = dict.fromkeys(self._keys, 0)
 
     def hold(self) -> None:
-        """Save nothing before the source has ended well and its last number came back."""
+        """Save nothing before the source has ended well and its last number is acknowledged."""
         self._held = True
 
     def release(self) -> None:
-        """The source ended well."""
+        """Note that the source ended well."""
         with self._lock:
             self._ending = True
 
     @property
     def waiting(self) -> bool:
-        """Whether a state was noted that no number stands for yet."""
+        """True if a noted state does not have a number yet."""
         return self._waiting is not None
 
     def note(self, text: str) -> None:
-        """Take a state of the tap, to go with the next number; the same once more is nothing new."""
+        """Note a state of the tap for the next number; a repeated state is ignored."""
         if text != self._noted:
             self._waiting = self._noted = text
 
     @property
     def begun(self) -> bool:
-        """Whether a number was sent."""
+        """True if a number was sent."""
         return self._seq > 0
 
     def issue(self, records: Mapping[StreamKey, int]) -> bytes:
-        """The next number, which stands for what is waiting; `records` are those sent of each stream up to now."""
+        """Return the line with the next number for the waiting state; `records` are those sent so far, by stream."""
         since = {key: records.get(key, 0) - self._counted.get(key, 0) for key in self._keys}
         self._counted = {key: records.get(key, 0) for key in self._keys}
         with self._lock:
@@ -107,9 +107,10 @@ class SequenceLedger:
         return b"".join(stream_line(self._targets[key], seq, records=since[key]) for key in self._keys)
 
     def acked(self, ack: Ack) -> tuple[bool, Acknowledgement | None]:
-        """A state that came back: whether more may be saved, and what should have been counted since its last one.
+        """Read an acknowledgement.
 
-        Raises TargetError for a number that was never sent.
+        Return True if a newer state can be saved, and the number of records that the destination should have counted
+        since its last one. Raises TargetError for a number that was never sent.
         """
         seq = _number(ack)
         if seq is None:
@@ -123,7 +124,7 @@ class SequenceLedger:
             return self._commit(min(self._acked.values(), default=seq)), counted
 
     def _expected(self, key: StreamKey | None, seq: int) -> Acknowledgement | None:
-        """None where it acknowledged as much before."""
+        """Return the expected count for a number; None if it was already acknowledged."""
         entry = next((entry for entry in self._entries if entry.seq == seq), None)
         if entry is None:
             return None
@@ -142,26 +143,26 @@ class SequenceLedger:
         return moved and not self._held
 
     def acked_all(self) -> None:
-        """Take the last number as acknowledged."""
+        """Count the last number as acknowledged."""
         with self._lock:
             self._acked = dict.fromkeys(self._keys, self._seq)
             self._ending = True
             self._commit(self._seq)
 
     def committed(self) -> str | None:
-        """The state to save: the tap's own text; None when nothing was acknowledged."""
+        """Return the state to save, as the tap's own text; None if nothing was acknowledged."""
         with self._lock:
             return None if self._held else self._committed
 
     @property
     def settled(self) -> bool:
-        """Whether the last number came back, for every stream."""
+        """True if the last number was acknowledged for every stream."""
         with self._lock:
             return all(seq == self._seq for seq in self._acked.values())
 
 
 def _number(ack: Ack) -> int | None:
-    """By content, never by order alone."""
+    """Return the number in an acknowledged state; None if there is none."""
     try:
         if ack.state.stream:
             return _whole(msgspec.json.decode(ack.state.stream.stream_state, type=_Mark))
@@ -175,7 +176,7 @@ def _number(ack: Ack) -> int | None:
 
 
 def _whole(mark: _Mark | None) -> int | None:
-    """A destination may write whole numbers with a point."""
+    """Return a mark's whole number, which a destination may write with a decimal point; else None."""
     seq = mark.seq if mark else None
     return int(seq) if seq is not None and seq == int(seq) else None
 

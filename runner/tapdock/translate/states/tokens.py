@@ -1,7 +1,7 @@
-"""Airbyte states on their way through a Singer target: integer tokens out, and a ledger for what comes back.
+"""The ledger for Airbyte states at a Singer target: it sends an integer token for each state.
 
-An Airbyte state never enters a Singer STATE: targets merge, re-type and copy those. The target gets
-numbers, and the ledger knows which state each number stands for (protocol.md 3.6).
+An Airbyte state is never part of a Singer STATE, because targets merge, re-type and copy those. The target gets
+numbers, and the ledger maps each number to its state (protocol.md 3.6).
 """
 
 import threading
@@ -24,7 +24,7 @@ class _Mark(msgspec.Struct):
 
 
 class _Token(msgspec.Struct):
-    """Some targets give null for what they do not have."""
+    """A token from a target. Some targets return null for what they do not have."""
 
     seq: int | None = None
     bookmarks: dict[str, _Mark | None] | None = None
@@ -36,10 +36,10 @@ class _Entry(NamedTuple):
 
 
 class TokenLedger:
-    """Issues tokens and turns acknowledged ones into the state to save.
+    """Issues tokens, and turns acknowledged ones into the state to save.
 
-    One thread notes and issues, another takes acknowledgements. `names` gives each stream its Singer name;
-    `saved` is the previous run's state, of which streams that this run says nothing about are kept.
+    One thread notes and issues states, another one reads acknowledgements. `names` maps each stream to its Singer name;
+    `saved` is the previous run's state, from which other streams are kept.
     """
 
     def __init__(self, *, names: Mapping[StreamKey, str], saved: str | None) -> None:
@@ -57,18 +57,18 @@ class TokenLedger:
 
     @property
     def waiting(self) -> bool:
-        """Whether a state was noted that no token stands for yet."""
+        """True if a noted state does not have a token yet."""
         return bool(self._waiting)
 
     def note(self, state: SourceState) -> None:
-        """Take a state of the source, to go with the next token; raises ValueError when kinds are mixed."""
+        """Note a state of the source for the next token. Raises ValueError if kinds are mixed."""
         self._kind = one_kind(self._kind, state)
         self._waiting[state.key] = state.text
 
     def issue(self) -> dict[str, Any]:
-        """The next token, which stands for all that is waiting: a Singer state value of integers only.
+        """Return the next token, for all waiting states: a Singer state value that contains only integers.
 
-        The first one is the baseline, of zeros.
+        The first one is the baseline, which contains only zeros.
         """
         with self._lock:
             self._seq += 1
@@ -82,9 +82,9 @@ class TokenLedger:
             return {"bookmarks": bookmarks, "seq": self._seq}
 
     def acked(self, value: Raw) -> bool:
-        """Take a state that the target printed; True when more than before may be saved.
+        """Read a state that the target printed. Return True if a newer state can be saved.
 
-        Raises TargetError for a number that was never issued; what is no token at all is ignored.
+        Raises TargetError for a number that was never issued. States that are not tokens are ignored.
         """
         try:
             token = msgspec.json.decode(value, type=_Token)
@@ -116,7 +116,7 @@ class TokenLedger:
         return self._commit(None, seq)
 
     def _commit(self, key: StreamKey | None, seq: int) -> bool:
-        """Save the latest entry up to `seq`, and forget those before it."""
+        """Save the latest entry up to `seq`, and forget those before it. Return True if there was one."""
         self._acked[key] = seq
         entries = self._entries[key]
         last: _Entry | None = None
@@ -128,7 +128,7 @@ class TokenLedger:
         return True
 
     def acked_all(self) -> bool:
-        """Take the last token that was issued as acknowledged; True when more than before may be saved."""
+        """Count the last token as acknowledged. Return True if a newer state can be saved."""
         with self._lock:
             self._last_acked = self._seq
             last = [(key, entries[-1].seq) for key, entries in self._entries.items() if entries]
@@ -136,20 +136,20 @@ class TokenLedger:
             return any(moved)
 
     def committed(self) -> str | None:
-        """The state to save: raw JSON text as `read` takes it; None when nothing was acknowledged."""
+        """Return the state to save, as raw JSON text for `read`; None if nothing was acknowledged."""
         with self._lock:
             return self._saved.text(self._kind)
 
     @property
     def settled(self) -> bool:
-        """Whether the last token that was issued came back."""
+        """True if the last token was acknowledged."""
         with self._lock:
             return self._last_acked == self._seq >= 0
 
 
 def never_issued(what: str) -> TargetError:
-    """The refusal of an acknowledgement of something that the target was never sent."""
+    """Return the error for an acknowledgement of a state that was never sent to the target."""
     return TargetError(
         f"the target acknowledged {what}, which it was never sent",
-        hint="a target that changes the states it is given cannot be used safely",
+        hint="use another target: one that changes states is not safe",
     )

@@ -1,4 +1,4 @@
-"""Airbyte states as a Singer runner keeps those of a wrapped tap."""
+"""Embed Airbyte states in Singer states, for the Singer runner of a wrapped tap."""
 
 import json
 from typing import Any
@@ -13,10 +13,10 @@ __all__ = ["EmbeddedStates"]
 
 
 class EmbeddedStates:
-    """In place of a `TokenLedger` where nobody gives numbers back to us: the states themselves, under `airbyte_state`.
+    """The ledger, instead of a `TokenLedger`, for a wrapped tap: it emits the states themselves, in `airbyte_state`.
 
-    That is what a Singer runner stores of a wrapped tap, and hands to its next run. It trusts the target to leave a
-    state as it is, which `tapdock run` does not need to.
+    A Singer runner stores them and passes them to the tap's next run. This requires a target that does not change
+    states, which `tapdock run` does not require.
     """
 
     settled = True
@@ -30,18 +30,18 @@ class EmbeddedStates:
 
     @property
     def waiting(self) -> bool:
-        """Whether a state was noted that was not sent yet."""
+        """True if a noted state was not sent yet."""
         return bool(self._waiting)
 
     def note(self, state: SourceState) -> None:
-        """Take a state of the source, to go with the next line; raises ValueError when kinds are mixed."""
+        """Note a state of the source for the next line. Raises ValueError if kinds are mixed."""
         if self._kind is None and state.kind != "STREAM":
             self._saved = {}
         self._kind = one_kind(self._kind, state)
         self._waiting[state.key] = state.text
 
     def issue(self) -> dict[str, Any]:
-        """All states up to now, as a Singer state's value."""
+        """Return all states so far as the value of a Singer state."""
         for key, text in self._waiting.items():
             if text is None:
                 self._saved.pop(key, None)
@@ -53,20 +53,20 @@ class EmbeddedStates:
         return {"airbyte_state": _carried("".join(texts) if legacy else f"[{','.join(texts)}]")}
 
     def acked(self, value: Raw) -> bool:
-        """Nobody answers."""
+        """Return False: a wrapped tap gets no acknowledgements."""
         return False
 
     def acked_all(self) -> bool:
-        """Nobody answers."""
+        """Return False: a wrapped tap gets no acknowledgements."""
         return False
 
     def committed(self) -> str | None:
-        """Whoever reads the lines saves them."""
+        """Return None: the Singer runner saves the states."""
         return None
 
 
 def _without_counts(text: str) -> str:
-    """A typed state without the source's own counts, which nobody reads again: floats (protocol.md 1.1)."""
+    """Return a typed state without the source's own counts, which are floats and not needed (protocol.md 1.1)."""
     state = msgspec.json.decode(text, type=dict[str, Raw])
     if state.pop("sourceStats", None) is None:
         return text
@@ -74,14 +74,14 @@ def _without_counts(text: str) -> str:
 
 
 def _carried(text: str) -> Any:
-    """The states as they are; as text where they hold a number with a point, which would end many targets.
+    """Return the states unchanged, or as text if they contain a number with a decimal point.
 
-    Those made with Meltano's SDK up to 0.54.9 cannot write one back (protocol.md 2.4), and others round it.
+    Targets made with Meltano's SDK up to 0.54.9 fail when they print such a number (protocol.md 2.4); others round it.
     """
     try:
         as_text = _has_float(json.loads(text))
     except (ValueError, RecursionError):
-        as_text = True  # of what Python cannot read, no target written in Python makes the same again
+        as_text = True  # what Python cannot parse, targets written in Python cannot print unchanged
     return text if as_text else Raw(text.encode())
 
 

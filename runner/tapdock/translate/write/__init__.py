@@ -1,1 +1,1 @@
-"""What a target is sent: one stream on its way, with the rules that rewrite its records."""
+"""Write the messages for a target: each stream with the rules that rewrite its records."""

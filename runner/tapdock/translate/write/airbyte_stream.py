@@ -1,4 +1,4 @@
-"""One stream's way from a Singer tap to an Airbyte destination: what stands around a record, and what comes in."""
+"""Write one stream of a Singer tap for an Airbyte destination: its catalog entry and its records."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from tapdock.translate.write.rules import Rule, chain, marked_deleted, without
 __all__ = ["SEQUENCE", "AirbyteStream", "destination_stream", "destination_streams", "unexpected", "without_fields"]
 
 SEQUENCE = "_sdc_sequence"
-"""A number that grows with every record: what comes later wins, also within one millisecond (protocol.md 3.4)."""
+"""A column with a growing number: of two records, the later one wins, even in one millisecond (protocol.md 3.4)."""
 _AIRBYTE_DELETED, _SINGER_DELETED = "_ab_cdc_deleted_at", "_sdc_deleted_at"
 _TIME = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
 _ENCODE = msgspec.json.Encoder().encode
@@ -25,9 +25,9 @@ _Schema = Mapping[str, Any]
 
 
 def destination_stream(configured: ConfiguredStream, schema: _Schema) -> ConfiguredStream:
-    """The stream as the destination's catalog has it, with the columns that we add.
+    """Return the stream for the destination's catalog, with the columns that tapdock adds.
 
-    Raises UsageError for a key that the schema does not have; a cursor that it does not have is none.
+    Raises UsageError for a key that is not in the schema. A cursor that is not in the schema is ignored.
     """
     properties = dict(schema.get("properties", {}))
     for path in configured.primary_key if properties else ():
@@ -57,28 +57,28 @@ def destination_stream(configured: ConfiguredStream, schema: _Schema) -> Configu
 
 
 def destination_streams(streams: tuple[ConfiguredStream, ...]) -> tuple[ConfiguredStream, ...]:
-    """The destination's catalog by what the tap's discovery said: for a run that does not wait for its schemas."""
+    """Return the destination's streams from the tap's discovery, for a run that does not wait for SCHEMA messages."""
     return tuple(
         destination_stream(stream, without_fields(stream.stream.json_schema, stream.excluded)) for stream in streams
     )
 
 
 def without_fields(schema: Mapping[str, Any], excluded: Collection[str]) -> dict[str, Any]:
-    """A schema less what the user left out."""
+    """Return a schema without the excluded fields."""
     kept = {name: one for name, one in schema.get("properties", {}).items() if name not in excluded}
     return {**schema, "properties": kept}
 
 
 def unexpected(key: StreamKey, fields: Iterable[str]) -> ConfiguredStream:
-    """A stream that no catalog told: as its SCHEMA has it, merged by its key if it has one."""
+    """Return a stream that is in no catalog, from its SCHEMA. It is merged by its key if it has one."""
     stream = Stream(name=key.name, namespace=key.namespace)
     return configured(stream, "full_refresh", cursor=(), key=tuple((name,) for name in fields), excluded=())
 
 
 class AirbyteStream:
-    """Turns bodies into RECORDs; `target` is what the destination calls the stream, `numbers` gives the sequence.
+    """Turns bodies into RECORDs; `target` is the stream's name in the destination, `numbers` returns the sequence.
 
-    `declared` are the fields of the tap's own SCHEMA, `excluded` those that the user left out.
+    `declared` are the fields in the tap's own SCHEMA, `excluded` those that the user excluded.
     """
 
     def __init__(
@@ -105,19 +105,19 @@ class AirbyteStream:
         rules: list[Rule] = []
         if excluded:
             rules.append(without(excluded))
-            reasons.append(f"{', '.join(f'`{name}`' for name in sorted(excluded))} is left out, if the tap sends it")
+            reasons.append(f"{', '.join(f'`{name}`' for name in sorted(excluded))} is excluded, if the tap sends it")
         if _AIRBYTE_DELETED in ours:
             rules.append(marked_deleted(_SINGER_DELETED, _AIRBYTE_DELETED))
-            reasons.append(f"deletes are told as `{_AIRBYTE_DELETED}`")
+            reasons.append(f"deletes are copied to `{_AIRBYTE_DELETED}`")
         if self._numbers:
-            reasons.append(f"its order is kept as `{SEQUENCE}`")
+            reasons.append(f"the order of records is added as `{SEQUENCE}`")
         self._rule = chain(rules)
         tally.reason = "; ".join(reasons) or None
         namespace = b'"namespace":%s,' % _ENCODE(target.namespace) if target.namespace else b""
         self._start = b'{"type":"RECORD","record":{"stream":%s,%s"data":' % (_ENCODE(target.name), namespace)
 
     def problem(self, body: bytes) -> str | None:
-        """Why a record cannot be written: it lacks a part of its key, or has values of other types than declared."""
+        """Return why a record cannot be written: its key is incomplete, or a value has the wrong type; else None."""
         if self._keys:
             members = _OBJECT.decode(body)
             for name in self._keys:
@@ -126,13 +126,13 @@ class AirbyteStream:
         return self._check(body) if self._check else None
 
     def record(self, body: bytes, extracted: str | None, *, now: int, nulled: Iterable[str] = ()) -> bytes:
-        """The line; `now` in epoch milliseconds stands in where the tap does not say when it read it."""
+        """Return the line. `now`, in epoch milliseconds, is used if the tap does not report the time of extraction."""
         if self._rule:
             body = self._rule(body)
         if self._numbers:
             body = b'{"%s":%d,%s' % (SEQUENCE.encode(), self._numbers(), body.lstrip()[1:])
         at = milliseconds(extracted) if extracted else None
-        self._last = max(self._last, now if at is None else at)  # a destination takes the latest for the last
+        self._last = max(self._last, now if at is None else at)  # for destinations, the latest time is the last record
         self.tally.records += 1
         self.tally.bytes += len(body)
         changes = [{"field": name, "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"} for name in nulled]

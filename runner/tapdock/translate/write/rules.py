@@ -1,6 +1,6 @@
-"""How a value is changed on its way: a rule takes a value's raw JSON and returns the JSON to send instead.
+"""Rules that change values: a rule gets a value's raw JSON and returns the JSON to send instead.
 
-A rule that leaves a value alone returns the very object it was given; whatever no rule names keeps its bytes.
+A rule that does not change a value returns the same object. Values without a rule keep their bytes.
 """
 
 import re
@@ -34,7 +34,7 @@ _NO_NUMBER = frozenset({"NaN", "Infinity", "-Infinity"})
 
 
 def as_text(value: bytes) -> bytes:
-    """JSON text in a string; strings and null stay as they are.
+    """Return JSON text in a string; strings and null are unchanged.
 
     >>> as_text(b'{"a":1.50}')
     b'"{\\\\"a\\\\":1.50}"'
@@ -43,9 +43,9 @@ def as_text(value: bytes) -> bytes:
 
 
 def as_number(value: bytes) -> bytes:
-    """A number that came in a string, unquoted with all its digits; "NaN" and the infinities are null.
+    """Return a number in a string without its quotes, with all digits; "NaN" and the infinities become null.
 
-    Text that is no number is passed on: the target decides (protocol.md 3.3).
+    Text that is not a number is unchanged: the target decides (protocol.md 3.3).
     """
     if value[:1] != b'"':
         return value
@@ -57,12 +57,12 @@ def as_number(value: bytes) -> bytes:
 
 
 def drop(value: bytes) -> bytes:
-    """The field is left out; `fields` knows this rule by name."""
+    """A mark for `fields`: the field is removed. It is never called."""
     raise AssertionError(f"only a field can be dropped, not {value!r}")
 
 
 def fields(rules: Mapping[str, Rule]) -> Rule:
-    """Rules for some fields of an object."""
+    """Return a rule that applies rules to some fields of an object."""
 
     def rewrite(value: bytes) -> bytes:
         if value[:1] != b"{":
@@ -86,7 +86,7 @@ def fields(rules: Mapping[str, Rule]) -> Rule:
 
 
 def items(rule: Rule) -> Rule:
-    """One rule for every item of an array."""
+    """Return a rule that applies a rule to every item of an array."""
 
     def rewrite(value: bytes) -> bytes:
         if value[:1] != b"[":
@@ -101,7 +101,7 @@ def items(rule: Rule) -> Rule:
 
 
 def chain(rules: Sequence[Rule]) -> Rule | None:
-    """One after the other; None where there is none."""
+    """Return a rule that applies rules one after the other; None if there are none."""
     if len(rules) < 2:
         return rules[0] if rules else None
 
@@ -114,7 +114,7 @@ def chain(rules: Sequence[Rule]) -> Rule | None:
 
 
 def with_member(body: bytes, name: str, value: bytes) -> bytes:
-    """An object with one more member behind the others; every other byte stays.
+    """Return an object with one more member after the others; all other bytes are unchanged.
 
     >>> with_member(b'{"a":1.50}', "b", b"2")
     b'{"a":1.50,"b":2}'
@@ -125,7 +125,7 @@ def with_member(body: bytes, name: str, value: bytes) -> bytes:
 
 
 def without(names: Collection[str]) -> Rule:
-    """Some fields left out; a body that does not speak of them is not even read."""
+    """Return a rule that removes some fields. A body that does not contain their names is not parsed."""
     marks = [_ENCODE(name) for name in names]
     rule = fields(dict.fromkeys(names, drop))
 
@@ -136,7 +136,7 @@ def without(names: Collection[str]) -> Rule:
 
 
 def marked_deleted(column: str, other: str) -> Rule:
-    """A record that is deleted in the one protocol's way is told so in the other's as well (protocol.md 3.4)."""
+    """Return a rule that copies the time of a deletion from one protocol's column to the other's (protocol.md 3.4)."""
     mark = _ENCODE(column)
 
     def rewrite(value: bytes) -> bytes:
@@ -149,7 +149,7 @@ def marked_deleted(column: str, other: str) -> Rule:
 
 
 def copied(copies: Mapping[str, tuple[str, ...]]) -> Rule:
-    """Top-level columns made of nested fields; null where a record has no such field."""
+    """Return a rule that adds top-level columns with copies of nested fields; null if a record has no such field."""
 
     def rewrite(value: bytes) -> bytes:
         for column, path in copies.items():

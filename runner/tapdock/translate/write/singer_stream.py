@@ -1,4 +1,4 @@
-"""One stream's way from an Airbyte source to a Singer target: its schema, its rule, and what stands around a record."""
+"""Write one stream of an Airbyte source for a Singer target: its SCHEMA, and the rule for its records."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,15 +13,15 @@ from tapdock.translate.write.rules import Rule, chain, copied, marked_deleted
 __all__ = ["CHANGES", "SingerStream"]
 
 CHANGES = "_airbyte_meta_changes"
-"""The column for what a source says of its own changes to a record, as JSON text."""
+"""The column for the source's own changes of a record, as JSON text."""
 _AIRBYTE_DELETED, _SINGER_DELETED = "_ab_cdc_deleted_at", "_sdc_deleted_at"
 _TIME = {"type": ["null", "string"], "format": "date-time"}
 
 
 class SingerStream:
-    """What precedes each record, the rule for bodies (None: they are spliced), and the version of its snapshot.
+    """A stream: `start` precedes each record, `rule` changes bodies (None if they stay), `version` is the snapshot.
 
-    Raises UsageError when the stream declares no fields, or for a key that a target cannot have (protocol.md 3.2).
+    Raises UsageError if the stream declares no fields, or for a key that a target cannot have (protocol.md 3.2).
     """
 
     __slots__ = ("configured", "name", "rule", "schema", "start", "tally", "version")
@@ -43,10 +43,10 @@ class SingerStream:
         if _AIRBYTE_DELETED in properties and _SINGER_DELETED not in properties:
             properties[_SINGER_DELETED] = _TIME
             rules.append(marked_deleted(_AIRBYTE_DELETED, _SINGER_DELETED))
-            reasons.append(f"deletes are told as `{_SINGER_DELETED}`")
+            reasons.append(f"deletes are copied to `{_SINGER_DELETED}`")
         if meta_changes:
             properties[CHANGES] = {"type": ["null", "string"]}
-            reasons.append(f"changes are told as `{CHANGES}`")
+            reasons.append(f"the source's changes are added as `{CHANGES}`")
         self.rule = chain(rules)
         tally.reason = "; ".join(reasons) or None
 
@@ -55,18 +55,18 @@ class SingerStream:
         return self.configured.stream.key
 
     def _flattened(self, properties: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-        """Columns to be made of nested parts of the key, where the user asked for it; each gets its schema."""
+        """Return the columns for nested parts of the key if `flatten_keys` is set, and add them to the schema."""
         if not self.configured.flatten_keys or self.configured.destination_sync_mode == "append":
             return {}
         copies = {"__".join(path): path for path in self.configured.primary_key if len(path) > 1}
         for column, path in copies.items():
             if column in properties:
-                raise UsageError(f"stream `{self.key}` has a field `{column}` already", hint="name another key")
+                raise UsageError(f"stream `{self.key}` already has a field `{column}`", hint="name another key")
             properties[column] = _at(properties, path)
         return copies
 
     def opening(self) -> bytes:
-        """The SCHEMA. A stream that is appended to has no key there: a target would merge rows by it."""
+        """Return the SCHEMA. For `append`, it has no key, because a target would merge rows by it."""
         configured = self.configured
         key = () if configured.destination_sync_mode == "append" else configured.primary_key
         cursor = configured.cursor_field
@@ -91,7 +91,7 @@ class SingerStream:
 
 
 def _at(properties: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-    """The schema of a nested field; text where nothing is known of it."""
+    """Return the schema of a nested field; text if it has none."""
     for name in path[:-1]:
         inner = properties.get(name, {}).get("properties")
         properties = inner if isinstance(inner, dict) else {}
