@@ -172,7 +172,7 @@ def test_rotated_token_is_not_for_another_program_and_not_where_nothing_is_rotat
     ended = project.run()
     assert (ended.code, ended.side) == (3, "source")
     assert "which is another program" in ended.stderr
-    assert "(not used: it is another program)" in project.run("config", "show").stdout
+    assert "(not used: the program has changed)" in project.run("config", "show").stdout
 
 
 def test_rotated_token_of_a_check_is_kept_until_the_user_writes_another(project):

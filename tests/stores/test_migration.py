@@ -43,12 +43,12 @@ def test_all_of_meltanos_bucket(uri, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("state.json",), "into which state"),
-        (("folder", "--rename", "a=b"), "neither a name nor"),
-        (("folder", "x"), "neither a name nor"),
+        (("state.json",), "the name of the state is missing"),
+        (("folder", "--rename", "a=b"), "without a name"),
+        (("folder", "x"), "without a name"),
         (("empty",), "no */state.json"),
         (("postgresql://h/d",), "is no bucket"),
-        (("state.json", "a-to-b", "--rename", "a"), "names no two streams"),
+        (("state.json", "a-to-b", "--rename", "a"), "does not name two streams"),
         (("missing.json", "a-to-b"), "cannot read missing.json"),
     ],
 )
