@@ -55,7 +55,7 @@ class TestAServerThatIgnoresThem:
         assert "only one is started at a time" in said[0]
         (finding,) = doctor.of_state(opened())
         assert finding.level == "warning"
-        assert "does not honour conditional writes" in finding.found
+        assert "does not support conditional writes" in finding.found
 
     def test_runs_that_follow_each_other_are_still_kept_apart(self, opened):
         with opened().acquire("a", FIRST), pytest.raises(LeaseHeld), opened().acquire("a", SECOND):
