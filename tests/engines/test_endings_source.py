@@ -80,7 +80,7 @@ def test_source_is_silent_for_too_long_and_deaf(project):
     project.steps("deaf", "until users 10", "state", "silent")
     ended = project.run()
     assert (ended.code, ended.side) == (3, "source")
-    assert "said nothing for 2 s" in ended.message
+    assert "was silent for 2 s" in ended.message
     assert "idle_timeout" in ended.hint
     assert project.cursor() == 10
     assert project.done() == 1
