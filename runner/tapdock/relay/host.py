@@ -128,9 +128,7 @@ class _Listener:
             self.ready.set()
         if isinstance(event, Hello):
             self.greeted.add(event.side)
-        if isinstance(
-            event, Killed
-        ):  # in a separate thread: an engine that does not answer must not delay other events
+        if isinstance(event, Killed):  # in a separate thread: a slow engine must not delay other events
             threading.Thread(target=self.killed, args=(event.side,), daemon=True).start()
         self._emit(event)
 

@@ -77,7 +77,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     source = operations.prepare(context, project.sources[pipeline.source])
     target = operations.prepare(context, project.targets[pipeline.target])
     namespacing = _namespacing(pipeline, source, target)
-    # Discovery may rotate a token that works once: the config to read with is resolved behind it.
+    # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
     offered = operations.discover(
         context,
         source,

@@ -33,7 +33,7 @@ __all__ = ["AzureStore", "open_uri"]
 _CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
 _ACCOUNT = "AZURE_STORAGE_ACCOUNT"
 _LOG_IN = f"run `az login`, or set {_CONNECTION}"
-# Only `Remote` retries: it knows which requests are safe to repeat.
+# No retries here: `Remote` retries the requests that are safe to repeat.
 _ONCE = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 10}
 
 

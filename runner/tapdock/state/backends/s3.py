@@ -52,7 +52,7 @@ def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = key
             "s3",
             endpoint_url=place.options.get("endpoint"),
             config=Config(
-                retries={"total_max_attempts": 1},  # only `Remote` retries: it knows which requests are safe
+                retries={"total_max_attempts": 1},  # only `Remote` retries, where it is safe
                 connect_timeout=5,
                 read_timeout=10,
                 request_checksum_calculation="when_required",  # servers other than Amazon's may not support them

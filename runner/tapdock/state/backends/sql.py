@@ -77,9 +77,7 @@ class SqlStore:
         try:
             TABLE.metadata.create_all(self._engine)
         except exc.DBAPIError:
-            if not sa.inspect(self._engine).has_table(
-                TABLE.name
-            ):  # another process may have created it at the same time
+            if not sa.inspect(self._engine).has_table(TABLE.name):  # another process may have created it
                 raise
         return TABLE
 
