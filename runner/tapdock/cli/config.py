@@ -128,11 +128,11 @@ _OTHERS = {
     "source": ("state_type", "waits_for_complete", "allow_unsafe_overwrite"),
     "target": ("manifest", "select", "streams", "catalog", "catalog_option", "discovery"),
 }
-"""The fields that only a connector of the other role has."""
+"""What a connector of the other role says."""
 
 
 def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | None) -> Iterator[tuple[Path, Any]]:
-    """Yield (path, value without secrets) of one connector. `schema` is the connector's spec, if known."""
+    """`schema` is the connector's spec, where it is known."""
     for field in dataclasses.fields(connector):
         value = getattr(connector, field.name)
         here = (*path, field.name)

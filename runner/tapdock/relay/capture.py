@@ -33,7 +33,7 @@ _CHUNK = 256 << 10
 
 
 def collect(plan: Collection, folder: Path, *, inbox: Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:
-    """Serve one launcher, emit its connector's output as it arrives, and return the verdict with the exit code."""
+    """Serve one launcher; its connector's output is emitted as it comes, its exit code is the verdict's source_code."""
     with SidePipes(folder / "source", files=plan.source_files, stdin=False) as ends:
         side = SideState("source", ends, inbox)
         emit(RelayReady())

@@ -261,14 +261,14 @@ def _dumped(private: Path, state_id: str, state: str) -> Path | None:
         aside = folder / f".{name}.{secrets.token_hex(4)}"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # In a folder that others can write to, never follow a link and never use an existing file.
+            # Where everybody may write, names may be taken: never through a link, never in somebody else's file.
             fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             with os.fdopen(fd, "w", encoding="utf-8") as file:
                 file.write(state)
             aside.replace(folder / name)
         except OSError:
             with suppress(OSError):
-                aside.unlink()  # a partial state is useless
+                aside.unlink()  # half of a state is none
             continue
         return folder / name
     return None

@@ -237,10 +237,10 @@ def _opened(path: Path, flags: int) -> int:
 
 
 def _replace(path: Path, body: bytes) -> None:
-    """Replace a file atomically. The caller holds the lock, so only one process does this at a time."""
+    """Called by one process at a time."""
     temporary = path.with_name(f".{path.name}.new")
     try:
-        temporary.unlink(missing_ok=True)  # left by a killed process
+        temporary.unlink(missing_ok=True)  # of a process that was killed
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(file, "wb") as stream:
             stream.write(body)
