@@ -1,15 +1,15 @@
-"""The errors with their exit codes, grouped by what the reader does next.
+"""The errors with their exit codes, grouped by what the user does next.
 
 TapdockError
-├── UsageError        2   the command line or the project file is to be corrected
+├── UsageError        2   the command line or the project file must be corrected
 ├── SourceError       3   the source failed
 ├── TargetError       4   the target failed
 ├── TranslationError  5   a message could not be translated
 ├── StateError        6   the state could not be read or saved
-│   └── Conflict          somebody else wrote it in between
+│   └── Conflict          somebody else changed it in the meantime
 ├── LeaseHeld         7   another live run holds the same state
 └── EngineError       8   no engine, no image, no permission
-    └── ImageMissing      the image is neither here nor to be pulled
+    └── ImageMissing      the image does not exist and cannot be pulled
 
 Interrupted           130 or 143   ended by SIGINT or SIGTERM
 """
@@ -70,7 +70,7 @@ class StateError(TapdockError):
 
 
 class Conflict(StateError):
-    """A compare-and-swap that came second."""
+    """A compare-and-swap that lost against another writer."""
 
 
 class LeaseHeld(TapdockError):
@@ -86,10 +86,9 @@ class ImageMissing(EngineError):
 
 
 class Interrupted(BaseException):
-    """The user ended it.
+    """A signal stopped the command.
 
-    No Exception, as KeyboardInterrupt is none: it comes up in the middle of whatever is being done, and a library that
-    makes one error of all that goes wrong in it would make this one as well.
+    Derives from BaseException, like KeyboardInterrupt, so that a library's `except Exception` cannot swallow it.
     """
 
     side: ClassVar[Side] = "runner"

@@ -1,4 +1,4 @@
-"""What a relay reports while it works: the same values in one process and as JSON lines between containers."""
+"""The events that a relay reports: values inside of one process, JSON lines between containers."""
 
 from typing import Literal
 
@@ -29,11 +29,11 @@ Level = Literal["debug", "info", "warning", "error"]
 
 
 class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of one stream so far; `bytes` are those of the record bodies that were sent.
+    """Counts of one stream so far. `bytes` is the size of the record bodies that were sent.
 
-    `empty` records have no field and were left out, those `set_aside` could not be translated and are in a file of the
-    run's, `rejected` ones are those that the target says it refused, those `excluded` of a
-    stream that was not selected and came all the same. `reason` tells why bodies are rewritten.
+    `empty` counts records without any field, which are skipped. `set_aside` counts records that could not be translated
+    and are in a file of the run. `rejected` counts records that the target reported as refused. `excluded` counts
+    records of a stream that is not selected. `reason` states why bodies are rewritten.
     """
 
     namespace: str | None
@@ -58,9 +58,9 @@ class Logged(msgspec.Struct, frozen=True, tag="log"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed", kw_only=True):
-    """A connector told of an error (TRACE ERROR), for one stream or for the whole.
+    """A connector reported an error (TRACE ERROR), for one stream or for the whole run.
 
-    `reason` is its internal message on one line, `internal` all that it has beside the message.
+    `reason` is its internal message on one line, `internal` contains all details besides the message.
     """
 
     side: Side
@@ -72,14 +72,14 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", kw_only=True):
 
 
 class Rotated(msgspec.Struct, frozen=True, tag="rotated"):
-    """A connector changed its config (CONTROL): the whole new one, as raw JSON text."""
+    """A connector changed its config (CONTROL). `config` is the whole new config as raw JSON text."""
 
     side: Side
     config: str
 
 
 class SetAside(msgspec.Struct, frozen=True, tag="set_aside", kw_only=True):
-    """A record that could not be translated and was left out, as the run's user wants it: its line, and why."""
+    """A record that could not be translated and was skipped (`on_bad_record: set_aside`), with the reason."""
 
     stream: str | None
     reason: str
@@ -87,49 +87,49 @@ class SetAside(msgspec.Struct, frozen=True, tag="set_aside", kw_only=True):
 
 
 class Renewed(msgspec.Struct, frozen=True, tag="renewed"):
-    """The source began a new snapshot of a stream by itself: the number of the one that replaces it."""
+    """The source started a new snapshot of a stream by itself. `generation` is the new snapshot's number."""
 
     stream: str
     generation: int
 
 
 class Committed(msgspec.Struct, frozen=True, tag="committed"):
-    """The target acknowledged this state: raw JSON text, ready for the source's next start."""
+    """The target acknowledged a state: raw JSON text from which the next run of the source starts."""
 
     state: str
 
 
 class RelayReady(msgspec.Struct, frozen=True, tag="ready"):
-    """The relay has made its pipes: connectors may start."""
+    """The relay has created its pipes: connectors may start."""
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """A side's container is up and holds its pipes."""
+    """A side's container is running and has opened its pipes."""
 
     side: Side
 
 
 class Killed(msgspec.Struct, frozen=True, tag="killed"):
-    """A side's lifeline was cut: the engine is to kill its container, in case that nothing in it obeys."""
+    """A side's lifeline was closed. The engine must kill its container, in case its launcher does not."""
 
     side: Side
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
-    """A side's connector ended with this code."""
+    """A side's connector exited with this code."""
 
     side: Side
     code: int
 
 
 class Output(msgspec.Struct, frozen=True, tag="output"):
-    """Lines that a connector printed, when nothing translates them (spec, check, discover)."""
+    """Untranslated output of a connector (spec, check, discover)."""
 
     text: str
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
-    """Counts so far."""
+    """The counts of all streams so far."""
 
     streams: tuple[StreamReport, ...]
     records: int
@@ -137,7 +137,7 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
 
 
 class Verdict(msgspec.Struct, frozen=True, tag="verdict", kw_only=True):
-    """How it ended: exit code (0 is success), whose fault, in words, with the next step."""
+    """How a run ended: exit code (0 is success), the side that failed, a message, and a hint."""
 
     exit_code: int
     side: Side | None = None

@@ -9,24 +9,20 @@ from secrets import token_hex
 __all__ = ["made", "tightened", "write_whole"]
 
 _FOLDER = ".tapdock"
-"""Of a project: caches, records of runs, states without a place of their own."""
+"""A project's private folder: caches, run records, and states if no `state_backend` is configured."""
 
 
 def made(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, for their owner alone.
-
-    `mkdir` takes a mode for the last one only.
-    """
+    """Create a folder and its missing parents for their owner only. `mkdir` would set the mode of the last one only."""
     if not folder.parent.exists():
         made(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def tightened(folder: Path) -> str | None:
-    """Close a project's private folder to everybody but its owner. Return a warning where it is not ours to close.
+    """Close a project's private folder to everybody but its owner. Return a warning if it belongs to another user.
 
-    A folder that the user has named (TAPDOCK_HOME) may have other uses, and a link leads to one: those stay as they
-    are. What we make inside is closed anyway.
+    A link, or a folder in TAPDOCK_HOME, may have other uses and stays unchanged. The folders in it are closed anyway.
     """
     try:
         found = folder.lstat()

@@ -1,4 +1,4 @@
-"""What a container is started with (`Launch`), and what an engine reports about it (`ImageFacts`, `Exit`)."""
+"""Values that an engine takes and returns: the container to start (`Launch`), `ImageFacts` and `Exit`."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -8,16 +8,16 @@ from tapdock.project.model import Mount
 __all__ = ["SCRATCH", "Exit", "FileArg", "ImageFacts", "InputFile", "Launch", "Role"]
 
 SCRATCH = "/tapdock/scratch"
-"""Where both connectors of a run have the folder that they share, if they do."""
+"""The path of the folder that both connectors of a run share, if they share one."""
 
 Role = Literal["source", "target", "relay"]
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file that a connector reads; it only ever exists in its container's memory.
+    """A file that a connector reads. It exists only in the memory of the connector's container.
 
-    The content of a `late` one is known only while the connector waits for it.
+    The content of a `late` file is determined after the container has started; the connector waits for it.
     """
 
     name: str
@@ -27,20 +27,19 @@ class InputFile:
 
 @dataclass(frozen=True)
 class FileArg:
-    """An argument that is the path of an input file, wherever the engine puts it."""
+    """An argument that stands for the path of an input file; the engine decides on the path."""
 
     name: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """One container to be run: a value, made by a connector kind and performed by an engine.
+    """A container to run: a value that a connector kind makes and that an engine starts.
 
-    `image` is what is started: the id of the image that was inspected, where the engine has ids. `name` is what
-    messages call it; empty where that is `image`.
-    `as_caller`: it writes into a folder of whoever runs tapdock, as whom the engine is to run it. `scratch`: it shares
-    a folder with the other side, for files that messages name. Without `networks` it gets one of the run's own.
-    `guarded`: the addresses of a cloud's metadata services lead nowhere from it.
+    `image` is the id of the inspected image, if the engine has ids. `name` is its name in messages; empty means
+    `image`. `as_caller`: the container writes into a folder of the user who runs tapdock, so the engine runs it as
+    this user. `scratch`: it shares a folder with the other side, for files that messages name. Without `networks`, it
+    joins the run's own network. `guarded`: it cannot reach the metadata services of clouds.
     """
 
     role: Role
@@ -66,16 +65,16 @@ class Launch:
 
     @property
     def called(self) -> str:
-        """What messages call the image."""
+        """The name of the image in messages."""
         return self.name or self.image
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFacts:
-    """What inspection of an image tells; `digest` names its content for good.
+    """The result of inspecting an image. `digest` identifies its content.
 
-    `id` names it on its engine: a container of that id is one of this very image, whatever `image` means by then.
-    `recipe` is set for an image that a `build:` made or found made, and for no other: a label alone proves nothing.
+    `id` identifies the image on its engine, even if the name `image` moves to another one. `recipe` is only set for
+    images of a `build:`, because anybody can set a label.
     """
 
     image: str
@@ -92,7 +91,7 @@ class ImageFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Exit:
-    """How a container ended; None where the engine cannot tell."""
+    """How a container exited. Fields are None if the engine does not report them."""
 
     code: int | None
     oom_killed: bool = False

@@ -1,4 +1,4 @@
-"""The structured log: events with keys, as text for people on stderr and as JSON lines in a file."""
+"""The structured log: events with fields, as text for people on stderr and as JSON lines in a file."""
 
 import json
 import threading
@@ -20,16 +20,16 @@ COLOURS = {"debug": "2", "info": "36", "warning": "33", "error": "31"}
 
 
 class Sink(Protocol):
-    """Takes whole lines. Raises OSError."""
+    """An output for whole lines. `write` raises OSError."""
 
     def write(self, text: str, /) -> object: ...
 
 
 class Log:
-    """A log bound to one run; safe to use from several threads.
+    """A log bound to one run. It is safe to use from several threads.
 
-    `write` takes whole lines for people, `file` JSON lines of everything; both may be missing. Neither gets anything
-    that a terminal or a CI obeys, apart from our own colors.
+    `write` gets whole lines for people, `file` gets JSON lines of all levels. Both are optional. Apart from our own
+    colors, the text cannot control a terminal or a CI.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Log:
         self._emit("error", event, fields)
 
     def line(self, side: str, level: Level, text: str) -> None:
-        """A line of one side's, cleaned."""
+        """Log a line of one side, cleaned."""
         self._emit(level, "line", {"side": side, "message": clean(text.rstrip())})
 
     def _emit(self, level: Level, event: str, fields: Mapping[str, Any]) -> None:
@@ -85,7 +85,7 @@ class Log:
                     self._file.write(as_json + "\n")
                 except OSError as error:
                     self._file = None  # a full disk loses the log, not the run
-                    self._say(f"the log file is no longer written: {error.strerror}\n")
+                    self._say(f"warning: the log file is no longer written: {error.strerror}\n")
             if RANKS[level] >= self._rank:
                 text = as_json if self._format == "json" else self._human(now, level, event, fields)
                 self._say(text + "\n")
@@ -95,7 +95,7 @@ class Log:
             try:
                 self._write(text)
             except OSError:
-                self._write = None  # nobody reads it any more
+                self._write = None  # the reader is gone
 
     def _human(self, now: datetime, level: Level, event: str, fields: Mapping[str, Any]) -> str:
         start, end = (f"\x1b[{COLOURS[level]}m", "\x1b[0m") if self._colour else ("", "")
@@ -110,7 +110,7 @@ class Log:
 def _json(entry: Mapping[str, Any]) -> str:
     try:
         return orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    except orjson.JSONEncodeError:  # text with half of a surrogate pair
+    except orjson.JSONEncodeError:  # text with one half of a surrogate pair
         return json.dumps(entry, default=str)
 
 

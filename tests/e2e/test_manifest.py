@@ -81,7 +81,9 @@ def test_its_image_is_one_that_is_built(post):
     assert f"parcels  {IMAGE}  sha256:" in post.well("build", "parcels").stdout
     post.well("build", "lines")
     findings = post.well("doctor", "--json").json["findings"]
-    assert f"{IMAGE} is here" in [finding["found"] for finding in findings if finding["what"] == "image of parcels"]
+    assert f"{IMAGE} is available" in [
+        finding["found"] for finding in findings if finding["what"] == "image of parcels"
+    ]
     post.well("lock")
     assert json.loads((post.folder / "tapdock.lock").read_text())["images"][IMAGE].startswith("recipe:")
     assert post.well("run", "post", "--locked", "--json").records["parcels"] == 5

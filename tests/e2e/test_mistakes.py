@@ -13,8 +13,8 @@ LINES = "targets: {lines: {image: 'tapdock/target-jsonl:0.1.4'%s}}\n"
 MISTAKES = {
     "unknown pipeline": ("run shpo", None, 2, ["`shpo`", "`shop`"]),
     "unknown target": ("run ledger lines2", None, 2, ["`lines2` is not a target", "`lines`"]),
-    "target without a source": ("run lake", None, 2, ["no source stands before it"]),
-    "source without a target": ("run ledger", None, 2, ["no target follows it", "lake"]),
+    "target without a source": ("run lake", None, 2, ["must follow a source"]),
+    "source without a target": ("run ledger", None, 2, ["must be followed by a target", "lake"]),
     "unknown command": ("rum shop", None, 2, ["`rum`", "`run`"]),
     "unknown connector": ("check fakr", None, 2, ["`fakr`", "`faker`"]),
     "unknown stream": ("run copy --select entires.*", None, 2, ["entires", "entries"]),

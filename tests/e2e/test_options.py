@@ -23,7 +23,7 @@ def test_a_dry_run_reads_and_writes_nothing(shop):
     ]
     assert plan["has_state"] is False
     said = shop.well("run", "copy", "--dry-run").stdout
-    assert "begins anew" in said
+    assert "starting from scratch" in said
     assert not (shop.folder / "lines").exists()
     assert shop.well("state", "list", "--json").json == []
     assert shop.well("runs", "list", "--json").json == []

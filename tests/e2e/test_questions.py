@@ -74,15 +74,15 @@ def test_doctor_follows_the_recipe_that_a_run_would_follow(shop, api, environ):
     """An image with the correct name is not sufficient, and neither is a base that is not available."""
     ill = shop("doctor", TAPDOCK_BASE_IMAGE="nowhere/base:1")
     assert ill.code == 8
-    assert "is to be built, and nowhere/base:1 is not here and cannot be pulled: " in ill.stdout
+    assert "cannot be built, because its base nowhere/base:1 cannot be pulled: " in ill.stdout
     changed = "tapdock-test/base:changed"
     api.tag(environ["TAPDOCK_BASE_IMAGE"], *changed.split(":"))
     try:
         told = shop.well("doctor", TAPDOCK_BASE_IMAGE=changed)
     finally:
         api.remove_image(changed)
-    assert "again: what it is made of changed" in told.stdout
-    assert "`tapdock build faker` does it now" in told.stderr
+    assert "again, because its recipe or its base changed" in told.stdout
+    assert "`tapdock build faker` builds it now" in told.stderr
 
 
 def test_doctor_names_an_image_for_another_processor(shop, api, tmp_path):
@@ -91,7 +91,7 @@ def test_doctor_names_an_image_for_another_processor(shop, api, tmp_path):
     (project / "tapdock.yaml").write_text(f"version: 1\nsources: {{odd: {{image: {foreign(api)}, pull: never}}}}\n")
     ill = shop("doctor", TAPDOCK_PROJECT=str(project))
     assert ill.code == 8
-    assert "built for riscv64, and the engine is " in ill.stdout
+    assert "built for riscv64, but the engine is " in ill.stdout
     assert "docker pull --platform linux/" in ill.stderr
 
 

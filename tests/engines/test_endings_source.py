@@ -80,7 +80,7 @@ def test_source_is_silent_for_too_long_and_deaf(project):
     project.steps("deaf", "until users 10", "state", "silent")
     ended = project.run()
     assert (ended.code, ended.side) == (3, "source")
-    assert "said nothing for 2 s" in ended.message
+    assert "was silent for 2 s" in ended.message
     assert "idle_timeout" in ended.hint
     assert project.cursor() == 10
     assert project.done() == 1
@@ -175,7 +175,7 @@ def test_rotated_token_is_not_for_another_program_and_not_where_nothing_is_rotat
     ended = project.run()
     assert (ended.code, ended.side) == (3, "source")
     assert "changed by another program" in ended.stderr
-    assert "(not used: it is another program)" in project.run("config", "show").stdout
+    assert "(not used: the program has changed)" in project.run("config", "show").stdout
 
 
 def test_rotated_token_of_a_check_is_kept_until_the_user_writes_another(project):

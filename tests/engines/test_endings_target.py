@@ -90,5 +90,5 @@ def test_target_takes_nothing_for_too_long_and_is_deaf(project):
     project.steps("until users 100000")
     ended = project.run()
     assert (ended.code, ended.side) == (4, "target")
-    assert "the target said nothing for 2 s" in ended.message
+    assert "the target was silent for 2 s" in ended.message
     assert project.done() == 0

@@ -15,7 +15,7 @@ def test_second_try_goes_on_where_the_first_one_failed(project):
     project.steps("until users 5", "state", f"once {project.folder / 'tried'}", "until users 10", "state")
     ended = project.run(*RUN)
     assert (ended.code, ended.record["status"]) == (0, "succeeded"), ended.stderr
-    assert "again failed; again in" in ended.stderr
+    assert "again failed; retrying in" in ended.stderr
     assert [run["status"] for run in project.listed()] == ["succeeded", "failed"]
     assert project.ids() == set(range(1, 11))
     assert len(project.rows()) == 10 + 2  # each row once, and two targets have seen the end of their input
@@ -36,7 +36,7 @@ def test_signal_between_two_tries_ends_at_once(project):
     project.keys = {"pipelines": PIPELINES}
     project.steps("until users 5", "state", "error - transient_error", "exit 1")
     run = project.start(*RUN)
-    wait_for(lambda: "again failed; again in" in run.process.stderr.readline(), "the word that it is tried again")
+    wait_for(lambda: "again failed; retrying in" in run.process.stderr.readline(), "the word that it is tried again")
     run.signal(signal.SIGTERM)
     ended = run.ended()
     assert ended.code == 143, ended.stderr

@@ -166,7 +166,7 @@ def test_relay_is_killed(project, api):
     api.kill(relay["Id"])
     ended = run.ended()
     assert (ended.code, ended.side) == (8, "runner")
-    assert "ended with 137" in ended.message
+    assert "exited with 137" in ended.message
     assert project.done() == 0
     finish(project)
 

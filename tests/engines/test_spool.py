@@ -70,7 +70,7 @@ def test_a_full_disk_is_told_and_neither_side_lives_on(spooling):
     spooling.steps("schema users", "until users 20", "state", "long users 3000000", "forever users")
     ended = spooling.run()
     assert (ended.code, ended.side) == (8, "runner")
-    assert "cannot be kept until its end" in ended.message
+    assert "could not be spooled to disk" in ended.message
     assert "TMPDIR" in ended.hint
     assert spooling.table() == []
     assert ended.record["state"]["committed"] == 0

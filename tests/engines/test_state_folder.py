@@ -91,7 +91,7 @@ def test_full_disk_for_all_that_is_ours(project, small_disk):
     ended = run.ended()
     assert (ended.code, ended.side) == (6, "runner"), ended.stderr
     assert "No space left" in ended.message
-    assert "the state was kept in" in ended.hint
+    assert "the state is in" in ended.hint
     assert "Traceback" not in ended.stderr
     assert not (private / "runs").exists()
     (project.tmp / "unsaved-default-source-to-target.json").unlink()

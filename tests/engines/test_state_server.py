@@ -91,7 +91,7 @@ def test_a_run_whose_state_was_taken_away_stops(project):
     assert project.run("state", "unlock", STATE_ID, "--yes").code == 0
     ended = run.ended()
     assert ended.code == 7
-    assert "taken away by `tapdock state unlock`" in ended.message
+    assert "released by `tapdock state unlock`" in ended.message
     assert project.done() == 0, "nothing more is committed by whom somebody else may follow"
     project.steps("until users 30", "state")
     assert project.run().code == 0

@@ -36,7 +36,7 @@ def test_what_cannot_be_removed_is_a_warning_with_its_path(project, hostile, som
         for words in (("run", "source", "target", "--json"), ("gc",)):
             later = project.run(*words)
             assert later.code == (first.code if words[0] == "run" else 0), later.stderr
-            assert f"{left} is left of a run that was killed and cannot be removed: Permission denied" in later.stderr
+            assert f"{left} is left from a killed run and cannot be removed: Permission denied" in later.stderr
         doctor = project.run("doctor")
         assert str(left) in doctor.stdout
     finally:

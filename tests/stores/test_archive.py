@@ -37,7 +37,7 @@ def test_a_run_is_read_from_elsewhere(backend, reopened, tmp_path):
     assert elsewhere.read(record(0).run_id) == record(0)
     assert list(elsewhere.log_lines(record(0).run_id)) == ['{"event": "ä"}', '{"event": "b"}']
     assert elsewhere.read("20200101T000000Z-nobody") is None
-    with pytest.raises(UsageError, match="left no log"):
+    with pytest.raises(UsageError, match="has no log"):
         list(elsewhere.log_lines("20200101T000000Z-nobody"))
 
 

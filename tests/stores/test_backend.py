@@ -173,7 +173,7 @@ def test_an_unknown_scheme_is_told(tmp_path):
 
 @pytest.mark.parametrize("scheme", ["s3", "azblob", "gs"])
 def test_a_uri_that_names_no_bucket(tmp_path, scheme):
-    with pytest.raises(UsageError, match="names no bucket"):
+    with pytest.raises(UsageError, match="does not name a bucket"):
         open_backend(f"{scheme}:///prefix", tmp_path)
     with pytest.raises(UsageError, match="has no option `regoin`"):
         open_backend(f"{scheme}://bucket/prefix?regoin=x", tmp_path)
@@ -181,7 +181,7 @@ def test_a_uri_that_names_no_bucket(tmp_path, scheme):
 
 @pytest.mark.parametrize("scheme", ["s3", "azblob", "gs"])
 def test_credentials_in_a_uri_are_refused_and_not_said_again(tmp_path, scheme):
-    with pytest.raises(UsageError, match="has credentials in it") as told:
+    with pytest.raises(UsageError, match="contains credentials") as told:
         open_backend(f"{scheme}://AKIA:pa55word@bucket/prefix", tmp_path)
     assert "pa55word" not in told.value.message + told.value.hint
 
@@ -216,4 +216,4 @@ except UsageError as error:
 def test_a_missing_extra_is_named(uri, extra):
     told = subprocess.run([sys.executable, "-c", MISSING, uri], capture_output=True, text=True, check=True).stdout
     assert told.startswith("state in `")
-    assert told.strip().endswith(f"|pip install 'tapdock[{extra}]'")
+    assert told.strip().endswith(f"|install it with `pip install 'tapdock[{extra}]'`")

@@ -16,7 +16,7 @@ from tapdock.state.backends.file import FileBackend
 def test_a_relative_path_is_below_the_project(tmp_path):
     assert open_backend(".tapdock/state", tmp_path).uri == str(tmp_path / ".tapdock/state")
     assert open_backend("file:///var/a%20b", tmp_path).uri == "/var/a b"
-    with pytest.raises(UsageError, match="names no folder"):
+    with pytest.raises(UsageError, match="does not name a folder"):
         open_backend("file://host/x", tmp_path)
 
 
@@ -106,4 +106,4 @@ def test_a_folder_of_somebody_else(tmp_path):
     os.waitpid(child, 0)
     os.close(writer)
     with open(reader) as told:
-        assert "Permission denied|make the folder yours" in told.read()
+        assert "Permission denied|become the owner of the folder" in told.read()

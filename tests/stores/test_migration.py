@@ -43,12 +43,12 @@ def test_all_of_meltanos_bucket(uri, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("state.json",), "into which state"),
-        (("folder", "--rename", "a=b"), "neither a name nor"),
-        (("folder", "x"), "neither a name nor"),
+        (("state.json",), "the name of the state is missing"),
+        (("folder", "--rename", "a=b"), "without a name"),
+        (("folder", "x"), "without a name"),
         (("empty",), "no */state.json"),
-        (("postgresql://h/d",), "is no bucket"),
-        (("state.json", "a-to-b", "--rename", "a"), "names no two streams"),
+        (("postgresql://h/d",), "is not a bucket"),
+        (("state.json", "a-to-b", "--rename", "a"), "does not name two streams"),
         (("missing.json", "a-to-b"), "cannot read missing.json"),
     ],
 )
@@ -75,4 +75,4 @@ def test_a_folder_of_meltanos_and_back(tmp_path):
     said = subprocess.run(exported, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
     assert said == f'{{"singer_state":{BOOKMARKS}}}\n'
     refused = subprocess.run([*exported[:-1], "airbyte"], cwd=tmp_path, capture_output=True, text=True)
-    assert (refused.returncode, "means nothing to Airbyte" in refused.stderr) == (2, True)
+    assert (refused.returncode, "cannot be exported for Airbyte" in refused.stderr) == (2, True)

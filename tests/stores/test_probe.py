@@ -51,11 +51,11 @@ class TestAServerThatIgnoresThem:
             with backend.acquire("a", FIRST, LeaseTerms(say=said.append)):
                 pass
         assert len(said) == 1, "once"
-        assert "does not honour conditional writes" in said[0]
-        assert "only one is started at a time" in said[0]
+        assert "does not support conditional writes" in said[0]
+        assert "Start one run at a time" in said[0]
         (finding,) = doctor.of_state(opened())
         assert finding.level == "warning"
-        assert "does not honour conditional writes" in finding.found
+        assert "does not support conditional writes" in finding.found
 
     def test_runs_that_follow_each_other_are_still_kept_apart(self, opened):
         with opened().acquire("a", FIRST), pytest.raises(LeaseHeld), opened().acquire("a", SECOND):
@@ -92,7 +92,7 @@ def test_servers_that_refuse_them_or_know_half_of_them(server, tmp_path, habit):
             setattr(front, name, headers)
         uri = made(f"t{uuid.uuid4().hex[:12]}").replace(made.address, front.address)
         with open_backend(uri, tmp_path).acquire("a", FIRST, LeaseTerms(say=said.append)):
-            assert "does not honour conditional writes" in said[0]
+            assert "does not support conditional writes" in said[0]
             with pytest.raises(LeaseHeld), open_backend(uri, tmp_path).acquire("a", SECOND):
                 pass
         over = LeaseTerms(is_over=lambda holder: holder.run_id == "r1")

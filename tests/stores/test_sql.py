@@ -43,7 +43,7 @@ def test_a_large_body_stays_in_sql_server():
 
 @pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///"])
 def test_a_database_that_is_none(uri, tmp_path):
-    with pytest.raises(UsageError, match="names no file"):
+    with pytest.raises(UsageError, match="does not name a file"):
         open_backend(uri, tmp_path)
 
 

@@ -114,7 +114,7 @@ def test_a_damaged_state_gives_way_and_the_way_back_is_told(backend):
     backend.put(KEY, b"{", expected=backend.get(KEY).version)
     with pytest.raises(StateError) as told:
         read(backend, KEY)
-    assert f"`tapdock state rollback {KEY}` goes back to it" in told.value.hint
+    assert f"`tapdock state rollback {KEY}` restores one" in told.value.hint
     with replacing(backend, KEY, run_id="by hand", clock=clock) as held:
         assert backend.get(KEY).body == b"{", "what fails on the way leaves it as it was"
         held.save("[3]", dialect="airbyte")
@@ -261,7 +261,7 @@ def test_a_refusal_is_told_at_once(backend):
         (b"\xff\xfe", "is damaged"),
         (b'{"version": 1, "key": "\xff"}', "is damaged"),
         (b'{"version": 1, "more": ' + b"[" * 100_000, "is damaged"),
-        (b'{"version": 2, "key": "x"}', "has version 2; this tapdock reads version 1"),
+        (b'{"version": 2, "key": "x"}', "has format version 2, but this tapdock reads only version 1"),
     ],
 )
 def test_a_state_that_cannot_be_read_is_told_and_left_alone(backend, body, message):

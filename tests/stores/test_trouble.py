@@ -88,7 +88,7 @@ def test_a_bucket_that_is_not_there(bucket, server, tmp_path):
     uri = server(bucket)("x").replace("://states/", "://missing/")
     with pytest.raises(StateError, match=r"there is no (bucket|container) `missing`") as told:
         open_backend(uri, tmp_path).put("a", b"1", expected=None)
-    assert "makes it" in told.value.hint
+    assert "creates it" in told.value.hint
     assert not told.value.retryable
 
 
@@ -117,10 +117,10 @@ def test_no_credentials_for_s3(server, tmp_path, monkeypatch):
 def test_no_account_for_azure(tmp_path, monkeypatch):
     for name in ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(UsageError, match="does not say which account"):
+    with pytest.raises(UsageError, match="does not name a storage account"):
         open_backend("azblob://states/x", tmp_path)
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", "nonsense")
-    with pytest.raises(UsageError, match="is not one"):
+    with pytest.raises(UsageError, match="is not a connection string"):
         open_backend("azblob://states/x", tmp_path)
 
 

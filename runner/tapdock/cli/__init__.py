@@ -1,6 +1,6 @@
-"""The command line: it parses arguments, calls the rooms below and prints results; errors become exit codes here.
+"""The command line: parse arguments, call the packages below, print results, and turn errors into exit codes.
 
-A command is a function in a module that is imported when it is called: `tapdock --help` imports none.
+Each command is a function in a module that is imported only when the command is called: `tapdock --help` imports none.
 """
 
 import importlib
@@ -23,28 +23,28 @@ from tapdock.text.output import err, failed, out
 
 __all__ = ["COMMANDS", "main"]
 
-# name -> ("module:function", first sentence of its help), or a group of such
+# name -> ("module:function", first sentence of the command's help), or a group of commands
 Entry = tuple[str, str]
 COMMANDS: dict[str, Entry | dict[str, Entry]] = {
-    "init": ("init:init", "Begin a project with an example that runs"),
+    "init": ("init:init", "Create a project with an example that runs"),
     "run": ("run:run", "Run pipelines, or sources into targets, one after the other"),
     "spec": ("connectors:spec", "Show which settings a connector takes"),
     "check": ("connectors:check", "Check that a connector's config works"),
     "test": ("connectors:check", "Check that a connector's config works"),
     "discover": ("connectors:discover", "Show the streams that a source offers"),
     "state": {
-        "list": ("state:list_states", "List the states that are kept"),
-        "show": ("state:show", "Show one state with who saved it and when, and who has it now"),
-        "get": ("state:get", "Print a state as the connector gave it"),
-        "set": ("state:set_state", "Replace a state by that of a file or of stdin"),
-        "clear": ("state:clear", "Forget a state, or single streams of it"),
+        "list": ("state:list_states", "List the saved states"),
+        "show": ("state:show", "Show one state: who saved it and when, and which run holds it"),
+        "get": ("state:get", "Print a state as the connector emitted it"),
+        "set": ("state:set_state", "Replace a state with one from a file or from stdin"),
+        "clear": ("state:clear", "Clear a state, or single streams of it"),
         "copy": ("versions:copy", "Copy a state to another name"),
-        "move": ("versions:move", "Give a state another name"),
+        "move": ("versions:move", "Rename a state"),
         "history": ("versions:history", "List the previous versions of a state"),
-        "rollback": ("versions:rollback", "Go back to a previous version of a state"),
-        "import": ("migration:import_state", "Take a state over from Meltano or Airbyte"),
-        "export": ("migration:export", "Print a state as Meltano or Airbyte take it"),
-        "unlock": ("versions:unlock", "Take a state from a run that cannot give it back"),
+        "rollback": ("versions:rollback", "Restore a previous version of a state"),
+        "import": ("migration:import_state", "Import states from Meltano or Airbyte"),
+        "export": ("migration:export", "Print a state in the format of Meltano or Airbyte"),
+        "unlock": ("versions:unlock", "Release a state that a dead run still holds"),
     },
     "runs": {
         "list": ("runs:list_runs", "List the last runs"),
@@ -52,21 +52,21 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
         "logs": ("runs:logs", "Print the log of a run"),
     },
     "config": {
-        "show": ("config:show", "Show each value of the project with where it came from"),
+        "show": ("config:show", "Show each value of the project and its origin"),
         "schema": ("config:schema", "Print the JSON schema of the project file"),
-        "reset": ("config:reset", "Forget what a connector changed in its own config"),
+        "reset": ("config:reset", "Discard what a connector changed in its own config"),
     },
-    "wrap": ("engine:wrap", "Make an Airbyte source's image into a Singer tap's"),
-    "build": ("engine:build", "Make the images of connectors that have `build`"),
-    "lock": ("engine:lock_images", "Write down the digests of all images"),
-    "doctor": ("engine:doctor", "See whether everything that a run needs is there"),
-    "relay": ("relay:relay", "Serve one run inside its pod; `run` starts it where it is needed"),
+    "wrap": ("engine:wrap", "Build a Singer tap image from an Airbyte source image"),
+    "build": ("engine:build", "Build the images of connectors that have `build`"),
+    "lock": ("engine:lock_images", "Write the digests of all images to tapdock.lock"),
+    "doctor": ("engine:doctor", "Check that everything that a run needs is available"),
+    "relay": ("relay:relay", "Serve one run inside its pod; `run` starts it where necessary"),
     "gc": ("engine:gc", "Remove what killed runs and builds left behind"),
 }
 GROUPS = {
-    "state": "Look at and change what a next run begins from",
-    "runs": "Look at what runs did",
-    "config": "Look at the project as tapdock reads it",
+    "state": "Show and change the saved states, from which runs resume",
+    "runs": "Show the records and logs of runs",
+    "config": "Show the project as tapdock reads it",
 }
 GLOBAL_OPTIONS = ("--project", "--environment", "--log-format")
 
@@ -124,7 +124,8 @@ def _options(
     project: Annotated[
         Path | None,
         typer.Option(
-            envvar="TAPDOCK_PROJECT", help="The project's folder; else the nearest tapdock.yaml upward, if it is yours."
+            envvar="TAPDOCK_PROJECT",
+            help="The project's folder. Default: the nearest tapdock.yaml upward, if it is yours.",
         ),
     ] = None,
     environment: Annotated[
@@ -133,9 +134,9 @@ def _options(
     ] = None,
     log_format: Annotated[
         Literal["text", "json"],
-        typer.Option(envvar="TAPDOCK_LOG_FORMAT", help="How log lines look on stderr."),
+        typer.Option(envvar="TAPDOCK_LOG_FORMAT", help="The format of log lines on stderr."),
     ] = "text",
-    version: Annotated[  # noqa: ARG001 - its callback does it all
+    version: Annotated[  # noqa: ARG001 - the callback does everything
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
@@ -145,14 +146,14 @@ def _options(
 
 HELP = """Run any Airbyte or Singer connector as a container and move data between any two of them
 
-The options below may also stand after a command.
+The options below can also follow a command.
 
 Example: tapdock run demo --environment prod
 """
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Perform one command line; the exit code (tapdock.errors lists them)."""
+    """Run one command line and return its exit code (tapdock.errors lists them)."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret of the run
     session = Session()
     try:
@@ -180,7 +181,7 @@ def _perform(args: list[str], session: Session) -> int:
     except typer.Abort:
         return 130
     except Exception as error:
-        if not hasattr(error, "format_message"):  # every mistake on the command line has it
+        if not hasattr(error, "format_message"):  # only errors of the command line have this method
             raise
         return _usage(error)
 
@@ -194,7 +195,7 @@ def _usage(error: Any) -> int:
 
 
 def _hoisted(args: list[str]) -> list[str]:
-    """The arguments with global options first, wherever they stand before a `--`."""
+    """Return the arguments with the global options first. Arguments after `--` keep their place."""
     front: list[str] = []
     rest: list[str] = []
     while args and args[0] != "--":
@@ -214,7 +215,10 @@ def _told(message: str, hint: str | None, code: int) -> int:
 
 
 def _quiet() -> int:
-    """The reader of stdout is gone: neither we nor the interpreter's last flush say a word about it."""
+    """Send stdout to /dev/null, so that the interpreter's last flush prints no error, and return the exit code.
+
+    The reader of stdout has closed the pipe.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 141
 
@@ -232,5 +236,5 @@ def _unexpected(error: Exception, session: Session) -> int:
             stream.write(f"tapdock {__version__}, Python {sys.version}\n{text}")
     except (TapdockError, OSError):
         err(text)
-        return _told(message, "this is a mistake in tapdock: report it with the lines above", 1)
-    return _told(message, f"this is a mistake in tapdock: report it with {file}", 1)
+        return _told(message, "this is a bug in tapdock: report it with the lines above", 1)
+    return _told(message, f"this is a bug in tapdock: report it with {file}", 1)

@@ -1,4 +1,4 @@
-"""From the global options to what operations need: engine, state backend, where progress goes."""
+"""Build what operations need from the global options: the engine, the state backend, and where progress is printed."""
 
 import os
 import time
@@ -26,7 +26,10 @@ __all__ = ["engine_of", "not_removed", "operations_of", "relay_image", "said", "
 
 
 def engine_of(session: Session) -> Engine:
-    """The engine that TAPDOCK_ENGINE names (docker, or local for connectors that are programs). Raises EngineError."""
+    """Return the engine that TAPDOCK_ENGINE names: `docker`, or `local` for connectors that are programs.
+
+    Raises UsageError for an unknown name, EngineError if the engine cannot be reached.
+    """
     environ = session.environ
     name = environ.get("TAPDOCK_ENGINE", "docker")
     if name == "local":
@@ -34,17 +37,20 @@ def engine_of(session: Session) -> Engine:
 
         return LocalEngine()
     if name != "docker":
-        raise UsageError(f"there is no engine `{name}`", hint="TAPDOCK_ENGINE is `docker` or `local`")
+        raise UsageError(f"there is no engine `{name}`", hint="TAPDOCK_ENGINE must be `docker` or `local`")
     from tapdock.engines.docker.engine import connect
 
     relay = environ.get("TAPDOCK_RELAY", "auto")
     if relay not in ("auto", "beside", "container"):
-        raise UsageError(f"TAPDOCK_RELAY is `{relay}`", hint="it is `auto`, `beside` or `container`")
+        raise UsageError(f"TAPDOCK_RELAY is `{relay}`", hint="it must be `auto`, `beside` or `container`")
     return connect(cache=user_cache(environ), relay=relay, homes=_homes(session))
 
 
 def _homes(session: Session) -> tuple[Path, ...]:
-    """Where pipes may be made beside the temporary folder; `gc` and `doctor` work without a project as well."""
+    """Return folders, besides the temporary folder, in which pipes can be created.
+
+    The result is empty without a project: `gc` and `doctor` do not need one.
+    """
     try:
         return (session.private,)
     except UsageError:
@@ -52,23 +58,23 @@ def _homes(session: Session) -> tuple[Path, ...]:
 
 
 def said(line: str) -> None:
-    """A line for people, on stderr."""
+    """Print one line for people to stderr."""
     err(one_line(line))
 
 
 def not_removed(name: str, reason: str) -> str:
-    """A line about what a dead run left, and nobody can remove from here."""
-    return f"warning: {name} is left of a run that was killed and cannot be removed: {reason}"
+    """Return a warning about a leftover of a killed run that tapdock cannot remove."""
+    return f"warning: {name} is left from a killed run and cannot be removed: {reason}"
 
 
 def said_at_once(line: str) -> None:
-    """The same from a signal's handler, which may interrupt a write: past the buffer, and nobody reading is fine."""
+    """Print one line from a signal handler, which may interrupt a write: bypass the buffer, ignore a closed stderr."""
     with suppress(OSError):
         os.write(2, (clean(line) + "\n").encode())
 
 
 def operations_of(session: Session, signals: Signals, *, locked: bool = False, verbose: bool = False) -> Operations:
-    """Raises EngineError where there is no engine, UsageError for the project file."""
+    """Return the context of the operations. Raises EngineError without an engine, UsageError for the project file."""
     project = session.project
     if warning := tightened(project.private):
         said(warning)
@@ -89,13 +95,14 @@ def operations_of(session: Session, signals: Signals, *, locked: bool = False, v
 
 
 def _silent(line: str) -> None:
-    """A connector's chatter while it is asked something; its last words stand in the error if it fails."""
+    """Drop a connector's log line. If the connector fails, the error contains its last lines."""
 
 
 def relay_image(engine: Engine, environ: Any, *, locked: Mapping[str, str] | None = None) -> str:
-    """The image of tapdock itself, for engines that cannot share a folder with this process.
+    """Return the name of tapdock's own image, for engines that cannot share a folder with this process.
 
-    With `locked` it is the id of the image that was verified: all data and all credentials go through it.
+    With `locked`, return the id of the verified image: all data and all credentials pass through its container.
+    Raises ImageMissing if the image cannot be pulled.
     """
     image = str(environ.get("TAPDOCK_RELAY_IMAGE") or f"tapdock/runner:{__version__}")
     facts = engine.inspect(image)
@@ -103,12 +110,12 @@ def relay_image(engine: Engine, environ: Any, *, locked: Mapping[str, str] | Non
         try:
             engine.pull(image, platform=None, progress=said)
         except ImageMissing as error:
-            hint = "this engine shares no folder with tapdock, which then needs its own image: `scripts/images runner`"
+            hint = "this engine shares no folder with tapdock, so it needs tapdock's image: run `scripts/images runner`"
             raise ImageMissing(error.message, hint=hint) from error
         facts = engine.inspect(image)
     if locked is None:
         return image
     if facts is None:
-        raise ImageMissing(f"the image `{image}` was pulled but is not here")
+        raise ImageMissing(f"the image `{image}` was pulled but does not exist")
     lockfile.verify(locked, facts)
     return facts.id or image

@@ -28,7 +28,7 @@ def show(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show each value of the project with where it came from
+    """Show each value of the project and its origin
 
     Secrets are masked.
 
@@ -48,18 +48,18 @@ def show(
 def reset(
     ctx: typer.Context, name: Annotated[str, typer.Argument(help="A source or a target.")], *, yes: Yes = False
 ) -> None:
-    """Forget what a connector changed in its own config
+    """Discard what a connector changed in its own config
 
-    A connector that renews its token by itself has the new one kept beside the state. Without it, it starts from what
-    the project file says, which may no longer be valid.
+    If a connector renews its token by itself, tapdock keeps the new token beside the state. After a reset the connector
+    starts with the value in the project file, which may no longer be valid.
 
     Example: tapdock config reset faker --yes
     """
     session = shared(ctx)
     _require_known(name, [*session.project.sources, *session.project.targets])
-    asked(f"Forget what {name} changed in its config?", yes=yes)
+    asked(f"Discard what {name} changed in its config?", yes=yes)
     forgotten = rotated_config.reset(session.backend, rotated_config.overlay_key(name, session.environment))
-    err(f"what {name} changed is forgotten" if forgotten else f"{name} has changed nothing")
+    err(f"discarded what {name} changed in its config" if forgotten else f"{name} has not changed its config")
 
 
 def schema() -> None:
@@ -81,7 +81,7 @@ def _require_known(name: str, names: list[str]) -> None:
 
 
 def _rotated(session: Session) -> Iterator[tuple[Path, Any, str]]:
-    """Where a connector's own value is kept; the value itself is nobody's to see."""
+    """Yield (path, placeholder, origin) of each value that a connector changed itself. The values stay hidden."""
     for group, connectors in (("sources", session.project.sources), ("targets", session.project.targets)):
         for name, connector in connectors.items():
             try:
@@ -97,17 +97,17 @@ def _use(connector: Connector, kept: rotated_config.Kept | None) -> str:
     if connector.rotate == "none":
         return "updated by the connector (not used: `rotate: none`)"
     if kept and kept.program not in (None, rotation_rules.program(connector)):
-        return f"updated by {rotation_rules.name_of(kept.program)} (not used: it is another program)"
+        return f"updated by {rotation_rules.name_of(kept.program)} (not used: the program has changed)"
     return "updated by the connector (used until you change this value in tapdock.yaml)"
 
 
 def rows(project: Project) -> list[tuple[Path, Any, str]]:
-    """(path, value without secrets, origin) of everything that is said or has a default."""
+    """Return (path, value without secrets, origin) of everything that is configured or has a default."""
     return [(path, _masked(value), _origin(project, path)) for path, value in _values(project)]
 
 
 def _masked(value: Any) -> Any:
-    """Text may be an address with a token in it, whatever it is for."""
+    """Return the value with tokens in addresses masked: any text may be such an address."""
     if isinstance(value, list | tuple):
         return [_masked(item) for item in value]
     return masked_text(value) if isinstance(value, str) else value

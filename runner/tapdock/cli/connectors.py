@@ -21,7 +21,7 @@ __all__ = ["check", "discover", "spec"]
 
 Name = Annotated[str, typer.Argument(help="A source or a target of the project.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Show what the connector logs.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show the connector's log lines.")]
 
 
 def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
@@ -35,7 +35,7 @@ def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbo
         needed = operations_of(session, signals, verbose=verbose)
         schema = operations.spec(needed, operations.prepare(needed, connector))
     if schema is None:
-        raise UsageError(f"{connector.role} `{name}` has no way to tell its settings", hint="see its documentation")
+        raise UsageError(f"{connector.role} `{name}` cannot report its settings", hint="see its documentation")
     if as_json:
         print_json(schema)
     else:
@@ -57,7 +57,8 @@ def _settings(schema: Any, at: str = "") -> list[list[str]]:
 def check(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Check that a connector's config works
 
-    An Airbyte connector is asked; a Singer tap is checked by discovery, a Singer target by its config's own rules.
+    For an Airbyte connector, tapdock runs its `check` command. A Singer tap is checked by discovery, and a Singer
+    target by the rules for its config.
 
     Example: tapdock check faker
     """
@@ -86,25 +87,27 @@ def discover(
     name: Name,
     as_json: AsJson = False,
     verbose: Verbose = False,
-    cached: Annotated[bool, typer.Option("--cached", help="Take what was found in the last day.")] = False,
+    cached: Annotated[
+        bool, typer.Option("--cached", help="Use the result of a discovery of the last 24 hours.")
+    ] = False,
 ) -> None:
     """Show the streams that a source offers
 
-    A `select` that does not fit them is reported in a warning: it is corrected by what is shown.
+    A `select` that does not fit the streams causes a warning, not an error, so that you can correct it.
 
     Example: tapdock discover faker
     """
     session = shared(ctx)
     connector = _named(session.project, name)
     if connector.role != "source":
-        raise UsageError(f"`{name}` is a target; only a source has streams")
+        raise UsageError(f"`{name}` is a target; only sources have streams")
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
         ready = operations.prepare(needed, connector)
         namespaced = ready.kind == "singer" and _is_namespaced(session.project, name)
         streams = operations.discover(needed, ready, refresh=not cached, namespaced=namespaced)
     if not streams:
-        raise UsageError(f"`{name}` has no discovery: it says what it has while it runs")
+        raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
     chosen = _selected(session, connector, streams)
     if as_json:
         print_exactly({"streams": [msgspec.Raw(stream.raw.encode()) for stream in streams]})
@@ -126,12 +129,12 @@ def discover(
 
 
 def _selected(session: Session, connector: Connector, streams: tuple[Stream, ...]) -> dict[StreamKey, ConfiguredStream]:
-    """What a run would read; every stream, and a warning, where the project's own words do not fit them."""
+    """Return the streams that a run would read. If `select` or `streams` do not fit, print a warning, return all."""
     try:
         configured = selection.select_streams(streams, connector.select, connector.streams)
     except UsageError as error:
         where = f"{session.project.file.name}: sources.{connector.name}"
-        err(f"warning: {where}: {one_line(session.heard(error.message))}; a run would stop here")
+        err(f"warning: {where}: {one_line(session.heard(error.message))}; a run would fail")
         if error.hint:
             err(f"hint: {one_line(session.heard(error.hint))}")
         configured = selection.select_streams(streams, (), {})
@@ -139,7 +142,7 @@ def _selected(session: Session, connector: Connector, streams: tuple[Stream, ...
 
 
 def _is_namespaced(project: Project, source: str) -> bool:
-    """Whether a pipeline calls the source's streams by the schemas that they are in."""
+    """Return True if a pipeline uses the schemas of the source's streams as their namespaces."""
     kinds = {pipeline.namespacing.kind for pipeline in project.pipelines.values() if pipeline.source == source}
     return bool(kinds & {"source", "customformat"})
 

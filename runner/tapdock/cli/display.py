@@ -1,4 +1,4 @@
-"""What a person sees of a run: live in a terminal, a line every few seconds elsewhere, a table at the end."""
+"""The progress of a run: a live table in a terminal, else a line every few seconds, and a summary at the end."""
 
 import sys
 import threading
@@ -16,7 +16,8 @@ _LINE_SECONDS = 5.0
 
 
 def size(count: float) -> str:
-    """
+    """Return a number of bytes with its unit.
+
     >>> size(5_400_000)
     '5.4 MB'
     """
@@ -28,7 +29,11 @@ def size(count: float) -> str:
 
 
 class Display:
-    """Context manager. `quiet` prints no table at the end; `plain` never draws, as when several runs share a screen."""
+    """A context manager that shows one run.
+
+    `quiet` prints no table at the end. `plain` prints lines instead of a live table, as when several runs share a
+    screen.
+    """
 
     def __init__(self, name: str, *, quiet: bool, plain: bool) -> None:
         self._name = name
@@ -56,7 +61,7 @@ class Display:
             self._live = None
 
     def write(self, text: str) -> None:
-        """A log line, above what is drawn."""
+        """Print a log line, above the live table if there is one."""
         with self._lock:
             if self._live:
                 from rich.text import Text
@@ -77,7 +82,7 @@ class Display:
             self.write(line)
 
     def ended(self, record: RunRecord) -> None:
-        """The table of streams on stdout; what failed, with its next step, on stderr."""
+        """Print the table of streams to stdout, and the error with its hint to stderr."""
         self._stop()
         if record.error:
             failed(record.error.message, record.error.hint)
@@ -89,7 +94,7 @@ class Display:
             if excluded := _excluded(report):
                 out(one_line(f"{_name(report)}: {excluded}"))
         total = sum(report.records for report in record.streams)
-        saved = f"state {record.state_id} saved" if record.state.committed else "no new state"
+        saved = f"state {record.state_id} saved" if record.state.committed else "state unchanged"
         out(
             f"{self._name} {record.status} in {record.seconds.total:.1f} s: {total:,} records; {saved};"
             f" run {record.run_id}"
@@ -101,12 +106,12 @@ def _name(report: StreamReport) -> str:
 
 
 def _excluded(report: StreamReport) -> str:
-    """What of a stream is not in the target, and why."""
+    """Return the counts of the stream's records that are not in the target, with reasons; empty if there are none."""
     counts = {
         "empty": report.empty,
-        "set aside (`tapdock runs show` tells where)": report.set_aside,
+        "set aside (`tapdock runs show` names the file)": report.set_aside,
         "rejected by the target": report.rejected,
-        "not selected and sent all the same": report.excluded,
+        "not selected, but sent by the source": report.excluded,
     }
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
@@ -123,6 +128,6 @@ def _drawn(name: str, progress: Progress, seconds: float) -> Any:
     for column in ("stream", "records", "size", "status"):
         table.add_column(column, justify="right" if column in ("records", "size") else "left")
     for report in progress.streams:
-        table.add_row(*(Text(one_line(cell)) for cell in _row(report)))  # a source names its streams: no markup
+        table.add_row(*(Text(one_line(cell)) for cell in _row(report)))  # names come from the source: no markup
     table.add_row("", f"{progress.records:,}", size(progress.bytes), f"{progress.records / seconds:,.0f} records/s")
     return table

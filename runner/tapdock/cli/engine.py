@@ -1,4 +1,4 @@
-"""`tapdock doctor`, `gc`, `build`, `wrap` and `lock`."""
+"""`tapdock doctor`, `gc`, `build`, `wrap` and `lock`: commands about the engine and its images."""
 
 import dataclasses
 import time
@@ -27,11 +27,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def build(
     ctx: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(help="Connectors; else all that have `build`.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Connectors. Default: all that have `build`.")] = None,
 ) -> None:
-    """Make the images of connectors that have `build`
+    """Build the images of connectors that have `build`
 
-    An image is made again only when its recipe, its package or its base changed. `run` makes what it needs by itself.
+    An image is rebuilt only when its recipe, its package or its base changed. `run` builds missing images by itself.
 
     Example: tapdock build lake
     """
@@ -48,7 +48,7 @@ def _to_build(project: Project, names: list[str]) -> list[Connector]:
     buildable = {connector.name: connector for connector in _connectors(project) if connector.build}
     for name in names:
         if name not in buildable:
-            hint = f"with one: {', '.join(buildable) or 'none'}"
+            hint = f"connectors with `build`: {', '.join(buildable) or 'none'}"
             raise UsageError(f"`{name}` has no `build` in {project.file.name}", hint=hint)
     return [connector for name, connector in buildable.items() if not names or name in names]
 
@@ -62,11 +62,11 @@ def wrap(
     image: Annotated[str, typer.Argument(help="An Airbyte source's image.")],
     tag: Annotated[str, typer.Option("--tag", "-t", help="The name of the new image.")],
 ) -> None:
-    """Make an Airbyte source's image into a Singer tap's
+    """Build a Singer tap image from an Airbyte source image
 
-    The new image is a Singer tap for any runner, with no Docker inside: `--config --catalog --state --discover --test
-    --about`. Its program is /opt/tapdock/tap. Most of Airbyte's connectors are under the Elastic License (ELv2): build
-    such images for yourself, and publish none.
+    The new image is a Singer tap for any runner and needs no Docker inside: `--config --catalog --state --discover
+    --test --about`. Its program is /opt/tapdock/tap. Most of Airbyte's connectors are under the Elastic License
+    (ELv2): build such images for yourself, and do not publish them.
 
     Example: tapdock wrap airbyte/source-faker:7.2.1 -t tap-faker:7.2.1
     """
@@ -79,11 +79,11 @@ def wrap(
 
 
 def lock_images(ctx: typer.Context) -> None:
-    """Write down the digests of all images
+    """Write the digests of all images to tapdock.lock
 
-    `tapdock run --locked` then refuses any other.
+    `tapdock run --locked` then refuses all other images.
 
-    Where the engine runs tapdock's own image as well, to pass the data on, that image is one of them.
+    If the engine runs the relay in a container, the file also lists tapdock's own image.
 
     Example: tapdock lock
     """
@@ -98,11 +98,11 @@ def lock_images(ctx: typer.Context) -> None:
             starts.append(facts.id or facts.image)
         if starts and _relays_in_a_container(needed.engine, starts[0]):
             relay = needed.engine.inspect(needed.relay_image())
-            assert relay is not None, "what gives the name has the image"
+            assert relay is not None, "`relay_image` pulls the image or raises"
             digests[relay.image] = lockfile.identity(relay)
     file = lockfile.write(session.project.folder, digests)
     print_table(["image", "digest"], sorted(digests.items()))
-    said(f"written to {file}")
+    said(f"wrote {file}")
 
 
 def _relays_in_a_container(engine: Engine, image: str) -> bool:
@@ -113,8 +113,8 @@ def _relays_in_a_container(engine: Engine, image: str) -> bool:
 def gc(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Remove what killed runs and builds left behind
 
-    Containers, volumes, networks and folders of runs whose process is gone; what lives is left alone. Of builds: their
-    containers, and images that have the address of a package index, and so maybe a password, in their history.
+    Of killed runs, this removes containers, volumes, networks and folders. Live runs are not touched. Of builds, it
+    removes containers, and images whose history contains the address of a package index, and so possibly a password.
 
     Example: tapdock gc
     """
@@ -124,15 +124,15 @@ def gc(ctx: typer.Context, as_json: AsJson = False) -> None:
         kept = [{"name": name, "reason": reason} for name, reason in swept.kept]
         print_json({"removed": list(swept.removed), "kept": kept})
     elif swept.removed or not swept.kept:
-        out("\n".join(f"removed {name}" for name in swept.removed) or "nothing was left behind")
+        out("\n".join(f"removed {name}" for name in swept.removed) or "nothing to remove")
     for name, reason in swept.kept:
         said(not_removed(name, reason))
 
 
 def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """See whether everything that a run needs is there
+    """Check that everything that a run needs is available
 
-    Exit code 0 only if a run would start.
+    The exit code is 0 only if a run would start.
 
     Example: tapdock doctor --json
     """

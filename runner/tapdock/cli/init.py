@@ -1,4 +1,4 @@
-"""`tapdock init`."""
+"""`tapdock init`: create a project file."""
 
 import os
 from importlib.resources import files
@@ -18,17 +18,17 @@ __all__ = ["init"]
 
 def init(
     ctx: typer.Context,
-    if_missing: Annotated[bool, typer.Option("--if-missing", help="Leave a project that is there as it is.")] = False,
+    if_missing: Annotated[bool, typer.Option("--if-missing", help="Do nothing if the project exists already.")] = False,
     from_meltano: Annotated[
-        Path | None, typer.Option(help="Make it of a `meltano.yml` instead of the example.")
+        Path | None, typer.Option(help="Convert this `meltano.yml` instead of writing the example.")
     ] = None,
 ) -> None:
-    """Begin a project with an example that runs
+    """Create a project with an example that runs
 
-    It moves users of Airbyte's faker source into a DuckDB file: `tapdock run demo`. Change it into yours.
+    The example moves users from Airbyte's faker source into a DuckDB file: `tapdock run demo`. Adapt it to your needs.
 
-    Of a project of Meltano's come along: extractors, loaders, their settings and selection, environments, and jobs as
-    pipelines. What does not is told, and stands at the top of the new file.
+    From a Meltano project, tapdock converts extractors, loaders, their settings and selection, environments, and jobs
+    (as pipelines). Everything else is reported, and listed at the top of the new file.
 
     Example: tapdock init --project shop
     """
@@ -40,19 +40,19 @@ def init(
     except FileExistsError:
         if if_missing:
             return
-        raise UsageError(f"{file} is there already", hint="`tapdock config show` tells what it says") from None
+        raise UsageError(f"{file} exists already", hint="`tapdock config show` shows its values") from None
     except OSError as error:
         raise UsageError(
-            f"{file} cannot be written: {error.strerror}", hint="`--project` names another folder"
+            f"{file} cannot be written: {error.strerror}", hint="choose another folder with `--project`"
         ) from None
     with os.fdopen(made, "wb") as project:
         project.write(content)
     if from_meltano:
         for line in left:
             said(f"not carried over: {line}")
-        said(f"the project is in {file}; `tapdock state import --help` tells how to take states over")
+        said(f"wrote the project to {file}; `tapdock state import --help` shows how to import its states")
     else:
-        said(f"an example project is in {file}; `tapdock run demo` runs it")
+        said(f"wrote an example project to {file}; run it with `tapdock run demo`")
 
 
 def _example() -> bytes:
@@ -63,7 +63,7 @@ def _of_meltano(file: Path) -> tuple[bytes, list[str], int]:
     import yaml
 
     class Plain(yaml.SafeDumper):
-        """Nothing is written as a reference to something above."""
+        """A dumper that repeats a value instead of writing a reference (`*id001`) to it."""
 
         def ignore_aliases(self, data: object) -> bool:
             return True

@@ -1,4 +1,4 @@
-"""`tapdock state import` and `export`: from other runners and to them."""
+"""`tapdock state import` and `export`: convert states from and to the formats of other runners."""
 
 import time
 from collections.abc import Mapping
@@ -18,28 +18,26 @@ from tapdock.text.output import err, out_json
 
 __all__ = ["export", "import_state"]
 
-FormatOption = Annotated[Format, typer.Option("--format", help="Whose it is.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="The other runner.")]
 _MELTANO_FILE = "state.json"
 
 
 def import_state(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(help="A file, `-` for stdin, or the folder or bucket of Meltano's states.")],
+    file: Annotated[str, typer.Argument(help="A file, `-` for stdin, or Meltano's folder or bucket of states.")],
     key: Annotated[
-        str | None, typer.Argument(help="A pipeline, or a state's name; of a folder, each keeps its own.")
+        str | None, typer.Argument(help="A pipeline, or a state's name. States of a folder keep their names.")
     ] = None,
     *,
     source: FormatOption,
-    rename: Annotated[
-        list[str] | None, typer.Option(help="A stream's other name here, as `old=new`; repeatable.")
-    ] = None,
+    rename: Annotated[list[str] | None, typer.Option(help="Rename a stream, as `old=new`; repeatable.")] = None,
     yes: Yes = False,
 ) -> None:
-    """Take a state over from Meltano or Airbyte
+    """Import states from Meltano or Airbyte
 
-    Meltano's: a file of its state backend, what `meltano state get` prints, or all states of its folder or bucket
-    (`s3://bucket/prefix`, `azblob://…`, `gs://…`). Airbyte's: what its API or its UI gives as a connection's state. The
-    next run is incremental, as theirs would have been.
+    From Meltano: a file of its state backend, the output of `meltano state get`, or all states of its folder or bucket
+    (`s3://bucket/prefix`, `azblob://…`, `gs://…`). From Airbyte: the state of a connection, as its API or UI shows it.
+    The next run is incremental and resumes from the imported state.
 
     Example: tapdock state import state.json demo --format meltano
     """
@@ -47,11 +45,15 @@ def import_state(
     renames = _renames(rename or [])
     if "://" in file or Path(file).is_dir():
         if key or renames or source != "meltano":
-            raise UsageError(f"{file} has many: it takes `--format meltano`, and neither a name nor `--rename`")
+            raise UsageError(
+                f"{file} holds several states: use `--format meltano`, without a name and without `--rename`"
+            )
         found = _bucket(session, file) if "://" in file else _folder(Path(file))
     else:
         if key is None:
-            raise UsageError("into which state?", hint=f"tapdock state import {file} NAME --format {source}")
+            raise UsageError(
+                "the name of the state is missing", hint=f"`tapdock state import {file} NAME --format {source}`"
+            )
         found = {state_id(session, key): text_of(file)}
     taken = {name: _imported(name, text, source, renames) for name, text in found.items()}
     known = [name for name in taken if not store.is_empty(session.backend, name)]
@@ -75,10 +77,13 @@ def _keep(session: Session, name: str, state: formats.Text) -> None:
 
 
 def _folder(folder: Path) -> Mapping[str, str]:
-    """Meltano's ids are names of ours: `<environment>:<extractor>-to-<loader>`, its files `<id>/state.json`."""
+    """Return the text of each state in a folder of Meltano's, by its name.
+
+    Meltano's ids `<environment>:<extractor>-to-<loader>` are valid names in tapdock. Its files are `<id>/state.json`.
+    """
     found = {path.parent.name: text_of(str(path)) for path in sorted(folder.glob(f"*/{_MELTANO_FILE}"))}
     if not found:
-        raise UsageError(f"there is no */{_MELTANO_FILE} in {folder}", hint="`meltano state list` tells what there is")
+        raise UsageError(f"there is no */{_MELTANO_FILE} in {folder}", hint="`meltano state list` lists the states")
     return found
 
 
@@ -86,9 +91,7 @@ def _bucket(session: Session, uri: str) -> Mapping[str, str]:
     bucket = open_backend(uri, session.project.folder, codec=MELTANO)
     stored = {name: bucket.get(name) for name in bucket.names()}
     if not stored:
-        raise UsageError(
-            f"there is no */{_MELTANO_FILE} in {bucket.uri}", hint="`meltano state list` tells what there is"
-        )
+        raise UsageError(f"there is no */{_MELTANO_FILE} in {bucket.uri}", hint="`meltano state list` lists the states")
     return {name: one.body.decode("utf-8", "replace") for name, one in stored.items() if one}
 
 
@@ -97,16 +100,16 @@ def _renames(given: list[str]) -> dict[str, str]:
     for each in given:
         old, separator, new = each.partition("=")
         if not (old and separator and new):
-            raise UsageError(f"`--rename {each}` names no two streams", hint="write `--rename old=new`")
+            raise UsageError(f"`--rename {each}` does not name two streams", hint="write `--rename old=new`")
         renames[old] = new
     return renames
 
 
 def export(ctx: typer.Context, key: Key, *, target: FormatOption) -> None:
-    """Print a state as Meltano or Airbyte take it
+    """Print a state in the format of Meltano or Airbyte
 
     Example: tapdock state export demo --format meltano | meltano state set dev:tap-faker-to-target-duckdb
     """
     envelope = kept(shared(ctx), key)
-    assert envelope.state is not None, "or nothing is kept"
+    assert envelope.state is not None, "`kept` raises for an empty state"
     out_json(formats.exported(envelope.state, envelope.dialect or "airbyte", target=target))

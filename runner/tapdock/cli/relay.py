@@ -1,4 +1,4 @@
-"""`tapdock relay`: the relay in a container of its own; people do not call it."""
+"""`tapdock relay`: run the relay in a container of its own. `tapdock run` starts it; users do not."""
 
 import contextlib
 import os
@@ -20,23 +20,23 @@ from tapdock.relay.plan import Collection, RelayPlan, decode_plan
 
 __all__ = ["relay"]
 
-_HINT = "`tapdock run` starts this command where it is needed, and gives it the plan"
+_HINT = "`tapdock run` starts this command where necessary, and sends the plan"
 
 
 def relay(
-    folder: Annotated[Path, typer.Argument(help="Where the pipes of both sides are made.")],
-    plan: Annotated[Path | None, typer.Option(help="A file with the plan; then nobody gives orders.")] = None,
+    folder: Annotated[Path, typer.Argument(help="The folder for the pipes of both sides.")],
+    plan: Annotated[Path | None, typer.Option(help="A file with the plan. Orders are then not read.")] = None,
 ) -> None:
-    """Serve one run inside its pod; `run` starts it where it is needed
+    """Serve one run inside its pod; `run` starts it where necessary
 
-    The plan is the first line on stdin, orders follow, events go to stdout as JSON lines.
+    The first line on stdin is the plan, the following lines are orders. Events are written to stdout as JSON lines.
 
     Example: tapdock relay /tapdock/pipes < plan.json
     """
     orders = _lines(sys.stdin.fileno()) if sys.stdin else iter(())
     work = _plan(plan, orders)
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder", hint="name the folder where the pipes are to be made")
+        raise UsageError(f"{folder} is not a folder", hint="name a folder in which the pipes can be created")
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     lock = threading.Lock()
     out = sys.stdout.buffer
@@ -48,10 +48,10 @@ def relay(
 
     def listen() -> None:
         decode = msgspec.json.Decoder(Order).decode
-        with contextlib.suppress(msgspec.MsgspecError):  # what is not an order comes from nobody who gave the plan
+        with contextlib.suppress(msgspec.MsgspecError):  # a line that is not an order: the runner did not write it
             for line in orders:
                 inbox.put(decode(line))
-        inbox.put(Kill(code=143))  # whoever gave the plan is gone: nobody could save what is acknowledged
+        inbox.put(Kill(code=143))  # the runner is gone, so nobody could save acknowledged states
 
     if plan is None:
         threading.Thread(target=listen, daemon=True).start()
@@ -60,14 +60,14 @@ def relay(
 
 
 def _plan(file: Path | None, lines: Iterator[bytes]) -> RelayPlan | Collection:
-    """The plan, of a file or of the first line on stdin. Raises UsageError where there is none."""
+    """Return the plan, from the file or from the first line on stdin. Raises UsageError if it is missing or invalid."""
     where = str(file) if file else "stdin"
     try:
         line = file.read_bytes() if file else next(lines, b"")
     except OSError as error:
         raise UsageError(f"the plan {where} cannot be read: {error.strerror}", hint=_HINT) from error
     if not line.strip():
-        what = "is empty" if file else "has no line with a plan: it ended, or its first line is empty"
+        what = "is empty" if file else "does not contain a plan: it ended, or its first line is empty"
         raise UsageError(f"{where} {what}", hint=_HINT)
     try:
         return decode_plan(line)
@@ -76,7 +76,7 @@ def _plan(file: Path | None, lines: Iterator[bytes]) -> RelayPlan | Collection:
 
 
 def _lines(fd: int) -> Iterator[bytes]:
-    """Lines without a buffered reader: a thread that waits in one keeps the interpreter from ending."""
+    """Yield lines without a buffered reader: a thread that waits in one keeps the interpreter from exiting."""
     parts: list[bytes] = []
     while data := os.read(fd, 1 << 16):
         *lines, rest = data.split(b"\n")

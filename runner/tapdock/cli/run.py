@@ -1,4 +1,4 @@
-"""`tapdock run`."""
+"""`tapdock run`: run pipelines, show their progress and print their records."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,25 +30,25 @@ def run(
     ctx: typer.Context,
     blocks: Annotated[list[str], typer.Argument(help="Pipelines, or a source followed by a target.")],
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Read every stream from its beginning.")] = False,
-    no_state_update: Annotated[bool, typer.Option("--no-state-update", help="Leave the saved state as it is.")] = False,
+    no_state_update: Annotated[bool, typer.Option("--no-state-update", help="Do not change the saved state.")] = False,
     select: Annotated[
-        list[str] | None, typer.Option(help="Streams and fields instead of the project's: `users.*`, `!users.email`.")
+        list[str] | None, typer.Option(help="Replace the project's `select`: `users.*`, `!users.email`; repeatable.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be read, and read nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what a run would read, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's record as one JSON object.")] = False,
-    concurrency: Annotated[int, typer.Option(min=1, help="How many blocks run side by side.")] = 1,
+    concurrency: Annotated[int, typer.Option(min=1, help="How many blocks run at the same time.")] = 1,
     refresh_catalog: Annotated[
-        bool, typer.Option("--refresh-catalog", help="Ask the source again which streams it has.")
+        bool, typer.Option("--refresh-catalog", help="Discover the source's streams again.")
     ] = False,
     strict_counts: Annotated[
-        bool, typer.Option("--strict-counts", help="Fail where a connector counts other records than tapdock.")
+        bool, typer.Option("--strict-counts", help="Fail if a connector's counts of records differ from tapdock's.")
     ] = False,
     locked: Annotated[bool, typer.Option("--locked", help="Refuse images other than those in tapdock.lock.")] = False,
 ) -> None:
     """Run pipelines, or sources into targets, one after the other
 
-    What the target acknowledged is saved as state, and the next run goes on from there. A block that fails keeps the
-    following ones from starting.
+    tapdock saves the states that the target acknowledged, and the next run resumes from the last one. If a block fails,
+    the following blocks do not start.
 
     Example: tapdock run demo
 
@@ -92,7 +92,7 @@ def _perform(
             return 0
         for name, reason in operations.engine.sweep().kept:
             said(not_removed(name, reason))
-        with suppress(Interrupted):  # between two blocks: `signals.code` tells
+        with suppress(Interrupted):  # between two blocks; `signals.code` has the exit code
             _run_all(session, operations, pipelines, options, records, concurrency=concurrency, quiet=as_json)
     code = next((r.exit_code for r in records if r.exit_code), None) or signals.code or 0
     if as_json:
@@ -101,7 +101,10 @@ def _perform(
 
 
 def parse_blocks(project: Project, words: Sequence[str]) -> list[Pipeline]:
-    """Pipelines by name; a source followed by a target is a pipeline of its own. Raises UsageError."""
+    """Return the pipelines that the words name; a source followed by a target makes an unnamed pipeline.
+
+    Raises UsageError for an unknown name and for a source or a target alone.
+    """
     pipelines: list[Pipeline] = []
     left = list(words)
     while left:
@@ -120,7 +123,7 @@ def parse_blocks(project: Project, words: Sequence[str]) -> list[Pipeline]:
 
 def _no_target(project: Project, source: str, word: str) -> UsageError:
     known = ", ".join(project.targets) or "none yet"
-    what = f"`{word}` is not a target" if word else "no target follows it"
+    what = f"`{word}` is not a target" if word else "must be followed by a target"
     return UsageError(
         f"`{source}` is a source, and {what}", hint=did_you_mean(word, project.targets) or f"targets: {known}"
     )
@@ -128,7 +131,7 @@ def _no_target(project: Project, source: str, word: str) -> UsageError:
 
 def _unknown(project: Project, name: str) -> UsageError:
     if name in project.targets:
-        return UsageError(f"`{name}` is a target, and no source stands before it", hint=f"`tapdock run SOURCE {name}`")
+        return UsageError(f"`{name}` is a target, and must follow a source", hint=f"`tapdock run SOURCE {name}`")
     known = [*project.pipelines, *project.sources, *project.targets]
     hint = did_you_mean(name, known) or f"known: {', '.join(known) or 'nothing yet'}"
     return UsageError(f"there is no pipeline, source or target `{name}` in {project.file.name}", hint=hint)
@@ -144,7 +147,7 @@ def _run_all(
     concurrency: int,
     quiet: bool,
 ) -> None:
-    """In order, into `records`; after a failure, or a signal, no further block begins."""
+    """Run the pipelines in order and append to `records`. After a failure or a signal, no further block starts."""
 
     def one(wanted: Pipeline) -> RunRecord | None:
         if operations.signals.code or any(known.exit_code for known in records):
@@ -173,14 +176,14 @@ def _log_maker(session: Session, display: Display) -> attempts.MakeLog:
 
 
 def _refusal(session: Session, error: TapdockError | Interrupted) -> Any:
-    """What `--json` prints where nothing was begun: there is no run to have a record."""
+    """Return what `--json` prints if no run started, so that there is no record."""
     message, hint = session.heard(error.message), error.hint and session.heard(error.hint)
     told = ErrorRecord(side=error.side, message=message, hint=hint, retryable=error.retryable)
     return {"status": "failed", "exit_code": error.exit_code, "error": msgspec.to_builtins(told)}
 
 
 def _as_json(records: Sequence[RunRecord], code: int, *, blocks: int) -> Any:
-    """The record; several blocks make one object of the records of those that began."""
+    """Return the record of a single block, or one object with the records of all blocks that started."""
     if blocks == 1 and records:
         return msgspec.to_builtins(records[0])
     return {"exit_code": code, "runs": [msgspec.to_builtins(done) for done in records]}
@@ -194,8 +197,8 @@ def _show_plans(operations: Operations, plans: Sequence[PreparedRun], *, as_json
         print_json(described[0] if len(described) == 1 else described)
         return
     for plan, facts in zip(plans, described, strict=True):
-        state = "goes on from the saved state" if facts["has_state"] else "begins anew: no state is saved"
-        out(f"{plan.pipeline.name}: {facts['source']} -> {facts['target']}; {plan.state_id} {state}")
+        state = "resuming from the saved state" if facts["has_state"] else "starting from scratch: no state is saved"
+        out(f"{plan.pipeline.name}: {facts['source']} -> {facts['target']}; {plan.state_id}: {state}")
         rows = [
             [s["stream"], s["sync_mode"], s["destination_sync_mode"], ", ".join(s["key"]), ".".join(s["cursor"])]
             for s in facts["streams"]

@@ -1,4 +1,4 @@
-"""`tapdock runs`: what runs did."""
+"""`tapdock runs`: list runs, and show their records and logs."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tapdock.text.output import err, out, out_json, print_json, print_table
 __all__ = ["list_runs", "logs", "show"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Run = Annotated[str, typer.Argument(help="A run's id, its beginning or end, or `latest`.")]
+Run = Annotated[str, typer.Argument(help="A run's id, the first or last part of one, or `latest`.")]
 
 
 def list_runs(
@@ -39,7 +39,7 @@ def list_runs(
 
 
 def _records(session: Session, limit: int) -> list[RunRecord]:
-    """Of this machine, and those that are kept beside the states."""
+    """Return the newest records of this machine and of the archive beside the states."""
     found = (_kept(session, run_id) for run_id in _ids(session)[:limit])
     return [record for record in found if record is not None]
 
@@ -51,7 +51,7 @@ def _ids(session: Session) -> list[str]:
         try:
             elsewhere = archive.ids()
         except StateError as error:
-            err(f"only runs of this machine: {one_line(error.message)}")
+            err(f"warning: showing only runs of this machine: {one_line(error.message)}")
     return sorted({*records.ids(session.private), *elsewhere}, reverse=True)
 
 
@@ -63,7 +63,7 @@ def _kept(session: Session, run_id: str) -> RunRecord | None:
 
 
 def _archive(session: Session) -> Archive | None:
-    """None for a project that cannot be read: what ran here can be looked at even so."""
+    """Return None if the project cannot be read: the runs of this machine can still be shown."""
     try:
         return Archive.beside(session.backend, session.private)
     except UsageError:
@@ -74,7 +74,7 @@ def _record(session: Session, run: str) -> RunRecord:
     run_id = records.found_in(_ids(session), run)
     record = _kept(session, run_id)
     if record is None:
-        raise UsageError(f"run {run_id} left no readable record", hint=f"see `tapdock runs logs {run_id}`")
+        raise UsageError(f"run {run_id} has no readable record", hint=f"see `tapdock runs logs {run_id}`")
     return record
 
 

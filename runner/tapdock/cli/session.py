@@ -1,4 +1,4 @@
-"""What the commands share: the project, loaded when it is asked for."""
+"""The session that all commands share: global options, and the project, which is loaded when it is first used."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ __all__ = ["Session", "shared", "state_id"]
 
 @dataclass
 class Session:
-    """The global options of a call; commands find it as `ctx.obj`."""
+    """The global options of a call, as `ctx.obj` of each command."""
 
     folder: Path | None = None
     environment: str | None = None
@@ -30,14 +30,19 @@ class Session:
 
     @cached_property
     def file(self) -> Path:
-        """The project file: of `--project`, which is trusted as it is named, else the nearest upward."""
+        """The project file: that of `--project`, which is always trusted, else the nearest upward.
+
+        Raises UsageError if there is none.
+        """
         from tapdock.project.load import FILE, find_project, trusted_users
 
         if self.folder is None:
             return find_project(Path.cwd(), trusted=trusted_users(self.environ))
         file = self.folder if self.folder.is_file() else self.folder / FILE
         if not file.is_file():
-            raise UsageError(f"there is no {FILE} in {self.folder}", hint="`--project` takes the folder of a project")
+            raise UsageError(
+                f"there is no {FILE} in {self.folder}", hint="name the folder of a project with `--project`"
+            )
         return file.absolute()
 
     @cached_property
@@ -48,7 +53,7 @@ class Session:
 
     @property
     def private(self) -> Path:
-        """The project's private folder: caches, run records, states without a place of their own."""
+        """The project's private folder: caches, run records, and states if no `state_backend` is configured."""
         from tapdock.project.load import private_folder
 
         return private_folder(self.file.parent, self.environ)
@@ -60,7 +65,7 @@ class Session:
 
         seconds = self.environ.get("TAPDOCK_LEASE_SECONDS")
         if seconds and not (seconds.isdigit() and int(seconds) >= 4):
-            raise UsageError(f"TAPDOCK_LEASE_SECONDS is `{seconds}`", hint="it is a number of seconds, 4 or more")
+            raise UsageError(f"TAPDOCK_LEASE_SECONDS is `{seconds}`", hint="it must be a number of seconds, 4 or more")
         lease = float(seconds or LEASE_SECONDS)
         backend = open_backend(self.project.state_uri, self.project.folder, lease_seconds=lease)
         return sealed(backend, self._key)
@@ -77,11 +82,11 @@ class Session:
 
     @property
     def colour(self) -> bool:
-        """True where stderr is a terminal and nobody said `NO_COLOR`."""
+        """True if stderr is a terminal and `NO_COLOR` is not set."""
         return sys.stderr.isatty() and not self.environ.get("NO_COLOR") and self.environ.get("TERM") != "dumb"
 
     def heard(self, text: str) -> str:
-        """Text for people without the secrets of the project, if it could be read."""
+        """Return text for people, without the secrets of the project (if the project is loaded)."""
         from tapdock.text.clean import plain
         from tapdock.text.secret_names import masked_text
 
@@ -94,7 +99,7 @@ class Session:
         from tapdock.text.redaction import Redactor
         from tapdock.text.secret_names import secrets_in
 
-        project: Project | None = self.__dict__.get("project")  # not read only to report that it cannot be
+        project: Project | None = self.__dict__.get("project")  # not loaded here: loading may be what failed
         if self._made_for is None or self._made_for[0] is not project:
             redactor = Redactor(project_secrets(project) if project else ())
             for address in making(self.environ).indexes.values():
@@ -104,7 +109,7 @@ class Session:
 
 
 def state_id(session: Session, name: str) -> str:
-    """The key of a state: as written (`prod:faker-to-lake`), or of a pipeline, or without the environment."""
+    """Return the key of a state. `name` is a key (`prod:faker-to-lake`), a key without environment, or a pipeline."""
     from tapdock.state.envelope import state_key
 
     pipeline = session.project.pipelines.get(name)
@@ -119,5 +124,5 @@ def state_id(session: Session, name: str) -> str:
 
 
 def shared(ctx: Any) -> Session:
-    """The `Session` that a command's `typer.Context` carries."""
+    """Return the `Session` of a command's `typer.Context`."""
     return cast(Session, ctx.obj)

@@ -1,4 +1,4 @@
-"""`tapdock state`: what a next run begins from."""
+"""`tapdock state`: list, show, replace and clear saved states."""
 
 import sys
 import time
@@ -33,13 +33,13 @@ __all__ = [
     "under_hold",
 ]
 
-Key = Annotated[str, typer.Argument(help="A pipeline, or a state's name as `state list` shows it.")]
+Key = Annotated[str, typer.Argument(help="A pipeline, or the name of a state in `state list`.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 def list_states(ctx: typer.Context, *, as_json: Json = False) -> None:
-    """List the states that are kept
+    """List the saved states
 
     Example: tapdock state list --json
     """
@@ -62,7 +62,7 @@ def list_states(ctx: typer.Context, *, as_json: Json = False) -> None:
 
 
 def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
-    """Show one state with who saved it and when, and who has it now
+    """Show one state: who saved it and when, and which run holds it
 
     Example: tapdock state show demo
     """
@@ -79,7 +79,7 @@ def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
         print_exactly({**facts, "state": msgspec.Raw(_text(envelope).encode())})
         return
     facts["streams"] = ", ".join(facts.get("streams", ()))
-    facts["versions"] = f"{len(facts['versions'])} previous ones"
+    facts["versions"] = f"{len(facts['versions'])} previous versions"
     facts["held_by"] = holder and described(holder)
     print_table(("STATE", name), [(fact, value) for fact, value in facts.items() if fact != "key"])
     out("")
@@ -87,7 +87,7 @@ def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
 
 
 def print_exactly(value: dict[str, Any]) -> None:
-    """Print one JSON document, raw parts of it with every digit as it was written."""
+    """Print one JSON document. Numbers in raw parts keep every digit."""
     indent = 2 if sys.stdout.isatty() else 0
     out_json(msgspec.json.format(msgspec.json.encode(value), indent=indent).decode())
 
@@ -97,7 +97,7 @@ def described(holder: Holder) -> str:
 
 
 def get(ctx: typer.Context, key: Key) -> None:
-    """Print a state as the connector gave it
+    """Print a state as the connector emitted it
 
     Example: tapdock state get demo > state.json
     """
@@ -107,14 +107,14 @@ def get(ctx: typer.Context, key: Key) -> None:
 def set_state(
     ctx: typer.Context,
     key: Key,
-    file: Annotated[str, typer.Argument(help="A file of JSON; `-` is stdin.")] = "-",
+    file: Annotated[str, typer.Argument(help="A JSON file, or `-` for stdin.")] = "-",
     *,
-    dialect: Annotated[Dialect | None, typer.Option(help="Whose state it is, where its shape does not tell.")] = None,
+    dialect: Annotated[Dialect | None, typer.Option(help="The state's protocol, if its form is ambiguous.")] = None,
 ) -> None:
-    """Replace a state by that of a file or of stdin
+    """Replace a state with one from a file or from stdin
 
-    A list is an Airbyte state, an object a Singer state. Refused while a run uses the state. What was there is kept as
-    a previous version, also where it is damaged.
+    A list is an Airbyte state, an object is a Singer state. The command is refused while a run uses the state. The old
+    state becomes a previous version, even if it is damaged.
 
     Example: tapdock state set demo state.json
     """
@@ -139,28 +139,28 @@ def clear(
     *,
     stream: Annotated[
         list[str] | None,
-        typer.Option(help="Forget only this stream (`name` or `namespace.name`); repeatable."),
+        typer.Option(help="Clear only this stream (`name` or `namespace.name`); repeatable."),
     ] = None,
     yes: Yes = False,
 ) -> None:
-    """Forget a state, or single streams of it
+    """Clear a state, or single streams of it
 
-    The next run reads from the beginning. Refused while a run uses the state.
+    The next run reads these streams from the beginning. The command is refused while a run uses the state.
 
     Example: tapdock state clear demo --stream users --yes
     """
     session = shared(ctx)
     name = state_id(session, key)
-    asked(f"Forget {', '.join(stream) if stream else 'all'} of state {name}?", yes=yes)
+    asked(f"Clear {', '.join(stream) if stream else 'all streams'} of state {name}?", yes=yes)
     if stream:
         _clear_streams(session, name, stream)
     else:
         _clear_all(session, name)
-    err(f"state {name} is cleared{' of ' + ', '.join(stream) if stream else ''}")
+    err(f"cleared {', '.join(stream) + ' of ' if stream else ''}state {name}")
 
 
 def _clear_all(session: Session, name: str) -> None:
-    """What is left is an empty state: the previous ones are kept behind it."""
+    """Save an empty state. The previous versions are kept."""
     if store.is_empty(session.backend, name):
         raise _nothing(name)
     with store.replacing(session.backend, name, run_id="state-clear", clock=time.time) as held:
@@ -171,7 +171,7 @@ def _clear_streams(session: Session, name: str, streams: list[str]) -> None:
     current = kept(session, name)
     text, dialect = current.state or "", current.dialect or "airbyte"
     for stream in streams:
-        edit.without_stream(text, dialect, stream)  # says so before anything is touched
+        edit.without_stream(text, dialect, stream)  # raises before anything is changed
     with store.lease(session.backend, name, run_id="state-clear", clock=time.time) as held:
         text = under_hold(held, name).state or ""
         for stream in streams:
@@ -180,28 +180,28 @@ def _clear_streams(session: Session, name: str, streams: list[str]) -> None:
 
 
 def asked(question: str, *, yes: bool) -> None:
-    """Ends the command unless the answer is yes. Raises UsageError where nobody can be asked."""
+    """Ask the user, and end the command unless the answer is yes. Raises UsageError without a terminal."""
     if yes:
         return
     if not (sys.stdin and sys.stdin.isatty()):
-        raise UsageError("there is no terminal to ask on", hint="add `--yes`")
+        raise UsageError("cannot ask for confirmation without a terminal", hint="add `--yes`")
     typer.confirm(one_line(question), abort=True, err=True)
 
 
 def text_of(file: str) -> str:
-    """A file's text, or stdin's for `-`."""
+    """Return the text of a file, or of stdin for `-`. Raises UsageError if it cannot be read."""
     if file == "-" and not sys.stdin:
-        raise UsageError("stdin is closed", hint="name a file, or send the text: `tapdock … - < FILE`")
+        raise UsageError("stdin is closed", hint="name a file, or redirect one: `tapdock … - < FILE`")
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        text.encode()  # in some locales, bytes that are not Unicode come as halves of surrogate pairs
+        text.encode()  # in some locales, bytes that are not Unicode are read as surrogates
     except (OSError, UnicodeError) as error:
         raise UsageError(f"cannot read {file}: {error}") from error
     return text
 
 
 def kept(session: Session, key: str) -> Envelope:
-    """What is saved under a key. Raises StateError where nothing is."""
+    """Return the envelope that is saved under a key. Raises StateError if there is none, or no state in it."""
     name = state_id(session, key)
     envelope = store.read(session.backend, name)
     if envelope is None or envelope.state is None:
@@ -210,18 +210,18 @@ def kept(session: Session, key: str) -> Envelope:
 
 
 def under_hold(held: store.StateSession, name: str) -> Envelope:
-    """What is there under our own hold: it may have gone since it was looked at."""
+    """Return the envelope under our own lease. Raises StateError if the state was removed in the meantime."""
     if held.envelope is None:
         raise _nothing(name)
     return held.envelope
 
 
 def _nothing(name: str) -> StateError:
-    return StateError(f"there is no state `{name}`", hint="see `tapdock state list`")
+    return StateError(f"there is no state `{name}`", hint="`tapdock state list` lists the saved states")
 
 
 def _text(envelope: Envelope | None) -> str:
-    """A state indented for people, and with every digit as it was written."""
+    """Return a state as indented JSON in which numbers keep every digit. Raises StateError if it is not JSON."""
     if envelope is None or envelope.state is None:
         return "null"
     try:
@@ -231,7 +231,7 @@ def _text(envelope: Envelope | None) -> str:
 
 
 def _facts(envelope: Envelope) -> dict[str, Any]:
-    """Raises StateError for a state that cannot be read."""
+    """Return the facts that `list` and `show` print. Raises StateError for a state that cannot be read."""
     try:
         streams = edit.streams(envelope.state, envelope.dialect) if envelope.state and envelope.dialect else []
     except StateError as error:

@@ -1,4 +1,4 @@
-"""`tapdock state`: who holds a state, what it was before, and what becomes of it as a whole."""
+"""`tapdock state`: unlock, copy and move states, and list and restore their previous versions."""
 
 import time
 from contextlib import suppress
@@ -16,14 +16,14 @@ from tapdock.text.output import err, print_json, print_table
 
 __all__ = ["copy", "history", "move", "rollback", "unlock"]
 
-Target = Annotated[str, typer.Argument(help="A state's name, such as `prod:faker-to-lake`.")]
+Target = Annotated[str, typer.Argument(help="The name of a state, such as `prod:faker-to-lake`.")]
 
 
 def unlock(ctx: typer.Context, key: Key, *, yes: Yes = False) -> None:
-    """Take a state from a run that cannot give it back
+    """Release a state that a dead run still holds
 
-    Only for a run that is surely over: one that lives stops as soon as it finds out, and what it wrote since its last
-    save is written again by the next one. A hold ends by itself a minute after its run.
+    Use this only if you are sure that the run is over. A live run stops when it detects the loss of its lease, and the
+    next run writes the records since the last saved state again. The lease of a dead run expires after a minute.
 
     Example: tapdock state unlock demo --yes
     """
@@ -32,21 +32,21 @@ def unlock(ctx: typer.Context, key: Key, *, yes: Yes = False) -> None:
     try:
         holder = session.backend.holder(name)
     except StateError as error:
-        who = f"somebody who cannot be told: {error.message}"
+        who = f"an unknown run ({error.message})"
     else:
         if holder is None:
-            err(f"nobody holds state {name}")
+            err(f"no run holds state {name}")
             return
         who = described(holder)
-    asked(f"State {name} is held by {who}. Is that run over?", yes=yes)
+    asked(f"State {name} is held by {who}. Release it?", yes=yes)
     session.backend.unlock(name)
-    err(f"state {name} is free; it was held by {who}")
+    err(f"released state {name}, which was held by {who}")
 
 
 def history(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
     """List the previous versions of a state
 
-    Each run, and each change by hand, keeps what it found when it began: the last twenty.
+    Each run, and each change by hand, keeps the state that it found as a previous version. tapdock keeps the last 20.
 
     Example: tapdock state history demo
     """
@@ -72,7 +72,7 @@ def _version(backend: Backend, name: str, number: int) -> Envelope | None:
     try:
         return versions.get(backend, name, number)
     except StateError:
-        return None  # it was damaged then already
+        return None  # the state was already damaged when it became a version
 
 
 def rollback(
@@ -80,13 +80,13 @@ def rollback(
     key: Key,
     *,
     to: Annotated[
-        int | None, typer.Option(min=1, help="A version of `state history`; the newest that can be read.")
+        int | None, typer.Option(min=1, help="A version of `state history`. Default: the newest readable one.")
     ] = None,
     yes: Yes = False,
 ) -> None:
-    """Go back to a previous version of a state
+    """Restore a previous version of a state
 
-    What is there now becomes a previous version itself. The next run reads again what came after.
+    The current state becomes a previous version. The next run resumes from the restored version.
 
     Example: tapdock state rollback demo --to 3
     """
@@ -94,14 +94,13 @@ def rollback(
     name = state_id(session, key)
     number = to or versions.newest(session.backend, name)
     if number is None:
-        which = " that can be read" if versions.numbers(session.backend, name) else ""
-        hint = "`tapdock state list` shows what there is"
-        raise UsageError(f"state `{name}` has no previous version{which}", hint=hint)
+        which = "readable previous version" if versions.numbers(session.backend, name) else "previous version"
+        raise UsageError(f"state `{name}` has no {which}", hint="`tapdock state list` lists the saved states")
     envelope = versions.get(session.backend, name, number)
-    asked(f"Go back to version {number} of state {name}, saved {envelope.saved_at} by {envelope.run_id}?", yes=yes)
+    asked(f"Restore version {number} of state {name}, saved {envelope.saved_at} by {envelope.run_id}?", yes=yes)
     with store.replacing(session.backend, name, run_id="state-rollback", clock=time.time) as held:
         held.become(envelope)
-    err(f"state {name} is what it was in version {number}")
+    err(f"restored version {number} of state {name}")
 
 
 def copy(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -> None:
@@ -117,20 +116,20 @@ def copy(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -
         asked(f"Replace state {name}?", yes=yes)
     with store.replacing(session.backend, name, run_id="state-copy", clock=time.time) as held:
         held.become(envelope)
-    err(f"state {name} is a copy of {old}")
+    err(f"copied state {old} to {name}")
 
 
 def _renamed_by_hand(session: Session, old: str, new: str) -> Envelope | None:
-    """The state `old` where its object was moved to the name `new`, and nothing to read is saved under its own name."""
+    """Return the state `old` if its object was moved by hand to the name `new` and no readable state is at `old`."""
     if store.readable(session.backend, old):
         return None
-    with suppress(StateError):  # what is there is the state `new`, or damaged
+    with suppress(StateError):  # the object at `new` is the state `new`, or damaged
         return store.read(session.backend, old, at=new)
     return None
 
 
 def move(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -> None:
-    """Give a state another name
+    """Rename a state
 
     Example: tapdock state move old-to-lake new-to-lake
     """
@@ -145,9 +144,9 @@ def move(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -
         with store.replacing(session.backend, name, run_id="state-move", clock=time.time) as held:
             held.become(envelope)
         given.clear()
-    err(f"state {old} is now {name}")
+    err(f"renamed state {old} to {name}")
 
 
 def _require_other(old: str, new: str) -> None:
     if old == new:
-        raise UsageError(f"`{old}` is that state's own name")
+        raise UsageError(f"both names are `{old}`")

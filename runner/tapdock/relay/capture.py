@@ -1,4 +1,4 @@
-"""One connector alone, its output collected: spec, check and discover."""
+"""Run a single connector and collect its output, for spec, check and discover."""
 
 import codecs
 import os
@@ -60,7 +60,7 @@ class _Collector:
         return self._failure or Verdict(exit_code=0, source_code=self._side.code)
 
     def _abandon(self) -> None:
-        """It was killed and is not gone: nothing more is waited for, and the runner removes its container."""
+        """Stop waiting for a killed connector that has not ended. The runner removes its container."""
         self._side.ends.abandon()
         self._reading = False
         self._ended(137)
@@ -117,8 +117,8 @@ class _Collector:
             self._ended(137)
 
     def _read(self) -> None:
-        """Emit the output as it comes; raises SourceError for more than an answer may have."""
-        decode = codecs.getincrementaldecoder("utf-8")("replace").decode  # no character is cut in two
+        """Emit the output as it arrives. Raises SourceError for more than MAX_ANSWER bytes."""
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode  # keeps characters whole across chunks
         size = 0
         while chunk := os.read(self._side.ends.out, _CHUNK):
             size += len(chunk)

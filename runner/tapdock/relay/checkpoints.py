@@ -1,4 +1,4 @@
-"""When states are saved, and when progress is told: in steps, so that neither holds the data up."""
+"""Save states and report progress, at intervals, so that neither delays the data."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ _PROGRESS_SECONDS = 1.0
 
 
 class Checkpoints:
-    """`moved` may be called by any thread, all else by the supervisor."""
+    """The timing of saves and progress. Any thread may call `moved`; only the supervisor calls the other methods."""
 
     def __init__(self, translator: Translator, *, emit: Emit, clock: Callable[[], float]) -> None:
         self._translator = translator
@@ -22,11 +22,11 @@ class Checkpoints:
         self._last_commit = self._last_progress = float("-inf")
 
     def moved(self) -> None:
-        """More than before may be saved."""
+        """Note that a newer state may be saved."""
         self._moved = True
 
     def tend(self, *, started: bool) -> None:
-        """Whatever is due."""
+        """Save the state and report progress if they are due. Progress is only reported once data has `started`."""
         now = self._clock()
         if now - self._last_commit >= _COMMIT_SECONDS:
             self.save()
@@ -37,7 +37,7 @@ class Checkpoints:
             self._emit(Progress(reports, records, size))
 
     def save(self) -> None:
-        """What was acknowledged since the last time."""
+        """Emit the state that was acknowledged since the last save, if there is one."""
         self._moved, moved = False, self._moved
         state = self._translator.states.committed() if moved else None
         if state is not None:

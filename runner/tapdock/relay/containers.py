@@ -1,4 +1,4 @@
-"""The connectors of a run as the engine has them: started side by side, each waited for in a thread."""
+"""The containers of a run's connectors: started in parallel, with one thread that waits for each."""
 
 import threading
 import time
@@ -12,16 +12,19 @@ from tapdock.relay.messages import Abort, Exited, Inbox, Kill
 __all__ = ["LAST_SECONDS", "LEFT", "Connectors", "unanswered"]
 
 LAST_SECONDS = 10.0
-LEFT = "containers that are left are removed by the next run, or by `tapdock gc`"
+LEFT = "the next run, or `tapdock gc`, removes containers that are left"
 
 
 def unanswered(reason: str | None) -> str:
-    """What to say of an engine that cannot tell how a container ended."""
-    return f"the engine stopped answering: {reason or 'it does not tell how a container ended'}"
+    """Return the message for an engine that does not report how a container exited."""
+    return f"the engine stopped answering: {reason or 'it does not report how a container exited'}"
 
 
 class Connectors:
-    """Both containers, started side by side, each waited for in a thread."""
+    """The containers of a run, started in parallel, with one thread that waits for each.
+
+    `failure` is the first exception of these threads.
+    """
 
     def __init__(self, run: Run, launches: tuple[Launch, ...], inbox: Inbox, logs: Callable[[str], Logs]) -> None:
         self.failure: BaseException | None = None
@@ -39,7 +42,7 @@ class Connectors:
             thread.start()
 
     def _live(self, launch: Launch, log: Logs) -> None:
-        """Whatever goes wrong here ends the run, and is raised where it is waited for."""
+        """Start one container and wait for its exit. An exception ends the run, and the main thread raises it."""
         try:
             process = self._run.start(launch, log)
             with self._lock:
@@ -63,13 +66,13 @@ class Connectors:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Whatever happened: nothing runs, and nothing is about to be started, when the run is taken down."""
+        """Kill all containers, so that none runs or starts while the run is removed."""
         self._kill(self._roles)
         for thread in self._threads:
             thread.join(LAST_SECONDS)
 
     def exits(self, greeted: set[str]) -> dict[str, Exit]:
-        """Once the verdict is given, every container is over or is killed: at once, if it never came to anything."""
+        """Return how each container exited, by role, after the verdict. Kill those that never said hello."""
         self._kill(self._roles - greeted)
         deadline = time.monotonic() + LAST_SECONDS
         for thread in self._threads:
@@ -77,11 +80,11 @@ class Connectors:
         return dict(self._exits)
 
     def kill(self, role: str) -> None:
-        """End one at once, or as soon as it is started."""
+        """Kill a role's container now, or as soon as it has started."""
         self._kill({role} & self._roles)
 
     def _kill(self, roles: set[str]) -> None:
-        """Those of them that run, and those that are being started as soon as they are."""
+        """Kill containers that run, and mark the others, so that they are killed as soon as they have started."""
         with self._lock:
             self._doomed |= roles
             doomed = [self._processes[role] for role in roles & self._processes.keys() - self._exits.keys()]

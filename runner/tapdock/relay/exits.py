@@ -1,4 +1,4 @@
-"""Which exit code of a connector counts: the one that came through its pipe, or the engine's."""
+"""Decide which exit code of a connector counts: the one from its control pipe, or the engine's."""
 
 from collections.abc import Callable
 
@@ -10,12 +10,12 @@ __all__ = ["ExitCodes"]
 
 
 class ExitCodes:
-    """A connector can write to the pipe that reports its exit code, so that report alone is never believed.
+    """The exit codes of both sides. A connector could write to the pipe that reports its code, so the relay checks it.
 
-    It counts once the pipe is closed, as it is when the launcher exits. A success also needs the engine's word, where
-    there is an engine. `open` are sides whose success the engine has not confirmed yet. `ended` is called with the code
-    of a side that is over, `contradicted` with a side that reported what is not so. `seconds` is how long a side may
-    take to be gone once it reported its exit; an engine has six times as long to confirm it.
+    A report counts once the pipe is closed, because it closes when the launcher exits. With an engine, a success also
+    needs the engine's confirmation. `open` contains the sides whose success is not confirmed yet. `ended` is called
+    with a side that has ended and its code, `contradicted` with a side whose report is wrong. `seconds` is the time for
+    a container to end after its report; an engine has six times as long to confirm the exit.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class ExitCodes:
         self._contradicted = contradicted
 
     def of_the_pipe(self, side: SideState, code: int, *, engine: bool, wait: bool) -> None:
-        """Take a report from the pipe. Where there is an `engine` and its word is needed now, `wait` for it."""
+        """Take a report from the pipe. With `engine` and `wait`, a success does not count before it is confirmed."""
         self._reported[side.name] = code
         if engine and code == 0 and side.engine_code is None:
             self.open.add(side.name)
@@ -44,7 +44,7 @@ class ExitCodes:
         self._timers.arm(f"{side.name} exits", self._seconds, lambda: self._lives(side))
 
     def of_the_engine(self, side: SideState, code: int) -> None:
-        """Take a code from the engine. The pipe may still hold a better word on it, until it is closed as well."""
+        """Take a code from the engine. The pipe may still contain a more precise report, until it is closed as well."""
         side.engine_code = code
         side.ends.release()
         self.open.discard(side.name)
@@ -55,7 +55,7 @@ class ExitCodes:
             self._ended(side, self._known(side))
 
     def of_a_closed_pipe(self, side: SideState) -> None:
-        """The pipe closed. Without a last word its writer was killed: the engine knows more, but may be silent."""
+        """Note that the pipe is closed. Without a report its writer was killed, and the engine may report the code."""
         side.gone = True
         if side.name in self.open:
             self._timers.arm(f"{side.name} exits", 6 * self._seconds, lambda: self._lives(side))
@@ -67,12 +67,12 @@ class ExitCodes:
             self._timers.arm(f"{side.name} gone", self._seconds, lambda: self._ended(side, self._known(side)))
 
     def _known(self, side: SideState) -> int:
-        """The code as far as it is known; nobody exits with 0 without a word."""
+        """Return the exit code as far as it is known. Without a report, it is never 0."""
         reported = self._reported.get(side.name)
         return side.engine_code or 137 if reported is None else reported or side.engine_code or 0
 
     def _lives(self, side: SideState) -> None:
-        """It reported its exit, and has not gone."""
+        """Handle a side that reported its exit but still runs."""
         if side.name in self.open or not side.gone:
             self.open.discard(side.name)
             self._contradicted(side, "reported that it had exited, but its container still runs")

@@ -1,7 +1,7 @@
-"""Named pipes that are known by their inode: once made, none of them is ever opened by its name again.
+"""Named pipes that are identified by their inode: after its creation, no pipe is opened by its name again.
 
-A container has the folder of its pipes mounted. Where it can write there, it can put a link, a device or another pipe
-in place of any of them, and whoever then opened that name on the host would follow it out of the folder.
+The folder of the pipes is mounted into the container. If the container can write there, it can replace a pipe by a
+link, a device or another pipe. A process on the host that opens that name would then follow it out of the folder.
 """
 
 import os
@@ -18,7 +18,7 @@ _ANYBODY = 0o666
 
 
 class PipeFolder:
-    """The pipes of one connector in `folder`, which is made where it is missing. `close` releases every handle."""
+    """The pipes of one connector in `folder`, which is created if it is missing. `close` releases every handle."""
 
     def __init__(self, folder: Path) -> None:
         self._handles: dict[str, int] = {}
@@ -30,7 +30,7 @@ class PipeFolder:
             os.fchmod(self._folder, _FOR_ANYBODY)
 
     def make(self, name: str) -> None:
-        """Make a pipe that a connector of any user can open. Raises EngineError where the name is taken."""
+        """Create a pipe that a connector of any user can open. Raises EngineError if the name exists already."""
         try:
             os.mkfifo(name, dir_fd=self._folder)
         except FileExistsError as error:
@@ -38,13 +38,15 @@ class PipeFolder:
             raise EngineError(f"the folder of the pipes already contains `{name}`", hint=hint) from error
         self._handles[name] = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
         if not stat.S_ISFIFO(os.fstat(self._handles[name]).st_mode):
-            raise EngineError(f"`{name}` was replaced while the pipes were made", hint="check the connectors' images")
+            raise EngineError(
+                f"`{name}` was replaced while the pipes were created", hint="check the connectors' images"
+            )
         os.chmod(f"/proc/self/fd/{self._handles[name]}", _ANYBODY)  # noqa: PTH101 - a path into /proc
 
     def open(self, name: str, flags: int) -> int:
-        """Open the pipe that was made under this name, wherever that name leads by now.
+        """Open the pipe that was created with this name, even if the name now refers to another file.
 
-        Raises BrokenPipeError once the folder is closed: other threads may still be about to open.
+        Raises BrokenPipeError after `close`, because other threads may still try to open pipes.
         """
         with self._lock:
             if name not in self._handles:
@@ -64,7 +66,7 @@ class PipeFolder:
         self._handles[new] = self._handles.pop(name)
 
     def hide(self, *names: str) -> None:
-        """Remove names, so that only who has opened a pipe has it. `open` here goes on working."""
+        """Remove names, so that no other process can open these pipes. `open` still works."""
         with self._lock:
             for name in names if self._folder >= 0 else ():
                 try:

@@ -1,4 +1,4 @@
-"""Where the relay runs: in this process on a shared folder, or in a container on volumes; the same function in both."""
+"""Run the relay in this process on a shared folder, or in a container on volumes. Both call the same function."""
 
 import contextlib
 import threading
@@ -25,16 +25,16 @@ __all__ = ["Outcome", "perform", "serve"]
 
 _TURN_SECONDS = 0.5
 _OBEYS_SECONDS = 30.0
-"""For a relay that is told to end at once: longer than it waits for its connectors and its own threads."""
-_MOST_EVENT = 256 << 20  # a state, or a record that is set aside, as JSON text
+"""The time for a relay to end after a Kill: longer than it waits for its connectors and its own threads."""
+_MOST_EVENT = 256 << 20  # bytes of a state, or of a set-aside record, as JSON text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What the relay found, and how each container ended as the engine saw it, by role.
+    """The relay's verdict, and how each container exited according to the engine, by role.
 
-    `failure` is the engine's own; `verdict` None says that the relay gave none. `relay_facts` are of the relay's image,
-    where it has a container.
+    `failure` is a failure of the engine. `verdict` is None if the relay gave none. `relay_facts` describe the relay's
+    image, if the relay ran in a container.
     """
 
     verdict: Verdict | None = None
@@ -45,7 +45,7 @@ class Outcome:
 
 
 def serve(work: RelayPlan | Collection, folder: Path, *, inbox: Inbox, emit: Emit) -> Verdict:
-    """Do the work here, on pipes in `folder`."""
+    """Do the work in this process, on pipes in `folder`, and return the verdict."""
     if isinstance(work, Collection):
         return collect(work, folder, inbox=inbox, emit=emit, clock=time.monotonic)
     return relay(work, folder, inbox=inbox, emit=emit, clock=time.monotonic)
@@ -61,11 +61,11 @@ def perform(
     emit: Emit,
     logs: Callable[[str], Logs],
 ) -> Outcome:
-    """Run the relay and the connectors until all are over, and leave nothing behind.
+    """Run the relay and the connectors until all have ended, and remove everything that was created.
 
     `inbox` takes Stop and Kill from signal handlers. `emit` is called from several threads and must not raise. `logs`
-    gives what takes a role's stderr lines. Raises EngineError when there is no verdict because the engine failed or the
-    relay is gone, UsageError when a mounted folder cannot be made, or the engine does not have it.
+    returns the function that takes a role's stderr lines. Raises EngineError if there is no verdict because the engine
+    failed or the relay died, UsageError if a mounted folder cannot be created or the engine cannot access it.
     """
     placed = tuple(engine.placed(launch) for launch in launches)
     for launch in launches:
@@ -78,14 +78,14 @@ def perform(
             place = _Beside(work, run.folder, inbox, listener)
         else:
             facts = engine.inspect(relay_image())
-            assert facts is not None, "what gives the name has the image"
+            assert facts is not None, "`relay_image` pulls the image or raises"
             scratch = isinstance(work, RelayPlan) and work.scratch
             place = _Contained(work, *run.start_relay(facts.image, logs("relay"), scratch=scratch), inbox, listener)
         listener.ready.wait()
         if not listener.began:
-            place.verdict()  # raises: nothing was started that could end well
+            place.verdict()  # raises, because the relay failed before any connector started
         with Connectors(run, placed, inbox, logs) as connectors:
-            alone = placed[0].role if len(placed) == 1 else None  # a question's only side is called the source
+            alone = placed[0].role if len(placed) == 1 else None  # the only side of a Collection is called the source
             listener.killed = lambda side: connectors.kill(alone or side)
             verdict = place.verdict()
             exits = connectors.exits(listener.greeted) | place.exits()
@@ -96,9 +96,9 @@ def perform(
 
 
 def _make_folders(launch: Launch) -> None:
-    """Make each folder that is to be mounted and is missing, as the user: the engine would make it as root.
+    """Create each missing folder for a mount as the user, because the engine would create it as root.
 
-    Another run of this moment may make the same folder. What is there and is not a folder stays an error.
+    Another run may create the same folder at the same time. Raises UsageError if a folder cannot be created.
     """
     for mount in launch.mounts:
         if mount.is_volume or mount.read_only:
@@ -108,12 +108,12 @@ def _make_folders(launch: Launch) -> None:
             if not folder.exists():
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            hint = "make it yourself, or mount another"
-            raise UsageError(f"the {launch.role}'s folder cannot be made: {error}", hint=hint) from error
+            hint = "create it yourself, or mount another folder"
+            raise UsageError(f"the {launch.role}'s mounted folder cannot be created: {error}", hint=hint) from error
 
 
 class _Listener:
-    """Passes events on, and notes those that tell how far the run is."""
+    """Passes events on, and notes those that show the progress of the run."""
 
     def __init__(self, emit: Emit) -> None:
         self.ready = threading.Event()
@@ -128,7 +128,7 @@ class _Listener:
             self.ready.set()
         if isinstance(event, Hello):
             self.greeted.add(event.side)
-        if isinstance(event, Killed):  # in a thread of its own: an engine that does not answer holds up nothing
+        if isinstance(event, Killed):  # in a separate thread: a slow engine must not delay other events
             threading.Thread(target=self.killed, args=(event.side,), daemon=True).start()
         self._emit(event)
 
@@ -164,7 +164,7 @@ class _Beside:
 
 
 class _Contained:
-    """The relay in a container: the plan and orders go in as JSON lines, events come out as JSON lines."""
+    """The relay in a container. It reads the plan and orders, and writes events, as JSON lines."""
 
     name = "container"
 
@@ -181,14 +181,14 @@ class _Contained:
         self._listener = listener
         self._verdict: Verdict | None = None
         self._unreadable: TranslationError | None = None
-        with contextlib.suppress(OSError):  # it is gone: `verdict` tells
+        with contextlib.suppress(OSError):  # the relay is gone: `verdict` raises
             conversation.send(msgspec.json.encode(work) + b"\n")
         threading.Thread(target=self._forward, args=(inbox,), daemon=True).start()
         self._thread = threading.Thread(target=self._receive, daemon=True)
         self._thread.start()
 
     def _forward(self, inbox: Inbox) -> None:
-        with contextlib.suppress(OSError):  # it is gone: `verdict` tells
+        with contextlib.suppress(OSError):  # the relay is gone: `verdict` raises
             while True:
                 order = inbox.get()
                 self._conversation.send(msgspec.json.encode(order) + b"\n")
@@ -196,7 +196,7 @@ class _Contained:
                     self._kill_later()
 
     def _kill_later(self) -> None:
-        """A relay that hangs does not obey: its container is killed, and `verdict` tells so."""
+        """Kill the container of a relay that does not end in time. `verdict` then raises EngineError."""
         timer = threading.Timer(_OBEYS_SECONDS, self._process.kill)
         timer.daemon = True
         timer.start()
@@ -211,7 +211,7 @@ class _Contained:
                     if isinstance(event, Verdict):
                         self._verdict = event
         except OSError:
-            pass  # the connection broke off: `verdict` tells
+            pass  # the connection broke: `verdict` raises
         except TranslationError as error:
             self._unreadable = error
         finally:
@@ -225,8 +225,8 @@ class _Contained:
             exit_ = self._process.wait(LAST_SECONDS)
             if exit_ is None or exit_.code is None:
                 raise EngineError(unanswered(exit_.error if exit_ else None), hint=LEFT)
-            how = "out of memory" if exit_.oom_killed else f"with {exit_.code}"
-            raise EngineError(f"the container between source and target ended {how}", hint="see `tapdock runs logs`")
+            how = "ran out of memory" if exit_.oom_killed else f"exited with {exit_.code}"
+            raise EngineError(f"the relay's container {how}", hint="see `tapdock runs logs`")
         return self._verdict
 
     def exits(self) -> dict[str, Exit]:
@@ -235,6 +235,6 @@ class _Contained:
 
 
 def _wait_for(thread: threading.Thread) -> None:
-    """In turns: a signal that comes just as the main thread falls asleep is handled only when it wakes up."""
+    """Wait in short steps: a signal that arrives just before a wait is only handled after this wait."""
     while thread.is_alive():
         thread.join(_TURN_SECONDS)

@@ -1,4 +1,4 @@
-"""Which side says nothing for longer than it may."""
+"""Detect a side that is silent for longer than its `idle_timeout`."""
 
 from collections.abc import Callable
 
@@ -11,10 +11,10 @@ __all__ = ["IdleLimits"]
 
 
 class IdleLimits:
-    """A side's clock runs only while it is the one that we wait for.
+    """The time limits of both sides. A side's clock only runs while tapdock waits for that side.
 
-    Until the pump runs that is a side whose container has not come up. An acknowledgement is a sign of life of a target
-    that takes nothing else.
+    Before the pump starts, that is a side whose container has not started. An acknowledgement counts as activity of a
+    target that does not read its input.
     """
 
     def __init__(self, pump: Pump, limits: Limits, clock: Callable[[], float]) -> None:
@@ -25,15 +25,15 @@ class IdleLimits:
         self._started = False
 
     def started(self) -> None:
-        """The pump runs."""
+        """Note that the pump has started."""
         self._started = True
 
     def acked(self) -> None:
-        """The target acknowledged something."""
+        """Note that the target acknowledged a state."""
         self._last_ack = self._clock()
 
     def of_source(self, source: SideState) -> TapdockError | None:
-        """What to say of a source that has been silent for too long."""
+        """Return the error for a source that has been silent for too long, or None."""
         since = self._pump.source_idle_since if self._started else self._awaited(source)
         if source.code is not None or source.stopping or since is None:
             return None
@@ -43,7 +43,7 @@ class IdleLimits:
         return None if side.greeted else self._began
 
     def of_target(self, target: SideState) -> TapdockError | None:
-        """What to say of a target that has been silent for too long."""
+        """Return the error for a target that has been silent for too long, or None."""
         since = self._pump.target_idle_since if self._started else self._awaited(target)
         if target.code is not None or since is None:
             return None
@@ -51,16 +51,16 @@ class IdleLimits:
         return _too_long(target, self._clock() - max(since, self._last_ack), limit)
 
     def of_tapdock(self) -> TapdockError | None:
-        """What to say of work of our own that neither side is the cause of."""
+        """Return the error for a translation that takes too long, or None."""
         since = self._pump.busy_since
         if since is None or self._clock() - since <= self._limits.source_idle:
             return None
-        message = f"tapdock has been translating one piece of data for more than {self._limits.source_idle:g} s"
+        message = f"tapdock has been translating the same data for more than {self._limits.source_idle:g} s"
         return TranslationError(message, hint="report this with the run's log: `tapdock runs logs`")
 
 
 def _too_long(side: SideState, silent: float, limit: float) -> TapdockError | None:
     if silent <= limit:
         return None
-    hint = f"raise the {side.name}'s `idle_timeout` if that is its way"
-    return side.error(f"the {side.name} said nothing for {limit:g} s", hint=hint, retryable=True)
+    hint = f"increase `idle_timeout` of the {side.name} if long pauses are normal"
+    return side.error(f"the {side.name} was silent for {limit:g} s", hint=hint, retryable=True)

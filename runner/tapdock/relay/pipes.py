@@ -1,4 +1,4 @@
-"""The relay's ends of one connector's pipes; its launcher holds the others (engines/launcher.sh)."""
+"""The relay's ends of one connector's pipes. Its launcher holds the other ends (engines/launcher.sh)."""
 
 import contextlib
 import errno
@@ -23,30 +23,30 @@ _POLL_MS = 5
 _UNNAMED = "orders.new"
 _LONGEST_WORD = 4 << 10
 _WORD = re.compile(rb"hello|exit \d{1,3}|short [\w.-]{1,64} \d{1,12} (?:\d{1,12}|-)|config \d{1,7}")
-"""All that a launcher says on its control pipe (engines/launcher.sh)."""
+"""All words that a launcher may write to its control pipe (engines/launcher.sh)."""
 _FOLLOWS = {b"": {b"hello"}, b"hello": {b"short", b"config", b"exit"}, b"config": {b"exit"}}
-"""What it says next, each word at most once."""
+"""The words that may follow a word, each at most once."""
 
 
 def unread(fd: int) -> int:
-    """Bytes in a pipe that its reader has not taken yet."""
+    """Return the number of bytes in a pipe that its reader has not read yet."""
     (count,) = unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))
     return int(count)
 
 
 def _widen(fd: int) -> None:
-    """A bigger buffer means fewer switches; an unprivileged user may be over their share, and then it stays small."""
+    """Enlarge the buffer of a pipe, for fewer context switches. It stays small if the user's limit is reached."""
     with contextlib.suppress(OSError):
         fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, CAPACITY)
 
 
 class SidePipes:
-    """Context manager: pipes made in `folder` and opened before the container starts, closed in every ending.
+    """A context manager: pipes in `folder` that are opened before the container starts, and closed in every ending.
 
-    Opening never waits: read ends are opened non-blocking, `orders` for both ways. What must wait (an input file, a
-    target's stdin) is opened after the launcher's hello, and `release` frees whoever still waits for a launcher
-    that is gone. `orders` gets its name last: a launcher that finds it knows that somebody holds the other ends, or
-    did and is dead. Names are removed as soon as the launcher has opened its ends: the connector must not find them.
+    Opening never waits: read ends are opened non-blocking, `orders` for reading and writing. Pipes that must wait (an
+    input file, a target's stdin) are opened after the launcher's hello. `release` wakes threads that wait for a dead
+    launcher. `orders` gets its name last, so its existence shows the launcher that the other ends are open, or that
+    their process has died. Names are removed once the launcher has opened its ends, so the connector cannot find them.
     """
 
     def __init__(self, folder: Path, *, files: tuple[InputFile, ...], stdin: bool) -> None:
@@ -93,9 +93,9 @@ class SidePipes:
         self._pipes.close()
 
     def abandon(self) -> None:
-        """Leave the descriptors of data to a thread that does not end, and connect them to nothing.
+        """Connect the descriptors of data to /dev/null, and leave them to a thread that does not end.
 
-        Closed, their numbers would go to the next file or socket that is opened, and the thread would use that.
+        If they were closed, the next opened file or socket would get their numbers, and the thread would use it.
         """
         self._abandoned = True
         nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -105,9 +105,9 @@ class SidePipes:
         os.close(nothing)
 
     def begin(self) -> bool:
-        """After the hello: the launcher holds its ends, so from now on reads and writes may wait.
+        """Prepare the pipes after the hello: the launcher holds its ends, so reads and writes may now block.
 
-        False when it said hello and was killed: nobody reads its input, and its exit code is yet to be heard.
+        Return False if the launcher was killed after its hello: its input has no reader, and its exit code will follow.
         """
         self._pipes.hide("control", "orders", "out", "config", *self._input_pipes)
         if self._stdin:
@@ -124,7 +124,7 @@ class SidePipes:
         return True
 
     def feed_files(self) -> None:
-        """Write each input file as the launcher asks for it; returns early when the launcher is gone."""
+        """Write each input file when the launcher opens it. Return early if the launcher is gone."""
         with contextlib.suppress(BrokenPipeError):
             for file in self._files:
                 content = self._late.get() if file.late else file.content
@@ -141,16 +141,16 @@ class SidePipes:
                 self._pipes.hide(f"file.{file.name}")
 
     def give(self, content: bytes) -> None:
-        """The late file is known now."""
+        """Provide the content of the late file."""
         self._late.put(content)
 
     def words(self) -> Iterator[list[str]]:
-        """What the launcher says, word by word, until its end closes; an empty list for what no launcher says.
+        """Yield the launcher's messages, split into words, until its end closes; an empty list for an invalid message.
 
-        Behind such a word nothing is believed any more: it is read and dropped, so that the end is still seen.
-        Zero bytes before anybody opened the pipe are not the end: poll tells of the end only after a first writer.
-        Whoever takes the words owns `control` and `config` from now on, and they are closed behind the last one. Closed
-        by another thread, their numbers would go to the next file or socket that is opened, to be read from here.
+        After an invalid message, everything is read and discarded, so that the end is still detected. Zero bytes before
+        a process opened the pipe are not the end: poll only reports the end after a first writer. The caller's thread
+        owns `control` and `config`, and they are closed after the last message. If another thread closed them, the next
+        opened file or socket would get their numbers and would be read here.
         """
         self._listened = True
         return self._words()
@@ -177,7 +177,7 @@ class SidePipes:
             _close(self.config)
 
     def read_config(self, size: int) -> str | None:
-        """The config that the connector rewrote, once the launcher has announced it; None when that died meanwhile."""
+        """Return the config that the connector rewrote, after the launcher announced it; None if the launcher died."""
         text = b""
         while len(text) < size:
             chunk = _awaited(self.config, size - len(text))
@@ -187,19 +187,19 @@ class SidePipes:
         return text.decode("utf-8", "replace")
 
     def order(self, word: str) -> None:
-        """Say `end` or `stop` to the launcher; nobody listening is fine."""
+        """Send `end` or `stop` to the launcher. A missing reader is not an error."""
         with self._lifeline:
             if self.orders >= 0:
                 os.write(self.orders, f"{word}\n".encode())
 
     def kill(self) -> None:
-        """Cut the lifeline: the launcher kills its connector and itself."""
+        """Close the lifeline: the launcher then kills its connector and itself."""
         with self._lifeline:
             fd, self.orders = self.orders, -1
             _close(fd)
 
     def release(self) -> None:
-        """Free every open that waits for a launcher that is gone, and end `words`."""
+        """Wake every thread that waits for a dead launcher to open a pipe, and end `words`."""
         self._gone = True
         self._late.put(None)
         for name in self._file_pipes:
@@ -207,15 +207,15 @@ class SidePipes:
         self._end_listening()
 
     def _end_listening(self) -> None:
-        """A writer that comes and goes: to whoever waits for a first word, or for a config, that is the end."""
+        """Open and close the write ends: a thread that waits for a first word or for a config then reads the end."""
         for name in ("control", "config"):
             with contextlib.suppress(OSError):  # nobody waits, or the pipe was never made
                 _close(self._pipes.open(name, os.O_WRONLY | os.O_NONBLOCK))
 
     def taken(self) -> bool:
-        """Wait until the target has taken all its input; False when it left before.
+        """Wait until the target has read all its input. Return False if it exited before.
 
-        Without this a target that stops reading early would look like one that read everything (protocol.md 3.6).
+        Without this, a target that stops reading early would look like one that read everything (protocol.md 3.6).
         """
         poll = select.poll()
         poll.register(self.input, 0)  # only errors and hang-ups
@@ -225,16 +225,16 @@ class SidePipes:
         return not poll.poll(0)
 
     def end_input(self) -> None:
-        """Let the target see the end of its input: to it, that is a commit."""
+        """Let the target see the end of its input, at which it commits."""
         self.order("end")
         fd, self.input = self.input, -1
         _close(fd)
 
 
 def _awaited(fd: int, size: int) -> bytes:
-    """Some bytes of a pipe that does not block by itself; empty once nobody may write any more.
+    """Wait for bytes of a non-blocking pipe and return them; return nothing after the last writer has closed it.
 
-    Woken by the last writer's end, one may find the next writer there already, who has said nothing yet.
+    A new writer may open the pipe between the wake-up and the read. The read then blocks, and the wait is repeated.
     """
     poll = select.poll()
     poll.register(fd, select.POLLIN)
@@ -247,7 +247,7 @@ def _awaited(fd: int, size: int) -> bytes:
 
 
 def write(fd: int, data: bytes | memoryview) -> None:
-    """All of it, waiting as the reader makes us wait."""
+    """Write all data. Block while the reader is slow."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]

@@ -1,4 +1,4 @@
-"""What a relay is told, once, before it starts. It holds secrets and is only ever in memory."""
+"""The plan that a relay gets once, before it starts. It contains secrets and exists only in memory."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +15,11 @@ __all__ = ["Collection", "RelayPlan", "decode_plan", "translator"]
 
 
 class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
-    """A source into a target, by a route of `translate.ROUTES`.
+    """A run from a source to a target, by a route of `translate.ROUTES`.
 
-    `only_complete`: the end of its input may make this target replace what was there, so it is killed where the source
-    did not end well. `scratch`: both sides share a folder. `strict_counts`: counts that differ fail the run. `engine`:
-    somebody reports how each container exited.
+    `only_complete`: this target may replace old rows at the end of its input, so it is killed if the source failed.
+    `scratch`: both sides share a folder. `strict_counts`: different counts fail the run. `engine`: an engine reports
+    how each container exited.
     """
 
     run_id: str
@@ -37,7 +37,10 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
 
 
 class Collection(msgspec.Struct, frozen=True, kw_only=True, tag="collection"):
-    """One connector alone: what it is given, how many seconds it may take, and how many to be gone once killed."""
+    """A single connector whose output is collected.
+
+    `seconds` is its time limit, `gone` the time in seconds for its container to end after a kill.
+    """
 
     run_id: str
     source_files: tuple[InputFile, ...] = ()
@@ -46,7 +49,7 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True, tag="collection"):
 
 
 def decode_plan(line: bytes) -> RelayPlan | Collection:
-    """What was encoded as JSON where the run began, in the container that serves it. Raises msgspec.MsgspecError."""
+    """Decode the plan that the runner sent as JSON. Raises msgspec.MsgspecError."""
     work: RelayPlan | Collection = msgspec.json.decode(line, type=RelayPlan | Collection)
     if isinstance(work, RelayPlan) and work.route not in ROUTES:
         raise msgspec.ValidationError(f"there is no route `{work.route}`")
@@ -54,11 +57,11 @@ def decode_plan(line: bytes) -> RelayPlan | Collection:
 
 
 def translator(plan: RelayPlan, folder: Path, *, emit: Emit, clock: Callable[[], float]) -> Translator:
-    """The route's; the folder that both sides share, if they do, is made beside their pipes."""
+    """Return the route's translator. If both sides share a folder, it is created beside their pipes."""
     translation = plan.translation
     if plan.scratch:
         scratch = folder / "scratch"
-        if not scratch.is_dir():  # a volume is there already
+        if not scratch.is_dir():  # a volume exists already
             scratch.mkdir()
             scratch.chmod(0o777)
         translation = msgspec.structs.replace(translation, scratch=str(scratch))

@@ -1,6 +1,6 @@
-"""The two threads that move bytes: source to target, and the target's acknowledgements back.
+"""The two threads that move bytes: from source to target, and the target's acknowledgements back.
 
-Blocking reads and writes on real pipes give back-pressure for nothing: memory stays flat however slow a side is.
+Blocking reads and writes on pipes provide back-pressure: memory use stays constant, however slow a side is.
 """
 
 import os
@@ -26,14 +26,14 @@ _STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]{1,200})"')
 
 
 class Ending:
-    """How the source ended, told by the supervisor to the pump that waits for it."""
+    """How the source ended. The supervisor sets it, and the pump waits for it."""
 
     def __init__(self) -> None:
         self._known = threading.Event()
         self._complete: bool | None = False
 
     def tell(self, *, complete: bool | None) -> None:
-        """None: the target is not to see the end of its input at all."""
+        """Set the ending. `complete=None`: the target must not see the end of its input."""
         self._complete = complete
         self._known.set()
 
@@ -43,33 +43,33 @@ class Ending:
 
 
 class Output(Protocol):
-    """A side that something comes out of, as a file descriptor."""
+    """A side with an output, as a file descriptor."""
 
     out: int
 
 
 class Input(Protocol):
-    """A side that takes something in."""
+    """A side with an input, as a file descriptor."""
 
     input: int
 
     def taken(self) -> bool:
-        """Wait until all of it was; False when the side left before."""
+        """Wait until the side has read all its input. Return False if it exited before."""
         ...
 
     def end_input(self) -> None:
-        """Let it see the end of its input."""
+        """Let the side see the end of its input."""
         ...
 
 
 class Pump:
-    """Source to target, in one thread. Its public attributes are read by the supervisor.
+    """Moves data from source to target, in one thread. The supervisor reads its public attributes.
 
-    `source_idle_since` and `target_idle_since` are clock readings while we wait for that side, else None: a side's
-    clock does not run while it is the other one that we wait for. `busy_since` is the reading since which the thread
-    has worked without waiting for either. With `give` the source is read to its end first; then the target is given its
-    catalog, and the whole. `max_line` is in bytes. `torn` tells of `error` that its line has no end: a source that was
-    killed leaves one.
+    `source_idle_since` and `target_idle_since` are clock readings while the pump waits for that side, else None: a
+    side's clock does not run while the pump waits for the other one. `busy_since` is the reading since which the
+    thread has worked without waiting. With `give`, the pump first reads the source to its end, then gives the target
+    its catalog and all data. `max_line` is in bytes. `torn` is true if the line of `error` has no end, as a killed
+    source leaves it.
     """
 
     def __init__(
@@ -102,13 +102,13 @@ class Pump:
 
     @property
     def headless(self) -> bool:
-        """Whether the target has no catalog yet, and so cannot be told even the end."""
+        """True if the target has no catalog yet, so that not even the end of input can be sent."""
         return not self._given
 
     def run(self, ended: Callable[[], None]) -> None:
-        """Everything from the first schema to the end of input; raises BrokenPipeError when the target left.
+        """Move everything from the first schema to the end of input. Raises BrokenPipeError if the target exited.
 
-        Raises EngineError where there is no room for what is to be kept until the source has ended.
+        `ended` is called once the source has ended. Raises EngineError if the disk is full while it spools.
         """
         try:
             if self._give:
@@ -147,13 +147,13 @@ class Pump:
             self._send(self._translate(lines))
 
     def _spool(self, give: Callable[[bytes], None]) -> None:
-        """The file has no name: it is gone with this process, however that ends."""
+        """Write the source's output to a file, then pass it on. The unnamed file disappears with this process."""
         with tempfile.TemporaryFile(buffering=0) as file:
             for lines in whole_lines(self._chunks(), self._max_line):
                 self._translator.scan(lines)
                 _keep(file.fileno(), lines)
             catalog = self._translator.catalog()
-            assert catalog is not None, "it was all scanned"
+            assert catalog is not None, "the whole output was scanned"
             give(catalog)
             self._given = True
             file.seek(0)
@@ -166,7 +166,7 @@ class Pump:
         return out
 
     def _chunks(self) -> Iterator[bytes]:
-        """What the source says, as it comes; in between, states that are due."""
+        """Yield the source's output as it arrives, and send due states in between."""
         poll = select.poll()
         poll.register(self._source.out, select.POLLIN)
         idle_from = self._clock()
@@ -185,7 +185,7 @@ class Pump:
             waited_until = self.busy_since = self._clock()
             yield chunk
             now = self._clock()
-            # Log lines are no sign of life, and time spent on the target's side does not count against the source.
+            # Log lines do not count as activity, and time spent on the target does not count against the source.
             idle_from = now if self._translator.counts.alive != alive else idle_from + now - waited_until
             alive = self._translator.counts.alive
 
@@ -197,15 +197,15 @@ class Pump:
             self.target_idle_since, self.busy_since = None, self._clock()
 
     def _drain(self) -> None:
-        """Read what the source still says and forget it, so that it can end."""
+        """Read and discard the rest of the source's output, so that the source can end."""
         while os.read(self._source.out, _CHUNK):
             pass
 
 
 def whole_lines(chunks: Iterator[bytes], max_line: int = MAX_LINE) -> Iterator[bytes]:
-    """As many lines as are there; only the very last one may lack its newline.
+    """Yield pieces of whole lines. Only the very last line may lack its newline.
 
-    Raises TranslationError for a line of more than `max_line` bytes, which would have to be kept in memory.
+    Raises TranslationError for a line of more than `max_line` bytes, because a line is kept in memory.
     """
     parts: list[bytes] = []
     size = 0
@@ -236,16 +236,16 @@ def _keep(fd: int, lines: bytes) -> None:
     try:
         write(fd, lines)
     except OSError as error:
-        hint = f"make room in {tempfile.gettempdir()} or set TMPDIR; `on_schema_change: stream` keeps nothing"
-        raise EngineError(f"what the source sends cannot be kept until its end: {error.strerror}", hint=hint) from error
+        hint = f"free space in {tempfile.gettempdir()} or set TMPDIR; `on_schema_change: stream` needs no space"
+        raise EngineError(f"the source's output could not be spooled to disk: {error.strerror}", hint=hint) from error
 
 
 def read_acks(
     target: Output, translator: Translator, *, acked: Callable[[], None], wrong: Callable[[TargetError], None]
 ) -> None:
-    """Take the target's lines until its output ends; `wrong` hears of an impossible acknowledgement.
+    """Read the target's lines until its output ends. Call `acked` after each progress, `wrong` for an invalid state.
 
-    The rest is read even then: a target whose output nobody takes would never end.
+    The rest is read even after an error: a target whose output is not read would never end.
     """
     sound = True
     chunks = iter(lambda: os.read(target.out, _CHUNK), b"")

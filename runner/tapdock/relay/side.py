@@ -1,4 +1,4 @@
-"""One side of a run as the relay sees it: its pipes, the threads that wait on them, and how far it got."""
+"""One side of a run in the relay: its pipes, the threads that wait on them, and its progress."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ _MOST_CONFIG = 4 << 20
 
 
 class SideState:
-    """A connector behind pipes. `code` is its exit code once it is really over."""
+    """A connector behind pipes. `code` is its exit code once it has certainly ended."""
 
     def __init__(self, name: SideName, ends: SidePipes, inbox: Inbox) -> None:
         self.name: SideName = name
@@ -25,7 +25,7 @@ class SideState:
         self.code: int | None = None
         self.engine_code: int | None = None
         self._inbox = inbox
-        words = ends.words()  # taken here: from now on its pipes are the thread's
+        words = ends.words()  # called in this thread: from now on, the new thread owns these pipes
         background(f"{name} words", lambda: self._listen(words), inbox)
 
     def _listen(self, said: Iterator[list[str]]) -> None:
@@ -37,13 +37,13 @@ class SideState:
         self._inbox.put(LauncherGone(self.name))
 
     def _take_config(self, size: int) -> None:
-        """Read here, so that the connector's exit, which is said next, is heard after it."""
+        """Read the config in this thread, so that it is handled before the connector's exit, which follows."""
         text = self.ends.read_config(size)
         if text is not None:
             self._inbox.put(ConfigRewritten(self.name, text))
 
     def greet(self) -> Hello | None:
-        """The launcher said hello: widen the pipes and hand over the input files. None when it is gone already."""
+        """Handle the launcher's hello: enlarge the pipes and write the input files. Return None if it has exited."""
         if not self.ends.begin():
             return None
         self.greeted = True
@@ -51,16 +51,16 @@ class SideState:
         return Hello(self.name)
 
     def stop(self) -> None:
-        """Ask the connector to end (SIGTERM)."""
+        """Ask the connector to stop (SIGTERM)."""
         self.stopping = True
         self.ends.order("stop")
 
     def kill(self) -> None:
-        """Cut its lifeline; the launcher does the rest."""
+        """Close the lifeline. The launcher then kills the connector."""
         self.stopping = self.killed = True
         self.ends.kill()
 
     def error(self, message: str, *, hint: str | None = None, retryable: bool = False) -> TapdockError:
-        """A failure of this side."""
+        """Return an error of this side: SourceError or TargetError."""
         kind = SourceError if self.name == "source" else TargetError
         return kind(message, hint=hint, retryable=retryable)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as orders: the first ends runs in order, the second at once."""
+"""SIGINT and SIGTERM as orders: the first signal stops runs in order, the second one immediately."""
 
 import signal
 import threading
@@ -17,13 +17,13 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Orders(Protocol):
-    """Takes orders: an inbox, or what else must hear of a signal. `put` is called in the signal's handler."""
+    """A receiver of orders, such as an inbox. `put` is called in the signal's handler."""
 
     def put(self, item: Order, /) -> None: ...
 
 
 class SecondSignal:
-    """Sets `ended` at a second signal, where the first one has nothing to end any more."""
+    """Sets `ended` at a second signal, while no run is left for the first one to stop."""
 
     def __init__(self, ended: threading.Event) -> None:
         self._ended = ended
@@ -35,9 +35,9 @@ class SecondSignal:
 
 
 class Signals:
-    """Context manager of the main thread; any thread's run takes its orders from it.
+    """A context manager for the main thread. The runs of all threads get their orders from it.
 
-    `told` is called inside the handler, wherever that interrupts the main thread: it must not use buffered streams.
+    `told` is called inside the handler, which may interrupt the main thread anywhere: it must not use buffered streams.
     """
 
     def __init__(self, told: Callable[[str], None]) -> None:
@@ -56,22 +56,22 @@ class Signals:
 
     @property
     def code(self) -> int | None:
-        """The exit code of what was ended so; None while nothing was."""
+        """The exit code after a signal, None before the first one."""
         return 128 + self._received[0] if self._received else None
 
     def wait_for(self, ended: threading.Event) -> None:
-        """Wait until `ended` is set: by somebody else, or here at a second signal."""
+        """Wait until `ended` is set by another thread, or here at a second signal."""
         with self.orders(SecondSignal(ended)):
-            while not ended.wait(_TURN_SECONDS):  # in turns: a signal's handler runs only between two waits
+            while not ended.wait(_TURN_SECONDS):  # in short waits: a signal's handler only runs between two waits
                 pass
 
     def sleep(self, seconds: float) -> None:
-        """Until a signal comes, at most so long."""
+        """Wait `seconds`, or until a signal arrives."""
         self._stopped.wait(seconds)
 
     @contextmanager
     def orders(self, inbox: Orders) -> Iterator[None]:
-        """While it lasts, signals go into `inbox`; those that came before count."""
+        """Put signals into `inbox` as orders during the block. Earlier signals count as well."""
         self._inboxes.append(inbox)
         if self.code:
             inbox.put(Stop(code=self.code) if len(self._received) == 1 else Kill(code=self.code))
@@ -83,11 +83,14 @@ class Signals:
     def _handle(self, number: int, _: FrameType | None) -> None:
         self._received.append(number)
         self._stopped.set()
-        assert self.code is not None, "received just now"
+        assert self.code is not None, "a signal was received"
         first = len(self._received) == 1
         for inbox in list(self._inboxes):
             inbox.put(Stop(code=self.code) if first else Kill(code=self.code))
         if first:
-            self._told("stopping: the source ends, the target takes in what it has; once more ends them at once")
+            self._told(
+                "stopping: waiting for the target to finish what it has received"
+                " (press Ctrl-C again to stop immediately)"
+            )
         if not self._inboxes:
             raise Interrupted("stopped on request", exit_code=self.code)

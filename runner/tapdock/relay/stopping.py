@@ -1,4 +1,4 @@
-"""How connectors are stopped: the source first and with grace, and killed where they do not obey."""
+"""Stop connectors: the source first. A connector that does not exit within its grace period is killed."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,10 @@ __all__ = ["Stopping"]
 
 
 class Stopping:
-    """`started`: data is on its way. `ended` is called with the code of a side that is over."""
+    """Stops and kills the sides of a run.
+
+    `started` is true once data flows. `ended` is called with a side that has ended and its exit code.
+    """
 
     def __init__(
         self,
@@ -33,10 +36,10 @@ class Stopping:
         self._ended = ended
 
     def stop_source(self) -> None:
-        """Ask the source to end, and kill it after its grace. What has not begun is killed at once."""
+        """Ask the source to stop, and kill it after `stop_grace`. A side that has not started is killed at once."""
         source = self._source
         if not self.started:
-            self.kill(self._target)  # it was given nothing: there is nothing for it to take in
+            self.kill(self._target)  # it received no data, so there is nothing to drain
         if not source.greeted:
             self.kill(source)
         elif source.code is None and not source.stopping:
@@ -44,7 +47,7 @@ class Stopping:
             self._timers.arm("source stops", self._limits.stop_grace, lambda: self.kill(source))
 
     def kill(self, side: SideState) -> None:
-        """Cut the lifeline. What never said hello holds nothing of ours; the runner removes its container."""
+        """Close the lifeline. A container that never said hello has not opened any pipe; the runner removes it."""
         if side.code is not None:
             return
         side.kill()

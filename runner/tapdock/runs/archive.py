@@ -1,4 +1,4 @@
-"""Records and logs of runs beside the states: to be read from any machine, also where a run's container is gone."""
+"""Records and logs of runs beside the states, so that any machine can read them after a run's container is gone."""
 
 import gzip
 import io
@@ -18,16 +18,16 @@ SECONDS = 30.0
 
 _PREFIX = "runs/"
 _LOG = "/log"
-_LOG_BYTES = 1 << 20  # of a long log, the end
-_REMOVED = 20  # runs at once: the rest is removed after the next run
+_LOG_BYTES = 1 << 20  # of a long log, only the end is kept
+_REMOVED = 20  # runs at a time: the rest is removed after the next run
 _LONGEST_SECONDS = 7 * 24 * 3600.0
 
 
 class Archive:
-    """The last hundred runs; every failure is a StateError.
+    """The last hundred runs in a state backend. Every failure is a StateError.
 
-    `seconds` is the deadline of a whole `write` or `close`: a run that has ended does not wait for its archive. They do
-    their work in a thread that keeps no process alive, so a signal's exception ends the wait at once.
+    `seconds` is the deadline of a whole `write` or `close`, so that a finished run does not wait for a slow server.
+    Both work in a daemon thread, so the exception of a signal ends the wait at once.
     """
 
     def __init__(self, backend: Backend, *, seconds: float = SECONDS) -> None:
@@ -36,18 +36,18 @@ class Archive:
 
     @classmethod
     def beside(cls, backend: Backend, private: Path) -> "Archive | None":
-        """None for a backend inside of the project's private folder, where records are kept anyway."""
+        """Return the archive of a backend, or None if the backend is in the private folder, which has the records."""
         return None if Path(backend.uri).is_relative_to(private) else cls(backend)
 
     def write(self, record: RunRecord) -> None:
-        """A record over an earlier one of the same run."""
+        """Write a record, and replace an earlier one of the same run."""
         self._in_time(lambda: self._write(record))
 
     def close(self, record: RunRecord, log: Path) -> None:
-        """Keep the last record, and the log as it is now. Forget what is older than the last hundred runs.
+        """Write the last record and the log, and remove runs older than the last hundred.
 
-        Runs that may be going on are not forgotten: those that began in the last seven days or have their state's
-        lease, and whose record does not say that they have ended.
+        Runs that may still be live are not removed: their record has the status `running`, and they started in the
+        last seven days or hold the lease of their state.
         """
         self._in_time(lambda: self._close(record, log))
 
@@ -78,50 +78,51 @@ class Archive:
                 self._backend.delete(name)
 
     def _is_old(self, run_id: str, known: list[str], *, ended: RunRecord) -> bool:
-        """Whether a run may be forgotten, at the time when the run `ended` has just ended."""
+        """Return True if a run may be removed, at the end of the run `ended`."""
         found = self.read(run_id)
         if found and found.status == "running" and self._may_go_on(found, ended):
             return False
         return rotation.is_old(run_id, found.seconds.total if found else 0.0, known)
 
     def _may_go_on(self, found: RunRecord, ended: RunRecord) -> bool:
-        """A run that was killed has the same record: only its age, and the lease of its state, tell the two apart."""
+        """Return True if a run may still be live.
+
+        A killed run has the same record: only the age of the run and the lease of its state show the difference.
+        """
         now = (rotation.began(ended.run_id) or 0.0) + ended.seconds.total
         if now - (rotation.began(found.run_id) or 0.0) < _LONGEST_SECONDS:
             return True
         try:
             holder = self._backend.holder(found.state_id)
         except StateError:
-            return True  # the lease cannot be read: that is no reason to remove anything
+            return True  # if the lease cannot be read, remove nothing
         return holder is not None and holder.run_id == found.run_id
 
     def ids(self, names: list[str] | None = None) -> list[str]:
-        """Newest first."""
+        """Return the run ids, newest first."""
         known = self._backend.names(_PREFIX) if names is None else names
         found = {name.removeprefix(_PREFIX).removesuffix(_LOG) for name in known}
         return sorted((run_id for run_id in found if RUN_ID.fullmatch(run_id)), reverse=True)
 
     def read(self, run_id: str) -> RunRecord | None:
-        """None for one that cannot be read."""
+        """Return a run's record, or None if it is missing or damaged."""
         stored = self._backend.get(_PREFIX + run_id)
         return of_run(run_id, stored.body) if stored else None
 
     def log_lines(self, run_id: str) -> Iterator[str]:
-        """Raises UsageError where there is none, StateError for one that is damaged."""
+        """Yield the lines of a run's log. Raises UsageError if there is no log, StateError if it is damaged."""
         stored = self._backend.get(_PREFIX + run_id + _LOG)
         if stored is None:
-            raise UsageError(f"run {run_id} left no log")
+            raise UsageError(f"run {run_id} has no log")
         try:
-            text = gzip.GzipFile(fileobj=io.BytesIO(stored.body)).read(
-                _LOG_BYTES
-            )  # as much as was written, and no more
+            text = gzip.GzipFile(fileobj=io.BytesIO(stored.body)).read(_LOG_BYTES)  # not more than tapdock writes
         except (OSError, EOFError, zlib.error) as error:
             raise StateError(f"the log of run {run_id} in {self._backend.uri} is damaged: {error}") from error
         yield from text.decode("utf-8", "replace").splitlines()
 
 
 def _end_of(log: Path) -> bytes:
-    """Whole lines."""
+    """Return the last whole lines of a log, up to `_LOG_BYTES`."""
     with log.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _LOG_BYTES))

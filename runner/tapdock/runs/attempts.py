@@ -1,4 +1,4 @@
-"""A run with its record: whatever happens, there is one, and it says how it ended."""
+"""Perform a run, with retries. Every run leaves a record that states how it ended."""
 
 import dataclasses
 import itertools
@@ -31,7 +31,7 @@ from tapdock.text.secret_names import masked_text
 __all__ = ["MakeLog", "run"]
 
 MakeLog = Callable[[str, LogFile | None], Log]
-"""From a run's id and its log file to its log."""
+"""A function that makes the log of a run from the run's id and its log file."""
 
 _LAST_SECONDS = 0.5
 _STATUS: dict[int, records.Status] = {0: "succeeded", 130: "stopped", 143: "stopped"}
@@ -40,16 +40,17 @@ _STATUS: dict[int, records.Status] = {0: "succeeded", 130: "stopped", 143: "stop
 def run(
     context: Context, wanted: Pipeline, options: Options, *, make_log: MakeLog, show: Callable[[Progress], None]
 ) -> RunRecord:
-    """Run a pipeline, again while it fails in a way that may pass and its `retries` are not used up.
+    """Run a pipeline and return the record of the last attempt.
 
-    Every failure is in the record, and none is raised.
+    A retryable failure is tried again, up to `retries` times. Failures are in the record; they are not raised.
     """
 
     def may_pass(record: RunRecord) -> bool:
         return bool(record.error and record.error.retryable) and context.signals.code is None
 
     def told(attempt: RetryCallState) -> None:
-        context.progress(f"{wanted.name} failed; again in {attempt.upcoming_sleep:.0f} s")
+        which = f"attempt {attempt.attempt_number + 1} of {wanted.retries + 1}"
+        context.progress(f"{wanted.name} failed; retrying in {attempt.upcoming_sleep:.0f} s ({which})")
 
     retrying = Retrying(
         stop=stop_after_attempt(wanted.retries + 1),
@@ -80,14 +81,14 @@ def _run_once(
             except Exception as error:
                 _keep(context, attempt.record(TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}")))
                 raise
-        with context.signals.orders(queue.SimpleQueue()):  # the run is over: a signal has nothing to end
+        with context.signals.orders(queue.SimpleQueue()):  # the run is over: a signal has nothing to stop
             _keep(context, record)
         _archive(context, record)
     return record
 
 
 def _archive(context: Context, record: RunRecord) -> None:
-    """Keep the record beside the state as well, for whoever asks from another machine."""
+    """Store the record beside the state as well, so that `tapdock runs` shows it on other machines."""
     archive = Archive.beside(context.backend, context.project.private)
     if archive is None:
         return
@@ -98,7 +99,7 @@ def _archive(context: Context, record: RunRecord) -> None:
     if kept.is_alive():
         kept.join(_LAST_SECONDS)
     if kept.is_alive():
-        context.progress("the record of this run is not kept beside its state: stopped by a second signal")
+        context.progress("the record of this run is not stored beside its state: stopped by a second signal")
 
 
 def _archived(context: Context, archive: Archive, record: RunRecord, ended: threading.Event) -> None:
@@ -108,14 +109,14 @@ def _archived(context: Context, archive: Archive, record: RunRecord, ended: thre
         else:
             archive.close(record, records.log_file(context.project.private, record.run_id))
     except (OSError, StateError) as error:
-        context.progress(f"the record of this run is not kept beside its state: {error}")
+        context.progress(f"the record of this run is not stored beside its state: {error}")
     finally:
         ended.set()
 
 
 @contextmanager
 def _log_file(context: Context, run_id: str) -> Iterator[LogFile | None]:
-    """A place that is full or read-only costs the log, and not the run."""
+    """Open the run's log file. Yield None if the disk is full or read-only: the run continues without a log file."""
     with ExitStack() as stack:
         try:
             file = stack.enter_context(log_to(records.log_file(context.project.private, run_id)))
@@ -126,15 +127,15 @@ def _log_file(context: Context, run_id: str) -> Iterator[LogFile | None]:
 
 
 def _keep(context: Context, record: RunRecord) -> None:
-    """The verdict stands, also where there is no room left to write it down."""
+    """Write the record. A failure to write is only reported, so that the run keeps its verdict."""
     try:
         records.write(context.project.private, record)
     except OSError as error:
-        context.progress(f"the record of this run is not kept: {error}")
+        context.progress(f"the record of this run could not be written: {error}")
 
 
 class _Attempt:
-    """One try: gathers what its record needs while it goes on."""
+    """One attempt. It collects the facts for the run record."""
 
     def __init__(
         self, context: Context, wanted: Pipeline, run_id: str, show: Callable[[Progress], None], log: Log
@@ -167,7 +168,7 @@ class _Attempt:
         return record
 
     def record(self, error: TapdockError | Interrupted | None = None, *, ended: bool = False) -> RunRecord:
-        """What is known now; before the run has ended that is its beginning, for whoever finds it killed."""
+        """Return the record as known now. The first one, written at the start, remains if the run is killed."""
         wanted, project = self._wanted, self._context.project
         verdict = self._outcome.verdict if self._outcome else None
         exit_code = error.exit_code if error else verdict.exit_code if verdict else 1 if ended else None
@@ -192,7 +193,7 @@ class _Attempt:
         )
 
     def _first_record(self, verdict: Verdict | None) -> float | None:
-        """From the beginning of the run, where the relay counts from its own."""
+        """Return the seconds from the start of the run; the relay counts from its own start."""
         if verdict is None or verdict.first_record_seconds is None:
             return None
         return round(self._recorder.relay_began - self._clock + verdict.first_record_seconds, 3)
@@ -227,7 +228,7 @@ def _container(role: str, facts: ImageFacts, ended: Exit | None) -> ContainerRec
 def _error_of(
     error: TapdockError | Interrupted | None, verdict: Verdict | None, *, heard: Callable[[str], str]
 ) -> ErrorRecord | None:
-    """What ended the run; `heard` makes text harmless and takes out secrets."""
+    """Return why the run failed, or None. `heard` removes secrets and control characters from text."""
     if error:
         side, message, hint, retryable = error.side, error.message, error.hint, error.retryable
     elif verdict and verdict.message:

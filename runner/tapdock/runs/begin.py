@@ -1,4 +1,4 @@
-"""What a run begins with: its streams' generations, the state that each connector is given, and both containers."""
+"""The start of a run: its streams' generations, the state for each connector, and both containers."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ __all__ = ["StartedRun", "begun", "launches", "names_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class StartedRun:
-    """`saved` is the whole state as it stands, `passed` what the source is given of it.
+    """What a run starts from. `saved` is the whole saved state, `passed` is what the source gets of it.
 
-    `changed`: generations of what is replaced are to be saved before anything is read. A snapshot that fails must not
-    be taken for a part of the next one.
+    `changed`: the state or its generations must be saved before anything is read, so that a failed snapshot is not
+    mistaken for a part of the next one.
     """
 
     streams: tuple[ConfiguredStream, ...]
@@ -36,9 +36,10 @@ class StartedRun:
 
 
 def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *, now: float) -> StartedRun:
-    """A first attempt begins new snapshots; a later one goes on with those that can be resumed (protocol.md 1.5, 3.5).
+    """Return what the run starts from.
 
-    `now` is in seconds since the epoch.
+    A first attempt starts new snapshots. A later one resumes those that are resumable (protocol.md 1.5, 3.5). `now` is
+    in seconds since the epoch.
     """
     saved = envelope.state if envelope else None
     before = envelope.generations if envelope else {}
@@ -48,7 +49,7 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
     streams = tuple(_numbered(one, before, now=now, resumed=one.stream.key in resuming) for one in prepared.streams)
     generations = {**before, **{str(one.stream.key): one.generation_id for one in streams if one.generation_id}}
     if prepared.source.kind == "airbyte":
-        saved = without_streams(saved, resumable - resuming)  # what a former job left of a snapshot is no part of this
+        saved = without_streams(saved, resumable - resuming)  # drop partial snapshots of former jobs
         passed = state_to_pass(saved, streams, resuming=resuming)
     else:
         passed = singer_state_to_pass(saved, _renewed(prepared, full_refresh=options.full_refresh))
@@ -67,7 +68,7 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
 
 
 def _keeps_rows(prepared: PreparedRun) -> bool:
-    """Whether the target still has what it took of a snapshot that failed: some empty their tables when they begin."""
+    """Return True if the target still has the rows of a failed snapshot: some targets empty tables first."""
     return not prepared.only_complete and prepared.target_config.given.get("load_method") != "overwrite"
 
 
@@ -76,7 +77,10 @@ def _is_snapshot(stream: ConfiguredStream) -> bool:
 
 
 def _numbered(stream: ConfiguredStream, before: Mapping[str, int], *, now: float, resumed: bool) -> ConfiguredStream:
-    """Its generation: seconds since the epoch, so that none comes twice where a state was lost (decision 0012)."""
+    """Return the stream with its generation: seconds since the epoch, so that it is unique after a lost state.
+
+    See decision 0012.
+    """
     last = before.get(str(stream.stream.key), 0)
     generation = last if resumed or not _is_snapshot(stream) else max(last + 1, int(now))
     least = generation if stream.destination_sync_mode == "overwrite" else 0
@@ -84,7 +88,7 @@ def _numbered(stream: ConfiguredStream, before: Mapping[str, int], *, now: float
 
 
 def _renewed(prepared: PreparedRun, *, full_refresh: bool) -> list[Stream]:
-    """Streams of a tap that are read from their beginning, and whose old rows go."""
+    """Return the streams of a tap that are read from their beginning and whose old rows are removed."""
     drops = prepared.target_config.given.get("load_method") == "overwrite"
     return [
         one.stream
@@ -94,7 +98,7 @@ def _renewed(prepared: PreparedRun, *, full_refresh: bool) -> list[Stream]:
 
 
 def names_of(prepared: PreparedRun) -> dict[str, str]:
-    """What each stream is called in the target, as far as that is known before the start."""
+    """Return each stream's name in the target, as far as it is known before the start."""
     keys = [one.stream.key for one in prepared.streams]
     if prepared.route == "singer-singer":
         return {}
@@ -104,7 +108,7 @@ def names_of(prepared: PreparedRun) -> dict[str, str]:
 
 
 def launches(prepared: PreparedRun, job: StartedRun) -> tuple[Launch, Launch]:
-    """The containers of source and target."""
+    """Return what to start: the containers of source and target."""
     return _source(prepared, job), _target(prepared, job)
 
 

@@ -1,4 +1,4 @@
-"""Whether a run would start, and what is to be done where it would not: one look at each thing that it needs."""
+"""Check everything that a run needs, and say how to fix what is missing."""
 
 import queue
 import secrets
@@ -29,7 +29,7 @@ _CLOCK_SECONDS = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that was looked at. `error`: a run would not start. `fix` is what to do, or to mind."""
+    """The result of one check. With the level `error`, a run would not start. `fix` is the next step, or advice."""
 
     what: str
     level: Literal["ok", "warning", "error"] = "ok"
@@ -38,7 +38,7 @@ class Finding:
 
 
 def looked_at(what: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
-    """What `look` finds; an error that it raises is a finding too."""
+    """Return the findings of `look`. A TapdockError that it raises becomes a finding as well."""
     findings: list[Finding] = []
     try:
         findings.extend(look())
@@ -48,9 +48,9 @@ def looked_at(what: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]
 
 
 def of_engine(engine: Engine, *, now: float) -> Iterator[Finding]:
-    """Which engine it is, where we are as it sees us, and what it cannot do.
+    """Check the engine: its kind, our own container in it, its limits, its clock and its leftovers.
 
-    What it was found not to have is reported and forgotten, so whatever looks at folders next tries them again.
+    A remembered failure to share a folder is reported and forgotten, so the next run tries again.
     """
     facts = engine.facts()
     kind = f"{facts}, rootless" if facts.rootless else str(facts)
@@ -58,17 +58,17 @@ def of_engine(engine: Engine, *, now: float) -> Iterator[Finding]:
     yield from _own_container(facts)
     if not facts.limits_memory:
         fix = "`memory` of a connector has no effect: a rootless engine needs cgroup v2 for it"
-        yield Finding(what="memory limits", level="warning", found="this engine drops them", fix=fix)
+        yield Finding(what="memory limits", level="warning", found="this engine ignores them", fix=fix)
     yield from _clock(facts, now)
     for missing in engine.forget():
         found = f"in the last hour, a container of this engine could not use {missing}"
-        fix = "this answer is forgotten now, and the next run tries again"
+        fix = "the next run tries again"
         yield Finding(what="shared folders", level="warning", found=found, fix=fix)
     left = engine.leftovers()
     if left:
         found = f"{len(left)} of dead runs: {', '.join(left[:3])}"
         yield Finding(
-            what="leftovers", level="warning", found=found, fix="`tapdock gc` removes them; so does the next run"
+            what="leftovers", level="warning", found=found, fix="run `tapdock gc`; the next run removes them too"
         )
 
 
@@ -78,7 +78,7 @@ def _own_container(facts: EngineFacts) -> Iterator[Finding]:
     own = facts.own
     mounted = ", ".join(mount.target for mount in own.shared) or "nothing"
     networks = f"; connectors join {', '.join(own.networks)}" if own.networks else ""
-    yield Finding(what="container", found=f"tapdock runs in `{own.name}`, into which is mounted: {mounted}{networks}")
+    yield Finding(what="container", found=f"tapdock runs in `{own.name}`; mounted there: {mounted}{networks}")
 
 
 def _clock(facts: EngineFacts, now: float) -> Iterator[Finding]:
@@ -86,14 +86,16 @@ def _clock(facts: EngineFacts, now: float) -> Iterator[Finding]:
         return
     apart = abs(datetime.fromisoformat(facts.time).timestamp() - now)
     if apart > _CLOCK_SECONDS:
-        fix = "set both by NTP: tokens and leases count on it"
-        yield Finding(what="clock", level="warning", found=f"the engine's is {apart:.0f} s apart from ours", fix=fix)
+        fix = "synchronize both clocks with NTP: tokens and leases depend on them"
+        found = f"the engine's clock differs from this machine's by {apart:.0f} s"
+        yield Finding(what="clock", level="warning", found=found, fix=fix)
 
 
 def of_state(backend: Backend) -> Iterator[Finding]:
-    """A small object is written and removed, because a backend that only reads would fail after all rows were moved.
+    """Check that the backend can be written and that every state can be read.
 
-    Every state is read: one that is damaged, or was copied there from another pipeline, would end its run.
+    A small object is written and removed, because with a read-only backend a run would fail after it moved all rows.
+    A state that is damaged, or was copied from another pipeline, would end its run.
     """
     name = f"doctor-{secrets.token_hex(8)}"
     backend.put(name, b"{}", expected=None)
@@ -102,12 +104,12 @@ def of_state(backend: Backend) -> Iterator[Finding]:
     except Conflict:
         yield Finding(what="state", found=f"{backend.uri} can be written")
     else:
-        fix = "see that only one run of a state is started at a time, or keep states elsewhere"
-        found = f"{backend.uri} can be written, but does not honour conditional writes"
+        fix = "start only one run per state at a time, or use another state backend"
+        found = f"{backend.uri} can be written, but does not support conditional writes"
         yield Finding(what="state", level="warning", found=found, fix=fix)
     backend.delete(name)
     if name in backend.names():
-        raise StateError(f"{backend.uri} does not remove what is deleted")
+        raise StateError(f"{backend.uri} still lists an object after its deletion")
     for key in store.keys(backend):
         try:
             store.read(backend, key)
@@ -118,7 +120,7 @@ def of_state(backend: Backend) -> Iterator[Finding]:
 def of_project(
     project: Project, engine: Engine, *, making: Making, relay_image: Callable[[], str]
 ) -> Iterator[Finding]:
-    """Disk, memory, and for each connector its image, its platform and its mounts."""
+    """Check disk and memory, and for each connector its image, its platform and its mounts."""
     yield from _disk(project.private)
     connectors = [*project.sources.values(), *project.targets.values()]
     yield from _memory(connectors, engine.facts())
@@ -136,7 +138,7 @@ def _disk(folder: Path) -> Iterator[Finding]:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     level: Literal["ok", "warning", "error"] = "ok" if free > _NEARLY_FULL else "warning" if free > _FULL else "error"
-    fix = None if level == "ok" else "make room, or name another folder with TAPDOCK_HOME"
+    fix = None if level == "ok" else "free disk space, or set TAPDOCK_HOME to another folder"
     yield Finding(what="disk", level=level, found=f"{free / 1e9:.1f} GB free for states, caches and logs", fix=fix)
 
 
@@ -154,37 +156,39 @@ def _image(engine: Engine, connector: Connector, making: Making) -> Iterator[Fin
     what, image = f"image of {connector.name}", connector.image
     facts = engine.inspect(image)
     if connector.build and not (facts and images.is_current(engine, connector, making=making)):
-        yield _to_be_built(engine, connector, making, what, "again: what it is made of changed" if facts else "")
+        yield _to_be_built(
+            engine, connector, making, what, "again, because its recipe or its base changed" if facts else ""
+        )
     elif facts:
-        yield Finding(what=what, found=f"{image} is here")
+        yield Finding(what=what, found=f"{image} is available")
         yield from _platform(what, connector, facts.architecture, engine.facts().architecture)
     elif connector.pull == "never":
-        fix = f"`docker pull {image}`, or leave out `pull: never`"
-        yield Finding(what=what, level="error", found=f"{image} is not here", fix=fix)
+        fix = f"`docker pull {image}`, or remove `pull: never`"
+        yield Finding(what=what, level="error", found=f"{image} does not exist on this engine", fix=fix)
     elif refusal := engine.refusal(image):
-        fix = f"check the name, `docker login` to its registry, or give a `build:` for {connector.name}"
-        yield Finding(what=what, level="error", found=f"{image} is not here and cannot be pulled: {refusal}", fix=fix)
+        fix = f"check the name, run `docker login` for its registry, or set `build:` for {connector.name}"
+        yield Finding(what=what, level="error", found=f"{image} cannot be pulled: {refusal}", fix=fix)
     else:
-        fix = f"`docker pull {image}` does it now"
-        yield Finding(what=what, found=f"{image} is not here; the first run pulls it", fix=fix)
+        fix = f"`docker pull {image}` pulls it now"
+        yield Finding(what=what, found=f"{image} is not pulled yet; the first run pulls it", fix=fix)
 
 
 def _to_be_built(engine: Engine, connector: Connector, making: Making, what: str, why: str) -> Finding:
-    assert connector.build is not None, "asked only for such"
+    assert connector.build is not None, "only called for connectors with `build`"
     base = images.base_of(connector.build, making)
     if engine.inspect(base) is None and (refusal := engine.refusal(base)):
-        found = f"{connector.image} is to be built, and {base} is not here and cannot be pulled: {refusal}"
-        fix = "name another base with TAPDOCK_BASE_IMAGE: an image with Python 3.10 to 3.12"
+        found = f"{connector.image} cannot be built, because its base {base} cannot be pulled: {refusal}"
+        fix = "set TAPDOCK_BASE_IMAGE to another base: an image with Python 3.10 to 3.12"
         return Finding(what=what, level="error", found=found, fix=fix)
     found = f"the next run builds {connector.image} {why}".strip()
-    return Finding(what=what, found=found, fix=f"`tapdock build {connector.name}` does it now")
+    return Finding(what=what, found=found, fix=f"`tapdock build {connector.name}` builds it now")
 
 
 def _platform(what: str, connector: Connector, built_for: str, machine: str) -> Iterator[Finding]:
     if not built_for or not machine or built_for == machine or connector.platform:
         return
-    fix = f"`docker pull --platform linux/{machine} {connector.image}`, or `platform:` where the engine can emulate"
-    yield Finding(what=what, level="error", found=f"built for {built_for}, and the engine is {machine}", fix=fix)
+    fix = f"`docker pull --platform linux/{machine} {connector.image}`, or `platform:` if the engine can emulate it"
+    yield Finding(what=what, level="error", found=f"built for {built_for}, but the engine is {machine}", fix=fix)
 
 
 def _mounts(engine: Engine, connector: Connector) -> Iterator[Finding]:
@@ -208,7 +212,7 @@ def _data_path(engine: Engine, image: str, relay_image: Callable[[], str]) -> It
         try:
             name = relay_image()
         except EngineError as error:
-            found = f"through a container of tapdock's own image, which is not there: {error.message}"
+            found = f"needs a container of tapdock's own image, which is not available: {error.message}"
             yield Finding(what="data path", level="error", found=found, fix=error.hint)
             return
         yield Finding(what="data path", found=f"pipes in volumes, through a container of {name}")
@@ -220,7 +224,7 @@ while read -r line; do case $line in *169.254.169.254*) echo "no metadata"; brea
 
 
 def _isolation(engine: Engine, image: str, relay_image: Callable[[], str]) -> Iterator[Finding]:
-    """What a connector can reach, found out by a container that is started as a connector's is."""
+    """Check what a connector can reach, with a container that is started like a connector's."""
     program = ("/bin/sh", "-c", _PROBE, "/tapdock/pipes")
     launch = Launch(role="source", image=image, entrypoint=program)
     said: list[str] = []
@@ -240,11 +244,11 @@ def _isolation(engine: Engine, image: str, relay_image: Callable[[], str]) -> It
     )
     answer = "".join(said)
     if "writable pipes" in answer:
-        fix = "data is safe even so; a connector can break its own run and fill the disk of the pipes"
+        fix = "data stays safe, but a connector can break its own run and fill the disk that holds the pipes"
         yield Finding(what="pipes", level="warning", found="connectors can write into the folder of the pipes", fix=fix)
     if "no metadata" in answer:
         yield Finding(what="network", found="each run has a network of its own, without the cloud's metadata service")
     else:
-        fix = "on a cloud machine, block 169.254.169.254 for containers, or give connectors another `network:`"
+        fix = "on a cloud machine, block 169.254.169.254 for containers, or set another `network:` for connectors"
         found = "each run has a network of its own, but the cloud's metadata service is not blocked"
         yield Finding(what="network", level="warning", found=found, fix=fix)

@@ -1,4 +1,4 @@
-"""One run: from a source and a target of the project to what it came to."""
+"""Execute one prepared run: take the lease, start both connectors, save states, and decide the verdict."""
 
 import dataclasses
 import queue
@@ -28,15 +28,15 @@ __all__ = ["execute"]
 
 
 def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id: str, recorder: Recorder) -> Outcome:
-    """Read, translate, write, and save what the target acknowledged.
+    """Read, translate and write records, and save the states that the target acknowledged.
 
-    Raises TapdockError when it cannot begin; once it has begun, every failure is in the verdict.
+    Raises TapdockError if the run cannot start. After the start, every failure is in the verdict.
     """
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     lost: list[TapdockError] = []
 
     def stop(error: TapdockError) -> None:
-        """Nothing may be written any more by whom somebody else may follow."""
+        """Kill the run after the loss of its lease: another run may write now."""
         lost.append(error)
         inbox.put(Kill(code=error.exit_code))
 
@@ -90,7 +90,7 @@ def _performed(
 def _facts(
     outcome: Outcome, recorder: Recorder, both: tuple[Launch, Launch], lost: list[TapdockError], *, strict: bool
 ) -> RunFacts:
-    """All that is known of a run that is over."""
+    """Collect the facts about a finished run."""
     relay = outcome.verdict
     differing = recorder.differing_counts(relay.streams) if relay and not relay.exit_code else ()
     return RunFacts(
@@ -118,7 +118,7 @@ def _limits(prepared: PreparedRun) -> Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class _State:
-    """The state that this run starts from, and how it saves a newer one; `held` None keeps everything as it is."""
+    """The state that this run starts from, and the session that saves newer ones. If `held` is None, none are saved."""
 
     envelope: Envelope | None
     held: StateSession | None
@@ -128,7 +128,7 @@ class _State:
 def _state(
     context: Context, prepared: PreparedRun, options: Options, run_id: str, lost: Callable[[TapdockError], None]
 ) -> Iterator[_State]:
-    """Leased for the whole run, unless nothing is to be saved."""
+    """Read the state, and hold its lease for the whole run unless the run saves no state."""
     if not options.save_state:
         yield _State(envelope=read(context.backend, prepared.state_id), held=None)
         return
@@ -145,8 +145,8 @@ def _state(
 def _require_dialect(state: _State, prepared: PreparedRun) -> None:
     found, kind, state_id = state.envelope, prepared.source.kind, prepared.state_id
     if found and found.state is not None and found.dialect != kind:
-        hint = f"look at it with `tapdock state show {state_id}`; `tapdock state clear {state_id}` begins anew"
+        hint = f"`tapdock state show {state_id}` shows it; `tapdock state clear {state_id}` starts from scratch"
         article = "an Airbyte" if kind == "airbyte" else "a Singer"
         raise StateError(
-            f"the state `{state_id}` is a {found.dialect} state; this source takes {article} one", hint=hint
+            f"the state `{state_id}` is a {found.dialect} state, but this source needs {article} state", hint=hint
         )

@@ -1,20 +1,25 @@
-"""What a side said last: behind a Python traceback, its reason."""
+"""Find the line in a connector's output that explains its failure."""
 
 __all__ = ["Words"]
 
 
 class Words:
-    """What a side said last on stderr, or reported as an error: behind a Python traceback, its reason."""
+    """The most useful line of one side so far, in `last`.
+
+    That is the error that the side reported, else the exception of its last Python traceback, else the last line of
+    stderr.
+    """
 
     def __init__(self) -> None:
         self.last = ""
         self._inside = self._found = self._told = False
 
     def told(self, message: str) -> None:
-        """It said itself what is wrong: nothing on stderr says it better."""
+        """Take an error that the side reported. It has priority over all lines of stderr."""
         self.last, self._inside, self._found, self._told = message, False, True, True
 
     def hear(self, line: str) -> None:
+        """Take a line of stderr."""
         text = line.strip()
         if line.startswith("Traceback (most recent call last)") and not self._told:
             self._inside, self._found = True, False

@@ -1,4 +1,4 @@
-"""A run's log on disk: JSON lines, of a long log the beginning and the end."""
+"""A run's log on disk, as JSON lines. Of a long log, the beginning and the end are kept."""
 
 import json
 import os
@@ -16,10 +16,11 @@ _MARK = f'"event":"{_SHORTENED}"'.encode()
 
 
 class LogFile:
-    """The first half of `limit` bytes goes into the file itself. What follows goes into pieces of a quarter each.
+    """A log file of at most `limit` bytes.
 
-    A piece is named by the number of its first line, and only the last two are kept. So a connector that floods its
-    log cannot fill the disk, and the last lines of a run that is killed are there.
+    The first half goes into the file itself. Later lines go into pieces of a quarter each. A piece is named by the
+    number of its first line, and only the last two are kept. So a connector that floods its log cannot fill the disk,
+    and the last lines of a killed run are kept.
     """
 
     def __init__(self, path: Path, *, limit: int = LIMIT) -> None:
@@ -50,7 +51,7 @@ class LogFile:
             self._pieces.pop(0).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Join the pieces into one file; where there is no room for it they stay, and `log_lines` joins them."""
+        """Join the pieces into one file. If the disk is full, the pieces stay, and `log_lines` joins them."""
         self._file.close()
         if not self._pieces:
             return
@@ -68,7 +69,7 @@ class LogFile:
 
 @contextmanager
 def log_to(path: Path, *, limit: int = LIMIT) -> Iterator[LogFile]:
-    """A log file for its owner only, written line by line; what a full disk does to it harms nobody else."""
+    """Open a log file that only its owner can read, written line by line. Raises OSError if it cannot be opened."""
     file = LogFile(path, limit=limit)
     try:
         yield file
@@ -78,7 +79,7 @@ def log_to(path: Path, *, limit: int = LIMIT) -> Iterator[LogFile]:
 
 
 def log_lines(path: Path) -> Iterator[str]:
-    """The lines of a run's log, each a JSON object; one stands for those that were left out. Raises OSError."""
+    """Yield the lines of a run's log, each a JSON object; one line replaces all that were dropped. Raises OSError."""
     for line in _joined(path):
         yield line.decode(errors="replace").rstrip("\n")
 
@@ -93,7 +94,7 @@ def _joined(path: Path) -> Iterator[bytes]:
             yield line
     for first, piece in _pieces_of(path):
         if is_joined or first <= count:
-            return  # copies that nobody removed
+            return  # pieces that were joined but not removed
         with suppress(FileNotFoundError), piece.open("rb") as lines:
             for place, line in enumerate(lines):
                 if not place and first > count + 1:

@@ -1,4 +1,4 @@
-"""What a run will do, known before anything is read: images, kinds, configs, streams, and how they are translated."""
+"""Prepare a run before anything is read: images, kinds, configs, streams, and how they are translated."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ _MEANT = {
     "on_schema_change": "singer-airbyte",
     "validate_records": "singer-airbyte",
 }
-"""Options of a pipeline that one route alone knows."""
+"""Options of a pipeline that only apply to one route."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a user says for one run alone; `attempt` counts the tries at it, from 1."""
+    """What a user requests for a single run. `attempt` is the number of the attempt, from 1."""
 
     full_refresh: bool = False
     save_state: bool = True
@@ -44,9 +44,10 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedRun:
-    """`offered` are all streams of the source, `streams` those that are read.
+    """Everything that is decided before a run starts.
 
-    `scratch`: the source writes files for the target. `only_complete`: see `RelayPlan`.
+    `offered` are all streams of the source, `streams` are those that the run reads. `scratch`: the source writes files
+    for the target. `only_complete`: see `RelayPlan`.
     """
 
     pipeline: Pipeline
@@ -63,17 +64,20 @@ class PreparedRun:
 
     @property
     def route(self) -> str:
-        """The name of its translator."""
+        """The route, such as `airbyte-singer`: the name of the translator."""
         return f"{self.source.kind}-{self.target.kind}"
 
 
 def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedRun:
-    """Images, kinds, configs checked against their specs, streams selected. Nothing is read and nothing changed."""
+    """Get images and kinds, check configs against their specs, and select streams. No record is read or written.
+
+    Raises a TapdockError if the run could not start.
+    """
     project = context.project
     source = operations.prepare(context, project.sources[pipeline.source])
     target = operations.prepare(context, project.targets[pipeline.target])
     namespacing = _namespacing(pipeline, source, target)
-    # Discovery may rotate a token that works once: the config to read with is resolved behind it.
+    # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
     offered = operations.discover(
         context,
         source,
@@ -88,7 +92,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     quirks = _quirks(target, about)
     streams = _streams(source, offered, options, impossible(source, target, about, target_config, quirks))
     unsafe = empties_first(target, streams, target_config)
-    if unsafe:  # the target's own doing: no versions are sent
+    if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
     require_keys(target, target_config, streams, quirks)
     _require_meant(pipeline, f"{source.kind}-{target.kind}")
@@ -116,7 +120,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
             pipeline.source, pipeline.target, environment=project.environment, suffix=pipeline.state_suffix
         ),
         only_complete=target.kind == "airbyte" and overwrites(streams) and not quirks.waits_for_complete,
-        # The user's own word alone: a tap that writes it into its config does not get a folder to share.
+        # Only if the user configured it: a tap that changes its own config does not get a shared folder.
         scratch=source.kind == "singer" and "batch_config" in source_config.user,
     )
     if streams or not translation.spool:
@@ -125,39 +129,42 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
 
 
 def _namespacing(pipeline: Pipeline, source: PreparedConnector, target: PreparedConnector) -> Namespacing:
-    """A tap's streams have no namespace unless one is asked for; Singer to Singer is not renamed at all."""
+    """Return how streams are named in the target. A tap's streams have no namespace unless the pipeline sets one.
+
+    Raises UsageError for Singer to Singer, where streams keep their names.
+    """
     said = pipeline.namespacing
     if source.kind == "airbyte":
         return said
     if target.kind == "singer" and said != Namespacing():
         raise UsageError(
-            f"pipeline `{pipeline.name}`: `namespace` and `prefix` rename nothing from a Singer tap to a Singer target",
-            hint="its bytes are passed on unchanged; the target's own settings name its tables",
+            f"pipeline `{pipeline.name}`: `namespace` and `prefix` do not apply to Singer-to-Singer pipelines",
+            hint="messages are passed on unchanged; use the target's own settings to name its tables",
         )
     return said if said.kind else dataclasses.replace(said, kind="destination")
 
 
 def _require_meant(pipeline: Pipeline, route: str) -> None:
-    """What a user says is to have an effect."""
+    """Raise UsageError for an option that has no effect on this route."""
     plain = Pipeline(name="", source="", target="")
     for option, meant in _MEANT.items():
         if getattr(pipeline, option) != getattr(plain, option) and route != meant:
             source, target = (kind.title() for kind in meant.split("-"))
             raise UsageError(
-                f"pipeline `{pipeline.name}`: `{option}` has a meaning from {source} to {target} alone",
+                f"pipeline `{pipeline.name}`: `{option}` only applies to {source}-to-{target} pipelines",
                 hint="remove it",
             )
 
 
 def _excluded(offered: tuple[Stream, ...], chosen: set[StreamKey]) -> tuple[str, ...]:
-    """What messages may call streams that are not read."""
+    """Return the names by which messages may refer to streams that are not read."""
     wanted = {name for stream in offered if stream.key in chosen for name in emitted_names(stream)}
     others = {name for stream in offered if stream.key not in chosen for name in emitted_names(stream)}
     return tuple(sorted(others - wanted))
 
 
 def _quirks(target: PreparedConnector, about: About) -> Quirks:
-    """What is known of the target, what it says of itself, and what the user says of it."""
+    """Combine the known quirks of the target's image with its advertised capabilities and the user's settings."""
     connector = target.connector
     known = quirks_of(target.facts)
     capabilities = about.capabilities or ()
@@ -174,7 +181,7 @@ def _streams(
     source: PreparedConnector, offered: tuple[Stream, ...], options: Options, cannot: Modes
 ) -> tuple[ConfiguredStream, ...]:
     if source.kind == "singer" and not offered:
-        return ()  # a tap without discovery says what it has while it runs
+        return ()  # a tap without discovery reports its streams during the run
     connector = source.connector
     return select_streams(
         offered,

@@ -1,4 +1,4 @@
-"""What becomes of a run's events: states are saved, configs kept, records set aside, and all of it is logged."""
+"""Handle the events of a run: save states, keep rotated configs, set records aside, and log all of it."""
 
 import queue
 import tempfile
@@ -44,15 +44,15 @@ __all__ = ["Recorder"]
 
 _MOST_ROTATIONS = 100
 _LAST_SECONDS = 3.0
-"""For a server that answers, after a second signal."""
+"""How long to wait for a pending save after a second signal."""
 
 
 class Recorder:
-    """Takes every event of one run, from several threads, and never raises: what goes wrong here ends the run in order.
+    """Takes every event of one run, from several threads. It never raises: an error here ends the run in order.
 
-    What goes to the state's backend does so in a thread of its own, in order: a slow server holds up neither the data
-    nor a signal. `failed` is the first error, `unsaved` what is acknowledged and not saved now. `relay_began` is a
-    time of the monotonic clock.
+    A separate thread writes to the state backend, in order, so that a slow server delays neither the data nor a
+    signal. `failed` is the first error. `unsaved` is the state that the target acknowledged but that is not saved yet.
+    `relay_began` is a time of the monotonic clock.
     """
 
     def __init__(self, context: Context, *, run_id: str, log: Log, show: Callable[[Progress], None]) -> None:
@@ -69,14 +69,14 @@ class Recorder:
         self._rotations = 0
         self._record_is_lost = False
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._latest: str | None = None  # the state that is being saved, or waits for that
+        self._latest: str | None = None  # the state that is being saved, or waits to be saved
         self._over = threading.Event()
-        self._unkept: list[Side] = []  # whose changed configs wait to be kept
+        self._unkept: list[Side] = []  # sides whose rotated configs wait to be kept
 
     def begin(
         self, prepared: PreparedRun, held: StateSession | None, inbox: Inbox, generations: Mapping[str, int]
     ) -> None:
-        """From now on events come. `held` None saves no state; `inbox` is told when the run has to end."""
+        """Start to accept events. If `held` is None, no state is saved. `inbox` gets the order to end the run."""
         self._prepared = prepared
         self._held = held
         self._inbox = inbox
@@ -86,7 +86,7 @@ class Recorder:
         self._worker.start()
 
     def finish(self) -> None:
-        """Wait until everything is where it belongs. A second signal ends the wait, and a state goes into a file."""
+        """Wait until everything is stored. A second signal ends the wait; an unsaved state then goes into a file."""
         self._jobs.put(None)
         self._context.signals.wait_for(self._over)
         self._worker.join(_LAST_SECONDS)
@@ -95,7 +95,7 @@ class Recorder:
         if self._latest is not None:
             self._not_saved(self._latest, StateError("stopped by a second signal before the state was saved"))
         for side in self._unkept:
-            self._log.error("stopped by a second signal before a config that was changed could be kept", side=side)
+            self._log.error("stopped by a second signal before a rotated config was kept", side=side)
 
     def _work(self) -> None:
         while job := self._jobs.get():
@@ -114,14 +114,14 @@ class Recorder:
 
     @property
     def last_words(self) -> dict[str, str]:
-        """What each side said last, by side."""
+        """The last useful line of each side, by side."""
         return {side: words.last for side, words in self._words.items()}
 
     def __call__(self, event: Event) -> None:
         self._guarded(partial(self._take, event))
 
     def stderr(self, role: str) -> Callable[[str], None]:
-        """What takes the lines that a role prints on stderr."""
+        """Return a function that takes the lines that a role prints on stderr."""
         side: Side = "source" if role == "source" else "target" if role == "target" else "runner"
 
         def hear(line: str) -> None:
@@ -135,7 +135,7 @@ class Recorder:
         return hear
 
     def differing_counts(self, reports: tuple[StreamReport, ...]) -> tuple[str, ...]:
-        """Each stream that the target counted otherwise, told as a warning."""
+        """Return a message for each stream whose count in the target differs, and log each as a warning."""
         differ = self._metrics.mismatches(reports, self._prepared.streams, self._names)
         for message in differ:
             self._log.line("target", "warning", message)
@@ -172,7 +172,7 @@ class Recorder:
             case RelayReady():
                 self.relay_began = time.monotonic()
             case Verdict() | Killed() | Output():
-                pass  # the record tells; what a connector that is asked something prints is no log
+                pass  # the record has the verdict; `Output` only occurs outside of runs
 
     def _hear(self, event: Logged) -> None:
         text = self._context.heard(event.message)
@@ -193,7 +193,7 @@ class Recorder:
             self._log.debug("connector's own details", side=event.side, details=heard(event.internal))
 
     def _keep_config(self, side: Side, config: str) -> None:
-        """Keep a config that a connector changed. Raises SourceError or TargetError for more than anybody needs."""
+        """Keep a config that a connector changed. Raises SourceError or TargetError after too many changes."""
         self._rotations += 1
         if self._rotations > _MOST_ROTATIONS:
             failed = SourceError if side == "source" else TargetError
@@ -211,13 +211,11 @@ class Recorder:
             records.set_aside(self._context.project.private, self._run_id, event)
         except OSError as error:
             self._record_is_lost = True
-            hint = "make room, or let such a record fail the run: `on_bad_record: fail`"
-            raise EngineError(
-                f"a record that is to be set aside cannot be kept: {error.strerror}", hint=hint
-            ) from error
+            hint = "free disk space, or let such a record fail the run: `on_bad_record: fail`"
+            raise EngineError(f"a record could not be set aside: {error.strerror}", hint=hint) from error
 
     def _save(self, state: str, generations: Mapping[str, int]) -> None:
-        """Save it, unless a newer one waits, or a record before it is lost: the next run must read that one again."""
+        """Save a state, unless a newer one waits. After a lost record, save none: the next run must read it again."""
         if state is not self._latest:
             return
         if self._held is None or self._record_is_lost:
@@ -233,7 +231,7 @@ class Recorder:
         self._log.debug("state committed", state=prepared.state_id)
         if self.unsaved and self.unsaved.file:
             self.unsaved.file.unlink(missing_ok=True)
-        self.unsaved = None  # what is saved now is more than what was not
+        self.unsaved = None  # the state that is saved now is newer
         self._done_with(state)
 
     def _not_saved(self, state: str, error: TapdockError) -> None:
@@ -255,7 +253,7 @@ def _unforeseen(error: Exception) -> TapdockError:
 
 
 def _dumped(private: Path, state_id: str, state: str) -> Path | None:
-    """A state that cannot be saved where it belongs, in a file that only its user can read; None where none can be."""
+    """Write an unsaved state to a file that only its user can read. Return its path, or None if that fails as well."""
     name = f"unsaved-{state_id.replace(':', '-').replace('/', '-')}.json"
     for folder in (private, Path(tempfile.gettempdir())):
         try:

@@ -1,4 +1,4 @@
-"""Records of runs: the object of `run --json`, and the log beside it, of the last hundred runs."""
+"""Run records (the object of `run --json`) with their logs, for the last hundred runs."""
 
 import os
 import re
@@ -46,6 +46,8 @@ Status = Literal["running", "succeeded", "failed", "stopped"]
 
 
 class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a run failed. If `retryable` is true, the same run may succeed later."""
+
     side: Side
     message: str
     hint: str | None = None
@@ -53,14 +55,14 @@ class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StateRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """`committed` counts the saves of this run, `backend` is where to (no password in it)."""
+    """The number of states that this run saved (`committed`), and the URI of the backend without passwords."""
 
     committed: int
     backend: str
 
 
 class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A container of the run; None where the engine cannot tell."""
+    """A container of the run. Fields are None if the engine does not report them."""
 
     role: str
     image: str
@@ -77,7 +79,7 @@ class Seconds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One run, as `tapdock run --json` prints it; `started_at` is UTC, `exit_code` None while it runs."""
+    """One run, as `tapdock run --json` prints it. `started_at` is in UTC, `exit_code` is None during the run."""
 
     version: int = 1
     run_id: str
@@ -95,7 +97,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def new_run_id(now: float, token: str) -> str:
-    """An id that sorts by time; `now` in seconds since the epoch.
+    """Return an id that sorts by time. `now` is in seconds since the epoch.
 
     >>> new_run_id(1795346553.2, "ab12cd")
     '20261122T112233Z-ab12cd'
@@ -104,14 +106,15 @@ def new_run_id(now: float, token: str) -> str:
 
 
 def to_json(record: RunRecord) -> bytes:
-    """One line of JSON."""
+    """Return the record as one line of JSON, without a line feed."""
     return msgspec.json.encode(record)
 
 
 def write(folder: Path, record: RunRecord) -> Path:
-    """Keep a record below `folder`, the project's private one, and forget all but the last hundred runs.
+    """Write a record below `folder`, the project's private one, and remove all but the last hundred runs.
 
-    Runs that are going on stay, and so do those that set records aside: no later run reads these again.
+    Live runs are not removed, nor are runs with set-aside records: no later run reads these records again. Return the
+    path of the record. Raises OSError.
     """
     place = _made(folder, record.run_id)
     write_whole(place / "record.json", to_json(record) + b"\n", alone=True)
@@ -132,16 +135,16 @@ def _forget_old(folder: Path, *, keep: str) -> None:
 
 @contextmanager
 def going_on(folder: Path, run_id: str) -> Iterator[None]:
-    """Keep what this run writes below `folder` from being forgotten by other runs until it has ended."""
+    """Protect the files of this run below `folder` from removal by other runs until the block ends."""
     place = folder / "runs" / run_id
-    with suppress(OSError):  # without this folder nothing of the run is kept, and the run goes on
+    with suppress(OSError):  # without this folder, the run continues and keeps no files
         _made(folder, run_id)
     with rotation.locked(place):
         yield
 
 
 def log_file(folder: Path, run_id: str) -> Path:
-    """Where the JSON lines of a run's log go; the folder is made."""
+    """Return the path of a run's log of JSON lines, and create its folder."""
     return _made(folder, run_id) / "log.jsonl"
 
 
@@ -150,7 +153,7 @@ def _made(folder: Path, run_id: str) -> Path:
 
 
 def made_private(folder: Path, inner: str) -> Path:
-    """A folder inside the project's private one, for its owner only and ignored by git."""
+    """Create and return a folder inside the project's private one, for its owner only and ignored by git."""
     place = folder / inner
     made(place)
     ignore = folder / ".gitignore"
@@ -160,14 +163,14 @@ def made_private(folder: Path, inner: str) -> Path:
 
 
 def ids(folder: Path) -> list[str]:
-    """Run ids, newest first."""
+    """Return the run ids, newest first."""
     place = folder / "runs"
     names = [path.name for path in place.iterdir()] if place.is_dir() else []
     return sorted((name for name in names if RUN_ID.fullmatch(name)), reverse=True)
 
 
 def record(folder: Path, run_id: str) -> RunRecord | None:
-    """None for a run that was killed before it wrote one, and for the record of another run."""
+    """Return a run's record, or None if it is missing, damaged, or the record of another run."""
     try:
         return of_run(run_id, (folder / "runs" / run_id / "record.json").read_bytes())
     except OSError:
@@ -175,7 +178,7 @@ def record(folder: Path, run_id: str) -> RunRecord | None:
 
 
 def of_run(run_id: str, body: bytes) -> RunRecord | None:
-    """The record in `body`; None where it is damaged, or another run's that was copied there."""
+    """Return the record in `body`, or None if it is damaged or belongs to another run."""
     try:
         found = msgspec.json.decode(body, type=RunRecord)
     except (ValueError, RecursionError):
@@ -184,20 +187,26 @@ def of_run(run_id: str, body: bytes) -> RunRecord | None:
 
 
 def found_in(known: list[str], run: str) -> str:
-    """Of ids, newest first, the one that `run` means: an id, the unique beginning or end of one, or `latest`."""
+    """Return the id that `run` means: an id, the unique first or last part of one, or `latest`.
+
+    `known` has the newest id first. Raises UsageError if no id or several ids match.
+    """
     found = known[:1] if run == "latest" else [each for each in known if each.startswith(run) or each.endswith(run)]
     if run in known:
         found = [run]
     if len(found) == 1:
         return found[0]
     if found:
-        raise UsageError(f"`{run}` could be {len(found)} runs", hint=f"for example {found[0]} or {found[1]}")
-    hint = "see `tapdock runs list`" if known else "begin one with `tapdock run`"
+        raise UsageError(f"`{run}` matches {len(found)} runs", hint=f"for example {found[0]} and {found[1]}")
+    hint = "`tapdock runs list` lists the runs" if known else "start one with `tapdock run`"
     raise UsageError(f"there is no run `{run}`" if run != "latest" else "there is no run yet", hint=hint)
 
 
 def set_aside(folder: Path, run_id: str, event: SetAside) -> Path:
-    """Keep a record that could not be translated, for the run's user alone: a JSON object a line. Raises OSError."""
+    """Append a record that could not be translated to a file, as one line of JSON, and return the file's path.
+
+    Only the run's user can read the file. Raises OSError.
+    """
     _made(folder, run_id)
     file = aside_file(folder, run_id)
     fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -209,7 +218,7 @@ def set_aside(folder: Path, run_id: str, event: SetAside) -> Path:
 
 
 def aside_file(folder: Path, run_id: str) -> Path:
-    """Where records are that a run set aside, if it did."""
+    """Return the path of a run's set-aside records. The file exists only if there are any."""
     return folder / "runs" / run_id / "set-aside.jsonl"
 
 
@@ -218,8 +227,8 @@ def has_log(folder: Path, run_id: str) -> bool:
 
 
 def log_lines(folder: Path, run_id: str) -> Iterator[str]:
-    """The lines of a run's log, each a JSON object."""
+    """Yield the lines of a run's log, each a JSON object. Raises UsageError if there is no log."""
     try:
         yield from joined_lines(folder / "runs" / run_id / "log.jsonl")
     except FileNotFoundError:
-        raise UsageError(f"run {run_id} left no log") from None
+        raise UsageError(f"run {run_id} has no log") from None

@@ -1,4 +1,4 @@
-"""Which runs are forgotten: their records and logs are removed, but never those of a run that is still going on."""
+"""Decide which runs are old enough for their records and logs to be removed. Those of live runs are never removed."""
 
 import fcntl
 import os
@@ -16,7 +16,7 @@ _LOCK = ".lock"
 
 
 def began(run_id: str) -> float | None:
-    """Return when a run began by its id, in seconds since the epoch; None for an id that has no such time.
+    """Return the start time in a run's id, in seconds since the epoch; None for an id without a time.
 
     >>> began("20261122T112233Z-ab12cd")
     1795346553.0
@@ -28,9 +28,9 @@ def began(run_id: str) -> float | None:
 
 
 def is_old(run_id: str, seconds: float, known: Sequence[str]) -> bool:
-    """Return whether a hundred of the `known` runs began after this one had ended; it took so many `seconds`.
+    """Return True if a hundred of the `known` runs started after this one, of a duration of `seconds`, had ended.
 
-    The time of its end counts, because a run may outlast a hundred others that began after it.
+    The time of its end counts, because a run can outlast a hundred others that started after it.
     """
     start = began(run_id)
     try:
@@ -44,7 +44,7 @@ def is_old(run_id: str, seconds: float, known: Sequence[str]) -> bool:
 def locked(folder: Path) -> Iterator[None]:
     """Mark the folder of a run as in use until the block, or the process, ends.
 
-    A folder that cannot be written to has no mark: nothing is kept there either.
+    A folder that is not writable gets no mark. No files are written to it either.
     """
     lock = None
     with suppress(OSError):
@@ -60,7 +60,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def is_going_on(folder: Path) -> bool:
-    """Return whether a process has marked this folder and still runs."""
+    """Return True if a live process has marked this folder."""
     try:
         lock = os.open(folder / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

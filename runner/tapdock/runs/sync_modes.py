@@ -1,4 +1,4 @@
-"""What a target can do with rows, and what the sync modes of a run ask of it: pure."""
+"""Pure functions that compare the sync modes of a run with what its target supports."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -16,26 +16,28 @@ __all__ = ["empties_first", "impossible", "overwrites", "require_keys", "with_lo
 
 
 def overwrites(streams: Iterable[ConfiguredStream]) -> bool:
-    """Whether rows of any stream are to be replaced."""
+    """Return True if any stream overwrites its table."""
     return any(stream.destination_sync_mode == "overwrite" for stream in streams)
 
 
 def impossible(
     source: PreparedConnector, target: PreparedConnector, about: About, config: Resolved, quirks: Quirks
 ) -> Modes:
-    """What the target cannot do with rows, each with the next step."""
+    """Return the destination sync modes that the target does not support, each with a hint."""
     every: tuple[DestinationMode, ...] = get_args(DestinationMode)
     if source.kind == target.kind == "singer":
-        return dict.fromkeys(every, "a tap's bytes go into a target unchanged: the target's own settings decide")
+        return dict.fromkeys(
+            every, "tapdock passes a tap's messages to the target unchanged; use the target's own settings"
+        )
     if target.kind == "airbyte":
         can = about.modes
-        return {} if can is None else {mode: f"it takes {', '.join(can)}" for mode in every if mode not in can}
+        return {} if can is None else {mode: f"it supports {', '.join(can)}" for mode in every if mode not in can}
     reason = _no_activation(target, about, config.given, quirks)
     return {"overwrite": reason} if reason else {}
 
 
 def _no_activation(target: PreparedConnector, about: About, config: Mapping[str, Any], quirks: Quirks) -> str | None:
-    """Why a Singer target cannot replace a table's rows once all new ones are there; None where it can."""
+    """Return why a Singer target cannot replace a table's rows after all new ones arrived; None if it can."""
     where = f"targets.{target.connector.name}"
     loads = about.has_setting("load_method") and not quirks.ignores_load_method
     if target.connector.allow_unsafe_overwrite:
@@ -44,49 +46,55 @@ def _no_activation(target: PreparedConnector, about: About, config: Mapping[str,
         return f"it has no working setting `load_method`, so `{where}.allow_unsafe_overwrite` cannot help"
     if not quirks.activates:
         unsafe = f"; `{where}.allow_unsafe_overwrite: true` empties tables first" * loads
-        return f"it says nothing of ACTIVATE_VERSION, without which new rows would only be added{unsafe}"
+        return f"the target does not advertise ACTIVATE_VERSION, so `overwrite` would append rows{unsafe}"
     for name in ("add_record_metadata", "activate_version"):
         if config.get(name) is False:
-            return f"set `{where}.config.{name}: true`, by which it tells new rows from old ones"
+            return f"set `{where}.config.{name}: true`, so that the target can distinguish new rows from old ones"
     return None
 
 
 def empties_first(target: PreparedConnector, streams: tuple[ConfiguredStream, ...], config: Resolved) -> bool:
-    """Whether the target is to empty its tables first. It does so with all of them, or with none: raises UsageError."""
+    """Return True if the target empties its tables before it writes.
+
+    Raises UsageError unless all streams are overwritten: such a target empties all tables or none.
+    """
     if not (target.connector.allow_unsafe_overwrite and target.kind == "singer" and overwrites(streams)):
         return False
     for one in streams:
         if one.destination_sync_mode != "overwrite":
             raise UsageError(
-                f"stream `{one.stream.key}` is not to be overwritten, but this target can only do so with all",
+                f"stream `{one.stream.key}` is not overwritten, but this target can only overwrite all streams",
                 hint="`allow_unsafe_overwrite` is for pipelines that overwrite every stream",
             )
     said = config.user.get("load_method", "overwrite")
     if said != "overwrite":
         where = f"targets.{target.connector.name}.config.load_method"
-        raise UsageError(f"`{where}` is `{said}`, but all streams are to be overwritten", hint="leave it out")
+        raise UsageError(f"`{where}` is `{said}`, but all streams are overwritten", hint="remove this setting")
     return True
 
 
 def require_keys(
     target: PreparedConnector, config: Resolved, streams: tuple[ConfiguredStream, ...], quirks: Quirks
 ) -> None:
-    """Raises UsageError for a stream without a key, where the target wants one of each."""
+    """Raise UsageError for a stream without a primary key if the target requires one for each stream."""
     setting = quirks.wants_key
     if setting is None or config.given.get(setting) is False:
         return
     for stream in streams:
         if not stream.primary_key or stream.destination_sync_mode == "append":
             raise UsageError(
-                f"stream `{stream.stream.key}` has no key to go by, and target `{target.connector.name}` wants one",
-                hint=f"set `targets.{target.connector.name}.config.{setting}: false`, or name a `primary_key`",
+                f"stream `{stream.stream.key}` has no primary key, but target `{target.connector.name}` requires one",
+                hint=f"set `targets.{target.connector.name}.config.{setting}: false`, or set a `primary_key`",
             )
 
 
 def with_load_method(
     source: PreparedConnector, config: Resolved, about: About, streams: tuple[ConfiguredStream, ...], *, unsafe: bool
 ) -> Resolved:
-    """What the sync modes ask of a target with one way to load for all streams, unless the user chose it."""
+    """Return the target's config with the `load_method` that the sync modes require, unless the user set one.
+
+    A target with this setting loads all streams by the same method.
+    """
     if source.kind == "singer" or not about.has_setting("load_method") or "load_method" in config.user:
         return config
     merges = any(stream.destination_sync_mode == "append_dedup" for stream in streams)

@@ -1,4 +1,4 @@
-"""What targets made with Meltano's SDK count themselves, as their logs tell it."""
+"""Record counts in the logs of targets that use Meltano's SDK."""
 
 import re
 from collections import Counter
@@ -25,7 +25,7 @@ class _Metric(msgspec.Struct):
 
 
 class Metrics:
-    """`hear` takes a target's log lines; a stream may be counted in several parts."""
+    """The target's own counts, by stream. `hear` takes its log lines, and adds up the counts of one stream."""
 
     def __init__(self) -> None:
         self._records: Counter[str] = Counter()
@@ -37,14 +37,14 @@ class Metrics:
         try:
             metric = msgspec.json.decode(found[1], type=_Metric)
         except msgspec.MsgspecError:
-            return  # somebody's own metric
+            return  # a metric in another format
         if metric.metric == "record_count" and metric.tags.stream:
             self._records[metric.tags.stream] += int(metric.value)
 
     def mismatches(
         self, reports: tuple[StreamReport, ...], streams: tuple[ConfiguredStream, ...], names: dict[str, str]
     ) -> list[str]:
-        """Streams of which another number was sent, each in words; `names` are those in the target."""
+        """Return one message for each stream whose count differs. `names` maps streams to their names in the target."""
         known = {stream.stream.key: stream.stream for stream in streams}
         said: list[str] = []
         for report in reports:
@@ -53,5 +53,5 @@ class Metrics:
             called = {names.get(full, report.stream), *(emitted_names(known[key]) if key else ())}
             counts = [self._records[name] for name in called if name in self._records]
             if len(counts) == 1 and counts[0] != report.records:
-                said.append(f"stream `{full}`: the target counted {counts[0]} records, {report.records} were sent")
+                said.append(f"stream `{full}`: the target counted {counts[0]} records, but {report.records} were sent")
         return said

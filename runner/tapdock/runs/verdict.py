@@ -1,4 +1,4 @@
-"""How a run ended: one pure function from all that is known of it, and nothing changes its answer afterwards."""
+"""The verdict of a run: one pure function decides it from all known facts, and nothing changes it afterwards."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ _NOT_SAVED = "the state could not be saved"
 
 @dataclass(frozen=True, kw_only=True)
 class Unsaved:
-    """A state that the target acknowledged and that could not be saved; `file` has it, if any could be written."""
+    """A state that the target acknowledged but that could not be saved. `file` contains it, if one could be written."""
 
     error: TapdockError
     file: Path | None
@@ -27,21 +27,21 @@ class Unsaved:
 
     @property
     def hint(self) -> str:
-        """What to do about it."""
+        """The next step for the user."""
         if self.file is None:
-            return "no file could be written either; the next run reads again what came after the last saved state"
-        kept = f"the state was kept in {self.file}: `tapdock state set {self.state_id} {self.file}`"
+            return "no file could be written either; the next run resumes from the last saved state"
+        kept = f"the state is in {self.file}: run `tapdock state set {self.state_id} {self.file}`"
         return f"{self.error.hint}; {kept}" if self.error.hint else kept
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What is known at the end of a run that began. None or empty says that there is no such thing.
+    """The facts at the end of a run that started. Fields are None or empty if they do not apply.
 
-    `relay`: what the relay found, with the figures of the streams. `lost`: somebody else may have the state now.
-    `broken`: the engine failed, or the relay was gone. `failed`: what could not be recorded (a record to set aside, a
-    renewed config). `differing`: counts of the target's that are not ours, where that is to fail the run. `exits`: each
-    container's end as the engine saw it, by role. `memory`: limits in bytes, by role. `last_words`: by side.
+    `relay`: the relay's verdict, with the counts of the streams. `lost`: the run lost its lease. `broken`: the engine
+    failed, or the relay died. `failed`: something could not be stored (a set-aside record, a rotated config).
+    `differing`: counts of the target that differ from ours, if that fails the run. `exits`: each container's exit as
+    the engine reports it, by role. `memory`: limits in bytes, by role. `last_words`: each side's last line, by side.
     """
 
     relay: Verdict | None
@@ -56,7 +56,7 @@ class RunFacts:
 
 
 def decide_verdict(facts: RunFacts) -> Verdict:
-    """The one verdict. What was found first counts, and a state that could not be saved is told in every ending."""
+    """Return the verdict of the run. The first failure decides. An unsaved state is reported in every case."""
     figures = facts.relay or Verdict(exit_code=1)
     error = facts.lost or facts.broken
     if error is None and figures.exit_code:
@@ -65,7 +65,7 @@ def decide_verdict(facts: RunFacts) -> Verdict:
     if error is None and facts.unsaved:
         error = StateError(facts.unsaved.error.message, retryable=facts.unsaved.error.retryable)
     if error is None and facts.differing:
-        error = TargetError(facts.differing[0], hint="without `--strict-counts` this is a warning")
+        error = TargetError(facts.differing[0], hint="without `--strict-counts`, this is a warning")
     return _with_unsaved(_of(error, figures), facts.unsaved) if error else figures
 
 
@@ -81,7 +81,7 @@ def _of(error: TapdockError, figures: Verdict) -> Verdict:
 
 
 def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
-    """What only the engine and stderr know: memory, and what the side said last."""
+    """Add to a verdict what only the engine and stderr reveal: an out-of-memory kill, and the side's last line."""
     side = verdict.side
     if side is None or side not in facts.memory:
         return verdict
@@ -95,11 +95,11 @@ def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
 
 
 def _out_of_memory(side: str, memory: int | None, exit_: Exit) -> dict[str, Any]:
-    limit = f"{memory / (1 << 20):.0f} MiB" if memory else "no limit of its own"
+    limit = f"limit {memory / (1 << 20):.0f} MiB" if memory else "no limit configured"
     peak = f", peak {exit_.peak_memory_bytes / (1 << 20):.0f} MiB" if exit_.peak_memory_bytes else ""
     return {
-        "message": f"the {side} ran out of memory (limit {limit}{peak})",
-        "hint": f"raise `memory` of the {side} in the project file",
+        "message": f"the {side} ran out of memory ({limit}{peak})",
+        "hint": f"increase `memory` of the {side} in the project file",
         "retryable": False,
     }
 

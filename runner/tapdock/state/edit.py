@@ -1,7 +1,7 @@
-"""What a state text is, and the same without a stream; values stay as they were written.
+"""Inspect and edit the text of a state: its protocol, its streams, and their names. Other values keep their text.
 
-What a user gives is refused with a UsageError. What is saved and cannot be read is a StateError: somebody changed it.
-Null in place of a list or an object is the same as nothing, as some writers give all members.
+An invalid state from a user raises a UsageError. An unreadable saved state raises a StateError: somebody changed it.
+A null in place of a list or an object counts as absent, because some writers write all members.
 """
 
 import json
@@ -18,9 +18,9 @@ __all__ = ["UNREADABLE", "dialect_of", "json_hint", "renamed", "streams", "witho
 Raws = dict[str, msgspec.Raw]
 _NULL = msgspec.Raw(b"null")
 UNREADABLE = (
-    "`tapdock state get` prints it as it is, `tapdock state set` replaces it, `tapdock state rollback` goes back"
+    "`tapdock state get` prints it, `tapdock state set` replaces it, `tapdock state rollback` restores an older version"
 )
-"""What to do about a saved state that cannot be read."""
+"""The hint for a saved state that cannot be read."""
 
 
 class _Descriptor(msgspec.Struct):
@@ -46,9 +46,12 @@ class _Message(msgspec.Struct):
 
 
 def dialect_of(text: str, *, wanted: Dialect | None) -> Dialect:
-    """A list is Airbyte's, an object Singer's unless Airbyte is `wanted` (legacy state); else UsageError."""
+    """Return the protocol of a state: a list is Airbyte's, an object is Singer's.
+
+    With `wanted="airbyte"`, an object is a legacy Airbyte state. Raises UsageError for everything else.
+    """
     try:
-        value = msgspec.json.decode(text, type=Raws | list[msgspec.Raw])  # no number in it matters, however large
+        value = msgspec.json.decode(text, type=Raws | list[msgspec.Raw])  # numbers of any size are valid
     except msgspec.ValidationError as error:
         raise UsageError("the state is neither a list (Airbyte) nor an object (Singer)") from error
     except (msgspec.DecodeError, RecursionError) as error:
@@ -58,7 +61,7 @@ def dialect_of(text: str, *, wanted: Dialect | None) -> Dialect:
             _airbyte(text)
             return "airbyte"
         case dict() if "type" in value and ("stream" in value or "global" in value) and wanted != "singer":
-            raise UsageError("the state is one Airbyte message", hint="put it into a list: `[…]`")
+            raise UsageError("the state is a single Airbyte message", hint="put it into a list: `[…]`")
         case dict():
             if wanted != "airbyte" and bytes(value.get("bookmarks", _NULL))[:1] not in (b"{", b"n"):
                 raise UsageError("`bookmarks` of the state is not an object")
@@ -67,12 +70,12 @@ def dialect_of(text: str, *, wanted: Dialect | None) -> Dialect:
 
 
 def json_hint(text: str) -> str | None:
-    """Return why a text that Python reads is not JSON for others; None for one that nobody reads."""
+    """Return a hint about a text that only Python's parser accepts as JSON, or None if Python rejects it as well."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return "it has a `NaN`, an `Infinity`, or a `\\u` escape that is one half of a surrogate pair"
+    return "it contains `NaN`, `Infinity`, or a `\\u` escape that is only one half of a surrogate pair"
 
 
 def _airbyte(text: str) -> None:
@@ -87,7 +90,7 @@ def _airbyte(text: str) -> None:
 
 
 def streams(text: str, dialect: Dialect) -> list[str]:
-    """The streams that a state speaks of (`namespace.name`), in its order."""
+    """Return the streams in a state (`namespace.name`), in its order. Raises StateError if it cannot be read."""
     if dialect == "singer" or text.lstrip().startswith("{"):
         return list(_bookmarks(_read(text, Raws)))
     found: list[str] = []
@@ -116,12 +119,12 @@ def _read(text: str | msgspec.Raw, kind: Any) -> Any:
 
 def _require_known(stream: str, known: list[str]) -> None:
     if stream not in known:
-        hint = f"it has: {', '.join(known) or 'no single streams'}"
+        hint = f"streams of this state: {', '.join(known) or 'none'}"
         raise UsageError(f"the state has no stream `{stream}`", hint=hint)
 
 
 def without_stream(text: str, dialect: Dialect, stream: str) -> str:
-    """The state without one stream; UsageError where it does not speak of it."""
+    """Return the state without one stream. Raises UsageError if the stream is not in the state."""
     _require_known(stream, streams(text, dialect))
     if dialect == "singer" or text.lstrip().startswith("{"):
         whole = _read(text, Raws)
@@ -143,7 +146,7 @@ def _airbyte_without(raw: msgspec.Raw, stream: str) -> msgspec.Raw | None:
 
 
 def _raw_states(message: msgspec.Raw) -> list[msgspec.Raw]:
-    """The states of single streams inside a GLOBAL message that has some."""
+    """Return the states of single streams inside a GLOBAL message that has some."""
     inner: Raws = _read(_read(message, Raws)["global"], Raws)
     states: list[msgspec.Raw] = _read(inner["stream_states"], list[msgspec.Raw])
     return states
@@ -156,7 +159,10 @@ def _with_states(message: msgspec.Raw, states: list[msgspec.Raw]) -> msgspec.Raw
 
 
 def renamed(text: str, dialect: Dialect, renames: Mapping[str, str]) -> str:
-    """With other names for streams, `namespace.name` where they have a namespace. UsageError for an unknown one."""
+    """Return the state with renamed streams. Raises UsageError for an unknown stream.
+
+    Names are `namespace.name` for streams with a namespace.
+    """
     for stream in renames:
         _require_known(stream, streams(text, dialect))
     if not renames:

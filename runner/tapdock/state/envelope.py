@@ -1,4 +1,4 @@
-"""What is stored of a state: the connector's own text in an envelope that says whose and since when."""
+"""The stored form of a state: the connector's own text in an envelope with its name, run, fence and time."""
 
 import shlex
 from typing import Literal
@@ -16,10 +16,10 @@ Dialect = Literal["airbyte", "singer"]
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """`state` is raw JSON text exactly as the connector gave it, None before the first commit.
+    """A stored state. `state` is the connector's raw JSON text, unchanged; None before the first commit.
 
-    `generations` has the number of each stream's latest snapshot, `names` maps a stream to its name in the target;
-    `fence` grows with every run that takes the state over, `nonce` tells one write from another.
+    `generations` has the number of each stream's latest snapshot, `names` maps a stream to its name in the target.
+    Each run that takes the lease raises `fence` by one. `nonce` makes each write unique.
     """
 
     version: int = VERSION
@@ -39,7 +39,7 @@ class _Versioned(msgspec.Struct):
 
 
 def state_key(source: str, target: str, *, environment: str | None = None, suffix: str | None = None) -> str:
-    """The name of a pipeline's state.
+    """Return the key of a pipeline's state.
 
     >>> state_key("faker", "lake", environment="prod", suffix="eu")
     'prod:faker-to-lake:eu'
@@ -55,21 +55,21 @@ def encode(envelope: Envelope) -> bytes:
 def decode(body: bytes, *, place: str, key: str) -> Envelope:
     """Return the envelope of state `key`.
 
-    Raises StateError with `place` for a body that is damaged, of a version to come, or of another state: whoever copied
-    it there may also run the pipeline that it belongs to.
+    Raises StateError, which names `place`, for a body that is damaged, has a newer version, or belongs to another
+    state: a copied state may still be in use by its own pipeline.
     """
     try:
         version = msgspec.json.decode(body, type=_Versioned).version
         if version == VERSION:
             return _of(key, msgspec.json.decode(body, type=Envelope), place)
-    except (ValueError, RecursionError) as error:  # nested deeper than any parser goes
+    except (ValueError, RecursionError) as error:  # a RecursionError comes from too deep nesting
         raise StateError(
             f"state `{key}` in {place} is damaged: {error}",
-            hint=f"put a copy of it back, or begin anew with `tapdock state clear {key} --yes`",
+            hint=f"restore a copy, or start from scratch with `tapdock state clear {key} --yes`",
         ) from error
     raise StateError(
-        f"state `{key}` in {place} has version {version}; this tapdock reads version {VERSION}",
-        hint="run the newer tapdock that wrote it",
+        f"state `{key}` in {place} has format version {version}, but this tapdock reads only version {VERSION}",
+        hint="use the newer tapdock that wrote it",
     )
 
 

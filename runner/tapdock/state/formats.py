@@ -1,8 +1,9 @@
-"""States as other runners keep them: read into a text and its dialect, and written for them. Values stay as they were.
+"""Convert states from and to the formats of other runners. Values keep their text.
 
 Meltano (protocol.md 2.3): `{"completed": {"singer_state": …}, "partial": {"singer_state": …}}` in its files, and
-`{"singer_state": …}` from `meltano state get`. Airbyte: what its API gives (`stateType`, `streamState`, `globalState`,
-`state`), what its UI shows (the lists inside), and what a connector takes (a list of messages, or a legacy object).
+`{"singer_state": …}` from `meltano state get`. Airbyte: the object of its API (`stateType`, `streamState`,
+`globalState`, `state`), the lists inside it that its UI shows, and the input of a connector (a list of messages, or a
+legacy object).
 """
 
 from collections.abc import Mapping
@@ -21,22 +22,25 @@ Raws = dict[str, msgspec.Raw]
 
 
 class Text(NamedTuple):
-    """A state as a connector takes it."""
+    """A state in the format that a connector reads."""
 
     text: str
     dialect: Dialect
 
 
 def imported(text: str, *, source: Format, renames: Mapping[str, str]) -> Text:
-    """Raises UsageError for what is not of that format, and for a rename of a stream that is not there."""
+    """Return another runner's state in tapdock's form. `renames` maps old to new names of streams.
+
+    Raises UsageError for text of another format, and for an unknown stream in `renames`.
+    """
     try:
         value = msgspec.json.decode(text, type=Raws | list[msgspec.Raw])
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise UsageError(f"the state is no JSON object or list: {error}", hint=edit.json_hint(text)) from error
+        raise UsageError(f"the state is not a JSON object or list: {error}", hint=edit.json_hint(text)) from error
     try:
         found = _of_meltano(value) if source == "meltano" else _of_airbyte(value)
     except (KeyError, msgspec.MsgspecError, RecursionError) as error:
-        raise UsageError(f"the state is not as {source.title()} has it: {error}") from error
+        raise UsageError(f"the state does not have the format of {source.title()}: {error}") from error
     if found.text in ("{}", "[]"):
         raise UsageError("the state is empty")
     edit.dialect_of(found.text, wanted=found.dialect)
@@ -45,7 +49,7 @@ def imported(text: str, *, source: Format, renames: Mapping[str, str]) -> Text:
 
 def _of_meltano(value: Raws | list[msgspec.Raw]) -> Text:
     if isinstance(value, list):
-        raise UsageError("a state of Meltano's is an object", hint="`--format airbyte` takes a list")
+        raise UsageError("a Meltano state must be an object", hint="for a list, use `--format airbyte`")
     if "completed" in value or "partial" in value:
         given = _without_nulls(value)
         parts = [_without_nulls(_object(given[name])) for name in ("completed", "partial") if name in given]
@@ -57,13 +61,13 @@ def _of_meltano(value: Raws | list[msgspec.Raw]) -> Text:
     else:
         state = _without_null(value["singer_state"]) if "singer_state" in value else msgspec.json.encode(value)
     inner = _without_nulls(_object(state))
-    if "airbyte_state" in inner:  # of an Airbyte source behind a wrapper
+    if "airbyte_state" in inner:  # the state of a wrapped Airbyte source
         return _of_airbyte(_decoded(inner["airbyte_state"]))
     return Text(_compact(state), "singer")
 
 
 def _laid_over(under: Any, over: bytes | msgspec.Raw) -> Any:
-    """Deep, as Meltano does it: objects by key, all else whole. Leaves stay raw."""
+    """Merge deeply, as Meltano does: objects by key, all other values as a whole. Leaves stay raw."""
     try:
         members = msgspec.json.decode(over, type=Raws)
     except msgspec.ValidationError:
@@ -76,9 +80,9 @@ def _of_airbyte(value: Raws | list[msgspec.Raw]) -> Text:
     if isinstance(value, list):
         return Text(_text([_message(each) for each in value]), "airbyte")
     kind = msgspec.json.decode(value["stateType"], type=str).lower() if "stateType" in value else None
-    given = _without_nulls(value)  # the API gives all members, whatever the kind
+    given = _without_nulls(value)  # the API returns all members for every kind
     if kind == "not_set":
-        raise UsageError("that connection of Airbyte's has no state yet")
+        raise UsageError("this Airbyte connection has no state yet")
     if kind == "stream" or (kind is None and "streamState" in given):
         return _of_airbyte(msgspec.json.decode(given["streamState"], type=list[msgspec.Raw]))
     if kind == "global" or (kind is None and ("globalState" in given or "streamStates" in given)):
@@ -97,7 +101,7 @@ def _without_null(state: msgspec.Raw) -> bytes:
 
 
 def _message(raw: msgspec.Raw) -> msgspec.Raw | Raws:
-    """A message of the protocol as it is; one of the API's stream states as such a message."""
+    """Return a protocol message unchanged, and convert a stream state of the API to such a message."""
     one = _object(raw)
     if "streamDescriptor" not in one:
         return msgspec.Raw(_compact(bytes(raw)).encode())
@@ -118,9 +122,9 @@ def _global(whole: Raws) -> Raws:
 
 
 def exported(text: str, dialect: Dialect, *, target: Format) -> str:
-    """For `meltano state set`, or Airbyte's connection state.
+    """Return the input of `meltano state set`, or Airbyte's connection state.
 
-    Raises UsageError where the two cannot be one, and StateError for a saved state that cannot be read.
+    Raises UsageError for a Singer state as Airbyte's, and StateError for a saved state that cannot be read.
     """
     if target == "meltano":
         state = {"airbyte_state": msgspec.Raw(text.encode())} if dialect == "airbyte" else msgspec.Raw(text.encode())
@@ -129,12 +133,12 @@ def exported(text: str, dialect: Dialect, *, target: Format) -> str:
         except (msgspec.MsgspecError, RecursionError) as error:
             raise StateError(f"the saved state cannot be read: {error}", hint=edit.UNREADABLE) from error
     if dialect == "singer":
-        raise UsageError("a Singer state means nothing to Airbyte", hint="`--format meltano` takes it")
+        raise UsageError("a Singer state cannot be exported for Airbyte", hint="use `--format meltano`")
     return text
 
 
 def _decoded(raw: msgspec.Raw) -> Raws | list[msgspec.Raw]:
-    """What a wrapped tap told may be text that holds it."""
+    """Decode the state of a wrapped tap, which may be JSON inside of a JSON string."""
     text = msgspec.json.decode(raw, type=str).encode() if bytes(raw).startswith(b'"') else bytes(raw)
     return msgspec.json.decode(text, type=Raws | list[msgspec.Raw])
 
@@ -143,7 +147,7 @@ def _object(raw: bytes | msgspec.Raw) -> Raws:
     try:
         return msgspec.json.decode(raw, type=Raws)
     except msgspec.MsgspecError as error:
-        raise UsageError(f"the state is not of that format: {error}") from error
+        raise UsageError(f"the state does not have this format: {error}") from error
 
 
 def _raw(value: object) -> msgspec.Raw:

@@ -1,4 +1,4 @@
-"""A pipeline's state during a run: taken over once, then saved by compare-and-swap."""
+"""A pipeline's state during a run: the run takes the lease once, then saves by compare-and-swap."""
 
 import secrets
 import time
@@ -18,7 +18,7 @@ __all__ = ["StateSession", "is_empty", "keys", "lease", "read", "readable", "rep
 
 
 class StateSession:
-    """A state that this run has to itself."""
+    """A state under this run's lease."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class StateSession:
 
     @property
     def envelope(self) -> Envelope | None:
-        """What is saved, None before anything was."""
+        """The saved envelope; None if it is empty."""
         empty = self._envelope.state is None and not self._envelope.generations
         return None if empty else self._envelope
 
@@ -53,7 +53,10 @@ class StateSession:
         generations: Mapping[str, int] | None = None,
         names: Mapping[str, str] | None = None,
     ) -> None:
-        """Save raw JSON text; what is not given stays. Raises StateError, Conflict when overtaken."""
+        """Save raw JSON text. `generations` and `names` stay unchanged if None.
+
+        Raises StateError, and Conflict if another run has changed the state.
+        """
         kept = self._envelope
         self._write(
             msgspec.structs.replace(
@@ -66,12 +69,12 @@ class StateSession:
         )
 
     def become(self, other: Envelope) -> None:
-        """Take on what another state, or an earlier version, holds."""
+        """Replace the content with that of another state or of a previous version."""
         kept = self._envelope
         self._write(msgspec.structs.replace(other, key=self._key, run_id=kept.run_id, fence=kept.fence))
 
     def clear(self) -> None:
-        """Forget all but the fence."""
+        """Remove everything but the fence."""
         kept = self._envelope
         self._write(Envelope(key=self._key, run_id=kept.run_id, fence=kept.fence, nonce="", saved_at=""))
 
@@ -96,7 +99,7 @@ class StateSession:
         try:
             return self._backend.put(self._key, body, expected=self._version)
         except Conflict:
-            stored = self._backend.get(self._key)  # an earlier try may have been written although it failed
+            stored = self._backend.get(self._key)  # an earlier attempt may have succeeded although its answer was lost
             if stored and stored.body == body:
                 return stored.version
             raise
@@ -114,10 +117,10 @@ def lease(
     nonce: Callable[[], str] = lambda: secrets.token_hex(8),
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[StateSession]:
-    """Take the state of `key` over for a whole run: whoever had it before can write no more.
+    """Hold the lease of state `key` for a whole run. A run that held it before can no longer save.
 
-    What was there is kept as a previous version. `clock` tells seconds since the epoch. Raises LeaseHeld while a live
-    run has it, StateError when it cannot be read or written.
+    The old state is kept as a previous version. `clock` returns seconds since the epoch. Raises LeaseHeld while a live
+    run holds the lease, StateError if the state cannot be read or written.
     """
     with backend.acquire(key, holder_here(run_id, since=clock(), owner=owner), terms):
         stored = backend.get(key)
@@ -136,7 +139,7 @@ def _begun(
     nonce: Callable[[], str],
     sleep: Callable[[float], None],
 ) -> StateSession:
-    """The first write is the fence."""
+    """Return the session after its first write, which saves the new fence."""
     held = StateSession(
         backend, key, envelope, stored.version if stored else None, clock=clock, nonce=nonce, sleep=sleep
     )
@@ -152,21 +155,21 @@ def _taken_over(backend: Backend, key: str, stored: Stored | None, run_id: str) 
 
 
 def _decoded(backend: Backend, key: str, stored: Stored) -> Envelope:
-    """StateError with the way back where a previous version is kept."""
+    """Return the envelope. Raises StateError, with a hint about the previous versions if there are any."""
     try:
         return decode(stored.body, place=backend.uri, key=key)
     except StateError as error:
         if versions.newest(backend, key) is None:
             raise
-        hint = f"`tapdock state history {key}` shows what it was before, `tapdock state rollback {key}` goes back to it"
+        hint = f"`tapdock state history {key}` lists previous versions, `tapdock state rollback {key}` restores one"
         raise StateError(error.message, hint=f"{hint}; {error.hint}") from error
 
 
 @contextmanager
 def replacing(backend: Backend, key: str, *, run_id: str, clock: Callable[[], float]) -> Iterator[StateSession]:
-    """As `lease`, but whatever is there gives way to the first write, also where it cannot be read.
+    """Hold the lease of a state in order to replace it, even if it cannot be read.
 
-    Until then it stays: what fails on the way leaves the state as it was.
+    The old state stays until the first write, so a failure before that changes nothing.
     """
     with backend.acquire(key, holder_here(run_id, since=clock())):
         stored = backend.get(key)
@@ -189,9 +192,9 @@ def _fence_of(body: bytes, key: str) -> int:
 
 
 def read(backend: Backend, key: str, *, at: str | None = None) -> Envelope | None:
-    """What is saved under a key, without taking it over; None where nothing is.
+    """Return the envelope of a key without a lease, or None if nothing is saved. Raises StateError if it is damaged.
 
-    `at` is the name of the object that contains it, where somebody has put it under another name.
+    `at` is the name of the object with the state, if somebody has moved it to another name.
     """
     stored = backend.get(at or key)
     if stored is None:
@@ -201,7 +204,7 @@ def read(backend: Backend, key: str, *, at: str | None = None) -> Envelope | Non
 
 
 def readable(backend: Backend, key: str) -> Envelope | None:
-    """What is saved under a key; None where nothing is, or where it is damaged. Raises what the backend raises."""
+    """Return the envelope of a key, or None if nothing is saved or it is damaged. Raises StateError of the backend."""
     stored = backend.get(key)
     if stored is None:
         return None
@@ -213,7 +216,7 @@ def readable(backend: Backend, key: str) -> Envelope | None:
 
 
 def is_empty(backend: Backend, key: str) -> bool:
-    """Whether nothing is saved under a key; what cannot be read is something."""
+    """Return True if nothing is saved under a key. An unreadable state counts as saved."""
     try:
         return read(backend, key) is None
     except StateError:
@@ -221,5 +224,5 @@ def is_empty(backend: Backend, key: str) -> bool:
 
 
 def keys(backend: Backend) -> list[str]:
-    """Of all states: other objects are in folders, and no state's environment has a slash in it."""
+    """Return the keys of all states. Other objects are in folders; no environment in a key contains a slash."""
     return [name for name in backend.names() if ":" in name.partition("/")[0]]

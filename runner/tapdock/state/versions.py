@@ -1,4 +1,4 @@
-"""Previous versions of a state: what each run, and each change by hand, found when it began."""
+"""Previous versions of a state. Each run, and each change by hand, keeps the state that it found at its start."""
 
 import re
 from contextlib import suppress
@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"[0-9]{8}")
 
 
 def keep(backend: Backend, key: str, body: bytes) -> None:
-    """One more, unless it is the newest already; all but the last twenty are forgotten."""
+    """Keep a body as the newest version, unless it already is, and remove all but the last twenty versions."""
     known = numbers(backend, key)
     if known:
         newest = backend.get(_name(key, known[-1]))
@@ -25,21 +25,21 @@ def keep(backend: Backend, key: str, body: bytes) -> None:
     try:
         backend.put(_name(key, number), body, expected=None)
     except Conflict:
-        return  # whoever had this state before us keeps it too
-    with suppress(StateError):  # one who may not delete can still run
+        return  # the previous holder of the lease has just kept it
+    with suppress(StateError):  # a run without permission to delete continues
         for old in known[: max(0, len(known) + 1 - KEPT)]:
             backend.delete(_name(key, old))
 
 
 def numbers(backend: Backend, key: str) -> list[int]:
-    """Of the versions that are kept, the oldest first."""
+    """Return the numbers of the kept versions, oldest first."""
     prefix = f"{PREFIX}{key}/"
     found = (name.removeprefix(prefix) for name in backend.names(prefix))
     return sorted(int(number) for number in found if _NUMBER.fullmatch(number))
 
 
 def newest(backend: Backend, key: str) -> int | None:
-    """Return the number of the newest version that can be read; None where there is none."""
+    """Return the number of the newest readable version, or None."""
     for number in reversed(numbers(backend, key)):
         stored = backend.get(_name(key, number))
         with suppress(StateError):
@@ -49,10 +49,10 @@ def newest(backend: Backend, key: str) -> int | None:
 
 
 def get(backend: Backend, key: str, number: int) -> Envelope:
-    """Raises UsageError where there is none of that number."""
+    """Return a version. Raises UsageError if there is no version of this number, StateError if it is damaged."""
     stored = backend.get(_name(key, number))
     if stored is None:
-        raise UsageError(f"`{key}` has no version {number}", hint=f"see `tapdock state history {key}`")
+        raise UsageError(f"`{key}` has no version {number}", hint=f"`tapdock state history {key}` lists the versions")
     return decode(stored.body, place=backend.uri, key=key)
 
 

@@ -1,4 +1,4 @@
-"""Text from outside (connectors, engines, servers, files), made harmless for a terminal, a CI log and a message."""
+"""Make text from connectors, engines, servers and files harmless for a terminal, a CI log and a message."""
 
 import re
 
@@ -10,7 +10,7 @@ ESCAPE = re.compile(
     r"|\x1b[ -/]*[0-~]?"
 )
 BIDI = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
-# Unicode's Default_Ignorable_Code_Point: what is printed as nothing, and can hide or split other text
+# Unicode's Default_Ignorable_Code_Point: invisible characters, which can hide or split other text
 INVISIBLE = (
     "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u206a-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
@@ -26,17 +26,17 @@ NOT_IN_JSON = re.compile(f"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff{BI
 
 
 def plain(text: str) -> str:
-    """Text without terminal escapes, control characters, and characters that change or hide their neighbors.
+    """Return text without terminal escapes, control characters, and characters that change or hide their neighbors.
 
-    Line feeds and tabs stay.
+    Line feeds and tabs are kept.
     """
-    if text.isprintable():  # then it has neither control characters nor escapes
+    if text.isprintable():  # without control characters and escapes
         return text if text.isascii() else IGNORABLE.sub("", text)
     return SURROGATE.sub("\ufffd", UNPRINTABLE.sub("", ESCAPE.sub("", text)))
 
 
 def clean(text: str) -> str:
-    """Plain text without commands to a CI that reads the log.
+    """Return plain text without commands that a CI reads in its log.
 
     >>> clean("\\x1b[31mred\\x1b[0m\\r\\n::set-output name=a::b")
     'red\\n: :set-output name=a::b'
@@ -45,13 +45,13 @@ def clean(text: str) -> str:
 
 
 def defused(text: str) -> str:
-    """Plain text without commands to a CI."""
+    """Return already plain text without commands to a CI."""
     text = COMMAND_AT_START.sub(r"\1: ", text) if "::" in text else text
     return COMMAND_ANYWHERE.sub("# #", text) if "##" in text else text
 
 
 def one_line(text: str) -> str:
-    """Clean text on a single line: a name or a message that has line feeds cannot look like several lines of ours.
+    """Return clean text on a single line, so that outside text cannot imitate further lines of tapdock.
 
     >>> one_line("users\\nhint: run this")
     'users / hint: run this'
@@ -61,7 +61,7 @@ def one_line(text: str) -> str:
 
 
 def harmless_json(text: str) -> str:
-    """The same JSON with all that a terminal or a CI obeys written as `\\u` escapes: no value changes.
+    """Return the same JSON with `\\u` escapes for everything that controls a terminal or a CI. No value changes.
 
     >>> harmless_json('{"a": "\\x9b31m ##[group]"}')
     '{"a": "\\\\u009b31m \\\\u0023#[group]"}'

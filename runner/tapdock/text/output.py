@@ -1,4 +1,4 @@
-"""The one way of text to stdout and stderr: whatever it is made of, a terminal and a CI only print it."""
+"""The only module that writes text to stdout and stderr. Its output cannot control a terminal or a CI."""
 
 import json
 import os
@@ -17,29 +17,29 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def out(text: str) -> None:
-    """Lines for people on stdout."""
+    """Write lines for people to stdout."""
     _write(sys.stdout, clean(text) + "\n")
 
 
 def err(text: str) -> None:
-    """Lines for people on stderr."""
+    """Write lines for people to stderr."""
     _say(clean(text) + "\n")
 
 
 def failed(message: str, hint: str | None) -> None:
-    """An error on stderr, in one line, and what to do about it in another."""
+    """Write an error to stderr in one line, and its hint in another."""
     err(f"error: {one_line(message)}")
     if hint:
         err(f"hint: {one_line(hint)}")
 
 
 def log_text(text: str) -> None:
-    """What a `Log` made for stderr: it is harmless, and has our own colors."""
+    """Write text of a `Log` to stderr. It is already clean, and contains only our own colors."""
     _say(text)
 
 
 def out_json(text: str) -> None:
-    """JSON text on stdout: the same values, with `\\u` escapes where a terminal would obey."""
+    """Write JSON text to stdout, with `\\u` escapes for characters that control a terminal."""
     text = harmless_json(text)
     if not _is_unicode(sys.stdout):
         text = _NOT_ASCII.sub(lambda one: json.dumps(one[0])[1:-1], text)
@@ -47,13 +47,13 @@ def out_json(text: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on stdout, indented for a terminal."""
+    """Write one JSON document to stdout, indented if stdout is a terminal."""
     indent = 2 if sys.stdout.isatty() else None
     out_json(json.dumps(value, indent=indent, ensure_ascii=False, default=str))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Aligned columns on stdout; in a terminal no line is wider than it."""
+    """Write aligned columns to stdout. In a terminal, lines are cut to its width."""
     table = [list(columns), *(["" if cell is None else one_line(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[index]) for row in table) for index in range(len(columns))]
     limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -63,7 +63,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def _say(text: str) -> None:
-    """Write to stderr. A reader that is gone is no error: a run does not end because nobody watches it."""
+    """Write to stderr. A closed stderr is not an error: a run does not end because its reader is gone."""
     try:
         _write(sys.stderr, text)
         sys.stderr.flush()

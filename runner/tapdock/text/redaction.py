@@ -1,4 +1,4 @@
-"""Secrets in connectors' text, replaced: the second net, for connectors that print them."""
+"""Replace secrets in the output of connectors. This is the second line of defense, for connectors that print them."""
 
 import re
 import threading
@@ -11,19 +11,19 @@ from tapdock.text.secret_names import MASK
 __all__ = ["Redactor"]
 
 _CONFIG = re.compile(r"[\"']CONTROL\\*[\"']|connector_?config", re.IGNORECASE)
-_CONFIG_WORDS = ("CONTROL", "onnector", "ONNECTOR")  # to leave the expression out where it cannot match
+_CONFIG_WORDS = ("CONTROL", "onnector", "ONNECTOR")  # cheap test: without one of these, the expression cannot match
 _CONFIG_MASK = "[a message with a config]"
 _BLOCK = 3
 _STEP = SHORTEST_SECRET - _BLOCK + 1
 _MAY_BE_CUT = (64 << 10) // 4
-"""Characters: lines are cut at 64 KiB, and a character has at most four bytes."""
+"""In characters: lines are cut at 64 KiB, and a character has at most four bytes."""
 
 
 class Redactor:
-    """Cleans text and replaces the secrets in it. Used by several threads.
+    """Cleans text and replaces the secrets in it. Safe to use from several threads.
 
-    Every `_STEP`th position of a text is looked at: whichever form is there, one of the blocks that its first
-    characters have lies at such a position. So the time that a text takes does not grow with the number of secrets.
+    It checks every `_STEP`th position of a text: each form of a secret has one of its first blocks at such a position.
+    So the time for a text does not grow with the number of secrets.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -34,7 +34,7 @@ class Redactor:
         self.learn(secrets)
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Replace these as well from now on; those that are short stay, as they are parts of too many words."""
+        """Replace these secrets as well from now on, except short ones, which are parts of too many words."""
         with self._lock:
             new = set(secrets) - self._learned
             if not new:
@@ -53,14 +53,14 @@ class Redactor:
             self._blocks |= blocks
 
     def __call__(self, text: str) -> str:
-        """Clean text without secrets. It is cleaned first: an escape code inside of a secret would hide it."""
+        """Return clean text without secrets. Cleaning comes first: an escape code inside of a secret would hide it."""
         return defused(self._replaced(_without_config(plain(text))))
 
     def _replaced(self, text: str) -> str:
         known = self._known
         parts: list[str] = []
-        done = 0  # all before it is in `parts`
-        end = 0  # of the secret that was found last
+        done = 0  # text before this position is in `parts`
+        end = 0  # end of the last secret
         for start in self._candidates(text):
             forms = known.get(text[start : start + SHORTEST_SECRET], ())
             form = next((form for form in forms if _begins(form, text, start)), None)
@@ -72,7 +72,7 @@ class Redactor:
         return "".join(parts) + text[done:]
 
     def _candidates(self, text: str) -> Iterator[int]:
-        """Where a form may begin, in order."""
+        """Yield the positions where a form may start, in order."""
         blocks = self._blocks
         for at in [at for at in range(0, len(text), _STEP) if text[at : at + _BLOCK] in blocks]:
             yield from range(max(0, at - _STEP + 1), at + 1)
@@ -82,7 +82,7 @@ class Redactor:
 
 
 def _begins(form: Form, text: str, start: int) -> bool:
-    """Whether the secret is here, or its beginning at the end of a text that may have been cut in the middle of it."""
+    """Return True if the secret is at `start`, or if its first part is at the end of a text that may have been cut."""
     left = len(text) - start
     if left < len(form.text) and len(text) >= _MAY_BE_CUT:
         return form.text.startswith(text[start:])
@@ -90,7 +90,7 @@ def _begins(form: Form, text: str, start: int) -> bool:
 
 
 def _end(text: str, start: int, form: Form) -> int:
-    """Where the secret ends, with the padding of base64."""
+    """Return the position where the secret ends, including the padding of base64."""
     end = start + len(form.text) + form.after
     while form.after and text[end : end + 1] == "=":
         end += 1
@@ -98,7 +98,7 @@ def _end(text: str, start: int, form: Form) -> int:
 
 
 def _without_config(text: str) -> str:
-    """Without what may be a CONTROL message: the config in it may have tokens that nobody has learned yet."""
+    """Return text without a possible CONTROL message: its config may contain tokens that are not known yet."""
     found = _CONFIG.search(text) if any(word in text for word in _CONFIG_WORDS) else None
     brace = text.find("{")
     return text if found is None or brace < 0 else text[:brace] + _CONFIG_MASK

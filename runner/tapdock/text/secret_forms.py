@@ -21,7 +21,7 @@ _SAFE_IN_URLS = ("", "/", "!'()*", "*", ":/?#[]@!$&'()*+,;=")  # by RFC 3986, Py
 
 
 class Form(NamedTuple):
-    """Text that gives a secret away; `before` and `after` are the characters beside it that hold some of its bits."""
+    """Text that reveals a secret. `before` and `after` count the adjacent characters that contain some of its bits."""
 
     text: str
     before: int = 0
@@ -29,9 +29,9 @@ class Form(NamedTuple):
 
 
 def forms_of(secret: str) -> set[Form]:
-    """Every form of a secret, of its lines, and of the values in it where it is JSON itself.
+    """Return every form of a secret, of its lines, and of the values in it if it is JSON.
 
-    Forms and secrets that are shorter than SHORTEST_SECRET are left out.
+    Forms and secrets shorter than SHORTEST_SECRET are skipped.
     """
     found: set[Form] = set()
     for value in _values(secret):
@@ -41,9 +41,9 @@ def forms_of(secret: str) -> set[Form]:
 
 
 def _values(secret: str) -> set[str]:
-    """The secret itself, its lines, and those of its parts where it is JSON."""
+    """Return the secret, its values if it is JSON, and the lines of all of them."""
     texts = {secret, *_json_values(secret)}
-    texts |= {text.replace("\\n", "\n") for text in texts if "\\n" in text}  # as variables have private keys
+    texts |= {text.replace("\\n", "\n") for text in texts if "\\n" in text}  # private keys in environment variables
     texts |= {line.strip() for text in texts for line in (text, *text.splitlines())}
     return {text for text in texts if len(text.strip()) >= SHORTEST_SECRET}
 
@@ -59,7 +59,7 @@ def _json_values(secret: str) -> Iterator[str]:
 
 
 def _leaves(value: Any, *, hidden: bool) -> Iterator[str]:
-    """Values with the name of a secret, and those that are neither words nor addresses."""
+    """Yield values with the name of a secret, and values that are neither words nor addresses."""
     match value:
         case str() if hidden or not _ORDINARY.fullmatch(value):
             yield value
@@ -87,7 +87,7 @@ def _quoted(value: str) -> set[str]:
 
 
 def _in_json(value: str) -> set[str]:
-    """As Python writes it, with and without `\\u` escapes; as writers do that escape slashes, or characters of HTML."""
+    """Return the forms in JSON: with and without `\\u` escapes, with escaped slashes or HTML characters."""
     plain = {json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
     found = set(plain)
     for text in plain:
@@ -98,7 +98,7 @@ def _in_json(value: str) -> set[str]:
 
 
 def _encoded(value: bytes) -> Iterable[Form]:
-    """In hex, and in base64 wherever in a longer text it begins."""
+    """Yield the forms in hex, and in base64 at each possible offset in a longer text."""
     yield from (Form(value.hex()), Form(value.hex().upper()))
     for offset in range(3):
         whole = base64.b64encode(bytes(offset) + value).decode()

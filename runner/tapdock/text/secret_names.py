@@ -1,4 +1,4 @@
-"""Which settings hold secrets, going by their names; and secrets inside of URIs and other text."""
+"""Detect settings that hold secrets by their names, and secrets inside of URIs and other text."""
 
 import functools
 import re
@@ -49,7 +49,7 @@ _GROUP = re.compile(r"keys?|(?:.*[^a-z0-9])?(?:auth|authorization|session|webhoo
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a setting of that name holds a secret; the best guess where no spec says it.
+    """Return True if a setting of this name probably holds a secret. Used if no spec marks it.
 
     >>> [name for name in ("apiKey", "primary_key", "token_url", "db_password_2") if is_secret_name(name)]
     ['apiKey', 'db_password_2']
@@ -71,7 +71,7 @@ def _is_secret(name: str) -> bool:
 
 
 def is_group_name(name: str) -> bool:
-    """Whether a secret's name may also be that of a group of settings, or of a choice: `credentials`, `auth`."""
+    """Return True if a secret's name can also name a group of settings or a choice: `credentials`, `auth`."""
     return _GROUP.fullmatch(_CAMEL.sub(" ", name).lower()) is not None
 
 
@@ -81,7 +81,7 @@ def _is_key_of_data(words: list[str], place: int) -> bool:
 
 
 _WEB = re.compile(r"(?:[a-z0-9+.-]*\+)?(?:https?|wss?|ftps?)", re.IGNORECASE)
-# A scheme, and what stands before the last `@` of what follows: a password may have any character in it.
+# A scheme, and the text before the last `@` after it: a password may contain any character.
 _USERINFO = re.compile(
     r"(?P<scheme>\b[a-z][a-z0-9+.:-]{0,63})://"
     r"(?P<user>[^:/?#@\s\"'<>`]{0,256})(?:(?P<colon>:)(?!\d+(?:[/?#\s\"'<>`]|$))(?P<password>[^\s\"'<>`]{0,512}))?@(?=[^\s@]*)",
@@ -95,7 +95,7 @@ _ASSIGNED = re.compile(
 
 
 def masked_text(text: str) -> str:
-    """Text with the passwords and tokens of URIs and connection strings in it hidden.
+    """Return text in which the passwords and tokens of URIs and connection strings are masked.
 
     >>> masked_text("postgresql://me:pa55word@host/db?sslpassword=x")
     'postgresql://me:[secret]@host/db?sslpassword=[secret]'
@@ -116,7 +116,7 @@ def _hidden_value(match: re.Match[str]) -> str:
 
 
 def secrets_in(text: str) -> list[str]:
-    """What `masked_text` hides, each as it is written and decoded, for a `Redactor`."""
+    """Return the secrets that `masked_text` hides, both as written and decoded, for a `Redactor`."""
     found: list[str] = []
     for match in _USERINFO.finditer(text):
         user, password = match["user"], match["password"]

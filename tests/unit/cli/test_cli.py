@@ -238,12 +238,12 @@ def test_a_damaged_state_gives_way_to_a_copy(tapdock, backend):
 def test_who_has_a_state(tapdock, backend):
     tapdock("state", "set", "demo", stdin=STATE)
     assert json.loads(tapdock("state", "show", "demo", "--json").stdout)["held_by"] is None
-    assert "nobody holds" in tapdock("state", "unlock", "demo", "--yes").stderr
+    assert "no run holds" in tapdock("state", "unlock", "demo", "--yes").stderr
     with backend.acquire(KEY, holder_here("r7", since=0.0)):
         assert json.loads(tapdock("state", "show", "demo", "--json").stdout)["held_by"]["run_id"] == "r7"
         assert "run r7" in tapdock("state", "show", "demo").stdout
         ended = tapdock("state", "unlock", "demo", "--yes")
-        assert (ended.returncode, "held by a process that lives" in ended.stderr) == (6, True)
+        assert (ended.returncode, "held by a live process" in ended.stderr) == (6, True)
 
 
 def test_a_state_in_use_is_not_touched(tapdock, backend):
@@ -263,7 +263,7 @@ def test_a_state_in_use_is_not_touched(tapdock, backend):
 
 
 def test_what_a_connector_changed_is_shown_and_forgotten(tapdock, backend):
-    assert "changed nothing" in tapdock("config", "reset", "faker", "--yes").stderr
+    assert "has not changed its config" in tapdock("config", "reset", "faker", "--yes").stderr
     rotated_config.record(backend, "default:faker", {}, {"token": "fresh-token"}, Rules(program="image x"))
     shown = json.loads(tapdock("config", "show", "faker", "--json").stdout)
     _, row = (row for row in shown if row["path"] == "sources.faker.config.token")  # the first row is the user's own

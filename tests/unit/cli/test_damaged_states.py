@@ -85,7 +85,7 @@ def test_no_version_is_offered_that_cannot_be_read(tapdock, backend):
     put(backend, f"history/{KEY}/00000001", b"{")
     assert "rollback" not in tapdock("state", "get", "demo").stderr
     ended = tapdock("state", "rollback", "demo", "--yes")
-    assert (ended.returncode, "no previous version that can be read" in ended.stderr) == (2, True)
+    assert (ended.returncode, "no readable previous version" in ended.stderr) == (2, True)
     put(backend, f"history/{KEY}/00000002", saved(backend, STATE))
     put(backend, f"history/{KEY}/00000003", b"{")
     put(backend, KEY, b"{")
@@ -152,7 +152,7 @@ def test_null_is_the_same_as_nothing(tapdock, text):
     assert listed["streams"] == []
     assert json.loads(tapdock("state", "show", "demo", "--json").stdout)["state"] == json.loads(text)
     ended = tapdock("state", "clear", "demo", "--stream", "users", "--yes")
-    assert (ended.returncode, "it has: no single streams" in ended.stderr) == (2, True)
+    assert (ended.returncode, "streams of this state: none" in ended.stderr) == (2, True)
     assert tapdock("state", "export", "demo", "--format", "meltano").returncode == 0
 
 

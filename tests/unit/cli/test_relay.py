@@ -19,9 +19,9 @@ def told(folder, given: bytes | None, *words: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (b"", "stdin has no line with a plan: it ended, or its first line is empty"),
-        (b"\n", "stdin has no line with a plan"),
-        (b'{"type": "plan"', "stdin has no line with a plan"),
+        (b"", "stdin does not contain a plan: it ended, or its first line is empty"),
+        (b"\n", "stdin does not contain a plan"),
+        (b'{"type": "plan"', "stdin does not contain a plan"),
         (b"hello\n", "the first line of stdin is not a plan: JSON is malformed"),
         (b'{"type":"plan"}\n', "the first line of stdin is not a plan: Object missing required field `run_id`"),
         (b'{"type":"plan","run_id":"r","route":"x"}\n', "the first line of stdin is not a plan: there is no route `x`"),
@@ -32,12 +32,12 @@ def test_what_is_on_stdin_is_told(tmp_path, given, message):
     code, text = told(tmp_path, given)
     assert code == 2
     assert text.startswith(f"error: {message}")
-    assert "hint: `tapdock run` starts this command where it is needed" in text
+    assert "hint: `tapdock run` starts this command where necessary" in text
 
 
 def test_a_closed_stdin_has_no_plan(tmp_path):
     ended = subprocess.run(["sh", "-c", '"$@" <&-', "sh", *RELAY, str(tmp_path)], capture_output=True, check=False)
-    assert (ended.returncode, ended.stderr[:23]) == (2, b"error: stdin has no line"[:23])
+    assert (ended.returncode, ended.stderr[:23]) == (2, b"error: stdin does not c"[:23])
 
 
 def test_a_file_that_is_no_plan(tmp_path):
@@ -65,7 +65,7 @@ def test_nobody_is_asked_on_a_closed_stdin(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "stdin", None)
     assert main(["state", "clear", "demo"]) == 2
-    assert "there is no terminal to ask on" in capsys.readouterr().err
+    assert "cannot ask for confirmation without a terminal" in capsys.readouterr().err
 
 
 def test_bytes_that_are_not_unicode_are_refused_in_every_locale(folder):

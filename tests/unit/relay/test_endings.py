@@ -195,7 +195,7 @@ def test_a_silent_source(tmp_path):
     pod = Pod(tmp_path, limits=dataclasses.replace(QUICK, source_idle=0.3))
     source_obeys(pod)
     drained_until_end(pod)
-    assert verdict(pod) == (3, "source", "the source said nothing for 0.3 s")
+    assert verdict(pod) == (3, "source", "the source was silent for 0.3 s")
     assert "idle_timeout" in pod.verdict.hint
 
 
@@ -220,7 +220,7 @@ def test_a_target_that_takes_nothing(tmp_path):
     wait_for(lambda: Killed("source") in pod.events, "the source's end")
     writing.join(20)
     pod.source.leave()
-    assert verdict(pod) == (4, "target", "the target said nothing for 0.5 s")
+    assert verdict(pod) == (4, "target", "the target was silent for 0.5 s")
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
@@ -231,7 +231,7 @@ def test_a_side_that_never_greets(tmp_path, side):
     for each in (pod.source, pod.target):
         each.leave()
     code, blamed, message = verdict(pod)
-    assert message.startswith(f"the {side} said nothing for 0.3 s"), message
+    assert message.startswith(f"the {side} was silent for 0.3 s"), message
     assert (code, blamed) == ((3, "source") if side == "source" else (4, "target"))
 
 

@@ -46,7 +46,7 @@ def contained(monkeypatch):
 def test_a_relay_that_hangs_is_killed_after_a_second_signal(contained):
     container, inbox, place = contained
     inbox.put(Kill(code=130))
-    with pytest.raises(EngineError, match="ended with 137"):
+    with pytest.raises(EngineError, match="exited with 137"):
         place.verdict()
     assert container.killed.is_set()
     assert b'"kill"' in container.orders[-1]

@@ -76,7 +76,7 @@ def test_what_is_no_folder_is_told(tmp_path, blocked):
     (tmp_path / "data").symlink_to(tmp_path / "nowhere" / "else")
     error = begun(Engine(1), tmp_path / blocked)
     assert isinstance(error, UsageError)
-    assert "the target's folder cannot be made: " in error.message
+    assert "the target's mounted folder cannot be created: " in error.message
 
 
 def test_a_file_can_be_mounted(tmp_path):

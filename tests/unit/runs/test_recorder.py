@@ -258,7 +258,7 @@ def test_a_second_signal_does_not_wait_for_a_slow_server(tmp_path, monkeypatch):
         unsaved = run.done().unsaved
     assert "second signal" in unsaved.error.message
     assert unsaved.file.read_text() == '{"a":1}'
-    assert any("before a config that was changed could be kept" in line["event"] for line in run.log())
+    assert any("before a rotated config was kept" in line["event"] for line in run.log())
     held.answers.set()
 
 

@@ -96,7 +96,7 @@ def test_a_run_is_found_by_its_beginning_or_end(tmp_path):
         records.write(tmp_path, record(number))
     assert read(tmp_path, "20261122T112233").run_id == record(0).run_id
     assert read(tmp_path, "latest").run_id == record(1).run_id
-    with pytest.raises(UsageError, match="could be 2 runs"):
+    with pytest.raises(UsageError, match="matches 2 runs"):
         read(tmp_path, "2026")
     with pytest.raises(UsageError, match="no run `2025`"):
         read(tmp_path, "2025")

@@ -83,7 +83,7 @@ def test_overwriting_never_turns_into_adding_without_a_word() -> None:
 def test_all_streams_are_overwritten_so_or_none() -> None:
     log = Stream(name="log", json_schema={"properties": {"id": {}}})
     streams = chosen("overwrite", USERS, log)
-    with pytest.raises(UsageError, match="stream `log` is not to be overwritten"):
+    with pytest.raises(UsageError, match="stream `log` is not overwritten"):
         empties_first(target(allow_unsafe_overwrite=True), streams, config())
 
 
@@ -91,7 +91,7 @@ def test_all_streams_are_overwritten_so_or_none() -> None:
     ("given", "about", "settings", "quirks", "reason"),
     [
         ({}, LOADS, {}, ACTIVATES, None),
-        ({}, LOADS, {}, Quirks(), "it says nothing of ACTIVATE_VERSION"),
+        ({}, LOADS, {}, Quirks(), "does not advertise ACTIVATE_VERSION"),
         ({}, LOADS, {"add_record_metadata": False}, ACTIVATES, "set `targets.t.config.add_record_metadata: true`"),
         ({}, LOADS, {"activate_version": False}, ACTIVATES, "set `targets.t.config.activate_version: true`"),
         ({"allow_unsafe_overwrite": True}, LOADS, {}, Quirks(), None),
@@ -124,5 +124,5 @@ def test_a_target_that_wants_keys(key: Any, mode: DestinationMode, settings: dic
     if not refused:
         require_keys(target(), config(**settings), (stream,), quirks)
         return
-    with pytest.raises(UsageError, match="stream `users` has no key to go by"):
+    with pytest.raises(UsageError, match="stream `users` has no primary key"):
         require_keys(target(), config(**settings), (stream,), quirks)

@@ -21,7 +21,7 @@ def test_several_parts_of_a_stream_are_one_count() -> None:
     metrics.hear(LINE % (3, "orders"))
     metrics.hear(LINE % (4.0, "orders"))
     assert differing(metrics, reported(7)) == []
-    assert differing(metrics, reported(8)) == ["stream `orders`: the target counted 7 records, 8 were sent"]
+    assert differing(metrics, reported(8)) == ["stream `orders`: the target counted 7 records, but 8 were sent"]
 
 
 def test_a_stream_is_known_by_its_name_in_the_target() -> None:

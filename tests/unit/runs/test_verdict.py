@@ -21,7 +21,7 @@ KILLED = Exit(code=137, oom_killed=True, peak_memory_bytes=70 << 20)
 FILE = Path("/p/unsaved-x.json")
 UNSAVED = Unsaved(error=StateError("s3://b is gone", hint="see whether it is there"), file=FILE, state_id="x")
 NOWHERE = Unsaved(error=StateError("s3://b is gone"), file=None, state_id="x")
-KEPT = f"the state was kept in {FILE}: `tapdock state set x {FILE}`"
+KEPT = f"the state is in {FILE}: run `tapdock state set x {FILE}`"
 LIMITS = {"source": 64 << 20, "target": None}
 LOST = LeaseHeld("another run has the state", hint="wait for it")
 
@@ -50,7 +50,7 @@ CASES = {
             3,
             "source",
             "the source ran out of memory (limit 64 MiB, peak 70 MiB)",
-            "raise `memory` of the source in the project file",
+            "increase `memory` of the source in the project file",
         ),
     ),
     "memory without a limit": (
@@ -58,8 +58,8 @@ CASES = {
         (
             4,
             "target",
-            "the target ran out of memory (limit no limit of its own)",
-            "raise `memory` of the target in the project file",
+            "the target ran out of memory (no limit configured)",
+            "increase `memory` of the target in the project file",
         ),
     ),
     "memory of the side that did not fail": (
@@ -80,7 +80,7 @@ CASES = {
             6,
             "runner",
             "s3://b is gone",
-            "no file could be written either; the next run reads again what came after the last saved state",
+            "no file could be written either; the next run resumes from the last saved state",
         ),
     ),
     "stopped while saving fails": (
@@ -108,7 +108,7 @@ CASES = {
             3,
             "source",
             "the source ran out of memory (limit 64 MiB, peak 70 MiB); the state could not be saved: s3://b is gone",
-            f"raise `memory` of the source in the project file; see whether it is there; {KEPT}",
+            f"increase `memory` of the source in the project file; see whether it is there; {KEPT}",
         ),
     ),
     "the engine is gone while saving fails": (
@@ -146,7 +146,7 @@ CASES = {
             8,
             "runner",
             "the disk is full; the state could not be saved: s3://b is gone",
-            "no file could be written either; the next run reads again what came after the last saved state",
+            "no file could be written either; the next run resumes from the last saved state",
         ),
     ),
     "what failed while recording came after what the relay saw": (
@@ -155,7 +155,7 @@ CASES = {
     ),
     "counts that differ": (
         {"relay": WELL, "differing": ("`users`: 5 sent, 4 counted", "`tags`: 1 sent, 0 counted")},
-        (4, "target", "`users`: 5 sent, 4 counted", "without `--strict-counts` this is a warning"),
+        (4, "target", "`users`: 5 sent, 4 counted", "without `--strict-counts`, this is a warning"),
     ),
     "counts matter less than a state that is not saved": (
         {"relay": WELL, "differing": ("`users`: 5 sent, 4 counted",), "unsaved": UNSAVED},

@@ -39,7 +39,7 @@ def test_the_shape_tells_the_dialect(text, wanted, dialect):
         ("{", None, "not JSON"),
         ("3", None, "neither a list"),
         (PER_STREAM, "singer", "a Singer state is an object"),
-        (STREAM % ("users", 1), None, "one Airbyte message"),
+        (STREAM % ("users", 1), None, "a single Airbyte message"),
         ('[{"type": "RECORD"}]', None, "message 0 of the state is not"),
         ('[{"type": "STREAM"}]', None, "message 0 of the state is not"),
         ("[3]", None, "not a list of Airbyte state messages"),
@@ -80,7 +80,7 @@ def test_a_stream_is_cut_out_and_the_rest_stays_as_written(text, dialect, stream
 def test_a_stream_that_is_not_there_is_told():
     with pytest.raises(UsageError, match="no stream `user`") as told:
         without_stream(SINGER, "singer", "user")
-    assert told.value.hint == "it has: users, orders"
+    assert told.value.hint == "streams of this state: users, orders"
 
 
 EMPTY_PARTS = '{"type":"GLOBAL","stream":null,"global":{"shared_state":{"n":1.0},"stream_states":null}}'

@@ -83,20 +83,20 @@ def test_every_shape_of_airbytes(text, state):
 @pytest.mark.parametrize(
     ("text", "source", "message"),
     [
-        ("{", "meltano", "no JSON"),
-        ("3", "airbyte", "no JSON object or list"),
-        ("[]", "meltano", "is an object"),
+        ("{", "meltano", "not a JSON"),
+        ("3", "airbyte", "not a JSON object or list"),
+        ("[]", "meltano", "must be an object"),
         ("[]", "airbyte", "is empty"),
         ('{"singer_state": {}}', "meltano", "is empty"),
         ('{"completed": {}, "partial": {}}', "meltano", "is empty"),
         ('{"stateType": "not_set"}', "airbyte", "no state yet"),
         ('[{"type": "STREAM"}]', "airbyte", "not a STREAM"),
-        ("[1]", "airbyte", "not of that format"),
-        ('{"stateType": "stream"}', "airbyte", "not as Airbyte has it"),
-        ('{"stateType": "legacy"}', "airbyte", "not as Airbyte has it"),
-        ('{"stateType": null}', "airbyte", "not as Airbyte has it"),
-        ('{"globalState": {}}', "airbyte", "not as Airbyte has it"),
-        ('{"stateType": "stream", "streamState": null}', "airbyte", "not as Airbyte has it"),
+        ("[1]", "airbyte", "does not have this format"),
+        ('{"stateType": "stream"}', "airbyte", "not have the format of Airbyte"),
+        ('{"stateType": "legacy"}', "airbyte", "not have the format of Airbyte"),
+        ('{"stateType": null}', "airbyte", "not have the format of Airbyte"),
+        ('{"globalState": {}}', "airbyte", "not have the format of Airbyte"),
+        ('{"stateType": "stream", "streamState": null}', "airbyte", "not have the format of Airbyte"),
         ('{"singer_state": {"bookmarks": [1]}}', "meltano", "not an object"),
     ],
 )
@@ -119,7 +119,7 @@ def test_states_go_back_where_they_came_from():
     assert exported(f"[{STREAM}]", "airbyte", target="airbyte") == f"[{STREAM}]"
     wrapped = exported(f"[{STREAM}]", "airbyte", target="meltano")
     assert taken(wrapped, "meltano") == (f"[{STREAM}]", "airbyte")
-    with pytest.raises(UsageError, match="means nothing to Airbyte"):
+    with pytest.raises(UsageError, match="cannot be exported for Airbyte"):
         exported(BOOKMARKS, "singer", target="airbyte")
 
 

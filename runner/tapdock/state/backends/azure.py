@@ -32,13 +32,16 @@ __all__ = ["AzureStore", "open_uri"]
 
 _CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
 _ACCOUNT = "AZURE_STORAGE_ACCOUNT"
-_LOG_IN = f"`az login`, or {_CONNECTION}"
-# Requests are repeated by us, who know which.
+_LOG_IN = f"run `az login`, or set {_CONNECTION}"
+# No retries here: `Remote` retries the requests that are safe to repeat.
 _ONCE = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 10}
 
 
 def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = keys.OURS) -> Remote:
-    """`azblob://container/prefix?account=…`; by a connection string, else by Azure's default credential."""
+    """Return the backend of `azblob://container/prefix?account=…`.
+
+    It uses the connection string, else Azure's default credential. Raises UsageError without an account.
+    """
     del folder
     place = keys.place(uri, known=("account",))
     connection = os.environ.get(_CONNECTION)
@@ -48,7 +51,7 @@ def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = key
             service = BlobServiceClient.from_connection_string(connection, **_ONCE)
         except ValueError as error:
             raise UsageError(
-                f"{_CONNECTION} is not one: {error}", hint="copy it whole from the account's keys"
+                f"{_CONNECTION} is not a connection string: {error}", hint="copy it from the account's access keys"
             ) from error
     elif account:
         from azure.identity import DefaultAzureCredential
@@ -57,12 +60,12 @@ def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = key
         service = BlobServiceClient(address, credential=DefaultAzureCredential(), **_ONCE)
     else:
         hint = f"add `?account=…` to {uri}, or set {_CONNECTION} or {_ACCOUNT}"
-        raise UsageError(f"the state backend {uri} does not say which account", hint=hint)
+        raise UsageError(f"the state backend {uri} does not name a storage account", hint=hint)
     return Remote(AzureStore(service, place.bucket, place.prefix, codec), Timing(seconds=lease_seconds))
 
 
 class AzureStore:
-    """Blobs below `prefix`; a version is an ETag, new with each write."""
+    """Blobs below `prefix`. A version is an ETag, which is new with each write."""
 
     never = '"0x0"'
     largest = LARGEST
@@ -91,12 +94,12 @@ class AzureStore:
                 return None
 
     def _require_small(self, name: str, answer: Any) -> None:
-        """Before the library reads a part of an object, which it does without a limit of its own."""
+        """Check the size before the library reads a part of an object: the library itself has no limit."""
         if answer.http_response.status_code >= 300:
-            return  # the library makes an error of it
+            return  # the library raises an error for it
         length = answer.http_response.headers.get("Content-Length")
         if length is None:
-            raise StateError(f"{self.uri} does not tell the length of `{name}`", hint="see its server's log")
+            raise StateError(f"{self.uri} does not report the length of `{name}`", hint="see the log of its server")
         require_small(int(length), f"`{name}` in {self.uri}", largest=self.largest)
 
     def write(self, name: str, body: bytes, *, expected: str | None) -> str:
@@ -145,17 +148,19 @@ class AzureStore:
             raise
         except ResourceNotFoundError as error:
             container = self._client.container_name
-            hint = f"`az storage container create --name {container}` makes it"
+            hint = f"`az storage container create --name {container}` creates it"
             raise StateError(f"{what}: there is no container `{container}`", hint=hint) from error
         except ClientAuthenticationError as error:
             raise StateError(f"{what}: {_first_line(error)}", hint=_LOG_IN) from error
         except (ServiceRequestError, ServiceResponseError) as error:
-            hint = "see whether its server can be reached"
+            hint = "check that its server can be reached"
             raise StateError(f"{what}: {_first_line(error)}", hint=hint, retryable=True) from error
         except HttpResponseError as error:
             code = error.status_code or 0
             hint = (
-                f"it needs the role Storage Blob Data Contributor; {_LOG_IN}" if code == 403 else "see its server's log"
+                f"the account needs the role Storage Blob Data Contributor; {_LOG_IN}"
+                if code == 403
+                else "see the log of its server"
             )
             passing = code in (408, 429) or code >= 500
             raise StateError(f"{what}: {_first_line(error)}", hint=hint, retryable=passing) from error

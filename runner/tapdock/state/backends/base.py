@@ -1,4 +1,4 @@
-"""What every state backend answers, and the table of them by the scheme of their URI."""
+"""The interface of all state backends, and the table of backends by the scheme of their URI."""
 
 import importlib
 import os
@@ -39,19 +39,19 @@ _MODULES = {
     "postgresql": ("tapdock.state.backends.sql", "postgres"),
     "mssql": ("tapdock.state.backends.sql", "mssql"),
 }
-"""By the scheme of a URI: the module, and the extra that brings what it imports."""
+"""By the scheme of a URI: the module, and the extra that installs what the module imports."""
 _BUCKETS = ("s3", "azblob", "gs")
 
 
 class Stored(NamedTuple):
-    """An object as it is stored; `version` changes with every different body."""
+    """A stored object. `version` is different for every different body."""
 
     body: bytes
     version: str
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """Who works with a state: told to whoever comes second. `owner` is the process as labels of containers name it."""
+    """The holder of a lease, for messages to other runs. `owner` is the process as in the labels of containers."""
 
     run_id: str
     pid: int
@@ -69,8 +69,11 @@ def _unheard(_: object) -> None: ...
 
 @dataclass(frozen=True, kw_only=True)
 class LeaseTerms:
-    """Of a hold: `is_over` knows of a holder that it surely has ended; `lost` is told, in another thread, that the hold
-    is ours no more; `say` takes a line for people."""
+    """Callbacks of a lease.
+
+    `is_over` returns True if a holder has certainly ended. `lost` is called, in another thread, when the lease is lost.
+    `say` takes a line for people.
+    """
 
     is_over: Callable[[Holder], bool] = _never
     lost: Callable[[TapdockError], None] = _unheard
@@ -78,9 +81,9 @@ class LeaseTerms:
 
 
 class Backend(Protocol):
-    """A place for small named objects; every failure is a StateError that names the place.
+    """A place for small named objects. Every failure is a StateError that names the place.
 
-    `tries` is how often a write is worth trying: once where the backend repeats by itself.
+    `tries` is how often the caller may try a write: once if the backend itself retries.
     """
 
     @property
@@ -92,35 +95,35 @@ class Backend(Protocol):
     def get(self, name: str) -> Stored | None: ...
 
     def put(self, name: str, body: bytes, *, expected: str | None) -> str:
-        """Write only over version `expected` (None: where nothing is), else Conflict; the new version."""
+        """Replace version `expected` (None: no object exists) and return the new version. Raises Conflict otherwise."""
         ...
 
     def names(self, prefix: str = "") -> list[str]: ...
 
     def delete(self, name: str) -> None:
-        """For names that nobody competes for; nothing there is no error."""
+        """Remove an object without a check for other writers. A missing object is not an error."""
         ...
 
     def acquire(self, name: str, holder: Holder, terms: LeaseTerms | None = None) -> AbstractContextManager[None]:
-        """Keep a name to ourselves until the block or the process ends; LeaseHeld tells who has it."""
+        """Hold the lease of a name until the block or the process ends. Raises LeaseHeld, which names the holder."""
         ...
 
     def holder(self, name: str) -> Holder | None:
-        """Who holds a name now; None where nobody does, or nobody can tell."""
+        """Return the current holder of a name; None if there is none or it is unknown."""
         ...
 
     def unlock(self, name: str) -> None:
-        """Let go of a name for its holder, who finds out at its next renewal."""
+        """Release a lease for its holder, who detects this at its next renewal."""
         ...
 
 
 def open_backend(
     uri: str, folder: Path, *, lease_seconds: float = LEASE_SECONDS, codec: Codec | None = None
 ) -> Backend:
-    """The backend of a URI; without a scheme it is a folder, relative to `folder`.
+    """Return the backend of a URI. A URI without a scheme is a folder, relative to `folder`.
 
-    `codec` is for a bucket that another runner keeps its states in. Raises UsageError for a URI that names nothing, and
-    where the extra is missing that its kind needs.
+    `codec` is for a bucket with the states of another runner. Raises UsageError for an invalid URI, and if the extra
+    for this kind of backend is not installed.
     """
     scheme, separator, _ = uri.partition("://")
     scheme = re.sub(r"\+.*", "", scheme) if separator else "file"  # postgresql+psycopg://
@@ -129,20 +132,21 @@ def open_backend(
         raise UsageError(f"there is no state backend `{scheme}://`", hint=f"known: a folder's path, {known}")
     module, extra = _MODULES[scheme]
     if codec and scheme not in _BUCKETS:
-        raise UsageError(f"`{scheme}://` is no bucket", hint=f"known: {', '.join(f'`{name}://`' for name in _BUCKETS)}")
+        hint = f"known: {', '.join(f'`{name}://`' for name in _BUCKETS)}"
+        raise UsageError(f"`{scheme}://` is not a bucket", hint=hint)
     more = {"codec": codec} if codec else {}
     try:
         opened: Backend = importlib.import_module(module).open_uri(uri, folder, lease_seconds=lease_seconds, **more)
     except ModuleNotFoundError as error:
         if extra is None or (error.name or "").startswith("tapdock"):
             raise
-        hint = f"pip install 'tapdock[{extra}]'"
-        raise UsageError(f"state in `{scheme}://` needs the package `{error.name}`", hint=hint) from error
+        hint = f"install it with `pip install 'tapdock[{extra}]'`"
+        raise UsageError(f"state in `{scheme}://` requires the package `{error.name}`", hint=hint) from error
     return opened
 
 
 def holder_here(run_id: str, *, since: float, owner: str = "") -> Holder:
-    """This process as a holder; `since` in seconds since the epoch."""
+    """Return this process as a holder. `since` is in seconds since the epoch."""
     return Holder(
         run_id=run_id,
         pid=os.getpid(),
@@ -153,15 +157,15 @@ def holder_here(run_id: str, *, since: float, owner: str = "") -> Holder:
 
 
 def changed_meanwhile(name: str, place: str) -> Conflict:
-    """A compare-and-swap that came second."""
+    """Return the error for a compare-and-swap that lost against another writer."""
     return Conflict(
-        f"state `{name}` in {place} was changed by somebody else meanwhile",
-        hint=f"see what is there now with `tapdock state show {name}`, then run again",
+        f"state `{name}` in {place} was changed by somebody else in the meantime",
+        hint=f"check the current state with `tapdock state show {name}`, then run again",
     )
 
 
 def held_by(name: str, holder: Holder | None) -> LeaseHeld:
-    """The refusal: who works with the state, where and since when."""
+    """Return the error for a held lease. It names the run that uses the state, with its host and start."""
     name = name.removeprefix("lease/").removeprefix("overlay/")
     if holder is None:
         return LeaseHeld(f"state `{name}` is in use by another run", hint="wait for it to end, then run again")

@@ -1,4 +1,4 @@
-"""State in a folder: a file a name, replaced whole; compare-and-swap and leases by `flock`."""
+"""State in a folder: one file per name, replaced as a whole. Compare-and-swap and leases use `flock`."""
 
 import errno
 import fcntl
@@ -24,15 +24,15 @@ SUFFIX = ".json"
 _SIGN_SECONDS = 1.0
 PASSING = {errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO}
 ADVICE = {
-    errno.ENOSPC: "free some space on that disk, then run again; what was saved before is untouched",
-    errno.EDQUOT: "free some of your quota, then run again; what was saved before is untouched",
+    errno.ENOSPC: "free some space on that disk, then run again; the state saved before is unchanged",
+    errno.EDQUOT: "free some of your quota, then run again; the state saved before is unchanged",
     errno.EROFS: "that file system is read-only: choose another folder as `state_backend.uri`",
-    errno.EACCES: "make the folder yours (`chown`), or choose another one as `state_backend.uri`",
-    errno.EPERM: "make the folder yours (`chown`), or choose another one as `state_backend.uri`",
-    errno.ENOTDIR: "a file stands where a folder should be: choose another `state_backend.uri`",
-    errno.EEXIST: "a file stands where a folder should be: choose another `state_backend.uri`",
-    errno.ENOLCK: "that file system has no locks: choose a folder on a local disk as `state_backend.uri`",
-    errno.EOPNOTSUPP: "that file system has no locks: choose a folder on a local disk as `state_backend.uri`",
+    errno.EACCES: "become the owner of the folder (`chown`), or choose another one as `state_backend.uri`",
+    errno.EPERM: "become the owner of the folder (`chown`), or choose another one as `state_backend.uri`",
+    errno.ENOTDIR: "a part of that path is a file, not a folder: choose another `state_backend.uri`",
+    errno.EEXIST: "a part of that path is a file, not a folder: choose another `state_backend.uri`",
+    errno.ENOLCK: "that file system does not support locks: choose a folder on a local disk as `state_backend.uri`",
+    errno.EOPNOTSUPP: "that file system does not support locks: choose a folder on a local disk as `state_backend.uri`",
     errno.ELOOP: "that name is a symbolic link: remove it, or put a copy of the file there",
     errno.ENXIO: "that name is a pipe, a folder or a device: remove it",
     errno.EISDIR: "that name is a folder: remove it",
@@ -41,18 +41,21 @@ ADVICE = {
 
 
 def open_uri(uri: str, folder: Path, *, lease_seconds: float) -> "FileBackend":
-    """The folder of `file:///path`, or of a path relative to `folder`. The kernel ends a hold: it needs no time."""
+    """Return the backend of `file:///path`, or of a path relative to `folder`.
+
+    `lease_seconds` is unused: the kernel releases the lock of a dead process. Raises UsageError for an invalid URI.
+    """
     del lease_seconds
     if "://" not in uri:
         return FileBackend(folder / Path(uri).expanduser())
     parts = urlsplit(uri)
     if parts.netloc or not parts.path:
-        raise UsageError(f"`{uri}` names no folder", hint="write `file:///path/to/folder` or just the path")
+        raise UsageError(f"`{uri}` does not name a folder", hint="write `file:///path/to/folder` or just the path")
     return FileBackend(Path(unquote(parts.path)))
 
 
 class FileBackend:
-    """Objects in `folder`, readable by their owner only; `largest` in bytes."""
+    """Objects in `folder`, readable only by their owner. `largest` is the limit of an object in bytes."""
 
     tries = 3
     largest = LARGEST
@@ -99,7 +102,7 @@ class FileBackend:
 
     @contextmanager
     def acquire(self, name: str, holder: Holder, terms: LeaseTerms | None = None) -> Iterator[None]:
-        """Lock the lease file. Nothing of `terms` is needed: the kernel knows whether a holder lives."""
+        """Lock the lease file. `terms` are not needed: the kernel releases the lock of a dead holder."""
         path = self._lease(name)
         with _told(path, "lock"):
             made(path.parent)
@@ -121,7 +124,7 @@ class FileBackend:
             os.close(lease)  # the kernel does this for a process that dies
 
     def holder(self, name: str) -> Holder | None:
-        """Whoever has the lease. The lease file is read, and never locked: a run may want its lock at this moment."""
+        """Return the holder of the lease. The lease file is not locked here: a run may be about to lock it."""
         path = self._lease(name)
         with _told(path, "read"):
             try:
@@ -137,13 +140,16 @@ class FileBackend:
         holder = self.holder(name)
         if holder:
             hint = f"stop it: `kill {holder.pid}` on {holder.host}"
-            raise StateError(f"`{name}` is held by a process that lives: its hold ends with it", hint=hint)
+            raise StateError(f"`{name}` is held by a live process, and released when that process ends", hint=hint)
 
     def _lease(self, name: str) -> Path:
         return self.folder / ".leases" / _safe(name)
 
     def _sign(self, name: str) -> Path:
-        """A second file that the holder locks, for others to test. No lease file of another name has a `+` in it."""
+        """The path of a second file that the holder locks, so that others can test it.
+
+        No lease file of another name contains a `+`.
+        """
         return self.folder / ".leases" / (_safe(name) + "+held")
 
     def _path(self, name: str) -> Path:
@@ -166,7 +172,7 @@ class FileBackend:
 
 
 def _safe(name: str) -> str:
-    """A name as a file name, reversibly: `prod:a-to-b` -> `prod%3Aa-to-b`."""
+    """Return a name as a file name, reversibly: `prod:a-to-b` -> `prod%3Aa-to-b`."""
     return quote(name, safe="", errors="surrogateescape")
 
 
@@ -178,12 +184,12 @@ def _facts(lease: int) -> Holder | None:
     try:
         return msgspec.json.decode(os.pread(lease, 65536, 0), type=Holder)
     except (ValueError, RecursionError):
-        return None  # its holder is about to write them
+        return None  # the holder has not written them yet
 
 
 @contextmanager
 def _shown(sign: Path) -> Iterator[None]:
-    """Lock the file that tells others of a lease. A run goes on without it: the lease itself is in another file."""
+    """Lock the file that shows others the lease. A failure is ignored: the lease itself is in another file."""
     lock = None
     try:
         with suppress(OSError):
@@ -196,7 +202,7 @@ def _shown(sign: Path) -> Iterator[None]:
 
 
 def _lock_patiently(lock: int) -> None:
-    """Wait for those who test the lock: each has it for a moment. Raises BlockingIOError after a second."""
+    """Wait for processes that test the lock: each holds it for a moment. Raises BlockingIOError after a second."""
     deadline = time.monotonic() + _SIGN_SECONDS
     while True:
         try:
@@ -222,23 +228,23 @@ def _is_locked(sign: Path) -> bool:
 
 
 def _opened(path: Path, flags: int) -> int:
-    """A descriptor of a regular file: opening a pipe would wait for its other end, and a link may lead anywhere."""
+    """Return a descriptor of a regular file. Raises OSError for a pipe, whose other end would block, and for a link."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.ENXIO, "it is not a regular file")
+        raise OSError(errno.ENXIO, "not a regular file")
     return descriptor
 
 
 @contextmanager
 def _told(path: Path, action: str) -> Iterator[None]:
-    """An OSError as a StateError with the path and what to do; `retryable` where a next try may do better."""
+    """Convert an OSError into a StateError with the path and a hint; `retryable` if a later attempt may succeed."""
     try:
         yield
     except OSError as error:
         number = error.errno or 0
         raise StateError(
             f"cannot {action} state at {path}: {error.strerror or error}",
-            hint=ADVICE.get(number, "see whether that disk is well, then run again"),
+            hint=ADVICE.get(number, "check that disk, then run again"),
             retryable=number in PASSING,
         ) from error

@@ -23,11 +23,16 @@ from tapdock.state.backends.remote import Remote
 __all__ = ["GcsStore", "open_uri"]
 
 _SECONDS = 10
-_LOG_IN = "`gcloud auth application-default login`, or GOOGLE_APPLICATION_CREDENTIALS for a file of a service account"
+_LOG_IN = (
+    "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a service account's file"
+)
 
 
 def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = keys.OURS) -> Remote:
-    """`gs://bucket/prefix?project=…`; credentials as Google's own tools find them."""
+    """Return the backend of `gs://bucket/prefix?project=…`. It finds credentials as Google's own tools do.
+
+    Raises UsageError if they cannot be used.
+    """
     del folder
     place = keys.place(uri, known=("project",))
     project = place.options.get("project")
@@ -42,7 +47,7 @@ def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = key
 
 
 class GcsStore:
-    """Objects below `prefix`; a version is a generation."""
+    """Objects below `prefix`. A version is a generation."""
 
     never = "1"
     largest = LARGEST
@@ -57,11 +62,11 @@ class GcsStore:
         return f"gs://{self._bucket.name}/{self._prefix}".rstrip("/")
 
     def read(self, name: str) -> Stored | None:
-        """Of one generation: an object that is replaced between the two requests is asked for again."""
+        """Return one generation of an object. If it is replaced between the two requests, both are repeated."""
         with self._told(name, "read"):
             key = self._codec.key_of(self._prefix, name)
             while found := self._bucket.get_blob(key, timeout=_SECONDS, retry=None):
-                blob = self._bucket.blob(key)  # without the link of `found`, which may lead elsewhere than our requests
+                blob = self._bucket.blob(key)  # without the link in `found`, which may point to another server
                 body = Body(f"`{name}` in {self.uri}", largest=self.largest)
                 require_small(found.size, f"`{name}` in {self.uri}", largest=self.largest)
                 only = {"if_generation_match": found.generation, "timeout": _SECONDS, "retry": None}
@@ -111,22 +116,20 @@ class GcsStore:
         except Conflict:
             raise
         except exceptions.NotFound as error:
-            hint = f"`gcloud storage buckets create gs://{self._bucket.name}` makes it"
+            hint = f"`gcloud storage buckets create gs://{self._bucket.name}` creates it"
             raise StateError(f"{what}: there is no bucket `{self._bucket.name}`", hint=hint) from error
         except (exceptions.Forbidden, exceptions.Unauthorized) as error:
-            hint = f"it needs the role of a Storage Object User there; {_LOG_IN}"
+            hint = f"the account needs the role Storage Object User for this bucket; {_LOG_IN}"
             raise StateError(f"{what}: {error.message}", hint=hint) from error
         except exceptions.GoogleAPICallError as error:
             code = int(error.code or 0)
-            hint = "see whether its server is well"
+            hint = "check the status of its server"
             raise StateError(
                 f"{what}: {error.message}", hint=hint, retryable=code in (408, 429) or code >= 500
             ) from error
         except auth.TransportError as error:
-            raise StateError(f"{what}: {error}", hint="see whether Google can be reached", retryable=True) from error
+            raise StateError(f"{what}: {error}", hint="check that Google can be reached", retryable=True) from error
         except auth.GoogleAuthError as error:
             raise StateError(f"{what}: {error}", hint=_LOG_IN) from error
         except requests.exceptions.RequestException as error:
-            raise StateError(
-                f"{what}: {error}", hint="see whether its server can be reached", retryable=True
-            ) from error
+            raise StateError(f"{what}: {error}", hint="check that its server can be reached", retryable=True) from error

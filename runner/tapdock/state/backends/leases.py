@@ -1,7 +1,7 @@
-"""A lease upon a store without locks: an object that its holder renews, and that a dead holder's successor takes.
+"""A lease in a store without locks: an object that its holder renews, and that another run takes after it expired.
 
-A holder counts its own time since the last renewal that was answered, and is told to stop before anybody may follow it.
-Whoever finds a lease that has run out by the wall clock waits to see that nobody renews it: clocks of machines differ.
+A holder measures the time since its last successful renewal, and has to stop before another run may take the lease. A
+run that finds an expired lease waits and checks that it is not renewed, because the clocks of machines differ.
 """
 
 import secrets
@@ -24,16 +24,16 @@ _NOBODY = Holder(run_id="unlocked", pid=0, host="", since="")
 
 
 class Write(Protocol):
-    """How a version is replaced by a newer one."""
+    """A function that replaces a version by a newer one, and returns the newer version. Raises Conflict."""
 
     def __call__(self, name: str, body: bytes, *, expected: str | None) -> str: ...
 
 
 class Objects(Protocol):
-    """What keeps leases: objects that are replaced only where nobody else replaced them."""
+    """A store of leases: objects that are replaced by compare-and-swap."""
 
     def put(self, name: str, body: bytes, *, expected: str | None) -> str:
-        """Tried again where the answer does not come; `write_once` is a single request."""
+        """Write with retries; `write_once` is a single request."""
         ...
 
     def write_once(self, name: str, body: bytes, *, expected: str | None) -> str: ...
@@ -41,7 +41,7 @@ class Objects(Protocol):
     def get(self, name: str) -> Stored | None: ...
 
     def read_once(self, name: str) -> Stored | None:
-        """By a single request."""
+        """Read by a single request."""
         ...
 
     def overwrite(self, name: str, body: bytes) -> str: ...
@@ -49,9 +49,9 @@ class Objects(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How long a lease lasts, and where time comes from: `now` since the epoch, `clock` for what passes.
+    """The duration of a lease, and the sources of time: `now` since the epoch, `clock` for durations.
 
-    `request` is how long the server may take for one answer as a whole.
+    `request` is the time limit for a whole request. All numbers are in seconds.
     """
 
     seconds: float = LEASE_SECONDS
@@ -62,17 +62,17 @@ class Timing:
 
     @property
     def beat(self) -> float:
-        """Between renewals."""
+        """The time between two renewals."""
         return self.seconds / 4
 
     @property
     def deadline(self) -> float:
-        """After the last renewal: then its holder stops, and has a quarter of the lease to do it in."""
+        """The time after the last renewal at which the holder must stop. It has a quarter of the lease to do so."""
         return self.seconds * 3 / 4
 
 
 class _Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """`expires` is of the holder's wall clock; None once it was given back. `nonce` makes each renewal another."""
+    """A stored lease. `expires` is by the holder's wall clock; None after release. `nonce` is new per renewal."""
 
     version: int = 1
     holder: Holder
@@ -83,7 +83,7 @@ class _Lease(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def acquire(backend: Objects, name: str, holder: Holder, terms: LeaseTerms, timing: Timing) -> Iterator[None]:
-    """Raises LeaseHeld while somebody else has it, StateError where the backend cannot tell."""
+    """Hold a lease for the block, and renew it. Raises LeaseHeld while another run holds it, StateError on failure."""
     holding = _Holding(backend, PREFIX + name, holder, terms, timing)
     holding.take()
     threads = [threading.Thread(target=work, daemon=True) for work in (holding.beat, holding.watch)]
@@ -99,7 +99,7 @@ def acquire(backend: Objects, name: str, holder: Holder, terms: LeaseTerms, timi
 
 
 class _Holding:
-    """One lease, by one holder: taken, renewed in a thread, given back."""
+    """One lease of one holder: taken, renewed in a thread, released."""
 
     def __init__(self, backend: Objects, name: str, holder: Holder, terms: LeaseTerms, timing: Timing) -> None:
         self.over = threading.Event()
@@ -110,7 +110,7 @@ class _Holding:
         self._timing = timing
         self._version: str | None = None
         self._renewed = timing.clock()
-        self._trouble = "there is no answer"
+        self._trouble = "no answer"
         self._losing = threading.Lock()
 
     def take(self) -> None:
@@ -129,18 +129,22 @@ class _Holding:
             raise held_by(self._name, holder(self._backend, self._name)) from None
 
     def _is_free(self, lease: _Lease, version: str) -> bool:
-        """Given back, of a run that is surely over, or run out and not renewed while we look."""
+        """Return True if the lease was released, its run has certainly ended, or it expired and nobody renews it."""
         if lease.expires is None or self._terms.is_over(lease.holder):
             return True
         if lease.expires > self._timing.now():
             return False
-        self._terms.say(f"the lease of run {lease.holder.run_id} has run out: waiting to see that nobody renews it")
-        self._timing.sleep(max(lease.seconds, self._timing.seconds))  # for as long as one who lives may be cut off
+        seconds = max(lease.seconds, self._timing.seconds)  # a live holder may be cut off for as long
+        run = lease.holder.run_id
+        self._terms.say(
+            f"the lease of run {run} has expired; waiting {seconds:.0f} s to make sure that it is abandoned"
+        )
+        self._timing.sleep(seconds)
         stored = self._backend.get(self._name)
         return stored is None or stored.version == version
 
     def _renew(self, write: Write, *, expires: bool = True) -> None:
-        """Counted from before the request: nobody else may count from earlier."""
+        """Write a renewal. Its time counts from before the request, so that the holder's count ends first."""
         began = self._timing.clock()
         until = self._timing.now() + self._timing.seconds if expires else None
         seconds = self._timing.seconds
@@ -149,7 +153,7 @@ class _Holding:
         self._renewed = began
 
     def beat(self) -> None:
-        """Renewals, each a single request. What fails is tried again a second later: `watch` knows when time is up."""
+        """Renew the lease until it is over. A failed renewal is retried after a second; `watch` checks the deadline."""
         pause = self._timing.beat
         while not self.over.wait(pause):
             pause = self._timing.beat
@@ -159,17 +163,17 @@ class _Holding:
                 if error := self._overtaken():
                     self._lose(error)
                 pause = min(0.2, pause)
-            except Exception as error:  # whatever it is, it is no renewal
+            except Exception as error:  # any failure means that the lease was not renewed
                 self._trouble = str(error)
                 pause = min(1.0, pause)
 
     def watch(self) -> None:
-        """Our time, however long a request takes."""
+        """Give up the lease at the deadline, no matter how long a request takes."""
         while not self.over.is_set():
             left = self._renewed + self._timing.deadline - self._timing.clock()
             if left <= 0:
-                message = f"the hold on `{_plain(self._name)}` could not be renewed in time: {self._trouble}"
-                self._lose(StateError(message, hint="see whether its server can be reached", retryable=True))
+                message = f"the lease of `{_plain(self._name)}` could not be renewed in time: {self._trouble}"
+                self._lose(StateError(message, hint="check the connection to the state backend", retryable=True))
                 return
             self.over.wait(left)
 
@@ -180,7 +184,10 @@ class _Holding:
                 self._terms.lost(error)
 
     def _overtaken(self) -> TapdockError | None:
-        """Somebody else wrote; None where we did, and did not hear of it, and where that cannot be told now."""
+        """Return why the lease was lost after a Conflict.
+
+        Return None if the conflicting write was our own, or if the lease cannot be read now.
+        """
         try:
             stored = self._backend.read_once(self._name)
         except Exception as error:
@@ -194,24 +201,24 @@ class _Holding:
             self._version = stored.version
             return None
         if lease and lease.holder == _NOBODY:
-            hint = f"see who did so, and whether another run goes on: `tapdock state show {_plain(self._name)}`"
-            return LeaseHeld(f"the hold on `{_plain(self._name)}` was taken away by `tapdock state unlock`", hint=hint)
+            hint = f"`tapdock state show {_plain(self._name)}` shows whether another run holds it now"
+            return LeaseHeld(f"the lease of `{_plain(self._name)}` was released by `tapdock state unlock`", hint=hint)
         return held_by(self._name, lease.holder if lease else None)
 
     def give_back(self) -> None:
-        with suppress(StateError):  # it runs out by itself, or is another's
+        with suppress(StateError):  # it expires by itself, or another run holds it
             self._renew(self._backend.put, expires=False)
 
 
 def holder(backend: Objects, name: str) -> Holder | None:
-    """Who has the lease, as far as its object tells."""
+    """Return the holder in the lease's object, or None if there is none. Raises StateError if it is damaged."""
     stored = backend.get(PREFIX + name.removeprefix(PREFIX))
     lease = _decoded(name, stored) if stored else None
     return lease.holder if lease and lease.expires is not None else None
 
 
 def unlock(backend: Objects, name: str) -> None:
-    """Take a lease from whoever has it, also from one who renews it just now: their next renewal finds out."""
+    """Release a lease for its holder, even during a renewal. The holder's next renewal detects this."""
     if backend.get(PREFIX + name):
         lease = _Lease(holder=_NOBODY, seconds=0.0, expires=None, nonce=secrets.token_hex(8))
         backend.overwrite(PREFIX + name, msgspec.json.encode(lease))
@@ -221,7 +228,7 @@ def _decoded(name: str, stored: Stored) -> _Lease:
     try:
         return msgspec.json.decode(stored.body, type=_Lease)
     except (ValueError, RecursionError) as error:
-        hint = f"`tapdock state unlock {_plain(name)}` removes it, once you know that no run has it"
+        hint = f"if no run uses this state, `tapdock state unlock {_plain(name)}` removes the lease"
         raise StateError(f"the lease of `{_plain(name)}` is damaged: {error}", hint=hint) from error
 
 

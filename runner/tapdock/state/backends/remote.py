@@ -1,4 +1,4 @@
-"""State on a server: each request made safe to repeat, and leases out of objects that expire."""
+"""State on a server: retries that are safe to repeat, and leases as objects that expire."""
 
 import dataclasses
 import secrets
@@ -28,40 +28,43 @@ class NoConditions(StateError):
 
 
 class Store(Protocol):
-    """One request each. Failures are StateErrors that name the place, `retryable` where another try may do better."""
+    """A store with one request per method. Failures are StateErrors that name the place.
+
+    They are `retryable` if another attempt may succeed.
+    """
 
     never: str
     """A version that no object has."""
     largest: int
-    """Bytes of an object that is read or written."""
+    """The largest size of an object in bytes, for reads and writes."""
 
     @property
     def uri(self) -> str: ...
 
     def read(self, name: str) -> Stored | None:
-        """Raises StateError for an object of more than `largest` bytes, without reading it whole."""
+        """Return an object, or None. Raises StateError for more than `largest` bytes, without reading all of them."""
         ...
 
     def write(self, name: str, body: bytes, *, expected: str | None) -> str:
-        """Over version `expected` alone (None: where nothing is), else Conflict; the new version.
+        """Replace version `expected` (None: no object exists) and return the new version. Raises Conflict otherwise.
 
-        Raises NoConditions where the server refuses to be asked for that.
+        Raises NoConditions if the server refuses conditional writes.
         """
         ...
 
     def overwrite(self, name: str, body: bytes) -> str:
-        """Whatever is there; the new version."""
+        """Replace any version, and return the new version."""
         ...
 
     def list(self, prefix: str) -> list[str]: ...
 
     def remove(self, name: str) -> None:
-        """Nothing there is no error."""
+        """Remove an object. A missing object is not an error."""
         ...
 
 
 class _Careful:
-    """A store without conditional writes: it is looked at before each write. Two who look at once both write."""
+    """A store without conditional writes, which is read before each write. Two simultaneous writers both succeed."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -80,18 +83,18 @@ class _Careful:
 
 @dataclass(eq=False)
 class _Hold:
-    """A lease that this process has taken; `lost` is set once it belongs to this process no more."""
+    """A lease of this process. `lost` is set once the process has lost it."""
 
     name: str
     lost: threading.Event = field(default_factory=threading.Event)
 
     def covers(self, name: str) -> bool:
-        """Whether an object belongs to the lease: of `a` those are `a`, `lease/a` and `history/a/00000001`."""
+        """Return True if an object belongs to the lease. For `a`: `a`, `lease/a` and `history/a/00000001`."""
         return f"/{self.name}/" in f"/{name}/"
 
 
 class Remote:
-    """A `Backend` upon a store, whose single requests are to be had as well."""
+    """A `Backend` on top of a store: requests with retries, and single requests for leases."""
 
     tries = 1
 
@@ -115,7 +118,7 @@ class Remote:
         try:
             return within(self._timing.request, request)
         except TimeoutError as error:
-            hint = "see whether its server can be reached"
+            hint = "check that its server can be reached"
             raise StateError(f"cannot {what} in {self.uri}: {error}", hint=hint, retryable=True) from error
 
     def get(self, name: str) -> Stored | None:
@@ -131,7 +134,7 @@ class Remote:
             try:
                 return self.write_once(name, body, expected=expected)
             except Conflict:
-                # An earlier try may have been written although its answer was lost: every body is one of a kind.
+                # An earlier attempt may have succeeded although its answer was lost: every body is unique.
                 stored = self.read_once(name) if tries > 1 else None
                 if stored is None or stored.body != body:
                     raise
@@ -150,10 +153,10 @@ class Remote:
 
     @contextmanager
     def acquire(self, name: str, holder: Holder, terms: LeaseTerms | None = None) -> Iterator[None]:
-        """By a lease. A server that takes a conditional write for any other is found out, and said so.
+        """Hold a lease for the block. A server that ignores the conditions of writes is detected and reported.
 
-        Once the lease is lost, no request for what it covers is retried: the run that waits for the answer has to end.
-        Other leases of this process, of runs that go on at the same time, are not affected.
+        After the loss of the lease, requests for its objects are not retried, because the run has to end. Other leases
+        of this process, of simultaneous runs, are not affected.
         """
         given = terms or LeaseTerms()
         mine = _Hold(name)
@@ -174,16 +177,19 @@ class Remote:
                 self._holds.remove(mine)
 
     def _require_conditions(self, terms: LeaseTerms) -> None:
-        """Fall back to reading before each write where the server ignores conditions, and report it."""
+        """If the server does not support conditional writes, read before each write instead, and report it."""
         if not isinstance(self.store, _Careful) and not self._honours_conditions():
             terms.say(
-                f"{self.uri} does not honour conditional writes. Each write looks first at what is there: that keeps"
-                " runs apart unless they start in one moment, so see that only one is started at a time"
+                f"{self.uri} does not support conditional writes; concurrent runs could overwrite each other's state."
+                " Start one run at a time"
             )
             self.store = _Careful(self.store)
 
     def _honours_conditions(self) -> bool:
-        """Tried by making what is there already (the first of all runs makes it), and by replacing what never was."""
+        """Return True if the server supports conditional writes.
+
+        It must refuse to create an object that exists (the first run creates it), and to replace a missing version.
+        """
         try:
             made = self._is_written(None) and self._is_written(None)
             return not made and not self._is_written(self.store.never)
@@ -204,7 +210,7 @@ class Remote:
         leases.unlock(self, name)
 
     def _is_lost(self, name: str) -> bool:
-        """Whether a request for this object serves only lost leases. What no lease covers serves all of them."""
+        """Return True if a request for this object only serves lost leases. An object outside of leases serves all."""
         with self._holding:
             serves = [each for each in self._holds if each.covers(name)] or self._holds
             return bool(serves) and all(each.lost.is_set() for each in serves)

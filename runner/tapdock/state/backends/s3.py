@@ -1,4 +1,4 @@
-"""State in a bucket of S3, or of any server that speaks its protocol."""
+"""State in a bucket of S3, or of any server with the same protocol."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,11 +36,14 @@ _REFUSED = {
 }
 _PASSING = {"SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "Throttling", "ConditionalRequestConflict"}
 _CHUNK = 1 << 16
-_LOG_IN = "see `aws sts get-caller-identity`: the usual variables, profiles and instance roles are used"
+_LOG_IN = "`aws sts get-caller-identity` shows which credentials are used: variables, a profile or an instance role"
 
 
 def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = keys.OURS) -> Remote:
-    """`s3://bucket/prefix?endpoint=https://…&region=…&profile=…`; credentials as Amazon's own tools find them."""
+    """Return the backend of `s3://bucket/prefix?endpoint=https://…&region=…&profile=…`.
+
+    It finds credentials as Amazon's own tools do. Raises UsageError for an unusable endpoint or profile.
+    """
     del folder
     place = keys.place(uri, known=_OPTIONS)
     try:
@@ -49,10 +52,10 @@ def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = key
             "s3",
             endpoint_url=place.options.get("endpoint"),
             config=Config(
-                retries={"total_max_attempts": 1},  # ours know what they repeat
+                retries={"total_max_attempts": 1},  # only `Remote` retries, where it is safe
                 connect_timeout=5,
                 read_timeout=10,
-                request_checksum_calculation="when_required",  # other servers than Amazon's need not know them
+                request_checksum_calculation="when_required",  # servers other than Amazon's may not support them
                 response_checksum_validation="when_required",
             ),
         )
@@ -62,7 +65,7 @@ def open_uri(uri: str, folder: Path, *, lease_seconds: float, codec: Codec = key
 
 
 class S3Store:
-    """Objects below `prefix`; a version is an ETag, which differs wherever bodies do."""
+    """Objects below `prefix`. A version is an ETag, which is different for different bodies."""
 
     never = f'"{"0" * 32}"'
     largest = LARGEST
@@ -97,7 +100,7 @@ class S3Store:
             try:
                 return self._put(name, body, **condition)
             except ClientError as error:
-                # With If-Match, what is no longer there is answered by 404 or 412.
+                # With If-Match, servers answer 404 or 412 for a removed object.
                 if _code(error) in _OVERTAKEN or (expected and _code(error) in _MISSING):
                     raise changed_meanwhile(name, self.uri) from error
                 if _code(error) in _UNKNOWN:
@@ -137,9 +140,7 @@ class S3Store:
         except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
             raise StateError(f"{what}: {error}", hint=_LOG_IN) from error
         except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
-            raise StateError(
-                f"{what}: {error}", hint="see whether its server can be reached", retryable=True
-            ) from error
+            raise StateError(f"{what}: {error}", hint="check that its server can be reached", retryable=True) from error
         except BotoCoreError as error:
             raise StateError(f"{what}: {error}", hint=_LOG_IN) from error
 
@@ -153,9 +154,9 @@ def _explained(what: str, error: ClientError, bucket: str) -> StateError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     said = error.response.get("Error", {}).get("Message") or code
     if code == "NoSuchBucket":
-        return StateError(f"{what}: there is no bucket `{bucket}`", hint=f"`aws s3 mb s3://{bucket}` makes it")
+        return StateError(f"{what}: there is no bucket `{bucket}`", hint=f"`aws s3 mb s3://{bucket}` creates it")
     if code in _REFUSED:
-        hint = f"it needs to list, get, put and delete there; {_LOG_IN}"
+        hint = f"the account needs permission to list, get, put and delete objects; {_LOG_IN}"
         return StateError(f"{what}: {code}: {said}", hint=hint)
     passing = code in _PASSING or status == 429 or status >= 500
-    return StateError(f"{what}: {code}: {said}", hint="see whether its server is well", retryable=passing)
+    return StateError(f"{what}: {code}: {said}", hint="check the status of its server", retryable=passing)

@@ -1,4 +1,4 @@
-"""What a connector rotated, encrypted where it rests: a backend whose overlays only the holder of a key can read."""
+"""Encryption of rotated configs at rest: a backend that encrypts its overlays with the user's key."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -19,23 +19,29 @@ class _Cipher(Protocol):
 
 
 def sealed(backend: Backend, key: str | None) -> Backend:
-    """By Fernet (AES-128-CBC, HMAC-SHA256) under `key`, 32 bytes as URL-safe base64. Raises UsageError for another."""
+    """Return the backend with encryption by Fernet (AES-128-CBC, HMAC-SHA256), or without if `key` is empty.
+
+    `key` is 32 bytes as URL-safe base64. Raises UsageError for any other key.
+    """
     if not key:
         return Sealed(backend, None)
     try:
         from cryptography.fernet import Fernet
     except ModuleNotFoundError as error:
-        hint = "pip install 'tapdock[encryption]'"
-        raise UsageError("TAPDOCK_STATE_KEY needs the package `cryptography`", hint=hint) from error
+        hint = "install it with `pip install 'tapdock[encryption]'`"
+        raise UsageError("TAPDOCK_STATE_KEY requires the package `cryptography`", hint=hint) from error
     try:
         return Sealed(backend, Fernet(key.strip()))
     except ValueError as error:
-        hint = "make one: `openssl rand -base64 32 | tr '+/' '-_'`"
-        raise UsageError("TAPDOCK_STATE_KEY is no key: it takes 32 bytes as URL-safe base64", hint=hint) from error
+        hint = "create a key: `openssl rand -base64 32 | tr '+/' '-_'`"
+        raise UsageError("TAPDOCK_STATE_KEY is not a key: it must be 32 bytes as URL-safe base64", hint=hint) from error
 
 
 class Sealed:
-    """Without a cipher it tells what it cannot read. What was stored in the clear is read, and sealed when written."""
+    """A backend that encrypts rotated configs on write and decrypts them on read.
+
+    It also reads unencrypted ones. Without a cipher it raises StateError for encrypted ones.
+    """
 
     def __init__(self, backend: Backend, cipher: _Cipher | None) -> None:
         self._backend = backend
@@ -58,14 +64,14 @@ class Sealed:
     def _opened(self, name: str, body: bytes) -> bytes:
         whose = name.removeprefix(_PREFIX)
         if self._cipher is None:
-            hint = "set TAPDOCK_STATE_KEY, or TAPDOCK_STATE_KEY_FILE, to the key that it was written with"
+            hint = "set TAPDOCK_STATE_KEY or TAPDOCK_STATE_KEY_FILE to the key with which it was encrypted"
             raise StateError(f"the rotated config of `{whose}` in {self.uri} is encrypted", hint=hint)
         from cryptography.fernet import InvalidToken
 
         try:
             return self._cipher.decrypt(body.removeprefix(_MARK))
         except InvalidToken as error:
-            hint = f"`tapdock config reset` forgets it, and {whose.rpartition(':')[2]} logs in anew"
+            hint = f"`tapdock config reset {whose.rpartition(':')[2]}` discards it; the connector then logs in again"
             raise StateError(
                 f"the rotated config of `{whose}` in {self.uri} was encrypted with another key", hint=hint
             ) from error

@@ -1,4 +1,4 @@
-"""State in a table of a database that SQLAlchemy knows."""
+"""State in a table of a database that SQLAlchemy supports."""
 
 import secrets
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tapdock.state.backends.remote import Remote
 
 __all__ = ["TABLE", "SqlStore", "open_uri", "small_body"]
 
-# What an index of any of them takes; SQL Server would take `Prod` for `prod`.
+# A length that all three can index. Without the collation, SQL Server would treat `Prod` and `prod` as equal.
 _NAME = sa.Unicode(400).with_variant(sa.Unicode(400, collation="Latin1_General_100_BIN2"), "mssql")
 TABLE = sa.Table(
     "tapdock_state",
@@ -28,7 +28,7 @@ TABLE = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
 _DRIVERS = {"postgresql": "postgresql+psycopg", "mssql": "mssql+pyodbc"}
-# Seconds, but for the last: a connection on which nothing comes back any more ends too.
+# In seconds, except `tcp_user_timeout`, in milliseconds, which ends a connection without any answer.
 _TIMEOUTS: dict[str, dict[str, int]] = {
     "sqlite": {"timeout": 10},
     "postgresql": {"connect_timeout": 5, "tcp_user_timeout": 10_000},
@@ -38,24 +38,28 @@ _LASTING = ("authentication failed", "does not exist", "Login failed", "unable t
 
 
 def open_uri(uri: str, folder: Path, *, lease_seconds: float) -> Remote:
-    """`sqlite:///state.db` (relative to `folder`), `postgresql://user@host/database`, `mssql://…`."""
+    """Return the backend of `sqlite:///state.db` (relative to `folder`), `postgresql://user@host/database`, `mssql://…`.
+
+    Raises UsageError for an invalid URI.
+    """
     try:
         url = sa.make_url(uri)
     except exc.ArgumentError as error:
-        raise UsageError("the URI of the state backend is not one", hint="postgresql://user@host/database") from error
+        hint = "write `postgresql://user@host/database`"
+        raise UsageError("the URI of the state backend is not valid", hint=hint) from error
     if url.drivername in _DRIVERS:
         url = url.set(drivername=_DRIVERS[url.drivername])
     if url.get_backend_name() == "sqlite":
         path = folder / (url.database or "")
         if not url.database or path.is_dir():
-            raise UsageError(f"`{uri}` names no file", hint="write `sqlite:///state.db`")
+            raise UsageError(f"`{uri}` does not name a file", hint="write `sqlite:///state.db`")
         url = url.set(database=str(path))
     engine = sa.create_engine(url, connect_args=_TIMEOUTS[url.get_backend_name()], pool_pre_ping=True)
     return Remote(SqlStore(engine), Timing(seconds=lease_seconds))
 
 
 class SqlStore:
-    """Rows of one table, which is made when it is first used."""
+    """Rows of one table, which is created when it is first used."""
 
     never = "none"
     largest = LARGEST
@@ -65,7 +69,7 @@ class SqlStore:
 
     @property
     def uri(self) -> str:
-        """Without what is behind the question mark, which may be a password as well."""
+        """The URI without its password, and without its query, which may contain a password as well."""
         return self._engine.url.set(query={}).render_as_string(hide_password=True)
 
     @cached_property
@@ -73,7 +77,7 @@ class SqlStore:
         try:
             TABLE.metadata.create_all(self._engine)
         except exc.DBAPIError:
-            if not sa.inspect(self._engine).has_table(TABLE.name):  # another process may have made it just now
+            if not sa.inspect(self._engine).has_table(TABLE.name):  # another process may have created it
                 raise
         return TABLE
 
@@ -136,13 +140,13 @@ class SqlStore:
             )
             raise StateError(
                 f"cannot {action} `{name}` in {self.uri}: {said}",
-                hint="see whether the database can be reached, and whether its user may make the table `tapdock_state`",
+                hint="check that the database can be reached, and that its user may create the table `tapdock_state`",
                 retryable=passing and not any(words in said for words in _LASTING),
             ) from error
 
 
 def small_body(table: sa.Table, name: str, largest: int, dialect: str) -> sa.Select[Any]:
-    """The version, the size and, unless it is larger, the body of a row: of one moment, by one statement."""
+    """Return a statement that selects a row's version, its size and, up to `largest` bytes, its body, atomically."""
     length = sa.func.datalength if dialect == "mssql" else sa.func.length
     size = length(table.c.body)
     body = sa.case((size <= largest, table.c.body)).label("body")
