@@ -60,7 +60,7 @@ def test_target_reads_everything_and_never_acknowledges(project):
     project.steps("until users 10", "state")
     ended = project.run()
     assert (ended.code, ended.side) == (4, "target")
-    assert "without acknowledging the last state" in ended.message
+    assert "never acknowledged the final state" in ended.message
     assert project.run("state", "list").stdout.count("source-to-target") == 0
     assert ended.record["state"]["committed"] == 0
     assert project.done() == 1
@@ -71,7 +71,7 @@ def test_target_does_not_acknowledge_the_last_state(project):
     project.steps("until users 10", "state")
     ended = project.run()
     assert (ended.code, ended.side) == (4, "target")
-    assert "without acknowledging the last state" in ended.message
+    assert "never acknowledged the final state" in ended.message
 
 
 def test_target_acknowledges_what_it_was_never_sent(project):

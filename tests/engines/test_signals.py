@@ -107,7 +107,7 @@ def test_signal_while_the_engine_is_connected_to(tmp_path):
             stdout, stderr = process.communicate(timeout=20)
     assert process.returncode == 143, stderr
     assert json.loads(stdout)["exit_code"] == 143
-    assert "stopped on request" in stderr
+    assert "stopped by signal" in stderr
 
 
 @pytest.mark.alone

@@ -24,7 +24,7 @@ _CHUNK = 256 << 10
 def collect(
     plan: Collection, folder: Path, *, inbox: messages.Inbox, emit: Emit, clock: Callable[[], float]
 ) -> Verdict:
-    """Serve one launcher; its connector's output is emitted as it comes, its exit code is the verdict's source_code."""
+    """Serve one launcher and emit the output of its connector. The verdict has its exit code as `source_code`."""
     with SidePipes(folder / "source", files=plan.source_files, stdin=False) as ends:
         side = SideState("source", ends, inbox)
         emit(RelayReady())
@@ -88,7 +88,7 @@ class _Collector:
             case messages.LauncherGone():
                 self._ended(137 if self._side.engine_code is None else self._side.engine_code)
             case messages.Stop() | messages.Kill():
-                self._give_up(Verdict(exit_code=message.code, message="stopped on request"))
+                self._give_up(Verdict(exit_code=message.code, message="stopped by signal"))
             case messages.Abort():
                 self._give_up(Verdict(exit_code=message.exit_code, message=message.message, hint=message.hint))
             case messages.ConfigRewritten(_, config):

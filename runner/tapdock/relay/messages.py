@@ -1,4 +1,4 @@
-"""What the relay's supervisor takes from its inbox: orders, and what launchers and threads report."""
+"""The messages in the inbox of the relay's supervisor: orders, and reports of launchers and threads."""
 
 import queue
 import threading
@@ -31,26 +31,26 @@ SideName = Literal["source", "target"]
 
 
 class Stop(msgspec.Struct, frozen=True, tag="stop"):
-    """End in order: the source is asked to stop, the target drains. `code` is what the run then exits with."""
+    """Stop the source and let the target drain. `code` is the exit code of the run."""
 
     code: int
 
 
 class Kill(msgspec.Struct, frozen=True, tag="kill"):
-    """End at once. `code` is what the run then exits with, unless it had failed before."""
+    """Kill both sides. `code` is the exit code of the run, unless it had failed before."""
 
     code: int
 
 
 class Exited(msgspec.Struct, frozen=True, tag="exited"):
-    """The engine saw a side's container end."""
+    """The engine reported that the container of a side has ended."""
 
     side: SideName
     code: int
 
 
 class Abort(msgspec.Struct, frozen=True, tag="abort", kw_only=True):
-    """The runner cannot go on (the state cannot be saved): end in order and fail."""
+    """The runner cannot continue, for example because a state cannot be saved: stop the source and fail."""
 
     exit_code: int
     message: str
@@ -61,7 +61,7 @@ Order = Stop | Kill | Exited | Abort
 
 
 class LauncherSaid(NamedTuple):
-    """What a launcher said on its control pipe."""
+    """A launcher wrote words to its control pipe."""
 
     side: SideName
     words: list[str]
@@ -74,24 +74,24 @@ class LauncherGone(NamedTuple):
 
 
 class ConfigRewritten(NamedTuple):
-    """A connector left its config file otherwise than it got it: the whole new one."""
+    """A connector changed its config file. `config` is the whole new content."""
 
     side: SideName
     config: str
 
 
 class PumpPaused(NamedTuple):
-    """The pump came to a turn: a line it cannot translate, or the end of the source's output."""
+    """The pump reached a line that it cannot translate, or the end of the source's output."""
 
 
 class BadAcknowledgement(NamedTuple):
-    """The target acknowledged what it was never sent, or printed what cannot be read."""
+    """The target acknowledged a state that it never received, or its output cannot be read."""
 
     error: TargetError
 
 
 class ThreadEnded(NamedTuple):
-    """A thread of the relay has ended, with the exception that ended it (None: in order)."""
+    """A thread of the relay has ended. `error` is the exception that ended it, or None."""
 
     thread: str
     error: BaseException | None
@@ -102,7 +102,7 @@ Inbox = queue.SimpleQueue[Message]
 
 
 def background(name: str, work: Callable[[], None], inbox: Inbox) -> threading.Thread:
-    """Run `work` in a thread that tells the inbox how it ended."""
+    """Run `work` in a thread, and report its end to the inbox as a ThreadEnded."""
 
     def body() -> None:
         try:

@@ -93,4 +93,4 @@ class Signals:
                 " (press Ctrl-C again to stop immediately)"
             )
         if not self._inboxes:
-            raise Interrupted("stopped on request", exit_code=self.code)
+            raise Interrupted("stopped by signal", exit_code=self.code)

@@ -1,4 +1,4 @@
-"""The relay: it owns the pipes of one run, pumps, and gives the verdict.
+"""The relay owns the pipes of one run, moves the data, and decides how the run ended.
 
 It knows pipes in a folder and nothing else: no engine, no project, no state backend. So it is the same function beside
 the runner, in a container of its own, and in a pod that somebody else schedules.
@@ -36,7 +36,7 @@ _ABORTS = {kind.exit_code: kind for kind in (SourceError, TargetError, StateErro
 
 
 def relay(plan: RelayPlan, folder: Path, *, inbox: messages.Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:
-    """Make the pipes in `folder`/source and `folder`/target, and serve both launchers until both are gone.
+    """Create the pipes in `folder`/source and `folder`/target, and serve both launchers until both are gone.
 
     `inbox` takes orders from outside (Stop, Kill, Exited, Abort); `emit` is called from several threads. How the
     connectors ended, and what could not be translated or saved, is in the verdict and never raised.
@@ -51,7 +51,7 @@ def relay(plan: RelayPlan, folder: Path, *, inbox: messages.Inbox, emit: Emit, c
 
 
 class _Supervisor:
-    """Takes what launchers, threads and the runner say, one thing at a time, until nothing is left to wait for.
+    """Handles the messages of launchers, threads and the runner, one at a time, until both sides have ended.
 
     An exit status is a cause of failure, a broken pipe never is.
     """
@@ -161,7 +161,7 @@ class _Supervisor:
         self._fail(side.error(f"the {side.name} {what}"), kill=side)
 
     def _fail(self, error: TapdockError, *, kill: SideState | None = None) -> None:
-        """End the run in order: the source is asked to stop. A side that cannot go on is killed."""
+        """Record the failure and ask the source to stop. Kill the given side, which cannot continue."""
         self._cause.fail(error)
         self._stopping.stop_source()
         if kill:
@@ -244,7 +244,7 @@ class _Supervisor:
         self._stopping.stop_source()
 
     def _conclude(self) -> None:
-        """Once the source's output and exit code are both known, the pump may say the last words."""
+        """Let the pump write the end of the stream once both the output and the exit code of the source are known."""
         if not self._pump.source_ended or self._source.code is None:
             return
         self._cause.source_read(self._source.code)
@@ -265,7 +265,7 @@ class _Supervisor:
         self._timers.arm("target drains", 2 * self._plan.limits.stop_grace, lambda: self._stopping.kill(self._target))
 
     def _abandon(self) -> None:
-        """Stop waiting for threads of ours: both connectors are gone, and what a thread still does reaches nobody."""
+        """Stop waiting for the data threads: both connectors have ended, so nobody reads what they still write."""
         if not self._threads.running:
             return
         stuck = " and ".join(sorted(self._threads.running))

@@ -1,4 +1,4 @@
-"""Why a run did not succeed: the one thing that its verdict names."""
+"""Find the first cause of a failure, which the verdict of the relay names."""
 
 from tapdock.errors import SourceError, TapdockError, TargetError, TranslationError
 from tapdock.events import Failed, Verdict
@@ -10,7 +10,7 @@ _UNFORESEEN = "Something went wrong in the connector"
 
 
 class FirstFailure:
-    """The first cause counts. What follows from it (a source stopped, a target that then exits with 1) does not.
+    """Keep the first cause of a failure. Its consequences, such as a target that exits with 1 afterwards, are ignored.
 
     `error` is None for a run that nothing is wrong with. `ending` is the exit code of a run that was asked to end;
     from then on nothing else counts.
@@ -25,28 +25,28 @@ class FirstFailure:
         self._exit: SourceError | None = None
 
     def fail(self, error: TapdockError) -> None:
-        """Something is wrong."""
+        """Record a failure."""
         if self.error is None and self.ending is None:
             self.error = error
 
     def end(self, code: int) -> None:
-        """Somebody asked for the end."""
+        """Record that the run was asked to end."""
         self.ending = self.ending or code
 
     def heard(self, trouble: Failed) -> None:
-        """A side told what is wrong: the words for its exit code."""
+        """Record an error that a side reported: it becomes the reason for its exit code."""
         if trouble.side == "source":
             self._trouble = trouble
         else:
             self._target_trouble = trouble
 
     def source_exited(self, code: int) -> None:
-        """The source failed of itself. Its reason may still be unread in its pipe: `source_read` comes back to it."""
+        """Record that the source failed. Its reason may still be unread in its pipe: `source_read` adds it."""
         self._exit = self._exit_error(code)
         self.fail(self._exit)
 
     def source_read(self, code: int) -> None:
-        """Everything that the source wrote has been read: an error of no single stream is one of the whole."""
+        """Record that all output of the source was read. An error that names no stream then fails the run."""
         if self._exit and self.error is self._exit:
             self.error = self._exit = self._exit_error(code)
         if self._torn and code == 0:
@@ -56,7 +56,7 @@ class FirstFailure:
             self.fail(SourceError(message, retryable=_is(self._trouble, "transient_error")))
 
     def unfinished(self, failures: tuple[str, ...]) -> None:
-        """Streams that the source itself calls failed or incomplete."""
+        """Record the streams that the source itself reported as failed or incomplete."""
         if not failures:
             return
         names = ", ".join(failures)
@@ -68,26 +68,26 @@ class FirstFailure:
             self._exit.message = f"{self._exit.message}; {more}"
 
     def target_exited(self, message: str) -> None:
-        """The target ended, and should not have; it may have told why."""
+        """Record that the target ended although it should not have. It may have reported a reason."""
         trouble = self._target_trouble
         what = f": {_words(trouble)}" if trouble and trouble.message else ""
         hint = "correct the target's `config`" if _is(trouble, "config_error") else None
         self.fail(TargetError(f"{message}{what}", hint=hint, retryable=_is(trouble, "transient_error")))
 
     def counts_differ(self, mismatches: tuple[Mismatch, ...]) -> None:
-        """Counts that are not ours, where the user wants that to fail the run."""
+        """Record counts that differ from those of tapdock, if they fail the run."""
         hint = "without `--strict-counts` this is a warning"
         for side, message in mismatches:
             self.fail((SourceError if side == "source" else TargetError)(message, hint=hint))
 
     def bad_line(self, error: TranslationError) -> None:
-        """A line that cannot be translated: written before the source exited, though it may be read after that."""
+        """Record a line that cannot be translated. The source wrote it before it exited, so it precedes that exit."""
         if self._exit and self.error is self._exit:
             self.error = error
         self.fail(error)
 
     def torn(self, error: TranslationError) -> None:
-        """The last line has no end. That is the source's own doing if it exited with 0, else of what ended it."""
+        """Record a last line without an end. It is a failure of its own only if the source exited with 0."""
         self._torn = error
 
     def _exit_error(self, code: int) -> SourceError:
@@ -97,18 +97,18 @@ class FirstFailure:
         return SourceError(f"the source exited with {code}{what}", hint=hint, retryable=_is(trouble, "transient_error"))
 
     def settle(self, translator: Translator) -> None:
-        """Both sides exited with 0: is all acknowledged, and did the source report no error?"""
+        """Check, after both sides exited, that all states are acknowledged and that no stream failed."""
         if not translator.states.settled:
-            message = "the target exited with 0 without acknowledging the last state that it was sent"
-            hint = "what it acknowledged is saved; the next run sends the rest again"
+            message = "the target exited successfully but never acknowledged the final state"
+            hint = "the state is saved up to its last acknowledgement; the next run sends the rest again"
             self.fail(TargetError(message, hint=hint))
         self.unfinished(translator.counts.failures())
 
     def verdict(self) -> Verdict:
-        """How the run ended, without its figures."""
+        """Return how the run ended, without the counts of its streams."""
         error = self.error
         if error is None:
-            message = "stopped on request; what the target acknowledged is saved" if self.ending else None
+            message = "stopped by signal; the state is saved up to the last acknowledgement" if self.ending else None
             return Verdict(exit_code=self.ending or 0, message=message)
         return Verdict(
             exit_code=error.exit_code,
@@ -120,7 +120,7 @@ class FirstFailure:
 
 
 def _words(trouble: Failed) -> str:
-    """What went wrong. Some connectors say the same of all that they did not foresee, and the reason beside it."""
+    """Return the message of an error. If it is the generic one of a connector framework, the reason is added."""
     told = trouble.reason and trouble.message.startswith(_UNFORESEEN)
     return f"{trouble.message} ({trouble.reason})" if told else trouble.message
 

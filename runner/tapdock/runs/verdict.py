@@ -13,7 +13,7 @@ from tapdock.launch import Exit
 
 __all__ = ["RunFacts", "Unsaved", "decide_verdict"]
 
-_STOPPED = "stopped on request"
+_STOPPED = "stopped by signal"
 _NOT_SAVED = "the state could not be saved"
 
 

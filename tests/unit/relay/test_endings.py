@@ -108,7 +108,7 @@ def test_a_target_that_never_acknowledges(tmp_path):
     drained_until_end(pod, acknowledges=False)
     code, side, message = verdict(pod)
     assert (code, side) == (4, "target")
-    assert "without acknowledging the last state" in message
+    assert "never acknowledged the final state" in message
     assert saved(pod) == []
 
 
@@ -150,7 +150,7 @@ def test_ended_from_outside_in_order(tmp_path, order):
     pod.inbox.put(order)
     source_obeys(pod)
     drained_until_end(pod)
-    told = (130, None, "stopped on request; what the target acknowledged is saved")
+    told = (130, None, "stopped by signal; the state is saved up to the last acknowledgement")
     assert verdict(pod) == (told if isinstance(order, Stop) else (6, "runner", "s3://b is gone"))
     assert len(saved(pod)) == 1
 

@@ -15,7 +15,9 @@ SOURCE = Verdict(
     exit_code=3, side="source", message="the source exited with 1", hint="look", streams=STREAMS, source_code=1
 )
 TARGET = Verdict(exit_code=4, side="target", message="the target exited with 0 without a word", target_code=0)
-STOPPED = Verdict(exit_code=130, message="stopped on request; what the target acknowledged is saved", streams=STREAMS)
+STOPPED = Verdict(
+    exit_code=130, message="stopped by signal; the state is saved up to the last acknowledgement", streams=STREAMS
+)
 ABORTED = Verdict(exit_code=6, side="runner", message="s3://b is gone", streams=STREAMS)
 KILLED = Exit(code=137, oom_killed=True, peak_memory_bytes=70 << 20)
 FILE = Path("/p/unsaved-x.json")
@@ -88,7 +90,7 @@ CASES = {
         (
             130,
             None,
-            "stopped on request; the state could not be saved: s3://b is gone",
+            "stopped by signal; the state could not be saved: s3://b is gone",
             f"see whether it is there; {KEPT}",
         ),
     ),
@@ -121,11 +123,11 @@ CASES = {
         ),
     ),
     "the engine failed, and the relay was ended for that": (
-        {"relay": Verdict(exit_code=8, message="stopped on request"), "broken": EngineError("no image")},
+        {"relay": Verdict(exit_code=8, message="stopped by signal"), "broken": EngineError("no image")},
         (8, "runner", "no image", None),
     ),
     "a lost lease, and both sides were ended for that": (
-        {"relay": Verdict(exit_code=7, message="stopped on request", streams=STREAMS), "lost": LOST},
+        {"relay": Verdict(exit_code=7, message="stopped by signal", streams=STREAMS), "lost": LOST},
         (7, "runner", "another run has the state", "wait for it"),
     ),
     "a lost lease counts before what came of it": (
