@@ -6,7 +6,8 @@ TapdockError
 ├── TargetError       4   the target failed
 ├── TranslationError  5   a message could not be translated
 ├── StateError        6   the state could not be read or saved
-│   └── Conflict          somebody else changed it in the meantime
+│   ├── Conflict          somebody else changed it in the meantime
+│   └── UnreadableState   its text is not a state
 ├── LeaseHeld         7   another live run holds the same state
 └── EngineError       8   no engine, no image, no permission
     └── ImageMissing      the image does not exist and cannot be pulled
@@ -30,6 +31,7 @@ __all__ = [
     "TapdockError",
     "TargetError",
     "TranslationError",
+    "UnreadableState",
     "UsageError",
 ]
 
@@ -71,6 +73,14 @@ class StateError(TapdockError):
 
 class Conflict(StateError):
     """A compare-and-swap that lost against another writer."""
+
+
+class UnreadableState(StateError):
+    """The text of a saved state cannot be read: somebody changed it."""
+
+    def __init__(self, message: str) -> None:
+        commands = "`tapdock state get` prints it, `tapdock state set` replaces it, `tapdock state rollback`"
+        super().__init__(message, hint=f"{commands} restores an older version")
 
 
 class LeaseHeld(TapdockError):

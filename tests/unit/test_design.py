@@ -20,8 +20,8 @@ REPOSITORY = PACKAGE.parent.parent
 FLOORS = (
     {"errors", "files", "text"},
     {"cache", "events", "log", "project"},
-    {"launch", "protocol", "state"},
-    {"engines", "translate"},
+    {"launch", "protocol"},
+    {"engines", "state", "translate"},
     {"relay"},
     {"connectors"},
     {"runs"},

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from tapdock.cli.session import Session, shared, state_id
-from tapdock.errors import StateError, UsageError
+from tapdock.errors import StateError, UnreadableState, UsageError
 from tapdock.state import edit, store, versions
 from tapdock.state.backends.base import Holder
 from tapdock.state.envelope import Dialect, Envelope
@@ -227,7 +227,7 @@ def _text(envelope: Envelope | None) -> str:
     try:
         return msgspec.json.format(envelope.state, indent=2)
     except (ValueError, RecursionError) as error:
-        raise StateError(f"the saved state `{envelope.key}` is not JSON: {error}", hint=edit.UNREADABLE) from error
+        raise UnreadableState(f"the saved state `{envelope.key}` is not JSON: {error}") from error
 
 
 def _facts(envelope: Envelope) -> dict[str, Any]:

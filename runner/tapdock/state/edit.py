@@ -5,22 +5,19 @@ A null in place of a list or an object counts as absent, because some writers wr
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from tapdock.errors import StateError, UsageError
+from tapdock.errors import UnreadableState, UsageError
+from tapdock.protocol.airbyte_states import edited
 from tapdock.state.envelope import Dialect
 
-__all__ = ["UNREADABLE", "dialect_of", "json_hint", "renamed", "streams", "without_stream"]
+__all__ = ["dialect_of", "json_hint", "renamed", "streams", "without_stream"]
 
 Raws = dict[str, msgspec.Raw]
 _NULL = msgspec.Raw(b"null")
-UNREADABLE = (
-    "`tapdock state get` prints it, `tapdock state set` replaces it, `tapdock state rollback` restores an older version"
-)
-"""The hint for a saved state that cannot be read."""
 
 
 class _Descriptor(msgspec.Struct):
@@ -114,7 +111,7 @@ def _read(text: str | msgspec.Raw, kind: Any) -> Any:
     try:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise StateError(f"the saved state cannot be read: {error}", hint=UNREADABLE) from error
+        raise UnreadableState(f"the saved state cannot be read: {error}") from error
 
 
 def _require_known(stream: str, known: list[str]) -> None:
@@ -131,31 +128,17 @@ def without_stream(text: str, dialect: Dialect, stream: str) -> str:
         bookmarks = _bookmarks(whole)
         del bookmarks[stream]
         return _text({**whole, "bookmarks": _raw(bookmarks)})
-    kept = [_airbyte_without(raw, stream) for raw in _read(text, list[msgspec.Raw])]
-    return _text([raw for raw in kept if raw is not None])
+    return _edited(text, lambda state: None if _name(state) == stream else state)
 
 
-def _airbyte_without(raw: msgspec.Raw, stream: str) -> msgspec.Raw | None:
-    message = _read(raw, _Message)
-    if message.stream is not None:
-        return None if str(message.stream.stream_descriptor) == stream else raw
-    names = [str(state.stream_descriptor) for state in _states(message)]
-    if stream not in names:
-        return raw
-    return _with_states(raw, [state for state, name in zip(_raw_states(raw), names, strict=True) if name != stream])
+def _edited(text: str, change: Callable[[msgspec.Raw], msgspec.Raw | None]) -> str:
+    kept = [edited(message, change) for message in _read(text, list[msgspec.Raw])]
+    return _text([message for message in kept if message is not None])
 
 
-def _raw_states(message: msgspec.Raw) -> list[msgspec.Raw]:
-    """Return the states of single streams inside a GLOBAL message that has some."""
-    inner: Raws = _read(_read(message, Raws)["global"], Raws)
-    states: list[msgspec.Raw] = _read(inner["stream_states"], list[msgspec.Raw])
-    return states
-
-
-def _with_states(message: msgspec.Raw, states: list[msgspec.Raw]) -> msgspec.Raw:
-    whole = _read(message, Raws)
-    inner = _read(whole["global"], Raws)
-    return _raw({**whole, "global": _raw({**inner, "stream_states": _raw(states)})})
+def _name(state: msgspec.Raw) -> str:
+    descriptor: _Descriptor = _read(state, _StreamState).stream_descriptor
+    return str(descriptor)
 
 
 def renamed(text: str, dialect: Dialect, renames: Mapping[str, str]) -> str:
@@ -172,17 +155,7 @@ def renamed(text: str, dialect: Dialect, renames: Mapping[str, str]) -> str:
         bookmarks = _bookmarks(whole)
         named = {renames.get(stream, stream): bookmark for stream, bookmark in bookmarks.items()}
         return _text({**whole, "bookmarks": _raw(named)})
-    return _text([_airbyte_renamed(raw, renames) for raw in _read(text, list[msgspec.Raw])])
-
-
-def _airbyte_renamed(raw: msgspec.Raw, renames: Mapping[str, str]) -> msgspec.Raw:
-    message = _read(raw, _Message)
-    if message.stream is not None:
-        whole = _read(raw, Raws)
-        return _raw({**whole, "stream": _state_renamed(whole["stream"], renames)})
-    if not _states(message):
-        return raw
-    return _with_states(raw, [_state_renamed(state, renames) for state in _raw_states(raw)])
+    return _edited(text, lambda state: _state_renamed(state, renames))
 
 
 def _state_renamed(raw: msgspec.Raw, renames: Mapping[str, str]) -> msgspec.Raw:

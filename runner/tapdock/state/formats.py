@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from tapdock.errors import StateError, UsageError
+from tapdock.errors import UnreadableState, UsageError
 from tapdock.state import edit
 from tapdock.state.envelope import Dialect
 
@@ -131,7 +131,7 @@ def exported(text: str, dialect: Dialect, *, target: Format) -> str:
         try:
             return _text({"singer_state": state})
         except (msgspec.MsgspecError, RecursionError) as error:
-            raise StateError(f"the saved state cannot be read: {error}", hint=edit.UNREADABLE) from error
+            raise UnreadableState(f"the saved state cannot be read: {error}") from error
     if dialect == "singer":
         raise UsageError("a Singer state cannot be exported for Airbyte", hint="use `--format meltano`")
     return text

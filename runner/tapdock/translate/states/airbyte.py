@@ -6,8 +6,9 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec import Raw
 
-from tapdock.errors import StateError
+from tapdock.errors import UnreadableState
 from tapdock.protocol import airbyte
+from tapdock.protocol.airbyte_states import edited
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 
 __all__ = [
@@ -117,24 +118,10 @@ def _messages(saved: str | None) -> list[tuple[Raw, airbyte.State]]:
         raws = msgspec.json.decode(saved, type=list[Raw])
         messages = [(raw, msgspec.json.decode(raw, type=airbyte.State)) for raw in raws]
         for _, state in messages:
-            _parts(state)
+            msgspec.json.decode(state.global_ or b"null", type=airbyte.GlobalState | None)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise _unusable(f"the saved state is not a list of Airbyte states: {error}") from error
+        raise UnreadableState(f"the saved state is not a list of Airbyte states: {error}") from error
     return messages
-
-
-def _unusable(message: str) -> StateError:
-    hint = "`tapdock state get` prints it, `tapdock state set` replaces it, `tapdock state rollback` goes back"
-    return StateError(message, hint=hint)
-
-
-def _parts(state: airbyte.State) -> list[Raw]:
-    """Return the states of single streams in a GLOBAL one. Raises msgspec.ValidationError if they are not valid."""
-    whole = msgspec.json.decode(state.global_ or b"null", type=airbyte.GlobalState | None)
-    if whole is None or whole.stream_states is None:
-        return []
-    members = msgspec.json.decode(state.global_, type=dict[str, Raw])
-    return msgspec.json.decode(members["stream_states"], type=list[Raw])
 
 
 def state_to_pass(
@@ -154,7 +141,7 @@ def state_to_pass(
     messages = _messages(saved)
     if [state.type for _, state in messages] == ["LEGACY"]:
         return _legacy_to_pass(bytes(messages[0][1].data).decode())
-    kept = [text for raw, state in messages if (text := _to_pass(raw, state, full)) is not None]
+    kept = [text for raw, _ in messages if (text := _to_pass(raw, full)) is not None]
     if kept == [bytes(raw).decode() for raw, _ in messages]:
         return saved if kept else None
     return "[" + ",".join(kept) + "]" if kept else None
@@ -165,7 +152,7 @@ def without_streams(saved: str | None, keys: Collection[StreamKey]) -> str | Non
     messages = _messages(saved)
     if not messages or not keys:
         return saved
-    kept = [text for raw, state in messages if (text := _to_pass(raw, state, set(keys))) is not None]
+    kept = [text for raw, _ in messages if (text := _to_pass(raw, set(keys))) is not None]
     return "[" + ",".join(kept) + "]" if kept else None
 
 
@@ -173,24 +160,16 @@ def _legacy_to_pass(saved: str) -> str | None:
     try:
         value = msgspec.json.decode(saved, type=dict[str, Raw] | None)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise _unusable(f"the saved state is not an Airbyte state: {error}") from error
+        raise UnreadableState(f"the saved state is not an Airbyte state: {error}") from error
     return saved if value else None
 
 
-def _to_pass(raw: Raw, state: airbyte.State, full: set[StreamKey]) -> str | None:
+def _to_pass(message: Raw, full: set[StreamKey]) -> str | None:
     """Return one typed state without the streams in `full`; None if nothing is left."""
-    if state.stream:
-        return None if _excluded(state.stream, full) else bytes(raw).decode()
-    inner = _parts(state)
-    kept = [one for one in inner if not _excluded(msgspec.json.decode(one, type=airbyte.StreamState), full)]
-    if len(kept) == len(inner):
-        return bytes(raw).decode()
-    body = msgspec.json.decode(state.global_, type=dict[str, Raw])
-    body["stream_states"] = Raw(msgspec.json.encode(kept))
-    message = msgspec.json.decode(raw, type=dict[str, Raw])
-    message["global"] = Raw(msgspec.json.encode(body))
-    return msgspec.json.encode(message).decode()
+    kept = edited(message, lambda state: None if _excluded(state, full) else state)
+    return None if kept is None else bytes(kept).decode()
 
 
-def _excluded(state: airbyte.StreamState, full: set[StreamKey]) -> bool:
+def _excluded(text: Raw, full: set[StreamKey]) -> bool:
+    state = msgspec.json.decode(text, type=airbyte.StreamState)
     return key_of(state.stream_descriptor) in full or _is_sentinel(state.stream_state)
