@@ -11,7 +11,7 @@ from msgspec import Raw
 from tapdock.protocol.airbyte import Message, RecordMessage, StateMessage
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.lines import split
-from tapdock.translate.base import Emit, TranslateOptions
+from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
 from tapdock.translate.names import target_keys
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_destination import Ack, AirbyteTarget
@@ -28,10 +28,8 @@ _BLANK = re.compile(rb"\n[ \t\r]*\n")
 _Members = dict[str, Raw]
 
 
-class AirbyteToAirbyte:
+class AirbyteToAirbyte(WithoutScan):
     """A `Translator` for one run (protocol.md 1.6, 3.8). Raises UsageError if names collide."""
-
-    spill: Callable[[bytes], None] | None = None
 
     def __init__(
         self,
@@ -64,12 +62,6 @@ class AirbyteToAirbyte:
             elif key in self._excluded:
                 tally.reason = "fields are excluded"
         self._out: list[bytes] = []
-
-    def scan(self, lines: bytes) -> None:
-        raise AssertionError("the streams of an Airbyte source are known before the start")
-
-    def catalog(self) -> bytes | None:
-        return None
 
     def opening(self) -> bytes:
         return b""

@@ -7,7 +7,7 @@ import msgspec
 from tapdock.protocol import singer
 from tapdock.protocol.airbyte import Message, Record, RecordMessage
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
-from tapdock.translate.base import Emit, TranslateOptions
+from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
 from tapdock.translate.names import singer_names
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_source import AirbyteSource
@@ -23,13 +23,11 @@ _KNOWN_TIMES = 4096
 _BRACE, _QUOTE = b'{"'
 
 
-class AirbyteToSinger:
+class AirbyteToSinger(WithoutScan):
     """A `Translator` for one run (protocol.md 3); `saved` is the previous run's state text, unless `ledger` has it.
 
     Raises UsageError if names collide, or a stream has no fields or no usable key.
     """
-
-    spill: Callable[[bytes], None] | None = None
 
     def __init__(
         self,
@@ -63,12 +61,6 @@ class AirbyteToSinger:
         self._records = 0
         self._out: list[bytes] = []
         self._ends: dict[object, bytes] = {}
-
-    def scan(self, lines: bytes) -> None:
-        raise AssertionError("the schemas of an Airbyte source are known before the start")
-
-    def catalog(self) -> bytes | None:
-        return None
 
     def opening(self) -> bytes:
         return self._opening + (self._token() if self._baseline else b"")

@@ -9,7 +9,7 @@ from tapdock.errors import Side
 from tapdock.events import Event, StreamReport
 from tapdock.project.model import MAX_LINE, Namespacing, OnBadRecord, StateType
 
-__all__ = ["Emit", "Mismatch", "Quirks", "States", "StreamCounts", "TranslateOptions", "Translator"]
+__all__ = ["Emit", "Mismatch", "Quirks", "States", "StreamCounts", "TranslateOptions", "Translator", "WithoutScan"]
 
 Emit = Callable[[Event], None]
 Mismatch = tuple[Side, str]
@@ -150,3 +150,15 @@ class Translator(Protocol):
     def partial(self) -> bytes:
         """The translation up to the line at which `feed` failed."""
         ...
+
+
+class WithoutScan:
+    """The part of a `Translator` whose target needs no catalog from the data, so that nothing is scanned or spilled."""
+
+    spill: Callable[[bytes], None] | None = None
+
+    def scan(self, lines: bytes) -> None:
+        raise AssertionError("the streams of this route are known before the start")
+
+    def catalog(self) -> bytes | None:
+        return None

@@ -20,6 +20,7 @@ from tapdock.protocol.singer import (
     is_nothing,
 )
 from tapdock.translate.base import Emit, TranslateOptions
+from tapdock.translate.catalogs.destination import expected_streams, new_streams
 from tapdock.translate.catalogs.singer import bookmarked_versions
 from tapdock.translate.names import target_keys
 from tapdock.translate.notices import Notices
@@ -30,13 +31,7 @@ from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.states.pace import StatePacer
 from tapdock.translate.states.sequence import SequenceLedger
 from tapdock.translate.write.airbyte_lines import complete_line
-from tapdock.translate.write.airbyte_stream import (
-    AirbyteStream,
-    destination_stream,
-    destination_streams,
-    unexpected,
-    without_fields,
-)
+from tapdock.translate.write.airbyte_stream import AirbyteStream, destination_streams
 
 __all__ = ["SingerToAirbyte"]
 
@@ -97,16 +92,11 @@ class SingerToAirbyte:
         return configured_catalog(self._landed.values(), names=self._names)
 
     def _found(self) -> tuple[ConfiguredStream, ...]:
-        seen = self._scan.schemas
-        keys = self._scan.keys
-        expected = [
-            destination_stream(stream, without_fields(seen.get(key, stream.stream.json_schema), stream.excluded))
-            for key, stream in self._source.expected.items()
-        ]
-        expected = [self._renewed(one, self._scan.versions.get(one.stream.key)) for one in expected]
         known = self._source.expected
-        new = [destination_stream(unexpected(key, keys[key]), seen.get(key, {})) for key in keys if key not in known]
-        return (*expected, *new)
+        expected = [
+            self._renewed(one, self._scan.versions.get(one.stream.key)) for one in expected_streams(self._scan, known)
+        ]
+        return (*expected, *new_streams(self._scan, known))
 
     def _renewed(self, landed: ConfiguredStream, version: int | None) -> ConfiguredStream:
         """Return the stream; if the tap starts a new snapshot, with a new generation that replaces old rows (3.5)."""
@@ -124,7 +114,6 @@ class SingerToAirbyte:
         self._names = target_keys(self._landed, self._translation.namespacing)
         self.states.begin(self._names)
         self._target = AirbyteTarget(self._notices, {new: key for key, new in self._names.items()})
-
         for key, one in self._landed.items():
             if one.destination_sync_mode == "overwrite" and key in self._source.tallies:
                 # Before its SCHEMA, it is not known whether the tap reads the stream, so nothing may be replaced.
@@ -199,14 +188,10 @@ class SingerToAirbyte:
 
     def _is_record(self, body: bytes, landing: AirbyteStream, number: int, text: bytes | None) -> bool:
         tally = landing.tally
-        problem: str | None
-        if not body.startswith(b"{"):
-            problem = "has no `record`" if body == b"null" else "has a `record` that is not an object"
-        elif not body[1:-1].strip():
+        if body.startswith(b"{") and not body[1:-1].strip():
             tally.empty += 1
             return False
-        else:
-            problem = landing.problem(body)
+        problem = landing.problem(body)
         if problem is None:
             return True
         what = f"line {number}: a record of stream `{tally.key}` {problem}"
@@ -240,11 +225,9 @@ class SingerToAirbyte:
             raise TranslationError(f"line {number}: a SCHEMA without `stream`")
         if self._source.is_left_out(stream, record=False):
             return
-        if message.key_properties is None:
-            raise TranslationError(
-                f"line {number}: a SCHEMA of stream `{self._source.key(stream)}` without `key_properties`"
-            )
         key = self._source.key(stream)
+        if message.key_properties is None:
+            raise TranslationError(f"line {number}: a SCHEMA of stream `{key}` without `key_properties`")
         if key not in self._landed:
             raise TranslationError(f"line {number}: stream `{key}` is not in the destination's catalog", hint=_SPOOL)
         if not self._landed[key].stream.json_schema.get("properties"):

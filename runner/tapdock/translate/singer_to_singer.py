@@ -16,7 +16,7 @@ from tapdock.protocol.singer import (
     SingerLine,
     StateMessage,
 )
-from tapdock.translate.base import Emit, TranslateOptions
+from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.batches import PIECE, bodies, rows_of
 from tapdock.translate.read.known_prefixes import KnownPrefixes
@@ -29,15 +29,13 @@ __all__ = ["SingerToSinger"]
 _Members = dict[str, Raw]
 
 
-class SingerToSinger:
+class SingerToSinger(WithoutScan):
     """A `Translator` for one run (protocol.md 3.8).
 
     Three things are not passed unchanged: lines that are not messages (junk, blank lines); excluded fields that the tap
     sends nevertheless; and ACTIVATE_VERSION, which is held until the source has ended well. A tap may send it at the
     start, and then a target would delete old rows before the new ones are written.
     """
-
-    spill: Callable[[bytes], None] | None = None
 
     def __init__(
         self,
@@ -63,12 +61,6 @@ class SingerToSinger:
         self._passed_rows: dict[str, int] = {}
         self._ends_with_state = True
         self._out: list[bytes] = []
-
-    def scan(self, lines: bytes) -> None:
-        raise AssertionError("a Singer target does not need a catalog")
-
-    def catalog(self) -> bytes | None:
-        return None
 
     def opening(self) -> bytes:
         """Return a state without new content: some targets acknowledge their first state at once (2.4)."""

@@ -118,6 +118,8 @@ class AirbyteStream:
 
     def problem(self, body: bytes) -> str | None:
         """Return why a record cannot be written: its key is incomplete, or a value has the wrong type; else None."""
+        if not body.startswith(b"{"):
+            return "has no `record`" if body == b"null" else "has a `record` that is not an object"
         if self._keys:
             members = _OBJECT.decode(body)
             for name in self._keys:
