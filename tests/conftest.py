@@ -25,16 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="also the tests that are marked `slow`")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """One worker has all tests of a file; those of `hostile` attack one and the same file of this machine."""
-    file = item.nodeid.split("::")[0]
-    if file in SLOW:
-        item.add_marker("slow")
-    item.add_marker(pytest.mark.xdist_group("hostile" if file.startswith("tests/hostile/") else file))
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is slow, and say so in pytest's own closing line."""
+    for item in items:
+        if item.nodeid.split("::")[0] in SLOW:
+            item.add_marker("slow")
     if config.getoption("--all"):
         return
     slow = [item for item in items if item.get_closest_marker("slow")]

@@ -1,5 +1,6 @@
 """Fixtures for connectors that attack: as root of their container and as a plain user, in both placements."""
 
+import fcntl
 import json
 import os
 import sys
@@ -61,10 +62,12 @@ def victim() -> Iterator[Path]:
 
     Check afterwards that it is unchanged and has no new files next to it.
     """
-    VICTIM.write_bytes(UNHARMED)
-    yield VICTIM
-    content = VICTIM.read_bytes()
-    VICTIM.unlink()
+    with (HERE / "attacker.py").open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # its path is part of the images: one test at a time, also of other workers
+        VICTIM.write_bytes(UNHARMED)
+        yield VICTIM
+        content = VICTIM.read_bytes()
+        VICTIM.unlink()
     assert content == UNHARMED
 
 
