@@ -13,6 +13,7 @@ import pytest
 
 from engines import leftovers
 from engines.project import Project, wait_for
+from support.users import open_to_others
 
 USER = "tapdock-test"
 pytestmark = pytest.mark.docker
@@ -36,8 +37,7 @@ def somebody() -> Iterator[pwd.struct_passwd]:
 @pytest.fixture
 def project(api, images, somebody, tmp_path, known_specs):
     """Return a project of that user. Its commands run as that user."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):  # pytest's own folders are accessible only to their owner
-        folder.chmod(folder.stat().st_mode | 0o011)
+    open_to_others(tmp_path)
     become = ["setpriv", f"--reuid={somebody.pw_uid}", f"--regid={somebody.pw_gid}", "--init-groups"]
     readable = subprocess.run([*become, sys.executable, "-c", "import tapdock.cli"], capture_output=True, text=True)
     if readable.returncode:

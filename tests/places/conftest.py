@@ -11,6 +11,7 @@ import pytest
 
 from connectors.images import base_image
 from places.machines import HERE, IMAGES, Machine, Seat, answering, filled, machine
+from support.users import open_to_others
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +33,7 @@ def project(demo, tmp_path) -> Path:
     shutil.copy(demo / "tapdock.yaml", folder)
     for path in (folder, folder / "tapdock.yaml"):
         os.chown(path, 1234, 1234)
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)
+    open_to_others(tmp_path)
     return folder
 
 

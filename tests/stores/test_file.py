@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from support.users import open_to_others
 from tapdock.errors import StateError, UsageError
 from tapdock.state.backends.base import holder_here, open_backend
 from tapdock.state.backends.file import FileBackend
@@ -91,8 +92,8 @@ def test_a_write_that_does_not_fit_leaves_the_old_state(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which only root can")
 def test_a_folder_of_somebody_else(tmp_path):
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    tmp_path.chmod(0o755)
+    open_to_others(tmp_path)
     (tmp_path / "state").mkdir(mode=0o755)
     reader, writer = os.pipe()
     child = os.fork()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.users import open_to_others
 from tapdock.engines import folders, owner
 
 GONE = "elsewhere/1/1/"
@@ -104,8 +105,7 @@ def test_a_folder_of_another_user_is_left_alone(tmp_path):
 def test_what_cannot_be_removed_is_named_with_the_reason(tmp_path):
     """A container's root left files that the user cannot remove."""
     tmp_path.chmod(0o777)
-    for parent in (*tmp_path.parents[:2],):
-        parent.chmod(parent.stat().st_mode | 0o011)
+    open_to_others(tmp_path)
     folder = abandoned(tmp_path)
     (folder / "scratch").mkdir()
     (folder / "scratch" / "file").touch()
