@@ -36,14 +36,16 @@ class Session:
         """
         from tapdock.project.load import FILE, find_project, trusted_users
 
-        if self.folder is None:
-            return find_project(Path.cwd(), trusted=trusted_users(self.environ))
-        file = self.folder if self.folder.is_file() else self.folder / FILE
-        if not file.is_file():
-            raise UsageError(
-                f"there is no {FILE} in {self.folder}", hint="name the folder of a project with `--project`"
-            )
-        return file.absolute()
+        try:
+            if self.folder is None:
+                return find_project(Path.cwd(), trusted=trusted_users(self.environ))
+            file = self.folder if self.folder.is_file() else self.folder / FILE
+            if file.is_file():
+                return file.absolute()
+        except OSError as error:  # a folder that this user may not enter, or a name that no file system accepts
+            hint = "check its permissions, or name another folder with `--project`"
+            raise UsageError(f"{error.filename or self.folder} cannot be read: {error.strerror}", hint=hint) from error
+        raise UsageError(f"there is no {FILE} in {self.folder}", hint="name the folder of a project with `--project`")
 
     @cached_property
     def project(self) -> "Project":
