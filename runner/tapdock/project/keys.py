@@ -236,7 +236,7 @@ STREAM = (
     Key(name="cursor_field", form="texts", help="The field that an incremental run continues from."),
     Key(
         name="primary_key",
-        form="texts",
+        form="paths",
         help="The fields that identify a record. A list in the list is a nested field.",
     ),
     Key(
@@ -247,7 +247,13 @@ STREAM = (
 PIPELINE = (
     Key(name="source", form="text", help="The name of a source."),
     Key(name="target", form="text", help="The name of a target."),
-    Key(name="retries", form="count", default="0", help="How often a run is repeated after a failure that may pass."),
+    Key(
+        name="retries",
+        form="count",
+        default="0",
+        help="How often a run is repeated after a failure that may pass, "
+        "such as an Airbyte error of type `transient_error`.",
+    ),
     Key(name="state_suffix", form="text", help="Text at the end of the state's name, to keep two states apart."),
     Key(
         name="namespace",
