@@ -1,18 +1,17 @@
 """Airbyte's messages, typed as far as tapdock reads them; the rest stays raw JSON (protocol.md 1.1)."""
 
 import re
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Raw
 
 from tapdock.events import Level
-from tapdock.protocol import lines
+from tapdock.protocol.parts import Dialect
 
 __all__ = [
+    "DIALECT",
     "MESSAGES",
-    "AirbyteLine",
     "ConnectionStatus",
     "ControlMessage",
     "GlobalState",
@@ -32,7 +31,6 @@ __all__ = [
     "control_config",
     "is_config",
     "level_of",
-    "parse_line",
 ]
 
 
@@ -184,10 +182,6 @@ class _Control(msgspec.Struct, rename="camel"):
     connector_config: _ConnectorConfig | None = None
 
 
-class _Envelope(msgspec.Struct):
-    type: str
-
-
 _LEVELS: dict[str, Level] = {
     "FATAL": "error",
     "ERROR": "error",
@@ -204,80 +198,21 @@ def level_of(level: str) -> Level:
     return _LEVELS.get(level.upper(), "info")
 
 
-class AirbyteLine(NamedTuple):
-    """The content of one line: messages, each with its text. `notes` describe repairs.
-
-    `refused` is the reason if the line is clearly a RECORD or a STATE (`is_state`) but cannot be read; `stream` is the
-    name in it. Without messages and `refused`, the line is not a message, and belongs in the log.
-    """
-
-    messages: list[Message]
-    texts: list[bytes]
-    notes: tuple[str, ...] = ()
-    refused: str | None = None
-    is_state: bool = False
-    stream: str | None = None
-
-
-TRAILING = "text after the first JSON value was ignored"
-_NOT_READ = (msgspec.MsgspecError, RecursionError, UnicodeError)
-_STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]*)"')
-_IS_STATE = re.compile(rb'\{[^{]*"type"\s*:\s*"STATE"', re.DOTALL)
-_CARRIES_DATA = re.compile(rb'\{.*"type"\s*:\s*"(?:RECORD|STATE)"', re.DOTALL)
-_NOT_TO_BE_LOST = re.compile(rb'\{.*"type"\s*:\s*"(?:RECORD|STATE|CONTROL)"', re.DOTALL)
 _CONFIG = re.compile(rb"CONNECTOR_CONFIG|connectorConfig")
 
 
-def parse_line(line: bytes) -> AirbyteLine:
-    """Read a single line as tolerantly as the protocol requires; never raises (protocol.md 1.3).
-
-    Text after the first message is ignored, unless it is a message as well: two writers may have used one line.
-    """
-    try:
-        if lines.is_clean_text(line):
-            found = MESSAGES.decode_lines(line)
-            if len(found) < 2:
-                return AirbyteLine(found, [line.strip()] * len(found))
-    except _NOT_READ:
-        pass
-    messages: list[Message] = []
-    texts: list[bytes] = []
-    notes: dict[str, None] = {}
-    rest = line.strip()
-    while rest and not (messages and not _NOT_TO_BE_LOST.match(rest)):
-        mended = lines.mend(rest)
-        if mended is None:
-            broken = _CARRIES_DATA.match(rest) is not None
-            return _refused(messages, texts, notes, rest, "it is not complete JSON" if broken else None)
-        try:
-            messages.append(MESSAGES.decode(mended.text))
-        except _NOT_READ as error:
-            broken = _type_of(mended.text) in ("RECORD", "STATE")
-            return _refused(messages, texts, notes, rest, str(error) if broken else None)
-        texts.append(mended.text)
-        notes |= dict.fromkeys(mended.notes)
-        rest = mended.rest
-    return AirbyteLine(messages, texts, (*notes, TRAILING) if rest else tuple(notes))
+def _is_record(members: Mapping[str, Raw]) -> bool:
+    body = bytes(members.get("record", b""))
+    return members.keys() <= {"type", "record"} and b'"stream"' in body and b'"data"' in body
 
 
-def _refused(
-    messages: list[Message], texts: list[bytes], notes: Iterable[str], line: bytes, reason: str | None
-) -> AirbyteLine:
-    if reason is None:
-        return AirbyteLine(messages, texts, (*notes, TRAILING) if messages else tuple(notes))
-    found = _STREAM.search(line)
-    stream = found[1].decode(errors="replace") if found else None
-    named = f" of stream `{stream}`" if stream else ""
-    said = f"a message{named} cannot be read: {reason}"
-    return AirbyteLine(messages, texts, tuple(notes), said, is_state=_IS_STATE.match(line) is not None, stream=stream)
-
-
-def _type_of(text: bytes) -> str | None:
-    try:
-        return msgspec.json.decode(text, type=_Envelope).type
-    except _NOT_READ:
-        # The parser fails for an odd key in the body, but the type can still be found.
-        return "RECORD" if _CARRIES_DATA.match(text) else None
+DIALECT: Dialect[Message] = Dialect(
+    MESSAGES,
+    types=["RECORD", "STATE", "LOG", "TRACE", "CONTROL", "SPEC", "CATALOG", "CONNECTION_STATUS"],
+    kept=["RECORD", "STATE", "TRACE"],
+    is_record=_is_record,
+)
+"""How a line that is not one clean message is read."""
 
 
 def control_config(control: Raw) -> str | None:

@@ -26,15 +26,15 @@ def read_answer(output: bytes) -> Answer:
     answer = Answer()
     junk = Junk()
     for number, text in enumerate(lines.split(output), start=1):
-        line = airbyte.parse_line(text)
-        shown = None if line.messages else junk.shown(text, number)
-        if shown is not None:
-            answer.logs += (("info", shown),)
-        for message in line.messages:
+        for part in airbyte.DIALECT.parts(text):
+            if part.message is None:
+                shown = junk.shown(part.text, number)
+                answer.logs += (("info", shown),) if shown is not None else ()
+                continue
             try:
-                _take(answer, message)
+                _take(answer, part.message)
             except msgspec.MsgspecError as error:
-                answer.logs += (("warning", f"line {number}: unreadable {type(message).__name__}: {error}"),)
+                answer.logs += (("warning", f"line {number}: unreadable {type(part.message).__name__}: {error}"),)
     return answer
 
 

@@ -1,10 +1,12 @@
-"""Split a batch into lines of JSON, and repair lines that a strict parser refuses."""
+"""Split a batch into lines of JSON, and repair objects that a strict parser refuses."""
 
 import json
 import re
 from typing import NamedTuple
 
-__all__ = ["Mended", "is_clean_text", "mend", "nulled_fields", "split"]
+import msgspec
+
+__all__ = ["Mended", "are_objects", "is_clean_text", "is_one_a_line", "mend", "nulled_fields", "split"]
 
 # A string that is not closed is matched once, up to the end. Without this, a search from each quote would take hours.
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
@@ -14,6 +16,8 @@ _CONTROL = re.compile(rb"[\x00-\x1f]")
 _LONE_SURROGATE = re.compile(
     rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
+_SPACE = " \t\r\n"
+_VALUES = msgspec.json.Decoder(msgspec.Raw)
 _FIRST_VALUE = json.JSONDecoder(strict=False, parse_int=len, parse_float=len)
 
 _NOT_A_NUMBER = "`NaN` or `Infinity` was replaced by null"
@@ -21,11 +25,15 @@ _NOT_TEXT = "bytes that are not Unicode text were replaced by U+FFFD"
 
 
 class Mended(NamedTuple):
-    """A line's first JSON object, repaired, and the `rest` of the line; `notes` describe the repairs."""
+    """The first JSON object of a text, repaired; the same object `as_it_came`; and the `rest` of the text.
+
+    `notes` describe the repairs.
+    """
 
     text: bytes
     rest: bytes
     notes: tuple[str, ...]
+    as_it_came: bytes
 
 
 def split(lines: bytes) -> list[bytes]:
@@ -47,18 +55,40 @@ def is_clean_text(data: bytes) -> bool:
     return True
 
 
+def is_one_a_line(batch: bytes, objects: int) -> bool:
+    """Return True if each line of a batch, which was decoded to that many objects, is exactly one of them.
+
+    A decoder of many lines also accepts two objects on a line, and an object that is spread over several lines. But
+    such an object may be cut at the end of the next batch, and must be refused every time.
+    """
+    if batch.count(b"\n") + (not batch.endswith(b"\n")) != objects or not batch.startswith(b"{"):
+        return False
+    return objects - 1 in (batch.count(b"}\n{"), batch.count(b"}\r\n{"))
+
+
+def are_objects(batch: bytes) -> bool:
+    """Return True if each line of a batch is exactly one valid JSON object. Text in it is not checked."""
+    try:
+        return is_one_a_line(batch, len(_VALUES.decode_lines(batch)))
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+
+
 def mend(line: bytes) -> Mended | None:
-    """Return the first JSON object of a line with common damage repaired; all other bytes are unchanged.
+    """Return the first JSON object of a text with common damage repaired; all other bytes are unchanged.
 
     NaN and Infinity become null, bytes that are not Unicode text become U+FFFD, and control characters in strings are
-    escaped (protocol.md 1.3, 3.0). Return None if the line does not begin with an object.
+    escaped (protocol.md 1.3, 3.0). Return None if the text does not begin with an object.
     """
-    if line.lstrip()[:1] != b"{":
+    text = line.decode("utf-8", "surrogateescape").strip(_SPACE)
+    try:
+        end = _FIRST_VALUE.raw_decode(text)[1] if text.startswith("{") else 0
+    except (ValueError, RecursionError):
         return None
+    if not end:
+        return None
+    own = text[:end].encode("utf-8", "surrogateescape")
     notes: dict[str, None] = {}
-    if not is_clean_text(line):
-        line = line.decode("utf-8", "replace").encode()
-        notes[_NOT_TEXT] = None
 
     def mended(match: re.Match[bytes]) -> bytes:
         string = match[1]
@@ -70,14 +100,12 @@ def mend(line: bytes) -> Mended | None:
             notes[_NOT_TEXT] = None
         return _CONTROL.sub(lambda control: b"\\u%04x" % control[0][0], whole)
 
-    text = _ODD.sub(mended, line.strip()).decode()
-    try:
-        end = _FIRST_VALUE.raw_decode(text)[1] if text.startswith("{") else 0
-    except (ValueError, RecursionError):
-        return None
-    if not end:
-        return None
-    return Mended(text[:end].encode(), text[end:].lstrip().encode(), tuple(notes))
+    clean = own
+    if not is_clean_text(own):
+        clean = own.decode("utf-8", "replace").encode()
+        notes[_NOT_TEXT] = None
+    rest = text[end:].strip(_SPACE).encode("utf-8", "surrogateescape")
+    return Mended(_ODD.sub(mended, clean), rest, tuple(notes), own)
 
 
 def nulled_fields(line: bytes, *, within: str) -> tuple[str, ...]:

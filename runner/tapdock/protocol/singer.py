@@ -1,28 +1,28 @@
 """Singer's messages, typed as far as tapdock reads them, and the lines that tapdock writes (protocol.md 2.1, 2.3)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from tapdock.protocol import lines
+from tapdock.protocol.parts import Dialect, Part
 
 __all__ = [
+    "DIALECT",
     "MESSAGES",
     "ActivateMessage",
     "BatchMessage",
     "Message",
     "RecordMessage",
     "SchemaMessage",
-    "SingerLine",
     "StateMessage",
     "activate_line",
     "is_nothing",
     "milliseconds",
-    "parse_line",
+    "nulled_fields",
     "parse_state",
     "record_end",
     "record_start",
@@ -79,67 +79,25 @@ _MILLISECOND = timedelta(milliseconds=1)
 _ENCODE = msgspec.json.Encoder().encode
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _NOT_READ = (msgspec.MsgspecError, RecursionError, UnicodeError)
-_TYPES = frozenset({"SCHEMA", "RECORD", "STATE", "ACTIVATE_VERSION", "BATCH"})
-_STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]*)"')
-_LOOKS_LIKE_ONE = re.compile(rb'\{.*"type"\s*:\s*"', re.DOTALL)
+_TYPES = ["SCHEMA", "RECORD", "STATE", "ACTIVATE_VERSION", "BATCH"]
 
 
-class SingerLine(NamedTuple):
-    """The content of one line: a message and its text, or the reason why it is `refused`. `notes` describe repairs.
-
-    `stream` is the stream in a refused line. Without a message and `refused`, the line belongs in the log.
-    """
-
-    message: Message | None = None
-    text: bytes = b""
-    notes: tuple[str, ...] = ()
-    refused: str | None = None
-    nulled: tuple[str, ...] = ()
-    stream: str | None = None
+_RECORD_MEMBERS = {"type", "stream", "record", "time_extracted", "version"}
 
 
-def parse_line(line: bytes) -> SingerLine:
-    """Read a single line tolerantly; never raises.
-
-    Types may be in upper or lower case (Singer's SPEC). `NaN` and the infinities become null, and `nulled` are the
-    fields of a record that contained them (protocol.md 3.0).
-    """
-    text = line.strip()
-    try:
-        if text and lines.is_clean_text(text):
-            return SingerLine(MESSAGES.decode(text), text)
-    except _NOT_READ:
-        pass
-    mended = lines.mend(text)
-    if mended is None or mended.rest:
-        broken = text.startswith(b"{") and _LOOKS_LIKE_ONE.match(text)
-        reason = "it is not complete JSON" if mended is None else "text follows its JSON object"
-        return _refused(text, reason) if broken else SingerLine()
-    try:
-        members = _OBJECT.decode(mended.text)
-        kind = msgspec.json.decode(members.get("type", b"null"), type=str | None)
-    except _NOT_READ as error:
-        return _refused(text, str(error))
-    if kind is None:
-        return SingerLine()
-    if kind.upper() not in _TYPES:
-        return _refused(text, f"there is no message type `{kind}`")
-    clean = mended.text
-    if kind not in _TYPES:
-        clean = _ENCODE({**members, "type": kind.upper()})
-    try:
-        message = MESSAGES.decode(clean)
-    except _NOT_READ as error:
-        return _refused(text, str(error))
-    nulled = lines.nulled_fields(text, within="record") if mended.notes and kind.upper() == "RECORD" else ()
-    return SingerLine(message, clean, mended.notes, nulled=nulled)
+def _is_record(members: Mapping[str, Raw]) -> bool:
+    return {"stream", "record"} <= members.keys() <= _RECORD_MEMBERS
 
 
-def _refused(line: bytes, reason: str) -> SingerLine:
-    found = _STREAM.search(line)
-    stream = found[1].decode(errors="replace") if found else None
-    named = f" of stream `{stream}`" if stream else ""
-    return SingerLine(refused=f"a message{named} cannot be read: {reason}", stream=stream)
+DIALECT: Dialect[Message] = Dialect(MESSAGES, types=_TYPES, kept=_TYPES, is_record=_is_record)
+"""How a line that is not one clean message is read."""
+
+
+def nulled_fields(part: Part[Message]) -> tuple[str, ...]:
+    """Return the fields of a RECORD that had a NaN or an infinity, which was replaced by null (protocol.md 3.0)."""
+    if not part.notes or not isinstance(part.message, RecordMessage):
+        return ()
+    return lines.nulled_fields(part.as_it_came, within="record")
 
 
 def schema_line(

@@ -1,6 +1,5 @@
 """Airbyte source to Airbyte destination: records and states are passed unchanged; missing messages are added."""
 
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +23,6 @@ from tapdock.translate.write.airbyte_lines import complete_line, empty_state_lin
 __all__ = ["AirbyteToAirbyte"]
 
 _BRACE, _QUOTE = b'{"'
-_BLANK = re.compile(rb"\n[ \t\r]*\n")
 _Members = dict[str, Raw]
 
 
@@ -70,10 +68,8 @@ class AirbyteToAirbyte(WithoutScan):
         self._out = []
         first = self._source.line + 1
         messages = self._source.decoded(lines)
-        if messages is not None and _is_one_a_line(lines, len(messages)):
-            return self._whole(lines, messages, first)
         if messages is not None:
-            self._source.line -= len(messages)  # they are read again one by one, with their numbers
+            return self._whole(lines, messages, first)
         for number, message, text in self._source.one_by_one(lines):
             self._one(message, text, number)
         return b"".join(self._out)
@@ -221,12 +217,6 @@ class AirbyteToAirbyte(WithoutScan):
     @property
     def partial(self) -> bytes:
         return b"".join(self._out)
-
-
-def _is_one_a_line(lines: bytes, messages: int) -> bool:
-    """Return True if each line has exactly one message: no blank lines, and no two messages on one line."""
-    count = lines.count(b"\n") + (not lines.endswith(b"\n"))
-    return count == messages and not lines[:1].isspace() and not _BLANK.search(lines)
 
 
 def _raw(value: Any) -> Raw:

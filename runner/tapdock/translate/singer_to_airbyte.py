@@ -18,6 +18,7 @@ from tapdock.protocol.singer import (
     SchemaMessage,
     StateMessage,
     is_nothing,
+    nulled_fields,
 )
 from tapdock.translate.base import Emit, TranslateOptions
 from tapdock.translate.catalogs.destination import expected_streams, new_streams
@@ -151,10 +152,9 @@ class SingerToAirbyte:
             for number, message in enumerate(messages, first):
                 yield number, message, None, ()
             return
-        for number, line in self._source.one_by_one(batch):
-            assert line.message is not None, "only messages are given"
-            self._notices.mended(line.notes, number=number)
-            yield number, line.message, line.text, line.nulled
+        for number, message, part in self._source.one_by_one(batch):
+            self._notices.mended(part.notes, number=number)
+            yield number, message, part.text, nulled_fields(part)
 
     def _landing(self, stream: str | None, number: int, version: float | None = None) -> AirbyteStream | None:
         """Return how a stream's records are written from now on; None if the stream has no SCHEMA yet."""

@@ -8,12 +8,13 @@ from msgspec import Raw
 from tapdock.errors import TranslationError
 from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.protocol.parts import Part
 from tapdock.protocol.singer import (
     ActivateMessage,
     BatchMessage,
+    Message,
     RecordMessage,
     SchemaMessage,
-    SingerLine,
     StateMessage,
 )
 from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
@@ -82,32 +83,29 @@ class SingerToSinger(WithoutScan):
         return out[0] if len(out) == 1 else b"".join(out)
 
     def _one(self, text: bytes) -> None:
-        line = self._source.read(text)
-        if line and line.message:
+        for message, part in self._source.read(text):
             self._source.counts.signs += 1
-            self._out.append(self._passed(line, text))
+            self._out.append(self._passed(message, part))
 
-    def _passed(self, line: SingerLine, text: bytes) -> bytes:
+    def _passed(self, message: Message, part: Part[Message]) -> bytes:
         """Return the lines for the target for a message."""
-        message, number = line.message, self._source.line
-        assert message is not None, "only messages are given"
+        number = self._source.line
         if isinstance(message, StateMessage):
-            return self._state(message, text if line.notes else line.text)
+            return self._state(message, part.as_it_came)
         self._ends_with_state = False
         stream = message.stream
         if not stream:
             error = TranslationError(f"line {number}: a {message.__struct_config__.tag} without `stream`")
             if not isinstance(message, RecordMessage):
                 raise error
-            self._source.refuse(error, text)
+            self._source.refuse(error, part.text)
             return b""
         if self._source.is_left_out(stream, record=isinstance(message, RecordMessage)):
             return b""
         rule = self._rule(stream)
         if rule:
-            self._notices.mended(line.notes, number=number)  # the rule must read it, and may rewrite it
-        # Singer allows a type in lower case, but few targets accept it.
-        text = text if line.notes and not rule else line.text
+            self._notices.mended(part.notes, number=number)  # the rule must read it, and may rewrite it
+        text = part.text if rule else part.as_it_came
         match message:
             case RecordMessage():
                 return self._record(message, stream, text, rule)

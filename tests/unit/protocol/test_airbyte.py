@@ -5,21 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapdock.protocol.airbyte import (
-    LogMessage,
-    RecordMessage,
-    StateMessage,
-    control_config,
-    level_of,
-    parse_line,
-)
+from tapdock.protocol.airbyte import DIALECT, RecordMessage, control_config, level_of
 from tapdock.protocol.answer import read_answer
 
 RECORD = b'{"type":"RECORD","record":{"stream":"s","data":%s,"emitted_at":1}}'
 
 
 def body(line: bytes) -> bytes:
-    (message,) = parse_line(line).messages
+    message = DIALECT.parts(line)[0].message
     assert isinstance(message, RecordMessage)
     assert message.record is not None
     return bytes(message.record.data)
@@ -27,47 +20,6 @@ def body(line: bytes) -> bytes:
 
 def test_a_record_may_come_with_its_type_last() -> None:
     assert body(b'{"record":{"stream":"s","data":{ "a":1}},"type":"RECORD"}') == b'{ "a":1}'
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        RECORD.replace(b'"s"', b"7") % b"{}",
-        (RECORD % b'{"a":1}')[:-10],
-        b'{"record":{"stream":"s","data":{"a":tru}},"type":"RECORD"}',
-        b'{"type": "STATE", "state":',
-        b'{"type":"RECORD","record":{"data":' + b"[" * 10_000 + b"]" * 10_000 + b"}}",
-    ],
-)
-def test_a_broken_record_or_state_is_refused(line: bytes) -> None:
-    parsed = parse_line(line)
-    assert parsed.refused
-    assert not parsed.messages
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"",
-        b"  ",
-        b"INFO x",
-        b"{}",
-        b"[]",
-        b'{"type":"X"}',
-        b'{"type":7}',
-        b'{"msg":"{\\"type\\":\\"RECORD\\"}',
-        b"\xff",
-    ],
-)
-def test_what_is_no_message_is_no_error(line: bytes) -> None:
-    parsed = parse_line(line)
-    assert (parsed.messages, parsed.notes, parsed.refused) == ([], (), None)
-
-
-def test_messages_after_the_first_are_taken_and_garbage_is_noted() -> None:
-    line = parse_line(b'{"type":"LOG","log":{}} {"type":"STATE","state":{"data":NaN}} done')
-    assert [type(message) for message in line.messages] == [LogMessage, StateMessage]
-    assert len(line.notes) == 2
 
 
 PIECES = [
@@ -87,14 +39,14 @@ PIECES = [
 @settings(deadline=None)
 @given(st.binary() | st.lists(st.sampled_from(PIECES)).map(b"".join))
 def test_any_bytes_are_parsed_without_an_error(line: bytes) -> None:
-    parse_line(line)
+    DIALECT.parts(line)
 
 
 @settings(deadline=None)
 @given(st.binary(), st.integers(0, 80))
 def test_a_damaged_record_never_raises(damage: bytes, place: int) -> None:
     line = RECORD % b'{"a":"b"}'
-    parse_line(line[:place] + damage + line[place:])
+    DIALECT.parts(line[:place] + damage + line[place:])
 
 
 VALUES = st.recursive(

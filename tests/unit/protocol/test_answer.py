@@ -17,11 +17,9 @@ def test_junk_goes_to_the_log():
     "line",
     [
         (CONTROL % '{"token":"fresh"}')[:-4],
-        "INFO " + CONTROL % '{"token":"fresh"}',
-        CONTROL.replace('"CONTROL"', '"Control"') % '{"token":"fresh"}',
         "'CONTROL' {'x': 'fresh'}",
         '"access_token": "fresh",',
-        f"{'x' * 100_000}{CONTROL % 7}",
+        f"{'x' * 100_000}{CONTROL}",
     ],
 )
 def test_what_almost_is_a_control_is_reported_by_its_number(line):
@@ -29,6 +27,13 @@ def test_what_almost_is_a_control_is_reported_by_its_number(line):
     message = f"line 2 is not a message and may have a config in it: its {len(line)} bytes are not shown"
     assert answer.logs == (("info", "starting"), ("info", message))
     assert answer.config is None
+
+
+@pytest.mark.parametrize("line", ["INFO " + CONTROL, CONTROL.replace('"CONTROL"', '"Control"'), CONTROL + " done"])
+def test_a_whole_control_is_taken(line):
+    answer = read_answer((line % '{"token":"fresh"}').encode())
+    assert answer.config == '{"token":"fresh"}'
+    assert "fresh" not in str(answer.logs)
 
 
 def test_the_rest_of_a_torn_control_is_not_shown_either():

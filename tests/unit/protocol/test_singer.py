@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapdock.protocol.singer import (
+    DIALECT,
     ActivateMessage,
     RecordMessage,
-    SingerLine,
     activate_line,
     milliseconds,
-    parse_line,
+    nulled_fields,
     parse_state,
     record_end,
     record_start,
@@ -67,13 +67,6 @@ def test_a_printed_state_comes_back_raw() -> None:
     assert bytes(state) == b'{"seq": 1}'
 
 
-@settings(deadline=None, max_examples=100)
-@given(st.binary(max_size=40) | st.text(max_size=40).map(str.encode))
-def test_no_line_is_ever_too_odd_to_be_looked_at(line: bytes) -> None:
-    read = parse_line(line)
-    assert read.message is None or read.refused is None
-
-
 WORDS = st.sampled_from(["SCHEMA", "RECORD", "STATE", "ACTIVATE_VERSION", "BATCH"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
@@ -89,10 +82,10 @@ def test_a_record_is_read_whatever_the_case_of_its_type_and_its_body_stays(
 ) -> None:
     raw = json.dumps(body, ensure_ascii=ascii_only)
     line = f' {{"type":"{cased("RECORD")}","stream":"s","record":{raw},"more":1}}\r'.encode()
-    read = parse_line(line)
-    assert isinstance(read.message, RecordMessage)
-    assert bytes(read.message.record).decode() == raw
-    assert (read.notes, read.nulled, read.refused) == ((), (), None)
+    (part,) = DIALECT.parts(line)
+    assert isinstance(part.message, RecordMessage)
+    assert bytes(part.message.record).decode() == raw
+    assert (part.notes, nulled_fields(part)) == ((), ())
 
 
 @settings(deadline=None, max_examples=60)
@@ -100,38 +93,19 @@ def test_a_record_is_read_whatever_the_case_of_its_type_and_its_body_stays(
 def test_a_message_that_was_cut_is_refused_and_never_read(kind: str, data: st.DataObject) -> None:
     whole = b'{"type":"%s","stream":"s","record":{"a":{"b":[1]}},"value":{}}' % kind.encode()
     cut = data.draw(st.integers(len(b'{"type":"'), len(whole) - 1))
-    read = parse_line(whole[:cut])
-    assert read.message is None
-    assert read.refused
-    assert read.refused.endswith("it is not complete JSON")
+    (part,) = DIALECT.parts(whole[:cut])
+    assert part.message is None
+    assert part.refused
+    assert part.refused.endswith("it is not complete JSON")
 
 
 def test_numbers_that_are_none_become_null_and_are_named() -> None:
-    read = parse_line(b'{"type":"RECORD","stream":"s","record":{"a":NaN,"b":[{"c":-Infinity}],"d":"NaN","e":1.50}}')
-    assert isinstance(read.message, RecordMessage)
-    assert bytes(read.message.record) == b'{"a":null,"b":[{"c":null}],"d":"NaN","e":1.50}'
-    assert set(read.nulled) == {"a", "b"}
-    assert read.notes
-
-
-@pytest.mark.parametrize("line", [b"", b"INFO started", b"[]", b'{"level":"info","message":"m"}', b"{not json}", b"7"])
-def test_what_is_no_message_is_a_log_line(line: bytes) -> None:
-    assert parse_line(line) == SingerLine()
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        (b'{"type":"FOO","stream":"s"}', "there is no message type `FOO`"),
-        (b'{"type":"RECORD","stream":"s","record":{}} junk', "text follows its JSON object"),
-        (b'{"type":"RECORD","stream":"s","record":', "it is not complete JSON"),
-        (b'{"type":"SCHEMA","stream":7}', "a message cannot be read"),
-    ],
-)
-def test_what_is_almost_one_is_refused_with_the_reason(line: bytes, reason: str) -> None:
-    read = parse_line(line)
-    assert read.message is None
-    assert reason in (read.refused or "")
+    (part,) = DIALECT.parts(
+        b'{"type":"RECORD","stream":"s","record":{"a":NaN,"b":[{"c":-Infinity}],"d":"NaN","e":1.50}}'
+    )
+    assert isinstance(part.message, RecordMessage)
+    assert bytes(part.message.record) == b'{"a":null,"b":[{"c":null}],"d":"NaN","e":1.50}'
+    assert set(nulled_fields(part)) == {"a", "b"}
 
 
 @settings(deadline=None, max_examples=60)
@@ -154,4 +128,5 @@ def test_a_time_without_an_offset_is_utc() -> None:
 
 
 def test_an_activation_is_a_message_of_its_own() -> None:
-    assert parse_line(activate_line('a"b', 7)).message == ActivateMessage(stream='a"b', version=7)
+    (part,) = DIALECT.parts(activate_line('a"b', 7))
+    assert part.message == ActivateMessage(stream='a"b', version=7)

@@ -43,10 +43,13 @@ class AirbyteTarget:
     def heard(self, line: bytes, acked: Callable[[Ack], bool]) -> bool:
         """Read one line. Return True if `acked` returned True for a state in it."""
         self._line += 1
-        parsed = airbyte.parse_line(line)
-        if not parsed.messages:
-            self._notices.junk(line, self._line, side="target")
-        return sum(self._take(message, acked) for message in parsed.messages) > 0
+        moved = False
+        for part in airbyte.DIALECT.parts(line):
+            if part.message:
+                moved |= self._take(part.message, acked)
+            else:
+                self._notices.junk(part.text, self._line, side="target")
+        return moved
 
     def _take(self, message: Message, acked: Callable[[Ack], bool]) -> bool:
         try:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from tapdock.protocol.lines import are_objects, split
 from tapdock.translate.tally import Tally
 
 __all__ = ["KnownPrefixes"]
@@ -42,11 +43,17 @@ class KnownPrefixes:
     def parts(self, lines: bytes) -> Iterator[tuple[bytes, bool]]:
         """Yield the lines in order: known ones together with True, each other one alone, without its line feed.
 
-        Beginnings that are learned meanwhile are used for the rest of the lines.
+        Beginnings that are learned meanwhile are used for the rest of the lines. If a line is not exactly one JSON
+        object, each line is yielded alone.
         """
-        at = 0
+        at, checked = 0, False
         while at < len(lines):
             end = self._known_until(lines, at)
+            if end > at and not checked:
+                checked = are_objects(lines[at:])
+                if not checked:
+                    yield from ((line, False) for line in split(lines[at:]))
+                    return
             if end > at:
                 yield lines[at:end] if at or end < len(lines) else lines, True
                 at = end

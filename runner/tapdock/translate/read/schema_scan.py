@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from tapdock.errors import TranslationError
 from tapdock.protocol.catalog import StreamKey
-from tapdock.protocol.singer import ActivateMessage, RecordMessage, SchemaMessage
+from tapdock.protocol.singer import ActivateMessage, Message, RecordMessage, SchemaMessage
 from tapdock.translate.read.known_prefixes import KnownPrefixes
 from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.schemas.to_airbyte import airbyte_schema, merged
@@ -42,8 +42,10 @@ class Scan:
                 self._look(part)
 
     def _look(self, text: bytes) -> None:
-        line = self._source.read(text, quiet=True)
-        message = line.message if line else None
+        for message, _ in self._source.read(text, quiet=True):
+            self._look_at(message, text)
+
+    def _look_at(self, message: Message, text: bytes) -> None:
         if isinstance(message, RecordMessage | SchemaMessage) and self._source.is_left_out(
             message.stream or "", record=False
         ):

@@ -1,6 +1,5 @@
 """Read the output of a Singer tap: parse lines, and count by stream."""
 
-import re
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -8,8 +7,9 @@ import msgspec
 from tapdock.errors import TranslationError
 from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
-from tapdock.protocol.lines import is_clean_text, split
-from tapdock.protocol.singer import Message, SingerLine
+from tapdock.protocol.lines import is_clean_text, is_one_a_line, split
+from tapdock.protocol.parts import Part
+from tapdock.protocol.singer import Message
 from tapdock.translate.catalogs.singer import emitted_names
 from tapdock.translate.counts import Counts
 from tapdock.translate.notices import Notices
@@ -17,13 +17,11 @@ from tapdock.translate.tally import Tally
 
 __all__ = ["SingerSource"]
 
-_RECORD = re.compile(rb'"type"\s*:\s*"record"', re.IGNORECASE)
-
 
 class SingerSource:
     """The reader of a tap's output. Streams that were not selected are counted as well.
 
-    `line` is the number of the last line that was read; blank lines of a clean batch are not counted.
+    `line` is the number of the last line that was read.
     """
 
     def __init__(self, streams: Iterable[ConfiguredStream], notices: Notices, *, excluded: Iterable[str] = ()) -> None:
@@ -75,32 +73,36 @@ class SingerSource:
             messages = singer.MESSAGES.decode_lines(batch)
         except (msgspec.MsgspecError, RecursionError):
             return None
+        if not is_one_a_line(batch, len(messages)):
+            return None
         self.line += len(messages)
         return messages
 
-    def one_by_one(self, batch: bytes) -> Iterator[tuple[int, SingerLine]]:
-        """Yield messages with their line numbers. Blank lines are ignored, junk is logged, broken lines are refused."""
+    def one_by_one(self, batch: bytes) -> Iterator[tuple[int, Message, Part[Message]]]:
+        """Yield messages with their line numbers. Other text is logged; a broken message is refused, or set aside."""
         for text in split(batch):
             self.line += 1
-            line = self.read(text)
-            if line:
-                yield self.line, line
+            for message, part in self.read(text):
+                yield self.line, message, part
 
-    def read(self, text: bytes, *, quiet: bool = False) -> SingerLine | None:
-        """Return one line's message; None if it has none. With `quiet`, nothing is logged, refused or set aside."""
-        line = singer.parse_line(text)
-        if quiet:
-            return None if line.refused else line
-        if line.refused:
-            self.refuse(TranslationError(f"line {self.line}: {line.refused}"), text, stream=line.stream)
-            return None
-        if line.message is None:
-            self._notices.junk(text, self.line)
-            return None
-        return line
+    def read(self, text: bytes, *, quiet: bool = False) -> Iterator[tuple[Message, Part[Message]]]:
+        """Yield one line's messages. With `quiet`, nothing is logged, refused or set aside. Raises TranslationError."""
+        for part in singer.DIALECT.parts(text):
+            if part.message:
+                yield part.message, part
+            elif quiet:
+                continue
+            elif part.refused:
+                error = TranslationError(f"line {self.line}: {part.refused}")
+                self.refuse(error, part.text, stream=part.stream, is_record=part.is_record)
+            else:
+                self._notices.mended(part.notes, number=self.line)
+                self._notices.junk(part.text, self.line)
 
-    def refuse(self, error: TranslationError, text: bytes, *, stream: str | None = None) -> None:
-        """Refuse a line, or set it aside if it is a record. Raises `error`."""
-        if not _RECORD.search(text):
+    def refuse(
+        self, error: TranslationError, text: bytes, *, stream: str | None = None, is_record: bool = True
+    ) -> None:
+        """Refuse a message, or set it aside if it is a record. Raises `error`."""
+        if not is_record:
             raise error
         self._notices.bad_record(error, tally=self.tally(stream) if stream else None, stream=stream, text=text)
