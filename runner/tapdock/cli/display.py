@@ -3,16 +3,19 @@
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from tapdock.events import Progress, StreamReport
 from tapdock.runs.records import RunRecord
 from tapdock.text.clean import one_line
-from tapdock.text.output import failed, log_text, out, print_table
+from tapdock.text.output import failed, log_text, out, print_table, result
 
-__all__ = ["Display", "size"]
+__all__ = ["Display", "most_urgent", "size"]
 
 _LINE_SECONDS = 5.0
+_URGENCY = {"failed": 0, "incomplete": 1, "running": 2}
+_OTHER_LINES = 5  # of the live table: title, heading, total, and two lines of the log above it
 
 
 def size(count: float) -> str:
@@ -74,7 +77,7 @@ class Display:
         now = time.monotonic()
         seconds = max(now - self._began, 0.001)
         if self._live:
-            self._live.update(_drawn(self._name, progress, seconds))
+            self._live.update(_drawn(self._name, progress, seconds, self._live.console.height))
         elif now - self._last >= _LINE_SECONDS:
             self._last = now
             rate = progress.records / seconds
@@ -82,23 +85,24 @@ class Display:
             self.write(line)
 
     def ended(self, record: RunRecord) -> None:
-        """Print the table of streams to stdout, and the error with its hint to stderr."""
+        """Print the table of streams and the result to stdout, then the error with its hint to stderr."""
         self._stop()
+        if not self._quiet:
+            _print_result(self._name, record)
         if record.error:
             failed(record.error.message, record.error.hint)
-        if self._quiet:
-            return
-        if record.streams:
-            print_table(["stream", "records", "size", "status"], [_row(report) for report in record.streams])
-        for report in record.streams:
-            if excluded := _excluded(report):
-                out(one_line(f"{_name(report)}: {excluded}"))
-        total = sum(report.records for report in record.streams)
-        saved = f"state {record.state_id} saved" if record.state.committed else "state unchanged"
-        out(
-            f"{self._name} {record.status} in {record.seconds.total:.1f} s: {total:,} records; {saved};"
-            f" run {record.run_id}"
-        )
+
+
+def _print_result(name: str, record: RunRecord) -> None:
+    if record.streams:
+        print_table(["stream", "records", "size", "status"], [_row(report) for report in record.streams])
+    for report in record.streams:
+        if excluded := _excluded(report):
+            out(one_line(f"{_name(report)}: {excluded}"))
+    total = sum(report.records for report in record.streams)
+    saved = f"state {record.state_id} saved" if record.state.committed else "state unchanged"
+    took = f"{record.seconds.total:.1f} s: {total:,} records; {saved}; run {record.run_id}"
+    result(name, record.status, f"in {took}", good=record.status == "succeeded")
 
 
 def _name(report: StreamReport) -> str:
@@ -120,14 +124,26 @@ def _row(report: StreamReport) -> list[str]:
     return [_name(report), f"{report.records:,}", size(report.bytes), report.status]
 
 
-def _drawn(name: str, progress: Progress, seconds: float) -> Any:
+def most_urgent(reports: Sequence[StreamReport], rows: int) -> tuple[list[StreamReport], int]:
+    """Return the streams that fit into that many rows, in order of their need for attention, and how many are left out.
+
+    Failed streams come first, then those that are running, then the others in their own order.
+    """
+    ordered = sorted(reports, key=lambda report: _URGENCY.get(report.status, len(_URGENCY)))
+    return (ordered, 0) if len(ordered) <= rows else (ordered[: rows - 1], len(ordered) - rows + 1)
+
+
+def _drawn(name: str, progress: Progress, seconds: float, height: int) -> Any:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=Text(f"{one_line(name)}  {seconds:.0f} s"), title_justify="left", box=None, pad_edge=False)
     for column in ("stream", "records", "size", "status"):
         table.add_column(column, justify="right" if column in ("records", "size") else "left")
-    for report in progress.streams:
+    shown, hidden = most_urgent(progress.streams, max(1, height - _OTHER_LINES))
+    for report in shown:
         table.add_row(*(Text(one_line(cell)) for cell in _row(report)))  # names come from the source: no markup
+    if hidden:
+        table.add_row(f"and {hidden:,} more")
     table.add_row("", f"{progress.records:,}", size(progress.bytes), f"{progress.records / seconds:,.0f} records/s")
     return table

@@ -1,6 +1,7 @@
 """`tapdock init`: create a project file."""
 
 import os
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,8 @@ from tapdock.text.clean import one_line
 
 __all__ = ["init"]
 
+IGNORED = (".tapdock/", ".env", "data/")
+
 
 def init(
     ctx: typer.Context,
@@ -26,6 +29,7 @@ def init(
     """Create a project with an example that runs
 
     The example moves users from Airbyte's faker source into a DuckDB file: `tapdock run demo`. Adapt it to your needs.
+    A `.gitignore` is written too, if the folder has none.
 
     From a Meltano project, tapdock converts extractors, loaders, their settings and selection, environments, and jobs
     (as pipelines). Everything else is reported, and listed at the top of the new file.
@@ -47,12 +51,19 @@ def init(
         ) from None
     with os.fdopen(made, "wb") as project:
         project.write(content)
+    _ignore(file.parent)
     if from_meltano:
         for line in left:
             said(f"not carried over: {line}")
         said(f"wrote the project to {file}; `tapdock state import --help` shows how to import its states")
     else:
         said(f"wrote an example project to {file}; run it with `tapdock run demo`")
+
+
+def _ignore(folder: Path) -> None:
+    """Write a `.gitignore`, unless there is one: states, caches, secrets and data do not belong into a repository."""
+    with suppress(OSError), (folder / ".gitignore").open("x") as file:
+        file.write("".join(f"{name}\n" for name in IGNORED))
 
 
 def _example() -> bytes:

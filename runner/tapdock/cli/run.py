@@ -1,5 +1,6 @@
 """`tapdock run`: run pipelines, show their progress and print their records."""
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -28,7 +29,7 @@ __all__ = ["run"]
 
 def run(
     ctx: typer.Context,
-    blocks: Annotated[list[str], typer.Argument(help="Pipelines, or a source followed by a target.")],
+    blocks: Annotated[list[str] | None, typer.Argument(help="Pipelines, or a source followed by a target.")] = None,
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Read every stream from its beginning.")] = False,
     no_state_update: Annotated[bool, typer.Option("--no-state-update", help="Do not change the saved state.")] = False,
     select: Annotated[
@@ -48,7 +49,7 @@ def run(
     """Run pipelines, or sources into targets, one after the other
 
     tapdock saves the states that the target acknowledged, and the next run resumes from the last one. If a block fails,
-    the following blocks do not start.
+    the following blocks do not start. Without arguments, the pipelines of the project are listed.
 
     Example: tapdock run demo
 
@@ -63,7 +64,7 @@ def run(
     )
     try:
         code = _perform(
-            shared(ctx), blocks, options, dry_run=dry_run, as_json=as_json, concurrency=concurrency, locked=locked
+            shared(ctx), blocks or [], options, dry_run=dry_run, as_json=as_json, concurrency=concurrency, locked=locked
         )
     except (TapdockError, Interrupted) as error:
         if as_json:
@@ -82,6 +83,8 @@ def _perform(
     concurrency: int,
     locked: bool,
 ) -> int:
+    if not blocks:
+        raise _nothing_named(session.project, as_json=as_json)
     pipelines = parse_blocks(session.project, blocks)
     records: list[RunRecord] = []
     with Signals(said_at_once) as signals:
@@ -95,9 +98,21 @@ def _perform(
         with suppress(Interrupted):  # between two blocks; `signals.code` has the exit code
             _run_all(session, operations, pipelines, options, records, concurrency=concurrency, quiet=as_json)
     code = next((r.exit_code for r in records if r.exit_code), None) or signals.code or 0
+    left = list((Counter(wanted.name for wanted in pipelines) - Counter(done.pipeline for done in records)).elements())
     if as_json:
-        print_json(_as_json(records, code, blocks=len(pipelines)))
+        print_json(_as_json(records, code, left, blocks=len(pipelines)))
+    elif left:
+        said(f"not started: {', '.join(left)}")
     return code
+
+
+def _nothing_named(project: Project, *, as_json: bool) -> UsageError:
+    """List the pipelines. Return the error for a call without any: a script with an empty variable must not succeed."""
+    if not as_json and project.pipelines:
+        rows = [[name, each.source, each.target] for name, each in project.pipelines.items()]
+        print_table(["pipeline", "source", "target"], rows)
+    first = next(iter(project.pipelines), "SOURCE TARGET")
+    return UsageError("name what to run: pipelines, or a source and a target", hint=f"`tapdock run {first}`")
 
 
 def parse_blocks(project: Project, words: Sequence[str]) -> list[Pipeline]:
@@ -182,11 +197,11 @@ def _refusal(session: Session, error: TapdockError | Interrupted) -> Any:
     return {"status": "failed", "exit_code": error.exit_code, "error": msgspec.to_builtins(told)}
 
 
-def _as_json(records: Sequence[RunRecord], code: int, *, blocks: int) -> Any:
-    """Return the record of a single block, or one object with the records of all blocks that started."""
+def _as_json(records: Sequence[RunRecord], code: int, left: Sequence[str], *, blocks: int) -> Any:
+    """Return the record of a single block, or one object with the records of all blocks, and names of those `left`."""
     if blocks == 1 and records:
         return msgspec.to_builtins(records[0])
-    return {"exit_code": code, "runs": [msgspec.to_builtins(done) for done in records]}
+    return {"exit_code": code, "runs": [msgspec.to_builtins(done) for done in records], "not_started": list(left)}
 
 
 def _show_plans(operations: Operations, plans: Sequence[PreparedRun], *, as_json: bool) -> None:

@@ -5,15 +5,19 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from typing import TextIO
 
 from tapdock.text.clean import clean, harmless_json, one_line
 
-__all__ = ["err", "failed", "log_text", "out", "out_json", "print_json", "print_table"]
+__all__ = ["err", "failed", "log_text", "out", "out_json", "print_json", "print_table", "result"]
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_GAP = "  "
+_NARROWEST = 8
 
 
 def out(text: str) -> None:
@@ -31,6 +35,15 @@ def failed(message: str, hint: str | None) -> None:
     err(f"error: {one_line(message)}")
     if hint:
         err(f"hint: {one_line(hint)}")
+
+
+def result(name: str, status: str, rest: str, *, good: bool) -> None:
+    """Write the result of a run to stdout in one line. In a terminal, its status is green or red."""
+    status = clean(status)
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+        status = f"\x1b[{32 if good else 31}m{status}\x1b[0m"
+    _write(sys.stdout, f"{one_line(name)} {status} {one_line(rest)}\n")
+    sys.stdout.flush()  # errors follow on stderr
 
 
 def log_text(text: str) -> None:
@@ -53,13 +66,31 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write aligned columns to stdout. In a terminal, lines are cut to its width."""
+    """Write aligned columns to stdout. In a terminal, cells are wrapped to its width; nothing is cut."""
     table = [list(columns), *(["" if cell is None else one_line(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[index]) for row in table) for index in range(len(columns))]
-    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    if sys.stdout.isatty():
+        widths = _fitting(widths, shutil.get_terminal_size().columns - len(_GAP) * (len(columns) - 1))
     for row in table:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        out(line[:limit])
+        cells = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for parts in zip_longest(*cells, fillvalue=""):
+            out(_GAP.join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip())
+
+
+def _fitting(widths: list[int], room: int) -> list[int]:
+    """Return widths whose sum is `room` if possible: the widest columns are narrowed first, to no less than 8."""
+    narrowed = list(widths)
+    while sum(narrowed) > room and max(narrowed) > _NARROWEST:
+        widest = max(narrowed)
+        next_width = max([_NARROWEST, *(width for width in narrowed if width < widest)])
+        many = narrowed.count(widest)
+        least = max(next_width, widest - -(-(sum(narrowed) - room) // many))
+        narrowed = [least if width == widest else width for width in narrowed]
+    return narrowed
+
+
+def _wrapped(cell: str, width: int) -> list[str]:
+    return textwrap.wrap(cell, max(width, 1), break_on_hyphens=False) or [""]
 
 
 def _say(text: str) -> None:

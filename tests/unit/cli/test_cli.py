@@ -322,3 +322,26 @@ def test_our_own_mistake_keeps_its_traceback_in_the_project(folder):
     assert ended.stderr.startswith("error: tapdock itself failed: ModuleNotFoundError")
     assert str(file) in ended.stderr
     assert "Traceback" in file.read_text()
+
+
+def test_a_run_of_nothing_lists_the_pipelines_and_is_an_error(tapdock):
+    """A script whose variable is empty must not succeed."""
+    ended = tapdock("run")
+    assert ended.returncode == 2
+    assert [line.split() for line in ended.stdout.splitlines()[:2]] == [
+        ["pipeline", "source", "target"],
+        ["demo", "faker", "lake"],
+    ]
+    assert ended.stderr.splitlines()[-1] == "hint: `tapdock run demo`"
+    refused = tapdock("run", "--json")
+    assert (refused.returncode, json.loads(refused.stdout)["exit_code"]) == (2, 2)
+
+
+def test_init_keeps_states_and_secrets_out_of_a_repository(tapdock, tmp_path):
+    for folder, before in (("new", None), ("old", "mine\n")):
+        (tmp_path / folder).mkdir()
+        if before:
+            (tmp_path / folder / ".gitignore").write_text(before)
+        assert tapdock("--project", str(tmp_path / folder), "init").returncode == 0
+        lines = (tmp_path / folder / ".gitignore").read_text().splitlines()
+        assert lines == (["mine"] if before else [".tapdock/", ".env", "data/"])

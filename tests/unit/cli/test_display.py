@@ -1,0 +1,90 @@
+"""Tests what a person sees of a run: tables of a narrow terminal, the live table, and the order of the last lines."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tapdock.cli.display import most_urgent
+from tapdock.events import StreamReport
+from tapdock.runs.records import ErrorRecord, RunRecord, Seconds, StateRecord, to_json
+
+LONG = [
+    ["public-a_very_long_name_of_a_stream_that_goes_on_and_on", "12,345,678", "1.2 GB", "complete: everything arrived"]
+]
+
+
+def on_terminal(code: str, *, columns: int = 80) -> list[str]:
+    """Return the lines that a program prints on a terminal of that width."""
+    ours, its = pty.openpty()
+    environ = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
+    program = subprocess.Popen([sys.executable, "-c", code], stdout=its, stderr=its, env=environ)
+    os.close(its)
+    found = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            found += chunk
+    except OSError:
+        pass  # the program has closed the terminal
+    os.close(ours)
+    assert program.wait() == 0
+    return found.decode().splitlines()
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_a_table_is_wrapped_and_never_cut(columns):
+    code = f"from tapdock.text.output import print_table; print_table(['stream','records','size','status'], {LONG!r})"
+    lines = on_terminal(code, columns=columns)
+    assert all(len(line) <= columns for line in lines)
+    letters = lambda text: sorted(re.sub(r"\s", "", text))  # noqa: E731
+    assert letters("".join(lines)) == letters("".join(["stream", "records", "size", "status", *LONG[0]]))
+    assert "12,345,678" in "\n".join(lines), "columns that are narrow enough stay whole"
+
+
+def test_a_table_that_is_not_on_a_terminal_has_whole_lines():
+    code = f"from tapdock.text.output import print_table; print_table(['a','b','c','d'], {LONG!r})"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.splitlines()[1].split("  ") == LONG[0]
+
+
+def report(name: str, status: str) -> StreamReport:
+    return StreamReport(namespace=None, stream=name, records=1, bytes=9, status=status, path="splice")
+
+
+def test_the_live_table_shows_first_what_needs_attention():
+    reports = [report("a", "complete"), report("b", "running"), report("c", "failed"), report("d", "complete")]
+    assert [each.stream for each in most_urgent(reports, 10)[0]] == ["c", "b", "a", "d"]
+    shown, left_out = most_urgent(reports, 3)
+    assert [each.stream for each in shown] == ["c", "b"]
+    assert left_out == 2
+
+
+@pytest.mark.parametrize(("status", "color"), [("succeeded", "32"), ("failed", "31")])
+def test_the_reason_and_its_hint_are_the_last_lines(status, color):
+    record = RunRecord(
+        run_id="r1",
+        pipeline="demo",
+        state_id="default:a-to-b",
+        started_at="2026-01-01T00:00:00Z",
+        status=status,
+        exit_code=0 if status == "succeeded" else 3,
+        error=ErrorRecord(side="source", message="no such host", hint="check `host`") if status == "failed" else None,
+        streams=(report("users", "complete"),),
+        state=StateRecord(committed=0, backend="/s"),
+        seconds=Seconds(total=1.5),
+    )
+    code = f"""
+import msgspec
+from tapdock.cli.display import Display
+from tapdock.runs.records import RunRecord
+record = msgspec.json.decode({to_json(record)!r}, type=RunRecord)
+Display('demo', quiet=False, plain=True).ended(record)"""
+    lines = on_terminal(code)
+    results = [
+        place for place, line in enumerate(lines) if line.startswith(f"demo \x1b[{color}m{status}\x1b[0m in 1.5 s")
+    ]
+    assert results == [2]
+    assert lines[3:] == (["error: no such host", "hint: check `host`"] if status == "failed" else [])
