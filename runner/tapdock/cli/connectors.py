@@ -1,12 +1,13 @@
 """`tapdock spec`, `check` (`test`) and `discover`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
 
 from tapdock.cli.assembly import operations_of, said_at_once
 from tapdock.cli.session import Session, shared
+from tapdock.cli.spec_rows import COLUMNS, spec_rows
 from tapdock.cli.state import print_exactly
 from tapdock.connectors import operations, selection
 from tapdock.errors import SourceError, TargetError, UsageError
@@ -39,19 +40,7 @@ def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbo
     if as_json:
         print_json(schema)
     else:
-        print_table(["setting", "type", "required", "description"], _settings(schema))
-
-
-def _settings(schema: Any, at: str = "") -> list[list[str]]:
-    rows = []
-    required = schema.get("required") or ()
-    for name, setting in (schema.get("properties") or {}).items():
-        kind = setting.get("type", "object" if "oneOf" in setting else "")
-        text = str(setting.get("description") or setting.get("title") or "").split("\n")[0]
-        named = kind if isinstance(kind, str) else " or ".join(kind)
-        rows.append([at + name, named, "yes" if name in required else "", text])
-        rows += _settings(setting, f"{at}{name}.")
-    return rows
+        print_table(COLUMNS, spec_rows(schema))
 
 
 def check(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
