@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-z]+")
-Status = Literal["running", "succeeded", "failed", "stopped"]
+Status = Literal["running", "succeeded", "failed", "stopped", "killed"]
 
 
 class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,11 +170,18 @@ def ids(folder: Path) -> list[str]:
 
 
 def record(folder: Path, run_id: str) -> RunRecord | None:
-    """Return a run's record, or None if it is missing, damaged, or the record of another run."""
+    """Return a run's record, or None if it is missing, damaged, or the record of another run.
+
+    If the run's process died before it wrote its last record, the status is `killed`.
+    """
+    place = folder / "runs" / run_id
     try:
-        return of_run(run_id, (folder / "runs" / run_id / "record.json").read_bytes())
+        found = of_run(run_id, (place / "record.json").read_bytes())
     except OSError:
         return None
+    if found and found.status == "running" and rotation.was_killed(place):
+        return msgspec.structs.replace(found, status="killed")
+    return found
 
 
 def of_run(run_id: str, body: bytes) -> RunRecord | None:

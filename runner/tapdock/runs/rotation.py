@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
-__all__ = ["KEPT", "began", "is_going_on", "is_old", "locked"]
+__all__ = ["KEPT", "began", "is_going_on", "is_old", "locked", "was_killed"]
 
 KEPT = 100
 
@@ -61,16 +62,26 @@ def locked(folder: Path) -> Iterator[None]:
 
 def is_going_on(folder: Path) -> bool:
     """Return True if a live process has marked this folder."""
+    return _mark(folder) == "live"
+
+
+def was_killed(folder: Path) -> bool:
+    """Return True if the process that marked this folder died before it removed its mark."""
+    return _mark(folder) == "left"
+
+
+def _mark(folder: Path) -> Literal["live", "left"] | None:
+    """Return whether the mark of a folder belongs to a live process; None without a mark that can be read."""
     try:
         lock = os.open(folder / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
-        return False
+        return None
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        return "live"
     except OSError:
-        return False
+        return None
     finally:
         os.close(lock)
-    return False
+    return "left"

@@ -68,8 +68,10 @@ class TestInTheProject:
             for number in range(1, 102):
                 records.write(tmp_path, record(number))
             assert LONG.run_id in records.ids(tmp_path)
+            assert records.record(tmp_path, LONG.run_id).status == "running"
             run.send_signal(signal.SIGKILL)
             run.wait()
+        assert records.record(tmp_path, LONG.run_id).status == "killed"
         records.write(tmp_path, record(102))
         assert LONG.run_id not in records.ids(tmp_path)
 
