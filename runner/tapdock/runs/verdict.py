@@ -10,6 +10,7 @@ import msgspec
 from tapdock.errors import StateError, TapdockError, TargetError
 from tapdock.events import Verdict
 from tapdock.launch import Exit
+from tapdock.text.network_hints import network_hint
 
 __all__ = ["RunFacts", "Unsaved", "decide_verdict"]
 
@@ -81,7 +82,10 @@ def _of(error: TapdockError, figures: Verdict) -> Verdict:
 
 
 def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
-    """Add to a verdict what only the engine and stderr reveal: an out-of-memory kill, and the side's last line."""
+    """Add to a verdict what only the engine and stderr reveal: an out-of-memory kill, and the side's last line.
+
+    If that line is about the network, the hint is too.
+    """
     side = verdict.side
     if side is None or side not in facts.memory:
         return verdict
@@ -91,7 +95,8 @@ def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
     failed = verdict.source_code if side == "source" else verdict.target_code
     said = facts.last_words.get(side, "") if failed else ""
     message = verdict.message or f"the {side} failed"
-    return msgspec.structs.replace(verdict, message=f"{message}: {said}" if said not in message else message)
+    message = f"{message}: {said}" if said not in message else message
+    return msgspec.structs.replace(verdict, message=message, hint=network_hint(message) or verdict.hint)
 
 
 def _out_of_memory(side: str, memory: int | None, exit_: Exit) -> dict[str, Any]:

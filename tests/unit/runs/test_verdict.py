@@ -8,6 +8,7 @@ from tapdock.errors import EngineError, LeaseHeld, SourceError, StateError
 from tapdock.events import StreamReport, Verdict
 from tapdock.launch import Exit
 from tapdock.runs.verdict import RunFacts, Unsaved, decide_verdict
+from tapdock.text.network_hints import network_hint
 
 STREAMS = (StreamReport(namespace=None, stream="users", records=5, bytes=9, status="running", path="splice"),)
 WELL = Verdict(exit_code=0, streams=STREAMS, source_code=0, target_code=0)
@@ -35,8 +36,12 @@ CASES = {
         (0, None, None, None),
     ),
     "a source that failed, in its own words": (
-        {"relay": SOURCE, "last_words": {"source": "no such host", "target": "bye"}},
-        (3, "source", "the source exited with 1: no such host", "look"),
+        {"relay": SOURCE, "last_words": {"source": "no such table", "target": "bye"}},
+        (3, "source", "the source exited with 1: no such table", "look"),
+    ),
+    "a source that cannot reach its server": (
+        {"relay": SOURCE, "last_words": {"source": "connect ECONNREFUSED 10.0.0.5:1"}},
+        (3, "source", "the source exited with 1: connect ECONNREFUSED 10.0.0.5:1", network_hint("ECONNREFUSED")),
     ),
     "words that were told already": (
         {"relay": SOURCE, "last_words": {"source": "exited with 1"}},
