@@ -4,7 +4,7 @@ The loader, `tapdock config show`, the JSON schema and the reference page all re
 here, and one attribute of the model.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -15,20 +15,44 @@ __all__ = [
     "CONNECTOR",
     "DEFAULTS",
     "MOUNT",
+    "PATTERNS",
     "PIPELINE",
     "ROOT",
     "STATE_BACKEND",
     "STREAM",
     "Form",
     "Key",
+    "Pattern",
+    "misplaced",
     "names",
 ]
 
 Form = Literal[
     "text", "texts", "words", "flag", "count", "number", "size", "duration", "choice",
     "config", "env", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
+    "platform", "network", "user", "hosts",
 ]  # fmt: skip
 """How a value is written: what the loader reads it with, and what its JSON schema is."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Text that an engine would refuse unless the whole of it matches `regex`; `what` is for messages."""
+
+    regex: str
+    what: str
+    example: str
+
+
+PATTERNS: Mapping[Form, Pattern] = {
+    "platform": Pattern(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_.-]+){0,2}", "a platform", "linux/amd64"),
+    "network": Pattern(r"\S+", "the name of a network", "shop_default"),
+    "user": Pattern(r"[^\s:]+(:[^\s:]+)?", "a user", "1000:1000"),
+    "hosts": Pattern(
+        r"[^\s:=]+[:=](host-gateway|\[?[0-9A-Fa-f:.]+\]?)", "a host name with its address", "db.example.com:10.0.0.5"
+    ),
+}
+"""The forms that are one text, or for `hosts` a list of texts, of a pattern."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +60,8 @@ class Key:
     """One key. `help` is what it does, in Markdown, for the reference page.
 
     `role` is the one kind of connector that has the key; None stands for both. A `shared` key may also be given under
-    `defaults:`. `default` is written as in the file; `target_default` differs from it for targets.
+    `defaults:`. `default` is written as in the file; `target_default` differs from it for targets. `least` is the
+    smallest value of a count, a number or a size (in bytes).
     """
 
     name: str
@@ -47,7 +72,7 @@ class Key:
     shared: bool = False
     default: str | None = None
     target_default: str | None = None
-    least: int = 0
+    least: float = 0
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -129,6 +154,7 @@ CONNECTOR = (
         form="size",
         role="source",
         default="64m",
+        least=1024,
         help="The longest line that is read of the connector. Longer ones end the run.",
     ),
     Key(
@@ -156,17 +182,39 @@ CONNECTOR = (
     Key(name="entrypoint", form="words", help="A program to start instead of the entrypoint of the image."),
     Key(name="command", form="words", help="Arguments that come before those of tapdock."),
     Key(name="env", form="env", shared=True, help="Environment variables of the container."),
-    Key(name="platform", form="text", shared=True, help="The platform of the image, for example `linux/amd64`."),
+    Key(name="platform", form="platform", shared=True, help="The platform of the image."),
     Key(
         name="network",
-        form="text",
+        form="network",
         shared=True,
         help="A Docker network that the container joins. Without it, each run has a network of its own.",
     ),
-    Key(name="extra_hosts", form="texts", shared=True, help="More host names: `db.example.com:10.0.0.5`."),
-    Key(name="user", form="text", shared=True, help="The user of the container, for example `1000:1000`."),
-    Key(name="memory", form="size", shared=True, help="A limit of the container's memory."),
-    Key(name="cpus", form="number", shared=True, help="A limit of the container's CPUs, for example `1.5`."),
+    Key(
+        name="extra_hosts",
+        form="hosts",
+        shared=True,
+        help="More host names that the container resolves. The address `host-gateway` is the engine's machine.",
+    ),
+    Key(
+        name="user",
+        form="user",
+        shared=True,
+        help="The user of the container, with or without a group. Without it, the image's own user.",
+    ),
+    Key(
+        name="memory",
+        form="size",
+        least=6 * 1024**2,
+        shared=True,
+        help="A limit of the container's memory, at least `6m`.",
+    ),
+    Key(
+        name="cpus",
+        form="number",
+        least=0.01,
+        shared=True,
+        help="A limit of the container's CPUs, for example `1.5`; at least `0.01`.",
+    ),
     Key(
         name="pids",
         form="count",
@@ -188,14 +236,17 @@ CONNECTOR = (
         form="duration",
         shared=True,
         default="30s",
-        help="How long the connector may take to stop when it is asked to.",
+        help="How long a source may take to exit after tapdock asked it to stop; then it is killed. After SIGINT or "
+        "SIGTERM, a target is killed if it has not exited after twice this time. "
+        "A run uses the larger of the values of its source and its target.",
     ),
     Key(
         name="exit_grace",
         form="duration",
+        role="source",
         shared=True,
         default="60s",
-        help="How long the connector may take to exit after it closed its output.",
+        help="How long the source may take to exit after it closed its output. Then the run fails.",
     ),
     Key(
         name="rotate",
@@ -297,8 +348,16 @@ def names(keys: Iterable[Key], *, role: str | None = None) -> tuple[str, ...]:
     return tuple(key.name for key in keys if role is None or key.role in (None, role))
 
 
+def misplaced(known: Collection[str]) -> dict[str, str]:
+    """Return hints for the keys that are not `known` in one place, but are keys of another: where to write them."""
+    places = {key.name: "a stream under `streams:`" for key in STREAM} | {key.name: "a pipeline" for key in PIPELINE}
+    places |= {key.name: f"a {key.role or 'source or a target'}" for key in CONNECTOR}
+    return {name: f"only {place} can have `{name}`" for name, place in places.items() if name not in known}
+
+
 def _defaults(role: Literal["source", "target"]) -> Mapping[str, str]:
-    found = {key.name: (role == "target" and key.target_default) or key.default for key in CONNECTOR if key.shared}
+    shared = (key for key in CONNECTOR if key.shared and key.role in (None, role))
+    found = {key.name: (role == "target" and key.target_default) or key.default for key in shared}
     return {name: value for name, value in found.items() if value is not None}
 
 
