@@ -1,4 +1,5 @@
 import os
+import time
 
 import pytest
 
@@ -17,8 +18,17 @@ def test_what_is_too_old_is_as_if_it_was_not_there(tmp_path):
     cache = Cache(tmp_path)
     cache.write("catalog", b"[]")
     written = (tmp_path / "catalog").stat().st_mtime
-    assert cache.read("catalog", newer_than=written - 1) == b"[]"
-    assert cache.read("catalog", newer_than=written + 1) is None
+    assert cache.read("catalog", written=(written - 1, written)) == b"[]"
+    assert cache.read("catalog", written=(written + 1, written + 2)) is None
+
+
+def test_a_date_in_the_future_is_not_believed(tmp_path):
+    """The clock was wrong when the file was written, so nobody knows how old it is."""
+    cache = Cache(tmp_path)
+    cache.write("catalog", b"[]")
+    now = time.time()
+    os.utime(tmp_path / "catalog", (now, now + 60))
+    assert cache.read("catalog", written=(now - 3600, now)) is None
 
 
 def test_a_fingerprint_tells_values_apart_and_is_of_no_use_elsewhere(tmp_path):

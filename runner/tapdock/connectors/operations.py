@@ -233,7 +233,8 @@ def discover(
     config = resolved_config(context, ready)
     env = {name: value.reveal() if isinstance(value, Secret) else value for name, value in connector.env.items()}
     name = f"catalog-{context.cache.fingerprint(_program(ready), env, config.user)}.json"
-    catalog = None if refresh else context.cache.read(name, newer_than=context.now() - _CATALOG_SECONDS)
+    now = context.now()
+    catalog = None if refresh else context.cache.read(name, written=(now - _CATALOG_SECONDS, now))
     known = catalog is not None
     if catalog is None:
         catalog = _asked_catalog(context, ready, config)
