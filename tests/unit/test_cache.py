@@ -31,7 +31,7 @@ def test_a_date_in_the_future_is_not_believed(tmp_path):
     assert cache.read("catalog", written=(now - 3600, now)) is None
 
 
-def test_a_fingerprint_tells_values_apart_and_is_of_no_use_elsewhere(tmp_path):
+def test_a_fingerprint_distinguishes_values_and_is_of_no_use_elsewhere(tmp_path):
     here, there = Cache(tmp_path / "here"), Cache(tmp_path / "there")
     assert here.fingerprint("image", {"a": 1, "b": 2}) == here.fingerprint("image", {"b": 2, "a": 1})
     assert here.fingerprint("image", {"a": 1}) != here.fingerprint("image", {"a": 2})

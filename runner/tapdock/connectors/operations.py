@@ -202,7 +202,7 @@ def check(context: Context, ready: PreparedConnector) -> Checked:
     status = asked.answer.status
     if status is None:
         return Checked(succeeded=False, message=asked.failure("check failed for").message, how="check")
-    message = status.message and context.heard(status.message)
+    message = status.message and context.redacted(status.message)
     return Checked(succeeded=status.status == "SUCCEEDED", message=message, how="check")
 
 

@@ -129,7 +129,7 @@ def test_an_override_in_dotenv_says_so(project, tmp_path):
     assert (read.sources["s"].image, read.origins["sources.s.image"]) == ("y", ".env")
 
 
-def test_a_missing_variable_is_told_when_the_value_is_needed(project):
+def test_a_missing_variable_is_reported_when_the_value_is_needed(project):
     config = project(WHOLE).sources["faker"].config
     with pytest.raises(UsageError) as told:
         config["token"].reveal()
@@ -253,7 +253,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("text", "message", "hint"), MISTAKES, ids=[text[-40:] for text, _, _ in MISTAKES])
-def test_a_mistake_is_told_with_its_place_and_a_next_step(project, text, message, hint):
+def test_a_mistake_is_reported_with_its_place_and_a_next_step(project, text, message, hint):
     with pytest.raises(UsageError) as told:
         project(text)
     assert message in told.value.message
@@ -341,14 +341,14 @@ def test_values_of_a_config_are_never_in_a_message(project):
         ("TAPDOCK_SOURCE__FAKER__CONFIG__COUNT", "`sources`"),
     ],
 )
-def test_a_variable_that_stands_for_nothing_is_told(project, variable, hint):
+def test_a_variable_that_matches_no_key_is_reported(project, variable, hint):
     with pytest.raises(UsageError) as told:
         project(WHOLE, environ={variable: "1"})
     assert variable in told.value.message
     assert hint in told.value.hint
 
 
-def test_an_unknown_environment_is_told(project):
+def test_an_unknown_environment_is_reported(project):
     with pytest.raises(UsageError, match="no environment `prd`") as told:
         project(WHOLE, environment="prd")
     assert told.value.hint == "did you mean `prod`?"
@@ -478,7 +478,7 @@ def test_whose_project_may_be_found():
     assert trusted_users({"SUDO_UID": "nobody"}) == {0, me}
 
 
-def test_no_project_is_told_with_a_hint():
+def test_a_missing_project_is_reported_with_a_hint():
     with pytest.raises(UsageError, match=r"no tapdock\.yaml") as told:
         find_project(Path("/proc"), trusted=ME)
     assert "--project" in told.value.hint
