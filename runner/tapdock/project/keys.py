@@ -105,8 +105,10 @@ STATE_BACKEND = (
 )
 
 CONNECTOR = (
-    Key(name="image", form="text", help="The image of the connector. Not needed beside `build` or `manifest`."),
-    Key(name="build", form="build", help="How `tapdock build` makes the image from packages of PyPI."),
+    Key(
+        name="image", form="text", help="The image of the connector. With `build`, the name of the image that is built."
+    ),
+    Key(name="build", form="build", help="How tapdock makes the image from Python packages."),
     Key(
         name="manifest",
         form="manifest",
@@ -117,7 +119,7 @@ CONNECTOR = (
         name="kind",
         form="choice",
         words=model.Kind,
-        help="The protocol of the connector. Only needed where tapdock takes the image for the other kind.",
+        help="The protocol of the connector. tapdock finds it out from the image; set it if that result is wrong.",
     ),
     Key(name="config", form="config", help="The connector's own settings, as its documentation describes them."),
     Key(
@@ -125,14 +127,14 @@ CONNECTOR = (
         form="texts",
         role="source",
         help="Patterns of streams and fields to read: `users`, `users.*`, `!users.password`. "
-        "Without it every stream is read.",
+        "Without it, every stream is read.",
     ),
     Key(name="streams", form="streams", role="source", help="Options of single streams, by name."),
     Key(
         name="catalog",
         form="catalog",
         role="source",
-        help="The file of a Singer catalog that is used instead of discovery.",
+        help="The file of a catalog for a Singer tap, which is used instead of discovery.",
     ),
     Key(
         name="catalog_option",
@@ -140,14 +142,14 @@ CONNECTOR = (
         words=model.CatalogOption,
         role="source",
         default="--catalog",
-        help="How the tap takes its catalog. Old taps know only `--properties`.",
+        help="The option of a Singer tap that takes the catalog. Old taps only have `--properties`.",
     ),
     Key(
         name="discovery",
         form="flag",
         role="source",
         default="true",
-        help="Whether the tap can discover its streams. `false` is for taps that have no `--discover`.",
+        help="Whether a Singer tap can discover its streams. `false` is for taps without the option `--discover`.",
     ),
     Key(
         name="max_line",
@@ -155,28 +157,31 @@ CONNECTOR = (
         role="source",
         default="64m",
         least=1024,
-        help="The longest line that is read of the connector. Longer ones end the run.",
+        help="The longest line that tapdock reads from the source, at least `1k`. A longer line ends the run.",
     ),
     Key(
         name="state_type",
         form="choice",
         words=model.StateType,
         role="target",
-        help="Which states an Airbyte destination gives back, where it takes only one type.",
+        help="The type of the states that tapdock sends to an Airbyte destination after the records of a Singer tap. "
+        "The destination must return them. It is `global` for destinations that tapdock does not know.",
     ),
     Key(
         name="waits_for_complete",
         form="flag",
         role="target",
         default="false",
-        help="The destination replaces a table only after the status COMPLETE, not at the end of its input.",
+        help="Whether an Airbyte destination replaces a table only after the status COMPLETE. If not, the end of its "
+        "input replaces the table, so tapdock kills the destination if the source fails.",
     ),
     Key(
         name="allow_unsafe_overwrite",
         form="flag",
         role="target",
         default="false",
-        help="Allow `overwrite` with a target that may leave an empty table when a run fails.",
+        help="Allow `overwrite` with a Singer target that empties its tables first. "
+        "A run that fails may leave them empty.",
     ),
     Key(name="mounts", form="mounts", help="Folders and volumes that the container has, as in Compose."),
     Key(name="entrypoint", form="words", help="A program to start instead of the entrypoint of the image."),
@@ -220,7 +225,8 @@ CONNECTOR = (
         form="count",
         least=1,
         shared=True,
-        help="A limit of the container's processes. It is 4096 unless set.",
+        default="4096",
+        help="A limit of the container's processes.",
     ),
     Key(name="pull", form="choice", words=model.Pull, shared=True, default="missing", help="When the image is pulled."),
     Key(
@@ -229,7 +235,7 @@ CONNECTOR = (
         shared=True,
         default="3h",
         target_default="24h",
-        help="How long the connector may be silent before it counts as failed.",
+        help="How long the connector may be silent before the run fails.",
     ),
     Key(
         name="stop_grace",
@@ -254,14 +260,19 @@ CONNECTOR = (
         words=model.Rotate,
         shared=True,
         default="secrets",
-        help="Which values of its config the connector may renew for later runs, such as tokens.",
+        help="Which values that the connector changed in its own config are kept for later runs: see "
+        "[tokens](state.md#tokens-that-a-connector-renews).",
     ),
 )
 
 BUILD = (
-    Key(name="singer", form="text", help='A Singer package: `"tap-github==1.0.0"`, more requirements behind it.'),
+    Key(
+        name="singer",
+        form="text",
+        help='A Singer package: `"tap-github==1.0.0"`. More requirements may follow it, separated by spaces.',
+    ),
     Key(name="airbyte", form="text", help='An Airbyte package: `"airbyte-source-faker==7.2.1"`.'),
-    Key(name="executable", form="text", help="The program to start, where it is not named like the package."),
+    Key(name="executable", form="text", help="The program to start, if its name differs from the name of the package."),
 )
 
 MOUNT = (
@@ -271,20 +282,31 @@ MOUNT = (
 )
 
 STREAM = (
-    Key(name="sync_mode", form="choice", words=model.SyncMode, help="How the stream is read."),
+    Key(
+        name="sync_mode",
+        form="choice",
+        words=model.SyncMode,
+        help="How the stream is read. Without it, `incremental` if the stream has a cursor.",
+    ),
     Key(
         name="replication_method",
         form="choice",
         words=model.ReplicationMethod,
-        help="The same in Singer's words. `LOG_BASED` reads the log of a database.",
+        help="Singer's word for `sync_mode`. `LOG_BASED` reads the log of a database.",
     ),
     Key(
         name="destination_sync_mode",
         form="choice",
         words=model.DestinationMode,
-        help="How the target writes the stream.",
+        help="How the target writes the stream. Without it, `append_dedup` if the stream has a key and the target "
+        "supports that, else `append`.",
     ),
-    Key(name="cursor_field", form="texts", help="The field that an incremental run continues from."),
+    Key(
+        name="cursor_field",
+        form="texts",
+        help="The field from whose last value an incremental run continues. A list is the path of one nested field; "
+        "for a Singer tap, only its first part counts.",
+    ),
     Key(
         name="primary_key",
         form="paths",
@@ -305,7 +327,12 @@ PIPELINE = (
         help="How often a run is repeated after a failure that may pass, "
         "such as an Airbyte error of type `transient_error`.",
     ),
-    Key(name="state_suffix", form="text", help="Text at the end of the state's name, to keep two states apart."),
+    Key(
+        name="state_suffix",
+        form="text",
+        help="Text at the end of the state's name. Without it, pipelines with the same source and target share "
+        "one state.",
+    ),
     Key(
         name="namespace",
         form="choice",
@@ -319,7 +346,8 @@ PIPELINE = (
         form="choice",
         words=model.OnSchemaChange,
         default="spool",
-        help="From a tap to a destination: `spool` reads all before the destination starts, `stream` does not.",
+        help="From a Singer tap to an Airbyte destination: `spool` reads everything before the destination gets its "
+        "catalog, `stream` does not.",
     ),
     Key(
         name="on_bad_record",
@@ -332,13 +360,14 @@ PIPELINE = (
         name="meta_changes",
         form="flag",
         default="false",
-        help="Keep what a source reports of its own changes as a column.",
+        help="From an Airbyte source to a Singer target: write the changes that the source reports of a record into "
+        "the column `_airbyte_meta_changes`.",
     ),
     Key(
         name="validate_records",
         form="flag",
         default="false",
-        help="Refuse records of a tap that do not match its schema.",
+        help="From a Singer tap to an Airbyte destination: refuse records that do not match the schema of the tap.",
     ),
 )
 
