@@ -59,9 +59,9 @@ PATTERNS: Mapping[Form, Pattern] = {
 class Key:
     """One key. `help` is what it does, in Markdown, for the reference page.
 
-    `role` is the one kind of connector that has the key; None stands for both. A `shared` key may also be given under
-    `defaults:`. `default` is written as in the file; `target_default` differs from it for targets. `least` is the
-    smallest value of a count, a number or a size (in bytes).
+    `role` and `kind` are those of the connectors that have the key; None stands for both. A `shared` key may also be
+    given under `defaults:`. `default` is written as in the file; `target_default` differs from it for targets. `least`
+    is the smallest value of a count, a number or a size (in bytes).
     """
 
     name: str
@@ -69,6 +69,7 @@ class Key:
     help: str
     words: Any = None
     role: Literal["source", "target"] | None = None
+    kind: model.Kind | None = None
     shared: bool = False
     default: str | None = None
     target_default: str | None = None
@@ -134,22 +135,25 @@ CONNECTOR = (
         name="catalog",
         form="catalog",
         role="source",
-        help="The file of a catalog for a Singer tap, which is used instead of discovery.",
+        kind="singer",
+        help="The file of a catalog that is used instead of discovery.",
     ),
     Key(
         name="catalog_option",
         form="choice",
         words=model.CatalogOption,
         role="source",
+        kind="singer",
         default="--catalog",
-        help="The option of a Singer tap that takes the catalog. Old taps only have `--properties`.",
+        help="The option of the tap that takes the catalog. Old taps only have `--properties`.",
     ),
     Key(
         name="discovery",
         form="flag",
         role="source",
+        kind="singer",
         default="true",
-        help="Whether a Singer tap can discover its streams. `false` is for taps without the option `--discover`.",
+        help="Whether the tap can discover its streams. `false` is for taps without the option `--discover`.",
     ),
     Key(
         name="max_line",
@@ -164,24 +168,26 @@ CONNECTOR = (
         form="choice",
         words=model.StateType,
         role="target",
-        help="The type of the states that tapdock sends to an Airbyte destination after the records of a Singer tap. "
-        "The destination must return them. It is `global` for destinations that tapdock does not know.",
+        kind="airbyte",
+        help="The type of the states that tapdock sends to the destination after the records of a Singer tap, and that "
+        "the destination returns. It is `global` for destinations that tapdock does not know.",
     ),
     Key(
         name="waits_for_complete",
         form="flag",
         role="target",
+        kind="airbyte",
         default="false",
-        help="Whether an Airbyte destination replaces a table only after the status COMPLETE. If not, the end of its "
+        help="Whether the destination replaces a table only after the status COMPLETE. If not, the end of its "
         "input replaces the table, so tapdock kills the destination if the source fails.",
     ),
     Key(
         name="allow_unsafe_overwrite",
         form="flag",
         role="target",
+        kind="singer",
         default="false",
-        help="Allow `overwrite` with a Singer target that empties its tables first. "
-        "A run that fails may leave them empty.",
+        help="Allow `overwrite` with a target that empties its tables first. A run that fails may leave them empty.",
     ),
     Key(name="mounts", form="mounts", help="Folders and volumes that the container has, as in Compose."),
     Key(name="entrypoint", form="words", help="A program to start instead of the entrypoint of the image."),
