@@ -50,11 +50,16 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def read(self, name: str, *, newer_than: float = 0.0) -> bytes | None:
-        """Return the content; None if there is none that was written after `newer_than` (seconds since the epoch)."""
+    def read(self, name: str, *, written: tuple[float, float] | None = None) -> bytes | None:
+        """Return the content; None if there is none.
+
+        `written` is the first and the last moment (seconds since the epoch) at which it may have been written. The last
+        one is now: the age of a file with a later date is unknown.
+        """
         file = self.folder / name
         try:
-            return file.read_bytes() if file.stat().st_mtime >= newer_than else None
+            date = file.stat().st_mtime
+            return file.read_bytes() if written is None or written[0] <= date <= written[1] else None
         except FileNotFoundError:
             return None
 

@@ -65,7 +65,7 @@ def test_every_record_arrives_with_its_values_and_in_its_streams_order(name: str
 
 
 @pytest.mark.parametrize(("name", "file"), TAKEN)
-def test_the_destination_is_told_of_every_field_and_key_that_comes(name: str, file: Path) -> None:
+def test_the_destination_s_catalog_has_every_field_and_key_that_comes(name: str, file: Path) -> None:
     run = Run("singer-airbyte", (), file.read_bytes())
     entries = json.loads(run.catalog or b"")["streams"]
     declared = {entry["stream"]["name"]: entry["stream"]["json_schema"] for entry in entries}

@@ -98,7 +98,7 @@ def test_a_tap_s_state(junction, database):
 
 
 @pytest.mark.slow
-def test_a_destination_s_reason_is_told(junction, database):
+def test_a_destination_s_reason_is_reported(junction, database):
     """Its `message` only reports that something went wrong. The reason is in another field."""
     failed = junction("run", "quiet", VECTORS, "--json")
     assert failed.code == 4

@@ -53,7 +53,7 @@ def test_a_second_run_reads_only_what_is_new(post, web):
     assert all("after=2024-01-01" not in path for path in web.ask("/asked")[-3:])
 
 
-def test_the_manifest_tells_the_settings_and_the_streams(post):
+def test_the_manifest_defines_the_settings_and_the_streams(post):
     asked = post.well("spec", "parcels", "--json").json
     assert asked["properties"]["token"] == {"type": "string", "airbyte_secret": True}
     found = post.well("discover", "parcels", "--json").json

@@ -35,7 +35,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_told_and_nothing_happens(shop, mistake):
+def test_a_mistake_is_reported_and_nothing_happens(shop, mistake):
     line, project, code, said = MISTAKES[mistake]
     if project is not None:
         shop.write(project)

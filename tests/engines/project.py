@@ -116,8 +116,8 @@ class Project:
         reads, writes = self.programs
         data = str(self.data) if self.place == "local" else "/data"
         rows = data if writes == "destination" else f"{data}/rows.jsonl"
-        quick = {"stop_grace": "10s", "exit_grace": "10s"}
-        source = {"image": self.images[reads], "kind": KINDS[reads], **quick, **self.source_keys}
+        quick = {"stop_grace": "10s"}
+        source = {"image": self.images[reads], "kind": KINDS[reads], **quick, "exit_grace": "10s", **self.source_keys}
         target = {"image": self.images[writes], "kind": KINDS[writes], **quick, **self.target_keys}
         source["config"] = {"token": "${TAPDOCK_TEST_SECRET}", **self.source}
         target["config"] = {"path": rows, "password": "${TAPDOCK_TEST_SECRET}", **self.target}

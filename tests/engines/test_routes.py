@@ -128,7 +128,7 @@ def test_a_number_that_was_never_sent_is_no_acknowledgement(project):
 
 
 @local_only
-def test_what_a_destination_says_of_its_failure_is_told(project):
+def test_a_destination_s_own_reason_is_reported(project):
     project.programs = ("source", "destination")
     project.target = {"modes": ["append"]}
     project.steps("until users 10", "state")
@@ -150,7 +150,7 @@ def test_barriers_where_a_destination_takes_no_global_state(project):
     assert project.state() == {"bookmarks": {"users": {"id": 9}, "orders": {"id": 4}}}
 
 
-def test_a_stream_and_a_field_that_nobody_knew_of(project):
+def test_a_stream_and_a_field_that_discovery_did_not_report(project):
     project.programs = ("tap", "destination")
     first = ("schema users", "until users 5", "newcolumn users age", "until users 8")
     then = ("schema extra", "until extra 3", "state")
@@ -225,7 +225,7 @@ def test_taps_of_every_age(project, writes, discovery):
 
 
 @local_only
-def test_a_tap_without_discovery_is_told_apart_from_a_broken_one(project):
+def test_a_tap_without_discovery_differs_from_a_broken_one(project):
     project.programs = ("tap", "target")
     project.steps("schema users", discovery="none")
     ended = project.run()

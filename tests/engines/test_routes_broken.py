@@ -70,7 +70,7 @@ def test_a_new_snapshot_that_failed_is_begun_again(project):
     assert sorted(row["data"]["id"] for row in rows)[-1] == 15000
 
 
-def test_global_states_of_a_source_are_known_again(project):
+def test_global_states_of_a_source_are_recognized(project):
     """Sources that read a database's log emit GLOBAL states."""
     project.programs = ("source", "destination")
     two = {"states": "GLOBAL", "streams": ["users", "orders"]}

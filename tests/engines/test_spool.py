@@ -63,7 +63,7 @@ def test_a_killed_run_leaves_nothing_and_the_next_one_reads_all(spooling):
 
 
 @local_only
-def test_a_full_disk_is_told_and_neither_side_lives_on(spooling):
+def test_a_full_disk_is_reported_and_both_sides_end(spooling):
     """A limit for the size of a file replaces the full disk: the same call fails."""
     limited = ("sh", "-c", 'ulimit -f 1000; exec "$@"', "sh", sys.executable, "-m", "tapdock")
     spooling.prefix = limited

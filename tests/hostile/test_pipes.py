@@ -86,7 +86,8 @@ def test_a_shell_that_plays_the_launcher_badly(attacked, next_run, shell):
 def test_a_source_that_nobody_can_stop(attacked, next_run, signals):
     """The shell ignores the end of the run, and continues to write."""
     project = attacked(shell="deaf")
-    project.source_keys = project.target_keys = {"stop_grace": "1s", "exit_grace": "1s"}
+    project.source_keys = {"stop_grace": "1s", "exit_grace": "1s"}
+    project.target_keys = {"stop_grace": "1s"}
     running = project.start()
     wait_for(lambda: "on and on" in log_of(project), "what the source writes")
     for _ in range(signals):

@@ -105,7 +105,7 @@ def test_a_project_of_another_user_is_named_by_its_mount(runner_image, project, 
     assert ended.returncode == 0, ended.stderr
 
 
-def test_doctor_tells_where_it_is(runner_image, project):
+def test_doctor_reports_where_it_runs(runner_image, project):
     ended = run("doctor", "--json", image=runner_image, options=["--user", "0:0", "--volume", f"{project}:/project"])
     found = {finding["what"]: finding["found"] for finding in json.loads(ended.stdout)["findings"]}
     assert ended.returncode == 0, found

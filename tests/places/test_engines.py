@@ -140,7 +140,7 @@ def test_tapdock_in_a_container_of_it(seat, runner_image):
     assert seat.leftovers() == ""
 
 
-def test_doctor_tells_what_a_rootless_engine_cannot_do(rootless):
+def test_doctor_reports_what_a_rootless_engine_cannot_do(rootless):
     rootless.well("sh", "-c", 'mkdir -p "$TAPDOCK_PROJECT"; tapdock init || true')
     version = rootless.well("docker", "info", "--format", "{{.CgroupVersion}}").strip()
     assert ("memory limits" in rootless.findings()) == (version == "1")

@@ -87,7 +87,7 @@ def test_many_old_runs_are_removed_in_small_parts(backend, kind, tmp_path):
 
 
 @pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"x" * 100)[:-12]], ids=["other", "torn"])
-def test_a_damaged_log_is_told(backend, body):
+def test_a_damaged_log_is_reported(backend, body):
     backend.put(f"runs/{record(0).run_id}/log", body, expected=None)
     with pytest.raises(StateError, match="is damaged"):
         list(Archive(backend).log_lines(record(0).run_id))

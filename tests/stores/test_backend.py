@@ -87,7 +87,7 @@ def test_of_many_writers_each_step_has_one_winner(backend, reopened):
     assert won == list(range(1, 20))
 
 
-def test_a_second_holder_is_told_who_where_and_since_when(backend, reopened):
+def test_a_second_holder_gets_who_where_and_since_when(backend, reopened):
     with backend.acquire("a", HOLDER), pytest.raises(LeaseHeld) as told, reopened().acquire("a", HOLDER):
         pass
     assert told.value.message == (
@@ -166,7 +166,7 @@ def test_a_killed_holder_is_followed_at_once_by_whoever_knows(uri, tmp_path, bac
             pass
 
 
-def test_an_unknown_scheme_is_told(tmp_path):
+def test_an_unknown_scheme_is_reported(tmp_path):
     with pytest.raises(UsageError, match=r"no state backend `ftp://`"):
         open_backend("ftp://x", tmp_path)
 

@@ -212,7 +212,7 @@ def test_once_it_is_lost_nothing_is_tried_again(store):
         store.trouble = lambda _: None
 
 
-def test_an_outage_that_passes_is_not_heard_of(store):
+def test_an_outage_that_passes_is_not_reported(store):
     lost: list[TapdockError] = []
     left = [OUTAGE, OUTAGE]
 
@@ -244,7 +244,7 @@ def test_a_renewal_whose_answer_was_lost_is_ours(store):
     assert lost == []
 
 
-def test_whoever_was_followed_hears_of_it(store):
+def test_a_run_that_lost_its_lease_is_notified(store):
     lost: list[TapdockError] = []
     with (
         remote(store).acquire("a", FIRST, LeaseTerms(lost=lost.append)),
@@ -284,7 +284,7 @@ def test_unlocking_wins_over_a_renewal_in_between(store):
 @pytest.mark.parametrize(
     "body", [b"{", b'{"nonce": "\xff"}', b'{"more": ' + b"[" * 100_000], ids=["torn", "text", "deep"]
 )
-def test_a_damaged_lease_is_told_with_the_way_out(store, body):
+def test_a_damaged_lease_is_reported_with_the_way_out(store, body):
     store.write(PREFIX + "a", body, expected=None)
     with pytest.raises(StateError, match="is damaged") as told, remote(store).acquire("a", FIRST):
         pass
@@ -317,7 +317,7 @@ def test_what_may_pass_is_tried_again(store, when):
     assert remote(store, sleep=lambda _: None).put("b", b"1", expected=None) == store.objects["b"].version
 
 
-def test_trouble_that_lasts_is_told(store):
+def test_a_lasting_failure_is_reported(store):
     def outage(_: str) -> None:
         raise OUTAGE
 

@@ -84,7 +84,7 @@ class TestAServerThatIgnoresThem:
         {"dropped": ("If-Match",)},  # like servers that support only one of the two conditions
     ],
 )
-def test_servers_that_refuse_them_or_know_half_of_them(server, tmp_path, habit):
+def test_servers_that_refuse_them_or_support_half_of_them(server, tmp_path, habit):
     made = server("moto")
     said: list[str] = []
     with faulty.in_front_of(made.address) as front:

@@ -107,7 +107,7 @@ def test_previous_versions_are_kept_and_not_too_many(backend):
         pass
 
 
-def test_a_damaged_state_gives_way_and_the_way_back_is_told(backend):
+def test_a_damaged_state_is_replaced_and_the_message_names_the_way_back(backend):
     for text in ("[1]", "[2]"):
         with lease(backend, KEY, run_id="r", clock=clock) as held:
             held.save(text, dialect="airbyte")
@@ -233,7 +233,7 @@ def test_passing_trouble_is_tried_again_even_when_the_write_had_happened(backend
 
 
 @only_a_folder
-def test_trouble_that_lasts_is_told_after_three_tries(backend):
+def test_a_lasting_failure_is_reported_after_three_tries(backend):
     trouble = Trouble(backend, [("never", None), *[("before", PASSING)] * 3])
     with lease(trouble, KEY, run_id="r1", clock=clock, sleep=lambda _: None) as held:
         with pytest.raises(StateError, match="input/output error"):
@@ -242,7 +242,7 @@ def test_trouble_that_lasts_is_told_after_three_tries(backend):
     assert read(backend, KEY).state == "[]"
 
 
-def test_a_refusal_is_told_at_once(backend):
+def test_a_refusal_is_reported_at_once(backend):
     trouble = Trouble(backend, [("never", None), ("before", LASTING)])
     waits: list[float] = []
     with (
@@ -264,7 +264,7 @@ def test_a_refusal_is_told_at_once(backend):
         (b'{"version": 2, "key": "x"}', "has format version 2, but this tapdock reads only version 1"),
     ],
 )
-def test_a_state_that_cannot_be_read_is_told_and_left_alone(backend, body, message):
+def test_a_state_that_cannot_be_read_is_reported_and_not_changed(backend, body, message):
     backend.put(KEY, body, expected=None)
     with pytest.raises(StateError) as told, lease(backend, KEY, run_id="r1", clock=clock):
         pass

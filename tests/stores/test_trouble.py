@@ -56,7 +56,7 @@ def test_an_answer_that_comes_too_late(backend, front):
     assert backend.get("a") == (b"2", second)
 
 
-def test_what_lasts_is_told(backend, front):
+def test_a_failure_that_lasts_is_reported(backend, front):
     front.faults = [503] * 100
     with pytest.raises(StateError) as told:
         backend.put("a", b"1", expected=None)

@@ -1,4 +1,5 @@
 import os
+import time
 
 import pytest
 
@@ -17,11 +18,20 @@ def test_what_is_too_old_is_as_if_it_was_not_there(tmp_path):
     cache = Cache(tmp_path)
     cache.write("catalog", b"[]")
     written = (tmp_path / "catalog").stat().st_mtime
-    assert cache.read("catalog", newer_than=written - 1) == b"[]"
-    assert cache.read("catalog", newer_than=written + 1) is None
+    assert cache.read("catalog", written=(written - 1, written)) == b"[]"
+    assert cache.read("catalog", written=(written + 1, written + 2)) is None
 
 
-def test_a_fingerprint_tells_values_apart_and_is_of_no_use_elsewhere(tmp_path):
+def test_a_date_in_the_future_is_not_believed(tmp_path):
+    """The clock was wrong when the file was written, so nobody knows how old it is."""
+    cache = Cache(tmp_path)
+    cache.write("catalog", b"[]")
+    now = time.time()
+    os.utime(tmp_path / "catalog", (now, now + 60))
+    assert cache.read("catalog", written=(now - 3600, now)) is None
+
+
+def test_a_fingerprint_distinguishes_values_and_is_of_no_use_elsewhere(tmp_path):
     here, there = Cache(tmp_path / "here"), Cache(tmp_path / "there")
     assert here.fingerprint("image", {"a": 1, "b": 2}) == here.fingerprint("image", {"b": 2, "a": 1})
     assert here.fingerprint("image", {"a": 1}) != here.fingerprint("image", {"a": 2})

@@ -76,7 +76,7 @@ def test_no_modules_import_each_other_in_a_circle():
     TopologicalSorter({module: imports(module) - {module} for module in MODULES}).prepare()
 
 
-def test_the_relay_knows_no_engine_no_project_file_and_no_state():
+def test_the_relay_imports_no_engine_no_project_file_and_no_state():
     """The relay also runs in pods that another scheduler starts."""
     reached, left = set(), ["tapdock.relay.supervisor", "tapdock.relay.capture"]
     while left:

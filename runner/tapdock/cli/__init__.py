@@ -159,7 +159,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         return _perform(_hoisted(list(sys.argv[1:] if args is None else args)), session)
     except (TapdockError, Interrupted) as error:
-        return _told(session.heard(error.message), error.hint and session.heard(error.hint), error.exit_code)
+        return _told(session.redacted(error.message), error.hint and session.redacted(error.hint), error.exit_code)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -226,8 +226,8 @@ def _quiet() -> int:
 def _unexpected(error: Exception, session: Session) -> int:
     import traceback
 
-    text = session.heard("".join(traceback.format_exception(error)))
-    message = session.heard(f"tapdock itself failed: {type(error).__name__}: {error}")
+    text = session.redacted("".join(traceback.format_exception(error)))
+    message = session.redacted(f"tapdock itself failed: {type(error).__name__}: {error}")
     try:
         from tapdock.runs.records import made_private
 

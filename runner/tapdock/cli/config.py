@@ -114,7 +114,12 @@ def _masked(value: Any) -> Any:
 
 
 def _origin(project: Project, path: Path) -> str:
-    for end in range(len(path), 0, -1):
+    """Return the origin of the value, or of the nearest value around it inside of its key.
+
+    A key without an origin is not set, wherever its entry was written.
+    """
+    depth = 2 if path[0] == "state_backend" else 3  # `sources.faker.config` is a key
+    for end in range(len(path), depth - 1, -1):
         if dotted(path[:end]) in project.origins:
             return project.origins[dotted(path[:end])]
     return "default"

@@ -123,9 +123,9 @@ def _selected(session: Session, connector: Connector, streams: tuple[Stream, ...
         configured = selection.select_streams(streams, connector.select, connector.streams)
     except UsageError as error:
         where = f"{session.project.file.name}: sources.{connector.name}"
-        err(f"warning: {where}: {one_line(session.heard(error.message))}; a run would fail")
+        err(f"warning: {where}: {one_line(session.redacted(error.message))}; a run would fail")
         if error.hint:
-            err(f"hint: {one_line(session.heard(error.hint))}")
+            err(f"hint: {one_line(session.redacted(error.hint))}")
         configured = selection.select_streams(streams, (), {})
     return {one.stream.key: one for one in configured}
 

@@ -73,7 +73,7 @@ def wrap(
     session = shared(ctx)
     making = images.making(session.environ)
     facts = wrap_.wrap(
-        engine_of(session), image, tag=tag, making=making, progress=lambda line: said(session.heard(line))
+        engine_of(session), image, tag=tag, making=making, progress=lambda line: said(session.redacted(line))
     )
     out(f"{facts.image}  {facts.digest}")
 
@@ -138,7 +138,7 @@ def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
     """
     session = shared(ctx)
     findings = [
-        dataclasses.replace(each, found=session.heard(each.found), fix=each.fix and session.heard(each.fix))
+        dataclasses.replace(each, found=session.redacted(each.found), fix=each.fix and session.redacted(each.fix))
         for each in _findings(session)
     ]
     healthy = all(finding.level != "error" for finding in findings)

@@ -192,7 +192,7 @@ def _log_maker(session: Session, display: Display) -> attempts.MakeLog:
 
 def _refusal(session: Session, error: TapdockError | Interrupted) -> Any:
     """Return what `--json` prints if no run started, so that there is no record."""
-    message, hint = session.heard(error.message), error.hint and session.heard(error.hint)
+    message, hint = session.redacted(error.message), error.hint and session.redacted(error.hint)
     told = ErrorRecord(side=error.side, message=message, hint=hint, retryable=error.retryable)
     return {"status": "failed", "exit_code": error.exit_code, "error": msgspec.to_builtins(told)}
 

@@ -87,7 +87,7 @@ class Session:
         """True if stderr is a terminal and `NO_COLOR` is not set."""
         return sys.stderr.isatty() and not self.environ.get("NO_COLOR") and self.environ.get("TERM") != "dumb"
 
-    def heard(self, text: str) -> str:
+    def redacted(self, text: str) -> str:
         """Return text for people, without the secrets of the project (if the project is loaded)."""
         from tapdock.text.clean import plain
         from tapdock.text.secret_names import masked_text

@@ -76,7 +76,7 @@ def ask(
             rewritten.append(event.config)
 
     def hear(line: str) -> None:
-        text = context.heard(line)
+        text = context.redacted(line)
         said.append(text)
         context.log(text)
 
@@ -94,7 +94,7 @@ def ask(
     text = "".join(output)
     answer = read_answer(text.encode()) if ready.kind == "airbyte" else Answer()  # a catalog is not a message
     for _, message in answer.logs:
-        context.log(context.heard(message))
+        context.log(context.redacted(message))
     rotated = answer.config or (rewritten[-1] if rewritten else None)
     if rotated is not None and keep:
         keep(rotated)
@@ -112,6 +112,6 @@ def ask(
         text=text,
         code=verdict.source_code or _engine_code(outcome.exits.get(launch.role)),
         answer=answer,
-        words=context.heard(answer.error.message) if answer.error and answer.error.message else " / ".join(said),
+        words=context.redacted(answer.error.message) if answer.error and answer.error.message else " / ".join(said),
         program=launch.entrypoint,
     )

@@ -43,7 +43,7 @@ class Context:
     def cache(self) -> Cache:
         return Cache(self.project.private / "cache")
 
-    def heard(self, text: str) -> str:
+    def redacted(self, text: str) -> str:
         """Return a connector's text for logs, records and messages: without secrets, and harmless in a terminal.
 
         It is cut after secrets are removed: otherwise a secret at the cut would show its beginning.
@@ -52,7 +52,7 @@ class Context:
 
     def say(self, text: str) -> None:
         """Report progress with text of an engine or a build, which may contain an address with a token."""
-        self.progress(self.heard(text))
+        self.progress(self.redacted(text))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from tapdock.connectors import images, known_specs, lockfile, masking, rotated_c
 from tapdock.connectors.ask import NO_PROGRAM, ask
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
-from tapdock.connectors.kinds.base import kind_of
+from tapdock.connectors.kinds.base import kind_of, require_kind
 from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.connectors.spec_checks import flaw
 from tapdock.errors import SourceError, TargetError, UsageError
@@ -51,14 +51,16 @@ class Checked:
 
 
 def prepare(context: Context, connector: Connector) -> PreparedConnector:
-    """Find, pull or build the image, and find its kind and quirks. Raises ImageMissing, EngineError."""
+    """Find, pull or build the image, and find its kind and quirks. Raises UsageError, EngineError."""
     context.redactor.learn(masking.connector_secrets(connector))
     facts = images.obtain(context.engine, connector, making=context.making, progress=context.say)
     if context.locked is not None:
         lockfile.verify(context.locked, facts)
     elif lockfile.is_moving(connector.image) and not connector.build:
         context.progress(f"{connector.image} is not pinned; use a version tag or run `tapdock lock`")
-    return PreparedConnector(connector=connector, facts=facts, kind=kind_of(connector, facts), quirks=quirks_of(facts))
+    kind = kind_of(connector, facts)
+    require_kind(connector, kind, context.project.origins)
+    return PreparedConnector(connector=connector, facts=facts, kind=kind, quirks=quirks_of(facts))
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,7 +204,7 @@ def check(context: Context, ready: PreparedConnector) -> Checked:
     status = asked.answer.status
     if status is None:
         return Checked(succeeded=False, message=asked.failure("check failed for").message, how="check")
-    message = status.message and context.heard(status.message)
+    message = status.message and context.redacted(status.message)
     return Checked(succeeded=status.status == "SUCCEEDED", message=message, how="check")
 
 
@@ -233,15 +235,14 @@ def discover(
     config = resolved_config(context, ready)
     env = {name: value.reveal() if isinstance(value, Secret) else value for name, value in connector.env.items()}
     name = f"catalog-{context.cache.fingerprint(_program(ready), env, config.user)}.json"
-    catalog = None if refresh else context.cache.read(name, newer_than=context.now() - _CATALOG_SECONDS)
-    known = catalog is not None
-    if catalog is None:
-        catalog = _asked_catalog(context, ready, config)
+    now = context.now()
+    known = None if refresh else context.cache.read(name, written=(now - _CATALOG_SECONDS, now))
+    catalog = _asked_catalog(context, ready, config) if known is None else known
     try:
         streams = parse_catalog(catalog) if ready.kind == "airbyte" else singer_streams(catalog, namespaced=namespaced)
     except RecursionError as error:
         raise SourceError(f"source `{connector.name}` reported streams that are nested too deeply") from error
-    if not known:
+    if known is None:
         context.cache.write(name, catalog)
     return streams
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tapdock.project.fields import Field
-from tapdock.project.keys import BUILD, CONNECTOR, Key, names
+from tapdock.project.keys import BUILD, CONNECTOR, Key, misplaced, names
 from tapdock.project.manifests import PROGRAM, manifest
 from tapdock.project.model import Build, Config, Connector, Limits, Secret
 from tapdock.project.mounts import mounts
@@ -26,13 +26,6 @@ INSTEAD = {
     "tag": "the tag is part of `image`: `airbyte/source-faker:7.2.1`",
     "pip_url": 'write `build: {singer: "target-duckdb==0.8.0"}`',
 }
-ONLY_SOURCES = {
-    "manifest": "only a source can have a manifest",
-    "select": "only a source has streams to select",
-    "streams": "only a source has streams to select",
-    "catalog": "only a source has a catalog",
-    "max_line": "only a source sends records",
-}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _OPTION = re.compile(
@@ -43,8 +36,8 @@ FAMILIES: dict[str, Literal["singer", "airbyte-python"]] = {"singer": "singer", 
 
 def connector(field: Field, role: Literal["source", "target"], folder: Path) -> Connector:
     """Return a source or a target. Raises UsageError with the place of the first mistake in it."""
-    instead = INSTEAD if role == "source" else {**INSTEAD, **ONLY_SOURCES}
-    keys = field.keys(names(CONNECTOR, role=role), instead=instead)
+    known = names(CONNECTOR, role=role)
+    keys = field.keys(known, instead={**misplaced(known), **INSTEAD})
     build = _build(keys["build"]) if "build" in keys else _program(keys)
     given = {key.name: _value(key, keys[key.name], folder) for key in CONNECTOR if key.name in keys and _is_plain(key)}
     if "manifest" in given and given.setdefault("kind", "airbyte") != "airbyte":

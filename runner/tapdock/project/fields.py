@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast, get_args
 
 from tapdock.errors import UsageError
 from tapdock.project.interpolate import Unset
-from tapdock.project.keys import Key
+from tapdock.project.keys import PATTERNS, Key, Pattern
 from tapdock.project.layers import Path, dotted
 
 __all__ = ["Field", "did_you_mean"]
@@ -18,6 +18,7 @@ __all__ = ["Field", "did_you_mean"]
 T = TypeVar("T")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+MOST_DAYS = 36500
 SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -125,22 +126,38 @@ class Field:
                 return self.choice(key.words)
             case "count":
                 return self.integer(least=key.least)
+            case "number":
+                return self.number(least=key.least)
+            case "size":
+                return self.size(least=key.least)
+            case "hosts":
+                return tuple(item.matching(PATTERNS[key.form]) for item in self.items())
+            case "platform" | "network" | "user":
+                return self.matching(PATTERNS[key.form])
             case _:
                 return _READERS[key.form](self)
 
-    def number(self, *, above: float = 0.0) -> float:
+    def matching(self, pattern: Pattern) -> str:
+        text = self.text()
+        if not re.fullmatch(pattern.regex, text):
+            raise self.wrong(pattern.what, hint=f"for example `{pattern.example}`")
+        return text
+
+    def number(self, *, least: float) -> float:
+        """Return a number up to 1,000,000."""
         try:
             number = float(self.value) if not isinstance(self.value, bool) else None
         except (TypeError, ValueError):
             number = None
-        if number is None or not above < number < float("inf"):
-            raise self.wrong(f"a number above {above:g}")
+        if number is None or not least <= number <= 1e6:
+            raise self.wrong(f"a number from {least:g} to 1000000")
         return number
 
-    def integer(self, *, least: int = 0) -> int:
+    def integer(self, *, least: float = 0) -> int:
+        """Return a whole number of at most 18 digits: an engine stores it in 64 bits."""
         text = str(self.value)
-        if isinstance(self.value, bool) or not re.fullmatch(r"\d+", text) or int(text) < least:
-            raise self.wrong(f"a whole number of {least} or more")
+        if isinstance(self.value, bool) or not re.fullmatch(r"\d{1,18}", text) or int(text) < least:
+            raise self.wrong(f"a whole number from {least:g} to {10**18 - 1}")
         return int(text)
 
     def flag(self) -> bool:
@@ -157,22 +174,31 @@ class Field:
             raise self.wrong(f"one of {listed}", hint=near)
         return cast(T, self.value)
 
-    def size(self) -> int:
+    def size(self, *, least: float) -> int:
         """Return bytes: from `512m`, `1g` (powers of 1024, as in `docker run --memory`), or a plain number."""
         match = SIZE.fullmatch(str(self.value).strip())
         if isinstance(self.value, bool) or not match:
             raise self.wrong("a size", hint="write a size such as `512m` or `1g`")
-        size = int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
-        if size < 6 * 1024**2:
-            raise self.wrong("`6m` or more, which every engine requires")
-        return size
+        size = float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ")
+        if not least <= size <= 1024**5:
+            raise self.wrong(f"a size from `{_written(least)}` to `1024t`")
+        return int(size)
 
     def duration(self) -> float:
         """Return seconds: from `90`, `90s`, `15m`, `3h`."""
         match = DURATION.fullmatch(str(self.value).strip())
         if isinstance(self.value, bool) or not match or float(match[1]) == 0:
             raise self.wrong("a duration", hint="write seconds, or a duration such as `90s`, `15m` or `3h`")
-        return float(match[1]) * SECONDS[match[2]]
+        seconds = float(match[1]) * SECONDS[match[2]]
+        if seconds > MOST_DAYS * SECONDS["d"]:
+            raise self.wrong(f"a duration of at most `{MOST_DAYS}d`")
+        return seconds
+
+
+def _written(size: float) -> str:
+    """Return bytes as they are written in a project file: 6291456 is `6m`."""
+    units = [(unit, size / 1024**power) for power, unit in enumerate(("", "k", "m"))]
+    return next(f"{number:g}{unit}" for unit, number in reversed(units) if number >= 1 and number.is_integer())
 
 
 _READERS: Mapping[str, Callable[[Field], Any]] = {
@@ -180,7 +206,5 @@ _READERS: Mapping[str, Callable[[Field], Any]] = {
     "texts": Field.texts,
     "words": Field.words,
     "flag": Field.flag,
-    "number": Field.number,
-    "size": Field.size,
     "duration": Field.duration,
 }

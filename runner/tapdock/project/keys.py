@@ -4,7 +4,7 @@ The loader, `tapdock config show`, the JSON schema and the reference page all re
 here, and one attribute of the model.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -15,28 +15,53 @@ __all__ = [
     "CONNECTOR",
     "DEFAULTS",
     "MOUNT",
+    "PATTERNS",
     "PIPELINE",
     "ROOT",
     "STATE_BACKEND",
     "STREAM",
     "Form",
     "Key",
+    "Pattern",
+    "misplaced",
     "names",
 ]
 
 Form = Literal[
     "text", "texts", "words", "flag", "count", "number", "size", "duration", "choice",
     "config", "env", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
+    "platform", "network", "user", "hosts",
 ]  # fmt: skip
 """How a value is written: what the loader reads it with, and what its JSON schema is."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Text that an engine would refuse unless the whole of it matches `regex`; `what` is for messages."""
+
+    regex: str
+    what: str
+    example: str
+
+
+PATTERNS: Mapping[Form, Pattern] = {
+    "platform": Pattern(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_.-]+){0,2}", "a platform", "linux/amd64"),
+    "network": Pattern(r"\S+", "the name of a network", "shop_default"),
+    "user": Pattern(r"[^\s:]+(:[^\s:]+)?", "a user", "1000:1000"),
+    "hosts": Pattern(
+        r"[^\s:=]+[:=](host-gateway|\[?[0-9A-Fa-f:.]+\]?)", "a host name with its address", "db.example.com:10.0.0.5"
+    ),
+}
+"""The forms that are one text, or for `hosts` a list of texts, of a pattern."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
     """One key. `help` is what it does, in Markdown, for the reference page.
 
-    `role` is the one kind of connector that has the key; None stands for both. A `shared` key may also be given under
-    `defaults:`. `default` is written as in the file; `target_default` differs from it for targets.
+    `role` and `kind` are those of the connectors that have the key; None stands for both. A `shared` key may also be
+    given under `defaults:`. `default` is written as in the file; `target_default` differs from it for targets. `least`
+    is the smallest value of a count, a number or a size (in bytes).
     """
 
     name: str
@@ -44,10 +69,11 @@ class Key:
     help: str
     words: Any = None
     role: Literal["source", "target"] | None = None
+    kind: model.Kind | None = None
     shared: bool = False
     default: str | None = None
     target_default: str | None = None
-    least: int = 0
+    least: float = 0
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -80,8 +106,10 @@ STATE_BACKEND = (
 )
 
 CONNECTOR = (
-    Key(name="image", form="text", help="The image of the connector. Not needed beside `build` or `manifest`."),
-    Key(name="build", form="build", help="How `tapdock build` makes the image from packages of PyPI."),
+    Key(
+        name="image", form="text", help="The image of the connector. With `build`, the name of the image that is built."
+    ),
+    Key(name="build", form="build", help="How tapdock makes the image from Python packages."),
     Key(
         name="manifest",
         form="manifest",
@@ -92,7 +120,7 @@ CONNECTOR = (
         name="kind",
         form="choice",
         words=model.Kind,
-        help="The protocol of the connector. Only needed where tapdock takes the image for the other kind.",
+        help="The protocol of the connector. tapdock finds it out from the image; set it if that result is wrong.",
     ),
     Key(name="config", form="config", help="The connector's own settings, as its documentation describes them."),
     Key(
@@ -100,79 +128,111 @@ CONNECTOR = (
         form="texts",
         role="source",
         help="Patterns of streams and fields to read: `users`, `users.*`, `!users.password`. "
-        "Without it every stream is read.",
+        "Without it, every stream is read.",
     ),
     Key(name="streams", form="streams", role="source", help="Options of single streams, by name."),
     Key(
         name="catalog",
         form="catalog",
         role="source",
-        help="The file of a Singer catalog that is used instead of discovery.",
+        kind="singer",
+        help="The file of a catalog that is used instead of discovery.",
     ),
     Key(
         name="catalog_option",
         form="choice",
         words=model.CatalogOption,
         role="source",
+        kind="singer",
         default="--catalog",
-        help="How the tap takes its catalog. Old taps know only `--properties`.",
+        help="The option of the tap that takes the catalog. Old taps only have `--properties`.",
     ),
     Key(
         name="discovery",
         form="flag",
         role="source",
+        kind="singer",
         default="true",
-        help="Whether the tap can discover its streams. `false` is for taps that have no `--discover`.",
+        help="Whether the tap can discover its streams. `false` is for taps without the option `--discover`.",
     ),
     Key(
         name="max_line",
         form="size",
         role="source",
         default="64m",
-        help="The longest line that is read of the connector. Longer ones end the run.",
+        least=1024,
+        help="The longest line that tapdock reads from the source, at least `1k`. A longer line ends the run.",
     ),
     Key(
         name="state_type",
         form="choice",
         words=model.StateType,
         role="target",
-        help="Which states an Airbyte destination gives back, where it takes only one type.",
+        kind="airbyte",
+        help="The type of the states that tapdock sends to the destination after the records of a Singer tap, and that "
+        "the destination returns. It is `global` for destinations that tapdock does not know.",
     ),
     Key(
         name="waits_for_complete",
         form="flag",
         role="target",
+        kind="airbyte",
         default="false",
-        help="The destination replaces a table only after the status COMPLETE, not at the end of its input.",
+        help="Whether the destination replaces a table only after the status COMPLETE. If not, the end of its "
+        "input replaces the table, so tapdock kills the destination if the source fails.",
     ),
     Key(
         name="allow_unsafe_overwrite",
         form="flag",
         role="target",
+        kind="singer",
         default="false",
-        help="Allow `overwrite` with a target that may leave an empty table when a run fails.",
+        help="Allow `overwrite` with a target that empties its tables first. A run that fails may leave them empty.",
     ),
     Key(name="mounts", form="mounts", help="Folders and volumes that the container has, as in Compose."),
     Key(name="entrypoint", form="words", help="A program to start instead of the entrypoint of the image."),
     Key(name="command", form="words", help="Arguments that come before those of tapdock."),
     Key(name="env", form="env", shared=True, help="Environment variables of the container."),
-    Key(name="platform", form="text", shared=True, help="The platform of the image, for example `linux/amd64`."),
+    Key(name="platform", form="platform", shared=True, help="The platform of the image."),
     Key(
         name="network",
-        form="text",
+        form="network",
         shared=True,
         help="A Docker network that the container joins. Without it, each run has a network of its own.",
     ),
-    Key(name="extra_hosts", form="texts", shared=True, help="More host names: `db.example.com:10.0.0.5`."),
-    Key(name="user", form="text", shared=True, help="The user of the container, for example `1000:1000`."),
-    Key(name="memory", form="size", shared=True, help="A limit of the container's memory."),
-    Key(name="cpus", form="number", shared=True, help="A limit of the container's CPUs, for example `1.5`."),
+    Key(
+        name="extra_hosts",
+        form="hosts",
+        shared=True,
+        help="More host names that the container resolves. The address `host-gateway` is the engine's machine.",
+    ),
+    Key(
+        name="user",
+        form="user",
+        shared=True,
+        help="The user of the container, with or without a group. Without it, the image's own user.",
+    ),
+    Key(
+        name="memory",
+        form="size",
+        least=6 * 1024**2,
+        shared=True,
+        help="A limit of the container's memory, at least `6m`.",
+    ),
+    Key(
+        name="cpus",
+        form="number",
+        least=0.01,
+        shared=True,
+        help="A limit of the container's CPUs, for example `1.5`; at least `0.01`.",
+    ),
     Key(
         name="pids",
         form="count",
         least=1,
         shared=True,
-        help="A limit of the container's processes. It is 4096 unless set.",
+        default="4096",
+        help="A limit of the container's processes.",
     ),
     Key(name="pull", form="choice", words=model.Pull, shared=True, default="missing", help="When the image is pulled."),
     Key(
@@ -181,21 +241,24 @@ CONNECTOR = (
         shared=True,
         default="3h",
         target_default="24h",
-        help="How long the connector may be silent before it counts as failed.",
+        help="How long the connector may be silent before the run fails.",
     ),
     Key(
         name="stop_grace",
         form="duration",
         shared=True,
         default="30s",
-        help="How long the connector may take to stop when it is asked to.",
+        help="How long a source may take to exit after tapdock asked it to stop; then it is killed. After SIGINT or "
+        "SIGTERM, a target is killed if it has not exited after twice this time. "
+        "A run uses the larger of the values of its source and its target.",
     ),
     Key(
         name="exit_grace",
         form="duration",
+        role="source",
         shared=True,
         default="60s",
-        help="How long the connector may take to exit after it closed its output.",
+        help="How long the source may take to exit after it closed its output. Then the run fails.",
     ),
     Key(
         name="rotate",
@@ -203,14 +266,19 @@ CONNECTOR = (
         words=model.Rotate,
         shared=True,
         default="secrets",
-        help="Which values of its config the connector may renew for later runs, such as tokens.",
+        help="Which values that the connector changed in its own config are kept for later runs: see "
+        "[tokens](state.md#tokens-that-a-connector-renews).",
     ),
 )
 
 BUILD = (
-    Key(name="singer", form="text", help='A Singer package: `"tap-github==1.0.0"`, more requirements behind it.'),
+    Key(
+        name="singer",
+        form="text",
+        help='A Singer package: `"tap-github==1.0.0"`. More requirements may follow it, separated by spaces.',
+    ),
     Key(name="airbyte", form="text", help='An Airbyte package: `"airbyte-source-faker==7.2.1"`.'),
-    Key(name="executable", form="text", help="The program to start, where it is not named like the package."),
+    Key(name="executable", form="text", help="The program to start, if its name differs from the name of the package."),
 )
 
 MOUNT = (
@@ -220,20 +288,31 @@ MOUNT = (
 )
 
 STREAM = (
-    Key(name="sync_mode", form="choice", words=model.SyncMode, help="How the stream is read."),
+    Key(
+        name="sync_mode",
+        form="choice",
+        words=model.SyncMode,
+        help="How the stream is read. Without it, `incremental` if the stream has a cursor.",
+    ),
     Key(
         name="replication_method",
         form="choice",
         words=model.ReplicationMethod,
-        help="The same in Singer's words. `LOG_BASED` reads the log of a database.",
+        help="Singer's word for `sync_mode`. `LOG_BASED` reads the log of a database.",
     ),
     Key(
         name="destination_sync_mode",
         form="choice",
         words=model.DestinationMode,
-        help="How the target writes the stream.",
+        help="How the target writes the stream. Without it, `append_dedup` if the stream has a key and the target "
+        "supports that, else `append`.",
     ),
-    Key(name="cursor_field", form="texts", help="The field that an incremental run continues from."),
+    Key(
+        name="cursor_field",
+        form="texts",
+        help="The field from whose last value an incremental run continues. A list is the path of one nested field; "
+        "for a Singer tap, only its first part counts.",
+    ),
     Key(
         name="primary_key",
         form="paths",
@@ -254,7 +333,12 @@ PIPELINE = (
         help="How often a run is repeated after a failure that may pass, "
         "such as an Airbyte error of type `transient_error`.",
     ),
-    Key(name="state_suffix", form="text", help="Text at the end of the state's name, to keep two states apart."),
+    Key(
+        name="state_suffix",
+        form="text",
+        help="Text at the end of the state's name. Without it, pipelines with the same source and target share "
+        "one state.",
+    ),
     Key(
         name="namespace",
         form="choice",
@@ -268,7 +352,8 @@ PIPELINE = (
         form="choice",
         words=model.OnSchemaChange,
         default="spool",
-        help="From a tap to a destination: `spool` reads all before the destination starts, `stream` does not.",
+        help="From a Singer tap to an Airbyte destination: `spool` reads everything before the destination gets its "
+        "catalog, `stream` does not.",
     ),
     Key(
         name="on_bad_record",
@@ -281,13 +366,14 @@ PIPELINE = (
         name="meta_changes",
         form="flag",
         default="false",
-        help="Keep what a source reports of its own changes as a column.",
+        help="From an Airbyte source to a Singer target: write the changes that the source reports of a record into "
+        "the column `_airbyte_meta_changes`.",
     ),
     Key(
         name="validate_records",
         form="flag",
         default="false",
-        help="Refuse records of a tap that do not match its schema.",
+        help="From a Singer tap to an Airbyte destination: refuse records that do not match the schema of the tap.",
     ),
 )
 
@@ -297,8 +383,16 @@ def names(keys: Iterable[Key], *, role: str | None = None) -> tuple[str, ...]:
     return tuple(key.name for key in keys if role is None or key.role in (None, role))
 
 
+def misplaced(known: Collection[str]) -> dict[str, str]:
+    """Return hints for the keys that are not `known` in one place, but are keys of another: where to write them."""
+    places = {key.name: "a stream under `streams:`" for key in STREAM} | {key.name: "a pipeline" for key in PIPELINE}
+    places |= {key.name: f"a {key.role or 'source or a target'}" for key in CONNECTOR}
+    return {name: f"only {place} can have `{name}`" for name, place in places.items() if name not in known}
+
+
 def _defaults(role: Literal["source", "target"]) -> Mapping[str, str]:
-    found = {key.name: (role == "target" and key.target_default) or key.default for key in CONNECTOR if key.shared}
+    shared = (key for key in CONNECTOR if key.shared and key.role in (None, role))
+    found = {key.name: (role == "target" and key.target_default) or key.default for key in shared}
     return {name: value for name, value in found.items() if value is not None}
 
 

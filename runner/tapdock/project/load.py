@@ -17,7 +17,7 @@ from tapdock.project.connectors import connector
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.files import text_of
 from tapdock.project.interpolate import interpolate, parse_dotenv
-from tapdock.project.keys import CONNECTOR, DEFAULTS, ROOT, STATE_BACKEND, names
+from tapdock.project.keys import CONNECTOR, DEFAULTS, ROOT, STATE_BACKEND, misplaced, names
 from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
 from tapdock.project.model import Connector, Pipeline, Project
@@ -97,7 +97,8 @@ def load(file: Path, *, environment: str | None, environ: Mapping[str, str]) -> 
     variables, origins = _variables(file.parent, environ)
     layer = overridden(interpolate(layer, variables), variables, origins=origins)
     private = private_folder(file.parent, environ)
-    layer = _with_defaults(layer, file.name, state_uri=str(private / "state") if environ.get(HOME) else STATE_URI)
+    state_uri = str(private / "state") if environ.get(HOME) else STATE_URI
+    layer = _with_defaults(layer, file.name, state_uri=state_uri)
     return _project(layer, file, environment, private)
 
 
@@ -140,22 +141,36 @@ def _variables(folder: Path, environ: Mapping[str, str]) -> tuple[dict[str, str]
 def _with_defaults(layer: Layer, label: str, *, state_uri: str) -> Layer:
     """Return the layer with defaults: each connector over the `defaults:` block, and that over tapdock's defaults."""
     defaults = cut(layer, ("defaults",))
-    Field(defaults.tree, ("defaults",), layer.origins, label).keys(tuple(key.name for key in CONNECTOR if key.shared))
-    tree: dict[str, Any] = {"state_backend": {"uri": state_uri}}
-    origins: dict[Keys, str] = {("state_backend", "uri"): "default"}
+    shared = tuple(key.name for key in CONNECTOR if key.shared)
+    Field(defaults.tree, ("defaults",), layer.origins, label).keys(shared, instead=misplaced(shared))
+    tree: dict[str, Any] = {}
+    origins: dict[Keys, str] = {}
+    if cut(layer, ("state_backend",)).tree.get("uri") is None:
+        layer = _with_state_uri(layer, state_uri)
     roles: tuple[tuple[str, Literal["source", "target"]], ...] = (
         ("sources", "source"),
         ("targets", "target"),
     )
     for group, role in roles:
+        of_role = names(CONNECTOR, role=role)
+        given = {key: value for key, value in defaults.tree.items() if value is not None and key in of_role}
         for name, entry in cut(layer, (group,)).tree.items():
             if not isinstance(entry, dict):
                 continue
-            under = {**DEFAULTS[role], **{key: v for key, v in defaults.tree.items() if v is not None}}
-            tree.setdefault(group, {})[name] = under
-            origins |= {(group, name, key): "default" for key in under}
-            origins |= {(group, name, *path): origin for path, origin in defaults.origins.items()}
+            tree.setdefault(group, {})[name] = {**DEFAULTS[role], **given}
+            origins |= {(group, name, key): "default" for key in DEFAULTS[role]}
+            origins |= {(group, name, *path): origin for path, origin in defaults.origins.items() if path[0] in given}
     return merge(Layer(tree, origins), layer)
+
+
+def _with_state_uri(layer: Layer, uri: str) -> Layer:
+    """Return the layer with the default in place of a `uri` that is missing or empty. A `state_backend` of another type
+    is returned as it is, to be refused.
+    """
+    if not isinstance(layer.tree.get("state_backend"), dict | None):
+        return layer
+    base = Layer({**layer.tree, "state_backend": layer.tree.get("state_backend") or {}}, layer.origins)
+    return merge(base, Layer({"state_backend": {"uri": uri}}, {("state_backend", "uri"): "default"}))
 
 
 def _project(layer: Layer, file: Path, environment: str | None, private: Path) -> Project:
@@ -178,8 +193,17 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         targets=targets,
         pipelines=pipelines,
         private=private,
-        origins={dotted(path): origin for path, origin in layer.origins.items()},
+        origins={dotted(path): origin for path, origin in layer.origins.items() if not _is_empty_key(path, layer.tree)},
     )
+
+
+def _is_empty_key(path: Keys, tree: Any) -> bool:
+    """Return True for a key of an entry, such as `sources.faker.pull`, that is empty: it has tapdock's own default."""
+    if len(path) != 3:
+        return False
+    for part in path:
+        tree = tree.get(part) if isinstance(tree, dict) else None
+    return tree is None
 
 
 def _connectors(keys: Mapping[str, Field], role: Literal["source", "target"], folder: Path) -> dict[str, Connector]:

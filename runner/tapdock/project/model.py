@@ -210,7 +210,7 @@ class Connector:
     user: str | None = None
     memory: int | None = None
     cpus: float | None = None
-    pids: int | None = None
+    pids: int = 4096
     pull: Pull = "missing"
     rotate: Rotate = "secrets"
     limits: Limits = Limits()

@@ -1,7 +1,7 @@
 """Override values of the project file by environment variables such as `TAPDOCK_SOURCES__FAKER__CONFIG__COUNT`."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tapdock.errors import UsageError
@@ -105,4 +105,12 @@ def _nested(value: Any, path: Path, origin: str) -> Layer:
     tree: Any = value
     for part in reversed(path):
         tree = {part: tree}
-    return Layer(tree, {path: origin})
+    return Layer(tree, {path: origin, **{(*path, *inner): origin for inner in _paths(value)}})
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    """Yield the path of each value inside of a tree."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for part, inner in parts:
+        yield (part,)
+        yield from ((part, *rest) for rest in _paths(inner))

@@ -5,7 +5,7 @@ from typing import Literal
 
 from tapdock.project.connectors import LATER
 from tapdock.project.fields import Field, did_you_mean
-from tapdock.project.keys import PIPELINE, names
+from tapdock.project.keys import PIPELINE, misplaced, names
 from tapdock.project.model import Connector, Namespacing, Pipeline
 
 __all__ = ["pipeline"]
@@ -22,7 +22,8 @@ _SOURCE_NAMESPACE = "${SOURCE_NAMESPACE}"
 
 def pipeline(field: Field, sources: Mapping[str, Connector], targets: Mapping[str, Connector]) -> Pipeline:
     """Return a pipeline. Raises UsageError if its source or its target does not exist."""
-    keys = field.keys(names(PIPELINE), instead=_INSTEAD)
+    known = names(PIPELINE)
+    keys = field.keys(known, instead={**misplaced(known), **_INSTEAD})
     given = {key.name: keys[key.name].read(key) for key in PIPELINE if key.name in keys and key.name not in _OWN}
     return Pipeline(
         name=str(field.path[-1]),

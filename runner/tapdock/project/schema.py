@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tapdock.project.keys import BUILD, CONNECTOR, MOUNT, PIPELINE, ROOT, STATE_BACKEND, STREAM, Key
+from tapdock.project.keys import BUILD, CONNECTOR, MOUNT, PATTERNS, PIPELINE, ROOT, STATE_BACKEND, STREAM, Key, Pattern
 
 __all__ = ["json_schema"]
 
@@ -17,7 +17,6 @@ _FORMS: dict[str, Schema] = {
     "words": _TEXTS,
     "paths": {"anyOf": [_TEXT, {"type": "array", "items": _TEXTS}]},
     "flag": {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, _VARIABLE]},
-    "number": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]},
     "size": {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^\s*\d|\$\{"}]},
     "duration": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": r"^\s*\d|\$\{"}]},
     "config": {"type": "object"},
@@ -59,12 +58,23 @@ def _object(keys: Iterable[Key]) -> Schema:
     return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
 
 
+def _pattern(pattern: Pattern) -> Schema:
+    return {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^({pattern.regex})$"}, _VARIABLE]}
+
+
 def _value(key: Key) -> Schema:
     match key.form:
         case "choice":
             return {"anyOf": [{"enum": list(key.choices)}, _VARIABLE]}
         case "count":
             return {"anyOf": [{"type": "integer", "minimum": key.least}, {"type": "string", "pattern": r"^\d+$|\$\{"}]}
+        case "number":
+            return {"anyOf": [{"type": "number", "minimum": key.least}, {"type": "string"}]}
+        case "hosts":
+            one = _pattern(PATTERNS[key.form])
+            return {"anyOf": [one, {"type": "array", "items": one}]}
+        case "platform" | "network" | "user":
+            return _pattern(PATTERNS[key.form])
         case "build":
             return _object(BUILD)
         case "mounts":

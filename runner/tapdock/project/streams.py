@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from tapdock.project.fields import Field
-from tapdock.project.keys import STREAM, names
+from tapdock.project.keys import STREAM, misplaced, names
 from tapdock.project.model import CatalogFile, DestinationMode, ReplicationMethod, StreamOptions, SyncMode
 
 __all__ = ["catalog_file", "stream_options"]
@@ -20,8 +20,9 @@ _MODES: dict[ReplicationMethod, SyncMode] = {
 
 def stream_options(field: Field) -> StreamOptions:
     """Return the options of one entry under `streams:`. `replication_method` is Singer's name for `sync_mode`."""
+    known = names(STREAM)
     instead = {"selected": "use `select`", "replication_key": "write `cursor_field`"}
-    keys = field.keys(names(STREAM), instead=instead)
+    keys = field.keys(known, instead={**misplaced(known), **instead})
     method: ReplicationMethod | None = None
     if "replication_method" in keys:
         method = keys["replication_method"].choice(ReplicationMethod)

@@ -102,13 +102,13 @@ class _Supervisor:
 
     def _emit(self, event: Event) -> None:
         if isinstance(event, Failed):
-            self._cause.heard(event)
+            self._cause.reported(event)
         self._emit_outside(event)
 
     def _take(self, message: messages.Message) -> None:
         match message:
             case messages.LauncherSaid(name, words):
-                self._heard(self._side(name), words)
+                self._launcher_said(self._side(name), words)
             case messages.LauncherGone(name):
                 self._exits.of_a_closed_pipe(self._side(name))
             case messages.Exited():
@@ -137,7 +137,7 @@ class _Supervisor:
     def _side(self, name: SideName) -> SideState:
         return self._source if name == "source" else self._target
 
-    def _heard(self, side: SideState, words: list[str]) -> None:
+    def _launcher_said(self, side: SideState, words: list[str]) -> None:
         if side.code is not None and words:
             return  # it was given up before it said so
         match words:

@@ -33,7 +33,7 @@ class FirstFailure:
         """Record that the run was asked to end."""
         self.ending = self.ending or code
 
-    def heard(self, trouble: Failed) -> None:
+    def reported(self, trouble: Failed) -> None:
         """Record an error that a side reported: it becomes the reason for its exit code."""
         if trouble.side == "source":
             self._trouble = trouble

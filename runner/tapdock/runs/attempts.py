@@ -181,7 +181,7 @@ class _Attempt:
             started_at=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="milliseconds"),
             status="running" if exit_code is None else _STATUS.get(exit_code, "failed"),
             exit_code=exit_code,
-            error=_error_of(error, verdict, heard=self._context.heard),
+            error=_error_of(error, verdict, redacted=self._context.redacted),
             streams=verdict.streams if verdict else (),
             state=StateRecord(committed=self._recorder.commits, backend=masked_text(self._context.backend.uri)),
             containers=self._containers(),
@@ -226,13 +226,13 @@ def _container(role: str, facts: ImageFacts, ended: Exit | None) -> ContainerRec
 
 
 def _error_of(
-    error: TapdockError | Interrupted | None, verdict: Verdict | None, *, heard: Callable[[str], str]
+    error: TapdockError | Interrupted | None, verdict: Verdict | None, *, redacted: Callable[[str], str]
 ) -> ErrorRecord | None:
-    """Return why the run failed, or None. `heard` removes secrets and control characters from text."""
+    """Return why the run failed, or None. `redacted` removes secrets and control characters from text."""
     if error:
         side, message, hint, retryable = error.side, error.message, error.hint, error.retryable
     elif verdict and verdict.message:
         side, message, hint, retryable = verdict.side or "runner", verdict.message, verdict.hint, verdict.retryable
     else:
         return None
-    return ErrorRecord(side=side, message=heard(message), hint=hint and heard(hint), retryable=retryable)
+    return ErrorRecord(side=side, message=redacted(message), hint=hint and redacted(hint), retryable=retryable)

@@ -125,7 +125,7 @@ class Recorder:
         side: Side = "source" if role == "source" else "target" if role == "target" else "runner"
 
         def hear(line: str) -> None:
-            text = self._context.heard(line)
+            text = self._context.redacted(line)
             if side == "target":
                 self._metrics.hear(line)
             if side != "runner":
@@ -146,7 +146,7 @@ class Recorder:
         self._end(error)
 
     def _end(self, error: TapdockError) -> None:
-        self._log.error("the run ends", reason=self._context.heard(error.message))
+        self._log.error("the run ends", reason=self._context.redacted(error.message))
         self._inbox.put(Abort(exit_code=error.exit_code, message=error.message, hint=error.hint))
 
     def _take(self, event: Event) -> None:
@@ -154,9 +154,9 @@ class Recorder:
             case Progress():
                 self._show(event)
             case Logged():
-                self._hear(event)
+                self._log_line(event)
             case Failed():
-                self._hear_failure(event)
+                self._log_failure(event)
             case Committed(state):
                 self._latest = state
                 self._jobs.put(partial(self._save, state, dict(self._generations)))
@@ -174,23 +174,23 @@ class Recorder:
             case Verdict() | Killed() | Output():
                 pass  # the record has the verdict; `Output` only occurs outside of runs
 
-    def _hear(self, event: Logged) -> None:
-        text = self._context.heard(event.message)
+    def _log_line(self, event: Logged) -> None:
+        text = self._context.redacted(event.message)
         if event.level == "error" and event.side != "runner":
             self._words[event.side].hear(text)
         self._log.line(event.side, event.level, text)
 
-    def _hear_failure(self, event: Failed) -> None:
-        heard = self._context.heard
-        message = heard(event.message)
+    def _log_failure(self, event: Failed) -> None:
+        redacted = self._context.redacted
+        message = redacted(event.message)
         if event.side != "runner":
             self._words[event.side].told(message)
-        reason = event.reason and heard(event.reason)
+        reason = event.reason and redacted(event.reason)
         self._log.error(
             "connector reported an error", side=event.side, stream=event.stream, error=message, reason=reason
         )
         if event.internal:
-            self._log.debug("connector's own details", side=event.side, details=heard(event.internal))
+            self._log.debug("connector's own details", side=event.side, details=redacted(event.internal))
 
     def _keep_config(self, side: Side, config: str) -> None:
         """Keep a config that a connector changed. Raises SourceError or TargetError after too many changes."""
@@ -238,7 +238,7 @@ class Recorder:
         prepared = self._prepared
         file = _dumped(self._context.project.private, prepared.state_id, state)
         self.unsaved = Unsaved(error=error, file=file, state_id=prepared.state_id)
-        reason = self._context.heard(error.message)
+        reason = self._context.redacted(error.message)
         self._log.error("the state could not be saved", state=prepared.state_id, reason=reason, file=file and str(file))
         self._end(StateError(error.message))
         self._done_with(state)

@@ -205,7 +205,7 @@ class AirbyteToAirbyte(WithoutScan):
         return self._names.get(key, key)
 
     def acked(self, line: bytes) -> bool:
-        return self._target.heard(line, self._acknowledged)
+        return self._target.read_line(line, self._acknowledged)
 
     def _acknowledged(self, ack: Ack) -> bool:
         counts = self.states.acked(ack.key, fingerprint(ack.raw))

@@ -287,7 +287,7 @@ class SingerToAirbyte:
         return token + b"".join(complete_line(name, self._wall()) for name in finished)
 
     def acked(self, line: bytes) -> bool:
-        return self._target.heard(line, self._acknowledged)
+        return self._target.read_line(line, self._acknowledged)
 
     def _acknowledged(self, ack: Ack) -> bool:
         moved, counted = self.states.acked(ack)

@@ -92,7 +92,7 @@ def test_global_options_may_stand_anywhere(tapdock, folder):
     assert tapdock("config", "show", "--project", str(folder)).returncode == 0
 
 
-def test_config_show_tells_origins_and_hides_secrets(tapdock, folder):
+def test_config_show_prints_origins_and_hides_secrets(tapdock, folder):
     ended = tapdock("config", "show", "--json", TOKEN="t0p-secret")
     rows = {row["path"]: (row["value"], row["origin"]) for row in json.loads(ended.stdout)}
     assert rows["sources.faker.config.count"] == (5, "tapdock.yaml:2")

@@ -108,7 +108,7 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize("text", UNREADABLE, ids=range(len(UNREADABLE)))
-def test_a_state_text_that_cannot_be_read_is_told(tapdock, backend, text):
+def test_a_state_text_that_cannot_be_read_is_reported(tapdock, backend, text):
     saved(backend, text)
     tapdock("state", "set", "x-to-y", stdin=OTHER)
     listed = tapdock("state", "list", "--json")

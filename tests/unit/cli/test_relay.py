@@ -28,7 +28,7 @@ def told(folder, given: bytes | None, *words: str) -> tuple[int, str]:
         (b"[" * 100_000 + b"\n", "the first line of stdin is not a plan: "),
     ],
 )
-def test_what_is_on_stdin_is_told(tmp_path, given, message):
+def test_what_is_on_stdin_is_reported(tmp_path, given, message):
     code, text = told(tmp_path, given)
     assert code == 2
     assert text.startswith(f"error: {message}")

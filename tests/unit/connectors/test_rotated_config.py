@@ -44,7 +44,7 @@ def test_a_rotated_value_is_used_from_then_on(backend):
     assert USER["credentials"]["refresh_token"] == "old-refresh-token"
 
 
-def test_only_what_changed_is_told(backend):
+def test_only_what_changed_is_reported(backend):
     rotated_config.record(backend, KEY, USER, rotated(refresh_token="1", expires=1), ALL)
     assert rotated_config.record(backend, KEY, USER, rotated(refresh_token="2", expires=1), ALL).changed == (TOKEN,)
     assert rotated_config.record(backend, KEY, USER, rotated(refresh_token="2", expires=1), ALL).changed == ()
@@ -191,7 +191,7 @@ def stored(**changes) -> bytes:
     ],
     ids=["torn", "salt", "pointer", "value", "deep", "deeper"],
 )
-def test_a_damaged_one_is_told(backend, body):
+def test_a_damaged_one_is_reported(backend, body):
     backend.put(rotated_config.PREFIX + KEY, body, expected=None)
     with pytest.raises(StateError, match="damaged"):
         rotated_config.merge(backend, KEY, USER, ALL)

@@ -57,7 +57,7 @@ def test_secrets_of_the_spec_are_kept(pointer):
 @pytest.mark.parametrize(
     "pointer", ["/token", "/access_token", "/apiKey", "/password", "/server_token", "/key_id", "/oauth_token_secret"]
 )
-def test_without_a_spec_names_tell_secrets(pointer):
+def test_without_a_spec_names_show_which_values_are_secret(pointer):
     assert kept(pointer, user={}, spec=None) == {pointer}
 
 

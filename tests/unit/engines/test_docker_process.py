@@ -44,5 +44,5 @@ def test_a_container_that_runs_has_not_ended():
     assert ended(requests.exceptions.ConnectionError("Read timed out. (read timeout=1)")) is None
 
 
-def test_an_engine_that_is_gone_tells_no_code():
+def test_an_engine_that_is_gone_reports_no_code():
     assert ended(requests.exceptions.ConnectionError("Connection refused")).code is None

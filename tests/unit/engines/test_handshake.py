@@ -1,5 +1,6 @@
 """Tests the messages of engines about a missing folder, and how long each answer is cached."""
 
+import os
 import time
 from pathlib import Path
 
@@ -63,6 +64,20 @@ def test_how_long_an_answer_is_believed(tmp_path, answer, times):
         answers = Answers(cache=Cache(tmp_path / "cache"), engine=("a",), now=lambda later=later: time.time() + later)
         assert answers.of("pipes in /tmp/\udcff", asked) is answer
     assert asked.times == times
+
+
+@pytest.mark.parametrize(("answer", "times"), [(True, 1), (False, 2)])
+def test_an_answer_that_is_dated_in_the_future(tmp_path, answer, times):
+    """A "no" whose age is unknown may be older than an hour; a "yes" has no age."""
+    asked = Asked(answer)
+    answers = Answers(cache=Cache(tmp_path / "cache"), engine=("a",))
+    assert answers.of("pipes in /tmp", asked) is answer
+    (file,) = (tmp_path / "cache").iterdir()
+    os.utime(file, (time.time(), time.time() + 30 * 24 * 3600))
+    assert answers.of("pipes in /tmp", asked) is answer
+    assert asked.times == times
+    assert answers.of("pipes in /tmp", asked) is answer
+    assert asked.times == times, "the new answer has the right date"
 
 
 def test_what_an_engine_does_not_have_is_forgotten_by_name(tmp_path):

@@ -50,7 +50,7 @@ def test_quoted_dotenv_values_come_back(values):
     assert parse_dotenv(text, ".env") == values
 
 
-def test_a_line_that_is_none_is_told_with_its_number():
+def test_a_malformed_line_is_reported_with_its_number():
     with pytest.raises(UsageError, match=r"^\.env:3: ") as told:
         parse_dotenv("A=1\n\nnot a line\n", ".env")
     assert "not a line" not in told.value.message

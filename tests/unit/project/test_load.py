@@ -4,12 +4,15 @@ import json
 import os
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from tapdock.cli.session import Session
 from tapdock.errors import UsageError
 from tapdock.project.load import find_project, load, trusted_users
 from tapdock.project.model import Mount, Project, Secret, StreamOptions
+from tapdock.project.schema import json_schema
 
 ME = {0, os.geteuid()}
 WHOLE = """\
@@ -126,7 +129,7 @@ def test_an_override_in_dotenv_says_so(project, tmp_path):
     assert (read.sources["s"].image, read.origins["sources.s.image"]) == ("y", ".env")
 
 
-def test_a_missing_variable_is_told_when_the_value_is_needed(project):
+def test_a_missing_variable_is_reported_when_the_value_is_needed(project):
     config = project(WHOLE).sources["faker"].config
     with pytest.raises(UsageError) as told:
         config["token"].reveal()
@@ -201,6 +204,12 @@ MISTAKES = [
         "`targets.a.select` is not a key here",
         "only a source",
     ),
+    ("version: 1\ntargets: {a: {image: x, exit_grace: 1m}}", "`targets.a.exit_grace` is not a key", "only a source"),
+    ("version: 1\nsources: {a: {image: x, state_type: global}}", "`sources.a.state_type` is not a", "only a target"),
+    ("version: 1\nsources: {a: {image: x, retries: 2}}", "`sources.a.retries` is not a key here", "only a pipeline"),
+    ("version: 1\nsources: {a: {image: x, primary_key: id}}", "`sources.a.primary_key` is not a", "only a stream"),
+    ("version: 1\ndefaults: {select: [b]}", "`defaults.select` is not a key here", "only a source can have `select`"),
+    ("version: 1\npipelines: {p: {network: n}}", "`pipelines.p.network` is not", "only a source or a target can have"),
     ("version: 1\ntargets: {a: {image: x, mounts: ['data/x:/y']}}", "neither a path nor", "`./data/x`"),
     (
         "version: 1\ntargets: {a: {image: x, mounts: ['/y']}}",
@@ -244,12 +253,79 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("text", "message", "hint"), MISTAKES, ids=[text[-40:] for text, _, _ in MISTAKES])
-def test_a_mistake_is_told_with_its_place_and_a_next_step(project, text, message, hint):
+def test_a_mistake_is_reported_with_its_place_and_a_next_step(project, text, message, hint):
     with pytest.raises(UsageError) as told:
         project(text)
     assert message in told.value.message
     assert told.value.message.startswith("tapdock.yaml")
     assert hint is None or hint in (told.value.hint or "")
+
+
+LIMITS = [
+    ("max_line", "1023", "not a size from `1k` to `1024t`"),
+    ("max_line", "0", "not a size from `1k` to `1024t`"),
+    ("memory", "5m", "not a size from `6m` to `1024t`"),
+    ("memory", "9999999t", "not a size from `6m`"),
+    ("memory", "9" * 400 + "t", "not a size from `6m`"),
+    ("cpus", "0", "not a number from 0.01 to 1000000"),
+    ("cpus", "0.001", "not a number from 0.01"),
+    ("cpus", "1000001", "not a number from 0.01"),
+    ("pids", "0", "not a whole number from 1 to"),
+    ("pids", "9" * 19, "not a whole number from 1 to"),
+    ("pids", f"'{'9' * 5000}'", "not a whole number from 1 to"),
+    ("idle_timeout", "36501d", "not a duration of at most `36500d`"),
+    ("idle_timeout", "9" * 400, "not a duration of at most `36500d`"),
+    ("platform", "linux amd64", "not a platform"),
+    ("platform", "linux/arm64/v8/x", "not a platform"),
+    ("network", "my network", "not the name of a network"),
+    ("user", "me:us:them", "not a user"),
+    ("user", "'1000:'", "not a user"),
+    ("user", "'a b'", "not a user"),
+    ("extra_hosts", "[db]", "not a host name with its address"),
+    ("extra_hosts", "['db:other.example']", "not a host name with its address"),
+    ("extra_hosts", "[':10.0.0.1']", "not a host name with its address"),
+]
+ACCEPTED = [
+    ("max_line", "1k", 1024),
+    ("max_line", "100k", 100 * 1024),
+    ("memory", "6m", 6 * 1024**2),
+    ("cpus", "0.01", 0.01),
+    ("pids", "1", 1),
+    ("platform", "linux/arm/v7", "linux/arm/v7"),
+    ("platform", "arm64", "arm64"),
+    ("network", "host", "host"),
+    ("network", "container:other", "container:other"),
+    ("user", "1000", "1000"),
+    ("user", "1000:50", "1000:50"),
+    ("user", "nobody:nogroup", "nobody:nogroup"),
+    ("extra_hosts", "db:10.0.0.5", ("db:10.0.0.5",)),
+    (
+        "extra_hosts",
+        "[a=1.2.3.4, 'b:host-gateway', 'c:::1', 'd:[::1]']",
+        ("a=1.2.3.4", "b:host-gateway", "c:::1", "d:[::1]"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "problem"), LIMITS)
+def test_a_value_that_an_engine_would_refuse(project, key, value, problem):
+    with pytest.raises(UsageError) as told:
+        project(f"version: 1\nsources:\n  a:\n    image: x\n    {key}: {value}")
+    assert told.value.message.startswith(f"tapdock.yaml:5: `sources.a.{key}")
+    assert problem in told.value.message
+
+
+@pytest.mark.parametrize(("key", "value", "read"), ACCEPTED)
+def test_a_value_that_an_engine_accepts(project, key, value, read):
+    text = f"version: 1\nsources: {{a: {{image: x, {key}: {value}}}}}"
+    assert getattr(project(text).sources["a"], key) == read
+    jsonschema.validate(yaml.safe_load(text), json_schema())
+
+
+def test_defaults_of_sources_only_are_not_those_of_targets(project):
+    read = project("version: 1\ndefaults: {exit_grace: 7s}\nsources: {a: {image: x}}\ntargets: {b: {image: x}}")
+    assert read.sources["a"].limits.exit_grace == 7
+    assert "targets.b.exit_grace" not in read.origins
 
 
 def test_values_of_a_config_are_never_in_a_message(project):
@@ -265,14 +341,14 @@ def test_values_of_a_config_are_never_in_a_message(project):
         ("TAPDOCK_SOURCE__FAKER__CONFIG__COUNT", "`sources`"),
     ],
 )
-def test_a_variable_that_stands_for_nothing_is_told(project, variable, hint):
+def test_a_variable_that_matches_no_key_is_reported(project, variable, hint):
     with pytest.raises(UsageError) as told:
         project(WHOLE, environ={variable: "1"})
     assert variable in told.value.message
     assert hint in told.value.hint
 
 
-def test_an_unknown_environment_is_told(project):
+def test_an_unknown_environment_is_reported(project):
     with pytest.raises(UsageError, match="no environment `prd`") as told:
         project(WHOLE, environment="prd")
     assert told.value.hint == "did you mean `prod`?"
@@ -402,7 +478,7 @@ def test_whose_project_may_be_found():
     assert trusted_users({"SUDO_UID": "nobody"}) == {0, me}
 
 
-def test_no_project_is_told_with_a_hint():
+def test_a_missing_project_is_reported_with_a_hint():
     with pytest.raises(UsageError, match=r"no tapdock\.yaml") as told:
         find_project(Path("/proc"), trusted=ME)
     assert "--project" in told.value.hint

@@ -103,7 +103,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("manifest", "problem", "hint"), MISTAKES, ids=[repr(text) for text, _, _ in MISTAKES])
-def test_a_mistake_in_it_is_told_where_it_is_named(source, tmp_path, manifest, problem, hint):
+def test_a_mistake_in_it_is_reported_where_it_is_named(source, tmp_path, manifest, problem, hint):
     with pytest.raises(UsageError) as told:
         source(manifest=manifest)
     assert told.value.message.startswith(f"tapdock.yaml:4: `sources.low.manifest` names {tmp_path / 'low.yaml'}, wh")

@@ -81,7 +81,7 @@ def test_what_happens_to_odd_schemas_and_records(project):
         ("prefx: a", "`pipelines.demo.prefx` is not a known key", "did you mean `prefix`?"),
     ],
 )
-def test_a_mistake_is_told_with_its_place(project, keys, message, hint):
+def test_a_mistake_is_reported_with_its_place(project, keys, message, hint):
     with pytest.raises(UsageError) as raised:
         project(keys)
     assert message in raised.value.message

@@ -292,7 +292,7 @@ def test_counts_that_differ_fail_a_run_where_that_is_wanted(tmp_path, strict, ex
     assert verdict(pod)[0] == expected
 
 
-def test_progress_is_told_while_it_goes_on(tmp_path):
+def test_progress_is_reported_during_the_run(tmp_path):
     pod = Pod(tmp_path)
     source_says(pod, SCHEMA, ROW * 3, code=None)
     wait_for(lambda: any(isinstance(e, Progress) and e.records == 3 for e in pod.events), "three records")

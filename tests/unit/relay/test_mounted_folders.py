@@ -72,7 +72,7 @@ def test_runs_that_mount_the_same_new_folder_at_once_make_it_once(tmp_path):
 
 
 @pytest.mark.parametrize("blocked", ["data", "data/inner"])
-def test_what_is_no_folder_is_told(tmp_path, blocked):
+def test_what_is_not_a_folder_is_reported(tmp_path, blocked):
     (tmp_path / "data").symlink_to(tmp_path / "nowhere" / "else")
     error = begun(Engine(1), tmp_path / blocked)
     assert isinstance(error, UsageError)

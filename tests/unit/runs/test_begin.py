@@ -212,7 +212,7 @@ def test_a_singer_target_is_given_its_config_alone() -> None:
     assert list(target.values()) == [{"b": 2}]
 
 
-def test_an_old_tap_is_told_inside_its_schemas() -> None:
+def test_an_old_tap_gets_it_inside_its_schemas() -> None:
     run = prepared(tapped(), route="singer-singer", catalog_option="--properties")
     job = begin(run)
     launch, _ = launches(run, job)

@@ -34,7 +34,7 @@ def test_the_reason_stands_behind_the_traceback(lines: list[str], last: str) -> 
     assert said(*lines) == last
 
 
-def test_what_a_connector_told_itself_says_it_best() -> None:
+def test_a_connector_s_own_report_is_preferred() -> None:
     words = Words()
     words.hear("starting")
     words.told("the password is wrong")

@@ -24,7 +24,7 @@ def test_several_parts_of_a_stream_are_one_count() -> None:
     assert differing(metrics, reported(8)) == ["stream `orders`: the target counted 7 records, but 8 were sent"]
 
 
-def test_a_stream_is_known_by_its_name_in_the_target() -> None:
+def test_a_stream_is_recognized_by_its_name_in_the_target() -> None:
     metrics = Metrics()
     metrics.hear(LINE % (2, "shop-orders"))
     assert differing(metrics, reported(2, namespace="shop"), **{"shop.orders": "shop-orders"}) == []

@@ -194,7 +194,7 @@ def test_cases(case):
 @pytest.mark.parametrize("failed", [None, SourceError("too often")])
 @pytest.mark.parametrize("exits", [{}, {"source": KILLED}])
 @pytest.mark.parametrize("differing", [(), ("5 sent",)])
-def test_a_state_that_is_not_saved_is_told_whatever_else_happened(relay, broken, lost, failed, exits, differing):
+def test_a_state_that_is_not_saved_is_reported_whatever_else_happened(relay, broken, lost, failed, exits, differing):
     facts = RunFacts(
         relay=relay,
         broken=broken,

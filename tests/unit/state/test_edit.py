@@ -29,7 +29,7 @@ SINGER = '{"bookmarks":{"users":{"id":1.50},"orders":{}},"currently_syncing":nul
         ('{"legacy": 1}', "airbyte", "airbyte"),
     ],
 )
-def test_the_shape_tells_the_dialect(text, wanted, dialect):
+def test_the_shape_shows_the_dialect(text, wanted, dialect):
     assert dialect_of(text, wanted=wanted) == dialect
 
 
@@ -77,7 +77,7 @@ def test_a_stream_is_cut_out_and_the_rest_stays_as_written(text, dialect, stream
     json.loads(left)
 
 
-def test_a_stream_that_is_not_there_is_told():
+def test_a_stream_that_does_not_exist_is_reported():
     with pytest.raises(UsageError, match="no stream `user`") as told:
         without_stream(SINGER, "singer", "user")
     assert told.value.hint == "streams of this state: users, orders"
@@ -110,7 +110,7 @@ def test_null_is_the_same_as_nothing():
         ("[" * 100_000, "airbyte"),
     ],
 )
-def test_a_saved_state_that_cannot_be_read_is_told_with_what_to_do(text, dialect):
+def test_a_saved_state_that_cannot_be_read_is_reported_with_what_to_do(text, dialect):
     for call in (streams, lambda *words: without_stream(*words, "users"), lambda *words: renamed(*words, {"a": "b"})):
         with pytest.raises(StateError, match="cannot be read") as told:
             call(text, dialect)

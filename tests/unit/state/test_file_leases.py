@@ -64,7 +64,7 @@ def test_who_has_a_lease(backend):
     assert backend.holder("a") is None
 
 
-def test_of_a_lease_whose_holder_was_killed_nobody_is_told(backend):
+def test_a_lease_whose_holder_was_killed_is_not_reported(backend):
     """The facts of the killed holder are still in the lease file."""
     with backend.acquire("a", FIRST):
         kept = (backend.folder / ".leases" / "a").read_bytes()

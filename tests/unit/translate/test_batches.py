@@ -156,7 +156,7 @@ def test_a_kind_that_cannot_be_read_is_refused(tmp_path: Path, form: str, compre
 
 
 @pytest.mark.parametrize("content", [None, gzip.compress(b"{}\n" * 99)[:-9], BROKEN], ids=["missing", "cut", "broken"])
-def test_a_file_that_is_missing_or_cut_is_told(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_that_is_missing_or_cut_is_reported(tmp_path: Path, content: bytes | None) -> None:
     if content:
         (tmp_path / "a").write_bytes(content)
     with pytest.raises(TranslationError, match="line 4: a file of a BATCH of stream `s` cannot be read"):

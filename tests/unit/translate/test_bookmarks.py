@@ -46,7 +46,7 @@ def test_what_is_saved_is_the_taps_own_text(states: list[dict[str, str]], data: 
     assert book.settled
 
 
-def test_a_state_written_anew_is_known_and_saved_as_it_was() -> None:
+def test_a_state_written_anew_is_recognized_and_saved_as_it_was() -> None:
     book = BookmarkLedger(None)
     note(book, '{"b": 1.50, "a": "\\u00e9"}')
     assert ack(book, '{"a":"é","b":1.5}')
@@ -113,7 +113,7 @@ def test_the_last_state_is_said_again_to_be_acknowledged_again() -> None:
     assert book.settled
 
 
-def test_states_that_were_forgotten_are_still_known() -> None:
+def test_states_that_were_dropped_are_still_recognized() -> None:
     book = BookmarkLedger(None)
     for number in range(5):
         note(book, json.dumps({"n": number, "pad": "x" * (3 << 20)}))

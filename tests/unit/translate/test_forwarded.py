@@ -76,7 +76,7 @@ def test_only_what_the_source_is_given_again_makes_a_state(extra: str) -> None:
     assert fingerprint(Raw((text[:-1] + extra + "}").encode())) == fingerprint(Raw(text.encode()))
 
 
-def test_kinds_are_told_apart() -> None:
+def test_kinds_are_distinguished() -> None:
     texts = ['{"type":"GLOBAL","global":{"n":1}}', '{"data":{"n":2}}', stream(A, '{"n":3}')]
     assert len({fingerprint(Raw(text.encode())) for text in texts}) == 3
     assert fingerprint(Raw(b'{"data":{"n":2}}')) == fingerprint(Raw(b'{"type":"LEGACY","data":{"n":2.0}}'))

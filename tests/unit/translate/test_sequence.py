@@ -116,7 +116,7 @@ def test_what_is_no_number_of_ours_is_ignored(state: Any) -> None:
     assert not sequence.settled
 
 
-def test_who_forgets_the_shared_part_is_known_by_its_streams() -> None:
+def test_a_state_without_the_shared_part_is_recognized_by_its_streams() -> None:
     """The lowest number of the streams counts, because all streams have reached it."""
     sequence = begun()
     sent(sequence, '{"n":1}')

@@ -144,7 +144,7 @@ def test_a_forced_replication_is_left_alone() -> None:
     assert "replication-method" not in root
 
 
-def test_old_taps_are_told_inside_their_schemas() -> None:
+def test_old_taps_get_it_inside_their_schemas() -> None:
     offered = streams(entry())
     catalog = json.loads(selected_catalog(offered, select_streams(offered, ["users.id"], {}), legacy=True))
     schema = catalog["streams"][0]["schema"]
@@ -163,7 +163,7 @@ def test_a_stream_that_is_read_anew_has_no_bookmark_and_the_others_keep_theirs()
 
 
 @pytest.mark.parametrize(("saved", "passed"), [(None, None), ('{"users": {"id": 7}}', None)])
-def test_without_bookmarks_nothing_tells_whose_it_is(saved: str | None, passed: str | None) -> None:
+def test_without_bookmarks_nothing_shows_whose_it_is(saved: str | None, passed: str | None) -> None:
     assert singer_state_to_pass(saved, streams(entry())) == passed
 
 

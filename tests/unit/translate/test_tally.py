@@ -73,7 +73,7 @@ def test_a_bad_record_ends_the_run_or_is_set_aside_and_counted() -> None:
     assert logged(events)[1:] == ["2 records were set aside: `n.s` 2"]
 
 
-def test_the_same_is_told_once_and_its_number_at_the_end() -> None:
+def test_the_same_is_reported_once_and_its_number_at_the_end() -> None:
     events: list[Event] = []
     notices = Notices(events.append)
     for number in (1, 2, 3):

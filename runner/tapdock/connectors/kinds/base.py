@@ -10,13 +10,16 @@ import msgspec
 
 from tapdock.errors import UsageError
 from tapdock.launch import FileArg, ImageFacts, InputFile, Launch, Role
+from tapdock.project.keys import CONNECTOR
+from tapdock.project.layers import dotted
 from tapdock.project.model import Connector, Kind, Secret
 
-__all__ = ["CONFIG", "alone", "config_file", "entrypoint_of", "kind_of", "launch"]
+__all__ = ["CONFIG", "alone", "config_file", "entrypoint_of", "kind_of", "launch", "require_kind"]
 
 CONFIG = FileArg("config.json")
 _SHELLS = {"sh", "bash", "ash", "dash"}
 _ANY_USER = "any"
+_NAMES: Mapping[Kind, str] = {"airbyte": "Airbyte", "singer": "Singer"}
 
 
 def kind_of(connector: Connector, facts: ImageFacts) -> Kind:
@@ -26,6 +29,20 @@ def kind_of(connector: Connector, facts: ImageFacts) -> Kind:
         return connector.kind or label  # type: ignore[return-value] # narrowed by the test, which mypy cannot see
     is_airbyte = "io.airbyte.name" in facts.labels or "AIRBYTE_ENTRYPOINT" in facts.env
     return "airbyte" if is_airbyte else "singer"
+
+
+def require_kind(connector: Connector, kind: Kind, origins: Mapping[str, str]) -> None:
+    """Raise UsageError for a key that has no effect on this kind. `origins` are those of the project."""
+    plain = Connector(name="", role=connector.role, image="")
+    for key in CONNECTOR:
+        if key.kind in (None, kind) or getattr(connector, key.name) == getattr(plain, key.name):
+            continue
+        path = dotted((f"{connector.role}s", connector.name, key.name))
+        raise UsageError(
+            f"{origins.get(path, 'tapdock.yaml')}: `{path}` only applies to {_NAMES[key.kind]} connectors, but "
+            f"`{connector.image}` is for {_NAMES[kind]}",
+            hint=f"remove it, or set `kind: {key.kind}` if that is the protocol of the image",
+        )
 
 
 def config_file(config: Mapping[str, Any]) -> InputFile:

@@ -202,7 +202,7 @@ class _Sync:
         self._learn = learn
         self._cause = FirstFailure()
         self._translator = AirbyteToSinger(
-            streams=streams, saved=None, emit=self._heard, clock=time.monotonic, ledger=EmbeddedStates(saved)
+            streams=streams, saved=None, emit=self._handle, clock=time.monotonic, ledger=EmbeddedStates(saved)
         )
         self._pump = Pump(_Read(child.stdout.fileno()), _Stdio(), self._translator, time.monotonic)
 
@@ -234,12 +234,12 @@ class _Sync:
         self._cause.source_read(code)
         self._pump.ending.tell(complete=code == 0 and self._cause.error is None)
 
-    def _heard(self, event: Event) -> None:
+    def _handle(self, event: Event) -> None:
         match event:
             case Logged():
                 self._log.line(event.side, event.level, event.message)
             case Failed():
-                self._cause.heard(event)
+                self._cause.reported(event)
                 self._log.error("the connector reported an error", stream=event.stream, error=event.message)
             case Rotated():
                 self.rotated = event.config

@@ -145,12 +145,13 @@ class Answers:
         """Return an empty text for a `yes`, the folder for a `no` of the last hour, None for anything else."""
         if self._read(name) == "yes":
             return ""
-        answer, _, what = self._read(name, newer_than=self.now() - NO_SECONDS).partition("\n")
+        now = self.now()
+        answer, _, what = self._read(name, written=(now - NO_SECONDS, now)).partition("\n")
         return what if answer == "no" and what else None
 
-    def _read(self, name: str, *, newer_than: float = 0.0) -> str:
+    def _read(self, name: str, *, written: tuple[float, float] | None = None) -> str:
         try:
-            return (self.cache.read(name, newer_than=newer_than) or b"").decode("utf-8", "surrogateescape")
+            return (self.cache.read(name, written=written) or b"").decode("utf-8", "surrogateescape")
         except OSError:
             return ""
 

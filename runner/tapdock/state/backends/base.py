@@ -64,7 +64,7 @@ def _never(_: Holder) -> bool:
     return False
 
 
-def _unheard(_: object) -> None: ...
+def _ignored(_: object) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +76,8 @@ class LeaseTerms:
     """
 
     is_over: Callable[[Holder], bool] = _never
-    lost: Callable[[TapdockError], None] = _unheard
-    say: Callable[[str], None] = _unheard
+    lost: Callable[[TapdockError], None] = _ignored
+    say: Callable[[str], None] = _ignored
 
 
 class Backend(Protocol):

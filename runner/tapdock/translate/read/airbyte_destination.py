@@ -40,7 +40,7 @@ class AirbyteTarget:
         self._keys = keys
         self._line = 0
 
-    def heard(self, line: bytes, acked: Callable[[Ack], bool]) -> bool:
+    def read_line(self, line: bytes, acked: Callable[[Ack], bool]) -> bool:
         """Read one line. Return True if `acked` returned True for a state in it."""
         self._line += 1
         moved = False
