@@ -3,9 +3,10 @@
 import pytest
 
 from e2e.junction import Row, lexemes
+from support.variants import variants
 
 pytestmark = pytest.mark.docker
-both = pytest.mark.parametrize("target", ["rows", "strict"])
+both = variants("target", "rows", "strict")
 TABLES = {"rows": "raw_new_parcels", "strict": "raw.new_parcels"}
 
 

@@ -2,11 +2,13 @@
 
 import pytest
 
+from support.variants import variants
+
 pytestmark = pytest.mark.docker
 STRICTLY = ("--strict-counts", "--json")
 
 
-@pytest.mark.parametrize("target", ["melt_base", "pipe_base"])
+@variants("target", "melt_base", "pipe_base")
 def test_a_second_run_reads_only_what_is_new(parcels, web, database, target):
     words = ("run", "parcels", target, *STRICTLY)
     assert parcels.well(*words).records == {"parcels": 5, "steps": 10}

@@ -5,10 +5,11 @@ import shutil
 import pytest
 
 from e2e.junction import CHANGES, DELETION, MAKE_SLOT, SLOTS, Row, lines, orders
+from support.variants import variants
 
 pytestmark = pytest.mark.docker
-taps = pytest.mark.parametrize("tap", ["melt", "pipe"])
-both = pytest.mark.parametrize("target", ["rows", "strict"])
+taps = variants("tap", "melt", "pipe")
+both = variants("target", "rows", "strict")
 
 
 def customers(rows: list[Row]) -> dict[int, str]:

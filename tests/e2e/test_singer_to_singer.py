@@ -5,9 +5,10 @@ import json
 import pytest
 
 from e2e.junction import CHANGES, DELETION, MAKE_SLOT, SLOTS, Row, lexemes, lines, orders
+from support.variants import variants
 
 pytestmark = pytest.mark.docker
-taps = pytest.mark.parametrize("tap", ["melt", "pipe"])
+taps = variants("tap", "pipe", "melt")
 IMAGES = {"melt": "tapdock/tap-postgres:0.10.0", "pipe": "tapdock/tap-postgres:1.8.4"}
 
 
