@@ -26,8 +26,6 @@ __all__ = [
     "StateMessage",
     "StreamDescriptor",
     "StreamState",
-    "Trace",
-    "TraceError",
     "TraceMessage",
     "control_config",
     "is_config",
@@ -139,27 +137,6 @@ class Log(msgspec.Struct):
     level: str = "INFO"
     message: str = ""
     stack_trace: str | None = None
-
-
-class TraceError(msgspec.Struct):
-    message: str = ""
-    internal_message: str | None = None
-    stack_trace: str | None = None
-    failure_type: str | None = None
-    stream_descriptor: StreamDescriptor | None = None
-
-
-class StreamStatus(msgspec.Struct):
-    stream_descriptor: StreamDescriptor
-    status: str
-
-
-class Trace(msgspec.Struct):
-    """A TRACE's body. Estimates, analytics and unknown kinds have neither an error nor a status."""
-
-    type: str | None = None
-    error: TraceError | None = None
-    stream_status: StreamStatus | None = None
 
 
 class Spec(msgspec.Struct, rename="camel"):

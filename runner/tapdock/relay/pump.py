@@ -26,16 +26,17 @@ _STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]{1,200})"')
 
 
 class Ending:
-    """How the source ended. The supervisor sets it, and the pump waits for it."""
+    """How the source ended. The supervisor sets it once, and the pump waits for it."""
 
     def __init__(self) -> None:
         self._known = threading.Event()
         self._complete: bool | None = False
 
     def tell(self, *, complete: bool | None) -> None:
-        """Set the ending. `complete=None`: the target must not see the end of its input."""
-        self._complete = complete
-        self._known.set()
+        """Set the ending, if it is not set. `complete=None`: the target must not see the end of its input."""
+        if not self._known.is_set():
+            self._complete = complete
+            self._known.set()
 
     def wait(self) -> bool | None:
         self._known.wait()

@@ -182,6 +182,7 @@ class AirbyteToAirbyte(WithoutScan):
 
     def closing(self, *, complete: bool) -> bytes:
         """Return missing states of full refreshes, then COMPLETE for each stream, if the source ended well (1.6)."""
+        complete = complete and not self._source.failed
         tallies = self._source.tallies
         self._notices.closing(tallies.values())
         if not complete:

@@ -131,6 +131,7 @@ class AirbyteToSinger(WithoutScan):
 
     def closing(self, *, complete: bool) -> bytes:
         """Return the messages that replace old rows, then the last token, which covers them (protocol.md 3.5)."""
+        complete = complete and not self._source.failed
         tallies = self._source.tallies.values()
         for tally in tallies if complete else ():
             tally.end()

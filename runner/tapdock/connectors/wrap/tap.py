@@ -164,7 +164,7 @@ class _Tap:
 
 
 def _why(answer: Answer) -> str:
-    return f": {answer.error.message}" if answer.error else ""
+    return f": {answer.error.words}" if answer.error and answer.error.words else ""
 
 
 class _Stdio:
@@ -232,7 +232,7 @@ class _Sync:
         if code and not (self._pump.error and not self._pump.torn):
             self._cause.source_exited(code)
         self._cause.source_read(code)
-        self._pump.ending.tell(complete=code == 0 and self._cause.error is None)
+        self._pump.ending.tell(complete=code == 0 and self._cause.is_sound)
 
     def _heard(self, event: Event) -> None:
         match event:
