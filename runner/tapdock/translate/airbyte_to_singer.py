@@ -52,6 +52,8 @@ class AirbyteToSinger(WithoutScan):
             self._by_name[route.key] = route
             if not route.key.namespace:
                 self._by_name["", route.key.name] = route
+        for bare, key in self._source.bare.items():
+            self._by_name[bare] = self._by_name["", bare.name] = self._by_name[key]
         self.states = ledger or TokenLedger(names=names, saved=saved)
         self._keeps_changes = translation.meta_changes
         self._baseline = translation.baseline

@@ -201,8 +201,9 @@ class _Sync:
         self._log = log
         self._learn = learn
         self._cause = FirstFailure()
+        ledger = EmbeddedStates(saved, [one.stream.key for one in streams])
         self._translator = AirbyteToSinger(
-            streams=streams, saved=None, emit=self._heard, clock=time.monotonic, ledger=EmbeddedStates(saved)
+            streams=streams, saved=None, emit=self._heard, clock=time.monotonic, ledger=ledger
         )
         self._pump = Pump(_Read(child.stdout.fileno()), _Stdio(), self._translator, time.monotonic)
 

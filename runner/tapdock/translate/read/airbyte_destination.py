@@ -9,7 +9,7 @@ from msgspec import Raw
 from tapdock.events import Rotated
 from tapdock.protocol import airbyte
 from tapdock.protocol.airbyte import Message
-from tapdock.protocol.catalog import StreamKey
+from tapdock.protocol.catalog import StreamKey, bare_names
 from tapdock.protocol.traces import read_trace
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_source import failure
@@ -41,7 +41,7 @@ class AirbyteTarget:
 
     def __init__(self, notices: Notices, keys: Mapping[StreamKey, StreamKey]) -> None:
         self._notices = notices
-        self._keys = keys
+        self._keys = {**{short: keys[key] for short, key in bare_names(keys).items()}, **keys}
         self._line = 0
         self._failed = False
 

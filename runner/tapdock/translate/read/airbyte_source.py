@@ -33,14 +33,15 @@ class AirbyteSource:
 
     `line` is the number of the last line that was read. In a clean batch, blank lines are not counted, because counting
     line feeds would cost a tenth of the time. `failed` is true after an error of the whole run: then no stream may be
-    reported as complete, whatever the source's exit code is.
+    reported as complete, whatever the source's exit code is. `bare` are the streams that messages may name without
+    their namespace.
     """
 
     def __init__(self, streams: Iterable[ConfiguredStream], notices: Notices) -> None:
         self.tallies = {stream.stream.key: Tally(stream.stream.key) for stream in streams}
         self.line = 0
         self.failed = False
-        self._bare = bare_names(self.tallies)
+        self.bare = bare_names(self.tallies)
         self.counts = Counts(self.tallies, notices)
         self._notices = notices
         self._checked = 0
@@ -131,6 +132,7 @@ class AirbyteSource:
 
     def _state(self, state: SourceState, number: int) -> SourceState | None:
         self.counts.signs += 1
+        state = state._replace(key=self._key(state.key) if state.key else None)
         tally = self.tallies.get(state.key) if state.key else None
         if state.key and not tally:
             message = f"line {number}: a state of stream `{state.key}`, which is not configured, was ignored"
@@ -186,8 +188,10 @@ class AirbyteSource:
     def _tally(self, descriptor: airbyte.StreamDescriptor | None) -> Tally | None:
         if descriptor is None:
             return None
-        key = key_of(descriptor)
-        return self.tallies.get(self._bare.get(key, key))
+        return self.tallies.get(self._key(key_of(descriptor)))
+
+    def _key(self, named: StreamKey) -> StreamKey:
+        return named if named in self.tallies else self.bare.get(named, named)
 
     def unknown(self, record: Record | None, number: int, text: bytes) -> None:
         """Refuse, or set aside, a record of a stream that is not configured, or without a stream."""
