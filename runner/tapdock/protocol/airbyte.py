@@ -30,6 +30,7 @@ __all__ = [
     "control_config",
     "is_config",
     "level_of",
+    "may_be_config",
     "parse_line",
 ]
 
@@ -268,4 +269,9 @@ def control_config(control: Raw) -> str | None:
 
 def is_config(control: Raw) -> bool:
     """Return True if a CONTROL has a config, or should have one."""
-    return _CONFIG.search(bytes(control)) is not None
+    return may_be_config(bytes(control))
+
+
+def may_be_config(lines: bytes) -> bool:
+    """Return False if no line can contain a CONTROL with a config."""
+    return _CONFIG.search(lines) is not None

@@ -68,7 +68,6 @@ class _Supervisor:
     ) -> None:
         self._emit_outside = emit
         self._inbox = inbox
-        self._clock = clock
         self._plan = plan
         self._translator = translator(plan, source.folder.parent, emit=self._emit, clock=clock)
         self._source = SideState("source", source, inbox)
@@ -98,6 +97,7 @@ class _Supervisor:
                 self._take(message)
             self._tend()
         self._commits.save()
+        self._pump.salvage()
         return self._verdict()
 
     def _emit(self, event: Event) -> None:

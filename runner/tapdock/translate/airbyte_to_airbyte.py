@@ -45,6 +45,7 @@ class AirbyteToAirbyte(WithoutScan):
         self._streams = streams
         self._wall = wall
         self._notices = Notices(emit, on_bad_record=translation.on_bad_record)
+        self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
         names = target_keys((stream.stream.key for stream in streams), translation.namespacing)

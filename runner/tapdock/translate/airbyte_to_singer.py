@@ -40,7 +40,8 @@ class AirbyteToSinger(WithoutScan):
         ledger: TokenLedger | EmbeddedStates | None = None,
     ) -> None:
         translation = translation or TranslateOptions()
-        self._notices = Notices(emit, on_bad_record=translation.on_bad_record)
+        self._notices = Notices(emit, on_bad_record=translation.on_bad_record, airbyte=("source",))
+        self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
         names = singer_names((stream.stream.key for stream in streams), translation.namespacing)

@@ -47,7 +47,8 @@ class SingerToSinger(WithoutScan):
         translation: TranslateOptions | None = None,
     ) -> None:
         self._translation = translation or TranslateOptions()
-        self._notices = Notices(emit, on_bad_record=self._translation.on_bad_record)
+        self._notices = Notices(emit, on_bad_record=self._translation.on_bad_record, airbyte=())
+        self.left = self._notices.left
         self._source = SingerSource(streams, self._notices, excluded=self._translation.excluded)
         self.counts = self._source.counts
         self.states = BookmarkLedger(saved, held=self._translation.last_state_only)

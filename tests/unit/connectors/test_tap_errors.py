@@ -9,8 +9,7 @@ import pytest
 CONNECTOR = r"""
 import json, pathlib, sys
 config = json.loads(pathlib.Path(sys.argv[sys.argv.index("--config") + 1]).read_text())
-for line in config["lines"]:
-    print(json.dumps(line), flush=True)
+print("\n".join(map(json.dumps, config["lines"])), flush=True)  # at once: it may be stopped after a bad line
 """
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}}}
 USERS = {"name": "users", "namespace": "public"}
@@ -67,3 +66,37 @@ def test_the_reason_of_a_failed_command(tap, command):
     ended = tap(trace("ERROR", error=error), command=(command,))
     assert ended.returncode == 3
     assert '{"code": 7}' in ended.stderr
+
+
+ACCOUNT = 12345678901234567890123
+
+
+def control(tap_config: dict) -> dict:
+    body = {"type": "CONNECTOR_CONFIG", "emitted_at": 1, "connectorConfig": {"config": tap_config}}
+    return {"type": "CONTROL", "control": body}
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("--discover", CATALOG),
+        ("--discover", {"type": "LOG"}),
+        ("--test", {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "SUCCEEDED"}}),
+        ("--catalog catalog.json", RECORD),
+        ("--catalog catalog.json", {"type": "RECORD", "record": {"stream": "ghosts", "data": {"id": 1}}}),
+        ("--catalog catalog.json", trace("ERROR", error={"message": "no"})),
+    ],
+)
+def test_a_renewed_config_is_kept_however_a_command_ends(tap, tmp_path, command, line):
+    tap(line, control({"account": ACCOUNT, "token": "new"}), command=tuple(command.split()))
+    assert json.loads((tmp_path / "config.json").read_text()) == {"account": ACCOUNT, "token": "new"}
+
+
+def test_a_renewed_config_is_kept_if_nobody_reads_the_data(tap, tmp_path):
+    config = {"lines": [*[RECORD] * 5000, control({"token": "new"})]}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    words = [sys.executable, "-c", RUN, tmp_path / "command.json", "--config", tmp_path / "config.json"]
+    with subprocess.Popen([*words, "--catalog", "catalog.json"], stdout=subprocess.PIPE, cwd=tmp_path) as process:
+        process.stdout.close()
+    assert process.returncode == 141
+    assert json.loads((tmp_path / "config.json").read_text()) == {"token": "new"}

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
-from tapdock.events import Rotated
 from tapdock.protocol import airbyte
 from tapdock.protocol.airbyte import Message
 from tapdock.protocol.catalog import StreamKey, bare_names
@@ -65,11 +64,7 @@ class AirbyteTarget:
                 case airbyte.TraceMessage(trace=raw):
                     self._trace(raw)
                 case airbyte.ControlMessage(control=raw):
-                    config = airbyte.control_config(raw)
-                    if config:
-                        self._notices.emit(Rotated("target", config))
-                    elif airbyte.is_config(raw):
-                        self._notices.bad_control(raw, self._line, side="target")
+                    self._notices.control(raw, self._line, side="target")
                 case _:
                     pass  # other messages of a destination have no meaning
         except (msgspec.MsgspecError, ValueError) as error:

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from tapdock.errors import Side, TranslationError
-from tapdock.events import Failed, Rotated
+from tapdock.events import Failed
 from tapdock.protocol import airbyte
 from tapdock.protocol.airbyte import Message, Record
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey, bare_names
@@ -113,11 +113,7 @@ class AirbyteSource:
                 case airbyte.TraceMessage(trace=raw):
                     self._trace(raw, number)
                 case airbyte.ControlMessage(control=raw):
-                    config = airbyte.control_config(raw)
-                    if config:
-                        self._notices.emit(Rotated("source", config))
-                    elif airbyte.is_config(raw):
-                        self._notices.bad_control(raw, number)
+                    self._notices.control(raw, number)
                 case _:
                     pass  # the answer to another command
         except (msgspec.MsgspecError, ValueError) as error:
