@@ -50,11 +50,12 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Logged(msgspec.Struct, frozen=True, tag="log"):
-    """A line for the log, from a connector or from us."""
+    """A line for the log, from a connector or from us. `printed`: the connector printed it where messages belong."""
 
     side: Side
     level: Level
     message: str
+    printed: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed", kw_only=True):

@@ -117,6 +117,11 @@ class Recorder:
         """The last useful line of each side, by side."""
         return {side: words.last for side, words in self._words.items()}
 
+    @property
+    def printed(self) -> dict[str, str]:
+        """The last line that each side printed on stdout beside messages, by side."""
+        return {side: words.printed for side, words in self._words.items()}
+
     def __call__(self, event: Event) -> None:
         self._guarded(partial(self._take, event))
 
@@ -176,7 +181,9 @@ class Recorder:
 
     def _hear(self, event: Logged) -> None:
         text = self._context.heard(event.message)
-        if event.level == "error" and event.side != "runner":
+        if event.side != "runner" and event.printed:
+            self._words[event.side].stdout(text)
+        elif event.side != "runner" and event.level == "error":
             self._words[event.side].hear(text)
         self._log.line(event.side, event.level, text)
 

@@ -42,6 +42,7 @@ class RunFacts:
     failed, or the relay died. `failed`: something could not be stored (a set-aside record, a rotated config).
     `differing`: counts of the target that differ from ours, if that fails the run. `exits`: each container's exit as
     the engine reports it, by role. `memory`: limits in bytes, by role. `last_words`: each side's last line, by side.
+    `printed`: the last line of each side's stdout that is not a message.
     """
 
     relay: Verdict | None
@@ -53,6 +54,7 @@ class RunFacts:
     exits: Mapping[str, Exit] = field(default_factory=dict)
     memory: Mapping[str, int | None] = field(default_factory=dict)
     last_words: Mapping[str, str] = field(default_factory=dict)
+    printed: Mapping[str, str] = field(default_factory=dict)
 
 
 def decide_verdict(facts: RunFacts) -> Verdict:
@@ -81,7 +83,7 @@ def _of(error: TapdockError, figures: Verdict) -> Verdict:
 
 
 def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
-    """Add to a verdict what only the engine and stderr reveal: an out-of-memory kill, and the side's last line."""
+    """Add to a verdict what only the engine and the output reveal: an out-of-memory kill, and the side's last line."""
     side = verdict.side
     if side is None or side not in facts.memory:
         return verdict
@@ -89,7 +91,7 @@ def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
     if exit_ and exit_.oom_killed:
         return msgspec.structs.replace(verdict, **_out_of_memory(side, facts.memory[side], exit_))
     failed = verdict.source_code if side == "source" else verdict.target_code
-    said = facts.last_words.get(side, "") if failed else ""
+    said = (facts.last_words if failed else facts.printed).get(side, "")
     message = verdict.message or f"the {side} failed"
     return msgspec.structs.replace(verdict, message=f"{message}: {said}" if said not in message else message)
 

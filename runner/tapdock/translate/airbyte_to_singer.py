@@ -11,6 +11,7 @@ from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
 from tapdock.translate.names import singer_names
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_source import AirbyteSource
+from tapdock.translate.read.singer_target import SingerTarget
 from tapdock.translate.states.pace import StatePacer
 from tapdock.translate.states.tokens import TokenLedger
 from tapdock.translate.states.wrapped_tap import EmbeddedStates
@@ -56,6 +57,7 @@ class AirbyteToSinger(WithoutScan):
         for bare, key in self._source.bare.items():
             self._by_name[bare] = self._by_name["", bare.name] = self._by_name[key]
         self.states = ledger or TokenLedger(names=names, saved=saved)
+        self._target = SingerTarget(self._notices, ("bookmarks", "seq"))
         self._keeps_changes = translation.meta_changes
         self._baseline = translation.baseline
         if not translation.baseline:
@@ -147,8 +149,7 @@ class AirbyteToSinger(WithoutScan):
         return b"".join(activated) + self._token()
 
     def acked(self, line: bytes) -> bool:
-        value = singer.parse_state(line)
-        return value is not None and self.states.acked(value)
+        return self._target.heard(line, self.states.acked)
 
     @property
     def partial(self) -> bytes:

@@ -45,7 +45,7 @@ class Notices:
         """Log a line that is not a message, unless it may contain a config."""
         shown = self._junk[side].shown(line, number)
         if shown is not None:
-            self.log("info", shown, side=side)
+            self.emit(Logged(side, "info", shown, printed=not self._junk[side].is_hidden(number)))
 
     def control(self, raw: Raw, number: int | None, *, side: Side = "source") -> None:
         """Report the config in a CONTROL message. One that was reported last is not repeated."""

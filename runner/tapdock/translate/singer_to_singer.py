@@ -21,6 +21,7 @@ from tapdock.translate.notices import Notices
 from tapdock.translate.read.batches import PIECE, bodies, rows_of
 from tapdock.translate.read.known_prefixes import KnownPrefixes
 from tapdock.translate.read.singer_tap import SingerSource
+from tapdock.translate.read.singer_target import SingerTarget
 from tapdock.translate.states.bookmarks import BookmarkLedger
 from tapdock.translate.write.rules import Rule, without
 
@@ -52,6 +53,7 @@ class SingerToSinger(WithoutScan):
         self._source = SingerSource(streams, self._notices, excluded=self._translation.excluded)
         self.counts = self._source.counts
         self.states = BookmarkLedger(saved, held=self._translation.last_state_only)
+        self._target = SingerTarget(self._notices, self.states.names)
         self._glance = KnownPrefixes()
         self._rules: dict[str, Rule | None] = {}
         self._versions: dict[str, int] = {}
@@ -256,8 +258,7 @@ class SingerToSinger(WithoutScan):
         return stream in self._declared
 
     def acked(self, line: bytes) -> bool:
-        value = singer.parse_state(line)
-        return value is not None and self.states.acked(value)
+        return self._target.heard(line, self.states.acked)
 
     @property
     def partial(self) -> bytes:

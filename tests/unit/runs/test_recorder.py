@@ -209,6 +209,20 @@ def test_whatever_goes_wrong_here_ends_the_run_in_order_and_is_logged(tmp_path):
     assert not any("s3cr3t-word" in line for line in run.lines)
 
 
+def test_what_a_side_prints_on_stdout_is_its_reason(tmp_path):
+    run = Run(tmp_path, Held())
+    run.recorder.stderr("target")("starting")
+    run.recorder(Logged("target", "info", "ERROR: disk quota of s3cr3t-word exceeded\n", printed=True))
+    run.recorder(Logged("target", "info", "an info message of the connector"))
+    assert run.recorder.last_words["target"] == "ERROR: disk quota of [secret] exceeded"
+    assert run.recorder.printed == {"source": "", "target": "ERROR: disk quota of [secret] exceeded"}
+    run.recorder(Logged("target", "info", "x" * 10_000, printed=True))
+    assert len(run.recorder.printed["target"]) == 500
+    run.recorder(Failed(side="target", message="no space"))
+    run.recorder(Logged("target", "info", "bye", printed=True))
+    assert (run.recorder.last_words["target"], run.recorder.printed["target"]) == ("no space", "")
+
+
 def test_no_event_gives_a_secret_away(tmp_path):
     run = Run(tmp_path, Held())
     run.recorder(Logged("source", "error", "wrong s3cr3t-word"))
