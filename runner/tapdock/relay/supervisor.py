@@ -291,7 +291,7 @@ class _Supervisor:
         first = self._pump.first_record
         verdict = msgspec.structs.replace(
             self._cause.verdict(),
-            streams=self._translator.counts.reports(),
+            streams=self._cause.streams(self._translator, target_code=self._target.code),
             first_record_seconds=None if first is None else first - self._began,
             source_code=self._source.code,
             target_code=self._target.code,

@@ -1,7 +1,9 @@
 """Find the first cause of a failure, which the verdict of the relay names."""
 
+import msgspec
+
 from tapdock.errors import SourceError, TapdockError, TargetError, TranslationError
-from tapdock.events import Failed, Verdict
+from tapdock.events import Failed, StreamReport, Verdict
 from tapdock.translate.base import Mismatch, Translator
 
 __all__ = ["FirstFailure"]
@@ -116,6 +118,20 @@ class FirstFailure:
         self.unfinished(translator.counts.failures())
         if strict_counts:
             self.counts_differ(translator.counts.mismatches())
+
+    def streams(self, translator: Translator, *, target_code: int | None) -> tuple[StreamReport, ...]:
+        """Return the counts of the streams. A stream is complete only if the target ended well and acknowledged it all.
+
+        Otherwise it is not known which records the target stored.
+        """
+        reports = translator.counts.reports()
+        failed = self._target_trouble or isinstance(self.error, TargetError)
+        if target_code == 0 and translator.states.settled and not failed:
+            return reports
+        return tuple(
+            msgspec.structs.replace(report, status="incomplete") if report.status == "complete" else report
+            for report in reports
+        )
 
     def verdict(self) -> Verdict:
         """Return how the run ended, without the counts of its streams."""

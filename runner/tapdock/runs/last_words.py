@@ -9,8 +9,8 @@ class Words:
     """The most useful line of one side so far, in `last`.
 
     That is the error that the side reported, else the exception of its last Python traceback, else the last line of
-    stderr, or of what it printed on stdout beside messages. `printed` is the last such
-    line on stdout, if the side reported no error.
+    stderr, or of what it printed on stdout beside messages. `printed` is the last such line on stdout, if
+    the side reported no error.
     """
 
     def __init__(self) -> None:

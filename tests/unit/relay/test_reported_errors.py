@@ -10,7 +10,7 @@ import pytest
 from engines.project import wait_for
 from support.pod import Pod, drained_until_end
 from tapdock.connectors.selection import select_streams
-from tapdock.events import Committed, Failed
+from tapdock.events import Committed, Failed, Hello
 from tapdock.protocol.catalog import ConfiguredStream, parse_catalog
 from tapdock.relay.pump import Ending
 
@@ -189,3 +189,36 @@ def test_the_ending_of_a_source_is_decided_once():
     ending.tell(complete=True)
     ending.tell(complete=False)
     assert ending.wait() is True
+
+
+@pytest.mark.parametrize("route", SAID)
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ({}, "complete"),
+        ({"code": 1}, "incomplete"),
+        ({"code": 137, "acknowledges": False}, "incomplete"),
+        ({"acknowledges": False}, "incomplete"),
+    ],
+)
+def test_a_stream_is_complete_only_if_the_target_stored_it(tmp_path, route, target, status):
+    pod = ran(tmp_path, route, **target)
+    assert pod.verdict.exit_code == (0 if status == "complete" else 4)
+    assert {report.status for report in pod.verdict.streams} == {status}
+
+
+def test_no_stream_is_complete_after_an_error_of_the_destination(tmp_path):
+    pod = ran(tmp_path, "airbyte-airbyte", says=failed(message="disk full"))
+    assert {report.status for report in pod.verdict.streams} == {"incomplete"}
+
+
+def test_a_target_that_exits_early_stored_no_stream(tmp_path):
+    pod = Pod(tmp_path, route="airbyte-singer", streams=streams("airbyte-singer"))
+    os.write(pod.source.out, _AIRBYTE + b"".join(status("COMPLETE", {"name": "users"}) for _ in range(2)))
+    wait_for(lambda: any(isinstance(event, Hello) for event in pod.events), "the start")
+    pod.target.say("exit 0\n")
+    pod.target.leave()
+    pod.source.say("exit 0\n")
+    pod.source.leave()
+    assert pod.ended().exit_code == 4
+    assert "complete" not in {report.status for report in pod.verdict.streams}
