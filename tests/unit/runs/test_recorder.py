@@ -187,7 +187,8 @@ def test_a_config_changes_a_hundred_times_at_most_and_states_are_saved_all_the_s
         run.recorder(Rotated("target", f'{{"token":{number}}}'))
     run.recorder(Committed('{"a":1}'))
     run.done()
-    assert len(kept) == 100
+    assert len(kept) == 101
+    assert kept[-1] == '{"token":102}', "the newest token is the only one that is valid"
     assert "more than 100 times" in run.recorder.failed.message
     assert run.recorder.failed.side == "target"
     assert {order.exit_code for order in run.orders()} == {4}
