@@ -33,7 +33,8 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
 
     `empty` counts records without any field, which are skipped. `set_aside` counts records that could not be translated
     and are in a file of the run. `rejected` counts records that the target reported as refused. `excluded` counts
-    records of a stream that is not selected. `reason` states why bodies are rewritten.
+    records of a stream that is not selected. `reason` states why bodies are rewritten. In the verdict, a stream has the
+    `status` `complete` only if its source finished it and the target stored it.
     """
 
     namespace: str | None
@@ -50,11 +51,12 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Logged(msgspec.Struct, frozen=True, tag="log"):
-    """A line for the log, from a connector or from us."""
+    """A line for the log, from a connector or from us. `printed`: the connector printed it where messages belong."""
 
     side: Side
     level: Level
     message: str
+    printed: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed", kw_only=True):

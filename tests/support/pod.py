@@ -40,12 +40,13 @@ class Launcher:
 
 
 class Pod:
-    """A relay in a thread, with the events that it has emitted."""
+    """A relay in a thread, with the events that it has emitted. `received` is the input of `drained_until_end`."""
 
     def __init__(self, folder: Path, *, greet: bool = True, **plan) -> None:
         self.inbox: queue.SimpleQueue = queue.SimpleQueue()
         self.events: list[Event] = []
         self.verdict = None
+        self.received = b""
         work = RelayPlan(**{"run_id": "r", "route": "singer-singer", "limits": QUICK, **plan})
 
         def run() -> None:
@@ -75,8 +76,10 @@ def finish_source(pod: Pod, *, code: int = 0) -> None:
     pod.source.leave()
 
 
-def drained_until_end(pod: Pod, *, code: int = 0, acknowledges: bool = True, says: bytes = b"") -> threading.Thread:
-    """Play a target: read until the order `end`, return all input as states, print another line, and exit."""
+def drained_until_end(
+    pod: Pod, *, code: int = 0, acknowledges: bool = True, says: bytes = b"", first: bytes = b""
+) -> threading.Thread:
+    """Play a target: read until the order `end`, print `first`, return all states, print `says`, and exit."""
 
     def work() -> None:
         rest = b""
@@ -88,9 +91,12 @@ def drained_until_end(pod: Pod, *, code: int = 0, acknowledges: bool = True, say
                 rest += os.read(pod.target.input, 1 << 16)
             except BlockingIOError:
                 told.wait(0.01)
+        pod.received = rest
+        if first:
+            os.write(pod.target.out, first)
         for line in rest.splitlines() if acknowledges else ():
             if (message := json.loads(line))["type"] == "STATE":
-                os.write(pod.target.out, json.dumps(message["value"]).encode() + b"\n")
+                os.write(pod.target.out, json.dumps(message.get("value", message)).encode() + b"\n")
         if says:
             os.write(pod.target.out, says)
         pod.target.say(f"exit {code}\n")

@@ -112,6 +112,6 @@ def ask(
         text=text,
         code=verdict.source_code or _engine_code(outcome.exits.get(launch.role)),
         answer=answer,
-        words=context.redacted(answer.error.message) if answer.error and answer.error.message else " / ".join(said),
+        words=context.redacted(answer.error.words) if answer.error and answer.error.words else " / ".join(said),
         program=launch.entrypoint,
     )

@@ -25,12 +25,11 @@ __all__ = [
     "StateMessage",
     "StreamDescriptor",
     "StreamState",
-    "Trace",
-    "TraceError",
     "TraceMessage",
     "control_config",
     "is_config",
     "level_of",
+    "may_be_config",
 ]
 
 
@@ -139,27 +138,6 @@ class Log(msgspec.Struct):
     stack_trace: str | None = None
 
 
-class TraceError(msgspec.Struct):
-    message: str = ""
-    internal_message: str | None = None
-    stack_trace: str | None = None
-    failure_type: str | None = None
-    stream_descriptor: StreamDescriptor | None = None
-
-
-class StreamStatus(msgspec.Struct):
-    stream_descriptor: StreamDescriptor
-    status: str
-
-
-class Trace(msgspec.Struct):
-    """A TRACE's body. Estimates, analytics and unknown kinds have neither an error nor a status."""
-
-    type: str | None = None
-    error: TraceError | None = None
-    stream_status: StreamStatus | None = None
-
-
 class Spec(msgspec.Struct, rename="camel"):
     connection_specification: Raw = Raw(b"{}")
     documentation_url: str | None = None
@@ -226,4 +204,9 @@ def control_config(control: Raw) -> str | None:
 
 def is_config(control: Raw) -> bool:
     """Return True if a CONTROL has a config, or should have one."""
-    return _CONFIG.search(bytes(control)) is not None
+    return may_be_config(bytes(control))
+
+
+def may_be_config(lines: bytes) -> bool:
+    """Return False if no line can contain a CONTROL with a config."""
+    return _CONFIG.search(lines) is not None

@@ -6,6 +6,7 @@ from msgspec import Raw
 from tapdock.events import Level
 from tapdock.protocol import airbyte, lines
 from tapdock.protocol.junk import Junk
+from tapdock.protocol.traces import TraceError, read_trace
 
 __all__ = ["Answer", "read_answer"]
 
@@ -16,7 +17,7 @@ class Answer(msgspec.Struct):
     spec: airbyte.Spec | None = None
     catalog: Raw | None = None
     status: airbyte.ConnectionStatus | None = None
-    error: airbyte.TraceError | None = None
+    error: TraceError | None = None
     config: str | None = None
     logs: tuple[tuple[Level, str], ...] = ()
 
@@ -52,7 +53,10 @@ def _take(answer: Answer, message: airbyte.Message) -> None:
                 answer.logs += (("warning", f"a CONTROL message of {len(bytes(raw))} bytes has no readable config"),)
             answer.config = config or answer.config
         case airbyte.TraceMessage(trace=raw):
-            answer.error = msgspec.json.decode(raw, type=airbyte.Trace).error or answer.error
+            trace = read_trace(raw)
+            if trace.odd:
+                answer.logs += (("warning", f"a TRACE cannot be read: {trace.odd}"),)
+            answer.error = trace.error or answer.error
         case airbyte.LogMessage(log=raw):
             log = msgspec.json.decode(raw, type=airbyte.Log)
             answer.logs += ((airbyte.level_of(log.level), log.message),)

@@ -1,5 +1,6 @@
 """Streams that a source offers, and the configured streams of a run."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from msgspec import Raw
 from tapdock.errors import SourceError
 from tapdock.project.model import DestinationMode, SyncMode
 
-__all__ = ["ConfiguredStream", "Stream", "StreamKey", "configured", "configured_catalog", "parse_catalog"]
+__all__ = ["ConfiguredStream", "Stream", "StreamKey", "bare_names", "configured", "configured_catalog", "parse_catalog"]
 
 
 class StreamKey(NamedTuple):
@@ -24,6 +25,17 @@ class StreamKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.namespace}.{self.name}" if self.namespace else self.name
+
+
+def bare_names(keys: Iterable[StreamKey]) -> dict[StreamKey, StreamKey]:
+    """Return the streams that messages may name without their namespace, because no other stream has the name.
+
+    >>> bare_names([StreamKey("a", "users"), StreamKey("a", "orders"), StreamKey("b", "orders")])
+    {StreamKey(namespace=None, name='users'): StreamKey(namespace='a', name='users')}
+    """
+    known = tuple(keys)
+    counts = Counter(key.name for key in known)
+    return {StreamKey(None, key.name): key for key in known if key.namespace and counts[key.name] == 1}
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,10 @@ class Junk:
     def __init__(self) -> None:
         self._hidden = 0  # the last line that was not shown
 
+    def is_hidden(self, number: int) -> bool:
+        """Return True if the line with this number was the last one, and was not shown."""
+        return self._hidden == number
+
     def shown(self, line: bytes, number: int) -> str | None:
         """Return the text for the log for a line; None for a blank one."""
         text = line.strip()

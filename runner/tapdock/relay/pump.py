@@ -3,12 +3,15 @@
 Blocking reads and writes on pipes provide back-pressure: memory use stays constant, however slow a side is.
 """
 
+import contextlib
+import itertools
 import os
 import re
 import select
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Protocol
 
 from tapdock.errors import EngineError, TargetError, TranslationError
@@ -22,20 +25,22 @@ __all__ = ["Ending", "Input", "Output", "Pump", "read_acks", "whole_lines"]
 # Read in pieces that the allocator reuses: a megabyte at a time costs page faults and grows the process (measured).
 _CHUNK = 128 << 10
 _PIECE = 256 << 10
+_MOST_LEFT = 8 << 20  # no pipe holds more
 _STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]{1,200})"')
 
 
 class Ending:
-    """How the source ended. The supervisor sets it, and the pump waits for it."""
+    """How the source ended. The supervisor sets it once, and the pump waits for it."""
 
     def __init__(self) -> None:
         self._known = threading.Event()
         self._complete: bool | None = False
 
     def tell(self, *, complete: bool | None) -> None:
-        """Set the ending. `complete=None`: the target must not see the end of its input."""
-        self._complete = complete
-        self._known.set()
+        """Set the ending, if it is not set. `complete=None`: the target must not see the end of its input."""
+        if not self._known.is_set():
+            self._complete = complete
+            self._known.set()
 
     def wait(self) -> bool | None:
         self._known.wait()
@@ -98,6 +103,8 @@ class Pump:
         self._give = give
         self._given = give is None
         self._max_line = max_line
+        self._batch = b""
+        self._begun: list[bytes] = []
         translator.spill = self._send
 
     @property
@@ -125,6 +132,7 @@ class Pump:
             if self._given:
                 self._send(self._translator.partial)
             self.busy_since = None
+            self._translator.left(self._batch)  # the lines after the bad one
             self._drain()
         self.busy_since = None
         self.source_ended = True
@@ -142,8 +150,9 @@ class Pump:
 
     def _pass(self, chunks: Iterator[bytes]) -> None:
         self._send(self._translator.opening())
-        for lines in whole_lines(chunks, self._max_line):
+        for lines in whole_lines(chunks, self._max_line, self._begun):
             self.torn = not lines.endswith(b"\n")
+            self._batch = lines
             self._send(self._translate(lines))
 
     def _spool(self, give: Callable[[bytes], None]) -> None:
@@ -196,18 +205,43 @@ class Pump:
             write(self._target.input, view[start : start + _PIECE])
             self.target_idle_since, self.busy_since = None, self._clock()
 
+    def salvage(self) -> None:
+        """Use renewed configs in output that was never read, because the other side did not start or did not end.
+
+        To be called after the source has ended.
+        """
+        with contextlib.suppress(OSError):  # nothing is left, or the pipe was never opened
+            os.set_blocking(self._source.out, False)
+            chunks = (os.read(self._source.out, _CHUNK) for _ in range(_MOST_LEFT // _CHUNK))
+            for lines in whole_lines(iter(chunks.__next__, b"")):
+                self._translator.left(lines)
+
     def _drain(self) -> None:
-        """Read and discard the rest of the source's output, so that the source can end."""
-        while os.read(self._source.out, _CHUNK):
-            pass
+        """Read the rest of the source's output, so that the source can end. Only renewed configs in it are used."""
+        chunks = iter(lambda: os.read(self._source.out, _CHUNK), b"")
+        begun, self._begun = self._begun, []
+        _each(whole_lines(itertools.chain(begun, chunks)), self._translator.left, chunks)
 
 
-def whole_lines(chunks: Iterator[bytes], max_line: int = MAX_LINE) -> Iterator[bytes]:
+def _each(batches: Iterator[bytes], use: Callable[[bytes], None], chunks: Iterator[bytes]) -> None:
+    """Call `use` with all whole lines, also after a line that is too long. `chunks` is what `batches` are made from."""
+    while True:
+        try:
+            for lines in batches:
+                use(lines)
+        except TranslationError:
+            batches = whole_lines(chunks)
+        else:
+            return
+
+
+def whole_lines(chunks: Iterator[bytes], max_line: int = MAX_LINE, begun: list[bytes] | None = None) -> Iterator[bytes]:
     """Yield pieces of whole lines. Only the very last line may lack its newline.
 
-    Raises TranslationError for a line of more than `max_line` bytes, because a line is kept in memory.
+    `begun` gets the parts of the line that is not complete yet. Raises TranslationError for a line of more than
+    `max_line` bytes, because a line is kept in memory.
     """
-    parts: list[bytes] = []
+    parts = [] if begun is None else begun
     size = 0
     for chunk in chunks:
         cut = chunk.rfind(b"\n") + 1
@@ -217,12 +251,14 @@ def whole_lines(chunks: Iterator[bytes], max_line: int = MAX_LINE) -> Iterator[b
             if size > max_line:
                 raise _too_long(parts, max_line)
             continue
-        parts.append(chunk[:cut])
-        yield b"".join(parts) if len(parts) > 1 else parts[0]
-        parts = [chunk[cut:]] if cut < len(chunk) else []
+        lines = b"".join((*parts, chunk[:cut])) if parts else chunk[:cut]
+        parts[:] = [chunk[cut:]] if cut < len(chunk) else []
         size = len(chunk) - cut
+        yield lines
     if parts:
-        yield b"".join(parts)
+        last = b"".join(parts)
+        parts.clear()
+        yield last
 
 
 def _too_long(parts: list[bytes], max_line: int) -> TranslationError:
@@ -245,21 +281,20 @@ def read_acks(
 ) -> None:
     """Read the target's lines until its output ends. Call `acked` after each progress, `wrong` for an invalid state.
 
-    The rest is read even after an error: a target whose output is not read would never end.
+    The rest is read even after an error: a target whose output is not read would never end, and it may renew tokens.
     """
-    sound = True
     chunks = iter(lambda: os.read(target.out, _CHUNK), b"")
+    batches = whole_lines(chunks)
     try:
-        for lines in whole_lines(chunks):
-            for line in split(lines) if sound else ():
+        for lines in batches:
+            for line in split(lines):
                 try:
                     if translator.acked(line):
                         acked()
                 except TargetError as error:
-                    sound = False
                     wrong(error)
-                    break
+                    _each(itertools.chain([lines], batches), partial(translator.left, side="target"), chunks)
+                    return
     except TranslationError as error:
         wrong(TargetError(f"the target's output cannot be read: {error.message}"))
-        for _ in chunks:
-            pass
+        _each(whole_lines(chunks), partial(translator.left, side="target"), chunks)

@@ -68,7 +68,6 @@ class _Supervisor:
     ) -> None:
         self._emit_outside = emit
         self._inbox = inbox
-        self._clock = clock
         self._plan = plan
         self._translator = translator(plan, source.folder.parent, emit=self._emit, clock=clock)
         self._source = SideState("source", source, inbox)
@@ -98,6 +97,7 @@ class _Supervisor:
                 self._take(message)
             self._tend()
         self._commits.save()
+        self._pump.salvage()
         return self._verdict()
 
     def _emit(self, event: Event) -> None:
@@ -176,7 +176,7 @@ class _Supervisor:
         self._silence.acked()
         self._commits.moved()
 
-    def _turned(self) -> None:
+    def _refused(self) -> None:
         if self._pump.error and self._pump.torn and not self._pump.headless:
             self._cause.torn(self._pump.error)
         elif self._pump.error:
@@ -184,10 +184,11 @@ class _Supervisor:
             self._stopping.stop_source()
             if self._pump.headless:
                 self._stopping.kill(self._target)
-        if self._pump.source_ended:
-            self._conclude()
-            if self._source.code is None:
-                self._timers.arm("source lingers", self._plan.limits.exit_grace, self._lingered)
+
+    def _turned(self) -> None:
+        self._conclude()
+        if self._pump.source_ended and self._source.code is None:
+            self._timers.arm("source lingers", self._plan.limits.exit_grace, self._lingered)
 
     def _lingered(self) -> None:
         if self._source.code is None:
@@ -245,12 +246,13 @@ class _Supervisor:
 
     def _conclude(self) -> None:
         """Let the pump write the end of the stream once both the output and the exit code of the source are known."""
+        self._refused()  # also if the pump's message about it is still in the inbox
         if not self._pump.source_ended or self._source.code is None:
             return
         self._cause.source_read(self._source.code)
         if self._plan.strict_counts:
             self._cause.counts_differ(self._translator.counts.mismatches())
-        complete = self._source.code == 0 and self._cause.error is None and self._cause.ending is None
+        complete = self._source.code == 0 and self._cause.is_sound
         failures = self._translator.counts.failures()
         self._cause.unfinished(failures)
         if self._plan.only_complete and not (complete and not failures):
@@ -285,13 +287,11 @@ class _Supervisor:
         self._commits.tend(started=self._stopping.started)
 
     def _verdict(self) -> Verdict:
-        self._cause.settle(self._translator)
-        if self._plan.strict_counts:
-            self._cause.counts_differ(self._translator.counts.mismatches())
+        self._cause.settle(self._translator, strict_counts=self._plan.strict_counts)
         first = self._pump.first_record
         verdict = msgspec.structs.replace(
             self._cause.verdict(),
-            streams=self._translator.counts.reports(),
+            streams=self._cause.streams(self._translator, target_code=self._target.code),
             first_record_seconds=None if first is None else first - self._began,
             source_code=self._source.code,
             target_code=self._target.code,

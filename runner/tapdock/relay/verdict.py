@@ -1,7 +1,9 @@
 """Find the first cause of a failure, which the verdict of the relay names."""
 
+import msgspec
+
 from tapdock.errors import SourceError, TapdockError, TargetError, TranslationError
-from tapdock.events import Failed, Verdict
+from tapdock.events import Failed, StreamReport, Verdict
 from tapdock.translate.base import Mismatch, Translator
 
 __all__ = ["FirstFailure"]
@@ -20,6 +22,7 @@ class FirstFailure:
         self.error: TapdockError | None = None
         self.ending: int | None = None
         self._trouble: Failed | None = None
+        self._trouble_of_run: Failed | None = None
         self._target_trouble: Failed | None = None
         self._torn: TranslationError | None = None
         self._exit: SourceError | None = None
@@ -37,6 +40,8 @@ class FirstFailure:
         """Record an error that a side reported: it becomes the reason for its exit code."""
         if trouble.side == "source":
             self._trouble = trouble
+            if trouble.stream is None:
+                self._trouble_of_run = trouble
         else:
             self._target_trouble = trouble
 
@@ -51,9 +56,9 @@ class FirstFailure:
             self.error = self._exit = self._exit_error(code)
         if self._torn and code == 0:
             self.fail(self._torn)
-        if self._trouble and self._trouble.stream is None:
-            message = f"the source reported an error: {_words(self._trouble)}"
-            self.fail(SourceError(message, retryable=_is(self._trouble, "transient_error")))
+        if trouble := self._trouble_of_run:
+            message = f"the source reported an error: {_words(trouble)}"
+            self.fail(SourceError(message, retryable=_is(trouble, "transient_error")))
 
     def unfinished(self, failures: tuple[str, ...]) -> None:
         """Record the streams that the source itself reported as failed or incomplete."""
@@ -73,6 +78,12 @@ class FirstFailure:
         what = f": {_words(trouble)}" if trouble and trouble.message else ""
         hint = "correct the target's `config`" if _is(trouble, "config_error") else None
         self.fail(TargetError(f"{message}{what}", hint=hint, retryable=_is(trouble, "transient_error")))
+
+    @property
+    def is_sound(self) -> bool:
+        """True if nothing failed so far, no side reported an error of the run, and the run was not asked to end."""
+        troubles = (self._trouble_of_run, self._target_trouble)
+        return self.error is None and self.ending is None and not any(troubles)
 
     def counts_differ(self, mismatches: tuple[Mismatch, ...]) -> None:
         """Record counts that differ from those of tapdock, if they fail the run."""
@@ -96,13 +107,31 @@ class FirstFailure:
         hint = "correct the source's `config`, then `tapdock check` it" if _is(trouble, "config_error") else None
         return SourceError(f"the source exited with {code}{what}", hint=hint, retryable=_is(trouble, "transient_error"))
 
-    def settle(self, translator: Translator) -> None:
-        """Check, after both sides exited, that all states are acknowledged and that no stream failed."""
+    def settle(self, translator: Translator, *, strict_counts: bool = False) -> None:
+        """Check, after both sides exited, that no side reported an error and that all states are acknowledged."""
+        if self._target_trouble:
+            self.target_exited("the target reported an error")
         if not translator.states.settled:
             message = "the target exited successfully but never acknowledged the final state"
             hint = "the state is saved up to its last acknowledgement; the next run sends the rest again"
             self.fail(TargetError(message, hint=hint))
         self.unfinished(translator.counts.failures())
+        if strict_counts:
+            self.counts_differ(translator.counts.mismatches())
+
+    def streams(self, translator: Translator, *, target_code: int | None) -> tuple[StreamReport, ...]:
+        """Return the counts of the streams. A stream is complete only if the target ended well and acknowledged it all.
+
+        Otherwise it is not known which records the target stored.
+        """
+        reports = translator.counts.reports()
+        failed = self._target_trouble or isinstance(self.error, TargetError)
+        if target_code == 0 and translator.states.settled and not failed:
+            return reports
+        return tuple(
+            msgspec.structs.replace(report, status="incomplete") if report.status == "complete" else report
+            for report in reports
+        )
 
     def verdict(self) -> Verdict:
         """Return how the run ended, without the counts of its streams."""

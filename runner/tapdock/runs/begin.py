@@ -49,7 +49,8 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
     streams = tuple(_numbered(one, before, now=now, resumed=one.stream.key in resuming) for one in prepared.streams)
     generations = {**before, **{str(one.stream.key): one.generation_id for one in streams if one.generation_id}}
     if prepared.source.kind == "airbyte":
-        saved = without_streams(saved, resumable - resuming)  # drop partial snapshots of former jobs
+        known = [one.stream.key for one in prepared.streams]
+        saved = without_streams(saved, resumable - resuming, among=known)  # drop partial snapshots of former jobs
         passed = state_to_pass(saved, streams, resuming=resuming)
     else:
         passed = singer_state_to_pass(saved, _renewed(prepared, full_refresh=options.full_refresh))

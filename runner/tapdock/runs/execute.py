@@ -103,6 +103,7 @@ def _facts(
         exits=outcome.exits,
         memory={launch.role: launch.memory for launch in both},
         last_words=recorder.last_words,
+        printed=recorder.printed,
     )
 
 

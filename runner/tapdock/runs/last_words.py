@@ -2,21 +2,25 @@
 
 __all__ = ["Words"]
 
+_LONGEST = 500
+
 
 class Words:
     """The most useful line of one side so far, in `last`.
 
     That is the error that the side reported, else the exception of its last Python traceback, else the last line of
-    stderr.
+    stderr, or of what it printed on stdout beside messages. `printed` is the last such line on stdout, if
+    the side reported no error.
     """
 
     def __init__(self) -> None:
-        self.last = ""
+        self.last = self.printed = ""
         self._inside = self._found = self._told = False
 
     def told(self, message: str) -> None:
         """Take an error that the side reported. It has priority over all lines of stderr."""
         self.last, self._inside, self._found, self._told = message, False, True, True
+        self.printed = ""
 
     def hear(self, line: str) -> None:
         """Take a line of stderr."""
@@ -28,3 +32,9 @@ class Words:
                 self.last, self._inside, self._found = text, False, True
         elif text and not self._found:
             self.last = text
+
+    def stdout(self, text: str) -> None:
+        """Take text that is not a message, from stdout."""
+        for line in filter(str.strip, () if self._told else text[:_LONGEST].splitlines()):
+            self.printed = line.strip()
+            self.hear(line)

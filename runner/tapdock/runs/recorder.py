@@ -71,6 +71,7 @@ class Recorder:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._latest: str | None = None  # the state that is being saved, or waits to be saved
         self._over = threading.Event()
+        self._excess: dict[Side, str] = {}  # the newest rotated configs above the limit, which are kept at the end
         self._unkept: list[Side] = []  # sides whose rotated configs wait to be kept
 
     def begin(
@@ -100,6 +101,8 @@ class Recorder:
     def _work(self) -> None:
         while job := self._jobs.get():
             self._guarded(job)
+        for side, config in self._excess.items():
+            self._guarded(partial(self._keep, side, config))
         self._over.set()
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -116,6 +119,11 @@ class Recorder:
     def last_words(self) -> dict[str, str]:
         """The last useful line of each side, by side."""
         return {side: words.last for side, words in self._words.items()}
+
+    @property
+    def printed(self) -> dict[str, str]:
+        """The last line that each side printed on stdout beside messages, by side."""
+        return {side: words.printed for side, words in self._words.items()}
 
     def __call__(self, event: Event) -> None:
         self._guarded(partial(self._take, event))
@@ -176,7 +184,9 @@ class Recorder:
 
     def _log_line(self, event: Logged) -> None:
         text = self._context.redacted(event.message)
-        if event.level == "error" and event.side != "runner":
+        if event.side != "runner" and event.printed:
+            self._words[event.side].stdout(text)
+        elif event.side != "runner" and event.level == "error":
             self._words[event.side].hear(text)
         self._log.line(event.side, event.level, text)
 
@@ -193,17 +203,25 @@ class Recorder:
             self._log.debug("connector's own details", side=event.side, details=redacted(event.internal))
 
     def _keep_config(self, side: Side, config: str) -> None:
-        """Keep a config that a connector changed. Raises SourceError or TargetError after too many changes."""
+        """Keep a config that a connector changed.
+
+        After too many changes, raises SourceError or TargetError. Of the rest only the last one is kept, at the end.
+        """
         self._rotations += 1
-        if self._rotations > _MOST_ROTATIONS:
-            failed = SourceError if side == "source" else TargetError
-            raise failed(f"the {side} changed its config more than {_MOST_ROTATIONS} times in one run")
+        if self._rotations <= _MOST_ROTATIONS:
+            self._keep(side, config)
+            self._unkept.remove(side)
+            return
+        self._excess[side] = config
+        failed = SourceError if side == "source" else TargetError
+        raise failed(f"the {side} changed its config more than {_MOST_ROTATIONS} times in one run")
+
+    def _keep(self, side: Side, config: str) -> None:
         prepared = self._prepared
         ready, known = (
             (prepared.source, prepared.source_config) if side == "source" else (prepared.target, prepared.target_config)
         )
         operations.keep_rotated(self._context, ready.connector, known, config)
-        self._unkept.remove(side)
         self._log.info("config rotated", side=side)
 
     def _set_aside(self, event: SetAside) -> None:

@@ -43,6 +43,7 @@ class RunFacts:
     failed, or the relay died. `failed`: something could not be stored (a set-aside record, a rotated config).
     `differing`: counts of the target that differ from ours, if that fails the run. `exits`: each container's exit as
     the engine reports it, by role. `memory`: limits in bytes, by role. `last_words`: each side's last line, by side.
+    `printed`: the last line of each side's stdout that is not a message.
     """
 
     relay: Verdict | None
@@ -54,6 +55,7 @@ class RunFacts:
     exits: Mapping[str, Exit] = field(default_factory=dict)
     memory: Mapping[str, int | None] = field(default_factory=dict)
     last_words: Mapping[str, str] = field(default_factory=dict)
+    printed: Mapping[str, str] = field(default_factory=dict)
 
 
 def decide_verdict(facts: RunFacts) -> Verdict:
@@ -82,7 +84,7 @@ def _of(error: TapdockError, figures: Verdict) -> Verdict:
 
 
 def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
-    """Add to a verdict what only the engine and stderr reveal: an out-of-memory kill, and the side's last line.
+    """Add to a verdict what only the engine and the output reveal: an out-of-memory kill, and the side's last line.
 
     If that line is about the network, the hint is too.
     """
@@ -93,7 +95,7 @@ def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
     if exit_ and exit_.oom_killed:
         return msgspec.structs.replace(verdict, **_out_of_memory(side, facts.memory[side], exit_))
     failed = verdict.source_code if side == "source" else verdict.target_code
-    said = facts.last_words.get(side, "") if failed else ""
+    said = (facts.last_words if failed else facts.printed).get(side, "")
     message = verdict.message or f"the {side} failed"
     message = f"{message}: {said}" if said not in message else message
     return msgspec.structs.replace(verdict, message=message, hint=network_hint(message) or verdict.hint)

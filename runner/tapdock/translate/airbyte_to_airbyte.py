@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from tapdock.protocol.airbyte import Message, RecordMessage, StateMessage
+from tapdock.protocol.airbyte import Message, RecordMessage, StateMessage, StreamDescriptor
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.lines import split
 from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
@@ -15,7 +15,7 @@ from tapdock.translate.names import target_keys
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_destination import Ack, AirbyteTarget
 from tapdock.translate.read.airbyte_source import AirbyteSource
-from tapdock.translate.states.airbyte import SourceState
+from tapdock.translate.states.airbyte import SourceState, key_of
 from tapdock.translate.states.forwarded import ForwardedLedger, fingerprint
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_lines import complete_line, empty_state_line
@@ -43,13 +43,14 @@ class AirbyteToAirbyte(WithoutScan):
         self._streams = streams
         self._wall = wall
         self._notices = Notices(emit, on_bad_record=translation.on_bad_record)
+        self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
         names = target_keys((stream.stream.key for stream in streams), translation.namespacing)
         self._names = names if any(key != new for key, new in names.items()) else {}
         self._target = AirbyteTarget(self._notices, {new: key for key, new in names.items()})
         self._excluded = {stream.stream.key: frozenset(stream.excluded) for stream in streams if stream.excluded}
-        self.states = ForwardedLedger(saved)
+        self.states = ForwardedLedger(saved, names)
         self._by_name: dict[tuple[str | None, str | None], Tally] = {}
         for key, tally in self._source.tallies.items():
             self._by_name[key] = tally
@@ -59,6 +60,9 @@ class AirbyteToAirbyte(WithoutScan):
                 tally.reason = f"its name in the target is `{names[key]}`"
             elif key in self._excluded:
                 tally.reason = "fields are excluded"
+        self._bare: dict[tuple[str | None, str | None], Tally] = {}
+        for bare, key in self._source.bare.items():
+            self._bare[bare] = self._bare["", bare.name] = self._source.tallies[key]
         self._out: list[bytes] = []
 
     def opening(self) -> bytes:
@@ -111,7 +115,8 @@ class AirbyteToAirbyte(WithoutScan):
 
     def _record(self, message: RecordMessage, text: bytes, number: int) -> None:
         record = message.record
-        tally = self._by_name.get((record.namespace, record.stream)) if record else None
+        named = (record.namespace, record.stream) if record else (None, None)
+        tally = self._by_name.get(named) or self._bare.get(named)
         if record is None or tally is None:
             self._source.unknown(record, number, text)
             return
@@ -122,8 +127,11 @@ class AirbyteToAirbyte(WithoutScan):
         tally.bytes += len(data)
         if type(record.emitted_at) is not int:
             text = self._timed(text, record.emitted_at, tally.key)
-        if self._names or tally.key in self._excluded:
-            text = self._changed(text, tally.key)
+        is_bare = named not in self._by_name
+        if is_bare:
+            tally.reason = tally.reason or "the source sends it without its namespace"
+        if is_bare or self._names or tally.key in self._excluded:
+            text = self._changed(text, tally.key, is_bare=is_bare)
         self._out += (text.rstrip(b"\r"), b"\n")
 
     def _timed(self, text: bytes, emitted_at: float | None, key: StreamKey) -> bytes:
@@ -136,16 +144,16 @@ class AirbyteToAirbyte(WithoutScan):
         record["emitted_at"] = _raw(int(self._wall() * 1000 if emitted_at is None else emitted_at))
         return msgspec.json.encode({**message, "record": record})
 
-    def _changed(self, text: bytes, key: StreamKey) -> bytes:
-        """Return a record with its name in the target, and without excluded fields. The rest stays raw JSON."""
+    def _changed(self, text: bytes, key: StreamKey, *, is_bare: bool) -> bytes:
+        """Return a record with its whole name in the target, and without excluded fields. The rest stays raw JSON."""
         message = msgspec.json.decode(text, type=_Members)
         record = msgspec.json.decode(message["record"], type=_Members)
         excluded = self._excluded.get(key)
         if excluded:
             body = msgspec.json.decode(record["data"], type=_Members)
             record["data"] = _raw({name: value for name, value in body.items() if name not in excluded})
-        if self._names:
-            record = _renamed(record, self._names[key], name="stream")
+        if is_bare or self._names:
+            record = _renamed(record, self._named(key), name="stream")
         return msgspec.json.encode({**message, "record": record})
 
     def _state(self, state: SourceState, raw: Raw, text: bytes, number: int) -> None:
@@ -157,14 +165,19 @@ class AirbyteToAirbyte(WithoutScan):
             self.states.note(state, mark, records=records)
         except ValueError as error:
             raise self._source.unusable(error, number) from error
-        if self._names and state.key:
-            message = msgspec.json.decode(text, type=_Members)
-            body = msgspec.json.decode(raw, type=_Members)
-            stream = msgspec.json.decode(body["stream"], type=_Members)
-            descriptor = msgspec.json.decode(stream["stream_descriptor"], type=_Members)
-            stream["stream_descriptor"] = _raw(_renamed(descriptor, self._names[state.key], name="name"))
-            text = msgspec.json.encode({**message, "state": {**body, "stream": stream}})
-        self._out += (text.rstrip(b"\r"), b"\n")
+        self._out += (self._addressed(text, raw, state.key).rstrip(b"\r"), b"\n")
+
+    def _addressed(self, text: bytes, raw: Raw, key: StreamKey | None) -> bytes:
+        """Return a state with the whole name of its stream in the target."""
+        if key is None:
+            return text
+        body = msgspec.json.decode(raw, type=_Members)
+        stream = msgspec.json.decode(body["stream"], type=_Members)
+        if key_of(msgspec.json.decode(stream["stream_descriptor"], type=StreamDescriptor)) == self._named(key):
+            return text
+        descriptor = msgspec.json.decode(stream["stream_descriptor"], type=_Members)
+        stream["stream_descriptor"] = _raw(_renamed(descriptor, self._named(key), name="name"))
+        return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "state": {**body, "stream": stream}})
 
     def _uncovered(self, key: StreamKey | None) -> int:
         tallies = self._source.tallies
@@ -178,6 +191,7 @@ class AirbyteToAirbyte(WithoutScan):
 
     def closing(self, *, complete: bool) -> bytes:
         """Return missing states of full refreshes, then COMPLETE for each stream, if the source ended well (1.6)."""
+        complete = complete and not self._source.failed
         tallies = self._source.tallies
         self._notices.closing(tallies.values())
         if not complete:

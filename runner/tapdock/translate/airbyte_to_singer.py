@@ -11,6 +11,7 @@ from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
 from tapdock.translate.names import singer_names
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_source import AirbyteSource
+from tapdock.translate.read.singer_target import SingerTarget
 from tapdock.translate.states.pace import StatePacer
 from tapdock.translate.states.tokens import TokenLedger
 from tapdock.translate.states.wrapped_tap import EmbeddedStates
@@ -40,7 +41,8 @@ class AirbyteToSinger(WithoutScan):
         ledger: TokenLedger | EmbeddedStates | None = None,
     ) -> None:
         translation = translation or TranslateOptions()
-        self._notices = Notices(emit, on_bad_record=translation.on_bad_record)
+        self._notices = Notices(emit, on_bad_record=translation.on_bad_record, airbyte=("source",))
+        self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
         names = singer_names((stream.stream.key for stream in streams), translation.namespacing)
@@ -52,7 +54,10 @@ class AirbyteToSinger(WithoutScan):
             self._by_name[route.key] = route
             if not route.key.namespace:
                 self._by_name["", route.key.name] = route
+        for bare, key in self._source.bare.items():
+            self._by_name[bare] = self._by_name["", bare.name] = self._by_name[key]
         self.states = ledger or TokenLedger(names=names, saved=saved)
+        self._target = SingerTarget(self._notices, ("bookmarks", "seq"))
         self._keeps_changes = translation.meta_changes
         self._baseline = translation.baseline
         if not translation.baseline:
@@ -131,6 +136,7 @@ class AirbyteToSinger(WithoutScan):
 
     def closing(self, *, complete: bool) -> bytes:
         """Return the messages that replace old rows, then the last token, which covers them (protocol.md 3.5)."""
+        complete = complete and not self._source.failed
         tallies = self._source.tallies.values()
         for tally in tallies if complete else ():
             tally.end()
@@ -143,8 +149,7 @@ class AirbyteToSinger(WithoutScan):
         return b"".join(activated) + self._token()
 
     def acked(self, line: bytes) -> bool:
-        value = singer.parse_state(line)
-        return value is not None and self.states.acked(value)
+        return self._target.read_line(line, self.states.acked)
 
     @property
     def partial(self) -> bytes:

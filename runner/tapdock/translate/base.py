@@ -146,6 +146,13 @@ class Translator(Protocol):
         """
         ...
 
+    def left(self, lines: bytes, *, side: Side = "source") -> None:
+        """Read whole lines of a side that are not used any more after a failure. Renewed configs in them are reported.
+
+        Never raises.
+        """
+        ...
+
     @property
     def partial(self) -> bytes:
         """The translation up to the line at which `feed` failed."""

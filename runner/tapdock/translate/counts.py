@@ -12,10 +12,14 @@ __all__ = ["Counts"]
 
 
 class Counts:
-    """Counts that the supervisor reads while the pump's thread writes them. `signs` counts messages beside records."""
+    """Counts that the supervisor reads while the pump's thread writes them. `signs` counts messages beside records.
+
+    `unknown` are the names of incomplete streams that are not configured, as the source reported them.
+    """
 
     def __init__(self, tallies: Mapping[StreamKey, Tally], notices: Notices) -> None:
         self.signs = 0
+        self.unknown: list[str] = []
         self._tallies = tallies
         self._notices = notices
 
@@ -31,7 +35,8 @@ class Counts:
     def failures(self) -> tuple[str, ...]:
         """Return the names of streams that the source itself reported as failed or incomplete."""
         unfinished = ("failed", "incomplete")
-        return tuple(str(tally.key) for tally in tuple(self._tallies.values()) if tally.status in unfinished)
+        known = [str(tally.key) for tally in tuple(self._tallies.values()) if tally.status in unfinished]
+        return (*known, *self.unknown)
 
     def mismatches(self) -> tuple[Mismatch, ...]:
         """Return the counts of connectors that differ from tapdock's own (protocol.md 1.7)."""

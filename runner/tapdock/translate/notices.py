@@ -1,14 +1,16 @@
 """Report what a translator finds beside its data: log lines, warnings, counts that differ, bad records."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec import Raw
 
 from tapdock.errors import Side, TranslationError
-from tapdock.events import Level, Logged, SetAside
+from tapdock.events import Level, Logged, Rotated, SetAside
 from tapdock.project.model import OnBadRecord
+from tapdock.protocol.airbyte import DIALECT, ControlMessage, control_config, is_config, may_be_config
 from tapdock.protocol.junk import Junk
+from tapdock.protocol.lines import split
 from tapdock.translate.base import Emit, Mismatch
 from tapdock.translate.tally import Tally
 
@@ -19,13 +21,20 @@ _LONGEST_LOG = 64 << 10
 
 
 class Notices:
-    """The notices of one translator. Two threads may emit events; only the pump's thread changes the counts."""
+    """The notices of one translator. Two threads may emit events; only the pump's thread changes the counts.
 
-    def __init__(self, emit: Emit, *, on_bad_record: OnBadRecord = "fail") -> None:
+    `airbyte` are the sides that may report a renewed config in a CONTROL message.
+    """
+
+    def __init__(
+        self, emit: Emit, *, on_bad_record: OnBadRecord = "fail", airbyte: Collection[str] = ("source", "target")
+    ) -> None:
         self.emit = emit
         self.mismatches: list[Mismatch] = []
         self._sets_aside = on_bad_record == "set_aside"
         self._warned: set[object] = set()
+        self._airbyte = airbyte
+        self._configs: dict[Side, str] = {}
         self._mended: Counter[str] = Counter()
         self._junk: dict[Side, Junk] = {"source": Junk(), "target": Junk()}
 
@@ -36,15 +45,39 @@ class Notices:
         """Log a line that is not a message, unless it may contain a config."""
         shown = self._junk[side].shown(line, number)
         if shown is not None:
-            self.log("info", shown, side=side)
+            self.emit(Logged(side, "info", shown, printed=not self._junk[side].is_hidden(number)))
 
-    def bad_control(self, raw: Raw, number: int, *, side: Side = "source") -> None:
+    def control(self, raw: Raw, number: int | None, *, side: Side = "source") -> None:
+        """Report the config in a CONTROL message. One that was reported last is not repeated."""
+        try:
+            config = control_config(raw)
+        except (ValueError, RecursionError):
+            config = None
+        if config and config != self._configs.get(side):
+            self._configs[side] = config
+            self.emit(Rotated(side, config))
+        elif not config and is_config(raw):
+            self._bad_control(raw, number, side=side)
+
+    def left(self, lines: bytes, *, side: Side = "source") -> None:
+        """Report the last config in lines that are not used any more, because a failure came before them."""
+        if side not in self._airbyte or not may_be_config(lines):
+            return
+        found = [
+            part.message.control
+            for text in split(lines)
+            if may_be_config(text)
+            for part in DIALECT.parts(text)
+            if isinstance(part.message, ControlMessage) and is_config(part.message.control)
+        ]
+        if found:
+            self.control(found[-1], None, side=side)
+
+    def _bad_control(self, raw: Raw, number: int | None, *, side: Side) -> None:
         """Warn about a CONTROL whose config cannot be read. Its renewed values are lost, and must not be shown."""
-        self.log(
-            "warning",
-            f"line {number}: a CONTROL message of {len(bytes(raw))} bytes has no readable config",
-            side=side,
-        )
+        where = "after the failure" if number is None else f"line {number}"
+        size = len(bytes(raw))
+        self.log("warning", f"{where}: a CONTROL message of {size} bytes has no readable config", side=side)
 
     def warn_once(self, message: str, *, about: object, side: Side = "source") -> None:
         """Log a warning, unless there was one about the same thing."""

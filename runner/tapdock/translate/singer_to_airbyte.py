@@ -55,7 +55,8 @@ class SingerToAirbyte:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._translation = translation or TranslateOptions()
-        self._notices = Notices(emit, on_bad_record=self._translation.on_bad_record)
+        self._notices = Notices(emit, on_bad_record=self._translation.on_bad_record, airbyte=("target",))
+        self.left = self._notices.left
         self._source = SingerSource(streams, self._notices, excluded=self._translation.excluded)
         self.counts = self._source.counts
         self.states = SequenceLedger(
@@ -167,7 +168,7 @@ class SingerToAirbyte:
         if anew and not self._translation.spool:
             what = f"line {number}: the tap started a new snapshot of stream `{key}`, which must replace old rows"
             raise TranslationError(what, hint="set `on_schema_change: spool`, so that the destination can replace them")
-        landing = AirbyteStream(
+        landing = self._landings[stream] = AirbyteStream(
             landed,
             self._names[key],
             self._source.tally(stream),
@@ -176,7 +177,6 @@ class SingerToAirbyte:
             excluded=expected.excluded if expected else (),
             validate=self._translation.validate_records,
         )
-        self._landings[stream] = landing
         return landing
 
     def _unwritable(self, stream: str, number: int, text: bytes) -> None:

@@ -22,6 +22,7 @@ from tapdock.translate.notices import Notices
 from tapdock.translate.read.batches import PIECE, bodies, rows_of
 from tapdock.translate.read.known_prefixes import KnownPrefixes
 from tapdock.translate.read.singer_tap import SingerSource
+from tapdock.translate.read.singer_target import SingerTarget
 from tapdock.translate.states.bookmarks import BookmarkLedger
 from tapdock.translate.write.rules import Rule, without
 
@@ -48,10 +49,12 @@ class SingerToSinger(WithoutScan):
         translation: TranslateOptions | None = None,
     ) -> None:
         self._translation = translation or TranslateOptions()
-        self._notices = Notices(emit, on_bad_record=self._translation.on_bad_record)
+        self._notices = Notices(emit, on_bad_record=self._translation.on_bad_record, airbyte=())
+        self.left = self._notices.left
         self._source = SingerSource(streams, self._notices, excluded=self._translation.excluded)
         self.counts = self._source.counts
         self.states = BookmarkLedger(saved, held=self._translation.last_state_only)
+        self._target = SingerTarget(self._notices, self.states.names)
         self._glance = KnownPrefixes()
         self._rules: dict[str, Rule | None] = {}
         self._versions: dict[str, int] = {}
@@ -253,8 +256,7 @@ class SingerToSinger(WithoutScan):
         return stream in self._declared
 
     def acked(self, line: bytes) -> bool:
-        value = singer.parse_state(line)
-        return value is not None and self.states.acked(value)
+        return self._target.read_line(line, self.states.acked)
 
     @property
     def partial(self) -> bytes:

@@ -55,8 +55,9 @@ class Tally:
         return count
 
     def mark(self, status: Status | None) -> None:
-        """Set the status that the source reported; a failed stream stays failed."""
-        if status and self.status != "failed":
+        """Set the status that the source reported. A failed stream stays failed, an incomplete one may be completed."""
+        stays = ("failed", "incomplete") if status == "running" else ("failed",)
+        if status and self.status not in stays:
             self.status = status
 
     def end(self) -> None:

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapdock.connectors import rotated_config
+from tapdock.connectors import rotated_config, rotation_rules
+from tapdock.connectors.kinds.base import config_file
 from tapdock.connectors.rotated_config import Laid, Recorded
 from tapdock.connectors.rotation_rules import Rules
 from tapdock.errors import StateError
+from tapdock.protocol import airbyte
 from tapdock.state.backends.file import FileBackend
 
 USER = {"host": "h", "credentials": {"client": "c", "refresh_token": "old-refresh-token", "a/b~c": 1}}
@@ -235,3 +237,15 @@ def test_a_config_that_changes_more_values_than_anybody_renews_is_not_kept(backe
     found = rotated_config.record(backend, KEY, USER, rotated(**most, one="more"), ALL)
     assert (found.changed, len(found.refused)) == ((), rotated_config.MOST_CHANGES + 1)
     assert rotated_config.merge(backend, KEY, USER, ALL) == USER
+
+
+@pytest.mark.parametrize("value", [12345678901234567890123, -(1 << 70), 10**400, 0.1, 1e22])
+def test_a_renewed_number_reaches_the_connector_as_it_was_written(backend, value):
+    """It is read from a CONTROL, kept in the backend, and written into the config of the next run."""
+    line = b'{"type":"CONTROL","control":{"type":"CONNECTOR_CONFIG","connectorConfig":{"config":%s}}}'
+    (part,) = airbyte.DIALECT.parts(line % json.dumps(rotated(account=value, token="new")).encode())
+    text = airbyte.control_config(part.message.control)
+    recorded = rotated_config.record(backend, KEY, USER, rotation_rules.parsed(text), ALL)
+    assert set(recorded.changed) == {"/credentials/account", "/credentials/token"}
+    given = config_file(rotated_config.merge(backend, KEY, USER, ALL)).content
+    assert repr(json.loads(given)["credentials"]["account"]) == repr(value)

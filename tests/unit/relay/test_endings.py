@@ -9,7 +9,7 @@ import pytest
 
 from engines.project import wait_for
 from support.pod import QUICK, SCHEMA, Pod, drained_until_end
-from tapdock.events import Committed, Finished, Killed, Progress
+from tapdock.events import Committed, Finished, Killed, Logged, Progress
 from tapdock.protocol.catalog import parse_catalog
 from tapdock.relay.messages import Abort, Kill, Stop
 
@@ -305,3 +305,15 @@ def _configured() -> tuple:
     from tapdock.connectors.selection import select_streams
 
     return select_streams(parse_catalog(USERS), [], {})
+
+
+@pytest.mark.parametrize("route", ["airbyte-singer", "singer-singer"])
+def test_what_a_singer_target_prints_is_reported(tmp_path, route):
+    """The run reports it as a line of the target, which the reason of its failure quotes (`runs/verdict.py`)."""
+    pod = Pod(tmp_path, route=route, streams=_configured())
+    source_says(pod)
+    drained_until_end(pod, code=1, says=b'ERROR: disk quota exceeded\n{"token":"fresh"}\n')
+    assert verdict(pod) == (4, "target", "the target exited with 1")
+    printed = [event.message for event in pod.events if isinstance(event, Logged) and event.printed]
+    assert printed == ["ERROR: disk quota exceeded"]
+    assert "fresh" not in str(pod.events)

@@ -187,7 +187,8 @@ def test_a_config_changes_a_hundred_times_at_most_and_states_are_saved_all_the_s
         run.recorder(Rotated("target", f'{{"token":{number}}}'))
     run.recorder(Committed('{"a":1}'))
     run.done()
-    assert len(kept) == 100
+    assert len(kept) == 101
+    assert kept[-1] == '{"token":102}', "the newest token is the only one that is valid"
     assert "more than 100 times" in run.recorder.failed.message
     assert run.recorder.failed.side == "target"
     assert {order.exit_code for order in run.orders()} == {4}
@@ -207,6 +208,20 @@ def test_whatever_goes_wrong_here_ends_the_run_in_order_and_is_logged(tmp_path):
     assert "ZeroDivisionError" in run.recorder.failed.message
     assert any("Traceback" in line.get("traceback", "") for line in run.log())
     assert not any("s3cr3t-word" in line for line in run.lines)
+
+
+def test_what_a_side_prints_on_stdout_is_its_reason(tmp_path):
+    run = Run(tmp_path, Held())
+    run.recorder.stderr("target")("starting")
+    run.recorder(Logged("target", "info", "ERROR: disk quota of s3cr3t-word exceeded\n", printed=True))
+    run.recorder(Logged("target", "info", "an info message of the connector"))
+    assert run.recorder.last_words["target"] == "ERROR: disk quota of [secret] exceeded"
+    assert run.recorder.printed == {"source": "", "target": "ERROR: disk quota of [secret] exceeded"}
+    run.recorder(Logged("target", "info", "x" * 10_000, printed=True))
+    assert len(run.recorder.printed["target"]) == 500
+    run.recorder(Failed(side="target", message="no space"))
+    run.recorder(Logged("target", "info", "bye", printed=True))
+    assert (run.recorder.last_words["target"], run.recorder.printed["target"]) == ("no space", "")
 
 
 def test_no_event_gives_a_secret_away(tmp_path):

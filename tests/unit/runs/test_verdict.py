@@ -51,6 +51,10 @@ CASES = {
         {"relay": TARGET, "last_words": {"target": "all done"}},
         (4, "target", "the target exited with 0 without a word", None),
     ),
+    "what it printed on stdout explains it": (
+        {"relay": TARGET, "last_words": {"target": "all done"}, "printed": {"target": "ERROR: disk quota exceeded"}},
+        (4, "target", "the target exited with 0 without a word: ERROR: disk quota exceeded", None),
+    ),
     "memory": (
         {"relay": SOURCE, "exits": {"source": KILLED}, "last_words": {"source": "reading"}},
         (

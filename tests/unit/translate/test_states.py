@@ -11,7 +11,9 @@ from tapdock.errors import StateError, TargetError
 from tapdock.project.model import SyncMode
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.translate.states.airbyte import read_state, state_to_pass, without_streams
+from tapdock.translate.states.forwarded import ForwardedLedger
 from tapdock.translate.states.tokens import TokenLedger
+from tapdock.translate.states.wrapped_tap import EmbeddedStates
 
 A, B = StreamKey(None, "a"), StreamKey("n", "b")
 NAMES = {A: "a", B: "n-b"}
@@ -283,3 +285,35 @@ def test_null_in_a_token_is_the_same_as_nothing(token: dict[str, Any]) -> None:
     book.issue()
     assert ack(book, token)
     assert book.committed() == '{"a":1}'
+
+
+BARE = stream_state(StreamKey(None, "b"), "1")
+"""A state that names stream `n.b` without its namespace, as some sources write it."""
+
+
+def test_the_states_of_full_refreshes_are_left_out_also_without_their_namespace() -> None:
+    other = StreamKey("m", "b")
+    assert state_to_pass(f"[{BARE},{stream_state(A, '1')}]", STREAMS) == f"[{stream_state(A, '1')}]"
+    assert state_to_pass(f"[{BARE}]", (configured(A, "full_refresh"), configured(B))) == f"[{BARE}]"
+    several = f"[{BARE},{stream_state(other, '1')}]"
+    assert state_to_pass(several, (configured(B, "full_refresh"), configured(other))) == several
+    assert without_streams(f"[{BARE}]", [B], among=[A, B]) is None
+    assert without_streams(f"[{BARE}]", [B], among=[A, B, other]) == f"[{BARE}]"
+
+
+@pytest.mark.parametrize("first", [BARE, stream_state(B, "1")])
+@pytest.mark.parametrize("key", [B, StreamKey(None, "b")])
+def test_a_stream_has_one_state_with_or_without_its_namespace(first: str, key: StreamKey) -> None:
+    """Otherwise the source would get an older state beside the new one."""
+    newer = stream_state(key, "2")
+    noted = read_state(Raw(newer.encode()))._replace(key=B)
+    book, carried = ledger(f"[{first}]"), EmbeddedStates(f"[{first}]", [A, B])
+    book.note(noted)
+    carried.note(noted)
+    assert ack(book, book.issue())
+    assert book.committed() == f"[{newer}]"
+    assert carried.issue() == {"airbyte_state": Raw(f"[{newer}]".encode())}
+    forwarded = ForwardedLedger(f"[{first}]", [A, B])
+    forwarded.note(noted, b"mark", records=1)
+    assert forwarded.acked(B, b"mark") == {1}
+    assert forwarded.committed() == f"[{newer}]"

@@ -19,6 +19,7 @@ KEY = StreamKey("n", "s")
         (["running"], "complete"),
         (["running", "incomplete"], "incomplete"),
         (["incomplete", "complete"], "complete"),
+        (["incomplete", "running"], "incomplete"),
         (["failed", "complete"], "failed"),
         ([None], "complete"),
     ],

@@ -55,9 +55,9 @@ def main(argv: Sequence[str] | None = None, *, command: Path = COMMAND) -> int:
         if options.about:
             return tap.about()
         if options.discover:
-            return tap.discover(config)
+            return tap.discover(config, options)
         if options.test:
-            return tap.test(config)
+            return tap.test(config, options)
         return tap.sync(config, options)
     except TapdockError as error:
         log.error(error.message, hint=error.hint)
@@ -111,15 +111,15 @@ class _Tap:
         out_json(msgspec.json.encode(about).decode())
         return 0
 
-    def discover(self, config: Mapping[str, Any]) -> int:
-        answer = self._asked("discover", config=config)
+    def discover(self, config: Mapping[str, Any], options: argparse.Namespace) -> int:
+        answer = self._asked("discover", options.config, config=config)
         if answer.catalog is None:
             raise SourceError(f"discovery failed{_why(answer)}")
         out_json(msgspec.json.encode(singer_catalog(parse_catalog(answer.catalog))).decode())
         return 0
 
-    def test(self, config: Mapping[str, Any]) -> int:
-        answer = self._asked("check", config=config)
+    def test(self, config: Mapping[str, Any], options: argparse.Namespace) -> int:
+        answer = self._asked("check", options.config, config=config)
         if answer.status is None:
             raise SourceError(f"the connector did not report a result of its check{_why(answer)}")
         if answer.status.status != "SUCCEEDED":
@@ -127,13 +127,17 @@ class _Tap:
         self._log.info("the config works")
         return 0
 
-    def _asked(self, command: str, **files: Mapping[str, Any]) -> Answer:
+    def _asked(self, command: str, given: Sequence[str] = (), **files: Mapping[str, Any]) -> Answer:
+        """Return the connector's answer. A config that it renewed is written into the `given` file."""
         inputs = {name: msgspec.json.encode(value) for name, value in files.items()}
-        with started(self._command, command, inputs, hear=self._hear) as (child, _):
+        with started(self._command, command, inputs, hear=self._hear) as (child, folder):
             assert child.stdout is not None, "piped"
             output = child.stdout.read()
             child.wait()
-        answer = read_answer(output)
+            answer = read_answer(output)
+            if answer.config:
+                self._learn(answer.config, files.get("config", {}))
+            keep_rotated(given, folder / "config.json", inputs.get("config", b""), answer.config)
         for level, message in answer.logs:
             self._log.line("source", level, message)
         return answer
@@ -151,8 +155,10 @@ class _Tap:
             files["state"] = state.encode()
         with started(self._command, "read", files, hear=self._hear) as (child, folder):
             sync = _Sync(child, streams, saved, self._log, learn=lambda text: self._learn(text, config))
-            verdict = sync.run()
-            keep_rotated(options.config, folder / "config.json", files["config"], sync.rotated)
+            try:
+                verdict = sync.run()
+            finally:
+                keep_rotated(options.config, folder / "config.json", files["config"], sync.rotated)
         if verdict.message:
             self._log.error(verdict.message, hint=verdict.hint)
         return verdict.exit_code
@@ -164,7 +170,7 @@ class _Tap:
 
 
 def _why(answer: Answer) -> str:
-    return f": {answer.error.message}" if answer.error else ""
+    return f": {answer.error.words}" if answer.error and answer.error.words else ""
 
 
 class _Stdio:
@@ -201,8 +207,9 @@ class _Sync:
         self._log = log
         self._learn = learn
         self._cause = FirstFailure()
+        ledger = EmbeddedStates(saved, [one.stream.key for one in streams])
         self._translator = AirbyteToSinger(
-            streams=streams, saved=None, emit=self._handle, clock=time.monotonic, ledger=EmbeddedStates(saved)
+            streams=streams, saved=None, emit=self._handle, clock=time.monotonic, ledger=ledger
         )
         self._pump = Pump(_Read(child.stdout.fileno()), _Stdio(), self._translator, time.monotonic)
 
@@ -232,7 +239,7 @@ class _Sync:
         if code and not (self._pump.error and not self._pump.torn):
             self._cause.source_exited(code)
         self._cause.source_read(code)
-        self._pump.ending.tell(complete=code == 0 and self._cause.error is None)
+        self._pump.ending.tell(complete=code == 0 and self._cause.is_sound)
 
     def _handle(self, event: Event) -> None:
         match event:

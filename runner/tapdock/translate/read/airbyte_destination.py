@@ -6,10 +6,11 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
-from tapdock.events import Rotated
+from tapdock.events import Failed
 from tapdock.protocol import airbyte
 from tapdock.protocol.airbyte import Message
-from tapdock.protocol.catalog import StreamKey
+from tapdock.protocol.catalog import StreamKey, bare_names
+from tapdock.protocol.traces import read_trace
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_source import failure
 from tapdock.translate.states.airbyte import key_of
@@ -33,12 +34,16 @@ class Ack(NamedTuple):
 
 
 class AirbyteTarget:
-    """The reader of a destination's output. `keys` maps the destination's streams to the source's."""
+    """The reader of a destination's output. `keys` maps the destination's streams to the source's.
+
+    After an error of the destination, it is not known which records it stored: later acknowledgements do not count.
+    """
 
     def __init__(self, notices: Notices, keys: Mapping[StreamKey, StreamKey]) -> None:
         self._notices = notices
-        self._keys = keys
+        self._keys = {**{short: keys[key] for short, key in bare_names(keys).items()}, **keys}
         self._line = 0
+        self._failed = False
 
     def read_line(self, line: bytes, acked: Callable[[Ack], bool]) -> bool:
         """Read one line. Return True if `acked` returned True for a state in it."""
@@ -47,8 +52,11 @@ class AirbyteTarget:
         for part in airbyte.DIALECT.parts(line):
             if part.message:
                 moved |= self._take(part.message, acked)
-            else:
-                self._notices.junk(part.text, self._line, side="target")
+                continue
+            self._notices.junk(part.text, self._line, side="target")
+            if part.refused and b"TRACE" in part.text:  # it may be an error
+                self._failed = True
+                self._notices.emit(Failed(side="target", message=part.refused))
         return moved
 
     def _take(self, message: Message, acked: Callable[[Ack], bool]) -> bool:
@@ -61,22 +69,27 @@ class AirbyteTarget:
                     text = f"{log.message}\n{log.stack_trace}" if log.stack_trace else log.message
                     self._notices.log(airbyte.level_of(log.level), text, side="target")
                 case airbyte.TraceMessage(trace=raw):
-                    error = msgspec.json.decode(raw, type=airbyte.Trace).error
-                    if error:
-                        self._notices.emit(failure("target", error))
+                    self._trace(raw)
                 case airbyte.ControlMessage(control=raw):
-                    config = airbyte.control_config(raw)
-                    if config:
-                        self._notices.emit(Rotated("target", config))
-                    elif airbyte.is_config(raw):
-                        self._notices.bad_control(raw, self._line, side="target")
+                    self._notices.control(raw, self._line, side="target")
                 case _:
                     pass  # other messages of a destination have no meaning
         except (msgspec.MsgspecError, ValueError) as error:
             self._notices.log("warning", f"an unreadable {type(message).__name__}: {error}", side="target")
         return False
 
+    def _trace(self, raw: Raw) -> None:
+        trace = read_trace(raw)
+        if trace.odd:
+            self._notices.log("info", f"line {self._line}: a TRACE cannot be read: {trace.odd}", side="target")
+        if trace.error:
+            self._failed = True
+            key = key_of(trace.error.stream) if trace.error.stream else None
+            self._notices.emit(failure("target", trace.error, stream=self._keys.get(key, key) if key else None))
+
     def _acked(self, raw: Raw, acked: Callable[[Ack], bool]) -> bool:
+        if self._failed:
+            return False
         state = msgspec.json.decode(raw, type=airbyte.State)
         key = None
         if state.stream:

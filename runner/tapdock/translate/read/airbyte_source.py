@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Iterator
 
 import msgspec
+from msgspec import Raw
 
 from tapdock.errors import Side, TranslationError
-from tapdock.events import Failed, Rotated
+from tapdock.events import Failed
 from tapdock.protocol import airbyte
 from tapdock.protocol.airbyte import Message, Record
-from tapdock.protocol.catalog import ConfiguredStream, StreamKey
+from tapdock.protocol.catalog import ConfiguredStream, StreamKey, bare_names
 from tapdock.protocol.lines import is_clean_text, is_one_a_line, split
+from tapdock.protocol.traces import StreamStatus, TraceError, read_trace
 from tapdock.translate.counts import Counts
 from tapdock.translate.notices import Notices
 from tapdock.translate.states.airbyte import SourceState, key_of, read_state
@@ -29,12 +31,16 @@ _STATUSES: dict[str, Status] = {
 class AirbyteSource:
     """The reader of a source's output; `tallies` are the configured streams.
 
-    `line` is the number of the last line that was read.
+    `line` is the number of the last line that was read. `failed` is true after an error of the whole run: then no
+    stream may be reported as complete, whatever the source's exit code is. `bare` are the streams that messages may
+    name without their namespace.
     """
 
     def __init__(self, streams: Iterable[ConfiguredStream], notices: Notices) -> None:
         self.tallies = {stream.stream.key: Tally(stream.stream.key) for stream in streams}
         self.line = 0
+        self.failed = False
+        self.bare = bare_names(self.tallies)
         self.counts = Counts(self.tallies, notices)
         self._notices = notices
         self._checked = 0
@@ -109,13 +115,9 @@ class AirbyteSource:
                     text = f"{log.message}\n{log.stack_trace}" if log.stack_trace else log.message
                     self._notices.log(airbyte.level_of(log.level), text)
                 case airbyte.TraceMessage(trace=raw):
-                    self._trace(msgspec.json.decode(raw, type=airbyte.Trace))
+                    self._trace(raw, number)
                 case airbyte.ControlMessage(control=raw):
-                    config = airbyte.control_config(raw)
-                    if config:
-                        self._notices.emit(Rotated("source", config))
-                    elif airbyte.is_config(raw):
-                        self._notices.bad_control(raw, number)
+                    self._notices.control(raw, number)
                 case _:
                     pass  # the answer to another command
         except (msgspec.MsgspecError, ValueError) as error:
@@ -130,6 +132,7 @@ class AirbyteSource:
 
     def _state(self, state: SourceState, number: int) -> SourceState | None:
         self.counts.signs += 1
+        state = state._replace(key=self._key(state.key) if state.key else None)
         tally = self.tallies.get(state.key) if state.key else None
         if state.key and not tally:
             message = f"line {number}: a state of stream `{state.key}`, which is not configured, was ignored"
@@ -150,20 +153,45 @@ class AirbyteSource:
             message = f"{where}: the source counted {state.records} records before a state, but sent {count}"
             self._notices.mismatch("source", message, about=("count", state.key))
 
-    def _trace(self, trace: airbyte.Trace) -> None:
-        if trace.stream_status:
+    def _trace(self, raw: Raw, number: int) -> None:
+        trace = read_trace(raw)
+        if trace.odd:
+            self._notices.log("info", f"line {number}: a TRACE cannot be read: {trace.odd}")
+        if trace.status:
             self.counts.signs += 1
-            status = _STATUSES.get(trace.stream_status.status.upper())
-            self._mark(trace.stream_status.stream_descriptor, status)
+            self._status(trace.status, number)
         if trace.error:
-            if trace.error.stream_descriptor:
-                self._mark(trace.error.stream_descriptor, "failed")
-            self._notices.emit(failure("source", trace.error))
+            self._error(trace.error)
 
-    def _mark(self, descriptor: airbyte.StreamDescriptor, status: Status | None) -> None:
-        tally = self.tallies.get(key_of(descriptor))
+    def _status(self, told: StreamStatus, number: int) -> None:
+        status, tally = _STATUSES.get(told.status), self._tally(told.stream)
         if tally:
             tally.mark(status)
+        elif status == "incomplete":
+            self.failed = True
+            name = _name(told)
+            self.counts.unknown.append(
+                f"a stream that is not configured (`{name}`)" if name else "a stream without a name"
+            )
+        if status is None:
+            self._notices.log("info", f"line {number}: `{told.status}` is not a status of a stream")
+
+    def _error(self, error: TraceError) -> None:
+        """Mark the stream of an error as failed. An error that fits no configured stream is one of the whole run."""
+        tally = self._tally(error.stream)
+        if tally:
+            tally.mark("failed")
+        else:
+            self.failed = True
+        self._notices.emit(failure("source", error, stream=tally.key if tally else None))
+
+    def _tally(self, descriptor: airbyte.StreamDescriptor | None) -> Tally | None:
+        if descriptor is None:
+            return None
+        return self.tallies.get(self._key(key_of(descriptor)))
+
+    def _key(self, named: StreamKey) -> StreamKey:
+        return named if named in self.tallies else self.bare.get(named, named)
 
     def unknown(self, record: Record | None, number: int, text: bytes) -> None:
         """Refuse, or set aside, a record of a stream that is not configured, or without a stream."""
@@ -171,17 +199,23 @@ class AirbyteSource:
         self._notices.bad_record(unconfigured(number, record), tally=None, stream=stream, text=text)
 
 
-def failure(side: Side, error: airbyte.TraceError) -> Failed:
-    """Return a connector's error message as an event."""
-    internal = (error.internal_message, error.stack_trace)
+def failure(side: Side, error: TraceError, *, stream: StreamKey | None) -> Failed:
+    """Return a connector's error as an event. `stream` is the configured stream that it is about, None for the run."""
+    words = error.words or "it gave no reason"
+    unknown = None if stream else _name(error)
+    details = (error.internal_message, error.stack_trace)
     return Failed(
         side=side,
-        message=error.message,
-        stream=str(key_of(error.stream_descriptor)) if error.stream_descriptor else None,
+        message=f"{words} (in stream `{unknown}`)" if unknown else words,
+        stream=str(stream) if stream else None,
         failure_type=error.failure_type,
         reason=" ".join((error.internal_message or "").split())[:_LONGEST_REASON] or None,
-        internal="\n".join(text for text in internal if text) or None,
+        internal="\n".join(text for text in details if text) or None,
     )
+
+
+def _name(told: TraceError | StreamStatus) -> str | None:
+    return str(key_of(told.stream)) if told.stream else told.about
 
 
 def unconfigured(number: int, record: Record | None) -> TranslationError:

@@ -9,7 +9,7 @@ from msgspec import Raw
 from tapdock.errors import UnreadableState
 from tapdock.protocol import airbyte
 from tapdock.protocol.airbyte_states import edited
-from tapdock.protocol.catalog import ConfiguredStream, StreamKey
+from tapdock.protocol.catalog import ConfiguredStream, StreamKey, bare_names
 
 __all__ = [
     "Acknowledged",
@@ -20,6 +20,7 @@ __all__ = [
     "read_state",
     "state_to_pass",
     "stream_states",
+    "texts_by_stream",
     "without_streams",
 ]
 
@@ -86,11 +87,24 @@ def stream_states(saved: str | None) -> Iterable[tuple[StreamKey, str]]:
             yield key_of(state.stream.stream_descriptor), bytes(raw).decode()
 
 
-class Acknowledged:
-    """The state to save: the previous run's streams, each replaced by its last acknowledged state."""
+def texts_by_stream(saved: str | None, keys: Iterable[StreamKey]) -> dict[StreamKey | None, str]:
+    """Return the STREAM states of a saved list by stream. One without a namespace may be that of a stream in `keys`.
 
-    def __init__(self, saved: str | None) -> None:
-        self._texts: dict[StreamKey | None, str] = dict(stream_states(saved))
+    Raises StateError.
+    """
+    texts = dict(stream_states(saved))
+    bare = {short: key for short, key in bare_names(keys).items() if key not in texts}
+    return {bare.get(key, key): text for key, text in texts.items()}
+
+
+class Acknowledged:
+    """The state to save: the previous run's streams, each replaced by its last acknowledged state.
+
+    `keys` are the configured streams.
+    """
+
+    def __init__(self, saved: str | None, keys: Iterable[StreamKey] = ()) -> None:
+        self._texts = texts_by_stream(saved, keys)
         self._moved = False
 
     def take(self, key: StreamKey | None, text: str | None) -> None:
@@ -141,18 +155,20 @@ def state_to_pass(
     messages = _messages(saved)
     if [state.type for _, state in messages] == ["LEGACY"]:
         return _legacy_to_pass(bytes(messages[0][1].data).decode())
+    full |= {bare for bare, key in bare_names(one.stream.key for one in streams).items() if key in full}
     kept = [text for raw, _ in messages if (text := _to_pass(raw, full)) is not None]
     if kept == [bytes(raw).decode() for raw, _ in messages]:
         return saved if kept else None
     return "[" + ",".join(kept) + "]" if kept else None
 
 
-def without_streams(saved: str | None, keys: Collection[StreamKey]) -> str | None:
-    """Return a saved state without those of some streams. A plain LEGACY object has no states of single streams."""
+def without_streams(saved: str | None, keys: Collection[StreamKey], *, among: Iterable[StreamKey] = ()) -> str | None:
+    """Return a saved state without those of some streams `among` all. A plain LEGACY object has no single states."""
     messages = _messages(saved)
     if not messages or not keys:
         return saved
-    kept = [text for raw, _ in messages if (text := _to_pass(raw, set(keys))) is not None]
+    dropped = {*keys, *(bare for bare, key in bare_names(among).items() if key in keys)}
+    kept = [text for raw, _ in messages if (text := _to_pass(raw, dropped)) is not None]
     return "[" + ",".join(kept) + "]" if kept else None
 
 

@@ -21,11 +21,12 @@ class BookmarkLedger:
     A state is saved if the tap sent it in this run, or if the tap sent every bookmark in it: some targets combine the
     bookmarks that each stream has reached. Other states from the target are ignored. Texts are kept up to a limit;
     beyond it, the target's own text of the same state is used. While `held`, nothing is saved. One thread notes states,
-    another one reads acknowledgements.
+    another one reads acknowledgements. `names` are the top-level members of all states that were sent.
     """
 
     def __init__(self, saved: str | None, *, held: bool = False) -> None:
         self.baseline = saved or '{"bookmarks":{}}'
+        self.names = {"bookmarks"}
         self._lock = threading.Lock()
         self._sent: dict[bytes, str | None] = {}
         self._parts: dict[tuple[str, ...], set[bytes]] = {}
@@ -72,6 +73,7 @@ class BookmarkLedger:
 
     def _remember(self, value: Raw) -> None:
         for path, part in _parts(value):
+            self.names.add(path[0])
             self._parts.setdefault(path, set()).add(_mark(part))
 
     def acked(self, value: Raw) -> bool:

@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -27,13 +28,13 @@ class ForwardedLedger:
 
     A destination may change the bytes and the `id` of a state. So a state is recognized by the value that its source
     will get again, for each stream and in order (protocol.md 1.6, 3.8). One thread notes states, another one reads
-    acknowledgements.
+    acknowledgements. `keys` are the configured streams.
     """
 
-    def __init__(self, saved: str | None) -> None:
+    def __init__(self, saved: str | None, keys: Iterable[StreamKey] = ()) -> None:
         self._lock = threading.Lock()
         self._kind: Kind | None = None
-        self._saved = Acknowledged(saved)
+        self._saved = Acknowledged(saved, keys)
         self._sent: dict[StreamKey | None, deque[_Sent]] = {}
         self._last: dict[StreamKey | None, bytes] = {}
 

@@ -52,7 +52,7 @@ class TokenLedger:
         self._marks = dict.fromkeys(self._names, 0)
         self._entries: dict[StreamKey | None, deque[_Entry]] = {key: deque() for key in (None, *self._names)}
         self._acked: dict[StreamKey | None, int] = dict.fromkeys((None, *self._names), 0)
-        self._saved = Acknowledged(saved)
+        self._saved = Acknowledged(saved, self._names)
         self._last_acked = -1
 
     @property

@@ -1,13 +1,14 @@
 """Embed Airbyte states in Singer states, for the Singer runner of a wrapped tap."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from tapdock.protocol.catalog import StreamKey
-from tapdock.translate.states.airbyte import Kind, SourceState, one_kind, stream_states
+from tapdock.translate.states.airbyte import Kind, SourceState, one_kind, texts_by_stream
 
 __all__ = ["EmbeddedStates"]
 
@@ -21,8 +22,8 @@ class EmbeddedStates:
 
     settled = True
 
-    def __init__(self, saved: str | None) -> None:
-        self._saved: dict[StreamKey | None, str] = dict(stream_states(saved))
+    def __init__(self, saved: str | None, keys: Iterable[StreamKey] = ()) -> None:
+        self._saved = texts_by_stream(saved, keys)
         if saved and not self._saved and not saved.lstrip().startswith("["):
             self._saved[None] = saved
         self._kind: Kind | None = None
