@@ -7,7 +7,16 @@ from tapdock.events import Level
 from tapdock.protocol import airbyte, lines
 from tapdock.protocol.junk import Junk
 
-__all__ = ["Answer", "read_answer"]
+__all__ = ["Answer", "is_airbyte", "read_answer"]
+
+
+_ONLY_AIRBYTE = (
+    airbyte.SpecMessage,
+    airbyte.CatalogMessage,
+    airbyte.StatusMessage,
+    airbyte.TraceMessage,
+    airbyte.LogMessage,
+)
 
 
 class Answer(msgspec.Struct):
@@ -36,6 +45,12 @@ def read_answer(output: bytes) -> Answer:
             except msgspec.MsgspecError as error:
                 answer.logs += (("warning", f"line {number}: unreadable {type(message).__name__}: {error}"),)
     return answer
+
+
+def is_airbyte(output: bytes) -> bool:
+    """Return True if a line of the output is a message that only Airbyte connectors print."""
+    messages = (message for text in lines.split(output) for message in airbyte.parse_line(text).messages)
+    return any(isinstance(message, _ONLY_AIRBYTE) for message in messages)
 
 
 def _take(answer: Answer, message: airbyte.Message) -> None:
