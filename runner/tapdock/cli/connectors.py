@@ -46,7 +46,8 @@ def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbo
 def _settings(schema: Any, at: str = "") -> list[list[str]]:
     rows = []
     required = schema.get("required") or ()
-    for name, setting in (schema.get("properties") or {}).items():
+    for name, described in (schema.get("properties") or {}).items():
+        setting = described if isinstance(described, dict) else {}
         kind = setting.get("type", "object" if "oneOf" in setting else "")
         text = str(setting.get("description") or setting.get("title") or "").split("\n")[0]
         named = kind if isinstance(kind, str) else " or ".join(kind)

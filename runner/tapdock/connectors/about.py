@@ -9,7 +9,7 @@ from tapdock.connectors import known_specs
 from tapdock.connectors.ask import NO_PROGRAM, Asked, ask
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
-from tapdock.connectors.spec_checks import flaw
+from tapdock.connectors.spec_checks import cleaned, flaw
 from tapdock.errors import SourceError, TapdockError, TargetError
 from tapdock.protocol.answer import is_airbyte
 
@@ -47,6 +47,8 @@ def about(context: Context, ready: PreparedConnector) -> About:
             named = f"{ready.connector.role} `{ready.connector.name}`"
             message = f"{named} reported a spec that cannot be used: {what}"
             raise _failed(ready)(message, hint="check the origin of its image")
+        if found.config is not None:
+            found = msgspec.structs.replace(found, config=cleaned(found.config))
         context.cache.write(name, msgspec.json.encode(found))
     known_specs.remember(context.cache, ready.connector, found.config)
     return found

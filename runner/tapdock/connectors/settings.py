@@ -1,5 +1,6 @@
 """Apply a connector's spec (JSON schema) to its config: convert text to types, and report violations."""
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -18,6 +19,7 @@ INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _REPEATED_GROUP = re.compile(r"\)[*+{]")
 _LONGEST_MATCHED = 1000
+_DEEPEST = 64
 Schema = Mapping[str, Any]
 
 
@@ -76,16 +78,18 @@ def _branches(schema: Schema, root: Schema) -> list[Schema]:
     return [_resolved(part, root) for part in found]
 
 
-def _types(schema: Schema, root: Schema) -> set[str]:
+def _types(schema: Schema, root: Schema, within: frozenset[int] = frozenset()) -> set[str]:
     schema = _resolved(schema, root)
+    if id(schema) in within:
+        return set()  # it refers to itself
     named = schema.get("type")
     types = {named} if isinstance(named, str) else set(named or ())
     for part in [*_branches(schema, root), *(schema.get("allOf") or ())]:
-        types |= _types(part, root)
+        types |= _types(part, root, within | {id(schema)})
     return types
 
 
-def _property(schema: Schema, key: str, siblings: Mapping[str, Any], root: Schema) -> Schema:
+def _property(schema: Schema, key: str, siblings: Mapping[str, Any], root: Schema, depth: int = 0) -> Schema:
     """Return the schema of one property, also from the branch that its siblings choose; empty if there is none."""
     schema = _resolved(schema, root)
     chosen = _chosen(schema, siblings, root)
@@ -95,8 +99,8 @@ def _property(schema: Schema, key: str, siblings: Mapping[str, Any], root: Schem
         if isinstance(properties.get(key), Mapping):
             found: Schema = properties[key]
             return found
-    if chosen and _branches(chosen, root):
-        return _property(chosen, key, siblings, root)
+    if chosen and _branches(chosen, root) and depth < _DEEPEST:
+        return _property(chosen, key, siblings, root, depth + 1)
     extra = schema.get("additionalProperties")
     return extra if isinstance(extra, Mapping) else {}
 
@@ -133,20 +137,25 @@ def violations(config: Mapping[str, Any], schema: Schema) -> list[str]:
 
 
 def _problems(value: Any, schema: Schema, root: Schema) -> Iterator[tuple[Path, str]]:
-    from jsonschema import Draft7Validator, validators
     from jsonschema.exceptions import UnknownType
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 
-    extend: Any = validators.extend
-    tolerant = extend(Draft7Validator, {"pattern": _pattern})
     empty: Registry[Any] = Registry()  # a `$ref` is never fetched
-    validator = tolerant({**schema, "definitions": root.get("definitions", {})}, registry=empty)
+    validator = _tolerant()({**schema, "definitions": root.get("definitions", {})}, registry=empty)
     try:
         for error in sorted(validator.iter_errors(value), key=lambda error: [str(part) for part in error.path]):
             yield from _told(error, root)
     except (Unresolvable, UnknownType, RecursionError, TypeError, AttributeError, ValueError, ArithmeticError):
         return  # the spec itself is broken; the connector's own check decides
+
+
+@functools.cache
+def _tolerant() -> Any:
+    from jsonschema import Draft7Validator, validators
+
+    extend: Any = validators.extend
+    return extend(Draft7Validator, {"pattern": _pattern})
 
 
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
@@ -172,7 +181,7 @@ def _told(error: Any, root: Schema) -> Iterator[tuple[Path, str]]:
     match error.validator:
         case "required":
             known = (error.schema.get("properties") or {}).keys()
-            for name in [name for name in wanted if name not in value and f"'{name}'" in error.message]:
+            for name in [name for name in wanted if error.message == f"{name!r} is a required property"]:
                 near = did_you_mean(name, [key for key in value if key not in known])
                 yield (*path, name), "is missing" + (f"; {near[:-1]}, which is not a known setting?" if near else "")
         case "additionalProperties" if wanted is False:

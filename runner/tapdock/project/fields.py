@@ -18,6 +18,8 @@ __all__ = ["Field", "did_you_mean"]
 T = TypeVar("T")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_MOST = 1e9
+_MOST_BYTES = 2.0**63
 SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -104,6 +106,8 @@ class Field:
             raise self.wrong("text", hint="put it in quotes" if isinstance(self.value, float) else None)
         if not str(self.value).strip():
             raise self.error("is empty text")
+        if "\0" in str(self.value):
+            raise self.error("contains a NUL character")
         return str(self.value)
 
     def texts(self) -> tuple[str, ...]:
@@ -131,16 +135,16 @@ class Field:
     def number(self, *, above: float = 0.0) -> float:
         try:
             number = float(self.value) if not isinstance(self.value, bool) else None
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = None
-        if number is None or not above < number < float("inf"):
-            raise self.wrong(f"a number above {above:g}")
+        if number is None or not above < number < _MOST:
+            raise self.wrong(f"a number above {above:g}, and below {_MOST:g}")
         return number
 
     def integer(self, *, least: int = 0) -> int:
         text = str(self.value)
-        if isinstance(self.value, bool) or not re.fullmatch(r"\d+", text) or int(text) < least:
-            raise self.wrong(f"a whole number of {least} or more")
+        if isinstance(self.value, bool) or not re.fullmatch(r"\d{1,18}", text) or int(text) < least:
+            raise self.wrong(f"a whole number of {least} or more, with at most 18 digits")
         return int(text)
 
     def flag(self) -> bool:
@@ -162,17 +166,22 @@ class Field:
         match = SIZE.fullmatch(str(self.value).strip())
         if isinstance(self.value, bool) or not match:
             raise self.wrong("a size", hint="write a size such as `512m` or `1g`")
-        size = int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
+        size = float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ")
         if size < 6 * 1024**2:
             raise self.wrong("`6m` or more, which every engine requires")
-        return size
+        if size >= _MOST_BYTES:
+            raise self.wrong("below 8 EiB, the largest size of any engine")
+        return int(size)
 
     def duration(self) -> float:
         """Return seconds: from `90`, `90s`, `15m`, `3h`."""
         match = DURATION.fullmatch(str(self.value).strip())
         if isinstance(self.value, bool) or not match or float(match[1]) == 0:
             raise self.wrong("a duration", hint="write seconds, or a duration such as `90s`, `15m` or `3h`")
-        return float(match[1]) * SECONDS[match[2]]
+        seconds = float(match[1]) * SECONDS[match[2]]
+        if seconds > _MOST:
+            raise self.wrong(f"at most {_MOST:g} s", hint="leave out a limit that is never reached")
+        return seconds
 
 
 _READERS: Mapping[str, Callable[[Field], Any]] = {

@@ -97,8 +97,9 @@ def load(file: Path, *, environment: str | None, environ: Mapping[str, str]) -> 
     variables, origins = _variables(file.parent, environ)
     layer = overridden(interpolate(layer, variables), variables, origins=origins)
     private = private_folder(file.parent, environ)
-    layer = _with_defaults(layer, file.name, state_uri=str(private / "state") if environ.get(HOME) else STATE_URI)
-    return _project(layer, file, environment, private)
+    state_uri = str(private / "state") if environ.get(HOME) else STATE_URI
+    layer = _with_defaults(layer, file.name, state_uri=state_uri)
+    return _project(layer, file, environment, private, state_uri=state_uri)
 
 
 def private_folder(folder: Path, environ: Mapping[str, str]) -> Path:
@@ -158,7 +159,7 @@ def _with_defaults(layer: Layer, label: str, *, state_uri: str) -> Layer:
     return merge(Layer(tree, origins), layer)
 
 
-def _project(layer: Layer, file: Path, environment: str | None, private: Path) -> Project:
+def _project(layer: Layer, file: Path, environment: str | None, private: Path, *, state_uri: str) -> Project:
     root = Field(layer.tree, (), layer.origins, file.name)
     keys = root.keys(("version", *ROOTS))
     sources = _connectors(keys, "source", file.parent)
@@ -173,7 +174,7 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         folder=file.parent,
         file=file,
         environment=environment,
-        state_uri=_state_uri(keys["state_backend"]),
+        state_uri=_state_uri(keys["state_backend"], state_uri) if "state_backend" in keys else state_uri,
         sources=sources,
         targets=targets,
         pipelines=pipelines,
@@ -212,6 +213,6 @@ def _unique(keys: Mapping[str, Field]) -> None:
             seen[name] = field
 
 
-def _state_uri(field: Field) -> str:
+def _state_uri(field: Field, default: str) -> str:
     keys: dict[str, Any] = field.keys(names(STATE_BACKEND), instead={"url": "write `uri`", "path": "write `uri`"})
-    return str(keys["uri"].text()) if "uri" in keys else STATE_URI
+    return str(keys["uri"].text()) if "uri" in keys else default
