@@ -39,6 +39,7 @@ class Context:
     locked: Mapping[str, str] | None = None
     patience: float = 120.0
     redactor: Redactor = field(default_factory=Redactor)
+    reported: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         for address in (self.project.state_uri, *self.making.indexes.values()):
@@ -58,6 +59,12 @@ class Context:
     def say(self, text: str) -> None:
         """Report progress with text of an engine or a build, which may contain an address with a token."""
         self.progress(self.heard(text))
+
+    def once(self, text: str) -> None:
+        """Report progress, unless the same text was reported before."""
+        if text not in self.reported:
+            self.reported.add(text)
+            self.progress(text)
 
 
 @dataclass(frozen=True, kw_only=True)

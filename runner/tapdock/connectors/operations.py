@@ -79,6 +79,8 @@ def resolved_config(context: Context, ready: PreparedConnector) -> Resolved:
     given = rotation_rules.laid_over(user, laid.values)
     context.redactor.learn((*masking.secret_texts(given, schema), *masking.new_texts(given, user)))
     _require_valid(context, ready, user, schema)
+    for line in settings.unknown(user, schema):
+        context.once(f"warning: {_where(context, connector)}: {line}; it may be ignored")
     return Resolved(user=user, given=given, laid=laid, rules=rules)
 
 
@@ -97,6 +99,10 @@ def say_laid(context: Context, connector: Connector, config: Resolved) -> None:
         context.progress(f"{connector.name} does not use the values of its config that were {found}; {reset}")
 
 
+def _where(context: Context, connector: Connector) -> str:
+    return f"{context.project.file.name}: {connector.role}s.{connector.name}.config"
+
+
 def _require_valid(
     context: Context, ready: PreparedConnector, config: dict[str, Any], schema: Mapping[str, Any]
 ) -> None:
@@ -106,7 +112,7 @@ def _require_valid(
         return
     if problems := settings.violations(config, schema):
         connector = ready.connector
-        where = f"{context.project.file.name}: {connector.role}s.{connector.name}.config"
+        where = _where(context, connector)
         hint = f"run `tapdock spec {connector.name}` to see its settings"
         raise UsageError(f"{where}: {'; '.join(problems)}", hint=hint)
     context.cache.write(name, b"")

@@ -13,7 +13,7 @@ from tapdock.project.model import Config, Secret
 from tapdock.project.values import number, parse_json
 from tapdock.protocol.json_pointer import referred
 
-__all__ = ["coerce", "violations"]
+__all__ = ["coerce", "unknown", "violations"]
 
 INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
@@ -134,6 +134,31 @@ def _plain(value: Any) -> str:
 def violations(config: Mapping[str, Any], schema: Schema) -> list[str]:
     """Return the violations of the connector's spec in a plain config, one line each. Values are never shown."""
     return [f"`{dotted(path)}` {problem}" if path else problem for path, problem in _problems(config, schema, schema)]
+
+
+def unknown(config: Mapping[str, Any], schema: Schema) -> list[str]:
+    """Return the settings of a config that its spec permits but does not name, one line each, with a near name.
+
+    Only top-level settings are compared: what is nested is often free. Nothing is reported for a spec that names none.
+    """
+    known = _known(schema, schema)
+    if not known or schema.get("patternProperties") or isinstance(schema.get("additionalProperties"), Mapping):
+        return []
+    lines = []
+    for name in [name for name in config if name not in known]:
+        near = did_you_mean(name, known)
+        lines.append(f"`{name}` is not a setting that the connector names" + (f"; {near}" if near else ""))
+    return lines
+
+
+def _known(schema: Schema, root: Schema, within: frozenset[int] = frozenset()) -> set[str]:
+    schema = _resolved(schema, root)
+    if id(schema) in within:
+        return set()  # it refers to itself
+    names = set(schema.get("properties") or ())
+    for part in [*_branches(schema, root), *(schema.get("allOf") or ())]:
+        names |= _known(part, root, within | {id(schema)})
+    return names
 
 
 def _problems(value: Any, schema: Schema, root: Schema) -> Iterator[tuple[Path, str]]:

@@ -159,3 +159,13 @@ def test_a_spec_that_is_not_an_object_is_refused(made, spec):
     context, ready, _ = made({"spec": (printed, 0, 0)}, kind="airbyte")
     with pytest.raises(TapdockError, match="source `x` reported a spec that"):
         about(context, ready)
+
+
+def test_a_setting_that_nobody_knows_is_pointed_out_once(made):
+    answers = {"--about": (SETTINGS, 0, 0), "--discover": (CATALOG, 0, 0)}
+    context, ready, said = made(answers, config={"n": 1, "nn": 2})
+    operations.discover(context, ready)
+    assert check(context, ready).succeeded
+    warned = [line for line in said if "warning" in line]
+    named = "`nn` is not a setting that the connector names; did you mean `n`?"
+    assert warned == [f"warning: tapdock.yaml: sources.x.config: {named}; it may be ignored"]
