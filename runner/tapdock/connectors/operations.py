@@ -43,6 +43,10 @@ def prepare(context: Context, connector: Connector) -> PreparedConnector:
         lockfile.verify(context.locked, facts)
     elif lockfile.is_moving(connector.image) and not connector.build:
         context.progress(f"{connector.image} is not pinned; use a version tag or run `tapdock lock`")
+    for mount in connector.mounts:
+        if mount.is_volume and (context.project.folder / mount.source).is_dir():
+            text = f"{connector.name} mounts the volume `{mount.source}`, not the folder `./{mount.source}`"
+            context.once(f"warning: {text}; write `./{mount.source}:{mount.target}` for the folder")
     return PreparedConnector(
         connector=connector,
         facts=facts,

@@ -169,3 +169,10 @@ def test_a_setting_that_nobody_knows_is_pointed_out_once(made):
     warned = [line for line in said if "warning" in line]
     named = "`nn` is not a setting that the connector names; did you mean `n`?"
     assert warned == [f"warning: tapdock.yaml: sources.x.config: {named}; it may be ignored"]
+
+
+def test_a_volume_with_the_name_of_a_folder_is_pointed_out(made, tmp_path):
+    (tmp_path / "data").mkdir()
+    _, _, said = made({}, mounts=["data:/data", "cache:/cache", "./data:/more"])
+    wanted = "warning: x mounts the volume `data`, not the folder `./data`; write `./data:/data` for the folder"
+    assert [line for line in said if "mounts" in line] == [wanted]
