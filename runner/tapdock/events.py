@@ -139,7 +139,10 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
 
 
 class Verdict(msgspec.Struct, frozen=True, tag="verdict", kw_only=True):
-    """How a run ended: exit code (0 is success), the side that failed, a message, and a hint."""
+    """How a run ended: exit code (0 is success), the side that failed, a message, and a hint.
+
+    `timed_out`: a single connector did not answer in time.
+    """
 
     exit_code: int
     side: Side | None = None
@@ -150,6 +153,7 @@ class Verdict(msgspec.Struct, frozen=True, tag="verdict", kw_only=True):
     first_record_seconds: float | None = None
     source_code: int | None = None
     target_code: int | None = None
+    timed_out: bool = False
 
 
 Event = (

@@ -9,7 +9,8 @@ from tapdock.cli.assembly import operations_of, said_at_once
 from tapdock.cli.session import Session, shared
 from tapdock.cli.spec_rows import COLUMNS, spec_rows
 from tapdock.cli.state import print_exactly
-from tapdock.connectors import operations, selection
+from tapdock.connectors import about, operations, selection
+from tapdock.connectors import check as checks
 from tapdock.errors import SourceError, TargetError, UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Project
@@ -34,7 +35,7 @@ def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbo
     connector = _named(session.project, name)
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
-        schema = operations.spec(needed, operations.prepare(needed, connector))
+        schema = about.spec(needed, operations.prepare(needed, connector))
     if schema is None:
         raise UsageError(f"{connector.role} `{name}` cannot report its settings", hint="see its documentation")
     if as_json:
@@ -46,8 +47,8 @@ def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbo
 def check(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Check that a connector's config works
 
-    For an Airbyte connector, tapdock runs its `check` command. A Singer tap is checked by discovery, and a Singer
-    target by the rules for its config.
+    For an Airbyte connector, tapdock runs its `check` command. A Singer tap is checked by discovery, which may not use
+    the credentials. The config of a Singer connector is compared with the settings that it reports, if it reports any.
 
     Example: tapdock check faker
     """
@@ -55,16 +56,19 @@ def check(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verb
     connector = _named(session.project, name)
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
-        result = operations.check(needed, operations.prepare(needed, connector))
+        result = checks.check(needed, operations.prepare(needed, connector))
     if as_json:
         print_json({"succeeded": result.succeeded, "message": result.message, "checked_by": result.how})
         raise typer.Exit(0 if result.succeeded else _failure(connector)("").exit_code)
     if not result.succeeded:
-        hint = f"correct `{connector.role}s.{name}.config`; `tapdock spec {name}` shows what it takes"
+        hint = result.hint or f"correct `{connector.role}s.{name}.config`; `tapdock spec {name}` shows what it takes"
         raise _failure(connector)(
             f"{connector.role} `{name}` failed its check: {result.message or 'no reason given'}", hint=hint
         )
-    out(f"{name} works (checked by {result.how})" + (f": {result.message}" if result.message else ""))
+    ending = f": {result.message}" if result.message else ""
+    out((f"{name} works (checked by {result.how})" if result.how else f"{name} was not checked") + ending)
+    if result.hint:
+        err(f"hint: {one_line(result.hint)}")
 
 
 def _failure(connector: Connector) -> type[SourceError] | type[TargetError]:

@@ -2,10 +2,14 @@
 
 import queue
 import secrets
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.errors import EngineError, Interrupted, SourceError, TapdockError, TargetError
@@ -18,13 +22,18 @@ from tapdock.relay.plan import Collection
 
 __all__ = ["NO_PROGRAM", "Asked", "ask"]
 
+_REPORT_SECONDS = 30.0
+_LONGEST_REASON = 500
 NO_PROGRAM = (126, 127)
 """The exit codes of a shell for a program that cannot be run or does not exist."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A connector's answer. `words` is the reason that it gave for a failure, `text` all that it printed on stdout."""
+    """A connector's answer. `words` is the reason that it gave for a failure, `text` all that it printed on stdout.
+
+    `timed_out`: it was killed because it had not ended in time.
+    """
 
     connector: Connector
     text: str
@@ -32,11 +41,12 @@ class Asked:
     answer: Answer
     words: str
     program: tuple[str, ...]
+    timed_out: bool = False
 
-    def failure(self, before: str = "", after: str = "") -> TapdockError:
+    def failure(self, before: str = "", after: str = "", *, hint: str | None = None) -> TapdockError:
         """Return the error `{before} source `x` {after} (exit code 1)`, with the connector's reason if there is one.
 
-        It is an EngineError if the program could not be started, else a SourceError or a TargetError.
+        It is an EngineError if the program could not be started, else a SourceError or a TargetError with the hint.
         """
         name = f"{self.connector.role} `{self.connector.name}`"
         message = f"{' '.join(filter(None, (before, name, after)))} (exit code {self.code})"
@@ -45,7 +55,7 @@ class Asked:
         if self.code in NO_PROGRAM:
             hint = f"check that `{' '.join(self.program)}` is in the image, or set `entrypoint:` to another program"
             return EngineError(message, hint=hint)
-        return _failure_of(self.connector)(message)
+        return _failure_of(self.connector)(message, hint=hint)
 
 
 def _engine_code(ended: Exit | None) -> int:
@@ -58,11 +68,17 @@ def _failure_of(connector: Connector) -> type[TapdockError]:
 
 
 def ask(
-    context: Context, ready: PreparedConnector, launch: Launch, *, keep: Callable[[str], None] | None = None
+    context: Context,
+    ready: PreparedConnector,
+    launch: Launch,
+    *,
+    keep: Callable[[str], None] | None = None,
+    optional: bool = False,
 ) -> Asked:
     """Run the connector for one answer. `keep` gets the config if the connector changed it, in any ending.
 
-    Raises EngineError, Interrupted, and SourceError or TargetError if the connector takes too long.
+    Raises EngineError, Interrupted, and SourceError or TargetError if the connector takes too long. It has less time
+    for an optional answer, and no error is raised if it takes too long (`timed_out`).
     """
     said: deque[str] = deque(maxlen=5)
     output: list[str] = []
@@ -80,11 +96,15 @@ def ask(
         said.append(text)
         context.log(text)
 
-    context.progress(f"asking {ready.connector.name}: {' '.join(arg for arg in launch.args if isinstance(arg, str))}")
-    with context.signals.orders(inbox):
+    question = f"{ready.connector.name}: {' '.join(arg for arg in launch.args if isinstance(arg, str))}"
+    work = Collection(run_id=secrets.token_hex(6), source_files=launch.files)
+    if optional:
+        work = msgspec.structs.replace(work, seconds=context.patience)
+    context.progress(f"asking {question}")
+    with context.signals.orders(inbox), _waiting(context, question, most=work.seconds):
         outcome = perform(
             context.engine,
-            Collection(run_id=secrets.token_hex(6), source_files=launch.files),
+            work,
             (launch,),
             relay_image=context.relay_image,
             inbox=inbox,
@@ -104,7 +124,7 @@ def ask(
     assert verdict is not None, "without one, there is a failure"
     if verdict.exit_code in (130, 143):
         raise Interrupted(f"{ready.connector.name}: {verdict.message}", exit_code=verdict.exit_code)
-    if verdict.exit_code:
+    if verdict.exit_code and not (optional and verdict.timed_out):
         kind = _failure_of(ready.connector) if verdict.side == "source" else EngineError
         raise kind(f"{ready.connector.name}: {verdict.message}", hint=verdict.hint)
     return Asked(
@@ -112,6 +132,37 @@ def ask(
         text=text,
         code=verdict.source_code or _engine_code(outcome.exits.get(launch.role)),
         answer=answer,
-        words=context.redacted(answer.error.words) if answer.error and answer.error.words else " / ".join(said),
+        words=_reason(context, answer) or " / ".join(said),
         program=launch.entrypoint,
+        timed_out=verdict.timed_out,
     )
+
+
+def _reason(context: Context, answer: Answer) -> str:
+    """Return the error that the connector reported, with its internal message if that says more."""
+    if answer.error is None:
+        return ""
+    error = answer.error
+    reason = " ".join((error.internal_message or "").split())[:_LONGEST_REASON]
+    words = (error.words, reason if reason not in error.words else "")
+    return context.redacted(" / ".join(filter(None, words)))
+
+
+@contextmanager
+def _waiting(context: Context, question: str, *, most: float) -> Iterator[None]:
+    """Report every half minute that a question is still not answered."""
+    answered = threading.Event()
+
+    def report() -> None:
+        seconds = 0.0
+        while not answered.wait(_REPORT_SECONDS):
+            seconds += _REPORT_SECONDS
+            context.progress(f"waiting for {question}: no answer after {seconds:g} s of at most {most:g} s")
+
+    thread = threading.Thread(target=report, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        answered.set()
+        thread.join()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from tapdock.cache import Cache
 from tapdock.connectors.images import Making
@@ -21,7 +22,10 @@ _LONGEST = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What every operation needs: the engine, the project, the state backend, and where progress is reported."""
+    """What every operation needs: the engine, the project, the state backend, and where progress is reported.
+
+    `patience` is the time in seconds after which an optional question to a connector counts as not answered.
+    """
 
     engine: Engine
     project: Project
@@ -33,7 +37,9 @@ class Context:
     signals: Signals
     now: Callable[[], float]
     locked: Mapping[str, str] | None = None
+    patience: float = 120.0
     redactor: Redactor = field(default_factory=Redactor)
+    reported: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         for address in (self.project.state_uri, *self.making.indexes.values()):
@@ -54,12 +60,30 @@ class Context:
         """Report progress with text of an engine or a build, which may contain an address with a token."""
         self.progress(self.redacted(text))
 
+    def once(self, text: str) -> None:
+        """Report progress, unless the same text was reported before."""
+        if text not in self.reported:
+            self.reported.add(text)
+            self.progress(text)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedConnector:
-    """A connector whose image is present, with its facts, its kind and its quirks."""
+    """A connector whose image is present, with its facts, its kind and its quirks.
+
+    `assumed` is the reason for its kind and how to correct it; None if the user or a label of tapdock's set the kind.
+    """
 
     connector: Connector
     facts: ImageFacts
     kind: Kind
     quirks: Quirks
+    assumed: str | None = None
+
+    @property
+    def program(self) -> str:
+        """Return a hash of the image's content, the user's command, and a low-code source's manifest."""
+        connector = self.connector
+        content = connector.manifest.content if connector.manifest else None
+        parts = (self.facts.digest, self.kind, connector.entrypoint, connector.command, content)
+        return blake2b(repr(parts).encode(), digest_size=12).hexdigest()

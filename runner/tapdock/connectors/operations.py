@@ -1,53 +1,38 @@
-"""Run a connector's commands: report its spec, check its config, discover its streams."""
+"""Prepare a connector, resolve its config, and discover its streams."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any
 
-import msgspec
-
-from tapdock.connectors import images, known_specs, lockfile, masking, rotated_config, rotation_rules, settings
-from tapdock.connectors.ask import NO_PROGRAM, ask
+from tapdock.connectors import images, lockfile, masking, rotated_config, rotation_rules, settings
+from tapdock.connectors.about import spec
+from tapdock.connectors.ask import Asked, ask
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
-from tapdock.connectors.kinds.base import kind_of, require_kind
+from tapdock.connectors.kinds.base import assumed, kind_of, require_kind
 from tapdock.connectors.kinds.quirks import quirks_of
-from tapdock.connectors.spec_checks import flaw
-from tapdock.errors import SourceError, TargetError, UsageError
+from tapdock.errors import SourceError, UsageError
 from tapdock.project.model import Connector, Secret
+from tapdock.protocol.answer import is_airbyte
 from tapdock.protocol.catalog import Stream, parse_catalog
 from tapdock.translate.catalogs.singer import singer_streams
 
 __all__ = [
-    "About",
-    "Checked",
     "Resolved",
-    "about",
-    "check",
     "discover",
+    "discovered",
     "keep_rotated",
+    "keeper",
     "prepare",
     "resolved_config",
     "say_laid",
-    "spec",
 ]
 
 _MOST_TEXTS = 50  # that one changed config may add to the redacted texts
 _CATALOG_SECONDS = 24 * 3600.0
 _NO_DISCOVERY = "for a tap without discovery, set `discovery: false`, or `catalog: FILE` with a catalog of your own"
 _NAMED = 10
-_LAST_OF_ITS_OWN = 127
-"""Higher exit codes are those of signals."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checked:
-    """The result of a check. `message` is the connector's own text, `how` the command or method of the check."""
-
-    succeeded: bool
-    message: str | None
-    how: str
 
 
 def prepare(context: Context, connector: Connector) -> PreparedConnector:
@@ -60,75 +45,16 @@ def prepare(context: Context, connector: Connector) -> PreparedConnector:
         context.progress(f"{connector.image} is not pinned; use a version tag or run `tapdock lock`")
     kind = kind_of(connector, facts)
     require_kind(connector, kind, context.project.origins)
-    return PreparedConnector(connector=connector, facts=facts, kind=kind, quirks=quirks_of(facts))
-
-
-class About(msgspec.Struct, frozen=True, kw_only=True):
-    """A connector's description of itself; each value is None if it reports none.
-
-    `config` is the JSON schema of its config, `modes` are the destination sync modes that it supports, `capabilities`
-    are those of Singer connectors.
-    """
-
-    config: dict[str, Any] | None = None
-    modes: tuple[str, ...] | None = None
-    capabilities: tuple[str, ...] | None = None
-
-    def has_setting(self, name: str) -> bool:
-        return name in ((self.config or {}).get("properties") or {})
-
-
-def about(context: Context, ready: PreparedConnector) -> About:
-    """Return the connector's description, cached by image. Raises TapdockError if it cannot be read."""
-    name = f"about-{_program(ready)}.json"
-    known = context.cache.read(name)
-    if known is not None:
-        found = msgspec.json.decode(known, type=About)
-    else:
-        found = _asked_airbyte(context, ready) if ready.kind == "airbyte" else _asked_singer(context, ready)
-        if found.config is not None and (what := flaw(found.config)):
-            failed = SourceError if ready.connector.role == "source" else TargetError
-            name = f"{ready.connector.role} `{ready.connector.name}`"
-            raise failed(f"{name} reported a spec that cannot be used: {what}", hint="check the origin of its image")
-        context.cache.write(name, msgspec.json.encode(found))
-    known_specs.remember(context.cache, ready.connector, found.config)
-    return found
-
-
-def spec(context: Context, ready: PreparedConnector) -> Mapping[str, Any] | None:
-    """Return the JSON schema of the connector's config; None if the connector does not report one."""
-    return about(context, ready).config
-
-
-def _asked_airbyte(context: Context, ready: PreparedConnector) -> About:
-    if ready.connector.manifest:  # its program's spec is only that of a manifest (decision 0011)
-        schema = ready.connector.manifest.spec
-        return About(config=dict(schema) if schema is not None else None)
-    asked = ask(context, ready, airbyte.spec(ready.connector, ready.facts))
-    told = asked.answer.spec
-    if told is None:
-        raise asked.failure(after="did not report its spec")
-    try:
-        schema = msgspec.json.decode(told.connection_specification)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise asked.failure(after=f"reported a spec that cannot be read: {error}") from error
-    return About(config=schema, modes=told.supported_destination_sync_modes)
-
-
-def _asked_singer(context: Context, ready: PreparedConnector) -> About:
-    asked = ask(context, ready, singer.about(ready.connector, ready.facts))
-    if asked.code in NO_PROGRAM:
-        raise asked.failure(after="could not be started")
-    if asked.code > _LAST_OF_ITS_OWN:
-        raise asked.failure(after="was killed while reporting its settings")  # maybe out of memory
-    try:
-        told = msgspec.json.decode(asked.text)
-        settings, capabilities = told.get("settings"), told.get("capabilities")
-    except (ValueError, RecursionError, AttributeError):
-        return About()  # only connectors made with Meltano's SDK report settings
-    return About(
-        config=settings if isinstance(settings, dict) else None,
-        capabilities=tuple(map(str, capabilities)) if isinstance(capabilities, list) else None,
+    for mount in connector.mounts:
+        if mount.is_volume and (context.project.folder / mount.source).is_dir():
+            text = f"{connector.name} mounts the volume `{mount.source}`, not the folder `./{mount.source}`"
+            context.once(f"warning: {text}; write `./{mount.source}:{mount.target}` for the folder")
+    return PreparedConnector(
+        connector=connector,
+        facts=facts,
+        kind=kind,
+        quirks=quirks_of(facts),
+        assumed=assumed(connector, facts),
     )
 
 
@@ -159,6 +85,8 @@ def resolved_config(context: Context, ready: PreparedConnector) -> Resolved:
     given = rotation_rules.laid_over(user, laid.values)
     context.redactor.learn((*masking.secret_texts(given, schema), *masking.new_texts(given, user)))
     _require_valid(context, ready, user, schema)
+    for line in settings.unknown(user, schema):
+        context.once(f"warning: {_where(context, connector)}: {line}; it may be ignored")
     return Resolved(user=user, given=given, laid=laid, rules=rules)
 
 
@@ -177,6 +105,10 @@ def say_laid(context: Context, connector: Connector, config: Resolved) -> None:
         context.progress(f"{connector.name} does not use the values of its config that were {found}; {reset}")
 
 
+def _where(context: Context, connector: Connector) -> str:
+    return f"{context.project.file.name}: {connector.role}s.{connector.name}.config"
+
+
 def _require_valid(
     context: Context, ready: PreparedConnector, config: dict[str, Any], schema: Mapping[str, Any]
 ) -> None:
@@ -186,39 +118,10 @@ def _require_valid(
         return
     if problems := settings.violations(config, schema):
         connector = ready.connector
-        where = f"{context.project.file.name}: {connector.role}s.{connector.name}.config"
+        where = _where(context, connector)
         hint = f"run `tapdock spec {connector.name}` to see its settings"
         raise UsageError(f"{where}: {'; '.join(problems)}", hint=hint)
     context.cache.write(name, b"")
-
-
-def check(context: Context, ready: PreparedConnector) -> Checked:
-    """Run the connector's check of its config. A status FAILED has the exit code 0 (protocol.md 1.2)."""
-    config = resolved_config(context, ready)
-    connector = ready.connector
-    say_laid(context, connector, config)
-    if ready.kind == "singer":
-        return _checked_singer(context, ready, config)
-    launch = airbyte.check(connector, ready.facts, config.given)
-    asked = ask(context, ready, launch, keep=_keeper(context, connector, config))
-    status = asked.answer.status
-    if status is None:
-        return Checked(succeeded=False, message=asked.failure("check failed for").message, how="check")
-    message = status.message and context.redacted(status.message)
-    return Checked(succeeded=status.status == "SUCCEEDED", message=message, how="check")
-
-
-def _checked_singer(context: Context, ready: PreparedConnector, config: Resolved) -> Checked:
-    connector = ready.connector
-    if connector.role == "target" or not connector.discovery:
-        what = "target" if connector.role == "target" else "tap without discovery"
-        return Checked(
-            succeeded=True, message=f"a Singer {what} has no further check", how="its config against its spec"
-        )
-    launch = singer.discover(connector, ready.facts, config.given)
-    asked = ask(context, ready, launch, keep=_keeper(context, connector, config))
-    failed = asked.code != 0
-    return Checked(succeeded=not failed, message=asked.words if failed else None, how="discovery")
 
 
 def discover(
@@ -234,35 +137,62 @@ def discover(
         return singer_streams(connector.catalog.content, namespaced=namespaced) if connector.catalog else ()
     config = resolved_config(context, ready)
     env = {name: value.reveal() if isinstance(value, Secret) else value for name, value in connector.env.items()}
-    name = f"catalog-{context.cache.fingerprint(_program(ready), env, config.user)}.json"
+    name = f"catalog-{context.cache.fingerprint(ready.program, env, config.user)}.json"
     now = context.now()
     known = None if refresh else context.cache.read(name, written=(now - _CATALOG_SECONDS, now))
-    catalog = _asked_catalog(context, ready, config) if known is None else known
-    try:
-        streams = parse_catalog(catalog) if ready.kind == "airbyte" else singer_streams(catalog, namespaced=namespaced)
-    except RecursionError as error:
-        raise SourceError(f"source `{connector.name}` reported streams that are nested too deeply") from error
-    if known is None:
-        context.cache.write(name, catalog)
+    if known is not None:
+        with suppress(SourceError):  # a damaged file: the source is asked again
+            return _streams(ready, known, namespaced=namespaced)
+    catalog, streams = discovered(context, ready, config, namespaced=namespaced)
+    context.cache.write(name, catalog)
     return streams
 
 
-def _asked_catalog(context: Context, ready: PreparedConnector, config: Resolved) -> bytes:
-    keep = _keeper(context, ready.connector, config)
+def discovered(
+    context: Context, ready: PreparedConnector, config: Resolved, *, namespaced: bool = False
+) -> tuple[bytes, tuple[Stream, ...]]:
+    """Ask the source for its catalog. Return it with its streams. Raises SourceError."""
+    make = airbyte.discover if ready.kind == "airbyte" else singer.discover
+    asked = ask(
+        context,
+        ready,
+        make(ready.connector, ready.facts, config.given),
+        keep=keeper(context, ready.connector, config),
+    )
+    catalog = _catalog(ready, asked)
+    try:
+        return catalog, _streams(ready, catalog, namespaced=namespaced)
+    except SourceError as error:
+        if ready.kind == "airbyte":
+            raise
+        is_foreign = ready.assumed and is_airbyte(catalog)
+        what = "messages of Airbyte's protocol" if is_foreign else "text that is not a catalog"
+        hint = ready.assumed if is_foreign else _joined(_NO_DISCOVERY, ready.assumed)
+        raise asked.failure("discovery of", f"printed {what}: {error.message}", hint=hint) from error
+
+
+def _catalog(ready: PreparedConnector, asked: Asked) -> bytes:
     if ready.kind == "airbyte":
-        asked = ask(context, ready, airbyte.discover(ready.connector, ready.facts, config.given), keep=keep)
         if asked.answer.catalog is None:
-            raise asked.failure("discovery failed for")
+            raise asked.failure("discovery failed for", hint=ready.assumed)
         return bytes(asked.answer.catalog)
-    asked = ask(context, ready, singer.discover(ready.connector, ready.facts, config.given), keep=keep)
     if asked.code == 0 and asked.text.strip():
         return asked.text.encode()
-    error = asked.failure("discovery failed for")
-    error.hint = error.hint or _NO_DISCOVERY
-    raise error
+    raise asked.failure("discovery failed for", hint=_joined(_NO_DISCOVERY, ready.assumed))
 
 
-def _keeper(context: Context, connector: Connector, config: Resolved) -> Callable[[str], None]:
+def _joined(hint: str, assumed: str | None) -> str:
+    return f"{hint}; {assumed}" if assumed else hint
+
+
+def _streams(ready: PreparedConnector, catalog: bytes, *, namespaced: bool) -> tuple[Stream, ...]:
+    try:
+        return parse_catalog(catalog) if ready.kind == "airbyte" else singer_streams(catalog, namespaced=namespaced)
+    except RecursionError as error:
+        raise SourceError(f"source `{ready.connector.name}` reported streams that are nested too deeply") from error
+
+
+def keeper(context: Context, connector: Connector, config: Resolved) -> Callable[[str], None]:
     return lambda rotated: keep_rotated(context, connector, config, rotated)
 
 
@@ -290,11 +220,3 @@ def keep_rotated(context: Context, connector: Connector, config: Resolved, rotat
 def _named(pointers: tuple[str, ...]) -> str:
     more = f" and {len(pointers) - _NAMED} more" if len(pointers) > _NAMED else ""
     return ", ".join(rotation_rules.name_of(pointer) for pointer in pointers[:_NAMED]) + more
-
-
-def _program(ready: PreparedConnector) -> str:
-    """Return a hash of the program: of the image's content, the user's command, and a low-code source's manifest."""
-    connector = ready.connector
-    content = connector.manifest.content if connector.manifest else None
-    parts = (ready.facts.digest, ready.kind, connector.entrypoint, connector.command, content)
-    return blake2b(repr(parts).encode(), digest_size=12).hexdigest()

@@ -1,5 +1,6 @@
 """Apply a connector's spec (JSON schema) to its config: convert text to types, and report violations."""
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -12,12 +13,13 @@ from tapdock.project.model import Config, Secret
 from tapdock.project.values import number, parse_json
 from tapdock.protocol.json_pointer import referred
 
-__all__ = ["coerce", "violations"]
+__all__ = ["coerce", "unknown", "violations"]
 
 INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _REPEATED_GROUP = re.compile(r"\)[*+{]")
 _LONGEST_MATCHED = 1000
+_DEEPEST = 64
 Schema = Mapping[str, Any]
 
 
@@ -76,16 +78,18 @@ def _branches(schema: Schema, root: Schema) -> list[Schema]:
     return [_resolved(part, root) for part in found]
 
 
-def _types(schema: Schema, root: Schema) -> set[str]:
+def _types(schema: Schema, root: Schema, within: frozenset[int] = frozenset()) -> set[str]:
     schema = _resolved(schema, root)
+    if id(schema) in within:
+        return set()  # it refers to itself
     named = schema.get("type")
     types = {named} if isinstance(named, str) else set(named or ())
     for part in [*_branches(schema, root), *(schema.get("allOf") or ())]:
-        types |= _types(part, root)
+        types |= _types(part, root, within | {id(schema)})
     return types
 
 
-def _property(schema: Schema, key: str, siblings: Mapping[str, Any], root: Schema) -> Schema:
+def _property(schema: Schema, key: str, siblings: Mapping[str, Any], root: Schema, depth: int = 0) -> Schema:
     """Return the schema of one property, also from the branch that its siblings choose; empty if there is none."""
     schema = _resolved(schema, root)
     chosen = _chosen(schema, siblings, root)
@@ -95,8 +99,8 @@ def _property(schema: Schema, key: str, siblings: Mapping[str, Any], root: Schem
         if isinstance(properties.get(key), Mapping):
             found: Schema = properties[key]
             return found
-    if chosen and _branches(chosen, root):
-        return _property(chosen, key, siblings, root)
+    if chosen and _branches(chosen, root) and depth < _DEEPEST:
+        return _property(chosen, key, siblings, root, depth + 1)
     extra = schema.get("additionalProperties")
     return extra if isinstance(extra, Mapping) else {}
 
@@ -132,21 +136,51 @@ def violations(config: Mapping[str, Any], schema: Schema) -> list[str]:
     return [f"`{dotted(path)}` {problem}" if path else problem for path, problem in _problems(config, schema, schema)]
 
 
+def unknown(config: Mapping[str, Any], schema: Schema) -> list[str]:
+    """Return the settings of a config that its spec permits but does not name, one line each, with a near name.
+
+    Only top-level settings are compared: what is nested is often free. Nothing is reported for a spec that names none.
+    """
+    known = _known(schema, schema)
+    if not known or schema.get("patternProperties") or isinstance(schema.get("additionalProperties"), Mapping):
+        return []
+    lines = []
+    for name in [name for name in config if name not in known]:
+        near = did_you_mean(name, known)
+        lines.append(f"`{name}` is not a setting that the connector names" + (f"; {near}" if near else ""))
+    return lines
+
+
+def _known(schema: Schema, root: Schema, within: frozenset[int] = frozenset()) -> set[str]:
+    schema = _resolved(schema, root)
+    if id(schema) in within:
+        return set()  # it refers to itself
+    names = set(schema.get("properties") or ())
+    for part in [*_branches(schema, root), *(schema.get("allOf") or ())]:
+        names |= _known(part, root, within | {id(schema)})
+    return names
+
+
 def _problems(value: Any, schema: Schema, root: Schema) -> Iterator[tuple[Path, str]]:
-    from jsonschema import Draft7Validator, validators
     from jsonschema.exceptions import UnknownType
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 
-    extend: Any = validators.extend
-    tolerant = extend(Draft7Validator, {"pattern": _pattern})
     empty: Registry[Any] = Registry()  # a `$ref` is never fetched
-    validator = tolerant({**schema, "definitions": root.get("definitions", {})}, registry=empty)
+    validator = _tolerant()({**schema, "definitions": root.get("definitions", {})}, registry=empty)
     try:
         for error in sorted(validator.iter_errors(value), key=lambda error: [str(part) for part in error.path]):
             yield from _told(error, root)
     except (Unresolvable, UnknownType, RecursionError, TypeError, AttributeError, ValueError, ArithmeticError):
         return  # the spec itself is broken; the connector's own check decides
+
+
+@functools.cache
+def _tolerant() -> Any:
+    from jsonschema import Draft7Validator, validators
+
+    extend: Any = validators.extend
+    return extend(Draft7Validator, {"pattern": _pattern})
 
 
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
@@ -172,7 +206,7 @@ def _told(error: Any, root: Schema) -> Iterator[tuple[Path, str]]:
     match error.validator:
         case "required":
             known = (error.schema.get("properties") or {}).keys()
-            for name in [name for name in wanted if name not in value and f"'{name}'" in error.message]:
+            for name in [name for name in wanted if error.message == f"{name!r} is a required property"]:
                 near = did_you_mean(name, [key for key in value if key not in known])
                 yield (*path, name), "is missing" + (f"; {near[:-1]}, which is not a known setting?" if near else "")
         case "additionalProperties" if wanted is False:

@@ -1,11 +1,11 @@
 """Check that a connector's spec can be used. It is JSON of a stranger, and tapdock follows it recursively."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tapdock.protocol.json_pointer import referred
 
-__all__ = ["flaw"]
+__all__ = ["cleaned", "flaw"]
 
 _DEEPEST = 64
 _MOST_CHOICES = 8  # levels of `oneOf`, `anyOf` and `allOf` inside each other
@@ -13,6 +13,7 @@ _MOST_PARTS = 50_000
 _NAMED = ("properties", "patternProperties", "definitions", "$defs")
 _SINGLE = ("items", "additionalProperties", "not", "if", "then", "else", "contains")
 _CHOICES = ("oneOf", "anyOf", "allOf")
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
 def flaw(schema: Any) -> str | None:
@@ -63,3 +64,66 @@ def _inner(part: Mapping[str, Any]) -> Iterator[tuple[Any, bool]]:
         yield from ((inner, False) for inner in (single if isinstance(single, list) else [single]))
     for name in _CHOICES:
         yield from ((inner, True) for inner in part.get(name) or [])
+
+
+def cleaned(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema that has no `flaw`, without keywords whose values have the wrong type.
+
+    A part that is not a schema becomes one that accepts every value. Otherwise each reader would have to expect, for
+    example, `required: true` (draft 3), `properties: null`, and the plain "null" under `anyOf` of Meltano's SDK.
+    """
+    return {name: value for name, value in map(_cleaned_keyword, schema.items()) if value is not None}
+
+
+def _cleaned_keyword(keyword: tuple[str, Any]) -> tuple[str, Any]:
+    """Return a keyword with its value; with None if the value has the wrong type."""
+    name, value = keyword
+    if name in _NAMED:
+        return name, {key: _cleaned_part(part) for key, part in value.items()} if value else None
+    if name in _CHOICES:
+        return name, [_cleaned_part(part) for part in value] if value else None
+    if name in _SINGLE and isinstance(value, list):
+        return name, [_cleaned_part(part) for part in value] if name == "items" else None
+    if name in _SINGLE:
+        return name, _cleaned_part(value) if isinstance(value, Mapping | bool) else None
+    return name, value if name not in _VALUES or _VALUES[name](value) else None
+
+
+def _cleaned_part(part: Any) -> Any:
+    if isinstance(part, Mapping):
+        return cleaned(part)
+    return part if isinstance(part, bool) else {"type": part} if part in _TYPES else {}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _are_types(value: Any) -> bool:
+    listed = value if isinstance(value, list) else [value]
+    return bool(listed) and all(item in _TYPES for item in listed)
+
+
+_VALUES: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("$ref", "$id", "$schema", "pattern", "format", "title", "description"), _is_text),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _is_number),
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), _is_count),
+    "dependencies": lambda value: isinstance(value, Mapping),
+    "enum": lambda value: isinstance(value, list),
+    "multipleOf": lambda value: _is_number(value) and value > 0,
+    "required": _are_texts,
+    "type": _are_types,
+}
+"""Keywords with the test for their values; keywords that are not here may have any value."""

@@ -154,6 +154,8 @@ def _variable(name: str, field: Field) -> str | Secret:
     if isinstance(field.value, bool):
         return "true" if field.value else "false"
     if isinstance(field.value, str):
+        if "\0" in field.value:
+            raise field.error("contains a NUL character")
         return field.value
     if field.value is None:
         raise field.wrong("text", hint="write `${NAME}` for a variable of your own environment")

@@ -16,6 +16,8 @@ __all__ = ["parse", "read"]
 MOST_NODES = 100_000  # that aliases may expand to: aliases of aliases can expand to more than fits in memory
 _SOON_READ = 1024**2
 _LONGEST_SHOWN = 100
+_YAML = "tag:yaml.org,2002:"
+_COLLECTIONS = (f"{_YAML}map", f"{_YAML}seq")
 
 
 class _Loader(yaml.SafeLoader):
@@ -77,6 +79,10 @@ def _malformed(error: yaml.MarkedYAMLError, label: str) -> UsageError:
     return UsageError(f"{label}{line}: malformed YAML: {problem}", hint=hint)
 
 
+def _short(tag: str) -> str:
+    return f"!!{tag.removeprefix(_YAML)}" if tag.startswith(_YAML) else tag
+
+
 class _Reading:
     """One pass over the nodes of a document."""
 
@@ -105,6 +111,8 @@ class _Reading:
             raise UsageError(f"{self._at(node)}: aliases expand to too many values", hint="write the values out")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
+        if node.tag not in _COLLECTIONS:
+            raise self._tagged(node)
         self._open.append(id(node))
         if isinstance(node, yaml.MappingNode):
             value: Any = self._mapping(node, path)
@@ -116,11 +124,18 @@ class _Reading:
     def _scalar(self, node: yaml.ScalarNode) -> Any:
         try:
             value = self._loader.construct_object(node)
-        except (ValueError, OverflowError) as error:
-            raise UsageError(f"{self._at(node)}: `{node.value}` cannot be read: {error}") from error
+        except (ValueError, ArithmeticError, AttributeError, LookupError, TypeError) as error:
+            shown = node.value[:_LONGEST_SHOWN]
+            raise UsageError(f"{self._at(node)}: `{shown}` cannot be read as `{_short(node.tag)}`") from error
+        if not isinstance(value, str | int | float | None):
+            raise self._tagged(node)
         if problem := flaw(value):
             raise UsageError(f"{self._at(node)}: `{node.value[:_LONGEST_SHOWN]}` {problem}")
         return value
+
+    def _tagged(self, node: yaml.Node) -> UsageError:
+        problem = f"values with the tag `{_short(node.tag)}` are not supported"
+        return UsageError(f"{self._at(node)}: {problem}", hint="write text, a number, a list or a mapping")
 
     def _item(self, node: yaml.Node, path: Path) -> Any:
         self._origins[path] = self._at(node)

@@ -105,6 +105,8 @@ class Field:
             raise self.wrong("text", hint="put it in quotes" if isinstance(self.value, float) else None)
         if not str(self.value).strip():
             raise self.error("is empty text")
+        if "\0" in str(self.value):
+            raise self.error("contains a NUL character")
         return str(self.value)
 
     def texts(self) -> tuple[str, ...]:
@@ -147,7 +149,7 @@ class Field:
         """Return a number up to 1,000,000."""
         try:
             number = float(self.value) if not isinstance(self.value, bool) else None
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = None
         if number is None or not least <= number <= 1e6:
             raise self.wrong(f"a number from {least:g} to 1000000")

@@ -109,7 +109,7 @@ def _variable(name: str, variables: Mapping[str, str]) -> str | None:
         return variables.get(name)
     try:
         return Path(file).read_text("utf-8").removesuffix("\n")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"`{name}_FILE` is {file}, which cannot be read: {error}") from error
 
 

@@ -238,4 +238,4 @@ def _unique(keys: Mapping[str, Field]) -> None:
 
 def _state_uri(field: Field) -> str:
     keys: dict[str, Any] = field.keys(names(STATE_BACKEND), instead={"url": "write `uri`", "path": "write `uri`"})
-    return str(keys["uri"].text()) if "uri" in keys else STATE_URI
+    return str(keys["uri"].text())

@@ -3,7 +3,6 @@
 Names are kept, so that Meltano's state ids (`<environment>:<extractor>-to-<loader>`) are names of states in tapdock.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,12 +11,16 @@ from typing import Any, NamedTuple
 from tapdock.errors import UsageError
 from tapdock.project import document
 from tapdock.project.connectors import build_image
+from tapdock.project.meltano_shape import Lock, Whole, require
 from tapdock.project.model import Build
+from tapdock.project.values import parse_json
 
 __all__ = ["Converted", "converted", "permissions", "read"]
 
 _ROLES = {"extractors": "sources", "loaders": "targets"}
-_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_DOLLAR = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Z][A-Z0-9_]*))?")
+"""A `$` with the variable that it refers to. In Meltano, a variable without braces has a name in capital letters, and
+every other `$` is plain text."""
 _STANZA = ("airbyte_spec", "airbyte_config", "docker_mounts")
 _CARRIED = {"extractors", "loaders"}
 _PLUGIN_KEYS = {
@@ -41,6 +44,7 @@ def read(file: Path) -> Converted:
     whole = document.read(file).tree
     for path in _included(file, whole):
         whole = _merged(whole, document.read(path).tree)
+    require(whole, Whole, label=file.name)
     return converted(whole, locks=_locks(file.parent))
 
 
@@ -57,7 +61,11 @@ def permissions(file: Path) -> int:
 
 def _included(file: Path, whole: Mapping[str, Any]) -> list[Path]:
     patterns = whole.get("include_paths") or []
-    return [path for pattern in patterns for path in sorted(file.parent.glob(pattern)) if path != file]
+    require({"include_paths": patterns}, Whole, label=file.name)
+    try:
+        return [path for pattern in patterns for path in sorted(file.parent.glob(pattern)) if path != file]
+    except (OSError, ValueError, NotImplementedError, IndexError) as error:
+        raise UsageError(f"{file.name}: `include_paths` cannot be used: {error}") from error
 
 
 def _merged(one: Any, other: Any) -> Any:
@@ -71,9 +79,10 @@ def _locks(folder: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for path in sorted((folder / "plugins").glob("*/*.lock")):
         try:
-            lock = json.loads(path.read_text("utf-8"))
+            lock = parse_json(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"{path} cannot be read: {error}") from error
+        require(lock, Lock, label=str(path))
         found[path.stem] = lock
         found.setdefault(path.stem.partition("--")[0], lock)
     return found
@@ -95,7 +104,7 @@ def converted(meltano: Mapping[str, Any], *, locks: Mapping[str, Mapping[str, An
     if environments:
         project["environments"] = environments
     left += _others(meltano)
-    return Converted(project, left)
+    return Converted(_with_variables(project), left)
 
 
 def _plugins(meltano: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -128,15 +137,15 @@ def _entry(
     config = dict(plugin.get("config") or {})
     entry: dict[str, Any] = {}
     if any(key.partition(".")[0] in _STANZA for key in config):
-        entry["config"] = _stanza(name, _with_variables(config), left)
+        entry["config"] = _stanza(name, config, left)
     else:
         entry |= _built(name, plugin, lock, left)
         if config:
-            entry["config"] = _with_variables(_nested(name, config, left))
+            entry["config"] = _nested(name, config, left)
     if kind == "extractors" and plugin.get("select"):
         entry["select"] = plugin["select"]
     if plugin.get("env"):
-        entry["env"] = _with_variables(plugin["env"])
+        entry["env"] = plugin["env"]
     left += [f"`{key}` of {name}" for key in _NOT_YET if plugin.get(key)]
     left += [
         f"{name}: `{key}` is not supported" for key in plugin if key not in _PLUGIN_KEYS and not key.startswith("_")
@@ -191,12 +200,17 @@ def _nested(name: str, config: Mapping[str, Any], left: list[str]) -> dict[str, 
 
 
 def _with_variables(value: Any) -> Any:
-    """Return the value with Meltano's `$NAME` as `${NAME}`."""
+    """Return the value with Meltano's `$NAME` as `${NAME}`, and every other `$` as `$$`."""
     if isinstance(value, dict):
         return {key: _with_variables(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_with_variables(inner) for inner in value]
-    return _VARIABLE.sub(lambda found: f"${{{found[1] or found[2]}}}", value) if isinstance(value, str) else value
+    return _DOLLAR.sub(_dollar, value) if isinstance(value, str) else value
+
+
+def _dollar(found: re.Match[str]) -> str:
+    name = found[1] or found[2]
+    return f"${{{name}}}" if name else "$$"
 
 
 def _pipelines(
@@ -241,7 +255,7 @@ def _environments(meltano: Mapping[str, Any], left: list[str]) -> Iterator[tuple
             for plugin in plugins.get(kind) or []:
                 entry: dict[str, Any] = {}
                 if plugin.get("config"):
-                    entry["config"] = _with_variables(_nested(plugin["name"], plugin["config"], left))
+                    entry["config"] = _nested(plugin["name"], plugin["config"], left)
                 if kind == "extractors" and plugin.get("select"):
                     entry["select"] = plugin["select"]
                 if entry:

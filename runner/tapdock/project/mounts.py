@@ -12,6 +12,8 @@ __all__ = ["mounts"]
 VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 OPTIONS = ("ro", "rw", "z", "Z", "shared", "rshared", "slave", "rslave", "private", "rprivate", "nocopy",
            "cached", "delegated", "consistent")  # fmt: skip
+WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
+LONG = "write a path with a colon as {source: './a:b', target: /data}"
 SHORT = "write `./data:/data`, `./data:/data:ro`, or `volume-name:/data`"
 
 
@@ -27,8 +29,13 @@ def mounts(field: Field, folder: Path) -> tuple[Mount, ...]:
 
 
 def _short(field: Field, folder: Path) -> Mount:
-    parts = field.text().split(":")
-    if len(parts) not in (2, 3):
+    text = field.text()
+    parts = text.split(":")
+    if WINDOWS.match(text):
+        raise field.error("mounts a path of Windows", hint="in WSL, drive C is `/mnt/c`: `/mnt/c/data:/data`")
+    if len(parts) > 3 or (len(parts) == 3 and "/" in parts[2]):
+        raise field.error("has too many colons for a mount", hint=LONG)
+    if len(parts) == 1:
         raise field.wrong("a mount", hint=SHORT)
     options = tuple(parts[2].split(",")) if len(parts) == 3 else ()
     for option in options:
@@ -55,6 +62,8 @@ def _long(field: Field, folder: Path) -> Mount:
 
 
 def _source(field: Field, text: str, folder: Path) -> str:
+    if WINDOWS.match(text):
+        raise field.error("is a path of Windows", hint="in WSL, drive C is `/mnt/c`: `/mnt/c/data`")
     if text in (".", "..") or text.startswith(("/", "~", "./", "../")):
         path = Path(text).expanduser() if text.startswith("~") else folder / text
         return str(_normal(path))

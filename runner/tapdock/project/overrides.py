@@ -8,7 +8,7 @@ from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.interpolate import is_private
 from tapdock.project.keys import ROOT, names
-from tapdock.project.layers import Layer, Path, cut, merge
+from tapdock.project.layers import Layer, Path, merge
 from tapdock.project.model import Secret
 from tapdock.project.values import flaw, number, parse_json
 
@@ -31,8 +31,28 @@ def overridden(layer: Layer, variables: Mapping[str, str], *, origins: Mapping[s
         path = _path(variable, layer)
         origin = origins.get(variable, variable)
         value = _value(variables[variable], path, old=_at(layer.tree, path))
-        layer = merge(layer, _nested(value, path, origin))
+        layer = merge(layer, _nested(*_whole_lists(value, path, layer.tree), origin))
     return layer
+
+
+def _whole_lists(value: Any, path: Path, tree: Any) -> tuple[Any, Path]:
+    """Return the value and the path to write: if the path leads into a list, the whole list with the new item."""
+    for place, part in enumerate(path):
+        if isinstance(tree, list):
+            return _with_item(tree, path[place:], value), path[:place]
+        tree = tree.get(part) if isinstance(tree, dict) else None
+    return value, path
+
+
+def _with_item(old: Any, path: Path, value: Any) -> Any:
+    """Return an old value in which the value at the path is new. The path fits it: `_path` has checked that."""
+    if not path:
+        return value
+    if isinstance(old, list) and isinstance(path[0], int):
+        inner = old[path[0]] if path[0] < len(old) else None
+        return [*old[: path[0]], _with_item(inner, path[1:], value), *old[path[0] + 1 :]]
+    inner = old if isinstance(old, dict) else {}
+    return {**inner, path[0]: _with_item(inner.get(path[0]), path[1:], value)}
 
 
 def _path(variable: str, layer: Layer) -> Path:
@@ -43,7 +63,11 @@ def _path(variable: str, layer: Layer) -> Path:
         raise UsageError(f"the environment variable `{variable}` does not match a key of the project file", hint=hint)
     path: Path = (root,)
     for word in words[1:]:
-        names = cut(layer, path).tree
+        inside = _at(layer.tree, path)
+        if isinstance(inside, list):
+            path = (*path, _index(word, inside, variable))
+            continue
+        names = inside if isinstance(inside, dict) else {}
         found = _match(word, names, variable)
         if found is None and len(path) == 1 and root in ("sources", "targets", "pipelines"):
             near = did_you_mean(word.replace("_", "-"), names) or did_you_mean(word, names)
@@ -51,8 +75,27 @@ def _path(variable: str, layer: Layer) -> Path:
                 f"the environment variable `{variable}` does not match an entry of `{root}`",
                 hint=near or f"known in `{root}`: {', '.join(names) or 'none'}",
             )
-        path = (*path, found or word.lower())
+        path = (*path, found or _new_name(word, path))
     return path
+
+
+def _index(word: str, items: list[Any], variable: str) -> int:
+    """Return the place of an item in a list, or the place behind the last item. Raises UsageError."""
+    if not re.fullmatch(r"[0-9]{1,9}", word) or int(word) > len(items):
+        raise UsageError(
+            f"the environment variable `{variable}` names the item `{word}` of a list of {len(items)}",
+            hint=f"write a number from 0 to {len(items)}, or the whole list as JSON",
+        )
+    return int(word)
+
+
+def _new_name(word: str, path: Path) -> str:
+    """Return the name of a new key. Names of variables are kept; elsewhere, a name in capital letters is lowered.
+
+    Connectors have settings such as `apiKey`, which only a name in the same letters can mean.
+    """
+    is_variable = path[2:] == ("env",) or path == ("defaults", "env")
+    return word if is_variable or word != word.upper() else word.lower()
 
 
 def _match(word: str, known: Iterable[str], variable: str) -> str | None:
@@ -71,7 +114,10 @@ def _plain(name: str) -> str:
 
 def _at(tree: Any, path: Path) -> Any:
     for part in path:
-        tree = tree.get(part) if isinstance(tree, dict) else None
+        if isinstance(tree, list) and isinstance(part, int):
+            tree = tree[part] if part < len(tree) else None
+        else:
+            tree = tree.get(part) if isinstance(tree, dict) else None
     return tree
 
 

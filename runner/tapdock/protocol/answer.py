@@ -8,7 +8,16 @@ from tapdock.protocol import airbyte, lines
 from tapdock.protocol.junk import Junk
 from tapdock.protocol.traces import TraceError, read_trace
 
-__all__ = ["Answer", "read_answer"]
+__all__ = ["Answer", "is_airbyte", "read_answer"]
+
+
+_ONLY_AIRBYTE = (
+    airbyte.SpecMessage,
+    airbyte.CatalogMessage,
+    airbyte.StatusMessage,
+    airbyte.TraceMessage,
+    airbyte.LogMessage,
+)
 
 
 class Answer(msgspec.Struct):
@@ -37,6 +46,12 @@ def read_answer(output: bytes) -> Answer:
             except msgspec.MsgspecError as error:
                 answer.logs += (("warning", f"line {number}: unreadable {type(part.message).__name__}: {error}"),)
     return answer
+
+
+def is_airbyte(output: bytes) -> bool:
+    """Return True if a line of the output is a message that only Airbyte connectors print."""
+    parts = (part for text in lines.split(output) for part in airbyte.DIALECT.parts(text))
+    return any(isinstance(part.message, _ONLY_AIRBYTE) for part in parts)
 
 
 def _take(answer: Answer, message: airbyte.Message) -> None:

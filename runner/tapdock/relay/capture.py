@@ -54,7 +54,8 @@ class _Collector:
             except queue.Empty:
                 if self._failure:
                     self._abandon()
-                self._give_up(Verdict(exit_code=3, side="source", message=f"no answer within {self._seconds:g} s"))
+                text = f"no answer within {self._seconds:g} s"
+                self._give_up(Verdict(exit_code=3, side="source", message=text, timed_out=True))
             else:
                 self._take(message)
         return self._failure or Verdict(exit_code=0, source_code=self._side.code)

@@ -1,17 +1,18 @@
 """Run the relay in this process on a shared folder, or in a container on volumes. Both call the same function."""
 
 import contextlib
+import shlex
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from tapdock.engines.base import Conversation, Engine, Logs, Process
 from tapdock.errors import EngineError, TapdockError, TranslationError, UsageError
-from tapdock.events import Event, Hello, Killed, RelayReady, Verdict
+from tapdock.events import Event, Hello, Killed, Logged, RelayReady, Verdict
 from tapdock.launch import Exit, ImageFacts, Launch
 from tapdock.relay.capture import collect
 from tapdock.relay.containers import LAST_SECONDS, LEFT, Connectors, unanswered
@@ -69,7 +70,7 @@ def perform(
     """
     placed = tuple(engine.placed(launch) for launch in launches)
     for launch in launches:
-        _make_folders(launch)
+        _make_folders(launch, emit)
     with engine.run(work.run_id, image=placed[0].image) as run:
         listener = _Listener(emit)
         place: _Beside | _Contained
@@ -95,21 +96,27 @@ def perform(
         return Outcome(verdict=verdict, failure=failure, exits=exits, relay=place.name, relay_facts=facts)
 
 
-def _make_folders(launch: Launch) -> None:
-    """Create each missing folder for a mount as the user, because the engine would create it as root.
+def _make_folders(launch: Launch, emit: Emit) -> None:
+    """Create each missing folder for a mount as the user, because the engine would create it as root, and report it.
 
-    Another run may create the same folder at the same time. Raises UsageError if a folder cannot be created.
+    Another run may create the same folder at the same time. Raises UsageError if a folder cannot be created, and for
+    a missing file: a path that has the same file name extension here and in the container.
     """
     for mount in launch.mounts:
         if mount.is_volume or mount.read_only:
             continue
         folder = Path(mount.source)
         try:
-            if not folder.exists():
-                folder.mkdir(parents=True, exist_ok=True)
+            if folder.exists():
+                continue
+            if folder.suffix and folder.suffix == PurePosixPath(mount.target).suffix:
+                hint = f"create the file; if it is a folder, `mkdir -p {shlex.quote(mount.source)}`"
+                raise UsageError(f"the {launch.role} mounts {mount.source}, which does not exist", hint=hint)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             hint = "create it yourself, or mount another folder"
             raise UsageError(f"the {launch.role}'s mounted folder cannot be created: {error}", hint=hint) from error
+        emit(Logged("runner", "info", f"created the folder {mount.source}, which the {launch.role} mounts"))
 
 
 class _Listener:

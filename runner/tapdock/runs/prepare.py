@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import msgspec
 
 from tapdock.connectors import operations
+from tapdock.connectors.about import About, about
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
-from tapdock.connectors.operations import About, Resolved
+from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import Modes, select_streams
 from tapdock.errors import UsageError
 from tapdock.project.model import Namespacing, Pipeline
@@ -88,9 +89,9 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     target_config = operations.resolved_config(context, target)
     for ready, config in ((source, source_config), (target, target_config)):
         operations.say_laid(context, ready.connector, config)
-    about = operations.about(context, target)
-    quirks = _quirks(target, about)
-    streams = _streams(source, offered, options, impossible(source, target, about, target_config, quirks))
+    told = about(context, target)
+    quirks = _quirks(target, told)
+    streams = _streams(source, offered, options, impossible(source, target, told, target_config, quirks))
     unsafe = empties_first(target, streams, target_config)
     if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
@@ -112,7 +113,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         source=source,
         target=target,
         source_config=source_config,
-        target_config=with_load_method(source, target_config, about, streams, unsafe=unsafe),
+        target_config=with_load_method(source, target_config, told, streams, unsafe=unsafe),
         offered=offered,
         streams=streams,
         translation=translation,
@@ -163,11 +164,11 @@ def _excluded(offered: tuple[Stream, ...], chosen: set[StreamKey]) -> tuple[str,
     return tuple(sorted(others - wanted))
 
 
-def _quirks(target: PreparedConnector, about: About) -> Quirks:
+def _quirks(target: PreparedConnector, told: About) -> Quirks:
     """Combine the known quirks of the target's image with its advertised capabilities and the user's settings."""
     connector = target.connector
     known = quirks_of(target.facts)
-    capabilities = about.capabilities or ()
+    capabilities = told.capabilities or ()
     return msgspec.structs.replace(
         known,
         takes_batches=known.takes_batches or "batch" in capabilities,

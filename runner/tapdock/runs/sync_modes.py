@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
+from tapdock.connectors.about import About
 from tapdock.connectors.context import PreparedConnector
-from tapdock.connectors.operations import About, Resolved
+from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import Modes
 from tapdock.errors import UsageError
 from tapdock.project.model import DestinationMode

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapdock.connectors.settings import coerce, violations
+from tapdock.connectors.settings import coerce, unknown, violations
 from tapdock.project.model import Config, Secret
 
 SPEC = {
@@ -142,3 +142,24 @@ def test_references_inside_the_spec_are_followed():
     schema = {"definitions": {"n": {"type": "integer"}}, "properties": {"a": {"$ref": "#/definitions/n"}}}
     assert coerce(Config({"a": Secret("1")}), schema) == {"a": 1}
     assert violations({"a": "x"}, schema) == ["`a` is text, not integer"]
+
+
+OPEN = {"properties": {"rows": {}}, "allOf": [{"properties": {"more": {}}}], "oneOf": [{"properties": {"auth": {}}}]}
+
+
+@pytest.mark.parametrize(
+    ("config", "schema", "names"),
+    [
+        ({"rows": 1, "more": 2, "auth": 3}, OPEN, []),
+        ({"rowz": 1}, OPEN, ["`rowz` {no}; did you mean `rows`?"]),
+        ({"x" * 9: 1}, OPEN, ["`xxxxxxxxx` {no}"]),
+        ({"apikey": 1}, {"properties": {"apiKey": {}}}, ["`apikey` {no}; did you mean `apiKey`?"]),
+        ({"rowz": 1}, {}, []),
+        ({"rowz": 1}, {**OPEN, "additionalProperties": {"type": "integer"}}, []),
+        ({"rowz": 1}, {**OPEN, "patternProperties": {"^r": {}}}, []),
+        ({"rowz": 1}, {"properties": {"a": {}}, "allOf": [{"$ref": "#"}]}, ["`rowz` {no}"]),
+    ],
+)  # fmt: skip
+def test_a_setting_that_the_spec_permits_but_does_not_name_is_reported(config, schema, names):
+    no = "is not a setting that the connector names"
+    assert unknown(config, schema) == [name.format(no=no) for name in names]

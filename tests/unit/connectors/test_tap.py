@@ -65,7 +65,7 @@ def test_its_text_is_harmless_and_has_no_secret(tap, words):
         assert not any(line.lstrip().startswith("::") for line in text.splitlines())
         assert "##[" not in text
     assert "logged in with [secret]" in ended.stderr
-    assert ended.stderr.count("is not a message and may have a config in it") == 2
+    assert ended.stderr.count("is not a message and may have a config in it") == 1, "the torn one"
     assert "left behind: [a message with a config]" in ended.stderr
 
 

@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tapdock.connectors.settings import coerce
 from tapdock.errors import UsageError
 from tapdock.project.load import load
 from tapdock.project.meltano import converted, read
+from tapdock.project.model import Config
 
 MELTANO = """\
 version: 1
@@ -189,3 +192,36 @@ def test_a_project_is_as_private_as_what_it_is_made_of(tmp_path, secret):
     command = [sys.executable, "-m", "tapdock", "--project", tmp_path / "new", "init", "--from-meltano", tmp_path]
     subprocess.run(command, check=True, capture_output=True, umask=0o022)
     assert (tmp_path / "new" / "tapdock.yaml").stat().st_mode & 0o777 == (0o600 if secret else 0o644)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("pa$$word", "pa$$word"),
+        ("abc$1", "abc$1"),
+        ("$", "$"),
+        ("$$", "$$"),
+        ("a$b", "a$b"),
+        ("${", "${"),
+        ("${A:-b}", "${A:-b}"),
+        ("${a b}", "${a b}"),
+        ("$VALUE", "v$x"),
+        ("${value}", "lower"),
+        ("$VALUE_", "other"),
+        ("a$$VALUE$", "a$v$x$"),
+        ("1$VALUE2", "1two"),
+    ],
+)
+def test_every_dollar_is_what_it_was_for_meltano(tmp_path, written, value):
+    """A variable without braces has a name in capital letters; everything else is text."""
+    plugin = {"name": "tap-x", "config": {"a": written, "n.b": [written]}, "env": {"E": written}, "select": [written]}
+    environment = {"name": "e", "config": {"plugins": {"extractors": [{"name": "tap-x", "config": {"c": written}}]}}}
+    found = converted({"plugins": {"extractors": [plugin]}, "environments": [environment]}, locks={})
+    file = tmp_path / "tapdock.yaml"
+    file.write_text(yaml.safe_dump(found.project))
+    variables = {"VALUE": "v$x", "value": "lower", "VALUE_": "other", "VALUE2": "two"}
+    source = load(file, environment="e", environ=variables).sources["tap-x"]
+    config = coerce(source.config, {})
+    assert config == {"a": value, "n": {"b": [value]}, "c": value}
+    assert coerce(Config(source.env), {}) == {"E": value}
+    assert source.select == (value,)

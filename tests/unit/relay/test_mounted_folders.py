@@ -13,7 +13,7 @@ from tapdock.launch import Launch
 from tapdock.project.model import Mount
 from tapdock.relay.host import perform
 from tapdock.relay.plan import RelayPlan
-from tapdock.translate.base import TranslateOptions
+from tapdock.translate.base import Emit, TranslateOptions
 
 
 class Reached(Exception):
@@ -35,9 +35,11 @@ class Engine(LocalEngine):
         raise Reached
 
 
-def begun(engine: Engine, folder: Path, *, read_only: bool = False) -> BaseException:
+def begun(
+    engine: Engine, folder: Path, *, read_only: bool = False, target: str = "/data", emit: Emit = lambda _: None
+) -> BaseException:
     """Return how a run that mounts the folder ended."""
-    mount = Mount(str(folder), "/data", read_only=read_only)
+    mount = Mount(str(folder), target, read_only=read_only)
     launch = Launch(role="target", image="x", entrypoint=("x",), mounts=(mount,))
     try:
         perform(
@@ -46,7 +48,7 @@ def begun(engine: Engine, folder: Path, *, read_only: bool = False) -> BaseExcep
             (launch,),
             relay_image=lambda: "",
             inbox=queue.SimpleQueue(),
-            emit=lambda _: None,
+            emit=emit,
             logs=lambda _: lambda _: None,
         )
     except Exception as error:
@@ -87,3 +89,18 @@ def test_a_file_can_be_mounted(tmp_path):
 def test_what_is_only_read_is_not_made(tmp_path):
     assert isinstance(begun(Engine(1), tmp_path / "missing", read_only=True), Reached)
     assert not (tmp_path / "missing").exists()
+
+
+def test_a_folder_that_is_made_is_named(tmp_path):
+    events = []
+    assert isinstance(begun(Engine(1), tmp_path / "a" / "b", emit=events.append), Reached)
+    assert isinstance(begun(Engine(1), tmp_path / "a" / "b", emit=events.append), Reached)
+    assert [event.message for event in events] == [f"created the folder {tmp_path}/a/b, which the target mounts"]
+
+
+def test_a_missing_file_does_not_become_a_folder(tmp_path):
+    error = begun(Engine(1), tmp_path / "key.json", target="/secrets/key.json")
+    assert isinstance(error, UsageError)
+    assert error.message == f"the target mounts {tmp_path}/key.json, which does not exist"
+    assert not (tmp_path / "key.json").exists()
+    assert isinstance(begun(Engine(1), tmp_path / "data.d", target="/data"), Reached)

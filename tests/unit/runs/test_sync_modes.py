@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from tapdock.connectors.about import About
 from tapdock.connectors.context import PreparedConnector
-from tapdock.connectors.operations import About, Resolved
+from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.errors import UsageError
 from tapdock.launch import ImageFacts

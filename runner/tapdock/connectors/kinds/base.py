@@ -14,21 +14,39 @@ from tapdock.project.keys import CONNECTOR
 from tapdock.project.layers import dotted
 from tapdock.project.model import Connector, Kind, Secret
 
-__all__ = ["CONFIG", "alone", "config_file", "entrypoint_of", "kind_of", "launch", "require_kind"]
+__all__ = ["CONFIG", "alone", "assumed", "config_file", "entrypoint_of", "kind_of", "launch", "require_kind"]
 
 CONFIG = FileArg("config.json")
 _SHELLS = {"sh", "bash", "ash", "dash"}
 _ANY_USER = "any"
 _NAMES: Mapping[Kind, str] = {"airbyte": "Airbyte", "singer": "Singer"}
+_LABEL = "the label `io.airbyte.name`"
+_ENTRYPOINT = "the variable `AIRBYTE_ENTRYPOINT`"
 
 
 def kind_of(connector: Connector, facts: ImageFacts) -> Kind:
     """Return the user's `kind`, else that of the image's labels and variables, else `singer`."""
+    return _named_kind(connector, facts) or ("airbyte" if _airbyte_mark(facts) else "singer")
+
+
+def assumed(connector: Connector, facts: ImageFacts) -> str | None:
+    """Return the reason for a connector's kind and how to correct it; None if the user or our label set the kind."""
+    if _named_kind(connector, facts):
+        return None
+    if mark := _airbyte_mark(facts):
+        reason = f"its image has {mark}, so it is used as an Airbyte connector"
+        return f"{reason}; if it is a Singer connector, set `kind: singer`"
+    reason = f"its image has neither {_LABEL} nor {_ENTRYPOINT}, so it is used as a Singer connector"
+    return f"{reason}; if it is an Airbyte connector, set `kind: airbyte`"
+
+
+def _named_kind(connector: Connector, facts: ImageFacts) -> Kind | None:
     label = facts.labels.get("io.tapdock.kind")
-    if connector.kind or label in ("airbyte", "singer"):
-        return connector.kind or label  # type: ignore[return-value] # narrowed by the test, which mypy cannot see
-    is_airbyte = "io.airbyte.name" in facts.labels or "AIRBYTE_ENTRYPOINT" in facts.env
-    return "airbyte" if is_airbyte else "singer"
+    return connector.kind or ("airbyte" if label == "airbyte" else "singer" if label == "singer" else None)
+
+
+def _airbyte_mark(facts: ImageFacts) -> str | None:
+    return _LABEL if "io.airbyte.name" in facts.labels else _ENTRYPOINT if "AIRBYTE_ENTRYPOINT" in facts.env else None
 
 
 def require_kind(connector: Connector, kind: Kind, origins: Mapping[str, str]) -> None:

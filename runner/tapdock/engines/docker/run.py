@@ -5,7 +5,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import docker.errors
 import docker.types
@@ -30,6 +30,7 @@ _MEMORY = "/tapdock/files"  # a path that no image has: a tmpfs over a folder of
 _LATE_BYTES, _PIPE_BLOCKS, _SCRATCH_BLOCKS = 64 << 20, 1 << 10, 1 << 18  # of a file not known yet; pages of 4 KiB
 _ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
 _PIDS = 4096
+_PROPAGATIONS = frozenset(("shared", "rshared", "slave", "rslave", "private", "rprivate"))
 _METADATA = ["169.254.169.254", "169.254.170.2", "169.254.170.23"]
 """Addresses of clouds that return a machine's credentials: of AWS, Google, Azure and others; tasks of ECS; pods of EKS.
 
@@ -209,7 +210,12 @@ def container_spec(launch: Launch, *, pipes: str, scratch: str = "") -> dict[str
         "platform": launch.platform,
         "own_addresses": _METADATA if launch.guarded and launch.networks else [],
         "host": {
-            "binds": [f"{pipes}:{_PIPES}:ro", *shared, *(_bind(mount) for mount in launch.mounts)],
+            "binds": [
+                f"{pipes}:{_PIPES}:ro",
+                *shared,
+                *(_bind(mount) for mount in launch.mounts if not _is_exact(mount)),
+            ],
+            "mounts": [_mount(mount) for mount in launch.mounts if _is_exact(mount)],
             "tmpfs": {_MEMORY: f"mode=1777,size={files * 3 + (16 << 20)}"},
             "init": True,
             "cap_drop": ["ALL"],
@@ -247,3 +253,18 @@ def relay_spec(binds: list[str]) -> dict[str, Any]:
 def _bind(mount: Mount) -> str:
     options = [*(["ro"] if mount.read_only else []), *mount.options]
     return ":".join([mount.source, mount.target, *([",".join(options)] if options else [])])
+
+
+def _is_exact(mount: Mount) -> bool:
+    """Return True for a mount that a text cannot describe: with a colon in a path, or with a source that must exist.
+
+    An engine creates the missing folder of a text, also in place of a file that is only read.
+    """
+    exact = ":" in mount.source + mount.target or (mount.read_only and not mount.is_volume)
+    return exact and len(mount.options) <= 1 and _PROPAGATIONS.issuperset(mount.options)
+
+
+def _mount(mount: Mount) -> docker.types.Mount:
+    kind: Literal["volume", "bind"] = "volume" if mount.is_volume else "bind"
+    propagation = next(iter(mount.options), None)
+    return docker.types.Mount(mount.target, mount.source, kind, read_only=mount.read_only, propagation=propagation)

@@ -1,7 +1,7 @@
 """Read streams from a Singer tap's catalog, and write the catalog that selects what to read (protocol.md 2.2, 3.2)."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -87,7 +87,7 @@ def _stream(entry: _Entry, key: StreamKey, raw: str) -> Stream:
     method = forced or _method(root.get("replication-method")) or entry.replication_method
     cursor = _cursor(root, entry)
     increments = method != "FULL_TABLE" or (cursor and not forced)
-    keys = entry.key_properties or root.get("table-key-properties") or root.get("view-key-properties") or ()
+    keys = entry.key_properties or _names(root, "table-key-properties") or _names(root, "view-key-properties")
     return Stream(
         name=key.name,
         namespace=key.namespace,
@@ -108,8 +108,19 @@ def _method(said: Any) -> str | None:
 
 def _cursor(root: Mapping[str, Any], entry: _Entry) -> str | None:
     """Return the tap's replication key. Of several possible keys, none is used: a wrong one would miss changes."""
-    valid: Sequence[str] = root.get("valid-replication-keys") or ()
-    return root.get("replication-key") or entry.replication_key or (valid[0] if len(valid) == 1 else None)
+    valid = _names(root, "valid-replication-keys")
+    named = root.get("replication-key") or entry.replication_key or (valid[0] if len(valid) == 1 else None)
+    if not isinstance(named, str | None):
+        raise SourceError(f"the tap's catalog cannot be read: `replication-key` of `{entry.name}` is not a name")
+    return named
+
+
+def _names(root: Mapping[str, Any], member: str) -> list[str]:
+    """Return a list of names in a stream's metadata. Raises SourceError: without its key, rows would be duplicated."""
+    names = root.get(member) or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise SourceError(f"the tap's catalog cannot be read: `{member}` of a stream is not a list of names")
+    return names
 
 
 def emitted_names(stream: Stream) -> tuple[str, ...]:
@@ -147,8 +158,9 @@ def _selected(stream: Stream, chosen: ConfiguredStream | None, *, legacy: bool, 
             if name.replace("_", "-") in root and (name in members or chosen.log_based):
                 members[name] = root[name.replace("_", "-")]
     fields = {each.breadcrumb: dict(each.metadata) for each in entry.metadata if each.breadcrumb}
-    properties = entry.schema.get("properties")
-    for name in properties if isinstance(properties, dict) else ():
+    told = entry.schema.get("properties")
+    properties: dict[str, Any] = told if isinstance(told, dict) else {}
+    for name in properties:
         said = fields.setdefault(("properties", name), {})
         said["selected"] = _is_read(said, name, chosen)
     metadata = [((), root), *fields.items()]
@@ -157,7 +169,7 @@ def _selected(stream: Stream, chosen: ConfiguredStream | None, *, legacy: bool, 
         schema = dict(entry.schema) | {"selected": chosen is not None}
         schema["properties"] = {
             name: {**inner, "selected": fields["properties", name]["selected"]} if isinstance(inner, dict) else inner
-            for name, inner in (properties or {}).items()
+            for name, inner in properties.items()
         }
         members["schema"] = schema
     return members

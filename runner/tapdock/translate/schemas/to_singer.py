@@ -103,7 +103,7 @@ def _kinds(schema: Mapping[str, Any]) -> list[str]:
     if kind is None:
         return ["object"] if "properties" in schema else ["array"] if "items" in schema else []
     kinds = kind if isinstance(kind, list) else [kind]
-    return [str(kind) for kind in dict.fromkeys(kinds) if kind != "null"]
+    return [kind for kind in dict.fromkeys(map(str, kinds)) if kind != "null"]
 
 
 def _single(kind: str, schema: Mapping[str, Any], root: Root, seen: tuple[str, ...]) -> Translated:

@@ -2,6 +2,7 @@
 
 import functools
 import operator
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ _TYPES: dict[str, Any] = {
     "array": list[Raw],
     "null": None,
 }
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+"""Characters that msgspec refuses in the name of a field, because JSON escapes them."""
 _TOO_BIG = "out of range"  # for numbers in Python, not for those of a target
 
 
@@ -31,7 +34,8 @@ def checker(schema: Mapping[str, Any]) -> Callable[[bytes], str | None] | None:
         'does not match its schema: Expected `int | float | null`, got `str` - at `$.a`'
     """
     typed = {name: kind for name, inner in schema.get("properties", {}).items() if (kind := _type(inner)) is not None}
-    if not typed:
+    odd = {name: msgspec.json.Decoder(typed.pop(name) | None) for name in list(typed) if _ESCAPED.search(name)}
+    if not typed and not odd:
         return None
     fields = [(f"f{place}", kind, None) for place, kind in enumerate(typed.values())]
     names = {f"f{place}": name for place, name in enumerate(typed)}
@@ -42,9 +46,21 @@ def checker(schema: Mapping[str, Any]) -> Callable[[bytes], str | None] | None:
             decode(body)
         except msgspec.ValidationError as error:
             return None if _TOO_BIG in str(error) else f"does not match its schema: {error}"
-        return None
+        return _problem_of(body, odd) if odd else None
 
     return problem
+
+
+def _problem_of(body: bytes, decoders: Mapping[str, "msgspec.json.Decoder[Any]"]) -> str | None:
+    """Return the problem of the fields whose names a struct cannot have."""
+    members = msgspec.json.decode(body, type=dict[str, Raw])
+    for name in decoders.keys() & members.keys():
+        try:
+            decoders[name].decode(members[name])
+        except msgspec.ValidationError as error:
+            if _TOO_BIG not in str(error):
+                return f"does not match its schema: {error} - at `{name}`"
+    return None
 
 
 def _type(schema: Any) -> Any:

@@ -1,0 +1,138 @@
+"""A connector's description of itself: its settings, its sync modes and its capabilities."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tapdock.connectors import known_specs
+from tapdock.connectors.ask import NO_PROGRAM, Asked, ask
+from tapdock.connectors.context import Context, PreparedConnector
+from tapdock.connectors.kinds import airbyte, singer
+from tapdock.connectors.spec_checks import cleaned, flaw
+from tapdock.errors import SourceError, TapdockError, TargetError
+from tapdock.protocol.answer import is_airbyte
+
+__all__ = ["About", "about", "spec"]
+
+_SILENT_SECONDS = 24 * 3600.0
+_LAST_OF_ITS_OWN = 127
+"""Higher exit codes are those of signals."""
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """A connector's description of itself; each value is None if it reports none.
+
+    `config` is the JSON schema of its config, `modes` are the destination sync modes that it supports, `capabilities`
+    are those of Singer connectors.
+    """
+
+    config: dict[str, Any] | None = None
+    modes: tuple[str, ...] | None = None
+    capabilities: tuple[str, ...] | None = None
+
+    def has_setting(self, name: str) -> bool:
+        return name in ((self.config or {}).get("properties") or {})
+
+
+def about(context: Context, ready: PreparedConnector) -> About:
+    """Return the connector's description, cached by image. Raises TapdockError if it cannot be read."""
+    name = f"about-{ready.program}.json"
+    found = _cached(context, name)
+    if found is None:
+        found = _asked_airbyte(context, ready) if ready.kind == "airbyte" else _asked_singer(context, ready)
+        if found is None:
+            return About()
+        if found.config is not None and (what := flaw(found.config)):
+            named = f"{ready.connector.role} `{ready.connector.name}`"
+            message = f"{named} reported a spec that cannot be used: {what}"
+            raise _failed(ready)(message, hint="check the origin of its image")
+        if found.config is not None:
+            found = msgspec.structs.replace(found, config=cleaned(found.config))
+        context.cache.write(name, msgspec.json.encode(found))
+    known_specs.remember(context.cache, ready.connector, found.config)
+    return found
+
+
+def _cached(context: Context, name: str) -> About | None:
+    """Return a cached description; None if there is none, or if its file is damaged."""
+    known = context.cache.read(name)
+    try:
+        found = msgspec.json.decode(known, type=About) if known is not None else None
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return None
+    return None if found is None or flaw(found.config) else found
+
+
+def _failed(ready: PreparedConnector) -> type[TapdockError]:
+    return SourceError if ready.connector.role == "source" else TargetError
+
+
+def spec(context: Context, ready: PreparedConnector) -> Mapping[str, Any] | None:
+    """Return the JSON schema of the connector's config; None if the connector does not report one."""
+    return about(context, ready).config
+
+
+def _asked_airbyte(context: Context, ready: PreparedConnector) -> About:
+    if ready.connector.manifest:  # its program's spec is only that of a manifest (decision 0011)
+        schema = ready.connector.manifest.spec
+        return About(config=dict(schema) if schema is not None else None)
+    asked = ask(context, ready, airbyte.spec(ready.connector, ready.facts))
+    told = asked.answer.spec
+    if told is None:
+        raise asked.failure(after="did not report its spec", hint=ready.assumed)
+    try:
+        schema = msgspec.json.decode(told.connection_specification)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise asked.failure(after=f"reported a spec that cannot be read: {error}") from error
+    if not isinstance(schema, dict | None):
+        raise asked.failure(after="reported a spec that is not an object")
+    return About(config=schema, modes=told.supported_destination_sync_modes)
+
+
+def _asked_singer(context: Context, ready: PreparedConnector) -> About | None:
+    """Return the answer to `--about`, which is optional; None if there was none in time.
+
+    Only connectors made with Meltano's SDK answer. Of the others, some ignore the option and wait for something else.
+    """
+    silent = f"silent-{ready.program}"
+    now = context.now()
+    if context.cache.read(silent, written=(now - _SILENT_SECONDS, now)) is not None:
+        return None
+    asked = ask(context, ready, singer.about(ready.connector, ready.facts), optional=True)
+    if asked.code in NO_PROGRAM:
+        raise asked.failure(after="could not be started")
+    found = _answered(asked.text)
+    if found is not None:
+        return found
+    _refuse_airbyte(ready, asked)
+    if asked.timed_out:
+        waited = f"{ready.connector.name} did not answer `--about` within {context.patience:g} s"
+        context.progress(f"{waited}; tapdock uses it without its settings and capabilities, and asks again tomorrow")
+        context.cache.write(silent, b"")
+        return None
+    if asked.code > _LAST_OF_ITS_OWN:
+        raise asked.failure(after="was killed while reporting its settings")  # maybe out of memory
+    return About()
+
+
+def _answered(text: str) -> About | None:
+    """Return the description in the output of `--about`; None if there is none."""
+    try:
+        told = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return None
+    if not isinstance(told, dict) or not told.keys() & {"settings", "capabilities"}:
+        return None
+    settings, capabilities = told.get("settings"), told.get("capabilities")
+    return About(
+        config=settings if isinstance(settings, dict) else None,
+        capabilities=tuple(map(str, capabilities)) if isinstance(capabilities, list) else None,
+    )
+
+
+def _refuse_airbyte(ready: PreparedConnector, asked: Asked) -> None:
+    """Raise SourceError or TargetError if an image that was assumed to be Singer's printed Airbyte messages."""
+    if ready.assumed and is_airbyte(asked.text.encode()):
+        named = f"{ready.connector.role} `{ready.connector.name}`"
+        raise _failed(ready)(f"{named} printed messages of Airbyte's protocol", hint=ready.assumed)

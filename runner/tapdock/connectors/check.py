@@ -1,0 +1,71 @@
+"""Check a connector's config: by its own `check` command, by discovery, or only against its spec."""
+
+from dataclasses import dataclass
+
+from tapdock.connectors import operations
+from tapdock.connectors.about import spec
+from tapdock.connectors.ask import ask
+from tapdock.connectors.context import Context, PreparedConnector
+from tapdock.connectors.kinds import airbyte
+from tapdock.connectors.operations import Resolved
+from tapdock.errors import SourceError, TapdockError
+
+__all__ = ["Checked", "check"]
+
+_OWN = "its `check` command"
+_SPEC = "its config against its spec"
+_DISCOVERY = "discovery"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """The result of a check. `how` is what was checked, None for nothing; `message` is the result in words."""
+
+    succeeded: bool
+    message: str | None
+    how: str | None
+    hint: str | None = None
+
+
+def check(context: Context, ready: PreparedConnector) -> Checked:
+    """Run the connector's check of its config. A status FAILED has the exit code 0 (protocol.md 1.2)."""
+    config = operations.resolved_config(context, ready)
+    operations.say_laid(context, ready.connector, config)
+    if ready.kind == "airbyte":
+        return _by_itself(context, ready, config)
+    has_spec = spec(context, ready) is not None
+    if ready.connector.role == "source" and ready.connector.discovery:
+        return _by_discovery(context, ready, config, has_spec=has_spec)
+    what = "target" if ready.connector.role == "target" else "tap without discovery"
+    if has_spec:
+        return Checked(succeeded=True, message=f"a Singer {what} has no further check", how=_SPEC)
+    message = f"a Singer {what} has no check, and this one reports no settings to check its config against"
+    return Checked(succeeded=True, message=message, how=None, hint=ready.assumed)
+
+
+def _by_itself(context: Context, ready: PreparedConnector, config: Resolved) -> Checked:
+    launch = airbyte.check(ready.connector, ready.facts, config.given)
+    asked = ask(context, ready, launch, keep=operations.keeper(context, ready.connector, config))
+    status = asked.answer.status
+    if status is None:
+        return _failed(asked.failure("check failed for", hint=ready.assumed), how=_OWN)
+    said = status.message and context.redacted(status.message)
+    succeeded = status.status == "SUCCEEDED"
+    return Checked(succeeded=succeeded, message=said or (None if succeeded else asked.words or None), how=_OWN)
+
+
+def _by_discovery(context: Context, ready: PreparedConnector, config: Resolved, *, has_spec: bool) -> Checked:
+    """Discover the tap's streams. A tap whose streams are always the same reports them with any credentials."""
+    how = f"{_SPEC}, and by {_DISCOVERY}" if has_spec else _DISCOVERY
+    try:
+        _, streams = operations.discovered(context, ready, config)
+    except SourceError as error:
+        return _failed(error, how=_DISCOVERY)
+    found = f"{len(streams)} stream{'s' * (len(streams) != 1)}"
+    return Checked(
+        succeeded=True, message=f"it offers {found}; a tap may report these without using its credentials", how=how
+    )
+
+
+def _failed(error: TapdockError, *, how: str) -> Checked:
+    return Checked(succeeded=False, message=error.message, how=how, hint=error.hint)

@@ -1,0 +1,80 @@
+"""The parts of a `meltano.yml` and of a lock file that are converted, with their types."""
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from tapdock.errors import UsageError
+
+__all__ = ["Lock", "Whole", "require"]
+
+_Options = dict[str, Any] | None
+Shape = TypeVar("Shape")
+
+
+class _Setting(msgspec.Struct):
+    name: str
+
+
+class Lock(msgspec.Struct):
+    """A lock file of a plugin."""
+
+    pip_url: str | None = None
+    executable: str | None = None
+    settings: list[_Setting] | None = None
+
+
+class _Plugin(Lock, kw_only=True):
+    name: str
+    config: _Options = None
+    env: _Options = None
+    select: list[str] | None = None
+    inherit_from: str | None = None
+
+
+_Plugins = dict[str, list[_Plugin] | None] | None
+
+
+class _EnvironmentConfig(msgspec.Struct):
+    plugins: _Plugins = None
+
+
+class _Environment(msgspec.Struct):
+    name: str
+    config: _EnvironmentConfig | None = None
+    env: _Options = None
+
+
+class _Job(msgspec.Struct):
+    name: str
+    tasks: str | list[Any] | None = None
+
+
+class _Schedule(msgspec.Struct):
+    name: str
+    extractor: str | None = None
+    loader: str | None = None
+
+
+class _StateBackend(msgspec.Struct):
+    uri: str | None = None
+
+
+class Whole(msgspec.Struct):
+    """A `meltano.yml` together with the files that it includes."""
+
+    include_paths: list[str] | None = None
+    plugins: _Plugins = None
+    jobs: list[_Job] | None = None
+    schedules: list[_Schedule] | None = None
+    environments: list[_Environment] | None = None
+    env: _Options = None
+    state_backend: _StateBackend | None = None
+
+
+def require(content: Any, shape: type[Shape], *, label: str) -> None:
+    """Raise UsageError, whose message begins with the label, if a value has another type than the shape."""
+    try:
+        msgspec.convert(content, shape)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise UsageError(f"{label} has an unexpected value: {error}", hint="`meltano config` checks it") from error

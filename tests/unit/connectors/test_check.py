@@ -1,0 +1,179 @@
+"""Tests what a check reports, and questions that a connector does not answer, with real programs."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tapdock.connectors import operations
+from tapdock.connectors.about import About, about
+from tapdock.connectors.check import Checked, check
+from tapdock.connectors.context import Context, PreparedConnector
+from tapdock.connectors.images import making
+from tapdock.engines.local import LocalEngine
+from tapdock.errors import SourceError, TapdockError, TargetError
+from tapdock.project.load import load
+from tapdock.relay.signals import Signals
+from tapdock.state.backends.file import FileBackend
+
+PROGRAM = """#!%s
+import sys, time
+name = next((name for name in ("--about", "--discover", "spec", "check", "discover") if name in sys.argv), "")
+text, code, pause = %r.get(name, ("", 2, 0))
+print(text, flush=True)
+time.sleep(pause)
+print("the last words", file=sys.stderr)
+sys.exit(code)
+"""
+SETTINGS = json.dumps({"settings": {"properties": {"n": {"type": "integer"}}}, "capabilities": ["batch"]})
+CATALOG = '{"streams": [{"tap_stream_id": "a"}, {"tap_stream_id": "b"}]}'
+LOG = '{"type": "LOG", "log": {"level": "ERROR", "message": "no"}}'
+HINT = "set `kind: airbyte`"
+Answers = dict[str, tuple[str, int, float]]
+Make = Callable[..., tuple[Context, PreparedConnector, list[str]]]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Make:
+    """made(answers, role="source", **keys) -> a context, the prepared connector, and the list of what is reported."""
+
+    def make(answers: Answers, role: str = "source", **keys: Any) -> tuple[Context, PreparedConnector, list[str]]:
+        program = tmp_path / "program"
+        program.write_text(PROGRAM % (sys.executable, answers))
+        program.chmod(0o755)
+        file = tmp_path / "tapdock.yaml"
+        file.write_text(json.dumps({"version": 1, f"{role}s": {"x": {"image": str(program), **keys}}}))
+        said: list[str] = []
+        context = Context(
+            engine=LocalEngine(),
+            project=load(file, environment=None, environ={}),
+            backend=FileBackend(tmp_path / "states"),
+            relay_image=lambda: "",
+            making=making({}),
+            progress=said.append,
+            log=said.append,
+            signals=Signals(said.append),
+            now=time.time,
+            patience=0.7,
+        )
+        project = context.project
+        return context, operations.prepare(context, {**project.sources, **project.targets}["x"]), said
+
+    return make
+
+
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_an_optional_question_that_is_not_answered_does_not_fail(made, role):
+    context, ready, said = made({"--about": ("", 0, 60)}, role)
+    assert about(context, ready) == About()
+    assert any("did not answer `--about` within 0.7 s" in line for line in said)
+    said.clear()
+    assert about(context, ready) == About()
+    assert not any("asking" in line for line in said), "it is not asked again on the same day"
+
+
+def test_an_answer_before_the_connector_hangs_counts(made):
+    context, ready, _ = made({"--about": (SETTINGS, 0, 60)})
+    assert about(context, ready).capabilities == ("batch",)
+
+
+def test_a_damaged_cached_answer_is_asked_for_again(made):
+    context, ready, _ = made({"--about": (SETTINGS, 0, 0), "--discover": (CATALOG, 0, 0)})
+    known = about(context, ready)
+    assert len(operations.discover(context, ready)) == 2
+    for damage in (b"{", b"\xff", b"[]", b'{"config": 5}', b'{"config": {"properties": 5}}', b"[" * 100_000):
+        for file in [*context.cache.folder.glob("about-*"), *context.cache.folder.glob("catalog-*")]:
+            file.write_bytes(damage)
+        assert about(context, ready) == known
+        assert len(operations.discover(context, ready)) == 2
+
+
+def result(made: Make, answers: Answers, role: str = "source", **keys: Any) -> Checked:
+    context, ready, _ = made(answers, role, **keys)
+    return check(context, ready)
+
+
+def test_a_check_says_what_was_compared_and_what_was_found(made):
+    found = result(made, {"--about": (SETTINGS, 0, 0), "--discover": (CATALOG, 0, 0)}, config={"n": 1})
+    assert found.succeeded
+    assert found.how == "its config against its spec, and by discovery"
+    assert found.message == "it offers 2 streams; a tap may report these without using its credentials"
+    assert result(made, {"--discover": (CATALOG, 0, 0), "--about": ("", 3, 0)}).how == "discovery"
+
+
+def test_a_check_of_nothing_does_not_claim_a_success(made):
+    assert result(made, {"--about": (SETTINGS, 0, 0)}, "target").how == "its config against its spec"
+    found = result(made, {"--about": ("no", 3, 0)}, "target")
+    assert found.how is None
+    assert found.succeeded
+    assert found.hint
+    assert HINT in found.hint
+
+
+@pytest.mark.parametrize(
+    ("printed", "code", "words"),
+    [
+        ("", 0, "discovery failed for source `x`"),
+        ("", 1, "the last words"),
+        ("ready", 0, "text that is not a catalog"),
+        ("{}", 0, "text that is not a catalog"),
+        ("[]", 0, "text that is not a catalog"),
+        ('{"streams": 5}', 0, "text that is not a catalog"),
+        ('{"streams": [{}]}', 0, "a stream has no name"),
+        (LOG, 0, "messages of Airbyte's protocol"),
+    ],
+)
+def test_a_tap_whose_discovery_brings_no_catalog_does_not_work(made, printed, code, words):
+    found = result(made, {"--about": ("", 3, 0), "--discover": (printed, code, 0)})
+    assert not found.succeeded
+    assert words in found.message
+    assert HINT in found.hint
+
+
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_messages_of_airbyte_show_that_an_image_was_taken_for_the_wrong_kind(made, role):
+    context, ready, _ = made({"--about": (LOG, 1, 0)}, role)
+    with pytest.raises(SourceError if role == "source" else TargetError, match="messages of Airbyte's") as failed:
+        about(context, ready)
+    assert HINT in failed.value.hint
+    context, ready, _ = made({"--about": (LOG, 1, 0)}, role, kind="singer")
+    assert about(context, ready) == About(), "the user set its kind"
+
+
+def test_what_airbyte_did_not_answer_is_shown_with_its_details(made):
+    error = {"message": "failed", "internal_message": "refused\nby db:5432"}
+    trace = json.dumps({"type": "TRACE", "trace": {"type": "ERROR", "error": error}})
+    spec = json.dumps({"type": "SPEC", "spec": {"connectionSpecification": {}}})
+    found = result(made, {"spec": (spec, 0, 0), "check": (trace, 1, 0)}, kind="airbyte")
+    assert not found.succeeded
+    assert found.message == "check failed for source `x` (exit code 1): failed / refused by db:5432"
+    assert found.how == "its `check` command"
+
+
+@pytest.mark.parametrize("spec", ["[]", "5", '"a"', '{"properties": 5}'])
+def test_a_spec_that_is_not_an_object_is_refused(made, spec):
+    printed = f'{{"type": "SPEC", "spec": {{"connectionSpecification": {spec}}}}}'
+    context, ready, _ = made({"spec": (printed, 0, 0)}, kind="airbyte")
+    with pytest.raises(TapdockError, match="source `x` reported a spec that"):
+        about(context, ready)
+
+
+def test_a_setting_that_nobody_knows_is_pointed_out_once(made):
+    answers = {"--about": (SETTINGS, 0, 0), "--discover": (CATALOG, 0, 0)}
+    context, ready, said = made(answers, config={"n": 1, "nn": 2})
+    operations.discover(context, ready)
+    assert check(context, ready).succeeded
+    warned = [line for line in said if "warning" in line]
+    named = "`nn` is not a setting that the connector names; did you mean `n`?"
+    assert warned == [f"warning: tapdock.yaml: sources.x.config: {named}; it may be ignored"]
+
+
+def test_a_volume_with_the_name_of_a_folder_is_pointed_out(made, tmp_path):
+    (tmp_path / "data").mkdir()
+    _, _, said = made({}, mounts=["data:/data", "cache:/cache", "./data:/more"])
+    wanted = "warning: x mounts the volume `data`, not the folder `./data`; write `./data:/data` for the folder"
+    assert [line for line in said if "mounts" in line] == [wanted]
