@@ -21,7 +21,7 @@ from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.verdict import RunFacts, decide_verdict
 from tapdock.state.backends.base import LeaseTerms
-from tapdock.state.envelope import Envelope
+from tapdock.state.envelope import Envelope, a_kind
 from tapdock.state.store import StateSession, lease, read
 
 __all__ = ["execute"]
@@ -146,7 +146,10 @@ def _require_dialect(state: _State, prepared: PreparedRun) -> None:
     found, kind, state_id = state.envelope, prepared.source.kind, prepared.state_id
     if found and found.state is not None and found.dialect != kind:
         hint = f"`tapdock state show {state_id}` shows it; `tapdock state clear {state_id}` starts from scratch"
-        article = "an Airbyte" if kind == "airbyte" else "a Singer"
+        if found.state.lstrip().startswith("{"):  # the same object can be a Singer state and a LEGACY Airbyte state
+            again = f"tapdock state get {state_id} | tapdock state set {state_id} --dialect {kind}"
+            hint = f"if it is a state of this source, `{again}` corrects its protocol; {hint}"
         raise StateError(
-            f"the state `{state_id}` is a {found.dialect} state, but this source needs {article} state", hint=hint
+            f"the state `{state_id}` is {a_kind(found.dialect)} state, but this source needs {a_kind(kind)} state",
+            hint=hint,
         )

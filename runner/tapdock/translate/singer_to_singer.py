@@ -92,7 +92,8 @@ class SingerToSinger(WithoutScan):
         message, number = line.message, self._source.line
         assert message is not None, "only messages are given"
         if isinstance(message, StateMessage):
-            return self._state(message, text if line.notes else line.text)
+            self._notices.mended(line.notes, number=number)  # the next run starts from it, so it must be valid JSON
+            return self._state(message, line.text)
         self._ends_with_state = False
         stream = message.stream
         if not stream:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from tapdock.errors import SourceError, StateError
+from tapdock.errors import SourceError, UnreadableState
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.translate.schemas.to_airbyte import airbyte_schema
 
@@ -16,6 +16,7 @@ __all__ = [
     "emitted_names",
     "lacks_bookmark",
     "selected_catalog",
+    "singer_state_on_a_line",
     "singer_state_to_pass",
     "singer_streams",
 ]
@@ -180,6 +181,28 @@ def _is_read(said: Mapping[str, Any], name: str, chosen: ConfiguredStream | None
     return chosen is not None and said.get("inclusion") != "unsupported" and name not in chosen.excluded
 
 
+def singer_state_on_a_line(saved: str | None) -> str | None:
+    """Return a saved state as a line of a Singer target can contain it; None if it is empty. Raises StateError.
+
+    A state that a user has edited may have line breaks, and null in place of an object. Other states are unchanged.
+    """
+    members, bookmarks = _read(saved or "null")
+    nulls = members.pop("bookmarks", None) if bookmarks is None else None
+    if saved and members and not nulls and "\n" not in saved and "\r" not in saved:
+        return saved
+    return msgspec.json.format(msgspec.json.encode(members), indent=-1).decode() if members else None
+
+
+def _read(saved: str) -> tuple[_Members, _Members | None]:
+    """Return the members of a saved state, and its bookmarks."""
+    try:
+        members = msgspec.json.decode(saved, type=_Members | None) or {}
+        bookmarks = msgspec.json.decode(members.get("bookmarks", Raw(b"null")), type=_Members | None)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise UnreadableState(f"the saved state is not a Singer state: {error}") from error
+    return members, bookmarks
+
+
 def singer_state_to_pass(saved: str | None, renewed: Collection[Stream]) -> str | None:
     """Return the text for `--state`: the saved text without bookmarks of streams that are read from their beginning.
 
@@ -187,11 +210,7 @@ def singer_state_to_pass(saved: str | None, renewed: Collection[Stream]) -> str 
     """
     if not saved or not renewed:
         return saved
-    try:
-        members = msgspec.json.decode(saved, type=_Members)
-        bookmarks = msgspec.json.decode(members.get("bookmarks", Raw(b"null")), type=_Members | None)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise StateError(f"the saved state is not a Singer state: {error}") from error
+    members, bookmarks = _read(saved)
     if bookmarks is None:
         return None  # it does not show which part belongs to which stream
     members.pop("currently_syncing", None)

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from tapdock.protocol.catalog import StreamKey
-from tapdock.translate.states.airbyte import Kind, SourceState, one_kind, stream_states
+from tapdock.translate.states.airbyte import Kind, SourceState, one_kind, saved_parts
 
 __all__ = ["EmbeddedStates"]
 
@@ -22,9 +22,7 @@ class EmbeddedStates:
     settled = True
 
     def __init__(self, saved: str | None) -> None:
-        self._saved: dict[StreamKey | None, str] = dict(stream_states(saved))
-        if saved and not self._saved and not saved.lstrip().startswith("["):
-            self._saved[None] = saved
+        self._saved_kind, self._saved = saved_parts(saved)
         self._kind: Kind | None = None
         self._waiting: dict[StreamKey | None, str | None] = {}
 
@@ -35,9 +33,10 @@ class EmbeddedStates:
 
     def note(self, state: SourceState) -> None:
         """Note a state of the source for the next line. Raises ValueError if kinds are mixed."""
-        if self._kind is None and state.kind != "STREAM":
-            self._saved = {}
-        self._kind = one_kind(self._kind, state)
+        kind = one_kind(self._kind, state)
+        if self._kind is None and not kind == self._saved_kind == "STREAM":
+            self._saved = {}  # a state for all streams, or of another kind, replaces the whole saved state
+        self._kind = self._saved_kind = kind
         self._waiting[state.key] = state.text
 
     def issue(self) -> dict[str, Any]:
@@ -48,9 +47,9 @@ class EmbeddedStates:
             else:
                 self._saved[key] = text if self._kind == "LEGACY" else _without_counts(text)
         self._waiting = {}
-        legacy = self._kind == "LEGACY" or (self._kind is None and None in self._saved)
         texts = self._saved.values()
-        return {"airbyte_state": _carried("".join(texts) if legacy else f"[{','.join(texts)}]")}
+        whole = "".join(texts) if self._saved_kind == "LEGACY" else f"[{','.join(texts)}]"
+        return {"airbyte_state": _carried(whole)}
 
     def acked(self, value: Raw) -> bool:
         """Return False: a wrapped tap gets no acknowledgements."""
