@@ -1,6 +1,7 @@
 """Tests that a state can be printed, edited and set, for each protocol and target: the next run resumes from it."""
 
 import json
+import shutil
 
 import pytest
 
@@ -56,3 +57,16 @@ def test_a_state_that_was_printed_and_set_is_resumed(started):
         assert ended.code == 0, ended.stderr
     assert records(started, "until users 25", "state") == 5
     assert records(started, "until users 26", "state") == 1
+
+
+@pytest.mark.parametrize(("reads", "states", "writes"), [("tap", "SINGER", "target"), ("source", "STREAM", "target")])
+def test_a_run_into_a_new_target_is_told(started):
+    started.target_keys = {"mounts": ["./data:/data"]}
+    new = f"`target` looks new: there is no file in {started.data}, but this run resumes from the state `{STATE_ID}`"
+    steps(started, "until users 25", "state")
+    assert new not in started.run().stderr
+    shutil.rmtree(started.data)
+    ended = started.run()
+    assert (new in ended.stderr, "`tapdock run source target --full-refresh`" in ended.stderr) == (True, True)
+    shutil.rmtree(started.data)
+    assert new not in started.run("run", "source", "target", "--full-refresh").stderr

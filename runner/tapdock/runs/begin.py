@@ -39,6 +39,11 @@ class StartedRun:
     generations: Mapping[str, int]
     changed: bool
 
+    @property
+    def resumes(self) -> bool:
+        """True if rows of earlier runs are not read again."""
+        return bool(self.passed) and any(one.sync_mode == "incremental" for one in self.streams)
+
 
 def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *, now: float) -> StartedRun:
     """Return what the run starts from.

@@ -17,6 +17,7 @@ from tapdock.relay.host import Outcome, perform
 from tapdock.relay.messages import Kill
 from tapdock.relay.plan import RelayPlan
 from tapdock.runs.begin import begun, launches
+from tapdock.runs.new_target import looks_new
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.verdict import RunFacts, decide_verdict
@@ -43,6 +44,8 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
     with _state(context, prepared, options, run_id, stop) as state:
         _require_dialect(state, prepared)
         job = begun(prepared, state.envelope, options, now=context.now())
+        if job.resumes and (reason := looks_new(prepared.target.connector)):
+            _say_new(context, prepared, reason)
         if state.held and job.changed:
             state.held.save(job.saved, dialect=prepared.source.kind, generations=job.generations)
         source, target = launches(prepared, job)
@@ -68,6 +71,14 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
     verdict = decide_verdict(facts)
     verdict = msgspec.structs.replace(verdict, message=verdict.message and context.heard(verdict.message))
     return dataclasses.replace(outcome, verdict=verdict)
+
+
+def _say_new(context: Context, prepared: PreparedRun, reason: str) -> None:
+    pipeline = prepared.pipeline
+    named = pipeline.name in context.project.pipelines
+    run = f"tapdock run {pipeline.name if named else f'{pipeline.source} {pipeline.target}'} --full-refresh"
+    context.progress(f"warning: {reason}, but this run resumes from the state `{prepared.state_id}`")
+    context.progress(f"hint: if rows of earlier runs are missing there, `{run}` reads all rows again")
 
 
 def _performed(
