@@ -186,21 +186,20 @@ def singer_state_on_a_line(saved: str | None) -> str | None:
 
     A state that a user has edited may have line breaks, and null in place of an object. Other states are unchanged.
     """
-    members, bookmarks = _read(saved or "null")
-    nulls = members.pop("bookmarks", None) if bookmarks is None else None
+    members = _read(saved or "null")
+    nulls = bytes(members.get("bookmarks", b"")) == b"null"
     if saved and members and not nulls and "\n" not in saved and "\r" not in saved:
         return saved
-    return msgspec.json.format(msgspec.json.encode(members), indent=-1).decode() if members else None
+    kept = {name: member for name, member in members.items() if name != "bookmarks" or not nulls}
+    return msgspec.json.format(msgspec.json.encode(kept), indent=-1).decode() if kept else None
 
 
-def _read(saved: str) -> tuple[_Members, _Members | None]:
-    """Return the members of a saved state, and its bookmarks."""
+def _read(saved: str | Raw) -> _Members:
+    """Return the members of a saved state, or of its bookmarks. Raises StateError."""
     try:
-        members = msgspec.json.decode(saved, type=_Members | None) or {}
-        bookmarks = msgspec.json.decode(members.get("bookmarks", Raw(b"null")), type=_Members | None)
+        return msgspec.json.decode(saved, type=_Members | None) or {}
     except (msgspec.MsgspecError, RecursionError) as error:
         raise UnreadableState(f"the saved state is not a Singer state: {error}") from error
-    return members, bookmarks
 
 
 def singer_state_to_pass(saved: str | None, renewed: Collection[Stream]) -> str | None:
@@ -210,12 +209,12 @@ def singer_state_to_pass(saved: str | None, renewed: Collection[Stream]) -> str 
     """
     if not saved or not renewed:
         return saved
-    members, bookmarks = _read(saved)
-    if bookmarks is None:
+    members = _read(saved)
+    if bytes(members.get("bookmarks", b"null")) == b"null":
         return None  # it does not show which part belongs to which stream
     members.pop("currently_syncing", None)
     gone = {name for stream in renewed for name in emitted_names(stream)}
-    kept = {name: bookmark for name, bookmark in bookmarks.items() if name not in gone}
+    kept = {name: bookmark for name, bookmark in _read(members["bookmarks"]).items() if name not in gone}
     return msgspec.json.encode({**members, "bookmarks": kept}).decode()
 
 
