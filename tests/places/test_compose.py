@@ -52,9 +52,11 @@ class Compose:
             "DOCKER_BUILDKIT": "0",
         }
 
-    def __call__(self, *words: str) -> "subprocess.CompletedProcess[str]":
+    def __call__(self, *words: str, project: Path | None = None) -> "subprocess.CompletedProcess[str]":
+        """Run a command, by default with the project of the test."""
         command = [self._program, "--file", CHECKOUT / "compose.yaml", "--project-name", self.name, *words]
-        return subprocess.run(command, env=self._environ, capture_output=True, text=True, timeout=300)
+        environ = self._environ | ({"TAPDOCK_PROJECT": str(project)} if project else {})
+        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300)
 
     def well(self, *words: str) -> str:
         ended = self(*words)
@@ -70,7 +72,6 @@ class Compose:
 @pytest.fixture
 def compose(api, runner_image, project, tmp_path) -> Iterator[Compose]:
     """Yield a compose project. Its services and their volumes are removed afterwards."""
-    (project / "tapdock.yaml").unlink()  # an empty folder gets the example
     (tmp_path / "password").write_text("correct horse\n")
     made = Compose(project, tmp_path / "password")
     yield made
@@ -80,9 +81,44 @@ def compose(api, runner_image, project, tmp_path) -> Iterator[Compose]:
 
 
 def test_the_demo(compose, project):
+    (project / "tapdock.yaml").unlink()
+    compose.well("run", "--rm", "runner", "init")
     assert compose.counts("demo") == DEMO
     assert set(compose.counts("demo").values()) == {0}
     assert {path.stat().st_uid for path in project.rglob("*")} == {1234}
+
+
+def test_projects_with_the_same_names_have_their_own_states(compose, project, tmp_path):
+    """The second project belongs to another user. It reads everything, and uses nothing of the first one."""
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(project / "tapdock.yaml", other)
+    for path in (other, other / "tapdock.yaml"):
+        shutil.chown(path, 4321, 4321)
+    assert compose.counts("demo") == DEMO
+    ended = compose("run", "--rm", "runner", "run", "demo", "--json", project=other)
+    assert ended.returncode == 0, ended.stderr
+    assert {one["stream"]: one["records"] for one in json.loads(ended.stdout)["streams"]} == DEMO
+    assert {path.stat().st_uid for path in other.rglob("*")} == {4321}
+    for folder in (project, other):
+        assert list((folder / ".tapdock" / "state").glob("*.json"))
+
+
+def test_a_project_that_does_not_exist_is_an_error(compose, tmp_path):
+    """Nothing is created, and the example does not run in its place."""
+    missing = tmp_path / "shpo"
+    ended = compose("run", "--rm", "runner", "run", "demo", project=missing)
+    assert ended.returncode != 0
+    assert "shpo" in ended.stderr
+    assert not missing.exists()
+
+
+def test_a_folder_without_a_project_is_an_error(compose, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    ended = compose("run", "--rm", "runner", "run", "demo", project=empty)
+    assert (ended.returncode, "there is no tapdock.yaml in /project" in ended.stderr) == (2, True)
+    assert not list(empty.iterdir())
 
 
 def test_services_beside_it(compose, project, tmp_path):

@@ -18,6 +18,7 @@ from tapdock.engines.base import Engine
 from tapdock.errors import ImageMissing, UsageError
 from tapdock.files import tightened
 from tapdock.log import clean
+from tapdock.project.load import claim_home
 from tapdock.relay.signals import Signals
 from tapdock.text.clean import one_line
 from tapdock.text.output import err
@@ -78,12 +79,14 @@ def operations_of(session: Session, signals: Signals, *, locked: bool = False, v
     project = session.project
     if warning := tightened(project.private):
         said(warning)
+    backend = session.backend
+    claim_home(project.private, project.folder, session.environ, write=True)
     engine = engine_of(session)
     digests = lockfile.read(project.folder) if locked else None
     return Operations(
         engine=engine,
         project=project,
-        backend=session.backend,
+        backend=backend,
         relay_image=partial(relay_image, engine, session.environ, locked=digests),
         making=making(session.environ),
         progress=said,

@@ -17,7 +17,7 @@ from tapdock.errors import EngineError, UsageError
 from tapdock.project.model import Connector, Project
 from tapdock.relay.signals import Signals
 from tapdock.runs import doctor as doctor_
-from tapdock.runs.doctor import Finding
+from tapdock.runs.findings import Finding, looked_at
 from tapdock.text.output import out, print_json, print_table
 
 __all__ = ["build", "doctor", "gc", "lock_images", "wrap"]
@@ -156,9 +156,7 @@ _MARKS = {"ok": "ok", "warning": "--", "error": "NO"}
 
 
 def _findings(session: Session) -> list[Finding]:
-    findings = doctor_.looked_at(
-        "project file", lambda: [Finding(what="project file", found=str(session.project.file))]
-    )
+    findings = looked_at("project file", lambda: [Finding(what="project file", found=str(session.project.file))])
     project = session.project if findings[0].level == "ok" else None
     engines: list[Engine] = []
 
@@ -166,12 +164,13 @@ def _findings(session: Session) -> list[Finding]:
         engines.append(engine_of(session))
         yield from doctor_.of_engine(engines[0], now=time.time())
 
-    findings += doctor_.looked_at("engine", engine)
+    findings += looked_at("engine", engine)
     if project:
-        findings += doctor_.looked_at("state", lambda: doctor_.of_state(session.backend))
+        findings += looked_at("connectors", lambda: doctor_.of_connectors(project))
+        findings += looked_at("state", lambda: doctor_.of_state(session.backend, project))
     if project and engines:
         relay = partial(relay_image, engines[0], session.environ)
         making = images.making(session.environ)
         look = partial(doctor_.of_project, project, engines[0], making=making, relay_image=relay)
-        findings += doctor_.looked_at("project", look)
+        findings += looked_at("project", look)
     return findings

@@ -62,6 +62,7 @@ class Session:
 
     @cached_property
     def backend(self) -> "Backend":
+        from tapdock.project.load import claim_home
         from tapdock.state.backends.base import LEASE_SECONDS, open_backend
         from tapdock.state.backends.sealed import sealed
 
@@ -69,6 +70,8 @@ class Session:
         if seconds and not (seconds.isdigit() and int(seconds) >= 4):
             raise UsageError(f"TAPDOCK_LEASE_SECONDS is `{seconds}`", hint="it must be a number of seconds, 4 or more")
         lease = float(seconds or LEASE_SECONDS)
+        if Path(self.project.state_uri) == self.private / "state":
+            claim_home(self.private, self.project.folder, self.environ, write=False)
         backend = open_backend(self.project.state_uri, self.project.folder, lease_seconds=lease)
         return sealed(backend, self._key)
 

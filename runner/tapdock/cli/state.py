@@ -12,7 +12,7 @@ from tapdock.cli.session import Session, shared, state_id
 from tapdock.errors import StateError, UnreadableState, UsageError
 from tapdock.state import edit, store, versions
 from tapdock.state.backends.base import Holder
-from tapdock.state.envelope import Dialect, Envelope
+from tapdock.state.envelope import Dialect, Envelope, a_kind, source_of
 from tapdock.text.clean import one_line
 from tapdock.text.output import err, failed, out, out_json, print_json, print_table
 
@@ -113,15 +113,22 @@ def set_state(
 ) -> None:
     """Replace a state with one from a file or from stdin
 
-    A list is an Airbyte state, an object is a Singer state. The command is refused while a run uses the state. The old
-    state becomes a previous version, even if it is damaged.
+    A list is an Airbyte state, an object is a Singer state or a LEGACY Airbyte state: this depends on the source, or on
+    the state before. The command is refused while a run uses the state. The old state becomes a previous version, even
+    if it is damaged.
 
     Example: tapdock state set demo state.json
     """
     session = shared(ctx)
     text = text_of(file)
-    found = edit.dialect_of(text, wanted=dialect)
     name = state_id(session, key)
+    kind = _kind_of_source(session, name)
+    found = edit.dialect_of(text, wanted=dialect, known=kind or versions.last_dialect(session.backend, name))
+    if kind and found != kind:
+        hint = "check the name of the state, and `kind` of the source"
+        raise UsageError(
+            f"this is {a_kind(found)} state, but the source of `{name}` needs {a_kind(kind)} state", hint=hint
+        )
     with store.replacing(session.backend, name, run_id="state-set", clock=time.time) as held:
         before = store.readable(session.backend, name)
         held.save(
@@ -131,6 +138,14 @@ def set_state(
             names=before.names if before else None,
         )
     err(f"state {name} is set ({found})")
+
+
+def _kind_of_source(session: Session, name: str) -> Dialect | None:
+    """Return the kind of the source whose state this is; None if it is known only from the source's image."""
+    source = session.project.sources.get(source_of(name))
+    if source is None or source.kind or source.build is None:
+        return source.kind if source else None
+    return "singer" if source.build.family == "singer" else "airbyte"
 
 
 def clear(

@@ -136,6 +136,10 @@ class Engine(Protocol):
         """Return why an image cannot be pulled, without pulling it; None if it can, or if that is not known."""
         ...
 
+    def has_network(self, name: str) -> bool:
+        """Return False if the engine certainly does not have a network. Raises EngineError."""
+        ...
+
     def run(self, run_id: str, *, image: str) -> Run:
         """Return a new run. `image` must be present: it may be started to find out whether a folder can be shared."""
         ...

@@ -55,6 +55,9 @@ class LocalEngine:
     def refusal(self, image: str) -> str | None:
         return "it is not a program of this machine"
 
+    def has_network(self, name: str) -> bool:
+        return True  # its programs use the network of this machine
+
     def run(self, run_id: str, *, image: str) -> "LocalRun":
         return LocalRun()
 

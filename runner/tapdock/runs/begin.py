@@ -11,7 +11,12 @@ from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, config
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.state.envelope import Envelope
 from tapdock.translate.base import TranslateOptions
-from tapdock.translate.catalogs.singer import lacks_bookmark, selected_catalog, singer_state_to_pass
+from tapdock.translate.catalogs.singer import (
+    lacks_bookmark,
+    selected_catalog,
+    singer_state_on_a_line,
+    singer_state_to_pass,
+)
 from tapdock.translate.names import singer_names, target_keys
 from tapdock.translate.states.airbyte import state_to_pass, without_streams
 from tapdock.translate.write.airbyte_stream import destination_streams
@@ -34,6 +39,11 @@ class StartedRun:
     generations: Mapping[str, int]
     changed: bool
 
+    @property
+    def resumes(self) -> bool:
+        """True if rows of earlier runs are not read again."""
+        return bool(self.passed) and any(one.sync_mode == "incremental" for one in self.streams)
+
 
 def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *, now: float) -> StartedRun:
     """Return what the run starts from.
@@ -53,6 +63,7 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
         saved = without_streams(saved, resumable - resuming, among=known)  # drop partial snapshots of former jobs
         passed = state_to_pass(saved, streams, resuming=resuming)
     else:
+        saved = singer_state_on_a_line(saved)  # Singer to Singer, it is the target's first line
         passed = singer_state_to_pass(saved, _renewed(prepared, full_refresh=options.full_refresh))
     kept = envelope.state if envelope else None
     replaces = any(one.minimum_generation_id for one in streams)

@@ -3,8 +3,7 @@
 import queue
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -12,39 +11,23 @@ from typing import Literal
 from tapdock.connectors import images
 from tapdock.connectors.images import Making
 from tapdock.engines.base import Engine, EngineFacts
-from tapdock.errors import Conflict, EngineError, StateError, TapdockError
+from tapdock.errors import Conflict, EngineError, StateError
 from tapdock.events import Event, Output
 from tapdock.launch import Launch
 from tapdock.project.model import Connector, Project
 from tapdock.relay.host import perform
 from tapdock.relay.plan import Collection
+from tapdock.runs import needs
+from tapdock.runs.findings import Finding, looked_at
+from tapdock.runs.new_target import looks_new
 from tapdock.state import store
 from tapdock.state.backends.base import Backend
+from tapdock.state.envelope import target_of
 
-__all__ = ["Finding", "looked_at", "of_engine", "of_project", "of_state"]
+__all__ = ["of_connectors", "of_engine", "of_project", "of_state"]
 
 _FULL, _NEARLY_FULL = 64 << 20, 1 << 30
 _CLOCK_SECONDS = 30.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """The result of one check. With the level `error`, a run would not start. `fix` is the next step, or advice."""
-
-    what: str
-    level: Literal["ok", "warning", "error"] = "ok"
-    found: str
-    fix: str | None = None
-
-
-def looked_at(what: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
-    """Return the findings of `look`. A TapdockError that it raises becomes a finding as well."""
-    findings: list[Finding] = []
-    try:
-        findings.extend(look())
-    except TapdockError as error:
-        findings.append(Finding(what=what, level="error", found=error.message, fix=error.hint))
-    return findings
 
 
 def of_engine(engine: Engine, *, now: float) -> Iterator[Finding]:
@@ -91,8 +74,8 @@ def _clock(facts: EngineFacts, now: float) -> Iterator[Finding]:
         yield Finding(what="clock", level="warning", found=found, fix=fix)
 
 
-def of_state(backend: Backend) -> Iterator[Finding]:
-    """Check that the backend can be written and that every state can be read.
+def of_state(backend: Backend, project: Project) -> Iterator[Finding]:
+    """Check that the backend can be written, that every state can be read, and that no state has a target that is new.
 
     A small object is written and removed, because with a read-only backend a run would fail after it moved all rows.
     A state that is damaged, or was copied from another pipeline, would end its run.
@@ -112,19 +95,37 @@ def of_state(backend: Backend) -> Iterator[Finding]:
         raise StateError(f"{backend.uri} still lists an object after its deletion")
     for key in store.keys(backend):
         try:
-            store.read(backend, key)
+            envelope = store.read(backend, key)
         except StateError as error:
             yield Finding(what="state", level="error", found=error.message, fix=error.hint)
+        else:
+            yield from _new_target(project, key) if envelope and envelope.state else ()
+
+
+def _new_target(project: Project, key: str) -> Iterator[Finding]:
+    target = project.targets.get(target_of(key))
+    if target and key.partition(":")[0] == (project.environment or "default") and (reason := looks_new(target)):
+        found = f"{reason}, but there is a state `{key}`"
+        fix = f"if earlier rows are missing there, `tapdock state clear {key}` lets the next run read them all"
+        yield Finding(what="state", level="warning", found=found, fix=fix)
+
+
+def of_connectors(project: Project) -> Iterator[Finding]:
+    """Check the variables and the mounted files and folders of each connector, which needs no engine."""
+    for connector in (*project.sources.values(), *project.targets.values()):
+        yield from needs.of_variables(connector)
+        yield from needs.of_mounts(connector)
 
 
 def of_project(
     project: Project, engine: Engine, *, making: Making, relay_image: Callable[[], str]
 ) -> Iterator[Finding]:
-    """Check disk and memory, and for each connector its image, its platform and its mounts."""
+    """Check disk and memory, and for each connector its network, its image, its platform and its mounts."""
     yield from _disk(project.private)
     connectors = [*project.sources.values(), *project.targets.values()]
     yield from _memory(connectors, engine.facts())
     for connector in connectors:
+        yield from looked_at(f"network of {connector.name}", lambda c=connector: needs.of_network(engine, c))  # type: ignore[misc]
         yield from looked_at(f"image of {connector.name}", lambda c=connector: _image(engine, c, making))  # type: ignore[misc]
     here = [connector for connector in connectors if engine.inspect(connector.image)]
     for connector in here:

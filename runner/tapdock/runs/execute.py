@@ -17,11 +17,12 @@ from tapdock.relay.host import Outcome, perform
 from tapdock.relay.messages import Kill
 from tapdock.relay.plan import RelayPlan
 from tapdock.runs.begin import begun, launches
+from tapdock.runs.new_target import looks_new
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.verdict import RunFacts, decide_verdict
 from tapdock.state.backends.base import LeaseTerms
-from tapdock.state.envelope import Envelope
+from tapdock.state.envelope import Envelope, a_kind
 from tapdock.state.store import StateSession, lease, read
 
 __all__ = ["execute"]
@@ -43,6 +44,8 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
     with _state(context, prepared, options, run_id, stop) as state:
         _require_dialect(state, prepared)
         job = begun(prepared, state.envelope, options, now=context.now())
+        if job.resumes and (reason := looks_new(prepared.target.connector)):
+            _say_new(context, prepared, reason)
         if state.held and job.changed:
             state.held.save(job.saved, dialect=prepared.source.kind, generations=job.generations)
         source, target = launches(prepared, job)
@@ -68,6 +71,14 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
     verdict = decide_verdict(facts)
     verdict = msgspec.structs.replace(verdict, message=verdict.message and context.redacted(verdict.message))
     return dataclasses.replace(outcome, verdict=verdict)
+
+
+def _say_new(context: Context, prepared: PreparedRun, reason: str) -> None:
+    pipeline = prepared.pipeline
+    named = pipeline.name in context.project.pipelines
+    run = f"tapdock run {pipeline.name if named else f'{pipeline.source} {pipeline.target}'} --full-refresh"
+    context.progress(f"warning: {reason}, but this run resumes from the state `{prepared.state_id}`")
+    context.progress(f"hint: if rows of earlier runs are missing there, `{run}` reads all rows again")
 
 
 def _performed(
@@ -147,7 +158,10 @@ def _require_dialect(state: _State, prepared: PreparedRun) -> None:
     found, kind, state_id = state.envelope, prepared.source.kind, prepared.state_id
     if found and found.state is not None and found.dialect != kind:
         hint = f"`tapdock state show {state_id}` shows it; `tapdock state clear {state_id}` starts from scratch"
-        article = "an Airbyte" if kind == "airbyte" else "a Singer"
+        if found.state.lstrip().startswith("{"):  # the same object can be a Singer state and a LEGACY Airbyte state
+            again = f"tapdock state get {state_id} | tapdock state set {state_id} --dialect {kind}"
+            hint = f"if it is a state of this source, `{again}` corrects its protocol; {hint}"
         raise StateError(
-            f"the state `{state_id}` is a {found.dialect} state, but this source needs {article} state", hint=hint
+            f"the state `{state_id}` is {a_kind(found.dialect)} state, but this source needs {a_kind(kind)} state",
+            hint=hint,
         )

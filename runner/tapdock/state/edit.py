@@ -40,12 +40,14 @@ class _Message(msgspec.Struct):
     type: str | None = None
     stream: _StreamState | None = None
     global_: _Global | None = msgspec.field(name="global", default=None)
+    data: msgspec.Raw = msgspec.Raw()
 
 
-def dialect_of(text: str, *, wanted: Dialect | None) -> Dialect:
+def dialect_of(text: str, *, wanted: Dialect | None, known: Dialect | None = None) -> Dialect:
     """Return the protocol of a state: a list is Airbyte's, an object is Singer's.
 
-    With `wanted="airbyte"`, an object is a legacy Airbyte state. Raises UsageError for everything else.
+    An object is a LEGACY Airbyte state if `wanted`, or else `known`, is `airbyte`. `wanted` is the user's choice, and
+    `known` is the protocol of the source or of the state before. Raises UsageError for a state that no run could use.
     """
     try:
         value = msgspec.json.decode(text, type=Raws | list[msgspec.Raw])  # numbers of any size are valid
@@ -57,13 +59,19 @@ def dialect_of(text: str, *, wanted: Dialect | None) -> Dialect:
         case list() if wanted != "singer":
             _airbyte(text)
             return "airbyte"
-        case dict() if "type" in value and ("stream" in value or "global" in value) and wanted != "singer":
+        case dict() if wanted != "singer" and _is_message(value):
             raise UsageError("the state is a single Airbyte message", hint="put it into a list: `[…]`")
         case dict():
-            if wanted != "airbyte" and bytes(value.get("bookmarks", _NULL))[:1] not in (b"{", b"n"):
+            found = wanted or known or "singer"
+            if found != "airbyte" and bytes(value.get("bookmarks", _NULL))[:1] not in (b"{", b"n"):
                 raise UsageError("`bookmarks` of the state is not an object")
-            return wanted or "singer"
+            return found
     raise UsageError("the state is a list; a Singer state is an object", hint="use `--dialect airbyte`")
+
+
+def _is_message(value: Raws) -> bool:
+    named = bytes(value.get("type", _NULL))
+    return named != b"null" and ("stream" in value or "global" in value or (named == b'"LEGACY"' and "data" in value))
 
 
 def json_hint(text: str) -> str | None:
@@ -81,9 +89,16 @@ def _airbyte(text: str) -> None:
     except msgspec.ValidationError as error:
         raise UsageError(f"the state is not a list of Airbyte state messages: {error}") from error
     for index, message in enumerate(messages):
-        parts = {"STREAM": message.stream, "GLOBAL": message.global_, "LEGACY": message}
+        data = bytes(message.data)[:1] in (b"{", b"n") or None
+        parts = {"STREAM": message.stream, "GLOBAL": message.global_, "LEGACY": data}
         if parts.get(message.type or "LEGACY") is None:
-            raise UsageError(f"message {index} of the state is not a STREAM, GLOBAL or LEGACY state")
+            raise UsageError(f"message {index} of the state is not a STREAM, GLOBAL or LEGACY state with its content")
+    kinds = [message.type or "LEGACY" for message in messages]
+    if len(kinds) > 1 and {*kinds} != {"STREAM"}:
+        raise UsageError(
+            f"the state has the messages {', '.join(kinds)}",
+            hint="it must be several STREAM messages, or a single GLOBAL or LEGACY message",
+        )
 
 
 def streams(text: str, dialect: Dialect) -> list[str]:

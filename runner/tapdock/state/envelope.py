@@ -8,7 +8,7 @@ import msgspec
 from tapdock.errors import StateError
 from tapdock.log import clean
 
-__all__ = ["Dialect", "Envelope", "decode", "encode", "state_key"]
+__all__ = ["Dialect", "Envelope", "a_kind", "decode", "encode", "source_of", "state_key", "target_of"]
 
 VERSION = 1
 _LONGEST_NAME = 200
@@ -46,6 +46,29 @@ def state_key(source: str, target: str, *, environment: str | None = None, suffi
     """
     key = f"{environment or 'default'}:{source}-to-{target}"
     return f"{key}:{suffix}" if suffix else key
+
+
+def source_of(key: str) -> str:
+    """Return the name of the source in a key.
+
+    >>> source_of("prod:faker-to-lake:eu")
+    'faker'
+    """
+    return key.partition(":")[2].partition("-to-")[0]
+
+
+def target_of(key: str) -> str:
+    """Return the name of the target in a key.
+
+    >>> target_of("prod:faker-to-lake:eu")
+    'lake'
+    """
+    return key.partition(":")[2].partition("-to-")[2].partition(":")[0]
+
+
+def a_kind(dialect: Dialect | None) -> str:
+    """Return `a Singer` or `an Airbyte`, for messages."""
+    return "a Singer" if dialect == "singer" else "an Airbyte"
 
 
 def encode(envelope: Envelope) -> bytes:

@@ -5,9 +5,9 @@ from contextlib import suppress
 
 from tapdock.errors import Conflict, StateError, UsageError
 from tapdock.state.backends.base import Backend
-from tapdock.state.envelope import Envelope, decode
+from tapdock.state.envelope import Dialect, Envelope, decode
 
-__all__ = ["KEPT", "PREFIX", "get", "keep", "newest", "numbers"]
+__all__ = ["KEPT", "PREFIX", "get", "keep", "last_dialect", "newest", "numbers"]
 
 PREFIX = "history/"
 KEPT = 20
@@ -54,6 +54,17 @@ def get(backend: Backend, key: str, number: int) -> Envelope:
     if stored is None:
         raise UsageError(f"`{key}` has no version {number}", hint=f"`tapdock state history {key}` lists the versions")
     return decode(stored.body, place=backend.uri, key=key)
+
+
+def last_dialect(backend: Backend, key: str) -> Dialect | None:
+    """Return the dialect of the saved state; if it is cleared or damaged, that of its newest readable version."""
+    for name in (key, *(_name(key, number) for number in reversed(numbers(backend, key)))):
+        stored = backend.get(name)
+        with suppress(StateError):
+            dialect = decode(stored.body, place=backend.uri, key=key).dialect if stored else None
+            if dialect:
+                return dialect
+    return None
 
 
 def _name(key: str, number: int) -> str:

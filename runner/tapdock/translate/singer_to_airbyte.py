@@ -205,7 +205,7 @@ class SingerToAirbyte:
                 self._declared(message, number)
             case StateMessage(value=raw):
                 self._noted(raw, number)
-                if self._pace.is_due(self._records):
+                if self.states.waiting and self._pace.is_due(self._records):
                     self._out.append(self._token())
             case BatchMessage():
                 self._expand(message, number)
@@ -214,7 +214,7 @@ class SingerToAirbyte:
 
     def _noted(self, value: Raw, number: int) -> None:
         try:
-            if not is_nothing(value) or bytes(value) != b"null":
+            if not is_nothing(value):  # an empty state must not replace a saved one
                 self.states.note(bytes(value).decode())
         except ValueError as error:
             raise TranslationError(f"line {number}: a state of the tap cannot be read: {error}") from error

@@ -94,7 +94,8 @@ class SingerToSinger(WithoutScan):
         """Return the lines for the target for a message."""
         number = self._source.line
         if isinstance(message, StateMessage):
-            return self._state(message, part.as_it_came)
+            self._notices.mended(part.notes, number=number)  # the next run starts from it, so it must be valid JSON
+            return self._state(message, part.text)
         self._ends_with_state = False
         stream = message.stream
         if not stream:

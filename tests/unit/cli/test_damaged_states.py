@@ -170,3 +170,37 @@ def test_every_digit_of_a_state_is_shown(tapdock):
     for words in (("show", "demo"), ("show", "demo", "--json"), ("get", "demo")):
         shown = tapdock("state", *words).stdout.replace(" ", "").replace("\n", "")
         assert text in shown, words
+
+
+LEGACY = '{"users":{"n":1}}'
+
+
+def test_an_object_has_the_protocol_of_the_state_before(tapdock, backend):
+    """A LEGACY Airbyte state has the form of a Singer state. Its protocol is known, also after it was cleared."""
+    saved(backend, LEGACY)
+    assert tapdock("state", "set", "demo", stdin=LEGACY).stderr == f"state {KEY} is set (airbyte)\n"
+    tapdock("state", "clear", "demo", "--yes")
+    assert tapdock("state", "set", "demo", stdin=LEGACY).stderr == f"state {KEY} is set (airbyte)\n"
+    assert tapdock("state", "set", "demo", "--dialect", "singer", stdin=LEGACY).returncode == 0
+    assert kept(backend).dialect == "singer"
+
+
+@pytest.mark.parametrize("key", ["demo", KEY, f"{KEY}:eu", "faker-to-lake"])
+@pytest.mark.parametrize(
+    ("source", "dialect"),
+    [
+        ("image: x, kind: airbyte", "airbyte"),
+        ("image: x, kind: singer", "singer"),
+        ("build: {airbyte: x==1}", "airbyte"),
+        ("build: {singer: x==1}", "singer"),
+    ],
+)
+def test_an_object_has_the_protocol_of_its_source(tapdock, folder, source, dialect, key):
+    file = folder / "tapdock.yaml"
+    file.write_text(file.read_text().replace("image: x", source, 1))
+    ended = tapdock("state", "set", key, stdin=LEGACY)
+    assert (ended.returncode, f"is set ({dialect})" in ended.stderr) == (0, True)
+    other = "singer" if dialect == "airbyte" else "airbyte"
+    ended = tapdock("state", "set", key, "--dialect", other, stdin=LEGACY)
+    assert (ended.returncode, "but the source of" in ended.stderr) == (2, True)
+    assert tapdock("state", "set", key, stdin=STATE).returncode == (2 if dialect == "singer" else 0)

@@ -16,6 +16,7 @@ SPEC: dict[str, Any] = {
     "platform": None,
     "own_addresses": [],
     "host.binds": ["/pipes:/tapdock/pipes:ro"],
+    "host.mounts": [],
     "host.tmpfs": {"/tapdock/files": "mode=1777,size=16777216"},
     "host.init": True,
     "host.cap_drop": ["ALL"],

@@ -7,6 +7,7 @@ import pytest
 
 from tapdock.connectors.context import PreparedConnector
 from tapdock.connectors.operations import Resolved
+from tapdock.errors import StateError
 from tapdock.launch import ImageFacts
 from tapdock.project.model import CatalogOption, Connector, Kind, Namespacing, Pipeline
 from tapdock.protocol.catalog import ConfiguredStream, Stream
@@ -147,6 +148,33 @@ def test_a_tap_is_given_no_mark_in_a_table_whose_old_rows_go(
     run = prepared(tapped(**given), route="singer-airbyte", target_config=target_config)
     job = begin(run, left(SINGER), **options)
     assert (job.passed, job.saved) == (passed, SINGER)
+
+
+@pytest.mark.parametrize(
+    ("saved", "passed"),
+    [
+        (
+            '{\n  "bookmarks": {"users": {"id": 1.50}},\r\n"big": 12345678901234567890123}\n',
+            '{"bookmarks":{"users":{"id":1.50}},"big":12345678901234567890123}',
+        ),
+        ('{"bookmarks" : {}}', '{"bookmarks" : {}}'),
+        ('{"bookmarks" : [1]}', '{"bookmarks" : [1]}'),  # a tap has sent it
+        ('{"bookmarks":null,"x":1}', '{"x":1}'),
+        ('{"bookmarks":null}', None),
+        ("{ }\n", None),
+        ("null", None),
+    ],
+)
+def test_a_singer_state_that_a_user_has_set_fits_on_a_line(saved: str, passed: str | None) -> None:
+    job = begin(prepared(tapped(sync_mode="incremental"), route="singer-singer"), left(saved))
+    assert (job.passed, job.saved) == (passed, passed)
+
+
+@pytest.mark.parametrize("saved", ["[", "[1]", '"text"', '{"bookmarks":{"users":NaN}}'])
+def test_a_singer_state_that_cannot_be_read_is_told(saved: str) -> None:
+    with pytest.raises(StateError, match="not a Singer state") as told:
+        begin(prepared(tapped(sync_mode="incremental"), route="singer-singer"), left(saved))
+    assert "`tapdock state set`" in (told.value.hint or "")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ SINGER = '{"bookmarks":{"users":{"id":1.50},"orders":{}},"currently_syncing":nul
         (SINGER, None, "singer"),
         ('{"any": 1}', "singer", "singer"),
         ('{"legacy": 1}', "airbyte", "airbyte"),
+        ('[{"type":"LEGACY","data":null}]', None, "airbyte"),
     ],
 )
 def test_the_shape_shows_the_dialect(text, wanted, dialect):
@@ -43,6 +44,12 @@ def test_the_shape_shows_the_dialect(text, wanted, dialect):
         ('[{"type": "RECORD"}]', None, "message 0 of the state is not"),
         ('[{"type": "STREAM"}]', None, "message 0 of the state is not"),
         ("[3]", None, "not a list of Airbyte state messages"),
+        ("[{}]", None, "message 0 of the state is not"),
+        ('[{"type":"LEGACY"}]', None, "message 0 of the state is not"),
+        ('[{"type":"LEGACY","data":"text"}]', None, "message 0 of the state is not"),
+        ('{"type":"LEGACY","data":{"n":1}}', None, "a single Airbyte message"),
+        (f'[{{"data":{{}}}},{STREAM % ("users", 1)}]', None, "the state has the messages LEGACY, STREAM"),
+        (f"[{GLOBAL[1:-1]},{GLOBAL[1:-1]}]", None, "the state has the messages GLOBAL, GLOBAL"),
         ('{"bookmarks": []}', None, "`bookmarks`"),
     ],
 )
@@ -89,7 +96,7 @@ EMPTY_PARTS = '{"type":"GLOBAL","stream":null,"global":{"shared_state":{"n":1.0}
 def test_null_is_the_same_as_nothing():
     """Some writers include every field of a message."""
     text = f"[{EMPTY_PARTS},{GLOBAL[1:-1]}]"
-    assert dialect_of(text, wanted=None) == "airbyte"
+    assert dialect_of(f"[{EMPTY_PARTS}]", wanted=None) == "airbyte"
     assert streams(text, "airbyte") == ["public.users", "orders"]
     assert json.loads(without_stream(text, "airbyte", "orders"))[0] == json.loads(EMPTY_PARTS)
     renamed_text = renamed(text, "airbyte", {"orders": "sales"})

@@ -52,6 +52,28 @@ def test_a_legacy_state_is_the_bare_object() -> None:
     assert issued('{"n":1}', '{"data":{"n":2}}') == {"n": 2}
 
 
+SAVED_AND_NEXT = [
+    (f"[{ONE % 1}]", ONE % 2),
+    (f"[{GLOBAL % 1}]", GLOBAL % 2),
+    ('{"n":1}', '{"data":{"n":2}}'),
+    ('[{"type":"LEGACY","data":{"n":1}}]', '{"data":{"n":2}}'),
+]
+
+
+@pytest.mark.parametrize(("saved", "_"), SAVED_AND_NEXT)
+def test_the_first_state_is_the_saved_one(saved: str, _: str) -> None:
+    """The runner saves it, even if the source fails before its first state."""
+    value = json.loads(saved)
+    assert issued(saved) == (value[0]["data"] if isinstance(value, list) and "data" in value[0] else value)
+
+
+@pytest.mark.parametrize("saved", [saved for saved, _ in SAVED_AND_NEXT])
+@pytest.mark.parametrize("text", [text for _, text in SAVED_AND_NEXT[:3]])
+def test_a_state_of_another_kind_replaces_the_saved_one(saved: str, text: str) -> None:
+    state = json.loads(text)
+    assert issued(saved, text) == state.get("data", [state])
+
+
 def test_a_state_that_must_not_be_begun_with_is_forgotten() -> None:
     sentinel = ONE.replace('{"n":%s}', '{"__ab_no_cursor_state_message":true}')
     assert issued(f"[{ONE % 1},{OTHER}]", sentinel) == [json.loads(OTHER)]

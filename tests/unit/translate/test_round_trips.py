@@ -129,11 +129,12 @@ def state_lines(texts: list[str]) -> bytes:
 @QUICK
 @given(st.lists(st.dictionaries(st.text(max_size=3), RAW, max_size=3), max_size=5))
 def test_a_singer_state_comes_back_through_both_routes(states: list[dict[str, str]]) -> None:
-    """The state becomes a GLOBAL state, then a token, and finally its original text."""
-    texts = ["{" + ",".join(f"{json.dumps(name)}:{raw}" for name, raw in one.items()) + "}" for one in states]
+    """The state becomes a GLOBAL state, then a token, and finally its original text. Empty states are left out."""
+    given = ["{" + ",".join(f"{json.dumps(name)}:{raw}" for name, raw in one.items()) + "}" for one in states]
+    texts = [text for text in given if text != "{}"]
     schema = b'{"type":"SCHEMA","stream":"s","schema":{"properties":{"id":{"type":"integer"}}},"key_properties":[]}\n'
     first = to_airbyte()
-    landed, between = spooled(first, schema + state_lines(texts))
+    landed, between = spooled(first, schema + state_lines(given))
     second = to_singer(landed)
     out = second.opening() + second.feed(between) + second.closing(complete=True)
     tokens = [json.dumps(json.loads(line)["value"]).encode() for line in out.splitlines() if b'"STATE"' in line]

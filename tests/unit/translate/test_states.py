@@ -85,6 +85,13 @@ def test_what_is_no_token_is_ignored(token: Any) -> None:
     assert book.committed() is None
 
 
+@pytest.mark.parametrize("data", ['"text"', "[1]", "7", "true"])
+def test_a_legacy_state_that_is_not_an_object_is_refused(data: str) -> None:
+    """The next run could not start from it."""
+    with pytest.raises(ValueError, match="not an object"):
+        read_state(Raw(f'{{"type":"LEGACY","data":{data}}}'.encode()))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -210,6 +217,7 @@ def test_no_state_is_passed_for_an_empty_one(saved: str | None) -> None:
     [
         ('{"a" : 1.50}', '{"a" : 1.50}'),
         ('[{"type":"LEGACY","data":{"a" : 1.50}}]', '{"a" : 1.50}'),
+        ('[{"type":null,"data":{"a" : 1.50}}]', '{"a" : 1.50}'),
         (f" [ {stream_state(A, '{ }')} ] ", f" [ {stream_state(A, '{ }')} ] "),
         (f"[{stream_state(B, '1')}, {stream_state(A, '1.50')}]", f"[{stream_state(A, '1.50')}]"),
         (f"[{stream_state(A, SENTINEL)}]", None),
@@ -229,7 +237,7 @@ def test_a_run_of_full_refreshes_starts_without_state(saved: str) -> None:
     assert state_to_pass(saved, (configured(A, "full_refresh"),)) is None
 
 
-@pytest.mark.parametrize("saved", ["[", "{", "7", "[7]", '"x"'])
+@pytest.mark.parametrize("saved", ["[", "{", "7", "[7]", '"x"', '[{"type":"LEGACY"}]', '[{"data":"x"}]'])
 def test_an_unreadable_state_is_an_error(saved: str) -> None:
     with pytest.raises(StateError):
         state_to_pass(saved, STREAMS)

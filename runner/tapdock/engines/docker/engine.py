@@ -15,7 +15,7 @@ import docker.errors
 from tapdock.cache import Cache
 from tapdock.engines import folders
 from tapdock.engines.base import EngineFacts, Logs, Swept
-from tapdock.engines.docker import build, connection, handshake, sweep
+from tapdock.engines.docker import build, connection, handshake, networks, sweep
 from tapdock.engines.docker.errors import CONNECTION, answering, pull_failed, reason_of, uncovered
 from tapdock.engines.docker.run import LABEL_RUN, DockerRun
 from tapdock.engines.own_container import OwnContainer, find_own
@@ -159,6 +159,9 @@ class DockerEngine:
         except CONNECTION as error:
             return reason_of(error)
         return None
+
+    def has_network(self, name: str) -> bool:
+        return networks.exists(self.api, name)
 
     def building(self, progress: Logs) -> AbstractContextManager[None]:
         """Return a lock that is held while an image is built."""

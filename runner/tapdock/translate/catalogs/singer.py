@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from tapdock.errors import SourceError, StateError
+from tapdock.errors import SourceError, UnreadableState
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.translate.schemas.to_airbyte import airbyte_schema
 
@@ -16,6 +16,7 @@ __all__ = [
     "emitted_names",
     "lacks_bookmark",
     "selected_catalog",
+    "singer_state_on_a_line",
     "singer_state_to_pass",
     "singer_streams",
 ]
@@ -192,6 +193,27 @@ def _is_read(said: Mapping[str, Any], name: str, chosen: ConfiguredStream | None
     return chosen is not None and said.get("inclusion") != "unsupported" and name not in chosen.excluded
 
 
+def singer_state_on_a_line(saved: str | None) -> str | None:
+    """Return a saved state as a line of a Singer target can contain it; None if it is empty. Raises StateError.
+
+    A state that a user has edited may have line breaks, and null in place of an object. Other states are unchanged.
+    """
+    members = _read(saved or "null")
+    nulls = bytes(members.get("bookmarks", b"")) == b"null"
+    if saved and members and not nulls and "\n" not in saved and "\r" not in saved:
+        return saved
+    kept = {name: member for name, member in members.items() if name != "bookmarks" or not nulls}
+    return msgspec.json.format(msgspec.json.encode(kept), indent=-1).decode() if kept else None
+
+
+def _read(saved: str | Raw) -> _Members:
+    """Return the members of a saved state, or of its bookmarks. Raises StateError."""
+    try:
+        return msgspec.json.decode(saved, type=_Members | None) or {}
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise UnreadableState(f"the saved state is not a Singer state: {error}") from error
+
+
 def singer_state_to_pass(saved: str | None, renewed: Collection[Stream]) -> str | None:
     """Return the text for `--state`: the saved text without bookmarks of streams that are read from their beginning.
 
@@ -199,16 +221,12 @@ def singer_state_to_pass(saved: str | None, renewed: Collection[Stream]) -> str 
     """
     if not saved or not renewed:
         return saved
-    try:
-        members = msgspec.json.decode(saved, type=_Members)
-        bookmarks = msgspec.json.decode(members.get("bookmarks", Raw(b"null")), type=_Members | None)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise StateError(f"the saved state is not a Singer state: {error}") from error
-    if bookmarks is None:
+    members = _read(saved)
+    if bytes(members.get("bookmarks", b"null")) == b"null":
         return None  # it does not show which part belongs to which stream
     members.pop("currently_syncing", None)
     gone = {name for stream in renewed for name in emitted_names(stream)}
-    kept = {name: bookmark for name, bookmark in bookmarks.items() if name not in gone}
+    kept = {name: bookmark for name, bookmark in _read(members["bookmarks"]).items() if name not in gone}
     return msgspec.json.encode({**members, "bookmarks": kept}).decode()
 
 

@@ -139,7 +139,7 @@ class AirbyteSource:
             self._notices.warn_once(message, about=state.key)
             return None
         self._check_count(state, tally)
-        return state
+        return None if state.empty else state
 
     def _check_count(self, state: SourceState, tally: Tally | None) -> None:
         """Compare the source's own count of records since its previous state with tapdock's (protocol.md 1.7)."""

@@ -18,6 +18,7 @@ __all__ = [
     "key_of",
     "one_kind",
     "read_state",
+    "saved_parts",
     "state_to_pass",
     "stream_states",
     "texts_by_stream",
@@ -31,13 +32,15 @@ class SourceState(NamedTuple):
     """One state of a source. `text` is the raw JSON to save; None if the next run must not start from it.
 
     `key` is None for GLOBAL and LEGACY, which are for all streams. `records` is the source's own count of records
-    since its previous state.
+    since its previous state. `empty`: a state for all streams without content (`{}`, null, a GLOBAL state without any
+    part), which must not replace a saved one. An empty state of a single stream says that the stream starts again.
     """
 
     kind: Kind
     key: StreamKey | None
     text: str | None
     records: int | None = None
+    empty: bool = False
 
 
 def read_state(raw: Raw) -> SourceState:
@@ -53,11 +56,20 @@ def read_state(raw: Raw) -> SourceState:
             saved = None if _is_sentinel(state.stream.stream_state) else text
             return SourceState("STREAM", key_of(state.stream.stream_descriptor), saved, records)
         case "GLOBAL" if bytes(state.global_) not in (b"", b"null"):
-            msgspec.json.decode(state.global_, type=airbyte.GlobalState)  # else the next run cannot start from it
-            return SourceState("GLOBAL", None, text, records)
+            whole = msgspec.json.decode(state.global_, type=airbyte.GlobalState)
+            empty = not whole.stream_states and bytes(whole.shared_state).strip(b"{} \t\r\n") in (b"", b"null")
+            return SourceState("GLOBAL", None, text, records, empty)
         case "LEGACY" | None if bytes(state.data):
-            return SourceState("LEGACY", None, bytes(state.data).decode(), records)
+            return SourceState("LEGACY", None, bytes(state.data).decode(), records, _is_nothing(state.data))
     raise ValueError(f"type `{state.type or 'LEGACY'}` without its content")
+
+
+def _is_nothing(data: Raw) -> bool:
+    """Return True for the `data` of an empty LEGACY state. Raises ValueError if no run could start from it."""
+    try:
+        return not msgspec.json.decode(data, type=dict[str, Raw] | None)
+    except msgspec.ValidationError as error:
+        raise ValueError("`data` of a LEGACY state is not an object") from error
 
 
 def one_kind(known: Kind | None, state: SourceState) -> Kind:
@@ -85,6 +97,20 @@ def stream_states(saved: str | None) -> Iterable[tuple[StreamKey, str]]:
     for raw, state in _messages(saved):
         if state.type == "STREAM" and state.stream:
             yield key_of(state.stream.stream_descriptor), bytes(raw).decode()
+
+
+def saved_parts(saved: str | None, keys: Iterable[StreamKey] = ()) -> tuple[Kind | None, dict[StreamKey | None, str]]:
+    """Return the kind of a saved state, and its texts: by stream, or one under None for all streams. Raises StateError.
+
+    The text of a LEGACY state is its bare object. `keys` are as in `texts_by_stream`.
+    """
+    messages = _messages(saved)
+    if any(state.type == "STREAM" for _, state in messages):
+        return "STREAM", texts_by_stream(saved, keys)
+    if messages and messages[0][1].type == "GLOBAL":
+        return "GLOBAL", {None: bytes(messages[0][0]).decode()}
+    legacy = _legacy_of(saved, messages)
+    return ("LEGACY", {None: legacy}) if legacy else (None, {})
 
 
 def texts_by_stream(saved: str | None, keys: Iterable[StreamKey]) -> dict[StreamKey | None, str]:
@@ -150,11 +176,9 @@ def state_to_pass(
     full = {one.stream.key for one in streams if one.sync_mode == "full_refresh" and one.stream.key not in resuming}
     if not saved or len(full) == len(streams):
         return None
-    if not saved.lstrip().startswith("["):
-        return _legacy_to_pass(saved)
     messages = _messages(saved)
-    if [state.type for _, state in messages] == ["LEGACY"]:
-        return _legacy_to_pass(bytes(messages[0][1].data).decode())
+    if _is_legacy(saved, messages):
+        return _legacy_of(saved, messages)
     full |= {bare for bare, key in bare_names(one.stream.key for one in streams).items() if key in full}
     kept = [text for raw, _ in messages if (text := _to_pass(raw, full)) is not None]
     if kept == [bytes(raw).decode() for raw, _ in messages]:
@@ -172,12 +196,21 @@ def without_streams(saved: str | None, keys: Collection[StreamKey], *, among: It
     return "[" + ",".join(kept) + "]" if kept else None
 
 
-def _legacy_to_pass(saved: str) -> str | None:
+def _is_legacy(saved: str, messages: list[tuple[Raw, airbyte.State]]) -> bool:
+    """Return True for a bare object, and for a list with a single message of the type LEGACY or without a type."""
+    return not saved.lstrip().startswith("[") or [state.type or "LEGACY" for _, state in messages] == ["LEGACY"]
+
+
+def _legacy_of(saved: str | None, messages: list[tuple[Raw, airbyte.State]]) -> str | None:
+    """Return the object of a LEGACY state, as `read --state` takes it; None if it is empty. Raises StateError."""
+    if not saved or not _is_legacy(saved, messages):
+        return None
+    text = bytes(messages[0][1].data).decode() if messages else saved
     try:
-        value = msgspec.json.decode(saved, type=dict[str, Raw] | None)
+        value = msgspec.json.decode(text, type=dict[str, Raw] | None)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise UnreadableState(f"the saved state is not an Airbyte state: {error}") from error
-    return saved if value else None
+    return text if value else None
 
 
 def _to_pass(message: Raw, full: set[StreamKey]) -> str | None:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from tapdock.protocol.catalog import StreamKey
-from tapdock.translate.states.airbyte import Kind, SourceState, one_kind, texts_by_stream
+from tapdock.translate.states.airbyte import Kind, SourceState, one_kind, saved_parts
 
 __all__ = ["EmbeddedStates"]
 
@@ -23,9 +23,7 @@ class EmbeddedStates:
     settled = True
 
     def __init__(self, saved: str | None, keys: Iterable[StreamKey] = ()) -> None:
-        self._saved = texts_by_stream(saved, keys)
-        if saved and not self._saved and not saved.lstrip().startswith("["):
-            self._saved[None] = saved
+        self._saved_kind, self._saved = saved_parts(saved, keys)
         self._kind: Kind | None = None
         self._waiting: dict[StreamKey | None, str | None] = {}
 
@@ -36,9 +34,10 @@ class EmbeddedStates:
 
     def note(self, state: SourceState) -> None:
         """Note a state of the source for the next line. Raises ValueError if kinds are mixed."""
-        if self._kind is None and state.kind != "STREAM":
-            self._saved = {}
-        self._kind = one_kind(self._kind, state)
+        kind = one_kind(self._kind, state)
+        if self._kind is None and not kind == self._saved_kind == "STREAM":
+            self._saved = {}  # a state for all streams, or of another kind, replaces the whole saved state
+        self._kind = self._saved_kind = kind
         self._waiting[state.key] = state.text
 
     def issue(self) -> dict[str, Any]:
@@ -49,9 +48,9 @@ class EmbeddedStates:
             else:
                 self._saved[key] = text if self._kind == "LEGACY" else _without_counts(text)
         self._waiting = {}
-        legacy = self._kind == "LEGACY" or (self._kind is None and None in self._saved)
         texts = self._saved.values()
-        return {"airbyte_state": _carried("".join(texts) if legacy else f"[{','.join(texts)}]")}
+        whole = "".join(texts) if self._saved_kind == "LEGACY" else f"[{','.join(texts)}]"
+        return {"airbyte_state": _carried(whole)}
 
     def acked(self, value: Raw) -> bool:
         """Return False: a wrapped tap gets no acknowledgements."""

@@ -1,0 +1,59 @@
+"""Check what a connector needs besides its image: variables, mounted files and folders, and its network."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tapdock.engines.base import Engine
+from tapdock.project.interpolate import Unset
+from tapdock.project.model import Connector
+from tapdock.runs.findings import Finding
+
+__all__ = ["of_mounts", "of_network", "of_variables"]
+
+
+def of_variables(connector: Connector) -> Iterator[Finding]:
+    """Yield an error for each variable that the config or `env` of a connector needs and that is not set."""
+    for unset in _unset([connector.config, connector.env]):
+        error = unset.error()
+        yield Finding(what=f"variables of {connector.name}", level="error", found=error.message, fix=error.hint)
+
+
+def _unset(value: Any) -> Iterator[Unset]:
+    match value:
+        case Unset():
+            yield value
+        case Mapping():
+            yield from _unset(list(value.values()))
+        case list():
+            for inner in value:
+                yield from _unset(inner)
+
+
+def of_mounts(connector: Connector) -> Iterator[Finding]:
+    """Yield what is missing: a run creates folders to write into, but there is nothing to read in a new one."""
+    what = f"mounts of {connector.name}"
+    for mount in connector.mounts:
+        if mount.is_volume or os.path.lexists(mount.source):
+            continue
+        if mount.read_only:
+            fix = f"create it, or correct `mounts` of {connector.name}"
+            yield Finding(what=what, level="error", found=f"{mount.source} does not exist", fix=fix)
+        elif (above := _nearest(Path(mount.source))) and above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+            yield Finding(what=what, found=f"{mount.source} does not exist yet; the first run creates it")
+        else:
+            found = f"{mount.source} does not exist and cannot be created in {above}"
+            yield Finding(what=what, level="error", found=found, fix="create it yourself, or mount another folder")
+
+
+def _nearest(place: Path) -> Path:
+    return next(above for above in place.parents if os.path.lexists(above))
+
+
+def of_network(engine: Engine, connector: Connector) -> Iterator[Finding]:
+    """Yield an error if the engine does not have the network of a connector."""
+    if connector.network and not engine.has_network(connector.network):
+        found = f"there is no network `{connector.network}` on this engine"
+        fix = f"`docker network ls` lists the networks; `docker network create {connector.network}` creates this one"
+        yield Finding(what=f"network of {connector.name}", level="error", found=found, fix=fix)

@@ -1,0 +1,60 @@
+"""Tests compose.yaml and the entrypoint of tapdock's image without containers: whose states a project gets."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).parents[2]
+RUNNER = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())["services"]["runner"]
+
+
+def test_states_are_in_the_folder_of_the_project():
+    """A volume is the same for all projects, and their states may have the same names."""
+    assert "TAPDOCK_HOME" not in RUNNER["environment"]
+
+
+def test_a_project_that_does_not_exist_is_not_created():
+    (project,) = (volume for volume in RUNNER["volumes"] if isinstance(volume, dict))
+    assert (project["source"], project["target"]) == ("${TAPDOCK_PROJECT:-./.demo}", "/project")
+    assert project["bind"] == {"create_host_path": False}
+    assert (CHECKOUT / ".demo" / ".gitignore").is_file(), "the default exists in a clone"
+    assert RUNNER["environment"]["TAPDOCK_EXAMPLE"] == "${TAPDOCK_PROJECT:-.demo}"
+
+
+@pytest.fixture
+def entrypoint(tmp_path):
+    """entrypoint(*words, **environ) -> the calls of tapdock, each with the last part of its XDG_CACHE_HOME."""
+    (tmp_path / "bin").mkdir()
+    stub = tmp_path / "bin" / "tapdock"
+    stub.write_text('#!/bin/sh\necho "$* ${XDG_CACHE_HOME##*/}"\n')
+    stub.chmod(0o755)
+
+    def called(*words: str, **environ: str) -> list[str]:
+        path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+        command = ["sh", CHECKOUT / "images" / "runner" / "entrypoint", *words]
+        ended = subprocess.run(command, env={"PATH": path, **environ}, capture_output=True, text=True, check=True)
+        return ended.stdout.splitlines()
+
+    return called
+
+
+@pytest.mark.parametrize(
+    ("example", "exists", "calls"),
+    [
+        (".demo", False, ["--project {} init", "run demo"]),
+        (".demo", True, ["run demo"]),
+        ("../shpo", False, ["run demo"]),
+        ("/srv/yes", False, ["run demo"]),
+        ("", False, ["run demo"]),
+    ],
+)
+def test_the_example_exists_only_where_it_was_asked_for(entrypoint, tmp_path, example, exists, calls):
+    project = tmp_path / "project"
+    project.mkdir()
+    if exists:
+        (project / "tapdock.yaml").touch()
+    made = entrypoint("run", "demo", TAPDOCK_EXAMPLE=example, TAPDOCK_PROJECT=str(project))
+    assert made == [f"{call.format(project)} .cache-{os.geteuid()}" for call in calls]
