@@ -100,11 +100,12 @@ def _renewed(prepared: PreparedRun, *, full_refresh: bool) -> list[Stream]:
 def names_of(prepared: PreparedRun) -> dict[str, str]:
     """Return each stream's name in the target, as far as it is known before the start."""
     keys = [one.stream.key for one in prepared.streams]
+    translation = prepared.translation
     if prepared.route == "singer-singer":
         return {}
     if prepared.target.kind == "singer":
-        return {str(key): name for key, name in singer_names(keys, prepared.translation.namespacing).items()}
-    return {str(key): str(name) for key, name in target_keys(keys, prepared.translation.namespacing).items()}
+        return {str(key): name for key, name in singer_names(keys, translation.namespacing, translation.tables).items()}
+    return {str(key): str(name) for key, name in target_keys(keys, translation.namespacing, translation.tables).items()}
 
 
 def launches(prepared: PreparedRun, job: StartedRun) -> tuple[Launch, Launch]:

@@ -14,6 +14,7 @@ from tapdock.errors import UsageError
 from tapdock.project.model import Namespacing, Pipeline
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.runs.sync_modes import empties_first, impossible, overwrites, require_keys, with_load_method
+from tapdock.runs.target_tables import table_names
 from tapdock.state.store import state_key
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
@@ -106,6 +107,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         quirks=quirks,
         excluded=_excluded(offered, chosen) if source.kind == "singer" else (),
         max_line=source.connector.max_line,
+        tables=table_names(target, about, target_config, quirks),
     )
     prepared = PreparedRun(
         pipeline=pipeline,

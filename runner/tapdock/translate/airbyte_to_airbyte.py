@@ -47,7 +47,7 @@ class AirbyteToAirbyte(WithoutScan):
         self._notices = Notices(emit, on_bad_record=translation.on_bad_record)
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
-        names = target_keys((stream.stream.key for stream in streams), translation.namespacing)
+        names = target_keys((stream.stream.key for stream in streams), translation.namespacing, translation.tables)
         self._names = names if any(key != new for key, new in names.items()) else {}
         self._target = AirbyteTarget(self._notices, {new: key for key, new in names.items()})
         self._excluded = {stream.stream.key: frozenset(stream.excluded) for stream in streams if stream.excluded}

@@ -43,7 +43,7 @@ class AirbyteToSinger(WithoutScan):
         self._notices = Notices(emit, on_bad_record=translation.on_bad_record)
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
-        names = singer_names((stream.stream.key for stream in streams), translation.namespacing)
+        names = singer_names((stream.stream.key for stream in streams), translation.namespacing, translation.tables)
         self._routes = [_route(stream, names, self._source, translation) for stream in streams]
         self._opening = b"".join(route.opening() for route in self._routes)
         # Streams by the names in records; the namespace "" is the same as none.

@@ -8,6 +8,7 @@ import msgspec
 from tapdock.errors import Side
 from tapdock.events import Event, StreamReport
 from tapdock.project.model import MAX_LINE, Namespacing, OnBadRecord, StateType
+from tapdock.translate.tables import TableNames, TableRule
 
 __all__ = ["Emit", "Mismatch", "Quirks", "States", "StreamCounts", "TranslateOptions", "Translator", "WithoutScan"]
 
@@ -24,6 +25,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     messages. `activates`: ACTIVATE_VERSION replaces old rows; None if the target must be asked. `ignores_load_method`:
     it has that setting but ignores it, and depends on keys. `waits_for_complete`: it replaces a table only on COMPLETE,
     so that the end of its input alone is harmless. `state_type`: the type of Airbyte states that it acknowledges.
+    `tables`: how it makes tables of stream names; None if it is not known.
 
     For taps. `log_key`: the replication key without which a log is read from its beginning again. `unordered_start`:
     its first incremental read is not ordered, so that only the last state is valid.
@@ -36,6 +38,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     waits_for_complete: bool = False
     ignores_load_method: bool = False
     state_type: StateType = "global"
+    tables: tuple[TableRule, ...] | None = None
     log_key: str | None = None
     unordered_start: bool = False
 
@@ -47,7 +50,7 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     before the source has ended well. `baseline`: a state without new content is sent first; only tests turn it off.
     `scratch` is this process's path of the folder for BATCH files, None if there is none. `excluded` are streams of a
     tap that the user did not select, with the names in its messages. `max_line` is the longest line of the source, in
-    bytes.
+    bytes. `tables` is what the target makes of stream names.
     """
 
     namespacing: Namespacing = Namespacing()
@@ -61,6 +64,7 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     scratch: str | None = None
     excluded: tuple[str, ...] = ()
     max_line: int = MAX_LINE
+    tables: TableNames = TableNames()
 
 
 class States(Protocol):

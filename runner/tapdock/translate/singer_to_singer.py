@@ -17,11 +17,13 @@ from tapdock.protocol.singer import (
     StateMessage,
 )
 from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
+from tapdock.translate.names import require_own_tables, shared_hint
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.batches import PIECE, bodies, rows_of
 from tapdock.translate.read.known_prefixes import KnownPrefixes
 from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.states.bookmarks import BookmarkLedger
+from tapdock.translate.tables import Tables
 from tapdock.translate.write.rules import Rule, without
 
 __all__ = ["SingerToSinger"]
@@ -35,6 +37,8 @@ class SingerToSinger(WithoutScan):
     Three things are not passed unchanged: lines that are not messages (junk, blank lines); excluded fields that the tap
     sends nevertheless; and ACTIVATE_VERSION, which is held until the source has ended well. A tap may send it at the
     start, and then a target would delete old rows before the new ones are written.
+
+    Raises UsageError if two streams would share a table in the target.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class SingerToSinger(WithoutScan):
         self._versions: dict[str, int] = {}
         self._activations: dict[str, bytes] = {}
         self._latest: dict[str, int] = {}
+        require_own_tables(streams, self._translation.tables)
+        self._tables = Tables(self._translation.tables)
         self._declared: set[str] = set()
         self._unversioned: set[str] = set()
         self._passed_rows: dict[str, int] = {}
@@ -161,8 +167,12 @@ class SingerToSinger(WithoutScan):
         return text + b"\n"
 
     def _schema(self, message: SchemaMessage, stream: str, text: bytes) -> bytes:
-        """Return a SCHEMA for the target, without excluded fields."""
+        """Return a SCHEMA for the target, without excluded fields. Its table must not be that of another stream."""
         self._declared.add(stream)
+        if shared := self._tables.shared(stream, stream):
+            other, table = shared
+            what = f"line {self._source.line}: streams `{other}` and `{stream}` share the table `{table}` of the target"
+            raise TranslationError(what, hint=shared_hint(stream, self._translation.tables))
         tally = self._source.tally(stream)
         excluded = self._excluded(stream)
         if not excluded:

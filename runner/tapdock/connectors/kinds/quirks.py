@@ -9,21 +9,27 @@ __all__ = ["quirks_of"]
 
 # Based on PipelineWise's target loop, which prints no state for an empty last batch (protocol.md 2.4) and ignores
 # ACTIVATE_VERSION.
-_PIPELINEWISE = Quirks(ack_on_exit=True, wants_key="primary_key_required", activates=False)
+_PIPELINEWISE = Quirks(ack_on_exit=True, wants_key="primary_key_required", activates=False, tables=("split",))
 
 # Made with Meltano's SDK. Every target of the SDK accepts BATCH; these do not advertise it.
 _MELTANO = Quirks(takes_batches=True)
 
 _BY_PROGRAM = {
-    "airbyte-destination-pgvector": Quirks(ack_on_exit=True),
+    "airbyte-destination-pgvector": Quirks(ack_on_exit=True, tables=("bare",)),
     "meltanolabs-tap-postgres": Quirks(log_key="_sdc_lsn"),
-    "meltanolabs-target-csv": msgspec.structs.replace(_MELTANO, activates=False),
-    "meltanolabs-target-postgres": msgspec.structs.replace(_MELTANO, ignores_load_method=True),
+    "meltanolabs-target-csv": msgspec.structs.replace(_MELTANO, activates=False, tables=("kept",)),
+    "meltanolabs-target-postgres": msgspec.structs.replace(_MELTANO, ignores_load_method=True, tables=("last_kept",)),
+    "meltanolabs-target-snowflake": Quirks(tables=("last",)),
     "pipelinewise-tap-postgres": Quirks(unordered_start=True),
-    "pipelinewise-target-bigquery": _PIPELINEWISE,
+    "pipelinewise-target-bigquery": msgspec.structs.replace(_PIPELINEWISE, tables=("split_words",)),
     "pipelinewise-target-postgres": _PIPELINEWISE,
     "pipelinewise-target-redshift": _PIPELINEWISE,
+    "pipelinewise-target-s3-csv": Quirks(tables=("kept",)),
+    "pipelinewise-target-snowflake": Quirks(tables=("split",)),
+    "target-csv": Quirks(tables=("kept",)),
     "target-duckdb": msgspec.structs.replace(_PIPELINEWISE, wants_key=None),
+    "target-jsonl": Quirks(tables=("kept",)),
+    "z3-target-bigquery": Quirks(tables=("whole",)),
 }
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "bookmarked_versions",
     "emitted_names",
     "lacks_bookmark",
+    "message_names",
     "selected_catalog",
     "singer_state_to_pass",
     "singer_streams",
@@ -117,6 +118,16 @@ def emitted_names(stream: Stream) -> tuple[str, ...]:
     entry = _entry(stream)
     schema = entry.root.get("schema-name")
     return tuple(name for name in (entry.stream, entry.tap_stream_id, f"{schema}-{entry.name}", stream.name) if name)
+
+
+def message_names(stream: Stream) -> tuple[str, str, str]:
+    """Return a stream's name in messages for each of three kinds of taps: they use one kind for all their streams.
+
+    These are its name in the catalog, its `tap_stream_id`, and its name with the database schema in front.
+    """
+    entry = _entry(stream)
+    schema = entry.root.get("schema-name")
+    return entry.name, entry.tap_stream_id or entry.name, f"{schema}-{entry.name}" if schema else entry.name
 
 
 def _entry(stream: Stream) -> _Entry:
