@@ -95,7 +95,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     unsafe = empties_first(target, streams, target_config)
     if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
-    require_keys(target, target_config, streams, quirks)
+    require_keys(source, target, target_config, streams, quirks)
     _require_meant(pipeline, f"{source.kind}-{target.kind}")
     chosen = {stream.stream.key for stream in streams}
     translation = TranslateOptions(

@@ -25,9 +25,9 @@ _BY_PROGRAM = {
     "pipelinewise-target-postgres": _PIPELINEWISE,
     "pipelinewise-target-redshift": _PIPELINEWISE,
     "pipelinewise-target-s3-csv": Quirks(tables=("kept",)),
-    "pipelinewise-target-snowflake": Quirks(tables=("split",)),
+    "pipelinewise-target-snowflake": Quirks(tables=("split",), wants_key="primary_key_required"),
     "target-csv": Quirks(tables=("kept",)),
-    "target-duckdb": msgspec.structs.replace(_PIPELINEWISE, wants_key=None),
+    "target-duckdb": _PIPELINEWISE,
     "target-jsonl": Quirks(tables=("kept",)),
     "z3-target-bigquery": Quirks(tables=("whole",)),
 }

@@ -16,6 +16,7 @@ __all__ = [
     "emitted_names",
     "lacks_bookmark",
     "message_names",
+    "says_keyless",
     "selected_catalog",
     "singer_state_to_pass",
     "singer_streams",
@@ -128,6 +129,14 @@ def message_names(stream: Stream) -> tuple[str, str, str]:
     entry = _entry(stream)
     schema = entry.root.get("schema-name")
     return entry.name, entry.tap_stream_id or entry.name, f"{schema}-{entry.name}" if schema else entry.name
+
+
+def says_keyless(stream: Stream) -> bool:
+    """Return True if the tap's catalog says that a stream has no key; False if it has one or does not say."""
+    entry = _entry(stream)
+    said = [entry.root.get(name) for name in ("table-key-properties", "view-key-properties")]
+    found = [keys for keys in (entry.key_properties, *said) if keys is not None]
+    return bool(found) and not any(found)
 
 
 def _entry(stream: Stream) -> _Entry:
