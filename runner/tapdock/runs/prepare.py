@@ -13,7 +13,9 @@ from tapdock.connectors.selection import Modes, select_streams
 from tapdock.errors import UsageError
 from tapdock.project.model import Namespacing, Pipeline
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
+from tapdock.runs.deletes import with_deletes
 from tapdock.runs.sync_modes import empties_first, impossible, overwrites, require_keys, with_load_method
+from tapdock.runs.target_files import require_files
 from tapdock.runs.target_tables import table_names
 from tapdock.state.store import state_key
 from tapdock.translate import require_translatable
@@ -95,7 +97,9 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     unsafe = empties_first(target, streams, target_config)
     if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
+    require_files(target, target_config, streams, quirks)
     require_keys(source, target, target_config, streams, quirks)
+    target_config = with_deletes(target, target_config, about, streams, say=context.progress)
     _require_meant(pipeline, f"{source.kind}-{target.kind}")
     chosen = {stream.stream.key for stream in streams}
     translation = TranslateOptions(

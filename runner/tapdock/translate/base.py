@@ -10,11 +10,34 @@ from tapdock.events import Event, StreamReport
 from tapdock.project.model import MAX_LINE, Namespacing, OnBadRecord, StateType
 from tapdock.translate.tables import TableNames, TableRule
 
-__all__ = ["Emit", "Mismatch", "Quirks", "States", "StreamCounts", "TranslateOptions", "Translator", "WithoutScan"]
+__all__ = [
+    "Emit",
+    "FileNames",
+    "Mismatch",
+    "Quirks",
+    "States",
+    "StreamCounts",
+    "TranslateOptions",
+    "Translator",
+    "WithoutScan",
+]
 
 Emit = Callable[[Event], None]
 Mismatch = tuple[Side, str]
 """Two counts that differ: the side that reported one of them, and a message with both numbers."""
+
+
+class FileNames(msgspec.Struct, frozen=True, kw_only=True):
+    """The setting with the names of a target's files, and its default.
+
+    `stream` and `time` are placeholders in a name. `time_format` is the setting with the format of the time.
+    """
+
+    setting: str
+    default: str
+    stream: str
+    time: str
+    time_format: str | None = None
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +48,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     messages. `activates`: ACTIVATE_VERSION replaces old rows; None if the target must be asked. `ignores_load_method`:
     it has that setting but ignores it, and depends on keys. `waits_for_complete`: it replaces a table only on COMPLETE,
     so that the end of its input alone is harmless. `state_type`: the type of Airbyte states that it acknowledges.
-    `tables`: how it makes tables of stream names; None if it is not known.
+    `tables`: how it makes tables of stream names; None if it is not known. `replaces_files`: it replaces files of
+    earlier runs that have the same name.
 
     For taps. `log_key`: the replication key without which a log is read from its beginning again. `unordered_start`:
     its first incremental read is not ordered, so that only the last state is valid.
@@ -39,6 +63,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     ignores_load_method: bool = False
     state_type: StateType = "global"
     tables: tuple[TableRule, ...] | None = None
+    replaces_files: FileNames | None = None
     log_key: str | None = None
     unordered_start: bool = False
 
