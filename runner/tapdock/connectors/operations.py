@@ -241,7 +241,7 @@ def discover(
         streams = parse_catalog(catalog) if ready.kind == "airbyte" else singer_streams(catalog, namespaced=namespaced)
     except RecursionError as error:
         raise SourceError(f"source `{connector.name}` reported streams that are nested too deeply") from error
-    if not known:
+    if streams and not known:  # an empty catalog is often that of a user who lacks a permission
         context.cache.write(name, catalog)
     return streams
 

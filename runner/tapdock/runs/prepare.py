@@ -20,7 +20,7 @@ from tapdock.runs.target_tables import table_names
 from tapdock.state.store import state_key
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
-from tapdock.translate.catalogs.singer import emitted_names
+from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
 
 __all__ = ["Options", "PreparedRun", "prepare"]
 
@@ -94,6 +94,8 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     about = operations.about(context, target)
     quirks = _quirks(target, about)
     streams = _streams(source, offered, options, impossible(source, target, about, target_config, quirks))
+    if source.kind == "singer":
+        _say_unreadable(context, streams)
     unsafe = empties_first(target, streams, target_config)
     if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
@@ -162,6 +164,14 @@ def _require_meant(pipeline: Pipeline, route: str) -> None:
             )
 
 
+def _say_unreadable(context: Context, streams: tuple[ConfiguredStream, ...]) -> None:
+    """Warn about the fields of each stream that its tap cannot read: they do not reach the target."""
+    for one in streams:
+        fields = [f"`{name}`" for name in unsupported_fields(one.stream) if name not in one.excluded]
+        if fields:
+            context.say(f"warning: the tap cannot read these fields of stream `{one.stream.key}`: {', '.join(fields)}")
+
+
 def _excluded(offered: tuple[Stream, ...], chosen: set[StreamKey]) -> tuple[str, ...]:
     """Return the names by which messages may refer to streams that are not read."""
     wanted = {name for stream in offered if stream.key in chosen for name in emitted_names(stream)}
@@ -186,9 +196,9 @@ def _quirks(target: PreparedConnector, about: About) -> Quirks:
 def _streams(
     source: PreparedConnector, offered: tuple[Stream, ...], options: Options, cannot: Modes
 ) -> tuple[ConfiguredStream, ...]:
-    if source.kind == "singer" and not offered:
-        return ()  # a tap without discovery reports its streams during the run
     connector = source.connector
+    if source.kind == "singer" and not connector.discovery and connector.catalog is None:
+        return ()  # the tap reports its streams during the run
     return select_streams(
         offered,
         options.select or connector.select,

@@ -20,6 +20,8 @@ __all__ = [
     "selected_catalog",
     "singer_state_to_pass",
     "singer_streams",
+    "tap_stream_id",
+    "unsupported_fields",
 ]
 
 _Members = dict[str, Raw]
@@ -29,6 +31,10 @@ _METHODS = {"full_refresh": "FULL_TABLE", "incremental": "INCREMENTAL"}
 class _Metadata(msgspec.Struct):
     metadata: dict[str, Any] = {}
     breadcrumb: tuple[str, ...] = ()
+
+
+class _Id(msgspec.Struct):
+    tap_stream_id: str | None = None
 
 
 class _Entry(msgspec.Struct):
@@ -119,6 +125,27 @@ def emitted_names(stream: Stream) -> tuple[str, ...]:
     entry = _entry(stream)
     schema = entry.root.get("schema-name")
     return tuple(name for name in (entry.stream, entry.tap_stream_id, f"{schema}-{entry.name}", stream.name) if name)
+
+
+def tap_stream_id(stream: Stream) -> str | None:
+    """Return the id that a tap's catalog gives to a stream. It does not depend on the names of other streams."""
+    try:
+        return msgspec.json.decode(stream.raw, type=_Id).tap_stream_id if stream.raw else None
+    except msgspec.MsgspecError:
+        return None  # the stream of an Airbyte source
+
+
+def unsupported_fields(stream: Stream) -> tuple[str, ...]:
+    """Return the fields that a tap's catalog declares although the tap cannot read them."""
+    entry = _entry(stream)
+    said = {each.breadcrumb: each.metadata.get("inclusion") for each in entry.metadata}
+    properties = entry.schema.get("properties")
+    return tuple(
+        name
+        for name, inner in (properties if isinstance(properties, dict) else {}).items()
+        if "unsupported"
+        in (said.get(("properties", name)), inner.get("inclusion") if isinstance(inner, dict) else None)
+    )
 
 
 def message_names(stream: Stream) -> tuple[str, str, str]:
