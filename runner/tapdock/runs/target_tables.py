@@ -17,15 +17,18 @@ def table_names(target: PreparedConnector, about: About, config: Resolved, quirk
     it reports tell whether it is an SQL target of Meltano's SDK, which cuts names.
     """
     if target.kind == "airbyte":
-        return TableNames(rules=quirks.tables or ())
+        return TableNames(rules=quirks.tables or (), longest=quirks.longest_table)
     rules: tuple[TableRule, ...] | None = quirks.tables
-    if rules is None and about.config is not None:
-        rules = ("last",) if about.has_setting(_SCHEMA) else ("whole",)
+    if rules is None and about.has_setting(_SCHEMA):
+        rules = ("last",)
+    elif rules is None and about.config is not None and _SCHEMA not in config.given:
+        rules = ("whole",)
     schema = config.given.get(_SCHEMA, _default(about, _SCHEMA))
     return TableNames(
         rules=rules,
         schema=(schema.strip() or None) if isinstance(schema, str) else None,
         schemas=_schemas(config.given.get("schema_mapping")),
+        longest=quirks.longest_table,
     )
 
 

@@ -48,8 +48,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     messages. `activates`: ACTIVATE_VERSION replaces old rows; None if the target must be asked. `ignores_load_method`:
     it has that setting but ignores it, and depends on keys. `waits_for_complete`: it replaces a table only on COMPLETE,
     so that the end of its input alone is harmless. `state_type`: the type of Airbyte states that it acknowledges.
-    `tables`: how it makes tables of stream names; None if it is not known. `replaces_files`: it replaces files of
-    earlier runs that have the same name.
+    `tables`: how it makes tables of stream names; None if it is not known. `longest_table`: the bytes to which its
+    database cuts their names. `replaces_files`: it replaces files of earlier runs that have the same name.
 
     For taps. `log_key`: the replication key without which a log is read from its beginning again. `unordered_start`:
     its first incremental read is not ordered, so that only the last state is valid.
@@ -63,6 +63,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     ignores_load_method: bool = False
     state_type: StateType = "global"
     tables: tuple[TableRule, ...] | None = None
+    longest_table: int | None = None
     replaces_files: FileNames | None = None
     log_key: str | None = None
     unordered_start: bool = False

@@ -14,13 +14,16 @@ TableName = tuple[str, str]
 
 STRICTEST: tuple[TableRule, ...] = ("split_words", "last")
 """The rules for a Singer target that is not known."""
+_POSTGRES_BYTES = 63
+"""PostgreSQL cuts longer names, with a notice that no target passes on. It is the strictest limit."""
 
 
 class TableNames(msgspec.Struct, frozen=True, kw_only=True):
     """How a target makes tables of stream names; `rules` is None if it is not known.
 
-    `schema` is the schema that the target uses for all streams, `schemas` maps namespaces to schemas. The rules are
-    those of connectors whose code was read:
+    `schema` is the schema that the target uses for all streams, `schemas` maps namespaces to schemas. `longest` is the
+    number of bytes to which a database cuts the name of a table; None if it refuses longer names. The rules are those
+    of connectors whose code was read:
 
     - `split` (PipelineWise's targets, target-duckdb 0.8.0): `<schema>-<table>` or `<catalog>-<schema>-<table>`; dots
       and further hyphens become `_`. `split_words` (pipelinewise-target-bigquery 1.5.0) replaces all punctuation.
@@ -34,6 +37,7 @@ class TableNames(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[TableRule, ...] | None = None
     schema: str | None = None
     schemas: dict[str, str] = {}
+    longest: int | None = None
 
     @property
     def cuts(self) -> bool:
@@ -55,7 +59,8 @@ class TableNames(msgspec.Struct, frozen=True, kw_only=True):
         >>> TableNames(rules=("last",), schema="main").tables("eu-Line.Items")
         (('main', 'line_items'),)
         """
-        return tuple(_casefolded(_RULES[rule](name, self)) for rule in self._singer_rules)
+        longest = _POSTGRES_BYTES if self.rules is None else self.longest
+        return tuple(_as_stored(_RULES[rule](name, self), longest) for rule in self._singer_rules)
 
 
 class Tables:
@@ -78,8 +83,10 @@ class Tables:
         return None
 
 
-def _casefolded(table: TableName) -> TableName:
-    return table[0].casefold(), table[1].casefold()
+def _as_stored(table: TableName, longest: int | None) -> TableName:
+    """Return the table in lower case, cut to the longest name."""
+    schema, name = table
+    return schema.casefold(), name.casefold().encode(errors="replace")[:longest].decode(errors="replace")
 
 
 def _underscored(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Tests the commands with a tap: fields that it cannot read, and a catalog without streams."""
+"""Tests what a run decides about a tap and its target before it starts: all with `--dry-run`, and real programs."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ import json, sys
 if "--discover" in sys.argv:
     print(open("%s").read())
 elif "--about" in sys.argv:
-    print(json.dumps({"settings": {"properties": {}}, "capabilities": ["about"]}))
+    print(json.dumps({"settings": {"properties": json.load(open("%s"))}, "capabilities": ["about"]}))
 else:
     sys.exit(0)
 """
@@ -32,15 +32,25 @@ STREAM = {
 
 @pytest.fixture
 def command(tapdock, folder):
-    """command(catalog, *words) -> the result of a command for a tap with this catalog, and a target."""
-    program = folder / "tap"
-    program.write_text(PROGRAM % (sys.executable, folder / "catalog.json"))
-    program.chmod(0o755)
+    """command(catalog, *words) -> the result of a command for a tap with this catalog, and a target.
 
-    def ended(streams, *words, **options):
+    `target` is the name of the target's program, `settings` are those that it reports, `config` is its config.
+    """
+
+    def program(name):
+        path = folder / name
+        path.write_text(PROGRAM % (sys.executable, folder / "catalog.json", folder / "settings.json"))
+        path.chmod(0o755)
+        return {"image": str(path), "kind": "singer"}
+
+    def ended(streams, *words, target="target", settings=None, config=None, **options):
         (folder / "catalog.json").write_text(json.dumps({"streams": streams}))
-        connector = {"image": str(program), "kind": "singer"}
-        project = {"version": 1, "sources": {"s": {**connector, **options}}, "targets": {"t": connector}}
+        (folder / "settings.json").write_text(json.dumps(settings or {}))
+        project = {
+            "version": 1,
+            "sources": {"s": {**program("tap"), **options}},
+            "targets": {"t": {**program(target), "config": config or {}}},
+        }
         (folder / "tapdock.yaml").write_text(json.dumps(project))
         return tapdock(*words, TAPDOCK_ENGINE="local")
 
@@ -72,3 +82,57 @@ def test_a_catalog_without_streams_is_an_error_and_is_read_again(command):
         assert "its user may lack the permission" in ended.stderr
     assert "the source offers no streams" in command([], "discover", "s").stderr
     assert command([STREAM], "run", "s", "t", "--dry-run").returncode == 0
+
+
+def of(schema, *fields, **entry):
+    """Return the entry of a table `orders` in a schema of a database."""
+    properties = {name: {"type": ["null", "string"]} for name in ("id", *fields)}
+    root = {"schema-name": schema, "table-key-properties": ["id"], **entry}
+    metadata = [{"breadcrumb": [], "metadata": root}]
+    number = f"{schema}-orders"
+    return {"tap_stream_id": number, "stream": "orders", "schema": {"properties": properties}, "metadata": metadata}
+
+
+MAIN = {"default_target_schema": "main"}
+TIMED = {"file_naming_scheme": "{stream_name}-{timestamp}.csv"}
+INCREMENTAL = {"replication-key": "id", "replication-method": "INCREMENTAL"}
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "config", "problem"),
+    [
+        ("target-duckdb", {}, MAIN, "would both be written to the table `main.orders`"),
+        ("target-unknown", {}, MAIN, "would both be written to the table `main.orders`"),
+        ("target-sql", {"default_target_schema": {"default": "melty"}}, {}, "to the table `melty.orders`"),
+        ("target-sql", {"default_target_schema": {}}, {}, None),
+        ("target-jsonl", {}, MAIN, None),
+    ],
+)
+def test_two_schemas_in_one(command, target, settings, config, problem):
+    both = [of("eu"), of("us")]
+    ended = command(both, "run", "s", "t", "--dry-run", target=target, settings=settings, config=config)
+    assert ended.returncode == (2 if problem else 0), ended.stderr
+    if problem:
+        assert "streams `eu-orders` and `us-orders` would both be" in ended.stderr
+        assert problem in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("entry", "target", "config", "problem"),
+    [
+        (of("eu"), "target-duckdb", MAIN, None),
+        (of("eu", **{"table-key-properties": []}), "target-duckdb", MAIN, "stream `orders` has no primary key"),
+        (of("eu", **INCREMENTAL), "meltanolabs-target-csv", {}, "stream `orders` is incremental, but target `t` repl"),
+        (of("eu", **INCREMENTAL), "meltanolabs-target-csv", TIMED, None),
+    ],
+)
+def test_a_target_gets_only_what_it_can_keep(command, entry, target, config, problem):
+    ended = command([entry], "run", "s", "t", "--dry-run", target=target, config=config)
+    assert ended.returncode == (2 if problem else 0), ended.stderr
+    assert (problem or "") in ended.stderr
+
+
+def test_the_marks_of_deleted_rows_are_kept(command):
+    ended = command([of("eu", "_sdc_deleted_at")], "run", "s", "t", "--dry-run", settings={"add_record_metadata": {}})
+    assert ended.returncode == 0
+    assert "t gets `add_record_metadata: true`" in ended.stderr

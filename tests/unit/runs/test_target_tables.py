@@ -24,6 +24,7 @@ OTHER = About(config={"properties": {"batch_size_rows": {}}})
         ("target-unknown", "singer", SQL, {}, TableNames(rules=("last",), schema="melty")),
         ("target-unknown", "singer", SQL, {"default_target_schema": "x"}, TableNames(rules=("last",), schema="x")),
         ("target-unknown", "singer", OTHER, {}, TableNames(rules=("whole",))),
+        ("target-unknown", "singer", OTHER, {"default_target_schema": "x"}, TableNames(schema="x")),
         ("target-jsonl", "singer", About(), {}, TableNames(rules=("kept",))),
         ("meltanolabs-target-csv", "singer", OTHER, {}, TableNames(rules=("kept",))),
         ("meltanolabs-target-postgres", "singer", SQL, {}, TableNames(rules=("last_kept",), schema="melty")),
@@ -35,7 +36,7 @@ OTHER = About(config={"properties": {"batch_size_rows": {}}})
             TableNames(rules=("split",), schemas={"eu": "europe"}),
         ),
         ("destination-unknown", "airbyte", About(), {"default_target_schema": "x"}, TableNames(rules=())),
-        ("airbyte-destination-pgvector", "airbyte", About(), {}, TableNames(rules=("bare",))),
+        ("airbyte-destination-pgvector", "airbyte", About(), {}, TableNames(rules=("bare",), longest=63)),
     ],
 )
 def test_what_a_target_makes_of_names(

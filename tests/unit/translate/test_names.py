@@ -41,6 +41,7 @@ def test_collisions_are_refused_by_name(first: StreamKey, second: StreamKey) -> 
     assert f"!{second}" in (caught.value.hint or "")
 
 
+LONG = "n" * 63
 EU_US = [key("orders", "eu"), key("orders", "us")]
 
 
@@ -64,6 +65,9 @@ EU_US = [key("orders", "eu"), key("orders", "us")]
         ([key("sold!"), key("sold")], TableNames(rules=("last",), schema="main"), "main.sold", "`!sold`"),
         ([key("2024"), key("c024")], TableNames(rules=("last",), schema="main"), "main.c024", "`!c024`"),
         ([key("a.b"), key("a-b")], TableNames(rules=("whole",)), "a_b", "`!a-b`"),
+        ([key(f"{LONG}x"), key(f"{LONG}y")], TableNames(), LONG, f"`!{LONG}y`"),
+        ([key(f"{LONG}x"), key(f"{LONG}y")], TableNames(rules=("split",), longest=63), LONG, f"`!{LONG}y`"),
+        ([key(f"{LONG}x"), key(f"{LONG}y")], TableNames(rules=("split",)), None, None),
     ],
 )
 def test_two_streams_in_one_table_are_refused(

@@ -26,7 +26,7 @@ _OBJECTS = FileNames(
 )
 
 _BY_PROGRAM = {
-    "airbyte-destination-pgvector": Quirks(ack_on_exit=True, tables=("bare",)),
+    "airbyte-destination-pgvector": Quirks(ack_on_exit=True, tables=("bare",), longest_table=63),
     "meltanolabs-tap-postgres": Quirks(log_key="_sdc_lsn"),
     "meltanolabs-target-csv": msgspec.structs.replace(
         _MELTANO, activates=False, tables=("kept",), replaces_files=_SHEETS
@@ -35,7 +35,7 @@ _BY_PROGRAM = {
     "meltanolabs-target-snowflake": Quirks(tables=("last",)),
     "pipelinewise-tap-postgres": Quirks(unordered_start=True),
     "pipelinewise-target-bigquery": msgspec.structs.replace(_PIPELINEWISE, tables=("split_words",)),
-    "pipelinewise-target-postgres": _PIPELINEWISE,
+    "pipelinewise-target-postgres": msgspec.structs.replace(_PIPELINEWISE, longest_table=63),
     "pipelinewise-target-redshift": _PIPELINEWISE,
     "pipelinewise-target-s3-csv": Quirks(tables=("kept",), replaces_files=_OBJECTS),
     "pipelinewise-target-snowflake": Quirks(tables=("split",), wants_key="primary_key_required"),
