@@ -77,24 +77,19 @@ def _names(streams: Sequence[Stream]) -> Names:
 
     An id that is the name of another stream means that stream.
     """
-    known = {name: stream.key for stream in streams for name in (stream.name, str(stream.key))}
-    ids = {stream.key: tap_stream_id(stream) for stream in streams}
-    return {
-        stream.key: tuple(
-            dict.fromkeys(
-                name
-                for name in (str(stream.key), ids[stream.key], stream.name)
-                if name and (name != ids[stream.key] or known.get(name, stream.key) == stream.key)
-            )
-        )
-        for stream in streams
-    }
+    own = {name for stream in streams for name in (stream.name, str(stream.key))}
+    names: Names = {}
+    for stream in streams:
+        number = tap_stream_id(stream)
+        names[stream.key] = (str(stream.key), *((number,) if number and number not in own else ()), stream.name)
+    return names
 
 
 def _found(streams: Sequence[Stream], names: Names, pattern: str) -> Fields:
     """Return the fields that a pattern matches. A name that is exactly equal has precedence over globs.
 
-    Raises UsageError if the pattern is both the exact name of a stream and that of another stream's field.
+    Globs are for names of streams, and only for ids of a tap if they match no name. Raises UsageError if the
+    pattern is both the exact name of a stream and that of another stream's field.
     """
     whole = {stream.key: {_WHOLE, *_fields(stream)} for stream in streams if pattern in names[stream.key]}
     field = _exact_fields(streams, names, pattern)
@@ -108,6 +103,12 @@ def _found(streams: Sequence[Stream], names: Names, pattern: str) -> Fields:
         )
     if whole or field:
         return whole or field
+    own: Names = {stream.key: (stream.name, str(stream.key)) for stream in streams}
+    return _globbed(streams, own, pattern) or _globbed(streams, names, pattern)
+
+
+def _globbed(streams: Sequence[Stream], names: Names, pattern: str) -> Fields:
+    """Return the matches of globs, as `stream.field` or as a stream."""
     splits = [place for place, character in enumerate(pattern) if character == "."]
     for place in reversed(splits):
         if found := _globbed_fields(streams, names, pattern[:place], pattern[place + 1 :]):

@@ -281,3 +281,17 @@ def test_an_id_that_is_the_name_of_another_stream_means_that_stream() -> None:
     assert [one.stream.name for one in select_streams(offered, ["b"], {})] == ["b"]
     options = {"b": StreamOptions(primary_key=(("id",),))}
     assert [one.primary_key for one in select_streams(offered, [], options)] == [(), (("id",),)]
+
+
+def test_a_glob_for_names_does_not_also_match_ids() -> None:
+    """All ids of a database begin with its name, so `s*` would match every stream."""
+    offered = tapped(("shop-orders", "orders", "shop"), ("shop-stock", "stock", "shop"))
+    for patterns in (["s*"], ["s*.id"], ["!orders"], ["!o*"]):
+        assert [one.stream.name for one in select_streams(offered, patterns, {})] == ["stock"]
+    assert len(select_streams(offered, ["shop-*"], {})) == 2
+
+
+def test_a_stream_keeps_its_own_name_if_that_is_also_its_id() -> None:
+    offered = tapped(("orders", "orders", "eu"), ("us-orders", "orders", "us"), namespaced=True)
+    assert len(select_streams(offered, ["orders"], {})) == 2
+    assert [str(one.stream.key) for one in select_streams(offered, ["us-orders"], {})] == ["us.orders"]
