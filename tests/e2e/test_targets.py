@@ -28,7 +28,8 @@ def test_csv(shop: Shop):
 
 
 def _sheet(shop: Shop, stream: str) -> list[dict[str, str]]:
-    with (shop.folder / "sheets" / f"{stream}.csv").open(newline="") as file:
+    (path,) = (shop.folder / "sheets").glob(f"{stream}-*.csv")  # without the time, the target replaces its files
+    with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 

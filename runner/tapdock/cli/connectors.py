@@ -18,6 +18,7 @@ from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.relay.signals import Signals
 from tapdock.text.clean import one_line
 from tapdock.text.output import err, out, print_json, print_table
+from tapdock.translate.catalogs.singer import unsupported_fields
 
 __all__ = ["check", "discover", "spec"]
 
@@ -99,7 +100,7 @@ def discover(
         ready = operations.prepare(needed, connector)
         namespaced = ready.kind == "singer" and _is_namespaced(session.project, name)
         streams = operations.discover(needed, ready, refresh=not cached, namespaced=namespaced)
-    if not streams:
+    if not streams and not connector.discovery and connector.catalog is None:
         raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
     chosen = _selected(session, connector, streams)
     if as_json:
@@ -115,10 +116,17 @@ def discover(
                 configured.sync_mode if configured else "not selected",
                 ", ".join(".".join(path) for path in key),
                 ".".join(configured.cursor_field if configured else stream.default_cursor_field),
-                len(stream.json_schema.get("properties") or {}),
+                _fields(stream, singer=ready.kind == "singer"),
             ]
         )
     print_table(["stream", "sync mode", "key", "cursor", "fields"], rows)
+
+
+def _fields(stream: Stream, *, singer: bool) -> str:
+    """Return the number of fields, with the names of those that the tap cannot read."""
+    number = str(len(stream.json_schema.get("properties") or {}))
+    unreadable = unsupported_fields(stream) if singer else ()
+    return f"{number}, not readable: {', '.join(unreadable)}" if unreadable else number
 
 
 def _selected(session: Session, connector: Connector, streams: tuple[Stream, ...]) -> dict[StreamKey, ConfiguredStream]:

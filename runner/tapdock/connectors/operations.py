@@ -144,7 +144,8 @@ def discover(
         with suppress(SourceError):  # a damaged file: the source is asked again
             return _streams(ready, known, namespaced=namespaced)
     catalog, streams = discovered(context, ready, config, namespaced=namespaced)
-    context.cache.write(name, catalog)
+    if streams:  # an empty catalog is often that of a user who lacks a permission
+        context.cache.write(name, catalog)
     return streams
 
 

@@ -7,10 +7,12 @@ from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import DestinationMode, StreamOptions, SyncMode
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured
+from tapdock.translate.catalogs.singer import tap_stream_id
 
 __all__ = ["Modes", "select_streams"]
 
 Fields = dict[StreamKey, set[str]]
+Names = dict[StreamKey, tuple[str, ...]]
 Modes = Mapping[DestinationMode, str]
 """The destination sync modes that a target does not support, each with a hint."""
 
@@ -26,12 +28,19 @@ def select_streams(
     """Return the streams to read, in the catalog's order. Without a pattern, everything is selected.
 
     A pattern is `stream`, `stream.field` or `namespace.stream.field`, with globs. `!` excludes, and has precedence.
-    Key and cursor fields are never excluded. With `full_refresh`, each stream that supports it is read in full. `modes`
-    are the modes that the target does not support. Raises UsageError, whose hint is the nearest name.
+    A stream may also be named by its `tap_stream_id`. Key and cursor fields are never excluded. With `full_refresh`,
+    each stream that supports it is read in full. `modes` are the modes that the target does not support. Raises
+    UsageError, whose hint is the nearest name.
     """
-    included = _matches(streams, [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"])
-    excluded = _matches(streams, [pattern[1:] for pattern in patterns if pattern.startswith("!")])
-    chosen = _options(streams, options)
+    if not streams:
+        raise UsageError(
+            "the source offers no streams",
+            hint="check its config: its user may lack the permission to read, or a filter may exclude everything",
+        )
+    names = _names(streams)
+    included = _matches(streams, names, [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"])
+    excluded = _matches(streams, names, [pattern[1:] for pattern in patterns if pattern.startswith("!")])
+    chosen = _options(streams, names, options)
     streams_to_read = tuple(
         _configure(
             stream,
@@ -52,38 +61,83 @@ _WHOLE = "*"
 """A mark among the matched fields: the pattern matches the stream itself."""
 
 
-def _matches(streams: Sequence[Stream], patterns: Iterable[str]) -> Fields:
+def _matches(streams: Sequence[Stream], names: Names, patterns: Iterable[str]) -> Fields:
     matched: Fields = {}
     for pattern in patterns:
-        found = _match_fields(streams, pattern) or _match_whole(streams, pattern)
+        found = _found(streams, names, pattern)
         if not found:
-            raise _unknown(streams, pattern)
-        for key, names in found.items():
-            matched.setdefault(key, set()).update(names)
+            raise _unknown(streams, names, pattern)
+        for key, fields in found.items():
+            matched.setdefault(key, set()).update(fields)
     return matched
 
 
-def _match_whole(streams: Sequence[Stream], pattern: str) -> Fields:
-    return {stream.key: {_WHOLE, *_fields(stream)} for stream in streams if _is_named(stream, pattern)}
+def _names(streams: Sequence[Stream]) -> Names:
+    """Return the names of each stream: its own, the one with its namespace, and the `tap_stream_id` of a tap.
+
+    An id that is the name of another stream means that stream.
+    """
+    own = {name for stream in streams for name in (stream.name, str(stream.key))}
+    names: Names = {}
+    for stream in streams:
+        number = tap_stream_id(stream)
+        names[stream.key] = (str(stream.key), *((number,) if number and number not in own else ()), stream.name)
+    return names
 
 
-def _match_fields(streams: Sequence[Stream], pattern: str) -> Fields:
-    """Return the matches of the pattern as `stream.field`; empty if it matches no field."""
-    name, _, field = pattern.rpartition(".")
-    if not name:
-        return {}
-    if field == "*":
-        return _match_whole(streams, name)
-    found = {
-        stream.key: {known for known in _fields(stream) if fnmatchcase(known, field)}
+def _found(streams: Sequence[Stream], names: Names, pattern: str) -> Fields:
+    """Return the fields that a pattern matches. A name that is exactly equal has precedence over globs.
+
+    Globs are for names of streams, and only for ids of a tap if they match no name. Raises UsageError if the
+    pattern is both the exact name of a stream and that of another stream's field.
+    """
+    whole = {stream.key: {_WHOLE, *_fields(stream)} for stream in streams if pattern in names[stream.key]}
+    field = _exact_fields(streams, names, pattern)
+    if whole and field:
+        (key, (part,)), *_ = field.items()
+        name = pattern.removesuffix(f".{part}")
+        as_stream, as_field = pattern.replace(".", "[.]"), f"{name}.[{part[:1]}]{part[1:]}"
+        raise UsageError(
+            f"`{pattern}` is both a stream and a field of stream `{key}`",
+            hint=f"write `{as_stream}` for the stream, or `{as_field}` for the field",
+        )
+    if whole or field:
+        return whole or field
+    own: Names = {stream.key: (stream.name, str(stream.key)) for stream in streams}
+    return _globbed(streams, own, pattern) or _globbed(streams, names, pattern)
+
+
+def _globbed(streams: Sequence[Stream], names: Names, pattern: str) -> Fields:
+    """Return the matches of globs, as `stream.field` or as a stream."""
+    splits = [place for place, character in enumerate(pattern) if character == "."]
+    for place in reversed(splits):
+        if found := _globbed_fields(streams, names, pattern[:place], pattern[place + 1 :]):
+            return found
+    return {stream.key: {_WHOLE, *_fields(stream)} for stream in streams if _is_named(names[stream.key], pattern)}
+
+
+def _exact_fields(streams: Sequence[Stream], names: Names, pattern: str) -> Fields:
+    """Return the field that the pattern names exactly as `stream.field`; both may have dots."""
+    return {
+        stream.key: {pattern.removeprefix(f"{name}.")}
         for stream in streams
-        if _is_named(stream, name)
+        for name in names[stream.key]
+        if pattern.startswith(f"{name}.") and pattern.removeprefix(f"{name}.") in _fields(stream)
     }
-    return {key: names for key, names in found.items() if names}
 
 
-def _is_named(stream: Stream, pattern: str) -> bool:
-    return fnmatchcase(stream.name, pattern) or fnmatchcase(str(stream.key), pattern)
+def _globbed_fields(streams: Sequence[Stream], names: Names, name: str, field: str) -> Fields:
+    """Return the matches of globs for a stream and its fields; empty if they match no field."""
+    exact = [stream for stream in streams if name in names[stream.key]]
+    named = exact or [stream for stream in streams if _is_named(names[stream.key], name)]
+    if field == "*":
+        return {stream.key: {_WHOLE, *_fields(stream)} for stream in named}
+    found = {stream.key: {known for known in _fields(stream) if fnmatchcase(known, field)} for stream in named}
+    return {key: fields for key, fields in found.items() if fields}
+
+
+def _is_named(names: Iterable[str], pattern: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names)
 
 
 def _fields(stream: Stream) -> list[str]:
@@ -95,11 +149,11 @@ def _keys(streams: Sequence[Stream]) -> list[StreamKey]:
     return [stream.key for stream in streams]
 
 
-def _unknown(streams: Sequence[Stream], pattern: str) -> UsageError:
+def _unknown(streams: Sequence[Stream], names: Names, pattern: str) -> UsageError:
     """Return the error for a pattern that matches no stream, or a stream without such a field."""
     name, _, field = pattern.rpartition(".")
     for stream in streams:
-        if name and _is_named(stream, name):
+        if name and (name in names[stream.key] or _is_named(names[stream.key], name)):
             return _unknown_name(f"stream `{stream.key}` has no field", field, _fields(stream), "fields")
     return _unknown_name("there is no stream", pattern, [str(key) for key in _keys(streams)], "streams")
 
@@ -115,14 +169,16 @@ def _listed(names: Iterable[str], most: int = 20) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _options(streams: Sequence[Stream], options: Mapping[str, StreamOptions]) -> dict[StreamKey, StreamOptions]:
-    """Return options by stream. A name with a namespace has precedence over one without, which may match several."""
-    known = {name for stream in streams for name in (stream.name, str(stream.key))}
+def _options(
+    streams: Sequence[Stream], names: Names, options: Mapping[str, StreamOptions]
+) -> dict[StreamKey, StreamOptions]:
+    """Return options by stream. The name of one stream has precedence over a name that may match several."""
+    known = {name for each in names.values() for name in each}
     for name in options:
         if name not in known:
             raise _unknown_name("there is no stream", name, [str(key) for key in _keys(streams)], "streams")
     empty = StreamOptions()
-    return {s.key: options.get(str(s.key)) or options.get(s.name) or empty for s in streams}
+    return {key: next((options[name] for name in each if name in options), empty) for key, each in names.items()}
 
 
 def _configure(

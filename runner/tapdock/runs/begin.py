@@ -9,6 +9,7 @@ from tapdock.connectors.kinds import airbyte, singer
 from tapdock.launch import Launch
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog
 from tapdock.runs.prepare import Options, PreparedRun
+from tapdock.runs.target_files import replaces_files
 from tapdock.state.envelope import Envelope
 from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import (
@@ -80,8 +81,14 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
 
 
 def _keeps_rows(prepared: PreparedRun) -> bool:
-    """Return True if the target still has the rows of a failed snapshot: some targets empty tables first."""
-    return not prepared.only_complete and prepared.target_config.given.get("load_method") != "overwrite"
+    """Return True if the target still has the rows of a failed snapshot: some targets empty tables or files first."""
+    return not prepared.only_complete and not _drops_rows(prepared)
+
+
+def _drops_rows(prepared: PreparedRun) -> bool:
+    """Return True if the target removes the rows of earlier runs when it starts."""
+    config = prepared.target_config
+    return config.given.get("load_method") == "overwrite" or replaces_files(config, prepared.translation.quirks)
 
 
 def _is_snapshot(stream: ConfiguredStream) -> bool:
@@ -101,7 +108,7 @@ def _numbered(stream: ConfiguredStream, before: Mapping[str, int], *, now: float
 
 def _renewed(prepared: PreparedRun, *, full_refresh: bool) -> list[Stream]:
     """Return the streams of a tap that are read from their beginning and whose old rows are removed."""
-    drops = prepared.target_config.given.get("load_method") == "overwrite"
+    drops = _drops_rows(prepared)
     return [
         one.stream
         for one in prepared.streams
@@ -114,9 +121,10 @@ def names_of(prepared: PreparedRun) -> dict[str, str]:
     keys = [one.stream.key for one in prepared.streams]
     if prepared.route == "singer-singer":
         return {}
+    translation = prepared.translation
     if prepared.target.kind == "singer":
-        return {str(key): name for key, name in singer_names(keys, prepared.translation.namespacing).items()}
-    return {str(key): str(name) for key, name in target_keys(keys, prepared.translation.namespacing).items()}
+        return {str(key): name for key, name in singer_names(keys, translation.namespacing, translation.tables).items()}
+    return {str(key): str(name) for key, name in target_keys(keys, translation.namespacing, translation.tables).items()}
 
 
 def launches(prepared: PreparedRun, job: StartedRun) -> tuple[Launch, Launch]:

@@ -14,11 +14,14 @@ from tapdock.connectors.selection import Modes, select_streams
 from tapdock.errors import UsageError
 from tapdock.project.model import Namespacing, Pipeline
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
+from tapdock.runs.deletes import with_deletes
 from tapdock.runs.sync_modes import empties_first, impossible, overwrites, require_keys, with_load_method
+from tapdock.runs.target_files import require_files
+from tapdock.runs.target_tables import table_names
 from tapdock.state.store import state_key
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
-from tapdock.translate.catalogs.singer import emitted_names
+from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
 
 __all__ = ["Options", "PreparedRun", "prepare"]
 
@@ -92,10 +95,14 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     told = about(context, target)
     quirks = _quirks(target, told)
     streams = _streams(source, offered, options, impossible(source, target, told, target_config, quirks))
+    if source.kind == "singer":
+        _say_unreadable(context, streams)
     unsafe = empties_first(target, streams, target_config)
     if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
-    require_keys(target, target_config, streams, quirks)
+    require_files(target, target_config, streams, quirks)
+    require_keys(source, target, target_config, streams, quirks)
+    target_config = with_deletes(target, target_config, told, streams, say=context.progress)
     _require_meant(pipeline, f"{source.kind}-{target.kind}")
     chosen = {stream.stream.key for stream in streams}
     translation = TranslateOptions(
@@ -107,6 +114,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         quirks=quirks,
         excluded=_excluded(offered, chosen) if source.kind == "singer" else (),
         max_line=source.connector.max_line,
+        tables=table_names(target, told, target_config, quirks),
     )
     prepared = PreparedRun(
         pipeline=pipeline,
@@ -157,6 +165,14 @@ def _require_meant(pipeline: Pipeline, route: str) -> None:
             )
 
 
+def _say_unreadable(context: Context, streams: tuple[ConfiguredStream, ...]) -> None:
+    """Warn about the fields of each stream that its tap cannot read: they do not reach the target."""
+    for one in streams:
+        fields = [f"`{name}`" for name in unsupported_fields(one.stream) if name not in one.excluded]
+        if fields:
+            context.say(f"warning: the tap cannot read these fields of stream `{one.stream.key}`: {', '.join(fields)}")
+
+
 def _excluded(offered: tuple[Stream, ...], chosen: set[StreamKey]) -> tuple[str, ...]:
     """Return the names by which messages may refer to streams that are not read."""
     wanted = {name for stream in offered if stream.key in chosen for name in emitted_names(stream)}
@@ -181,9 +197,9 @@ def _quirks(target: PreparedConnector, told: About) -> Quirks:
 def _streams(
     source: PreparedConnector, offered: tuple[Stream, ...], options: Options, cannot: Modes
 ) -> tuple[ConfiguredStream, ...]:
-    if source.kind == "singer" and not offered:
-        return ()  # a tap without discovery reports its streams during the run
     connector = source.connector
+    if source.kind == "singer" and not connector.discovery and connector.catalog is None:
+        return ()  # the tap reports its streams during the run
     return select_streams(
         offered,
         options.select or connector.select,

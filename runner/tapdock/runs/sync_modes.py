@@ -12,6 +12,7 @@ from tapdock.errors import UsageError
 from tapdock.project.model import DestinationMode
 from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.translate.base import Quirks
+from tapdock.translate.catalogs.singer import says_keyless
 
 __all__ = ["empties_first", "impossible", "overwrites", "require_keys", "with_load_method"]
 
@@ -75,18 +76,32 @@ def empties_first(target: PreparedConnector, streams: tuple[ConfiguredStream, ..
 
 
 def require_keys(
-    target: PreparedConnector, config: Resolved, streams: tuple[ConfiguredStream, ...], quirks: Quirks
+    source: PreparedConnector,
+    target: PreparedConnector,
+    config: Resolved,
+    streams: tuple[ConfiguredStream, ...],
+    quirks: Quirks,
 ) -> None:
-    """Raise UsageError for a stream without a primary key if the target requires one for each stream."""
+    """Raise UsageError for a stream without a primary key if the target requires one for each stream.
+
+    A tap's own SCHEMA has the key, whatever the sync mode is. If its catalog does not say, the target decides.
+    """
     setting = quirks.wants_key
-    if setting is None or config.given.get(setting) is False:
-        return
-    for stream in streams:
-        if not stream.primary_key or stream.destination_sync_mode == "append":
-            raise UsageError(
-                f"stream `{stream.stream.key}` has no primary key, but target `{target.connector.name}` requires one",
-                hint=f"set `targets.{target.connector.name}.config.{setting}: false`, or set a `primary_key`",
-            )
+    if setting is None or config.given.get(setting) is False or config.given.get("append_only") is True:
+        return  # `append_only` is a setting of pipelinewise-target-bigquery
+    hint = f"set `targets.{target.connector.name}.config.{setting}: false`"
+    for one in streams:
+        what = f"stream `{one.stream.key}` has no primary key"
+        if source.kind == "singer":
+            if not says_keyless(one.stream):
+                continue
+        elif not one.primary_key:
+            hint += ", or set a `primary_key`"
+        elif one.destination_sync_mode == "append":
+            what = f"stream `{one.stream.key}` is written without its primary key by `destination_sync_mode: append`"
+        else:
+            continue
+        raise UsageError(f"{what}, but target `{target.connector.name}` requires one", hint=hint)
 
 
 def with_load_method(

@@ -46,7 +46,7 @@ class AirbyteToAirbyte(WithoutScan):
         self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
-        names = target_keys((stream.stream.key for stream in streams), translation.namespacing)
+        names = target_keys((stream.stream.key for stream in streams), translation.namespacing, translation.tables)
         self._names = names if any(key != new for key, new in names.items()) else {}
         self._target = AirbyteTarget(self._notices, {new: key for key, new in names.items()})
         self._excluded = {stream.stream.key: frozenset(stream.excluded) for stream in streams if stream.excluded}

@@ -45,7 +45,7 @@ class AirbyteToSinger(WithoutScan):
         self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
-        names = singer_names((stream.stream.key for stream in streams), translation.namespacing)
+        names = singer_names((stream.stream.key for stream in streams), translation.namespacing, translation.tables)
         self._routes = [_route(stream, names, self._source, translation) for stream in streams]
         self._opening = b"".join(route.opening() for route in self._routes)
         # Streams by the names in records; the namespace "" is the same as none.

@@ -8,12 +8,36 @@ import msgspec
 from tapdock.errors import Side
 from tapdock.events import Event, StreamReport
 from tapdock.project.model import MAX_LINE, Namespacing, OnBadRecord, StateType
+from tapdock.translate.tables import TableNames, TableRule
 
-__all__ = ["Emit", "Mismatch", "Quirks", "States", "StreamCounts", "TranslateOptions", "Translator", "WithoutScan"]
+__all__ = [
+    "Emit",
+    "FileNames",
+    "Mismatch",
+    "Quirks",
+    "States",
+    "StreamCounts",
+    "TranslateOptions",
+    "Translator",
+    "WithoutScan",
+]
 
 Emit = Callable[[Event], None]
 Mismatch = tuple[Side, str]
 """Two counts that differ: the side that reported one of them, and a message with both numbers."""
+
+
+class FileNames(msgspec.Struct, frozen=True, kw_only=True):
+    """The setting with the names of a target's files, and its default.
+
+    `stream` and `time` are placeholders in a name. `time_format` is the setting with the format of the time.
+    """
+
+    setting: str
+    default: str
+    stream: str
+    time: str
+    time_format: str | None = None
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +48,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     messages. `activates`: ACTIVATE_VERSION replaces old rows; None if the target must be asked. `ignores_load_method`:
     it has that setting but ignores it, and depends on keys. `waits_for_complete`: it replaces a table only on COMPLETE,
     so that the end of its input alone is harmless. `state_type`: the type of Airbyte states that it acknowledges.
+    `tables`: how it makes tables of stream names; None if it is not known. `longest_table`: the bytes to which its
+    database cuts their names. `replaces_files`: it replaces files of earlier runs that have the same name.
 
     For taps. `log_key`: the replication key without which a log is read from its beginning again. `unordered_start`:
     its first incremental read is not ordered, so that only the last state is valid.
@@ -36,6 +62,9 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     waits_for_complete: bool = False
     ignores_load_method: bool = False
     state_type: StateType = "global"
+    tables: tuple[TableRule, ...] | None = None
+    longest_table: int | None = None
+    replaces_files: FileNames | None = None
     log_key: str | None = None
     unordered_start: bool = False
 
@@ -47,7 +76,7 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     before the source has ended well. `baseline`: a state without new content is sent first; only tests turn it off.
     `scratch` is this process's path of the folder for BATCH files, None if there is none. `excluded` are streams of a
     tap that the user did not select, with the names in its messages. `max_line` is the longest line of the source, in
-    bytes.
+    bytes. `tables` is what the target makes of stream names.
     """
 
     namespacing: Namespacing = Namespacing()
@@ -61,6 +90,7 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     scratch: str | None = None
     excluded: tuple[str, ...] = ()
     max_line: int = MAX_LINE
+    tables: TableNames = TableNames()
 
 
 class States(Protocol):

@@ -4,15 +4,21 @@ from collections.abc import Iterable
 
 from tapdock.errors import UsageError
 from tapdock.project.model import Namespacing
-from tapdock.protocol.catalog import StreamKey
+from tapdock.protocol.catalog import ConfiguredStream, StreamKey
+from tapdock.translate.catalogs.singer import message_names
+from tapdock.translate.tables import TableNames, Tables
 
-__all__ = ["singer_names", "target_keys"]
+__all__ = ["require_own_tables", "shared_hint", "singer_names", "target_keys"]
 
 _SOURCE_NAMESPACE = "${SOURCE_NAMESPACE}"
 
 
-def target_keys(keys: Iterable[StreamKey], namespacing: Namespacing) -> dict[StreamKey, StreamKey]:
+def target_keys(
+    keys: Iterable[StreamKey], namespacing: Namespacing, tables: TableNames | None = None
+) -> dict[StreamKey, StreamKey]:
     """Return namespace and name of every stream in the target (protocol.md 1.11). Raises UsageError if two are equal.
+
+    `tables` are the rules of a destination that is known to change names; two streams in one table are refused.
 
     >>> target_keys([StreamKey("shop", "users")], Namespacing(kind="customformat", format="raw_${SOURCE_NAMESPACE}"))
     {StreamKey(namespace='shop', name='users'): StreamKey(namespace='raw_shop', name='users')}
@@ -23,6 +29,8 @@ def target_keys(keys: Iterable[StreamKey], namespacing: Namespacing) -> dict[Str
         other = first.setdefault(new, key)
         if other != key:
             raise _collision(other, key, str(new))
+    if tables and tables.rules:
+        _require_own_tables({key: new.name for key, new in named.items()}, tables)
     return named
 
 
@@ -35,24 +43,67 @@ def _namespace(key: StreamKey, namespacing: Namespacing) -> str | None:
     return key.namespace
 
 
-def singer_names(keys: Iterable[StreamKey], namespacing: Namespacing | None = None) -> dict[StreamKey, str]:
-    """Return the Singer name of every Airbyte stream. Raises UsageError if two differ at most in case.
+def singer_names(
+    keys: Iterable[StreamKey],
+    namespacing: Namespacing | None = None,
+    tables: TableNames | None = None,
+    *,
+    own_tables: bool = True,
+) -> dict[StreamKey, str]:
+    """Return the Singer name of every Airbyte stream. Raises UsageError if two would share a table in the target.
 
-    Without namespaces, the name is kept. Else it is `<namespace>-<name>`, with `_` for a hyphen inside a part, because
-    targets split at hyphens. Invert the map, never split a name.
+    The name is `<namespace>-<name>`, with `_` for a hyphen inside a part, because targets cut names at hyphens. If no
+    stream has a namespace, a hyphen stays if the target is known not to cut. Invert the map, never split a name.
+    Without `own_tables`, names only have to differ: for a catalog, of which a run may select a part.
 
         >>> singer_names([StreamKey("public", "line-items")])
         {StreamKey(namespace='public', name='line-items'): 'public-line_items'}
     """
     mapped = target_keys(keys, namespacing or Namespacing())
-    plain = all(key.namespace is None for key in mapped.values())
+    tables = tables or TableNames()
+    plain = all(key.namespace is None for key in mapped.values()) and not tables.cuts
     names = {key: new.name if plain else _joined(new) for key, new in mapped.items()}
     first: dict[str, StreamKey] = {}
     for key, name in names.items():
         other = first.setdefault(name.casefold(), key)
         if other != key:
             raise _collision(other, key, name.casefold())
+    if own_tables:
+        _require_own_tables(names, tables)
     return names
+
+
+def _require_own_tables(names: dict[StreamKey, str], rules: TableNames) -> None:
+    tables = Tables(rules)
+    for key, name in names.items():
+        if shared := tables.shared(str(key), name):
+            raise _shared(shared, str(key), rules)
+
+
+def require_own_tables(streams: Iterable[ConfiguredStream], rules: TableNames) -> None:
+    """Raise UsageError if two streams of a tap would share a table, whichever of its names the tap uses."""
+    tables = Tables(rules)
+    for one in streams:
+        if shared := tables.shared(str(one.stream.key), *message_names(one.stream)):
+            raise _shared(shared, str(one.stream.key), rules)
+
+
+def _shared(shared: tuple[str, str], stream: str, rules: TableNames) -> UsageError:
+    other, table = shared
+    return UsageError(
+        f"streams `{other}` and `{stream}` would both be written to the table `{table}` of the target",
+        hint=shared_hint(stream, rules),
+    )
+
+
+def shared_hint(stream: str, rules: TableNames) -> str:
+    """Return how two streams get tables of their own."""
+    hint = f"exclude one of them with `!{stream}` under `select`, and read it in a pipeline of its own"
+    if rules.schema is None:
+        return hint
+    if rules.has_schemas:
+        return f"{hint}; or set the target's `schema_mapping`, so that each namespace has its own schema"
+    return f"{hint}; or remove the target's `default_target_schema`, so that namespaces become schemas"
 
 
 def _collision(one: StreamKey, other: StreamKey, name: str) -> UsageError:

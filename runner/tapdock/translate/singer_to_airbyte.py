@@ -113,7 +113,7 @@ class SingerToAirbyte:
 
     def _fix(self, landed: tuple[ConfiguredStream, ...]) -> None:
         self._landed = {stream.stream.key: stream for stream in landed}
-        self._names = target_keys(self._landed, self._translation.namespacing)
+        self._names = target_keys(self._landed, self._translation.namespacing, self._translation.tables)
         self.states.begin(self._names)
         self._target = AirbyteTarget(self._notices, {new: key for key, new in self._names.items()})
         for key, one in self._landed.items():

@@ -18,12 +18,15 @@ from tapdock.protocol.singer import (
     StateMessage,
 )
 from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
+from tapdock.translate.names import require_own_tables, shared_hint
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.batches import PIECE, bodies, rows_of
 from tapdock.translate.read.known_prefixes import KnownPrefixes
 from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.read.singer_target import SingerTarget
+from tapdock.translate.schemas.repair import repaired, without_properties
 from tapdock.translate.states.bookmarks import BookmarkLedger
+from tapdock.translate.tables import Tables
 from tapdock.translate.write.rules import Rule, without
 
 __all__ = ["SingerToSinger"]
@@ -34,9 +37,12 @@ _Members = dict[str, Raw]
 class SingerToSinger(WithoutScan):
     """A `Translator` for one run (protocol.md 3.8).
 
-    Three things are not passed unchanged: lines that are not messages (junk, blank lines); excluded fields that the tap
-    sends nevertheless; and ACTIVATE_VERSION, which is held until the source has ended well. A tap may send it at the
-    start, and then a target would delete old rows before the new ones are written.
+    Four things are not passed unchanged: lines that are not messages (junk, blank lines); excluded fields that the tap
+    sends nevertheless; keywords of schemas that targets cannot read; and ACTIVATE_VERSION, which is held until the
+    source has ended well. A tap may send it at the start, and then a target would delete old rows before the new ones
+    are written.
+
+    Raises UsageError if two streams would share a table in the target.
     """
 
     def __init__(
@@ -60,7 +66,10 @@ class SingerToSinger(WithoutScan):
         self._versions: dict[str, int] = {}
         self._activations: dict[str, bytes] = {}
         self._latest: dict[str, int] = {}
+        require_own_tables(streams, self._translation.tables)
+        self._tables = Tables(self._translation.tables)
         self._declared: set[str] = set()
+        self._repaired: set[str] = set()
         self._unversioned: set[str] = set()
         self._passed_rows: dict[str, int] = {}
         self._ends_with_state = True
@@ -163,25 +172,31 @@ class SingerToSinger(WithoutScan):
         return text + b"\n"
 
     def _schema(self, message: SchemaMessage, stream: str, text: bytes) -> bytes:
-        """Return a SCHEMA for the target, without excluded fields."""
+        """Return a SCHEMA for the target, without excluded fields and unreadable keywords.
+
+        Raises TranslationError if another stream is written to the same table.
+        """
         self._declared.add(stream)
+        if shared := self._tables.shared(stream, stream):
+            other, table = shared
+            what = f"line {self._source.line}: streams `{other}` and `{stream}` share the table `{table}` of the target"
+            raise TranslationError(what, hint=shared_hint(stream, self._translation.tables))
         tally = self._source.tally(stream)
-        excluded = self._excluded(stream)
-        if not excluded:
-            return text + b"\n"
         try:
-            schema = msgspec.json.decode(message.schema, type=_Members)
-            properties = msgspec.json.decode(schema.get("properties", Raw(b"{}")), type=_Members)
+            schema, sent = without_properties(message.schema, self._excluded(stream))
         except msgspec.MsgspecError as error:
             what = f"line {self._source.line}: the schema of stream `{tally.key}` cannot be read: {error}"
             raise TranslationError(what) from error
-        sent = [name for name in excluded if name in properties]
-        if not sent:
+        if sent:
+            tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is excluded, but the tap sends it"
+        schema, removed = repaired(schema)
+        if removed and stream not in self._repaired:
+            self._repaired.add(stream)
+            found = ", ".join(f"`{name}`" for name in removed)
+            self._notices.log("info", f"stream `{stream}`: removed from its schema, as targets cannot read it: {found}")
+        if not sent and not removed:
             return text + b"\n"
-        tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is excluded, but the tap sends it"
-        kept = {name: one for name, one in properties.items() if name not in sent}
-        schema["properties"] = Raw(msgspec.json.encode(kept))
-        return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "schema": schema}) + b"\n"
+        return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "schema": Raw(schema)}) + b"\n"
 
     def _batch(self, message: BatchMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
         """Return a BATCH unchanged if the target reads files and the order is kept, else its records.

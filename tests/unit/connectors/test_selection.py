@@ -1,11 +1,13 @@
 from typing import Any
 
+import msgspec
 import pytest
 
 from tapdock.connectors.selection import select_streams
 from tapdock.errors import UsageError
 from tapdock.project.model import StreamOptions
 from tapdock.protocol.catalog import ConfiguredStream, Stream
+from tapdock.translate.catalogs.singer import singer_streams
 
 
 def stream(name: str, *fields: str, **more: Any) -> Stream:
@@ -196,3 +198,100 @@ def test_a_full_name_wins_over_a_bare_one() -> None:
     }
     keys = {str(one.stream.key): one.primary_key for one in select("users", options=options)}
     assert keys == {"users": (("id",),), "old.users": (("note",),)}
+
+
+ODD = (stream("Report [2024]", "id", "x"), stream("Report 2", "id"), stream("a", "b", "c.d"), stream("a.b.c", "id"))
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        (["Report [2024]"], {"Report [2024]": {"id", "x"}}),
+        (["Report [2024].id"], {"Report [2024]": {"id"}}),
+        (["Report [2024].*"], {"Report [2024]": {"id", "x"}}),
+        (["Report [2024].[x]"], {"Report [2024]": {"x"}}),
+        (["Report [[]2024]"], {"Report [2024]": {"id", "x"}}),
+        (["Report [2-9]"], {"Report 2": {"id"}}),
+        (["*", "!Report [2024]", "!a", "!a.b.c"], {"Report 2": {"id"}}),
+        (["a.c.d"], {"a": {"c.d"}}),
+        (["a.c.[d]"], {"a": {"c.d"}}),
+        (["a.c.*"], {"a": {"c.d"}}),
+        (["a.b.c"], {"a.b.c": {"id"}}),
+        (["a.b.c.id"], {"a.b.c": {"id"}}),
+        (["a.b"], {"a": {"b"}}),
+    ],
+)
+def test_names_with_the_characters_of_patterns(patterns: list[str], expected: dict[str, set[str]]) -> None:
+    found = select_streams(ODD, patterns, {})
+    fields = {one.stream.name: set(one.stream.json_schema["properties"]) - set(one.excluded) for one in found}
+    assert fields == expected
+
+
+def test_a_name_with_two_meanings_is_refused_with_both() -> None:
+    both = (stream("a", "b", "c"), stream("a.b", "id"))
+    with pytest.raises(UsageError, match=r"`a\.b` is both a stream and a field of stream `a`") as caught:
+        select_streams(both, ["!a.b"], {})
+    assert caught.value.hint == "write `a[.]b` for the stream, or `a.[b]` for the field"
+    assert [one.stream.name for one in select_streams(both, ["!a[.]b"], {})] == ["a"]
+    assert [one.excluded for one in select_streams(both, ["!a.[b]"], {})] == [("b",), ()]
+
+
+def test_an_empty_catalog_is_reported_as_such() -> None:
+    for patterns in ([], ["users"]):
+        with pytest.raises(UsageError, match="the source offers no streams"):
+            select_streams((), patterns, {})
+
+
+def tapped(*streams: tuple[str, str, str], namespaced: bool = False) -> tuple[Stream, ...]:
+    """Return streams of a tap with `tap_stream_id`, name and database schema."""
+    entries = [
+        {
+            "tap_stream_id": number,
+            "stream": name,
+            "schema": {"properties": {"id": {"type": "integer"}}},
+            "metadata": [{"breadcrumb": [], "metadata": {"schema-name": schema}}],
+        }
+        for number, name, schema in streams
+    ]
+    return singer_streams(msgspec.json.encode({"streams": entries}), namespaced=namespaced)
+
+
+ALONE = ("shop-types", "types", "shop")
+
+
+@pytest.mark.parametrize(
+    ("streams", "namespaced"),
+    [([ALONE], False), ([ALONE, ("blog-types", "types", "blog")], False), ([ALONE], True)],
+)
+def test_a_tap_stream_id_names_a_stream_whatever_its_neighbors_are(
+    streams: list[tuple[str, str, str]], *, namespaced: bool
+) -> None:
+    offered = tapped(*streams, namespaced=namespaced)
+    for pattern in ("shop-types", "shop-types.id", "shop-ty*", "shop-types.*"):
+        options = {"shop-types": StreamOptions(primary_key=(("id",),))}
+        (one,) = select_streams(offered, [pattern], options)
+        assert (one.stream.key, one.primary_key) == (offered[0].key, (("id",),))
+    if len(offered) > 1:
+        (other,) = select_streams(offered, ["!shop-types"], {})
+        assert other.stream.key == offered[1].key
+
+
+def test_an_id_that_is_the_name_of_another_stream_means_that_stream() -> None:
+    offered = tapped(("b", "a", "x"), ("c", "b", "x"))
+    assert [one.stream.name for one in select_streams(offered, ["b"], {})] == ["b"]
+    options = {"b": StreamOptions(primary_key=(("id",),))}
+    assert [one.primary_key for one in select_streams(offered, [], options)] == [(), (("id",),)]
+
+
+def test_a_glob_for_names_does_not_also_match_ids() -> None:
+    """All ids of a database begin with its name, so `s*` would match every stream."""
+    offered = tapped(("shop-orders", "orders", "shop"), ("shop-stock", "stock", "shop"))
+    for patterns in (["s*"], ["s*.id"], ["!orders"], ["!o*"]):
+        assert [one.stream.name for one in select_streams(offered, patterns, {})] == ["stock"]
+    assert len(select_streams(offered, ["shop-*"], {})) == 2
+
+
+def test_a_stream_keeps_its_own_name_if_that_is_also_its_id() -> None:
+    offered = tapped(("orders", "orders", "eu"), ("us-orders", "orders", "us"), namespaced=True)
+    assert len(select_streams(offered, ["orders"], {})) == 2
+    assert [str(one.stream.key) for one in select_streams(offered, ["us-orders"], {})] == ["us.orders"]

@@ -14,7 +14,7 @@ from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs.begin import StartedRun, begun, launches, names_of
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.state.envelope import Envelope
-from tapdock.translate.base import Quirks, TranslateOptions
+from tapdock.translate.base import FileNames, Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import singer_streams
 
 NOW = 1_700_000_000.0
@@ -114,6 +114,19 @@ def test_a_later_attempt_goes_on_with_a_snapshot_that_can_be_resumed(
     job = begin(run, left(AIRBYTE, users=9), attempt=attempt)
     assert numbers(job) == [(generation, generation)]
     assert job.passed == passed
+
+
+def test_a_target_that_replaces_its_files_gets_the_whole_snapshot_again() -> None:
+    """A later attempt would send only the rest of it, into a new file of the same name."""
+    names = FileNames(setting="names", default="{stream}", stream="{stream}", time="{time}")
+    replaces = TranslateOptions(quirks=Quirks(replaces_files=names))
+    for config, passed in (({}, None), ({"names": "{stream}-{time}"}, AIRBYTE)):
+        run = prepared(
+            stream(is_resumable=True), route="airbyte-singer", translation=replaces, target_config=dict(config)
+        )
+        assert begin(run, left(AIRBYTE, users=9), attempt=2).passed == passed
+    run = prepared(tapped(), route="singer-singer", translation=replaces)
+    assert begin(run, left(SINGER)).passed == '{"bookmarks":{}}'
 
 
 def test_an_attempt_whose_state_is_not_saved_begins_anew() -> None:

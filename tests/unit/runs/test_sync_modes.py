@@ -2,21 +2,25 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tapdock.connectors.about import About
 from tapdock.connectors.context import PreparedConnector
+from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.errors import UsageError
 from tapdock.launch import ImageFacts
-from tapdock.project.model import Connector, DestinationMode, StreamOptions
+from tapdock.project.model import Connector, DestinationMode, Kind, StreamOptions
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs.sync_modes import empties_first, impossible, require_keys, with_load_method
 from tapdock.translate.base import Quirks
+from tapdock.translate.catalogs.singer import singer_streams
 
 LOADS = About(config={"properties": {"load_method": {}}})
 ACTIVATES = Quirks(activates=True)
+WANTS_KEY = Quirks(wants_key="primary_key_required")
 FACTS = ImageFacts(image="x", digest="sha256:0")
 USERS = Stream(
     name="users",
@@ -26,9 +30,9 @@ USERS = Stream(
 )
 
 
-def source() -> PreparedConnector:
+def source(kind: Kind = "airbyte") -> PreparedConnector:
     connector = Connector(name="s", role="source", image="x")
-    return PreparedConnector(connector=connector, facts=FACTS, kind="airbyte", quirks=Quirks())
+    return PreparedConnector(connector=connector, facts=FACTS, kind=kind, quirks=Quirks())
 
 
 def chosen(mode: DestinationMode | None, *streams: Stream) -> tuple[ConfiguredStream, ...]:
@@ -109,21 +113,62 @@ def test_why_a_target_cannot_overwrite(
 
 
 @pytest.mark.parametrize(
-    ("key", "mode", "settings", "refused"),
+    ("key", "mode", "settings", "problem"),
     [
-        ((("id",),), "append_dedup", {}, False),
-        ((("id",),), "append", {}, True),
-        ((), "append", {}, True),
-        ((), "append", {"primary_key_required": True}, True),
-        ((), "append", {"primary_key_required": False}, False),
+        ((("id",),), "append_dedup", {}, None),
+        (
+            (("id",),),
+            "append",
+            {},
+            "stream `users` is written without its primary key by `destination_sync_mode: append`",
+        ),
+        ((("id",),), "append", {"primary_key_required": False}, None),
+        ((), "append", {}, "stream `users` has no primary key"),
+        ((), "append", {"primary_key_required": True}, "stream `users` has no primary key"),
+        ((), "append", {"primary_key_required": False}, None),
+        ((), "append", {"append_only": True}, None),
     ],
 )
-def test_a_target_that_wants_keys(key: Any, mode: DestinationMode, settings: dict[str, Any], *, refused: bool) -> None:
+def test_a_target_that_wants_keys(
+    key: Any, mode: DestinationMode, settings: dict[str, Any], problem: str | None
+) -> None:
     stream = ConfiguredStream(stream=USERS, sync_mode="full_refresh", destination_sync_mode=mode, primary_key=key)
-    quirks = Quirks(wants_key="primary_key_required")
-    require_keys(target(), config(**settings), (stream,), Quirks())
-    if not refused:
-        require_keys(target(), config(**settings), (stream,), quirks)
+    require_keys(source(), target(), config(**settings), (stream,), Quirks())
+    if problem is None:
+        require_keys(source(), target(), config(**settings), (stream,), WANTS_KEY)
         return
-    with pytest.raises(UsageError, match="stream `users` has no primary key"):
-        require_keys(target(), config(**settings), (stream,), quirks)
+    with pytest.raises(UsageError, match=f"{problem}, but target `t` requires one"):
+        require_keys(source(), target(), config(**settings), (stream,), WANTS_KEY)
+
+
+@pytest.mark.parametrize(
+    ("entry", "keyless"),
+    [
+        ({"key_properties": ["id"]}, False),
+        ({"metadata": [{"breadcrumb": [], "metadata": {"table-key-properties": ["id"]}}]}, False),
+        ({"metadata": [{"breadcrumb": [], "metadata": {"view-key-properties": ["id"]}}]}, False),
+        ({"key_properties": [], "metadata": [{"breadcrumb": [], "metadata": {"table-key-properties": ["id"]}}]}, False),
+        ({}, False),
+        ({"key_properties": []}, True),
+        ({"metadata": [{"breadcrumb": [], "metadata": {"table-key-properties": []}}]}, True),
+    ],
+)
+def test_from_singer_to_singer_the_taps_own_key_counts(entry: dict[str, Any], *, keyless: bool) -> None:
+    """No sync mode applies there, so the stream is `append`; its SCHEMA has the key nevertheless."""
+    catalog = {"streams": [{"tap_stream_id": "users", "schema": {"properties": {"id": {}}}, **entry}]}
+    offered = singer_streams(msgspec.json.encode(catalog))
+    tap = source("singer")
+    streams = select_streams(offered, [], {}, modes=impossible(tap, target(), About(), config(), WANTS_KEY))
+    assert streams[0].destination_sync_mode == "append"
+    if not keyless:
+        require_keys(tap, target(), config(), streams, WANTS_KEY)
+        return
+    with pytest.raises(UsageError, match="stream `users` has no primary key") as caught:
+        require_keys(tap, target(), config(), streams, WANTS_KEY)
+    assert caught.value.hint == "set `targets.t.config.primary_key_required: false`"
+
+
+@pytest.mark.parametrize("package", ["target-duckdb", "pipelinewise-target-postgres", "pipelinewise-target-snowflake"])
+def test_these_targets_want_keys(package: str) -> None:
+    facts = ImageFacts(image="x", digest="sha256:0", labels={"io.tapdock.package": f"{package}==1.0"})
+    assert quirks_of(facts).wants_key == "primary_key_required"

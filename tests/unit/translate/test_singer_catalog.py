@@ -97,3 +97,10 @@ def test_fields_that_are_not_selected_are_left_out_but_for_keys() -> None:
 def test_a_catalog_of_nothing(catalog: bytes, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         selected_streams(catalog)
+
+
+def test_a_catalog_offers_streams_that_some_targets_would_write_to_one_table() -> None:
+    """Targets cut names at hyphens, and some replace dots. Only a sync knows which streams are selected."""
+    streams = [{"name": name, "json_schema": USERS["json_schema"]} for name in ("google-ads", "a.b", "a_b")]
+    catalog = singer_catalog(parse_catalog(json.dumps({"streams": streams}).encode()))
+    assert [entry["stream"] for entry in catalog["streams"]] == ["google_ads", "a.b", "a_b"]

@@ -3,27 +3,46 @@
 import msgspec
 
 from tapdock.launch import ImageFacts
-from tapdock.translate.base import Quirks
+from tapdock.translate.base import FileNames, Quirks
 
 __all__ = ["quirks_of"]
 
 # Based on PipelineWise's target loop, which prints no state for an empty last batch (protocol.md 2.4) and ignores
 # ACTIVATE_VERSION.
-_PIPELINEWISE = Quirks(ack_on_exit=True, wants_key="primary_key_required", activates=False)
+_PIPELINEWISE = Quirks(ack_on_exit=True, wants_key="primary_key_required", activates=False, tables=("split",))
 
 # Made with Meltano's SDK. Every target of the SDK accepts BATCH; these do not advertise it.
 _MELTANO = Quirks(takes_batches=True)
 
+_SHEETS = FileNames(
+    setting="file_naming_scheme",
+    default="{stream_name}.csv",
+    stream="{stream_name}",
+    time="{timestamp}",
+    time_format="timestamp_format",
+)
+_OBJECTS = FileNames(
+    setting="naming_convention", default="{stream}-{timestamp}.csv", stream="{stream}", time="{timestamp}"
+)
+
 _BY_PROGRAM = {
-    "airbyte-destination-pgvector": Quirks(ack_on_exit=True),
+    "airbyte-destination-pgvector": Quirks(ack_on_exit=True, tables=("bare",), longest_table=63),
     "meltanolabs-tap-postgres": Quirks(log_key="_sdc_lsn"),
-    "meltanolabs-target-csv": msgspec.structs.replace(_MELTANO, activates=False),
-    "meltanolabs-target-postgres": msgspec.structs.replace(_MELTANO, ignores_load_method=True),
+    "meltanolabs-target-csv": msgspec.structs.replace(
+        _MELTANO, activates=False, tables=("kept",), replaces_files=_SHEETS
+    ),
+    "meltanolabs-target-postgres": msgspec.structs.replace(_MELTANO, ignores_load_method=True, tables=("last_kept",)),
+    "meltanolabs-target-snowflake": Quirks(tables=("last",)),
     "pipelinewise-tap-postgres": Quirks(unordered_start=True),
-    "pipelinewise-target-bigquery": _PIPELINEWISE,
-    "pipelinewise-target-postgres": _PIPELINEWISE,
+    "pipelinewise-target-bigquery": msgspec.structs.replace(_PIPELINEWISE, tables=("split_words",)),
+    "pipelinewise-target-postgres": msgspec.structs.replace(_PIPELINEWISE, longest_table=63),
     "pipelinewise-target-redshift": _PIPELINEWISE,
-    "target-duckdb": msgspec.structs.replace(_PIPELINEWISE, wants_key=None),
+    "pipelinewise-target-s3-csv": Quirks(tables=("kept",), replaces_files=_OBJECTS),
+    "pipelinewise-target-snowflake": Quirks(tables=("split",), wants_key="primary_key_required"),
+    "target-csv": Quirks(tables=("kept",)),
+    "target-duckdb": _PIPELINEWISE,
+    "target-jsonl": Quirks(tables=("kept",)),
+    "z3-target-bigquery": Quirks(tables=("whole",)),
 }
 
 

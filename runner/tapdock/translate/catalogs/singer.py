@@ -15,10 +15,14 @@ __all__ = [
     "bookmarked_versions",
     "emitted_names",
     "lacks_bookmark",
+    "message_names",
+    "says_keyless",
     "selected_catalog",
     "singer_state_on_a_line",
     "singer_state_to_pass",
     "singer_streams",
+    "tap_stream_id",
+    "unsupported_fields",
 ]
 
 _Members = dict[str, Raw]
@@ -28,6 +32,10 @@ _METHODS = {"full_refresh": "FULL_TABLE", "incremental": "INCREMENTAL"}
 class _Metadata(msgspec.Struct):
     metadata: dict[str, Any] = {}
     breadcrumb: tuple[str, ...] = ()
+
+
+class _Id(msgspec.Struct):
+    tap_stream_id: str | None = None
 
 
 class _Entry(msgspec.Struct):
@@ -129,6 +137,45 @@ def emitted_names(stream: Stream) -> tuple[str, ...]:
     entry = _entry(stream)
     schema = entry.root.get("schema-name")
     return tuple(name for name in (entry.stream, entry.tap_stream_id, f"{schema}-{entry.name}", stream.name) if name)
+
+
+def tap_stream_id(stream: Stream) -> str | None:
+    """Return the id that a tap's catalog gives to a stream. It does not depend on the names of other streams."""
+    try:
+        return msgspec.json.decode(stream.raw, type=_Id).tap_stream_id if stream.raw else None
+    except msgspec.MsgspecError:
+        return None  # the stream of an Airbyte source
+
+
+def unsupported_fields(stream: Stream) -> tuple[str, ...]:
+    """Return the fields that a tap's catalog declares although the tap cannot read them."""
+    entry = _entry(stream)
+    said = {each.breadcrumb: each.metadata.get("inclusion") for each in entry.metadata}
+    properties = entry.schema.get("properties")
+    return tuple(
+        name
+        for name, inner in (properties if isinstance(properties, dict) else {}).items()
+        if "unsupported"
+        in (said.get(("properties", name)), inner.get("inclusion") if isinstance(inner, dict) else None)
+    )
+
+
+def message_names(stream: Stream) -> tuple[str, str, str]:
+    """Return a stream's name in messages for each of three kinds of taps: they use one kind for all their streams.
+
+    These are its name in the catalog, its `tap_stream_id`, and its name with the database schema in front.
+    """
+    entry = _entry(stream)
+    schema = entry.root.get("schema-name")
+    return entry.name, entry.tap_stream_id or entry.name, f"{schema}-{entry.name}" if schema else entry.name
+
+
+def says_keyless(stream: Stream) -> bool:
+    """Return True if the tap's catalog says that a stream has no key; False if it has one or does not say."""
+    entry = _entry(stream)
+    said = [entry.root.get(name) for name in ("table-key-properties", "view-key-properties")]
+    found = [keys for keys in (entry.key_properties, *said) if keys is not None]
+    return bool(found) and not any(found)
 
 
 def _entry(stream: Stream) -> _Entry:

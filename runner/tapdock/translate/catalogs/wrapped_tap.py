@@ -38,7 +38,7 @@ def singer_catalog(streams: Iterable[Stream]) -> dict[str, Any]:
     Raises UsageError if names collide, or a stream declares no fields.
     """
     streams = tuple(streams)
-    names = singer_names(stream.key for stream in streams)
+    names = singer_names((stream.key for stream in streams), own_tables=False)
     return {"streams": [_entry(stream, names[stream.key]) for stream in streams]}
 
 

@@ -11,7 +11,7 @@ __all__ = ["airbyte_schema", "merged"]
 _OURS = frozenset({"selected", "inclusion", "definitions", "$defs", "$ref"})
 _ANYTHING = {"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
 """The schema for values without a type, which a destination would otherwise treat as objects."""
-_LIMITS = ("exclusiveMinimum", "exclusiveMaximum")
+_FLAGS = ("exclusiveMinimum", "exclusiveMaximum", "required")
 _COMBINATIONS = ("anyOf", "oneOf", "allOf")
 _Schema = dict[str, Any]
 
@@ -49,9 +49,9 @@ def _translated(schema: Any, root: Root, seen: tuple[str, ...]) -> _Schema:
     reference = schema.get("$ref")
     within = (*seen, reference) if isinstance(reference, str) else seen
     schema = {name: value for name, value in _resolved(schema, root, seen).items() if name not in _OURS}
-    for limit in _LIMITS:
-        if isinstance(schema.get(limit), bool):  # the form of drafts before the sixth
-            del schema[limit]
+    for flag in _FLAGS:
+        if isinstance(schema.get(flag), bool):  # the form of older drafts
+            del schema[flag]
     for combination in _COMBINATIONS:
         if isinstance(schema.get(combination), list) and "type" not in schema:
             return _union(combination, [_translated(branch, root, within) for branch in schema[combination]])

@@ -1,0 +1,72 @@
+"""Compare the streams of a run with targets that replace their files in every run."""
+
+import re
+
+from tapdock.connectors.context import PreparedConnector
+from tapdock.connectors.operations import Resolved
+from tapdock.errors import UsageError
+from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.translate.base import FileNames, Quirks
+
+__all__ = ["replaces_files", "require_files"]
+
+_SECONDS = re.compile(r"%[ScfsTX]")
+"""The parts of a time format that differ between two runs."""
+
+
+def replaces_files(config: Resolved, quirks: Quirks) -> bool:
+    """Return True if the target replaces the files of its earlier runs."""
+    names = quirks.replaces_files
+    return names is not None and not _differs(names, config)
+
+
+def require_files(
+    target: PreparedConnector, config: Resolved, streams: tuple[ConfiguredStream, ...], quirks: Quirks
+) -> None:
+    """Raise UsageError if rows would be lost because the target replaces a file.
+
+    Those are the rows of earlier runs if a stream is read incrementally, and the rows of other streams if all streams
+    are written to one file. `streams` is empty if a tap reports its streams only while it runs.
+    """
+    names = quirks.replaces_files
+    if names is None:
+        return
+    name = f"target `{target.connector.name}`"
+    where = f"targets.{target.connector.name}.config"
+    if len(streams) != 1 and names.stream not in _scheme(names, config):
+        raise UsageError(
+            f"{name} would write all streams to one file, and replace it for each stream",
+            hint=f"add `{names.stream}` to `{where}.{names.setting}`",
+        )
+    found = next((str(one.stream.key) for one in streams if one.sync_mode == "incremental"), None)
+    if not replaces_files(config, quirks) or (streams and found is None):
+        return
+    which = f"stream `{found}` is incremental" if found else "the streams of this tap may be incremental"
+    raise UsageError(
+        f"{which}, but {name} replaces its files in every run, so the rows of earlier runs would be lost",
+        hint=f"{_suggested(names, config, where)}, or read every stream with `sync_mode: full_refresh`",
+    )
+
+
+def _scheme(names: FileNames, config: Resolved) -> str:
+    return str(config.given.get(names.setting) or names.default)
+
+
+def _differs(names: FileNames, config: Resolved) -> bool:
+    """Return True if the file names of two runs differ."""
+    return names.time in _scheme(names, config) and _is_exact(names, config)
+
+
+def _is_exact(names: FileNames, config: Resolved) -> bool:
+    said = config.given.get(names.time_format) if names.time_format else None
+    return said is None or bool(_SECONDS.search(str(said)))
+
+
+def _suggested(names: FileNames, config: Resolved, where: str) -> str:
+    """Return how the file names of two runs differ: the user's own name with the time in it, or an exact time."""
+    scheme = _scheme(names, config)
+    if names.time in scheme:
+        return f"add `%H%M%S` to `{where}.{names.time_format}`"
+    stem, dot, suffix = scheme.rpartition(".")
+    named = f"{stem}-{names.time}{dot}{suffix}" if stem else f"{scheme}-{names.time}"
+    return f'set `{where}.{names.setting}: "{named}"`'

@@ -1,0 +1,88 @@
+"""Repair a tap's schema for Singer targets: remove keywords that their validators cannot read (protocol.md 2.4)."""
+
+from collections.abc import Collection
+from decimal import Decimal, InvalidOperation
+
+import msgspec
+from msgspec import Raw
+
+__all__ = ["repaired", "without_properties"]
+
+_FLAGS = ("exclusiveMaximum", "exclusiveMinimum", "required")
+"""Keywords that are a boolean in older drafts, and a number or a list since the sixth draft."""
+_DIGITS = 14
+"""Targets fail with more fractional digits in `multipleOf`: they divide with 28 digits of precision."""
+_BY_NAME = ("properties", "patternProperties", "definitions", "$defs")
+_WITHIN = ("items", "additionalItems", "additionalProperties", "not", "anyOf", "oneOf", "allOf")
+_Members = dict[str, Raw]
+
+
+def repaired(schema: bytes | Raw) -> tuple[bytes, tuple[str, ...]]:
+    """Return the schema, and the names of the keywords that were removed; every other value is unchanged.
+
+    No keyword that is removed is about values that a target stores. A schema that cannot be read is returned unchanged.
+
+    >>> repaired(b'{"type":"number","maximum":1e5,"exclusiveMaximum":true}')
+    (b'{"type":"number","maximum":1e5}', ('exclusiveMaximum',))
+    """
+    removed: dict[str, None] = {}
+    try:
+        text = _schema(bytes(schema), removed)
+    except (msgspec.MsgspecError, RecursionError):
+        return bytes(schema), ()
+    return (text if removed else bytes(schema)), tuple(removed)
+
+
+def without_properties(schema: bytes | Raw, excluded: Collection[str]) -> tuple[bytes, tuple[str, ...]]:
+    """Return a stream's schema without the excluded fields, and the fields that it had. Raises MsgspecError."""
+    if not excluded:
+        return bytes(schema), ()
+    members = msgspec.json.decode(schema, type=_Members)
+    properties = msgspec.json.decode(members.get("properties", Raw(b"{}")), type=_Members)
+    sent = tuple(name for name in excluded if name in properties)
+    if not sent:
+        return bytes(schema), ()
+    members["properties"] = _encoded({name: one for name, one in properties.items() if name not in sent})
+    return msgspec.json.encode(members), sent
+
+
+def _schema(text: bytes, removed: dict[str, None]) -> bytes:
+    if not text.lstrip().startswith(b"{"):
+        return text
+    members = msgspec.json.decode(text, type=_Members)
+    for name in [name for name, value in members.items() if _is_unreadable(name, bytes(value))]:
+        removed[name] = None
+        del members[name]
+    for name in _BY_NAME:
+        if name in members and bytes(members[name]).startswith(b"{"):
+            named = msgspec.json.decode(members[name], type=_Members)
+            members[name] = _encoded({key: Raw(_schema(bytes(one), removed)) for key, one in named.items()})
+    for name in _WITHIN:
+        if name in members:
+            members[name] = Raw(_within(bytes(members[name]), removed))
+    return msgspec.json.encode(members)
+
+
+def _within(text: bytes, removed: dict[str, None]) -> bytes:
+    """Return a schema, or a list of schemas."""
+    if not text.startswith(b"["):
+        return _schema(text, removed)
+    return bytes(_encoded([Raw(_schema(bytes(one), removed)) for one in msgspec.json.decode(text, type=list[Raw])]))
+
+
+def _encoded(value: object) -> Raw:
+    return Raw(msgspec.json.encode(value))
+
+
+def _is_unreadable(name: str, value: bytes) -> bool:
+    if name in _FLAGS:
+        return value in (b"true", b"false")
+    return name == "multipleOf" and _has_many_digits(value)
+
+
+def _has_many_digits(value: bytes) -> bool:
+    try:
+        exponent = Decimal(value.decode()).normalize().as_tuple().exponent
+    except (InvalidOperation, UnicodeError):
+        return False
+    return isinstance(exponent, int) and exponent < -_DIGITS

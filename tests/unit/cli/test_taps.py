@@ -1,0 +1,138 @@
+"""Tests what a run decides about a tap and its target before it starts: all with `--dry-run`, and real programs."""
+
+import json
+import sys
+
+import pytest
+
+PROGRAM = """#!%s
+import json, sys
+if "--discover" in sys.argv:
+    print(open("%s").read())
+elif "--about" in sys.argv:
+    print(json.dumps({"settings": {"properties": json.load(open("%s"))}, "capabilities": ["about"]}))
+else:
+    sys.exit(0)
+"""
+STREAM = {
+    "tap_stream_id": "shop-orders",
+    "stream": "orders",
+    "key_properties": ["id"],
+    "schema": {
+        "properties": {
+            "id": {"type": "integer"},
+            "born": {"inclusion": "unsupported", "description": "Unsupported column type year"},
+            "photo": {"type": ["null", "string"]},
+            "note": {"inclusion": "unsupported"},
+        }
+    },
+    "metadata": [{"breadcrumb": ["properties", "photo"], "metadata": {"inclusion": "unsupported"}}],
+}
+
+
+@pytest.fixture
+def command(tapdock, folder):
+    """command(catalog, *words) -> the result of a command for a tap with this catalog, and a target.
+
+    `target` is the name of the target's program, `settings` are those that it reports, `config` is its config.
+    """
+
+    def program(name):
+        path = folder / name
+        path.write_text(PROGRAM % (sys.executable, folder / "catalog.json", folder / "settings.json"))
+        path.chmod(0o755)
+        return {"image": str(path), "kind": "singer"}
+
+    def ended(streams, *words, target="target", settings=None, config=None, **options):
+        (folder / "catalog.json").write_text(json.dumps({"streams": streams}))
+        (folder / "settings.json").write_text(json.dumps(settings or {}))
+        project = {
+            "version": 1,
+            "sources": {"s": {**program("tap"), **options}},
+            "targets": {"t": {**program(target), "config": config or {}}},
+        }
+        (folder / "tapdock.yaml").write_text(json.dumps(project))
+        return tapdock(*words, TAPDOCK_ENGINE="local")
+
+    return ended
+
+
+def test_discovery_marks_the_fields_that_the_tap_cannot_read(command):
+    ended = command([STREAM], "discover", "s")
+    assert ended.stdout.splitlines()[1].endswith("  4, not readable: born, photo, note")
+
+
+@pytest.mark.parametrize("select", [{}, {"select": ["*", "!shop-orders.note"]}, {"select": ["orders.id"]}])
+def test_a_run_warns_once_for_each_stream(command, select):
+    ended = command([STREAM], "run", "s", "t", "--dry-run", **select)
+    assert ended.returncode == 0
+    fields = {(): "`born`, `photo`, `note`", ("*", "!shop-orders.note"): "`born`, `photo`", ("orders.id",): None}
+    named = fields[tuple(select.get("select", ()))]
+    warning = f"warning: the tap cannot read these fields of stream `orders`: {named}\n"
+    assert ended.stderr.count("cannot read these fields") == (1 if named else 0)
+    assert named is None or warning in ended.stderr
+
+
+def test_a_catalog_without_streams_is_an_error_and_is_read_again(command):
+    """A user who may read nothing gets an empty catalog. The run must not succeed without a row."""
+    for words in (("run", "s", "t"), ("run", "s", "t", "--dry-run")):
+        ended = command([], *words)
+        assert ended.returncode == 2
+        assert "the source offers no streams" in ended.stderr
+        assert "its user may lack the permission" in ended.stderr
+    assert "the source offers no streams" in command([], "discover", "s").stderr
+    assert command([STREAM], "run", "s", "t", "--dry-run").returncode == 0
+
+
+def of(schema, *fields, **entry):
+    """Return the entry of a table `orders` in a schema of a database."""
+    properties = {name: {"type": ["null", "string"]} for name in ("id", *fields)}
+    root = {"schema-name": schema, "table-key-properties": ["id"], **entry}
+    metadata = [{"breadcrumb": [], "metadata": root}]
+    number = f"{schema}-orders"
+    return {"tap_stream_id": number, "stream": "orders", "schema": {"properties": properties}, "metadata": metadata}
+
+
+MAIN = {"default_target_schema": "main"}
+TIMED = {"file_naming_scheme": "{stream_name}-{timestamp}.csv"}
+INCREMENTAL = {"replication-key": "id", "replication-method": "INCREMENTAL"}
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "config", "problem"),
+    [
+        ("target-duckdb", {}, MAIN, "would both be written to the table `main.orders`"),
+        ("target-unknown", {}, MAIN, "would both be written to the table `main.orders`"),
+        ("target-sql", {"default_target_schema": {"default": "melty"}}, {}, "to the table `melty.orders`"),
+        ("target-sql", {"default_target_schema": {}}, {}, None),
+        ("target-jsonl", {}, MAIN, None),
+    ],
+)
+def test_two_schemas_in_one(command, target, settings, config, problem):
+    both = [of("eu"), of("us")]
+    ended = command(both, "run", "s", "t", "--dry-run", target=target, settings=settings, config=config)
+    assert ended.returncode == (2 if problem else 0), ended.stderr
+    if problem:
+        assert "streams `eu-orders` and `us-orders` would both be" in ended.stderr
+        assert problem in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("entry", "target", "config", "problem"),
+    [
+        (of("eu"), "target-duckdb", MAIN, None),
+        (of("eu", **{"table-key-properties": []}), "target-duckdb", MAIN, "stream `orders` has no primary key"),
+        (of("eu", **INCREMENTAL), "meltanolabs-target-csv", {}, "stream `orders` is incremental, but target `t` repl"),
+        (of("eu", **INCREMENTAL), "meltanolabs-target-csv", TIMED, None),
+    ],
+)
+def test_a_target_gets_only_what_it_can_keep(command, entry, target, config, problem):
+    ended = command([entry], "run", "s", "t", "--dry-run", target=target, config=config)
+    assert ended.returncode == (2 if problem else 0), ended.stderr
+    assert (problem or "") in ended.stderr
+
+
+def test_the_marks_of_deleted_rows_are_kept(command):
+    ended = command([of("eu", "_sdc_deleted_at")], "run", "s", "t", "--dry-run", settings={"add_record_metadata": {}})
+    assert ended.returncode == 0
+    assert "t gets `add_record_metadata: true`" in ended.stderr
