@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from fractions import Fraction
 from typing import Any
 
 from tapdock.project.fields import did_you_mean
@@ -139,7 +140,7 @@ def _problems(value: Any, schema: Schema, root: Schema) -> Iterator[tuple[Path, 
     from referencing.exceptions import Unresolvable
 
     extend: Any = validators.extend
-    tolerant = extend(Draft7Validator, {"pattern": _pattern})
+    tolerant = extend(Draft7Validator, {"pattern": _pattern, "multipleOf": _multiple_of})
     empty: Registry[Any] = Registry()  # a `$ref` is never fetched
     validator = tolerant({**schema, "definitions": root.get("definitions", {})}, registry=empty)
     try:
@@ -164,6 +165,15 @@ def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iter
         return
     if wrong:
         yield ValidationError("pattern")
+
+
+def _multiple_of(_validator: Any, factor: Any, instance: Any, _schema: Any) -> Iterator[Any]:
+    """Check JSON schema's `multipleOf` by decimal digits: as binary fractions, 19.99 is not a multiple of 0.01."""
+    from jsonschema import ValidationError
+
+    numbers = [value for value in (factor, instance) if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) == 2 and factor > 0 and Fraction(str(instance)) % Fraction(str(factor)):
+        yield ValidationError("multipleOf")
 
 
 def _told(error: Any, root: Schema) -> Iterator[tuple[Path, str]]:

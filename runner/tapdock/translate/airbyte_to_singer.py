@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from tapdock.errors import TranslationError
 from tapdock.protocol import singer
 from tapdock.protocol.airbyte import Message, Record, RecordMessage
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
@@ -14,7 +15,8 @@ from tapdock.translate.read.airbyte_source import AirbyteSource
 from tapdock.translate.states.pace import StatePacer
 from tapdock.translate.states.tokens import TokenLedger
 from tapdock.translate.states.wrapped_tap import EmbeddedStates
-from tapdock.translate.write.rules import as_text, with_member
+from tapdock.translate.tally import Tally
+from tapdock.translate.write.rules import EMPTY, Unwritable, as_text, with_member
 from tapdock.translate.write.singer_stream import CHANGES, SingerStream
 
 __all__ = ["AirbyteToSinger"]
@@ -81,7 +83,14 @@ class AirbyteToSinger(WithoutScan):
             if (data[0] != _BRACE or data[1] != _QUOTE) and not self._source.is_body(data, route.tally, number):
                 continue
             if route.rule:
-                data = route.rule(data)
+                try:
+                    data = route.rule(data)
+                except Unwritable as error:
+                    self._refuse(error, route.tally, number, bytes(record.data))
+                    continue
+                if data == EMPTY:  # it has only excluded fields
+                    route.tally.empty += 1
+                    continue
             if self._keeps_changes:
                 data = _with_changes(data, record)
             self._records += 1
@@ -93,6 +102,11 @@ class AirbyteToSinger(WithoutScan):
         if self.states.waiting and self._pace.is_due(self._records):
             out.append(self._token())
         return b"".join(out)
+
+    def _refuse(self, error: Unwritable, tally: Tally, number: int, data: bytes) -> None:
+        """Refuse, or set aside, a record that the stream's rule cannot write."""
+        what = TranslationError(f"line {number}: a record of stream `{tally.key}` {error}")
+        self._notices.bad_record(what, tally=tally, stream=str(tally.key), text=data)
 
     def _messages(self, batch: bytes) -> Iterable[tuple[int, Message]]:
         first = self._source.line + 1

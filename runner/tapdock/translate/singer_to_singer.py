@@ -22,7 +22,7 @@ from tapdock.translate.read.batches import PIECE, bodies, rows_of
 from tapdock.translate.read.known_prefixes import KnownPrefixes
 from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.states.bookmarks import BookmarkLedger
-from tapdock.translate.write.rules import Rule, without
+from tapdock.translate.write.rules import EMPTY, Rule, without
 
 __all__ = ["SingerToSinger"]
 
@@ -145,9 +145,12 @@ class SingerToSinger(WithoutScan):
     def _record(self, message: RecordMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
         """Return a record for the target. If it needs no rule and no version, its beginning is known from now on."""
         tally = self._source.tally(stream)
-        tally.records += 1
         old = bytes(message.record)
         new = rule(old) if rule else old
+        if new is not old and new == EMPTY:  # it has only excluded fields
+            tally.empty += 1
+            return b""
+        tally.records += 1
         if new is not old:
             tally.reason = tally.reason or "fields are excluded, but the tap sends them"
             text = msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "record": Raw(new)})
@@ -210,6 +213,9 @@ class SingerToSinger(WithoutScan):
             message, translation=self._translation, number=self._source.line, notices=self._notices, tally=tally
         )
         for body in map(rule, found) if rule else found:
+            if rule and body == EMPTY:
+                tally.empty += 1
+                continue
             tally.records += 1
             tally.bytes += len(body)
             size += len(body)

@@ -142,3 +142,24 @@ def test_references_inside_the_spec_are_followed():
     schema = {"definitions": {"n": {"type": "integer"}}, "properties": {"a": {"$ref": "#/definitions/n"}}}
     assert coerce(Config({"a": Secret("1")}), schema) == {"a": 1}
     assert violations({"a": "x"}, schema) == ["`a` is text, not integer"]
+
+
+@pytest.mark.parametrize(
+    ("value", "factor", "wrong"),
+    [
+        (19.99, 0.01, False),
+        (19.999, 0.01, True),
+        (0.3, 0.1, False),
+        (1e20, 0.1, False),
+        (7, 2, True),
+        (8, 2, False),
+        (8.0, 2, False),
+        (1.5, 0.5, False),
+        (True, 2, False),
+        ("19.99", 0.01, False),
+        (7, -2, False),
+    ],
+)
+def test_multiples_are_decimal(value, factor, *, wrong):
+    """As a binary fraction, 19.99 is not a multiple of 0.01."""
+    assert bool(violations({"a": value}, {"properties": {"a": {"multipleOf": factor}}})) is wrong

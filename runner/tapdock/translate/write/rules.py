@@ -10,7 +10,9 @@ import msgspec
 from msgspec import Raw
 
 __all__ = [
+    "EMPTY",
     "Rule",
+    "Unwritable",
     "as_number",
     "as_text",
     "chain",
@@ -24,6 +26,13 @@ __all__ = [
 ]
 
 Rule = Callable[[bytes], bytes]
+EMPTY = b"{}"
+"""An object of which a rule removed every member."""
+
+
+class Unwritable(ValueError):
+    """A rule cannot write a record. The text continues the words "a record of stream `s`"."""
+
 
 _ENCODE = msgspec.json.Encoder().encode
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
@@ -168,10 +177,17 @@ def _filter(names: Collection[str]) -> Callable[[bytes], bool]:
     return may_contain
 
 
-def copied(copies: Mapping[str, tuple[str, ...]]) -> Rule:
-    """Return a rule that adds top-level columns with copies of nested fields; null if a record has no such field."""
+def copied(copies: Mapping[str, tuple[str, ...]], *, key: Sequence[tuple[str, ...]]) -> Rule:
+    """Return a rule that adds top-level columns with copies of nested fields; null if a record has no such field.
+
+    The rule raises Unwritable if all fields of the `key` are null, because all such records would become one row.
+    """
+
+    named = ", ".join(f"`{'.'.join(path)}`" for path in key)
 
     def rewrite(value: bytes) -> bytes:
+        if all(_at(value, path) == b"null" for path in key):
+            raise Unwritable(f"has no value for its key {named}")
         for column, path in copies.items():
             value = with_member(value, column, _at(value, path))
         return value

@@ -38,7 +38,7 @@ class SingerStream:
         rules: list[Rule] = [translated.rule] if translated.rule else []
         properties = self.schema["properties"]
         if copies := self._flattened(properties):
-            rules.insert(0, copied(copies))
+            rules.insert(0, copied(copies, key=configured.primary_key))
             reasons.append(f"its key is copied to {_listed(copies)}")
         if _AIRBYTE_DELETED in properties and _SINGER_DELETED not in properties:
             properties[_SINGER_DELETED] = _TIME
@@ -62,8 +62,21 @@ class SingerStream:
         for column, path in copies.items():
             if column in properties:
                 raise UsageError(f"stream `{self.key}` already has a field `{column}`", hint="name another key")
-            properties[column] = _at(properties, path)
+            properties[column] = self._nested(properties, path)
         return copies
+
+    def _nested(self, properties: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+        """Return the schema of a nested field; text if nothing declares it. Raises UsageError if it cannot exist."""
+        found: Any = {"properties": properties}
+        for name in path:
+            inner = found.get("properties")
+            if inner and name not in inner:
+                raise UsageError(
+                    f"stream `{self.key}` has the key `{'.'.join(path)}`, but its schema has no such field",
+                    hint=f"name another key under `streams`: `{self.key}: {{primary_key: [[<field>, <field>]]}}`",
+                )
+            found = (inner or {}).get(name, {})
+        return dict(found) if found else {"type": ["null", "string"]}
 
     def opening(self) -> bytes:
         """Return the SCHEMA. For `append`, it has no key, because a target would merge rows by it."""
@@ -88,15 +101,6 @@ class SingerStream:
             f"stream `{self.key}` has the key `{field}`, which {problem}",
             hint=f"name a top-level key under `streams`: `{self.key}: {{primary_key: [<field>]}}`{flatten}",
         )
-
-
-def _at(properties: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-    """Return the schema of a nested field; text if it has none."""
-    for name in path[:-1]:
-        inner = properties.get(name, {}).get("properties")
-        properties = inner if isinstance(inner, dict) else {}
-    found = properties.get(path[-1])
-    return dict(found) if isinstance(found, dict) else {"type": ["null", "string"]}
 
 
 def _listed(names: Mapping[str, object]) -> str:
