@@ -15,7 +15,6 @@ from tapdock.translate.read.airbyte_source import AirbyteSource
 from tapdock.translate.states.pace import StatePacer
 from tapdock.translate.states.tokens import TokenLedger
 from tapdock.translate.states.wrapped_tap import EmbeddedStates
-from tapdock.translate.tally import Tally
 from tapdock.translate.write.rules import EMPTY, Unwritable, as_text, with_member
 from tapdock.translate.write.singer_stream import CHANGES, SingerStream
 
@@ -82,15 +81,11 @@ class AirbyteToSinger(WithoutScan):
             data = bytes(record.data)
             if (data[0] != _BRACE or data[1] != _QUOTE) and not self._source.is_body(data, route.tally, number):
                 continue
-            if route.rule:
-                try:
-                    data = route.rule(data)
-                except Unwritable as error:
-                    self._refuse(error, route.tally, number, bytes(record.data))
+            if route.rule or route.is_odd(data):
+                changed = self._changed(data, route, number)
+                if changed is None:
                     continue
-                if data == EMPTY:  # it has only excluded fields
-                    route.tally.empty += 1
-                    continue
+                data = changed
             if self._keeps_changes:
                 data = _with_changes(data, record)
             self._records += 1
@@ -103,10 +98,25 @@ class AirbyteToSinger(WithoutScan):
             out.append(self._token())
         return b"".join(out)
 
-    def _refuse(self, error: Unwritable, tally: Tally, number: int, data: bytes) -> None:
-        """Refuse, or set aside, a record that the stream's rule cannot write."""
-        what = TranslationError(f"line {number}: a record of stream `{tally.key}` {error}")
-        self._notices.bad_record(what, tally=tally, stream=str(tally.key), text=data)
+    def _changed(self, data: bytes, route: SingerStream, number: int) -> bytes | None:
+        """Return a body for the target; None if it has no field, or was set aside because it cannot be written."""
+        tally = route.tally
+        try:
+            new = route.rule(data) if route.rule else data
+            if new == EMPTY:  # it has only excluded fields
+                tally.empty += 1
+                return None
+            if not route.is_odd(new):
+                return new
+            new, notes = route.fit.fitted(new)
+        except Unwritable as error:
+            what = TranslationError(f"line {number}: a record of stream `{tally.key}` {error}")
+            self._notices.bad_record(what, tally=tally, stream=str(tally.key), text=data)
+            return None
+        if notes:
+            tally.reason = tally.reason or "some values do not match its schema, and are converted"
+            self._notices.mended([f"stream `{tally.key}`: {note}" for note in notes], number=number)
+        return new
 
     def _messages(self, batch: bytes) -> Iterable[tuple[int, Message]]:
         first = self._source.line + 1

@@ -21,6 +21,7 @@ from tapdock.translate.notices import Notices
 from tapdock.translate.read.batches import PIECE, bodies, rows_of
 from tapdock.translate.read.known_prefixes import KnownPrefixes
 from tapdock.translate.read.singer_tap import SingerSource
+from tapdock.translate.schemas.nullable_items import with_nullable_items
 from tapdock.translate.states.bookmarks import BookmarkLedger
 from tapdock.translate.write.rules import EMPTY, Rule, without
 
@@ -32,9 +33,10 @@ _Members = dict[str, Raw]
 class SingerToSinger(WithoutScan):
     """A `Translator` for one run (protocol.md 3.8).
 
-    Three things are not passed unchanged: lines that are not messages (junk, blank lines); excluded fields that the tap
-    sends nevertheless; and ACTIVATE_VERSION, which is held until the source has ended well. A tap may send it at the
-    start, and then a target would delete old rows before the new ones are written.
+    Four things are not passed unchanged: lines that are not messages (junk, blank lines); excluded fields that the tap
+    sends nevertheless; schemas of arrays whose elements may not be null; and ACTIVATE_VERSION, which is held until the
+    source has ended well. A tap may send it at the start, and then a target would delete old rows before the new ones
+    are written.
     """
 
     def __init__(
@@ -164,14 +166,17 @@ class SingerToSinger(WithoutScan):
         return text + b"\n"
 
     def _schema(self, message: SchemaMessage, stream: str, text: bytes) -> bytes:
-        """Return a SCHEMA for the target, without excluded fields."""
+        """Return a SCHEMA for the target, without excluded fields. Elements of arrays may be null."""
         self._declared.add(stream)
         tally = self._source.tally(stream)
         excluded = self._excluded(stream)
+        wider = with_nullable_items(message.schema)
+        if wider is not message.schema:
+            text = msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "schema": wider})
         if not excluded:
             return text + b"\n"
         try:
-            schema = msgspec.json.decode(message.schema, type=_Members)
+            schema = msgspec.json.decode(wider, type=_Members)
             properties = msgspec.json.decode(schema.get("properties", Raw(b"{}")), type=_Members)
         except msgspec.MsgspecError as error:
             what = f"line {self._source.line}: the schema of stream `{tally.key}` cannot be read: {error}"

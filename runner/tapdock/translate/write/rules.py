@@ -54,7 +54,7 @@ def as_text(value: bytes) -> bytes:
 def as_number(value: bytes) -> bytes:
     """Return a number in a string without its quotes, with all digits; "NaN" and the infinities become null.
 
-    Text that is not a number is unchanged: the target decides (protocol.md 3.3).
+    Text that is not a number is unchanged: its record does not fit the schema (protocol.md 3.3).
     """
     if value[:1] != b'"':
         return value
@@ -78,7 +78,7 @@ def fields(rules: Mapping[str, Rule]) -> Rule:
             return value
         values = _OBJECT.decode(value)
         changed = False
-        for name in rules.keys() & values.keys():
+        for name in [name for name in values if name in rules]:
             rule = rules[name]
             if rule is drop:
                 del values[name]

@@ -8,6 +8,7 @@ from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.translate.schemas.to_singer import singer_schema
 from tapdock.translate.tally import Tally
+from tapdock.translate.write.fit import Fit
 from tapdock.translate.write.rules import Rule, chain, copied, marked_deleted
 
 __all__ = ["CHANGES", "SingerStream"]
@@ -21,10 +22,12 @@ _TIME = {"type": ["null", "string"], "format": "date-time"}
 class SingerStream:
     """A stream: `start` precedes each record, `rule` changes bodies (None if they stay), `version` is the snapshot.
 
+    `fit` fits the result to the schema.
+
     Raises UsageError if the stream declares no fields, or for a key that a target cannot have (protocol.md 3.2).
     """
 
-    __slots__ = ("configured", "name", "rule", "schema", "start", "tally", "version")
+    __slots__ = ("configured", "fit", "is_odd", "name", "rule", "schema", "start", "tally", "version")
 
     def __init__(self, configured: ConfiguredStream, name: str, tally: Tally, *, meta_changes: bool) -> None:
         translated = singer_schema(configured.stream, excluded=configured.excluded)
@@ -48,6 +51,8 @@ class SingerStream:
             properties[CHANGES] = {"type": ["null", "string"]}
             reasons.append(f"the source's changes are added as `{CHANGES}`")
         self.rule = chain(rules)
+        self.fit = Fit(self.schema)
+        self.is_odd = self.fit.is_odd
         tally.reason = "; ".join(reasons) or None
 
     @property
