@@ -81,7 +81,13 @@ class AirbyteToSinger(WithoutScan):
             data = bytes(record.data)
             if (data[0] != _BRACE or data[1] != _QUOTE) and not self._source.is_body(data, route.tally, number):
                 continue
-            if route.rule or route.is_odd(data):
+            is_ready = not route.rule
+            if is_ready:
+                try:
+                    route.match(data)
+                except msgspec.MsgspecError:
+                    is_ready = False
+            if not is_ready:
                 changed = self._changed(data, route, number)
                 if changed is None:
                     continue
@@ -106,7 +112,7 @@ class AirbyteToSinger(WithoutScan):
             if new == EMPTY:  # it has only excluded fields
                 tally.empty += 1
                 return None
-            if not route.is_odd(new):
+            if not route.fit.is_odd(new):
                 return new
             new, notes = route.fit.fitted(new)
         except Unwritable as error:

@@ -43,8 +43,8 @@ class Fit:
         self._schema = schema
 
     @functools.cached_property
-    def _decode(self) -> Callable[[bytes], object]:
-        """The decoder is built for the first record only, because most streams of a large catalog send none."""
+    def match(self) -> Callable[[bytes], object]:
+        """A function that raises msgspec.MsgspecError for an odd body. It is built when it is first used."""
         return msgspec.json.Decoder(_type(self._schema)).decode
 
     @functools.cached_property
@@ -54,7 +54,7 @@ class Fit:
     def is_odd(self, body: bytes) -> bool:
         """Return False if every declared value has its type. This creates values, but no objects for nested ones."""
         try:
-            self._decode(body)
+            self.match(body)
         except msgspec.MsgspecError:
             return True  # also for numbers that Python cannot hold
         return False

@@ -1,6 +1,6 @@
 """Write one stream of an Airbyte source for a Singer target: its SCHEMA, and the rule for its records."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tapdock.errors import UsageError
@@ -22,12 +22,12 @@ _TIME = {"type": ["null", "string"], "format": "date-time"}
 class SingerStream:
     """A stream: `start` precedes each record, `rule` changes bodies (None if they stay), `version` is the snapshot.
 
-    `fit` fits the result to the schema.
+    `fit` fits the result to the schema, and `match` raises msgspec.MsgspecError for a body that does not fit.
 
     Raises UsageError if the stream declares no fields, or for a key that a target cannot have (protocol.md 3.2).
     """
 
-    __slots__ = ("configured", "fit", "is_odd", "name", "rule", "schema", "start", "tally", "version")
+    __slots__ = ("configured", "fit", "match", "name", "rule", "schema", "start", "tally", "version")
 
     def __init__(self, configured: ConfiguredStream, name: str, tally: Tally, *, meta_changes: bool) -> None:
         translated = singer_schema(configured.stream, excluded=configured.excluded)
@@ -52,8 +52,13 @@ class SingerStream:
             reasons.append(f"the source's changes are added as `{CHANGES}`")
         self.rule = chain(rules)
         self.fit = Fit(self.schema)
-        self.is_odd = self.fit.is_odd
+        self.match: Callable[[bytes], object] = self._first_match
         tally.reason = "; ".join(reasons) or None
+
+    def _first_match(self, body: bytes) -> object:
+        """Match the first record. Most streams of a large catalog send none, so they need no decoder."""
+        self.match = self.fit.match
+        return self.match(body)
 
     @property
     def key(self) -> StreamKey:
