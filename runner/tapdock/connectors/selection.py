@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
@@ -187,8 +188,7 @@ def _configure(
     cursor = options.cursor_field or stream.default_cursor_field
     key = options.primary_key or stream.source_defined_primary_key
     for path in (options.cursor_field, *options.primary_key):
-        if path and _fields(stream) and path[0] not in _fields(stream):
-            raise _unknown_name(f"stream `{stream.key}` has no field", path[0], _fields(stream), "fields")
+        _require_field(stream, path)
     mode = _sync_mode(stream, options, has_cursor=bool(cursor), full_refresh=full_refresh)
     wanted = tuple(name for name in _fields(stream) if name in excluded)
     return configured(
@@ -200,7 +200,33 @@ def _configure(
         destination=_destination_mode(stream, options, mode, has_key=bool(key), modes=modes),
         flatten_keys=options.flatten_keys,
         log_based=options.log_based,
+        learns_key=not options.primary_key
+        and options.destination_sync_mode in (None, "append_dedup")
+        and "append_dedup" not in modes,
     )
+
+
+def _require_field(stream: Stream, path: Sequence[str]) -> None:
+    """Raise UsageError for a field that the stream's schema excludes. An object that declares none may have any."""
+    schema: Any = stream.json_schema
+    for place, name in enumerate(path):
+        where = f"field `{'.'.join(path[:place])}` of stream `{stream.key}`" if place else f"stream `{stream.key}`"
+        if not isinstance(schema, dict) or not _UNKNOWN.isdisjoint(schema):
+            return
+        known = schema.get("properties")
+        if isinstance(known, dict) and known:
+            if name not in known:
+                raise _unknown_name(f"{where} has no field", name, list(known), "fields")
+            schema = known[name]
+            continue
+        kind = schema.get("type", "object")
+        if "object" not in (kind if isinstance(kind, list) else [kind]):
+            raise UsageError(f"{where} is not an object: it has no field `{name}`", hint="name a field that exists")
+        return
+
+
+_UNKNOWN = frozenset({"$ref", "oneOf", "anyOf", "allOf"})
+"""Keywords of schemas whose fields are not all under `properties`."""
 
 
 def _destination_mode(
@@ -242,4 +268,5 @@ def _sync_mode(stream: Stream, options: StreamOptions, *, has_cursor: bool, full
         return "full_refresh"
     if options.sync_mode:
         return options.sync_mode
-    return "incremental" if can_increment or "full_refresh" not in supported else "full_refresh"
+    increments = can_increment or ("incremental" in supported and "full_refresh" not in supported)
+    return "incremental" if increments else "full_refresh"

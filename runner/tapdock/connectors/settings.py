@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from fractions import Fraction
 from typing import Any
 
 from tapdock.project.fields import did_you_mean
@@ -180,7 +181,7 @@ def _tolerant() -> Any:
     from jsonschema import Draft7Validator, validators
 
     extend: Any = validators.extend
-    return extend(Draft7Validator, {"pattern": _pattern})
+    return extend(Draft7Validator, {"pattern": _pattern, "multipleOf": _multiple_of})
 
 
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
@@ -198,6 +199,15 @@ def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iter
         return
     if wrong:
         yield ValidationError("pattern")
+
+
+def _multiple_of(_validator: Any, factor: Any, instance: Any, _schema: Any) -> Iterator[Any]:
+    """Check JSON schema's `multipleOf` by decimal digits: as binary fractions, 19.99 is not a multiple of 0.01."""
+    from jsonschema import ValidationError
+
+    numbers = [value for value in (factor, instance) if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) == 2 and factor > 0 and Fraction(str(instance)) % Fraction(str(factor)):
+        yield ValidationError("multipleOf")
 
 
 def _told(error: Any, root: Schema) -> Iterator[tuple[Path, str]]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
-from tapdock.errors import SourceError
+from tapdock.errors import SourceError, UsageError
 from tapdock.project.model import DestinationMode, SyncMode
 
 __all__ = ["ConfiguredStream", "Stream", "StreamKey", "bare_names", "configured", "configured_catalog", "parse_catalog"]
@@ -61,7 +61,7 @@ class ConfiguredStream(msgspec.Struct, frozen=True, kw_only=True):
     """A stream that a run reads. `excluded` are top-level fields that the user did not select.
 
     `flatten_keys` copies nested parts of a key into columns of their own. With `log_based`, the tap reads changes from
-    a database's log.
+    a database's log. With `learns_key`, a key in the tap's own SCHEMA replaces the key of its discovery.
     """
 
     stream: Stream
@@ -72,6 +72,7 @@ class ConfiguredStream(msgspec.Struct, frozen=True, kw_only=True):
     excluded: tuple[str, ...] = ()
     flatten_keys: bool = False
     log_based: bool = False
+    learns_key: bool = False
     generation_id: int = 0
     minimum_generation_id: int = 0
     sync_id: int = 0
@@ -87,12 +88,18 @@ def configured(
     destination: DestinationMode | None = None,
     flatten_keys: bool = False,
     log_based: bool = False,
+    learns_key: bool = False,
 ) -> ConfiguredStream:
     """Return a configured stream. Key and cursor fields are never excluded.
 
-    Without a `destination` mode, it is `append_dedup` if there is a key, else `append`.
+    Without a `destination` mode, it is `append_dedup` if there is a key, else `append`. Raises UsageError if every
+    field is excluded, because its records would be empty.
     """
     automatic = {path[0] for path in (cursor, *key) if path}
+    properties = stream.json_schema.get("properties")
+    if isinstance(properties, dict) and properties and not properties.keys() - set(excluded) | automatic:
+        hint = f"select a field of it, or exclude the stream with `!{stream.key}`"
+        raise UsageError(f"no field of stream `{stream.key}` is selected", hint=hint)
     return ConfiguredStream(
         stream=stream,
         sync_mode=sync_mode,
@@ -102,11 +109,14 @@ def configured(
         excluded=tuple(name for name in excluded if name not in automatic),
         flatten_keys=flatten_keys,
         log_based=log_based,
+        learns_key=learns_key,
     )
 
 
 _REQUIRED = {"json_schema": Raw(b"{}"), "supported_sync_modes": Raw(b'["full_refresh"]')}
 """Defaults for members that a stream must have, and some do not have."""
+_ABSENT = (b"null", b"[]")
+"""The values of `supported_sync_modes` that are the same as none."""
 
 
 class _Catalog(msgspec.Struct):
@@ -130,7 +140,8 @@ def parse_catalog(catalog: bytes | Raw) -> tuple[Stream, ...]:
 def _parse_stream(fields: dict[str, Raw]) -> Stream:
     known = {name: value for name, value in fields.items() if name != "raw" and bytes(value) != b"null"}
     stream = msgspec.json.decode(msgspec.json.encode(known), type=Stream)
-    return msgspec.structs.replace(stream, raw=msgspec.json.encode(fields).decode())
+    modes = stream.supported_sync_modes or ("full_refresh",)  # a stream that names no mode can still be read in full
+    return msgspec.structs.replace(stream, supported_sync_modes=modes, raw=msgspec.json.encode(fields).decode())
 
 
 def configured_catalog(
@@ -146,11 +157,11 @@ def configured_catalog(
 
 def _configured(configured: ConfiguredStream, names: Mapping[StreamKey, StreamKey]) -> dict[str, Any]:
     entry = msgspec.structs.asdict(configured)
-    del entry["flatten_keys"], entry["log_based"]
+    del entry["flatten_keys"], entry["log_based"], entry["learns_key"]
     stream = _without_fields(configured.stream, entry.pop("excluded"))
     if name := names.get(configured.stream.key):
         for member, value in _REQUIRED.items():
-            if bytes(stream.get(member, Raw(b"null"))) == b"null":
+            if bytes(stream.get(member, Raw(b"null"))) in _ABSENT:
                 stream[member] = value
         stream.pop("namespace", None)
         stream |= {"name": Raw(msgspec.json.encode(name.name))}

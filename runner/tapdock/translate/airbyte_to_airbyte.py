@@ -19,6 +19,7 @@ from tapdock.translate.states.airbyte import SourceState, key_of
 from tapdock.translate.states.forwarded import ForwardedLedger, fingerprint
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_lines import complete_line, empty_state_line
+from tapdock.translate.write.rules import EMPTY, without
 
 __all__ = ["AirbyteToAirbyte"]
 
@@ -49,7 +50,7 @@ class AirbyteToAirbyte(WithoutScan):
         names = target_keys((stream.stream.key for stream in streams), translation.namespacing, translation.tables)
         self._names = names if any(key != new for key, new in names.items()) else {}
         self._target = AirbyteTarget(self._notices, {new: key for key, new in names.items()})
-        self._excluded = {stream.stream.key: frozenset(stream.excluded) for stream in streams if stream.excluded}
+        self._rules = {stream.stream.key: without(stream.excluded) for stream in streams if stream.excluded}
         self.states = ForwardedLedger(saved, names)
         self._by_name: dict[tuple[str | None, str | None], Tally] = {}
         for key, tally in self._source.tallies.items():
@@ -58,7 +59,7 @@ class AirbyteToAirbyte(WithoutScan):
                 self._by_name["", key.name] = tally
             if self._names:
                 tally.reason = f"its name in the target is `{names[key]}`"
-            elif key in self._excluded:
+            elif key in self._rules:
                 tally.reason = "fields are excluded"
         self._bare: dict[tuple[str | None, str | None], Tally] = {}
         for bare, key in self._source.bare.items():
@@ -80,7 +81,7 @@ class AirbyteToAirbyte(WithoutScan):
 
     def _whole(self, lines: bytes, messages: list[Message], first: int) -> bytes:
         """Translate a batch with one message a line. Records that need no change are counted and passed together."""
-        by_name = {} if self._names or self._excluded else self._by_name
+        by_name = {} if self._names or self._rules else self._by_name
         texts: list[bytes] = []
         passed = 0
         for place, message in enumerate(messages):
@@ -123,15 +124,20 @@ class AirbyteToAirbyte(WithoutScan):
         data = bytes(record.data)
         if (data[0] != _BRACE or data[1] != _QUOTE) and not self._source.is_body(data, tally, number, text):
             return
+        rule = self._rules.get(tally.key)
+        kept = rule(data) if rule else data
+        if kept is not data and kept == EMPTY:  # it has only excluded fields
+            tally.empty += 1
+            return
         tally.records += 1
-        tally.bytes += len(data)
+        tally.bytes += len(kept)
         if type(record.emitted_at) is not int:
             text = self._timed(text, record.emitted_at, tally.key)
         is_bare = named not in self._by_name
         if is_bare:
             tally.reason = tally.reason or "the source sends it without its namespace"
-        if is_bare or self._names or tally.key in self._excluded:
-            text = self._changed(text, tally.key, is_bare=is_bare)
+        if is_bare or self._names or kept is not data:
+            text = self._changed(text, tally.key, kept, renamed=is_bare or bool(self._names))
         self._out += (text.rstrip(b"\r"), b"\n")
 
     def _timed(self, text: bytes, emitted_at: float | None, key: StreamKey) -> bytes:
@@ -144,15 +150,12 @@ class AirbyteToAirbyte(WithoutScan):
         record["emitted_at"] = _raw(int(self._wall() * 1000 if emitted_at is None else emitted_at))
         return msgspec.json.encode({**message, "record": record})
 
-    def _changed(self, text: bytes, key: StreamKey, *, is_bare: bool) -> bytes:
-        """Return a record with its whole name in the target, and without excluded fields. The rest stays raw JSON."""
+    def _changed(self, text: bytes, key: StreamKey, body: bytes, *, renamed: bool) -> bytes:
+        """Return a record with another body, and with its whole name in the target. The rest stays raw JSON."""
         message = msgspec.json.decode(text, type=_Members)
         record = msgspec.json.decode(message["record"], type=_Members)
-        excluded = self._excluded.get(key)
-        if excluded:
-            body = msgspec.json.decode(record["data"], type=_Members)
-            record["data"] = _raw({name: value for name, value in body.items() if name not in excluded})
-        if is_bare or self._names:
+        record["data"] = Raw(body)
+        if renamed:
             record = _renamed(record, self._named(key), name="stream")
         return msgspec.json.encode({**message, "record": record})
 

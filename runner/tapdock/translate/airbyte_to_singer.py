@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from tapdock.errors import TranslationError
 from tapdock.protocol import singer
 from tapdock.protocol.airbyte import Message, Record, RecordMessage
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
@@ -15,7 +16,7 @@ from tapdock.translate.read.singer_target import SingerTarget
 from tapdock.translate.states.pace import StatePacer
 from tapdock.translate.states.tokens import TokenLedger
 from tapdock.translate.states.wrapped_tap import EmbeddedStates
-from tapdock.translate.write.rules import as_text, with_member
+from tapdock.translate.write.rules import EMPTY, Unwritable, as_text, with_member
 from tapdock.translate.write.singer_stream import CHANGES, SingerStream
 
 __all__ = ["AirbyteToSinger"]
@@ -85,8 +86,17 @@ class AirbyteToSinger(WithoutScan):
             data = bytes(record.data)
             if (data[0] != _BRACE or data[1] != _QUOTE) and not self._source.is_body(data, route.tally, number):
                 continue
-            if route.rule:
-                data = route.rule(data)
+            is_ready = not route.rule
+            if is_ready:
+                try:
+                    route.match(data)
+                except msgspec.MsgspecError:
+                    is_ready = False
+            if not is_ready:
+                changed = self._changed(data, route, number)
+                if changed is None:
+                    continue
+                data = changed
             if self._keeps_changes:
                 data = _with_changes(data, record)
             self._records += 1
@@ -98,6 +108,26 @@ class AirbyteToSinger(WithoutScan):
         if self.states.waiting and self._pace.is_due(self._records):
             out.append(self._token())
         return b"".join(out)
+
+    def _changed(self, data: bytes, route: SingerStream, number: int) -> bytes | None:
+        """Return a body for the target; None if it has no field, or was set aside because it cannot be written."""
+        tally = route.tally
+        try:
+            new = route.rule(data) if route.rule else data
+            if new == EMPTY:  # it has only excluded fields
+                tally.empty += 1
+                return None
+            if not route.fit.is_odd(new):
+                return new
+            new, notes = route.fit.fitted(new)
+        except Unwritable as error:
+            what = TranslationError(f"line {number}: a record of stream `{tally.key}` {error}")
+            self._notices.bad_record(what, tally=tally, stream=str(tally.key), text=data)
+            return None
+        if notes:
+            tally.reason = tally.reason or "some values do not match its schema, and are converted"
+            self._notices.mended([f"stream `{tally.key}`: {note}" for note in notes], number=number)
+        return new
 
     def _messages(self, batch: bytes) -> Iterable[tuple[int, Message]]:
         first = self._source.line + 1

@@ -21,13 +21,14 @@ from tapdock.protocol.singer import (
     nulled_fields,
 )
 from tapdock.translate.base import Emit, TranslateOptions
-from tapdock.translate.catalogs.destination import expected_streams, new_streams
+from tapdock.translate.catalogs.destination import expected_streams, new_streams, with_own_keys
 from tapdock.translate.catalogs.singer import bookmarked_versions
 from tapdock.translate.names import target_keys
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_destination import Ack, AirbyteTarget
 from tapdock.translate.read.batches import PIECE, bodies
-from tapdock.translate.read.schema_scan import Scan, schema_of
+from tapdock.translate.read.declared import SPOOL, declared_fields, require_known
+from tapdock.translate.read.schema_scan import Scan
 from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.states.pace import StatePacer
 from tapdock.translate.states.sequence import SequenceLedger
@@ -35,8 +36,6 @@ from tapdock.translate.write.airbyte_lines import complete_line
 from tapdock.translate.write.airbyte_stream import AirbyteStream, destination_streams
 
 __all__ = ["SingerToAirbyte"]
-
-_SPOOL = "set `on_schema_change: spool`, which reads the whole tap before it creates the destination's catalog"
 
 
 class SingerToAirbyte:
@@ -95,6 +94,10 @@ class SingerToAirbyte:
 
     def _found(self) -> tuple[ConfiguredStream, ...]:
         known = self._source.expected
+        for key, renewed in with_own_keys(self._scan, known).items():
+            known[key] = renewed
+            said = ", ".join(f"`{path[0]}`" for path in renewed.primary_key)
+            self._notices.log("info", f"stream `{key}`: rows are merged by {said}, the key in the tap's SCHEMA")
         expected = [
             self._renewed(one, self._scan.versions.get(one.stream.key)) for one in expected_streams(self._scan, known)
         ]
@@ -226,23 +229,16 @@ class SingerToAirbyte:
         if self._source.is_left_out(stream, record=False):
             return
         key = self._source.key(stream)
-        if message.key_properties is None:
-            raise TranslationError(f"line {number}: a SCHEMA of stream `{key}` without `key_properties`")
-        if key not in self._landed:
-            raise TranslationError(f"line {number}: stream `{key}` is not in the destination's catalog", hint=_SPOOL)
-        if not self._landed[key].stream.json_schema.get("properties"):
-            what = f"line {number}: the tap declares no field of stream `{key}`"
-            raise TranslationError(what, hint=f"exclude it with `!{key}` under `select`")
+        landed = self._landed.get(key)
+        if landed is None:
+            raise TranslationError(f"line {number}: stream `{key}` is not in the destination's catalog", hint=SPOOL)
         expected = self._source.expected.get(key)
+        expects_key = expected is not None and expected.learns_key and not self._translation.spool
+        fields = declared_fields(message, landed, number, expects_key=expects_key)
         self._source.tally(stream).status = "running"
-        sent = self._sent.setdefault(key, set())
-        sent |= set(schema_of(message.schema, key, number)["properties"])
-        known = {*self._landed[key].stream.json_schema["properties"], *(expected.excluded if expected else ())}
+        self._sent[key] = self._sent.get(key, set()) | fields
         self._landings.clear()
-        if new := sent - known:
-            fields = ", ".join(f"`{name}`" for name in sorted(new))
-            what = f"line {number}: stream `{key}` has new fields that are not in the destination's catalog: {fields}"
-            raise TranslationError(what, hint=_SPOOL)
+        require_known(self._sent[key], landed, expected.excluded if expected else (), number)
 
     def _expand(self, message: BatchMessage, number: int) -> None:
         landing = self._landings.get(message.stream) or self._landing(message.stream, number)

@@ -24,10 +24,11 @@ from tapdock.translate.read.batches import PIECE, bodies, rows_of
 from tapdock.translate.read.known_prefixes import KnownPrefixes
 from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.read.singer_target import SingerTarget
+from tapdock.translate.schemas.nullable_items import with_nullable_items
 from tapdock.translate.schemas.repair import repaired, without_properties
 from tapdock.translate.states.bookmarks import BookmarkLedger
 from tapdock.translate.tables import Tables
-from tapdock.translate.write.rules import Rule, without
+from tapdock.translate.write.rules import EMPTY, Rule, without
 
 __all__ = ["SingerToSinger"]
 
@@ -38,9 +39,9 @@ class SingerToSinger(WithoutScan):
     """A `Translator` for one run (protocol.md 3.8).
 
     Four things are not passed unchanged: lines that are not messages (junk, blank lines); excluded fields that the tap
-    sends nevertheless; keywords of schemas that targets cannot read; and ACTIVATE_VERSION, which is held until the
-    source has ended well. A tap may send it at the start, and then a target would delete old rows before the new ones
-    are written.
+    sends nevertheless; schemas, without keywords that targets cannot read and with elements of arrays that may be null;
+    and ACTIVATE_VERSION, which is held until the source has ended well. A tap may send it at the start, and then a
+    target would delete old rows before the new ones are written.
 
     Raises UsageError if two streams would share a table in the target.
     """
@@ -156,9 +157,12 @@ class SingerToSinger(WithoutScan):
     def _record(self, message: RecordMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
         """Return a record for the target. If it needs no rule and no version, its beginning is known from now on."""
         tally = self._source.tally(stream)
-        tally.records += 1
         old = bytes(message.record)
         new = rule(old) if rule else old
+        if new is not old and new == EMPTY:  # it has only excluded fields
+            tally.empty += 1
+            return b""
+        tally.records += 1
         if new is not old:
             tally.reason = tally.reason or "fields are excluded, but the tap sends them"
             text = msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "record": Raw(new)})
@@ -172,7 +176,7 @@ class SingerToSinger(WithoutScan):
         return text + b"\n"
 
     def _schema(self, message: SchemaMessage, stream: str, text: bytes) -> bytes:
-        """Return a SCHEMA for the target, without excluded fields and unreadable keywords.
+        """Return a SCHEMA without excluded fields and unreadable keywords. Elements of arrays may be null.
 
         Raises TranslationError if another stream is written to the same table.
         """
@@ -182,8 +186,9 @@ class SingerToSinger(WithoutScan):
             what = f"line {self._source.line}: streams `{other}` and `{stream}` share the table `{table}` of the target"
             raise TranslationError(what, hint=shared_hint(stream, self._translation.tables))
         tally = self._source.tally(stream)
+        wider = with_nullable_items(message.schema)
         try:
-            schema, sent = without_properties(message.schema, self._excluded(stream))
+            schema, sent = without_properties(wider, self._excluded(stream))
         except msgspec.MsgspecError as error:
             what = f"line {self._source.line}: the schema of stream `{tally.key}` cannot be read: {error}"
             raise TranslationError(what) from error
@@ -194,7 +199,7 @@ class SingerToSinger(WithoutScan):
             self._repaired.add(stream)
             found = ", ".join(f"`{name}`" for name in removed)
             self._notices.log("info", f"stream `{stream}`: removed from its schema, as targets cannot read it: {found}")
-        if not sent and not removed:
+        if not sent and not removed and wider is message.schema:
             return text + b"\n"
         return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "schema": Raw(schema)}) + b"\n"
 
@@ -227,6 +232,9 @@ class SingerToSinger(WithoutScan):
             message, translation=self._translation, number=self._source.line, notices=self._notices, tally=tally
         )
         for body in map(rule, found) if rule else found:
+            if rule and body == EMPTY:
+                tally.empty += 1
+                continue
             tally.records += 1
             tally.bytes += len(body)
             size += len(body)

@@ -136,6 +136,7 @@ def test_incremental_with_a_key_dedups() -> None:
         (stream("s", "a", supported_sync_modes=BOTH), {"cursor_field": ("a",)}, "incremental"),
         (stream("s", "a", supported_sync_modes=BOTH, source_defined_cursor=True), {}, "incremental"),
         (stream("s", "a", supported_sync_modes=("incremental",)), {}, "incremental"),
+        (stream("s", "a", supported_sync_modes=(), default_cursor_field=("a",)), {}, "full_refresh"),
         (stream("s", "a", default_cursor_field=("a",)), {}, "full_refresh"),
         (
             stream("s", "a", supported_sync_modes=BOTH, default_cursor_field=("a",)),
@@ -295,3 +296,63 @@ def test_a_stream_keeps_its_own_name_if_that_is_also_its_id() -> None:
     offered = tapped(("orders", "orders", "eu"), ("us-orders", "orders", "us"), namespaced=True)
     assert len(select_streams(offered, ["orders"], {})) == 2
     assert [str(one.stream.key) for one in select_streams(offered, ["us-orders"], {})] == ["us.orders"]
+
+
+NESTED = {
+    "properties": {
+        "id": {"type": ["null", "integer"]},
+        "org": {"type": ["null", "object"], "properties": {"id": {"type": "integer"}, "free": {"type": "object"}}},
+        "either": {"oneOf": [{"type": "string"}, {"type": "object", "properties": {"x": {}}}]},
+        "referred": {"$ref": "#/definitions/org"},
+        "untyped": {},
+    }
+}
+
+
+@pytest.mark.parametrize("option", ["primary_key", "cursor_field"])
+@pytest.mark.parametrize(
+    ("path", "message", "hint"),
+    [
+        (("org", "idd"), "field `org` of stream `s` has no field `idd`", "did you mean `id`? fields: id, free"),
+        (("id", "x"), "field `id` of stream `s` is not an object: it has no field `x`", "name a field that exists"),
+        (("orgg", "id"), "stream `s` has no field `orgg`", "did you mean `org`?"),
+    ],
+)
+def test_a_nested_field_that_cannot_exist_is_refused(
+    option: str, path: tuple[str, ...], message: str, hint: str
+) -> None:
+    """Such a key would be null in every row, and all rows would become one."""
+    offered = Stream(name="s", json_schema=NESTED, supported_sync_modes=BOTH)
+    with pytest.raises(UsageError) as caught:
+        one(offered, **{option: (path,) if option == "primary_key" else path})
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "path", [("org", "id"), ("org", "free", "x"), ("either", "x"), ("referred", "x"), ("untyped", "x")]
+)
+def test_a_nested_field_that_may_exist_is_accepted(path: tuple[str, ...]) -> None:
+    assert one(Stream(name="s", json_schema=NESTED), primary_key=(path,)).primary_key == (path,)
+
+
+def test_a_stream_without_a_selected_field_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"no field of stream `a\.b` is selected") as caught:
+        select("a.b", "!a.b.c")
+    assert "exclude the stream with `!a.b`" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("options", "modes", "learns"),
+    [
+        ({}, {}, True),
+        ({"destination_sync_mode": "append"}, {}, False),
+        ({"primary_key": (("a",),)}, {}, False),
+        ({}, {"append_dedup": "it supports append"}, False),
+    ],
+)
+def test_a_key_of_the_tap_counts_where_the_user_left_it_open(
+    options: dict[str, Any], modes: dict[Any, str], *, learns: bool
+) -> None:
+    (found,) = select_streams([stream("s", "a")], [], {"s": StreamOptions(**options)}, modes=modes)
+    assert found.learns_key is learns

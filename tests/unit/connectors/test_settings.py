@@ -163,3 +163,24 @@ OPEN = {"properties": {"rows": {}}, "allOf": [{"properties": {"more": {}}}], "on
 def test_a_setting_that_the_spec_permits_but_does_not_name_is_reported(config, schema, names):
     no = "is not a setting that the connector names"
     assert unknown(config, schema) == [name.format(no=no) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("value", "factor", "wrong"),
+    [
+        (19.99, 0.01, False),
+        (19.999, 0.01, True),
+        (0.3, 0.1, False),
+        (1e20, 0.1, False),
+        (7, 2, True),
+        (8, 2, False),
+        (8.0, 2, False),
+        (1.5, 0.5, False),
+        (True, 2, False),
+        ("19.99", 0.01, False),
+        (7, -2, False),
+    ],
+)
+def test_multiples_are_decimal(value, factor, *, wrong):
+    """As a binary fraction, 19.99 is not a multiple of 0.01."""
+    assert bool(violations({"a": value}, {"properties": {"a": {"multipleOf": factor}}})) is wrong

@@ -84,3 +84,15 @@ def test_a_stream_without_raw_text_is_written_from_its_fields() -> None:
     assert entry["stream"]["name"] == "a"
     assert "raw" not in entry["stream"]
     assert "namespace" not in entry["stream"]
+
+
+@pytest.mark.parametrize("modes", [b"[]", b"null", None])
+def test_a_stream_that_names_no_sync_mode_is_read_in_full(modes: bytes | None) -> None:
+    """The list must have an entry (protocol.md 1.1). Without one, nothing allows incremental."""
+    member = b',"supported_sync_modes":' + modes if modes else b""
+    text = b'{"name":"a","json_schema":{"properties":{"k":{}}},"default_cursor_field":["k"]%s}' % member
+    (stream,) = parse_catalog(b'{"streams":[%s]}' % text)
+    assert stream.supported_sync_modes == ("full_refresh",)
+    chosen = ConfiguredStream(stream=stream, sync_mode="full_refresh")
+    sent = json.loads(configured_catalog([chosen], names={stream.key: StreamKey(None, "b")}))
+    assert sent["streams"][0]["stream"]["supported_sync_modes"] == ["full_refresh"]

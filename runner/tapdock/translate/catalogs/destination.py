@@ -2,11 +2,32 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.translate.read.schema_scan import Scan
 from tapdock.translate.write.airbyte_stream import destination_stream, unexpected, without_fields
 
-__all__ = ["expected_streams", "new_streams"]
+__all__ = ["expected_streams", "new_streams", "with_own_keys"]
+
+
+def with_own_keys(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) -> dict[StreamKey, ConfiguredStream]:
+    """Return the streams whose SCHEMA has another key than the tap's discovery, merged by the key of the SCHEMA.
+
+    A key that the user wrote, and a mode without merging, have precedence. Key fields are never excluded.
+    """
+    found: dict[StreamKey, ConfiguredStream] = {}
+    for key, stream in expected.items():
+        names = scan.keys.get(key, [])
+        if not stream.learns_key or not names or set(names) == {path[0] for path in stream.primary_key}:
+            continue
+        found[key] = msgspec.structs.replace(
+            stream,
+            destination_sync_mode="append_dedup",
+            primary_key=tuple((name,) for name in names),
+            excluded=tuple(name for name in stream.excluded if name not in names),
+        )
+    return found
 
 
 def expected_streams(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) -> list[ConfiguredStream]:

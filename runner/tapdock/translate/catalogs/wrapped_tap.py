@@ -123,4 +123,4 @@ def _sync_mode(stream: Stream, root: Mapping[str, Any]) -> SyncMode:
         return "full_refresh"
     if method in ("INCREMENTAL", "LOG_BASED") and "incremental" in can:
         return "incremental"
-    return "full_refresh" if "full_refresh" in can else "incremental"
+    return "incremental" if "incremental" in can and "full_refresh" not in can else "full_refresh"

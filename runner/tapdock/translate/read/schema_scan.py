@@ -19,7 +19,7 @@ __all__ = ["Scan", "schema_of"]
 class Scan:
     """The result of a scan. `schemas` are for the destination, by stream, merged from every SCHEMA.
 
-    `keys` are those of the latest SCHEMA, `versions` those of the snapshots that records belong to.
+    `keys` are those of the latest SCHEMA that has any, `versions` those of the snapshots that records belong to.
     """
 
     def __init__(self, source: SingerSource) -> None:
@@ -65,7 +65,8 @@ class Scan:
                 pass
 
     def _see(self, key: StreamKey, raw: Raw, keys: list[str]) -> None:
-        self.keys[key] = keys
+        if keys or key not in self.keys:
+            self.keys[key] = keys
         self._source.tallies.setdefault(key, Tally(key))
         try:
             schema = schema_of(raw, key, self._source.line)

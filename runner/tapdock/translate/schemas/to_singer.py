@@ -51,8 +51,10 @@ def _nullable(kind: str, **more: Any) -> dict[str, Any]:
     return {"type": ["null", kind], **more}
 
 
+_COMBINATIONS = ("oneOf", "anyOf", "allOf")
 _FORMATS = ("date", "date-time", "time")
 _AS_TEXT = Translated(_nullable("string"), as_text)
+_ARRAY = Translated(_nullable("array"))
 _INTEGER = Translated(_nullable("integer"))
 _NUMBER = Translated(_nullable("number"))
 _WELL_KNOWN_FILE = "WellKnownTypes.json#/definitions/"
@@ -91,7 +93,7 @@ def _translate(schema: Any, root: Root, seen: tuple[str, ...]) -> Translated:
         return _union([{**schema, "type": kind} for kind in kinds], root, seen)
     if kinds:
         return _single(kinds[0], schema, root, seen)
-    for combination in ("oneOf", "anyOf", "allOf"):
+    for combination in _COMBINATIONS:
         if isinstance(schema.get(combination), list):
             return _union(schema[combination], root, seen)
     return _AS_TEXT
@@ -124,9 +126,18 @@ def _single(kind: str, schema: Mapping[str, Any], root: Root, seen: tuple[str, .
             return Translated(_nullable("object", properties=schemas), fields(rules) if rules else None)
         case "array", _:
             within = schema.get("items")
+            if not _declares(within):
+                return _ARRAY  # of any elements, which are left as they are
             item = _union(within, root, seen) if isinstance(within, list) else _translate(within, root, seen)
             return Translated(_nullable("array", items=item.schema), items(item.rule) if item.rule else None)
     return _AS_TEXT
+
+
+def _declares(items: Any) -> bool:
+    """Return True if the `items` of an array declare any type of its elements."""
+    if not isinstance(items, dict):
+        return isinstance(items, list) and bool(items)
+    return bool(_kinds(items)) or any(name in items for name in ("$ref", *_COMBINATIONS))
 
 
 def _string(schema: Mapping[str, Any]) -> dict[str, Any]:

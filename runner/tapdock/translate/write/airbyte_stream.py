@@ -11,7 +11,7 @@ from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, config
 from tapdock.protocol.singer import milliseconds
 from tapdock.translate.schemas.validate import checker
 from tapdock.translate.tally import Tally
-from tapdock.translate.write.rules import Rule, chain, marked_deleted, without
+from tapdock.translate.write.rules import EMPTY, Rule, chain, marked_deleted, without
 
 __all__ = ["SEQUENCE", "AirbyteStream", "destination_stream", "destination_streams", "unexpected", "without_fields"]
 
@@ -128,9 +128,15 @@ class AirbyteStream:
         return self._check(body) if self._check else None
 
     def record(self, body: bytes, extracted: str | None, *, now: int, nulled: Iterable[str] = ()) -> bytes:
-        """Return the line. `now`, in epoch milliseconds, is used if the tap does not report the time of extraction."""
+        """Return the line; nothing for a record that has only excluded fields, which is counted as empty.
+
+        `now`, in epoch milliseconds, is used if the tap does not report the time of extraction.
+        """
         if self._rule:
             body = self._rule(body)
+            if body == EMPTY:
+                self.tally.empty += 1
+                return b""
         if self._numbers:
             body = b'{"%s":%d,%s' % (SEQUENCE.encode(), self._numbers(), body.lstrip()[1:])
         at = milliseconds(extracted) if extracted else None

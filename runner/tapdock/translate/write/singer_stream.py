@@ -1,6 +1,6 @@
 """Write one stream of an Airbyte source for a Singer target: its SCHEMA, and the rule for its records."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tapdock.errors import UsageError
@@ -8,6 +8,7 @@ from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.translate.schemas.to_singer import singer_schema
 from tapdock.translate.tally import Tally
+from tapdock.translate.write.fit import Fit
 from tapdock.translate.write.rules import Rule, chain, copied, marked_deleted
 
 __all__ = ["CHANGES", "SingerStream"]
@@ -21,10 +22,12 @@ _TIME = {"type": ["null", "string"], "format": "date-time"}
 class SingerStream:
     """A stream: `start` precedes each record, `rule` changes bodies (None if they stay), `version` is the snapshot.
 
+    `fit` fits the result to the schema, and `match` raises msgspec.MsgspecError for a body that does not fit.
+
     Raises UsageError if the stream declares no fields, or for a key that a target cannot have (protocol.md 3.2).
     """
 
-    __slots__ = ("configured", "name", "rule", "schema", "start", "tally", "version")
+    __slots__ = ("configured", "fit", "match", "name", "rule", "schema", "start", "tally", "version")
 
     def __init__(self, configured: ConfiguredStream, name: str, tally: Tally, *, meta_changes: bool) -> None:
         translated = singer_schema(configured.stream, excluded=configured.excluded)
@@ -38,7 +41,7 @@ class SingerStream:
         rules: list[Rule] = [translated.rule] if translated.rule else []
         properties = self.schema["properties"]
         if copies := self._flattened(properties):
-            rules.insert(0, copied(copies))
+            rules.insert(0, copied(copies, key=configured.primary_key))
             reasons.append(f"its key is copied to {_listed(copies)}")
         if _AIRBYTE_DELETED in properties and _SINGER_DELETED not in properties:
             properties[_SINGER_DELETED] = _TIME
@@ -48,7 +51,14 @@ class SingerStream:
             properties[CHANGES] = {"type": ["null", "string"]}
             reasons.append(f"the source's changes are added as `{CHANGES}`")
         self.rule = chain(rules)
+        self.fit = Fit(self.schema)
+        self.match: Callable[[bytes], object] = self._first_match
         tally.reason = "; ".join(reasons) or None
+
+    def _first_match(self, body: bytes) -> object:
+        """Match the first record. Most streams of a large catalog send none, so they need no decoder."""
+        self.match = self.fit.match
+        return self.match(body)
 
     @property
     def key(self) -> StreamKey:
@@ -62,8 +72,21 @@ class SingerStream:
         for column, path in copies.items():
             if column in properties:
                 raise UsageError(f"stream `{self.key}` already has a field `{column}`", hint="name another key")
-            properties[column] = _at(properties, path)
+            properties[column] = self._nested(properties, path)
         return copies
+
+    def _nested(self, properties: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+        """Return the schema of a nested field; text if nothing declares it. Raises UsageError if it cannot exist."""
+        found: Any = {"properties": properties}
+        for name in path:
+            inner = found.get("properties")
+            if inner and name not in inner:
+                raise UsageError(
+                    f"stream `{self.key}` has the key `{'.'.join(path)}`, but its schema has no such field",
+                    hint=f"name another key under `streams`: `{self.key}: {{primary_key: [[<field>, <field>]]}}`",
+                )
+            found = (inner or {}).get(name, {})
+        return dict(found) if found else {"type": ["null", "string"]}
 
     def opening(self) -> bytes:
         """Return the SCHEMA. For `append`, it has no key, because a target would merge rows by it."""
@@ -88,15 +111,6 @@ class SingerStream:
             f"stream `{self.key}` has the key `{field}`, which {problem}",
             hint=f"name a top-level key under `streams`: `{self.key}: {{primary_key: [<field>]}}`{flatten}",
         )
-
-
-def _at(properties: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-    """Return the schema of a nested field; text if it has none."""
-    for name in path[:-1]:
-        inner = properties.get(name, {}).get("properties")
-        properties = inner if isinstance(inner, dict) else {}
-    found = properties.get(path[-1])
-    return dict(found) if isinstance(found, dict) else {"type": ["null", "string"]}
 
 
 def _listed(names: Mapping[str, object]) -> str:
