@@ -56,8 +56,9 @@ case "$PACKAGE" in
 esac
 
 first=${PACKAGE%% *}
-package=${first%%[!A-Za-z0-9._-]*}
+package=$(printf '%s' "${first%%[!A-Za-z0-9._-]*}" | tr 'A-Z_' 'a-z-') # as the files of constraints are named
 install_into_venv
+/opt/connector/bin/python /opt/repair.py
 add_pkg_resources
 
 name=${EXECUTABLE:-$package}

@@ -13,7 +13,14 @@ from tapdock.connectors.selection import Modes, select_streams
 from tapdock.errors import UsageError
 from tapdock.project.model import Namespacing, Pipeline
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
-from tapdock.runs.sync_modes import empties_first, impossible, overwrites, require_keys, with_load_method
+from tapdock.runs.sync_modes import (
+    empties_first,
+    impossible,
+    overwrites,
+    require_keys,
+    require_repaired,
+    with_load_method,
+)
 from tapdock.state.store import state_key
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
@@ -90,6 +97,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         operations.say_laid(context, ready.connector, config)
     about = operations.about(context, target)
     quirks = _quirks(target, about)
+    require_repaired(target, target_config, quirks)
     streams = _streams(source, offered, options, impossible(source, target, about, target_config, quirks))
     unsafe = empties_first(target, streams, target_config)
     if unsafe:  # the target itself empties its tables: no versions are sent

@@ -24,6 +24,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     messages. `activates`: ACTIVATE_VERSION replaces old rows; None if the target must be asked. `ignores_load_method`:
     it has that setting but ignores it, and depends on keys. `waits_for_complete`: it replaces a table only on COMPLETE,
     so that the end of its input alone is harmless. `state_type`: the type of Airbyte states that it acknowledges.
+    `loses_rows_without`: the setting that must be on, because the image was not repaired and loses rows otherwise.
 
     For taps. `log_key`: the replication key without which a log is read from its beginning again. `unordered_start`:
     its first incremental read is not ordered, so that only the last state is valid.
@@ -35,6 +36,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     activates: bool | None = None
     waits_for_complete: bool = False
     ignores_load_method: bool = False
+    loses_rows_without: str | None = None
     state_type: StateType = "global"
     log_key: str | None = None
     unordered_start: bool = False
