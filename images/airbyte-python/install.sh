@@ -27,6 +27,13 @@ install_into_venv() {
   set +f
 }
 
+add_shims() {
+  folder=$(/opt/connector/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  cp /opt/tapdock_shims.py "$folder/"
+  /opt/connector/bin/python -m py_compile "$folder/tapdock_shims.py"
+  echo 'import tapdock_shims' >"$folder/tapdock_shims.pth"
+}
+
 programs() {
   cd /opt/connector/bin
   for program in source-* destination-*; do
@@ -49,6 +56,7 @@ esac
 first=${PACKAGE%% *}
 package=${first%%[!A-Za-z0-9._-]*}
 install_into_venv
+add_shims
 
 name=${EXECUTABLE:-${package#airbyte-}}
 ! printf '%s' "$name" | grep -q '[^A-Za-z0-9._-]' ||

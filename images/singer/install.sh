@@ -40,6 +40,13 @@ add_pkg_resources() {
     uv pip install --python /opt/connector 'setuptools<80.9'
 }
 
+add_shims() {
+  folder=$(/opt/connector/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  cp /opt/tapdock_shims.py "$folder/"
+  /opt/connector/bin/python -m py_compile "$folder/tapdock_shims.py"
+  echo 'import tapdock_shims' >"$folder/tapdock_shims.pth"
+}
+
 programs() {
   cd /opt/connector/bin
   for program in tap-* target-*; do
@@ -56,11 +63,18 @@ case "$PACKAGE" in
 esac
 
 first=${PACKAGE%% *}
-package=${first%%[!A-Za-z0-9._-]*}
+package=$(printf '%s' "${first%%[!A-Za-z0-9._-]*}" | tr 'A-Z_' 'a-z-') # as the files of constraints are named
 install_into_venv
+/opt/connector/bin/python /opt/repair.py
 add_pkg_resources
+add_shims
 
 name=${EXECUTABLE:-$package}
+only=$(programs)
+only=${only# }
+if [ -z "${EXECUTABLE:-}" ] && ! [ -x "/opt/connector/bin/$package" ]; then
+  case "$only" in "" | *" "*) ;; *) name=$only ;; esac
+fi
 ! printf '%s' "$name" | grep -q '[^A-Za-z0-9._-]' ||
   fail "\`$name\` is not the name of a program" 'use letters, digits, `-`, `_` and `.`'
 [ -x "/opt/connector/bin/$name" ] ||

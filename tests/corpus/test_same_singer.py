@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,13 +31,33 @@ def is_activation(line: bytes) -> bool:
     return bool(json.loads(line)["type"] == "ACTIVATE_VERSION")
 
 
+def with_nullable_elements(schema: Any) -> Any:
+    """Return a schema in which elements of arrays may be null, as targets get it."""
+    if not isinstance(schema, dict):
+        return schema
+    made = {name: with_nullable_elements(value) for name, value in schema.items()}
+    items = made.get("items")
+    if isinstance(items, dict) and "type" in items and "enum" not in items:
+        kinds = items["type"] if isinstance(items["type"], list) else [items["type"]]
+        made["items"] = {**items, "type": kinds if "null" in kinds else ["null", *kinds]}
+    return made
+
+
+def is_passed_on(sent: list[bytes], own: list[bytes]) -> bool:
+    """Return True if the lines are the same, byte for byte; schemas may allow more elements of arrays."""
+    return len(sent) == len(own) and all(
+        one == other or (b'"SCHEMA"' in other and json.loads(one) == with_nullable_elements(json.loads(other)))
+        for one, other in zip(sent, own, strict=True)
+    )
+
+
 @pytest.mark.parametrize(("name", "file"), PASSED)
 def test_bytes_go_through_unchanged(name: str, file: Path) -> None:
     own = messages(file)
     run = Run("singer-singer", (), file.read_bytes())
     expected = [line for line in own if not is_activation(line)]
     assert run.out[0] == BASELINE
-    assert run.out[1 : len(expected) + 1] == expected
+    assert is_passed_on(run.out[1 : len(expected) + 1], expected)
     assert singer_records(run.out) == singer_records(own)
     assert not run.logged("warning", "error")
     junk = [line for line in file.read_bytes().split(b"\n") if line.strip() and not line.startswith(b"{")]
@@ -64,7 +85,7 @@ def test_activations_come_once_and_last_and_the_last_state_behind_them(name: str
 def test_a_tap_that_failed_activates_nothing(name: str, file: Path) -> None:
     run = Run("singer-singer", (), file.read_bytes(), complete=False)
     assert read(run.out, "ACTIVATE_VERSION") == []
-    assert run.out[1:] == [line for line in messages(file) if not is_activation(line)]
+    assert is_passed_on(run.out[1:], [line for line in messages(file) if not is_activation(line)])
 
 
 @pytest.mark.parametrize(("name", "file"), PASSED)

@@ -160,6 +160,15 @@ def test_a_singer_image_runs_as_any_user(shop, target):
     assert {file.stat().st_uid for file in place.iterdir()} == {31337}
 
 
+@pytest.mark.parametrize("name", ["lines", "faker"])
+def test_only_the_folder_of_a_mount_can_be_written_by_anybody(shop, name):
+    image = shop.well("build", name).stdout.split()[-2]
+    find = ["find", "/", "-xdev", "-type", "d", "-perm", "-0002"]
+    command = ["docker", "run", "--rm", "--user", "0:0", "--entrypoint", find[0], image, *find[1:]]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert set(found) <= {"/data", "/tmp", "/var/tmp", "/run/lock"}
+
+
 def test_build_of_what_cannot_be_built(shop):
     ended = shop("build", "ledger")
     assert (ended.code, "faker" in ended.stderr) == (2, True)

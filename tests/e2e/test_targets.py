@@ -1,7 +1,10 @@
 """Tests the same rows with every real target: all rows, with all their digits."""
 
 import csv
+import json
+import os
 import re
+import subprocess
 
 import pytest
 
@@ -31,6 +34,30 @@ def _sheet(shop: Shop, stream: str) -> list[dict[str, str]]:
     (path,) = (shop.folder / "sheets").glob(f"{stream}-*.csv")  # without the time, the target replaces its files
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+TEXTS = ["first", 'a "quote"', "two\nlines", "a\r", "\\", '\\"', "a,b;c|d\te", "'", "null", "1"]
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_a_table_of_text_in_duckdb(shop: Shop, columns: int):
+    """Every column is text, so that a header cannot be told from a row. In one column, the key is all there is."""
+    names = ["a", "b"][:columns]
+    schema = {"type": "object", "properties": {name: {"type": ["null", "string"]} for name in names}}
+    rows = [dict.fromkeys(names, text) for text in TEXTS]
+    messages = [
+        {"type": "SCHEMA", "stream": "texts", "schema": schema, "key_properties": ["a"]},
+        *({"type": "RECORD", "stream": "texts", "record": row} for row in rows),
+        {"type": "STATE", "value": {"n": 1}},
+    ]
+    (shop.folder / "lake").mkdir()
+    config = {"filepath": "/data/lake.duckdb", "default_target_schema": "main", "batch_size_rows": 3}
+    (shop.folder / "lake" / "config.json").write_text(json.dumps(config))
+    mount = ["--volume", f"{shop.folder / 'lake'}:/data", "--user", f"{os.getuid()}:{os.getgid()}"]
+    command = ["docker", "run", "--rm", "--interactive", *mount, "tapdock/target-duckdb:0.8.0"]
+    lines = "\n".join(json.dumps(message) for message in messages)
+    subprocess.run([*command, "--config", "/data/config.json"], input=lines, text=True, check=True, capture_output=True)
+    assert sorted(shop.query("SELECT * FROM texts")) == sorted((text,) * columns for text in TEXTS)
 
 
 def test_postgres(shop: Shop, postgres: Postgres):

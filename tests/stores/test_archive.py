@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from engines.project import wait_for
 from tapdock.errors import StateError, UsageError
 from tapdock.runs import records
 from tapdock.runs.archive import Archive
@@ -122,7 +123,7 @@ def test_a_run_does_not_wait_for_an_archive_that_does_not_answer(backend, tmp_pa
         Archive(stuck, seconds=0.2).close(record(0), tmp_path / "no log")
     stuck.over.set()
     if call == "names":
-        assert Archive(backend).read(record(0).run_id) == record(0), "what could be done is done"
+        wait_for(lambda: Archive(backend).read(record(0).run_id) == record(0), "the record, which is written meanwhile")
 
 
 SIGNALLED = """

@@ -13,6 +13,8 @@ from tapdock.cli.assembly import not_removed, operations_of, said, said_at_once
 from tapdock.cli.display import Display
 from tapdock.cli.session import Session, shared
 from tapdock.connectors.context import Context as Operations
+from tapdock.connectors.paths import uncovered
+from tapdock.engines.base import Engine
 from tapdock.errors import Interrupted, TapdockError, UsageError
 from tapdock.log import Log
 from tapdock.project.fields import did_you_mean
@@ -207,7 +209,10 @@ def _as_json(records: Sequence[RunRecord], code: int, left: Sequence[str], *, bl
 def _show_plans(operations: Operations, plans: Sequence[PreparedRun], *, as_json: bool) -> None:
     from tapdock.state.store import read
 
-    described = [_described(plan, has_state=read(operations.backend, plan.state_id) is not None) for plan in plans]
+    described = [
+        _described(plan, operations.engine, has_state=read(operations.backend, plan.state_id) is not None)
+        for plan in plans
+    ]
     if as_json:
         print_json(described[0] if len(described) == 1 else described)
         return
@@ -219,15 +224,22 @@ def _show_plans(operations: Operations, plans: Sequence[PreparedRun], *, as_json
             for s in facts["streams"]
         ]
         print_table(["stream", "sync mode", "destination", "key", "cursor"], rows)
+        for each in facts["paths_without_mount"]:
+            said(f"warning: `{each}` is a path in the container, and no mount covers it")
 
 
-def _described(plan: PreparedRun, *, has_state: bool) -> dict[str, Any]:
+def _described(plan: PreparedRun, engine: Engine, *, has_state: bool) -> dict[str, Any]:
     return {
         "pipeline": plan.pipeline.name,
         "source": plan.source.facts.image,
         "target": plan.target.facts.image,
         "state_id": plan.state_id,
         "has_state": has_state,
+        "paths_without_mount": [
+            f"{ready.connector.role}s.{ready.connector.name}.config.{each.key}"
+            for ready in (plan.source, plan.target)
+            for each in uncovered(engine, ready.connector)
+        ],
         "streams": [
             {
                 "stream": str(stream.stream.key),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from tapdock.engines.own_container import OwnContainer
-from tapdock.launch import Exit, ImageFacts, Launch
+from tapdock.launch import Exit, ImageFacts, Launch, Role
 
 __all__ = ["Conversation", "Engine", "EngineFacts", "Logs", "Process", "Run", "Swept"]
 
@@ -142,6 +142,13 @@ class Engine(Protocol):
 
     def run(self, run_id: str, *, image: str) -> Run:
         """Return a new run. `image` must be present: it may be started to find out whether a folder can be shared."""
+        ...
+
+    def changed(self, run_id: str, role: Role, *, wanted: Callable[[str], bool]) -> tuple[str, ...]:
+        """Return some `wanted` files with content that a container of a run wrote, and that vanish with the container.
+
+        Raises EngineError.
+        """
         ...
 
     def forget(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tapdock.engines import folders
@@ -20,7 +20,7 @@ from tapdock.engines.launcher import command
 from tapdock.engines.owner import is_alive, mine
 from tapdock.engines.stderr import lines_of
 from tapdock.errors import EngineError, ImageMissing
-from tapdock.launch import Exit, ImageFacts, Launch
+from tapdock.launch import Exit, ImageFacts, Launch, Role
 
 __all__ = ["LocalEngine"]
 
@@ -60,6 +60,9 @@ class LocalEngine:
 
     def run(self, run_id: str, *, image: str) -> "LocalRun":
         return LocalRun()
+
+    def changed(self, run_id: str, role: Role, *, wanted: Callable[[str], bool]) -> tuple[str, ...]:
+        return ()  # its programs write to this machine, where files remain
 
     def forget(self) -> tuple[str, ...]:
         return ()

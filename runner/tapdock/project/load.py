@@ -109,7 +109,7 @@ def load(file: Path, *, environment: str | None, environ: Mapping[str, str]) -> 
 def private_folder(folder: Path, environ: Mapping[str, str]) -> Path:
     """Return the folder of caches, run records and the default state: TAPDOCK_HOME, else `.tapdock` in the project.
 
-    Raises UsageError if it exists, but this user may not read it.
+    Raises UsageError for a text that is no path, or a folder that this user may not read.
     """
     home = environ.get(HOME)
     private = Path(home).absolute() if home else folder / ".tapdock"
@@ -117,6 +117,8 @@ def private_folder(folder: Path, environ: Mapping[str, str]) -> Path:
         os.scandir(private).close()
     except (FileNotFoundError, NotADirectoryError):
         return private
+    except ValueError as error:  # a NUL character
+        raise UsageError(f"{HOME} is not a path: {error}") from error
     except OSError as error:
         hint = f"become its owner (`chown`), or set {HOME} to a folder that only this project and this user use"
         raise UsageError(f"the private folder {private} cannot be read: {error.strerror}", hint=hint) from error

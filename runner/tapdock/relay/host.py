@@ -61,12 +61,14 @@ def perform(
     inbox: Inbox,
     emit: Emit,
     logs: Callable[[str], Logs],
+    ended: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Run the relay and the connectors until all have ended, and remove everything that was created.
 
     `inbox` takes Stop and Kill from signal handlers. `emit` is called from several threads and must not raise. `logs`
-    returns the function that takes a role's stderr lines. Raises EngineError if there is no verdict because the engine
-    failed or the relay died, UsageError if a mounted folder cannot be created or the engine cannot access it.
+    returns the function that takes a role's stderr lines. `ended` is called before the containers are
+    removed. Raises EngineError if there is no verdict because the engine failed or the relay died, UsageError if a
+    mounted folder cannot be created or the engine cannot access it.
     """
     placed = tuple(engine.placed(launch) for launch in launches)
     for launch in launches:
@@ -90,6 +92,7 @@ def perform(
             listener.killed = lambda side: connectors.kill(alone or side)
             verdict = place.verdict()
             exits = connectors.exits(listener.greeted) | place.exits()
+            ended()
         failure = connectors.failure
         if failure is not None and not isinstance(failure, TapdockError):
             raise failure

@@ -5,11 +5,12 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from tapdock.connectors import images
 from tapdock.connectors.images import Making
+from tapdock.connectors.paths import mount_line, uncovered
 from tapdock.engines.base import Engine, EngineFacts
 from tapdock.errors import Conflict, EngineError, StateError
 from tapdock.events import Event, Output
@@ -130,6 +131,8 @@ def of_project(
     here = [connector for connector in connectors if engine.inspect(connector.image)]
     for connector in here:
         yield from looked_at(f"mounts of {connector.name}", lambda c=connector: _mounts(engine, c))  # type: ignore[misc]
+    for connector in connectors:
+        yield from _paths(engine, connector)
     if here:
         yield from looked_at("data path", lambda: _data_path(engine, here[0].image, relay_image))
 
@@ -202,6 +205,14 @@ def _mounts(engine: Engine, connector: Connector) -> Iterator[Finding]:
         for mine, theirs in zip(launch.mounts, placed.mounts, strict=True)
     ]
     yield Finding(what=f"mounts of {connector.name}", found=f"the engine has {', '.join(pairs)}")
+
+
+def _paths(engine: Engine, connector: Connector) -> Iterator[Finding]:
+    for each in uncovered(engine, connector):
+        found = f"`config.{each.key}` is a path in the container, and no mount covers it"
+        path = PurePosixPath(each.path)
+        fix = mount_line(connector, str(path.parent if path.suffix else path))
+        yield Finding(what=f"paths of {connector.name}", level="warning", found=found, fix=fix)
 
 
 def _data_path(engine: Engine, image: str, relay_image: Callable[[], str]) -> Iterator[Finding]:

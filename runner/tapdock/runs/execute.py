@@ -5,6 +5,7 @@ import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from tapdock.relay.host import Outcome, perform
 from tapdock.relay.messages import Kill
 from tapdock.relay.plan import RelayPlan
 from tapdock.runs.begin import begun, launches
+from tapdock.runs.lost_files import lost_files
 from tapdock.runs.new_target import looks_new
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.recorder import Recorder
@@ -49,7 +51,9 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
         if state.held and job.changed:
             state.held.save(job.saved, dialect=prepared.source.kind, generations=job.generations)
         source, target = launches(prepared, job)
-        recorder.begin(prepared, state.held, inbox, job.generations)
+        config, connector = prepared.target_config.given, prepared.target.connector
+        lost_rows = partial(lost_files, context.engine, connector, config, run_id=run_id)
+        recorder.begin(prepared, state.held, inbox, job.generations, lost_rows=lost_rows)
         plan = RelayPlan(
             run_id=run_id,
             route=prepared.route,
@@ -93,6 +97,7 @@ def _performed(
             inbox=inbox,
             emit=recorder,
             logs=recorder.stderr,
+            ended=recorder.finish,
         )
     except TapdockError as error:
         return Outcome(failure=error)

@@ -15,7 +15,14 @@ from tapdock.errors import UsageError
 from tapdock.project.model import Namespacing, Pipeline
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.runs.deletes import with_deletes
-from tapdock.runs.sync_modes import empties_first, impossible, overwrites, require_keys, with_load_method
+from tapdock.runs.sync_modes import (
+    empties_first,
+    impossible,
+    overwrites,
+    require_keys,
+    require_repaired,
+    with_load_method,
+)
 from tapdock.runs.target_files import require_files
 from tapdock.runs.target_tables import table_names
 from tapdock.state.store import state_key
@@ -94,6 +101,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         operations.say_laid(context, ready.connector, config)
     told = about(context, target)
     quirks = _quirks(target, told)
+    require_repaired(target, target_config, quirks)
     streams = _streams(source, offered, options, impossible(source, target, told, target_config, quirks))
     if source.kind == "singer":
         _say_unreadable(context, streams)

@@ -72,12 +72,24 @@ class Recorder:
         self._latest: str | None = None  # the state that is being saved, or waits to be saved
         self._over = threading.Event()
         self._excess: dict[Side, str] = {}  # the newest rotated configs above the limit, which are kept at the end
+        self._is_finished = False
         self._unkept: list[Side] = []  # sides whose rotated configs wait to be kept
 
     def begin(
-        self, prepared: PreparedRun, held: StateSession | None, inbox: Inbox, generations: Mapping[str, int]
+        self,
+        prepared: PreparedRun,
+        held: StateSession | None,
+        inbox: Inbox,
+        generations: Mapping[str, int],
+        *,
+        lost_rows: Callable[[], TapdockError | None] = lambda: None,
     ) -> None:
-        """Start to accept events. If `held` is None, no state is saved. `inbox` gets the order to end the run."""
+        """Start to accept events. If `held` is None, no state is saved. `inbox` gets the order to end the run.
+
+        `lost_rows` is called before each save and at the end. It returns the error if the target stores its rows where
+        they do not outlive its container.
+        """
+        self._lost_rows = lost_rows
         self._prepared = prepared
         self._held = held
         self._inbox = inbox
@@ -87,7 +99,14 @@ class Recorder:
         self._worker.start()
 
     def finish(self) -> None:
-        """Wait until everything is stored. A second signal ends the wait; an unsaved state then goes into a file."""
+        """Wait until everything is stored. A second signal ends the wait; an unsaved state then goes into a file.
+
+        Later calls do nothing.
+        """
+        if self._is_finished:
+            return
+        self._is_finished = True
+        self._jobs.put(self._require_rows)
         self._jobs.put(None)
         self._context.signals.wait_for(self._over)
         self._worker.join(_LAST_SECONDS)
@@ -232,6 +251,14 @@ class Recorder:
             hint = "free disk space, or let such a record fail the run: `on_bad_record: fail`"
             raise EngineError(f"a record could not be set aside: {error.strerror}", hint=hint) from error
 
+    def _require_rows(self) -> None:
+        """Raise TargetError if the target's rows are lost with its container, and save no state from here on."""
+        if self._record_is_lost:
+            return
+        if error := self._lost_rows():
+            self._record_is_lost, self._latest = True, None
+            raise error
+
     def _save(self, state: str, generations: Mapping[str, int]) -> None:
         """Save a state, unless a newer one waits. After a lost record, save none: the next run must read it again."""
         if state is not self._latest:
@@ -239,6 +266,7 @@ class Recorder:
         if self._held is None or self._record_is_lost:
             self._latest = None
             return
+        self._require_rows()
         prepared = self._prepared
         try:
             self._held.save(state, dialect=prepared.source.kind, generations=generations, names=self._names)

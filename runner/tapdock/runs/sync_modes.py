@@ -14,7 +14,7 @@ from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.translate.base import Quirks
 from tapdock.translate.catalogs.singer import says_keyless
 
-__all__ = ["empties_first", "impossible", "overwrites", "require_keys", "with_load_method"]
+__all__ = ["empties_first", "impossible", "overwrites", "require_keys", "require_repaired", "with_load_method"]
 
 
 def overwrites(streams: Iterable[ConfiguredStream]) -> bool:
@@ -102,6 +102,20 @@ def require_keys(
         else:
             continue
         raise UsageError(f"{what}, but target `{target.connector.name}` requires one", hint=hint)
+
+
+def require_repaired(target: PreparedConnector, config: Resolved, quirks: Quirks) -> None:
+    """Raise UsageError for an image that is known to lose rows, unless the setting that avoids it is on."""
+    setting = quirks.loses_rows_without
+    if setting is None or config.given.get(setting) is True:
+        return
+    name = target.connector.name
+    raise UsageError(
+        f"target `{name}` loses the first row of each batch of a table of text, and its image `{target.facts.image}`"
+        " was not repaired",
+        hint=f"build the image with `targets.{name}.build` and run `tapdock build`, which repairs it,"
+        f" or set `targets.{name}.config.{setting}: true`",
+    )
 
 
 def with_load_method(

@@ -50,6 +50,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     so that the end of its input alone is harmless. `state_type`: the type of Airbyte states that it acknowledges.
     `tables`: how it makes tables of stream names; None if it is not known. `longest_table`: the bytes to which its
     database cuts their names. `replaces_files`: it replaces files of earlier runs that have the same name.
+    `loses_rows_without`: the setting that must be on, because the image was not repaired and loses rows otherwise.
 
     For taps. `log_key`: the replication key without which a log is read from its beginning again. `unordered_start`:
     its first incremental read is not ordered, so that only the last state is valid.
@@ -61,6 +62,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     activates: bool | None = None
     waits_for_complete: bool = False
     ignores_load_method: bool = False
+    loses_rows_without: str | None = None
     state_type: StateType = "global"
     tables: tuple[TableRule, ...] | None = None
     longest_table: int | None = None

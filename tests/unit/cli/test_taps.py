@@ -94,6 +94,8 @@ def of(schema, *fields, **entry):
 
 
 MAIN = {"default_target_schema": "main"}
+TIMES = {**MAIN, "add_metadata_columns": True}
+"""The config of a target-duckdb whose image was not repaired."""
 TIMED = {"file_naming_scheme": "{stream_name}-{timestamp}.csv"}
 INCREMENTAL = {"replication-key": "id", "replication-method": "INCREMENTAL"}
 
@@ -101,7 +103,7 @@ INCREMENTAL = {"replication-key": "id", "replication-method": "INCREMENTAL"}
 @pytest.mark.parametrize(
     ("target", "settings", "config", "problem"),
     [
-        ("target-duckdb", {}, MAIN, "would both be written to the table `main.orders`"),
+        ("target-duckdb", {}, TIMES, "would both be written to the table `main.orders`"),
         ("target-unknown", {}, MAIN, "would both be written to the table `main.orders`"),
         ("target-sql", {"default_target_schema": {"default": "melty"}}, {}, "to the table `melty.orders`"),
         ("target-sql", {"default_target_schema": {}}, {}, None),
@@ -120,8 +122,9 @@ def test_two_schemas_in_one(command, target, settings, config, problem):
 @pytest.mark.parametrize(
     ("entry", "target", "config", "problem"),
     [
-        (of("eu"), "target-duckdb", MAIN, None),
-        (of("eu", **{"table-key-properties": []}), "target-duckdb", MAIN, "stream `orders` has no primary key"),
+        (of("eu"), "target-duckdb", TIMES, None),
+        (of("eu", **{"table-key-properties": []}), "target-duckdb", TIMES, "stream `orders` has no primary key"),
+        (of("eu"), "target-duckdb", MAIN, "loses the first row of each batch"),
         (of("eu", **INCREMENTAL), "meltanolabs-target-csv", {}, "stream `orders` is incremental, but target `t` repl"),
         (of("eu", **INCREMENTAL), "meltanolabs-target-csv", TIMED, None),
     ],

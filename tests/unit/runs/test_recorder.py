@@ -14,7 +14,7 @@ from engines.project import wait_for
 from tapdock.connectors.context import Context
 from tapdock.connectors.images import making
 from tapdock.engines.local import LocalEngine
-from tapdock.errors import StateError
+from tapdock.errors import StateError, TargetError
 from tapdock.events import Committed, Failed, Logged, Progress, RelayReady, Renewed, Rotated, SetAside
 from tapdock.log import Log
 from tapdock.project.load import load
@@ -47,7 +47,7 @@ class Held:
 class Run:
     """A recorder and its inputs."""
 
-    def __init__(self, folder: Path, held: Held | None):
+    def __init__(self, folder: Path, held: Held | None, **given):
         (folder / "tapdock.yaml").write_text(PROJECT)
         self.inbox: queue.SimpleQueue = queue.SimpleQueue()
         self.lines: list[str] = []
@@ -78,7 +78,7 @@ class Run:
             route="singer-singer",
             streams=(),
         )
-        self.recorder.begin(prepared, held, self.inbox, {"users": 1})
+        self.recorder.begin(prepared, held, self.inbox, {"users": 1}, **given)
 
     def done(self):
         """Finish the recorder, and return it."""
@@ -287,3 +287,34 @@ def test_a_second_signal_leaves_a_server_that_answers_its_time(tmp_path):
             os.kill(os.getpid(), signal.SIGINT)
         assert run.done().unsaved is None
     assert len(held.saved) == 1
+
+
+def test_no_state_is_saved_for_rows_that_are_lost_with_the_targets_container(tmp_path):
+    held = Held()
+    run = Run(tmp_path, held, lost_rows=lambda: TargetError("into its own container", hint="a mount"))
+    run.recorder(Committed('{"a":1}'))
+    run.recorder(Committed('{"a":2}'))
+    recorder = run.done()
+    assert (held.saved, recorder.commits, recorder.unsaved) == ([], 0, None)
+    assert recorder.failed.exit_code == 4
+    assert run.orders() == [Abort(exit_code=4, message="into its own container", hint="a mount")]
+
+
+def test_the_state_that_was_acknowledged_before_rows_are_lost_stays(tmp_path):
+    """The target first writes into its container after its first acknowledgement."""
+    held, answers = Held(), [None, TargetError("into its own container")]
+    run = Run(tmp_path, held, lost_rows=lambda: answers.pop(0))
+    run.recorder(Committed('{"a":1}'))
+    wait_for(lambda: held.saved, "the first state")
+    run.recorder(Committed('{"a":2}'))
+    assert run.done().failed.exit_code == 4
+    assert held.saved == [('{"a":1}', {"users": 1})]
+
+
+@pytest.mark.parametrize("held", [None, Held()])
+def test_rows_are_looked_for_at_the_end_without_any_state(tmp_path, held):
+    run = Run(tmp_path, held, lost_rows=lambda: TargetError("into its own container"))
+    recorder = run.done()
+    assert recorder.failed.exit_code == 4
+    recorder.finish()
+    assert len(run.orders()) == 1

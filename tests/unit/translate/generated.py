@@ -92,8 +92,11 @@ WELL_KNOWN = st.one_of(
 
 
 @st.composite
-def nested(draw: st.DrawFn, inner: st.SearchStrategy[Field]) -> Field:
-    """Generate an object with some fields, or an array with items of one type."""
+def nested(draw: st.DrawFn, inner: st.SearchStrategy[Field], *, well_known: bool) -> Field:
+    """Generate an object with some fields, or an array with items of one type.
+
+    Elements without a type stay as they are from Airbyte to Singer. In the other direction they become JSON text.
+    """
     if draw(st.booleans()):
         members = draw(st.dictionaries(TEXT, inner, max_size=3))
         schema = {"type": "object", "properties": {name: field.schema for name, field in members.items()}}
@@ -103,7 +106,8 @@ def nested(draw: st.DrawFn, inner: st.SearchStrategy[Field]) -> Field:
     item = draw(inner)
     times = draw(st.integers(0, 3))
     many = {"type": ["null", "array"], "items": item.schema}
-    return Field(many, f"[{','.join([item.raw] * times)}]", f"[{', '.join([item.expected] * times)}]")
+    element = item.raw if well_known and not item.schema else item.expected
+    return Field(many, f"[{','.join([item.raw] * times)}]", f"[{', '.join([element] * times)}]")
 
 
 def joined(members: dict[str, str]) -> str:
@@ -112,7 +116,7 @@ def joined(members: dict[str, str]) -> str:
 
 def values(*, well_known: bool) -> st.SearchStrategy[Field]:
     scalars = st.one_of(SCALARS, WELL_KNOWN) if well_known else SCALARS
-    return st.recursive(scalars, nested, max_leaves=4)
+    return st.recursive(scalars, lambda inner: nested(inner, well_known=well_known), max_leaves=4)
 
 
 @st.composite

@@ -40,19 +40,25 @@ _BY_PROGRAM = {
     "pipelinewise-target-s3-csv": Quirks(tables=("kept",), replaces_files=_OBJECTS),
     "pipelinewise-target-snowflake": Quirks(tables=("split",), wants_key="primary_key_required"),
     "target-csv": Quirks(tables=("kept",)),
-    "target-duckdb": _PIPELINEWISE,
+    # With this setting, a row contains a time, so that DuckDB does not take the first row of a CSV file for its header.
+    "target-duckdb": msgspec.structs.replace(_PIPELINEWISE, loses_rows_without="add_metadata_columns"),
     "target-jsonl": Quirks(tables=("kept",)),
     "z3-target-bigquery": Quirks(tables=("whole",)),
 }
 
 
 def quirks_of(facts: ImageFacts) -> Quirks:
-    """Return the quirks by the package that the image was built from, else by the last part of the image's name."""
+    """Return the quirks by the package that the image was built from, else by the last part of the image's name.
+
+    An image whose recipe repaired the package (the label `io.tapdock.repaired`) loses no rows.
+    """
     package = facts.labels.get("io.tapdock.package", "").split(" ")[0]
     name = facts.image.rpartition("@")[0] or facts.image
     for known in (_bare(package), name.rpartition("/")[2].partition(":")[0]):
         if known in _BY_PROGRAM:
-            return _BY_PROGRAM[known]
+            quirks = _BY_PROGRAM[known]
+            is_repaired = known in facts.labels.get("io.tapdock.repaired", "").split(",")
+            return msgspec.structs.replace(quirks, loses_rows_without=None) if is_repaired else quirks
     return Quirks()
 
 

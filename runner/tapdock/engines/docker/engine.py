@@ -4,7 +4,7 @@ import dataclasses
 import os
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -15,14 +15,14 @@ import docker.errors
 from tapdock.cache import Cache
 from tapdock.engines import folders
 from tapdock.engines.base import EngineFacts, Logs, Swept
-from tapdock.engines.docker import build, connection, handshake, networks, sweep
+from tapdock.engines.docker import build, changes, connection, handshake, networks, sweep
 from tapdock.engines.docker.errors import CONNECTION, answering, pull_failed, reason_of, uncovered
-from tapdock.engines.docker.run import LABEL_RUN, DockerRun
+from tapdock.engines.docker.run import LABEL_RUN, DockerRun, container_name
 from tapdock.engines.own_container import OwnContainer, find_own
 from tapdock.engines.owner import is_alive, mine
 from tapdock.engines.references import digest_of, split_tag
 from tapdock.errors import EngineError, UsageError
-from tapdock.launch import ImageFacts, Launch
+from tapdock.launch import ImageFacts, Launch, Role
 from tapdock.project.model import Mount
 
 __all__ = ["DockerEngine", "connect"]
@@ -234,6 +234,9 @@ class DockerEngine:
         container, info = self.own.shared if self.own else None, self._info
         identity = (self.api.base_url, info["ID"], info["Name"], info["DockerRootDir"], container)
         return handshake.Answers(cache=Cache(self._cache), engine=identity)
+
+    def changed(self, run_id: str, role: Role, *, wanted: Callable[[str], bool]) -> tuple[str, ...]:
+        return changes.found(self.api, container_name(run_id, role), wanted=wanted)
 
     def forget(self) -> tuple[str, ...]:
         return self._answers.forget()

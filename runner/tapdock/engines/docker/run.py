@@ -20,7 +20,7 @@ from tapdock.errors import EngineError
 from tapdock.launch import SCRATCH, Launch
 from tapdock.project.model import Mount
 
-__all__ = ["LABEL_OWNER", "LABEL_RUN", "DockerRun"]
+__all__ = ["LABEL_OWNER", "LABEL_RUN", "DockerRun", "container_name"]
 
 LABEL_RUN = "io.tapdock.run"
 LABEL_ROLE = "io.tapdock.role"
@@ -36,6 +36,11 @@ _METADATA = ["169.254.169.254", "169.254.170.2", "169.254.170.23"]
 
 An engine can assign only link-local addresses to a container, so Alibaba's 100.100.100.200 remains reachable.
 """
+
+
+def container_name(run_id: str, role: str) -> str:
+    """Return the name of a container of a run."""
+    return f"tapdock-{run_id}-{role}"
 
 
 class DockerRun:
@@ -163,7 +168,7 @@ class DockerRun:
         return attached
 
     def _create(self, role: str, image: str, spec: dict[str, Any], *, called: str) -> str:
-        name = f"tapdock-{self._run_id}-{role}"
+        name = container_name(self._run_id, role)
         self._containers.append(name)
         host = self._api.create_host_config(**spec.pop("host"))
         if addresses := spec.pop("own_addresses", None):

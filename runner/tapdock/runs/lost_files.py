@@ -1,0 +1,56 @@
+"""Detect a target that writes rows into its own container, which is removed after the run (decision 0015)."""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from tapdock.connectors.paths import ConfigPath, mount_line, paths_in
+from tapdock.engines.base import Engine
+from tapdock.errors import TargetError
+from tapdock.project.model import Connector
+
+__all__ = ["is_data", "lost_files"]
+
+_PASSING = frozenset(
+    ("tmp", "var/tmp", "run", "var/run", "var/lock", "var/cache", "var/log", "dev", "etc", "proc", "sys")
+)
+"""Folders of a container, without the first slash, for temporary files and for those of the system."""
+_SUFFIXES = (".log", ".pyc", ".pid", ".lock")
+
+
+def lost_files(engine: Engine, connector: Connector, config: Mapping[str, Any], *, run_id: str) -> TargetError | None:
+    """Return the error for files with rows that the target of a run wrote into its own container; None without any.
+
+    Raises EngineError if the engine does not report them.
+    """
+    named = tuple(each for each in paths_in(config) if not each.passing and each.path[1:] not in _PASSING)
+    files = engine.changed(run_id, "target", wanted=lambda path: is_data(path, named))
+    if not files:
+        return None
+    more = ", …" if len(files) > 1 else ""
+    return TargetError(
+        f"target `{connector.name}` wrote `{files[0]}`{more} into its own container, which is removed after the run;"
+        " the state was not saved",
+        hint=mount_line(connector, _folder(files[0], named)),
+    )
+
+
+def is_data(path: str, named: tuple[ConfigPath, ...] = ()) -> bool:
+    """Return True if a file that a container wrote may contain rows.
+
+    A file at or below a path in the config always does. Elsewhere, files of the system, temporary files, logs, hidden
+    files and bytecode do not.
+    """
+    if any(path == each.path or path.startswith(f"{each.path}/") for each in named):
+        return True
+    if any(path.startswith(f"/{folder}/") for folder in _PASSING) or path.endswith(_SUFFIXES):
+        return False
+    return not any(part.startswith(".") or part == "__pycache__" for part in path.split("/"))
+
+
+def _folder(path: str, named: tuple[ConfigPath, ...]) -> str:
+    """Return the folder to mount: the one that the config names, else the file's own."""
+    for each in named:
+        if path.startswith(f"{each.path}/"):
+            return each.path
+    return str(PurePosixPath(path).parent)

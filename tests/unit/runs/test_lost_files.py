@@ -1,0 +1,111 @@
+"""Tests which files of a target's container count as rows that are lost with it, and what happens then."""
+
+import dataclasses
+
+import pytest
+
+from tapdock.connectors.paths import ConfigPath, mount_line, paths_in, uncovered
+from tapdock.engines.local import LocalEngine
+from tapdock.errors import TargetError
+from tapdock.project.model import Config, Connector, Mount, Secret
+from tapdock.runs.lost_files import is_data, lost_files
+
+NAMED = (ConfigPath("filepath", "/tmp/lake.duckdb", passing=False), ConfigPath("out", "/var/log/rows", passing=False))
+
+FILES = [
+    ("/data/lake.duckdb", True),
+    ("/data/lake.duckdb.wal", True),
+    ("/airbyte/integration_code/users.csv", True),
+    ("/users.jsonl", True),
+    ("/home/me/rows.parquet", True),
+    ("/temporary/rows", True),
+    ("/tmp/lake.duckdb", True),
+    ("/var/log/rows/users.log", True),
+    ("/var/log/rows2/users", False),
+    ("/tmp/other.duckdb", False),
+    ("/var/tmp/x", False),
+    ("/run/x.pid", False),
+    ("/etc/passwd", False),
+    ("/var/cache/fontconfig/x", False),
+    ("/root/.cache/huggingface/x", False),
+    ("/home/me/.duckdb/extensions/x", False),
+    ("/app/__pycache__/x.cpython-312.pyc", False),
+    ("/opt/connector/lib/x.pyc", False),
+    ("/data/target.log", False),
+    ("/data/.target.lock", False),
+]
+
+
+@pytest.mark.parametrize(("path", "is_counted"), FILES)
+def test_which_files_may_contain_rows(path, *, is_counted):
+    assert is_data(path, NAMED) is is_counted
+
+
+CONFIGS = [
+    ({"filepath": "/data/lake.duckdb"}, ["/data/lake.duckdb"]),
+    ({"destination_path": "/out/"}, ["/out"]),
+    ({"sqlalchemy_url": "sqlite:////data/x.db"}, ["/data/x.db"]),
+    ({"url": "duckdb:///data/x.db"}, ["/data/x.db"]),
+    ({"root": "file:///rows"}, ["/rows"]),
+    ({"storage": {"files": [{"path": "/a/b"}]}}, ["/a/b"]),
+    ({"endpoint": "/v1/rows", "api_path": "/v1", "url": "https://x/y", "query": "/x", "date": "1/2/2020"}, []),
+    ({"name": "rows", "text": "/ a path", "note": "/data is a folder", "slash": "/", "number": 7, "none": None}, []),
+]
+
+
+@pytest.mark.parametrize(("config", "paths"), CONFIGS)
+def test_which_values_of_a_config_are_paths(config, paths):
+    assert [each.path for each in paths_in(config)] == paths
+
+
+def test_a_path_that_no_mount_covers_is_named_by_its_key():
+    mounts = (Mount("/here", "/data"), Mount("volume", "/rows"))
+    connector = Connector(name="lake", role="target", image="x", mounts=mounts)
+    inner = {"e": "/rows/x", "g": Secret("/out")}
+    config = Config({"a": "/data", "b": "/data/x", "c": "/database/x", "temp_dir": "/t", "d": inner})
+    found = uncovered(Engine(), dataclasses.replace(connector, config=config))
+    assert [(each.key, each.path) for each in found] == [("c", "/database/x"), ("d.g", "/out")]
+    assert uncovered(LocalEngine(), dataclasses.replace(connector, config=config)) == ()
+
+
+class Engine:
+    """An engine whose target changed files."""
+
+    name = "small"
+
+    def __init__(self, *files):
+        self._files = files
+
+    def changed(self, run_id, role, *, wanted):
+        assert (run_id, role) == ("r1", "target")
+        return tuple(file for file in self._files if wanted(file))
+
+
+LAKE = Connector(name="lake", role="target", image="x")
+
+
+@pytest.mark.parametrize(
+    ("config", "file", "hint"),
+    [
+        ({"filepath": "/data/lake.duckdb"}, "/data/lake.duckdb", "add `./data:/data` to `targets.lake.mounts`"),
+        ({"path": "/out/rows"}, "/out/rows/2026/users.csv", "add `./rows:/out/rows` to `targets.lake.mounts`"),
+        ({"path": "/tmp/rows"}, "/tmp/rows/users.csv", "add `./rows:/tmp/rows` to `targets.lake.mounts`"),
+        ({}, "/work/users.csv", "add `./work:/work` to `targets.lake.mounts`"),
+        ({}, "/users.csv", "set a path below /data in `targets.lake.config`"),
+    ],
+)
+def test_a_file_with_rows_is_an_error_with_the_mount_to_add(config, file, hint):
+    error = lost_files(Engine("/tmp/x", file), LAKE, config, run_id="r1")
+    assert isinstance(error, TargetError)
+    assert error.exit_code == 4
+    assert f"target `lake` wrote `{file}` into its own container" in error.message
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize("config", [{}, {"temp_dir": "/tmp/t"}, {"work": "/tmp"}])
+def test_temporary_files_are_no_error(config):
+    assert lost_files(Engine("/tmp/t/x", "/var/log/x", "/root/.cache/x"), LAKE, config, run_id="r1") is None
+
+
+def test_the_mount_of_a_source():
+    assert mount_line(Connector(name="s", role="source", image="x"), "/in") == "add `./in:/in` to `sources.s.mounts`"
