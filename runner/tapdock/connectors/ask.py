@@ -19,6 +19,7 @@ from tapdock.project.model import Connector
 from tapdock.protocol.answer import Answer, read_answer
 from tapdock.relay.host import perform
 from tapdock.relay.plan import Collection
+from tapdock.text.last_words import LastWords
 
 __all__ = ["NO_PROGRAM", "Asked", "ask"]
 
@@ -81,6 +82,7 @@ def ask(
     for an optional answer, and no error is raised if it takes too long (`timed_out`).
     """
     said: deque[str] = deque(maxlen=5)
+    last = LastWords()
     output: list[str] = []
     rewritten: list[str] = []
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -94,6 +96,7 @@ def ask(
     def hear(line: str) -> None:
         text = context.redacted(line)
         said.append(text)
+        last.stderr(text)
         context.log(text)
 
     question = f"{ready.connector.name}: {' '.join(arg for arg in launch.args if isinstance(arg, str))}"
@@ -132,7 +135,7 @@ def ask(
         text=text,
         code=verdict.source_code or _engine_code(outcome.exits.get(launch.role)),
         answer=answer,
-        words=_reason(context, answer) or " / ".join(said),
+        words=_reason(context, answer) or (last.last if last.explains else " / ".join(said)),
         program=launch.entrypoint,
         timed_out=verdict.timed_out,
     )

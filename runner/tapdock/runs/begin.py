@@ -12,14 +12,10 @@ from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.target_files import replaces_files
 from tapdock.state.envelope import Envelope
 from tapdock.translate.base import TranslateOptions
-from tapdock.translate.catalogs.singer import (
-    lacks_bookmark,
-    selected_catalog,
-    singer_state_on_a_line,
-    singer_state_to_pass,
-)
+from tapdock.translate.catalogs.singer import selected_catalog
 from tapdock.translate.names import singer_names, target_keys
 from tapdock.translate.states.airbyte import state_to_pass, without_streams
+from tapdock.translate.states.singer import lacks_bookmark, singer_state_on_a_line, singer_state_to_pass
 from tapdock.translate.write.airbyte_stream import destination_streams
 
 __all__ = ["StartedRun", "begun", "launches", "names_of"]

@@ -1,13 +1,11 @@
 """Handle the events of a run: save states, keep rotated configs, set records aside, and log all of it."""
 
 import queue
-import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context
@@ -29,16 +27,16 @@ from tapdock.events import (
     StreamReport,
     Verdict,
 )
-from tapdock.files import write_whole
 from tapdock.log import Log
 from tapdock.relay.messages import Abort, Inbox
 from tapdock.runs import records
 from tapdock.runs.begin import names_of
-from tapdock.runs.last_words import Words
 from tapdock.runs.prepare import PreparedRun
 from tapdock.runs.target_metrics import Metrics
+from tapdock.runs.unsaved import kept_in_file
 from tapdock.runs.verdict import Unsaved
 from tapdock.state.store import StateSession
+from tapdock.text.last_words import LastWords
 
 __all__ = ["Recorder"]
 
@@ -64,7 +62,7 @@ class Recorder:
         self._run_id = run_id
         self._log = log
         self._show = show
-        self._words = {"source": Words(), "target": Words()}
+        self._words = {"source": LastWords(), "target": LastWords()}
         self._metrics = Metrics()
         self._rotations = 0
         self._record_is_lost = False
@@ -156,7 +154,7 @@ class Recorder:
             if side == "target":
                 self._metrics.hear(line)
             if side != "runner":
-                self._words[side].hear(text)
+                self._words[side].stderr(text)
             self._log.line(side, "info", text)
 
         return hear
@@ -206,14 +204,14 @@ class Recorder:
         if event.side != "runner" and event.printed:
             self._words[event.side].stdout(text)
         elif event.side != "runner" and event.level == "error":
-            self._words[event.side].hear(text)
+            self._words[event.side].stderr(text)
         self._log.line(event.side, event.level, text)
 
     def _log_failure(self, event: Failed) -> None:
         redacted = self._context.redacted
         message = redacted(event.message)
         if event.side != "runner":
-            self._words[event.side].told(message)
+            self._words[event.side].reported(message)
         reason = event.reason and redacted(event.reason)
         self._log.error(
             "connector reported an error", side=event.side, stream=event.stream, error=message, reason=reason
@@ -282,7 +280,7 @@ class Recorder:
 
     def _not_saved(self, state: str, error: TapdockError) -> None:
         prepared = self._prepared
-        file = _dumped(self._context.project.private, prepared.state_id, state)
+        file = kept_in_file(self._context.project.private, prepared.state_id, state)
         self.unsaved = Unsaved(error=error, file=file, state_id=prepared.state_id)
         reason = self._context.redacted(error.message)
         self._log.error("the state could not be saved", state=prepared.state_id, reason=reason, file=file and str(file))
@@ -296,16 +294,3 @@ class Recorder:
 
 def _unforeseen(error: Exception) -> TapdockError:
     return TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}")
-
-
-def _dumped(private: Path, state_id: str, state: str) -> Path | None:
-    """Write an unsaved state to a file that only its user can read. Return its path, or None if that fails as well."""
-    name = f"unsaved-{state_id.replace(':', '-').replace('/', '-')}.json"
-    for folder in (private, Path(tempfile.gettempdir())):
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_whole(folder / name, state.encode())
-        except OSError:
-            continue
-        return folder / name
-    return None

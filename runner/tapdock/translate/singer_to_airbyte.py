@@ -22,7 +22,6 @@ from tapdock.protocol.singer import (
 )
 from tapdock.translate.base import Emit, TranslateOptions
 from tapdock.translate.catalogs.destination import expected_streams, new_streams, with_own_keys
-from tapdock.translate.catalogs.singer import bookmarked_versions
 from tapdock.translate.names import target_keys
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_destination import Ack, AirbyteTarget
@@ -32,6 +31,7 @@ from tapdock.translate.read.schema_scan import Scan
 from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.states.pace import StatePacer
 from tapdock.translate.states.sequence import SequenceLedger
+from tapdock.translate.states.singer import bookmarked_versions
 from tapdock.translate.write.airbyte_lines import complete_line
 from tapdock.translate.write.airbyte_stream import AirbyteStream, destination_streams
 

@@ -105,6 +105,16 @@ def test_a_check_says_what_was_compared_and_what_was_found(made):
     assert result(made, {"--discover": (CATALOG, 0, 0), "--about": ("", 3, 0)}).how == "discovery"
 
 
+def test_a_failed_question_quotes_the_exception_and_not_the_lines_before_it(made, tmp_path):
+    context, ready, _ = made({})
+    failing = "def f():\n    return {}['schema']\nprint(f())\n"
+    (tmp_path / "program").write_text(f"#!{sys.executable}\n{failing}")
+    found = check(context, ready)
+    assert not found.succeeded
+    assert found.message.endswith(": KeyError: 'schema'")
+    assert "^" not in found.message
+
+
 def test_a_check_of_nothing_does_not_claim_a_success(made):
     assert result(made, {"--about": (SETTINGS, 0, 0)}, "target").how == "its config against its spec"
     found = result(made, {"--about": ("no", 3, 0)}, "target")

@@ -21,6 +21,7 @@ from tapdock.project.load import load
 from tapdock.relay.messages import Abort
 from tapdock.relay.signals import Signals
 from tapdock.runs import recorder as module
+from tapdock.runs import unsaved
 from tapdock.runs.recorder import Recorder
 from tapdock.state.backends.file import FileBackend
 
@@ -154,7 +155,7 @@ def test_where_no_file_can_be_written(tmp_path, monkeypatch):
     blocked.write_text("")
     run = Run(tmp_path, Held(StateError("gone")))
     object.__setattr__(run.recorder._context.project, "private", blocked / "x")
-    monkeypatch.setattr(module.tempfile, "gettempdir", lambda: str(blocked))
+    monkeypatch.setattr(unsaved.tempfile, "gettempdir", lambda: str(blocked))
     run.recorder(Committed('{"a":1}'))
     assert run.done().unsaved.file is None
 

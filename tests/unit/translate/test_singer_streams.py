@@ -9,14 +9,8 @@ from tapdock.connectors.selection import select_streams
 from tapdock.errors import SourceError, StateError
 from tapdock.project.model import StreamOptions
 from tapdock.protocol.catalog import ConfiguredStream, Stream
-from tapdock.translate.catalogs.singer import (
-    bookmarked_versions,
-    emitted_names,
-    lacks_bookmark,
-    selected_catalog,
-    singer_state_to_pass,
-    singer_streams,
-)
+from tapdock.translate.catalogs.singer import emitted_names, selected_catalog, singer_streams
+from tapdock.translate.states.singer import bookmarked_versions, lacks_bookmark, singer_state_to_pass
 
 FIELDS = {"properties": {"id": {"type": "integer"}, "name": {"type": "string"}}}
 

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from docker.utils import kwargs_from_env
 
 from tapdock.errors import EngineError
 
-__all__ = ["SOCKET", "opened"]
+__all__ = ["SOCKET", "is_rootless", "opened"]
 
 SOCKET = "unix:///var/run/docker.sock"
 
@@ -91,3 +91,8 @@ def _how_to_be_let_in(path: Path) -> str:
     except KeyError:
         group = str(number)
     return f"run `sudo usermod -aG {group} $USER`, then log in again; in a container, use `--group-add {group}`"
+
+
+def is_rootless(info: Mapping[str, Any]) -> bool:
+    """Return True if an engine runs without the rights of root, by its own description of itself."""
+    return any("rootless" in option for option in info.get("SecurityOptions") or [])

@@ -113,7 +113,7 @@ class DockerEngine:
             version=version["Version"],
             address=self._address,
             architecture=version.get("Arch") or "",
-            rootless=self._is_rootless,
+            rootless=connection.is_rootless(self._info),
             limits_memory=bool(info.get("MemoryLimit")) and info.get("CgroupDriver") != "none",
             memory=info.get("MemTotal") or None,
             time=info.get("SystemTime") or None,
@@ -253,12 +253,8 @@ class DockerEngine:
 
     def _as_caller(self, launch: Launch) -> Launch:
         """Return the launch as the calling user. In a rootless engine, a container's root is the engine's user."""
-        user = "0:0" if self._is_rootless and self.own is None else f"{os.getuid()}:{os.getgid()}"
+        user = "0:0" if connection.is_rootless(self._info) and self.own is None else f"{os.getuid()}:{os.getgid()}"
         return dataclasses.replace(launch, user=user, is_root=user.startswith("0:"))
-
-    @property
-    def _is_rootless(self) -> bool:
-        return any("rootless" in option for option in self._info.get("SecurityOptions") or [])
 
     def _placed(self, mount: Mount, launch: Launch) -> Mount:
         if self.own:

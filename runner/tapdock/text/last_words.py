@@ -1,28 +1,33 @@
 """Find the line in a connector's output that explains its failure."""
 
-__all__ = ["Words"]
+__all__ = ["LastWords"]
 
 _LONGEST = 500
 
 
-class Words:
+class LastWords:
     """The most useful line of one side so far, in `last`.
 
     That is the error that the side reported, else the exception of its last Python traceback, else the last line of
-    stderr, or of what it printed on stdout beside messages. `printed` is the last such line on stdout, if
-    the side reported no error.
+    stderr, or of what it printed on stdout beside messages. `printed` is the last such line on stdout, if the side
+    reported no error.
     """
 
     def __init__(self) -> None:
         self.last = self.printed = ""
         self._inside = self._found = self._told = False
 
-    def told(self, message: str) -> None:
+    @property
+    def explains(self) -> bool:
+        """True if `last` is an error that the side reported, or an exception, and not only its last line."""
+        return self._found
+
+    def reported(self, message: str) -> None:
         """Take an error that the side reported. It has priority over all lines of stderr."""
         self.last, self._inside, self._found, self._told = message, False, True, True
         self.printed = ""
 
-    def hear(self, line: str) -> None:
+    def stderr(self, line: str) -> None:
         """Take a line of stderr."""
         text = line.strip()
         if line.startswith("Traceback (most recent call last)") and not self._told:
@@ -37,4 +42,4 @@ class Words:
         """Take text that is not a message, from stdout."""
         for line in filter(str.strip, () if self._told else text[:_LONGEST].splitlines()):
             self.printed = line.strip()
-            self.hear(line)
+            self.stderr(line)

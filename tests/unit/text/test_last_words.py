@@ -1,6 +1,6 @@
 import pytest
 
-from tapdock.runs.last_words import Words
+from tapdock.text.last_words import LastWords
 
 TRACEBACK = [
     "Traceback (most recent call last):",
@@ -11,9 +11,9 @@ TRACEBACK = [
 
 
 def said(*lines: str) -> str:
-    words = Words()
+    words = LastWords()
     for line in lines:
-        words.hear(line)
+        words.stderr(line)
     return words.last
 
 
@@ -35,9 +35,9 @@ def test_the_reason_stands_behind_the_traceback(lines: list[str], last: str) -> 
 
 
 def test_a_connector_s_own_report_is_preferred() -> None:
-    words = Words()
-    words.hear("starting")
-    words.told("the password is wrong")
+    words = LastWords()
+    words.stderr("starting")
+    words.reported("the password is wrong")
     for line in TRACEBACK:
-        words.hear(line)
+        words.stderr(line)
     assert words.last == "the password is wrong"
