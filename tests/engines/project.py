@@ -148,7 +148,7 @@ class Project:
         return self.start(*words).ended()
 
     def _environ(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "DOCKER_HOST") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "DOCKER_HOST") if name in os.environ}
         places = {
             "local": {"TAPDOCK_ENGINE": "local"},
             "docker-beside": {"TAPDOCK_RELAY": "beside"},
