@@ -6,6 +6,8 @@ import pytest
 
 from stores import faulty
 from tapdock.errors import Conflict, LeaseHeld
+from tapdock.project.load import load
+from tapdock.project.model import Project
 from tapdock.runs import doctor
 from tapdock.state.backends.base import LeaseTerms, holder_here, open_backend
 from tapdock.state.store import lease, read
@@ -14,22 +16,30 @@ FIRST, SECOND = (holder_here(f"r{number}", since=0.0) for number in (1, 2))
 KEY = "default:a-to-b"
 
 
-def test_of_those_that_honour_them_nothing_is_said(backend):
+@pytest.fixture
+def project(tmp_path) -> Project:
+    """Return a project without connectors: none of the states has a target that could be new."""
+    file = tmp_path / "tapdock.yaml"
+    file.write_text("version: 1\n")
+    return load(file, environment=None, environ={})
+
+
+def test_of_those_that_honour_them_nothing_is_said(backend, project):
     said: list[str] = []
     for _ in range(2):
         with backend.acquire("a", FIRST, LeaseTerms(say=said.append)):
             pass
     assert said == []
-    assert [finding.level for finding in doctor.of_state(backend)] == ["ok"]
+    assert [finding.level for finding in doctor.of_state(backend, project)] == ["ok"]
 
 
-def test_states_that_a_run_could_not_read_are_found(backend):
+def test_states_that_a_run_could_not_read_are_found(backend, project):
     for name in (KEY, "default:c-to-d"):
         with lease(backend, name, run_id="r1", clock=lambda: 0.0) as held:
             held.save("[1]", dialect="airbyte")
     backend.put("default:e-to-f", backend.get(KEY).body, expected=None)
     backend.put("default:g-to-h", b"{", expected=None)
-    found = [finding for finding in doctor.of_state(backend) if finding.level == "error"]
+    found = [finding for finding in doctor.of_state(backend, project) if finding.level == "error"]
     assert [finding.found.partition(" in ")[0] for finding in found] == [
         "the object of state `default:e-to-f`",
         "state `default:g-to-h`",
@@ -44,7 +54,7 @@ class TestAServerThatIgnoresThem:
         uri = server("rclone")(f"t{uuid.uuid4().hex[:12]}")
         return lambda: open_backend(uri, tmp_path)
 
-    def test_it_is_named_with_what_is_left(self, opened):
+    def test_it_is_named_with_what_is_left(self, opened, project):
         said: list[str] = []
         backend = opened()
         for _ in range(2):
@@ -53,7 +63,7 @@ class TestAServerThatIgnoresThem:
         assert len(said) == 1, "once"
         assert "does not support conditional writes" in said[0]
         assert "Start one run at a time" in said[0]
-        (finding,) = doctor.of_state(opened())
+        (finding,) = doctor.of_state(opened(), project)
         assert finding.level == "warning"
         assert "does not support conditional writes" in finding.found
 
