@@ -21,6 +21,7 @@ Side = Literal["source", "target", "runner"]
 
 __all__ = [
     "Conflict",
+    "ContainerGone",
     "EngineError",
     "ImageMissing",
     "Interrupted",
@@ -89,6 +90,10 @@ class LeaseHeld(TapdockError):
 
 class EngineError(TapdockError):
     exit_code = 8
+
+
+class ContainerGone(EngineError):
+    """A container that the engine was asked about does not exist any more."""
 
 
 class ImageMissing(EngineError):

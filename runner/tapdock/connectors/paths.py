@@ -10,9 +10,9 @@ from tapdock.project.model import Connector, Mount, Secret
 __all__ = ["ConfigPath", "is_covered", "mount_line", "paths_in", "uncovered"]
 
 _SCHEME = re.compile(r"(?:file|sqlite|duckdb)(?:\+\w+)?:(?://)?(?=/)")
-_PATH = re.compile(r"(?:/[^/\s]+)+/?")
+_PATH = re.compile(r"(?:/[^/\s](?:[^/\n]*[^/\s])?)+/?")
 _NOT_A_FILE = re.compile(r"url|uri|endpoint|route|api|prefix|pattern|regex|query|command|socket", re.IGNORECASE)
-_PASSING = re.compile(r"te?mp|cache|log", re.IGNORECASE)
+_PASSING = re.compile(r"(?:^|[_-])(?:te?mp|temporary|cache|logs?)(?:$|[_-])", re.IGNORECASE)
 
 
 class ConfigPath(NamedTuple):
@@ -54,6 +54,8 @@ def _path(name: str, text: str) -> str | None:
     path = re.sub(r"^/+", "/", text[scheme.end() :]) if scheme else text
     if not _PATH.fullmatch(path) or (_NOT_A_FILE.search(name) and not scheme):
         return None
+    if " " in path and path.count("/") < 2:
+        return None  # a sentence
     return path.rstrip("/")
 
 

@@ -133,7 +133,7 @@ def claim_home(private: Path, folder: Path, environ: Mapping[str, str], *, write
     """
     if not environ.get(HOME):
         return
-    file = private / _OWNER
+    file, folder = private / _OWNER, folder.resolve()
     try:
         other = Path(file.read_text(encoding="utf-8").strip())
     except (OSError, UnicodeError):

@@ -186,7 +186,10 @@ def _is_record(members: Mapping[str, Raw]) -> bool:
 
 DIALECT: Dialect[Message] = Dialect(
     MESSAGES,
-    types=["RECORD", "STATE", "LOG", "TRACE", "CONTROL", "SPEC", "CATALOG", "CONNECTION_STATUS"],
+    bodies={
+        **{kind: kind.lower() for kind in ("RECORD", "STATE", "LOG", "TRACE", "CONTROL", "SPEC", "CATALOG")},
+        "CONNECTION_STATUS": "connectionStatus",
+    },
     kept=["RECORD", "STATE", "TRACE"],
     is_record=_is_record,
 )

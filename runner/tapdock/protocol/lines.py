@@ -6,7 +6,18 @@ from typing import NamedTuple
 
 import msgspec
 
-__all__ = ["Mended", "are_objects", "is_clean_text", "is_one_a_line", "mend", "nulled_fields", "split"]
+__all__ = [
+    "Mended",
+    "are_objects",
+    "as_bytes",
+    "as_text",
+    "is_clean_text",
+    "is_one_a_line",
+    "mend",
+    "mend_at",
+    "nulled_fields",
+    "split",
+]
 
 # A string that is not closed is matched once, up to the end. Without this, a search from each quote would take hours.
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
@@ -80,14 +91,20 @@ def mend(line: bytes) -> Mended | None:
     NaN and Infinity become null, bytes that are not Unicode text become U+FFFD, and control characters in strings are
     escaped (protocol.md 1.3, 3.0). Return None if the text does not begin with an object.
     """
-    text = line.decode("utf-8", "surrogateescape").strip(_SPACE)
+    text = as_text(line).strip(_SPACE)
+    found = mend_at(text, 0)
+    return found and found[0]._replace(rest=as_bytes(text[found[1] :].strip(_SPACE)))
+
+
+def mend_at(text: str, start: int) -> tuple[Mended, int] | None:
+    """Return the object that begins at `start` in a text of `as_text`, without its `rest`, and where it ends."""
     try:
-        end = _FIRST_VALUE.raw_decode(text)[1] if text.startswith("{") else 0
+        end = _FIRST_VALUE.raw_decode(text, start)[1] if text.startswith("{", start) else 0
     except (ValueError, RecursionError):
         return None
     if not end:
         return None
-    own = text[:end].encode("utf-8", "surrogateescape")
+    own = as_bytes(text[start:end])
     notes: dict[str, None] = {}
 
     def mended(match: re.Match[bytes]) -> bytes:
@@ -104,8 +121,16 @@ def mend(line: bytes) -> Mended | None:
     if not is_clean_text(own):
         clean = own.decode("utf-8", "replace").encode()
         notes[_NOT_TEXT] = None
-    rest = text[end:].strip(_SPACE).encode("utf-8", "surrogateescape")
-    return Mended(_ODD.sub(mended, clean), rest, tuple(notes), own)
+    return Mended(_ODD.sub(mended, clean), b"", tuple(notes), own), end
+
+
+def as_text(line: bytes) -> str:
+    """Return a line as text; each byte that is not Unicode becomes a character that `as_bytes` turns back."""
+    return line.decode("utf-8", "surrogateescape")
+
+
+def as_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def nulled_fields(line: bytes, *, within: str) -> tuple[str, ...]:

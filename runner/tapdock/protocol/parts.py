@@ -18,12 +18,13 @@ __all__ = ["Dialect", "Part"]
 
 M = TypeVar("M")
 
-_MOST = 100  # candidates for messages on one line; more of a line is not searched
+_MOST = 100  # beginnings of JSON on one line that are no messages; the rest of the line is not searched
 _BESIDE = "text beside a message on its line was logged"
 _NOT_READ = (msgspec.MsgspecError, RecursionError, UnicodeError)
-_OPEN = re.compile(rb'\{\s*"')
+_OPEN = re.compile(r'\{\s*"')
 _STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]*)"')
 _CUT_TYPE = re.compile(rb'"type"\s*:\s*"[A-Za-z_]*\Z')
+_SORTED = re.compile(rb'\{\s*"(?:record|state)"\s*:\s*\{')  # keys in alphabetical order: the type comes last
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _ENCODE = msgspec.json.Encoder().encode
 
@@ -47,27 +48,30 @@ class Part(NamedTuple, Generic[M]):
 class Dialect(Generic[M]):
     """The messages of one protocol.
 
-    `types` are all types of messages. Messages of the types in `kept` must not be lost. `is_record` returns True for
-    the members of an object that can only be a RECORD, although its type is missing or unknown.
+    `bodies` are the types of messages, each with the member that it always has. Messages of the types in `kept` must
+    not be lost. `is_record` returns True for the members of an object that can only be a RECORD, although its type is
+    missing or unknown.
     """
 
     def __init__(
         self,
         decoder: "msgspec.json.Decoder[M]",
         *,
-        types: Collection[str],
+        bodies: Mapping[str, str],
         kept: Collection[str],
         is_record: Callable[[Mapping[str, Raw]], bool],
     ) -> None:
         self._decoder = decoder
-        self._types = frozenset(types)
+        self._bodies = dict(bodies)
         self._kept = frozenset(kept)
         self._is_record = is_record
-        names = "|".join(sorted(kept)).encode()
-        self._type = re.compile(rb'"type"\s*:\s*"(' + names + rb')"', re.IGNORECASE)
-        self._begins = re.compile(rb'\{[^{}]*"type"\s*:\s*"(?:' + names + rb')"', re.IGNORECASE)
-        self._spread = re.compile(rb'"type"\s*:\s*"(?:' + names + rb')"\s*[,}]?', re.IGNORECASE)
-        self._quoted_singly = re.compile(rb"\{\s*'type'\s*:\s*'(?:" + names + rb")'", re.IGNORECASE)
+        names = "|".join(sorted(kept))
+        typed = rf'"type"\s*:\s*"(?:{names})"'
+        self._begins = re.compile(rf"\{{[^{{}}]*{typed}")
+        self._type = re.compile(typed.replace("(?:", "(").encode())
+        self._spread = re.compile(rf"{typed}\s*[,}}]?".encode())
+        self._ends = re.compile(rf"{typed}\s*\}}\s*\Z".encode())
+        self._quoted_singly = re.compile(rf"\{{\s*'type'\s*:\s*'(?:{names})'".encode())
 
     def parts(self, line: bytes) -> list[Part[M]]:
         """Read a line tolerantly; never raises. A blank line is one part, which is text."""
@@ -82,29 +86,27 @@ class Dialect(Generic[M]):
         return self._searched(text)
 
     def _searched(self, line: bytes) -> list[Part[M]]:
+        text = lines.as_text(line)
         found: list[Part[M]] = []
-        other, loose = b"", b""  # the text since the last message, and the same without whole JSON objects
-        rest = line
-        for _ in range(_MOST):
-            start = _OPEN.search(rest)
-            if start is None:
-                break
-            before, rest = rest[: start.start()], rest[start.start() :]
+        other = loose = ""  # the text since the last message, and the same without whole JSON objects
+        at = tries = 0
+        while tries < _MOST and (start := _OPEN.search(text, at)):
+            before, at = text[at : start.start()], start.start()
             other, loose = other + before, loose + before
-            mended = lines.mend(rest)
-            if mended is None and self._begins.match(rest):
+            whole = lines.mend_at(text, at)
+            if whole is None and self._begins.match(text, at):
                 break
-            if mended is None:
-                other, loose, rest = other + rest[:1], loose + rest[:1], rest[1:]
-                continue
-            part = self._of_object(mended)
+            part = self._of_object(whole[0]) if whole else None
             if part is None:
-                other += mended.as_it_came
+                tries += 1
+                end = whole[1] if whole else at + 1
+                other, loose = other + text[at:end], loose + ("" if whole else text[at])
             else:
                 found += (*self._of_text(other, loose), part)
-                other = loose = b""
-            rest = mended.rest
-        found += self._of_text(other + rest, loose + rest)
+                other = loose = ""
+                end = whole[1] if whole else at
+            at = end
+        found += self._of_text(other + text[at:], loose + text[at:])
         if len(found) == 1:
             return found if found[0].message else [found[0]._replace(text=line, as_it_came=line)]
         return [part if part.message or part.refused else part._replace(notes=(_BESIDE,)) for part in found]
@@ -122,42 +124,44 @@ class Dialect(Generic[M]):
             return self._unreadable(text, reason) if self._type.search(text) else None
         kind = _text(members.get("type"))
         upper = kind.upper() if kind else ""
-        if upper in self._types and upper != kind:
+        is_message = upper in self._bodies and (kind == upper or self._bodies[upper] in members)
+        if is_message and kind != upper:
             # Singer's specification allows any case, and connectors of both protocols use it.
             whole = _ENCODE({**members, "type": upper})
             try:
                 return Part(whole, whole, self._decoder.decode(whole), mended.notes)
             except _NOT_READ as error:
                 reason = str(error)
-        if upper in self._kept:
+        if is_message and upper in self._kept:
             return self._unreadable(text, reason, is_record=upper == "RECORD")
         if self._is_record(members):
             missing = f"there is no message type `{kind}`" if kind else "it has no `type`"
             return self._unreadable(text, missing, is_record=True)
         return None
 
-    def _of_text(self, text: bytes, loose: bytes) -> list[Part[M]]:
+    def _of_text(self, other: str, loose: str) -> list[Part[M]]:
         """Return the part for text that is not a message; none if it is blank."""
-        if not text.strip():
+        text, outside = lines.as_bytes(other).strip(), lines.as_bytes(loose).strip()
+        if not text:
             return []
-        reason = self._broken(loose)
-        if reason is None and b"\0" in loose and self._broken(loose.replace(b"\0", b"")):
+        reason = self._broken(outside)
+        if reason is None and b"\0" in outside and self._broken(outside.replace(b"\0", b"")):
             reason = "it is UTF-16 text, and must be UTF-8"
         if reason is None:
-            return [Part(text.strip(), text.strip())]
-        kinds = [kind.upper() for kind in self._type.findall(loose)]
+            return [Part(text, text)]
+        kinds = self._type.findall(outside)
         return [self._unreadable(text, reason, is_record=kinds == [b"RECORD"])]
 
     def _broken(self, text: bytes) -> str | None:
         """Return why a message that must not be lost cannot be read; None if the text is clearly none."""
-        start = text.find(b"{")
-        if start >= 0 and (self._type.search(text, start) or _CUT_TYPE.search(text, start)):
-            return "it is not complete JSON"
-        if self._spread.fullmatch(text.strip()):
+        if self._spread.fullmatch(text):
             return "it is spread over several lines, and must be on one"
-        if self._quoted_singly.match(text.strip()):
+        if self._quoted_singly.match(text):
             return "it is not JSON, because its quotes are single"
-        return None
+        start = text.find(b"{")
+        if start >= 0 and any(pattern.search(text, start) for pattern in (self._type, _CUT_TYPE, _SORTED)):
+            return "it is not complete JSON"
+        return "it is not complete JSON" if self._ends.search(text) else None
 
     def _unreadable(self, text: bytes, reason: str, *, is_record: bool = False) -> Part[M]:
         named = _STREAM.search(text)

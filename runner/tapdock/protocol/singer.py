@@ -79,7 +79,13 @@ _MILLISECOND = timedelta(milliseconds=1)
 _ENCODE = msgspec.json.Encoder().encode
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _NOT_READ = (msgspec.MsgspecError, RecursionError, UnicodeError)
-_TYPES = ["SCHEMA", "RECORD", "STATE", "ACTIVATE_VERSION", "BATCH"]
+_BODIES = {
+    "SCHEMA": "schema",
+    "RECORD": "record",
+    "STATE": "value",
+    "ACTIVATE_VERSION": "version",
+    "BATCH": "manifest",
+}
 
 
 _RECORD_MEMBERS = {"type", "stream", "record", "time_extracted", "version"}
@@ -89,7 +95,7 @@ def _is_record(members: Mapping[str, Raw]) -> bool:
     return {"stream", "record"} <= members.keys() <= _RECORD_MEMBERS
 
 
-DIALECT: Dialect[Message] = Dialect(MESSAGES, types=_TYPES, kept=_TYPES, is_record=_is_record)
+DIALECT: Dialect[Message] = Dialect(MESSAGES, bodies=_BODIES, kept=_BODIES, is_record=_is_record)
 """How a line that is not one clean message is read."""
 
 

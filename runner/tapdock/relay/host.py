@@ -66,8 +66,8 @@ def perform(
     """Run the relay and the connectors until all have ended, and remove everything that was created.
 
     `inbox` takes Stop and Kill from signal handlers. `emit` is called from several threads and must not raise. `logs`
-    returns the function that takes a role's stderr lines. `ended` is called before the containers are
-    removed. Raises EngineError if there is no verdict because the engine failed or the relay died, UsageError if a
+    returns the function that takes a role's stderr lines. `ended` is called before the containers are removed, in every
+    ending. Raises EngineError if there is no verdict because the engine failed or the relay died, UsageError if a
     mounted folder cannot be created or the engine cannot access it.
     """
     placed = tuple(engine.placed(launch) for launch in launches)
@@ -90,9 +90,11 @@ def perform(
         with Connectors(run, placed, inbox, logs) as connectors:
             alone = placed[0].role if len(placed) == 1 else None  # the only side of a Collection is called the source
             listener.killed = lambda side: connectors.kill(alone or side)
-            verdict = place.verdict()
-            exits = connectors.exits(listener.greeted) | place.exits()
-            ended()
+            try:
+                verdict = place.verdict()
+                exits = connectors.exits(listener.greeted) | place.exits()
+            finally:
+                ended()
         failure = connectors.failure
         if failure is not None and not isinstance(failure, TapdockError):
             raise failure

@@ -15,7 +15,10 @@ _PASSING = frozenset(
     ("tmp", "var/tmp", "run", "var/run", "var/lock", "var/cache", "var/log", "dev", "etc", "proc", "sys")
 )
 """Folders of a container, without the first slash, for temporary files and for those of the system."""
-_SUFFIXES = (".log", ".pyc", ".pid", ".lock")
+_SUFFIXES = (".log", ".pyc", ".pid", ".lock", ".tmp", ".p8", ".pk8", ".p12", ".pem", ".crt", ".key", ".jks")
+"""Also keys and certificates: destinations write those of their config into their working directory."""
+_PARTS = frozenset(("__pycache__", "tmp", "temp", "cache", "log", "logs", "encrypt", "customkeystore"))
+"""Names of folders for temporary files, and names of files with keys that Airbyte's Java destinations write."""
 
 
 def lost_files(engine: Engine, connector: Connector, config: Mapping[str, Any], *, run_id: str) -> TargetError | None:
@@ -23,7 +26,7 @@ def lost_files(engine: Engine, connector: Connector, config: Mapping[str, Any], 
 
     Raises EngineError if the engine does not report them.
     """
-    named = tuple(each for each in paths_in(config) if not each.passing and each.path[1:] not in _PASSING)
+    named = tuple(each for each in paths_in(config) if not each.passing)
     files = engine.changed(run_id, "target", wanted=lambda path: is_data(path, named))
     if not files:
         return None
@@ -38,14 +41,14 @@ def lost_files(engine: Engine, connector: Connector, config: Mapping[str, Any], 
 def is_data(path: str, named: tuple[ConfigPath, ...] = ()) -> bool:
     """Return True if a file that a container wrote may contain rows.
 
-    A file at or below a path in the config always does. Elsewhere, files of the system, temporary files, logs, hidden
-    files and bytecode do not.
+    A file at or below a path in the config always does. Elsewhere, files of the system, temporary files, logs, keys,
+    hidden files and bytecode do not.
     """
     if any(path == each.path or path.startswith(f"{each.path}/") for each in named):
         return True
     if any(path.startswith(f"/{folder}/") for folder in _PASSING) or path.endswith(_SUFFIXES):
         return False
-    return not any(part.startswith(".") or part == "__pycache__" for part in path.split("/"))
+    return not any(part.startswith(".") or part in _PARTS for part in path.split("/"))
 
 
 def _folder(path: str, named: tuple[ConfigPath, ...]) -> str:

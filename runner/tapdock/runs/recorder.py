@@ -5,11 +5,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context
-from tapdock.errors import EngineError, Side, SourceError, StateError, TapdockError, TargetError
+from tapdock.errors import ContainerGone, EngineError, Side, SourceError, StateError, TapdockError, TargetError
 from tapdock.events import (
     Committed,
     Event,
@@ -104,14 +105,15 @@ class Recorder:
         if self._is_finished:
             return
         self._is_finished = True
-        self._jobs.put(self._require_rows)
+        self._jobs.put(self._require_rows_at_the_end)
         self._jobs.put(None)
         self._context.signals.wait_for(self._over)
         self._worker.join(_LAST_SECONDS)
         if not self._worker.is_alive():
             return
-        if self._latest is not None:
-            self._not_saved(self._latest, StateError("stopped by a second signal before the state was saved"))
+        self._record_is_lost, latest = True, self._latest  # a check that is still going on must not end in a save
+        if latest is not None:
+            self._not_saved(latest, StateError("stopped by a second signal before the state was saved"))
         for side in self._unkept:
             self._log.error("stopped by a second signal before a rotated config was kept", side=side)
 
@@ -253,9 +255,20 @@ class Recorder:
         """Raise TargetError if the target's rows are lost with its container, and save no state from here on."""
         if self._record_is_lost:
             return
-        if error := self._lost_rows():
+        try:
+            error = self._lost_rows()
+        except EngineError as failed:
+            failed.retryable = True
+            failed.hint = failed.hint or "run it again: the next run resumes from the last saved state"
+            raise
+        if error:
             self._record_is_lost, self._latest = True, None
             raise error
+
+    def _require_rows_at_the_end(self) -> None:
+        """Check also rows after the last save. If the container is gone, the run has failed for another reason."""
+        with suppress(ContainerGone):
+            self._require_rows()
 
     def _save(self, state: str, generations: Mapping[str, int]) -> None:
         """Save a state, unless a newer one waits. After a lost record, save none: the next run must read it again."""
@@ -265,6 +278,8 @@ class Recorder:
             self._latest = None
             return
         self._require_rows()
+        if self._record_is_lost:  # a second signal came meanwhile
+            return
         prepared = self._prepared
         try:
             self._held.save(state, dialect=prepared.source.kind, generations=generations, names=self._names)

@@ -117,9 +117,10 @@ class SingerToSinger(WithoutScan):
         if self._source.is_left_out(stream, record=isinstance(message, RecordMessage)):
             return b""
         rule = self._rule(stream)
-        if rule:
-            self._notices.mended(part.notes, number=number)  # the rule must read it, and may rewrite it
-        text = part.text if rule else part.as_it_came
+        is_read = rule is not None or isinstance(message, SchemaMessage)  # and it may be written anew
+        if is_read:
+            self._notices.mended(part.notes, number=number)
+        text = part.text if is_read or not part.notes else part.as_it_came
         match message:
             case RecordMessage():
                 return self._record(message, stream, text, rule)

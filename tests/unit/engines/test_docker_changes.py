@@ -10,7 +10,7 @@ import docker.errors
 import pytest
 
 from tapdock.engines.docker.changes import changed_files, found
-from tapdock.errors import EngineError
+from tapdock.errors import ContainerGone, EngineError
 
 BEGAN = 1_700_000_000
 VOLUME = "ab" * 32
@@ -43,7 +43,17 @@ class Api:
     def _url(self, path, name):
         return path.format(name)
 
-    def head(self, url, *, params):
+    timeout = 60
+    head_code = 200
+
+    def _raise_for_status(self, answer):
+        if answer.status_code != 200:
+            raise docker.errors.APIError(f"{answer.status_code} Server Error")
+
+    def head(self, url, *, params, timeout):
+        assert timeout == 60
+        if self.head_code != 200:
+            return SimpleNamespace(status_code=self.head_code, headers={})
         size = self._files.get(params["path"])
         stat = {"size": size or 4096, "mode": 0o644 if size is not None else 1 << 31 | 0o755}
         stat["size"] = size if size is not None else 4096
@@ -99,6 +109,32 @@ def test_a_volume_without_a_name_is_removed_with_its_container(volume, binds, fi
 
 
 def test_a_container_that_is_gone_and_an_engine_that_does_not_answer():
-    assert _found(Api(error=docker.errors.NotFound("gone"))) == ()
+    with pytest.raises(ContainerGone, match="the container does not exist any more"):
+        _found(Api(error=docker.errors.NotFound("gone")))
     with pytest.raises(EngineError, match="did not report which files a container changed: no"):
         _found(Api(error=docker.errors.APIError("no")))
+
+
+@pytest.mark.parametrize(("code", "files"), [(404, ()), (500, None)])
+def test_a_file_that_was_removed_meanwhile_and_one_that_the_engine_does_not_describe(code, files):
+    """Without an answer it is not known whether the file has rows."""
+    api = Api({"/out/rows": 7})
+    api.head_code = code
+    if files is not None:
+        assert _found(api) == files
+        return
+    with pytest.raises(EngineError, match="did not report which files a container changed"):
+        _found(api)
+
+
+def test_a_file_behind_many_empty_ones_is_found():
+    files = {f"/app/a/{number}": 0 for number in range(300)}
+    assert _found(Api({**files, "/out/rows": 7})) == ("/out/rows",)
+
+
+@pytest.mark.parametrize("chunks", [(), (b"x" * 700,)])
+def test_an_answer_that_cannot_be_read_is_an_error_of_the_engine(chunks):
+    api = Api(mounts=[{"Type": "volume", "Name": VOLUME, "Destination": "/data"}])
+    api.get_archive = lambda *_: ((chunk for chunk in chunks), {})
+    with pytest.raises(EngineError, match="its answer cannot be read"):
+        _found(api)

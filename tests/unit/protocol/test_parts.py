@@ -85,3 +85,9 @@ def test_a_message_of_singer_that_cannot_be_read_is_refused(line, reason):
     (part,) = singer.DIALECT.parts(line)
     assert part.message is None
     assert reason in part.refused
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_many_messages_on_a_line_are_all_read(dialect):
+    line = RECORDS[DIALECTS.index(dialect)] * 3000
+    assert sum(part.message is not None for part in dialect.parts(line)) == 3000

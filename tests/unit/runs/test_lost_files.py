@@ -33,6 +33,10 @@ FILES = [
     ("/opt/connector/lib/x.pyc", False),
     ("/data/target.log", False),
     ("/data/.target.lock", False),
+    ("/airbyte/rsa_key.p8", False),
+    ("/airbyte/encrypt", False),
+    ("/airbyte/ca.crt", False),
+    ("/app/temp/users-1.csv", False),
 ]
 
 
@@ -90,19 +94,22 @@ LAKE = Connector(name="lake", role="target", image="x")
         ({"filepath": "/data/lake.duckdb"}, "/data/lake.duckdb", "add `./data:/data` to `targets.lake.mounts`"),
         ({"path": "/out/rows"}, "/out/rows/2026/users.csv", "add `./rows:/out/rows` to `targets.lake.mounts`"),
         ({"path": "/tmp/rows"}, "/tmp/rows/users.csv", "add `./rows:/tmp/rows` to `targets.lake.mounts`"),
+        ({"destination_path": "/tmp"}, "/tmp/users.jsonl", "add `./tmp:/tmp` to `targets.lake.mounts`"),
+        ({"path": "/a b/rows"}, "/a b/rows/users.csv", "add `./rows:/a b/rows` to `targets.lake.mounts`"),
+        ({"catalog_path": "/c/rows"}, "/c/rows/users.csv", "add `./rows:/c/rows` to `targets.lake.mounts`"),
         ({}, "/work/users.csv", "add `./work:/work` to `targets.lake.mounts`"),
         ({}, "/users.csv", "set a path below /data in `targets.lake.config`"),
     ],
 )
 def test_a_file_with_rows_is_an_error_with_the_mount_to_add(config, file, hint):
-    error = lost_files(Engine("/tmp/x", file), LAKE, config, run_id="r1")
+    error = lost_files(Engine("/var/tmp/x", file), LAKE, config, run_id="r1")
     assert isinstance(error, TargetError)
     assert error.exit_code == 4
     assert f"target `lake` wrote `{file}` into its own container" in error.message
     assert hint in error.hint
 
 
-@pytest.mark.parametrize("config", [{}, {"temp_dir": "/tmp/t"}, {"work": "/tmp"}])
+@pytest.mark.parametrize("config", [{}, {"temp_dir": "/tmp/t"}, {"cache_dir": "/tmp"}])
 def test_temporary_files_are_no_error(config):
     assert lost_files(Engine("/tmp/t/x", "/var/log/x", "/root/.cache/x"), LAKE, config, run_id="r1") is None
 

@@ -14,7 +14,7 @@ from engines.project import wait_for
 from tapdock.connectors.context import Context
 from tapdock.connectors.images import making
 from tapdock.engines.local import LocalEngine
-from tapdock.errors import StateError, TargetError
+from tapdock.errors import ContainerGone, EngineError, StateError, TargetError
 from tapdock.events import Committed, Failed, Logged, Progress, RelayReady, Renewed, Rotated, SetAside
 from tapdock.log import Log
 from tapdock.project.load import load
@@ -319,3 +319,55 @@ def test_rows_are_looked_for_at_the_end_without_any_state(tmp_path, held):
     assert recorder.failed.exit_code == 4
     recorder.finish()
     assert len(run.orders()) == 1
+
+
+def test_a_check_that_fails_saves_nothing_and_may_be_repeated(tmp_path):
+    def lost_rows():
+        raise EngineError("the engine did not answer")
+
+    held = Held()
+    run = Run(tmp_path, held, lost_rows=lost_rows)
+    run.recorder(Committed('{"a":1}'))
+    failed = run.done().failed
+    assert (held.saved, failed.exit_code, failed.retryable) == ([], 8, True)
+    assert "the next run resumes from the last saved state" in failed.hint
+
+
+@pytest.mark.parametrize("commits", [0, 1])
+def test_a_container_that_is_gone_is_only_an_error_if_a_state_waits(tmp_path, commits):
+    """Without a state, the run has failed for another reason before."""
+
+    def lost_rows():
+        raise ContainerGone("gone")
+
+    held = Held()
+    run = Run(tmp_path, held, lost_rows=lost_rows)
+    for _ in range(commits):
+        run.recorder(Committed('{"a":1}'))
+    recorder = run.done()
+    assert held.saved == []
+    assert (recorder.failed is None) is (commits == 0)
+
+
+def test_a_check_that_outlasts_a_second_signal_does_not_end_in_a_save(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_LAST_SECONDS", 0.2)
+    begun, over = threading.Event(), threading.Event()
+
+    def lost_rows():
+        begun.set()
+        assert over.wait(20)
+
+    held = Held()
+    run = Run(tmp_path, held, lost_rows=lost_rows)
+    run.recorder(Committed('{"a":1}'))
+    assert begun.wait(20)
+    signals = run.recorder._context.signals
+    with signals, signals.orders(run.inbox):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        recorder = run.done()
+    kept = recorder.unsaved.file
+    over.set()
+    recorder._worker.join(20)
+    assert held.saved == []
+    assert kept.read_text() == '{"a":1}'

@@ -25,7 +25,7 @@ STREAM = ConfiguredStream(
     cursor_field=("id",),
     destination_sync_mode="append",
 )
-PLACEHOLDER = re.compile(r"<([RS])(\d)( cut| spread)?>")
+PLACEHOLDER = re.compile(r"<([RS])(\d)( sorted)?( cut| spread)?>")
 
 
 def record(source: str, number: int) -> dict[str, Any]:
@@ -50,10 +50,11 @@ def printed(source: str, case: dict[str, Any]) -> bytes:
 
     def message(match: re.Match[str]) -> str:
         whole = (record if match[1] == "R" else state)(source, int(match[2]))
-        if match[3] == " spread":
+        if match[4] == " spread":
             return json.dumps(whole, indent=2)
-        text = compact(whole)
-        return text[:-3] if match[3] == " cut" else text
+        text = json.dumps(whole, separators=(",", ":"), sort_keys=True) if match[3] else compact(whole)
+        cut = text.index("1") + 1 if match[3] else -3  # in the middle of the body, before the type
+        return text[:cut] if match[4] == " cut" else text
 
     odd = PLACEHOLDER.sub(message, case["printed"])
     for old, new in case.get("change", {}).items():

@@ -7,17 +7,19 @@ import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, cast
 
 import docker.errors
 
 from tapdock.engines.docker.errors import answering
+from tapdock.errors import ContainerGone, EngineError
 
 __all__ = ["found"]
 
 _MOST_FOUND = 3
-_MOST_ASKED = 200
+_MOST_ASKED = 2000
 _DELETED = 2
 _NOT_REGULAR = 0x8F280000  # the type bits of a file mode in Go: https://pkg.go.dev/io/fs#FileMode
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
@@ -27,13 +29,16 @@ def found(api: Any, name: str, *, wanted: Callable[[str], bool]) -> tuple[str, .
     """Return the paths of files with content that a container added or changed, at most three.
 
     Files on mounts are not included, except those in a volume without a name, which the engine removes together with
-    the container. Without the container, nothing is found. Raises EngineError.
+    the container. Raises ContainerGone, or EngineError for an answer that cannot be read.
     """
-    with answering("the engine did not report which files a container changed"):
+    failed = "the engine did not report which files a container changed"
+    with answering(failed):
         try:
             return _found(api, name, wanted)
-        except docker.errors.NotFound:
-            return ()
+        except docker.errors.NotFound as error:
+            raise ContainerGone(f"{failed}: the container does not exist any more") from error
+        except (tarfile.TarError, KeyError, ValueError, TypeError) as error:
+            raise EngineError(f"{failed}: its answer cannot be read: {error!r}") from error
 
 
 def _found(api: Any, name: str, wanted: Callable[[str], bool]) -> tuple[str, ...]:
@@ -42,7 +47,7 @@ def _found(api: Any, name: str, wanted: Callable[[str], bool]) -> tuple[str, ...
     mounts = container.get("Mounts") or []
     places = (*(mount["Destination"] for mount in mounts), *(host.get("Tmpfs") or {}))
     paths = [path for path in changed_files(api.diff(name) or [], places) if wanted(path)]
-    inside = [path for path in paths[:_MOST_ASKED] if _has_content(api, name, path)][:_MOST_FOUND]
+    inside = list(islice((path for path in paths[:_MOST_ASKED] if _has_content(api, name, path)), _MOST_FOUND))
     given = json.dumps([host.get("Binds"), host.get("Mounts")])
     for mount in mounts:
         if _ANONYMOUS.fullmatch(mount.get("Name") or "") and mount["Name"] not in given:
@@ -68,9 +73,10 @@ def changed_files(changes: Iterable[Mapping[str, Any]], places: Iterable[str]) -
 
 def _has_content(api: Any, name: str, path: str) -> bool:
     """Return True for a regular file that is not empty."""
-    answer = api.head(api._url("/containers/{0}/archive", name), params={"path": path})
-    if answer.status_code != 200:
+    answer = api.head(api._url("/containers/{0}/archive", name), params={"path": path}, timeout=api.timeout)
+    if answer.status_code == 404:
         return False  # removed meanwhile
+    api._raise_for_status(answer)
     stat = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
     return not stat["mode"] & _NOT_REGULAR and stat["size"] > 0
 

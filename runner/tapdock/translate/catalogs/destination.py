@@ -14,12 +14,15 @@ __all__ = ["expected_streams", "new_streams", "with_own_keys"]
 def with_own_keys(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) -> dict[StreamKey, ConfiguredStream]:
     """Return the streams whose SCHEMA has another key than the tap's discovery, merged by the key of the SCHEMA.
 
-    A key that the user wrote, and a mode without merging, have precedence. Key fields are never excluded.
+    A key that the user wrote, and a mode without merging, have precedence. A key that is not among the fields of its
+    own SCHEMA is ignored. Key fields are never excluded.
     """
     found: dict[StreamKey, ConfiguredStream] = {}
     for key, stream in expected.items():
         names = scan.keys.get(key, [])
         if not stream.learns_key or not names or set(names) == {path[0] for path in stream.primary_key}:
+            continue
+        if not set(names) <= set(scan.schemas.get(key, stream.stream.json_schema).get("properties") or {}):
             continue
         found[key] = msgspec.structs.replace(
             stream,

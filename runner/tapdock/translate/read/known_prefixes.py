@@ -27,6 +27,8 @@ class KnownPrefixes:
         """Learn the beginning of a parsed line; `body` is the record in it, byte for byte."""
         at = text.find(body)
         before = text[:at] if at > 0 else b""
+        if before + b"{" in self._known:
+            return
         if all(before.count(name) == 1 for name in (b'"type"', b'"stream"', b'"record"')) and len(self._known) < _MOST:
             self._known[before + b"{"] = tally
             self._starts = tuple(self._known)
@@ -43,19 +45,18 @@ class KnownPrefixes:
     def parts(self, lines: bytes) -> Iterator[tuple[bytes, bool]]:
         """Yield the lines in order: known ones together with True, each other one alone, without its line feed.
 
-        Beginnings that are learned meanwhile are used for the rest of the lines. If a line is not exactly one JSON
-        object, each line is yielded alone.
+        Beginnings that are learned meanwhile are used for the rest of the lines. Known lines that are not exactly one
+        JSON object each are yielded alone.
         """
-        at, checked = 0, False
+        at = 0
         while at < len(lines):
             end = self._known_until(lines, at)
-            if end > at and not checked:
-                checked = are_objects(lines[at:])
-                if not checked:
-                    yield from ((line, False) for line in split(lines[at:]))
-                    return
             if end > at:
-                yield lines[at:end] if at or end < len(lines) else lines, True
+                part = lines[at:end] if at or end < len(lines) else lines
+                if are_objects(part):
+                    yield part, True
+                else:
+                    yield from ((line, False) for line in split(part))
                 at = end
                 continue
             end = lines.find(b"\n", at)

@@ -90,7 +90,7 @@ class SingerSource:
         for part in singer.DIALECT.parts(text):
             if part.message:
                 yield part.message, part
-            elif quiet:
+            elif quiet or (part.is_record and self.is_left_out(part.stream or "", record=True)):
                 continue
             elif part.refused:
                 error = TranslationError(f"line {self.line}: {part.refused}")
