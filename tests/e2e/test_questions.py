@@ -22,7 +22,11 @@ def test_spec(shop):
 
 
 def test_check(shop):
-    assert shop.well("check", "faker", "--json").json == {"succeeded": True, "message": None, "checked_by": "check"}
+    assert shop.well("check", "faker", "--json").json == {
+        "succeeded": True,
+        "message": None,
+        "checked_by": "its `check` command",
+    }
     assert shop.well("test", "faker").stdout.startswith("faker works")
     shop.well("check", "sheets")
 
