@@ -277,7 +277,11 @@ class Recorder:
         if self._held is None or self._record_is_lost:
             self._latest = None
             return
-        self._require_rows()
+        try:
+            self._require_rows()
+        except EngineError as error:  # the target may have stored the rows, so the user gets the state
+            self._not_saved(state, error)
+            return
         if self._record_is_lost:  # a second signal came meanwhile
             return
         prepared = self._prepared

@@ -328,9 +328,10 @@ def test_a_check_that_fails_saves_nothing_and_may_be_repeated(tmp_path):
     held = Held()
     run = Run(tmp_path, held, lost_rows=lost_rows)
     run.recorder(Committed('{"a":1}'))
-    failed = run.done().failed
-    assert (held.saved, failed.exit_code, failed.retryable) == ([], 8, True)
-    assert "the next run resumes from the last saved state" in failed.hint
+    recorder = run.done()
+    assert (held.saved, recorder.failed.exit_code, recorder.failed.retryable) == ([], 8, True)
+    assert "the next run resumes from the last saved state" in recorder.failed.hint
+    assert recorder.unsaved.file.read_text() == '{"a":1}'
 
 
 @pytest.mark.parametrize("commits", [0, 1])
@@ -345,8 +346,8 @@ def test_a_container_that_is_gone_is_only_an_error_if_a_state_waits(tmp_path, co
     for _ in range(commits):
         run.recorder(Committed('{"a":1}'))
     recorder = run.done()
-    assert held.saved == []
-    assert (recorder.failed is None) is (commits == 0)
+    assert (held.saved, recorder.failed) == ([], None)
+    assert (recorder.unsaved is not None) is (commits == 1)
 
 
 def test_a_check_that_outlasts_a_second_signal_does_not_end_in_a_save(tmp_path, monkeypatch):
