@@ -11,7 +11,10 @@ __all__ = ["repaired", "without_properties"]
 _FLAGS = ("exclusiveMaximum", "exclusiveMinimum", "required")
 """Keywords that are a boolean in older drafts, and a number or a list since the sixth draft."""
 _DIGITS = 14
-"""Targets fail with more fractional digits in `multipleOf`: they divide with 28 digits of precision."""
+_PRECISION = 28
+"""Targets divide by `multipleOf` with 28 digits, and fail for a quotient with more. So it may have 14 fractional
+digits, and fewer if the declared `maximum` is large.
+"""
 _BY_NAME = ("properties", "patternProperties", "definitions", "$defs")
 _WITHIN = ("items", "additionalItems", "additionalProperties", "not", "anyOf", "oneOf", "allOf")
 _Members = dict[str, Raw]
@@ -50,7 +53,7 @@ def _schema(text: bytes, removed: dict[str, None]) -> bytes:
     if not text.lstrip().startswith(b"{"):
         return text
     members = msgspec.json.decode(text, type=_Members)
-    for name in [name for name, value in members.items() if _is_unreadable(name, bytes(value))]:
+    for name in [name for name in members if _is_unreadable(name, members)]:
         removed[name] = None
         del members[name]
     for name in _BY_NAME:
@@ -74,15 +77,22 @@ def _encoded(value: object) -> Raw:
     return Raw(msgspec.json.encode(value))
 
 
-def _is_unreadable(name: str, value: bytes) -> bool:
+def _is_unreadable(name: str, members: _Members) -> bool:
+    value = bytes(members[name])
     if name in _FLAGS:
         return value in (b"true", b"false")
-    return name == "multipleOf" and _has_many_digits(value)
-
-
-def _has_many_digits(value: bytes) -> bool:
-    try:
-        exponent = Decimal(value.decode()).normalize().as_tuple().exponent
-    except (InvalidOperation, UnicodeError):
+    if name != "multipleOf":
         return False
-    return isinstance(exponent, int) and exponent < -_DIGITS
+    digits = -_exponent(value, lowest=True)
+    largest = _exponent(bytes(members.get("maximum", b"0")), lowest=False)
+    return digits > _DIGITS or (digits > 0 and digits + largest >= _PRECISION)
+
+
+def _exponent(value: bytes, *, lowest: bool) -> int:
+    """Return the power of ten of a number's lowest or highest digit; 0 for what is not a number."""
+    try:
+        number = Decimal(value.decode()).normalize()
+    except (InvalidOperation, UnicodeError):
+        return 0
+    exponent = number.as_tuple().exponent
+    return 0 if not isinstance(exponent, int) else exponent if lowest else number.adjusted()
