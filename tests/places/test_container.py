@@ -32,6 +32,7 @@ def volumes(api) -> set[str]:
     return {volume["Name"] for volume in api.volumes()["Volumes"] or []}
 
 
+@pytest.mark.alone
 def test_the_socket_and_the_project_are_all_that_it_needs(api, runner_image, project):
     before = volumes(api)
     options = ["--user", "0:0", "--volume", f"{project}:/project"]

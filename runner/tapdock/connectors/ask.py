@@ -115,6 +115,7 @@ def ask(
             logs=lambda _: hear,
         )
     text = "".join(output)
+    output.clear()  # it may be large
     answer = read_answer(text.encode()) if ready.kind == "airbyte" else Answer()  # a catalog is not a message
     for _, message in answer.logs:
         context.log(context.redacted(message))

@@ -88,25 +88,23 @@ class Dialect(Generic[M]):
     def _searched(self, line: bytes) -> list[Part[M]]:
         text = lines.as_text(line)
         found: list[Part[M]] = []
-        other = loose = ""  # the text since the last message, and the same without whole JSON objects
-        at = tries = 0
+        last = at = tries = 0  # `last` is the end of the last message
+        objects: list[tuple[int, int]] = []  # whole JSON objects since then, which are no messages
         while tries < _MOST and (start := _OPEN.search(text, at)):
-            before, at = text[at : start.start()], start.start()
-            other, loose = other + before, loose + before
+            at = start.start()
             whole = lines.mend_at(text, at)
             if whole is None and self._begins.match(text, at):
                 break
             part = self._of_object(whole[0]) if whole else None
-            if part is None:
-                tries += 1
-                end = whole[1] if whole else at + 1
-                other, loose = other + text[at:end], loose + ("" if whole else text[at])
+            end = whole[1] if whole else at + 1
+            if part is not None:
+                found += (*self._of_text(text, last, at, objects), part)
+                last, objects = end, []
             else:
-                found += (*self._of_text(other, loose), part)
-                other = loose = ""
-                end = whole[1] if whole else at
+                tries += 1
+                objects += [(at, end)] if whole else []
             at = end
-        found += self._of_text(other + text[at:], loose + text[at:])
+        found += self._of_text(text, last, len(text), objects)
         if len(found) == 1:
             return found if found[0].message else [found[0]._replace(text=line, as_it_came=line)]
         return [part if part.message or part.refused else part._replace(notes=(_BESIDE,)) for part in found]
@@ -139,11 +137,15 @@ class Dialect(Generic[M]):
             return self._unreadable(text, missing, is_record=True)
         return None
 
-    def _of_text(self, other: str, loose: str) -> list[Part[M]]:
-        """Return the part for text that is not a message; none if it is blank."""
-        text, outside = lines.as_bytes(other).strip(), lines.as_bytes(loose).strip()
+    def _of_text(self, line: str, start: int, end: int, objects: list[tuple[int, int]]) -> list[Part[M]]:
+        """Return the part for text that is not a message; none if it is blank. `objects` in it are not searched."""
+        text = lines.as_bytes(line[start:end]).strip()
         if not text:
             return []
+        outside = text
+        if objects:
+            cuts = [start, *(place for pair in objects for place in pair), end]
+            outside = lines.as_bytes("".join(line[a:b] for a, b in zip(cuts[::2], cuts[1::2], strict=True))).strip()
         reason = self._broken(outside)
         if reason is None and b"\0" in outside and self._broken(outside.replace(b"\0", b"")):
             reason = "it is UTF-16 text, and must be UTF-8"
