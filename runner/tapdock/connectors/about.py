@@ -78,16 +78,16 @@ def _asked_airbyte(context: Context, ready: PreparedConnector) -> About:
         schema = ready.connector.manifest.spec
         return About(config=dict(schema) if schema is not None else None)
     asked = ask(context, ready, airbyte.spec(ready.connector, ready.facts))
-    told = asked.answer.spec
-    if told is None:
+    reported = asked.answer.spec
+    if reported is None:
         raise asked.failure(after="did not report its spec", hint=ready.assumed)
     try:
-        schema = msgspec.json.decode(told.connection_specification)
+        schema = msgspec.json.decode(reported.connection_specification)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise asked.failure(after=f"reported a spec that cannot be read: {error}") from error
     if not isinstance(schema, dict | None):
         raise asked.failure(after="reported a spec that is not an object")
-    return About(config=schema, modes=told.supported_destination_sync_modes)
+    return About(config=schema, modes=reported.supported_destination_sync_modes)
 
 
 def _asked_singer(context: Context, ready: PreparedConnector) -> About | None:
@@ -119,12 +119,12 @@ def _asked_singer(context: Context, ready: PreparedConnector) -> About | None:
 def _answered(text: str) -> About | None:
     """Return the description in the output of `--about`; None if there is none."""
     try:
-        told = msgspec.json.decode(text)
+        reported = msgspec.json.decode(text)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return None
-    if not isinstance(told, dict) or not told.keys() & {"settings", "capabilities"}:
+    if not isinstance(reported, dict) or not reported.keys() & {"settings", "capabilities"}:
         return None
-    settings, capabilities = told.get("settings"), told.get("capabilities")
+    settings, capabilities = reported.get("settings"), reported.get("capabilities")
     return About(
         config=settings if isinstance(settings, dict) else None,
         capabilities=tuple(map(str, capabilities)) if isinstance(capabilities, list) else None,

@@ -13,11 +13,11 @@ import msgspec
 
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.errors import EngineError, Interrupted, SourceError, TapdockError, TargetError
-from tapdock.events import Event, Output, Rotated
+from tapdock.events import Event, Output, Rotated, Verdict
 from tapdock.launch import Exit, Launch
 from tapdock.project.model import Connector
 from tapdock.protocol.answer import Answer, read_answer
-from tapdock.relay.host import perform
+from tapdock.relay.host import Outcome, perform
 from tapdock.relay.plan import Collection
 from tapdock.text.last_words import LastWords
 
@@ -100,20 +100,11 @@ def ask(
         context.log(text)
 
     question = f"{ready.connector.name}: {' '.join(arg for arg in launch.args if isinstance(arg, str))}"
-    work = Collection(run_id=secrets.token_hex(6), source_files=launch.files)
-    if optional:
-        work = msgspec.structs.replace(work, seconds=context.patience)
+    work = _work(context, launch, optional=optional)
     context.progress(f"asking {question}")
     with context.signals.orders(inbox), _waiting(context, question, most=work.seconds):
-        outcome = perform(
-            context.engine,
-            work,
-            (launch,),
-            relay_image=context.relay_image,
-            inbox=inbox,
-            emit=emit,
-            logs=lambda _: hear,
-        )
+        where, logs = context.relay_image, lambda _: hear
+        outcome = perform(context.engine, work, (launch,), relay_image=where, inbox=inbox, emit=emit, logs=logs)
     text = "".join(output)
     output.clear()  # it may be large
     answer = read_answer(text.encode()) if ready.kind == "airbyte" else Answer()  # a catalog is not a message
@@ -122,15 +113,7 @@ def ask(
     rotated = answer.config or (rewritten[-1] if rewritten else None)
     if rotated is not None and keep:
         keep(rotated)
-    if outcome.failure:
-        raise outcome.failure
-    verdict = outcome.verdict
-    assert verdict is not None, "without one, there is a failure"
-    if verdict.exit_code in (130, 143):
-        raise Interrupted(f"{ready.connector.name}: {verdict.message}", exit_code=verdict.exit_code)
-    if verdict.exit_code and not (optional and verdict.timed_out):
-        kind = _failure_of(ready.connector) if verdict.side == "source" else EngineError
-        raise kind(f"{ready.connector.name}: {verdict.message}", hint=verdict.hint)
+    verdict = _verdict(ready.connector, outcome, optional=optional)
     return Asked(
         connector=ready.connector,
         text=text,
@@ -140,6 +123,25 @@ def ask(
         program=launch.entrypoint,
         timed_out=verdict.timed_out,
     )
+
+
+def _work(context: Context, launch: Launch, *, optional: bool) -> Collection:
+    work = Collection(run_id=secrets.token_hex(6), source_files=launch.files)
+    return msgspec.structs.replace(work, seconds=context.patience) if optional else work
+
+
+def _verdict(connector: Connector, outcome: Outcome, *, optional: bool) -> Verdict:
+    """Return the verdict. Raises EngineError, Interrupted, SourceError or TargetError for a failure that counts."""
+    if outcome.failure:
+        raise outcome.failure
+    verdict = outcome.verdict
+    assert verdict is not None, "without one, there is a failure"
+    if verdict.exit_code in (130, 143):
+        raise Interrupted(f"{connector.name}: {verdict.message}", exit_code=verdict.exit_code)
+    if verdict.exit_code and not (optional and verdict.timed_out):
+        kind = _failure_of(connector) if verdict.side == "source" else EngineError
+        raise kind(f"{connector.name}: {verdict.message}", hint=verdict.hint)
+    return verdict
 
 
 def _reason(context: Context, answer: Answer) -> str:

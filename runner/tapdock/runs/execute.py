@@ -118,8 +118,8 @@ def _facts(
         differing=differing if strict else (),
         exits=outcome.exits,
         memory={launch.role: launch.memory for launch in both},
-        last_words=recorder.last_words,
-        printed=recorder.printed,
+        last_words={side: words.last for side, words in recorder.words.items()},
+        printed={side: words.printed for side, words in recorder.words.items()},
     )
 
 

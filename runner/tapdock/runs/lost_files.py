@@ -6,7 +6,7 @@ from typing import Any
 
 from tapdock.connectors.paths import ConfigPath, mount_line, paths_in
 from tapdock.engines.base import Engine
-from tapdock.errors import TargetError
+from tapdock.errors import EngineError, TargetError
 from tapdock.project.model import Connector
 
 __all__ = ["is_data", "lost_files"]
@@ -24,10 +24,15 @@ _PARTS = frozenset(("__pycache__", "tmp", "temp", "cache", "log", "logs", "encry
 def lost_files(engine: Engine, connector: Connector, config: Mapping[str, Any], *, run_id: str) -> TargetError | None:
     """Return the error for files with rows that the target of a run wrote into its own container; None without any.
 
-    Raises EngineError if the engine does not report them.
+    Raises EngineError if the engine does not report them. The same run may succeed later.
     """
     named = tuple(each for each in paths_in(config) if not each.passing)
-    files = engine.changed(run_id, "target", wanted=lambda path: is_data(path, named))
+    try:
+        files = engine.changed(run_id, "target", wanted=lambda path: is_data(path, named))
+    except EngineError as error:
+        error.retryable = True
+        error.hint = error.hint or "run it again: the next run resumes from the last saved state"
+        raise
     if not files:
         return None
     more = ", …" if len(files) > 1 else ""

@@ -13,7 +13,7 @@ from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import Modes, select_streams
 from tapdock.errors import UsageError
 from tapdock.project.model import Namespacing, Pipeline
-from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
+from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs.deletes import with_deletes
 from tapdock.runs.sync_modes import (
     empties_first,
@@ -89,20 +89,16 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     target = operations.prepare(context, project.targets[pipeline.target])
     namespacing = _namespacing(pipeline, source, target)
     # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
-    offered = operations.discover(
-        context,
-        source,
-        refresh=options.refresh_catalog,
-        namespaced=source.kind == "singer" and namespacing.kind in ("source", "customformat"),
-    )
+    namespaced = source.kind == "singer" and namespacing.kind in ("source", "customformat")
+    offered = operations.discover(context, source, refresh=options.refresh_catalog, namespaced=namespaced)
     source_config = operations.resolved_config(context, source)
     target_config = operations.resolved_config(context, target)
-    for ready, config in ((source, source_config), (target, target_config)):
-        operations.say_laid(context, ready.connector, config)
-    told = about(context, target)
-    quirks = _quirks(target, told)
+    operations.say_laid(context, source.connector, source_config)
+    operations.say_laid(context, target.connector, target_config)
+    described = about(context, target)
+    quirks = _quirks(target, described)
     require_repaired(target, target_config, quirks)
-    streams = _streams(source, offered, options, impossible(source, target, told, target_config, quirks))
+    streams = _streams(source, offered, options, impossible(source, target, described, target_config, quirks))
     if source.kind == "singer":
         _say_unreadable(context, streams)
     unsafe = empties_first(target, streams, target_config)
@@ -110,9 +106,8 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
     require_files(target, target_config, streams, quirks)
     require_keys(source, target, target_config, streams, quirks)
-    target_config = with_deletes(target, target_config, told, streams, say=context.progress)
+    target_config = with_deletes(target, target_config, described, streams, say=context.progress)
     _require_meant(pipeline, f"{source.kind}-{target.kind}")
-    chosen = {stream.stream.key for stream in streams}
     translation = TranslateOptions(
         namespacing=namespacing,
         on_bad_record=pipeline.on_bad_record,
@@ -120,16 +115,16 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         validate_records=pipeline.validate_records,
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.on_schema_change == "spool",
         quirks=quirks,
-        excluded=_excluded(offered, chosen) if source.kind == "singer" else (),
+        excluded=_excluded(offered, streams) if source.kind == "singer" else (),
         max_line=source.connector.max_line,
-        tables=table_names(target, told, target_config, quirks),
+        tables=table_names(target, described, target_config, quirks),
     )
     prepared = PreparedRun(
         pipeline=pipeline,
         source=source,
         target=target,
         source_config=source_config,
-        target_config=with_load_method(source, target_config, told, streams, unsafe=unsafe),
+        target_config=with_load_method(source, target_config, described, streams, unsafe=unsafe),
         offered=offered,
         streams=streams,
         translation=translation,
@@ -181,18 +176,19 @@ def _say_unreadable(context: Context, streams: tuple[ConfiguredStream, ...]) -> 
             context.say(f"warning: the tap cannot read these fields of stream `{one.stream.key}`: {', '.join(fields)}")
 
 
-def _excluded(offered: tuple[Stream, ...], chosen: set[StreamKey]) -> tuple[str, ...]:
+def _excluded(offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
     """Return the names by which messages may refer to streams that are not read."""
+    chosen = {stream.stream.key for stream in streams}
     wanted = {name for stream in offered if stream.key in chosen for name in emitted_names(stream)}
     others = {name for stream in offered if stream.key not in chosen for name in emitted_names(stream)}
     return tuple(sorted(others - wanted))
 
 
-def _quirks(target: PreparedConnector, told: About) -> Quirks:
+def _quirks(target: PreparedConnector, described: About) -> Quirks:
     """Combine the known quirks of the target's image with its advertised capabilities and the user's settings."""
     connector = target.connector
     known = quirks_of(target.facts)
-    capabilities = told.capabilities or ()
+    capabilities = described.capabilities or ()
     return msgspec.structs.replace(
         known,
         takes_batches=known.takes_batches or "batch" in capabilities,

@@ -51,7 +51,7 @@ class Recorder:
 
     A separate thread writes to the state backend, in order, so that a slow server delays neither the data nor a
     signal. `failed` is the first error. `unsaved` is the state that the target acknowledged but that is not saved yet.
-    `relay_began` is a time of the monotonic clock.
+    `relay_began` is a time of the monotonic clock. `words` are what each side said about its failure.
     """
 
     def __init__(self, context: Context, *, run_id: str, log: Log, show: Callable[[Progress], None]) -> None:
@@ -63,7 +63,7 @@ class Recorder:
         self._run_id = run_id
         self._log = log
         self._show = show
-        self._words = {"source": LastWords(), "target": LastWords()}
+        self.words = {"source": LastWords(), "target": LastWords()}
         self._metrics = Metrics()
         self._rotations = 0
         self._record_is_lost = False
@@ -134,16 +134,6 @@ class Recorder:
             self._log.error("tapdock itself failed", traceback=text)
             self._fail(_unforeseen(error))
 
-    @property
-    def last_words(self) -> dict[str, str]:
-        """The last useful line of each side, by side."""
-        return {side: words.last for side, words in self._words.items()}
-
-    @property
-    def printed(self) -> dict[str, str]:
-        """The last line that each side printed on stdout beside messages, by side."""
-        return {side: words.printed for side, words in self._words.items()}
-
     def __call__(self, event: Event) -> None:
         self._guarded(partial(self._take, event))
 
@@ -156,7 +146,7 @@ class Recorder:
             if side == "target":
                 self._metrics.hear(line)
             if side != "runner":
-                self._words[side].stderr(text)
+                self.words[side].stderr(text)
             self._log.line(side, "info", text)
 
         return hear
@@ -204,16 +194,16 @@ class Recorder:
     def _log_line(self, event: Logged) -> None:
         text = self._context.redacted(event.message)
         if event.side != "runner" and event.printed:
-            self._words[event.side].stdout(text)
+            self.words[event.side].stdout(text)
         elif event.side != "runner" and event.level == "error":
-            self._words[event.side].stderr(text)
+            self.words[event.side].stderr(text)
         self._log.line(event.side, event.level, text)
 
     def _log_failure(self, event: Failed) -> None:
         redacted = self._context.redacted
         message = redacted(event.message)
         if event.side != "runner":
-            self._words[event.side].reported(message)
+            self.words[event.side].reported(message)
         reason = event.reason and redacted(event.reason)
         self._log.error(
             "connector reported an error", side=event.side, stream=event.stream, error=message, reason=reason
@@ -255,13 +245,7 @@ class Recorder:
         """Raise TargetError if the target's rows are lost with its container, and save no state from here on."""
         if self._record_is_lost:
             return
-        try:
-            error = self._lost_rows()
-        except EngineError as failed:
-            failed.retryable = True
-            failed.hint = failed.hint or "run it again: the next run resumes from the last saved state"
-            raise
-        if error:
+        if error := self._lost_rows():
             self._record_is_lost, self._latest = True, None
             raise error
 

@@ -6,7 +6,7 @@ import pytest
 
 from tapdock.connectors.paths import ConfigPath, mount_line, paths_in, uncovered
 from tapdock.engines.local import LocalEngine
-from tapdock.errors import TargetError
+from tapdock.errors import EngineError, TargetError
 from tapdock.project.model import Config, Connector, Mount, Secret
 from tapdock.runs.lost_files import is_data, lost_files
 
@@ -97,7 +97,7 @@ LAKE = Connector(name="lake", role="target", image="x")
         ({"destination_path": "/tmp"}, "/tmp/users.jsonl", "add `./tmp:/tmp` to `targets.lake.mounts`"),
         ({"path": "/a b/rows"}, "/a b/rows/users.csv", "add `./rows:/a b/rows` to `targets.lake.mounts`"),
         ({"catalog_path": "/c/rows"}, "/c/rows/users.csv", "add `./rows:/c/rows` to `targets.lake.mounts`"),
-        ({}, "/work/users.csv", "add `./work:/work` to `targets.lake.mounts`"),
+        ({}, "/app/users.csv", "add `./app:/app` to `targets.lake.mounts`"),
         ({}, "/users.csv", "set a path below /data in `targets.lake.config`"),
     ],
 )
@@ -116,3 +116,14 @@ def test_temporary_files_are_no_error(config):
 
 def test_the_mount_of_a_source():
     assert mount_line(Connector(name="s", role="source", image="x"), "/in") == "add `./in:/in` to `sources.s.mounts`"
+
+
+def test_a_run_whose_engine_does_not_answer_may_be_repeated():
+    class Silent(Engine):
+        def changed(self, run_id, role, *, wanted):
+            raise EngineError("it did not answer")
+
+    with pytest.raises(EngineError) as caught:
+        lost_files(Silent(), LAKE, {}, run_id="r1")
+    assert caught.value.retryable
+    assert "the next run resumes from the last saved state" in caught.value.hint

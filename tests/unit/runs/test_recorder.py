@@ -216,13 +216,14 @@ def test_what_a_side_prints_on_stdout_is_its_reason(tmp_path):
     run.recorder.stderr("target")("starting")
     run.recorder(Logged("target", "info", "ERROR: disk quota of s3cr3t-word exceeded\n", printed=True))
     run.recorder(Logged("target", "info", "an info message of the connector"))
-    assert run.recorder.last_words["target"] == "ERROR: disk quota of [secret] exceeded"
-    assert run.recorder.printed == {"source": "", "target": "ERROR: disk quota of [secret] exceeded"}
+    assert run.recorder.words["target"].last == "ERROR: disk quota of [secret] exceeded"
+    assert run.recorder.words["target"].printed == "ERROR: disk quota of [secret] exceeded"
+    assert run.recorder.words["source"].printed == ""
     run.recorder(Logged("target", "info", "x" * 10_000, printed=True))
-    assert len(run.recorder.printed["target"]) == 500
+    assert len(run.recorder.words["target"].printed) == 500
     run.recorder(Failed(side="target", message="no space"))
     run.recorder(Logged("target", "info", "bye", printed=True))
-    assert (run.recorder.last_words["target"], run.recorder.printed["target"]) == ("no space", "")
+    assert (run.recorder.words["target"].last, run.recorder.words["target"].printed) == ("no space", "")
 
 
 def test_no_event_gives_a_secret_away(tmp_path):
@@ -232,7 +233,7 @@ def test_no_event_gives_a_secret_away(tmp_path):
     run.recorder.stderr("source")("e s3cr3t-word")
     assert len(run.lines) == 4
     assert not any("s3cr3t-word" in line for line in run.lines)
-    assert run.recorder.last_words == {"source": "e [secret]", "target": "m [secret]"}
+    assert [run.recorder.words[side].last for side in ("source", "target")] == ["e [secret]", "m [secret]"]
 
 
 class Slow(Held):
@@ -321,7 +322,7 @@ def test_rows_are_looked_for_at_the_end_without_any_state(tmp_path, held):
     assert len(run.orders()) == 1
 
 
-def test_a_check_that_fails_saves_nothing_and_may_be_repeated(tmp_path):
+def test_a_check_that_fails_saves_nothing(tmp_path):
     def lost_rows():
         raise EngineError("the engine did not answer")
 
@@ -329,8 +330,7 @@ def test_a_check_that_fails_saves_nothing_and_may_be_repeated(tmp_path):
     run = Run(tmp_path, held, lost_rows=lost_rows)
     run.recorder(Committed('{"a":1}'))
     recorder = run.done()
-    assert (held.saved, recorder.failed.exit_code, recorder.failed.retryable) == ([], 8, True)
-    assert "the next run resumes from the last saved state" in recorder.failed.hint
+    assert (held.saved, recorder.failed.exit_code) == ([], 8)
     assert recorder.unsaved.file.read_text() == '{"a":1}'
 
 
