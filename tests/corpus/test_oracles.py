@@ -29,7 +29,7 @@ from tapdock.translate.base import Quirks
 from tapdock.translate.names import target_keys
 from tapdock.translate.singer_to_airbyte import destination_streams
 
-pytestmark = needs_corpus
+pytestmark = [needs_corpus, pytest.mark.long]
 
 SMALL = 1 << 17
 """Maximum size in bytes of a file that the SDK reads quickly."""

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -45,17 +46,22 @@ def floor(module: str) -> int:
     return next(number for number, rooms in enumerate(FLOORS) if room(module) in rooms)
 
 
-def imports(module: str) -> set[str]:
-    """Return the modules of tapdock that a module imports, at any place in it."""
+@cache
+def tree(module: str) -> ast.Module:
     path = PACKAGE.parent / module.replace(".", "/")
-    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text())
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Return the modules of tapdock that a module imports, at any place in it."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in found if name in MODULES}
+    return frozenset(name for name in found if name in MODULES)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -188,11 +194,11 @@ HARMLESS = {"isatty", "flush", "encoding", "fileno"}
 PRINTERS = {"print", "input", "Console", "echo", "secho", "confirm", "prompt", "print_exc", "print_exception", "pprint"}
 
 
-def prints(tree: ast.AST) -> list[int]:
+def prints(code: ast.AST) -> list[int]:
     """Return the lines where text may be written to stdout or stderr of this process."""
-    allowed = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in HARMLESS}
+    allowed = {id(node.value) for node in ast.walk(code) if isinstance(node, ast.Attribute) and node.attr in HARMLESS}
     found = []
-    for node in ast.walk(tree):
+    for node in ast.walk(code):
         match node:
             case ast.Attribute(value=ast.Name(id="sys"), attr=name) if name in STREAMS and id(node) not in allowed:
                 found.append(node.lineno)
@@ -215,9 +221,7 @@ def prints(tree: ast.AST) -> list[int]:
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name.removeprefix("tapdock.") not in PRINTS])
 def test_text_reaches_people_one_way_only(module):
-    path = PACKAGE.parent / module.replace(".", "/")
-    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    assert prints(ast.parse(file.read_text())) == [], "use tapdock.text.output"
+    assert prints(tree(module)) == [], "use tapdock.text.output"
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ def read_spec(schema: Any) -> None:
     rotation_rules.allowed({"/since": "x", "/count": 1}, {"since": "y"}, rules)
 
 
+@pytest.mark.long
 def test_a_spec_can_be_wrong_anywhere():
     for schema in (*damaged(SPEC, values=WRITABLE, names=NAMES[:3]), *CIRCLES):
         read_spec(schema)
@@ -199,6 +200,7 @@ def loaded(folder: Path, content: str | bytes, environ: dict[str, str] | None = 
         return None
 
 
+@pytest.mark.long
 def test_a_project_file_can_be_wrong_anywhere(tmp_path):
     assert loaded(tmp_path, json.dumps(PROJECT))
     for document in damaged(PROJECT, values=MISTAKES, names=NAMES):
@@ -242,6 +244,7 @@ def paths(value: Any, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return [at, *(path for key, each in inner for path in paths(each, (*at, str(key))))]
 
 
+@pytest.mark.long
 def test_a_variable_of_the_environment_can_be_anything(tmp_path):
     named = ["TAPDOCK_" + "__".join(path).upper() for path in paths(PROJECT) if path]
     named += ["TAPDOCK_SOURCES__S__CONFIG__\udcff", "TAPDOCK_SOURCES__", "TAPDOCK___", "TAPDOCK_\udcff__X"]
@@ -301,6 +304,7 @@ MELTANO: dict[str, Any] = {
 LOCK = {"name": "tap-x", "pip_url": "x", "executable": "e", "settings": [{"name": "k", "sensitive": True}]}
 
 
+@pytest.mark.long
 def test_a_meltano_project_can_be_wrong_anywhere(tmp_path):
     file = tmp_path / "meltano.yml"
     lock = tmp_path / "plugins" / "extractors" / "tap-x--v.lock"

@@ -30,6 +30,7 @@ def example(tmp_path):
     return run
 
 
+@pytest.mark.long
 def test_the_programs_of_the_page_run_as_it_says(example):
     (commands,) = (
         text

@@ -97,6 +97,7 @@ class TestBesideTheState:
         (tmp_path / "log").write_text("{}\n")
         return lambda record: Archive(backend).close(record, tmp_path / "log")
 
+    @pytest.mark.long
     def test_a_run_outlasts_a_hundred_later_ones(self, backend, close):
         archive = Archive(backend)
         archive.write(LONG)
@@ -111,6 +112,7 @@ class TestBesideTheState:
             close(record(number))
         assert archive.ids()[-1] == record(140).run_id
 
+    @pytest.mark.long
     def test_a_run_that_was_killed_is_forgotten_after_seven_days(self, backend, close):
         archive = Archive(backend)
         archive.write(LONG)

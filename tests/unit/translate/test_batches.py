@@ -116,6 +116,7 @@ def test_a_row_over_the_limit_is_refused_before_it_is_unpacked(tmp_path: Path) -
     assert taken(message, tmp_path) == [row.strip()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("route", [SingerToSinger, SingerToAirbyte])
 def test_the_rows_of_a_file_are_passed_on_in_pieces(tmp_path: Path, route) -> None:
     """A small compressed file can contain more rows than fit into memory."""

@@ -14,11 +14,13 @@ DOUBLING = {
 SCHEMA = {"type": "object", "properties": {"a": {"$ref": "#/definitions/d0"}}, "definitions": DOUBLING}
 
 
+@pytest.mark.long
 def test_a_taps_schema_ends() -> None:
     with pytest.raises(TranslationError, match="expands to more than 100,000 parts"):
         airbyte_schema(SCHEMA)
 
 
+@pytest.mark.long
 def test_a_sources_schema_ends() -> None:
     with pytest.raises(TranslationError, match="expands to more than 100,000 parts"):
         singer_schema(Stream(name="s", json_schema=SCHEMA, supported_sync_modes=("full_refresh",)))

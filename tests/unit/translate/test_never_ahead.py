@@ -30,6 +30,8 @@ STEPS = st.lists(
     ),
     max_size=40,
 )
+pytestmark = pytest.mark.long
+
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 

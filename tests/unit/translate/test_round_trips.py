@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from tapdock.translate.singer_to_airbyte import SingerToAirbyte
 from tapdock.translate.tables import TableNames
 from tapdock.translate.write.airbyte_stream import SEQUENCE
 from unit.translate.generated import RAW, Rows, catalogs, exact, orders
+
+pytestmark = pytest.mark.long
 
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
