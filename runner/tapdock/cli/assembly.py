@@ -74,7 +74,9 @@ def said_at_once(line: str) -> None:
         os.write(2, (clean(line) + "\n").encode())
 
 
-def operations_of(session: Session, signals: Signals, *, locked: bool = False, verbose: bool = False) -> Operations:
+def operations_of(
+    session: Session, signals: Signals, *, locked: bool = False, verbose: bool = False, quiet: bool = False
+) -> Operations:
     """Return the context of the operations. Raises EngineError without an engine, UsageError for the project file."""
     project = session.project
     if warning := tightened(project.private):
@@ -94,6 +96,7 @@ def operations_of(session: Session, signals: Signals, *, locked: bool = False, v
         signals=signals,
         now=time.time,
         locked=digests,
+        is_quiet=quiet,
     )
 
 
