@@ -161,7 +161,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except (TapdockError, Interrupted) as error:
         return _told(session.redacted(error.message), error.hint and session.redacted(error.hint), error.exit_code)
     except KeyboardInterrupt:
-        return 130
+        return _told("stopped by signal", None, 130)
     except BrokenPipeError:
         return _quiet()
     except Exception as error:

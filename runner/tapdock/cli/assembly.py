@@ -1,9 +1,7 @@
 """Build what operations need from the global options: the engine, the state backend, and where progress is printed."""
 
-import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,13 +15,12 @@ from tapdock.connectors.images import making
 from tapdock.engines.base import Engine
 from tapdock.errors import ImageMissing, UsageError
 from tapdock.files import tightened
-from tapdock.log import clean
 from tapdock.project.load import claim_home
 from tapdock.relay.signals import Signals
 from tapdock.text.clean import one_line
 from tapdock.text.output import err
 
-__all__ = ["engine_of", "not_removed", "operations_of", "relay_image", "said", "said_at_once"]
+__all__ = ["engine_of", "not_removed", "operations_of", "relay_image", "said"]
 
 
 def engine_of(session: Session) -> Engine:
@@ -66,12 +63,6 @@ def said(line: str) -> None:
 def not_removed(name: str, reason: str) -> str:
     """Return a warning about a leftover of a killed run that tapdock cannot remove."""
     return f"warning: {name} is left from a killed run and cannot be removed: {reason}"
-
-
-def said_at_once(line: str) -> None:
-    """Print one line from a signal handler, which may interrupt a write: bypass the buffer, ignore a closed stderr."""
-    with suppress(OSError):
-        os.write(2, (clean(line) + "\n").encode())
 
 
 def operations_of(

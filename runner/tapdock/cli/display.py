@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tapdock.cli.assembly import said_at_once
 from tapdock.events import Level, Progress, StreamReport
 from tapdock.log import Format, Log
 from tapdock.runs.log_file import LogFile
 from tapdock.runs.records import RunRecord
 from tapdock.text.clean import clean, one_line
-from tapdock.text.output import failed, log_text, out, print_table, result
+from tapdock.text.output import failed, log_text, out, print_table, result, said_at_once
 
 __all__ = ["Display", "Screen", "View", "folded", "most_urgent", "size"]
 
@@ -175,7 +174,7 @@ class Display:
                 self._print_folded(self._log, record)
             if self._view.table:
                 _print_result(self._name, record)
-            if record.error:
+            if record.error and not (self._view.table and _is_only_stopped(record)):
                 name = f"{one_line(self._name)}: " if self._view.several else ""
                 failed(f"{name}{record.error.message}", record.error.hint)
 
@@ -187,6 +186,12 @@ class Display:
                     log_text(line + "\n")
         if log.folded and (self._view.level, self._view.log_format) == ("info", "text"):
             self.say(f"{folded(log.folded)} in the log: `tapdock runs logs {record.run_id}`")
+
+
+def _is_only_stopped(record: RunRecord) -> bool:
+    """Return True if the result has everything about the end of the run: that it was stopped, and what is saved."""
+    error = record.error
+    return record.status == "stopped" and bool(error and "stopped by signal" in error.message and not error.hint)
 
 
 def folded(counts: Mapping[str, int]) -> str:

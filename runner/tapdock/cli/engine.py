@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tapdock.cli.assembly import engine_of, not_removed, operations_of, relay_image, said, said_at_once
+from tapdock.cli.assembly import engine_of, not_removed, operations_of, relay_image, said
 from tapdock.cli.session import Session, shared
 from tapdock.connectors import images, lockfile, masking
 from tapdock.connectors.wrap import build as wrap_
@@ -18,7 +18,7 @@ from tapdock.project.model import Connector, Project
 from tapdock.relay.signals import Signals
 from tapdock.runs import doctor as doctor_
 from tapdock.runs.findings import Finding, looked_at
-from tapdock.text.output import out, print_json, print_table
+from tapdock.text.output import out, print_json, print_table, said_at_once
 
 __all__ = ["build", "doctor", "gc", "lock_images", "wrap"]
 
