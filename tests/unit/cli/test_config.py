@@ -1,5 +1,10 @@
 """Tests which origin `tapdock config show` reports for each value."""
 
+import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +112,41 @@ def test_an_empty_state_backend_is_the_default(tmp_path, empty, home):
     project = load(file, environment=None, environ={"TAPDOCK_HOME": home})
     assert project.state_uri == (f"{home}/state" if home else ".tapdock/state")
     assert project.origins["state_backend.uri"] == "default"
+
+
+REFERENCES = """\
+version: 1
+sources:
+  shop:
+    image: x
+    config: {password: "${PG_PASSWORD}", url: "pg://${PG_USER}:${PG_PASSWORD}@h", list: [a, {key: "${KEY:-none}"}], b: c}
+    env: {TOKEN: "${TOKEN}", PLAIN: text}
+"""
+
+
+@pytest.mark.parametrize("given", [{}, {"PG_PASSWORD": "s3cr3t-1", "PG_USER": "u", "TOKEN": "s3cr3t-2"}])
+def test_the_variable_behind_a_secret_is_named(tmp_path, given):
+    (tmp_path / "tapdock.yaml").write_text(REFERENCES)
+    show = [sys.executable, "-m", "tapdock", "config", "show", "shop"]
+    environ = {**os.environ, "TAPDOCK_PROJECT": str(tmp_path), **given}
+    text, as_json = (
+        subprocess.run([*show, *more], capture_output=True, text=True, check=True, env=environ).stdout
+        for more in ((), ("--json",))
+    )
+    named = dict(re.findall(r"^sources\.shop\.(\S+) .*\((\$.*)\)", text, re.MULTILINE))
+    assert named == {
+        "config.password": "${PG_PASSWORD}",
+        "config.url": "${PG_USER}, ${PG_PASSWORD}",
+        "config.list.1.key": "${KEY}",
+        "env.TOKEN": "${TOKEN}",
+    } or (not given and named == {"config.list.1.key": "${KEY}"})
+    found = {fact["path"]: fact.get("variables") for fact in json.loads(as_json)}
+    assert found["sources.shop.config.b"] is None
+    assert found["sources.shop.config.list.1.key"] == ["KEY"]
+    if given:
+        assert re.search(
+            r"^sources\.shop\.config\.password +\[secret\] \(\$\{PG_PASSWORD\}\) +tapdock.yaml:5$", text, re.M
+        )
+    else:
+        assert re.search(r"^sources\.shop\.config\.password +\[unset: PG_PASSWORD\] ", text, re.M)
+    assert "s3cr3t" not in text + as_json
