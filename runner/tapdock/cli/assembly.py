@@ -28,7 +28,7 @@ def engine_of(session: Session) -> Engine:
 
     Raises UsageError for an unknown name, EngineError if the engine cannot be reached.
     """
-    environ = session.environ
+    environ = session.variables
     name = environ.get("TAPDOCK_ENGINE", "docker")
     if name == "local":
         from tapdock.engines.local import LocalEngine
@@ -73,15 +73,15 @@ def operations_of(
     if warning := tightened(project.private):
         said(warning)
     backend = session.backend
-    claim_home(project.private, project.folder, session.environ, write=True)
+    claim_home(project.private, project.folder, session.variables, write=True)
     engine = engine_of(session)
     digests = lockfile.read(project.folder) if locked else None
     return Operations(
         engine=engine,
         project=project,
         backend=backend,
-        relay_image=partial(relay_image, engine, session.environ, locked=digests),
-        making=making(session.environ),
+        relay_image=partial(relay_image, engine, session.variables, locked=digests),
+        making=making(session.variables),
         progress=said,
         log=err if verbose else _silent,
         signals=signals,
