@@ -151,3 +151,8 @@ def test_with_several_runs_each_line_has_the_name_of_its_pipeline(project):
 def test_verbose_and_quiet_exclude_each_other(project):
     ended = project.run(*RUN, "--verbose", "--quiet")
     assert (ended.code, ended.stderr) == (2, "error: `--verbose` and `--quiet` exclude each other\n")
+
+
+@local_only
+def test_programs_are_not_asked_to_be_pinned(project):
+    assert "not pinned" not in project.run(*RUN).stderr
