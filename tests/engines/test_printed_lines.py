@@ -1,6 +1,7 @@
 """Tests which lines of connectors a run prints, and that its log has all of them."""
 
 import json
+import os
 import re
 
 import pytest
@@ -154,5 +155,8 @@ def test_verbose_and_quiet_exclude_each_other(project):
 
 
 @local_only
-def test_programs_are_not_asked_to_be_pinned(project):
+@pytest.mark.parametrize("path", ["./bin/source.py", "source.py"])
+def test_programs_are_not_asked_to_be_pinned(project, path):
+    project.images["source"] = path
+    project.environ = {"PATH": f"{project.folder / 'bin'}:{os.environ['PATH']}"}
     assert "not pinned" not in project.run(*RUN).stderr
