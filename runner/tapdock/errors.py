@@ -34,6 +34,7 @@ __all__ = [
     "TranslationError",
     "UnreadableState",
     "UsageError",
+    "unforeseen",
 ]
 
 
@@ -114,3 +115,8 @@ class Interrupted(BaseException):
         super().__init__(message)
         self.message = message
         self.exit_code = exit_code
+
+
+def unforeseen(error: Exception) -> TapdockError:
+    """Return the error for an exception that tapdock's own code did not expect."""
+    return TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}")

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
@@ -10,12 +11,14 @@ from typing import Any, Literal, Protocol
 import orjson
 
 from tapdock.text.clean import clean, harmless_json, one_line
+from tapdock.text.own_lines import without_time
 
 __all__ = ["Format", "Level", "Log", "Sink", "clean"]
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["text", "json"]
 RANKS: dict[str, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
+_TAIL = 10
 COLOURS = {"debug": "2", "info": "36", "warning": "33", "error": "31"}
 
 
@@ -29,7 +32,9 @@ class Log:
     """A log bound to one run. It is safe to use from several threads.
 
     `write` gets whole lines for people, `file` gets JSON lines of all levels. Both are optional. Apart from our own
-    colors, the text cannot control a terminal or a CI.
+    colors, the text cannot control a terminal or a CI. `level` is the lowest level that is written for people, `lines`
+    that of lines of connectors, if there is a file to read the others in. `folded` counts these others by side.
+    `pipeline` is part of each line, for several runs on one screen.
     """
 
     def __init__(
@@ -41,14 +46,20 @@ class Log:
         format: Format = "text",  # noqa: A002 - the option's own name
         colour: bool = False,
         level: Level = "info",
+        lines: Level = "info",
+        pipeline: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._run_id = run_id
+        self.folded: Counter[str] = Counter()
+        self._tails: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_TAIL))
+        self._bound = {name: value for name, value in (("run_id", run_id), ("pipeline", pipeline)) if value}
+        self._pipeline = f"{one_line(pipeline)}: " if pipeline else ""
         self._write = write
         self._file = file
         self._format = format
         self._colour = colour
         self._rank = RANKS[level]
+        self._rank_of_lines = max(RANKS[level], RANKS[lines])
         self._clock = clock
         self._lock = threading.Lock()
 
@@ -68,14 +79,18 @@ class Log:
         """Log a line of one side, cleaned."""
         self._emit(level, "line", {"side": side, "message": clean(text.rstrip())})
 
+    def tail(self, side: str) -> tuple[str, ...]:
+        """Return the last lines of a side that were not written for people, apart from those of level `debug`."""
+        with self._lock:
+            return tuple(self._tails[side])
+
     def _emit(self, level: Level, event: str, fields: Mapping[str, Any]) -> None:
         now = datetime.fromtimestamp(self._clock(), UTC)
-        bound = {"run_id": self._run_id} if self._run_id else {}
         entry = {
             "time": now.isoformat(timespec="milliseconds"),
             "level": level,
             "event": event,
-            **bound,
+            **self._bound,
             **fields,
         }
         as_json = harmless_json(_json(entry))
@@ -86,9 +101,21 @@ class Log:
                 except OSError as error:
                     self._file = None  # a full disk loses the log, not the run
                     self._say(f"warning: the log file is no longer written: {error.strerror}\n")
-            if RANKS[level] >= self._rank:
-                text = as_json if self._format == "json" else self._human(now, level, event, fields)
+            is_of_connector = event == "line" and fields["side"] != "runner"
+            least = self._rank_of_lines if is_of_connector and self._file else self._rank
+            if RANKS[level] < least and not is_of_connector:
+                return
+            text = as_json if self._format == "json" else self._human(now, level, event, fields)
+            if RANKS[level] >= least:
                 self._say(text + "\n")
+            else:
+                self._fold(fields["side"], level, text)
+
+    def _fold(self, side: str, level: Level, text: str) -> None:
+        if self._file:
+            self.folded[side] += 1
+        if level != "debug":
+            self._tails[side].append(text)
 
     def _say(self, text: str) -> None:
         if self._write:
@@ -101,10 +128,10 @@ class Log:
         start, end = (f"\x1b[{COLOURS[level]}m", "\x1b[0m") if self._colour else ("", "")
         head = f"{now.astimezone():%H:%M:%S} {start}{level:<7}{end} "
         if event == "line":
-            message = clean(str(fields["message"])).replace("\n", f"\n{' ' * 17}{fields['side']} | ")
-            return f"{head}{fields['side']} | {message}"
+            side = f"{self._pipeline}{fields['side']} | "
+            return head + side + without_time(clean(str(fields["message"]))).replace("\n", f"\n{' ' * 17}{side}")
         pairs = "".join(f"  {key}={_shown(value)}" for key, value in fields.items() if value is not None)
-        return f"{head}{one_line(event)}{pairs}"
+        return f"{head}{self._pipeline}{one_line(event)}{pairs}"
 
 
 def _json(entry: Mapping[str, Any]) -> str:

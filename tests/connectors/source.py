@@ -141,6 +141,14 @@ class Source:
     def environ(self, name):
         say("LOG", log={"level": "INFO", "message": os.environ[name]})
 
+    def log(self, level, *words):
+        say("LOG", log={"level": level, "message": " ".join(words)})
+
+    def note(self, *words):
+        """A line on stderr; `\\_` stands for a space at its start."""
+        sys.stderr.write(" ".join(words).replace("\\_", " ") + "\n")
+        sys.stderr.flush()
+
     def stderr(self, size):
         for _ in range(int(size) // 100):
             sys.stderr.write("e" * 99 + "\n")

@@ -116,7 +116,7 @@ def test_a_destination_s_reason_is_reported(junction, database):
 def test_states_without_an_envelope_are_none(junction, database):
     """The destination prints a state without an envelope, rejects it itself, and fails. Nothing must be saved."""
     database.query((HERE / "routes" / "vector.sql").read_text())
-    failed = junction("run", "quiet", VECTORS, "--json")
+    failed = junction("run", "quiet", VECTORS, "--json", "--verbose")
     assert failed.code == 4
     assert '{"type": "STREAM", "stream": ' in failed.stderr
     assert failed.json["error"]["side"] == "target"

@@ -128,8 +128,8 @@ class Project:
         self.data.mkdir(exist_ok=True)
         self.tmp.mkdir(exist_ok=True)
 
-    def start(self, *words: str, stderr: int = subprocess.PIPE) -> Running:
-        """Start a command, by default `run`. `stderr` is the descriptor of a terminal, or a pipe."""
+    def start(self, *words: str, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE) -> Running:
+        """Start a command, by default `run`. `stdout` and `stderr` are descriptors of a terminal, or pipes."""
         self.write()
         words = words or ("run", "source", "target", "--json", "--log-format", "json")
         process = subprocess.Popen(
@@ -137,7 +137,7 @@ class Project:
             cwd=self.folder,
             env=self._environ(),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
             text=True,
         )

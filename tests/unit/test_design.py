@@ -185,7 +185,6 @@ def test_the_example_of_the_readme_is_a_project(tmp_path):
 PRINTS = {
     "text.output": "it is the one way of text",
     "cli.relay": "its stdout is a protocol between two processes of ours, JSON lines that nobody reads",
-    "cli.assembly": "the handler of a signal may interrupt a write: it cleans its line, and writes past the buffer",
     "cli.display": "rich draws the progress; every name in it is a cleaned rich Text",
     "cli.state": "typer asks for a confirmation; the question is made one line",
 }

@@ -130,18 +130,18 @@ def _options(
     ] = None,
     environment: Annotated[
         str | None,
-        typer.Option(envvar="TAPDOCK_ENVIRONMENT", help="The block of `environments:` that applies."),
+        typer.Option(help="The block of `environments:` that applies. Default: TAPDOCK_ENVIRONMENT."),
     ] = None,
     log_format: Annotated[
-        Literal["text", "json"],
-        typer.Option(envvar="TAPDOCK_LOG_FORMAT", help="The format of log lines on stderr."),
-    ] = "text",
+        Literal["text", "json"] | None,
+        typer.Option(help="The format of log lines on stderr. Default: TAPDOCK_LOG_FORMAT, or text."),
+    ] = None,
     version: Annotated[  # noqa: ARG001 - the callback does everything
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     session = ctx.obj
-    session.folder, session.environment, session.log_format = project, environment or None, log_format
+    session.folder, session.chosen_environment, session.chosen_format = project, environment, log_format
 
 
 HELP = """Run any Airbyte or Singer connector as a container and move data between any two of them
@@ -161,7 +161,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except (TapdockError, Interrupted) as error:
         return _told(session.redacted(error.message), error.hint and session.redacted(error.hint), error.exit_code)
     except KeyboardInterrupt:
-        return 130
+        return _told("stopped by signal", None, 130)
     except BrokenPipeError:
         return _quiet()
     except Exception as error:

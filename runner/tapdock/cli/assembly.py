@@ -1,9 +1,7 @@
 """Build what operations need from the global options: the engine, the state backend, and where progress is printed."""
 
-import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,13 +15,12 @@ from tapdock.connectors.images import making
 from tapdock.engines.base import Engine
 from tapdock.errors import ImageMissing, UsageError
 from tapdock.files import tightened
-from tapdock.log import clean
 from tapdock.project.load import claim_home
 from tapdock.relay.signals import Signals
 from tapdock.text.clean import one_line
 from tapdock.text.output import err
 
-__all__ = ["engine_of", "not_removed", "operations_of", "relay_image", "said", "said_at_once"]
+__all__ = ["engine_of", "not_removed", "operations_of", "relay_image", "said"]
 
 
 def engine_of(session: Session) -> Engine:
@@ -31,7 +28,7 @@ def engine_of(session: Session) -> Engine:
 
     Raises UsageError for an unknown name, EngineError if the engine cannot be reached.
     """
-    environ = session.environ
+    environ = session.variables
     name = environ.get("TAPDOCK_ENGINE", "docker")
     if name == "local":
         from tapdock.engines.local import LocalEngine
@@ -68,32 +65,29 @@ def not_removed(name: str, reason: str) -> str:
     return f"warning: {name} is left from a killed run and cannot be removed: {reason}"
 
 
-def said_at_once(line: str) -> None:
-    """Print one line from a signal handler, which may interrupt a write: bypass the buffer, ignore a closed stderr."""
-    with suppress(OSError):
-        os.write(2, (clean(line) + "\n").encode())
-
-
-def operations_of(session: Session, signals: Signals, *, locked: bool = False, verbose: bool = False) -> Operations:
+def operations_of(
+    session: Session, signals: Signals, *, locked: bool = False, verbose: bool = False, quiet: bool = False
+) -> Operations:
     """Return the context of the operations. Raises EngineError without an engine, UsageError for the project file."""
     project = session.project
     if warning := tightened(project.private):
         said(warning)
     backend = session.backend
-    claim_home(project.private, project.folder, session.environ, write=True)
+    claim_home(project.private, project.folder, session.variables, write=True)
     engine = engine_of(session)
     digests = lockfile.read(project.folder) if locked else None
     return Operations(
         engine=engine,
         project=project,
         backend=backend,
-        relay_image=partial(relay_image, engine, session.environ, locked=digests),
-        making=making(session.environ),
+        relay_image=partial(relay_image, engine, session.variables, locked=digests),
+        making=making(session.variables),
         progress=said,
         log=err if verbose else _silent,
         signals=signals,
         now=time.time,
         locked=digests,
+        is_quiet=quiet,
     )
 
 

@@ -14,7 +14,7 @@ from tapdock.errors import StateError, UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.keys import CONNECTOR
 from tapdock.project.layers import Path, dotted, walk
-from tapdock.project.model import Connector, Mount, Project, StreamOptions
+from tapdock.project.model import Connector, Mount, Project, Secret, StreamOptions
 from tapdock.protocol.json_pointer import parts
 from tapdock.text.output import err, print_json, print_table
 from tapdock.text.secret_names import masked_text
@@ -30,7 +30,7 @@ def show(
 ) -> None:
     """Show each value of the project and its origin
 
-    Secrets are masked.
+    Secrets are masked. If the project file refers to a variable, its name follows the masked value.
 
     Example: tapdock config show faker --environment prod
     """
@@ -40,9 +40,12 @@ def show(
         _require_known(name, [*project.sources, *project.targets, *project.pipelines])
     found = [row for row in (*rows(project), *_rotated(session)) if name is None or row[0][1:2] == (name,)]
     if as_json:
-        print_json([{"path": dotted(path), "value": value, "origin": origin} for path, value, origin in found])
+        print_json([_fact(project, *row) for row in found])
         return
-    print_table(("VALUE", "IS", "FROM"), [(dotted(path), _shown(value), origin) for path, value, origin in found])
+    print_table(
+        ("VALUE", "IS", "FROM"),
+        [(dotted(path), _shown(value) + _references(project, path), origin) for path, value, origin in found],
+    )
 
 
 def reset(
@@ -99,6 +102,28 @@ def _use(connector: Connector, kept: rotated_config.Kept | None) -> str:
     if kept and kept.program not in (None, rotation_rules.program(connector)):
         return f"updated by {rotation_rules.name_of(kept.program)} (not used: the program has changed)"
     return "updated by the connector (used until you change this value in tapdock.yaml)"
+
+
+def _fact(project: Project, path: Path, value: Any, origin: str) -> dict[str, Any]:
+    variables = _variables(project, path)
+    return {"path": dotted(path), "value": value, "origin": origin, **({"variables": variables} if variables else {})}
+
+
+def _references(project: Project, path: Path) -> str:
+    names = ", ".join(f"${{{name}}}" for name in _variables(project, path))
+    return f" ({names})" if names else ""
+
+
+def _variables(project: Project, path: Path) -> tuple[str, ...]:
+    """Return the variables to which the project file refers in a value of a connector's `config` or `env`."""
+    if path[0] not in ("sources", "targets") or path[2:3] not in (("config",), ("env",)):
+        return ()
+    connector = (project.sources if path[0] == "sources" else project.targets)[str(path[1])]
+    value: Any = connector.config if path[2] == "config" else connector.env
+    for part in path[3:]:
+        known = isinstance(part, int) and isinstance(value, list | tuple) and part < len(value)
+        value = value[part] if known else value.get(part) if isinstance(value, Mapping) else None
+    return value.variables if isinstance(value, Secret) else ()
 
 
 def rows(project: Project) -> list[tuple[Path, Any, str]]:

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tapdock.cli.assembly import operations_of, said_at_once
+from tapdock.cli.assembly import operations_of
 from tapdock.cli.session import Session, shared
 from tapdock.cli.spec_rows import COLUMNS, spec_rows
 from tapdock.cli.state import print_exactly
@@ -17,7 +17,7 @@ from tapdock.project.model import Connector, Project
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.relay.signals import Signals
 from tapdock.text.clean import one_line
-from tapdock.text.output import err, out, print_json, print_table
+from tapdock.text.output import err, out, print_json, print_table, said_at_once
 from tapdock.translate.catalogs.singer import unsupported_fields
 
 __all__ = ["check", "discover", "spec"]

@@ -1,20 +1,25 @@
 """The progress of a run: a live table in a terminal, else a line every few seconds, and a summary at the end."""
 
+import queue
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from tapdock.events import Progress, StreamReport
+from tapdock.events import Level, Progress, StreamReport
+from tapdock.log import Format, Log
+from tapdock.runs.log_file import LogFile
 from tapdock.runs.records import RunRecord
-from tapdock.text.clean import one_line
-from tapdock.text.output import failed, log_text, out, print_table, result
+from tapdock.text.clean import clean, one_line
+from tapdock.text.output import failed, log_text, out, print_table, result, said_at_once
 
-__all__ = ["Display", "most_urgent", "size"]
+__all__ = ["Display", "Screen", "View", "folded", "most_urgent", "size"]
 
 _LINE_SECONDS = 5.0
 _URGENCY = {"failed": 0, "incomplete": 1, "running": 2}
+_ONE_AT_A_TIME = threading.Lock()
 _OTHER_LINES = 5  # of the live table: title, heading, total, and two lines of the log above it
 
 
@@ -31,37 +36,110 @@ def size(count: float) -> str:
     raise AssertionError(count)
 
 
-class Display:
-    """A context manager that shows one run.
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """How much of a run is printed. `level` is the lowest level of log lines, `lines` that of lines of connectors.
 
-    `quiet` prints no table at the end. `plain` prints lines instead of a live table, as when several runs share a
-    screen.
+    `progress`: a live table or lines of progress. `table`: streams and the result at the end. `several`: several runs
+    share a screen, so there is no live table, and each line carries the pipeline's name.
     """
 
-    def __init__(self, name: str, *, quiet: bool, plain: bool) -> None:
+    log_format: Format = "text"
+    level: Level = "info"
+    lines: Level = "warning"
+    progress: bool = True
+    table: bool = True
+    several: bool = False
+
+
+class Screen:
+    """Prints lines of a signal's handler: above the live table if there is one.
+
+    The handler may interrupt the main thread anywhere, so it only puts its line into a queue, which a thread prints.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: queue.SimpleQueue[str | None] | None = None
+        self._printer: threading.Thread | None = None
+
+    def say(self, line: str) -> None:
+        if waiting := self._waiting:
+            waiting.put(line)
+        else:
+            said_at_once(line)
+
+    def begin(self, write: Callable[[str], None]) -> None:
+        """Print further lines by `write`, in a thread."""
+        waiting = self._waiting = queue.SimpleQueue()
+
+        def work() -> None:
+            while (line := waiting.get()) is not None:
+                write(clean(line) + "\n")
+
+        self._printer = threading.Thread(target=work, name="screen", daemon=True)
+        self._printer.start()
+
+    def end(self) -> None:
+        """Wait until all lines are printed. Further lines are printed directly."""
+        waiting, self._waiting = self._waiting, None
+        if waiting and self._printer:
+            waiting.put(None)
+            self._printer.join()
+
+
+class Display:
+    """A context manager that shows one run."""
+
+    def __init__(self, name: str, view: View, screen: Screen, *, colour: bool = False) -> None:
         self._name = name
-        self._quiet = quiet
+        self._view = view
+        self._screen = screen
+        self._colour = colour
         self._live: Any = None
-        self._plain = plain or not sys.stderr.isatty()
+        self._log: Log | None = None
+        self._is_plain = view.several or view.log_format == "json" or not (view.progress and sys.stderr.isatty())
         self._lock = threading.Lock()
         self._began = self._last = time.monotonic()
 
     def __enter__(self) -> "Display":
-        if not self._plain:
+        if not self._is_plain:
             from rich.console import Console
             from rich.live import Live
 
             self._live = Live(console=Console(stderr=True), transient=True, refresh_per_second=4)
             self._live.start()
+            self._screen.begin(self.write)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop()
 
     def _stop(self) -> None:
-        if self._live:
-            self._live.stop()
-            self._live = None
+        with self._lock:
+            live, self._live = self._live, None
+            if live:
+                live.stop()
+        self._screen.end()
+
+    def log(self, run_id: str, file: LogFile | None) -> Log:
+        """Return the log of an attempt, which is printed here."""
+        view = self._view
+        self._log = Log(
+            run_id,
+            write=self.write,
+            file=file,
+            format=view.log_format,
+            colour=self._colour,
+            level=view.level,
+            lines=view.lines,
+            pipeline=self._name if view.several else None,
+        )
+        return self._log
+
+    def say(self, line: str) -> None:
+        """Print one line about the run's preparation or its end."""
+        name = f"{self._name}: " if self._view.several else ""
+        self.write(f"{one_line(name + line)}\n")
 
     def write(self, text: str) -> None:
         """Print a log line, above the live table if there is one."""
@@ -76,21 +154,55 @@ class Display:
     def progress(self, progress: Progress) -> None:
         now = time.monotonic()
         seconds = max(now - self._began, 0.001)
-        if self._live:
-            self._live.update(_drawn(self._name, progress, seconds, self._live.console.height))
-        elif now - self._last >= _LINE_SECONDS:
+        if live := self._live:
+            live.update(_drawn(self._name, progress, seconds, live.console.height))
+        elif self._view.progress and now - self._last >= _LINE_SECONDS:
             self._last = now
             rate = progress.records / seconds
             line = f"{one_line(self._name)}: {progress.records:,} records, {rate:,.0f}/s, {size(progress.bytes)}\n"
             self.write(line)
 
     def ended(self, record: RunRecord) -> None:
-        """Print the table of streams and the result to stdout, then the error with its hint to stderr."""
+        """Print the table of streams and the result to stdout, then the error with its hint to stderr.
+
+        Before them, print where to read the lines that were not printed. If the run failed, the last of them may
+        explain why, so they are printed too.
+        """
         self._stop()
-        if not self._quiet:
-            _print_result(self._name, record)
-        if record.error:
-            failed(record.error.message, record.error.hint)
+        with _ONE_AT_A_TIME:
+            if self._log:
+                self._print_folded(self._log, record)
+            if self._view.table:
+                _print_result(self._name, record)
+            if record.error and not (self._view.table and _is_only_stopped(record)):
+                name = f"{one_line(self._name)}: " if self._view.several else ""
+                failed(f"{name}{record.error.message}", record.error.hint)
+
+    def _print_folded(self, log: Log, record: RunRecord) -> None:
+        if record.error and record.status != "stopped":
+            side = record.error.side
+            for each in ("source", "target") if side == "runner" else (side,):
+                for line in log.tail(each):
+                    log_text(line + "\n")
+        if log.folded and (self._view.level, self._view.log_format) == ("info", "text"):
+            self.say(f"{folded(log.folded)} in the log: `tapdock runs logs {record.run_id}`")
+
+
+def _is_only_stopped(record: RunRecord) -> bool:
+    """Return True if the result has everything about the end of the run: that it was stopped, and what is saved."""
+    error = record.error
+    return record.status == "stopped" and bool(error and "stopped by signal" in error.message and not error.hint)
+
+
+def folded(counts: Mapping[str, int]) -> str:
+    """Return how many lines of which sides are only in the log.
+
+    >>> folded({"target": 1, "source": 1200})
+    '1,201 lines of source and target are'
+    """
+    total = sum(counts.values())
+    lines, are = ("line", "is") if total == 1 else ("lines", "are")
+    return f"{total:,} {lines} of {' and '.join(sorted(counts))} {are}"
 
 
 def _print_result(name: str, record: RunRecord) -> None:

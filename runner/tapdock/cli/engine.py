@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tapdock.cli.assembly import engine_of, not_removed, operations_of, relay_image, said, said_at_once
+from tapdock.cli.assembly import engine_of, not_removed, operations_of, relay_image, said
 from tapdock.cli.session import Session, shared
 from tapdock.connectors import images, lockfile, masking
 from tapdock.connectors.wrap import build as wrap_
@@ -18,7 +18,7 @@ from tapdock.project.model import Connector, Project
 from tapdock.relay.signals import Signals
 from tapdock.runs import doctor as doctor_
 from tapdock.runs.findings import Finding, looked_at
-from tapdock.text.output import out, print_json, print_table
+from tapdock.text.output import out, print_json, print_table, said_at_once
 
 __all__ = ["build", "doctor", "gc", "lock_images", "wrap"]
 
@@ -71,7 +71,7 @@ def wrap(
     Example: tapdock wrap airbyte/source-faker:7.2.1 -t tap-faker:7.2.1
     """
     session = shared(ctx)
-    making = images.making(session.environ)
+    making = images.making(session.variables)
     facts = wrap_.wrap(
         engine_of(session), image, tag=tag, making=making, progress=lambda line: said(session.redacted(line))
     )
@@ -169,8 +169,8 @@ def _findings(session: Session) -> list[Finding]:
         findings += looked_at("connectors", lambda: doctor_.of_connectors(project))
         findings += looked_at("state", lambda: doctor_.of_state(session.backend, project))
     if project and engines:
-        relay = partial(relay_image, engines[0], session.environ)
-        making = images.making(session.environ)
+        relay = partial(relay_image, engines[0], session.variables)
+        making = images.making(session.variables)
         look = partial(doctor_.of_project, project, engines[0], making=making, relay_image=relay)
         findings += looked_at("project", look)
     return findings

@@ -1,27 +1,27 @@
 """`tapdock run`: run pipelines, show their progress and print their records."""
 
+import queue
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from tapdock.cli.assembly import not_removed, operations_of, said, said_at_once
-from tapdock.cli.display import Display
+from tapdock.cli.assembly import not_removed, operations_of, said
+from tapdock.cli.display import Display, Screen, View
 from tapdock.cli.session import Session, shared
 from tapdock.connectors.context import Context as Operations
 from tapdock.connectors.paths import uncovered
 from tapdock.engines.base import Engine
 from tapdock.errors import Interrupted, TapdockError, UsageError
-from tapdock.log import Log
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Pipeline, Project
 from tapdock.relay.signals import Signals
 from tapdock.runs import attempts
-from tapdock.runs.log_file import LogFile
 from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.records import ErrorRecord, RunRecord
 from tapdock.text.output import out, print_json, print_table
@@ -47,11 +47,17 @@ def run(
         bool, typer.Option("--strict-counts", help="Fail if a connector's counts of records differ from tapdock's.")
     ] = False,
     locked: Annotated[bool, typer.Option("--locked", help="Refuse images other than those in tapdock.lock.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print the INFO lines of connectors as well.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only warnings, errors and the result.")] = False,
 ) -> None:
     """Run pipelines, or sources into targets, one after the other
 
     tapdock saves the states that the target acknowledged, and the next run resumes from the last one. If a block fails,
     the following blocks do not start. Without arguments, the pipelines of the project are listed.
+
+    Of the connectors' own log lines, only warnings and errors are printed. The run's log has all lines; if a run fails,
+    the last ones of the side that failed are printed too. With `--log-format json`, INFO lines are always printed,
+    except with `--quiet`.
 
     Example: tapdock run demo
 
@@ -64,13 +70,24 @@ def run(
         refresh_catalog=refresh_catalog,
         strict_counts=strict_counts,
     )
+    if verbose and quiet:
+        raise UsageError("`--verbose` and `--quiet` exclude each other")
+    session = shared(ctx)
+    view = View(
+        log_format=session.log_format,
+        level="warning" if quiet else "info",
+        lines="info" if verbose or session.log_format == "json" else "warning",
+        progress=not quiet,
+        table=not as_json,
+        several=concurrency > 1,
+    )
     try:
         code = _perform(
-            shared(ctx), blocks or [], options, dry_run=dry_run, as_json=as_json, concurrency=concurrency, locked=locked
+            session, blocks or [], options, dry_run=dry_run, view=view, concurrency=concurrency, locked=locked
         )
     except (TapdockError, Interrupted) as error:
         if as_json:
-            print_json(_refusal(shared(ctx), error))
+            print_json(_refusal(session, error))
         raise
     raise typer.Exit(code)
 
@@ -81,24 +98,30 @@ def _perform(
     options: Options,
     *,
     dry_run: bool,
-    as_json: bool,
+    view: View,
     concurrency: int,
     locked: bool,
 ) -> int:
+    as_json = not view.table
     if not blocks:
         raise _nothing_named(session.project, as_json=as_json)
     pipelines = parse_blocks(session.project, blocks)
     records: list[RunRecord] = []
-    with Signals(said_at_once) as signals:
-        operations = operations_of(session, signals, locked=locked)
+    screen = Screen()
+    with Signals(screen.say) as signals:
+        operations = operations_of(session, signals, locked=locked, quiet=not view.progress)
         if dry_run:
             plans = [prepare(operations, wanted, options) for wanted in pipelines]
             _show_plans(operations, plans, as_json=as_json)
             return 0
         for name, reason in operations.engine.sweep().kept:
             said(not_removed(name, reason))
+
+        def show(wanted: Pipeline) -> Display:
+            return Display(wanted.name, view, screen, colour=session.colour)
+
         with suppress(Interrupted):  # between two blocks; `signals.code` has the exit code
-            _run_all(session, operations, pipelines, options, records, concurrency=concurrency, quiet=as_json)
+            _run_all(operations, pipelines, options, records, show=show, concurrency=concurrency)
     code = next((r.exit_code for r in records if r.exit_code), None) or signals.code or 0
     left = list((Counter(wanted.name for wanted in pipelines) - Counter(done.pipeline for done in records)).elements())
     if as_json:
@@ -155,26 +178,25 @@ def _unknown(project: Project, name: str) -> UsageError:
 
 
 def _run_all(
-    session: Session,
     operations: Operations,
     pipelines: Sequence[Pipeline],
     options: Options,
     records: list[RunRecord],
     *,
+    show: Callable[[Pipeline], Display],
     concurrency: int,
-    quiet: bool,
 ) -> None:
     """Run the pipelines in order and append to `records`. After a failure or a signal, no further block starts."""
 
     def one(wanted: Pipeline) -> RunRecord | None:
         if operations.signals.code or any(known.exit_code for known in records):
             return None
-        with Display(wanted.name, quiet=quiet, plain=concurrency > 1 or session.log_format == "json") as display:
-            done = attempts.run(
-                operations, wanted, options, make_log=_log_maker(session, display), show=display.progress
-            )
+        with show(wanted) as display:
+            named = replace(operations, progress=display.say)
+            done = attempts.run(named, wanted, options, make_log=display.log, show=display.progress)
             records.append(done)
-            display.ended(done)
+            with operations.signals.orders(queue.SimpleQueue()):  # a signal must not interrupt what is printed
+                display.ended(done)
         return done
 
     if concurrency == 1:
@@ -183,13 +205,6 @@ def _run_all(
     else:
         with ThreadPoolExecutor(concurrency) as pool:
             list(pool.map(one, pipelines))
-
-
-def _log_maker(session: Session, display: Display) -> attempts.MakeLog:
-    def make(run_id: str, file: LogFile | None) -> Log:
-        return Log(run_id, write=display.write, file=file, format=session.log_format, colour=session.colour)
-
-    return make
 
 
 def _refusal(session: Session, error: TapdockError | Interrupted) -> Any:

@@ -13,6 +13,7 @@ from tapdock.runs.archive import Archive
 from tapdock.runs.records import RunRecord
 from tapdock.text.clean import one_line
 from tapdock.text.output import err, out, out_json, print_json, print_table
+from tapdock.text.own_lines import without_time
 
 __all__ = ["list_runs", "logs", "show"]
 
@@ -166,7 +167,7 @@ def _readable(line: str) -> str:
     event = entry.pop("event", "")
     entry.pop("run_id", None)
     if event == "line":
-        lines = str(entry.get("message")).split("\n")
+        lines = without_time(str(entry.get("message"))).split("\n")
         return "\n".join(f"{head} {entry.get('side')} | {line}" for line in lines)
     fields = (f"  {key}={value}" for key, value in entry.items() if value is not None)
     return one_line(f"{head} {event}{''.join(fields)}")

@@ -20,11 +20,11 @@ __all__ = ["Session", "shared", "state_id"]
 
 @dataclass
 class Session:
-    """The global options of a call, as `ctx.obj` of each command."""
+    """The global options of a call, as `ctx.obj` of each command. `environ` is the environment of the process."""
 
     folder: Path | None = None
-    environment: str | None = None
-    log_format: Literal["text", "json"] = "text"
+    chosen_environment: str | None = None
+    chosen_format: Literal["text", "json"] | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     _made_for: "tuple[Project | None, Redactor] | None" = field(default=None, init=False, repr=False)
 
@@ -48,6 +48,32 @@ class Session:
         raise UsageError(f"there is no {FILE} in {self.folder}", hint="name the folder of a project with `--project`")
 
     @cached_property
+    def variables(self) -> Mapping[str, str]:
+        """The environment, and tapdock's own variables in the project's `.env`. The environment has priority."""
+        from tapdock.project.load import with_own_variables
+
+        try:
+            folder = self.file.parent
+        except UsageError:
+            return self.environ  # a command without a project
+        return with_own_variables(folder, self.environ)
+
+    @cached_property
+    def environment(self) -> str | None:
+        """The block of `environments:` that applies."""
+        if self.chosen_environment is not None:
+            return self.chosen_environment or None
+        return self.variables.get("TAPDOCK_ENVIRONMENT") or None
+
+    @cached_property
+    def log_format(self) -> Literal["text", "json"]:
+        """The format of log lines on stderr. Raises UsageError for an unknown one."""
+        found = self.chosen_format or self.variables.get("TAPDOCK_LOG_FORMAT") or "text"
+        if found not in ("text", "json"):
+            raise UsageError(f"TAPDOCK_LOG_FORMAT is `{found}`", hint="it must be `text` or `json`")
+        return cast(Literal["text", "json"], found)
+
+    @cached_property
     def project(self) -> "Project":
         from tapdock.project.load import load
 
@@ -58,7 +84,7 @@ class Session:
         """The project's private folder: caches, run records, and states if no `state_backend` is configured."""
         from tapdock.project.load import private_folder
 
-        return private_folder(self.file.parent, self.environ)
+        return private_folder(self.file.parent, self.variables)
 
     @cached_property
     def backend(self) -> "Backend":
@@ -66,20 +92,20 @@ class Session:
         from tapdock.state.backends.base import LEASE_SECONDS, open_backend
         from tapdock.state.backends.sealed import sealed
 
-        seconds = self.environ.get("TAPDOCK_LEASE_SECONDS")
+        seconds = self.variables.get("TAPDOCK_LEASE_SECONDS")
         if seconds and not (seconds.isdigit() and int(seconds) >= 4):
             raise UsageError(f"TAPDOCK_LEASE_SECONDS is `{seconds}`", hint="it must be a number of seconds, 4 or more")
         lease = float(seconds or LEASE_SECONDS)
         if Path(self.project.state_uri) == self.private / "state":
-            claim_home(self.private, self.project.folder, self.environ, write=False)
+            claim_home(self.private, self.project.folder, self.variables, write=False)
         backend = open_backend(self.project.state_uri, self.project.folder, lease_seconds=lease)
         return sealed(backend, self._key)
 
     @property
     def _key(self) -> str | None:
-        file = self.environ.get("TAPDOCK_STATE_KEY_FILE")
+        file = self.variables.get("TAPDOCK_STATE_KEY_FILE")
         if not file:
-            return self.environ.get("TAPDOCK_STATE_KEY")
+            return self.variables.get("TAPDOCK_STATE_KEY")
         try:
             return Path(file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -2,20 +2,25 @@
 
 import time
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from tapdock.cli.session import Session, shared, state_id
 from tapdock.cli.state import Json, Key, Yes, asked, described, kept, under_hold
 from tapdock.errors import StateError, UsageError
+from tapdock.runs.records import RUN_ID
 from tapdock.state import store, versions
 from tapdock.state.backends.base import Backend
+from tapdock.state.differences import Change, changes
+from tapdock.state.differences import described as described_change
 from tapdock.state.envelope import Envelope
 from tapdock.text.output import err, print_json, print_table
 
 __all__ = ["copy", "history", "move", "rollback", "unlock"]
 
+_SHOWN = 5
 Target = Annotated[str, typer.Argument(help="The name of a state, such as `prod:faker-to-lake`.")]
 
 
@@ -47,25 +52,60 @@ def history(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
     """List the previous versions of a state
 
     Each run, and each change by hand, keeps the state that it found as a previous version. tapdock keeps the last 20.
+    The newest is first, below the current state. Each row shows who saved the version, and what differs from the one
+    before it.
 
     Example: tapdock state history demo
+
+    Example: tapdock state history demo --json
     """
     session = shared(ctx)
     name = state_id(session, key)
-    found = [(number, _version(session.backend, name, number)) for number in versions.numbers(session.backend, name)]
-    facts = [
-        {
-            "version": number,
-            "saved_at": envelope and envelope.saved_at,
-            "run_id": envelope and envelope.run_id,
-            "bytes": len(envelope.state or "") if envelope else None,
-        }
-        for number, envelope in reversed(found)
+    numbers = versions.numbers(session.backend, name)
+    found: list[tuple[int | None, Envelope | None]] = [
+        (number, _version(session.backend, name, number)) for number in numbers
     ]
+    if session.backend.get(name):
+        found.append((None, store.readable(session.backend, name)))
+    facts = [_facts(*each, before=before) for before, each in zip([None, *found], found, strict=False)]
+    facts.reverse()
     if as_json:
         print_json(facts)
         return
-    print_table(("VERSION", "SAVED", "BY RUN", "BYTES"), [tuple(fact.values()) for fact in facts])
+    columns = ("VERSION", "SAVED", "BY", "BYTES", "CHANGES")
+    print_table(columns, [_row(fact) for fact in facts])
+
+
+def _facts(
+    number: int | None, envelope: Envelope | None, *, before: tuple[int | None, Envelope | None] | None
+) -> dict[str, Any]:
+    """Return a version for JSON. `version` is None for the current state, `changes` for what cannot be compared."""
+    known = changes(before[1] if before else None, envelope) if envelope and (before is None or before[1]) else None
+    return {
+        "version": number,
+        "saved_at": envelope and envelope.saved_at,
+        "run_id": envelope and envelope.run_id,
+        "saved_by": envelope and _author(envelope.run_id),
+        "bytes": len(envelope.state or "") if envelope else None,
+        "changes": msgspec.to_builtins(known) if before else None,
+    }
+
+
+def _author(run_id: str) -> str:
+    """Return who saved a state: a run, or a command such as `state set`."""
+    return f"run {run_id}" if RUN_ID.fullmatch(run_id) else run_id.replace("-", " ")
+
+
+def _row(fact: dict[str, Any]) -> tuple[Any, ...]:
+    number = "current" if fact["version"] is None else fact["version"]
+    if fact["run_id"] is None:
+        return number, "", "", "", "damaged"
+    found = fact["changes"]
+    words = [described_change(Change(**each)) for each in (found or ())[:_SHOWN]]
+    if len(found or ()) > _SHOWN:
+        words.append(f"and {len(found) - _SHOWN} more")
+    said = "; ".join(words) if words else "" if found is None else "none"
+    return number, fact["saved_at"], fact["saved_by"], fact["bytes"], said
 
 
 def _version(backend: Backend, name: str, number: int) -> Envelope | None:

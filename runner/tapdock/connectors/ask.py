@@ -101,7 +101,7 @@ def ask(
 
     question = f"{ready.connector.name}: {' '.join(arg for arg in launch.args if isinstance(arg, str))}"
     work = _work(context, launch, optional=optional)
-    context.progress(f"asking {question}")
+    context.say(f"asking {question}")
     with context.signals.orders(inbox), _waiting(context, question, most=work.seconds):
         where, logs = context.relay_image, lambda _: hear
         outcome = perform(context.engine, work, (launch,), relay_image=where, inbox=inbox, emit=emit, logs=logs)
@@ -163,7 +163,7 @@ def _waiting(context: Context, question: str, *, most: float) -> Iterator[None]:
         seconds = 0.0
         while not answered.wait(_REPORT_SECONDS):
             seconds += _REPORT_SECONDS
-            context.progress(f"waiting for {question}: no answer after {seconds:g} s of at most {most:g} s")
+            context.say(f"waiting for {question}: no answer after {seconds:g} s of at most {most:g} s")
 
     thread = threading.Thread(target=report, daemon=True)
     thread.start()

@@ -24,7 +24,8 @@ _LONGEST = 4096
 class Context:
     """What every operation needs: the engine, the project, the state backend, and where progress is reported.
 
-    `patience` is the time in seconds after which an optional question to a connector counts as not answered.
+    `patience` is the time in seconds after which an optional question to a connector counts as not answered. If
+    `is_quiet`, steps of the preparation are not reported.
     """
 
     engine: Engine
@@ -38,6 +39,7 @@ class Context:
     now: Callable[[], float]
     locked: Mapping[str, str] | None = None
     patience: float = 120.0
+    is_quiet: bool = False
     redactor: Redactor = field(default_factory=Redactor)
     reported: set[str] = field(default_factory=set)
 
@@ -57,8 +59,9 @@ class Context:
         return self.redactor(text)[:_LONGEST]
 
     def say(self, text: str) -> None:
-        """Report progress with text of an engine or a build, which may contain an address with a token."""
-        self.progress(self.redacted(text))
+        """Report a step of the preparation. Text of an engine or a build may contain an address with a token."""
+        if not self.is_quiet:
+            self.progress(self.redacted(text))
 
     def once(self, text: str) -> None:
         """Report progress, unless the same text was reported before."""

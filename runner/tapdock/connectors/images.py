@@ -14,6 +14,7 @@ from tapdock.launch import ImageFacts
 from tapdock.project.model import Build, Connector
 
 __all__ = [
+    "LOCAL_BASE",
     "BuildPlan",
     "Builder",
     "Making",
@@ -29,7 +30,11 @@ __all__ = [
     "package_folder",
     "recipe_of",
     "swept",
+    "with_base",
 ]
+
+LOCAL_BASE = "tapdock/base:local"
+"""The base image that `scripts/base-image` makes where no registry can be reached."""
 
 INDEXES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
 
@@ -139,6 +144,11 @@ def obtain(engine: Engine, connector: Connector, *, making: Making, progress: Lo
 
 def build(engine: Engine, connector: Connector, *, making: Making, progress: Logs) -> ImageFacts:
     """Build the image unless it is present from the same recipe, and return its facts. Raises EngineError."""
+    assert connector.build is not None, "called only for such"
+    if not is_current(engine, connector, making=making):
+        making = with_base(engine, connector.build.family, making, progress)
+    elif not _is_built_on(engine, connector, making):
+        making = replace(making, base_image=LOCAL_BASE)
     plan = _plan_of(connector, making, base_digest(engine, making.base_image, progress))
     return made(engine, plan, making=making, progress=progress)
 
@@ -153,14 +163,40 @@ def swept(engine: Engine) -> Swept:
     return cast(Builder, engine).sweep_builds() if hasattr(engine, "build") else Swept(())
 
 
-def base_of(build: Build, making: Making) -> str:
-    """Return the base image of a build: the user's TAPDOCK_BASE_IMAGE, else the default in the recipe."""
-    recipe = (images_folder() / build.family / "Dockerfile").read_text("utf-8")
+def with_base(engine: Engine, folder: str, making: Making, progress: Logs) -> Making:
+    """Return the settings with the base image for a recipe's folder.
+
+    If TAPDOCK_BASE_IMAGE is not set, and the recipe's default is not present and cannot be pulled, this is the base
+    image that `scripts/base-image` made, if it is present.
+    """
+    if making.base_image or engine.inspect(LOCAL_BASE) is None:
+        return making
+    default = base_of(folder, making)
+    if engine.inspect(default) or not (refusal := engine.refusal(default)):
+        return making
+    used = f"using `{LOCAL_BASE}`, as TAPDOCK_BASE_IMAGE is not set"
+    progress(f"the base image `{default}` cannot be pulled ({refusal}): {used}")
+    return replace(making, base_image=LOCAL_BASE)
+
+
+def base_of(folder: str, making: Making) -> str:
+    """Return the base image of a recipe's folder: the user's TAPDOCK_BASE_IMAGE, else the default in the recipe."""
+    recipe = (images_folder() / folder / "Dockerfile").read_text("utf-8")
     return making.base_image or recipe.partition("ARG BASE_IMAGE=")[2].partition("\n")[0]
 
 
 def is_current(engine: Engine, connector: Connector, *, making: Making) -> bool:
-    """Return True if the image of a `build:` is present and was built from the recipe that the next run would use."""
+    """Return True if the image of a `build:` is present and was built from the recipe that the next run would use.
+
+    Without TAPDOCK_BASE_IMAGE, the base may also be the one that `scripts/base-image` made.
+    """
+    if _is_built_on(engine, connector, making):
+        return True
+    local = replace(making, base_image=LOCAL_BASE)
+    return not making.base_image and engine.inspect(LOCAL_BASE) is not None and _is_built_on(engine, connector, local)
+
+
+def _is_built_on(engine: Engine, connector: Connector, making: Making) -> bool:
     base = engine.inspect(making.base_image) if making.base_image else None
     return _current(engine, _plan_of(connector, making, base.digest if base else None)) is not None
 

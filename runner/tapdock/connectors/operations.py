@@ -41,7 +41,7 @@ def prepare(context: Context, connector: Connector) -> PreparedConnector:
     facts = images.obtain(context.engine, connector, making=context.making, progress=context.say)
     if context.locked is not None:
         lockfile.verify(context.locked, facts)
-    elif lockfile.is_moving(connector.image) and not connector.build:
+    elif lockfile.is_moving(connector.image) and not connector.build and context.engine.name != "local":
         context.progress(f"{connector.image} is not pinned; use a version tag or run `tapdock lock`")
     kind = kind_of(connector, facts)
     require_kind(connector, kind, context.project.origins)

@@ -73,7 +73,8 @@ def interpolate(layer: Layer, variables: Mapping[str, str]) -> Layer:
 def _text(text: str, variables: Mapping[str, str], path: Keys, origin: str) -> "str | Secret":
     parts: list[str] = []
     secret: list[str] = []
-    end, refers = 0, False
+    names: list[str] = []
+    end = 0
     for match in REFERENCE.finditer(text):
         parts.append(text[end : match.start()])
         end = match.end()
@@ -85,7 +86,7 @@ def _text(text: str, variables: Mapping[str, str], path: Keys, origin: str) -> "
                 f"{origin}: `{dotted(path)}` has a `${{` that is not a reference",
                 hint="write `${NAME}` or `${NAME:-default}`; `$${` is a plain `${`",
             )
-        refers = True
+        names.append(match["name"])
         value = _variable(match["name"], variables)
         secret += [value] if value else []
         if match["default"] is not None:
@@ -94,7 +95,9 @@ def _text(text: str, variables: Mapping[str, str], path: Keys, origin: str) -> "
             return Unset(match["name"], path=path, origin=origin)
         parts.append(value)
     result = "".join(parts) + text[end:]
-    return Secret(result, parts=tuple(secret)) if refers and is_private(path) else result
+    if not names or not is_private(path):
+        return result
+    return Secret(result, parts=tuple(secret), variables=tuple(dict.fromkeys(names)))
 
 
 def _variable(name: str, variables: Mapping[str, str]) -> str | None:

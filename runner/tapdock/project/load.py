@@ -26,12 +26,13 @@ from tapdock.project.model import Connector, Pipeline, Project
 from tapdock.project.overrides import ROOTS, overridden
 from tapdock.project.pipelines import pipeline
 
-__all__ = ["FILE", "claim_home", "find_project", "load", "private_folder", "trusted_users"]
+__all__ = ["FILE", "claim_home", "find_project", "load", "private_folder", "trusted_users", "with_own_variables"]
 
 FILE = "tapdock.yaml"
 DOTENV = ".env"
 STATE_URI = ".tapdock/state"
 HOME = "TAPDOCK_HOME"
+_KEYS = {"TAPDOCK_STATE_KEY", "TAPDOCK_STATE_KEY_FILE"}
 _OWNER = "project"
 """The file in TAPDOCK_HOME with the path of the project that uses it."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -100,10 +101,24 @@ def load(file: Path, *, environment: str | None, environ: Mapping[str, str]) -> 
     layer = _chosen(layer, environment, file.name)
     variables, origins = _variables(file.parent, environ)
     layer = overridden(interpolate(layer, variables), variables, origins=origins)
-    private = private_folder(file.parent, environ)
-    state_uri = str(private / "state") if environ.get(HOME) else STATE_URI
+    own = with_own_variables(file.parent, environ)
+    private = private_folder(file.parent, own)
+    state_uri = str(private / "state") if own.get(HOME) else STATE_URI
     layer = _with_defaults(layer, file.name, state_uri=state_uri)
     return _project(layer, file, environment, private)
+
+
+def with_own_variables(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment, and tapdock's own variables (`TAPDOCK_…`) in the project's `.env`, which yield to it.
+
+    Paths in `.env` are relative to the project. Raises UsageError for a `.env` that cannot be read.
+    """
+    values, _ = _variables(folder, {})
+    own = {name: value for name, value in values.items() if name.startswith("TAPDOCK_") and name not in environ}
+    if not _KEYS.isdisjoint(environ):  # one of the two in the environment replaces both in the file
+        own = {name: value for name, value in own.items() if name not in _KEYS}
+    own |= {name: str(folder / own[name]) for name in (HOME, "TAPDOCK_STATE_KEY_FILE") if own.get(name)}
+    return {**own, **environ}
 
 
 def private_folder(folder: Path, environ: Mapping[str, str]) -> Path:

@@ -50,13 +50,15 @@ class Secret:
     """Text that came from the environment: shown as `[secret]` wherever it is printed.
 
     `parts` are the variables' own values in a longer text: a connector may print only the password of an address.
+    `variables` are the names to which the project file refers.
     """
 
-    __slots__ = ("_text", "parts")
+    __slots__ = ("_text", "parts", "variables")
 
-    def __init__(self, text: str, *, parts: tuple[str, ...] = ()) -> None:
+    def __init__(self, text: str, *, parts: tuple[str, ...] = (), variables: tuple[str, ...] = ()) -> None:
         self._text = text
         self.parts = parts
+        self.variables = variables
 
     def reveal(self) -> str:
         return self._text

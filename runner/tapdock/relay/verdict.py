@@ -4,6 +4,7 @@ import msgspec
 
 from tapdock.errors import SourceError, TapdockError, TargetError, TranslationError
 from tapdock.events import Failed, StreamReport, Verdict
+from tapdock.protocol.catalog import StreamKey
 from tapdock.translate.base import Mismatch, Translator
 
 __all__ = ["FirstFailure"]
@@ -122,16 +123,28 @@ class FirstFailure:
     def streams(self, translator: Translator, *, target_code: int | None) -> tuple[StreamReport, ...]:
         """Return the counts of the streams. A stream is complete only if the target ended well and acknowledged it all.
 
-        Otherwise it is not known which records the target stored.
+        Otherwise it is not known which records the target stored. No stream is left as pending or running.
         """
-        reports = translator.counts.reports()
         failed = self._target_trouble or isinstance(self.error, TargetError)
-        if target_code == 0 and translator.states.settled and not failed:
-            return reports
-        return tuple(
-            msgspec.structs.replace(report, status="incomplete") if report.status == "complete" else report
-            for report in reports
-        )
+        stored = target_code == 0 and translator.states.settled and not failed
+        return tuple(self._at_the_end(report, stored=stored) for report in translator.counts.reports())
+
+    def _at_the_end(self, report: StreamReport, *, stored: bool) -> StreamReport:
+        status = report.status
+        if self._names(StreamKey.of(report.namespace, report.stream)):
+            status = "failed"
+        elif status == "pending" and not (report.empty or report.set_aside):
+            status = "not reached"
+        elif status in ("pending", "running") or (status == "complete" and not stored):
+            status = "incomplete"
+        return msgspec.structs.replace(report, status=status)
+
+    def _names(self, stream: StreamKey) -> bool:
+        """Return True if the failure is one of this stream. Each error of a translation names its stream like this."""
+        trouble = self._target_trouble
+        if trouble and trouble.stream == str(stream):
+            return True
+        return isinstance(self.error, TranslationError) and f"stream `{stream}`" in self.error.message
 
     def verdict(self) -> Verdict:
         """Return how the run ended, without the counts of its streams."""

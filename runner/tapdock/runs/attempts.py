@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential, wait_random
 
 from tapdock.connectors.context import Context
-from tapdock.errors import Interrupted, StateError, TapdockError
+from tapdock.errors import Interrupted, StateError, TapdockError, unforeseen
 from tapdock.events import Progress, Verdict
 from tapdock.launch import Exit, ImageFacts
 from tapdock.log import Log
@@ -50,7 +50,9 @@ def run(
 
     def told(attempt: RetryCallState) -> None:
         which = f"attempt {attempt.attempt_number + 1} of {wanted.retries + 1}"
-        context.progress(f"{wanted.name} failed; retrying in {attempt.upcoming_sleep:.0f} s ({which})")
+        record: RunRecord | None = attempt.outcome.result() if attempt.outcome else None
+        reason = f": {record.error.message}" if record and record.error else ""
+        context.progress(f"{wanted.name} failed; retrying in {attempt.upcoming_sleep:.0f} s ({which}){reason}")
 
     retrying = Retrying(
         stop=stop_after_attempt(wanted.retries + 1),
@@ -79,7 +81,7 @@ def _run_once(
             try:
                 record = attempt.perform(options)
             except Exception as error:
-                _keep(context, attempt.record(TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}")))
+                _keep(context, attempt.record(unforeseen(error)))
                 raise
         with context.signals.orders(queue.SimpleQueue()):  # the run is over: a signal has nothing to stop
             _keep(context, record)

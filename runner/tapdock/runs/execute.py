@@ -96,7 +96,7 @@ def _performed(
             relay_image=context.relay_image,
             inbox=inbox,
             emit=recorder,
-            logs=recorder.stderr,
+            logs=recorder.output.stderr,
             ended=recorder.finish,
         )
     except TapdockError as error:
@@ -118,8 +118,8 @@ def _facts(
         differing=differing if strict else (),
         exits=outcome.exits,
         memory={launch.role: launch.memory for launch in both},
-        last_words={side: words.last for side, words in recorder.words.items()},
-        printed={side: words.printed for side, words in recorder.words.items()},
+        last_words={side: words.last for side, words in recorder.output.words.items()},
+        printed={side: words.printed for side, words in recorder.output.words.items()},
     )
 
 

@@ -173,7 +173,8 @@ def _say_unreadable(context: Context, streams: tuple[ConfiguredStream, ...]) -> 
     for one in streams:
         fields = [f"`{name}`" for name in unsupported_fields(one.stream) if name not in one.excluded]
         if fields:
-            context.say(f"warning: the tap cannot read these fields of stream `{one.stream.key}`: {', '.join(fields)}")
+            what = f"the tap cannot read these fields of stream `{one.stream.key}`: {', '.join(fields)}"
+            context.progress(context.redacted(f"warning: {what}"))
 
 
 def _excluded(offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:

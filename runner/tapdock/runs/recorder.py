@@ -10,7 +10,16 @@ from functools import partial
 
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context
-from tapdock.errors import ContainerGone, EngineError, Side, SourceError, StateError, TapdockError, TargetError
+from tapdock.errors import (
+    ContainerGone,
+    EngineError,
+    Side,
+    SourceError,
+    StateError,
+    TapdockError,
+    TargetError,
+    unforeseen,
+)
 from tapdock.events import (
     Committed,
     Event,
@@ -32,12 +41,11 @@ from tapdock.log import Log
 from tapdock.relay.messages import Abort, Inbox
 from tapdock.runs import records
 from tapdock.runs.begin import names_of
+from tapdock.runs.connector_output import ConnectorOutput
 from tapdock.runs.prepare import PreparedRun
-from tapdock.runs.target_metrics import Metrics
 from tapdock.runs.unsaved import kept_in_file
 from tapdock.runs.verdict import Unsaved
 from tapdock.state.store import StateSession
-from tapdock.text.last_words import LastWords
 
 __all__ = ["Recorder"]
 
@@ -51,7 +59,7 @@ class Recorder:
 
     A separate thread writes to the state backend, in order, so that a slow server delays neither the data nor a
     signal. `failed` is the first error. `unsaved` is the state that the target acknowledged but that is not saved yet.
-    `relay_began` is a time of the monotonic clock. `words` are what each side said about its failure.
+    `relay_began` is a time of the monotonic clock. `output` is what the connectors printed.
     """
 
     def __init__(self, context: Context, *, run_id: str, log: Log, show: Callable[[Progress], None]) -> None:
@@ -63,8 +71,7 @@ class Recorder:
         self._run_id = run_id
         self._log = log
         self._show = show
-        self.words = {"source": LastWords(), "target": LastWords()}
-        self._metrics = Metrics()
+        self.output = ConnectorOutput(log, context.redacted)
         self._rotations = 0
         self._record_is_lost = False
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -132,28 +139,14 @@ class Recorder:
         except Exception as error:
             text = self._context.redactor("".join(traceback.format_exception(error)))
             self._log.error("tapdock itself failed", traceback=text)
-            self._fail(_unforeseen(error))
+            self._fail(unforeseen(error))
 
     def __call__(self, event: Event) -> None:
         self._guarded(partial(self._take, event))
 
-    def stderr(self, role: str) -> Callable[[str], None]:
-        """Return a function that takes the lines that a role prints on stderr."""
-        side: Side = "source" if role == "source" else "target" if role == "target" else "runner"
-
-        def hear(line: str) -> None:
-            text = self._context.redacted(line)
-            if side == "target":
-                self._metrics.hear(line)
-            if side != "runner":
-                self.words[side].stderr(text)
-            self._log.line(side, "info", text)
-
-        return hear
-
     def differing_counts(self, reports: tuple[StreamReport, ...]) -> tuple[str, ...]:
         """Return a message for each stream whose count in the target differs, and log each as a warning."""
-        differ = self._metrics.mismatches(reports, self._prepared.streams, self._names)
+        differ = self.output.metrics.mismatches(reports, self._prepared.streams, self._names)
         for message in differ:
             self._log.line("target", "warning", message)
         return tuple(differ)
@@ -171,9 +164,9 @@ class Recorder:
             case Progress():
                 self._show(event)
             case Logged():
-                self._log_line(event)
+                self.output.logged(event)
             case Failed():
-                self._log_failure(event)
+                self.output.failed(event)
             case Committed(state):
                 self._latest = state
                 self._jobs.put(partial(self._save, state, dict(self._generations)))
@@ -190,26 +183,6 @@ class Recorder:
                 self.relay_began = time.monotonic()
             case Verdict() | Killed() | Output():
                 pass  # the record has the verdict; `Output` only occurs outside of runs
-
-    def _log_line(self, event: Logged) -> None:
-        text = self._context.redacted(event.message)
-        if event.side != "runner" and event.printed:
-            self.words[event.side].stdout(text)
-        elif event.side != "runner" and event.level == "error":
-            self.words[event.side].stderr(text)
-        self._log.line(event.side, event.level, text)
-
-    def _log_failure(self, event: Failed) -> None:
-        redacted = self._context.redacted
-        message = redacted(event.message)
-        if event.side != "runner":
-            self.words[event.side].reported(message)
-        reason = event.reason and redacted(event.reason)
-        self._log.error(
-            "connector reported an error", side=event.side, stream=event.stream, error=message, reason=reason
-        )
-        if event.internal:
-            self._log.debug("connector's own details", side=event.side, details=redacted(event.internal))
 
     def _keep_config(self, side: Side, config: str) -> None:
         """Keep a config that a connector changed.
@@ -272,7 +245,7 @@ class Recorder:
         try:
             self._held.save(state, dialect=prepared.source.kind, generations=generations, names=self._names)
         except Exception as error:
-            self._not_saved(state, error if isinstance(error, TapdockError) else _unforeseen(error))
+            self._not_saved(state, error if isinstance(error, TapdockError) else unforeseen(error))
             return
         self.commits += 1
         self._log.debug("state committed", state=prepared.state_id)
@@ -293,7 +266,3 @@ class Recorder:
     def _done_with(self, state: str) -> None:
         if self._latest is state:
             self._latest = None
-
-
-def _unforeseen(error: Exception) -> TapdockError:
-    return TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}")

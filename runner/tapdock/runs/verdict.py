@@ -73,8 +73,16 @@ def decide_verdict(facts: RunFacts) -> Verdict:
 
 
 def _of(error: TapdockError, figures: Verdict) -> Verdict:
+    """Return the figures with this error. After an error of the target, no stream counts as stored."""
+    streams = figures.streams
+    if error.side == "target":
+        streams = tuple(
+            msgspec.structs.replace(each, status="incomplete") if each.status == "complete" else each
+            for each in streams
+        )
     return msgspec.structs.replace(
         figures,
+        streams=streams,
         exit_code=error.exit_code,
         side=error.side,
         message=error.message,

@@ -13,7 +13,7 @@ from typing import TextIO
 
 from tapdock.text.clean import clean, harmless_json, one_line
 
-__all__ = ["err", "failed", "log_text", "out", "out_json", "print_json", "print_table", "result"]
+__all__ = ["err", "failed", "log_text", "out", "out_json", "print_json", "print_table", "result", "said_at_once"]
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _GAP = "  "
@@ -28,6 +28,16 @@ def out(text: str) -> None:
 def err(text: str) -> None:
     """Write lines for people to stderr."""
     _say(clean(text) + "\n")
+
+
+def said_at_once(line: str) -> None:
+    """Print one line from a signal handler, which may interrupt a write: bypass the buffer, ignore a closed stderr.
+
+    A terminal has printed `^C` at the start of the line, which is overwritten.
+    """
+    with suppress(OSError):
+        start = "\r" if os.isatty(2) else ""
+        os.write(2, (start + clean(line) + "\n").encode())
 
 
 def failed(message: str, hint: str | None) -> None:

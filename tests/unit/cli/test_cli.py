@@ -144,7 +144,8 @@ def test_a_state_is_cleared_by_stream_or_whole(tapdock, backend):
 def test_a_state_goes_back_to_what_it_was(tapdock, backend):
     for text in (STATE, "[]"):
         tapdock("state", "set", "demo", stdin=text)
-    (version,) = json.loads(tapdock("state", "history", "demo", "--json").stdout)
+    current, version = json.loads(tapdock("state", "history", "demo", "--json").stdout)
+    assert (current["version"], current["bytes"], version["changes"]) == (None, 2, None)
     assert (version["version"], version["run_id"], version["bytes"]) == (1, "state-set", len(STATE))
     assert tapdock("state", "rollback", "demo").returncode == 2, "nobody can be asked"
     assert tapdock("state", "rollback", "demo", "--to", "7", "--yes").returncode == 2
@@ -152,6 +153,36 @@ def test_a_state_goes_back_to_what_it_was(tapdock, backend):
     assert tapdock("state", "get", "demo").stdout == STATE + "\n"
     assert tapdock("state", "rollback", "demo", "--to", "2", "--yes").returncode == 0
     assert tapdock("state", "get", "demo").stdout == "[]\n"
+
+
+def test_the_history_shows_who_saved_what(tapdock, backend):
+    for number in (5, 9):
+        text = STATE.replace('{"n":1.10}', f'{{"id":{number}}}')
+        assert f'"id":{number}' in text
+        assert tapdock("state", "set", "demo", stdin=text).returncode == 0
+    assert tapdock("state", "set", "demo", stdin="[]").returncode == 0
+    assert tapdock("state", "rollback", "demo", "--to", "2", "--yes").returncode == 0
+    header, *rows = [re.split(" {2,}", line) for line in tapdock("state", "history", "demo").stdout.splitlines()]
+    assert header == ["VERSION", "SAVED", "BY", "BYTES", "CHANGES"]
+    assert [(row[0], row[2], row[4] if len(row) > 4 else "") for row in rows] == [
+        ("current", "state rollback", 'users added ({"id":9})'),
+        ("3", "state set", 'users removed ({"id":9})'),
+        ("2", "state set", "users.id: 5 -> 9"),
+        ("1", "state set", ""),
+    ]
+    facts = json.loads(tapdock("state", "history", "demo", "--json").stdout)
+    assert facts[2]["changes"] == [{"stream": "users", "field": "id", "before": "5", "after": "9"}]
+    assert [fact["saved_by"] for fact in facts] == ["state rollback", *["state set"] * 3]
+
+
+def test_a_damaged_version_is_listed(tapdock, backend):
+    for text in (STATE, "[]", STATE):
+        tapdock("state", "set", "demo", stdin=text)
+    name = f"history/{KEY}/00000002"
+    backend.put(name, b"{", expected=backend.get(name).version)
+    rows = tapdock("state", "history", "demo").stdout.splitlines()[1:]
+    assert re.fullmatch(r"2 +damaged", rows[1])
+    assert [fact["changes"] for fact in json.loads(tapdock("state", "history", "demo", "--json").stdout)] == [None] * 3
 
 
 def test_a_damaged_state_is_not_the_end(tapdock, backend):

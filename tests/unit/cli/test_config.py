@@ -1,5 +1,10 @@
 """Tests which origin `tapdock config show` reports for each value."""
 
+import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +112,34 @@ def test_an_empty_state_backend_is_the_default(tmp_path, empty, home):
     project = load(file, environment=None, environ={"TAPDOCK_HOME": home})
     assert project.state_uri == (f"{home}/state" if home else ".tapdock/state")
     assert project.origins["state_backend.uri"] == "default"
+
+
+REFERENCES = """\
+version: 1
+sources:
+  shop:
+    image: x
+    config: {password: "${PG_PASSWORD}", url: "${PG_USER}:${PG_PASSWORD}@h", list: [a, {key: "${KEY:-none}"}], b: c}
+    env: {TOKEN: "${TOKEN}", PLAIN: text}
+"""
+
+
+@pytest.mark.parametrize("given", [{}, {"PG_PASSWORD": "s3cr3t-1", "PG_USER": "u", "TOKEN": "s3cr3t-2"}])
+def test_the_variable_behind_a_secret_is_named(tmp_path, given):
+    (tmp_path / "tapdock.yaml").write_text(REFERENCES)
+    show = [sys.executable, "-m", "tapdock", "config", "show", "shop"]
+    environ = {**os.environ, "TAPDOCK_PROJECT": str(tmp_path), **given}
+    text, as_json = (
+        subprocess.run([*show, *more], capture_output=True, text=True, check=True, env=environ).stdout
+        for more in ((), ("--json",))
+    )
+    named = dict(re.findall(r"^sources\.shop\.(\S+) .*\((\$.*)\)", text, re.MULTILINE))
+    secrets = {"password": "${PG_PASSWORD}", "url": "${PG_USER}, ${PG_PASSWORD}", "list.1.key": "${KEY}"}
+    all_named = {**{f"config.{key}": value for key, value in secrets.items()}, "env.TOKEN": "${TOKEN}"}
+    assert named == (all_named if given else {"config.list.1.key": "${KEY}"})
+    found = {fact["path"]: fact.get("variables") for fact in json.loads(as_json)}
+    assert found["sources.shop.config.b"] is None
+    assert found["sources.shop.config.list.1.key"] == ["KEY"]
+    value = "[secret] (${PG_PASSWORD})" if given else "[unset: PG_PASSWORD]"
+    assert re.search(rf"^sources\.shop\.config\.password +{re.escape(value)} +tapdock.yaml:5$", text, re.MULTILINE)
+    assert "s3cr3t" not in text + as_json

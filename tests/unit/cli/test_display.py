@@ -78,10 +78,10 @@ def test_the_reason_and_its_hint_are_the_last_lines(status, color):
     )
     code = f"""
 import msgspec
-from tapdock.cli.display import Display
+from tapdock.cli.display import Display, Screen, View
 from tapdock.runs.records import RunRecord
 record = msgspec.json.decode({to_json(record)!r}, type=RunRecord)
-Display('demo', quiet=False, plain=True).ended(record)"""
+Display('demo', View(several=False), Screen()).ended(record)"""
     lines = on_terminal(code)
     results = [
         place for place, line in enumerate(lines) if line.startswith(f"demo \x1b[{color}m{status}\x1b[0m in 1.5 s")

@@ -100,10 +100,14 @@ class Engine:
         self.images: dict[str, ImageFacts] = {}
         self.built: list[dict[str, str]] = []
         self.pulled: list[str] = []
+        self.refused: str | None = None
         self._meanwhile = meanwhile
 
     def inspect(self, image):
         return self.images.get(image)
+
+    def refusal(self, image):
+        return self.refused
 
     def pull(self, image, *, platform, progress):
         self.pulled.append(image)
@@ -148,6 +152,46 @@ def test_the_base_image_is_here_before_it_is_part_of_a_recipe():
     obtained(engine, base_image="base:1")
     obtained(engine, base_image="base:1")
     assert (engine.pulled, len(engine.built)) == (["base:1"], 1)
+
+
+DEFAULT = images.base_of("singer", Making())
+
+
+@pytest.mark.parametrize(
+    ("present", "refused", "given", "base"),
+    [
+        ([images.LOCAL_BASE], "no route", None, images.LOCAL_BASE),
+        ([images.LOCAL_BASE], None, None, None),
+        ([images.LOCAL_BASE, DEFAULT], "no route", None, None),
+        ([images.LOCAL_BASE], "no route", "mine:1", "mine:1"),
+        ([], "no route", None, None),
+    ],
+)
+def test_a_base_image_that_is_there_is_used_if_the_default_cannot_be_pulled(present, refused, given, base):
+    engine, said = Engine(), []
+    engine.refused = refused
+    for image in present:
+        engine.keep(image, {})
+    for _ in range(2):
+        images.obtain(engine, LINES, making=Making(base_image=given), progress=said.append)
+    assert [built.get("BASE_IMAGE") for built in engine.built] == [base]
+    assert len(said) == (base == images.LOCAL_BASE)
+    assert all(DEFAULT in line and images.LOCAL_BASE in line and "TAPDOCK_BASE_IMAGE" in line for line in said)
+
+
+def test_an_image_that_was_built_with_the_variable_stays_current_without_it():
+    engine = Engine()
+    engine.keep(images.LOCAL_BASE, {})
+    obtained(engine, base_image=images.LOCAL_BASE)
+    assert images.is_current(engine, LINES, making=Making())
+    obtained(engine)
+    assert len(engine.built) == 1
+
+
+def test_the_default_of_the_recipes_and_the_name_of_the_local_base():
+    script = (Path(__file__).parents[3] / "scripts" / "base-image").read_text()
+    assert f"MADE={images.LOCAL_BASE}\n" in script
+    assert f"PUBLISHED={DEFAULT}\n" in script
 
 
 def test_an_index_reaches_the_build_and_no_recipe():

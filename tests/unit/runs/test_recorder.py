@@ -213,27 +213,27 @@ def test_whatever_goes_wrong_here_ends_the_run_in_order_and_is_logged(tmp_path):
 
 def test_what_a_side_prints_on_stdout_is_its_reason(tmp_path):
     run = Run(tmp_path, Held())
-    run.recorder.stderr("target")("starting")
+    run.recorder.output.stderr("target")("starting")
     run.recorder(Logged("target", "info", "ERROR: disk quota of s3cr3t-word exceeded\n", printed=True))
     run.recorder(Logged("target", "info", "an info message of the connector"))
-    assert run.recorder.words["target"].last == "ERROR: disk quota of [secret] exceeded"
-    assert run.recorder.words["target"].printed == "ERROR: disk quota of [secret] exceeded"
-    assert run.recorder.words["source"].printed == ""
+    assert run.recorder.output.words["target"].last == "ERROR: disk quota of [secret] exceeded"
+    assert run.recorder.output.words["target"].printed == "ERROR: disk quota of [secret] exceeded"
+    assert run.recorder.output.words["source"].printed == ""
     run.recorder(Logged("target", "info", "x" * 10_000, printed=True))
-    assert len(run.recorder.words["target"].printed) == 500
+    assert len(run.recorder.output.words["target"].printed) == 500
     run.recorder(Failed(side="target", message="no space"))
     run.recorder(Logged("target", "info", "bye", printed=True))
-    assert (run.recorder.words["target"].last, run.recorder.words["target"].printed) == ("no space", "")
+    assert (run.recorder.output.words["target"].last, run.recorder.output.words["target"].printed) == ("no space", "")
 
 
 def test_no_event_gives_a_secret_away(tmp_path):
     run = Run(tmp_path, Held())
     run.recorder(Logged("source", "error", "wrong s3cr3t-word"))
     run.recorder(Failed(side="target", message="m s3cr3t-word", reason="r s3cr3t-word", internal="i s3cr3t-word"))
-    run.recorder.stderr("source")("e s3cr3t-word")
+    run.recorder.output.stderr("source")("e s3cr3t-word")
     assert len(run.lines) == 4
     assert not any("s3cr3t-word" in line for line in run.lines)
-    assert [run.recorder.words[side].last for side in ("source", "target")] == ["e [secret]", "m [secret]"]
+    assert [run.recorder.output.words[side].last for side in ("source", "target")] == ["e [secret]", "m [secret]"]
 
 
 class Slow(Held):

@@ -33,6 +33,7 @@ def wrap(engine: Engine, image: str, *, tag: str, making: Making, progress: Logs
         hint = "use it directly; images of Airbyte have the label `io.airbyte.name` or the variable AIRBYTE_ENTRYPOINT"
         raise UsageError(f"`{image}` is already a Singer image", hint=hint)
     _require_same_machine(engine, facts)
+    making = images.with_base(engine, "wrapper", making, progress)
     base = images.base_digest(engine, making.base_image, progress)
     with _context(entrypoint_of(connector, facts)) as context:
         args = {"IMAGE": image, "REQUIREMENTS": " ".join(f"{name}=={version(name)}" for name in _PACKAGES)}
