@@ -71,6 +71,7 @@ def environ(api) -> dict[str, str]:
         "TAPDOCK_BASE_IMAGE": os.environ.get("TAPDOCK_BASE_IMAGE") or base_image(),
         "LEDGER_IMAGE": made(api, "tapdock-test/ledger", _files(HERE / "ledger"), {"BASE_IMAGE": base_image()}),
         "LEDGER_TOKEN": TOKEN,
+        "TAP_IMAGE": image(api, "tap"),
         "POSTGRES_PASSWORD": PASSWORD,
         "POSTGRES_HOST": f"tapdock-e2e-{os.getpid()}",
         "POSTGRES_NETWORK": f"tapdock-e2e-{os.getpid()}",
