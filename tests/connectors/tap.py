@@ -305,6 +305,11 @@ class Tap:
     def junk(self, *words):
         sys.stdout.write(" ".join(words) + "\n")
 
+    def file(self, path):
+        """The lines of a file, byte for byte."""
+        with open(path, newline="") as file:
+            sys.stdout.writelines(file)
+
     def blank(self):
         sys.stdout.write("\n")
 

@@ -71,6 +71,7 @@ def environ(api) -> dict[str, str]:
         "TAPDOCK_BASE_IMAGE": os.environ.get("TAPDOCK_BASE_IMAGE") or base_image(),
         "LEDGER_IMAGE": made(api, "tapdock-test/ledger", _files(HERE / "ledger"), {"BASE_IMAGE": base_image()}),
         "LEDGER_TOKEN": TOKEN,
+        "TAP_IMAGE": image(api, "tap"),
         "POSTGRES_PASSWORD": PASSWORD,
         "POSTGRES_HOST": f"tapdock-e2e-{os.getpid()}",
         "POSTGRES_NETWORK": f"tapdock-e2e-{os.getpid()}",
@@ -142,13 +143,13 @@ def database(seeded) -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def asked(api, environ, seeded, tmp_path_factory) -> Junction:
     """Return the project `routes/` after its images were built. It caches the answers of its connectors."""
+    rows = made(api, "tapdock-test/rows", _files(HERE / "rows"), {"BASE_IMAGE": base_image()}, installs=True)
     more = {
         "DATABASE": "seed",
         "SOURCE_IMAGE": image(api, "source"),
         "STRICT_IMAGE": image(api, "destination"),
-        "ROWS_IMAGE": made(
-            api, "tapdock-test/rows", _files(HERE / "rows"), {"BASE_IMAGE": base_image()}, installs=True
-        ),
+        "ROWS_IMAGE": rows,
+        "SMOKE_IMAGE": made(api, "tapdock-test/smoke", _files(HERE / "smoke"), {"BASE_IMAGE": rows}, installs=True),
         **dict.fromkeys(("WEB_URL", "WEB_TOKEN", "WEB_NETWORK"), "none"),
     }
     junction = Junction.made(tmp_path_factory.mktemp("routes") / "project", {**environ, **more})

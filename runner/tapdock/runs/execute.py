@@ -22,6 +22,7 @@ from tapdock.runs.lost_files import lost_files
 from tapdock.runs.new_target import looks_new
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.recorder import Recorder
+from tapdock.runs.value_changes import value_changes
 from tapdock.runs.verdict import RunFacts, decide_verdict
 from tapdock.state.backends.base import LeaseTerms
 from tapdock.state.envelope import Envelope, a_kind
@@ -46,12 +47,15 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
     with _state(context, prepared, options, run_id, stop) as state:
         _require_dialect(state, prepared)
         job = begun(prepared, state.envelope, options, now=context.now())
-        if job.resumes and (reason := looks_new(prepared.target.connector)):
+        config, connector = prepared.target_config.given, prepared.target.connector
+        if job.resumes and (reason := looks_new(connector)):
             _say_new(context, prepared, reason)
+        if state.envelope is None:  # the first run
+            for warning in value_changes(connector.name, prepared.streams, prepared.translation.quirks):
+                context.progress(warning)
         if state.held and job.changed:
             state.held.save(job.saved, dialect=prepared.source.kind, generations=job.generations)
         source, target = launches(prepared, job)
-        config, connector = prepared.target_config.given, prepared.target.connector
         lost_rows = partial(lost_files, context.engine, connector, config, run_id=run_id)
         recorder.begin(prepared, state.held, inbox, job.generations, lost_rows=lost_rows)
         plan = RelayPlan(

@@ -19,6 +19,7 @@ __all__ = [
     "StreamCounts",
     "TranslateOptions",
     "Translator",
+    "ValueChange",
     "WithoutScan",
 ]
 
@@ -40,6 +41,17 @@ class FileNames(msgspec.Struct, frozen=True, kw_only=True):
     time_format: str | None = None
 
 
+class ValueChange(msgspec.Struct, frozen=True, kw_only=True):
+    """How a target changes the values of each field of the JSON type `of`. `stores` completes "the target stores".
+
+    `repaired`: an image whose recipe repaired the package does not change them.
+    """
+
+    of: str
+    stores: str
+    repaired: bool = False
+
+
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """Where a known connector differs from the protocol; the table is `connectors/kinds/quirks.py`.
 
@@ -51,6 +63,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     `tables`: how it makes tables of stream names; None if it is not known. `longest_table`: the bytes to which its
     database cuts their names. `replaces_files`: it replaces files of earlier runs that have the same name.
     `loses_rows_without`: the setting that must be on, because the image was not repaired and loses rows otherwise.
+    `changes`: values that it changes without an error.
 
     For taps. `log_key`: the replication key without which a log is read from its beginning again. `unordered_start`:
     its first incremental read is not ordered, so that only the last state is valid.
@@ -67,6 +80,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     tables: tuple[TableRule, ...] | None = None
     longest_table: int | None = None
     replaces_files: FileNames | None = None
+    changes: tuple[ValueChange, ...] = ()
     log_key: str | None = None
     unordered_start: bool = False
 

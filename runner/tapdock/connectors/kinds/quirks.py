@@ -3,7 +3,7 @@
 import msgspec
 
 from tapdock.launch import ImageFacts
-from tapdock.translate.base import FileNames, Quirks
+from tapdock.translate.base import FileNames, Quirks, ValueChange
 
 __all__ = ["quirks_of"]
 
@@ -25,23 +25,46 @@ _OBJECTS = FileNames(
     setting="naming_convention", default="{stream}-{timestamp}.csv", stream="{stream}", time="{timestamp}"
 )
 
+# Measured with the releases of guides/silent-changes.md.
+_DOUBLES = ValueChange(of="number", stores="numbers as double precision, with about 16 digits")
+_PYTHON = "as Python prints them, which is not JSON"
+
 _BY_PROGRAM = {
     "airbyte-destination-pgvector": Quirks(ack_on_exit=True, tables=("bare",), longest_table=63),
     "meltanolabs-tap-postgres": Quirks(log_key="_sdc_lsn"),
     "meltanolabs-target-csv": msgspec.structs.replace(
-        _MELTANO, activates=False, tables=("kept",), replaces_files=_SHEETS
+        _MELTANO,
+        activates=False,
+        tables=("kept",),
+        replaces_files=_SHEETS,
+        changes=(
+            ValueChange(of="boolean", stores="booleans as `True` and `False`"),
+            ValueChange(of="object", stores=f"objects {_PYTHON}", repaired=True),
+            ValueChange(of="array", stores=f"arrays {_PYTHON}", repaired=True),
+        ),
     ),
     "meltanolabs-target-postgres": msgspec.structs.replace(_MELTANO, ignores_load_method=True, tables=("last_kept",)),
     "meltanolabs-target-snowflake": Quirks(tables=("last",)),
     "pipelinewise-tap-postgres": Quirks(unordered_start=True),
     "pipelinewise-target-bigquery": msgspec.structs.replace(_PIPELINEWISE, tables=("split_words",)),
-    "pipelinewise-target-postgres": msgspec.structs.replace(_PIPELINEWISE, longest_table=63),
+    "pipelinewise-target-postgres": msgspec.structs.replace(
+        _PIPELINEWISE,
+        longest_table=63,
+        changes=(
+            _DOUBLES,
+            ValueChange(of="string", stores="line feeds as `\\n` and empty text as null", repaired=True),
+        ),
+    ),
     "pipelinewise-target-redshift": _PIPELINEWISE,
     "pipelinewise-target-s3-csv": Quirks(tables=("kept",), replaces_files=_OBJECTS),
     "pipelinewise-target-snowflake": Quirks(tables=("split",), wants_key="primary_key_required"),
     "target-csv": Quirks(tables=("kept",)),
     # With this setting, a row contains a time, so that DuckDB does not take the first row of a CSV file for its header.
-    "target-duckdb": msgspec.structs.replace(_PIPELINEWISE, loses_rows_without="add_metadata_columns"),
+    "target-duckdb": msgspec.structs.replace(
+        _PIPELINEWISE,
+        loses_rows_without="add_metadata_columns",
+        changes=(_DOUBLES, ValueChange(of="string", stores="empty text as null", repaired=True)),
+    ),
     "target-jsonl": Quirks(tables=("kept",)),
     "z3-target-bigquery": Quirks(tables=("whole",)),
 }
@@ -50,15 +73,17 @@ _BY_PROGRAM = {
 def quirks_of(facts: ImageFacts) -> Quirks:
     """Return the quirks by the package that the image was built from, else by the last part of the image's name.
 
-    An image whose recipe repaired the package (the label `io.tapdock.repaired`) loses no rows.
+    An image whose recipe repaired the package (the label `io.tapdock.repaired`) loses no rows and changes fewer values.
     """
     package = facts.labels.get("io.tapdock.package", "").split(" ")[0]
     name = facts.image.rpartition("@")[0] or facts.image
     for known in (_bare(package), name.rpartition("/")[2].partition(":")[0]):
         if known in _BY_PROGRAM:
             quirks = _BY_PROGRAM[known]
-            is_repaired = known in facts.labels.get("io.tapdock.repaired", "").split(",")
-            return msgspec.structs.replace(quirks, loses_rows_without=None) if is_repaired else quirks
+            if known not in facts.labels.get("io.tapdock.repaired", "").split(","):
+                return quirks
+            changes = tuple(change for change in quirks.changes if not change.repaired)
+            return msgspec.structs.replace(quirks, loses_rows_without=None, changes=changes)
     return Quirks()
 
 
