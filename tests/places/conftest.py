@@ -4,13 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import compose as package
 import pytest
 
-from connectors.images import base_image
+from connectors.images import CHECKOUT, base_image
 from places.machines import HERE, IMAGES, Machine, Seat, answering, filled, machine
+from support.pages import Shell
 from support.users import open_to_others
 
 
@@ -35,6 +38,35 @@ def project(demo, tmp_path) -> Path:
         os.chown(path, 1234, 1234)
     open_to_others(tmp_path)
     return folder
+
+
+COMPOSE = Path(package.__file__).with_name("docker-compose")
+
+
+@pytest.fixture
+def clone(api, tmp_path) -> Iterator[Shell]:
+    """Yield a shell in a folder `tapdock` with what the commands of pages use of a clone, and `docker compose`.
+
+    The compose project has a name of its own. All that is left of it is removed afterwards.
+    """
+    folder = tmp_path / "tapdock"
+    (folder / ".demo").mkdir(parents=True)
+    shutil.copy(CHECKOUT / "compose.yaml", folder)
+    for name, place in (("images", CHECKOUT / "images"), (".venv", Path(sys.prefix))):
+        (folder / name).symlink_to(place)
+    name = f"tapdock-test-{uuid.uuid4().hex[:8]}"
+    settings = {"COMPOSE_PROJECT_NAME": name, "TAPDOCK_BASE_IMAGE": base_image(), "DOCKER_BUILDKIT": "0"}
+    names = {"tapdock_services": f"{name}_services", "COMPOSE_PROJECT_NAME=books": f"COMPOSE_PROJECT_NAME={name}-books"}
+    names["127.0.0.1:5432:5432"] = "127.0.0.1::5432"  # any port that is free
+    shell = Shell(folder, names=names, **settings)
+    shell.program(
+        "docker", f'if [ "$1" = compose ]; then shift; exec {COMPOSE} "$@"; fi\nexec {shutil.which("docker")} "$@"'
+    )
+    yield shell
+    for one in (name, f"{name}-books"):
+        down = [COMPOSE, "--project-name", one, "--profile", "*", "down", "--volumes", "--timeout", "5"]
+        subprocess.run(down, cwd=folder, env=shell.environ, check=True, capture_output=True)
+        assert api.containers(all=True, filters={"label": f"com.docker.compose.project={one}"}) == []
 
 
 PORT = 2376

@@ -1,14 +1,18 @@
 """Tests compose.yaml and the entrypoint of tapdock's image without containers: whose states a project gets."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
+from support.pages import services
+
 CHECKOUT = Path(__file__).parents[2]
-RUNNER = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())["services"]["runner"]
+SERVICES = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())["services"]
+RUNNER = SERVICES["runner"]
 
 
 def test_states_are_in_the_folder_of_the_project():
@@ -22,6 +26,26 @@ def test_a_project_that_does_not_exist_is_not_created():
     assert project["bind"] == {"create_host_path": False}
     assert (CHECKOUT / ".demo" / ".gitignore").is_file(), "the default exists in a clone"
     assert RUNNER["environment"]["TAPDOCK_EXAMPLE"] == "${TAPDOCK_PROJECT:-.demo}"
+
+
+def test_each_service_has_a_profile_of_its_name():
+    """`up --wait` waits for what it starts, and the container of `runner` ends."""
+    assert {name: service["profiles"] for name, service in SERVICES.items()} == {name: [name] for name in SERVICES}
+
+
+def test_the_page_has_a_row_for_each_service():
+    """The ports are those of the images, whose health checks `up --wait` uses."""
+    table = services()
+    assert list(table) == list(SERVICES)
+    for name in SERVICES.keys() - {"runner"}:
+        dockerfile = (CHECKOUT / "images" / name / "Dockerfile").read_text()
+        assert re.findall(r"^EXPOSE (\d+)$", dockerfile, re.MULTILINE) == table[name][:1]
+        assert "\nHEALTHCHECK " in dockerfile
+        assert ("in memory" in table[name][-1]) == ("volumes" not in SERVICES[name])
+    start = (CHECKOUT / "images" / "warehouse" / "start").read_text()
+    _, user, _, database, _ = table["warehouse"]
+    assert f"--username={user} " in start
+    assert f"CREATE DATABASE {database};" in start
 
 
 @pytest.fixture

@@ -1,0 +1,77 @@
+"""Follows the pages whose commands need no containers, as written there."""
+
+import json
+
+import pytest
+
+from support.pages import CHECKOUT, Shell, Step, page_steps
+
+MELTANO = '{"singer_state": {"bookmarks": {"issues": {"since": "2024-05-01"}}}}'
+AIRBYTE = [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "old_name"}, "stream_state": {"n": 1}}}]
+
+
+@pytest.fixture
+def shell(tmp_path) -> Shell:
+    return Shell(tmp_path)
+
+
+def test_a_connector_of_your_own(shell):
+    """A second run reads nothing, and `--full-refresh` reads all again, as the page says."""
+    found = page_steps("own-connector.md", "As programs")
+    *_, run = found
+    shell.follow(found)
+    rows = shell.folder / "users.jsonl"
+    assert [json.loads(row)["id"] for row in rows.read_text().splitlines()] == [1, 2, 3]
+    shell.environ["TAPDOCK_ENGINE"] = "local"
+    shell.follow([run, Step(run.page, run.section, "tapdock runs logs latest")])
+    assert len(rows.read_text().splitlines()) == 3
+    shell.follow([Step(run.page, run.section, f"{run.text} --full-refresh")])
+    assert len(rows.read_text().splitlines()) == 6
+
+
+def test_the_terminal_of_a_codespace(shell):
+    shell.follow(page_steps("codespaces.md"))
+    assert (shell.folder / "tapdock.yaml").exists()
+
+
+def test_the_user_data_of_an_instance(shell):
+    (shell.folder / "scripts").symlink_to(CHECKOUT / "scripts")
+    (shell.folder / "shop").mkdir()
+    (shell.folder / "shop" / "tapdock.yaml").write_text("version: 1\npipelines:\n  nightly: {source: a, target: b}\n")
+    shell.follow(page_steps("ec2.md"))
+    assert (shell.folder / "user-data").read_text().startswith("#cloud-config\n")
+
+
+def test_the_commands_for_states(shell):
+    """A program that prints a state stands in for Meltano."""
+    shell.program("meltano", f"echo '{MELTANO}'")
+    connector = {"image": "example/connector:1"}
+    project = {
+        "version": 1,
+        "sources": dict.fromkeys(("faker", "github", "hubspot"), connector),
+        "targets": {"lake": connector},
+        "pipelines": {
+            name: {"source": source, "target": "lake"}
+            for name, source in (("demo", "faker"), ("issues", "github"), ("contacts", "hubspot"))
+        },
+    }
+    (shell.folder / "tapdock.yaml").write_text(json.dumps(project))
+    folder = shell.folder / ".meltano" / "state" / "dev:old-to-lake"
+    folder.mkdir(parents=True)
+    (folder / "state.json").write_text(f'{{"completed": {MELTANO}}}')
+    (shell.folder / "connection-state.json").write_text(json.dumps(AIRBYTE))
+    first = Step("state.md", "", "tapdock state import connection-state.json demo --format airbyte")
+    said = {one.step.command: one.output for one in shell.follow([first, *page_steps("state.md")])}
+    states = shell.follow([Step("state.md", "", "tapdock state list --json")])[0].output
+    assert sorted(state["key"] for state in json.loads(states)) == [
+        "default:faker-to-lake",
+        "default:github-to-lake",
+        "default:hubspot-to-lake",
+        "dev:old-to-lake",
+        "prod:faker-to-lake",
+    ]
+    exported = json.loads(said["tapdock state export issues --format meltano"])
+    assert exported["singer_state"] == json.loads(MELTANO)["singer_state"]
+    renamed = shell.follow([Step("state.md", "", "tapdock state get contacts")])[0].output
+    assert "new_name" in renamed
+    assert "old_name" not in renamed
