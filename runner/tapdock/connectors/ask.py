@@ -75,8 +75,11 @@ def ask(
     *,
     keep: Callable[[str], None] | None = None,
     optional: bool = False,
+    records: int = 0,
 ) -> Asked:
     """Run the connector for one answer. `keep` gets the config if the connector changed it, in any ending.
+
+    With `records`, it is asked to stop after it has printed so many records; its exit code is then 0.
 
     Raises EngineError, Interrupted, and SourceError or TargetError if the connector takes too long. It has less time
     for an optional answer, and no error is raised if it takes too long (`timed_out`).
@@ -100,7 +103,7 @@ def ask(
         context.log(text)
 
     question = f"{ready.connector.name}: {' '.join(arg for arg in launch.args if isinstance(arg, str))}"
-    work = _work(context, launch, optional=optional)
+    work = _work(context, ready.connector, launch, optional=optional, records=records)
     context.progress(f"asking {question}")
     with context.signals.orders(inbox), _waiting(context, question, most=work.seconds):
         where, logs = context.relay_image, lambda _: hear
@@ -125,8 +128,13 @@ def ask(
     )
 
 
-def _work(context: Context, launch: Launch, *, optional: bool) -> Collection:
-    work = Collection(run_id=secrets.token_hex(6), source_files=launch.files)
+def _work(context: Context, connector: Connector, launch: Launch, *, optional: bool, records: int) -> Collection:
+    work = Collection(
+        run_id=secrets.token_hex(6),
+        source_files=launch.files,
+        records=records,
+        stop_grace=connector.limits.stop_grace,
+    )
     return msgspec.structs.replace(work, seconds=context.patience) if optional else work
 
 

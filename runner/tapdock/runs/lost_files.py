@@ -49,8 +49,8 @@ def lost_files(engine: Engine, connector: Connector, config: Mapping[str, Any], 
 def is_data(path: str, named: tuple[ConfigPath, ...] = ()) -> bool:
     """Return True if a file that a container wrote may contain rows.
 
-    A file at or below a path in the config always does, and so does the journal of a database there. Elsewhere, files of the system, temporary files, logs, keys,
-    hidden files and bytecode do not.
+    A file at or below a path in the config always does, and so does the journal of a database there. Elsewhere, files
+    of the system, temporary files, logs, keys, hidden files and bytecode do not.
     """
     if any(path == each.path or path.startswith(f"{each.path}/") for each in named):
         return True
@@ -69,8 +69,8 @@ def _beside_a_file(connector: Connector, path: str) -> str | None:
             continue
         inside = "/data" if str(folder) == "/" else str(folder)
         return (
-            f"the program writes files beside `{mount.target}`, but only this file is mounted: move {mount.source} into a"
-            f" folder, and mount the folder instead: `./{PurePosixPath(inside).name}:{inside}` in"
+            f"the program writes files beside `{mount.target}`, but only this file is mounted: move {mount.source} into"
+            f" a folder, and mount the folder instead: `./{PurePosixPath(inside).name}:{inside}` in"
             f" `{connector.role}s.{connector.name}.mounts`"
         )
     return None

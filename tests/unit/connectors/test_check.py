@@ -14,6 +14,7 @@ from tapdock.connectors.about import About, about
 from tapdock.connectors.check import Checked, check
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.images import making
+from tapdock.connectors.sample import sample
 from tapdock.engines.local import LocalEngine
 from tapdock.errors import SourceError, TapdockError, TargetError
 from tapdock.project.load import load
@@ -101,8 +102,91 @@ def test_a_check_says_what_was_compared_and_what_was_found(made):
     found = result(made, {"--about": (SETTINGS, 0, 0), "--discover": (CATALOG, 0, 0)}, config={"n": 1})
     assert found.succeeded
     assert found.how == "its config against its spec, and by discovery"
-    assert found.message == "it offers 2 streams; a tap may report these without using its credentials"
+    assert found.message == "it offers 2 streams; discovery worked, but it does not use the credentials"
     assert result(made, {"--discover": (CATALOG, 0, 0), "--about": ("", 3, 0)}).how == "discovery"
+
+
+FIXED = """#!%s
+import json, sys
+config = json.load(open(sys.argv[sys.argv.index("--config") + 1])) if "--config" in sys.argv else {}
+if "--discover" not in sys.argv:
+    sys.exit(2)
+if %r and not config:
+    sys.exit("no config")
+open(%r, "a").write(json.dumps(config))
+print(json.dumps({"streams": [{"tap_stream_id": config.get("n", "a") if %r else "a"}]}))
+"""
+STATIC = "it offers 1 stream; discovery worked, but it does not use the credentials"
+UNKNOWN = "it offers 1 stream; a tap may report these without using its credentials"
+
+
+@pytest.mark.parametrize(
+    ("refuses", "uses", "message"), [(False, False, STATIC), (True, False, UNKNOWN), (False, True, UNKNOWN)]
+)
+def test_a_catalog_that_needs_no_config_does_not_use_the_credentials(made, tmp_path, refuses, uses, message):
+    context, ready, _ = made({}, config={"n": "1"})
+    asked = tmp_path / "asked"
+    (tmp_path / "program").write_text(FIXED % (sys.executable, refuses, str(asked), uses))
+    found = check(context, ready)
+    assert (found.succeeded, found.message) == (True, message)
+    assert (found.hint == "`tapdock check x --read 10` reads records") == (message is STATIC)
+    before = asked.read_text()
+    assert check(context, ready).message == message
+    assert asked.read_text() == before + '{"n": "1"}', "the question without a config is asked once for a program"
+
+
+READS = """#!%s
+import json, sys, time, signal, os
+if "--discover" in sys.argv:
+    print(json.dumps({"streams": [{"tap_stream_id": name, "stream": name, "schema": {"properties": {"id": {}}}}
+                                  for name in ("a", "b", "c")]}))
+    sys.exit()
+if "--catalog" not in sys.argv:
+    sys.exit(2)
+def stop(*_):
+    open(%r, "w").write("stopped")
+    sys.exit(1)
+signal.signal(signal.SIGTERM, stop)
+for name, count in %r:
+    print(json.dumps({"type": "SCHEMA", "stream": name, "schema": {}, "key_properties": []}))
+    for number in range(count):
+        print(json.dumps({"type": "RECORD", "stream": name, "record": {"id": number, "type": "RECORD"}}), flush=True)
+print(json.dumps({"type": "STATE", "value": {}}), flush=True)
+sys.exit(%r)
+"""
+READINGS = [
+    pytest.param([("a", 3), ("b", 10**9)], 0, 5, {"a": 3, "b": 2, "c": 0}, False, id="stopped"),
+    pytest.param([("a", 3)], 0, 5, {"a": 3, "b": 0, "c": 0}, True, id="ended before"),
+    pytest.param([("a", 5)], 0, 5, {"a": 5, "b": 0, "c": 0}, False, id="ended there"),
+    pytest.param([], 0, 5, {"a": 0, "b": 0, "c": 0}, True, id="no record"),
+    pytest.param([("a", 5)], 3, 5, {"a": 5, "b": 0, "c": 0}, False, id="failed behind the last one"),
+]
+
+
+@pytest.mark.parametrize(("counts", "code", "records", "streams", "is_whole"), READINGS)
+def test_the_first_records_of_a_source(made, tmp_path, counts, code, records, streams, is_whole):
+    context, ready, _ = made({}, select=["*"])
+    stopped = tmp_path / "stopped"
+    (tmp_path / "program").write_text(READS % (sys.executable, str(stopped), counts, code))
+    found = sample(context, ready, records=records)
+    assert (found.streams, found.is_whole) == (streams, is_whole)
+    if counts[-1:] == [("b", 10**9)]:
+        assert stopped.exists(), "the source is asked to stop, and not killed at once"
+    assert not context.backend.names(), "no state is saved"
+
+
+def test_a_source_that_fails_before_the_last_record_does_not_work(made, tmp_path):
+    context, ready, _ = made({})
+    (tmp_path / "program").write_text(READS % (sys.executable, "/dev/null", [("a", 2)], 3))
+    with pytest.raises(SourceError, match=r"reading failed for source `x` after 2 records \(exit code 3\)"):
+        sample(context, ready, records=3)
+
+
+def test_a_source_that_does_not_stop_is_killed(made, tmp_path):
+    context, ready, _ = made({}, stop_grace="0.3s")
+    text = READS % (sys.executable, "/dev/null", [("a", 10**9)], 0)
+    (tmp_path / "program").write_text(text.replace("SIGTERM, stop", "SIGTERM, signal.SIG_IGN"))
+    assert sample(context, ready, records=7).streams == {"a": 7, "b": 0, "c": 0}
 
 
 def test_a_failed_question_quotes_the_exception_and_not_the_lines_before_it(made, tmp_path):
