@@ -1,7 +1,7 @@
 """Airbyte source to Airbyte destination: records and states are passed unchanged; missing messages are added."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -72,15 +72,14 @@ class AirbyteToAirbyte(WithoutScan):
 
     def feed(self, lines: bytes) -> bytes:
         self._out = []
-        first = self._source.line + 1
-        messages = self._source.decoded(lines)
-        if messages is not None:
-            return self._whole(lines, messages, first)
+        whole = self._source.decoded(lines)
+        if whole is not None:
+            return self._whole(*whole)
         for number, message, text in self._source.one_by_one(lines):
             self._one(message, text, number)
         return b"".join(self._out)
 
-    def _whole(self, lines: bytes, messages: list[Message], first: int) -> bytes:
+    def _whole(self, messages: list[Message], numbers: Sequence[int], lines: bytes) -> bytes:
         """Translate a batch with one message a line. Records that need no change are counted and passed together."""
         by_name = {} if self._names or self._rules else self._by_name
         texts: list[bytes] = []
@@ -96,7 +95,7 @@ class AirbyteToAirbyte(WithoutScan):
                     continue
             texts = texts or split(lines)
             self._pass(texts[passed:place])
-            self._one(message, texts[place], first + place)
+            self._one(message, texts[place], numbers[place])
             passed = place + 1
         if not texts:
             return lines if lines.endswith(b"\n") else lines + b"\n"

@@ -1,6 +1,6 @@
 """Read the output of an Airbyte source: parse lines, and handle all messages that are not records."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from msgspec import Raw
@@ -10,7 +10,7 @@ from tapdock.events import Failed
 from tapdock.protocol import airbyte
 from tapdock.protocol.airbyte import Message, Record
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey, bare_names
-from tapdock.protocol.lines import is_clean_text, is_one_a_line, split
+from tapdock.protocol.lines import split, whole_messages
 from tapdock.protocol.traces import StreamStatus, TraceError, read_trace
 from tapdock.translate.counts import Counts
 from tapdock.translate.notices import Notices
@@ -45,18 +45,19 @@ class AirbyteSource:
         self._notices = notices
         self._checked = 0
 
-    def decoded(self, batch: bytes) -> list[Message] | None:
-        """Return all messages of a clean batch at once; None if it must be read line by line."""
-        if not is_clean_text(batch):
+    def decoded(self, batch: bytes) -> tuple[list[Message], Sequence[int], bytes] | None:
+        """Return all messages of a clean batch at once, the numbers of their lines, and these lines.
+
+        Return None if the batch must be read line by line.
+        """
+        whole = whole_messages(batch, airbyte.MESSAGES.decode_lines)
+        if whole is None:
             return None
-        try:
-            messages = airbyte.MESSAGES.decode_lines(batch)
-        except (msgspec.MsgspecError, RecursionError):
-            return None
-        if not is_one_a_line(batch, len(messages)):
-            return None
-        self.line += len(messages)
-        return messages
+        before, self.line = self.line, self.line + whole.total
+        numbers = whole.numbers
+        if isinstance(numbers, range):
+            return whole.messages, range(before + 1, self.line + 1), whole.lines
+        return whole.messages, [before + number for number in numbers], whole.lines
 
     def one_by_one(self, batch: bytes) -> Iterator[tuple[int, Message, bytes]]:
         """Yield messages with their line numbers and texts, which are repaired if necessary; other text is logged.
