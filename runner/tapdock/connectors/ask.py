@@ -117,6 +117,8 @@ def ask(
     if rotated is not None and keep:
         keep(rotated)
     verdict = _verdict(ready.connector, outcome, optional=optional)
+    if not last.explains:
+        said.extend(_printed(context, answer, text))
     return Asked(
         connector=ready.connector,
         text=text,
@@ -150,6 +152,12 @@ def _verdict(connector: Connector, outcome: Outcome, *, optional: bool) -> Verdi
         kind = _failure_of(connector) if verdict.side == "source" else EngineError
         raise kind(f"{connector.name}: {verdict.message}", hint=verdict.hint)
     return verdict
+
+
+def _printed(context: Context, answer: Answer, text: str) -> list[str]:
+    """Return the last line on stdout that is not a message or another JSON value; none if there is no such line."""
+    lines = [line for _, line in answer.logs] or text.splitlines()
+    return [context.redacted(line.strip()) for line in lines if line.strip() and line.strip()[0] not in '{}[]"'][-1:]
 
 
 def _reason(context: Context, answer: Answer) -> str:

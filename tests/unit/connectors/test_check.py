@@ -34,6 +34,7 @@ SETTINGS = json.dumps({"settings": {"properties": {"n": {"type": "integer"}}}, "
 CATALOG = '{"streams": [{"tap_stream_id": "a"}, {"tap_stream_id": "b"}]}'
 LOG = '{"type": "LOG", "log": {"level": "ERROR", "message": "no"}}'
 HINT = "set `kind: airbyte`"
+SPEC = json.dumps({"type": "SPEC", "spec": {"connectionSpecification": {}}})
 Answers = dict[str, tuple[str, int, float]]
 Make = Callable[..., tuple[Context, PreparedConnector, list[str]]]
 
@@ -213,6 +214,8 @@ def test_a_check_of_nothing_does_not_claim_a_success(made):
     [
         ("", 0, "discovery failed for source `x`"),
         ("", 1, "the last words"),
+        ("starting\nERROR: the password is wrong\n", 1, "(exit code 1): the last words / ERROR: the password is wrong"),
+        ('{"streams": [\nERROR: cut\n  ', 1, "the last words / ERROR: cut"),
         ("ready", 0, "text that is not a catalog"),
         ("{}", 0, "text that is not a catalog"),
         ("[]", 0, "text that is not a catalog"),
@@ -241,11 +244,15 @@ def test_messages_of_airbyte_show_that_an_image_was_taken_for_the_wrong_kind(mad
 def test_what_airbyte_did_not_answer_is_shown_with_its_details(made):
     error = {"message": "failed", "internal_message": "refused\nby db:5432"}
     trace = json.dumps({"type": "TRACE", "trace": {"type": "ERROR", "error": error}})
-    spec = json.dumps({"type": "SPEC", "spec": {"connectionSpecification": {}}})
-    found = result(made, {"spec": (spec, 0, 0), "check": (trace, 1, 0)}, kind="airbyte")
+    found = result(made, {"spec": (SPEC, 0, 0), "check": (trace, 1, 0)}, kind="airbyte")
     assert not found.succeeded
     assert found.message == "check failed for source `x` (exit code 1): failed / refused by db:5432"
     assert found.how == "its `check` command"
+
+
+def test_what_airbyte_printed_beside_messages_is_the_reason(made):
+    found = result(made, {"spec": (SPEC, 0, 0), "check": ("ERROR: no route to host", 1, 0)}, kind="airbyte")
+    assert found.message.endswith("(exit code 1): the last words / ERROR: no route to host")
 
 
 @pytest.mark.parametrize("spec", ["[]", "5", '"a"', '{"properties": 5}'])
