@@ -22,6 +22,7 @@ from tapdock.runs.lost_files import lost_files
 from tapdock.runs.new_target import why_new
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.recorder import Recorder
+from tapdock.runs.rewritten_values import rewritten_values
 from tapdock.runs.target_place import renamed
 from tapdock.runs.verdict import RunFacts, decide_verdict
 from tapdock.state.backends.base import LeaseTerms
@@ -46,6 +47,9 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
 
     with _state(context, prepared, options, run_id, stop) as state:
         _require_dialect(state, prepared)
+        if state.envelope is None:
+            for warning in rewritten_values(prepared.streams, prepared.source.quirks.rewritten_formats):
+                context.say(warning)
         job = begun(prepared, state.envelope, options, now=context.now())
         if job.resumes and state.envelope:
             _say_new(context, prepared, state.envelope)

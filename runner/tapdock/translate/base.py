@@ -53,7 +53,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     `loses_rows_without`: the setting that must be on, because the image was not repaired and loses rows otherwise.
 
     For taps. `log_key`: the replication key without which a log is read from its beginning again. `unordered_start`:
-    its first incremental read is not ordered, so that only the last state is valid.
+    its first incremental read is not ordered, so that only the last state is valid. `rewritten_formats`: the formats of
+    fields whose values it writes in a form of its own, each with that form in words.
     """
 
     ack_on_exit: bool = False
@@ -69,6 +70,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     replaces_files: FileNames | None = None
     log_key: str | None = None
     unordered_start: bool = False
+    rewritten_formats: dict[str, str] = {}
 
 
 class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):

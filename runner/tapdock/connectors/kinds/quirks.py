@@ -33,6 +33,13 @@ _BY_PROGRAM = {
     ),
     "meltanolabs-target-postgres": msgspec.structs.replace(_MELTANO, ignores_load_method=True, tables=("last_kept",)),
     "meltanolabs-target-snowflake": Quirks(tables=("last",)),
+    # It writes Python's text of a timedelta (`row_to_singer_record` in version 1.6.0).
+    "pipelinewise-tap-mysql": Quirks(
+        rewritten_formats={
+            "time": "times without a leading zero (`8:05:00`), and with days if they are negative or of 24 hours or"
+            " more (`1 day, 1:00:00`)"
+        }
+    ),
     "pipelinewise-tap-postgres": Quirks(unordered_start=True),
     "pipelinewise-target-bigquery": msgspec.structs.replace(_PIPELINEWISE, tables=("split_words",)),
     "pipelinewise-target-postgres": msgspec.structs.replace(_PIPELINEWISE, longest_table=63),
