@@ -70,3 +70,21 @@ def test_a_run_into_a_new_target_is_told(started):
     assert (new in ended.stderr, "`tapdock run source target --full-refresh`" in ended.stderr) == (True, True)
     shutil.rmtree(started.data)
     assert new not in started.run("run", "source", "target", "--full-refresh").stderr
+
+
+@pytest.mark.parametrize(("reads", "states", "writes"), EACH_ROUTE)
+def test_a_run_into_another_database_is_told(started):
+    """The state covers rows of the first database. It is also told after the state was set by hand."""
+    new = "`target` looks new: `config.database` has changed since the state was saved"
+    started.target = {"database": "shop"}
+    steps(started, "until users 25", "state")
+    started.run()
+    assert new not in started.run().stderr
+    (started.folder / "state.json").write_text(started.run("state", "get", STATE_ID).stdout)
+    assert started.run("state", "set", STATE_ID, "state.json").code == 0
+    started.target = {"database": "shop2"}
+    assert f"{new}, but there is a state `{STATE_ID}`" in " ".join(started.run("doctor").stdout.split())
+    ended = started.run()
+    assert f"{new}, but this run resumes from the state `{STATE_ID}`" in ended.stderr
+    assert "`tapdock run source target --full-refresh`" in ended.stderr
+    assert new not in started.run().stderr

@@ -15,7 +15,7 @@ from tapdock.connectors.images import making
 from tapdock.engines.base import Engine
 from tapdock.errors import ImageMissing, UsageError
 from tapdock.files import tightened
-from tapdock.project.load import claim_home
+from tapdock.project.home import claim_home
 from tapdock.relay.signals import Signals
 from tapdock.text.clean import one_line
 from tapdock.text.output import err

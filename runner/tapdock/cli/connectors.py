@@ -1,6 +1,6 @@
 """`tapdock spec`, `check` (`test`) and `discover`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -11,6 +11,7 @@ from tapdock.cli.spec_rows import COLUMNS, spec_rows
 from tapdock.cli.state import print_exactly
 from tapdock.connectors import about, operations, selection
 from tapdock.connectors import check as checks
+from tapdock.connectors.sample import Sample, sample
 from tapdock.errors import SourceError, TargetError, UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Project
@@ -45,21 +46,48 @@ def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbo
         print_table(COLUMNS, spec_rows(schema))
 
 
-def check(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
+def check(
+    ctx: typer.Context,
+    name: Name,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+    read: Annotated[
+        int | None, typer.Option("--read", metavar="N", min=1, help="Also read up to N records of a source.")
+    ] = None,
+) -> None:
     """Check that a connector's config works
 
     For an Airbyte connector, tapdock runs its `check` command. A Singer tap is checked by discovery, which may not use
     the credentials. The config of a Singer connector is compared with the settings that it reports, if it reports any.
+    For certainty, `--read 10` also reads ten records of the selected streams and stops the source. No state is saved.
 
-    Example: tapdock check faker
+    Example: tapdock check faker --read 10
     """
     session = shared(ctx)
     connector = _named(session.project, name)
+    if read and connector.role != "source":
+        raise UsageError(f"`{name}` is a target; only sources have records to read")
+    found: Sample | None = None
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
-        result = checks.check(needed, operations.prepare(needed, connector))
+        ready = operations.prepare(needed, connector)
+        result = checks.check(needed, ready)
+        if read and result.succeeded:
+            try:
+                found = sample(needed, ready, records=read)
+            except SourceError as error:
+                result = checks.Checked(succeeded=False, message=error.message, how="its records", hint=error.hint)
+    _show(connector, result, found, as_json=as_json)
+
+
+def _show(connector: Connector, result: checks.Checked, found: Sample | None, *, as_json: bool) -> None:
+    """Print the result. Raises SourceError or TargetError if the check failed."""
+    name = connector.name
     if as_json:
-        print_json({"succeeded": result.succeeded, "message": result.message, "checked_by": result.how})
+        answer: dict[str, Any] = {"succeeded": result.succeeded, "message": result.message, "checked_by": result.how}
+        if found:
+            answer["read"] = {"records": found.records, "streams": found.streams, "is_whole": found.is_whole}
+        print_json(answer)
         raise typer.Exit(0 if result.succeeded else _failure(connector)("").exit_code)
     if not result.succeeded:
         hint = result.hint or f"correct `{connector.role}s.{name}.config`; `tapdock spec {name}` shows what it takes"
@@ -68,7 +96,11 @@ def check(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verb
         )
     ending = f": {result.message}" if result.message else ""
     out((f"{name} works (checked by {result.how})" if result.how else f"{name} was not checked") + ending)
-    if result.hint:
+    if found:
+        all_of_them = ", which are all records of its selected streams" if found.is_whole else ""
+        out(f"{name} printed {found.records} record{'s' * (found.records != 1)}{all_of_them}")
+        print_table(["stream", "records"], [[stream, str(count)] for stream, count in found.streams.items()])
+    elif result.hint:
         err(f"hint: {one_line(result.hint)}")
 
 

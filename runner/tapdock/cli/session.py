@@ -81,14 +81,18 @@ class Session:
 
     @property
     def private(self) -> Path:
-        """The project's private folder: caches, run records, and states if no `state_backend` is configured."""
-        from tapdock.project.load import private_folder
+        """The project's private folder: caches, run records, and states if no `state_backend` is configured.
 
-        return private_folder(self.file.parent, self.variables)
+        Raises UsageError if it belongs to another project.
+        """
+        from tapdock.project.home import claim_home, private_folder
+
+        private = private_folder(self.file.parent, self.variables)
+        claim_home(private, self.file.parent, self.variables, write=False)
+        return private
 
     @cached_property
     def backend(self) -> "Backend":
-        from tapdock.project.load import claim_home
         from tapdock.state.backends.base import LEASE_SECONDS, open_backend
         from tapdock.state.backends.sealed import sealed
 
@@ -96,8 +100,7 @@ class Session:
         if seconds and not (seconds.isdigit() and int(seconds) >= 4):
             raise UsageError(f"TAPDOCK_LEASE_SECONDS is `{seconds}`", hint="it must be a number of seconds, 4 or more")
         lease = float(seconds or LEASE_SECONDS)
-        if Path(self.project.state_uri) == self.private / "state":
-            claim_home(self.private, self.project.folder, self.variables, write=False)
+        _ = self.private  # refuses the private folder of another project, which may have states of the same names
         backend = open_backend(self.project.state_uri, self.project.folder, lease_seconds=lease)
         return sealed(backend, self._key)
 

@@ -136,6 +136,7 @@ def set_state(
             dialect=found,
             generations=before.generations if before else None,
             names=before.names if before else None,
+            places=before.places if before else None,
         )
     err(f"state {name} is set ({found})")
 

@@ -24,12 +24,13 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     """A connector's description of itself; each value is None if it reports none.
 
     `config` is the JSON schema of its config, `modes` are the destination sync modes that it supports, `capabilities`
-    are those of Singer connectors.
+    are those of Singer connectors. `silent`: it did not answer in time, so it may have all of them.
     """
 
     config: dict[str, Any] | None = None
     modes: tuple[str, ...] | None = None
     capabilities: tuple[str, ...] | None = None
+    silent: bool = False
 
     def has_setting(self, name: str) -> bool:
         return name in ((self.config or {}).get("properties") or {})
@@ -42,7 +43,7 @@ def about(context: Context, ready: PreparedConnector) -> About:
     if found is None:
         found = _asked_airbyte(context, ready) if ready.kind == "airbyte" else _asked_singer(context, ready)
         if found is None:
-            return About()
+            return About(silent=True)
         if found.config is not None and (what := flaw(found.config)):
             named = f"{ready.connector.role} `{ready.connector.name}`"
             message = f"{named} reported a spec that cannot be used: {what}"

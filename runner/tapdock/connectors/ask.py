@@ -75,8 +75,11 @@ def ask(
     *,
     keep: Callable[[str], None] | None = None,
     optional: bool = False,
+    records: int = 0,
 ) -> Asked:
     """Run the connector for one answer. `keep` gets the config if the connector changed it, in any ending.
+
+    With `records`, it is asked to stop after it has printed so many records; its exit code is then 0.
 
     Raises EngineError, Interrupted, and SourceError or TargetError if the connector takes too long. It has less time
     for an optional answer, and no error is raised if it takes too long (`timed_out`).
@@ -100,7 +103,7 @@ def ask(
         context.log(text)
 
     question = f"{ready.connector.name}: {' '.join(arg for arg in launch.args if isinstance(arg, str))}"
-    work = _work(context, launch, optional=optional)
+    work = _work(context, ready.connector, launch, optional=optional, records=records)
     context.say(f"asking {question}")
     with context.signals.orders(inbox), _waiting(context, question, most=work.seconds):
         where, logs = context.relay_image, lambda _: hear
@@ -114,6 +117,8 @@ def ask(
     if rotated is not None and keep:
         keep(rotated)
     verdict = _verdict(ready.connector, outcome, optional=optional)
+    if not last.explains:
+        said.extend(_printed(context, answer, text))
     return Asked(
         connector=ready.connector,
         text=text,
@@ -125,8 +130,13 @@ def ask(
     )
 
 
-def _work(context: Context, launch: Launch, *, optional: bool) -> Collection:
-    work = Collection(run_id=secrets.token_hex(6), source_files=launch.files)
+def _work(context: Context, connector: Connector, launch: Launch, *, optional: bool, records: int) -> Collection:
+    work = Collection(
+        run_id=secrets.token_hex(6),
+        source_files=launch.files,
+        records=records,
+        stop_grace=connector.limits.stop_grace,
+    )
     return msgspec.structs.replace(work, seconds=context.patience) if optional else work
 
 
@@ -142,6 +152,12 @@ def _verdict(connector: Connector, outcome: Outcome, *, optional: bool) -> Verdi
         kind = _failure_of(connector) if verdict.side == "source" else EngineError
         raise kind(f"{connector.name}: {verdict.message}", hint=verdict.hint)
     return verdict
+
+
+def _printed(context: Context, answer: Answer, text: str) -> list[str]:
+    """Return the last line on stdout that is not a message or another JSON value; none if there is no such line."""
+    lines = [line for _, line in answer.logs] or text.splitlines()
+    return [context.redacted(line.strip()) for line in lines if line.strip() and line.strip()[0] not in '{}[]"'][-1:]
 
 
 def _reason(context: Context, answer: Answer) -> str:

@@ -1,14 +1,15 @@
-"""Check a connector's config: by its own `check` command, by discovery, or only against its spec."""
+"""Check a connector's config: by its own `check` command, by discovery, by records, or only against its spec."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from tapdock.connectors import operations
 from tapdock.connectors.about import spec
 from tapdock.connectors.ask import ask
 from tapdock.connectors.context import Context, PreparedConnector
-from tapdock.connectors.kinds import airbyte
+from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.operations import Resolved
-from tapdock.errors import SourceError, TapdockError
+from tapdock.errors import EngineError, SourceError, TapdockError
 
 __all__ = ["Checked", "check"]
 
@@ -58,13 +59,34 @@ def _by_discovery(context: Context, ready: PreparedConnector, config: Resolved, 
     """Discover the tap's streams. A tap whose streams are always the same reports them with any credentials."""
     how = f"{_SPEC}, and by {_DISCOVERY}" if has_spec else _DISCOVERY
     try:
-        _, streams = operations.discovered(context, ready, config)
+        catalog, streams = operations.discovered(context, ready, config)
     except SourceError as error:
         return _failed(error, how=_DISCOVERY)
-    found = f"{len(streams)} stream{'s' * (len(streams) != 1)}"
-    return Checked(
-        succeeded=True, message=f"it offers {found}; a tap may report these without using its credentials", how=how
-    )
+    found = f"it offers {len(streams)} stream{'s' * (len(streams) != 1)}"
+    name = ready.connector.name
+    if _is_static(context, ready, catalog):
+        message = f"{found}; discovery worked, but it does not use the credentials"
+        return Checked(succeeded=True, message=message, how=how, hint=f"`tapdock check {name} --read 10` reads records")
+    return Checked(succeeded=True, message=f"{found}; a tap may report these without using its credentials", how=how)
+
+
+def _is_static(context: Context, ready: PreparedConnector, catalog: bytes) -> bool:
+    """Return True if the tap reports the same catalog without a config, which is remembered for its program.
+
+    It is then certain that the catalog depends on no credentials. Of a tap that refuses an empty config, nothing is
+    known: wrong credentials are not tried, because a service may lock the account.
+    """
+    name = f"catalog-without-config-{ready.program}.json"
+    known = context.cache.read(name)
+    if known is None:
+        alone = dataclasses.replace(ready.connector, mounts=(), env={})
+        try:
+            asked = ask(context, ready, singer.discover(alone, ready.facts, {}), optional=True)
+        except (SourceError, EngineError):
+            return False  # the check itself has succeeded
+        known = asked.text.encode() if asked.code == 0 and not asked.timed_out else b""
+        context.cache.write(name, known)
+    return bool(known.strip()) and known == catalog
 
 
 def _failed(error: TapdockError, *, how: str) -> Checked:

@@ -10,15 +10,14 @@ from typing import Any, TypeVar, cast, get_args
 
 from tapdock.errors import UsageError
 from tapdock.project.interpolate import Unset
-from tapdock.project.keys import PATTERNS, Key, Pattern
+from tapdock.project.keys import MOST, PATTERNS, Key, Pattern
 from tapdock.project.layers import Path, dotted
 
-__all__ = ["Field", "did_you_mean"]
+__all__ = ["Field", "did_you_mean", "written_size"]
 
 T = TypeVar("T")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
-MOST_DAYS = 36500
 SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -146,20 +145,24 @@ class Field:
         return text
 
     def number(self, *, least: float) -> float:
-        """Return a number up to 1,000,000."""
+        """Return a number from `least` to the largest one."""
         try:
             number = float(self.value) if not isinstance(self.value, bool) else None
         except (TypeError, ValueError, OverflowError):
             number = None
-        if number is None or not least <= number <= 1e6:
-            raise self.wrong(f"a number from {least:g} to 1000000")
+        if number is None or not least <= number <= MOST["number"]:
+            raise self.wrong(f"a number from {least:g} to {MOST['number']:.0f}")
         return number
 
     def integer(self, *, least: float = 0) -> int:
         """Return a whole number of at most 18 digits: an engine stores it in 64 bits."""
         text = str(self.value)
-        if isinstance(self.value, bool) or not re.fullmatch(r"\d{1,18}", text) or int(text) < least:
-            raise self.wrong(f"a whole number from {least:g} to {10**18 - 1}")
+        if (
+            isinstance(self.value, bool)
+            or not re.fullmatch(r"\d{1,18}", text)
+            or not least <= int(text) <= MOST["count"]
+        ):
+            raise self.wrong(f"a whole number from {least:g} to {MOST['count']}")
         return int(text)
 
     def flag(self) -> bool:
@@ -182,8 +185,8 @@ class Field:
         if isinstance(self.value, bool) or not match:
             raise self.wrong("a size", hint="write a size such as `512m` or `1g`")
         size = float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ")
-        if not least <= size <= 1024**5:
-            raise self.wrong(f"a size from `{_written(least)}` to `1024t`")
+        if not least <= size <= MOST["size"]:
+            raise self.wrong(f"a size from `{written_size(least)}` to `{written_size(MOST['size'])}`")
         return int(size)
 
     def duration(self) -> float:
@@ -192,14 +195,14 @@ class Field:
         if isinstance(self.value, bool) or not match or float(match[1]) == 0:
             raise self.wrong("a duration", hint="write seconds, or a duration such as `90s`, `15m` or `3h`")
         seconds = float(match[1]) * SECONDS[match[2]]
-        if seconds > MOST_DAYS * SECONDS["d"]:
-            raise self.wrong(f"a duration of at most `{MOST_DAYS}d`")
+        if seconds > MOST["duration"]:
+            raise self.wrong(f"a duration of at most `{MOST['duration'] / SECONDS['d']:.0f}d`")
         return seconds
 
 
-def _written(size: float) -> str:
+def written_size(size: float) -> str:
     """Return bytes as they are written in a project file: 6291456 is `6m`."""
-    units = [(unit, size / 1024**power) for power, unit in enumerate(("", "k", "m"))]
+    units = [(unit, size / 1024**power) for power, unit in enumerate(("", "k", "m", "g", "t"))]
     return next(f"{number:g}{unit}" for unit, number in reversed(units) if number >= 1 and number.is_integer())
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "BUILD",
     "CONNECTOR",
     "DEFAULTS",
+    "MOST",
     "MOUNT",
     "PATTERNS",
     "PIPELINE",
@@ -53,6 +54,15 @@ PATTERNS: Mapping[Form, Pattern] = {
     ),
 }
 """The forms that are one text, or for `hosts` a list of texts, of a pattern."""
+
+
+MOST: Mapping[Form, float] = {
+    "count": 10**18 - 1,  # an engine stores it in 64 bits
+    "number": 1e6,
+    "size": 1024**5,
+    "duration": 36500 * 86400.0,
+}
+"""The largest value of a form: of a size in bytes, of a duration in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +171,7 @@ CONNECTOR = (
         role="source",
         default="64m",
         least=1024,
-        help="The longest line that tapdock reads from the source, at least `1k`. A longer line ends the run.",
+        help="The longest line that tapdock reads from the source. A longer line ends the run.",
     ),
     Key(
         name="state_type",
@@ -217,14 +227,14 @@ CONNECTOR = (
         form="size",
         least=6 * 1024**2,
         shared=True,
-        help="A limit of the container's memory, at least `6m`.",
+        help="A limit of the container's memory.",
     ),
     Key(
         name="cpus",
         form="number",
         least=0.01,
         shared=True,
-        help="A limit of the container's CPUs, for example `1.5`; at least `0.01`.",
+        help="A limit of the container's CPUs, for example `1.5`.",
     ),
     Key(
         name="pids",

@@ -7,17 +7,16 @@ import os
 import pwd
 import re
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from tapdock.errors import UsageError
-from tapdock.files import made, write_whole
 from tapdock.project import document
 from tapdock.project.airbyte_wrapper import translated
 from tapdock.project.connectors import connector
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.files import text_of
+from tapdock.project.home import FILE, HOME, private_folder
 from tapdock.project.interpolate import interpolate, parse_dotenv
 from tapdock.project.keys import CONNECTOR, DEFAULTS, ROOT, STATE_BACKEND, misplaced, names
 from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
@@ -26,15 +25,11 @@ from tapdock.project.model import Connector, Pipeline, Project
 from tapdock.project.overrides import ROOTS, overridden
 from tapdock.project.pipelines import pipeline
 
-__all__ = ["FILE", "claim_home", "find_project", "load", "private_folder", "trusted_users", "with_own_variables"]
+__all__ = ["FILE", "find_project", "load", "trusted_users", "with_own_variables"]
 
-FILE = "tapdock.yaml"
 DOTENV = ".env"
 STATE_URI = ".tapdock/state"
-HOME = "TAPDOCK_HOME"
 _KEYS = {"TAPDOCK_STATE_KEY", "TAPDOCK_STATE_KEY_FILE"}
-_OWNER = "project"
-"""The file in TAPDOCK_HOME with the path of the project that uses it."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 LATER = "this version of tapdock does not support it yet; remove it"
 INSTEAD = {
@@ -119,47 +114,6 @@ def with_own_variables(folder: Path, environ: Mapping[str, str]) -> dict[str, st
         own = {name: value for name, value in own.items() if name not in _KEYS}
     own |= {name: str(folder / own[name]) for name in (HOME, "TAPDOCK_STATE_KEY_FILE") if own.get(name)}
     return {**own, **environ}
-
-
-def private_folder(folder: Path, environ: Mapping[str, str]) -> Path:
-    """Return the folder of caches, run records and the default state: TAPDOCK_HOME, else `.tapdock` in the project.
-
-    Raises UsageError for a text that is no path, or a folder that this user may not read.
-    """
-    home = environ.get(HOME)
-    private = Path(home).absolute() if home else folder / ".tapdock"
-    try:
-        os.scandir(private).close()
-    except (FileNotFoundError, NotADirectoryError):
-        return private
-    except ValueError as error:  # a NUL character
-        raise UsageError(f"{HOME} is not a path: {error}") from error
-    except OSError as error:
-        hint = f"become its owner (`chown`), or set {HOME} to a folder that only this project and this user use"
-        raise UsageError(f"the private folder {private} cannot be read: {error.strerror}", hint=hint) from error
-    return private
-
-
-def claim_home(private: Path, folder: Path, environ: Mapping[str, str], *, write: bool) -> None:
-    """Make TAPDOCK_HOME the private folder of this project only: states of two projects may have the same names.
-
-    The home of a project that does not exist any more, or has moved, is taken over. Raises UsageError if it belongs to
-    another project.
-    """
-    if not environ.get(HOME):
-        return
-    file, folder = private / _OWNER, folder.resolve()
-    try:
-        other = Path(file.read_text(encoding="utf-8").strip())
-    except (OSError, UnicodeError):
-        other = None
-    if other and other != folder and (other / FILE).is_file():
-        hint = f"set {HOME} to a folder that only this project uses"
-        raise UsageError(f"{private} has the states of the project {other}, not of {folder}", hint=hint)
-    if write and other != folder:
-        with suppress(OSError):  # a run reports it if it cannot write there
-            made(private)
-            write_whole(file, f"{folder}\n".encode(), durable=False)
 
 
 def _check(root: Field) -> None:

@@ -3,13 +3,26 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tapdock.project.keys import BUILD, CONNECTOR, MOUNT, PATTERNS, PIPELINE, ROOT, STATE_BACKEND, STREAM, Key, Pattern
+from tapdock.project.keys import (
+    BUILD,
+    CONNECTOR,
+    MOST,
+    MOUNT,
+    PATTERNS,
+    PIPELINE,
+    ROOT,
+    STATE_BACKEND,
+    STREAM,
+    Key,
+    Pattern,
+)
 
 __all__ = ["json_schema"]
 
 Schema = dict[str, Any]
 _VARIABLE: Schema = {"type": "string", "pattern": r"\$\{"}
 _TEXT: Schema = {"type": ["string", "integer"]}
+_MEASURE: Schema = {"type": "string", "pattern": r"^\s*\d|\$\{"}
 _TEXTS: Schema = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
 _FORMS: dict[str, Schema] = {
     "text": _TEXT,
@@ -17,8 +30,6 @@ _FORMS: dict[str, Schema] = {
     "words": _TEXTS,
     "paths": {"anyOf": [_TEXT, {"type": "array", "items": _TEXTS}]},
     "flag": {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, _VARIABLE]},
-    "size": {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^\s*\d|\$\{"}]},
-    "duration": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": r"^\s*\d|\$\{"}]},
     "config": {"type": "object"},
     "env": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},
     "manifest": {"type": "string"},
@@ -62,14 +73,22 @@ def _pattern(pattern: Pattern) -> Schema:
     return {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^({pattern.regex})$"}, _VARIABLE]}
 
 
+def _limits(key: Key) -> Schema:
+    return {"minimum": key.least, "maximum": MOST[key.form]}
+
+
 def _value(key: Key) -> Schema:
     match key.form:
         case "choice":
             return {"anyOf": [{"enum": list(key.choices)}, _VARIABLE]}
         case "count":
-            return {"anyOf": [{"type": "integer", "minimum": key.least}, {"type": "string", "pattern": r"^\d+$|\$\{"}]}
+            return {"anyOf": [{"type": "integer", **_limits(key)}, {"type": "string", "pattern": r"^\d+$|\$\{"}]}
         case "number":
-            return {"anyOf": [{"type": "number", "minimum": key.least}, {"type": "string"}]}
+            return {"anyOf": [{"type": "number", **_limits(key)}, {"type": "string"}]}
+        case "size":
+            return {"anyOf": [{"type": "integer", **_limits(key)}, _MEASURE]}
+        case "duration":
+            return {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": MOST[key.form]}, _MEASURE]}
         case "hosts":
             one = _pattern(PATTERNS[key.form])
             return {"anyOf": [one, {"type": "array", "items": one}]}

@@ -2,12 +2,14 @@
 
 import json
 import re
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
 __all__ = [
     "Mended",
+    "Whole",
     "are_objects",
     "as_bytes",
     "as_text",
@@ -17,7 +19,10 @@ __all__ = [
     "mend_at",
     "nulled_fields",
     "split",
+    "whole_messages",
 ]
+
+M = TypeVar("M")
 
 # A string that is not closed is matched once, up to the end. Without this, a search from each quote would take hours.
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
@@ -45,6 +50,18 @@ class Mended(NamedTuple):
     rest: bytes
     notes: tuple[str, ...]
     as_it_came: bytes
+
+
+class Whole(NamedTuple, Generic[M]):
+    """A batch in which each line is one message: `lines` without blank ones, and the `messages` in them.
+
+    `numbers` are those of the messages' lines in the batch, from 1, and `total` is the number of all its lines.
+    """
+
+    lines: bytes
+    messages: list[M]
+    numbers: Sequence[int]
+    total: int
 
 
 def split(lines: bytes) -> list[bytes]:
@@ -75,6 +92,28 @@ def is_one_a_line(batch: bytes, objects: int) -> bool:
     if batch.count(b"\n") + (not batch.endswith(b"\n")) != objects or not batch.startswith(b"{"):
         return False
     return objects - 1 in (batch.count(b"}\n{"), batch.count(b"}\r\n{"))
+
+
+def whole_messages(batch: bytes, decode: Callable[[bytes], list[M]]) -> "Whole[M] | None":
+    """Return the messages of a clean batch with one message a line; None if it must be read line by line.
+
+    Blank lines are left out: they are harmless. `decode` decodes all lines at once, and raises msgspec.MsgspecError or
+    RecursionError.
+    """
+    if not is_clean_text(batch):
+        return None
+    try:
+        messages = decode(batch)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    if is_one_a_line(batch, len(messages)):
+        return Whole(batch, messages, range(1, len(messages) + 1), len(messages))
+    texts = split(batch)
+    kept = {number: text for number, text in enumerate(texts, start=1) if not text.isspace() and text}
+    written = b"\n".join(kept.values()) + b"\n"
+    if len(kept) == len(texts) or not is_one_a_line(written, len(messages)):
+        return None
+    return Whole(written, messages, tuple(kept), len(texts))
 
 
 def are_objects(batch: bytes) -> bool:

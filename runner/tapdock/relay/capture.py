@@ -3,8 +3,11 @@
 import codecs
 import os
 import queue
+import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from tapdock.errors import SourceError
 from tapdock.events import Finished, Killed, Output, RelayReady, Rotated, Verdict
@@ -33,6 +36,45 @@ def collect(
     return verdict
 
 
+class _Counter:
+    """Counts RECORD messages in the output of a source, up to `most`."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self._rest = b""
+
+    @property
+    def reached(self) -> bool:
+        return self._left <= 0
+
+    def counted(self, chunk: bytes) -> bytes:
+        """Return the chunk, without what follows the last record that is wanted."""
+        start = len(self._rest)
+        text = self._rest + chunk
+        at = 0
+        while not self.reached and (end := text.find(b"\n", at)) >= 0:
+            self._left -= _is_record(text[at:end])
+            at = end + 1
+        self._rest = b"" if self.reached else text[at:]
+        return text[start:at] if self.reached else chunk
+
+
+def _is_record(line: bytes) -> bool:
+    if b'"RECORD"' not in line:
+        return False
+    try:
+        return _TYPE.decode(line[line.index(b"{") :]).type == "RECORD"
+    except (msgspec.MsgspecError, RecursionError, UnicodeError, ValueError):
+        return False
+
+
+class _Typed(msgspec.Struct):
+    type: str = ""
+
+
+_TYPE = msgspec.json.Decoder(_Typed)
+
+
 class _Collector:
     def __init__(
         self, side: SideState, plan: Collection, *, inbox: messages.Inbox, emit: Emit, clock: Callable[[], float]
@@ -40,6 +82,9 @@ class _Collector:
         self._side = side
         self._seconds = plan.seconds
         self._gone_seconds = plan.gone
+        self._stop_seconds = plan.stop_grace
+        self._counts = plan.records > 0
+        self._counter = _Counter(plan.records or sys.maxsize)
         self._deadline = clock() + plan.seconds
         self._inbox = inbox
         self._emit = emit
@@ -52,13 +97,17 @@ class _Collector:
             try:
                 message = self._inbox.get(timeout=max(0.0, self._deadline - self._clock()))
             except queue.Empty:
-                if self._failure:
+                if self._failure or self._side.killed:
                     self._abandon()
+                elif self._side.stopping:
+                    self._kill()
+                    continue
                 text = f"no answer within {self._seconds:g} s"
                 self._give_up(Verdict(exit_code=3, side="source", message=text, timed_out=True))
             else:
                 self._take(message)
-        return self._failure or Verdict(exit_code=0, source_code=self._side.code)
+        enough = self._side.stopping and not self._failure
+        return self._failure or Verdict(exit_code=0, source_code=0 if enough else self._side.code)
 
     def _abandon(self) -> None:
         """Stop waiting for a killed connector that has not ended. The runner removes its container."""
@@ -96,6 +145,8 @@ class _Collector:
                 self._emit(Rotated("source", config))
             case messages.ThreadEnded("output", None):
                 self._reading = False
+                if self._counter.reached and self._side.code is None and not self._failure:
+                    self._stop()
             case messages.ThreadEnded("output", SourceError() as error):
                 self._reading = False
                 self._give_up(Verdict(exit_code=3, side="source", message=error.message, hint=error.hint))
@@ -109,6 +160,19 @@ class _Collector:
 
     def _give_up(self, verdict: Verdict) -> None:
         self._failure = self._failure or verdict
+        self._kill()
+
+    def _stop(self) -> None:
+        """Ask a source to stop that has printed enough. It may do so only after its output was read."""
+        self._side.stop()
+        self._deadline = self._clock() + self._stop_seconds
+        background("rest", self._drain, self._inbox)
+
+    def _drain(self) -> None:
+        while os.read(self._side.ends.out, _CHUNK):
+            pass
+
+    def _kill(self) -> None:
         self._deadline = self._clock() + self._gone_seconds
         self._side.kill()
         if self._side.greeted:
@@ -118,10 +182,14 @@ class _Collector:
             self._ended(137)
 
     def _read(self) -> None:
-        """Emit the output as it arrives. Raises SourceError for more than MAX_ANSWER bytes."""
+        """Emit the output as it arrives, up to the last record that is wanted.
+
+        Raises SourceError for more than MAX_ANSWER bytes.
+        """
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode  # keeps characters whole across chunks
         size = 0
-        while chunk := os.read(self._side.ends.out, _CHUNK):
+        while not self._counter.reached and (chunk := os.read(self._side.ends.out, _CHUNK)):
+            chunk = self._counter.counted(chunk) if self._counts else chunk
             size += len(chunk)
             if size > MAX_ANSWER:
                 raise SourceError(

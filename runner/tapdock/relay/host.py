@@ -105,16 +105,17 @@ def _make_folders(launch: Launch, emit: Emit) -> None:
     """Create each missing folder for a mount as the user, because the engine would create it as root, and report it.
 
     Another run may create the same folder at the same time. Raises UsageError if a folder cannot be created, and for
-    a missing file: a path that has the same file name extension here and in the container.
+    what is missing and cannot be a new folder: a source that is only read, and a file, which is a path with the same
+    file name extension here and in the container.
     """
     for mount in launch.mounts:
-        if mount.is_volume or mount.read_only:
+        if mount.is_volume:
             continue
         folder = Path(mount.source)
         try:
             if folder.exists():
                 continue
-            if folder.suffix and folder.suffix == PurePosixPath(mount.target).suffix:
+            if mount.read_only or (folder.suffix and folder.suffix == PurePosixPath(mount.target).suffix):
                 hint = f"create the file; if it is a folder, `mkdir -p {shlex.quote(mount.source)}`"
                 raise UsageError(f"the {launch.role} mounts {mount.source}, which does not exist", hint=hint)
             folder.mkdir(parents=True, exist_ok=True)

@@ -39,13 +39,16 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
 class Collection(msgspec.Struct, frozen=True, kw_only=True, tag="collection"):
     """A single connector whose output is collected.
 
-    `seconds` is its time limit, `gone` the time in seconds for its container to end after a kill.
+    `seconds` is its time limit, `gone` the time in seconds for its container to end after a kill. If `records` is not
+    0, it is asked to stop after it has printed so many RECORD messages, and killed after `stop_grace` seconds.
     """
 
     run_id: str
     source_files: tuple[InputFile, ...] = ()
     seconds: float = 540.0
     gone: float = Limits().gone
+    records: int = 0
+    stop_grace: float = Limits().stop_grace
 
 
 def decode_plan(line: bytes) -> RelayPlan | Collection:

@@ -22,7 +22,7 @@ def with_deletes(
     Without it, targets of Meltano's SDK (0.54.9) remove `_sdc_deleted_at` from records. If the user turned it off, or
     the target does not have the setting, a warning is reported.
     """
-    if target.kind != "singer" or about.config is None:
+    if target.kind != "singer" or (about.config is None and not about.silent):
         return config
     found = next((str(one.stream.key) for one in streams if _has_deletes(one)), None)
     if found is None or _is_on(config, about):
@@ -31,7 +31,9 @@ def with_deletes(
     if about.has_setting(_SETTING) and config.given.get(_SETTING) is None:
         say(f"{name} gets `{_SETTING}: true`, because it would drop the marks of deleted rows of stream `{found}`")
         return dataclasses.replace(config, given={**config.given, _SETTING: True})
-    off = f"set `targets.{name}.config.{_SETTING}: true`" if about.has_setting(_SETTING) else f"it has no `{_SETTING}`"
+    off = f"it has no `{_SETTING}`"
+    if about.has_setting(_SETTING) or about.silent:
+        off = f"set `targets.{name}.config.{_SETTING}: true`"
     say(f"warning: {name} may drop the marks of deleted rows (`_sdc_deleted_at`) of stream `{found}`; {off}")
     return config
 

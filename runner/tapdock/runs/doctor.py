@@ -20,10 +20,10 @@ from tapdock.relay.host import perform
 from tapdock.relay.plan import Collection
 from tapdock.runs import needs
 from tapdock.runs.findings import Finding, looked_at
-from tapdock.runs.new_target import looks_new
+from tapdock.runs.new_target import why_new
 from tapdock.state import store
 from tapdock.state.backends.base import Backend
-from tapdock.state.envelope import target_of
+from tapdock.state.envelope import Envelope, target_of
 
 __all__ = ["of_connectors", "of_engine", "of_project", "of_state"]
 
@@ -100,12 +100,14 @@ def of_state(backend: Backend, project: Project) -> Iterator[Finding]:
         except StateError as error:
             yield Finding(what="state", level="error", found=error.message, fix=error.hint)
         else:
-            yield from _new_target(project, key) if envelope and envelope.state else ()
+            yield from _new_target(project, key, envelope) if envelope and envelope.state else ()
 
 
-def _new_target(project: Project, key: str) -> Iterator[Finding]:
+def _new_target(project: Project, key: str, envelope: Envelope) -> Iterator[Finding]:
     target = project.targets.get(target_of(key))
-    if target and key.partition(":")[0] == (project.environment or "default") and (reason := looks_new(target)):
+    if target is None or key.partition(":")[0] != (project.environment or "default"):
+        return
+    if reason := why_new(target, project.folder, envelope):
         found = f"{reason}, but there is a state `{key}`"
         fix = f"if earlier rows are missing there, `tapdock state clear {key}` lets the next run read them all"
         yield Finding(what="state", level="warning", found=found, fix=fix)

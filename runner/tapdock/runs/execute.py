@@ -17,11 +17,12 @@ from tapdock.project.model import Limits
 from tapdock.relay.host import Outcome, perform
 from tapdock.relay.messages import Kill
 from tapdock.relay.plan import RelayPlan
-from tapdock.runs.begin import begun, launches
+from tapdock.runs.begin import begun, launches, names_of
 from tapdock.runs.lost_files import lost_files
-from tapdock.runs.new_target import looks_new
+from tapdock.runs.new_target import why_new
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.recorder import Recorder
+from tapdock.runs.target_place import renamed
 from tapdock.runs.value_changes import value_changes
 from tapdock.runs.verdict import RunFacts, decide_verdict
 from tapdock.state.backends.base import LeaseTerms
@@ -46,13 +47,16 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
 
     with _state(context, prepared, options, run_id, stop) as state:
         _require_dialect(state, prepared)
+        if state.envelope is None:  # the first run
+            for end in (prepared.source, prepared.target):
+                for warning in value_changes(
+                    f"{end.connector.role} `{end.connector.name}`", prepared.streams, end.quirks
+                ):
+                    context.progress(warning)
         job = begun(prepared, state.envelope, options, now=context.now())
         config, connector = prepared.target_config.given, prepared.target.connector
-        if job.resumes and (reason := looks_new(connector)):
-            _say_new(context, prepared, reason)
-        if state.envelope is None:  # the first run
-            for warning in value_changes(connector.name, prepared.streams, prepared.translation.quirks):
-                context.progress(warning)
+        if job.resumes and state.envelope:
+            _say_new(context, prepared, state.envelope)
         if state.held and job.changed:
             state.held.save(job.saved, dialect=prepared.source.kind, generations=job.generations)
         source, target = launches(prepared, job)
@@ -81,8 +85,12 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
     return dataclasses.replace(outcome, verdict=verdict)
 
 
-def _say_new(context: Context, prepared: PreparedRun, reason: str) -> None:
+def _say_new(context: Context, prepared: PreparedRun, envelope: Envelope) -> None:
     pipeline = prepared.pipeline
+    reason = why_new(prepared.target.connector, context.project.folder, envelope)
+    reason = reason or renamed(envelope.names, names_of(prepared))
+    if reason is None:
+        return
     named = pipeline.name in context.project.pipelines
     run = f"tapdock run {pipeline.name if named else f'{pipeline.source} {pipeline.target}'} --full-refresh"
     context.progress(f"warning: {reason}, but this run resumes from the state `{prepared.state_id}`")

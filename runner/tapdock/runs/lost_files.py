@@ -1,7 +1,8 @@
 """Detect a target that writes rows into its own container, which is removed after the run (decision 0015)."""
 
+import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tapdock.connectors.paths import ConfigPath, mount_line, paths_in
@@ -17,6 +18,8 @@ _PASSING = frozenset(
 """Folders of a container, without the first slash, for temporary files and for those of the system."""
 _SUFFIXES = (".log", ".pyc", ".pid", ".lock", ".tmp", ".p8", ".pk8", ".p12", ".pem", ".crt", ".key", ".jks")
 """Also keys and certificates: destinations write those of their config into their working directory."""
+_JOURNAL = re.compile(r"[.-](?:wal|journal|shm)")
+"""What a database appends to its own name for the file with its newest rows."""
 _PARTS = frozenset(("__pycache__", "tmp", "temp", "cache", "log", "logs", "encrypt", "customkeystore"))
 """Names of folders for temporary files, and names of files with keys that Airbyte's Java destinations write."""
 
@@ -39,21 +42,38 @@ def lost_files(engine: Engine, connector: Connector, config: Mapping[str, Any], 
     return TargetError(
         f"target `{connector.name}` wrote `{files[0]}`{more} into its own container, which is removed after the run;"
         " the state was not saved",
-        hint=mount_line(connector, _folder(files[0], named)),
+        hint=_beside_a_file(connector, files[0]) or mount_line(connector, _folder(files[0], named)),
     )
 
 
 def is_data(path: str, named: tuple[ConfigPath, ...] = ()) -> bool:
     """Return True if a file that a container wrote may contain rows.
 
-    A file at or below a path in the config always does. Elsewhere, files of the system, temporary files, logs, keys,
-    hidden files and bytecode do not.
+    A file at or below a path in the config always does, and so does the journal of a database there. Elsewhere, files
+    of the system, temporary files, logs, keys, hidden files and bytecode do not.
     """
     if any(path == each.path or path.startswith(f"{each.path}/") for each in named):
+        return True
+    if any(path.startswith(each.path) and _JOURNAL.fullmatch(path, len(each.path)) for each in named):
         return True
     if any(path.startswith(f"/{folder}/") for folder in _PASSING) or path.endswith(_SUFFIXES):
         return False
     return not any(part.startswith(".") or part in _PARTS for part in path.split("/"))
+
+
+def _beside_a_file(connector: Connector, path: str) -> str | None:
+    """Return the hint for a file that a program wrote beside a file that is mounted alone, such as a journal."""
+    for mount in connector.mounts:
+        folder = PurePosixPath(mount.target).parent
+        if mount.is_volume or folder != PurePosixPath(path).parent or Path(mount.source).is_dir():
+            continue
+        inside = "/data" if str(folder) == "/" else str(folder)
+        return (
+            f"the program writes files beside `{mount.target}`, but only this file is mounted: move {mount.source} into"
+            f" a folder, and mount the folder instead: `./{PurePosixPath(inside).name}:{inside}` in"
+            f" `{connector.role}s.{connector.name}.mounts`"
+        )
+    return None
 
 
 def _folder(path: str, named: tuple[ConfigPath, ...]) -> str:

@@ -4,8 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tapdock.project.model import Connector
+from tapdock.runs.target_place import moved
+from tapdock.state.envelope import Envelope
 
-__all__ = ["looks_new"]
+__all__ = ["looks_new", "why_new"]
+
+
+def why_new(target: Connector, folder: Path, envelope: Envelope) -> str | None:
+    """Return why a target cannot have the rows that a state covers, or None. `folder` is the project's."""
+    return looks_new(target) or moved(target, folder, envelope.places)
 
 
 def looks_new(target: Connector) -> str | None:

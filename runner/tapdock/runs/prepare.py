@@ -19,6 +19,7 @@ from tapdock.runs.sync_modes import (
     empties_first,
     impossible,
     overwrites,
+    require_described,
     require_keys,
     require_repaired,
     with_load_method,
@@ -106,6 +107,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
     require_files(target, target_config, streams, quirks)
     require_keys(source, target, target_config, streams, quirks)
+    require_described(source, target, described, target_config, streams, quirks)
     target_config = with_deletes(target, target_config, described, streams, say=context.progress)
     _require_meant(pipeline, f"{source.kind}-{target.kind}")
     translation = TranslateOptions(

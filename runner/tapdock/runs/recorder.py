@@ -43,6 +43,7 @@ from tapdock.runs import records
 from tapdock.runs.begin import names_of
 from tapdock.runs.connector_output import ConnectorOutput
 from tapdock.runs.prepare import PreparedRun
+from tapdock.runs.target_place import places
 from tapdock.runs.unsaved import kept_in_file
 from tapdock.runs.verdict import Unsaved
 from tapdock.state.store import StateSession
@@ -100,7 +101,8 @@ class Recorder:
         self._held = held
         self._inbox = inbox
         self._generations = dict(generations)
-        self._names = names_of(prepared)
+        folder = self._context.project.folder
+        self._about = {"names": names_of(prepared), "places": places(prepared.target.connector, folder)}
         self._worker = threading.Thread(target=self._work, name="recorder", daemon=True)
         self._worker.start()
 
@@ -146,7 +148,7 @@ class Recorder:
 
     def differing_counts(self, reports: tuple[StreamReport, ...]) -> tuple[str, ...]:
         """Return a message for each stream whose count in the target differs, and log each as a warning."""
-        differ = self.output.metrics.mismatches(reports, self._prepared.streams, self._names)
+        differ = self.output.metrics.mismatches(reports, self._prepared.streams, self._about["names"])
         for message in differ:
             self._log.line("target", "warning", message)
         return tuple(differ)
@@ -241,14 +243,13 @@ class Recorder:
             return
         if self._record_is_lost:  # a second signal came meanwhile
             return
-        prepared = self._prepared
         try:
-            self._held.save(state, dialect=prepared.source.kind, generations=generations, names=self._names)
+            self._held.save(state, dialect=self._prepared.source.kind, generations=generations, **self._about)
         except Exception as error:
             self._not_saved(state, error if isinstance(error, TapdockError) else unforeseen(error))
             return
         self.commits += 1
-        self._log.debug("state committed", state=prepared.state_id)
+        self._log.debug("state committed", state=self._prepared.state_id)
         if self.unsaved and self.unsaved.file:
             self.unsaved.file.unlink(missing_ok=True)
         self.unsaved = None  # the state that is saved now is newer

@@ -14,7 +14,15 @@ from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.translate.base import Quirks
 from tapdock.translate.catalogs.singer import says_keyless
 
-__all__ = ["empties_first", "impossible", "overwrites", "require_keys", "require_repaired", "with_load_method"]
+__all__ = [
+    "empties_first",
+    "impossible",
+    "overwrites",
+    "require_described",
+    "require_keys",
+    "require_repaired",
+    "with_load_method",
+]
 
 
 def overwrites(streams: Iterable[ConfiguredStream]) -> bool:
@@ -116,6 +124,30 @@ def require_repaired(target: PreparedConnector, config: Resolved, quirks: Quirks
         hint=f"build the image with `targets.{name}.build` and run `tapdock build`, which repairs it,"
         f" or set `targets.{name}.config.{setting}: true`",
     )
+
+
+def require_described(
+    source: PreparedConnector,
+    target: PreparedConnector,
+    about: About,
+    config: Resolved,
+    streams: tuple[ConfiguredStream, ...],
+    quirks: Quirks,
+) -> None:
+    """Raise UsageError if rows must be merged, but the target did not report in time whether it merges them by itself.
+
+    A target of Meltano's SDK appends them unless it gets `load_method`, which other targets ignore.
+    """
+    if not about.silent or source.kind == "singer" or "load_method" in config.user or quirks.ignores_load_method:
+        return
+    for one in streams:
+        if one.destination_sync_mode == "append_dedup":
+            name = target.connector.name
+            raise UsageError(
+                f"target `{name}` did not report its settings in time, so it is not known whether it would merge the"
+                f" rows of stream `{one.stream.key}` or append duplicates",
+                hint=f"set `targets.{name}.config.load_method: upsert`, which a target without this setting ignores",
+            )
 
 
 def with_load_method(

@@ -19,6 +19,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """A stored state. `state` is the connector's raw JSON text, unchanged; None before the first commit.
 
     `generations` has the number of each stream's latest snapshot, `names` maps a stream to its name in the target.
+    `places` has a digest of each setting that says where the target writes, as of the last commit of a run.
     Each run that takes the lease raises `fence` by one. `nonce` makes each write unique.
     """
 
@@ -28,6 +29,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     state: str | None = None
     generations: dict[str, int] = {}
     names: dict[str, str] = {}
+    places: dict[str, str] = {}
     run_id: str
     fence: int
     nonce: str

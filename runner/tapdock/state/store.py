@@ -52,8 +52,9 @@ class StateSession:
         dialect: Dialect,
         generations: Mapping[str, int] | None = None,
         names: Mapping[str, str] | None = None,
+        places: Mapping[str, str] | None = None,
     ) -> None:
-        """Save raw JSON text. `generations` and `names` stay unchanged if None.
+        """Save raw JSON text. `generations`, `names` and `places` stay unchanged if None.
 
         Raises StateError, and Conflict if another run has changed the state.
         """
@@ -65,6 +66,7 @@ class StateSession:
                 dialect=dialect,
                 generations=kept.generations if generations is None else dict(generations),
                 names=kept.names if names is None else dict(names),
+                places=kept.places if places is None else dict(places),
             )
         )
 

@@ -1,13 +1,14 @@
 """Airbyte source to Airbyte destination: records and states are passed unchanged; missing messages are added."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from tapdock.protocol.airbyte import Message, RecordMessage, StateMessage, StreamDescriptor
+from tapdock.protocol.airbyte_states import edited
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.lines import split
 from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
@@ -71,15 +72,14 @@ class AirbyteToAirbyte(WithoutScan):
 
     def feed(self, lines: bytes) -> bytes:
         self._out = []
-        first = self._source.line + 1
-        messages = self._source.decoded(lines)
-        if messages is not None:
-            return self._whole(lines, messages, first)
+        whole = self._source.decoded(lines)
+        if whole is not None:
+            return self._whole(*whole)
         for number, message, text in self._source.one_by_one(lines):
             self._one(message, text, number)
         return b"".join(self._out)
 
-    def _whole(self, lines: bytes, messages: list[Message], first: int) -> bytes:
+    def _whole(self, messages: list[Message], numbers: Sequence[int], lines: bytes) -> bytes:
         """Translate a batch with one message a line. Records that need no change are counted and passed together."""
         by_name = {} if self._names or self._rules else self._by_name
         texts: list[bytes] = []
@@ -95,7 +95,7 @@ class AirbyteToAirbyte(WithoutScan):
                     continue
             texts = texts or split(lines)
             self._pass(texts[passed:place])
-            self._one(message, texts[place], first + place)
+            self._one(message, texts[place], numbers[place])
             passed = place + 1
         if not texts:
             return lines if lines.endswith(b"\n") else lines + b"\n"
@@ -162,25 +162,29 @@ class AirbyteToAirbyte(WithoutScan):
     def _state(self, state: SourceState, raw: Raw, text: bytes, number: int) -> None:
         records = self._uncovered(state.key)
         try:
-            mark = fingerprint(raw)
+            mark = fingerprint(raw, self._source.key_named)
             if not records and self.states.is_last(state.key, mark):
                 return  # repeated: it covers nothing more, and destinations may treat it as an error
             self.states.note(state, mark, records=records)
         except ValueError as error:
             raise self._source.unusable(error, number) from error
-        self._out += (self._addressed(text, raw, state.key).rstrip(b"\r"), b"\n")
+        self._out += (self._addressed(text, raw).rstrip(b"\r"), b"\n")
 
-    def _addressed(self, text: bytes, raw: Raw, key: StreamKey | None) -> bytes:
-        """Return a state with the whole name of its stream in the target."""
-        if key is None:
+    def _addressed(self, text: bytes, raw: Raw) -> bytes:
+        """Return a state with the whole name in the target of each stream in it."""
+        state = edited(raw, self._with_whole_name)
+        if state is raw:
             return text
-        body = msgspec.json.decode(raw, type=_Members)
-        stream = msgspec.json.decode(body["stream"], type=_Members)
-        if key_of(msgspec.json.decode(stream["stream_descriptor"], type=StreamDescriptor)) == self._named(key):
-            return text
+        return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "state": state})
+
+    def _with_whole_name(self, state: Raw) -> Raw:
+        stream = msgspec.json.decode(state, type=_Members)
+        named = key_of(msgspec.json.decode(stream["stream_descriptor"], type=StreamDescriptor))
+        whole = self._named(self._source.key_named(named))
+        if named == whole:
+            return state
         descriptor = msgspec.json.decode(stream["stream_descriptor"], type=_Members)
-        stream["stream_descriptor"] = _raw(_renamed(descriptor, self._named(key), name="name"))
-        return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "state": {**body, "stream": stream}})
+        return _raw({**stream, "stream_descriptor": _raw(_renamed(descriptor, whole, name="name"))})
 
     def _uncovered(self, key: StreamKey | None) -> int:
         tallies = self._source.tallies
@@ -225,7 +229,7 @@ class AirbyteToAirbyte(WithoutScan):
         return self._target.read_line(line, self._acknowledged)
 
     def _acknowledged(self, ack: Ack) -> bool:
-        counts = self.states.acked(ack.key, fingerprint(ack.raw))
+        counts = self.states.acked(ack.key, fingerprint(ack.raw, self._target.key_named))
         if not counts:
             return False
         self._target.compare(ack, counts, self._source.tallies.get(ack.key) if ack.key else None)

@@ -130,10 +130,10 @@ class AirbyteToSinger(WithoutScan):
         return new
 
     def _messages(self, batch: bytes) -> Iterable[tuple[int, Message]]:
-        first = self._source.line + 1
-        messages = self._source.decoded(batch)
-        if messages is not None:
-            return enumerate(messages, first)
+        whole = self._source.decoded(batch)
+        if whole is not None:
+            messages, numbers, _ = whole
+            return zip(numbers, messages, strict=True)
         return ((number, message) for number, message, _ in self._source.one_by_one(batch))
 
     def _end(self, emitted_at: int | float | None, version: int | None) -> bytes:

@@ -42,13 +42,14 @@ class FileNames(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ValueChange(msgspec.Struct, frozen=True, kw_only=True):
-    """How a target changes the values of each field of the JSON type `of`. `stores` completes "the target stores".
+    """How a connector changes the values of fields. `how` completes "the target …" or "the tap …".
 
-    `repaired`: an image whose recipe repaired the package does not change them.
+    `of` is the fields' JSON type or their `format`. `repaired`: an image whose recipe repaired the package does not
+    change them.
     """
 
     of: str
-    stores: str
+    how: str
     repaired: bool = False
 
 
@@ -63,10 +64,11 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     `tables`: how it makes tables of stream names; None if it is not known. `longest_table`: the bytes to which its
     database cuts their names. `replaces_files`: it replaces files of earlier runs that have the same name.
     `loses_rows_without`: the setting that must be on, because the image was not repaired and loses rows otherwise.
-    `changes`: values that it changes without an error.
 
     For taps. `log_key`: the replication key without which a log is read from its beginning again. `unordered_start`:
     its first incremental read is not ordered, so that only the last state is valid.
+
+    For both. `changes`: values that it changes without an error.
     """
 
     ack_on_exit: bool = False

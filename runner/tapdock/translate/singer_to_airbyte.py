@@ -150,10 +150,10 @@ class SingerToAirbyte:
         return sum(tally.records for tally in self._source.tallies.values())
 
     def _messages(self, batch: bytes) -> Iterator[tuple[int, Message, bytes | None, tuple[str, ...]]]:
-        first = self._source.line + 1
-        messages = self._source.decoded(batch)
-        if messages is not None:
-            for number, message in enumerate(messages, first):
+        whole = self._source.decoded(batch)
+        if whole is not None:
+            messages, numbers, _ = whole
+            for number, message in zip(numbers, messages, strict=True):
                 yield number, message, None, ()
             return
         for number, message, part in self._source.one_by_one(batch):

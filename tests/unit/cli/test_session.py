@@ -78,7 +78,7 @@ def test_a_home_belongs_to_one_project(tapdock, folder, tmp_path):
     (other / "tapdock.yaml").write_text((folder / "tapdock.yaml").read_text())
     environ = {"TAPDOCK_HOME": home, "TAPDOCK_ENGINE": "local"}
     assert tapdock("run", "demo", **environ).returncode != 2
-    for words in (("run", "demo"), ("state", "list")):
+    for words in (("run", "demo"), ("state", "list"), ("runs", "list")):
         ended = tapdock("--project", str(other), *words, **environ)
         assert (ended.returncode, f"has the states of the project {folder}" in ended.stderr) == (2, True)
     assert tapdock("state", "list", **environ).returncode == 0

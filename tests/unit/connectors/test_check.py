@@ -14,6 +14,7 @@ from tapdock.connectors.about import About, about
 from tapdock.connectors.check import Checked, check
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.images import making
+from tapdock.connectors.sample import sample
 from tapdock.engines.local import LocalEngine
 from tapdock.errors import SourceError, TapdockError, TargetError
 from tapdock.project.load import load
@@ -33,6 +34,7 @@ SETTINGS = json.dumps({"settings": {"properties": {"n": {"type": "integer"}}}, "
 CATALOG = '{"streams": [{"tap_stream_id": "a"}, {"tap_stream_id": "b"}]}'
 LOG = '{"type": "LOG", "log": {"level": "ERROR", "message": "no"}}'
 HINT = "set `kind: airbyte`"
+SPEC = json.dumps({"type": "SPEC", "spec": {"connectionSpecification": {}}})
 Answers = dict[str, tuple[str, int, float]]
 Make = Callable[..., tuple[Context, PreparedConnector, list[str]]]
 
@@ -69,10 +71,10 @@ def made(tmp_path: Path) -> Make:
 @pytest.mark.parametrize("role", ["source", "target"])
 def test_an_optional_question_that_is_not_answered_does_not_fail(made, role):
     context, ready, said = made({"--about": ("", 0, 60)}, role)
-    assert about(context, ready) == About()
+    assert about(context, ready) == About(silent=True)
     assert any("did not answer `--about` within 0.7 s" in line for line in said)
     said.clear()
-    assert about(context, ready) == About()
+    assert about(context, ready) == About(silent=True)
     assert not any("asking" in line for line in said), "it is not asked again on the same day"
 
 
@@ -101,8 +103,91 @@ def test_a_check_says_what_was_compared_and_what_was_found(made):
     found = result(made, {"--about": (SETTINGS, 0, 0), "--discover": (CATALOG, 0, 0)}, config={"n": 1})
     assert found.succeeded
     assert found.how == "its config against its spec, and by discovery"
-    assert found.message == "it offers 2 streams; a tap may report these without using its credentials"
+    assert found.message == "it offers 2 streams; discovery worked, but it does not use the credentials"
     assert result(made, {"--discover": (CATALOG, 0, 0), "--about": ("", 3, 0)}).how == "discovery"
+
+
+FIXED = """#!%s
+import json, sys
+config = json.load(open(sys.argv[sys.argv.index("--config") + 1])) if "--config" in sys.argv else {}
+if "--discover" not in sys.argv:
+    sys.exit(2)
+if %r and not config:
+    sys.exit("no config")
+open(%r, "a").write(json.dumps(config))
+print(json.dumps({"streams": [{"tap_stream_id": config.get("n", "a") if %r else "a"}]}))
+"""
+STATIC = "it offers 1 stream; discovery worked, but it does not use the credentials"
+UNKNOWN = "it offers 1 stream; a tap may report these without using its credentials"
+
+
+@pytest.mark.parametrize(
+    ("refuses", "uses", "message"), [(False, False, STATIC), (True, False, UNKNOWN), (False, True, UNKNOWN)]
+)
+def test_a_catalog_that_needs_no_config_does_not_use_the_credentials(made, tmp_path, refuses, uses, message):
+    context, ready, _ = made({}, config={"n": "1"})
+    asked = tmp_path / "asked"
+    (tmp_path / "program").write_text(FIXED % (sys.executable, refuses, str(asked), uses))
+    found = check(context, ready)
+    assert (found.succeeded, found.message) == (True, message)
+    assert (found.hint == "`tapdock check x --read 10` reads records") == (message is STATIC)
+    before = asked.read_text()
+    assert check(context, ready).message == message
+    assert asked.read_text() == before + '{"n": "1"}', "the question without a config is asked once for a program"
+
+
+READS = """#!%s
+import json, sys, time, signal, os
+if "--discover" in sys.argv:
+    print(json.dumps({"streams": [{"tap_stream_id": name, "stream": name, "schema": {"properties": {"id": {}}}}
+                                  for name in ("a", "b", "c")]}))
+    sys.exit()
+if "--catalog" not in sys.argv:
+    sys.exit(2)
+def stop(*_):
+    open(%r, "w").write("stopped")
+    sys.exit(1)
+signal.signal(signal.SIGTERM, stop)
+for name, count in %r:
+    print(json.dumps({"type": "SCHEMA", "stream": name, "schema": {}, "key_properties": []}))
+    for number in range(count):
+        print(json.dumps({"type": "RECORD", "stream": name, "record": {"id": number, "type": "RECORD"}}), flush=True)
+print(json.dumps({"type": "STATE", "value": {}}), flush=True)
+sys.exit(%r)
+"""
+READINGS = [
+    pytest.param([("a", 3), ("b", 10**9)], 0, 5, {"a": 3, "b": 2, "c": 0}, False, id="stopped"),
+    pytest.param([("a", 3)], 0, 5, {"a": 3, "b": 0, "c": 0}, True, id="ended before"),
+    pytest.param([("a", 5)], 0, 5, {"a": 5, "b": 0, "c": 0}, False, id="ended there"),
+    pytest.param([], 0, 5, {"a": 0, "b": 0, "c": 0}, True, id="no record"),
+    pytest.param([("a", 5)], 3, 5, {"a": 5, "b": 0, "c": 0}, False, id="failed behind the last one"),
+]
+
+
+@pytest.mark.parametrize(("counts", "code", "records", "streams", "is_whole"), READINGS)
+def test_the_first_records_of_a_source(made, tmp_path, counts, code, records, streams, is_whole):
+    context, ready, _ = made({}, select=["*"])
+    stopped = tmp_path / "stopped"
+    (tmp_path / "program").write_text(READS % (sys.executable, str(stopped), counts, code))
+    found = sample(context, ready, records=records)
+    assert (found.streams, found.is_whole) == (streams, is_whole)
+    if counts[-1:] == [("b", 10**9)]:
+        assert stopped.exists(), "the source is asked to stop, and not killed at once"
+    assert not context.backend.names(), "no state is saved"
+
+
+def test_a_source_that_fails_before_the_last_record_does_not_work(made, tmp_path):
+    context, ready, _ = made({})
+    (tmp_path / "program").write_text(READS % (sys.executable, "/dev/null", [("a", 2)], 3))
+    with pytest.raises(SourceError, match=r"reading failed for source `x` after 2 records \(exit code 3\)"):
+        sample(context, ready, records=3)
+
+
+def test_a_source_that_does_not_stop_is_killed(made, tmp_path):
+    context, ready, _ = made({}, stop_grace="0.3s")
+    text = READS % (sys.executable, "/dev/null", [("a", 10**9)], 0)
+    (tmp_path / "program").write_text(text.replace("SIGTERM, stop", "SIGTERM, signal.SIG_IGN"))
+    assert sample(context, ready, records=7).streams == {"a": 7, "b": 0, "c": 0}
 
 
 def test_a_failed_question_quotes_the_exception_and_not_the_lines_before_it(made, tmp_path):
@@ -129,6 +214,8 @@ def test_a_check_of_nothing_does_not_claim_a_success(made):
     [
         ("", 0, "discovery failed for source `x`"),
         ("", 1, "the last words"),
+        ("starting\nERROR: the password is wrong\n", 1, "(exit code 1): the last words / ERROR: the password is wrong"),
+        ('{"streams": [\nERROR: cut\n  ', 1, "the last words / ERROR: cut"),
         ("ready", 0, "text that is not a catalog"),
         ("{}", 0, "text that is not a catalog"),
         ("[]", 0, "text that is not a catalog"),
@@ -157,11 +244,15 @@ def test_messages_of_airbyte_show_that_an_image_was_taken_for_the_wrong_kind(mad
 def test_what_airbyte_did_not_answer_is_shown_with_its_details(made):
     error = {"message": "failed", "internal_message": "refused\nby db:5432"}
     trace = json.dumps({"type": "TRACE", "trace": {"type": "ERROR", "error": error}})
-    spec = json.dumps({"type": "SPEC", "spec": {"connectionSpecification": {}}})
-    found = result(made, {"spec": (spec, 0, 0), "check": (trace, 1, 0)}, kind="airbyte")
+    found = result(made, {"spec": (SPEC, 0, 0), "check": (trace, 1, 0)}, kind="airbyte")
     assert not found.succeeded
     assert found.message == "check failed for source `x` (exit code 1): failed / refused by db:5432"
     assert found.how == "its `check` command"
+
+
+def test_what_airbyte_printed_beside_messages_is_the_reason(made):
+    found = result(made, {"spec": (SPEC, 0, 0), "check": ("ERROR: no route to host", 1, 0)}, kind="airbyte")
+    assert found.message.endswith("(exit code 1): the last words / ERROR: no route to host")
 
 
 @pytest.mark.parametrize("spec", ["[]", "5", '"a"', '{"properties": 5}'])

@@ -1,6 +1,7 @@
 """The tables of keys: what the loader, the model, the JSON schema and the reference page make of them."""
 
 import dataclasses
+import json
 import re
 import subprocess
 import sys
@@ -150,3 +151,31 @@ def test_every_attribute_of_a_connector_has_a_key():
     assert {field.name for field in dataclasses.fields(Connector)} - made == {
         key.name for key in CONNECTOR if key.form != "duration"
     }
+
+
+LIMITS = [
+    ("memory", 6 << 20, 1 << 50),
+    ("max_line", 1024, 1 << 50),
+    ("pids", 1, 10**18 - 1),
+    ("cpus", 0.01, 1e6),
+    ("idle_timeout", 0.5, 36500 * 86400),
+]
+
+
+@pytest.mark.parametrize(("name", "least", "most"), LIMITS)
+def test_the_schema_has_the_limits_of_the_loader(tmp_path, name, least, most):
+    """An editor shows what a run would refuse."""
+    below, above = least - 1 if name != "idle_timeout" else 0, most * 2 if name != "pids" else most + 1
+    for value, is_valid in ((least, True), (most, True), (below, False), (above, False)):
+        whole = {"version": 1, "sources": {"s": {"image": "x", name: value}}}
+        (tmp_path / "tapdock.yaml").write_text(json.dumps(whole))
+        refused: list[Exception] = []
+        for check in (
+            lambda: load(tmp_path / "tapdock.yaml", environment=None, environ={}),
+            lambda whole=whole: jsonschema.validate(whole, json_schema()),
+        ):
+            try:
+                check()
+            except (UsageError, jsonschema.ValidationError) as error:
+                refused.append(error)
+        assert len(refused) == (0 if is_valid else 2), (value, refused)

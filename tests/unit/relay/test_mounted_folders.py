@@ -3,6 +3,7 @@
 import queue
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,10 +37,10 @@ class Engine(LocalEngine):
 
 
 def begun(
-    engine: Engine, folder: Path, *, read_only: bool = False, target: str = "/data", emit: Emit = lambda _: None
+    engine: Engine, folder: Path, *, target: str = "/data", emit: Emit = lambda _: None, **given: Any
 ) -> BaseException:
     """Return how a run that mounts the folder ended."""
-    mount = Mount(str(folder), target, read_only=read_only)
+    mount = Mount(str(folder), target, **given)
     launch = Launch(role="target", image="x", entrypoint=("x",), mounts=(mount,))
     try:
         perform(
@@ -86,8 +87,13 @@ def test_a_file_can_be_mounted(tmp_path):
     assert isinstance(begun(Engine(1), tmp_path / "key.json"), Reached)
 
 
-def test_what_is_only_read_is_not_made(tmp_path):
-    assert isinstance(begun(Engine(1), tmp_path / "missing", read_only=True), Reached)
+@pytest.mark.parametrize("options", [(), ("z",), ("Z", "rslave")])
+@pytest.mark.parametrize("target", ["/secrets/key.json", "/in"])
+def test_what_is_only_read_is_not_made(tmp_path, target, options):
+    """With `z`, the engine itself would create an empty folder, also in place of a file."""
+    error = begun(Engine(1), tmp_path / "missing", target=target, read_only=True, options=options)
+    assert isinstance(error, UsageError)
+    assert error.message == f"the target mounts {tmp_path}/missing, which does not exist"
     assert not (tmp_path / "missing").exists()
 
 

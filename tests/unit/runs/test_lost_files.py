@@ -20,6 +20,9 @@ FILES = [
     ("/home/me/rows.parquet", True),
     ("/temporary/rows", True),
     ("/tmp/lake.duckdb", True),
+    ("/tmp/lake.duckdb.wal", True),
+    ("/tmp/lake.duckdb-journal", True),
+    ("/tmp/lake.duckdb.old", False),
     ("/var/log/rows/users.log", True),
     ("/var/log/rows2/users", False),
     ("/tmp/other.duckdb", False),
@@ -107,6 +110,24 @@ def test_a_file_with_rows_is_an_error_with_the_mount_to_add(config, file, hint):
     assert error.exit_code == 4
     assert f"target `lake` wrote `{file}` into its own container" in error.message
     assert hint in error.hint
+
+
+@pytest.mark.parametrize("filepath", ["/data/lake.duckdb", "/tmp/lake.duckdb"])
+def test_a_journal_beside_a_file_that_is_mounted_alone(tmp_path, filepath):
+    """To mount the file again would not help: the folder must be mounted."""
+    (tmp_path / "lake.duckdb").touch()
+    lake = dataclasses.replace(LAKE, mounts=(Mount(f"{tmp_path}/lake.duckdb", filepath),))
+    error = lost_files(Engine(f"{filepath}.wal"), lake, {"filepath": filepath}, run_id="r1")
+    assert isinstance(error, TargetError)
+    folder = filepath.rpartition("/")[0]
+    assert f"only this file is mounted: move {tmp_path}/lake.duckdb into a folder" in error.hint
+    assert f"`.{folder}:{folder}` in `targets.lake.mounts`" in error.hint
+
+
+def test_a_file_beside_a_mounted_folder_is_not_in_it(tmp_path):
+    lake = dataclasses.replace(LAKE, mounts=(Mount(str(tmp_path), "/out/rows"),))
+    error = lost_files(Engine("/out/users.csv"), lake, {}, run_id="r1")
+    assert error.hint == "add `./out:/out` to `targets.lake.mounts`"
 
 
 @pytest.mark.parametrize("config", [{}, {"temp_dir": "/tmp/t"}, {"cache_dir": "/tmp"}])

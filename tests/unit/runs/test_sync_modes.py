@@ -14,7 +14,7 @@ from tapdock.errors import UsageError
 from tapdock.launch import ImageFacts
 from tapdock.project.model import Connector, DestinationMode, Kind, StreamOptions
 from tapdock.protocol.catalog import ConfiguredStream, Stream
-from tapdock.runs.sync_modes import empties_first, impossible, require_keys, with_load_method
+from tapdock.runs.sync_modes import empties_first, impossible, require_described, require_keys, with_load_method
 from tapdock.translate.base import Quirks
 from tapdock.translate.catalogs.singer import singer_streams
 
@@ -78,6 +78,34 @@ def test_a_table_is_only_emptied_where_its_rows_are_to_be_replaced(
 
 def test_the_users_own_setting_stays() -> None:
     assert loaded("append_dedup", unsafe=False, load_method="append-only") == "append-only"
+
+
+SILENT = About(silent=True)
+
+
+@pytest.mark.parametrize(
+    ("mode", "about", "user", "quirks", "kind", "refused"),
+    [
+        ("append_dedup", SILENT, {}, Quirks(), "airbyte", True),
+        (None, SILENT, {}, Quirks(), "airbyte", True),
+        ("append", SILENT, {}, Quirks(), "airbyte", False),
+        ("append_dedup", SILENT, {"load_method": "upsert"}, Quirks(), "airbyte", False),
+        ("append_dedup", SILENT, {}, Quirks(ignores_load_method=True), "airbyte", False),
+        ("append_dedup", SILENT, {}, Quirks(), "singer", False),
+        ("append_dedup", About(), {}, Quirks(), "airbyte", False),
+        ("append_dedup", LOADS, {}, Quirks(), "airbyte", False),
+    ],
+)
+def test_rows_are_not_appended_because_a_target_was_too_slow_to_report_its_settings(
+    mode: DestinationMode | None, about: About, user: dict[str, Any], quirks: Quirks, kind: Kind, *, refused: bool
+) -> None:
+    given = (source(kind), target(), about, config(**user), chosen(mode, USERS), quirks)
+    if not refused:
+        require_described(*given)
+        return
+    with pytest.raises(UsageError, match="stream `users` or append duplicates") as caught:
+        require_described(*given)
+    assert "`targets.t.config.load_method: upsert`" in (caught.value.hint or "")
 
 
 def test_overwriting_never_turns_into_adding_without_a_word() -> None:

@@ -22,7 +22,9 @@ def _stream(properties: Any, *excluded: str) -> ConfiguredStream:
 
 def _said(package: str, stream: ConfiguredStream, *, repaired: bool = True) -> list[str]:
     labels = {"io.tapdock.package": f"{package}==1.0", "io.tapdock.repaired": package if repaired else ""}
-    return list(value_changes("lake", [stream], quirks_of(ImageFacts(image="x", digest="sha256:0", labels=labels))))
+    return list(
+        value_changes("target `lake`", [stream], quirks_of(ImageFacts(image="x", digest="sha256:0", labels=labels)))
+    )
 
 
 NUMBER = {"type": ["null", "number"]}
@@ -67,3 +69,12 @@ def test_fields_whose_type_is_not_certain_are_not_named(properties):
 
 def test_other_targets_change_nothing():
     assert _said("meltanolabs-target-postgres", _stream({"amount": NUMBER})) == []
+
+
+def test_the_times_of_a_tap_that_writes_them_in_its_own_form_are_named():
+    text = {"type": ["null", "string"]}
+    times = {name: {**text, "format": "time"} for name in ("opens", "closes", "hidden")}
+    stream = _stream({**times, "made": {**text, "format": "date-time"}, "name": text}, "hidden")
+    (warning,) = _said("pipelinewise-tap-mysql", stream)
+    assert "writes times without a leading zero (`8:05:00`)" in warning
+    assert warning.endswith("store as null: `orders.opens`, `orders.closes`")

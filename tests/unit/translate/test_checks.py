@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from tapdock.translate.schemas.validate import checker
@@ -47,6 +49,16 @@ def test_what_does_not_names_the_field(body: bytes, field: str) -> None:
     check = checker(SCHEMA)
     assert check is not None
     assert f"$.{field}" in (check(body) or "")
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", '\u00e9"', "a`b"])
+def test_a_name_that_json_escapes_is_shown_like_others(name: str) -> None:
+    """A message is one line, and has the name as the record has it."""
+    shown = json.dumps(name, ensure_ascii=False)[1:-1]
+    for body in ({name: "x"}, {name: [1]}):
+        check = checker({"properties": {name: {"type": "integer"}, "more": {"type": "string"}}})
+        assert check is not None
+        assert (check(json.dumps(body).encode()) or "").endswith(f" - at `$.{shown}`")
 
 
 def test_a_schema_that_asks_for_nothing_is_not_looked_at() -> None:

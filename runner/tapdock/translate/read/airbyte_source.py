@@ -1,6 +1,6 @@
 """Read the output of an Airbyte source: parse lines, and handle all messages that are not records."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from msgspec import Raw
@@ -10,14 +10,14 @@ from tapdock.events import Failed
 from tapdock.protocol import airbyte
 from tapdock.protocol.airbyte import Message, Record
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey, bare_names
-from tapdock.protocol.lines import is_clean_text, is_one_a_line, split
+from tapdock.protocol.lines import split, whole_messages
 from tapdock.protocol.traces import StreamStatus, TraceError, read_trace
 from tapdock.translate.counts import Counts
 from tapdock.translate.notices import Notices
 from tapdock.translate.states.airbyte import SourceState, key_of, read_state
 from tapdock.translate.tally import Status, Tally
 
-__all__ = ["AirbyteSource", "failure", "unconfigured"]
+__all__ = ["AirbyteSource", "failure"]
 
 _LONGEST_REASON = 500
 _STATUSES: dict[str, Status] = {
@@ -45,18 +45,19 @@ class AirbyteSource:
         self._notices = notices
         self._checked = 0
 
-    def decoded(self, batch: bytes) -> list[Message] | None:
-        """Return all messages of a clean batch at once; None if it must be read line by line."""
-        if not is_clean_text(batch):
+    def decoded(self, batch: bytes) -> tuple[list[Message], Sequence[int], bytes] | None:
+        """Return all messages of a clean batch at once, the numbers of their lines, and these lines.
+
+        Return None if the batch must be read line by line.
+        """
+        whole = whole_messages(batch, airbyte.MESSAGES.decode_lines)
+        if whole is None:
             return None
-        try:
-            messages = airbyte.MESSAGES.decode_lines(batch)
-        except (msgspec.MsgspecError, RecursionError):
-            return None
-        if not is_one_a_line(batch, len(messages)):
-            return None
-        self.line += len(messages)
-        return messages
+        before, self.line = self.line, self.line + whole.total
+        numbers = whole.numbers
+        if isinstance(numbers, range):
+            return whole.messages, range(before + 1, self.line + 1), whole.lines
+        return whole.messages, [before + number for number in numbers], whole.lines
 
     def one_by_one(self, batch: bytes) -> Iterator[tuple[int, Message, bytes]]:
         """Yield messages with their line numbers and texts, which are repaired if necessary; other text is logged.
@@ -132,10 +133,12 @@ class AirbyteSource:
 
     def _state(self, state: SourceState, number: int) -> SourceState | None:
         self.counts.signs += 1
-        state = state._replace(key=self._key(state.key) if state.key else None)
+        state = state._replace(key=self.key_named(state.key) if state.key else None)
         tally = self.tallies.get(state.key) if state.key else None
         if state.key and not tally:
-            message = f"line {number}: a state of stream `{state.key}`, which is not configured, was ignored"
+            fits = self._fits(state.key)
+            unknown = f"a state of stream `{state.key}`, which is not configured, was ignored"
+            message = f"line {number}: {f'a state was ignored: stream {fits}' if fits else unknown}"
             self._notices.warn_once(message, about=state.key)
             return None
         self._check_count(state, tally)
@@ -188,15 +191,32 @@ class AirbyteSource:
     def _tally(self, descriptor: airbyte.StreamDescriptor | None) -> Tally | None:
         if descriptor is None:
             return None
-        return self.tallies.get(self._key(key_of(descriptor)))
+        return self.tallies.get(self.key_named(key_of(descriptor)))
 
-    def _key(self, named: StreamKey) -> StreamKey:
+    def key_named(self, named: StreamKey) -> StreamKey:
+        """Return the configured stream that a message names, which may lack its namespace."""
         return named if named in self.tallies else self.bare.get(named, named)
 
     def unknown(self, record: Record | None, number: int, text: bytes) -> None:
         """Refuse, or set aside, a record of a stream that is not configured, or without a stream."""
-        stream = str(StreamKey.of(record.namespace, record.stream)) if record and record.stream else None
-        self._notices.bad_record(unconfigured(number, record), tally=None, stream=stream, text=text)
+        key = StreamKey.of(record.namespace, record.stream) if record and record.stream else None
+        if record is None or key is None:
+            missing = "record" if record is None else "stream"
+            error = TranslationError(f"line {number}: a record without `{missing}`")
+        else:
+            fits = self._fits(key)
+            unknown = f"a record of stream `{key}`, which is not configured"
+            hint = "select only one of them" if fits else f"add `{key}` to `select`, or correct the source"
+            message = f"line {number}: {f'a record of stream {fits}' if fits else unknown}"
+            error = TranslationError(message, hint=hint)
+        self._notices.bad_record(error, tally=None, stream=key and str(key), text=text)
+
+    def _fits(self, named: StreamKey) -> str | None:
+        """Return the name of a message and the configured streams that it fits, if these are several; else None."""
+        fitting = [f"`{key}`" for key in self.tallies if key.name == named.name and not named.namespace]
+        if len(fitting) < 2:
+            return None
+        return f"`{named.name}` has no namespace and fits {', '.join(fitting[:-1])} and {fitting[-1]}"
 
 
 def failure(side: Side, error: TraceError, *, stream: StreamKey | None) -> Failed:
@@ -216,14 +236,3 @@ def failure(side: Side, error: TraceError, *, stream: StreamKey | None) -> Faile
 
 def _name(told: TraceError | StreamStatus) -> str | None:
     return str(key_of(told.stream)) if told.stream else told.about
-
-
-def unconfigured(number: int, record: Record | None) -> TranslationError:
-    """Return the error for a record of a stream that is not configured, or without a stream."""
-    if record is None or not record.stream:
-        return TranslationError(f"line {number}: a record without `{'record' if record is None else 'stream'}`")
-    key = StreamKey.of(record.namespace, record.stream)
-    return TranslationError(
-        f"line {number}: a record of stream `{key}`, which is not configured",
-        hint=f"add `{key}` to `select`, or correct the source",
-    )

@@ -1,13 +1,11 @@
 """Read the output of a Singer tap: parse lines, and count by stream."""
 
-from collections.abc import Iterable, Iterator
-
-import msgspec
+from collections.abc import Iterable, Iterator, Sequence
 
 from tapdock.errors import TranslationError
 from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
-from tapdock.protocol.lines import is_clean_text, is_one_a_line, split
+from tapdock.protocol.lines import split, whole_messages
 from tapdock.protocol.parts import Part
 from tapdock.protocol.singer import Message
 from tapdock.translate.catalogs.singer import emitted_names
@@ -65,18 +63,19 @@ class SingerSource:
         )
         return True
 
-    def decoded(self, batch: bytes) -> list[Message] | None:
-        """Return all messages of a clean batch at once; None if it must be read line by line."""
-        if not is_clean_text(batch):
+    def decoded(self, batch: bytes) -> tuple[list[Message], Sequence[int], bytes] | None:
+        """Return all messages of a clean batch at once, the numbers of their lines, and these lines.
+
+        Return None if the batch must be read line by line.
+        """
+        whole = whole_messages(batch, singer.MESSAGES.decode_lines)
+        if whole is None:
             return None
-        try:
-            messages = singer.MESSAGES.decode_lines(batch)
-        except (msgspec.MsgspecError, RecursionError):
-            return None
-        if not is_one_a_line(batch, len(messages)):
-            return None
-        self.line += len(messages)
-        return messages
+        before, self.line = self.line, self.line + whole.total
+        numbers = whole.numbers
+        if isinstance(numbers, range):
+            return whole.messages, range(before + 1, self.line + 1), whole.lines
+        return whole.messages, [before + number for number in numbers], whole.lines
 
     def one_by_one(self, batch: bytes) -> Iterator[tuple[int, Message, Part[Message]]]:
         """Yield messages with their line numbers. Other text is logged; a broken message is refused, or set aside."""

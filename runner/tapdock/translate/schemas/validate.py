@@ -59,8 +59,13 @@ def _problem_of(body: bytes, decoders: Mapping[str, "msgspec.json.Decoder[Any]"]
             decoders[name].decode(members[name])
         except msgspec.ValidationError as error:
             if _TOO_BIG not in str(error):
-                return f"does not match its schema: {error} - at `{name}`"
+                return f"does not match its schema: {error} - at `$.{_shown(name)}`"
     return None
+
+
+def _shown(name: str) -> str:
+    """Return a name as JSON escapes it: a message has no line breaks, and shows the same as the record."""
+    return msgspec.json.encode(name).decode()[1:-1]
 
 
 def _type(schema: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -101,19 +101,21 @@ class ForwardedLedger:
             return not any(self._sent.values())
 
 
-def _of_all(raw: Raw) -> bytes:
+def _of_all(raw: Raw, named: Callable[[StreamKey], StreamKey]) -> bytes:
     """Return a GLOBAL state with its parts sorted, and without what a destination adds to them."""
     whole = msgspec.json.decode(raw, type=airbyte.GlobalState)
     parts = sorted(
-        (str(key_of(one.stream_descriptor)), bytes(one.stream_state) or b"null") for one in whole.stream_states or ()
+        (str(named(key_of(one.stream_descriptor))), bytes(one.stream_state) or b"null")
+        for one in whole.stream_states or ()
     )
     return msgspec.json.encode([whole.shared_state, [(name, Raw(state)) for name, state in parts]])
 
 
-def fingerprint(raw: Raw) -> bytes:
+def fingerprint(raw: Raw, named: Callable[[StreamKey], StreamKey] = lambda key: key) -> bytes:
     """Return a hash of a state's value for its source, which does not depend on changes of its form.
 
-    Raises ValueError for a state that cannot be read.
+    `named` returns the configured stream for the name of a part of a GLOBAL state, so that its name in the source and
+    in the destination are the same. Raises ValueError for a state that cannot be read.
     """
     members: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Raw])
     kind = msgspec.json.decode(members.get("type", b'"LEGACY"'), type=str | None) or "LEGACY"
@@ -122,5 +124,5 @@ def fingerprint(raw: Raw) -> bytes:
     if name == "stream":
         held = bytes(msgspec.json.decode(held, type=airbyte.StreamState).stream_state)
     elif name == "global":
-        held = _of_all(Raw(held))
+        held = _of_all(Raw(held), named)
     return blake2b(canonical(held).encode(), digest_size=16).digest()

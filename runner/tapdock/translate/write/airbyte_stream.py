@@ -11,7 +11,7 @@ from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, config
 from tapdock.protocol.singer import milliseconds
 from tapdock.translate.schemas.validate import checker
 from tapdock.translate.tally import Tally
-from tapdock.translate.write.rules import EMPTY, Rule, chain, marked_deleted, without
+from tapdock.translate.write.rules import EMPTY, Rule, chain, marked_deleted, may_have, without
 
 __all__ = ["SEQUENCE", "AirbyteStream", "destination_stream", "destination_streams", "unexpected", "without_fields"]
 
@@ -22,6 +22,7 @@ _TIME = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "tim
 _ENCODE = msgspec.json.Encoder().encode
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _Schema = Mapping[str, Any]
+_UNNUMBERED = without((SEQUENCE,))
 
 
 def destination_stream(configured: ConfiguredStream, schema: _Schema) -> ConfiguredStream:
@@ -134,9 +135,11 @@ class AirbyteStream:
         """
         if self._rule:
             body = self._rule(body)
-            if body == EMPTY:
-                self.tally.empty += 1
-                return b""
+        if self._numbers and may_have(body, SEQUENCE):  # the tap sends it, although it does not declare it
+            body = _UNNUMBERED(body)
+        if body == EMPTY:
+            self.tally.empty += 1
+            return b""
         if self._numbers:
             body = b'{"%s":%d,%s' % (SEQUENCE.encode(), self._numbers(), body.lstrip()[1:])
         at = milliseconds(extracted) if extracted else None

@@ -21,6 +21,7 @@ __all__ = [
     "fields",
     "items",
     "marked_deleted",
+    "may_have",
     "with_member",
     "without",
 ]
@@ -39,6 +40,8 @@ _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _ARRAY = msgspec.json.Decoder(list[Raw])
 _TEXT = msgspec.json.Decoder(str)
 _NUMBER = re.compile(r"(-?)0*((?:0(?![0-9])|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)")
+_ESCAPED = re.compile(rb"\\u00[2-7]")
+"""An ASCII character that is escaped, although JSON does not require it."""
 _NO_NUMBER = frozenset({"NaN", "Infinity", "-Infinity"})
 
 
@@ -125,12 +128,21 @@ def chain(rules: Sequence[Rule]) -> Rule | None:
 def with_member(body: bytes, name: str, value: bytes) -> bytes:
     """Return an object with one more member after the others; all other bytes are unchanged.
 
+    A member of this name that the object already has is replaced, because an object has each name once.
+
     >>> with_member(b'{"a":1.50}', "b", b"2")
     b'{"a":1.50,"b":2}'
     """
+    if may_have(body, name):
+        body = bytes(_ENCODE({key: member for key, member in _OBJECT.decode(body).items() if key != name}))
     end = body.rstrip()[:-1]
     comma = b"," if end.strip() != b"{" else b""
     return b"%s%s%s:%s}" % (end, comma, _ENCODE(name), value)
+
+
+def may_have(body: bytes, name: str) -> bool:
+    """Return False only if an object certainly has no member of this name, which is ASCII, also if it is escaped."""
+    return b'"%s"' % name.encode() in body or (b"\\u00" in body and _ESCAPED.search(body) is not None)
 
 
 def without(names: Collection[str]) -> Rule:

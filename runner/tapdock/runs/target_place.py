@@ -1,0 +1,96 @@
+"""The place where a target writes, as a fingerprint beside the state: another place lacks the rows of earlier runs."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tapdock.connectors.rotation_rules import program
+from tapdock.project.model import Connector, Secret
+from tapdock.text.secret_names import masked_text
+
+__all__ = ["moved", "places", "renamed"]
+
+_PLACES = re.compile(
+    r"(?:.*_)?(?:host|hosts|hostname|server|port|address|addresses|endpoint|account|database|dbname|db|schema|catalog"
+    r"|dataset|project|bucket|container|keyspace|index|collection|namespace|workspace|spreadsheet|sheet"
+    r"|filepath|filename|file|path|paths|directory|dir|folder|prefix|url|uri|dsn|connection_string)(?:_(?:name|id|path|url))?"
+)
+"""Names of settings that say where rows are written."""
+_NOT_A_PLACE = re.compile(
+    r"ssl|tls|ssh|tunnel|ca|certs?|certificate|private|proxy|logs?|logging|te?mp|temporary|cache|staging|auth|credentials?"
+    r"|secrets?|keyfile|token"
+)
+"""Words in the names of settings whose host or path is not where rows are written."""
+_KEY_FILE = re.compile(r".*key_(?:file|path|filepath|file_path)(?:_name)?")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_USER = re.compile(r"(?<=://)[^/?#\s]*@")
+
+
+def places(target: Connector, folder: Path) -> dict[str, str]:
+    """Return a digest for each setting that says where a target writes: of its config, its mounts and its program.
+
+    Secrets are not part of it, nor is the user in an address. `folder` is the project's: a project may be moved.
+    """
+    found = {f"config.{key}": text for key, text in _settings(target.config, ())}
+    for mount in target.mounts:
+        source = Path(mount.source)
+        if not mount.read_only:
+            within = source.is_absolute() and source.is_relative_to(folder)
+            found[f"mounts {mount.target}"] = str(source.relative_to(folder)) if within else mount.source
+    found["program"] = program(target)
+    return {key: _digest(f"{key}={text}") for key, text in found.items()}
+
+
+def moved(target: Connector, folder: Path, before: Mapping[str, str]) -> str | None:
+    """Return why a target looks new, compared with the places that were stored with a state, or None.
+
+    Nothing is known about a state without places: an earlier version of tapdock, or another runner, wrote it.
+    """
+    now = places(target, folder)
+    if not before or now == before:
+        return None
+    changed = sorted(key for key in now.keys() | before.keys() if now.get(key) != before.get(key))
+    if "program" in changed:
+        return f"`{target.name}` looks new: another program wrote the rows of this state"
+    named = ", ".join(f"`{key}`" for key in changed)
+    has = "has" if len(changed) == 1 else "have"
+    return f"`{target.name}` looks new: {named} {has} changed since the state was saved"
+
+
+def renamed(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    """Return why the table of a stream looks new, or None. Both map a stream to its name in the target."""
+    for stream in before.keys() & now.keys():
+        if before[stream] != now[stream]:
+            return f"stream `{stream}` is now written to `{now[stream]}`, and was written to `{before[stream]}` before"
+    return None
+
+
+def _settings(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield the dotted name and the text of each setting that names a place."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _settings(inner, (*path, str(name)))
+    elif path and _is_place(path) and (text := _text(value)):
+        yield ".".join(path), masked_text(_USER.sub("", text))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, list | tuple):
+        return ",".join(map(_text, value))
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def _is_place(path: tuple[str, ...]) -> bool:
+    names = [_CAMEL.sub("_", part).lower().replace("-", "_") for part in path]
+    words = [word for name in names for word in name.split("_")]
+    if not _PLACES.fullmatch(names[-1]) or _KEY_FILE.fullmatch(names[-1]):
+        return False
+    return not any(_NOT_A_PLACE.fullmatch(word) for word in words)

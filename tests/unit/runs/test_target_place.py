@@ -1,0 +1,95 @@
+"""Tests when the settings of a target say that it writes elsewhere than when the state was saved."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tapdock.project.model import Build, Config, Connector, Mount, Secret
+from tapdock.runs.target_place import moved, places, renamed
+
+FOLDER = Path("/home/me/shop")
+CONFIG = {
+    "host": "db",
+    "port": 5432,
+    "database": Secret("shop"),
+    "default_target_schema": "main",
+    "user": "me",
+    "password": Secret("pa55word"),
+    "sqlalchemy_url": Secret("postgresql://me:pa55word@db/shop?sslmode=require&password=x"),
+    "batch_size_rows": 1000,
+    "s3": {"bucketName": "lake", "key_prefix": "raw/", "aws_secret_access_key": "abc"},
+    "ssl_ca_path": "/etc/ca.pem",
+    "private_key_path": "/etc/key.pem",
+    "hosts": ["a", "b"],
+    "validate_records": True,
+}
+
+
+def target(config: dict[str, Any] | None = None, *, mount: str = "/home/me/shop/data", **given: Any) -> Connector:
+    config = CONFIG if config is None else config
+    whole = {"image": "acme/target:1", "mounts": (Mount(mount, "/data"),)} | given
+    return Connector(name="lake", role="target", config=Config(config), **whole)
+
+
+def test_the_settings_that_say_where_rows_are_written() -> None:
+    kept = ("host", "port", "database", "default_target_schema", "sqlalchemy_url", "hosts")
+    nested = ("s3.bucketName", "s3.key_prefix")
+    assert set(places(target(), FOLDER)) == {*(f"config.{key}" for key in (*kept, *nested)), "mounts /data", "program"}
+
+
+CHANGES = [
+    ({"host": "db2"}, "`config.host` has changed"),
+    ({"database": "shop2", "port": 1}, "`config.database`, `config.port` have changed"),
+    ({"default_target_schema": None}, "`config.default_target_schema` has changed"),
+    ({"hosts": ["a", "c"]}, "`config.hosts` has changed"),
+    ({"sqlalchemy_url": "postgresql://me:pa55word@db/shop2"}, "`config.sqlalchemy_url` has changed"),
+    ({"filepath": "/data/new.duckdb"}, "`config.filepath` has changed"),
+    ({"s3": {"bucketName": "lake2", "key_prefix": "raw/"}}, "`config.s3.bucketName` has changed"),
+    ({"database": "shop"}, None),
+    ({"password": "new", "user": "you", "batch_size_rows": 1, "ssl_ca_path": "/x", "private_key_path": "/x"}, None),
+    ({"sqlalchemy_url": "postgresql://you:n3w@db/shop?sslmode=require&password=y"}, None),
+]
+
+
+@pytest.mark.parametrize(("change", "reason"), CHANGES)
+def test_a_setting_that_has_changed(change: dict[str, Any], reason: str | None) -> None:
+    before = places(target(), FOLDER)
+    found = moved(target({**CONFIG, **change}), FOLDER, before)
+    assert found == (reason and f"`lake` looks new: {reason} since the state was saved")
+
+
+def test_a_mount_and_a_program_that_have_changed() -> None:
+    before = places(target(), FOLDER)
+    assert "`mounts /data` has changed" in (moved(target(mount="/home/me/shop/new"), FOLDER, before) or "")
+    another = moved(target(build=Build(family="singer", package="target-csv")), FOLDER, before)
+    assert another == "`lake` looks new: another program wrote the rows of this state"
+
+
+def test_a_new_version_and_a_moved_project_are_not_a_new_target() -> None:
+    before = places(target(), FOLDER)
+    assert moved(target(image="acme/target:2"), FOLDER, before) is None
+    assert moved(target(mount="/project/data"), Path("/project"), before) is None
+
+
+def test_nothing_is_known_about_a_state_of_an_earlier_version() -> None:
+    assert moved(target(), FOLDER, {}) is None
+
+
+def test_no_secret_changes_a_digest() -> None:
+    """A digest of a short secret could be found by trying."""
+    other = {
+        **CONFIG,
+        "password": "other",
+        "s3": {**CONFIG["s3"], "aws_secret_access_key": "other"},  # type: ignore[dict-item]
+        "sqlalchemy_url": "postgresql://me:other@db/shop?sslmode=require&password=other",
+    }
+    assert places(target(other), FOLDER) == places(target(), FOLDER)
+
+
+def test_a_stream_with_another_table() -> None:
+    before = {"users": "main-users", "gone": "x"}
+    assert renamed(before, {"users": "main-users", "new": "y"}) is None
+    assert renamed(before, {"users": "eu-users"}) == (
+        "stream `users` is now written to `eu-users`, and was written to `main-users` before"
+    )
