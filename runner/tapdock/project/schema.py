@@ -3,7 +3,19 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tapdock.project.keys import BUILD, CONNECTOR, MOUNT, PATTERNS, PIPELINE, ROOT, STATE_BACKEND, STREAM, Key, Pattern
+from tapdock.project.keys import (
+    BUILD,
+    CONNECTOR,
+    LISTS,
+    MOUNT,
+    PATTERNS,
+    PIPELINE,
+    ROOT,
+    STATE_BACKEND,
+    STREAM,
+    Key,
+    Pattern,
+)
 
 __all__ = ["json_schema"]
 
@@ -70,11 +82,11 @@ def _value(key: Key) -> Schema:
             return {"anyOf": [{"type": "integer", "minimum": key.least}, {"type": "string", "pattern": r"^\d+$|\$\{"}]}
         case "number":
             return {"anyOf": [{"type": "number", "minimum": key.least}, {"type": "string"}]}
-        case "hosts":
-            one = _pattern(PATTERNS[key.form])
+        case form if form in LISTS:
+            one = _pattern(PATTERNS[form])
             return {"anyOf": [one, {"type": "array", "items": one}]}
-        case "platform" | "network" | "user":
-            return _pattern(PATTERNS[key.form])
+        case form if form in PATTERNS:
+            return _pattern(PATTERNS[form])
         case "build":
             return _object(BUILD)
         case "mounts":
