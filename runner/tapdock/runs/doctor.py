@@ -182,7 +182,8 @@ def _to_be_built(engine: Engine, connector: Connector, making: Making, what: str
     base = images.base_of(connector.build, making)
     if engine.inspect(base) is None and (refusal := engine.refusal(base)):
         found = f"{connector.image} cannot be built, because its base {base} cannot be pulled: {refusal}"
-        fix = "set TAPDOCK_BASE_IMAGE to another base: an image with Python 3.10 to 3.12"
+        version = connector.build.python or "3.10 to 3.12"
+        fix = f"set TAPDOCK_BASE_IMAGE to another base: an image with Python {version}"
         return Finding(what=what, level="error", found=found, fix=fix)
     found = f"the next run builds {connector.image} {why}".strip()
     return Finding(what=what, found=found, fix=f"`tapdock build {connector.name}` builds it now")
