@@ -10,6 +10,9 @@ __all__ = ["Entry", "Result", "airbyte_answer", "airbyte_error", "blame", "entri
 
 Blame = Literal["", "packaging", "Python version", "connector", "not tried"]
 _FAMILIES = ("airbyte", "singer")
+_NOT_TRIED = re.compile(
+    "error sending request|timed out|Failed to fetch|cannot be pulled|No space left|stopped by signal"
+)
 _CODE = re.compile(r"/\S*?site-packages/")
 
 
@@ -81,7 +84,7 @@ def reason(said: str) -> str:
 
 def blame(reason: str) -> Blame:
     """Return who has to repair a package that cannot be built or started, by the reason."""
-    if re.search(r"error sending request|timed out|Failed to fetch|cannot be pulled|No space left", reason):
+    if _NOT_TRIED.search(reason):
         return "not tried"
     if re.search(r"does not start: (ModuleNotFoundError|ImportError|.*DistributionNotFound)", reason):
         return "packaging"

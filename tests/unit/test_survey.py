@@ -85,6 +85,7 @@ def test_a_wrong_line_is_named(outcomes, line):
             "error sending request for url",
             "not tried",
         ),
+        ("error: stopped by signal", "stopped by signal", "not tried"),
         ("", "no output", "packaging"),
     ],
 )
