@@ -15,6 +15,6 @@ done
 if [ "$code" -ge 126 ] || grep -q '^Traceback (most recent call last)' "$said"; then
   tail -n 30 "$said"
   printf 'error: %s was installed, but its program does not start: %s\n' "$PACKAGE" "$(grep -v '^[[:space:]]*$' "$said" | tail -n 1)"
-  printf 'hint: add other releases of the package that fails to `build`, for example `%s some-package<2`\n' "$PACKAGE"
+  echo 'hint: change what is installed with `with`, `constraints`, `overrides`, `before`, `apt` or `python` under `build`'
   exit 1
 fi >&2

@@ -12,6 +12,7 @@ import docker.errors
 import pytest
 
 from connectors.images import base_image
+from e2e.project import Shop
 from engines.project import wait_for
 
 pytestmark = pytest.mark.docker
@@ -37,6 +38,14 @@ def tag(api, tmp_path):
     yield name
     if api.images(f"tapdock-test/built:{name}"):
         api.remove_image(f"tapdock-test/built:{name}")
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """Return an empty project, for builds that need no other images."""
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    return Shop(folder, {"TAPDOCK_BASE_IMAGE": base_image()})
 
 
 def _write(shop, tag, **build):
@@ -80,9 +89,60 @@ def test_a_package_that_is_not_there_shows_the_builders_words(shop, tag):
     _write(shop, tag, singer="target-jsonl==99.0")
     ended = shop("build")
     assert ended.code == 8
-    assert f"`tapdock-test/built:{tag}` could not be built" in ended.stderr
-    assert "target-jsonl==99.0" in ended.stderr
+    assert f"`tapdock-test/built:{tag}` could not be built: target-jsonl==99.0 cannot be installed" in ended.stderr
+    assert "your requirements are unsatisfiable" in ended.stderr
+    assert "hint: change what is installed with `overrides`" in ended.stderr
     assert "\x1b" not in ended.stderr
+
+
+VERSIONS = "from importlib.metadata import version; print(version('idna'), version('six'))"
+
+
+def _inside(image: str, program: str, *arguments: str) -> str:
+    """Return what a program in the final image prints."""
+    command = ["docker", "run", "--rm", "--network=none", "--entrypoint", program, image, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_keys_that_change_what_is_installed(plain, tag):
+    """The newest release of idna before that day is 3.4; the override replaces a pin that nobody can install."""
+    _write(
+        plain,
+        tag,
+        singer="target-jsonl==0.1.4",
+        apt=["busybox-static"],
+        **{"with": ["idna", "six==99"], "overrides": ["six==1.16.0"], "before": "2023-06-01"},
+    )
+    image = plain.well("build").stdout.split()[-2]
+    assert _inside(image, "/opt/connector/bin/python", "-c", VERSIONS) == "3.4 1.16.0"
+    assert _inside(image, "busybox", "echo", "there") == "there"
+    assert "building" not in plain.well("build").stderr
+
+
+@pytest.mark.parametrize(
+    ("build", "message", "hint"),
+    [
+        ({"python": "3.8"}, "`python` under `build` is 3.8, but the base image has Python", "TAPDOCK_BASE_IMAGE"),
+        ({"apt": ["no-such-package"]}, "E: Unable to locate package no-such-package", "correct `apt`"),
+        ({"before": "2001-01-01"}, "target-jsonl==0.1.4 cannot be installed", "`before`"),
+        ({"constraints": ["singer-python<1"]}, "your requirements are unsatisfiable", "`constraints`"),
+    ],
+)
+def test_the_reason_of_a_build_that_fails(plain, tag, build, message, hint):
+    _write(plain, tag, singer="target-jsonl==0.1.4", **build)
+    ended = plain("build")
+    assert ended.code == 8
+    assert message in ended.stderr
+    assert hint in ended.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_a_package_that_pins_what_does_not_exist_is_built_and_starts(plain, tag):
+    """tapdock has an override for it."""
+    _write(plain, tag, airbyte="airbyte-source-file==0.6.0", python="3.11")
+    if "but the base image has Python" in plain("build").stderr:
+        pytest.skip("this package needs Python 3.10 or 3.11")
+    assert "dataset_name" in json.loads(plain.well("spec", "lines", "--json").stdout)["properties"]
 
 
 def test_a_credential_of_an_index_stays_nowhere(shop, tag, api, environ):

@@ -12,7 +12,7 @@ from tapdock.cli.state import Yes, asked
 from tapdock.connectors import known_specs, masking, rotated_config, rotation_rules
 from tapdock.errors import StateError, UsageError
 from tapdock.project.fields import did_you_mean
-from tapdock.project.keys import CONNECTOR
+from tapdock.project.keys import BUILD, CONNECTOR
 from tapdock.project.layers import Path, dotted, walk
 from tapdock.project.model import Connector, Mount, Project, Secret, StreamOptions
 from tapdock.protocol.json_pointer import parts
@@ -184,8 +184,9 @@ def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | Non
                     yield from (((*here, stream, name), inner) for name, inner in _stream(options).items())
             case "build":
                 yield (*here, value.family.removesuffix("-python")), value.package
-                if value.executable:
-                    yield (*here, "executable"), value.executable
+                for option in BUILD:
+                    if given := getattr(value, option.attribute, None):
+                        yield (*here, option.name), list(given) if isinstance(given, tuple) else given
             case "manifest" | "catalog":
                 yield here, str(value.file)
             case _:

@@ -1,6 +1,7 @@
 """Find, pull or build images. Recipes are in `images/`; an image is built again only if its recipe changed."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ __all__ = [
     "Builder",
     "Making",
     "base_digest",
+    "base_image",
     "base_of",
     "build",
     "build_plan",
@@ -35,7 +37,8 @@ __all__ = [
 
 LOCAL_BASE = "tapdock/base:local"
 """The base image that `scripts/base-image` makes where no registry can be reached."""
-
+_PYTHON = "3.12"
+"""The version of Python of builds that do not name one."""
 INDEXES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
 
 
@@ -104,8 +107,8 @@ def build_plan(build: Build, *, tag: str, base_image: str | None, base_digest: s
     """Return the plan for a build. If `base_image` is None, the default in the recipe is used."""
     context = images_folder() / build.family
     args = _args(build)
-    if base_image:
-        args["BASE_IMAGE"] = base_image
+    if base_image or build.python:
+        args["BASE_IMAGE"] = base_image or _default_base(build.family, build.python)
     return BuildPlan(context=context, tag=tag, args=args, recipe=recipe_of(context, args, base_digest))
 
 
@@ -118,12 +121,23 @@ def recipe_of(context: Path, args: Mapping[str, str], *bases: str | None) -> str
 
 
 def _args(build: Build) -> dict[str, str]:
-    """Return the arguments of a recipe. An Airbyte image gets the labels that Airbyte's own images have."""
-    args = {"PACKAGE": build.package}
-    if build.family == "airbyte-python":
-        known = {"EXECUTABLE": build.program, "VERSION": build.version}
-        return args | {name: value for name, value in known.items() if value}
-    return args | ({"EXECUTABLE": build.executable} if build.executable else {})
+    """Return the arguments of a recipe. An Airbyte image gets the labels that Airbyte's own images have.
+
+    The lists of requirements have one on each line, because a requirement may contain spaces.
+    """
+    labels = {"NAME": build.program, "VERSION": build.version} if build.family == "airbyte-python" else {}
+    args = {
+        "PACKAGE": build.package,
+        "EXECUTABLE": build.executable,
+        **labels,
+        "PYTHON": build.python,
+        "APT": " ".join(build.apt),
+        "WITH": "\n".join(build.with_),
+        "CONSTRAINTS": "\n".join(build.constraints),
+        "OVERRIDES": "\n".join(build.overrides),
+        "BEFORE": build.before,
+    }
+    return {name: value for name, value in args.items() if value}
 
 
 def obtain(engine: Engine, connector: Connector, *, making: Making, progress: Logs) -> ImageFacts:
@@ -146,16 +160,18 @@ def build(engine: Engine, connector: Connector, *, making: Making, progress: Log
     """Build the image unless it is present from the same recipe, and return its facts. Raises EngineError."""
     assert connector.build is not None, "called only for such"
     if not is_current(engine, connector, making=making):
-        making = with_base(engine, connector.build.family, making, progress)
+        making = with_base(engine, connector.build.family, making, progress, python=connector.build.python)
     elif not _is_built_on(engine, connector, making):
         making = replace(making, base_image=LOCAL_BASE)
-    plan = _plan_of(connector, making, base_digest(engine, making.base_image, progress))
+    base = base_digest(engine, base_image(making, connector.build.python), progress)
+    plan = _plan_of(connector, making, base)
     return made(engine, plan, making=making, progress=progress)
 
 
 def _plan_of(connector: Connector, making: Making, base: str | None) -> BuildPlan:
     assert connector.build is not None, "called only for such"
-    return build_plan(connector.build, tag=connector.image, base_image=making.base_image, base_digest=base)
+    given = base_image(making, connector.build.python)
+    return build_plan(connector.build, tag=connector.image, base_image=given, base_digest=base)
 
 
 def swept(engine: Engine) -> Swept:
@@ -163,15 +179,15 @@ def swept(engine: Engine) -> Swept:
     return cast(Builder, engine).sweep_builds() if hasattr(engine, "build") else Swept(())
 
 
-def with_base(engine: Engine, folder: str, making: Making, progress: Logs) -> Making:
-    """Return the settings with the base image for a recipe's folder.
+def with_base(engine: Engine, folder: str, making: Making, progress: Logs, *, python: str | None = None) -> Making:
+    """Return the settings with the base image for a recipe's folder, and for the version of Python that a build needs.
 
     If TAPDOCK_BASE_IMAGE is not set, and the recipe's default is not present and cannot be pulled, this is the base
     image that `scripts/base-image` made, if it is present.
     """
     if making.base_image or engine.inspect(LOCAL_BASE) is None:
         return making
-    default = base_of(folder, making)
+    default = _default_base(folder, python)
     if engine.inspect(default) or not (refusal := engine.refusal(default)):
         return making
     used = f"using `{LOCAL_BASE}`, as TAPDOCK_BASE_IMAGE is not set"
@@ -179,10 +195,25 @@ def with_base(engine: Engine, folder: str, making: Making, progress: Logs) -> Ma
     return replace(making, base_image=LOCAL_BASE)
 
 
-def base_of(folder: str, making: Making) -> str:
-    """Return the base image of a recipe's folder: the user's TAPDOCK_BASE_IMAGE, else the default in the recipe."""
+def base_of(build: Build, making: Making) -> str:
+    """Return the base image of a build: the user's TAPDOCK_BASE_IMAGE, else Docker's image of Python."""
+    return base_image(making, build.python) or _default_base(build.family, build.python)
+
+
+def base_image(making: Making, python: str | None = None) -> str | None:
+    """Return the user's TAPDOCK_BASE_IMAGE, if it is set; `{python}` in it is the version of Python that a build needs.
+
+    >>> base_image(Making(base_image="registry.example.com/python:{python}-slim"), "3.10")
+    'registry.example.com/python:3.10-slim'
+    """
+    return making.base_image and making.base_image.replace("{python}", python or _PYTHON)
+
+
+def _default_base(folder: str, python: str | None) -> str:
+    """Return the default in a recipe's folder, with the version of Python that the build needs."""
     recipe = (images_folder() / folder / "Dockerfile").read_text("utf-8")
-    return making.base_image or recipe.partition("ARG BASE_IMAGE=")[2].partition("\n")[0]
+    base = recipe.partition("ARG BASE_IMAGE=")[2].partition("\n")[0]
+    return re.sub(r"(?<=:)[0-9.]+", python, base) if python else base
 
 
 def is_current(engine: Engine, connector: Connector, *, making: Making) -> bool:
@@ -197,7 +228,8 @@ def is_current(engine: Engine, connector: Connector, *, making: Making) -> bool:
 
 
 def _is_built_on(engine: Engine, connector: Connector, making: Making) -> bool:
-    base = engine.inspect(making.base_image) if making.base_image else None
+    given = base_image(making, connector.build.python if connector.build else None)
+    base = engine.inspect(given) if given else None
     return _current(engine, _plan_of(connector, making, base.digest if base else None)) is not None
 
 

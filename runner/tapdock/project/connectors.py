@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
 from tapdock.project.fields import Field
-from tapdock.project.keys import BUILD, CONNECTOR, Key, misplaced, names
+from tapdock.project.keys import BUILD, CONNECTOR, PATTERNS, Key, misplaced, names
 from tapdock.project.manifests import PROGRAM, manifest
 from tapdock.project.model import Build, Config, Connector, Limits, Secret
 from tapdock.project.mounts import mounts
@@ -99,10 +100,19 @@ def _unnamed(field: Field) -> str:
 def build_image(build: Build) -> str | None:
     """Return `tapdock/<program>:<version>`; None if the package has no plain name.
 
+    A build that also depends on other keys gets a hash of them at the end, so that each has an image of its own.
+
     >>> build_image(Build(family="singer", package="target-duckdb==0.8.0"))
     'tapdock/target-duckdb:0.8.0'
+    >>> build_image(Build(family="singer", package="target-duckdb==0.8.0", python="3.11"))
+    'tapdock/target-duckdb:0.8.0-6d8e4d0c'
     """
-    return f"tapdock/{build.program.lower()}:{build.version or 'latest'}" if build.program else None
+    if not build.program:
+        return None
+    given = [(key.name, getattr(build, key.attribute)) for key in BUILD if key.form in PATTERNS]
+    more = [*build.package.split()[1:], *(each for each in given if each[1])]
+    ending = f"-{blake2b(repr(more).encode(), digest_size=4).hexdigest()}" if more else ""
+    return f"tapdock/{build.program.lower()}:{build.version or 'latest'}{ending}"
 
 
 def _build(field: Field) -> Build:
@@ -116,7 +126,18 @@ def _build(field: Field) -> Build:
     executable = keys["executable"].text() if "executable" in keys else None
     if executable and not _PROGRAM.fullmatch(executable):
         raise keys["executable"].wrong("the name of a program", hint="use letters, digits, `-`, `_` and `.`")
-    return Build(family=FAMILIES[families[0]], package=_requirements(keys[families[0]]), executable=executable)
+    package = _requirements(keys[families[0]])
+    given = {key.attribute: _option(key, keys[key.name]) for key in BUILD if key.name in keys and key.form in PATTERNS}
+    return Build(family=FAMILIES[families[0]], package=package, executable=executable, **given)
+
+
+def _option(key: Key, field: Field) -> Any:
+    """Return the value of a key that changes what a build installs."""
+    value = field.read(key)
+    if key.form == "requirements":
+        for line in value:
+            _without_credentials(field, line)
+    return value
 
 
 def _requirements(field: Field) -> str:
@@ -126,12 +147,16 @@ def _requirements(field: Field) -> str:
         if word.startswith("-") and (number == 0 or not _OPTION.fullmatch(word)):
             hint = "set PIP_INDEX_URL and PIP_EXTRA_INDEX_URL for package indexes; write a requirement first"
             raise field.error(f"has the option `{word.partition('=')[0]}`, which is not allowed in a build", hint=hint)
+    _without_credentials(field, text)
+    return text
+
+
+def _without_credentials(field: Field, text: str) -> None:
     if secrets_in(text):
         hint = (
             "serve the package from an index (PIP_EXTRA_INDEX_URL), or build the image yourself and name it as `image`"
         )
         raise field.error("has a credential in an address, which would stay readable in the image", hint=hint)
-    return text
 
 
 def _program(keys: Mapping[str, Field]) -> Build | None:

@@ -6,11 +6,12 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, TypeVar, cast, get_args
 
 from tapdock.errors import UsageError
 from tapdock.project.interpolate import Unset
-from tapdock.project.keys import MOST, PATTERNS, Key, Pattern
+from tapdock.project.keys import LISTS, MOST, PATTERNS, Key, Pattern
 from tapdock.project.layers import Path, dotted
 
 __all__ = ["Field", "did_you_mean", "written_size"]
@@ -131,10 +132,12 @@ class Field:
                 return self.number(least=key.least)
             case "size":
                 return self.size(least=key.least)
-            case "hosts":
-                return tuple(item.matching(PATTERNS[key.form]) for item in self.items())
-            case "platform" | "network" | "user":
-                return self.matching(PATTERNS[key.form])
+            case form if form in LISTS:
+                return tuple(item.matching(PATTERNS[form]) for item in self.items())
+            case "date":
+                return self.date()
+            case form if form in PATTERNS:
+                return self.matching(PATTERNS[form])
             case _:
                 return _READERS[key.form](self)
 
@@ -142,6 +145,15 @@ class Field:
         text = self.text()
         if not re.fullmatch(pattern.regex, text):
             raise self.wrong(pattern.what, hint=f"for example `{pattern.example}`")
+        return text
+
+    def date(self) -> str:
+        """Return a day of the calendar: `2024-06-30`."""
+        text = self.matching(PATTERNS["date"])
+        try:
+            date.fromisoformat(text)
+        except ValueError:
+            raise self.wrong("a day of the calendar") from None
         return text
 
     def number(self, *, least: float) -> float:

@@ -6,6 +6,7 @@ here, and one attribute of the model.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any, Literal, get_args
 
 from tapdock.project import model
@@ -14,6 +15,7 @@ __all__ = [
     "BUILD",
     "CONNECTOR",
     "DEFAULTS",
+    "LISTS",
     "MOST",
     "MOUNT",
     "PATTERNS",
@@ -31,7 +33,7 @@ __all__ = [
 Form = Literal[
     "text", "texts", "words", "flag", "count", "number", "size", "duration", "choice",
     "config", "env", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
-    "platform", "network", "user", "hosts",
+    "platform", "network", "user", "hosts", "python", "packages", "requirements", "date",
 ]  # fmt: skip
 """How a value is written: what the loader reads it with, and what its JSON schema is."""
 
@@ -52,8 +54,18 @@ PATTERNS: Mapping[Form, Pattern] = {
     "hosts": Pattern(
         r"[^\s:=]+[:=](host-gateway|\[?[0-9A-Fa-f:.]+\]?)", "a host name with its address", "db.example.com:10.0.0.5"
     ),
+    "python": Pattern(r"3\.([89]|1\d)(\.\d{1,2})?", "a version of Python", "'3.10'"),
+    "packages": Pattern(
+        r"[a-z0-9][a-z0-9+.-]*[a-z0-9+](=[A-Za-z0-9.+:~-]+)?",
+        "the name of a Debian package",
+        "default-libmysqlclient-dev",
+    ),
+    "requirements": Pattern(r"[A-Za-z0-9][^\x00-\x1f\x7f$\\]*", "a requirement of a Python package", "lxml<5"),
+    "date": Pattern(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", "a date", "2024-06-30"),
 }
-"""The forms that are one text, or for `hosts` a list of texts, of a pattern."""
+"""The forms that are one text of a pattern, or a list of such texts (`LISTS`)."""
+
+LISTS: frozenset[Form] = frozenset(("hosts", "packages", "requirements"))
 
 
 MOST: Mapping[Form, float] = {
@@ -84,6 +96,11 @@ class Key:
     default: str | None = None
     target_default: str | None = None
     least: float = 0
+
+    @property
+    def attribute(self) -> str:
+        """The name of the key in Python, in which `with` is a word of the language."""
+        return f"{self.name}_" if iskeyword(self.name) else self.name
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -288,7 +305,29 @@ BUILD = (
         help='A Singer package: `"tap-github==1.0.0"`. More requirements may follow it, separated by spaces.',
     ),
     Key(name="airbyte", form="text", help='An Airbyte package: `"airbyte-source-faker==7.2.1"`.'),
-    Key(name="executable", form="text", help="The program to start, if its name differs from the name of the package."),
+    Key(
+        name="executable",
+        form="text",
+        help="The program to start, if the package has several and none of them has its name.",
+    ),
+    Key(name="python", form="python", help="The version of Python of the image. Put it in quotes."),
+    Key(name="apt", form="packages", help="Debian packages that the image also has, such as a compiler or a library."),
+    Key(name="with", form="requirements", help="More Python packages that are installed together with the connector."),
+    Key(
+        name="constraints",
+        form="requirements",
+        help="Limits for the releases of packages that are installed: `pandas<2`. A constraint installs nothing.",
+    ),
+    Key(
+        name="overrides",
+        form="requirements",
+        help="Requirements that replace those of all packages for the same package.",
+    ),
+    Key(
+        name="before",
+        form="date",
+        help="Only releases from before this day (UTC) are installed. The index must report the times of uploads.",
+    ),
 )
 
 MOUNT = (

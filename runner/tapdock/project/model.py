@@ -112,17 +112,27 @@ class Mount:
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """How an image of a connector is built: `family` is a folder of `images/`, `package` requirements with spaces."""
+    """How an image of a connector is built: `family` is a folder of `images/`, `package` requirements with spaces.
+
+    `apt` are names of Debian packages; `with_`, `constraints` and `overrides` are lists of requirements. `before` is a
+    day.
+    """
 
     family: Literal["singer", "airbyte-python"]
     package: str
     executable: str | None = None
+    python: str | None = None
+    apt: tuple[str, ...] = ()
+    with_: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    before: str | None = None
 
     @property
     def program(self) -> str | None:
-        """Return the program to start: `executable`, else the name of the first package without Airbyte's `airbyte-`.
+        """Return the program's likely name: `executable`, else the name of the first package without `airbyte-`.
 
-        None if the first package has no plain name.
+        None if the first package has no plain name. Without `executable`, the recipe finds the program.
         """
         first = _REQUIREMENT.fullmatch(self.package.split(" ")[0])
         if self.executable or first is None:

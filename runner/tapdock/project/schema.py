@@ -6,6 +6,7 @@ from typing import Any
 from tapdock.project.keys import (
     BUILD,
     CONNECTOR,
+    LISTS,
     MOST,
     MOUNT,
     PATTERNS,
@@ -89,11 +90,11 @@ def _value(key: Key) -> Schema:
             return {"anyOf": [{"type": "integer", **_limits(key)}, _MEASURE]}
         case "duration":
             return {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": MOST[key.form]}, _MEASURE]}
-        case "hosts":
-            one = _pattern(PATTERNS[key.form])
+        case form if form in LISTS:
+            one = _pattern(PATTERNS[form])
             return {"anyOf": [one, {"type": "array", "items": one}]}
-        case "platform" | "network" | "user":
-            return _pattern(PATTERNS[key.form])
+        case form if form in PATTERNS:
+            return _pattern(PATTERNS[form])
         case "build":
             return _object(BUILD)
         case "mounts":

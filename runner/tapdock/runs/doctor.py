@@ -181,11 +181,12 @@ def _image(engine: Engine, connector: Connector, making: Making) -> Iterator[Fin
 
 def _to_be_built(engine: Engine, connector: Connector, making: Making, what: str, why: str) -> Finding:
     assert connector.build is not None, "only called for connectors with `build`"
-    making = images.with_base(engine, connector.build.family, making, lambda _: None)
-    base = images.base_of(connector.build.family, making)
+    making = images.with_base(engine, connector.build.family, making, lambda _: None, python=connector.build.python)
+    base = images.base_of(connector.build, making)
     if engine.inspect(base) is None and (refusal := engine.refusal(base)):
         found = f"{connector.image} cannot be built, because its base {base} cannot be pulled: {refusal}"
-        fix = "set TAPDOCK_BASE_IMAGE to another base: an image with Python 3.10 to 3.12"
+        version = connector.build.python or "3.10 to 3.12"
+        fix = f"set TAPDOCK_BASE_IMAGE to another base: an image with Python {version}"
         return Finding(what=what, level="error", found=found, fix=fix)
     on = f"on {base}" if base == images.LOCAL_BASE else ""
     found = " ".join(f"the next run builds {connector.image} {why} {on}".split())

@@ -29,7 +29,7 @@ sources:
       users: {replication_method: FULL_TABLE}
 targets:
   lake:
-    build: {singer: target-x==1}
+    build: {singer: target-x==1, with: [six, lxml], before: 2024-06-30}
     config: {}
 pipelines:
   demo: {source: shop, target: lake}
@@ -49,6 +49,8 @@ ORIGINS = [
     ("sources.shop.memory", "tapdock.yaml:3"),
     ("targets.lake.pids", "tapdock.yaml:4"),
     ("targets.lake.build.singer", "tapdock.yaml:16"),
+    ("targets.lake.build.with", "tapdock.yaml:16"),
+    ("targets.lake.build.before", "tapdock.yaml:16"),
     # not set, in an entry that is
     ("sources.shop.discovery", "default"),
     ("sources.shop.max_line", "default"),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tapdock.connectors.images import Making, build_plan, making
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.errors import EngineError, UsageError
 from tapdock.launch import ImageFacts
+from tapdock.project.connectors import build_image
 from tapdock.project.manifests import PROGRAM
 from tapdock.project.model import Build, Connector
 
@@ -33,18 +35,28 @@ ARGUMENTS = [
         Build(family="singer", package="meltanolabs-target-csv==0.5.0", executable="target-csv"),
         {"PACKAGE": "meltanolabs-target-csv==0.5.0", "EXECUTABLE": "target-csv"},
     ),
-    (FAKER, {"PACKAGE": "airbyte-source-faker==7.2.1", "EXECUTABLE": "source-faker", "VERSION": "7.2.1"}),
+    (FAKER, {"PACKAGE": "airbyte-source-faker==7.2.1", "NAME": "source-faker", "VERSION": "7.2.1"}),
     (
         PROGRAM,
-        {"PACKAGE": "airbyte-cdk==7.39.1", "EXECUTABLE": "source-declarative-manifest", "VERSION": "7.39.1"},
+        {
+            "PACKAGE": "airbyte-cdk==7.39.1",
+            "EXECUTABLE": "source-declarative-manifest",
+            "NAME": "source-declarative-manifest",
+            "VERSION": "7.39.1",
+        },
     ),
     (
         Build(family="airbyte-python", package="airbyte_source_File"),
-        {"PACKAGE": "airbyte_source_File", "EXECUTABLE": "source-file"},
+        {"PACKAGE": "airbyte_source_File", "NAME": "source-file"},
     ),
     (
         Build(family="airbyte-python", package="airbyte-source-x[y]==1.0 lxml<5", executable="source-z"),
-        {"PACKAGE": "airbyte-source-x[y]==1.0 lxml<5", "EXECUTABLE": "source-z", "VERSION": "1.0"},
+        {
+            "PACKAGE": "airbyte-source-x[y]==1.0 lxml<5",
+            "EXECUTABLE": "source-z",
+            "NAME": "source-z",
+            "VERSION": "1.0",
+        },
     ),
     (
         Build(family="airbyte-python", package="airbyte-source-x>=1"),
@@ -53,6 +65,28 @@ ARGUMENTS = [
     (
         Build(family="airbyte-python", package="git+https://example.org/x.git"),
         {"PACKAGE": "git+https://example.org/x.git"},
+    ),
+    (
+        Build(
+            family="singer",
+            package="tap-x",
+            python="3.10",
+            apt=("gcc", "libpq-dev"),
+            with_=("six", 'lxml<5; python_version < "4"'),
+            constraints=("pandas<2",),
+            overrides=("a==1", "b==2"),
+            before="2024-06-30",
+        ),
+        {
+            "PACKAGE": "tap-x",
+            "PYTHON": "3.10",
+            "APT": "gcc libpq-dev",
+            "WITH": 'six\nlxml<5; python_version < "4"',
+            "CONSTRAINTS": "pandas<2",
+            "OVERRIDES": "a==1\nb==2",
+            "BEFORE": "2024-06-30",
+            "BASE_IMAGE": "python:3.10-slim-bookworm",
+        },
     ),
 ]
 
@@ -82,6 +116,52 @@ def test_what_makes_another_recipe():
         plan(Build(family="airbyte-python", package="target-jsonl==0.1.4"), base_image="base:1").recipe,
     ]
     assert len({same, *others}) == 5
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"python": "3.10"},
+        {"apt": ("gcc",)},
+        {"with_": ("six",)},
+        {"constraints": ("six",)},
+        {"overrides": ("six",)},
+        {"before": "2024-06-30"},
+    ],
+    ids=lambda option: next(iter(option)),
+)
+def test_each_key_makes_another_image(option):
+    """Two connectors of one package do not take turns to build the same image."""
+    other = replace(JSONL, **option)
+    assert plan(other).recipe != plan().recipe
+    assert build_image(other) != build_image(JSONL)
+    assert build_image(other).startswith("tapdock/target-jsonl:0.1.4-")
+
+
+def test_more_requirements_make_another_image():
+    one, two = (replace(JSONL, package=f"target-jsonl==0.1.4 six=={version}") for version in (1, 2))
+    assert len({build_image(JSONL), build_image(one), build_image(two)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "python", "base"),
+    [
+        (None, None, "python:3.12.12-slim-bookworm"),
+        (None, "3.10", "python:3.10-slim-bookworm"),
+        ("base:1", "3.10", "base:1"),
+        ("mirror:5000/python:{python}-slim", "3.10", "mirror:5000/python:3.10-slim"),
+        ("mirror:5000/python:{python}-slim", None, "mirror:5000/python:3.12-slim"),
+    ],
+)
+def test_the_base_image_of_a_build(given, python, base):
+    build = replace(JSONL, python=python)
+    assert images.base_of(build, Making(base_image=given)) == base
+    engine = Engine()
+    connector = Connector(name="x", role="target", image="x:1", build=build)
+    images.build(engine, connector, making=Making(base_image=given), progress=lambda _: None)
+    assert engine.built[0].get("BASE_IMAGE", "python:3.12.12-slim-bookworm") == base
+    assert engine.pulled == ([base] if given else [])
+    assert images.is_current(engine, connector, making=Making(base_image=given))
 
 
 def test_only_index_addresses_are_taken_from_the_environment():

@@ -55,10 +55,10 @@ def built(api, **indexes):
     return said
 
 
-def failure(*answers):
+def failure(*answers, args=None):
     said = []
     with pytest.raises(EngineError) as caught:
-        build(Api(*answers), Path("x"), tag="x:1", args={}, indexes={}, labels={}, progress=said.append)
+        build(Api(*answers), Path("x"), tag="x:1", args=args or {}, indexes={}, labels={}, progress=said.append)
     return caught.value, said[1:]
 
 
@@ -97,6 +97,24 @@ def test_the_words_of_a_recipe_are_the_message():
     assert said == []
 
 
+def test_the_words_of_a_recipe_may_have_several_lines():
+    words = ["Downloading", "error: p cannot be installed:", "error:   because of q", "hint: change q"]
+    error, said = failure(FROM, INSTALL, {"stream": "error: earlier\n"}, {"stream": "\n".join(words) + "\n"}, FAILED)
+    message = "`x:1` could not be built: p cannot be installed:\n  because of q"
+    assert (error.message, error.hint, said) == (message, "change q", [])
+
+
+def test_a_long_reason_lacks_its_middle():
+    words = [*(f"error: {number}" for number in range(200)), "hint: x"]
+    error, _ = failure(INSTALL, {"stream": "\n".join(words) + "\n"}, FAILED)
+    lines = error.message.splitlines()
+    assert (lines[0], lines[19:22], lines[-1]) == (
+        "`x:1` could not be built: 0",
+        ["19", "… (120 lines)", "140"],
+        "199",
+    )
+
+
 def test_else_the_step_that_failed_is_shown_without_escapes():
     output = {"stream": "\x1b[31m  no such package\x1b[0m\n"}
     error, said = failure(FROM, {"stream": "pulled\n"}, INSTALL, output, FAILED)
@@ -104,9 +122,10 @@ def test_else_the_step_that_failed_is_shown_without_escapes():
     assert said == ["  no such package"]
 
 
-def test_a_base_that_cannot_be_pulled_can_be_another():
-    error, _ = failure(FROM, {"error": "no such host"})
-    assert "TAPDOCK_BASE_IMAGE" in (error.hint or "")
+@pytest.mark.parametrize(("args", "versions"), [({}, "3.10 to 3.12"), ({"PYTHON": "3.9"}, "3.9")])
+def test_a_base_that_cannot_be_pulled_can_be_another(args, versions):
+    error, _ = failure(FROM, {"error": "no such host"}, args=args)
+    assert error.hint == f"set TAPDOCK_BASE_IMAGE to another base image with Python {versions}"
 
 
 INDEXED = "|2 PIP_EXTRA_INDEX_URL= PIP_INDEX_URL=https://user:word@host /bin/sh -c pip"

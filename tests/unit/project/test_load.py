@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import jsonschema
@@ -11,7 +12,7 @@ import yaml
 from tapdock.cli.session import Session
 from tapdock.errors import UsageError
 from tapdock.project.load import find_project, load, trusted_users
-from tapdock.project.model import Mount, Project, Secret, StreamOptions
+from tapdock.project.model import Build, Mount, Project, Secret, StreamOptions
 from tapdock.project.schema import json_schema
 
 ME = {0, os.geteuid()}
@@ -429,6 +430,65 @@ def test_an_option_that_chooses_among_releases_is_taken(project):
     assert read.targets["a"].build.package == package
     with pytest.raises(UsageError, match="has the option `--pre`"):
         project("version: 1\ntargets: {a: {build: {singer: '--pre target-x'}, image: x}}")
+
+
+def test_keys_that_change_what_a_build_installs(project):
+    build = {
+        "singer": "tap-x",
+        "python": "3.10",
+        "apt": ["gcc", "g++", "libpq5=15.1-0+deb12u1"],
+        "with": "six",
+        "constraints": ['lxml<5; python_version < "4"', "pandas[x] ~= 2.0"],
+        "overrides": ["y @ https://files.example/y.whl"],
+        "before": "2024-06-30",
+    }
+    made = project(f"version: 1\nsources: {{a: {{build: {json.dumps(build)}}}}}").sources["a"]
+    assert made.build == Build(
+        family="singer",
+        package="tap-x",
+        python="3.10",
+        apt=("gcc", "g++", "libpq5=15.1-0+deb12u1"),
+        with_=("six",),
+        constraints=('lxml<5; python_version < "4"', "pandas[x] ~= 2.0"),
+        overrides=("y @ https://files.example/y.whl",),
+        before="2024-06-30",
+    )
+    assert made.image.startswith("tapdock/tap-x:latest-")
+
+
+def test_a_day_needs_no_quotes(project):
+    made = project("version: 1\nsources: {a: {build: {singer: x, before: 2024-06-30}}}").sources["a"]
+    assert made.build.before == "2024-06-30"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("python", 3.1, "is `3.1`, not text"),
+        ("python", "2.7", "not a version of Python"),
+        ("python", "3.10; x", "not a version of Python"),
+        ("apt", ["gcc; id"], "not the name of a Debian package"),
+        ("apt", "--allow-unauthenticated", "not the name of a Debian package"),
+        ("apt", "gcc-", "not the name of a Debian package"),
+        ("apt", "gcc libpq5", "not the name of a Debian package"),
+        ("apt", "$(id)", "not the name of a Debian package"),
+        ("with", "--index-url=https://x", "not a requirement"),
+        ("with", ["six", "-r x.txt"], "not a requirement"),
+        ("with", "six\n--pre", "not a requirement"),
+        ("constraints", "x${PIP_INDEX_URL}", "PIP_INDEX_URL"),
+        ("constraints", "x$${PIP_INDEX_URL}", "not a requirement"),
+        ("overrides", "x\\", "not a requirement"),
+        ("overrides", "x @ https://me:hunter2@files.example/x.whl", "has a credential in an address"),
+        ("before", "yesterday", "not a date"),
+        ("before", "2024-02-30", "not a day of the calendar"),
+        ("before", "2024-06-30T10:00:00Z", "not a date"),
+    ],
+)
+def test_keys_of_a_build_that_are_refused(project, key, value, problem):
+    build = json.dumps({"singer": "x", key: value})
+    with pytest.raises(UsageError, match=re.escape(problem)) as told:
+        project(f"version: 1\nsources: {{a: {{build: {build}}}}}")
+    assert "hunter2" not in str(told.value)
 
 
 @pytest.mark.parametrize("program", ["../x", "-x", "a b", "a;b", "$(id)"])

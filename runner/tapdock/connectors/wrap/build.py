@@ -34,11 +34,12 @@ def wrap(engine: Engine, image: str, *, tag: str, making: Making, progress: Logs
         raise UsageError(f"`{image}` is already a Singer image", hint=hint)
     _require_same_machine(engine, facts)
     making = images.with_base(engine, "wrapper", making, progress)
-    base = images.base_digest(engine, making.base_image, progress)
+    base_image = images.base_image(making)
+    base = images.base_digest(engine, base_image, progress)
     with _context(entrypoint_of(connector, facts)) as context:
         args = {"IMAGE": image, "REQUIREMENTS": " ".join(f"{name}=={version(name)}" for name in _PACKAGES)}
         args["PACKAGES"] = " ".join(_PACKAGES)
-        args |= {"BASE_IMAGE": making.base_image} if making.base_image else {}
+        args |= {"BASE_IMAGE": base_image} if base_image else {}
         plan = BuildPlan(
             context=context, tag=tag, args=args, recipe=images.recipe_of(context, args, base, facts.digest)
         )

@@ -31,6 +31,8 @@ recipe of tapdock reads from it. No recipe uses FTP.
 """
 _SAID_EVERY = 5.0
 _LAST_LINES = 40
+_LONGEST = 80
+"""The most lines of the reason of a failed build."""
 
 
 @contextmanager
@@ -101,7 +103,7 @@ def build(
 
     The output of a step is shown only if it fails. The caller has the lock. Leftovers of killed builds are removed.
     """
-    steps = _Steps(tag, progress)
+    steps = _Steps(tag, args, progress)
     with steps:
         try:
             _swept(api)
@@ -128,8 +130,9 @@ def build(
 class _Steps:
     """Reports the current step every few seconds, in a thread; a context manager."""
 
-    def __init__(self, tag: str, progress: Logs) -> None:
+    def __init__(self, tag: str, args: Mapping[str, str], progress: Logs) -> None:
         self._tag = tag
+        self._args = args
         self._progress = progress
         self._step = ""
         self._lines: list[str] = []
@@ -167,13 +170,33 @@ class _Steps:
 
     def _failed(self, error: str) -> EngineError:
         """Return the recipe's `error:` and `hint:` lines as an error, if it has both; else report its last lines."""
-        own = [line for line in self._lines if line.startswith("error: ")]
+        own = _last_block(self._lines)
         hints = [line.removeprefix("hint: ") for line in self._lines if line.startswith("hint: ")]
         if own and hints:
-            return EngineError(f"`{self._tag}` could not be built: {own[-1].removeprefix('error: ')}", hint=hints[-1])
+            return EngineError(f"`{self._tag}` could not be built: {_shortened(own)}", hint=hints[-1])
         for line in self._lines[-_LAST_LINES:]:
             self._progress(line)
         hint = "see the output of the build above; the package is in `build` of the project file"
         if ": FROM " in self._step:
-            hint = "set TAPDOCK_BASE_IMAGE to another base image with Python 3.10 to 3.12"
+            version = self._args.get("PYTHON", "3.10 to 3.12")
+            hint = f"set TAPDOCK_BASE_IMAGE to another base image with Python {version}"
         return EngineError(f"`{self._tag}` could not be built at {self._step}: {error}", hint=hint)
+
+
+def _last_block(lines: list[str]) -> list[str]:
+    """Return the last `error:` lines that follow one another, without that word."""
+    block: list[str] = []
+    for line in reversed(lines):
+        if line.startswith("error: "):
+            block.append(line.removeprefix("error: "))
+        elif block:
+            break
+    return block[::-1]
+
+
+def _shortened(lines: list[str]) -> str:
+    """Return lines as one text, without the middle of a long compiler's output."""
+    left_out = len(lines) - _LONGEST
+    if left_out > 0:
+        lines = [*lines[: _LONGEST // 4], f"… ({left_out} lines)", *lines[left_out + _LONGEST // 4 :]]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The survey of connectors: `scripts/survey` runs it."""
