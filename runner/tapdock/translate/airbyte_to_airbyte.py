@@ -168,23 +168,27 @@ class AirbyteToAirbyte(WithoutScan):
             self.states.note(state, mark, records=records)
         except ValueError as error:
             raise self._source.unusable(error, number) from error
-        self._out += (self._addressed(text, raw).rstrip(b"\r"), b"\n")
+        self._out += (self._addressed(text, raw, state.key).rstrip(b"\r"), b"\n")
 
-    def _addressed(self, text: bytes, raw: Raw) -> bytes:
-        """Return a state with the whole name in the target of each stream in it."""
-        state = edited(raw, self._with_whole_name)
-        if state is raw:
-            return text
-        return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "state": state})
+    def _addressed(self, text: bytes, raw: Raw, key: StreamKey | None) -> bytes:
+        """Return a state with the whole name in the target of its stream.
 
-    def _with_whole_name(self, state: Raw) -> Raw:
-        stream = msgspec.json.decode(state, type=_Members)
-        named = key_of(msgspec.json.decode(stream["stream_descriptor"], type=StreamDescriptor))
-        whole = self._named(self._source.key_named(named))
-        if named == whole:
-            return state
-        descriptor = msgspec.json.decode(stream["stream_descriptor"], type=_Members)
-        return _raw({**stream, "stream_descriptor": _raw(_renamed(descriptor, whole, name="name"))})
+        Streams inside a GLOBAL state keep their names in the source (protocol.md 1.11), but get their namespaces.
+        """
+
+        def with_whole_name(state: Raw) -> Raw:
+            stream = msgspec.json.decode(state, type=_Members)
+            named = key_of(msgspec.json.decode(stream["stream_descriptor"], type=StreamDescriptor))
+            whole = self._source.key_named(named) if key is None else self._named(key)
+            if named == whole:
+                return state
+            descriptor = msgspec.json.decode(stream["stream_descriptor"], type=_Members)
+            return _raw({**stream, "stream_descriptor": _raw(_renamed(descriptor, whole, name="name"))})
+
+        state = edited(raw, with_whole_name)
+        return (
+            text if state is raw else msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "state": state})
+        )
 
     def _uncovered(self, key: StreamKey | None) -> int:
         tallies = self._source.tallies
@@ -229,7 +233,7 @@ class AirbyteToAirbyte(WithoutScan):
         return self._target.read_line(line, self._acknowledged)
 
     def _acknowledged(self, ack: Ack) -> bool:
-        counts = self.states.acked(ack.key, fingerprint(ack.raw, self._target.key_named))
+        counts = self.states.acked(ack.key, fingerprint(ack.raw, self._source.key_named))
         if not counts:
             return False
         self._target.compare(ack, counts, self._source.tallies.get(ack.key) if ack.key else None)

@@ -45,10 +45,6 @@ class AirbyteTarget:
         self._line = 0
         self._failed = False
 
-    def key_named(self, named: StreamKey) -> StreamKey:
-        """Return the source's stream for a stream that the destination names."""
-        return self._keys.get(named, named)
-
     def read_line(self, line: bytes, acked: Callable[[Ack], bool]) -> bool:
         """Read one line. Return True if `acked` returned True for a state in it."""
         self._line += 1
@@ -98,7 +94,7 @@ class AirbyteTarget:
         key = None
         if state.stream:
             named = key_of(state.stream.stream_descriptor)
-            key = self.key_named(named)
+            key = self._keys.get(named, named)
         stats = state.destination_stats
         rejected = int(stats.rejected_record_count or 0) if stats else 0
         counted = int(stats.record_count) + rejected if stats and stats.record_count is not None else None

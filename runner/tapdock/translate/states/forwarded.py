@@ -114,8 +114,8 @@ def _of_all(raw: Raw, named: Callable[[StreamKey], StreamKey]) -> bytes:
 def fingerprint(raw: Raw, named: Callable[[StreamKey], StreamKey] = lambda key: key) -> bytes:
     """Return a hash of a state's value for its source, which does not depend on changes of its form.
 
-    `named` returns the configured stream for the name of a part of a GLOBAL state, so that its name in the source and
-    in the destination are the same. Raises ValueError for a state that cannot be read.
+    `named` returns the configured stream for the name of a part of a GLOBAL state, which may lack its namespace.
+    Raises ValueError for a state that cannot be read.
     """
     members: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Raw])
     kind = msgspec.json.decode(members.get("type", b'"LEGACY"'), type=str | None) or "LEGACY"
