@@ -25,7 +25,7 @@ for line in sys.stdin:
     if message["type"] == "STATE":
         print(json.dumps(message["value"]), flush=True)
 """
-WARNING = "in `opens` of stream `shops`, which a target may refuse or store as null"
+WARNING = "which a target may refuse or store as null: `shops.opens`"
 
 
 def test_the_first_run_warns_about_values_in_a_form_of_their_own(tapdock, folder):

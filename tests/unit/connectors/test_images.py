@@ -234,7 +234,7 @@ def test_the_base_image_is_here_before_it_is_part_of_a_recipe():
     assert (engine.pulled, len(engine.built)) == (["base:1"], 1)
 
 
-DEFAULT = images.base_of("singer", Making())
+DEFAULT = images.base_of(JSONL, Making())
 
 
 @pytest.mark.parametrize(
