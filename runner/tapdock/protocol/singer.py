@@ -20,6 +20,7 @@ __all__ = [
     "SchemaMessage",
     "StateMessage",
     "activate_line",
+    "body_problem",
     "is_nothing",
     "milliseconds",
     "nulled_fields",
@@ -139,6 +140,13 @@ def is_nothing(value: Raw) -> bool:
         return not _OBJECT.decode(value) if bytes(value) != b"null" else True
     except _NOT_READ as error:
         raise ValueError("it is not a JSON object") from error
+
+
+def body_problem(body: bytes) -> str | None:
+    """Return why the JSON in `record` is not a record; None if it is one."""
+    if body.startswith(b"{"):
+        return None
+    return "has no `record`" if body == b"null" else "has a `record` that is not an object"
 
 
 def activate_line(stream: str, version: int) -> bytes:

@@ -159,6 +159,10 @@ class SingerToSinger(WithoutScan):
         """Return a record for the target. If it needs no rule and no version, its beginning is known from now on."""
         tally = self._source.tally(stream)
         old = bytes(message.record)
+        if problem := singer.body_problem(old):
+            error = TranslationError(f"line {self._source.line}: a record of stream `{tally.key}` {problem}")
+            self._source.refuse(error, text, stream=stream)
+            return b""
         new = rule(old) if rule else old
         if new is not old and new == EMPTY:  # it has only excluded fields
             tally.empty += 1

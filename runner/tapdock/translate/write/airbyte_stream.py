@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from tapdock.errors import UsageError
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured
-from tapdock.protocol.singer import milliseconds
+from tapdock.protocol.singer import body_problem, milliseconds
 from tapdock.translate.schemas.validate import checker
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.rules import EMPTY, Rule, chain, marked_deleted, may_have, without
@@ -119,8 +119,8 @@ class AirbyteStream:
 
     def problem(self, body: bytes) -> str | None:
         """Return why a record cannot be written: its key is incomplete, or a value has the wrong type; else None."""
-        if not body.startswith(b"{"):
-            return "has no `record`" if body == b"null" else "has a `record` that is not an object"
+        if problem := body_problem(body):
+            return problem
         if self._keys:
             members = _OBJECT.decode(body)
             for name in self._keys:
