@@ -80,8 +80,9 @@ def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
         return
     facts["streams"] = ", ".join(facts.get("streams", ()))
     facts["versions"] = f"{len(facts['versions'])} previous versions"
-    facts["held_by"] = holder and described(holder)
-    print_table(("STATE", name), [(fact, value) for fact, value in facts.items() if fact != "key"])
+    facts["generations"] = ", ".join(f"{stream} {number}" for stream, number in facts.get("generations", {}).items())
+    facts["held_by"] = described(holder) if holder else "no run"
+    print_table(("STATE", name), [(fact, value) for fact, value in facts.items() if fact != "key" and value])
     out("")
     out_json(_text(envelope))
 

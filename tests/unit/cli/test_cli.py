@@ -269,6 +269,9 @@ def test_a_damaged_state_gives_way_to_a_copy(tapdock, backend):
 def test_who_has_a_state(tapdock, backend):
     tapdock("state", "set", "demo", stdin=STATE)
     assert json.loads(tapdock("state", "show", "demo", "--json").stdout)["held_by"] is None
+    shown = tapdock("state", "show", "demo").stdout
+    assert re.search("^held_by +no run$", shown, re.M)
+    assert "generations" not in shown
     assert "no run holds" in tapdock("state", "unlock", "demo", "--yes").stderr
     with backend.acquire(KEY, holder_here("r7", since=0.0)):
         assert json.loads(tapdock("state", "show", "demo", "--json").stdout)["held_by"]["run_id"] == "r7"

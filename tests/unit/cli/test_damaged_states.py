@@ -56,6 +56,7 @@ def test_set_keeps_what_belongs_to_the_target(tapdock, backend):
     assert kept(backend).state == OTHER
     assert (kept(backend).generations, kept(backend).names) == ({"users": 5}, {"users": "people"})
     assert kept(backend).fence == 8
+    assert "users 5" in tapdock("state", "show", "demo").stdout
 
 
 def test_the_hint_of_two_states_that_were_exchanged_is_a_command_that_works(tapdock, backend):
