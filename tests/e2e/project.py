@@ -43,6 +43,7 @@ class Shop:
     @classmethod
     def made(cls, folder: Path, environ: Mapping[str, str]) -> Self:
         shutil.copytree(HERE / "shop", folder)
+        (folder / "odd").mkdir()
         return cls(folder, environ)
 
     def __call__(self, *words: str, stdin: str = "", **variables: str) -> Ended:

@@ -37,7 +37,6 @@ def test_a_value_that_cannot_be_stored_fails_the_run(shop: Shop, postgres: Postg
 
 
 def _run(shop: Shop, target: str, lines: list[str]) -> Ended:
-    (shop.folder / "odd").mkdir()
     (shop.folder / "odd" / "lines").write_text("\n".join(lines) + "\n")
     return shop("run", "odd", target)
 

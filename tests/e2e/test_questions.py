@@ -66,6 +66,7 @@ def test_config_show_masks_secrets(shop):
         assert "sources.faker.config.count" in shown
 
 
+@pytest.mark.usefixtures("postgres")  # its network
 def test_doctor(shop):
     healthy = shop.well("doctor", "--json").json
     assert healthy["healthy"] is True
@@ -74,6 +75,7 @@ def test_doctor(shop):
     assert (ill.code, "/nowhere/docker.sock" in ill.stdout) == (8, True)
 
 
+@pytest.mark.usefixtures("postgres")  # its network
 def test_doctor_follows_the_recipe_that_a_run_would_follow(shop, api, environ):
     """An image with the correct name is not sufficient, and neither is a base that is not available."""
     ill = shop("doctor", TAPDOCK_BASE_IMAGE="nowhere/base:1")

@@ -67,7 +67,7 @@ def test_a_second_run_reads_only_what_is_new(junction, database, tap, target):
 
 def test_a_schema_of_an_older_draft_is_repaired(junction, database):
     """`exclusiveMaximum: true` is not valid in newer drafts. The target would stop at the first such schema."""
-    ended = junction.well("run", "pipe", "melt_base")
+    ended = junction.well("run", "pipe", "melt_base", "--verbose")
     assert "removed from its schema, as targets cannot read it: `exclusiveMaximum`" in ended.stderr
     amounts = database.query("SELECT id, amount FROM landed.orders ORDER BY id")
     assert amounts == database.query("SELECT id, amount FROM shop.orders ORDER BY id")
@@ -118,7 +118,7 @@ def test_a_whole_table_replaces_the_one_before(junction, database, tap):
 
 
 def test_files_of_rows_go_through_where_the_target_reads_them(junction, database):
-    ended = junction.well("run", "melt_files", "melt_base", "--strict-counts", "--json")
+    ended = junction.well("run", "melt_files", "melt_base", "--strict-counts", "--json", "--verbose")
     assert "0 records, 4 batch manifests" in ended.stderr
     assert database.query("SELECT id, customer FROM landed.orders ORDER BY id") == [
         ["1", "ann"], ["2", "bob"], ["3", "cid"]
