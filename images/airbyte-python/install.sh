@@ -44,7 +44,7 @@ require_python() {
 
 add_debian_packages() {
   packages=${APT:-}
-  case "$PACKAGE ${WITH:-} ${OVERRIDES:-}" in *git+*) packages="$packages git" ;; esac
+  case "$PACKAGE ${WITH:-} ${CONSTRAINTS:-} ${OVERRIDES:-}" in *git+*) packages="$packages git" ;; esac
   [ -n "$packages" ] || return 0
   # shellcheck disable=SC2086 # several packages
   { apt-get -qq update && apt-get -qq install --yes --no-install-recommends $packages; } >/tmp/said 2>&1 ||
@@ -79,8 +79,8 @@ add_shims() {
 }
 
 [ -n "${PACKAGE:-}" ] || fail 'no package given' 'add --build-arg PACKAGE=NAME==VERSION'
-! printf '%s' "$PACKAGE ${WITH:-} ${OVERRIDES:-}" | grep -Eq '[a-z]://[^/ ]*:[^/ ]*@|https?://[^/ ]*@' ||
-  fail 'PACKAGE carries a credential, which would stay in a label of the image' \
+! printf '%s' "$PACKAGE ${WITH:-} ${CONSTRAINTS:-} ${OVERRIDES:-}" | grep -Eq '[a-z]://[^/ ]*:[^/ ]*@|https?://[^/ ]*@' ||
+  fail 'a requirement contains a credential, which would stay in a label of the image' \
     'pass it in PIP_INDEX_URL or PIP_EXTRA_INDEX_URL'
 first=${PACKAGE%% *}
 package=$(printf '%s' "${first%%[!A-Za-z0-9._-]*}" | tr 'A-Z_' 'a-z-') # as the files of constraints are named

@@ -21,17 +21,19 @@ class Refused(Exception):
     """The build cannot go on: a message, and a hint."""
 
 
-def chosen(package: str, given: str, own: Sequence[str], present: Collection[str]) -> str:
-    """Return the program to start. `own` are those of the package itself, `present` those of all packages.
+def chosen(package: str, given: str, own: "Sequence[str]", others: "Sequence[str]", present: "Collection[str]") -> str:
+    """Return the program to start. `own` are those of the package itself, `others` those of all packages.
 
-    It is the program that the user gave, else the only one of the package, else the one with the package's name.
+    It is the program that the user gave, else the only one of the package, else the one with the package's name, else
+    the only one of another package. `present` are all programs, with any name.
     """
     named = (package.removeprefix("airbyte-"), package)
     if given:
         return given
     if len(own) == 1:
         return own[0]
-    return next((name for name in named if name in present), named[0])
+    found = [name for name in named if name in present] or (others if len(others) == 1 else named)
+    return found[0]
 
 
 def installed(package: str) -> "Distribution | None":
@@ -42,7 +44,7 @@ def installed(package: str) -> "Distribution | None":
         return None
 
 
-def scripts(found: "Distribution | None", patterns: Sequence[str]) -> "list[str]":
+def scripts(found: "Distribution | None", patterns: "Sequence[str]") -> "list[str]":
     """Return the package's own programs with such a name."""
     names = {each.name for each in found.entry_points if each.group == "console_scripts"} if found else set()
     if found and not names:  # a package of an old kind has files instead
@@ -50,14 +52,14 @@ def scripts(found: "Distribution | None", patterns: Sequence[str]) -> "list[str]
     return sorted(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
 
 
-def main(environ: Mapping[str, str], connector: Path) -> None:
+def main(environ: "Mapping[str, str]", connector: Path) -> None:
     requirement, patterns = environ["PACKAGE"], environ["PROGRAMS"].split()
     package = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
     found = installed(package)
     present = {file.name for file in (connector / "bin").iterdir() if os.access(file, os.X_OK)}
     own = [name for name in scripts(found, patterns) if name in present]
     others = sorted(name for name in present if any(fnmatchcase(name, pattern) for pattern in patterns))
-    name = chosen(package, environ.get("EXECUTABLE", ""), own or others, present)
+    name = chosen(package, environ.get("EXECUTABLE", ""), own, others, present)
     if re.search(r"[^A-Za-z0-9._-]", name):
         raise Refused(f"`{name}` is not the name of a program", "use letters, digits, `-`, `_` and `.`")
     if name not in present:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
-__all__ = ["made", "tightened", "write_whole"]
+__all__ = ["is_missing", "made", "tightened", "write_whole"]
 
 _FOLDER = ".tapdock"
 """A project's private folder: caches, run records, and states if no `state_backend` is configured."""
@@ -34,6 +34,17 @@ def tightened(folder: Path) -> str | None:
         return f"{folder} belongs to uid {found.st_uid} and is open to other users; its owner can `chmod 700` it"
     folder.chmod(0o700)
     return None
+
+
+def is_missing(path: str | Path) -> bool:
+    """Return True if there is certainly nothing at a path: False also if this user may not look there."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o600, durable: bool = True, alone: bool = False) -> None:

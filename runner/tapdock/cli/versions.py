@@ -65,8 +65,7 @@ def history(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
     found: list[tuple[int | None, Envelope | None]] = [
         (number, _version(session.backend, name, number)) for number in numbers
     ]
-    if session.backend.get(name):
-        found.append((None, store.readable(session.backend, name)))
+    found += _current(session.backend, name)
     facts = [_facts(*each, before=before) for before, each in zip([None, *found], found, strict=False)]
     facts.reverse()
     if as_json:
@@ -106,6 +105,15 @@ def _row(fact: dict[str, Any]) -> tuple[Any, ...]:
         words.append(f"and {len(found) - _SHOWN} more")
     said = "; ".join(words) if words else "" if found is None else "none"
     return number, fact["saved_at"], fact["saved_by"], fact["bytes"], said
+
+
+def _current(backend: Backend, name: str) -> list[tuple[None, Envelope | None]]:
+    """Return the current state, as a row; none if there is no state, and one without an envelope if it is damaged."""
+    try:
+        envelope = store.read(backend, name)
+    except StateError:
+        return [(None, None)]
+    return [(None, envelope)] if envelope else []
 
 
 def _version(backend: Backend, name: str, number: int) -> Envelope | None:

@@ -117,12 +117,12 @@ def ask(
     if rotated is not None and keep:
         keep(rotated)
     verdict = _verdict(ready.connector, outcome, optional=optional)
-    if not last.explains:
+    if not last.explains and not records:  # the text between records may be a part of one
         said.extend(_printed(context, answer, text))
     return Asked(
         connector=ready.connector,
         text=text,
-        code=verdict.source_code or _engine_code(outcome.exits.get(launch.role)),
+        code=_engine_code(outcome.exits.get(launch.role)) if verdict.source_code is None else verdict.source_code,
         answer=answer,
         words=_reason(context, answer) or (last.last if last.explains else " / ".join(said)),
         program=launch.entrypoint,
@@ -156,7 +156,7 @@ def _verdict(connector: Connector, outcome: Outcome, *, optional: bool) -> Verdi
 
 def _printed(context: Context, answer: Answer, text: str) -> list[str]:
     """Return the last line on stdout that is not a message or another JSON value; none if there is no such line."""
-    lines = [line for _, line in answer.logs] or text.splitlines()
+    lines = [line for _, line in answer.logs] or text.split("\n")
     return [context.redacted(line.strip()) for line in lines if line.strip() and line.strip()[0] not in '{}[]"'][-1:]
 
 

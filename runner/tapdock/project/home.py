@@ -74,7 +74,7 @@ def claim_home(
     if write and other != mine:
         with suppress(OSError):  # a run reports it if it cannot write there
             made(private)
-            write_whole(file, f"{mine.path}\n{mine.place}\n{int(mine.inside)}\n".encode(), durable=False)
+            write_whole(file, os.fsencode(f"{mine.path}\n{mine.place}\n{int(mine.inside)}\n"), durable=False)
 
 
 def owner_of(folder: Path, mounts: str) -> Owner:
@@ -111,7 +111,7 @@ def _may_take(mine: Owner, other: Owner) -> bool:
 def _stored(file: Path) -> Owner | None:
     """Return the owner of a private folder. Earlier versions wrote only its path."""
     try:
-        path, place, inside, *_ = [*file.read_text(encoding="utf-8").split("\n"), "", ""]
+        path, place, inside, *_ = [*os.fsdecode(file.read_bytes()).split("\n"), "", ""]
     except (OSError, UnicodeError):
         return None
     return Owner(path=path.strip(), place=place, inside=inside == "1") if path.strip() else None

@@ -54,7 +54,7 @@ PATTERNS: Mapping[Form, Pattern] = {
     "hosts": Pattern(
         r"[^\s:=]+[:=](host-gateway|\[?[0-9A-Fa-f:.]+\]?)", "a host name with its address", "db.example.com:10.0.0.5"
     ),
-    "python": Pattern(r"3\.([89]|1\d)(\.\d{1,2})?", "a version of Python", "'3.10'"),
+    "python": Pattern(r"3\.(9|1\d)(\.\d{1,2})?", "a version of Python", "'3.10'"),
     "packages": Pattern(
         r"[a-z0-9][a-z0-9+.-]*[a-z0-9+](=[A-Za-z0-9.+:~-]+)?",
         "the name of a Debian package",

@@ -106,8 +106,10 @@ def load(file: Path, *, environment: str | None, environ: Mapping[str, str]) -> 
 def with_own_variables(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment, and tapdock's own variables (`TAPDOCK_…`) in the project's `.env`, which yield to it.
 
-    Paths in `.env` are relative to the project. Raises UsageError for a `.env` that cannot be read.
+    Paths in `.env` are relative to the project. An empty key in the environment does not replace one in the file,
+    because states would then be stored without encryption. Raises UsageError for a `.env` that cannot be read.
     """
+    environ = {name: value for name, value in environ.items() if value or name not in _KEYS}
     values, _ = _variables(folder, {})
     own = {name: value for name, value in values.items() if name.startswith("TAPDOCK_") and name not in environ}
     if not _KEYS.isdisjoint(environ):  # one of the two in the environment replaces both in the file

@@ -17,7 +17,7 @@ def edited(message: Raw, change: Callable[[Raw], Raw | None]) -> Raw | None:
     """
     members = msgspec.json.decode(message, type=dict[str, Raw])
     stream = members.get("stream")
-    if stream is not None and bytes(stream) != b"null":
+    if stream is not None and bytes(stream) != b"null" and bytes(members.get("type", b"")) != b'"GLOBAL"':
         new = change(stream)
         return message if new is stream else None if new is None else _raw({**members, "stream": new})
     body = msgspec.json.decode(members.get("global", b"null"), type=dict[str, Raw] | None) or {}

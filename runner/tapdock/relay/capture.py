@@ -7,10 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from tapdock.errors import SourceError
 from tapdock.events import Finished, Killed, Output, RelayReady, Rotated, Verdict
+from tapdock.protocol.singer import DIALECT, RecordMessage
 from tapdock.relay import messages
 from tapdock.relay.messages import background
 from tapdock.relay.pipes import SidePipes
@@ -41,7 +40,7 @@ class _Counter:
 
     def __init__(self, most: int) -> None:
         self._left = most
-        self._rest = b""
+        self._begun: list[bytes] = []
 
     @property
     def reached(self) -> bool:
@@ -49,30 +48,21 @@ class _Counter:
 
     def counted(self, chunk: bytes) -> bytes:
         """Return the chunk, without what follows the last record that is wanted."""
-        start = len(self._rest)
-        text = self._rest + chunk
         at = 0
-        while not self.reached and (end := text.find(b"\n", at)) >= 0:
-            self._left -= _is_record(text[at:end])
+        while not self.reached and (end := chunk.find(b"\n", at)) >= 0:
+            self._left -= _records(b"".join((*self._begun, chunk[at:end])))
+            self._begun.clear()
             at = end + 1
-        self._rest = b"" if self.reached else text[at:]
-        return text[start:at] if self.reached else chunk
+        if self.reached:
+            return chunk[:at]
+        self._begun.append(chunk[at:])
+        return chunk
 
 
-def _is_record(line: bytes) -> bool:
-    if b'"RECORD"' not in line:
-        return False
-    try:
-        return _TYPE.decode(line[line.index(b"{") :]).type == "RECORD"
-    except (msgspec.MsgspecError, RecursionError, UnicodeError, ValueError):
-        return False
-
-
-class _Typed(msgspec.Struct):
-    type: str = ""
-
-
-_TYPE = msgspec.json.Decoder(_Typed)
+def _records(line: bytes) -> int:
+    """Return the number of records on a line of either dialect. Both have an object in `record`."""
+    found = DIALECT.parts(line) if b"RECORD" in line.upper() else ()
+    return sum(isinstance(part.message, RecordMessage) and bytes(part.message.record)[:1] == b"{" for part in found)
 
 
 class _Collector:
@@ -101,9 +91,9 @@ class _Collector:
                     self._abandon()
                 elif self._side.stopping:
                     self._kill()
-                    continue
-                text = f"no answer within {self._seconds:g} s"
-                self._give_up(Verdict(exit_code=3, side="source", message=text, timed_out=True))
+                else:
+                    text = f"no answer within {self._seconds:g} s"
+                    self._give_up(Verdict(exit_code=3, side="source", message=text, timed_out=True))
             else:
                 self._take(message)
         enough = self._side.stopping and not self._failure
@@ -150,6 +140,8 @@ class _Collector:
             case messages.ThreadEnded("output", SourceError() as error):
                 self._reading = False
                 self._give_up(Verdict(exit_code=3, side="source", message=error.message, hint=error.hint))
+            case messages.ThreadEnded("rest", None):
+                self._reading = False
             case messages.ThreadEnded(_, error) if error is not None:
                 raise error
 
@@ -166,6 +158,7 @@ class _Collector:
         """Ask a source to stop that has printed enough. It may do so only after its output was read."""
         self._side.stop()
         self._deadline = self._clock() + self._stop_seconds
+        self._reading = True
         background("rest", self._drain, self._inbox)
 
     def _drain(self) -> None:

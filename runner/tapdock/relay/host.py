@@ -13,6 +13,7 @@ import msgspec
 from tapdock.engines.base import Conversation, Engine, Logs, Process
 from tapdock.errors import EngineError, TapdockError, TranslationError, UsageError
 from tapdock.events import Event, Hello, Killed, Logged, RelayReady, Verdict
+from tapdock.files import is_missing
 from tapdock.launch import Exit, ImageFacts, Launch
 from tapdock.relay.capture import collect
 from tapdock.relay.containers import LAST_SECONDS, LEFT, Connectors, unanswered
@@ -113,7 +114,7 @@ def _make_folders(launch: Launch, emit: Emit) -> None:
             continue
         folder = Path(mount.source)
         try:
-            if folder.exists():
+            if not is_missing(folder) and (mount.read_only or folder.exists()):
                 continue
             if mount.read_only or (folder.suffix and folder.suffix == PurePosixPath(mount.target).suffix):
                 hint = f"create the file; if it is a folder, `mkdir -p {shlex.quote(mount.source)}`"

@@ -47,12 +47,12 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
 
     with _state(context, prepared, options, run_id, stop) as state:
         _require_dialect(state, prepared)
-        if state.envelope is None:  # the first run
+        if state.envelope is None and options.attempt == 1:  # the first run
             for end in (prepared.source, prepared.target):
                 for warning in value_changes(
                     f"{end.connector.role} `{end.connector.name}`", prepared.streams, end.quirks
                 ):
-                    context.progress(warning)
+                    context.progress(context.redacted(warning))
         job = begun(prepared, state.envelope, options, now=context.now())
         config, connector = prepared.target_config.given, prepared.target.connector
         if job.resumes and state.envelope:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tapdock.engines.base import Engine
+from tapdock.files import is_missing
 from tapdock.project.interpolate import Unset
 from tapdock.project.model import Connector
 from tapdock.runs.findings import Finding
@@ -35,7 +36,7 @@ def of_mounts(connector: Connector) -> Iterator[Finding]:
     """Yield what is missing: a run creates folders to write into, but there is nothing to read in a new one."""
     what = f"mounts of {connector.name}"
     for mount in connector.mounts:
-        if mount.is_volume or os.path.lexists(mount.source):
+        if mount.is_volume or not is_missing(mount.source):
             continue
         if mount.read_only:
             fix = f"create it, or correct `mounts` of {connector.name}"

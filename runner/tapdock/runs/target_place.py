@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tapdock.connectors.rotation_rules import program
 from tapdock.project.model import Connector, Secret
@@ -25,13 +26,17 @@ _NOT_A_PLACE = re.compile(
 """Words in the names of settings whose host or path is not where rows are written."""
 _KEY_FILE = re.compile(r".*key_(?:file|path|filepath|file_path)(?:_name)?")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_USER = re.compile(r"(?<=://)[^/?#\s]*@")
+_NO_SECRET = re.compile(
+    r"(?:.*_)?(?:host|hosts|hostname|server|port|database|dbname|db|schema|dataset|project|bucket)(?:_(?:name|id))?"
+)
+"""Names of settings that have no secret as their value, also if it comes from a variable."""
 
 
 def places(target: Connector, folder: Path) -> dict[str, str]:
     """Return a digest for each setting that says where a target writes: of its config, its mounts and its program.
 
-    Secrets are not part of it, nor is the user in an address. `folder` is the project's: a project may be moved.
+    Secrets are not part of it, nor are users, queries and web paths in addresses. `folder` is the project's: it may be
+    moved together with folders in it.
     """
     found = {f"config.{key}": text for key, text in _settings(target.config, ())}
     for mount in target.mounts:
@@ -39,6 +44,8 @@ def places(target: Connector, folder: Path) -> dict[str, str]:
         if not mount.read_only:
             within = source.is_absolute() and source.is_relative_to(folder)
             found[f"mounts {mount.target}"] = str(source.relative_to(folder)) if within else mount.source
+    if target.network or target.extra_hosts:  # a host of the same name may be another server there
+        found["network"] = f"{target.network} {sorted(target.extra_hosts)}"
     found["program"] = program(target)
     return {key: _digest(f"{key}={text}") for key, text in found.items()}
 
@@ -72,24 +79,49 @@ def _settings(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _settings(inner, (*path, str(name)))
-    elif path and _is_place(path) and (text := _text(value)):
-        yield ".".join(path), masked_text(_USER.sub("", text))
+    elif path and _is_place(path) and (text := _text(value, plain=bool(_NO_SECRET.fullmatch(_words(path[-1]))))):
+        yield ".".join(path), masked_text(text)
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, *, plain: bool) -> str:
+    """Return the part of a value that names a place; nothing for what may be a secret, and is not `plain`."""
     if isinstance(value, Secret):
-        return value.reveal()
+        return _address(value.reveal()) if plain or "://" in value.reveal() else ""
     if isinstance(value, list | tuple):
-        return ",".join(map(_text, value))
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+        return ",".join(_text(one, plain=plain) for one in value)
+    return _address(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _address(text: str) -> str:
+    """Return an address without its user, its query, and the path of a web address, which may be secrets.
+
+    >>> _address("postgres://user:secret@db:5432/shop?sslpassword=x")
+    'postgres://db:5432/shop'
+    >>> _address("Server=db;Pwd=secret")
+    ''
+    """
+    if "://" not in text:
+        return "" if {"@", "="} & set(text) else text
+    try:
+        parts = urlsplit(text)
+        place = f"{parts.scheme}://{parts.hostname or ''}:{parts.port or ''}".rstrip(":")
+    except ValueError:
+        return ""
+    if {"@", "="} & set(parts.path) or (parts.netloc and not parts.hostname):
+        return ""
+    return place if parts.scheme in ("http", "https") else f"{place}{parts.path}"
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
+def _words(name: str) -> str:
+    return _CAMEL.sub("_", name).lower().replace("-", "_")
+
+
 def _is_place(path: tuple[str, ...]) -> bool:
-    names = [_CAMEL.sub("_", part).lower().replace("-", "_") for part in path]
+    names = [_words(part) for part in path]
     words = [word for name in names for word in name.split("_")]
     if not _PLACES.fullmatch(names[-1]) or _KEY_FILE.fullmatch(names[-1]):
         return False

@@ -87,8 +87,8 @@ def _of_json(line: str) -> Level | None:
 class OwnLevels:
     """The levels of the lines of one output. A line that states none continues the line before it.
 
-    After a warning, only indented and empty lines continue it: otherwise all further lines of a program that writes a
-    single warning would be warnings.
+    After a warning or a line for debugging, only indented and empty lines continue it: otherwise all further lines of
+    a program that writes a single one would have its level.
     """
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class OwnLevels:
     def of(self, line: str) -> Level:
         """Return the level of the next line, which is `info` for a program that states none."""
         found = level_in(line)
-        if found is None and self._last == "warning" and line.strip() and not line[:1].isspace():
+        if found is None and self._last in ("warning", "debug") and line.strip() and not line[:1].isspace():
             found = "info"
         self._last = found or self._last
         return self._last

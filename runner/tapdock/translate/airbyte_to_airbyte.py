@@ -165,10 +165,11 @@ class AirbyteToAirbyte(WithoutScan):
             mark = fingerprint(raw, self._source.key_named)
             if not records and self.states.is_last(state.key, mark):
                 return  # repeated: it covers nothing more, and destinations may treat it as an error
+            line = text if state.kind == "LEGACY" else self._addressed(text, raw, state.key)
             self.states.note(state, mark, records=records)
-        except ValueError as error:
+        except (ValueError, KeyError) as error:
             raise self._source.unusable(error, number) from error
-        self._out += (self._addressed(text, raw, state.key).rstrip(b"\r"), b"\n")
+        self._out += (line.rstrip(b"\r"), b"\n")
 
     def _addressed(self, text: bytes, raw: Raw, key: StreamKey | None) -> bytes:
         """Return a state with the whole name in the target of its stream.

@@ -191,6 +191,7 @@ class SingerToSinger(WithoutScan):
             what = f"line {self._source.line}: streams `{other}` and `{stream}` share the table `{table}` of the target"
             raise TranslationError(what, hint=shared_hint(stream, self._translation.tables))
         tally = self._source.tally(stream)
+        tally.mark("running")
         wider = with_nullable_items(message.schema)
         try:
             schema, sent = without_properties(wider, self._excluded(stream))

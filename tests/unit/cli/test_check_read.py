@@ -41,6 +41,21 @@ def test_a_source_that_cannot_be_read_fails_its_check(tapdock, project):
     assert "reading failed for source `shop` after 0 records (exit code 7)" in ended.stderr
 
 
+def test_the_reason_of_a_failure_has_no_part_of_a_record(tapdock, project):
+    """A line separator of Unicode does not end a line of JSON."""
+    text = (project / "tapdock.yaml").read_text()
+    line = '{"type":"RECORD","stream":"users","record":{"t":"a\u2028card 4111"}}'
+    (project / "lines").write_text(f"{line}\n")
+    steps = json.dumps(["schema users", f"file {project}/lines", "exit 7"])
+    whole = json.loads(text)
+    whole["sources"]["shop"]["config"]["steps"] = json.loads(steps)
+    (project / "tapdock.yaml").write_text(json.dumps(whole))
+    ended = tapdock("--project", str(project), "check", "shop", "--read", "7", TAPDOCK_ENGINE="local")
+    assert ended.returncode == 3
+    assert "after 1 records (exit code 7)" in ended.stderr
+    assert "4111" not in ended.stderr
+
+
 def test_a_target_has_no_records_to_read(tapdock, project):
     ended = tapdock("--project", str(project), "check", "lake", "--read", "7", TAPDOCK_ENGINE="local")
     assert (ended.returncode, "only sources have records to read" in ended.stderr) == (2, True)

@@ -185,6 +185,12 @@ def test_a_damaged_version_is_listed(tapdock, backend):
     assert [fact["changes"] for fact in json.loads(tapdock("state", "history", "demo", "--json").stdout)] == [None] * 3
 
 
+def test_a_state_that_was_cleared_is_not_damaged(tapdock, backend):
+    tapdock("state", "set", "demo", stdin=STATE)
+    tapdock("state", "clear", "demo", "--yes")
+    assert "damaged" not in tapdock("state", "history", "demo").stdout
+
+
 def test_a_damaged_state_is_not_the_end(tapdock, backend):
     for text in (STATE, "[]"):
         tapdock("state", "set", "demo", stdin=text)

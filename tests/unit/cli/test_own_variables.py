@@ -87,6 +87,8 @@ def test_all_variables_of_the_documents_are_in_the_table():
 
 def test_a_key_in_the_environment_replaces_the_key_file_of_the_file(tmp_path):
     assert session(tmp_path, "TAPDOCK_STATE_KEY_FILE=key\n", {"TAPDOCK_STATE_KEY": "real"})._key == "real"
+    for name in ("TAPDOCK_STATE_KEY", "TAPDOCK_STATE_KEY_FILE"):
+        assert session(tmp_path, "TAPDOCK_STATE_KEY=k1\n", {name: ""})._key == "k1", "states stay encrypted"
 
 
 def test_an_empty_variable_or_option_has_priority_too(tmp_path):

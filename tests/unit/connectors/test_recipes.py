@@ -118,11 +118,15 @@ PROGRAM = runpy.run_path(str(FOLDERS[0] / "program.py"))
         ("meltanolabs-tap-x", "", ["tap-x"], ["tap-x"], "tap-x"),
         ("tap-x", "", [], ["tap-x", "tap-y"], "tap-x"),
         ("numbers", "", [], ["numbers", "pip"], "numbers"),
+        ("numbers", "", [], ["numbers", "source-declarative-manifest"], "numbers"),
+        ("my-tap", "", [], ["my-tap", "tap-x"], "my-tap"),
+        ("", "", [], ["tap-x"], "tap-x"),
     ],
 )
 def test_which_program_is_started(package, given, own, present, name):
     """A name that is not present is refused with the names that are: see below."""
-    assert PROGRAM["chosen"](package, given, own, present) == name
+    others = [each for each in present if each.startswith(("source-", "tap-"))]
+    assert PROGRAM["chosen"](package, given, own, others, present) == name
 
 
 def test_programs_of_a_package_are_those_that_it_declares():

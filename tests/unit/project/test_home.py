@@ -77,3 +77,11 @@ def test_the_home_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
 def test_without_a_home_nothing_is_claimed(tmp_path: Path) -> None:
     claim_home(tmp_path, Path("/project"), {}, write=True, mounts=SHOP)
     assert not (tmp_path / "project").exists()
+
+
+def test_folders_whose_names_are_not_unicode(tmp_path: Path) -> None:
+    environ, odd = {"TAPDOCK_HOME": str(tmp_path)}, Path("/caf\udce9")
+    claim_home(tmp_path, odd, environ, write=True, mounts=bound("/a", str(odd)))
+    claim_home(tmp_path, odd, environ, write=False, mounts=bound("/a", str(odd)))
+    with pytest.raises(UsageError):
+        claim_home(tmp_path, odd, environ, write=False, mounts=bound("/b", str(odd)))

@@ -110,3 +110,16 @@ def test_a_missing_file_does_not_become_a_folder(tmp_path):
     assert error.message == f"the target mounts {tmp_path}/key.json, which does not exist"
     assert not (tmp_path / "key.json").exists()
     assert isinstance(begun(Engine(1), tmp_path / "data.d", target="/data"), Reached)
+
+
+def test_a_source_that_this_user_may_not_see_is_left_to_the_engine(tmp_path, monkeypatch):
+    """The engine may be root."""
+    seen = Path.stat
+
+    def stat(path: Path, **given: Any) -> Any:
+        if path == tmp_path / "hidden" / "lines":
+            raise PermissionError(13, "Permission denied")
+        return seen(path, **given)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert isinstance(begun(Engine(1), tmp_path / "hidden" / "lines", read_only=True), Reached)

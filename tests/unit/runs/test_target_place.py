@@ -87,6 +87,37 @@ def test_no_secret_changes_a_digest() -> None:
     assert places(target(other), FOLDER) == places(target(), FOLDER)
 
 
+SECRETS = [
+    ("connection_string", "scott/%s@db:1521/svc"),
+    ("connection_string", "Server=db;Pwd=%s def1"),
+    ("url", "https://hooks/services/%s"),
+    ("url", "https://db/x?token=%s"),
+    ("url", "redis://:12/%s@h/d"),
+    ("url", "postgres://u:%s/x@h/d"),
+    ("url", "postgres://u:%s@h/d"),
+    ("account", Secret("%s")),
+    ("database_url", Secret("postgres://u:%s@h/d")),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), SECRETS)
+def test_a_secret_inside_of_an_address_changes_no_digest(name: str, value: Any) -> None:
+    def of(secret: str) -> dict[str, str]:
+        given = Secret(value.reveal() % secret) if isinstance(value, Secret) else value % secret
+        return places(target({"host": "db", name: given}), FOLDER)
+
+    assert of("tiger1") == of("tiger2")
+
+
+def test_a_host_from_a_variable_and_a_network_are_places() -> None:
+    def of(host: str, **given: Any) -> dict[str, str]:
+        return places(target({"host": Secret(host)}, **given), FOLDER)
+
+    assert of("a") != of("b")
+    assert of("a") != of("a", network="eu")
+    assert of("a", extra_hosts=("db=1.2.3.4",)) != of("a", extra_hosts=("db=1.2.3.5",))
+
+
 def test_a_stream_with_another_table() -> None:
     before = {"users": "main-users", "gone": "x"}
     assert renamed(before, {"users": "main-users", "new": "y"}) is None

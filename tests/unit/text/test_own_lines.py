@@ -61,7 +61,7 @@ def test_a_line_states_its_level_and_its_time(line, level, rest):
             ["INFO x", "Traceback (most recent call last):", '  File "x", line 1', "    info = 1", "KeyError: 'a'"],
             ["info", "error", "error", "error", "error"],
         ),
-        (["DEBUG a", "b"], ["debug", "debug"]),
+        (["DEBUG a", "  b"], ["debug", "debug"]),
     ],
 )
 def test_a_line_without_a_level_continues_the_one_before(lines, levels):
@@ -72,3 +72,10 @@ def test_a_line_without_a_level_continues_the_one_before(lines, levels):
 def test_a_long_line_is_read_quickly():
     for text in ("a" * 10**6, "a.py:" * 10**5, " " * 10**6, "[" * 10**6, '{"a":' * 10**5, "1" * 10**6):
         assert level_in(text) is None
+
+
+def test_an_error_without_a_level_after_a_line_for_debugging_is_not_one_for_debugging():
+    of = OwnLevels().of
+    assert [of(line) for line in ("DEBUG connecting", "  to db", "MemoryError", "npm ERR! code 1")] == [
+        "debug", "debug", "info", "info"
+    ]  # fmt: skip

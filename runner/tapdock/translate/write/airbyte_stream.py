@@ -11,7 +11,7 @@ from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, config
 from tapdock.protocol.singer import body_problem, milliseconds
 from tapdock.translate.schemas.validate import checker
 from tapdock.translate.tally import Tally
-from tapdock.translate.write.rules import EMPTY, Rule, chain, marked_deleted, may_have, without
+from tapdock.translate.write.rules import Rule, chain, marked_deleted, may_have, without
 
 __all__ = ["SEQUENCE", "AirbyteStream", "destination_stream", "destination_streams", "unexpected", "without_fields"]
 
@@ -129,7 +129,7 @@ class AirbyteStream:
         return self._check(body) if self._check else None
 
     def record(self, body: bytes, extracted: str | None, *, now: int, nulled: Iterable[str] = ()) -> bytes:
-        """Return the line; nothing for a record that has only excluded fields, which is counted as empty.
+        """Return the line; nothing for a record without fields, which is counted as empty.
 
         `now`, in epoch milliseconds, is used if the tap does not report the time of extraction.
         """
@@ -137,7 +137,7 @@ class AirbyteStream:
             body = self._rule(body)
         if self._numbers and may_have(body, SEQUENCE):  # the tap sends it, although it does not declare it
             body = _UNNUMBERED(body)
-        if body == EMPTY:
+        if body[1:2] != b'"' and not body[1:-1].strip():
             self.tally.empty += 1
             return b""
         if self._numbers:

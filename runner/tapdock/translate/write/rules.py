@@ -3,6 +3,7 @@
 A rule that does not change a value returns the same object. Values without a rule keep their bytes.
 """
 
+import functools
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -141,8 +142,16 @@ def with_member(body: bytes, name: str, value: bytes) -> bytes:
 
 
 def may_have(body: bytes, name: str) -> bool:
-    """Return False only if an object certainly has no member of this name, which is ASCII, also if it is escaped."""
-    return b'"%s"' % name.encode() in body or (b"\\u00" in body and _ESCAPED.search(body) is not None)
+    """Return False only if an object certainly has no member of this name, in any form that JSON allows for a name."""
+    return _finder(name)(body)
+
+
+@functools.cache
+def _finder(name: str) -> Callable[[bytes], bool]:
+    mark = _ENCODE(name)
+    if not name.isascii() or b"\\" in mark or "/" in name:
+        return _filter((name,))
+    return lambda body: mark in body or (b"\\u00" in body and _ESCAPED.search(body) is not None)
 
 
 def without(names: Collection[str]) -> Rule:
