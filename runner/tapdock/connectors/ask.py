@@ -20,6 +20,7 @@ from tapdock.protocol.answer import Answer, read_answer
 from tapdock.relay.host import Outcome, perform
 from tapdock.relay.plan import Collection
 from tapdock.text.last_words import LastWords
+from tapdock.text.network_hints import network_hint
 
 __all__ = ["NO_PROGRAM", "Asked", "ask"]
 
@@ -47,7 +48,8 @@ class Asked:
     def failure(self, before: str = "", after: str = "", *, hint: str | None = None) -> TapdockError:
         """Return the error `{before} source `x` {after} (exit code 1)`, with the connector's reason if there is one.
 
-        It is an EngineError if the program could not be started, else a SourceError or a TargetError with the hint.
+        It is an EngineError if the program could not be started, else a SourceError or a TargetError with the hint. A
+        failure of its network has a hint of its own.
         """
         name = f"{self.connector.role} `{self.connector.name}`"
         message = f"{' '.join(filter(None, (before, name, after)))} (exit code {self.code})"
@@ -56,7 +58,7 @@ class Asked:
         if self.code in NO_PROGRAM:
             hint = f"check that `{' '.join(self.program)}` is in the image, or set `entrypoint:` to another program"
             return EngineError(message, hint=hint)
-        return _failure_of(self.connector)(message, hint=hint)
+        return _failure_of(self.connector)(message, hint=network_hint(self.words) or hint)
 
 
 def _engine_code(ended: Exit | None) -> int:

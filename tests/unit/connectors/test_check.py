@@ -231,6 +231,12 @@ def test_a_tap_whose_discovery_brings_no_catalog_does_not_work(made, printed, co
     assert HINT in found.hint
 
 
+def test_a_server_that_cannot_be_reached_has_the_hint_of_its_network(made):
+    words = 'psycopg2.OperationalError: could not translate host name "db" to address'
+    found = result(made, {"--about": ("", 3, 0), "--discover": (words, 1, 0)})
+    assert found.hint.startswith("check the name of the host; the name of a container is only known in its network")
+
+
 @pytest.mark.parametrize("role", ["source", "target"])
 def test_messages_of_airbyte_show_that_an_image_was_taken_for_the_wrong_kind(made, role):
     context, ready, _ = made({"--about": (LOG, 1, 0)}, role)
