@@ -122,7 +122,7 @@ def test_keys_that_change_what_is_installed(plain, tag):
 @pytest.mark.parametrize(
     ("build", "message", "hint"),
     [
-        ({"python": "3.8"}, "`python` under `build` is 3.8, but the base image has Python", "TAPDOCK_BASE_IMAGE"),
+        ({"python": "3.9"}, "`python` under `build` is 3.9, but the base image has Python", "TAPDOCK_BASE_IMAGE"),
         ({"apt": ["no-such-package"]}, "E: Unable to locate package no-such-package", "correct `apt`"),
         ({"before": "2001-01-01"}, "target-jsonl==0.1.4 cannot be installed", "`before`"),
         ({"constraints": ["singer-python<1"]}, "your requirements are unsatisfiable", "`constraints`"),
