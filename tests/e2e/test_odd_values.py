@@ -10,6 +10,7 @@ from e2e.conftest import Postgres
 from e2e.junction import lexemes
 from e2e.odd_values import PAIRS, REFUSED, TARGETS, Column, columns, messages, ones, refused, stored
 from e2e.project import Ended, Shop
+from support.variants import variants
 
 pytestmark = pytest.mark.docker
 Row = dict[str, str | None]
@@ -28,7 +29,7 @@ def test_every_value_arrives(shop: Shop, postgres: Postgres, target: str):
     assert sorted(pairs) == sorted(PAIRS)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@variants("target", *TARGETS)
 def test_a_value_that_cannot_be_stored_fails_the_run(shop: Shop, postgres: Postgres, target: str):
     ended = _run(shop, target, list(refused(target)))
     assert ended.code == 4

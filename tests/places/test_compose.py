@@ -65,6 +65,7 @@ def compose(api, runner_image, project, tmp_path) -> Iterator[Compose]:
     assert api.containers(all=True, filters={"label": f"com.docker.compose.project={made.name}"}) == []
 
 
+@pytest.mark.slow
 def test_projects_with_the_same_names_have_their_own_states(compose, project, tmp_path):
     """The second project belongs to another user. It reads everything, and uses nothing of the first one."""
     other = tmp_path / "other"
