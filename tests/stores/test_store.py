@@ -290,6 +290,7 @@ def test_what_is_stored_says_whose_it_is(backend):
         "state": STATE,
         "generations": {},
         "names": {},
+        "places": {},
         "run_id": "r1",
         "fence": 1,
         "nonce": "n",
