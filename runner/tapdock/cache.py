@@ -9,6 +9,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +61,17 @@ class Cache:
         try:
             date = file.stat().st_mtime
             return file.read_bytes() if written is None or written[0] <= date <= written[1] else None
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def write(self, name: str, content: bytes) -> None:
-        """Write the content whole, because another run may read at the same time."""
-        made(self.folder)
-        write_whole(self.folder / name, content, durable=False)
+        """Write the content whole, because another run may read at the same time.
+
+        In a folder that cannot be written, such as a read-only project, nothing is kept, and the next run asks again.
+        """
+        with suppress(OSError):
+            made(self.folder)
+            write_whole(self.folder / name, content, durable=False)
 
     def fingerprint(self, *parts: Any) -> str:
         """Return a keyed hash of JSON values. From a hash without a key, a short secret could be guessed."""

@@ -38,6 +38,14 @@ def test_a_fingerprint_distinguishes_values_and_is_of_no_use_elsewhere(tmp_path)
     assert here.fingerprint("image", {"a": 1}) != there.fingerprint("image", {"a": 1})
 
 
+def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path):
+    (tmp_path / "file").touch()
+    cache = Cache(tmp_path / "file" / "cache")
+    cache.write("catalog", b"[]")
+    assert cache.read("catalog") is None
+    assert cache.fingerprint("image")
+
+
 def test_a_home_of_ours_has_the_cache_and_nobody_else_gets_into_it(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / ".cache").symlink_to("real")

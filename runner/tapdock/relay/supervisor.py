@@ -253,7 +253,7 @@ class _Supervisor:
         if self._plan.strict_counts:
             self._cause.counts_differ(self._translator.counts.mismatches())
         complete = self._source.code == 0 and self._cause.is_sound
-        failures = self._translator.counts.failures()
+        failures = self._translator.counts.failures(ended=complete)
         self._cause.unfinished(failures)
         if self._plan.only_complete and not (complete and not failures):
             self._stopping.kill(self._target)

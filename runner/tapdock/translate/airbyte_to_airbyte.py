@@ -209,8 +209,8 @@ class AirbyteToAirbyte(WithoutScan):
         if not complete:
             return b""
         out = [self._missing_state(stream) for stream in self._streams if self._lacks_state(stream)]
+        self.counts.end()
         for key, tally in tallies.items():
-            tally.end()
             if tally.status == "complete":
                 out.append(complete_line(self._named(key), self._wall()))
         return b"".join(out)

@@ -168,8 +168,8 @@ class AirbyteToSinger(WithoutScan):
         """Return the messages that replace old rows, then the last token, which covers them (protocol.md 3.5)."""
         complete = complete and not self._source.failed
         tallies = self._source.tallies.values()
-        for tally in tallies if complete else ():
-            tally.end()
+        if complete:
+            self.counts.end()
         self._notices.closing(tallies)
         activated = [
             singer.activate_line(route.name, route.version)

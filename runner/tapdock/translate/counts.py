@@ -14,12 +14,14 @@ __all__ = ["Counts"]
 class Counts:
     """Counts that the supervisor reads while the pump's thread writes them. `signs` counts messages beside records.
 
-    `unknown` are the names of incomplete streams that are not configured, as the source reported them.
+    `unknown` are the names of incomplete streams that are not configured, as the source reported them. `has_statuses`:
+    the source reports when it begins a stream, or has completed one.
     """
 
     def __init__(self, tallies: Mapping[StreamKey, Tally], notices: Notices) -> None:
         self.signs = 0
         self.unknown: list[str] = []
+        self.has_statuses = False
         self._tallies = tallies
         self._notices = notices
 
@@ -32,11 +34,21 @@ class Counts:
         """Return counts per stream; configured streams are first, in the catalog's order."""
         return tuple(tally.report() for tally in tuple(self._tallies.values()))
 
-    def failures(self) -> tuple[str, ...]:
-        """Return the names of streams that the source itself reported as failed or incomplete."""
-        unfinished = ("failed", "incomplete")
+    def failures(self, *, ended: bool = False) -> tuple[str, ...]:
+        """Return the names of streams that the source reported as failed or incomplete.
+
+        `ended`: the source exited with 0. If it reports statuses, a stream without COMPLETE is then incomplete as well.
+        """
+        unfinished = ("failed", "incomplete", *(("pending", "running") if ended and self.has_statuses else ()))
         known = [str(tally.key) for tally in tuple(self._tallies.values()) if tally.status in unfinished]
         return (*known, *self.unknown)
+
+    def end(self) -> None:
+        """Set the final status of each stream after exit code 0 of the source (protocol.md 1.6)."""
+        for tally in self._tallies.values():
+            if self.has_statuses and tally.status in ("pending", "running"):
+                tally.mark("incomplete")
+            tally.end()
 
     def mismatches(self) -> tuple[Mismatch, ...]:
         """Return the counts of connectors that differ from tapdock's own (protocol.md 1.7)."""

@@ -97,6 +97,7 @@ def test_an_error_of_the_run(tmp_path, route, lines, message):
     assert "complete" not in {report.status for report in pod.verdict.streams}
 
 
+OTHERS = [{"name": "orders", "namespace": "public"}, {"name": "orders", "namespace": "old"}]
 OF_USERS = [
     (failed(message="no", stream_descriptor=USERS), "could not finish public.users: no"),
     (failed(message=None, stream_descriptor={"name": "users"}), "could not finish public.users: it gave no reason"),
@@ -104,7 +105,12 @@ OF_USERS = [
     (status("INCOMPLETE", USERS), "could not finish public.users"),
     (status("Incomplete", {"name": "users"}), "could not finish public.users"),
     (status("INCOMPLETE", {"name": "users", "namespace": ""}), "could not finish public.users"),
-    (status("INCOMPLETE", USERS) + status("RUNNING", USERS), "could not finish public.users"),
+    (
+        status("INCOMPLETE", USERS)
+        + status("RUNNING", USERS)
+        + b"".join(status("COMPLETE", other) for other in OTHERS),
+        "could not finish public.users",
+    ),
 ]
 
 
@@ -224,3 +230,13 @@ def test_a_target_that_exits_early_stored_no_stream(tmp_path):
     pod.source.leave()
     assert pod.ended().exit_code == 4
     assert "complete" not in {report.status for report in pod.verdict.streams}
+
+
+@pytest.mark.parametrize("route", ENDS)
+@pytest.mark.parametrize("told", ["STARTED", "RUNNING"])
+def test_a_source_that_ends_too_early_with_0_has_completed_nothing(tmp_path, route, told):
+    """Otherwise old rows would be replaced by a part of the new ones, or by nothing."""
+    pod = ran(tmp_path, route, status(told, USERS))
+    assert (pod.verdict.exit_code, pod.verdict.side) == (3, "source")
+    assert pod.verdict.message == "the source could not finish public.users, public.orders, old.orders"
+    assert ENDS[route] not in pod.received

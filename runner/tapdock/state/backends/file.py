@@ -26,7 +26,7 @@ PASSING = {errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ESTALE, errn
 ADVICE = {
     errno.ENOSPC: "free some space on that disk, then run again; the state saved before is unchanged",
     errno.EDQUOT: "free some of your quota, then run again; the state saved before is unchanged",
-    errno.EROFS: "that file system is read-only: choose another folder as `state_backend.uri`",
+    errno.EROFS: "that file system is read-only: set TAPDOCK_HOME or `state_backend.uri` to another folder",
     errno.EACCES: "become the owner of the folder (`chown`), or choose another one as `state_backend.uri`",
     errno.EPERM: "become the owner of the folder (`chown`), or choose another one as `state_backend.uri`",
     errno.ENOTDIR: "a part of that path is a file, not a folder: choose another `state_backend.uri`",

@@ -169,6 +169,7 @@ class AirbyteSource:
     def _status(self, told: StreamStatus, number: int) -> None:
         status, tally = _STATUSES.get(told.status), self._tally(told.stream)
         if tally:
+            self.counts.has_statuses |= status in ("running", "complete")
             tally.mark(status)
         elif status == "incomplete":
             self.failed = True
