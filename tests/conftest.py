@@ -8,6 +8,7 @@ from typing import Any
 import docker
 import docker.errors
 import pytest
+from hypothesis import HealthCheck, settings
 
 from connectors.images import CHECKOUT
 from engines.podman import Podman
@@ -18,6 +19,9 @@ from tapdock.engines import owner
 SLOW = ("tests/places/test_checkout.py", "tests/places/test_ec2.py", "tests/places/test_engines.py")
 SLOW += ("tests/places/test_meltano.py", "tests/places/test_ssh.py", "tests/e2e/test_chaos.py")
 SLOW += ("tests/hostile/test_engines.py", "tests/hostile/test_pod.py", "tests/hostile/test_unprivileged.py")
+# A slow machine is no failure. A test may still limit its own examples.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 LABELS = ("io.tapdock.run", "io.tapdock.test")
 
 
