@@ -222,7 +222,7 @@ def test_no_stream_is_complete_after_an_error_of_the_destination(tmp_path):
 
 def test_a_target_that_exits_early_stored_no_stream(tmp_path):
     pod = Pod(tmp_path, route="airbyte-singer", streams=streams("airbyte-singer"))
-    os.write(pod.source.out, _AIRBYTE + b"".join(status("COMPLETE", {"name": "users"}) for _ in range(2)))
+    os.write(pod.source.out, _AIRBYTE + b"".join(status("COMPLETE", one) for one in (USERS, *OTHERS)))
     wait_for(lambda: any(isinstance(event, Hello) for event in pod.events), "the start")
     pod.target.say("exit 0\n")
     pod.target.leave()
