@@ -48,11 +48,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
     with _state(context, prepared, options, run_id, stop) as state:
         _require_dialect(state, prepared)
         if state.envelope is None and options.attempt == 1:  # the first run
-            for end in (prepared.source, prepared.target):
-                for warning in value_changes(
-                    f"{end.connector.role} `{end.connector.name}`", prepared.streams, end.quirks
-                ):
-                    context.progress(context.redacted(warning))
+            _say_changes(context, prepared)
         job = begun(prepared, state.envelope, options, now=context.now())
         config, connector = prepared.target_config.given, prepared.target.connector
         if job.resumes and state.envelope:
@@ -83,6 +79,13 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
     verdict = decide_verdict(facts)
     verdict = msgspec.structs.replace(verdict, message=verdict.message and context.redacted(verdict.message))
     return dataclasses.replace(outcome, verdict=verdict)
+
+
+def _say_changes(context: Context, prepared: PreparedRun) -> None:
+    for end in (prepared.source, prepared.target):
+        name = f"{end.connector.role} `{end.connector.name}`"
+        for warning in value_changes(name, prepared.streams, end.quirks):
+            context.progress(context.redacted(warning))
 
 
 def _say_new(context: Context, prepared: PreparedRun, envelope: Envelope) -> None:

@@ -4,6 +4,7 @@ import os
 import queue
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,7 @@ def test_a_source_that_stays_after_its_sample_is_killed_and_the_sample_is_good(s
         Killed("source"),
         Finished("source", 137),
     ]
+    sample.source.leave()
 
 
 def test_a_process_that_holds_the_output_after_the_end_of_the_source(sample):
@@ -65,7 +67,12 @@ def test_a_process_that_holds_the_output_after_the_end_of_the_source(sample):
     pipes = [os.pipe() for _ in range(8)]
     for _, end in pipes:
         os.write(end, b"another file")
-    time.sleep(0.2)
+    with suppress(BrokenPipeError):
+        os.write(sample.source.out, b"more\n")  # which ends a read that is still going on
+    sample.source.leave()
+    for thread in threading.enumerate():
+        if thread.name == "rest":
+            thread.join(10)
     for start, end in pipes:
         os.set_blocking(start, False)
         assert os.read(start, 100) == b"another file"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapdock.translate.write.rules import as_number, as_text, drop, fields, items
+from tapdock.translate.write.rules import as_number, as_text, drop, fields, items, with_member
 
 
 @pytest.mark.parametrize("value", [b'"a"', b"null"])
@@ -65,3 +65,11 @@ def test_items() -> None:
     assert rule(b'[{"a":"1.0"}, {"b" : 1},null]') == b'[{"a":1.0},{"b" : 1},null]'
     untouched = b"[ 1 ]"
     assert rule(untouched) is untouched
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [(rb'{"na\u00efve":1}', "naïve"), (rb'{"a\"b":1}', 'a"b'), (rb'{"a\/b":1}', "a/b"), (rb'{"\u0061":1}', "a")],
+)
+def test_a_member_that_is_added_replaces_one_whose_name_is_escaped(body, name):
+    assert json.loads(with_member(body, name, b"2"), object_pairs_hook=list) == [(name, 2)]

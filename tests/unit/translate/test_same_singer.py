@@ -119,3 +119,9 @@ def test_rows_of_files_that_became_records_have_no_version(tmp_path: Path) -> No
     out = run.feed(SCHEMA + json.dumps(batch).encode() + b"\n" + json.dumps(activate).encode() + b"\n")
     assert b'"record":{"id":1}' in out
     assert b"ACTIVATE" not in out + run.closing(complete=True)
+
+
+def test_a_stream_with_a_schema_and_no_rows_was_reached() -> None:
+    route = SingerToSinger(streams=(), saved=None, emit=lambda _: None, clock=lambda: 0.0)
+    route.feed(b'{"type":"SCHEMA","stream":"users","schema":{"properties":{}},"key_properties":[]}\n')
+    assert [report.status for report in route.counts.reports()] == ["running"]
