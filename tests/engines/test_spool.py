@@ -20,6 +20,9 @@ def said(project) -> str:
     return "".join(file.read_text() for file in project.private.glob("runs/*/log.jsonl"))
 
 
+BEYOND_A_PIPE = "long users 2000000"  # more than a pipe takes: behind it, tapdock reads, so both sides have started
+
+
 def begun(project):
     running = project.start("run", "source", "target", "--json", "--log-format", "json")
     wait_for(lambda: "eeee" in said(project), "the tap's own word")
@@ -28,7 +31,7 @@ def begun(project):
 
 def test_a_signal_ends_it_in_order_and_what_was_read_is_written(spooling):
     spooling.source_keys = {"stop_grace": "60s"}  # the destination needs twice this time for its late input files
-    spooling.steps("schema users", "until users 500", "state", "stderr 100", "forever users")
+    spooling.steps("schema users", "until users 500", BEYOND_A_PIPE, "state", "stderr 100", "forever users")
     running = begun(spooling)
     assert spooling.table() == []
     running.signal(signal.SIGTERM)
@@ -42,7 +45,7 @@ def test_a_signal_ends_it_in_order_and_what_was_read_is_written(spooling):
 
 def test_a_second_signal_ends_it_at_once(spooling):
     spooling.source_keys = {"stop_grace": "300s"}
-    spooling.steps("deaf", "schema users", "until users 500", "state", "stderr 100", "forever users")
+    spooling.steps("deaf", "schema users", "until users 500", BEYOND_A_PIPE, "state", "stderr 100", "forever users")
     running = begun(spooling)
     running.signal(signal.SIGTERM)
     wait_for(lambda: "stopping" in running.process.stderr.readline(), "the word that it stops")
@@ -52,7 +55,7 @@ def test_a_second_signal_ends_it_at_once(spooling):
 
 
 def test_a_killed_run_leaves_nothing_and_the_next_one_reads_all(spooling):
-    spooling.steps("schema users", "until users 500", "state", "stderr 100", "forever users")
+    spooling.steps("schema users", "until users 500", BEYOND_A_PIPE, "state", "stderr 100", "forever users")
     running = begun(spooling)
     running.signal(signal.SIGKILL)
     running.ended()
