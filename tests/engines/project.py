@@ -39,6 +39,7 @@ class Ended:
 
     @property
     def record(self) -> dict[str, Any]:
+        assert self.stdout, f"exit code {self.code} without a record: {self.stderr}"
         return json.loads(self.stdout)
 
     @property

@@ -261,7 +261,7 @@ class Recorder:
         self.unsaved = Unsaved(error=error, file=file, state_id=prepared.state_id)
         reason = self._context.redacted(error.message)
         self._log.error("the state could not be saved", state=prepared.state_id, reason=reason, file=file and str(file))
-        self._end(StateError(error.message))
+        self._end(self.unsaved.failure)
         self._done_with(state)
 
     def _done_with(self, state: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tapdock.errors import StateError, TapdockError, TargetError
+from tapdock.errors import EngineError, StateError, TapdockError, TargetError
 from tapdock.events import Verdict
 from tapdock.launch import Exit
 from tapdock.text.network_hints import network_hint
@@ -25,6 +25,12 @@ class Unsaved:
     error: TapdockError
     file: Path | None
     state_id: str
+
+    @property
+    def failure(self) -> TapdockError:
+        """The failure of the run that follows: an EngineError if the engine is the reason, otherwise a StateError."""
+        kind = EngineError if isinstance(self.error, EngineError) else StateError
+        return kind(self.error.message, retryable=self.error.retryable)
 
     @property
     def hint(self) -> str:
@@ -66,7 +72,7 @@ def decide_verdict(facts: RunFacts) -> Verdict:
         return _with_unsaved(_with_reason(figures, facts), facts.unsaved)
     error = error or facts.failed
     if error is None and facts.unsaved:
-        error = StateError(facts.unsaved.error.message, retryable=facts.unsaved.error.retryable)
+        error = facts.unsaved.failure
     if error is None and facts.differing:
         error = TargetError(facts.differing[0], hint="without `--strict-counts`, this is a warning")
     return _with_unsaved(_of(error, figures), facts.unsaved) if error else figures

@@ -1,6 +1,7 @@
 """Tests which files a container is found to have written for itself alone."""
 
 import base64
+import http.client
 import io
 import json
 import tarfile
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 
 import docker.errors
 import pytest
+import requests.exceptions
 
 from tapdock.engines.docker.changes import changed_files, found
 from tapdock.errors import ContainerGone, EngineError
@@ -138,3 +140,21 @@ def test_an_answer_that_cannot_be_read_is_an_error_of_the_engine(chunks):
     api.get_archive = lambda *_: ((chunk for chunk in chunks), {})
     with pytest.raises(EngineError, match="its answer cannot be read"):
         _found(api)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            requests.exceptions.ConnectionError("Connection aborted.", FileNotFoundError(2, "none")),
+            "the engine stopped answering",
+        ),
+        (http.client.IncompleteRead(b""), "the engine stopped answering"),
+        (requests.exceptions.ReadTimeout("read timed out"), "the engine did not answer in time"),
+        (docker.errors.APIError("400", explanation="no such driver"), "no such driver"),
+    ],
+)
+def test_the_reason_when_the_engine_does_not_report_them(error, reason):
+    with pytest.raises(EngineError) as caught:
+        _found(Api(error=error))
+    assert caught.value.message == f"the engine did not report which files a container changed: {reason}"

@@ -331,6 +331,7 @@ def test_a_check_that_fails_saves_nothing(tmp_path):
     run.recorder(Committed('{"a":1}'))
     recorder = run.done()
     assert (held.saved, recorder.failed.exit_code) == ([], 8)
+    assert {order.exit_code for order in run.orders()} == {8}
     assert recorder.unsaved.file.read_text() == '{"a":1}'
 
 

@@ -135,6 +135,13 @@ CASES = {
         {"relay": Verdict(exit_code=8, message="stopped by signal"), "broken": EngineError("no image")},
         (8, "runner", "no image", None),
     ),
+    "the engine is gone when the last state is to be saved": (
+        {
+            "relay": WELL,
+            "unsaved": Unsaved(error=EngineError("no answer", hint="run it again"), file=FILE, state_id="x"),
+        },
+        (8, "runner", "no answer", f"run it again; {KEPT}"),
+    ),
     "a lost lease, and both sides were ended for that": (
         {"relay": Verdict(exit_code=7, message="stopped by signal", streams=STREAMS), "lost": LOST},
         (7, "runner", "another run has the state", "wait for it"),

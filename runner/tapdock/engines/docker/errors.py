@@ -19,6 +19,7 @@ CONNECTION = (
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
 )
+_BROKEN = (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError, http.client.HTTPException)
 
 
 @contextlib.contextmanager
@@ -31,7 +32,14 @@ def answering(what_failed: str) -> Iterator[None]:
 
 
 def reason_of(error: Exception) -> str:
-    return str(getattr(error, "explanation", None) or error)
+    """Return what the engine answered. For a connection that broke, that is said instead of a client's own words."""
+    if explanation := getattr(error, "explanation", None):
+        return str(explanation)
+    if isinstance(error, requests.exceptions.Timeout):
+        return "the engine did not answer in time"
+    if isinstance(error, _BROKEN):
+        return "the engine stopped answering"
+    return str(error)
 
 
 def pull_failed(image: str, reason: str) -> ImageMissing:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from tapdock.protocol.lines import are_objects, split
+from tapdock.protocol.lines import split, values
 from tapdock.translate.tally import Tally
 
 __all__ = ["KnownPrefixes"]
@@ -53,7 +53,7 @@ class KnownPrefixes:
             end = self._known_until(lines, at)
             if end > at:
                 part = lines[at:end] if at or end < len(lines) else lines
-                if are_objects(part):
+                if values(part) == part.count(b"\n"):  # each line begins and ends with a brace
                     yield part, True
                 else:
                     yield from ((line, False) for line in split(part))
@@ -79,7 +79,7 @@ class KnownPrefixes:
         """Return for each stream its known lines and their approximate bytes, which are divided by numbers of lines."""
         if len(self._starts) == 1:  # the usual case, in a third of the time
             (start,) = self._starts
-            return [(self._known[start], lines.count(b"\n" + start) + 1, len(lines))]
+            return [(self._known[start], lines.count(b"\n"), len(lines))]
         total = left = lines.count(b"\n")
         found: list[tuple[Tally, int, int]] = []
         for start, tally in reversed(self._known.items()):
