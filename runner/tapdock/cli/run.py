@@ -17,7 +17,7 @@ from tapdock.cli.session import Session, shared
 from tapdock.connectors.context import Context as Operations
 from tapdock.connectors.paths import uncovered
 from tapdock.engines.base import Engine
-from tapdock.errors import Interrupted, TapdockError, UsageError
+from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Pipeline, Project
 from tapdock.relay.signals import Signals
@@ -88,6 +88,10 @@ def run(
     except (TapdockError, Interrupted) as error:
         if as_json:
             print_json(_refusal(session, error))
+        raise
+    except Exception as error:
+        if as_json:
+            print_json(_refusal(session, unforeseen(error)))
         raise
     raise typer.Exit(code)
 

@@ -42,7 +42,7 @@ def _began(pid: int) -> str:
     """Return the start time in clock ticks since boot; empty if /proc hides it (hidepid), `over` for a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second one if it ends between opening and reading
         return ""
     # The name in parentheses may contain anything, so fields are counted from its end (man 5 proc).
     fields = text.rpartition(")")[2].split()

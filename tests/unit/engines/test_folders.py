@@ -123,3 +123,17 @@ def test_an_owner_elsewhere_is_not_known_to_be_gone(tmp_path):
     (folder / "owner").write_text(GONE)
     assert owner.is_alive(GONE) is None
     assert folders.abandoned(tmp_path) == []
+
+
+def test_a_process_that_ends_while_it_is_looked_up_is_gone(tmp_path, monkeypatch):
+    """The kernel reports this in its own way: /proc/1/stat could be opened, but can no longer be read."""
+    folder = abandoned(tmp_path)
+    read_text = Path.read_text
+
+    def ended(path, *arguments):
+        if path.name == "stat":
+            raise ProcessLookupError(3, "No such process")
+        return read_text(path, *arguments)
+
+    monkeypatch.setattr(Path, "read_text", ended)
+    assert folders.sweep(tmp_path).removed == (str(folder),)

@@ -32,14 +32,15 @@ def found(api: Any, runs: Callable[[str], bool | None]) -> Iterator[Leftover]:
     `runs` returns whether the container with an id runs. The name must match the label, because anybody can set labels.
     """
     for container in api.containers(all=True, filters={"label": LABEL_RUN}):
-        if not _is_of_a_run(container["Names"][0].lstrip("/"), container["Labels"]):
+        name = next(iter(container["Names"] or ()), "").lstrip("/")  # none while an engine removes the container
+        if not _is_of_a_run(name, container["Labels"]):
             continue
         alive = owner.is_alive(container["Labels"].get(LABEL_OWNER, ""), runs=runs)
         if alive is None and container["State"] != "running":
             alive = not _is_long_ago(datetime.fromtimestamp(container["Created"], UTC))
         if alive is False:
             remove = partial(api.remove_container, container["Id"], force=True, v=True)
-            yield Leftover(container["Names"][0].lstrip("/"), remove)
+            yield Leftover(name, remove)
     for volume in api.volumes(filters={"label": LABEL_RUN})["Volumes"] or []:
         labels: Mapping[str, str] = volume["Labels"] or {}
         if not _is_of_a_run(volume["Name"], labels):
