@@ -18,7 +18,7 @@ from tapdock.translate.airbyte_to_singer import AirbyteToSinger
 from tapdock.translate.base import TranslateOptions
 from tapdock.translate.singer_to_singer import SingerToSinger
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 IMAGE = "tapdock/target-postgres:2.1.2"
 BATCH = 5
 SCHEMA = {"type": "object", "properties": {"id": {"type": ["null", "integer"]}}}

@@ -14,8 +14,10 @@ import pytest
 from connectors.images import base_image
 from e2e.project import Shop
 from engines.project import wait_for
+from support.variants import variants
 
 pytestmark = pytest.mark.docker
+SLOW = pytest.mark.slow
 LABELS = {
     "io.airbyte.name": "airbyte/source-faker",
     "io.airbyte.version": "7.2.1",
@@ -63,6 +65,7 @@ def test_an_image_is_made_again_only_for_another_recipe(shop, tag):
     assert "building tapdock-test/built" in other.stderr
 
 
+@pytest.mark.slow
 def test_two_builds_at_once_both_succeed(shop, tag):
     _write(shop, tag, singer="target-jsonl==0.1.4")
     ended = []
@@ -104,6 +107,7 @@ def _inside(image: str, program: str, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
+@pytest.mark.slow
 def test_keys_that_change_what_is_installed(plain, tag):
     """The newest release of idna before that day is 3.4; the override replaces a pin that nobody can install."""
     _write(
@@ -123,9 +127,11 @@ def test_keys_that_change_what_is_installed(plain, tag):
     ("build", "message", "hint"),
     [
         ({"python": "3.9"}, "`python` under `build` is 3.9, but the base image has Python", "TAPDOCK_BASE_IMAGE"),
-        ({"apt": ["no-such-package"]}, "E: Unable to locate package no-such-package", "correct `apt`"),
-        ({"before": "2001-01-01"}, "target-jsonl==0.1.4 cannot be installed", "`before`"),
-        ({"constraints": ["singer-python<1"]}, "your requirements are unsatisfiable", "`constraints`"),
+        pytest.param(
+            {"apt": ["no-such-package"]}, "E: Unable to locate package no-such-package", "correct `apt`", marks=SLOW
+        ),
+        pytest.param({"before": "2001-01-01"}, "target-jsonl==0.1.4 cannot be installed", "`before`", marks=SLOW),
+        pytest.param({"constraints": ["singer-python<1"]}, "are unsatisfiable", "`constraints`", marks=SLOW),
     ],
 )
 def test_the_reason_of_a_build_that_fails(plain, tag, build, message, hint):
@@ -145,6 +151,7 @@ def test_a_package_that_pins_what_does_not_exist_is_built_and_starts(plain, tag)
     assert "dataset_name" in json.loads(plain.well("spec", "lines", "--json").stdout)["properties"]
 
 
+@pytest.mark.slow
 def test_a_credential_of_an_index_stays_nowhere(shop, tag, api, environ):
     """The extra index is a folder that does not exist, so every package is from the usual index."""
     _write(shop, tag, singer="target-jsonl==0.1.4")
@@ -211,7 +218,7 @@ def test_an_airbyte_image_is_laid_out_like_airbytes_own(shop, api):
     assert ids.stdout == "1000\n"
 
 
-@pytest.mark.parametrize("target", ["lines", "sheets"])
+@variants("target", "lines", "sheets")
 def test_a_singer_image_runs_as_any_user(shop, target):
     place = shop.folder / target
     place.mkdir()

@@ -41,7 +41,7 @@ ITSELF, BOTH = "its `check` command", "its config against its spec, and by disco
     [
         ("samples", ITSELF),
         ("melt", BOTH),
-        ("pipe", "discovery"),
+        pytest.param("pipe", "discovery", marks=pytest.mark.slow),
         ("rows", ITSELF),
         ("strict", ITSELF),
         pytest.param(VECTORS, ITSELF, marks=pytest.mark.slow),
@@ -56,7 +56,8 @@ def test_check(junction, database, connector, by):
 
 
 @pytest.mark.parametrize(
-    ("connector", "code"), [("melt", 3), ("pipe", 3), pytest.param(VECTORS, 4, marks=pytest.mark.slow)]
+    ("connector", "code"),
+    [("melt", 3), pytest.param("pipe", 3, marks=pytest.mark.slow), pytest.param(VECTORS, 4, marks=pytest.mark.slow)],
 )
 def test_a_check_fails_where_no_server_answers(junction, database, connector, code):
     refused = junction("check", connector, POSTGRES_HOST="nowhere")

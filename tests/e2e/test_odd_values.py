@@ -16,7 +16,7 @@ pytestmark = pytest.mark.docker
 Row = dict[str, str | None]
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@variants("target", *TARGETS)
 def test_every_value_arrives(shop: Shop, postgres: Postgres, target: str):
     ended = _run(shop, target, list(messages(target)))
     assert ended.code == 0, ended.stderr

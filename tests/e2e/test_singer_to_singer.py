@@ -8,7 +8,7 @@ from e2e.junction import CHANGES, DELETION, MAKE_SLOT, SLOTS, Row, lexemes, line
 from support.variants import variants
 
 pytestmark = pytest.mark.docker
-taps = variants("tap", "pipe", "melt")
+taps = variants("tap", "melt", "pipe")
 IMAGES = {"melt": "tapdock/tap-postgres:0.10.0", "pipe": "tapdock/tap-postgres:1.8.4"}
 
 
@@ -53,7 +53,7 @@ def _file(tap: str, stream: str) -> str:
 
 
 @taps
-@pytest.mark.parametrize("target", ["lines", "lake", "melt_base", "pipe_base"])
+@variants("target", "melt_base", "lake", "lines", "pipe_base")
 def test_a_second_run_reads_only_what_is_new(junction, database, tap, target):
     words = ("run", tap, target, "--strict-counts", "--json")
     assert junction.well(*words).records == {orders(tap): 3, lines(tap): 3}

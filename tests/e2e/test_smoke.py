@@ -34,7 +34,7 @@ def test_every_record_reaches_an_airbyte_destination(junction: Junction):
         assert _sorted(found) == _sorted(_merged(rows)), stream
 
 
-@variants("target", "pipe_base", "melt_base")
+@variants("target", "melt_base", "pipe_base")
 def test_every_scenario_is_a_table_of_postgres(junction: Junction, database: Any, target: str):
     expected = _sent(junction)
     junction.well("run", "smoke", target, "--strict-counts")

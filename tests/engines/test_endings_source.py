@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engines import leftovers
-from engines.places import local_only
+from engines.places import anywhere, local_only
 
 
 def test_all_is_well(project):
@@ -50,6 +50,7 @@ def test_source_fails_after_a_flood_of_errors(project):
     assert project.ids() == set(range(1, 21))
 
 
+@anywhere
 def test_config_error_says_where_to_correct_it(project):
     project.steps("error - config_error", "exit 1")
     ended = project.run()
@@ -58,6 +59,7 @@ def test_config_error_says_where_to_correct_it(project):
     assert not ended.record["error"]["retryable"]
 
 
+@anywhere
 def test_source_that_says_nothing_at_all(project):
     project.steps("exit 0")
     ended = project.run()
@@ -86,6 +88,7 @@ def test_source_is_silent_for_too_long_and_deaf(project):
     assert project.done() == 1
 
 
+@anywhere
 def test_some_streams_failed_and_the_others_are_kept(project):
     streams = ["users", "orders"]
     project.steps(
@@ -102,6 +105,7 @@ def test_some_streams_failed_and_the_others_are_kept(project):
     assert project.ids("orders") == set(range(1, 6))
 
 
+@anywhere
 def test_line_that_cannot_be_translated(project):
     bad = {"type": "RECORD", "record": {"stream": "nobody", "data": {"id": 1}, "emitted_at": 1}}
     project.steps("until users 10", "state", f"line {json.dumps(bad)}", "exit 1")
@@ -120,12 +124,14 @@ def test_long_line(project):
     assert [len(row) > 50_000_000 for row in project.rows()] == [True, False, False, False]
 
 
+@anywhere
 def test_numbers_arrive_as_they_were_written(project):
     project.steps("numbers users", "state")
     assert project.run().code == 0
     assert '"price":12345678901234567.123456789,"big":12345678901234567890' in project.rows()[0]
 
 
+@anywhere
 @pytest.mark.parametrize("kind", ["LEGACY", "GLOBAL"])
 def test_other_kinds_of_state_are_resumed_from(project, kind):
     project.steps("until users 5", "state", "until users 8", "state", states=kind)

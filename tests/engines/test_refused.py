@@ -2,6 +2,8 @@
 
 import pytest
 
+from engines.places import anywhere
+
 REFUSED = {
     "two names that differ in case only": (
         {"streams": ["users", "Users"]},
@@ -18,6 +20,7 @@ REFUSED = {
 }
 
 
+@anywhere
 @pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["run", "dry-run"])
 @pytest.mark.parametrize("why", REFUSED)
 def test_stream_that_no_target_could_take(project, why, options):

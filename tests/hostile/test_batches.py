@@ -20,8 +20,8 @@ def test_rows_of_a_file_arrive(attacked, next_run):
     ("batch", "message"),
     [
         ("pipe", "`a` is not a regular file"),
-        ("link", "`a` is a link, or not a folder"),
-        ("folder_link", "`b` is a link, or not a folder"),
+        pytest.param("link", "`a` is a link, or not a folder", marks=pytest.mark.slow),
+        pytest.param("folder_link", "`b` is a link, or not a folder", marks=pytest.mark.slow),
         ("long_row", "a row is longer than the limit of 64 MiB"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 
 from engines.project import wait_for
 from hostile.conftest import both_users, one_place, peak, reports
+from support.variants import variants
 
 pytestmark = pytest.mark.docker
 
@@ -54,7 +55,7 @@ def test_programs_of_the_image_that_are_called_cat_and_wc_are_not_used(attacked)
 
 
 @one_place
-@pytest.mark.parametrize("word", ["junk", "long", "forged"])
+@variants("word", "forged", "junk", "long")
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_words_on_the_control_pipe(attacked, next_run, side, word):
     """The pipe has no name. A connector reaches it through its parent's descriptors, and can only harm its own side."""
@@ -71,7 +72,7 @@ def test_words_on_the_control_pipe(attacked, next_run, side, word):
     next_run()
 
 
-@pytest.mark.parametrize("shell", ["flood-control", "config", "huge-config"])
+@variants("shell", "flood-control", "config", "huge-config")
 def test_a_shell_that_plays_the_launcher_badly(attacked, next_run, shell):
     project = attacked(shell=shell)
     project.source_keys = {"idle_timeout": "3s", "stop_grace": "1s", "exit_grace": "1s"}

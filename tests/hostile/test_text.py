@@ -60,6 +60,7 @@ def test_a_line_longer_than_memory_should_hold(attacked, next_run):
     next_run()
 
 
+@pytest.mark.slow
 def test_a_long_line_that_is_legal(attacked):
     project = attacked(source=[f"long {60 << 20}", "state"])
     ended = project.run()

@@ -10,7 +10,7 @@ import pytest
 from connectors.images import made
 from places.machines import Seat, here
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 STATE = "dev:tap-faker-to-target-jsonl"
 RECIPE = b"""\
 ARG BASE_IMAGE

@@ -8,6 +8,7 @@ import pytest
 
 from connectors.images import base_image, foreign, image, made
 from places.conftest import wrap
+from support.variants import variants
 
 pytestmark = pytest.mark.docker
 HERE = Path(__file__).parent
@@ -110,7 +111,7 @@ def test_its_settings_and_whether_they_work(tap):
     assert "error" in bad.stderr
 
 
-@pytest.mark.parametrize("user", ["1000", "31337"])
+@variants("user", "31337", "1000")
 def test_any_user_and_a_read_only_file_system(wrapped, tmp_path, user):
     tmp_path.chmod(0o755)
     tap = Tap(tmp_path, wrapped, "--user", user, "--read-only", "--tmpfs", "/tmp:exec,mode=1777")
@@ -135,7 +136,10 @@ def test_the_source_fails_and_so_does_the_tap(api, tmp_path):
     assert messages[-1]["value"]["airbyte_state"][0]["stream"]["stream_state"] == {"id": 5}
 
 
-@pytest.mark.parametrize(("release", "packages"), [("bookworm", "busybox-static"), ("bullseye", "libc6 busybox")])
+@pytest.mark.parametrize(
+    ("release", "packages"),
+    [("bookworm", "busybox-static"), pytest.param("bullseye", "libc6 busybox", marks=pytest.mark.slow)],
+)
 def test_an_image_without_python_or_a_shell(api, tmp_path, release, packages):
     """One image has no C library, the other has one of an older Debian. The connector's environment is unchanged."""
     files = {name: (HERE / "awk" / name).read_bytes() for name in ("Dockerfile", "connector.awk")}
