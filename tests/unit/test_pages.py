@@ -15,6 +15,7 @@ def shell(tmp_path) -> Shell:
     return Shell(tmp_path)
 
 
+@pytest.mark.long
 def test_a_connector_of_your_own(shell):
     """A second run reads nothing, and `--full-refresh` reads all again, as the page says."""
     found = page_steps("own-connector.md", "As programs")
@@ -29,6 +30,7 @@ def test_a_connector_of_your_own(shell):
     assert len(rows.read_text().splitlines()) == 6
 
 
+@pytest.mark.long
 def test_the_terminal_of_a_codespace(shell):
     shell.follow(page_steps("codespaces.md"))
     assert (shell.folder / "tapdock.yaml").exists()
@@ -42,6 +44,7 @@ def test_the_user_data_of_an_instance(shell):
     assert (shell.folder / "user-data").read_text().startswith("#cloud-config\n")
 
 
+@pytest.mark.long
 def test_the_commands_for_states(shell):
     """A program that prints a state stands in for Meltano."""
     shell.program("meltano", f"echo '{MELTANO}'")

@@ -126,6 +126,7 @@ sources:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("given", [{}, {"PG_PASSWORD": "s3cr3t-1", "PG_USER": "u", "TOKEN": "s3cr3t-2"}])
 def test_the_variable_behind_a_secret_is_named(tmp_path, given):
     (tmp_path / "tapdock.yaml").write_text(REFERENCES)

@@ -133,6 +133,7 @@ def test_an_error_and_its_hint_are_one_line_each(tapdock, words):
     assert [line.partition(":")[0] for line in ended.stderr.splitlines()] in (["error"], ["error", "hint"])
 
 
+@pytest.mark.long
 def test_a_stream_that_is_not_unicode_gets_escapes(folder, backend):
     with lease(backend, KEY, run_id="r", clock=lambda: 0.0) as held:
         held.save('{"bookmarks": {"grün": "日🎉"}}', dialect="singer")

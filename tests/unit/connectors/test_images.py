@@ -344,6 +344,7 @@ def test_the_image_of_the_relay_is_locked_as_well():
         relay_image(engine, environ, locked={"runner:1": "sha256:1"})
 
 
+@pytest.mark.long
 def test_licenses_of_what_is_in_an_image_are_listed():
     command = [sys.executable, images.images_folder() / "licenses.py"]
     named = subprocess.run([*command, "orjson", "msgspec"], check=True, capture_output=True, text=True).stdout

@@ -34,6 +34,7 @@ def exact(value: object) -> str:
     return repr(value)
 
 
+@pytest.mark.long
 @given(st.dictionaries(st.text(), VALUES))
 def test_a_config_is_read_as_it_was_written(config):
     assert exact(json.loads(config_file(config).content)) == exact(config)

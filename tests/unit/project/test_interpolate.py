@@ -8,7 +8,7 @@ from tapdock.errors import UsageError
 from tapdock.project.interpolate import interpolate, parse_dotenv
 from tapdock.project.layers import Layer
 
-NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
+NAMES = st.tuples(st.sampled_from("A_Z"), st.text("AZ_09", max_size=8)).map("".join)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=30)
 
 

@@ -172,7 +172,7 @@ def test_the_schema_has_the_limits_of_the_loader(tmp_path, name, least, most):
         refused: list[Exception] = []
         for check in (
             lambda: load(tmp_path / "tapdock.yaml", environment=None, environ={}),
-            lambda whole=whole: jsonschema.validate(whole, json_schema()),
+            lambda whole=whole: SCHEMA.validate(whole),
         ):
             try:
                 check()

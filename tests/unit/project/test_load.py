@@ -5,9 +5,9 @@ import os
 import re
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
+from jsonschema.validators import validator_for
 
 from tapdock.cli.session import Session
 from tapdock.errors import UsageError
@@ -286,6 +286,7 @@ LIMITS = [
     ("extra_hosts", "['db:other.example']", "not a host name with its address"),
     ("extra_hosts", "[':10.0.0.1']", "not a host name with its address"),
 ]
+SCHEMA = validator_for(json_schema())(json_schema())
 ACCEPTED = [
     ("max_line", "1k", 1024),
     ("max_line", "100k", 100 * 1024),
@@ -320,7 +321,7 @@ def test_a_value_that_an_engine_would_refuse(project, key, value, problem):
 def test_a_value_that_an_engine_accepts(project, key, value, read):
     text = f"version: 1\nsources: {{a: {{image: x, {key}: {value}}}}}"
     assert getattr(project(text).sources["a"], key) == read
-    jsonschema.validate(yaml.safe_load(text), json_schema())
+    SCHEMA.validate(yaml.safe_load(text))
 
 
 def test_defaults_of_sources_only_are_not_those_of_targets(project):

@@ -56,6 +56,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.long
 @settings(deadline=None)
 @given(
     st.dictionaries(st.text(), VALUES, max_size=4),

@@ -123,6 +123,7 @@ def test_a_status(status: Any, expected: tuple[Any, ...]) -> None:
     assert read_trace(Raw(body.encode())).status == StreamStatus(*expected)
 
 
+@pytest.mark.long
 @given(st.dictionaries(st.sampled_from(PARTS), VALUES))
 @settings(max_examples=300, deadline=None)
 def test_an_error_of_any_parts_is_an_error(parts: dict[str, Any]) -> None:
@@ -133,6 +134,7 @@ def test_an_error_of_any_parts_is_an_error(parts: dict[str, Any]) -> None:
         assert found.words == parts["message"]
 
 
+@pytest.mark.long
 @given(st.binary() | VALUES.map(lambda value: json.dumps(value).encode()))
 @settings(max_examples=300, deadline=None)
 def test_it_never_raises(body: bytes) -> None:

@@ -77,6 +77,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.long
 @given(JSON, st.sampled_from([None, 2]), st.booleans())
 def test_json_keeps_its_values_and_is_harmless(value, indent, windows):
     text = json.dumps(value, ensure_ascii=False, indent=indent)
