@@ -48,6 +48,7 @@ def test_the_commands_for_states(shell):
     connector = {"image": "example/connector:1"}
     project = {
         "version": 1,
+        "environments": {"prod": {}},
         "sources": dict.fromkeys(("faker", "github", "hubspot"), connector),
         "targets": {"lake": connector},
         "pipelines": {

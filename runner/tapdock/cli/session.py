@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tapdock.state.backends.base import Backend
     from tapdock.text.redaction import Redactor
 
-__all__ = ["Session", "shared", "state_id"]
+__all__ = ["Session", "shared"]
 
 
 @dataclass
@@ -140,21 +140,6 @@ class Session:
                 redactor.learn(secrets_in(address))
             self._made_for = (project, redactor)
         return self._made_for[1]
-
-
-def state_id(session: Session, name: str) -> str:
-    """Return the key of a state. `name` is a key (`prod:faker-to-lake`), a key without environment, or a pipeline."""
-    from tapdock.state.envelope import state_key
-
-    pipeline = session.project.pipelines.get(name)
-    if pipeline:
-        return state_key(
-            pipeline.source,
-            pipeline.target,
-            environment=session.environment,
-            suffix=pipeline.state_suffix,
-        )
-    return name if ":" in name else f"{session.environment or 'default'}:{name}"
 
 
 def shared(ctx: Any) -> Session:

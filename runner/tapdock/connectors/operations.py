@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from tapdock.connectors import images, lockfile, masking, rotated_config, rotation_rules, settings
+from tapdock.connectors import images, known_specs, lockfile, masking, rotated_config, rotation_rules, settings
 from tapdock.connectors.about import spec
 from tapdock.connectors.ask import Asked, ask
 from tapdock.connectors.context import Context, PreparedConnector
@@ -45,6 +45,7 @@ def prepare(context: Context, connector: Connector) -> PreparedConnector:
         context.progress(f"{connector.image} is not pinned; use a version tag or run `tapdock lock`")
     kind = kind_of(connector, facts)
     require_kind(connector, kind, context.project.origins)
+    known_specs.remember_kind(context.cache, connector, kind)
     for mount in connector.mounts:
         if mount.is_volume and (context.project.folder / mount.source).is_dir():
             text = f"{connector.name} mounts the volume `{mount.source}`, not the folder `./{mount.source}`"

@@ -225,12 +225,12 @@ def test_a_state_under_another_name(tapdock):
     assert tapdock("state", "copy", "demo", "prod:faker-to-lake").returncode == 0
     assert tapdock("state", "copy", "demo", "prod:faker-to-lake").returncode == 2, "nobody can be asked"
     assert tapdock("state", "copy", "demo", "demo").returncode == 2
-    assert tapdock("state", "move", "demo", "old-to-lake").returncode == 0
+    assert tapdock("state", "move", "demo", "old-to-lake", "--any-name").returncode == 0
     names = [each["key"] for each in json.loads(tapdock("state", "list", "--json").stdout)]
     assert names == ["default:old-to-lake", "prod:faker-to-lake"]
     for name in names:
         assert tapdock("state", "get", name).stdout == STATE + "\n"
-    assert tapdock("state", "move", "demo", "x-to-y").returncode == 6
+    assert tapdock("state", "move", "demo", "prod:faker-to-lake").returncode == 6, "there is no state of it any more"
 
 
 def test_the_hint_for_a_copied_state_is_a_command_that_works(tapdock, backend):
@@ -252,15 +252,15 @@ def test_the_hint_for_a_copied_state_is_a_command_that_works(tapdock, backend):
 
 
 def test_the_hint_works_as_well_where_the_object_was_moved(tapdock, backend):
-    tapdock("state", "set", "old-to-lake", stdin=STATE)
+    tapdock("state", "set", "old-to-lake", "--any-name", stdin=STATE)
     tapdock("state", "set", "demo", stdin="[]")
     backend.put(KEY, backend.get("default:old-to-lake").body, expected=backend.get(KEY).version)
     backend.delete("default:old-to-lake")
     copy, _ = re.findall(r"`tapdock (state (?:copy|clear)[^`]+)`", tapdock("state", "get", "demo").stderr)
     assert tapdock(*copy.split()).returncode == 0
     assert tapdock("state", "get", "demo").stdout == STATE + "\n"
-    assert tapdock("state", "get", "old-to-lake").returncode == 6
-    assert tapdock("state", "copy", "old-to-lake", "demo", "--yes").returncode == 6
+    assert tapdock("state", "get", "old-to-lake").returncode == 2
+    assert tapdock("state", "copy", "old-to-lake", "demo", "--yes").returncode == 2
 
 
 def test_a_damaged_state_gives_way_to_a_copy(tapdock, backend):
