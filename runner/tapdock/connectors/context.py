@@ -58,6 +58,10 @@ class Context:
         """
         return self.redactor(text)[:_LONGEST]
 
+    def message(self, text: str) -> str:
+        """Return a message of tapdock in the same way, in which the words of commands are kept."""
+        return self.redactor.message(text)[:_LONGEST]
+
     def say(self, text: str) -> None:
         """Report a step of the preparation. Text of an engine or a build may contain an address with a token."""
         if not self.is_quiet:

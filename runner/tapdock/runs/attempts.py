@@ -183,7 +183,7 @@ class _Attempt:
             started_at=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="milliseconds"),
             status="running" if exit_code is None else _STATUS.get(exit_code, "failed"),
             exit_code=exit_code,
-            error=_error_of(error, verdict, redacted=self._context.redacted),
+            error=_error_of(error, verdict, redacted=self._context.message),
             streams=verdict.streams if verdict else (),
             state=StateRecord(committed=self._recorder.commits, backend=masked_text(self._context.backend.uri)),
             containers=self._containers(),

@@ -77,7 +77,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             recorder.finish()
     facts = _facts(outcome, recorder, (source, target), lost, strict=options.strict_counts)
     verdict = decide_verdict(facts)
-    verdict = msgspec.structs.replace(verdict, message=verdict.message and context.redacted(verdict.message))
+    verdict = msgspec.structs.replace(verdict, message=verdict.message and context.message(verdict.message))
     return dataclasses.replace(outcome, verdict=verdict)
 
 
