@@ -83,7 +83,8 @@ def _run_once(
             except Exception as error:
                 _keep(context, attempt.record(unforeseen(error)))
                 raise
-        with context.signals.orders(queue.SimpleQueue()):  # the run is over: a signal has nothing to stop
+        over = "writing the record of the run"
+        with context.signals.orders(queue.SimpleQueue(), doing=over):  # a signal has nothing to stop
             _keep(context, record)
         _archive(context, record)
     return record
@@ -97,7 +98,7 @@ def _archive(context: Context, record: RunRecord) -> None:
     ended = threading.Event()
     kept = threading.Thread(target=_archived, args=(context, archive, record, ended), daemon=True)
     kept.start()
-    context.signals.wait_for(ended)
+    context.signals.wait_for(ended, doing="storing the record of the run beside its state")
     if kept.is_alive():
         kept.join(_LAST_SECONDS)
     if kept.is_alive():

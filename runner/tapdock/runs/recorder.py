@@ -116,7 +116,7 @@ class Recorder:
         self._is_finished = True
         self._jobs.put(self._require_rows_at_the_end)
         self._jobs.put(None)
-        self._context.signals.wait_for(self._over)
+        self._context.signals.wait_for(self._over, doing="saving the state")
         self._worker.join(_LAST_SECONDS)
         if not self._worker.is_alive():
             return
