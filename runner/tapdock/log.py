@@ -51,6 +51,7 @@ class Log:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.folded: Counter[str] = Counter()
+        self._is_over = False
         self._tails: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_TAIL))
         self._bound = {name: value for name, value in (("run_id", run_id), ("pipeline", pipeline)) if value}
         self._pipeline = f"{one_line(pipeline)}: " if pipeline else ""
@@ -79,12 +80,18 @@ class Log:
         """Log a line of one side, cleaned."""
         self._emit(level, "line", {"side": side, "message": clean(text.rstrip())})
 
-    def tail(self, side: str) -> tuple[str, ...]:
-        """Return the last lines of a side that were not written for people, apart from those of level `debug`."""
+    def unfold(self, *sides: str) -> None:
+        """Write the last lines of these sides that were not written for people, apart from those of level `debug`."""
         with self._lock:
-            return tuple(self._tails[side])
+            for side in sides:
+                for text in self._tails.pop(side, ()):
+                    self._say(text + "\n")
 
-    def _emit(self, level: Level, event: str, fields: Mapping[str, Any]) -> None:
+    def end(self, event: str, **fields: Any) -> None:
+        """Log the last event of the run. Lines of a container that the engine delivers later are dropped."""
+        self._emit("info", event, fields, is_last=True)
+
+    def _emit(self, level: Level, event: str, fields: Mapping[str, Any], *, is_last: bool = False) -> None:
         now = datetime.fromtimestamp(self._clock(), UTC)
         entry = {
             "time": now.isoformat(timespec="milliseconds"),
@@ -95,6 +102,9 @@ class Log:
         }
         as_json = harmless_json(_json(entry))
         with self._lock:
+            if self._is_over:
+                return
+            self._is_over = is_last
             if self._file:
                 try:
                     self._file.write(as_json + "\n")

@@ -167,7 +167,10 @@ class _Attempt:
         except (TapdockError, Interrupted) as raised:
             error = raised
         record = self.record(error, ended=True)
-        self._log.info("run ended", status=record.status, exit_code=record.exit_code)
+        if record.error and record.status != "stopped":  # the last lines that were not printed may explain it
+            side = record.error.side
+            self._log.unfold(*(("source", "target") if side == "runner" else (side,)))
+        self._log.end("run ended", status=record.status, exit_code=record.exit_code)
         return record
 
     def record(self, error: TapdockError | Interrupted | None = None, *, ended: bool = False) -> RunRecord:
