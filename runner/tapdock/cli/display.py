@@ -133,6 +133,7 @@ class Display:
             level=view.level,
             lines=view.lines,
             pipeline=self._name if view.several else None,
+            notes=view.table,
         )
         return self._log
 

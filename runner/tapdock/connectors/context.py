@@ -25,7 +25,7 @@ class Context:
     """What every operation needs: the engine, the project, the state backend, and where progress is reported.
 
     `patience` is the time in seconds after which an optional question to a connector counts as not answered. If
-    `is_quiet`, steps of the preparation are not reported.
+    `is_quiet`, steps of the preparation are not reported. `note` gets facts that are only for the log of a run.
     """
 
     engine: Engine
@@ -40,6 +40,7 @@ class Context:
     locked: Mapping[str, str] | None = None
     patience: float = 120.0
     is_quiet: bool = False
+    note: Logs = lambda _: None
     redactor: Redactor = field(default_factory=Redactor)
     reported: set[str] = field(default_factory=set)
 

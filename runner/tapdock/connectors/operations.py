@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from tapdock.connectors import images, known_specs, lockfile, masking, rotated_config, rotation_rules, settings
@@ -143,11 +144,19 @@ def discover(
     known = None if refresh else context.cache.read(name, written=(now - _CATALOG_SECONDS, now))
     if known is not None:
         with suppress(SourceError):  # a damaged file: the source is asked again
-            return _streams(ready, known, namespaced=namespaced)
+            streams = _streams(ready, known, namespaced=namespaced)
+            _note_cached(context, connector, context.cache.written(name))
+            return streams
     catalog, streams = discovered(context, ready, config, namespaced=namespaced)
     if streams:  # an empty catalog is often that of a user who lacks a permission
         context.cache.write(name, catalog)
     return streams
+
+
+def _note_cached(context: Context, connector: Connector, written: float | None) -> None:
+    at = f" at {datetime.fromtimestamp(written, UTC):%Y-%m-%dT%H:%M:%SZ}" if written else ""
+    where = f" --environment {context.project.environment}" if context.project.environment else ""
+    context.note(f"using the streams discovered{at}; `tapdock discover {connector.name}{where}` asks again")
 
 
 def discovered(

@@ -112,6 +112,7 @@ sys.exit(1)
 """
 
 
+@pytest.mark.long
 def test_the_lines_of_the_side_that_failed_precede_the_end_of_the_run(tapdock, folder):
     for name, text in (("tap", TAP), ("target", TARGET)):
         (folder / name).write_text(text % sys.executable)
