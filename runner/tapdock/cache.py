@@ -64,6 +64,13 @@ class Cache:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def written(self, name: str) -> float | None:
+        """Return when the content was written, in seconds since the epoch; None if there is none."""
+        try:
+            return (self.folder / name).stat().st_mtime
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
     def write(self, name: str, content: bytes) -> None:
         """Write the content whole, because another run may read at the same time.
 

@@ -34,7 +34,7 @@ class Log:
     `write` gets whole lines for people, `file` gets JSON lines of all levels. Both are optional. Apart from our own
     colors, the text cannot control a terminal or a CI. `level` is the lowest level that is written for people, `lines`
     that of lines of connectors, if there is a file to read the others in. `folded` counts these others by side.
-    `pipeline` is part of each line, for several runs on one screen.
+    `pipeline` is part of each line, for several runs on one screen. `notes`: people see notes as well.
     """
 
     def __init__(
@@ -48,12 +48,15 @@ class Log:
         level: Level = "info",
         lines: Level = "info",
         pipeline: str | None = None,
+        notes: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.folded: Counter[str] = Counter()
+        self._is_over = False
         self._tails: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_TAIL))
         self._bound = {name: value for name, value in (("run_id", run_id), ("pipeline", pipeline)) if value}
         self._pipeline = f"{one_line(pipeline)}: " if pipeline else ""
+        self._notes = notes
         self._write = write
         self._file = file
         self._format = format
@@ -75,16 +78,28 @@ class Log:
     def error(self, event: str, **fields: Any) -> None:
         self._emit("error", event, fields)
 
+    def note(self, event: str) -> None:
+        """Log an event with level `info` that only people read: it is written for them if the log has `notes`."""
+        self._emit("info", event, {}, to_people=self._notes)
+
     def line(self, side: str, level: Level, text: str) -> None:
         """Log a line of one side, cleaned."""
         self._emit(level, "line", {"side": side, "message": clean(text.rstrip())})
 
-    def tail(self, side: str) -> tuple[str, ...]:
-        """Return the last lines of a side that were not written for people, apart from those of level `debug`."""
+    def unfold(self, *sides: str) -> None:
+        """Write the last lines of these sides that were not written for people, apart from those of level `debug`."""
         with self._lock:
-            return tuple(self._tails[side])
+            for side in sides:
+                for text in self._tails.pop(side, ()):
+                    self._say(text + "\n")
 
-    def _emit(self, level: Level, event: str, fields: Mapping[str, Any]) -> None:
+    def end(self, event: str, **fields: Any) -> None:
+        """Log the last event of the run. Lines of a container that the engine delivers later are dropped."""
+        self._emit("info", event, fields, is_last=True)
+
+    def _emit(
+        self, level: Level, event: str, fields: Mapping[str, Any], *, is_last: bool = False, to_people: bool = True
+    ) -> None:
         now = datetime.fromtimestamp(self._clock(), UTC)
         entry = {
             "time": now.isoformat(timespec="milliseconds"),
@@ -95,6 +110,9 @@ class Log:
         }
         as_json = harmless_json(_json(entry))
         with self._lock:
+            if self._is_over:
+                return
+            self._is_over = is_last
             if self._file:
                 try:
                     self._file.write(as_json + "\n")
@@ -103,7 +121,7 @@ class Log:
                     self._say(f"warning: the log file is no longer written: {error.strerror}\n")
             is_of_connector = event == "line" and fields["side"] != "runner"
             least = self._rank_of_lines if is_of_connector and self._file else self._rank
-            if RANKS[level] < least and not is_of_connector:
+            if not to_people or (RANKS[level] < least and not is_of_connector):
                 return
             text = as_json if self._format == "json" else self._human(now, level, event, fields)
             if RANKS[level] >= least:

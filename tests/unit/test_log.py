@@ -87,3 +87,29 @@ def test_each_line_of_a_message_is_marked_as_the_connectors():
     log, shown, _ = logged()
     log.line("source", "info", "one\ntwo")
     assert [line.partition("source | ")[2] for line in shown.getvalue().splitlines()] == ["one", "two"]
+
+
+def test_the_last_lines_of_a_side_are_shown_when_they_explain_something():
+    log, shown, _ = logged(lines="warning")
+    for number in range(15):
+        log.line("target", "info", f"line {number}.")
+    log.line("source", "info", "other")
+    log.line("target", "debug", "details")
+    assert shown.getvalue() == ""
+    log.unfold("target")
+    assert [line.partition("target | ")[2] for line in shown.getvalue().splitlines()] == [
+        f"line {number}." for number in range(5, 15)
+    ]
+    log.unfold("target")
+    assert len(shown.getvalue().splitlines()) == 10, "once"
+
+
+def test_nothing_follows_the_last_event():
+    """An engine may deliver lines of a container late, even after the file was closed."""
+    log, shown, file = logged()
+    log.end("run ended", status="failed")
+    file.close()
+    log.line("target", "error", "late")
+    log.warning("late")
+    assert len(shown.getvalue().splitlines()) == 1
+    assert "run ended  status=failed" in shown.getvalue()

@@ -31,6 +31,26 @@ def test_a_connector_of_your_own(shell):
 
 
 @pytest.mark.long
+def test_an_airbyte_source_of_your_own(shell):
+    """Its state is a list of messages, and a second run reads nothing."""
+    found = page_steps("own-connector.md", "As programs", "An Airbyte source")
+    run = found[-1]
+    shell.follow(found)
+    rows = shell.folder / "users.jsonl"
+    names = ["user 1", "user 2", "user 3", "person 1", "person 2"]
+    assert [json.loads(row)["name"] for row in rows.read_text().splitlines()] == names
+    shell.environ["TAPDOCK_ENGINE"] = "local"
+    state = Step(run.page, run.section, "tapdock state get airbyte")
+    record = Step(run.page, run.section, "tapdock runs show --json")
+    *_, saved, shown = shell.follow([run, state, record])
+    assert json.loads(saved.output)[0]["stream"]["stream_state"] == {"id": 2}
+    assert [each["status"] for each in json.loads(shown.output)["streams"]] == ["complete"]
+    assert len(rows.read_text().splitlines()) == 5
+    shell.follow([Step(run.page, run.section, f"{run.text} --full-refresh")])
+    assert len(rows.read_text().splitlines()) == 7
+
+
+@pytest.mark.long
 def test_the_terminal_of_a_codespace(shell):
     shell.follow(page_steps("codespaces.md"))
     assert (shell.folder / "tapdock.yaml").exists()
@@ -51,6 +71,7 @@ def test_the_commands_for_states(shell):
     connector = {"image": "example/connector:1"}
     project = {
         "version": 1,
+        "environments": {"prod": {}},
         "sources": dict.fromkeys(("faker", "github", "hubspot"), connector),
         "targets": {"lake": connector},
         "pipelines": {

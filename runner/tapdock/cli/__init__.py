@@ -155,7 +155,8 @@ Example: tapdock run demo --environment prod
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code (tapdock.errors lists them)."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret of the run
-    session = Session()
+    inner = (word for entry in COMMANDS.values() if isinstance(entry, dict) for word in entry)
+    session = Session(commands=(*COMMANDS, *inner))
     try:
         return _perform(_hoisted(list(sys.argv[1:] if args is None else args)), session)
     except (TapdockError, Interrupted) as error:

@@ -19,6 +19,7 @@ from tapdock.project.home import claim_home
 from tapdock.relay.signals import Signals
 from tapdock.text.clean import one_line
 from tapdock.text.output import err
+from tapdock.text.redaction import Redactor
 
 __all__ = ["engine_of", "not_removed", "operations_of", "relay_image", "said"]
 
@@ -88,6 +89,7 @@ def operations_of(
         now=time.time,
         locked=digests,
         is_quiet=quiet,
+        redactor=Redactor(own=session.own_words),
     )
 
 

@@ -133,6 +133,7 @@ class Display:
             level=view.level,
             lines=view.lines,
             pipeline=self._name if view.several else None,
+            notes=view.table,
         )
         return self._log
 
@@ -165,27 +166,21 @@ class Display:
     def ended(self, record: RunRecord) -> None:
         """Print the table of streams and the result to stdout, then the error with its hint to stderr.
 
-        Before them, print where to read the lines that were not printed. If the run failed, the last of them may
-        explain why, so they are printed too.
+        Before them, print where to read the lines that were not printed.
         """
         self._stop()
         with _ONE_AT_A_TIME:
             if self._log:
-                self._print_folded(self._log, record)
+                self._print_folded(self._log, record.run_id)
             if self._view.table:
                 _print_result(self._name, record)
             if record.error and not (self._view.table and _is_only_stopped(record)):
                 name = f"{one_line(self._name)}: " if self._view.several else ""
                 failed(f"{name}{record.error.message}", record.error.hint)
 
-    def _print_folded(self, log: Log, record: RunRecord) -> None:
-        if record.error and record.status != "stopped":
-            side = record.error.side
-            for each in ("source", "target") if side == "runner" else (side,):
-                for line in log.tail(each):
-                    log_text(line + "\n")
+    def _print_folded(self, log: Log, run_id: str) -> None:
         if log.folded and (self._view.level, self._view.log_format) == ("info", "text"):
-            self.say(f"{folded(log.folded)} in the log: `tapdock runs logs {record.run_id}`")
+            self.say(f"{folded(log.folded)} in the log: `tapdock runs logs {run_id}`")
 
 
 def _is_only_stopped(record: RunRecord) -> bool:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from tapdock.cli.session import Session, shared, state_id
+from tapdock.cli.session import Session, shared
 from tapdock.cli.state import Key, Yes, asked, kept, text_of
+from tapdock.cli.state_ids import AnyName, is_used, known_id, require_dialect
 from tapdock.errors import UsageError
 from tapdock.state import formats, store
 from tapdock.state.backends.base import open_backend
@@ -31,6 +32,7 @@ def import_state(
     *,
     source: FormatOption,
     rename: Annotated[list[str] | None, typer.Option(help="Rename a stream, as `old=new`; repeatable.")] = None,
+    any_name: AnyName = False,
     yes: Yes = False,
 ) -> None:
     """Import states from Meltano or Airbyte
@@ -54,13 +56,18 @@ def import_state(
             raise UsageError(
                 "the name of the state is missing", hint=f"`tapdock state import {file} NAME --format {source}`"
             )
-        found = {state_id(session, key): text_of(file)}
+        text = text_of(file)
+        found = {known_id(session, key, any_name=any_name): text}
     taken = {name: _imported(name, text, source, renames) for name, text in found.items()}
+    for name, state in taken.items():
+        require_dialect(session, name, state.dialect)
     known = [name for name in taken if not store.is_empty(session.backend, name)]
     if known:
         asked(f"Replace {', '.join(known)}?", yes=yes)
     for name, state in taken.items():
         _keep(session, name, state)
+        if not is_used(session, name):
+            err(f"warning: no pipeline of this project uses the state {name}")
 
 
 def _imported(name: str, text: str, source: Format, renames: Mapping[str, str]) -> formats.Text:
@@ -110,6 +117,7 @@ def export(ctx: typer.Context, key: Key, *, target: FormatOption) -> None:
 
     Example: tapdock state export demo --format meltano | meltano state set dev:tap-faker-to-target-duckdb
     """
-    envelope = kept(shared(ctx), key)
+    session = shared(ctx)
+    envelope = kept(session, known_id(session, key))
     assert envelope.state is not None, "`kept` raises for an empty state"
     out_json(formats.exported(envelope.state, envelope.dialect or "airbyte", target=target))

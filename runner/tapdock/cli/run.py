@@ -199,7 +199,8 @@ def _run_all(
             named = replace(operations, progress=display.say)
             done = attempts.run(named, wanted, options, make_log=display.log, show=display.progress)
             records.append(done)
-            with operations.signals.orders(queue.SimpleQueue()):  # a signal must not interrupt what is printed
+            over = "printing the result of the run"
+            with operations.signals.orders(queue.SimpleQueue(), doing=over):  # a signal must not interrupt it
                 display.ended(done)
         return done
 

@@ -1,7 +1,7 @@
 """`tapdock runs`: list runs, and show their records and logs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -101,17 +101,19 @@ def show(ctx: typer.Context, run: Run = "latest", *, as_json: Json = False) -> N
 
 
 def _print(record: RunRecord) -> None:
-    facts: list[tuple[str, Any]] = [
-        ("pipeline", record.pipeline),
-        ("state", f"{record.state_id} in {record.state.backend}, saved {record.state.committed} times"),
-        ("started", record.started_at),
-        ("status", f"{record.status} (exit code {record.exit_code})"),
-        ("seconds", f"{record.seconds.total:.1f}"),
-    ]
-    if record.error:
-        facts += [("error", f"{record.error.side}: {record.error.message}"), ("hint", record.error.hint)]
-    print_table(("RUN", record.run_id), facts)
-    out("")
+    """Print what the record has: a run that has not ended, or that failed early, has less."""
+    error, times = record.error, "1 time" if record.state.committed == 1 else f"{record.state.committed} times"
+    code = "" if record.exit_code is None else f" (exit code {record.exit_code})"
+    facts = {
+        "pipeline": record.pipeline,
+        "state": f"{record.state_id} in {record.state.backend}, saved {times}",
+        "started": record.started_at,
+        "status": f"{record.status}{code}",
+        "seconds": f"{record.seconds.total:.1f}",
+        "error": error and f"{error.side}: {error.message}",
+        "hint": error and error.hint,
+    }
+    print_table(("RUN", record.run_id), [(fact, value) for fact, value in facts.items() if value])
     streams = [
         (
             f"{each.namespace}.{each.stream}" if each.namespace else each.stream,
@@ -123,13 +125,19 @@ def _print(record: RunRecord) -> None:
         )
         for each in record.streams
     ]
-    print_table(("STREAM", "RECORDS", "BYTES", "STATUS", "LEFT OUT", "PATH"), streams)
-    out("")
+    _print_part(("STREAM", "RECORDS", "BYTES", "STATUS", "LEFT OUT", "PATH"), streams)
     containers = [
         (each.role, each.image, each.exit_code, _megabytes(each.peak_memory_bytes), each.cpu_seconds)
         for each in record.containers
     ]
-    print_table(("CONTAINER", "IMAGE", "CODE", "PEAK MB", "CPU SECONDS"), containers)
+    _print_part(("CONTAINER", "IMAGE", "CODE", "PEAK MB", "CPU SECONDS"), containers)
+
+
+def _print_part(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table with an empty line before it, unless it has no rows."""
+    if rows:
+        out("")
+        print_table(columns, rows)
 
 
 def _megabytes(size: int | None) -> str | None:

@@ -15,17 +15,21 @@ if TYPE_CHECKING:
     from tapdock.state.backends.base import Backend
     from tapdock.text.redaction import Redactor
 
-__all__ = ["Session", "shared", "state_id"]
+__all__ = ["Session", "shared"]
 
 
 @dataclass
 class Session:
-    """The global options of a call, as `ctx.obj` of each command. `environ` is the environment of the process."""
+    """The global options of a call, as `ctx.obj` of each command. `environ` is the environment of the process.
+
+    `commands` are the names of all commands.
+    """
 
     folder: Path | None = None
     chosen_environment: str | None = None
     chosen_format: Literal["text", "json"] | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    commands: tuple[str, ...] = ()
     _made_for: "tuple[Project | None, Redactor] | None" = field(default=None, init=False, repr=False)
 
     @cached_property
@@ -124,7 +128,14 @@ class Session:
         from tapdock.text.clean import plain
         from tapdock.text.secret_names import masked_text
 
-        return self._redactor(masked_text(plain(text)))
+        return self._redactor.message(masked_text(plain(text)))
+
+    @property
+    def own_words(self) -> frozenset[str]:
+        """tapdock's commands, and the names in the project file (if it is loaded)."""
+        project: Project | None = self.__dict__.get("project")
+        named = (project.environment, *project.sources, *project.targets, *project.pipelines) if project else ()
+        return frozenset(("tapdock", *self.commands, *(name for name in named if name)))
 
     @property
     def _redactor(self) -> "Redactor":
@@ -135,26 +146,11 @@ class Session:
 
         project: Project | None = self.__dict__.get("project")  # not loaded here: loading may be what failed
         if self._made_for is None or self._made_for[0] is not project:
-            redactor = Redactor(project_secrets(project) if project else ())
+            redactor = Redactor(project_secrets(project) if project else (), own=self.own_words)
             for address in making(self.environ).indexes.values():
                 redactor.learn(secrets_in(address))
             self._made_for = (project, redactor)
         return self._made_for[1]
-
-
-def state_id(session: Session, name: str) -> str:
-    """Return the key of a state. `name` is a key (`prod:faker-to-lake`), a key without environment, or a pipeline."""
-    from tapdock.state.envelope import state_key
-
-    pipeline = session.project.pipelines.get(name)
-    if pipeline:
-        return state_key(
-            pipeline.source,
-            pipeline.target,
-            environment=session.environment,
-            suffix=pipeline.state_suffix,
-        )
-    return name if ":" in name else f"{session.environment or 'default'}:{name}"
 
 
 def shared(ctx: Any) -> Session:

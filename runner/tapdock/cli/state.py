@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from tapdock.cli.session import Session, shared, state_id
+from tapdock.cli.session import Session, shared
+from tapdock.cli.state_ids import AnyName, dialect_of_source, known_id, require_dialect
 from tapdock.errors import StateError, UnreadableState, UsageError
 from tapdock.state import edit, store, versions
 from tapdock.state.backends.base import Holder
-from tapdock.state.envelope import Dialect, Envelope, a_kind, source_of
+from tapdock.state.envelope import Dialect, Envelope, a_kind
 from tapdock.text.clean import one_line
 from tapdock.text.output import err, failed, out, out_json, print_json, print_table
 
@@ -67,7 +68,7 @@ def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
     Example: tapdock state show demo
     """
     session = shared(ctx)
-    name = state_id(session, key)
+    name = known_id(session, key)
     holder = session.backend.holder(name)
     envelope = store.read(session.backend, name)
     if envelope is None and holder is None:
@@ -102,7 +103,8 @@ def get(ctx: typer.Context, key: Key) -> None:
 
     Example: tapdock state get demo > state.json
     """
-    out_json(str(kept(shared(ctx), key).state))
+    session = shared(ctx)
+    out_json(str(kept(session, known_id(session, key)).state))
 
 
 def set_state(
@@ -111,6 +113,7 @@ def set_state(
     file: Annotated[str, typer.Argument(help="A JSON file, or `-` for stdin.")] = "-",
     *,
     dialect: Annotated[Dialect | None, typer.Option(help="The state's protocol, if its form is ambiguous.")] = None,
+    any_name: AnyName = False,
 ) -> None:
     """Replace a state with one from a file or from stdin
 
@@ -122,14 +125,14 @@ def set_state(
     """
     session = shared(ctx)
     text = text_of(file)
-    name = state_id(session, key)
-    kind = _kind_of_source(session, name)
-    found = edit.dialect_of(text, wanted=dialect, known=kind or versions.last_dialect(session.backend, name))
-    if kind and found != kind:
-        hint = "check the name of the state, and `kind` of the source"
-        raise UsageError(
-            f"this is {a_kind(found)} state, but the source of `{name}` needs {a_kind(kind)} state", hint=hint
-        )
+    name = known_id(session, key, any_name=any_name)
+    kind = dialect_of_source(session, name)
+    last = versions.last_dialect(session.backend, name)
+    found = edit.dialect_of(text, wanted=dialect, known=kind or last)
+    require_dialect(session, name, found, is_guess=found == "singer" and dialect is None)
+    if not (kind or dialect) and last not in (None, found):
+        message = f"this is {a_kind(found)} state, but the state `{name}` was {a_kind(last)} state until now"
+        raise UsageError(message, hint=f"if its source is another connector now, add `--dialect {found}`")
     with store.replacing(session.backend, name, run_id="state-set", clock=time.time) as held:
         before = store.readable(session.backend, name)
         held.save(
@@ -140,14 +143,6 @@ def set_state(
             places=before.places if before else None,
         )
     err(f"state {name} is set ({found})")
-
-
-def _kind_of_source(session: Session, name: str) -> Dialect | None:
-    """Return the kind of the source whose state this is; None if it is known only from the source's image."""
-    source = session.project.sources.get(source_of(name))
-    if source is None or source.kind or source.build is None:
-        return source.kind if source else None
-    return "singer" if source.build.family == "singer" else "airbyte"
 
 
 def clear(
@@ -167,7 +162,7 @@ def clear(
     Example: tapdock state clear demo --stream users --yes
     """
     session = shared(ctx)
-    name = state_id(session, key)
+    name = known_id(session, key)
     asked(f"Clear {', '.join(stream) if stream else 'all streams'} of state {name}?", yes=yes)
     if stream:
         _clear_streams(session, name, stream)
@@ -217,9 +212,8 @@ def text_of(file: str) -> str:
     return text
 
 
-def kept(session: Session, key: str) -> Envelope:
+def kept(session: Session, name: str) -> Envelope:
     """Return the envelope that is saved under a key. Raises StateError if there is none, or no state in it."""
-    name = state_id(session, key)
     envelope = store.read(session.backend, name)
     if envelope is None or envelope.state is None:
         raise _nothing(name)

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from tapdock.cli.session import Session, shared, state_id
+from tapdock.cli.session import Session, shared
 from tapdock.cli.state import Json, Key, Yes, asked, described, kept, under_hold
+from tapdock.cli.state_ids import AnyName, known_id, require_dialect, state_id
 from tapdock.errors import StateError, UsageError
 from tapdock.runs.records import RUN_ID
 from tapdock.state import store, versions
@@ -33,7 +34,7 @@ def unlock(ctx: typer.Context, key: Key, *, yes: Yes = False) -> None:
     Example: tapdock state unlock demo --yes
     """
     session = shared(ctx)
-    name = state_id(session, key)
+    name = known_id(session, key)
     try:
         holder = session.backend.holder(name)
     except StateError as error:
@@ -60,7 +61,7 @@ def history(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
     Example: tapdock state history demo --json
     """
     session = shared(ctx)
-    name = state_id(session, key)
+    name = known_id(session, key)
     numbers = versions.numbers(session.backend, name)
     found: list[tuple[int | None, Envelope | None]] = [
         (number, _version(session.backend, name, number)) for number in numbers
@@ -139,27 +140,29 @@ def rollback(
     Example: tapdock state rollback demo --to 3
     """
     session = shared(ctx)
-    name = state_id(session, key)
+    name = known_id(session, key)
     number = to or versions.newest(session.backend, name)
     if number is None:
         which = "readable previous version" if versions.numbers(session.backend, name) else "previous version"
         raise UsageError(f"state `{name}` has no {which}", hint="`tapdock state list` lists the saved states")
     envelope = versions.get(session.backend, name, number)
+    require_dialect(session, name, envelope.dialect)
     asked(f"Restore version {number} of state {name}, saved {envelope.saved_at} by {envelope.run_id}?", yes=yes)
     with store.replacing(session.backend, name, run_id="state-rollback", clock=time.time) as held:
         held.become(envelope)
     err(f"restored version {number} of state {name}")
 
 
-def copy(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -> None:
+def copy(ctx: typer.Context, source: Key, target: Target, *, any_name: AnyName = False, yes: Yes = False) -> None:
     """Copy a state to another name
 
     Example: tapdock state copy demo prod:faker-to-lake
     """
     session = shared(ctx)
-    old, name = state_id(session, source), state_id(session, target)
+    old, name = state_id(session, source), known_id(session, target, any_name=any_name)
     _require_other(old, name)
-    envelope = _renamed_by_hand(session, old, name) or kept(session, source)
+    envelope = _renamed_by_hand(session, old, name) or kept(session, known_id(session, source))
+    require_dialect(session, name, envelope.dialect)
     if not store.is_empty(session.backend, name):
         asked(f"Replace state {name}?", yes=yes)
     with store.replacing(session.backend, name, run_id="state-copy", clock=time.time) as held:
@@ -176,15 +179,15 @@ def _renamed_by_hand(session: Session, old: str, new: str) -> Envelope | None:
     return None
 
 
-def move(ctx: typer.Context, source: Key, target: Target, *, yes: Yes = False) -> None:
+def move(ctx: typer.Context, source: Key, target: Target, *, any_name: AnyName = False, yes: Yes = False) -> None:
     """Rename a state
 
     Example: tapdock state move old-to-lake new-to-lake
     """
     session = shared(ctx)
-    name, old = state_id(session, target), state_id(session, source)
+    old, name = known_id(session, source), known_id(session, target, any_name=any_name)
     _require_other(old, name)
-    kept(session, source)
+    require_dialect(session, name, kept(session, old).dialect)
     if not store.is_empty(session.backend, name):
         asked(f"Replace state {name}?", yes=yes)
     with store.lease(session.backend, old, run_id="state-move", clock=time.time) as given:

@@ -25,7 +25,7 @@ class Context:
     """What every operation needs: the engine, the project, the state backend, and where progress is reported.
 
     `patience` is the time in seconds after which an optional question to a connector counts as not answered. If
-    `is_quiet`, steps of the preparation are not reported.
+    `is_quiet`, steps of the preparation are not reported. `note` gets facts that are only for the log of a run.
     """
 
     engine: Engine
@@ -40,6 +40,7 @@ class Context:
     locked: Mapping[str, str] | None = None
     patience: float = 120.0
     is_quiet: bool = False
+    note: Logs = lambda _: None
     redactor: Redactor = field(default_factory=Redactor)
     reported: set[str] = field(default_factory=set)
 
@@ -57,6 +58,10 @@ class Context:
         It is cut after secrets are removed: otherwise a secret at the cut would show its beginning.
         """
         return self.redactor(text)[:_LONGEST]
+
+    def message(self, text: str) -> str:
+        """Return a message of tapdock in the same way, in which the words of commands are kept."""
+        return self.redactor.message(text)[:_LONGEST]
 
     def say(self, text: str) -> None:
         """Report a step of the preparation. Text of an engine or a build may contain an address with a token."""

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from tapdock.connectors import images, lockfile, masking, rotated_config, rotation_rules, settings
+from tapdock.connectors import images, known_specs, lockfile, masking, rotated_config, rotation_rules, settings
 from tapdock.connectors.about import spec
 from tapdock.connectors.ask import Asked, ask
 from tapdock.connectors.context import Context, PreparedConnector
@@ -45,6 +46,7 @@ def prepare(context: Context, connector: Connector) -> PreparedConnector:
         context.progress(f"{connector.image} is not pinned; use a version tag or run `tapdock lock`")
     kind = kind_of(connector, facts)
     require_kind(connector, kind, context.project.origins)
+    known_specs.remember_kind(context.cache, connector, kind)
     for mount in connector.mounts:
         if mount.is_volume and (context.project.folder / mount.source).is_dir():
             text = f"{connector.name} mounts the volume `{mount.source}`, not the folder `./{mount.source}`"
@@ -142,11 +144,19 @@ def discover(
     known = None if refresh else context.cache.read(name, written=(now - _CATALOG_SECONDS, now))
     if known is not None:
         with suppress(SourceError):  # a damaged file: the source is asked again
-            return _streams(ready, known, namespaced=namespaced)
+            streams = _streams(ready, known, namespaced=namespaced)
+            _note_cached(context, connector, context.cache.written(name))
+            return streams
     catalog, streams = discovered(context, ready, config, namespaced=namespaced)
     if streams:  # an empty catalog is often that of a user who lacks a permission
         context.cache.write(name, catalog)
     return streams
+
+
+def _note_cached(context: Context, connector: Connector, written: float | None) -> None:
+    at = f" at {datetime.fromtimestamp(written, UTC):%Y-%m-%dT%H:%M:%SZ}" if written else ""
+    where = f" --environment {context.project.environment}" if context.project.environment else ""
+    context.note(f"using the streams discovered{at}; `tapdock discover {connector.name}{where}` asks again")
 
 
 def discovered(

@@ -5,12 +5,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tapdock.errors import Interrupted
 from tapdock.relay.messages import Kill, Order, Stop
 
-__all__ = ["SecondSignal", "Signals"]
+__all__ = ["AGAIN", "SecondSignal", "Signals"]
+
+AGAIN = "(press Ctrl-C again to stop immediately)"
 
 _TURN_SECONDS = 0.5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -20,6 +22,12 @@ class Orders(Protocol):
     """A receiver of orders, such as an inbox. `put` is called in the signal's handler."""
 
     def put(self, item: Order, /) -> None: ...
+
+
+class _Waiting(NamedTuple):
+    inbox: Orders
+    doing: str
+    thread: int
 
 
 class SecondSignal:
@@ -42,7 +50,7 @@ class Signals:
 
     def __init__(self, told: Callable[[str], None]) -> None:
         self._told = told
-        self._inboxes: list[Orders] = []
+        self._waiting: list[_Waiting] = []
         self._received: list[int] = []
         self._stopped = threading.Event()
 
@@ -59,9 +67,9 @@ class Signals:
         """The exit code after a signal, None before the first one."""
         return 128 + self._received[0] if self._received else None
 
-    def wait_for(self, ended: threading.Event) -> None:
-        """Wait until `ended` is set by another thread, or here at a second signal."""
-        with self.orders(SecondSignal(ended)):
+    def wait_for(self, ended: threading.Event, *, doing: str) -> None:
+        """Wait until `ended` is set by another thread, or here at a second signal. `doing` is as for `orders`."""
+        with self.orders(SecondSignal(ended), doing=f"{doing} {AGAIN}"):
             while not ended.wait(_TURN_SECONDS):  # in short waits: a signal's handler only runs between two waits
                 pass
 
@@ -70,27 +78,31 @@ class Signals:
         self._stopped.wait(seconds)
 
     @contextmanager
-    def orders(self, inbox: Orders) -> Iterator[None]:
-        """Put signals into `inbox` as orders during the block. Earlier signals count as well."""
-        self._inboxes.append(inbox)
+    def orders(self, inbox: Orders, *, doing: str) -> Iterator[None]:
+        """Put signals into `inbox` as orders during the block. Earlier signals count as well.
+
+        `doing` describes what happens after a first signal, for people.
+        """
+        waiting = _Waiting(inbox, doing, threading.get_ident())
+        self._waiting.append(waiting)
         if self.code:
             inbox.put(Stop(code=self.code) if len(self._received) == 1 else Kill(code=self.code))
         try:
             yield
         finally:
-            self._inboxes.remove(inbox)
+            self._waiting.remove(waiting)
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         self._received.append(number)
         self._stopped.set()
         assert self.code is not None, "a signal was received"
         first = len(self._received) == 1
-        for inbox in list(self._inboxes):
-            inbox.put(Stop(code=self.code) if first else Kill(code=self.code))
+        waiting = list(self._waiting)
+        for each in waiting:
+            each.inbox.put(Stop(code=self.code) if first else Kill(code=self.code))
         if first:
-            self._told(
-                "stopping: waiting for the target to finish what it has received"
-                " (press Ctrl-C again to stop immediately)"
-            )
-        if not self._inboxes:
+            inner = {each.thread: each.doing for each in waiting}  # of nested blocks, the last one counts
+            for doing in dict.fromkeys(inner.values()):
+                self._told(f"stopping: {doing}")
+        if not waiting:
             raise Interrupted("stopped by signal", exit_code=self.code)

@@ -83,7 +83,8 @@ def _run_once(
             except Exception as error:
                 _keep(context, attempt.record(unforeseen(error)))
                 raise
-        with context.signals.orders(queue.SimpleQueue()):  # the run is over: a signal has nothing to stop
+        over = "writing the record of the run"
+        with context.signals.orders(queue.SimpleQueue(), doing=over):  # a signal has nothing to stop
             _keep(context, record)
         _archive(context, record)
     return record
@@ -97,7 +98,7 @@ def _archive(context: Context, record: RunRecord) -> None:
     ended = threading.Event()
     kept = threading.Thread(target=_archived, args=(context, archive, record, ended), daemon=True)
     kept.start()
-    context.signals.wait_for(ended)
+    context.signals.wait_for(ended, doing="storing the record of the run beside its state")
     if kept.is_alive():
         kept.join(_LAST_SECONDS)
     if kept.is_alive():
@@ -142,7 +143,7 @@ class _Attempt:
     def __init__(
         self, context: Context, wanted: Pipeline, run_id: str, show: Callable[[Progress], None], log: Log
     ) -> None:
-        self._context = context
+        self._context = dataclasses.replace(context, note=log.note)
         self._wanted = wanted
         self._run_id = run_id
         self._log = log
@@ -166,7 +167,10 @@ class _Attempt:
         except (TapdockError, Interrupted) as raised:
             error = raised
         record = self.record(error, ended=True)
-        self._log.info("run ended", status=record.status, exit_code=record.exit_code)
+        if record.error and record.status != "stopped":  # the last lines that were not printed may explain it
+            side = record.error.side
+            self._log.unfold(*(("source", "target") if side == "runner" else (side,)))
+        self._log.end("run ended", status=record.status, exit_code=record.exit_code)
         return record
 
     def record(self, error: TapdockError | Interrupted | None = None, *, ended: bool = False) -> RunRecord:
@@ -183,7 +187,7 @@ class _Attempt:
             started_at=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="milliseconds"),
             status="running" if exit_code is None else _STATUS.get(exit_code, "failed"),
             exit_code=exit_code,
-            error=_error_of(error, verdict, redacted=self._context.redacted),
+            error=_error_of(error, verdict, redacted=self._context.message),
             streams=verdict.streams if verdict else (),
             state=StateRecord(committed=self._recorder.commits, backend=masked_text(self._context.backend.uri)),
             containers=self._containers(),

@@ -17,6 +17,7 @@ from tapdock.project.model import Limits
 from tapdock.relay.host import Outcome, perform
 from tapdock.relay.messages import Kill
 from tapdock.relay.plan import RelayPlan
+from tapdock.relay.signals import AGAIN
 from tapdock.runs.begin import begun, launches, names_of
 from tapdock.runs.lost_files import lost_files
 from tapdock.runs.new_target import why_new
@@ -72,12 +73,12 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             strict_counts=options.strict_counts,
             engine=True,
         )
-        with context.signals.orders(inbox):
+        with context.signals.orders(inbox, doing=f"waiting for the target to finish what it has received {AGAIN}"):
             outcome = _performed(context, plan, (source, target), inbox, recorder)
             recorder.finish()
     facts = _facts(outcome, recorder, (source, target), lost, strict=options.strict_counts)
     verdict = decide_verdict(facts)
-    verdict = msgspec.structs.replace(verdict, message=verdict.message and context.redacted(verdict.message))
+    verdict = msgspec.structs.replace(verdict, message=verdict.message and context.message(verdict.message))
     return dataclasses.replace(outcome, verdict=verdict)
 
 

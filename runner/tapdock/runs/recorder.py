@@ -116,7 +116,7 @@ class Recorder:
         self._is_finished = True
         self._jobs.put(self._require_rows_at_the_end)
         self._jobs.put(None)
-        self._context.signals.wait_for(self._over)
+        self._context.signals.wait_for(self._over, doing="saving the state")
         self._worker.join(_LAST_SECONDS)
         if not self._worker.is_alive():
             return
@@ -158,7 +158,7 @@ class Recorder:
         self._end(error)
 
     def _end(self, error: TapdockError) -> None:
-        self._log.error("the run ends", reason=self._context.redacted(error.message))
+        self._log.error("the run ends", reason=self._context.message(error.message))
         self._inbox.put(Abort(exit_code=error.exit_code, message=error.message, hint=error.hint))
 
     def _take(self, event: Event) -> None:
@@ -259,7 +259,7 @@ class Recorder:
         prepared = self._prepared
         file = kept_in_file(self._context.project.private, prepared.state_id, state)
         self.unsaved = Unsaved(error=error, file=file, state_id=prepared.state_id)
-        reason = self._context.redacted(error.message)
+        reason = self._context.message(error.message)
         self._log.error("the state could not be saved", state=prepared.state_id, reason=reason, file=file and str(file))
         self._end(self.unsaved.failure)
         self._done_with(state)

@@ -47,7 +47,8 @@ def dialect_of(text: str, *, wanted: Dialect | None, known: Dialect | None = Non
     """Return the protocol of a state: a list is Airbyte's, an object is Singer's.
 
     An object is a LEGACY Airbyte state if `wanted`, or else `known`, is `airbyte`. `wanted` is the user's choice, and
-    `known` is the protocol of the source or of the state before. Raises UsageError for a state that no run could use.
+    `known` is the protocol of the source or of the state before. Without `wanted`, an object with `bookmarks` is always
+    a Singer state. Raises UsageError for a state that no run could use.
     """
     try:
         value = msgspec.json.decode(text, type=Raws | list[msgspec.Raw])  # numbers of any size are valid
@@ -62,7 +63,11 @@ def dialect_of(text: str, *, wanted: Dialect | None, known: Dialect | None = Non
         case dict() if wanted != "singer" and _is_message(value):
             raise UsageError("the state is a single Airbyte message", hint="put it into a list: `[…]`")
         case dict():
-            found = wanted or known or "singer"
+            if wanted is None and (runner := _other_runner(value)):
+                hint = f"use `tapdock state import` with `--format {runner.lower()}`"
+                raise UsageError(f"the state is in the format of {runner}", hint=hint)
+            is_singer = bytes(value.get("bookmarks", _NULL)).startswith(b"{")
+            found = wanted or ("singer" if is_singer else known or "singer")
             if found != "airbyte" and bytes(value.get("bookmarks", _NULL))[:1] not in (b"{", b"n"):
                 raise UsageError("`bookmarks` of the state is not an object")
             return found
@@ -72,6 +77,13 @@ def dialect_of(text: str, *, wanted: Dialect | None, known: Dialect | None = Non
 def _is_message(value: Raws) -> bool:
     named = bytes(value.get("type", _NULL))
     return named != b"null" and ("stream" in value or "global" in value or (named == b'"LEGACY"' and "data" in value))
+
+
+def _other_runner(value: Raws) -> str | None:
+    """Return the runner whose object this is: it contains a state, but is not one; None for a state."""
+    if "bookmarks" not in value and value and value.keys() <= {"singer_state", "completed", "partial"}:
+        return "Meltano"
+    return "Airbyte" if value.keys() & {"stateType", "streamState", "globalState"} else None
 
 
 def json_hint(text: str) -> str | None:

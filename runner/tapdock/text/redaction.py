@@ -2,9 +2,10 @@
 
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from tapdock.text.clean import defused, plain
+from tapdock.text.own_words import own_words
 from tapdock.text.secret_forms import SHORTEST_SECRET, Form, forms_of
 from tapdock.text.secret_names import MASK
 
@@ -23,10 +24,12 @@ class Redactor:
     """Cleans text and replaces the secrets in it. Safe to use from several threads.
 
     It checks every `_STEP`th position of a text: each form of a secret has one of its first blocks at such a position.
-    So the time for a text does not grow with the number of secrets.
+    So the time for a text does not grow with the number of secrets. `own` are tapdock's commands and the names of the
+    project file, which stay readable in tapdock's own messages.
     """
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str] = (), *, own: Collection[str] = ()) -> None:
+        self._own = own
         self._known: Mapping[str, tuple[Form, ...]] = {}
         self._blocks: frozenset[str] = frozenset()
         self._learned: set[str] = set()
@@ -54,9 +57,14 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return clean text without secrets. Cleaning comes first: an escape code inside of a secret would hide it."""
-        return defused(self._replaced(_without_config(plain(text))))
+        return defused(self._replaced(_without_config(plain(text)), kept=()))
 
-    def _replaced(self, text: str) -> str:
+    def message(self, text: str) -> str:
+        """Return the same for a message of tapdock, in which a command keeps its own words."""
+        text = _without_config(plain(text))
+        return defused(self._replaced(text, kept=own_words(text, self._own)))
+
+    def _replaced(self, text: str, *, kept: Collection[tuple[int, int]]) -> str:
         known = self._known
         parts: list[str] = []
         done = 0  # text before this position is in `parts`
@@ -65,6 +73,9 @@ class Redactor:
             forms = known.get(text[start : start + SHORTEST_SECRET], ())
             form = next((form for form in forms if _begins(form, text, start)), None)
             if form is None:
+                continue
+            first, last = start - form.before, start + len(form.text) + form.after
+            if any(begin <= first and last <= end_ for begin, end_ in kept):
                 continue
             if start - form.before > end or not parts:
                 parts += (text[done : max(done, start - form.before)], MASK)

@@ -37,18 +37,24 @@ class Counts:
     def failures(self, *, ended: bool = False) -> tuple[str, ...]:
         """Return the names of streams that the source reported as failed or incomplete.
 
-        `ended`: the source exited with 0. If it reports statuses, a stream without COMPLETE is then incomplete as well.
+        `ended`: the source exited with 0. If it reports statuses, a stream without COMPLETE is then incomplete as well,
+        and so is one that it had to start.
         """
         unfinished = ("failed", "incomplete", *(("pending", "running") if ended and self.has_statuses else ()))
-        known = [str(tally.key) for tally in tuple(self._tallies.values()) if tally.status in unfinished]
+        known = [
+            str(tally.key)
+            for tally in tuple(self._tallies.values())
+            if tally.status in unfinished or (ended and tally.must_start and tally.status == "pending")
+        ]
         return (*known, *self.unknown)
 
     def end(self) -> None:
         """Set the final status of each stream after exit code 0 of the source (protocol.md 1.6)."""
         for tally in self._tallies.values():
-            if self.has_statuses and tally.status in ("pending", "running"):
+            if not self.has_statuses:
+                tally.end()
+            elif tally.status == "running":
                 tally.mark("incomplete")
-            tally.end()
 
     def mismatches(self) -> tuple[Mismatch, ...]:
         """Return the counts of connectors that differ from tapdock's own (protocol.md 1.7)."""

@@ -122,7 +122,7 @@ class SingerToAirbyte:
         for key, one in self._landed.items():
             if one.destination_sync_mode == "overwrite" and key in self._source.tallies:
                 # Before its SCHEMA, it is not known whether the tap reads the stream, so nothing may be replaced.
-                self._source.tallies[key].status = "incomplete"
+                self._source.tallies[key].must_start = True
 
     def opening(self) -> bytes:
         return b""
@@ -275,8 +275,7 @@ class SingerToAirbyte:
         if not complete:
             return token
         self.states.release()
-        for tally in tallies.values():
-            tally.end()
+        self.counts.end()
         finished = [
             name for key, name in self._names.items() if key not in tallies or tallies[key].status == "complete"
         ]

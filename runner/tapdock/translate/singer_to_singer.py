@@ -266,8 +266,7 @@ class SingerToSinger(WithoutScan):
         self._notices.closing(tallies)
         if not complete:
             return b""
-        for tally in tallies:
-            tally.end()
+        self.counts.end()
         out = [text + b"\n" for stream, text in self._activations.items() if self._may_activate(stream)]
         self.states.release()
         if out or self._translation.last_state_only or not self._ends_with_state:

@@ -14,7 +14,8 @@ class Tally:
     """Counts of one stream, and the status from its source. `reason` is why its bodies are rewritten; None if not.
 
     `records` and `bytes` were sent to the target; `spooled` were read to be sent later. `checked` is the number of
-    records at the source's last own count, `covered` the number that the last sent state covers.
+    records at the source's last own count, `covered` the number that the last sent state covers. `must_start`: the
+    stream is not complete if the source never started it, because the target would then replace its rows with none.
     """
 
     __slots__ = (
@@ -24,6 +25,7 @@ class Tally:
         "empty",
         "excluded",
         "key",
+        "must_start",
         "reason",
         "records",
         "rejected",
@@ -36,6 +38,7 @@ class Tally:
         self.key = key
         self.reason = reason
         self.status: Status = "pending"
+        self.must_start = False
         self.records = self.bytes = self.empty = self.set_aside = self.rejected = self.excluded = 0
         self.spooled = self.checked = self.covered = 0
 
@@ -62,7 +65,7 @@ class Tally:
 
     def end(self) -> None:
         """Mark the stream as complete after exit code 0, unless the source reported a problem with it."""
-        if self.status in ("pending", "running"):
+        if self.status == "running" or (self.status == "pending" and not self.must_start):
             self.status = "complete"
 
     def report(self) -> StreamReport:

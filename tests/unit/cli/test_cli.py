@@ -14,7 +14,7 @@ from tapdock.cli import COMMANDS, GROUPS
 from tapdock.connectors import rotated_config
 from tapdock.connectors.rotation_rules import Rules
 from tapdock.runs import records
-from tapdock.runs.records import RunRecord, Seconds, StateRecord
+from tapdock.runs.records import ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.state.backends.base import holder_here
 from tapdock.state.store import lease
 
@@ -225,12 +225,12 @@ def test_a_state_under_another_name(tapdock):
     assert tapdock("state", "copy", "demo", "prod:faker-to-lake").returncode == 0
     assert tapdock("state", "copy", "demo", "prod:faker-to-lake").returncode == 2, "nobody can be asked"
     assert tapdock("state", "copy", "demo", "demo").returncode == 2
-    assert tapdock("state", "move", "demo", "old-to-lake").returncode == 0
+    assert tapdock("state", "move", "demo", "old-to-lake", "--any-name").returncode == 0
     names = [each["key"] for each in json.loads(tapdock("state", "list", "--json").stdout)]
     assert names == ["default:old-to-lake", "prod:faker-to-lake"]
     for name in names:
         assert tapdock("state", "get", name).stdout == STATE + "\n"
-    assert tapdock("state", "move", "demo", "x-to-y").returncode == 6
+    assert tapdock("state", "move", "demo", "prod:faker-to-lake").returncode == 6, "there is no state of it any more"
 
 
 def test_the_hint_for_a_copied_state_is_a_command_that_works(tapdock, backend):
@@ -252,15 +252,15 @@ def test_the_hint_for_a_copied_state_is_a_command_that_works(tapdock, backend):
 
 
 def test_the_hint_works_as_well_where_the_object_was_moved(tapdock, backend):
-    tapdock("state", "set", "old-to-lake", stdin=STATE)
+    tapdock("state", "set", "old-to-lake", "--any-name", stdin=STATE)
     tapdock("state", "set", "demo", stdin="[]")
     backend.put(KEY, backend.get("default:old-to-lake").body, expected=backend.get(KEY).version)
     backend.delete("default:old-to-lake")
     copy, _ = re.findall(r"`tapdock (state (?:copy|clear)[^`]+)`", tapdock("state", "get", "demo").stderr)
     assert tapdock(*copy.split()).returncode == 0
     assert tapdock("state", "get", "demo").stdout == STATE + "\n"
-    assert tapdock("state", "get", "old-to-lake").returncode == 6
-    assert tapdock("state", "copy", "old-to-lake", "demo", "--yes").returncode == 6
+    assert tapdock("state", "get", "old-to-lake").returncode == 2
+    assert tapdock("state", "copy", "old-to-lake", "demo", "--yes").returncode == 2
 
 
 def test_a_damaged_state_gives_way_to_a_copy(tapdock, backend):
@@ -336,6 +336,32 @@ def test_runs_are_listed_shown_and_their_logs_printed(tapdock, folder):
     assert json.loads(tapdock("runs", "show", "--json").stdout) == json.loads(records.to_json(record))
     assert "succeeded (exit code 0)" in tapdock("runs", "show", "latest").stdout
     assert tapdock("runs", "logs", "ab12cd").stdout == "2026-11-22T11:22:34Z info    source | hello\n"
+
+
+@pytest.mark.parametrize("hint", ["do this", None])
+@pytest.mark.parametrize("status", ["failed", "running"])
+def test_a_run_is_shown_without_rows_that_are_empty(tapdock, folder, hint, status):
+    error = ErrorRecord(side="source", message="it failed", hint=hint) if status == "failed" else None
+    record = RunRecord(
+        run_id=records.new_run_id(1795346553, "ab12cd"),
+        pipeline="demo",
+        state_id=KEY,
+        started_at="2026-11-22T11:22:33Z",
+        status=status,
+        exit_code=3 if error else None,
+        error=error,
+        state=StateRecord(committed=1, backend="/s"),
+        seconds=Seconds(total=2.5),
+    )
+    with records.going_on(folder / ".tapdock", record.run_id):
+        records.write(folder / ".tapdock", record)
+        lines = tapdock("runs", "show").stdout.splitlines()
+    rows = {line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1:] for line in lines}
+    assert all(rows.values()), "each row has a value"
+    errors = {"error", "hint"} if error and hint else {"error"} if error else set()
+    assert rows.keys() == {"RUN", "pipeline", "state", "started", "status", "seconds"} | errors
+    assert rows["status"] == ["failed (exit code 3)" if error else "running"]
+    assert rows["state"] == [f"{KEY} in /s, saved 1 time"]
 
 
 def test_a_reader_that_leaves_early_is_no_error(tapdock, backend, folder):

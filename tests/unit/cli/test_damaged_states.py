@@ -111,7 +111,7 @@ UNREADABLE = [
 @pytest.mark.parametrize("text", UNREADABLE, ids=range(len(UNREADABLE)))
 def test_a_state_text_that_cannot_be_read_is_reported(tapdock, backend, text):
     saved(backend, text)
-    tapdock("state", "set", "x-to-y", stdin=OTHER)
+    tapdock("state", "set", "x-to-y", "--any-name", stdin=OTHER)
     listed = tapdock("state", "list", "--json")
     assert listed.returncode == 0
     assert [each["key"] for each in json.loads(listed.stdout)] == ["default:x-to-y"]
@@ -198,7 +198,9 @@ def test_an_object_has_the_protocol_of_the_state_before(tapdock, backend):
 )
 def test_an_object_has_the_protocol_of_its_source(tapdock, folder, source, dialect, key):
     file = folder / "tapdock.yaml"
-    file.write_text(file.read_text().replace("image: x", source, 1))
+    text = file.read_text().replace("image: x", source, 1)
+    eu = "pipelines: {eu: {source: faker, target: lake, state_suffix: eu}, "
+    file.write_text(text.replace("pipelines: {", eu))
     ended = tapdock("state", "set", key, stdin=LEGACY)
     assert (ended.returncode, f"is set ({dialect})" in ended.stderr) == (0, True)
     other = "singer" if dialect == "airbyte" else "airbyte"

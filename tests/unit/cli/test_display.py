@@ -1,5 +1,6 @@
 """Tests what a person sees of a run: tables of a narrow terminal, the live table, and the order of the last lines."""
 
+import json
 import os
 import pty
 import re
@@ -88,3 +89,45 @@ Display('demo', View(several=False), Screen()).ended(record)"""
     ]
     assert results == [2]
     assert lines[3:] == (["error: no such host", "hint: check `host`"] if status == "failed" else [])
+
+
+TAP = """#!%s
+import json, sys
+schema = {"properties": {"id": {"type": "integer"}}}
+if "--discover" in sys.argv:
+    print(json.dumps({"streams": [{"tap_stream_id": "users", "stream": "users", "schema": schema}]}))
+elif "--about" in sys.argv:
+    sys.exit(2)
+else:
+    print(json.dumps({"type": "SCHEMA", "stream": "users", "schema": schema, "key_properties": []}))
+"""
+TARGET = """#!%s
+import sys
+if "--about" in sys.argv:
+    sys.exit(2)
+sys.stdin.read()
+for number in range(30):
+    print(f"INFO line {number}", file=sys.stderr)
+sys.exit(1)
+"""
+
+
+@pytest.mark.long
+def test_the_lines_of_the_side_that_failed_precede_the_end_of_the_run(tapdock, folder):
+    for name, text in (("tap", TAP), ("target", TARGET)):
+        (folder / name).write_text(text % sys.executable)
+        (folder / name).chmod(0o755)
+    sources = {"shop": {"image": str(folder / "tap"), "kind": "singer"}}
+    targets = {"lake": {"image": str(folder / "target"), "kind": "singer"}}
+    (folder / "tapdock.yaml").write_text(json.dumps({"version": 1, "sources": sources, "targets": targets}))
+    ended = tapdock("run", "shop", "lake", TAPDOCK_ENGINE="local")
+    assert ended.returncode == 4
+    *_, line, run_ended, lines, error = [line for line in ended.stderr.splitlines() if not line.startswith("hint: ")]
+    assert "target | INFO line 29" in line
+    assert "run ended  status=failed  exit_code=4" in run_ended
+    assert lines.startswith("30 lines of target are in the log: `tapdock runs logs ")
+    assert error.startswith("error: the target exited with 1")
+    assert ended.stderr.count("INFO line 29") == 2, "as a line, and as the reason"
+    *lines, run_ended = tapdock("runs", "logs").stdout.splitlines()
+    assert "run ended" in run_ended
+    assert any("target | INFO line 29" in line for line in lines)

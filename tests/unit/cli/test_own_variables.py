@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tapdock.cli.assembly import engine_of, relay_image
-from tapdock.cli.session import Session, state_id
+from tapdock.cli.session import Session
+from tapdock.cli.state_ids import state_id
 from tapdock.connectors.images import making
 from tapdock.errors import UsageError
 from tapdock.launch import ImageFacts

@@ -1,9 +1,12 @@
 """Tests what a check reports, and questions that a connector does not answer, with real programs."""
 
 import json
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.images import making
 from tapdock.connectors.sample import sample
 from tapdock.engines.local import LocalEngine
-from tapdock.errors import SourceError, TapdockError, TargetError
+from tapdock.errors import Interrupted, SourceError, TapdockError, TargetError
 from tapdock.project.load import load
 from tapdock.relay.signals import Signals
 from tapdock.state.backends.file import FileBackend
@@ -284,3 +287,20 @@ def test_a_volume_with_the_name_of_a_folder_is_pointed_out(made, tmp_path):
     _, _, said = made({}, mounts=["data:/data", "cache:/cache", "./data:/more"])
     wanted = "warning: x mounts the volume `data`, not the folder `./data`; write `./data:/data` for the folder"
     assert [line for line in said if "mounts" in line] == [wanted]
+
+
+HANGING = """#!%s
+import sys, time
+print("asked", file=sys.stderr, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_signal_during_a_question_ends_the_question(made, tmp_path):
+    """There is no target to wait for."""
+    context, ready, said = made({}, kind="airbyte")
+    (tmp_path / "program").write_text(HANGING % sys.executable)
+    context = replace(context, log=lambda _: os.kill(os.getpid(), signal.SIGINT))
+    with context.signals, pytest.raises(Interrupted, match="x: stopped by signal"):
+        check(context, ready)
+    assert [line for line in said if line.startswith("stopping: ")] == ["stopping: ending the question to x"]

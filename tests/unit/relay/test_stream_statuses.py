@@ -43,10 +43,11 @@ def error(stream: str) -> bytes:
     return trace("ERROR", error={"message": "no", "stream_descriptor": {"name": stream}})
 
 
-def streams(route: str, names: tuple[str, ...] = NAMES) -> tuple[ConfiguredStream, ...]:
+def streams(route: str, names: tuple[str, ...] = NAMES, *, mode: str = "append") -> tuple[ConfiguredStream, ...]:
     offered = [{"name": name, "json_schema": SCHEMA} for name in names]
     found = select_streams(parse_catalog(json.dumps({"streams": offered}).encode()), [], {})
-    more = {"generation_id": 7, "minimum_generation_id": 0, "destination_sync_mode": "append"}
+    least = 7 if mode == "overwrite" else 0
+    more = {"generation_id": 7, "minimum_generation_id": least, "destination_sync_mode": mode}
     return tuple(replaced(one, stream=_of_source(one.stream, route), **more) for one in found)
 
 
@@ -68,18 +69,52 @@ def expected(users: str, orders: str, items: str) -> dict[str, str]:
     return dict(zip(NAMES, (users, orders, items), strict=True))
 
 
+MODES = ("append", "overwrite")
+
+
 @pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("target", [0, 1])
-def test_a_source_that_dies_between_two_streams(tmp_path, route, target):
-    pod = Pod(tmp_path, route=route, streams=streams(route))
-    found = ended(pod, record(route, "users", {"id": 1}), code=1, target=target)
-    assert found == expected("incomplete", "not reached", "not reached")
+@pytest.mark.parametrize(
+    ("sent", "code", "statuses"),
+    [
+        ((), 1, ("not reached", "not reached", "not reached")),
+        (("users",), 1, ("incomplete", "not reached", "not reached")),
+        (("users", "orders"), 137, ("incomplete", "incomplete", "not reached")),
+        (("items",), 1, ("not reached", "not reached", "incomplete")),
+    ],
+)
+def test_a_source_that_fails_early(tmp_path, route, mode, target, sent, code, statuses):
+    pod = Pod(tmp_path, route=route, streams=streams(route, mode=mode))
+    found = ended(pod, *(record(route, name, {"id": 1}) for name in sent), code=code, target=target)
+    assert found == expected(*statuses)
+    assert pod.verdict.exit_code == 3
+    assert "could not finish" not in pod.verdict.message, "it is not known which streams it could not finish"
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_stream_that_the_source_never_starts(tmp_path, route, mode):
+    """If its rows are replaced, or if the source reports statuses, the run fails, and nothing is replaced."""
+    pod = Pod(tmp_path, route=route, streams=streams(route, ("users", "orders"), mode=mode))
+    lines = (record(route, "users", {"id": 1}), *((status("users", "COMPLETE"),) if route in ROUTES[:2] else ()))
+    found = ended(pod, *lines)
+    fails = route in ROUTES[:2] or (route, mode) == ("singer-airbyte", "overwrite")
+    assert found == {"users": "complete", "orders": "not reached" if fails else "complete"}
+    assert pod.verdict.exit_code == (3 if fails else 0), pod.verdict.message
+    if fails:
+        assert "could not finish orders" in pod.verdict.message
+    lines = [json.loads(line) for line in pod.received.splitlines()]
+    done = [line["trace"]["stream_status"]["stream_descriptor"]["name"] for line in lines if line["type"] == "TRACE"]
+    active = [line["stream"] for line in lines if line["type"] == "ACTIVATE_VERSION"]
+    assert not (fails and "orders" in done + active)
 
 
 @pytest.mark.parametrize("route", ROUTES[:3])
-def test_a_record_that_cannot_be_translated(tmp_path, route):
+@pytest.mark.parametrize("mode", MODES)
+def test_a_record_that_cannot_be_translated(tmp_path, route, mode):
     """From Singer to Singer, records are not looked into."""
-    pod = Pod(tmp_path, route=route, streams=streams(route))
+    pod = Pod(tmp_path, route=route, streams=streams(route, mode=mode))
     found = ended(pod, record(route, "users", {"id": 1}), record(route, "orders", 7))
     assert pod.verdict.exit_code == 5
     assert "stream `orders`" in pod.verdict.message
@@ -103,8 +138,9 @@ def test_all_is_well(tmp_path, route):
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_signal(tmp_path, route):
-    pod = Pod(tmp_path, route=route, streams=streams(route))
+@pytest.mark.parametrize("mode", MODES)
+def test_a_signal(tmp_path, route, mode):
+    pod = Pod(tmp_path, route=route, streams=streams(route, mode=mode))
     os.write(pod.source.out, record(route, "users", {"id": 1}))
     pod.inbox.put(Stop(code=130))
     assert ended(pod, code=143) == expected("incomplete", "not reached", "not reached")

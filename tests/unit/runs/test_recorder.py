@@ -269,7 +269,7 @@ def test_a_second_signal_does_not_wait_for_a_slow_server(tmp_path, monkeypatch):
     assert held.asked.wait(60)
     run.recorder(Rotated("source", '{"token":"new"}'))
     signals = run.recorder._context.signals
-    with signals, signals.orders(run.inbox):
+    with signals, signals.orders(run.inbox, doing="waiting for the target"):
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
         unsaved = run.done().unsaved
@@ -284,7 +284,7 @@ def test_a_second_signal_leaves_a_server_that_answers_its_time(tmp_path):
     run = Run(tmp_path, held)
     run.recorder(Committed('{"a":1}'))
     signals = run.recorder._context.signals
-    with signals, signals.orders(run.inbox):
+    with signals, signals.orders(run.inbox, doing="waiting for the target"):
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
         assert run.done().unsaved is None
@@ -364,7 +364,7 @@ def test_a_check_that_outlasts_a_second_signal_does_not_end_in_a_save(tmp_path, 
     run.recorder(Committed('{"a":1}'))
     assert begun.wait(20)
     signals = run.recorder._context.signals
-    with signals, signals.orders(run.inbox):
+    with signals, signals.orders(run.inbox, doing="waiting for the target"):
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
         recorder = run.done()

@@ -209,3 +209,57 @@ def test_a_secret_that_a_cut_line_ends_in(size):
     text = "x " * (40 << 10)
     assert Redactor([secret])(text + secret[:size]) == text + "[secret]"
     assert Redactor([secret])("short " + secret[:size]) == "short " + secret[:size]
+
+
+OWN = frozenset(("tapdock", "discover", "state", "warehouse", "nightly-load"))
+COMMON = ("tapdock", "discover", "warehouse", "nightly-load", "refresh", "hunter22")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "run `tapdock discover warehouse --full-refresh`",
+        "`tapdock state clear default:warehouse-to-warehouse:eu --yes`; `tapdock run nightly-load` again",
+        "source `warehouse` exited with 1",
+        "tapdock.yaml:3: `sources.warehouse.config` is empty",
+        "tapdock.yaml: sources.warehouse.config: x",
+        "there is no `default:warehouse-to-warehouse`",
+    ],
+)
+def test_a_message_keeps_the_words_of_its_commands(text):
+    redact = Redactor(COMMON, own=OWN)
+    assert redact.message(text) == text
+    assert "[secret]" in redact(text)
+    assert "[secret]" in Redactor(COMMON).message(text), "no words are known"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("password warehouse is wrong for `warehouse`", "password [secret] is wrong for `[secret]`"),
+        ("tapdock: no such user", "[secret]: no such user"),
+        ("`tapdock run hunter22`", "`tapdock run [secret]`"),
+        ("source `hunter22`", "source `[secret]`"),
+        ("source `warehouse2`: warehouse", "source `[secret]2`: [secret]"),
+        ("`tapdock warehouse` warehouse", "`tapdock warehouse` [secret]"),
+        ("sources.hunter22.warehouse", "sources.[secret].[secret]"),
+        (f"source `{base64.b64encode(b'hunter22').decode()}`", "source `[secret]`"),
+        ("source `warehouse", "source `[secret]"),
+    ],
+)
+def test_a_message_keeps_no_other_words(text, shown):
+    assert Redactor(COMMON, own=OWN).message(text) == shown
+
+
+def test_a_secret_that_contains_a_word_is_replaced():
+    for secret in ("warehouse 2024", "discover warehouse", "-to-warehouse"):
+        shown = Redactor([secret], own=OWN).message("`tapdock discover warehouse 2024 a-to-warehouse`")
+        assert secret not in shown
+        assert "[secret]" in shown
+
+
+@given(st.lists(st.sampled_from(COMMON), min_size=1), st.text(), st.text("` :.s", max_size=3))
+def test_a_message_keeps_a_secret_only_if_it_is_a_word_of_tapdock(words, text, gap):
+    secrets = [f"{word}-{word}{number}" for number, word in enumerate(words)]
+    shown = Redactor(secrets, own=OWN).message(f"`tapdock {text}{gap.join(secrets)}` source `{gap.join(secrets)}`")
+    assert not any(secret in shown for secret in secrets)

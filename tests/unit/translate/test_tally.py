@@ -35,6 +35,18 @@ def test_how_a_stream_ends(said: list[Status | None], status: Status) -> None:
     )
 
 
+@pytest.mark.parametrize(("said", "status"), [(None, "pending"), ("running", "complete"), ("failed", "failed")])
+def test_how_a_stream_ends_that_the_source_must_start(said: Status | None, status: Status) -> None:
+    tally = Tally(KEY)
+    tally.must_start = True
+    tally.mark(said)
+    counts = Counts({tally.key: tally}, Notices(lambda _: None))
+    assert counts.failures(ended=False) == (("n.s",) if status == "failed" else ())
+    assert counts.failures(ended=True) == (() if status == "complete" else ("n.s",))
+    counts.end()
+    assert tally.report().status == status
+
+
 def test_what_came_is_all_that_came_and_what_was_sent_is_less() -> None:
     tally = Tally(KEY)
     tally.records, tally.empty, tally.set_aside = 5, 2, 1

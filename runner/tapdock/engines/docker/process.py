@@ -18,6 +18,10 @@ __all__ = ["DockerConversation", "DockerProcess"]
 _INIT_FAILED = "[FATAL tini"  # the engine's init could not start the shell, which the engine does not report
 
 
+_LAST_LINES_SECONDS = 5.0
+"""The time for the last lines of a container that was removed."""
+
+
 class DockerProcess:
     """A container. A thread reads its stderr, another measures its memory, which is not known after its end."""
 
@@ -58,6 +62,8 @@ class DockerProcess:
             code = self._api.wait(self.name, timeout=timeout)["StatusCode"]
             state = self._api.inspect_container(self.name)["State"]
         except docker.errors.NotFound:
+            self._over = True
+            self._reader.join(_LAST_LINES_SECONDS)
             return Exit(code=code, error="the container was removed")
         except CONNECTION as error:
             # A read timeout has another class on a unix socket: there it is a connection error.
