@@ -24,6 +24,7 @@ from tapdock.relay.signals import Signals
 from tapdock.runs import attempts
 from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.records import ErrorRecord, RunRecord
+from tapdock.runs.replaced_rows import require_own_rows
 from tapdock.text.output import out, print_json, print_table
 
 __all__ = ["run"]
@@ -110,6 +111,7 @@ def _perform(
     screen = Screen()
     with Signals(screen.say) as signals:
         operations = operations_of(session, signals, locked=locked, quiet=not view.progress)
+        require_own_rows(operations, pipelines, options, concurrent=concurrency > 1)
         if dry_run:
             plans = [prepare(operations, wanted, options) for wanted in pipelines]
             _show_plans(operations, plans, as_json=as_json)

@@ -22,6 +22,7 @@ from tapdock.runs.lost_files import lost_files
 from tapdock.runs.new_target import why_new
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.recorder import Recorder
+from tapdock.runs.replaced_rows import say_replaced
 from tapdock.runs.target_place import renamed
 from tapdock.runs.value_changes import value_changes
 from tapdock.runs.verdict import RunFacts, decide_verdict
@@ -47,6 +48,8 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
 
     with _state(context, prepared, options, run_id, stop) as state:
         _require_dialect(state, prepared)
+        if options.attempt == 1:
+            say_replaced(context, prepared)
         if state.envelope is None and options.attempt == 1:  # the first run
             _say_changes(context, prepared)
         job = begun(prepared, state.envelope, options, now=context.now())

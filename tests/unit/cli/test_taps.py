@@ -68,7 +68,7 @@ def test_a_run_warns_once_for_each_stream(command, select):
     assert ended.returncode == 0
     fields = {(): "`born`, `photo`, `note`", ("*", "!shop-orders.note"): "`born`, `photo`", ("orders.id",): None}
     named = fields[tuple(select.get("select", ()))]
-    warning = f"warning: the tap cannot read these fields of stream `orders`: {named}\n"
+    warning = f"warning: source `s` cannot read these fields of stream `orders`: {named}\n"
     assert ended.stderr.count("cannot read these fields") == (1 if named else 0)
     assert named is None or warning in ended.stderr
 
