@@ -22,9 +22,10 @@ from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Pipeline, Project
 from tapdock.relay.signals import Signals
 from tapdock.runs import attempts
-from tapdock.runs.prepare import Options, PreparedRun, prepare
+from tapdock.runs.prepare import Options, PreparedRun, added_fields, prepare
 from tapdock.runs.records import ErrorRecord, RunRecord
 from tapdock.runs.replaced_rows import require_own_rows
+from tapdock.text.clean import one_line
 from tapdock.text.output import out, print_json, print_table
 
 __all__ = ["run"]
@@ -241,6 +242,8 @@ def _show_plans(operations: Operations, plans: Sequence[PreparedRun], *, as_json
             for s in facts["streams"]
         ]
         print_table(["stream", "sync mode", "destination", "key", "cursor"], rows)
+        if added := added_fields(plan.streams):
+            out(one_line(f"read although not selected, because they are keys or cursors: {added}"))
         for each in facts["paths_without_mount"]:
             said(f"warning: `{each}` is a path in the container, and no mount covers it")
 
@@ -265,6 +268,7 @@ def _described(plan: PreparedRun, engine: Engine, *, has_state: bool) -> dict[st
                 "key": [".".join(path) for path in stream.primary_key],
                 "cursor": list(stream.cursor_field),
                 "excluded": list(stream.excluded),
+                "added": list(stream.added),
             }
             for stream in plan.streams
         ],

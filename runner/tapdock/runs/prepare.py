@@ -10,7 +10,8 @@ from tapdock.connectors.about import About, about
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.connectors.operations import Resolved
-from tapdock.connectors.selection import Modes, select_streams
+from tapdock.connectors.selection import select_streams
+from tapdock.connectors.stream_modes import Modes
 from tapdock.errors import UsageError
 from tapdock.project.model import Namespacing, Pipeline
 from tapdock.protocol.catalog import ConfiguredStream, Stream
@@ -31,7 +32,7 @@ from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
 
-__all__ = ["Options", "PreparedRun", "prepare"]
+__all__ = ["Options", "PreparedRun", "added_fields", "prepare"]
 
 
 _MEANT = {
@@ -140,6 +141,11 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     if streams or not translation.spool:
         require_translatable(prepared.route, streams, translation)
     return prepared
+
+
+def added_fields(streams: tuple[ConfiguredStream, ...]) -> str:
+    """Return the fields of keys and cursors that are read although `select` does not list them; empty without any."""
+    return ", ".join(f"{one.stream.key}.{name}" for one in streams for name in one.added)
 
 
 def _namespacing(pipeline: Pipeline, source: PreparedConnector, target: PreparedConnector) -> Namespacing:

@@ -139,3 +139,23 @@ def test_the_marks_of_deleted_rows_are_kept(command):
     ended = command([of("eu", "_sdc_deleted_at")], "run", "s", "t", "--dry-run", settings={"add_record_metadata": {}})
     assert ended.returncode == 0
     assert "t gets `add_record_metadata: true`" in ended.stderr
+
+
+def test_fields_that_are_read_although_they_are_not_selected_are_named_once(command, folder):
+    planned = command([STREAM], "run", "s", "t", "--dry-run", select=["orders.born"])
+    assert planned.stdout.count("read although not selected, because they are keys or cursors: orders.id\n") == 1
+    planned = command([STREAM], "run", "s", "t", "--dry-run", "--json", select=["orders.born"])
+    assert json.loads(planned.stdout)["streams"][0]["added"] == ["id"]
+    ended = command([STREAM], "run", "s", "t", select=["orders.born"])
+    assert ended.stderr.count("fields=orders.id") == 1
+    (log,) = folder.glob(".tapdock/runs/*/log.jsonl")
+    assert log.read_text().count('"fields":"orders.id"') == 1
+    assert "although not selected" not in command([STREAM], "run", "s", "t", "--dry-run").stdout
+
+
+def test_an_excluded_key_is_refused_before_the_run(command):
+    ended = command([STREAM], "run", "s", "t", select=["orders.*", "!orders.id"])
+    assert ended.returncode == 2
+    assert "`select` excludes the field `id` of stream `orders`, but it is part of its key" in ended.stderr
+    assert "hint: remove the `!` pattern of `id`" in ended.stderr
+    assert command([STREAM], "discover", "s", select=["orders.*", "!orders.id"]).returncode == 0
