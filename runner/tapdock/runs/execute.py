@@ -93,7 +93,7 @@ def _say_changes(context: Context, prepared: PreparedRun) -> None:
 
 def _say_new(context: Context, prepared: PreparedRun, envelope: Envelope) -> None:
     pipeline = prepared.pipeline
-    reason = why_new(prepared.target.connector, context.project.folder, envelope)
+    reason = why_new(prepared.target.connector, context.project, envelope)
     reason = reason or renamed(envelope.names, names_of(prepared))
     if reason is None:
         return

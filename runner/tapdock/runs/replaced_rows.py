@@ -13,7 +13,7 @@ from tapdock.project.model import Connector, Pipeline
 from tapdock.runs.begin import drops_rows, names_of
 from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.target_files import file_of, own_file
-from tapdock.runs.target_place import places
+from tapdock.runs.target_place import moved, places
 from tapdock.state.store import read, state_key
 from tapdock.translate.catalogs.singer import message_names
 
@@ -63,8 +63,7 @@ def _may_meet(context: Context, one: Pipeline, other: Pipeline, *, concurrent: b
     if one == other or (one.source == other.source and not concurrent):
         return False
     first, second = (context.project.targets[each.target] for each in (one, other))
-    folder = context.project.folder
-    return places(first, folder) == places(second, folder) or _share_a_folder(first, second)
+    return places(first, context.project) == places(second, context.project) or _share_a_folder(first, second)
 
 
 def _share_a_folder(one: Connector, other: Connector) -> bool:
@@ -159,7 +158,7 @@ def _outputs(context: Context, run: PreparedRun) -> Iterator[_Output]:
 
 def _places(context: Context, run: PreparedRun, names: frozenset[str]) -> tuple[str, frozenset[str]]:
     """Return the tables or files for these names of a stream, and the target that owns them."""
-    owner = str(sorted(places(run.target.connector, context.project.folder).items()))
+    owner = str(sorted(places(run.target.connector, context.project).items()))
     if files := run.translation.quirks.replaces_files:
         local = context.engine.name == "local"
         found = [file_of(run.target, run.target_config, name, files, local=local) for name in names]
@@ -170,13 +169,13 @@ def _places(context: Context, run: PreparedRun, names: frozenset[str]) -> tuple[
 
 def say_replaced(context: Context, run: PreparedRun) -> None:
     """Warn if this run replaces what another pipeline of the project has written, as far as its state shows."""
-    now = places(run.target.connector, context.project.folder)
+    target, project = run.target.connector, context.project
     replaced = [each for each in _outputs(context, run) if each.replaced]
     for key in _states_beside(context, run) if replaced else ():
         envelope = None
         with suppress(StateError):  # the other pipeline reports it
             envelope = read(context.backend, key)
-        if envelope is None or envelope.places != now:
+        if envelope is None or not envelope.places or moved(target, project, envelope.places):
             continue
         written = set(envelope.names.values() or envelope.generations)
         found = next((min(each.places) for each in replaced if each.names & written), None)
