@@ -14,9 +14,9 @@ import typer
 from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
 from tapdock.cli.session import Session, shared
+from tapdock.connectors.about import about
 from tapdock.connectors.context import Context as Operations
 from tapdock.connectors.paths import uncovered
-from tapdock.engines.base import Engine
 from tapdock.errors import Interrupted, TapdockError, UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Pipeline, Project
@@ -25,6 +25,7 @@ from tapdock.runs import attempts
 from tapdock.runs.prepare import Options, PreparedRun, added_fields, prepare
 from tapdock.runs.records import ErrorRecord, RunRecord
 from tapdock.runs.replaced_rows import require_own_rows
+from tapdock.runs.target_modes import target_mode
 from tapdock.text.clean import one_line
 from tapdock.text.output import out, print_json, print_table
 
@@ -228,8 +229,7 @@ def _show_plans(operations: Operations, plans: Sequence[PreparedRun], *, as_json
     from tapdock.state.store import read
 
     described = [
-        _described(plan, operations.engine, has_state=read(operations.backend, plan.state_id) is not None)
-        for plan in plans
+        _described(operations, plan, has_state=read(operations.backend, plan.state_id) is not None) for plan in plans
     ]
     if as_json:
         print_json(described[0] if len(described) == 1 else described)
@@ -238,7 +238,7 @@ def _show_plans(operations: Operations, plans: Sequence[PreparedRun], *, as_json
         state = "resuming from the saved state" if facts["has_state"] else "starting from scratch: no state is saved"
         out(f"{plan.pipeline.name}: {facts['source']} -> {facts['target']}; {plan.state_id}: {state}")
         rows = [
-            [s["stream"], s["sync_mode"], s["destination_sync_mode"], ", ".join(s["key"]), ".".join(s["cursor"])]
+            (s["stream"], s["sync_mode"], s["destination_sync_mode"] or "set by the target", *_key_and_cursor(s))
             for s in facts["streams"]
         ]
         print_table(["stream", "sync mode", "destination", "key", "cursor"], rows)
@@ -248,7 +248,12 @@ def _show_plans(operations: Operations, plans: Sequence[PreparedRun], *, as_json
             said(f"warning: `{each}` is a path in the container, and no mount covers it")
 
 
-def _described(plan: PreparedRun, engine: Engine, *, has_state: bool) -> dict[str, Any]:
+def _key_and_cursor(stream: dict[str, Any]) -> tuple[str, str]:
+    return ", ".join(stream["key"]), ".".join(stream["cursor"])
+
+
+def _described(operations: Operations, plan: PreparedRun, *, has_state: bool) -> dict[str, Any]:
+    target = about(operations, plan.target)
     return {
         "pipeline": plan.pipeline.name,
         "source": plan.source.facts.image,
@@ -258,13 +263,13 @@ def _described(plan: PreparedRun, engine: Engine, *, has_state: bool) -> dict[st
         "paths_without_mount": [
             f"{ready.connector.role}s.{ready.connector.name}.config.{each.key}"
             for ready in (plan.source, plan.target)
-            for each in uncovered(engine, ready.connector)
+            for each in uncovered(operations.engine, ready.connector)
         ],
         "streams": [
             {
                 "stream": str(stream.stream.key),
                 "sync_mode": stream.sync_mode,
-                "destination_sync_mode": stream.destination_sync_mode,
+                "destination_sync_mode": target_mode(plan, target, stream),
                 "key": [".".join(path) for path in stream.primary_key],
                 "cursor": list(stream.cursor_field),
                 "excluded": list(stream.excluded),

@@ -159,3 +159,37 @@ def test_an_excluded_key_is_refused_before_the_run(command):
     assert "`select` excludes the field `id` of stream `orders`, but it is part of its key" in ended.stderr
     assert "hint: remove the `!` pattern of `id`" in ended.stderr
     assert command([STREAM], "discover", "s", select=["orders.*", "!orders.id"]).returncode == 0
+
+
+LOADS = {"load_method": {"default": "append-only"}}
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "config", "key", "mode"),
+    [
+        ("target-duckdb", {}, TIMES, ["id"], "append_dedup"),
+        ("target-duckdb", {}, {**TIMES, "primary_key_required": False}, [], "append"),
+        ("target-duckdb", {}, TIMES, None, None),
+        ("meltanolabs-target-postgres", LOADS, {"load_method": "append-only"}, ["id"], "append_dedup"),
+        ("pipelinewise-target-bigquery", {}, {"append_only": True}, ["id"], "append"),
+        ("target-sdk", LOADS, {}, ["id"], "append"),
+        ("target-sdk", LOADS, {"load_method": "upsert"}, ["id"], "append_dedup"),
+        ("target-sdk", LOADS, {"load_method": "overwrite"}, ["id"], "overwrite"),
+        ("target-jsonl", {}, {}, ["id"], "append"),
+        ("meltanolabs-target-csv", {}, {}, ["id"], "overwrite"),
+        ("meltanolabs-target-csv", {}, TIMED, ["id"], "append"),
+        ("target-unknown", {}, {}, ["id"], None),
+    ],
+)
+def test_a_dry_run_claims_only_what_is_known_of_a_target(command, target, settings, config, key, mode):
+    entry = {"tap_stream_id": "orders", "schema": {"properties": {"id": {"type": "integer"}}}}
+    entry |= {} if key is None else {"key_properties": key}
+    entry |= {"metadata": [{"breadcrumb": [], "metadata": {"forced-replication-method": "FULL_TABLE"}}]}
+    words = ("run", "s", "t", "--dry-run", "--json")
+    ended = command([entry], *words, target=target, settings=settings, config=config)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["streams"][0]["destination_sync_mode"] == mode
+
+
+def test_a_dry_run_shows_that_only_the_target_decides(command):
+    assert "full_refresh  set by the target  id" in command([STREAM], "run", "s", "t", "--dry-run").stdout
