@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import chain, combinations
 
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context
 from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.errors import StateError, TapdockError, UsageError
-from tapdock.project.model import Connector, Pipeline
+from tapdock.project.model import Connector, Pipeline, Project
 from tapdock.runs.begin import drops_rows, names_of
 from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.target_files import file_of, own_file
@@ -37,33 +37,49 @@ class _Output:
     incremental: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    run: PreparedRun
+    outputs: tuple[_Output, ...]
+
+    @property
+    def replaces(self) -> bool:
+        return any(each.replaced for each in self.outputs) or drops_rows(self.run)
+
+
 def require_own_rows(context: Context, pipelines: Sequence[Pipeline], options: Options, *, concurrent: bool) -> None:
     """Raise UsageError if one of the pipelines would replace rows of another; report it if that is not certain.
 
     Pipelines that may write to the same place are prepared for this. If that fails, their runs report it. Two pipelines
     of one source write the same rows, so that only one of them may write at a time.
     """
-    plans: dict[Pipeline, PreparedRun | None] = {}
-
-    def planned(pipeline: Pipeline) -> PreparedRun | None:
-        if pipeline not in plans:
-            plans[pipeline] = None
-            with suppress(TapdockError):
-                plans[pipeline] = prepare(context, pipeline, options)
-        return plans[pipeline]
-
-    for pair in combinations(pipelines, 2):
-        if _may_meet(context, *pair, concurrent=concurrent) and any(_may_replace(context, each) for each in pair):
-            one, other = map(planned, pair)
-            if one and other:
-                _require_apart(context, one, other, concurrent=concurrent)
+    pairs = [pair for pair in combinations(pipelines, 2) if _may_meet(context.project, *pair, concurrent=concurrent)]
+    replacing = {each for each in dict.fromkeys(chain(*pairs)) if _may_replace(context, each)}
+    plans: dict[Pipeline, _Plan | None] = {}
+    for pair in pairs:
+        if replacing.isdisjoint(pair):
+            continue
+        for each in pair:
+            if each not in plans:
+                plans[each] = _planned(context, each, options)
+        one, other = (plans[each] for each in pair)
+        if one and other:
+            _require_apart(context, one, other, concurrent=concurrent)
 
 
-def _may_meet(context: Context, one: Pipeline, other: Pipeline, *, concurrent: bool) -> bool:
+def _planned(context: Context, pipeline: Pipeline, options: Options) -> _Plan | None:
+    try:
+        run = prepare(context, pipeline, options)
+    except TapdockError:
+        return None
+    return _Plan(run=run, outputs=tuple(_outputs(context, run)))
+
+
+def _may_meet(project: Project, one: Pipeline, other: Pipeline, *, concurrent: bool) -> bool:
     if one == other or (one.source == other.source and not concurrent):
         return False
-    first, second = (context.project.targets[each.target] for each in (one, other))
-    return places(first, context.project) == places(second, context.project) or _share_a_folder(first, second)
+    first, second = project.targets[one.target], project.targets[other.target]
+    return first is second or _share_a_folder(first, second) or places(first, project) == places(second, project)
 
 
 def _share_a_folder(one: Connector, other: Connector) -> bool:
@@ -81,30 +97,35 @@ def _may_replace(context: Context, pipeline: Pipeline) -> bool:
     return False
 
 
-def _require_apart(context: Context, one: PreparedRun, other: PreparedRun, *, concurrent: bool) -> None:
-    mine, theirs = list(_outputs(context, one)), list(_outputs(context, other))
-    names = f"pipelines `{one.pipeline.name}` and `{other.pipeline.name}`"
-    if not (mine and theirs) and (_replaces(mine) or _replaces(theirs) or drops_rows(one) or drops_rows(other)):
-        unknown = (other if mine else one).source.connector.name
+def _require_apart(context: Context, one: _Plan, other: _Plan, *, concurrent: bool) -> None:
+    names = f"pipelines `{one.run.pipeline.name}` and `{other.run.pipeline.name}`"
+    if not (one.outputs and other.outputs) and (one.replaces or other.replaces):
+        unknown = (other if one.outputs else one).run.source.connector.name
         context.once(f"warning: {names} may replace rows of each other: the streams of `{unknown}` are not known yet")
-    for first, second in product(mine, theirs):
-        lasting = one.pipeline.source != other.pipeline.source and (
-            second.replaced or (first.replaced and second.incremental)
-        )
-        at_once = concurrent and (first.replaced or second.replaced or first.timed)
-        shared = first.places & second.places if first.owner == second.owner else frozenset()
-        if not shared or not (lasting or at_once):
+    elsewhere = one.run.pipeline.source != other.run.pipeline.source
+    for place, first, second in _shared(one, other):
+        lasting = elsewhere and (second.replaced or (first.replaced and second.incremental))
+        if not lasting and not (concurrent and (first.replaced or second.replaced or first.timed)):
             continue
-        if not _is_certain(one, other, first, second):
-            context.once(f"warning: {names} may both write `{min(shared)}`, and rows of one may replace the other's")
+        if not _is_certain(one.run, other.run, first, second):
+            context.once(f"warning: {names} may both write `{place}`, and rows of one may replace the other's")
             continue
-        winner, loser = (other, one) if second.replaced else (one, other)
-        where = f"the {'file' if first.is_file else 'table'} `{min(shared)}`"
+        winner, loser = (other.run, one.run) if second.replaced else (one.run, other.run)
+        where = f"the {'file' if first.is_file else 'table'} `{place}`"
         raise UsageError(
             f"{names} both write {where}, and {_reason(winner, first, second)}, so rows of `{loser.pipeline.name}`"
             " would be lost",
-            hint="run them without `--concurrency`, or " * (not lasting) + _way_out(context, other),
+            hint="run them without `--concurrency`, or " * (not lasting) + _way_out(context, other.run),
         )
+
+
+def _shared(one: _Plan, other: _Plan) -> Iterator[tuple[str, _Output, _Output]]:
+    """Yield the places to which both write, each with an output of either."""
+    written = {(each.owner, place): each for each in one.outputs for place in each.places}
+    for second in other.outputs:
+        for place in sorted(second.places):
+            if first := written.get((second.owner, place)):
+                yield place, first, second
 
 
 def _reason(winner: PreparedRun, first: _Output, second: _Output) -> str:
@@ -113,10 +134,6 @@ def _reason(winner: PreparedRun, first: _Output, second: _Output) -> str:
     if first.is_file:
         return f"target `{winner.target.connector.name}` replaces its files in every run"
     return f"`{winner.pipeline.name}` overwrites it"
-
-
-def _replaces(outputs: Sequence[_Output]) -> bool:
-    return any(each.replaced for each in outputs)
 
 
 def _is_certain(one: PreparedRun, other: PreparedRun, first: _Output, second: _Output) -> bool:
@@ -141,12 +158,13 @@ def _way_out(context: Context, run: PreparedRun) -> str:
 def _outputs(context: Context, run: PreparedRun) -> Iterator[_Output]:
     quirks, known = run.translation.quirks, names_of(run)
     files, drops = quirks.replaces_files, drops_rows(run) and not quirks.ignores_load_method
+    owner = str(sorted(places(run.target.connector, context.project).items()))
     for one in run.streams:
         key = str(one.stream.key)
         names = frozenset((known[key],) if known else message_names(one.stream))
-        owner, found = _places(context, run, names)
+        found, is_known = _places(run, names, local=context.engine.name == "local")
         yield _Output(
-            owner=owner,
+            owner="" if is_known else owner,
             names=names,
             places=found,
             is_file=files is not None,
@@ -156,15 +174,13 @@ def _outputs(context: Context, run: PreparedRun) -> Iterator[_Output]:
         )
 
 
-def _places(context: Context, run: PreparedRun, names: frozenset[str]) -> tuple[str, frozenset[str]]:
-    """Return the tables or files for these names of a stream, and the target that owns them."""
-    owner = str(sorted(places(run.target.connector, context.project).items()))
+def _places(run: PreparedRun, names: frozenset[str], *, local: bool) -> tuple[frozenset[str], bool]:
+    """Return the tables or files for these names of a stream, and whether they are files whose paths are known."""
     if files := run.translation.quirks.replaces_files:
-        local = context.engine.name == "local"
         found = [file_of(run.target, run.target_config, name, files, local=local) for name in names]
-        return "" if all(known for _, known in found) else owner, frozenset(path for path, _ in found)
+        return frozenset(path for path, _ in found), all(known for _, known in found)
     tables = [table for name in names for table in run.translation.tables.tables(name)]
-    return owner, frozenset(".".join(part for part in table if part) for table in tables) or names
+    return frozenset(".".join(part for part in table if part) for table in tables) or names, False
 
 
 def say_replaced(context: Context, run: PreparedRun) -> None:
