@@ -14,16 +14,19 @@ import typer
 from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
 from tapdock.cli.session import Session, shared
+from tapdock.connectors.about import about
 from tapdock.connectors.context import Context as Operations
 from tapdock.connectors.paths import uncovered
-from tapdock.engines.base import Engine
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Pipeline, Project
 from tapdock.relay.signals import Signals
 from tapdock.runs import attempts
-from tapdock.runs.prepare import Options, PreparedRun, prepare
+from tapdock.runs.prepare import Options, PreparedRun, added_fields, prepare
 from tapdock.runs.records import ErrorRecord, RunRecord
+from tapdock.runs.replaced_rows import require_own_rows
+from tapdock.runs.target_modes import target_mode
+from tapdock.text.clean import one_line
 from tapdock.text.output import out, print_json, print_table
 
 __all__ = ["run"]
@@ -114,6 +117,7 @@ def _perform(
     screen = Screen()
     with Signals(screen.say) as signals:
         operations = operations_of(session, signals, locked=locked, quiet=not view.progress)
+        require_own_rows(operations, pipelines, options, concurrent=concurrency > 1)
         if dry_run:
             plans = [prepare(operations, wanted, options) for wanted in pipelines]
             _show_plans(operations, plans, as_json=as_json)
@@ -230,8 +234,7 @@ def _show_plans(operations: Operations, plans: Sequence[PreparedRun], *, as_json
     from tapdock.state.store import read
 
     described = [
-        _described(plan, operations.engine, has_state=read(operations.backend, plan.state_id) is not None)
-        for plan in plans
+        _described(operations, plan, has_state=read(operations.backend, plan.state_id) is not None) for plan in plans
     ]
     if as_json:
         print_json(described[0] if len(described) == 1 else described)
@@ -240,15 +243,22 @@ def _show_plans(operations: Operations, plans: Sequence[PreparedRun], *, as_json
         state = "resuming from the saved state" if facts["has_state"] else "starting from scratch: no state is saved"
         out(f"{plan.pipeline.name}: {facts['source']} -> {facts['target']}; {plan.state_id}: {state}")
         rows = [
-            [s["stream"], s["sync_mode"], s["destination_sync_mode"], ", ".join(s["key"]), ".".join(s["cursor"])]
+            (s["stream"], s["sync_mode"], s["destination_sync_mode"] or "set by the target", *_key_and_cursor(s))
             for s in facts["streams"]
         ]
         print_table(["stream", "sync mode", "destination", "key", "cursor"], rows)
+        if added := added_fields(plan.streams):
+            out(one_line(f"read although not selected, because they are keys or cursors: {added}"))
         for each in facts["paths_without_mount"]:
             said(f"warning: `{each}` is a path in the container, and no mount covers it")
 
 
-def _described(plan: PreparedRun, engine: Engine, *, has_state: bool) -> dict[str, Any]:
+def _key_and_cursor(stream: dict[str, Any]) -> tuple[str, str]:
+    return ", ".join(stream["key"]), ".".join(stream["cursor"])
+
+
+def _described(operations: Operations, plan: PreparedRun, *, has_state: bool) -> dict[str, Any]:
+    target = about(operations, plan.target)
     return {
         "pipeline": plan.pipeline.name,
         "source": plan.source.facts.image,
@@ -258,16 +268,17 @@ def _described(plan: PreparedRun, engine: Engine, *, has_state: bool) -> dict[st
         "paths_without_mount": [
             f"{ready.connector.role}s.{ready.connector.name}.config.{each.key}"
             for ready in (plan.source, plan.target)
-            for each in uncovered(engine, ready.connector)
+            for each in uncovered(operations.engine, ready.connector)
         ],
         "streams": [
             {
                 "stream": str(stream.stream.key),
                 "sync_mode": stream.sync_mode,
-                "destination_sync_mode": stream.destination_sync_mode,
+                "destination_sync_mode": target_mode(plan, target, stream),
                 "key": [".".join(path) for path in stream.primary_key],
                 "cursor": list(stream.cursor_field),
                 "excluded": list(stream.excluded),
+                "added": list(stream.added),
             }
             for stream in plan.streams
         ],

@@ -35,6 +35,11 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     def has_setting(self, name: str) -> bool:
         return name in ((self.config or {}).get("properties") or {})
 
+    def default(self, name: str) -> Any:
+        """Return the default of a setting, which targets of Meltano's SDK apply; None if it has none."""
+        found = ((self.config or {}).get("properties") or {}).get(name)
+        return found.get("default") if isinstance(found, dict) else None
+
 
 def about(context: Context, ready: PreparedConnector) -> About:
     """Return the connector's description, cached by image. Raises TapdockError if it cannot be read."""

@@ -43,7 +43,7 @@ def prepare(context: Context, connector: Connector) -> PreparedConnector:
     if context.locked is not None:
         lockfile.verify(context.locked, facts)
     elif lockfile.is_moving(connector.image) and not connector.build and context.engine.name != "local":
-        context.progress(f"{connector.image} is not pinned; use a version tag or run `tapdock lock`")
+        context.once(f"{connector.image} is not pinned; use a version tag or run `tapdock lock`")
     kind = kind_of(connector, facts)
     require_kind(connector, kind, context.project.origins)
     known_specs.remember_kind(context.cache, connector, kind)
@@ -97,14 +97,14 @@ def say_laid(context: Context, connector: Connector, config: Resolved) -> None:
     laid, reset = config.laid, f"`tapdock config reset {connector.name}` removes them"
     if laid.values:
         found = ", ".join(rotation_rules.described(laid.values, config.user, config.rules, written=connector.config))
-        context.progress(f"{connector.name} uses values that it has changed in its config: {found}; {reset}")
+        context.once(f"{connector.name} uses values that it has changed in its config: {found}; {reset}")
     if laid.refused:
         found = f"{_named(laid.refused)} (its `rotate` is `{config.rules.rotate}`)"
-        context.progress(f"{connector.name} does not use values that it has changed in its config: {found}; {reset}")
+        context.once(f"{connector.name} does not use values that it has changed in its config: {found}; {reset}")
     if laid.foreign:
         program = rotation_rules.name_of(laid.foreign)
         found = f"changed by another program: {program}, not {config.rules.program}"
-        context.progress(f"{connector.name} does not use the values of its config that were {found}; {reset}")
+        context.once(f"{connector.name} does not use the values of its config that were {found}; {reset}")
 
 
 def _where(context: Context, connector: Connector) -> str:

@@ -4,18 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from tapdock.connectors.stream_modes import Modes, destination_mode, merges, sync_mode
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
-from tapdock.project.model import DestinationMode, StreamOptions, SyncMode
+from tapdock.project.model import StreamOptions
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured
 from tapdock.translate.catalogs.singer import tap_stream_id
 
-__all__ = ["Modes", "select_streams"]
+__all__ = ["select_streams"]
 
 Fields = dict[StreamKey, set[str]]
 Names = dict[StreamKey, tuple[str, ...]]
-Modes = Mapping[DestinationMode, str]
-"""The destination sync modes that a target does not support, each with a hint."""
 
 
 def select_streams(
@@ -29,9 +28,10 @@ def select_streams(
     """Return the streams to read, in the catalog's order. Without a pattern, everything is selected.
 
     A pattern is `stream`, `stream.field` or `namespace.stream.field`, with globs. `!` excludes, and has precedence.
-    A stream may also be named by its `tap_stream_id`. Key and cursor fields are never excluded. With `full_refresh`,
-    each stream that supports it is read in full. `modes` are the modes that the target does not support. Raises
-    UsageError, whose hint is the nearest name.
+    A stream may also be named by its `tap_stream_id`. Key and cursor fields need not be selected; they cannot be
+    excluded if the sync modes need them. With `full_refresh`, each stream that supports it is read in full. `modes` are
+    the modes that the target does not support; None if the target is not known. Raises UsageError, whose hint is the
+    nearest name.
     """
     if not streams:
         raise UsageError(
@@ -46,9 +46,10 @@ def select_streams(
         _configure(
             stream,
             chosen[stream.key],
-            excluded=set(_fields(stream)) - included[stream.key] | excluded.get(stream.key, set()),
+            unlisted=set(_fields(stream)) - included[stream.key],
+            denied=excluded.get(stream.key, set()),
             full_refresh=full_refresh,
-            modes=modes or {},
+            modes=modes,
         )
         for stream in streams
         if stream.key in included and _WHOLE not in excluded.get(stream.key, ())
@@ -183,26 +184,51 @@ def _options(
 
 
 def _configure(
-    stream: Stream, options: StreamOptions, *, excluded: set[str], full_refresh: bool, modes: Modes
+    stream: Stream,
+    options: StreamOptions,
+    *,
+    unlisted: set[str],
+    denied: set[str],
+    full_refresh: bool,
+    modes: Modes | None,
 ) -> ConfiguredStream:
     cursor = options.cursor_field or stream.default_cursor_field
     key = options.primary_key or stream.source_defined_primary_key
     for path in (options.cursor_field, *options.primary_key):
         _require_field(stream, path)
-    mode = _sync_mode(stream, options, has_cursor=bool(cursor), full_refresh=full_refresh)
-    wanted = tuple(name for name in _fields(stream) if name in excluded)
+    mode = sync_mode(stream, options, has_cursor=bool(cursor), full_refresh=full_refresh)
+    destination = destination_mode(stream, options, mode, has_key=bool(key), modes=modes or {})
+    if not denied.isdisjoint(cursor[:1]):
+        if mode == "incremental" and not options.log_based:
+            raise _needed(stream, cursor[0], "its cursor", "sync_mode: full_refresh")
+        cursor = ()
+    if found := [path[0] for path in key if path and path[0] in denied]:
+        if merges(options, destination, modes):
+            raise _needed(stream, found[0], "part of its key", "destination_sync_mode: append")
+        key = ()
     return configured(
         stream,
         mode,
         cursor=cursor,
         key=key,
-        excluded=wanted,
-        destination=_destination_mode(stream, options, mode, has_key=bool(key), modes=modes),
+        excluded=tuple(name for name in _fields(stream) if name in unlisted | denied),
+        denied=tuple(name for name in _fields(stream) if name in denied),
+        destination=destination,
         flatten_keys=options.flatten_keys,
         log_based=options.log_based,
         learns_key=not options.primary_key
         and options.destination_sync_mode in (None, "append_dedup")
-        and "append_dedup" not in modes,
+        and "append_dedup" not in (modes or {}),
+    )
+
+
+def _needed(stream: Stream, field: str, role: str, mode: str) -> UsageError:
+    """Return the error for an excluded field that the sync modes need. `mode` does not need it."""
+    name = str(stream.key)
+    return UsageError(
+        f"`select` excludes the field `{field}` of stream `{name}`, but it is {role}, which a run needs",
+        hint=f"remove the `!` pattern of `{field}`, exclude the whole stream with `!{name}`, or, if source and target"
+        f" support it, write `{name}: {{{mode}}}` under `streams`",
     )
 
 
@@ -227,46 +253,3 @@ def _require_field(stream: Stream, path: Sequence[str]) -> None:
 
 _UNKNOWN = frozenset({"$ref", "oneOf", "anyOf", "allOf"})
 """Keywords of schemas whose fields are not all under `properties`."""
-
-
-def _destination_mode(
-    stream: Stream, options: StreamOptions, mode: SyncMode, *, has_key: bool, modes: Modes
-) -> DestinationMode:
-    """Return the user's mode, else `append_dedup` if there is a key and the target supports it, else `append`.
-
-    `overwrite` is never a default. Raises UsageError for a mode that is not possible.
-    """
-    wanted = options.destination_sync_mode
-    if wanted is None:
-        return "append_dedup" if has_key and "append_dedup" not in modes else "append"
-    what = f"stream `{stream.key}`: `destination_sync_mode: {wanted}`"
-    if wanted == "append_dedup" and not has_key:
-        hint = f"write `{stream.key}: {{primary_key: [<field>]}}` under `streams`"
-        raise UsageError(f"{what} needs a key", hint=hint)
-    if wanted == "overwrite" and mode == "incremental":
-        hint = "set `sync_mode: full_refresh`, so that all rows are read"
-        raise UsageError(f"{what} would replace all rows by only the new ones", hint=hint)
-    if wanted in modes:
-        raise UsageError(f"{what} is not supported by the target", hint=modes[wanted])
-    return wanted
-
-
-def _sync_mode(stream: Stream, options: StreamOptions, *, has_cursor: bool, full_refresh: bool) -> SyncMode:
-    supported = stream.supported_sync_modes
-    can_increment = "incremental" in supported and (stream.source_defined_cursor or has_cursor or options.log_based)
-    if options.sync_mode and options.sync_mode not in supported:
-        raise UsageError(
-            f"stream `{stream.key}` does not support `sync_mode: {options.sync_mode}`",
-            hint=f"it supports {', '.join(supported)}",
-        )
-    if options.sync_mode == "incremental" and not can_increment:
-        raise UsageError(
-            f"stream `{stream.key}` needs a cursor for `sync_mode: incremental`",
-            hint=f"write `{stream.key}: {{sync_mode: incremental, cursor_field: <field>}}` under `streams`",
-        )
-    if full_refresh and "full_refresh" in supported:
-        return "full_refresh"
-    if options.sync_mode:
-        return options.sync_mode
-    increments = can_increment or ("incremental" in supported and "full_refresh" not in supported)
-    return "incremental" if increments else "full_refresh"

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from tapdock.errors import UsageError
 from tapdock.files import made, write_whole
 
-__all__ = ["FILE", "HOME", "Owner", "claim_home", "owner_of", "private_folder"]
+__all__ = ["FILE", "HOME", "Owner", "claim_home", "keeps_state", "owner_of", "place_of", "private_folder"]
 
 FILE = "tapdock.yaml"
 HOME = "TAPDOCK_HOME"
@@ -99,13 +100,46 @@ def owner_of(folder: Path, mounts: str) -> Owner:
     return Owner(path=str(folder), place=f"{whole}{PurePosixPath(root) / folder.relative_to(covering)}", inside=inside)
 
 
+def place_of(folder: Path) -> str:
+    """Return where a project's folder is: its path in its file system, which is the same in a container, if known."""
+    owner = owner_of(folder.resolve(), _mountinfo())
+    return owner.place or owner.path
+
+
+def keeps_state(folder: Path, private: Path, uri: str) -> bool:
+    """Return True if the states of a project are in its own folders, and False if other projects may use them too.
+
+    `uri` is that of the state backend, `folder` and `private` are the project's.
+
+    >>> [keeps_state(Path("/p"), Path("/p/.tapdock"), uri) for uri in ("state", "sqlite:///x.db", "../x", "s3://b/x")]
+    [True, True, False, False]
+    """
+    scheme, separator, path = uri.partition("://")
+    if separator and scheme.partition("+")[0] not in ("file", "sqlite"):
+        return False
+    if separator:
+        path = unquote(path).partition("?")[0].removeprefix("/" if scheme != "file" else "")
+    place = (folder / Path(path if separator else uri).expanduser()).resolve()
+    return any(place.is_relative_to(own.resolve()) for own in (folder, private))
+
+
 def _may_take(mine: Owner, other: Owner) -> bool:
-    """Return True for the same project, and for one whose folder is certainly gone."""
+    """Return True for the same project, and for one whose folder is certainly gone.
+
+    Two folders of this machine may have the same place in different file systems.
+    """
     if mine.place and mine.place == other.place:
-        return True
+        return mine.inside or other.inside or not _are_two(Path(mine.path), Path(other.path))
     if mine.path == other.path:  # outside of containers, its file system may have been mounted again
         return not (mine.inside and other.inside) or mine.place == other.place
     return not (mine.inside or other.inside or (Path(other.path) / FILE).is_file())
+
+
+def _are_two(one: Path, other: Path) -> bool:
+    try:
+        return one != other and not one.samefile(other)
+    except OSError:  # one of them is gone
+        return False
 
 
 def _stored(file: Path) -> Owner | None:

@@ -60,6 +60,9 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 class ConfiguredStream(msgspec.Struct, frozen=True, kw_only=True):
     """A stream that a run reads. `excluded` are top-level fields that the user did not select.
 
+    `denied` are those of them that the user excluded by name. `added` are the fields of its key and its cursor that are
+    read although the user did not select them.
+
     `flatten_keys` copies nested parts of a key into columns of their own. With `log_based`, the tap reads changes from
     a database's log. With `learns_key`, a key in the tap's own SCHEMA replaces the key of its discovery.
     """
@@ -70,6 +73,8 @@ class ConfiguredStream(msgspec.Struct, frozen=True, kw_only=True):
     cursor_field: tuple[str, ...] = ()
     primary_key: tuple[tuple[str, ...], ...] = ()
     excluded: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
     flatten_keys: bool = False
     log_based: bool = False
     learns_key: bool = False
@@ -85,12 +90,13 @@ def configured(
     cursor: tuple[str, ...],
     key: tuple[tuple[str, ...], ...],
     excluded: Collection[str],
+    denied: Collection[str] = (),
     destination: DestinationMode | None = None,
     flatten_keys: bool = False,
     log_based: bool = False,
     learns_key: bool = False,
 ) -> ConfiguredStream:
-    """Return a configured stream. Key and cursor fields are never excluded.
+    """Return a configured stream. Key and cursor fields are never excluded, so `denied` must not contain them.
 
     Without a `destination` mode, it is `append_dedup` if there is a key, else `append`. Raises UsageError if every
     field is excluded, because its records would be empty.
@@ -107,6 +113,8 @@ def configured(
         cursor_field=cursor,
         primary_key=key,
         excluded=tuple(name for name in excluded if name not in automatic),
+        denied=tuple(denied),
+        added=tuple(name for name in excluded if name in automatic),
         flatten_keys=flatten_keys,
         log_based=log_based,
         learns_key=learns_key,
@@ -157,7 +165,8 @@ def configured_catalog(
 
 def _configured(configured: ConfiguredStream, names: Mapping[StreamKey, StreamKey]) -> dict[str, Any]:
     entry = msgspec.structs.asdict(configured)
-    del entry["flatten_keys"], entry["log_based"], entry["learns_key"]
+    for ours in ("denied", "added", "flatten_keys", "log_based", "learns_key"):
+        del entry[ours]
     stream = _without_fields(configured.stream, entry.pop("excluded"))
     if name := names.get(configured.stream.key):
         for member, value in _REQUIRED.items():

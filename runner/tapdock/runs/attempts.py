@@ -22,7 +22,7 @@ from tapdock.relay.host import Outcome
 from tapdock.runs import execute, records
 from tapdock.runs.archive import Archive
 from tapdock.runs.log_file import LogFile, log_to
-from tapdock.runs.prepare import Options, PreparedRun, prepare
+from tapdock.runs.prepare import Options, PreparedRun, added_fields, prepare
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.state.store import state_key
@@ -161,6 +161,8 @@ class _Attempt:
             _keep(self._context, began)
             _archive(self._context, began)
             self._prepared = prepare(self._context, self._wanted, options)
+            if added := added_fields(self._prepared.streams):
+                self._log.info("read although not selected: keys and cursors", fields=added)
             self._outcome = execute.execute(
                 self._context, self._prepared, options, run_id=self._run_id, recorder=self._recorder
             )

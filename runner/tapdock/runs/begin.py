@@ -18,7 +18,7 @@ from tapdock.translate.states.airbyte import state_to_pass, without_streams
 from tapdock.translate.states.singer import lacks_bookmark, singer_state_on_a_line, singer_state_to_pass
 from tapdock.translate.write.airbyte_stream import destination_streams
 
-__all__ = ["StartedRun", "begun", "launches", "names_of"]
+__all__ = ["StartedRun", "begun", "drops_rows", "launches", "names_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +78,10 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
 
 def _keeps_rows(prepared: PreparedRun) -> bool:
     """Return True if the target still has the rows of a failed snapshot: some targets empty tables or files first."""
-    return not prepared.only_complete and not _drops_rows(prepared)
+    return not prepared.only_complete and not drops_rows(prepared)
 
 
-def _drops_rows(prepared: PreparedRun) -> bool:
+def drops_rows(prepared: PreparedRun) -> bool:
     """Return True if the target removes the rows of earlier runs when it starts."""
     config = prepared.target_config
     return config.given.get("load_method") == "overwrite" or replaces_files(config, prepared.translation.quirks)
@@ -104,7 +104,7 @@ def _numbered(stream: ConfiguredStream, before: Mapping[str, int], *, now: float
 
 def _renewed(prepared: PreparedRun, *, full_refresh: bool) -> list[Stream]:
     """Return the streams of a tap that are read from their beginning and whose old rows are removed."""
-    drops = _drops_rows(prepared)
+    drops = drops_rows(prepared)
     return [
         one.stream
         for one in prepared.streams

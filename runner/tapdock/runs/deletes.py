@@ -41,8 +41,7 @@ def with_deletes(
 def _is_on(config: Resolved, about: About) -> bool:
     said = config.given.get(_SETTING)
     if said is None:
-        setting = ((about.config or {}).get("properties") or {}).get(_SETTING)
-        said = setting.get("default") if isinstance(setting, dict) else None
+        said = about.default(_SETTING)
     return said is True
 
 

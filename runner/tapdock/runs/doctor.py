@@ -107,7 +107,7 @@ def _new_target(project: Project, key: str, envelope: Envelope) -> Iterator[Find
     target = project.targets.get(target_of(key))
     if target is None or key.partition(":")[0] != (project.environment or "default"):
         return
-    if reason := why_new(target, project.folder, envelope):
+    if reason := why_new(target, project, envelope):
         found = f"{reason}, but there is a state `{key}`"
         fix = f"if earlier rows are missing there, `tapdock state clear {key}` lets the next run read them all"
         yield Finding(what="state", level="warning", found=found, fix=fix)

@@ -23,6 +23,7 @@ from tapdock.runs.lost_files import lost_files
 from tapdock.runs.new_target import why_new
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.recorder import Recorder
+from tapdock.runs.replaced_rows import say_replaced
 from tapdock.runs.target_place import renamed
 from tapdock.runs.value_changes import value_changes
 from tapdock.runs.verdict import RunFacts, decide_verdict
@@ -48,6 +49,8 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
 
     with _state(context, prepared, options, run_id, stop) as state:
         _require_dialect(state, prepared)
+        if options.attempt == 1:
+            say_replaced(context, prepared)
         if state.envelope is None and options.attempt == 1:  # the first run
             _say_changes(context, prepared)
         job = begun(prepared, state.envelope, options, now=context.now())
@@ -91,7 +94,7 @@ def _say_changes(context: Context, prepared: PreparedRun) -> None:
 
 def _say_new(context: Context, prepared: PreparedRun, envelope: Envelope) -> None:
     pipeline = prepared.pipeline
-    reason = why_new(prepared.target.connector, context.project.folder, envelope)
+    reason = why_new(prepared.target.connector, context.project, envelope)
     reason = reason or renamed(envelope.names, names_of(prepared))
     if reason is None:
         return

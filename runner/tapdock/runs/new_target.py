@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tapdock.project.model import Connector
+from tapdock.project.model import Connector, Project
 from tapdock.runs.target_place import moved
 from tapdock.state.envelope import Envelope
 
 __all__ = ["looks_new", "why_new"]
 
 
-def why_new(target: Connector, folder: Path, envelope: Envelope) -> str | None:
-    """Return why a target cannot have the rows that a state covers, or None. `folder` is the project's."""
-    return looks_new(target) or moved(target, folder, envelope.places)
+def why_new(target: Connector, project: Project, envelope: Envelope) -> str | None:
+    """Return why a target cannot have the rows that a state covers, or None."""
+    return looks_new(target) or moved(target, project, envelope.places)
 
 
 def looks_new(target: Connector) -> str | None:

@@ -10,7 +10,8 @@ from tapdock.connectors.about import About, about
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.connectors.operations import Resolved
-from tapdock.connectors.selection import Modes, select_streams
+from tapdock.connectors.selection import select_streams
+from tapdock.connectors.stream_modes import Modes
 from tapdock.errors import UsageError
 from tapdock.project.model import Namespacing, Pipeline
 from tapdock.protocol.catalog import ConfiguredStream, Stream
@@ -31,7 +32,7 @@ from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
 
-__all__ = ["Options", "PreparedRun", "prepare"]
+__all__ = ["Options", "PreparedRun", "added_fields", "prepare"]
 
 
 _MEANT = {
@@ -101,14 +102,14 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     require_repaired(target, target_config, quirks)
     streams = _streams(source, offered, options, impossible(source, target, described, target_config, quirks))
     if source.kind == "singer":
-        _say_unreadable(context, streams)
+        _say_unreadable(context, source.connector.name, streams)
     unsafe = empties_first(target, streams, target_config)
     if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
     require_files(target, target_config, streams, quirks)
     require_keys(source, target, target_config, streams, quirks)
     require_described(source, target, described, target_config, streams, quirks)
-    target_config = with_deletes(target, target_config, described, streams, say=context.progress)
+    target_config = with_deletes(target, target_config, described, streams, say=context.once)
     _require_meant(pipeline, f"{source.kind}-{target.kind}")
     translation = TranslateOptions(
         namespacing=namespacing,
@@ -142,6 +143,11 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     return prepared
 
 
+def added_fields(streams: tuple[ConfiguredStream, ...]) -> str:
+    """Return the fields of keys and cursors that are read although `select` does not list them; empty without any."""
+    return ", ".join(f"{one.stream.key}.{name}" for one in streams for name in one.added)
+
+
 def _namespacing(pipeline: Pipeline, source: PreparedConnector, target: PreparedConnector) -> Namespacing:
     """Return how streams are named in the target. A tap's streams have no namespace unless the pipeline sets one.
 
@@ -170,13 +176,13 @@ def _require_meant(pipeline: Pipeline, route: str) -> None:
             )
 
 
-def _say_unreadable(context: Context, streams: tuple[ConfiguredStream, ...]) -> None:
+def _say_unreadable(context: Context, source: str, streams: tuple[ConfiguredStream, ...]) -> None:
     """Warn about the fields of each stream that its tap cannot read: they do not reach the target."""
     for one in streams:
         fields = [f"`{name}`" for name in unsupported_fields(one.stream) if name not in one.excluded]
         if fields:
-            what = f"the tap cannot read these fields of stream `{one.stream.key}`: {', '.join(fields)}"
-            context.progress(context.redacted(f"warning: {what}"))
+            what = f"source `{source}` cannot read these fields of stream `{one.stream.key}`: {', '.join(fields)}"
+            context.once(context.redacted(f"warning: {what}"))
 
 
 def _excluded(offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:

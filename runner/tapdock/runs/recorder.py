@@ -101,8 +101,7 @@ class Recorder:
         self._held = held
         self._inbox = inbox
         self._generations = dict(generations)
-        folder = self._context.project.folder
-        self._about = {"names": names_of(prepared), "places": places(prepared.target.connector, folder)}
+        self._about = {"names": names_of(prepared), "places": places(prepared.target.connector, self._context.project)}
         self._worker = threading.Thread(target=self._work, name="recorder", daemon=True)
         self._worker.start()
 

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from tapdock.connectors.about import About
 from tapdock.connectors.context import PreparedConnector
 from tapdock.connectors.operations import Resolved
-from tapdock.connectors.selection import Modes
+from tapdock.connectors.stream_modes import Modes
 from tapdock.errors import UsageError
 from tapdock.project.model import DestinationMode
 from tapdock.protocol.catalog import ConfiguredStream

@@ -1,14 +1,17 @@
 """Compare the streams of a run with targets that replace their files in every run."""
 
+import posixpath
 import re
+from pathlib import Path
 
 from tapdock.connectors.context import PreparedConnector
 from tapdock.connectors.operations import Resolved
+from tapdock.connectors.paths import is_covered
 from tapdock.errors import UsageError
 from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.translate.base import FileNames, Quirks
 
-__all__ = ["replaces_files", "require_files"]
+__all__ = ["file_of", "own_file", "replaces_files", "require_files"]
 
 _SECONDS = re.compile(r"%[ScfsTX]")
 """The parts of a time format that differ between two runs."""
@@ -46,6 +49,38 @@ def require_files(
         f"{which}, but {name} replaces its files in every run, so the rows of earlier runs would be lost",
         hint=f"{_suggested(names, config, where)}, or read every stream with `sync_mode: full_refresh`",
     )
+
+
+def file_of(
+    target: PreparedConnector, config: Resolved, stream: str, names: FileNames, *, local: bool
+) -> tuple[str, bool]:
+    """Return the file of a stream, and whether its path on this machine, or in a volume, is known.
+
+    It is known if a mount covers the file, or if the engine is `local`, whose programs use the paths of this machine.
+    """
+    folder = next((str(config.given[name]) for name in names.folders if config.given.get(name)), "")
+    path = posixpath.normpath(posixpath.join(folder, _scheme(names, config).replace(names.stream, stream)))
+    if not names.folders or not path.startswith("/"):
+        return path, False
+    if local:
+        return str(Path(path).resolve()), True
+    mount = max(
+        (each for each in target.connector.mounts if is_covered(path, (each,))),
+        key=lambda each: len(each.target),
+        default=None,
+    )
+    if mount is None:
+        return path, False
+    source = mount.source if mount.is_volume else str(Path(mount.source).resolve())
+    return source + path[len(mount.target) :], True
+
+
+def own_file(target: PreparedConnector, config: Resolved, pipeline: str, names: FileNames) -> str:
+    """Return how a pipeline gets files of its own, if another pipeline writes to the same target."""
+    name, scheme = target.connector.name, _scheme(names, config)
+    folder, slash, file = scheme.rpartition("/")
+    own = f"{folder}{slash}{pipeline}-{file}"
+    return f'write `{pipeline}` to a copy of `targets.{name}` with `config.{names.setting}: "{own}"`'
 
 
 def _scheme(names: FileNames, config: Resolved) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tapdock.connectors.rotation_rules import program
-from tapdock.project.model import Connector, Secret
+from tapdock.project.home import keeps_state, place_of
+from tapdock.project.model import Connector, Project, Secret
 from tapdock.text.secret_names import masked_text
 
 __all__ = ["moved", "places", "renamed"]
@@ -25,6 +26,7 @@ _NOT_A_PLACE = re.compile(
 )
 """Words in the names of settings whose host or path is not where rows are written."""
 _KEY_FILE = re.compile(r".*key_(?:file|path|filepath|file_path)(?:_name)?")
+_FOLDER = "the project's folder"
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_SECRET = re.compile(
     r"(?:.*_)?(?:host|hosts|hostname|server|port|database|dbname|db|schema|dataset|project|bucket)(?:_(?:name|id))?"
@@ -32,35 +34,45 @@ _NO_SECRET = re.compile(
 """Names of settings that have no secret as their value, also if it comes from a variable."""
 
 
-def places(target: Connector, folder: Path) -> dict[str, str]:
+def places(target: Connector, project: Project) -> dict[str, str]:
     """Return a digest for each setting that says where a target writes: of its config, its mounts and its program.
 
-    Secrets are not part of it, nor are users, queries and web paths in addresses. `folder` is the project's: it may be
-    moved together with folders in it.
+    Secrets are not part of it, nor are users, queries and web paths in addresses. A project may be moved together with
+    its states and with mounted folders in it. If its states are elsewhere, other projects, or copies of this one, may
+    use them, so the place of its own folder counts too.
     """
+    folder, is_local = project.folder, False
     found = {f"config.{key}": text for key, text in _settings(target.config, ())}
     for mount in target.mounts:
         source = Path(mount.source)
         if not mount.read_only:
             within = source.is_absolute() and source.is_relative_to(folder)
+            is_local = is_local or within
             found[f"mounts {mount.target}"] = str(source.relative_to(folder)) if within else mount.source
+    if is_local and not keeps_state(folder, project.private, project.state_uri):
+        found[_FOLDER] = place_of(folder)
     if target.network or target.extra_hosts:  # a host of the same name may be another server there
         found["network"] = f"{target.network} {sorted(target.extra_hosts)}"
     found["program"] = program(target)
     return {key: _digest(f"{key}={text}") for key, text in found.items()}
 
 
-def moved(target: Connector, folder: Path, before: Mapping[str, str]) -> str | None:
+def moved(target: Connector, project: Project, before: Mapping[str, str]) -> str | None:
     """Return why a target looks new, compared with the places that were stored with a state, or None.
 
-    Nothing is known about a state without places: an earlier version of tapdock, or another runner, wrote it.
+    Nothing is known about a state without places: an earlier version of tapdock, or another runner, wrote it. The same
+    applies to the place of the project's folder.
     """
-    now = places(target, folder)
-    if not before or now == before:
+    now = places(target, project)
+    known = (now.keys() | before.keys()) - ({_FOLDER} - (now.keys() & before.keys()))
+    changed = sorted(key for key in known if now.get(key) != before.get(key)) if before else []
+    if not changed:
         return None
-    changed = sorted(key for key in now.keys() | before.keys() if now.get(key) != before.get(key))
     if "program" in changed:
         return f"`{target.name}` looks new: another program wrote the rows of this state"
+    if changed == [_FOLDER]:
+        return f"`{target.name}` looks new: it mounts folders of this project, but a project elsewhere saved the state"
+    changed = [key for key in changed if key != _FOLDER]
     named = ", ".join(f"`{key}`" for key in changed)
     has = "has" if len(changed) == 1 else "have"
     return f"`{target.name}` looks new: {named} {has} changed since the state was saved"

@@ -24,19 +24,13 @@ def table_names(target: PreparedConnector, about: About, config: Resolved, quirk
         rules = ("last",)
     elif rules is None and about.config is not None and _SCHEMA not in config.given:
         rules = ("whole",)
-    schema = config.given.get(_SCHEMA, _default(about, _SCHEMA))
+    schema = config.given.get(_SCHEMA, about.default(_SCHEMA))
     return TableNames(
         rules=rules,
         schema=(schema.strip() or None) if isinstance(schema, str) else None,
         schemas=_schemas(config.given.get("schema_mapping")),
         longest=quirks.longest_table,
     )
-
-
-def _default(about: About, setting: str) -> object:
-    """Return the default of a setting, which targets of Meltano's SDK apply; None if it has none."""
-    found = ((about.config or {}).get("properties") or {}).get(setting)
-    return found.get("default") if isinstance(found, dict) else None
 
 
 def _schemas(mapping: object) -> dict[str, str]:

@@ -31,7 +31,8 @@ Mismatch = tuple[Side, str]
 class FileNames(msgspec.Struct, frozen=True, kw_only=True):
     """The setting with the names of a target's files, and its default.
 
-    `stream` and `time` are placeholders in a name. `time_format` is the setting with the format of the time.
+    `stream` and `time` are placeholders in a name. `time_format` is the setting with the format of the time. `folders`
+    are the settings with the folder of the files; the first one that is set is used.
     """
 
     setting: str
@@ -39,6 +40,7 @@ class FileNames(msgspec.Struct, frozen=True, kw_only=True):
     stream: str
     time: str
     time_format: str | None = None
+    folders: tuple[str, ...] = ()
 
 
 class ValueChange(msgspec.Struct, frozen=True, kw_only=True):

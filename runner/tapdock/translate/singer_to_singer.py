@@ -116,6 +116,9 @@ class SingerToSinger(WithoutScan):
             return b""
         if self._source.is_left_out(stream, record=isinstance(message, RecordMessage)):
             return b""
+        if isinstance(message, SchemaMessage):
+            self._source.learn_key(stream, message.key_properties or ())
+            self._rules.pop(stream, None)
         rule = self._rule(stream)
         is_read = rule is not None or isinstance(message, SchemaMessage)  # and it may be written anew
         if is_read:

@@ -68,7 +68,7 @@ def test_a_run_warns_once_for_each_stream(command, select):
     assert ended.returncode == 0
     fields = {(): "`born`, `photo`, `note`", ("*", "!shop-orders.note"): "`born`, `photo`", ("orders.id",): None}
     named = fields[tuple(select.get("select", ()))]
-    warning = f"warning: the tap cannot read these fields of stream `orders`: {named}\n"
+    warning = f"warning: source `s` cannot read these fields of stream `orders`: {named}\n"
     assert ended.stderr.count("cannot read these fields") == (1 if named else 0)
     assert named is None or warning in ended.stderr
 
@@ -139,3 +139,57 @@ def test_the_marks_of_deleted_rows_are_kept(command):
     ended = command([of("eu", "_sdc_deleted_at")], "run", "s", "t", "--dry-run", settings={"add_record_metadata": {}})
     assert ended.returncode == 0
     assert "t gets `add_record_metadata: true`" in ended.stderr
+
+
+def test_fields_that_are_read_although_they_are_not_selected_are_named_once(command, folder):
+    planned = command([STREAM], "run", "s", "t", "--dry-run", select=["orders.born"])
+    assert planned.stdout.count("read although not selected, because they are keys or cursors: orders.id\n") == 1
+    planned = command([STREAM], "run", "s", "t", "--dry-run", "--json", select=["orders.born"])
+    assert json.loads(planned.stdout)["streams"][0]["added"] == ["id"]
+    ended = command([STREAM], "run", "s", "t", select=["orders.born"])
+    assert ended.stderr.count("fields=orders.id") == 1
+    (log,) = folder.glob(".tapdock/runs/*/log.jsonl")
+    assert log.read_text().count('"fields":"orders.id"') == 1
+    assert "although not selected" not in command([STREAM], "run", "s", "t", "--dry-run").stdout
+
+
+def test_an_excluded_key_is_refused_before_the_run(command):
+    ended = command([STREAM], "run", "s", "t", select=["orders.*", "!orders.id"])
+    assert ended.returncode == 2
+    assert "`select` excludes the field `id` of stream `orders`, but it is part of its key" in ended.stderr
+    assert "hint: remove the `!` pattern of `id`" in ended.stderr
+    assert command([STREAM], "discover", "s", select=["orders.*", "!orders.id"]).returncode == 0
+
+
+LOADS = {"load_method": {"default": "append-only"}}
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "config", "key", "mode"),
+    [
+        ("target-duckdb", {}, TIMES, ["id"], "append_dedup"),
+        ("target-duckdb", {}, {**TIMES, "primary_key_required": False}, [], "append"),
+        ("target-duckdb", {}, TIMES, None, None),
+        ("meltanolabs-target-postgres", LOADS, {"load_method": "append-only"}, ["id"], "append_dedup"),
+        ("pipelinewise-target-bigquery", {}, {"append_only": True}, ["id"], "append"),
+        ("target-sdk", LOADS, {}, ["id"], "append"),
+        ("target-sdk", LOADS, {"load_method": "upsert"}, ["id"], "append_dedup"),
+        ("target-sdk", LOADS, {"load_method": "overwrite"}, ["id"], "overwrite"),
+        ("target-jsonl", {}, {}, ["id"], "append"),
+        ("meltanolabs-target-csv", {}, {}, ["id"], "overwrite"),
+        ("meltanolabs-target-csv", {}, TIMED, ["id"], "append"),
+        ("target-unknown", {}, {}, ["id"], None),
+    ],
+)
+def test_a_dry_run_claims_only_what_is_known_of_a_target(command, target, settings, config, key, mode):
+    entry = {"tap_stream_id": "orders", "schema": {"properties": {"id": {"type": "integer"}}}}
+    entry |= {} if key is None else {"key_properties": key}
+    entry |= {"metadata": [{"breadcrumb": [], "metadata": {"forced-replication-method": "FULL_TABLE"}}]}
+    words = ("run", "s", "t", "--dry-run", "--json")
+    ended = command([entry], *words, target=target, settings=settings, config=config)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["streams"][0]["destination_sync_mode"] == mode
+
+
+def test_a_dry_run_shows_that_only_the_target_decides(command):
+    assert "full_refresh  set by the target  id" in command([STREAM], "run", "s", "t", "--dry-run").stdout

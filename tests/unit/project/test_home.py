@@ -85,3 +85,19 @@ def test_folders_whose_names_are_not_unicode(tmp_path: Path) -> None:
     claim_home(tmp_path, odd, environ, write=False, mounts=bound("/a", str(odd)))
     with pytest.raises(UsageError):
         claim_home(tmp_path, odd, environ, write=False, mounts=bound("/b", str(odd)))
+
+
+def test_two_folders_with_one_path_in_two_file_systems(tmp_path: Path) -> None:
+    """`/home/me/shop` and `/me/shop` are both `/me/shop` if `/home` is a file system of its own."""
+    home, one, other = tmp_path / "home", tmp_path / "a" / "shop", tmp_path / "b" / "shop"
+    for folder in (one, other):
+        folder.mkdir(parents=True)
+        (folder / "tapdock.yaml").write_text("version: 1")
+    mounts = "".join(f"{n} 1 254:{n} / {tmp_path}/{disk} rw - ext4 /dev/vd{disk} rw\n" for n, disk in enumerate("ab"))
+    environ = {"TAPDOCK_HOME": str(home)}
+    claim_home(home, one, environ, write=True, mounts=mounts)
+    claim_home(home, one, environ, write=True, mounts=mounts)
+    with pytest.raises(UsageError, match="has the states of the project"):
+        claim_home(home, other, environ, write=True, mounts=mounts)
+    (tmp_path / "again").symlink_to(one)
+    claim_home(home, tmp_path / "again", environ, write=True, mounts=mounts)

@@ -9,9 +9,9 @@ from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.connectors.operations import Resolved
 from tapdock.errors import UsageError
 from tapdock.launch import ImageFacts
-from tapdock.project.model import Connector, SyncMode
+from tapdock.project.model import Connector, Mount, SyncMode
 from tapdock.protocol.catalog import ConfiguredStream, Stream
-from tapdock.runs.target_files import replaces_files, require_files
+from tapdock.runs.target_files import file_of, replaces_files, require_files
 from tapdock.translate.base import Quirks
 
 CSV, S3 = "meltanolabs-target-csv==0.5.0", "pipelinewise-target-s3-csv==1.5.0"
@@ -80,3 +80,28 @@ def test_it_is_known_which_targets_drop_the_rows_of_a_failed_attempt() -> None:
     assert not replaces_files(Resolved(user=TIMED, given=TIMED), quirks(CSV))
     assert not replaces_files(Resolved(user={}, given={}), quirks(S3))
     assert not replaces_files(Resolved(user={}, given={}), Quirks())
+
+
+DATA, INNER, VOLUME = Mount("/srv/data", "/data"), Mount("/srv/inner", "/data/inner"), Mount("rows", "/rows")
+
+
+@pytest.mark.parametrize(
+    ("package", "config", "file"),
+    [
+        (CSV, {"output_path": "/data"}, ("/srv/data/users.csv", True)),
+        (CSV, {"destination_path": "/data/x/../inner"}, ("/srv/inner/users.csv", True)),
+        (CSV, {"output_path": "/data", "file_naming_scheme": "inner/all.csv"}, ("/srv/inner/all.csv", True)),
+        (CSV, {"output_path_prefix": "/rows"}, ("rows/users.csv", True)),
+        (CSV, {"output_path": "/elsewhere"}, ("/elsewhere/users.csv", False)),
+        (CSV, {}, ("users.csv", False)),
+        (S3, {"naming_convention": "/data/{stream}.csv"}, ("/data/users.csv", False)),
+    ],
+)
+def test_the_file_of_a_stream_on_this_machine(package: str, config: dict[str, Any], file: tuple[str, bool]) -> None:
+    known = quirks(package)
+    connector = Connector(name="t", role="target", image="x", mounts=(DATA, INNER, VOLUME))
+    facts = ImageFacts(image="x", digest="sha256:0")
+    target = PreparedConnector(connector=connector, facts=facts, kind="singer", quirks=known)
+    assert known.replaces_files is not None
+    found = file_of(target, Resolved(user=config, given=config), "users", known.replaces_files, local=False)
+    assert found == file

@@ -5,10 +5,25 @@ from typing import Any
 
 import pytest
 
-from tapdock.project.model import Build, Config, Connector, Mount, Secret
+from tapdock.project.model import Build, Config, Connector, Mount, Project, Secret
 from tapdock.runs.target_place import moved, places, renamed
 
-FOLDER = Path("/home/me/shop")
+
+def project(folder: str, state: str = ".tapdock/state") -> Project:
+    place = Path(folder)
+    return Project(
+        folder=place,
+        file=place / "tapdock.yaml",
+        environment=None,
+        state_uri=state,
+        sources={},
+        targets={},
+        pipelines={},
+        private=place / ".tapdock",
+    )
+
+
+FOLDER = project("/home/me/shop")
 CONFIG = {
     "host": "db",
     "port": 5432,
@@ -69,7 +84,7 @@ def test_a_mount_and_a_program_that_have_changed() -> None:
 def test_a_new_version_and_a_moved_project_are_not_a_new_target() -> None:
     before = places(target(), FOLDER)
     assert moved(target(image="acme/target:2"), FOLDER, before) is None
-    assert moved(target(mount="/project/data"), Path("/project"), before) is None
+    assert moved(target(mount="/project/data"), project("/project"), before) is None
 
 
 def test_nothing_is_known_about_a_state_of_an_earlier_version() -> None:
@@ -124,3 +139,35 @@ def test_a_stream_with_another_table() -> None:
     assert renamed(before, {"users": "eu-users"}) == (
         "stream `users` is now written to `eu-users`, and was written to `main-users` before"
     )
+
+
+SHARED = ["s3://bucket/states", "../states", "/var/states", "sqlite:////var/states.db", "postgresql://me@db/states"]
+
+
+@pytest.mark.parametrize("state", SHARED)
+def test_two_projects_that_share_states_do_not_share_folders(state: str) -> None:
+    """`./data` of one project has no row of the other's, also if both are copies of one project."""
+    before = places(target(), project("/home/me/shop", state))
+    assert moved(target(), project("/home/me/shop", state), before) is None
+    reason = "`lake` looks new: it mounts folders of this project, but a project elsewhere saved the state"
+    assert moved(target(mount="/home/me/crm/data"), project("/home/me/crm", state), before) == reason
+    assert "`mounts /data` has" in (moved(target(mount="/srv/data"), project("/home/me/crm", state), before) or "")
+
+
+@pytest.mark.parametrize("state", [".tapdock/state", "states", "/home/me/shop/states", "sqlite:///states.db"])
+def test_a_project_that_moves_with_its_states_keeps_its_folders(state: str) -> None:
+    before = places(target(), project("/home/me/shop", state))
+    after = project("/home/me/old", state.replace("shop", "old"))
+    assert moved(target(mount="/home/me/old/data"), after, before) is None
+
+
+@pytest.mark.parametrize("state", SHARED)
+def test_a_folder_outside_of_the_project_is_the_same_for_all(state: str) -> None:
+    before = places(target(mount="/srv/data"), project("/home/me/shop", state))
+    assert moved(target(mount="/srv/data"), project("/home/me/crm", state), before) is None
+
+
+def test_nothing_is_known_about_the_folder_of_an_earlier_version() -> None:
+    before = places(target(), FOLDER)
+    assert moved(target(), project("/home/me/shop", "s3://bucket"), before) is None
+    assert moved(target(), FOLDER, places(target(), project("/home/me/shop", "s3://bucket"))) is None

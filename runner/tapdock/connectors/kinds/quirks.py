@@ -20,6 +20,7 @@ _SHEETS = FileNames(
     stream="{stream_name}",
     time="{timestamp}",
     time_format="timestamp_format",
+    folders=("output_path", "destination_path", "output_path_prefix"),
 )
 _OBJECTS = FileNames(
     setting="naming_convention", default="{stream}-{timestamp}.csv", stream="{stream}", time="{timestamp}"

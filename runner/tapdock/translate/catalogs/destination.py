@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
+from tapdock.translate.catalogs.tap_keys import with_key_fields
 from tapdock.translate.read.schema_scan import Scan
 from tapdock.translate.write.airbyte_stream import destination_stream, unexpected, without_fields
 
@@ -15,7 +16,7 @@ def with_own_keys(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) ->
     """Return the streams whose SCHEMA has another key than the tap's discovery, merged by the key of the SCHEMA.
 
     A key that the user wrote, and a mode without merging, have precedence. A key that is not among the fields of its
-    own SCHEMA is ignored. Key fields are never excluded.
+    own SCHEMA is ignored. Raises TranslationError if the user excluded a field of it.
     """
     found: dict[StreamKey, ConfiguredStream] = {}
     for key, stream in expected.items():
@@ -25,10 +26,9 @@ def with_own_keys(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) ->
         if not set(names) <= set(scan.schemas.get(key, stream.stream.json_schema).get("properties") or {}):
             continue
         found[key] = msgspec.structs.replace(
-            stream,
+            with_key_fields(stream, names),
             destination_sync_mode="append_dedup",
             primary_key=tuple((name,) for name in names),
-            excluded=tuple(name for name in stream.excluded if name not in names),
         )
     return found
 

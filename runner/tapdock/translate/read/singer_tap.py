@@ -9,6 +9,7 @@ from tapdock.protocol.lines import split, whole_messages
 from tapdock.protocol.parts import Part
 from tapdock.protocol.singer import Message
 from tapdock.translate.catalogs.singer import emitted_names
+from tapdock.translate.catalogs.tap_keys import with_key_fields
 from tapdock.translate.counts import Counts
 from tapdock.translate.notices import Notices
 from tapdock.translate.tally import Tally
@@ -46,6 +47,11 @@ class SingerSource:
                 raise TranslationError(f"line {self.line}: the tap's stream `{stream}` may be {names}")
             key = self._keys[stream] = one[0] if one else StreamKey(None, stream)
         return key
+
+    def learn_key(self, stream: str, names: Sequence[str]) -> None:
+        """Keep the fields of a key in a SCHEMA. Raises TranslationError if the user excluded one of them."""
+        if known := self.expected.get(self.key(stream)):
+            self.expected[known.stream.key] = with_key_fields(known, names)
 
     def tally(self, stream: str) -> Tally:
         """Return the counts of a stream by its name in messages."""

@@ -1,0 +1,214 @@
+"""Find pipelines of which one replaces the rows of another, because both write to one table or file of a target."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain, combinations
+
+from tapdock.connectors import operations
+from tapdock.connectors.context import Context
+from tapdock.connectors.kinds.quirks import quirks_of
+from tapdock.errors import StateError, TapdockError, UsageError
+from tapdock.project.model import Connector, Pipeline, Project
+from tapdock.runs.begin import drops_rows, names_of
+from tapdock.runs.prepare import Options, PreparedRun, prepare
+from tapdock.runs.target_files import file_of, own_file
+from tapdock.runs.target_place import moved, places
+from tapdock.state.store import read, state_key
+from tapdock.translate.catalogs.singer import message_names
+
+__all__ = ["require_own_rows", "say_replaced"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Output:
+    """The table or file to which a run writes a stream; one of several if it is not known how a tap names the stream.
+
+    `owner` distinguishes targets; it is empty for a file whose path is known. If `timed`, the file has the time in its
+    name, so that only a run in the same second replaces it.
+    """
+
+    owner: str
+    names: frozenset[str]
+    places: frozenset[str]
+    is_file: bool
+    replaced: bool
+    timed: bool
+    incremental: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    run: PreparedRun
+    outputs: tuple[_Output, ...]
+
+    @property
+    def replaces(self) -> bool:
+        return any(each.replaced for each in self.outputs) or drops_rows(self.run)
+
+
+def require_own_rows(context: Context, pipelines: Sequence[Pipeline], options: Options, *, concurrent: bool) -> None:
+    """Raise UsageError if one of the pipelines would replace rows of another; report it if that is not certain.
+
+    Pipelines that may write to the same place are prepared for this. If that fails, their runs report it. Two pipelines
+    of one source write the same rows, so that only one of them may write at a time.
+    """
+    pairs = [pair for pair in combinations(pipelines, 2) if _may_meet(context.project, *pair, concurrent=concurrent)]
+    replacing = {each for each in dict.fromkeys(chain(*pairs)) if _may_replace(context, each)}
+    plans: dict[Pipeline, _Plan | None] = {}
+    for pair in pairs:
+        if replacing.isdisjoint(pair):
+            continue
+        for each in pair:
+            if each not in plans:
+                plans[each] = _planned(context, each, options)
+        one, other = (plans[each] for each in pair)
+        if one and other:
+            _require_apart(context, one, other, concurrent=concurrent)
+
+
+def _planned(context: Context, pipeline: Pipeline, options: Options) -> _Plan | None:
+    try:
+        run = prepare(context, pipeline, options)
+    except TapdockError:
+        return None
+    return _Plan(run=run, outputs=tuple(_outputs(context, run)))
+
+
+def _may_meet(project: Project, one: Pipeline, other: Pipeline, *, concurrent: bool) -> bool:
+    if one == other or (one.source == other.source and not concurrent):
+        return False
+    first, second = project.targets[one.target], project.targets[other.target]
+    return first is second or _share_a_folder(first, second) or places(first, project) == places(second, project)
+
+
+def _share_a_folder(one: Connector, other: Connector) -> bool:
+    mine, theirs = ([f"{mount.source}/" for mount in each.mounts if not mount.read_only] for each in (one, other))
+    return any(a.startswith(b) or b.startswith(a) for a in mine for b in theirs)
+
+
+def _may_replace(context: Context, pipeline: Pipeline) -> bool:
+    target, source = context.project.targets[pipeline.target], context.project.sources[pipeline.source]
+    overwrites = any(each.destination_sync_mode == "overwrite" for each in source.streams.values())
+    if overwrites or "load_method" in target.config:
+        return True
+    with suppress(TapdockError):
+        return quirks_of(operations.prepare(context, target).facts).replaces_files is not None
+    return False
+
+
+def _require_apart(context: Context, one: _Plan, other: _Plan, *, concurrent: bool) -> None:
+    names = f"pipelines `{one.run.pipeline.name}` and `{other.run.pipeline.name}`"
+    if not (one.outputs and other.outputs) and (one.replaces or other.replaces):
+        unknown = (other if one.outputs else one).run.source.connector.name
+        context.once(f"warning: {names} may replace rows of each other: the streams of `{unknown}` are not known yet")
+    elsewhere = one.run.pipeline.source != other.run.pipeline.source
+    for place, first, second in _shared(one, other):
+        lasting = elsewhere and (second.replaced or (first.replaced and second.incremental))
+        if not lasting and not (concurrent and (first.replaced or second.replaced or first.timed)):
+            continue
+        if not _is_certain(one.run, other.run, first, second):
+            context.once(f"warning: {names} may both write `{place}`, and rows of one may replace the other's")
+            continue
+        winner, loser = (other.run, one.run) if second.replaced else (one.run, other.run)
+        where = f"the {'file' if first.is_file else 'table'} `{place}`"
+        raise UsageError(
+            f"{names} both write {where}, and {_reason(winner, first, second)}, so rows of `{loser.pipeline.name}`"
+            " would be lost",
+            hint="run them without `--concurrency`, or " * (not lasting) + _way_out(context, other.run),
+        )
+
+
+def _shared(one: _Plan, other: _Plan) -> Iterator[tuple[str, _Output, _Output]]:
+    """Yield the places to which both write, each with an output of either."""
+    written = {(each.owner, place): each for each in one.outputs for place in each.places}
+    for second in other.outputs:
+        for place in sorted(second.places):
+            if first := written.get((second.owner, place)):
+                yield place, first, second
+
+
+def _reason(winner: PreparedRun, first: _Output, second: _Output) -> str:
+    if not (first.replaced or second.replaced):
+        return "they would run at the same time"
+    if first.is_file:
+        return f"target `{winner.target.connector.name}` replaces its files in every run"
+    return f"`{winner.pipeline.name}` overwrites it"
+
+
+def _is_certain(one: PreparedRun, other: PreparedRun, first: _Output, second: _Output) -> bool:
+    """Return True if both outputs are certainly the same: taps of one program use the same one of their names."""
+    alone = len(first.names) == len(second.names) == 1 or one.source.program == other.source.program
+    same_target = not first.owner or one.target.connector == other.target.connector
+    return alone and same_target and first.places == second.places
+
+
+def _way_out(context: Context, run: PreparedRun) -> str:
+    """Return how the second of two pipelines gets tables or files of its own."""
+    name, target, files = run.pipeline.name, run.target.connector.name, run.translation.quirks.replaces_files
+    if run.route != "singer-singer" and name in context.project.pipelines:
+        return f"set `pipelines.{name}.prefix: {name}_`"
+    if files:
+        return own_file(run.target, run.target_config, name, files)
+    if run.route == "singer-singer":
+        return f"write `{name}` to a copy of `targets.{target}` with another schema"
+    return f"define `{name}` under `pipelines`, with a `prefix`"
+
+
+def _outputs(context: Context, run: PreparedRun) -> Iterator[_Output]:
+    quirks, known = run.translation.quirks, names_of(run)
+    files, drops = quirks.replaces_files, drops_rows(run) and not quirks.ignores_load_method
+    owner = str(sorted(places(run.target.connector, context.project).items()))
+    for one in run.streams:
+        key = str(one.stream.key)
+        names = frozenset((known[key],) if known else message_names(one.stream))
+        found, is_known = _places(run, names, local=context.engine.name == "local")
+        yield _Output(
+            owner="" if is_known else owner,
+            names=names,
+            places=found,
+            is_file=files is not None,
+            replaced=drops or one.destination_sync_mode == "overwrite",
+            timed=files is not None and not drops,
+            incremental=one.sync_mode == "incremental",
+        )
+
+
+def _places(run: PreparedRun, names: frozenset[str], *, local: bool) -> tuple[frozenset[str], bool]:
+    """Return the tables or files for these names of a stream, and whether they are files whose paths are known."""
+    if files := run.translation.quirks.replaces_files:
+        found = [file_of(run.target, run.target_config, name, files, local=local) for name in names]
+        return frozenset(path for path, _ in found), all(known for _, known in found)
+    tables = [table for name in names for table in run.translation.tables.tables(name)]
+    return frozenset(".".join(part for part in table if part) for table in tables) or names, False
+
+
+def say_replaced(context: Context, run: PreparedRun) -> None:
+    """Warn if this run replaces what another pipeline of the project has written, as far as its state shows."""
+    target, project = run.target.connector, context.project
+    replaced = [each for each in _outputs(context, run) if each.replaced]
+    for key in _states_beside(context, run) if replaced else ():
+        envelope = None
+        with suppress(StateError):  # the other pipeline reports it
+            envelope = read(context.backend, key)
+        if envelope is None or not envelope.places or moved(target, project, envelope.places):
+            continue
+        written = set(envelope.names.values() or envelope.generations)
+        found = next((min(each.places) for each in replaced if each.names & written), None)
+        if found:
+            lost = f"the rows of the state `{key}` there are lost"
+            context.progress(f"warning: this run replaces `{found}`, so {lost}")
+            context.progress(f"hint: {_way_out(context, run)}")
+
+
+def _states_beside(context: Context, run: PreparedRun) -> list[str]:
+    """Return the states of other sources of the project that are written to the same target."""
+    project, target = context.project, run.pipeline.target
+    pairs = [(each.source, each.state_suffix) for each in project.pipelines.values() if each.target == target]
+    others = [(source, suffix) for source, suffix in (*pairs, *((name, None) for name in project.sources))]
+    keys = [
+        state_key(source, target, environment=project.environment, suffix=suffix)
+        for source, suffix in others
+        if source != run.pipeline.source
+    ]
+    return list(dict.fromkeys(keys))
