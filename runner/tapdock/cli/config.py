@@ -61,7 +61,7 @@ def reset(
     session = shared(ctx)
     _require_known(name, [*session.project.sources, *session.project.targets])
     asked(f"Discard what {name} changed in its config?", yes=yes)
-    forgotten = rotated_config.reset(session.backend, rotated_config.overlay_key(name, session.environment))
+    forgotten = rotated_config.reset(session.backend, rotated_config.overlay_key(name, session.project.environment))
     err(f"discarded what {name} changed in its config" if forgotten else f"{name} has not changed its config")
 
 
@@ -88,7 +88,9 @@ def _rotated(session: Session) -> Iterator[tuple[Path, Any, str]]:
     for group, connectors in (("sources", session.project.sources), ("targets", session.project.targets)):
         for name, connector in connectors.items():
             try:
-                found = rotated_config.kept(session.backend, rotated_config.overlay_key(name, session.environment))
+                found = rotated_config.kept(
+                    session.backend, rotated_config.overlay_key(name, session.project.environment)
+                )
             except StateError as error:
                 yield (group, name, "config"), "[unreadable]", error.message
                 continue

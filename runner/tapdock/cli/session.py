@@ -63,13 +63,6 @@ class Session:
         return with_own_variables(folder, self.environ)
 
     @cached_property
-    def environment(self) -> str | None:
-        """The block of `environments:` that applies."""
-        if self.chosen_environment is not None:
-            return self.chosen_environment or None
-        return self.variables.get("TAPDOCK_ENVIRONMENT") or None
-
-    @cached_property
     def log_format(self) -> Literal["text", "json"]:
         """The format of log lines on stderr. Raises UsageError for an unknown one."""
         found = self.chosen_format or self.variables.get("TAPDOCK_LOG_FORMAT") or "text"
@@ -81,7 +74,10 @@ class Session:
     def project(self) -> "Project":
         from tapdock.project.load import load
 
-        return load(self.file, environment=self.environment, environ=self.environ)
+        wanted = self.chosen_environment
+        if wanted is None:  # an empty `--environment` means none; an empty variable counts as not set
+            wanted = self.variables.get("TAPDOCK_ENVIRONMENT") or None
+        return load(self.file, environment=wanted, environ=self.environ)
 
     @property
     def private(self) -> Path:

@@ -27,11 +27,11 @@ def state_id(session: Session, name: str) -> str:
     """Return the key of a state. `name` is a key (`prod:faker-to-lake`), a key without environment, or a pipeline."""
     pipeline = session.project.pipelines.get(name)
     if pipeline:
-        environment, suffix = session.environment, pipeline.state_suffix
+        environment, suffix = session.project.environment, pipeline.state_suffix
         return state_key(pipeline.source, pipeline.target, environment=environment, suffix=suffix)
     head, colon, rest = name.partition(":")
     has_environment = colon and ("-to-" in rest or "-to-" not in head)  # `faker-to-lake:eu` has a suffix instead
-    return name if has_environment else f"{session.environment or _DEFAULT}:{name}"
+    return name if has_environment else f"{session.project.environment or _DEFAULT}:{name}"
 
 
 def known_id(session: Session, name: str, *, any_name: bool | None = None) -> str:
@@ -100,7 +100,7 @@ def dialect_of_source(session: Session, key: str) -> Dialect | None:
 def _project_of(session: Session, key: str, *, hint: str | None = None) -> Project:
     """Return the project in the environment of a key. Raises UsageError if it has no such environment."""
     environment = key.partition(":")[0]
-    if environment == (session.environment or _DEFAULT):
+    if environment == (session.project.environment or _DEFAULT):
         return session.project
     try:
         named = None if environment == _DEFAULT else environment

@@ -1,6 +1,7 @@
 """Replace `${VAR}`, `${VAR:-default}` and `$$` in the project file.
 
-Values come from the environment, from files that `VAR_FILE` names, and from the `.env` file beside the project file.
+Values come from the environment, from files that `VAR_FILE` names, from the `.env` file beside the project file, and
+from its `vars:`.
 """
 
 import io
@@ -15,10 +16,12 @@ from tapdock.project.layers import Path as Keys
 from tapdock.project.model import Secret
 from tapdock.project.values import flaw
 
-__all__ = ["Unset", "interpolate", "is_private", "parse_dotenv"]
+__all__ = ["VARIABLE", "Unset", "interpolate", "is_private", "parse_dotenv"]
 
-REFERENCE = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\{)")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"
+"""The names of variables, as a regular expression."""
+REFERENCE = re.compile(rf"\$(?:(?P<escaped>\$)|\{{(?P<name>{VARIABLE})(?::-(?P<default>[^}}]*))?\}}|\{{)")
+_NAME = re.compile(VARIABLE)
 
 
 class Unset(Secret):
@@ -49,14 +52,19 @@ class Unset(Secret):
 
 
 def is_private(path: Keys) -> bool:
-    """Return True for connector config and env, where text from the environment becomes a `Secret`."""
+    """Return True for connector config and env, and for `vars`: text from the environment becomes a `Secret` there."""
     if path[:1] == ("defaults",):
         return path[1:2] == ("env",)
+    if path[:1] == ("vars",):
+        return True
     return path[:1] in (("sources",), ("targets",)) and path[2:3] in (("config",), ("env",))
 
 
-def interpolate(layer: Layer, variables: Mapping[str, str]) -> Layer:
-    """Return the layer with every reference replaced; where a variable is missing, the value is an `Unset`."""
+def interpolate(layer: Layer, variables: Mapping[str, str], own: Mapping[str, str | Secret] | None = None) -> Layer:
+    """Return the layer with every reference replaced; where a variable is missing, the value is an `Unset`.
+
+    `own` are the values of `vars:`, which yield to `variables`. They are secret only if a variable is part of them.
+    """
 
     def replaced(value: Any, path: Keys) -> Any:
         if isinstance(value, dict):
@@ -64,13 +72,15 @@ def interpolate(layer: Layer, variables: Mapping[str, str]) -> Layer:
         if isinstance(value, list):
             return [replaced(inner, (*path, index)) for index, inner in enumerate(value)]
         if isinstance(value, str) and "$" in value:
-            return _text(value, variables, path, layer.origins.get(path, "tapdock.yaml"))
+            return _text(value, variables, own or {}, path, layer.origins.get(path, "tapdock.yaml"))
         return value
 
     return Layer(replaced(layer.tree, ()), layer.origins)
 
 
-def _text(text: str, variables: Mapping[str, str], path: Keys, origin: str) -> "str | Secret":
+def _text(
+    text: str, variables: Mapping[str, str], own: Mapping[str, str | Secret], path: Keys, origin: str
+) -> "str | Secret":
     parts: list[str] = []
     secret: list[str] = []
     names: list[str] = []
@@ -86,14 +96,22 @@ def _text(text: str, variables: Mapping[str, str], path: Keys, origin: str) -> "
                 f"{origin}: `{dotted(path)}` has a `${{` that is not a reference",
                 hint="write `${NAME}` or `${NAME:-default}`; `$${` is a plain `${`",
             )
-        names.append(match["name"])
-        value = _variable(match["name"], variables)
-        secret += [value] if value else []
+        name = match["name"]
+        value = _variable(name, variables)
+        given = own.get(name) if value is None else Secret(value, parts=(value,) * bool(value), variables=(name,))
+        if isinstance(given, Unset):
+            name, given = given.variable, None
+        if isinstance(given, Secret):
+            names += given.variables
+            secret += given.parts
+            given = given.reveal()
+        elif given is None:
+            names.append(name)
         if match["default"] is not None:
-            value = value or match["default"]
-        if value is None:
-            return Unset(match["name"], path=path, origin=origin)
-        parts.append(value)
+            given = given or match["default"]
+        if given is None:
+            return Unset(name, path=path, origin=origin)
+        parts.append(given)
     result = "".join(parts) + text[end:]
     if not names or not is_private(path):
         return result

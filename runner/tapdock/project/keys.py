@@ -32,7 +32,7 @@ __all__ = [
 
 Form = Literal[
     "text", "texts", "words", "flag", "count", "number", "size", "duration", "choice",
-    "config", "env", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
+    "config", "env", "vars", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
     "platform", "network", "user", "hosts", "python", "packages", "requirements", "date",
 ]  # fmt: skip
 """How a value is written: what the loader reads it with, and what its JSON schema is."""
@@ -110,6 +110,16 @@ class Key:
 
 ROOT = (
     Key(name="version", form="count", help="The version of this format. It must be `1`."),
+    Key(
+        name="default_environment",
+        form="text",
+        help="The environment that applies if neither `--environment` nor TAPDOCK_ENVIRONMENT names one.",
+    ),
+    Key(
+        name="vars",
+        form="vars",
+        help="Values for `${NAME}` in the file, by name. A variable of the environment or of `.env` has priority.",
+    ),
     Key(name="state_backend", form="keys", help="Where states are kept."),
     Key(name="defaults", form="keys", help="Keys that all sources and targets share, unless they have their own."),
     Key(name="sources", form="entries", help="Sources by name."),
@@ -118,7 +128,8 @@ ROOT = (
     Key(
         name="environments",
         form="entries",
-        help="Environments by name. Each has the same keys as the file, without `version` and `environments`. "
+        help="Environments by name. Each has the same keys as the file, without `version`, `default_environment` and "
+        "`environments`. "
         "`tapdock --environment NAME` puts its values over those of the file.",
     ),
 )

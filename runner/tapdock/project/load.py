@@ -17,11 +17,11 @@ from tapdock.project.connectors import connector
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.files import text_of
 from tapdock.project.home import FILE, HOME, private_folder
-from tapdock.project.interpolate import interpolate, parse_dotenv
+from tapdock.project.interpolate import VARIABLE, interpolate, parse_dotenv
 from tapdock.project.keys import CONNECTOR, DEFAULTS, ROOT, STATE_BACKEND, misplaced, names
 from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
-from tapdock.project.model import Connector, Pipeline, Project
+from tapdock.project.model import Connector, Pipeline, Project, Secret
 from tapdock.project.overrides import ROOTS, overridden
 from tapdock.project.pipelines import pipeline
 
@@ -89,13 +89,18 @@ def _name_of(user: int) -> str:
 
 
 def load(file: Path, *, environment: str | None, environ: Mapping[str, str]) -> Project:
-    """Return the checked project of `file` in one environment. Raises UsageError with the place of a mistake."""
+    """Return the checked project of `file` in one environment. Raises UsageError with the place of a mistake.
+
+    Without an `environment`, the file's `default_environment` applies; an empty text means none.
+    """
     file = file.absolute()
     layer = translated(document.read(file))
-    _check(Field(layer.tree, (), layer.origins, file.name))
+    default = _check(Field(layer.tree, (), layer.origins, file.name))
+    environment = (default if environment is None else environment) or None
     layer = _chosen(layer, environment, file.name)
     variables, origins = _variables(file.parent, environ)
-    layer = overridden(interpolate(layer, variables), variables, origins=origins)
+    layer, values = _own_values(layer, variables, file.name)
+    layer = overridden(interpolate(layer, variables, values), variables, origins=origins)
     own = with_own_variables(file.parent, environ)
     private = private_folder(file.parent, own)
     state_uri = str(private / "state") if own.get(HOME) else STATE_URI
@@ -118,15 +123,46 @@ def with_own_variables(folder: Path, environ: Mapping[str, str]) -> dict[str, st
     return {**own, **environ}
 
 
-def _check(root: Field) -> None:
+def _check(root: Field) -> str | None:
+    """Raise UsageError for an unknown key at the top or in an environment. Return the default environment."""
     keys = root.keys(names(ROOT), instead=INSTEAD)
     if "version" not in keys:
         raise UsageError(f"{root.label}: there is no `version`", hint="start the file with `version: 1`")
     if keys["version"].value != 1:
         raise keys["version"].wrong("1", hint="this version of tapdock reads only `version: 1`")
-    for name, block in keys["environments"].entries().items() if "environments" in keys else ():
+    blocks = keys["environments"].entries() if "environments" in keys else {}
+    for name, block in blocks.items():
         _check_name(block, name)
-        block.keys(ROOTS, instead=INSTEAD)
+        block.keys(("vars", *ROOTS), instead=INSTEAD)
+    if "default_environment" not in keys:
+        return None
+    default = keys["default_environment"].text()
+    if default not in blocks:
+        hint = did_you_mean(default, blocks) or f"known: {', '.join(blocks) or 'none'}"
+        raise keys["default_environment"].error(f"is `{default}`, but there is no such environment", hint=hint)
+    return default
+
+
+def _own_values(layer: Layer, variables: Mapping[str, str], label: str) -> tuple[Layer, dict[str, str | Secret]]:
+    """Return the layer without `vars`, and their values. A value may refer to `variables` and to values above it."""
+    kept = {key: value for key, value in layer.tree.items() if key not in ("vars", "default_environment")}
+    values: dict[str, str | Secret] = {}
+    for name in Field(layer.tree.get("vars"), ("vars",), layer.origins, label).entries():
+        found = interpolate(Layer({"vars": {name: layer.tree["vars"][name]}}, layer.origins), variables, values)
+        field = Field(found.tree["vars"][name], ("vars", name), layer.origins, label)
+        if not re.fullmatch(VARIABLE, name):
+            raise field.error("is not a name of a variable", hint="use letters, digits and `_`")
+        if name.startswith("TAPDOCK_"):
+            raise field.error("is a variable of tapdock's own", hint="put it into `.env`, or into the environment")
+        if isinstance(field.value, Secret):
+            values[name] = field.value
+        elif isinstance(field.value, bool):
+            values[name] = str(field.value).lower()
+        elif field.value == "":
+            values[name] = ""
+        elif field.value is not None:
+            values[name] = field.text()
+    return Layer(kept, layer.origins), values
 
 
 def _chosen(layer: Layer, environment: str | None, label: str) -> Layer:

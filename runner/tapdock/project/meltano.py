@@ -4,13 +4,17 @@ Names are kept, so that Meltano's state ids (`<environment>:<extractor>-to-<load
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tapdock.errors import UsageError
 from tapdock.project import document
 from tapdock.project.connectors import build_image
+from tapdock.project.files import text_of
+from tapdock.project.interpolate import parse_dotenv
+from tapdock.project.meltano_inherited import Change, changed, inherited
+from tapdock.project.meltano_pipelines import pipelines
 from tapdock.project.meltano_shape import Lock, Whole, require
 from tapdock.project.model import Build
 from tapdock.project.values import parse_json
@@ -45,7 +49,9 @@ def read(file: Path) -> Converted:
     for path in _included(file, whole):
         whole = _merged(whole, document.read(path).tree)
     require(whole, Whole, label=file.name)
-    return converted(whole, locks=_locks(file.parent))
+    dotenv = file.parent / ".env"
+    variables = parse_dotenv(text_of(dotenv), dotenv.name) if dotenv.is_file() else {}
+    return converted(whole, locks=_locks(file.parent), variables=variables.keys())
 
 
 def permissions(file: Path) -> int:
@@ -88,19 +94,29 @@ def _locks(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def converted(meltano: Mapping[str, Any], *, locks: Mapping[str, Mapping[str, Any]]) -> Converted:
-    """Convert the content of a `meltano.yml`; `locks` are its lock files by `<name>--<variant>` and by name."""
+def converted(
+    meltano: Mapping[str, Any], *, locks: Mapping[str, Mapping[str, Any]], variables: Collection[str] = ()
+) -> Converted:
+    """Convert the content of a `meltano.yml`.
+
+    `locks` are its lock files by `<name>--<variant>` and by name, `variables` the names of the variables in `.env`.
+    """
     left: list[str] = []
     project: dict[str, Any] = {"version": 1}
+    if default := meltano.get("default_environment"):
+        project["default_environment"] = default
+    if own := _vars(meltano.get("env")):
+        project["vars"] = own
     plugins = _plugins(meltano)
     for kind, role in _ROLES.items():
-        entries = {name: _entry(kind, plugin, locks, left) for name, plugin in plugins[kind].items()}
+        entries = {name: _entry(kind, plugin, locks, variables, left) for name, plugin in plugins[kind].items()}
         if entries:
             project[role] = entries
-    pipelines = dict(_pipelines(meltano, project, left))
-    if pipelines:
-        project["pipelines"] = pipelines
-    environments = dict(_environments(meltano, left))
+    if found := dict(pipelines(meltano, project, left)):
+        project["pipelines"] = found
+    environments = dict(_environments(meltano, project, variables, left))
+    if default:
+        environments.setdefault(default, {})  # Meltano does not need a block of this name
     if environments:
         project["environments"] = environments
     left += _others(meltano)
@@ -113,28 +129,21 @@ def _plugins(meltano: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]
         kind: {plugin["name"]: dict(plugin) for plugin in (meltano.get("plugins") or {}).get(kind) or []}
         for kind in _ROLES
     }
-    return {
-        kind: {name: _inherited(name, plugins, ()) for name, plugin in plugins.items()}
-        for kind, plugins in found.items()
-    }
-
-
-def _inherited(name: str, plugins: Mapping[str, dict[str, Any]], seen: tuple[str, ...]) -> dict[str, Any]:
-    plugin = plugins[name]
-    parent = plugin.get("inherit_from")
-    if not isinstance(parent, str) or parent not in plugins or parent in (*seen, name):
-        return plugin
-    base = _inherited(parent, plugins, (*seen, name))
-    return {**base, **plugin, "config": {**(base.get("config") or {}), **(plugin.get("config") or {})}}
+    return {kind: {name: inherited(name, plugins) for name in plugins} for kind, plugins in found.items()}
 
 
 def _entry(
-    kind: str, plugin: Mapping[str, Any], locks: Mapping[str, Mapping[str, Any]], left: list[str]
+    kind: str,
+    plugin: Mapping[str, Any],
+    locks: Mapping[str, Mapping[str, Any]],
+    variables: Collection[str],
+    left: list[str],
 ) -> dict[str, Any]:
     name = plugin["name"]
     parent = plugin.get("inherit_from") or name
     lock = locks.get(f"{parent}--{plugin.get('variant')}") or locks.get(parent) or {}
     config = dict(plugin.get("config") or {})
+    config |= _set_by_variables(name, {**lock, **plugin}, config, variables, left)
     entry: dict[str, Any] = {}
     if any(key.partition(".")[0] in _STANZA for key in config):
         entry["config"] = _stanza(name, config, left)
@@ -165,11 +174,30 @@ def _built(name: str, plugin: Mapping[str, Any], lock: Mapping[str, Any], left: 
     return {"build": said} if build_image(build) else {"image": f"tapdock/{name}:latest", "build": said}
 
 
+def _variable_of(name: str, setting: str) -> str:
+    """Return the variable from which Meltano reads a setting of a plugin."""
+    return re.sub(r"[^A-Z0-9]", "_", f"{name}_{setting.replace('.', '__')}".upper())
+
+
+def _set_by_variables(
+    name: str, plugin: Mapping[str, Any], config: Mapping[str, Any], variables: Collection[str], left: list[str]
+) -> dict[str, str]:
+    """Return the settings that variables in `.env` set, which have priority over the file for Meltano."""
+    known = dict.fromkeys((*config, *(setting["name"] for setting in plugin.get("settings") or [])))
+    found = {setting: variable for setting in known if (variable := _variable_of(name, setting)) in variables}
+    left += [
+        f"{variable} in `.env`, if it sets a setting of {name}: add it to the config of {name}"
+        for variable in sorted(set(variables) - set(found.values()))
+        if variable.startswith(_variable_of(name, ""))
+    ]
+    return {setting: f"${{{variable}}}" for setting, variable in found.items()}
+
+
 def _from_the_environment(name: str, plugin: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
     """Yield lines about secret settings that Meltano reads from a variable by its name, which tapdock does not."""
     for setting in plugin.get("settings") or []:
         if setting.get("sensitive") or setting.get("kind") == "password":
-            variable = f"{name}_{setting['name']}".upper().replace("-", "_").replace(".", "__")
+            variable = _variable_of(name, setting["name"])
             if setting["name"] not in config:
                 line = f"`{setting['name']}: ${{{variable}}}`"
                 yield f"{variable}, if it is set for Meltano: add {line} to the config of {name}"
@@ -213,60 +241,39 @@ def _dollar(found: re.Match[str]) -> str:
     return f"${{{name}}}" if name else "$$"
 
 
-def _pipelines(
-    meltano: Mapping[str, Any], project: Mapping[str, Any], left: list[str]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield pipelines: from jobs, and from schedules of an extractor and a loader."""
-    for job in meltano.get("jobs") or []:
-        pairs = list(_pairs(job, project, left))
-        for number, (source, target) in enumerate(pairs, 1):
-            yield job["name"] if len(pairs) == 1 else f"{job['name']}-{number}", {"source": source, "target": target}
-    for schedule in meltano.get("schedules") or []:
-        name = schedule["name"]
-        left.append(f"the schedule `{name}` ({schedule.get('interval')}): run it from cron, a timer or a workflow")
-        if schedule.get("extractor") and schedule.get("loader"):
-            yield name, {"source": schedule["extractor"], "target": schedule["loader"]}
+def _vars(env: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return Meltano's variables as `vars`, whose values are text, whole numbers or booleans."""
+    return {name: str(value) if isinstance(value, float) else value for name, value in (env or {}).items()}
 
 
-def _pairs(job: Mapping[str, Any], project: Mapping[str, Any], left: list[str]) -> Iterator[tuple[str, str]]:
-    tasks = job.get("tasks") or []
-    words = [word for task in ([tasks] if isinstance(tasks, str) else tasks) for word in _words(task)]
-    sources, targets = project.get("sources", {}), project.get("targets", {})
-    for number, word in enumerate(words):
-        if word in targets and number and words[number - 1] in sources:
-            yield words[number - 1], word
-        elif word not in sources and word not in targets:
-            left.append(f"`{word}` of the job `{job['name']}`")
-        elif word in targets:
-            left.append(f"`{word}` of the job `{job['name']}`, because it does not directly follow a source")
-
-
-def _words(task: Any) -> list[str]:
-    return [word for part in task for word in _words(part)] if isinstance(task, list) else str(task).split()
-
-
-def _environments(meltano: Mapping[str, Any], left: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _environments(
+    meltano: Mapping[str, Any], project: Mapping[str, Any], variables: Container[str], left: list[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     for environment in meltano.get("environments") or []:
-        name = environment["name"]
-        plugins = (environment.get("config") or {}).get("plugins") or {}
         block: dict[str, Any] = {}
+        if own := _vars(environment.get("env")):
+            block["vars"] = own
         for kind, role in _ROLES.items():
-            entries = {}
-            for plugin in plugins.get(kind) or []:
-                entry: dict[str, Any] = {}
-                if plugin.get("config"):
-                    entry["config"] = _nested(plugin["name"], plugin["config"], left)
-                if kind == "extractors" and plugin.get("select"):
-                    entry["select"] = plugin["select"]
-                if entry:
-                    entries[plugin["name"]] = entry
+            plugins = {plugin["name"]: plugin for plugin in (meltano.get("plugins") or {}).get(kind) or []}
+            entries = {
+                name: entry
+                for name, change in changed(environment, kind, plugins).items()
+                if (entry := _changed_entry(name, kind, change, variables, left))
+            }
             if entries:
                 block[role] = entries
-        yield name, block
-        if environment.get("env"):
-            left.append(
-                f"variables of the environment `{name}` ({', '.join(environment['env'])}): put them into `.env`"
-            )
+        suffix = environment.get("state_id_suffix")
+        if suffix is not None and project.get("pipelines"):
+            block["pipelines"] = {name: {"state_suffix": suffix} for name in project["pipelines"]}
+        yield environment["name"], block
+
+
+def _changed_entry(name: str, kind: str, change: Change, variables: Container[str], left: list[str]) -> dict[str, Any]:
+    config = {key: value for key, value in change.config.items() if _variable_of(name, key) not in variables}
+    entry: dict[str, Any] = {"config": _nested(name, config, left)} if config else {}
+    if kind == "extractors" and change.select:
+        entry["select"] = change.select
+    return entry
 
 
 def _others(meltano: Mapping[str, Any]) -> Iterator[str]:
@@ -274,8 +281,12 @@ def _others(meltano: Mapping[str, Any]) -> Iterator[str]:
         if kind not in _CARRIED:
             for plugin in plugins or []:
                 yield f"`{plugin['name']}` of {kind}"
-    if meltano.get("env"):
-        yield f"variables ({', '.join(meltano['env'])}): put them into `.env`"
+    blocks = [meltano, *(meltano.get("environments") or [])]
+    if names := sorted({name for block in blocks for name in block.get("env") or ()}):
+        yield (
+            f"`env` ({', '.join(names)}) as variables of processes: they are `vars` now, which only this file uses,"
+            " and to which variables of the environment and of `.env` have priority"
+        )
     uri = (meltano.get("state_backend") or {}).get("uri")
     if uri:
         place = re.sub(r"//[^/]*@", "//", uri)  # the address may contain a password

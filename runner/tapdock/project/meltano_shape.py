@@ -43,6 +43,7 @@ class _Environment(msgspec.Struct):
     name: str
     config: _EnvironmentConfig | None = None
     env: _Options = None
+    state_id_suffix: str | int | None = None
 
 
 class _Job(msgspec.Struct):
@@ -64,6 +65,7 @@ class Whole(msgspec.Struct):
     """A `meltano.yml` together with the files that it includes."""
 
     include_paths: list[str] | None = None
+    default_environment: str | None = None
     plugins: _Plugins = None
     jobs: list[_Job] | None = None
     schedules: list[_Schedule] | None = None

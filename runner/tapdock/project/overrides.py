@@ -15,7 +15,8 @@ from tapdock.project.values import flaw, number, parse_json
 __all__ = ["ROOTS", "overridden"]
 
 PREFIX = "TAPDOCK_"
-ROOTS = tuple(name for name in names(ROOT) if name not in ("version", "environments"))
+ROOTS = tuple(name for name in names(ROOT) if name not in ("version", "default_environment", "vars", "environments"))
+"""The blocks of the file with keys that a variable can set."""
 
 
 def overridden(layer: Layer, variables: Mapping[str, str], *, origins: Mapping[str, str]) -> Layer:

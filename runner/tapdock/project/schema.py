@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from tapdock.project.interpolate import VARIABLE
 from tapdock.project.keys import (
     BUILD,
     CONNECTOR,
@@ -33,6 +34,11 @@ _FORMS: dict[str, Schema] = {
     "flag": {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, _VARIABLE]},
     "config": {"type": "object"},
     "env": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},
+    "vars": {
+        "type": ["object", "null"],
+        "propertyNames": {"pattern": f"^{VARIABLE}$", "not": {"pattern": "^TAPDOCK_"}},
+        "additionalProperties": {"type": ["string", "integer", "boolean"]},
+    },
     "manifest": {"type": "string"},
     "catalog": {"type": "string"},
 }
@@ -42,6 +48,7 @@ _FORMS: dict[str, Schema] = {
 def json_schema() -> Schema:
     """Return the schema, of draft 2020-12. It accepts every file that tapdock reads, and refuses unknown keys."""
     blocks = {
+        "vars": _FORMS["vars"],
         "state_backend": _object(STATE_BACKEND),
         "defaults": _object(key for key in CONNECTOR if key.shared),
         "sources": _entries(_object(key for key in CONNECTOR if key.role != "target")),
@@ -54,7 +61,12 @@ def json_schema() -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tapdock.yaml",
         "type": "object",
-        "properties": {"version": {"const": 1}, **blocks, "environments": _entries(environment)},
+        "properties": {
+            "version": {"const": 1},
+            "default_environment": {"type": ["string", "null"]},
+            **blocks,
+            "environments": _entries(environment),
+        },
         "required": ["version"],
         "additionalProperties": False,
     }

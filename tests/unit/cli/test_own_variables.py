@@ -64,8 +64,8 @@ TABLE = {
 }
 
 
-def session(folder: Path, dotenv: str, environ: dict[str, str]) -> Session:
-    (folder / "tapdock.yaml").write_text(PROJECT)
+def session(folder: Path, dotenv: str, environ: dict[str, str], *, project: str = PROJECT) -> Session:
+    (folder / "tapdock.yaml").write_text(project)
     (folder / ".env").write_text(dotenv)
     (folder / "key").write_text("of the file")
     return Session(folder=folder, environ=environ)
@@ -93,10 +93,12 @@ def test_a_key_in_the_environment_replaces_the_key_file_of_the_file(tmp_path):
 
 
 def test_an_empty_variable_or_option_has_priority_too(tmp_path):
-    assert session(tmp_path, "TAPDOCK_ENVIRONMENT=prod\n", {"TAPDOCK_ENVIRONMENT": ""}).environment is None
-    chosen = session(tmp_path, "TAPDOCK_ENVIRONMENT=prod\n", {})
+    text = "version: 1\nenvironments: {prod: {}}\n"
+    given = session(tmp_path, "TAPDOCK_ENVIRONMENT=prod\n", {"TAPDOCK_ENVIRONMENT": ""}, project=text)
+    assert given.project.environment is None
+    chosen = session(tmp_path, "TAPDOCK_ENVIRONMENT=prod\n", {}, project=text)
     chosen.chosen_environment = ""
-    assert chosen.environment is None
+    assert chosen.project.environment is None
 
 
 def test_a_home_in_the_file_is_relative_to_the_project(tmp_path):

@@ -71,10 +71,10 @@ def test_the_example_of_the_page_is_read(whole, tmp_path):
     (tmp_path / "old-catalog.json").write_text('{"streams": []}')
     (tmp_path / "pokemon.yaml").write_text(MANIFEST)
     file = tmp_path / "tapdock.yaml"
-    file.write_text(yaml.safe_dump(whole))
+    file.write_text(yaml.safe_dump(whole, sort_keys=False))
     project = load(file, environment="prod", environ={})
     assert project.pipelines["nightly"].retries == 2
-    assert project.state_uri == "s3://states/shop"
+    assert project.state_uri == "s3://states-us/shop"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -12,6 +12,7 @@ from tapdock.connectors.settings import coerce
 from tapdock.errors import UsageError
 from tapdock.project.load import load
 from tapdock.project.meltano import converted, read
+from tapdock.project.meltano_inherited import changed, inherited
 from tapdock.project.model import Config
 
 MELTANO = """\
@@ -26,7 +27,9 @@ environments:
     plugins:
       extractors:
       - {name: tap-github, config: {start_date: '2020-01-01', auth.token: $GH_TOKEN}, select: [issues.*]}
-  env: {REGION: eu}
+  env: {REGION: eu, LIMIT: 1.5}
+  state_id_suffix: $SUFFIX
+env: {REGION: us, PLACE: "$REGION-1"}
 plugins:
   extractors:
   - name: tap-github
@@ -37,7 +40,7 @@ plugins:
     config: {repositories: [a/b], nested.key: 1}
     select: [issues.*, '!issues.body']
     metadata: {issues: {replication-method: INCREMENTAL}}
-  - {name: tap-github--two, inherit_from: tap-github, config: {repositories: [c/d]}}
+  - {name: tap-github--two, inherit_from: tap-github, config: {repositories: [c/d]}, select: [pulls.*]}
   - name: tap-faker
     variant: airbyte
     config: {airbyte_spec: {image: airbyte/source-faker, tag: 7.2.1}, airbyte_config: {count: 5}}
@@ -75,11 +78,21 @@ def test_what_comes_along(file):
         "config": {"repositories": ["a/b"], "nested": {"key": 1}},
         "select": ["issues.*", "!issues.body"],
     }
+    in_prod = {
+        "config": {"start_date": "2020-01-01", "auth": {"token": "${GH_TOKEN}"}},
+        "select": ["issues.*"],
+    }
     assert project == {
         "version": 1,
+        "default_environment": "dev",
+        "vars": {"REGION": "us", "PLACE": "${REGION}-1"},
         "sources": {
             "tap-github": github,
-            "tap-github--two": {**github, "config": {"repositories": ["c/d"], "nested": {"key": 1}}},
+            "tap-github--two": {
+                **github,
+                "config": {"repositories": ["c/d"], "nested": {"key": 1}},
+                "select": ["pulls.*"],
+            },
             "tap-faker": {
                 "config": {
                     "airbyte_spec": {"image": "airbyte/source-faker", "tag": "7.2.1"},
@@ -106,12 +119,9 @@ def test_what_comes_along(file):
         "environments": {
             "dev": {},
             "prod": {
-                "sources": {
-                    "tap-github": {
-                        "config": {"start_date": "2020-01-01", "auth": {"token": "${GH_TOKEN}"}},
-                        "select": ["issues.*"],
-                    }
-                }
+                "vars": {"REGION": "eu", "LIMIT": "1.5"},
+                "sources": {"tap-github": in_prod, "tap-github--two": {"config": in_prod["config"]}},
+                "pipelines": {name: {"state_suffix": "${SUFFIX}"} for name in ("all", "two-1", "two-2", "old")},
             },
         },
     }
@@ -128,7 +138,7 @@ def test_what_does_not(file):
         "`target-git` of the job `all`, because it does not directly follow a source",
         "`dbt:run` of the job `all`",
         "the schedule `nightly` (@daily)",
-        "variables of the environment `prod` (REGION)",
+        "`env` (LIMIT, PLACE, REGION) as variables of processes: they are `vars` now",
         "`mapper` of mappers",
         "`dbt` of utilities",
         "`tapdock state import s3://bucket/meltano --format meltano`",
@@ -144,10 +154,45 @@ def test_the_command_makes_a_project_that_loads(file, tmp_path):
     assert "not carried over: `dbt` of utilities" in ended.stderr
     text = (tmp_path / "new" / "tapdock.yaml").read_text()
     assert "# not carried over: `dbt` of utilities" in text
-    project = load(tmp_path / "new" / "tapdock.yaml", environment="prod", environ={"PW": "p", "GH_TOKEN": "t"})
+    project = load(
+        tmp_path / "new" / "tapdock.yaml", environment="prod", environ={"PW": "p", "GH_TOKEN": "t", "SUFFIX": "s"}
+    )
     assert project.sources["tap-faker"].image == "airbyte/source-faker:7.2.1"
     assert project.sources["tap-github"].select == ("issues.*",)
+    assert project.pipelines["all"].state_suffix == "s"
     assert subprocess.run(command, capture_output=True).returncode == 2, "a project that is there stays"
+
+
+def test_settings_that_only_variables_have(file):
+    """For Meltano, variables have priority over the file, and over each environment."""
+    written = ("TAP_GITHUB_START_DATE=2024-01-01", "TAP_LOCKED_API__KEY=k", "TAP_LOCKED_OTHER=1", "ELSE=1")
+    (file.parent / ".env").write_text("\n".join(written))
+    project, left = read(file)
+    assert project["sources"]["tap-locked"]["config"] == {"api": {"key": "${TAP_LOCKED_API__KEY}"}}
+    # Only a setting that the file or a lock file names is known.
+    assert "TAP_GITHUB_START_DATE in `.env`, if it sets a setting of tap-github" in "\n".join(left)
+    assert "start_date" not in project["environments"]["prod"]["sources"]["tap-github"]["config"]
+    assert "TAP_LOCKED_OTHER in `.env`" in "\n".join(left)
+    assert "ELSE" not in "\n".join(left)
+
+
+@pytest.mark.parametrize(
+    ("child", "config"),
+    [
+        ({}, {"a": 1, "b": 2}),
+        ({"config": {"a": 3}}, {"b": 2}),
+        ({"config": {"c": 4}}, {"a": 1, "b": 2}),
+    ],
+)
+def test_what_an_environment_changes_of_a_parent_is_inherited(child, config):
+    plugins = {"p": {"name": "p", "config": {"a": 0}}, "c": {"name": "c", "inherit_from": "p", **child}}
+    environment = {"config": {"plugins": {"loaders": [{"name": "p", "config": {"a": 1, "b": 2}}]}}}
+    assert changed(environment, "loaders", plugins)["c"].config == config
+
+
+def test_a_circle_of_plugins_ends():
+    plugins = {"a": {"name": "a", "inherit_from": "b"}, "b": {"name": "b", "inherit_from": "a", "config": {"x": 1}}}
+    assert inherited("a", plugins)["config"] == {"x": 1}
 
 
 @pytest.mark.parametrize(("text", "message"), [("[1]", "not a mapping"), ("a: [", "malformed YAML")])
