@@ -103,7 +103,7 @@ def _project_of(session: Session, key: str, *, hint: str | None = None) -> Proje
     if environment == (session.project.environment or _DEFAULT):
         return session.project
     try:
-        named = None if environment == _DEFAULT else environment
+        named = "" if environment == _DEFAULT else environment
         return load(session.file, environment=named, environ=session.environ)
     except UsageError as error:
         hints = [each for each in (error.hint, hint) if each]
