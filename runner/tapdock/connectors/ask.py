@@ -26,6 +26,7 @@ __all__ = ["NO_PROGRAM", "Asked", "ask"]
 
 _REPORT_SECONDS = 30.0
 _LONGEST_REASON = 500
+_USAGE_LINES = 50
 NO_PROGRAM = (126, 127)
 """The exit codes of a shell for a program that cannot be run or does not exist."""
 
@@ -34,7 +35,7 @@ NO_PROGRAM = (126, 127)
 class Asked:
     """A connector's answer. `words` is the reason that it gave for a failure, `text` all that it printed on stdout.
 
-    `timed_out`: it was killed because it had not ended in time.
+    `printed` are the last lines on stderr and `text`. `timed_out`: it was killed because it had not ended in time.
     """
 
     connector: Connector
@@ -43,6 +44,7 @@ class Asked:
     answer: Answer
     words: str
     program: tuple[str, ...]
+    printed: str
     timed_out: bool = False
 
     def failure(self, before: str = "", after: str = "", *, hint: str | None = None) -> TapdockError:
@@ -87,6 +89,7 @@ def ask(
     for an optional answer, and no error is raised if it takes too long (`timed_out`).
     """
     said: deque[str] = deque(maxlen=5)
+    stderr: deque[str] = deque(maxlen=_USAGE_LINES)
     last = LastWords()
     output: list[str] = []
     rewritten: list[str] = []
@@ -101,6 +104,7 @@ def ask(
     def hear(line: str) -> None:
         text = context.redacted(line)
         said.append(text)
+        stderr.append(text)
         last.stderr(text)
         context.log(text)
 
@@ -128,6 +132,7 @@ def ask(
         answer=answer,
         words=_reason(context, answer) or (last.last if last.explains else " / ".join(said)),
         program=launch.entrypoint,
+        printed="\n".join((*stderr, text)),
         timed_out=verdict.timed_out,
     )
 

@@ -8,6 +8,7 @@ from tapdock.connectors.about import spec
 from tapdock.connectors.ask import ask
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
+from tapdock.connectors.mistaken import require_fitting
 from tapdock.connectors.operations import Resolved
 from tapdock.errors import EngineError, SourceError, TapdockError
 
@@ -49,6 +50,7 @@ def _by_itself(context: Context, ready: PreparedConnector, config: Resolved) -> 
     asked = ask(context, ready, launch, keep=operations.keeper(context, ready.connector, config))
     status = asked.answer.status
     if status is None:
+        require_fitting(context, ready, asked)
         return _failed(asked.failure("check failed for", hint=ready.assumed), how=_OWN)
     said = status.message and context.redacted(status.message)
     succeeded = status.status == "SUCCEEDED"

@@ -12,9 +12,9 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.kinds.base import assumed, kind_of, require_kind
 from tapdock.connectors.kinds.quirks import quirks_of
+from tapdock.connectors.mistaken import require_fitting
 from tapdock.errors import SourceError, UsageError
 from tapdock.project.model import Connector, Secret
-from tapdock.protocol.answer import is_airbyte
 from tapdock.protocol.catalog import Stream, parse_catalog
 from tapdock.translate.catalogs.singer import singer_streams
 
@@ -54,7 +54,7 @@ def prepare(context: Context, connector: Connector) -> PreparedConnector:
         facts=facts,
         kind=kind,
         quirks=quirks_of(facts),
-        assumed=assumed(connector, facts),
+        assumed=assumed(connector, facts, context.project.origins),
     )
 
 
@@ -160,25 +160,25 @@ def discovered(
         make(ready.connector, ready.facts, config.given),
         keep=keeper(context, ready.connector, config),
     )
-    catalog = _catalog(ready, asked)
+    catalog = _catalog(context, ready, asked)
     try:
         return catalog, _streams(ready, catalog, namespaced=namespaced)
     except SourceError as error:
         if ready.kind == "airbyte":
             raise
-        is_foreign = ready.assumed and is_airbyte(catalog)
-        what = "messages of Airbyte's protocol" if is_foreign else "text that is not a catalog"
-        hint = ready.assumed if is_foreign else _joined(_NO_DISCOVERY, ready.assumed)
-        raise asked.failure("discovery of", f"printed {what}: {error.message}", hint=hint) from error
+        require_fitting(context, ready, asked)
+        what = f"printed text that is not a catalog: {error.message}"
+        raise asked.failure("discovery of", what, hint=_joined(_NO_DISCOVERY, ready.assumed)) from error
 
 
-def _catalog(ready: PreparedConnector, asked: Asked) -> bytes:
-    if ready.kind == "airbyte":
-        if asked.answer.catalog is None:
-            raise asked.failure("discovery failed for", hint=ready.assumed)
+def _catalog(context: Context, ready: PreparedConnector, asked: Asked) -> bytes:
+    if ready.kind == "airbyte" and asked.answer.catalog is not None:
         return bytes(asked.answer.catalog)
-    if asked.code == 0 and asked.text.strip():
+    if ready.kind == "singer" and asked.code == 0 and asked.text.strip():
         return asked.text.encode()
+    require_fitting(context, ready, asked)
+    if ready.kind == "airbyte":
+        raise asked.failure("discovery failed for", hint=ready.assumed)
     raise asked.failure("discovery failed for", hint=_joined(_NO_DISCOVERY, ready.assumed))
 
 

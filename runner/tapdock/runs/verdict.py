@@ -11,6 +11,7 @@ from tapdock.errors import StateError, TapdockError, TargetError
 from tapdock.events import Verdict
 from tapdock.launch import Exit
 from tapdock.text.network_hints import network_hint
+from tapdock.text.usage import seen
 
 __all__ = ["RunFacts", "Unsaved", "decide_verdict"]
 
@@ -106,7 +107,16 @@ def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
     said = (facts.last_words if failed else facts.printed).get(side, "")
     message = verdict.message or f"the {side} failed"
     message = f"{message}: {said}" if said not in message else message
-    return msgspec.structs.replace(verdict, message=message, hint=network_hint(message) or verdict.hint)
+    hint = network_hint(message) or _mistaken(side, said) or verdict.hint
+    return msgspec.structs.replace(verdict, message=message, hint=hint)
+
+
+def _mistaken(side: str, said: str) -> str | None:
+    """Return the next step if the last line of a side is one of a connector of the other role."""
+    found = seen(said)
+    if found is None or found.role in (None, side):
+        return None
+    return f"the image of the {side} seems to be a {found.role}: correct its `image`, or move it to `{found.role}s`"
 
 
 def _out_of_memory(side: str, memory: int | None, exit_: Exit) -> dict[str, Any]:

@@ -16,6 +16,8 @@ SOURCE = Verdict(
     exit_code=3, side="source", message="the source exited with 1", hint="look", streams=STREAMS, source_code=1
 )
 TARGET = Verdict(exit_code=4, side="target", message="the target exited with 0 without a word", target_code=0)
+FAILED_TARGET = Verdict(exit_code=4, side="target", message="the target exited with 2", target_code=2)
+AS_TARGET = "the image of the target seems to be a source: correct its `image`, or move it to `sources`"
 STOPPED = Verdict(
     exit_code=130, message="stopped by signal; the state is saved up to the last acknowledgement", streams=STREAMS
 )
@@ -54,6 +56,22 @@ CASES = {
     "what it printed on stdout explains it": (
         {"relay": TARGET, "last_words": {"target": "all done"}, "printed": {"target": "ERROR: disk quota exceeded"}},
         (4, "target", "the target exited with 0 without a word: ERROR: disk quota exceeded", None),
+    ),
+    "a source as the target": (
+        {
+            "relay": FAILED_TARGET,
+            "last_words": {"target": "(choose from spec, check, discover)"},
+        },
+        (
+            4,
+            "target",
+            "the target exited with 2: (choose from spec, check, discover)",
+            AS_TARGET,
+        ),
+    ),
+    "a tap as the target, which prints its messages": (
+        {"relay": TARGET, "printed": {"target": '{"type":"STATE","value":{}}'}},
+        (4, "target", 'the target exited with 0 without a word: {"type":"STATE","value":{}}', AS_TARGET),
     ),
     "memory": (
         {"relay": SOURCE, "exits": {"source": KILLED}, "last_words": {"source": "reading"}},
