@@ -105,7 +105,8 @@ def test_a_check_says_what_was_compared_and_what_was_found(made):
     found = result(made, {"--about": (SETTINGS, 0, 0), "--discover": (CATALOG, 0, 0)}, config={"n": 1})
     assert found.succeeded
     assert found.how == "its config against its spec, and by discovery"
-    assert found.message == "it offers 2 streams; discovery worked, but it does not use the credentials"
+    assert found.message.startswith("it offers 2 streams; it lists the same streams without a config")
+    assert found.is_partial
     assert result(made, {"--discover": (CATALOG, 0, 0), "--about": ("", 3, 0)}).how == "discovery"
 
 
@@ -119,8 +120,10 @@ if %r and not config:
 open(%r, "a").write(json.dumps(config))
 print(json.dumps({"streams": [{"tap_stream_id": config.get("n", "a") if %r else "a"}]}))
 """
-STATIC = "it offers 1 stream; discovery worked, but it does not use the credentials"
-UNKNOWN = "it offers 1 stream; a tap may report these without using its credentials"
+STATIC = "it offers 1 stream; it lists the same streams without a config, so its credentials were not tested"
+UNKNOWN = "it offers 1 stream; a tap may list them without logging in, so its credentials may be untested"
+    "it offers 1 stream; some taps list their streams without logging in, so the credentials may not have been tested"
+)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +135,8 @@ def test_a_catalog_that_needs_no_config_does_not_use_the_credentials(made, tmp_p
     (tmp_path / "program").write_text(FIXED % (sys.executable, refuses, str(asked), uses))
     found = check(context, ready)
     assert (found.succeeded, found.message) == (True, message)
-    assert (found.hint == "`tapdock check x --read 10` reads records") == (message is STATIC)
+    assert (found.hint == "`tapdock check x --read 10` tests them: it reads ten records") == (message is STATIC)
+    assert found.is_partial == (message is STATIC)
     before = asked.read_text()
     assert check(context, ready).message == message
     assert asked.read_text() == before + '{"n": "1"}', "the question without a config is asked once for a program"
@@ -202,13 +206,17 @@ def test_a_failed_question_quotes_the_exception_and_not_the_lines_before_it(made
     assert "^" not in found.message
 
 
-def test_a_check_of_nothing_does_not_claim_a_success(made):
-    assert result(made, {"--about": (SETTINGS, 0, 0)}, "target").how == "its config against its spec"
-    found = result(made, {"--about": ("no", 3, 0)}, "target")
-    assert found.how is None
-    assert found.succeeded
-    assert found.hint
-    assert HINT in found.hint
+@pytest.mark.parametrize(("role", "test"), [("target", "the first run"), ("source", "`tapdock check x --read 10`")])
+def test_a_check_of_nothing_does_not_claim_a_success(made, role, test):
+    keys = {"discovery": False} if role == "source" else {}
+    found = result(made, {"--about": (SETTINGS, 0, 0)}, role, **keys)
+    assert (found.how, found.is_partial) == ("its config against its spec", True)
+    assert found.hint == f"{test} tests them"
+    for printed, code in (("no", 3), ('{"settings": {}}', 0), ('{"settings": {"properties": {}}}', 0)):
+        found = result(made, {"--about": (printed, code, 0)}, role, **keys)
+        assert (found.how, found.is_partial, found.succeeded) == (None, True, True)
+        assert "nothing was contacted" in found.message
+        assert HINT in found.hint
 
 
 @pytest.mark.parametrize(
