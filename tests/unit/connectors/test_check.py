@@ -122,8 +122,6 @@ print(json.dumps({"streams": [{"tap_stream_id": config.get("n", "a") if %r else 
 """
 STATIC = "it offers 1 stream; it lists the same streams without a config, so its credentials were not tested"
 UNKNOWN = "it offers 1 stream; a tap may list them without logging in, so its credentials may be untested"
-    "it offers 1 stream; some taps list their streams without logging in, so the credentials may not have been tested"
-)
 
 
 @pytest.mark.parametrize(
