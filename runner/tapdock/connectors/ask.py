@@ -4,7 +4,7 @@ import queue
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +21,7 @@ from tapdock.relay.host import Outcome, perform
 from tapdock.relay.plan import Collection
 from tapdock.text.last_words import LastWords
 from tapdock.text.network_hints import network_hint
+from tapdock.text.own_lines import level_in
 
 __all__ = ["NO_PROGRAM", "Asked", "ask"]
 
@@ -103,7 +104,8 @@ def ask(
 
     def hear(line: str) -> None:
         text = context.redacted(line)
-        said.append(text)
+        if text.strip():
+            said.append(text)
         stderr.append(text)
         last.stderr(text)
         context.log(text)
@@ -130,7 +132,7 @@ def ask(
         text=text,
         code=_engine_code(outcome.exits.get(launch.role)) if verdict.source_code is None else verdict.source_code,
         answer=answer,
-        words=_reason(context, answer) or (last.last if last.explains else " / ".join(said)),
+        words=_reason(context, answer) or (last.last if last.explains else " / ".join(_explaining(said))),
         program=launch.entrypoint,
         printed="\n".join((*stderr, text)),
         timed_out=verdict.timed_out,
@@ -165,6 +167,11 @@ def _printed(context: Context, answer: Answer, text: str) -> list[str]:
     """Return the last line on stdout that is not a message or another JSON value; none if there is no such line."""
     lines = [line for _, line in answer.logs] or text.split("\n")
     return [context.redacted(line.strip()) for line in lines if line.strip() and line.strip()[0] not in '{}[]"'][-1:]
+
+
+def _explaining(said: Iterable[str]) -> list[str]:
+    """Return the last lines without those for information, unless there are no others."""
+    return [line for line in said if level_in(line) not in ("info", "debug")] or list(said)
 
 
 def _reason(context: Context, answer: Answer) -> str:

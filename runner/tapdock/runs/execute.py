@@ -135,6 +135,7 @@ def _facts(
         memory={launch.role: launch.memory for launch in both},
         last_words={side: words.last for side, words in recorder.output.words.items()},
         printed={side: words.printed for side, words in recorder.output.words.items()},
+        unexplained=frozenset(side for side, words in recorder.output.words.items() if not words.explains),
     )
 
 

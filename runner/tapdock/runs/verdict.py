@@ -15,6 +15,8 @@ from tapdock.text.usage import seen
 
 __all__ = ["RunFacts", "Unsaved", "decide_verdict"]
 
+_LAST_OF_ITS_OWN = 127
+"""Higher exit codes are those of signals."""
 _STOPPED = "stopped by signal"
 _NOT_SAVED = "the state could not be saved"
 
@@ -44,7 +46,8 @@ class RunFacts:
     failed, or the relay died. `failed`: something could not be stored (a set-aside record, a rotated config).
     `differing`: counts of the target that differ from ours, if that fails the run. `exits`: each container's exit as
     the engine reports it, by role. `memory`: limits in bytes, by role. `last_words`: each side's last line, by side.
-    `printed`: the last line of each side's stdout that is not a message.
+    `printed`: the last line of each side's stdout that is not a message. `unexplained`: the sides whose last line is
+    only that, and not an error.
     """
 
     relay: Verdict | None
@@ -57,6 +60,7 @@ class RunFacts:
     memory: Mapping[str, int | None] = field(default_factory=dict)
     last_words: Mapping[str, str] = field(default_factory=dict)
     printed: Mapping[str, str] = field(default_factory=dict)
+    unexplained: frozenset[str] = frozenset()
 
 
 def decide_verdict(facts: RunFacts) -> Verdict:
@@ -105,6 +109,8 @@ def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
         return msgspec.structs.replace(verdict, **_out_of_memory(side, facts.memory[side], exit_))
     failed = verdict.source_code if side == "source" else verdict.target_code
     said = (facts.last_words if failed else facts.printed).get(side, "")
+    if failed and failed > _LAST_OF_ITS_OWN and side in facts.unexplained:
+        said = ""  # a killed program did not choose its last line
     message = verdict.message or f"the {side} failed"
     message = f"{message}: {said}" if said not in message else message
     hint = network_hint(message) or _mistaken(side, said) or verdict.hint

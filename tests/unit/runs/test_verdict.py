@@ -17,6 +17,7 @@ SOURCE = Verdict(
 )
 TARGET = Verdict(exit_code=4, side="target", message="the target exited with 0 without a word", target_code=0)
 FAILED_TARGET = Verdict(exit_code=4, side="target", message="the target exited with 2", target_code=2)
+KILLED_TARGET = Verdict(exit_code=4, side="target", message="the target exited with 137", target_code=137)
 AS_TARGET = "the image of the target seems to be a source: correct its `image`, or move it to `sources`"
 STOPPED = Verdict(
     exit_code=130, message="stopped by signal; the state is saved up to the last acknowledgement", streams=STREAMS
@@ -72,6 +73,14 @@ CASES = {
     "a tap as the target, which prints its messages": (
         {"relay": TARGET, "printed": {"target": '{"type":"STATE","value":{}}'}},
         (4, "target", 'the target exited with 0 without a word: {"type":"STATE","value":{}}', AS_TARGET),
+    ),
+    "a killed side did not choose its last line": (
+        {"relay": KILLED_TARGET, "last_words": {"target": "storing"}, "unexplained": frozenset({"target"})},
+        (4, "target", "the target exited with 137", None),
+    ),
+    "an error of a killed side explains it": (
+        {"relay": KILLED_TARGET, "last_words": {"target": "ERROR disk full"}},
+        (4, "target", "the target exited with 137: ERROR disk full", None),
     ),
     "memory": (
         {"relay": SOURCE, "exits": {"source": KILLED}, "last_words": {"source": "reading"}},
