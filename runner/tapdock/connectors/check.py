@@ -11,6 +11,7 @@ from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.mistaken import require_fitting
 from tapdock.connectors.operations import Resolved
 from tapdock.errors import EngineError, SourceError, TapdockError
+from tapdock.text.network_hints import network_hint
 
 __all__ = ["Checked", "check"]
 
@@ -68,7 +69,10 @@ def _by_itself(context: Context, ready: PreparedConnector, config: Resolved) -> 
         return _failed(asked.failure("check failed for", hint=ready.assumed), how=_OWN)
     said = status.message and context.redacted(status.message)
     succeeded = status.status == "SUCCEEDED"
-    return Checked(succeeded=succeeded, message=said or (None if succeeded else asked.words or None), how=_OWN)
+    if succeeded:
+        return Checked(succeeded=True, message=said or None, how=_OWN)
+    words = said or asked.words
+    return Checked(succeeded=False, message=words or None, how=_OWN, hint=network_hint(words))
 
 
 def _by_discovery(context: Context, ready: PreparedConnector, config: Resolved, *, has_spec: bool) -> Checked:

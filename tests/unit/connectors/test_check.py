@@ -312,6 +312,14 @@ def test_a_singer_connector_that_describes_itself_is_not_used_in_the_other_role(
     assert about(context, ready).config == {}
 
 
+def test_a_failed_status_has_the_hint_of_its_network(made):
+    status = {"status": "FAILED", "message": "Connection to localhost:5432 refused."}
+    printed = json.dumps({"type": "CONNECTION_STATUS", "connectionStatus": status})
+    found = result(made, {"spec": (SPEC, 0, 0), "check": (printed, 0, 0)}, kind="airbyte")
+    assert not found.succeeded
+    assert found.hint.startswith("in a container, `localhost` is the container itself")
+
+
 @pytest.mark.parametrize("label", ["airbyte/source-x", "example.com/airbyte/destination-x"])
 @pytest.mark.parametrize("role", ["source", "target"])
 def test_the_label_of_airbyte_names_the_role(made, role, label):
