@@ -15,7 +15,7 @@ from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
 from tapdock.cli.session import Session, shared
 from tapdock.connectors.context import Context as Operations
-from tapdock.connectors.paths import uncovered
+from tapdock.connectors.paths import unmounted
 from tapdock.engines.base import Engine
 from tapdock.errors import Interrupted, TapdockError, UsageError
 from tapdock.project.fields import did_you_mean
@@ -251,9 +251,7 @@ def _described(plan: PreparedRun, engine: Engine, *, has_state: bool) -> dict[st
         "state_id": plan.state_id,
         "has_state": has_state,
         "paths_without_mount": [
-            f"{ready.connector.role}s.{ready.connector.name}.config.{each.key}"
-            for ready in (plan.source, plan.target)
-            for each in uncovered(engine, ready.connector)
+            each.place for ready in (plan.source, plan.target) for each in unmounted(engine, ready.connector)
         ],
         "streams": [
             {

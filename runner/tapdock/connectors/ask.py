@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from tapdock.connectors.context import Context, PreparedConnector
+from tapdock.connectors.paths import path_hint, unmounted
 from tapdock.errors import EngineError, Interrupted, SourceError, TapdockError, TargetError
 from tapdock.events import Event, Output, Rotated, Verdict
 from tapdock.launch import Exit, Launch
@@ -36,7 +37,8 @@ NO_PROGRAM = (126, 127)
 class Asked:
     """A connector's answer. `words` is the reason that it gave for a failure, `text` all that it printed on stdout.
 
-    `printed` are the last lines on stderr and `text`. `timed_out`: it was killed because it had not ended in time.
+    `printed` are the last lines on stderr and `text`. `hint` is the next step for the failure of its network, or for a
+    path in its config that no mount covers. `timed_out`: it was killed because it had not ended in time.
     """
 
     connector: Connector
@@ -46,6 +48,7 @@ class Asked:
     words: str
     program: tuple[str, ...]
     printed: str
+    hint: str | None = None
     timed_out: bool = False
 
     def failure(self, before: str = "", after: str = "", *, hint: str | None = None) -> TapdockError:
@@ -61,7 +64,7 @@ class Asked:
         if self.code in NO_PROGRAM:
             hint = f"check that `{' '.join(self.program)}` is in the image, or set `entrypoint:` to another program"
             return EngineError(message, hint=hint)
-        return _failure_of(self.connector)(message, hint=network_hint(self.words) or hint)
+        return _failure_of(self.connector)(message, hint=self.hint or hint)
 
 
 def _engine_code(ended: Exit | None) -> int:
@@ -127,12 +130,14 @@ def ask(
     verdict = _verdict(ready.connector, outcome, optional=optional)
     if not last.explains and not records:  # the text between records may be a part of one
         said.extend(_printed(context, answer, text))
+    words = _reason(context, answer) or (last.last if last.explains else " / ".join(_explaining(said)))
     return Asked(
         connector=ready.connector,
         text=text,
         code=_engine_code(outcome.exits.get(launch.role)) if verdict.source_code is None else verdict.source_code,
         answer=answer,
-        words=_reason(context, answer) or (last.last if last.explains else " / ".join(_explaining(said))),
+        words=words,
+        hint=network_hint(words) or path_hint(unmounted(context.engine, ready.connector), words),
         program=launch.entrypoint,
         printed="\n".join((*stderr, text)),
         timed_out=verdict.timed_out,

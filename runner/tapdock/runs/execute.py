@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from tapdock.connectors.context import Context
+from tapdock.connectors.paths import unmounted
 from tapdock.errors import StateError, TapdockError
 from tapdock.launch import Launch
 from tapdock.project.model import Limits
@@ -47,6 +48,8 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
 
     with _state(context, prepared, options, run_id, stop) as state:
         _require_dialect(state, prepared)
+        if options.attempt == 1:
+            _say_unmounted(context, prepared)
         if state.envelope is None and options.attempt == 1:  # the first run
             _say_changes(context, prepared)
         job = begun(prepared, state.envelope, options, now=context.now())
@@ -76,9 +79,18 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             outcome = _performed(context, plan, (source, target), inbox, recorder)
             recorder.finish()
     facts = _facts(outcome, recorder, (source, target), lost, strict=options.strict_counts)
+    ends = (prepared.source.connector, prepared.target.connector)
+    facts = dataclasses.replace(facts, unmounted={end.role: unmounted(context.engine, end) for end in ends})
     verdict = decide_verdict(facts)
     verdict = msgspec.structs.replace(verdict, message=verdict.message and context.redacted(verdict.message))
     return dataclasses.replace(outcome, verdict=verdict)
+
+
+def _say_unmounted(context: Context, prepared: PreparedRun) -> None:
+    """Warn about paths of the target that no mount covers: what it writes there is lost, and the run fails."""
+    for each in unmounted(context.engine, prepared.target.connector):
+        context.once(f"warning: {each.found}")
+        context.once(f"hint: {each.fix}")
 
 
 def _say_changes(context: Context, prepared: PreparedRun) -> None:

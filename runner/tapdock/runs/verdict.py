@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tapdock.connectors.paths import Unmounted, path_hint
 from tapdock.errors import StateError, TapdockError, TargetError
 from tapdock.events import Verdict
 from tapdock.launch import Exit
@@ -47,7 +48,7 @@ class RunFacts:
     `differing`: counts of the target that differ from ours, if that fails the run. `exits`: each container's exit as
     the engine reports it, by role. `memory`: limits in bytes, by role. `last_words`: each side's last line, by side.
     `printed`: the last line of each side's stdout that is not a message. `unexplained`: the sides whose last line is
-    only that, and not an error.
+    only that, and not an error. `unmounted`: paths in the config of each side that no mount covers.
     """
 
     relay: Verdict | None
@@ -61,6 +62,7 @@ class RunFacts:
     last_words: Mapping[str, str] = field(default_factory=dict)
     printed: Mapping[str, str] = field(default_factory=dict)
     unexplained: frozenset[str] = frozenset()
+    unmounted: Mapping[str, tuple[Unmounted, ...]] = field(default_factory=dict)
 
 
 def decide_verdict(facts: RunFacts) -> Verdict:
@@ -113,7 +115,8 @@ def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
         said = ""  # a killed program did not choose its last line
     message = verdict.message or f"the {side} failed"
     message = f"{message}: {said}" if said not in message else message
-    hint = network_hint(message) or _mistaken(side, said) or verdict.hint
+    hint = network_hint(message) or _mistaken(side, said) or path_hint(facts.unmounted.get(side, ()), message)
+    hint = hint or verdict.hint
     return msgspec.structs.replace(verdict, message=message, hint=hint)
 
 
