@@ -1,5 +1,6 @@
 """Run a connector in a container of its own for one answer: its spec, a check, or its streams."""
 
+import dataclasses
 import queue
 import secrets
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tapdock.connectors.context import Context, PreparedConnector
+from tapdock.connectors.kinds.base import place_of
 from tapdock.connectors.paths import path_hint, unmounted
 from tapdock.errors import EngineError, Interrupted, SourceError, TapdockError, TargetError
 from tapdock.events import Event, Output, Rotated, Verdict
@@ -114,6 +116,7 @@ def ask(
         context.log(text)
 
     question = f"{ready.connector.name}: {' '.join(arg for arg in launch.args if isinstance(arg, str))}"
+    launch = dataclasses.replace(launch, place=place_of(ready.connector, "mounts", context.project.origins))
     work = _work(context, ready.connector, launch, optional=optional, records=records)
     context.say(f"asking {question}")
     with context.signals.orders(inbox), _waiting(context, question, most=work.seconds):

@@ -10,10 +10,11 @@ from tapdock.connectors.about import spec
 from tapdock.connectors.ask import Asked, ask
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
-from tapdock.connectors.kinds.base import assumed, kind_of, require_kind
+from tapdock.connectors.kinds.base import assumed, kind_of, place_of, require_kind
 from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.connectors.mistaken import require_fitting
-from tapdock.errors import SourceError, UsageError
+from tapdock.errors import EngineError, ImageMissing, SourceError, UsageError
+from tapdock.launch import ImageFacts
 from tapdock.project.model import Connector, Secret
 from tapdock.protocol.catalog import Stream, parse_catalog
 from tapdock.translate.catalogs.singer import singer_streams
@@ -38,7 +39,7 @@ _NAMED = 10
 def prepare(context: Context, connector: Connector) -> PreparedConnector:
     """Find, pull or build the image, and find its kind and quirks. Raises UsageError, EngineError."""
     context.redactor.learn(masking.connector_secrets(connector))
-    facts = images.obtain(context.engine, connector, making=context.making, progress=context.say)
+    facts = _image(context, connector)
     if context.locked is not None:
         lockfile.verify(context.locked, facts)
     elif lockfile.is_moving(connector.image) and not connector.build and context.engine.name != "local":
@@ -56,6 +57,20 @@ def prepare(context: Context, connector: Connector) -> PreparedConnector:
         quirks=quirks_of(facts),
         assumed=assumed(connector, facts, context.project.origins),
     )
+
+
+def _image(context: Context, connector: Connector) -> ImageFacts:
+    """Return the facts of the image. Raises EngineError that names the key, also for a network that is missing."""
+    origins = context.project.origins
+    if connector.network and not context.engine.has_network(connector.network):
+        hint = f"`docker network ls` lists the networks; `docker network create {connector.network}` creates this one"
+        place = place_of(connector, "network", origins)
+        raise EngineError(f"{place}there is no network `{connector.network}` on this engine", hint=hint)
+    try:
+        return images.obtain(context.engine, connector, making=context.making, progress=context.say)
+    except ImageMissing as error:
+        error.message = f"{place_of(connector, 'build' if connector.build else 'image', origins)}{error.message}"
+        raise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 
 from tapdock.connectors.context import Context
+from tapdock.connectors.kinds.base import place_of
 from tapdock.connectors.paths import unmounted
 from tapdock.errors import StateError, TapdockError
 from tapdock.launch import Launch
-from tapdock.project.model import Limits
+from tapdock.project.model import Connector, Limits
 from tapdock.relay.host import Outcome, perform
 from tapdock.relay.messages import Kill
 from tapdock.relay.plan import RelayPlan
@@ -38,6 +39,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
 
     Raises TapdockError if the run cannot start. After the start, every failure is in the verdict.
     """
+    ends = (prepared.source.connector, prepared.target.connector)
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     lost: list[TapdockError] = []
 
@@ -58,7 +60,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             _say_new(context, prepared, state.envelope)
         if state.held and job.changed:
             state.held.save(job.saved, dialect=prepared.source.kind, generations=job.generations)
-        source, target = launches(prepared, job)
+        source, target = (_placed(context, *both) for both in zip(ends, launches(prepared, job), strict=True))
         lost_rows = partial(lost_files, context.engine, connector, config, run_id=run_id)
         recorder.begin(prepared, state.held, inbox, job.generations, lost_rows=lost_rows)
         plan = RelayPlan(
@@ -79,11 +81,14 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             outcome = _performed(context, plan, (source, target), inbox, recorder)
             recorder.finish()
     facts = _facts(outcome, recorder, (source, target), lost, strict=options.strict_counts)
-    ends = (prepared.source.connector, prepared.target.connector)
     facts = dataclasses.replace(facts, unmounted={end.role: unmounted(context.engine, end) for end in ends})
     verdict = decide_verdict(facts)
     verdict = msgspec.structs.replace(verdict, message=verdict.message and context.redacted(verdict.message))
     return dataclasses.replace(outcome, verdict=verdict)
+
+
+def _placed(context: Context, connector: Connector, launch: Launch) -> Launch:
+    return dataclasses.replace(launch, place=place_of(connector, "mounts", context.project.origins))
 
 
 def _say_unmounted(context: Context, prepared: PreparedRun) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "kind_line",
     "kind_of",
     "launch",
+    "place_of",
     "require_kind",
 ]
 
@@ -54,6 +55,18 @@ def assumed(connector: Connector, facts: ImageFacts, origins: Mapping[str, str])
         return f"{reason}; if it is a Singer connector, {kind_line(connector, 'singer', origins)}"
     reason = f"its image has neither {_LABEL} nor {_ENTRYPOINT}, so it is used as a Singer connector"
     return f"{reason}; if it is an Airbyte connector, {kind_line(connector, 'airbyte', origins)}"
+
+
+def place_of(connector: Connector, key: str, origins: Mapping[str, str]) -> str:
+    """Return where the project file sets a key of a connector, for the beginning of a message.
+
+    >>> shop = Connector(name="shop", role="source", image="x")
+    >>> place_of(shop, "network", {"sources.shop.network": "tapdock.yaml:7"})
+    'tapdock.yaml:7: `sources.shop.network`: '
+    """
+    whole = dotted((f"{connector.role}s", connector.name))
+    path = f"{whole}.{key}"
+    return f"{origins.get(path) or origins.get(whole) or 'tapdock.yaml'}: `{path}`: "
 
 
 def kind_line(connector: Connector, kind: Kind, origins: Mapping[str, str]) -> str:
