@@ -38,8 +38,9 @@ class Launch:
 
     `image` is the id of the inspected image, if the engine has ids. `name` is its name in messages; empty means
     `image`. `as_caller`: the container writes into a folder of the user who runs tapdock, so the engine runs it as
-    this user. `scratch`: it shares a folder with the other side, for files that messages name. Without `networks`, it
-    joins the run's own network. `guarded`: it cannot reach the metadata services of clouds.
+    this user. `place` is where the project file sets the mounts, for the beginning of messages. `scratch`: it shares a
+    folder with the other side, for files that messages name. Without `networks`, it joins the run's own network.
+    `guarded`: it cannot reach the metadata services of clouds.
     """
 
     role: Role
@@ -51,6 +52,7 @@ class Launch:
     stdin: bool = False
     env: dict[str, str] = field(default_factory=dict, repr=False)
     mounts: tuple[Mount, ...] = ()
+    place: str = ""
     networks: tuple[str, ...] = ()
     guarded: bool = True
     extra_hosts: tuple[str, ...] = ()

@@ -50,7 +50,7 @@ ITSELF, BOTH = "its `check` command", "its config against its spec, and by disco
 def test_check(junction, database, connector, by):
     (junction.folder / "rows").mkdir()
     answer = junction.well("check", connector, "--json").json
-    found = "it offers 3 streams; a tap may report these without using its credentials"
+    found = "it offers 3 streams; a tap may list them without logging in, so its credentials may be untested"
     message = found if by.endswith("discovery") else None
     assert answer == {"succeeded": True, "message": message, "checked_by": by}
 

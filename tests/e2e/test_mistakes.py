@@ -28,7 +28,13 @@ MISTAKES = {
         "run ledger lines",
         HEAD + LINES.replace("0.1.4", "none") % ", pull: never",
         8,
-        ["tapdock/target-jsonl:none", "docker pull"],
+        ["tapdock.yaml:3: `targets.lines.image`: ", "tapdock/target-jsonl:none", "docker pull"],
+    ),
+    "no such network": (
+        "check lines",
+        HEAD + LINES % ", network: shpo",
+        8,
+        ["tapdock.yaml:3: `targets.lines.network`: there is no network `shpo`", "docker network create shpo"],
     ),
     "no such program": ("run ledger lines", HEAD + LINES % ", entrypoint: nothing-here", 8, ["nothing-here"]),
 }

@@ -15,10 +15,15 @@ def test_rows_that_are_lost_with_the_container_fail_the_run(project):
         assert (ended.code, ended.side) == (4, "target"), ended.stderr
         assert "target `target` wrote `/tmp/rows.jsonl` into its own container" in ended.message
         assert "add `./tmp:/tmp` to `targets.target.mounts`" in ended.hint
+        warning = "warning: `targets.target.config.path` is a path in the container, and no mount covers it\n"
+        assert f"{warning}hint: add `./tmp:/tmp` to `targets.target.mounts`\n" in ended.stderr
         assert "there is no state" in project.run("state", "get", STATE_ID).stderr
     planned = project.run("run", "source", "target", "--dry-run", "--json")
     assert planned.record["paths_without_mount"] == ["targets.target.config.path"]
-    assert "`config.path` is a path in the container, and no mount covers it" in project.run("doctor", "--json").stdout
+    assert (
+        "`targets.target.config.path` is a path in the container, and no mount covers it"
+        in project.run("doctor", "--json").stdout
+    )
 
 
 def test_the_state_of_earlier_runs_stays(project):
@@ -42,3 +47,13 @@ def test_a_named_volume_keeps_rows(project, api):
         assert project.run().code == 0
     finally:
         api.remove_volume(name)
+
+
+def test_a_target_that_cannot_write_at_a_path_without_a_mount_has_the_mount_to_add(project):
+    project.target_keys = {"mounts": []}
+    project.target = {"path": "/data/rows.jsonl"}
+    project.steps("until users 50", "state")
+    ended = project.run()
+    assert (ended.code, ended.side) == (4, "target"), ended.stderr
+    found = "`targets.target.config.path` is a path in the container, and no mount covers it"
+    assert ended.hint == f"{found}: add `./data:/data` to `targets.target.mounts`"

@@ -93,7 +93,7 @@ def test_a_second_holder_gets_who_where_and_since_when(backend, reopened):
     assert told.value.message == (
         f"state `a` is in use by run r1 (process {os.getpid()} on {HOLDER.host}, since 2026-11-22 11:22:33Z)"
     )
-    assert f"kill {os.getpid()}" in told.value.hint
+    assert f"stop it with `kill {os.getpid()}`" in told.value.hint
 
 
 def test_names_are_held_one_by_one_and_given_back(backend, reopened):

@@ -59,6 +59,7 @@ def check(
 
     For an Airbyte connector, tapdock runs its `check` command. A Singer tap is checked by discovery, which may not use
     the credentials. The config of a Singer connector is compared with the settings that it reports, if it reports any.
+    Singer has no check for targets: for them, this is all, and nothing is contacted.
     For certainty, `--read 10` also reads ten records of the selected streams and stops the source. No state is saved.
 
     Example: tapdock check faker --read 10
@@ -95,7 +96,8 @@ def _show(connector: Connector, result: checks.Checked, found: Sample | None, *,
             f"{connector.role} `{name}` failed its check: {result.message or 'no reason given'}", hint=hint
         )
     ending = f": {result.message}" if result.message else ""
-    out((f"{name} works (checked by {result.how})" if result.how else f"{name} was not checked") + ending)
+    found_out = f"{name} works" if found or not result.is_partial else f"{name} was checked in part"
+    out((f"{found_out} (checked by {result.how})" if result.how else f"{name} was not checked") + ending)
     if found:
         all_of_them = ", which are all records of its selected streams" if found.is_whole else ""
         out(f"{name} printed {found.records} record{'s' * (found.records != 1)}{all_of_them}")

@@ -16,7 +16,7 @@ from tapdock.cli.display import Display, Screen, View
 from tapdock.cli.session import Session, shared
 from tapdock.connectors.about import about
 from tapdock.connectors.context import Context as Operations
-from tapdock.connectors.paths import uncovered
+from tapdock.connectors.paths import unmounted
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Pipeline, Project
@@ -266,9 +266,7 @@ def _described(operations: Operations, plan: PreparedRun, *, has_state: bool) ->
         "state_id": plan.state_id,
         "has_state": has_state,
         "paths_without_mount": [
-            f"{ready.connector.role}s.{ready.connector.name}.config.{each.key}"
-            for ready in (plan.source, plan.target)
-            for each in uncovered(operations.engine, ready.connector)
+            each.place for ready in (plan.source, plan.target) for each in unmounted(operations.engine, ready.connector)
         ],
         "streams": [
             {

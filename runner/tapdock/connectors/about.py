@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 
 from tapdock.connectors import known_specs
-from tapdock.connectors.ask import NO_PROGRAM, Asked, ask
+from tapdock.connectors.ask import NO_PROGRAM, ask
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
+from tapdock.connectors.mistaken import Role, require_fitting, require_role, role_shown
 from tapdock.connectors.spec_checks import cleaned, flaw
 from tapdock.errors import SourceError, TapdockError, TargetError
-from tapdock.protocol.answer import is_airbyte
 
 __all__ = ["About", "about", "spec"]
 
@@ -24,12 +24,15 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     """A connector's description of itself; each value is None if it reports none.
 
     `config` is the JSON schema of its config, `modes` are the destination sync modes that it supports, `capabilities`
-    are those of Singer connectors. `silent`: it did not answer in time, so it may have all of them.
+    are those of Singer connectors. `role` is that of the program, with the `reason` that shows it. `silent`: it did
+    not answer in time, so it may have all of them.
     """
 
     config: dict[str, Any] | None = None
     modes: tuple[str, ...] | None = None
     capabilities: tuple[str, ...] | None = None
+    role: Role | None = None
+    reason: str = ""
     silent: bool = False
 
     def has_setting(self, name: str) -> bool:
@@ -56,6 +59,9 @@ def about(context: Context, ready: PreparedConnector) -> About:
         if found.config is not None:
             found = msgspec.structs.replace(found, config=cleaned(found.config))
         context.cache.write(name, msgspec.json.encode(found))
+    if ready.kind == "airbyte":
+        require_role(context, ready, *_role_in_label(ready.facts.labels.get("io.airbyte.name", "")))
+    require_role(context, ready, found.role, found.reason)
     known_specs.remember(context.cache, ready.connector, found.config)
     return found
 
@@ -86,6 +92,7 @@ def _asked_airbyte(context: Context, ready: PreparedConnector) -> About:
     asked = ask(context, ready, airbyte.spec(ready.connector, ready.facts))
     reported = asked.answer.spec
     if reported is None:
+        require_fitting(context, ready, asked)
         raise asked.failure(after="did not report its spec", hint=ready.assumed)
     try:
         schema = msgspec.json.decode(reported.connection_specification)
@@ -111,7 +118,7 @@ def _asked_singer(context: Context, ready: PreparedConnector) -> About | None:
     found = _answered(asked.text)
     if found is not None:
         return found
-    _refuse_airbyte(ready, asked)
+    require_fitting(context, ready, asked)
     if asked.timed_out:
         waited = f"{ready.connector.name} did not answer `--about` within {context.patience:g} s"
         context.progress(f"{waited}; tapdock uses it without its settings and capabilities, and asks again tomorrow")
@@ -119,7 +126,8 @@ def _asked_singer(context: Context, ready: PreparedConnector) -> About | None:
         return None
     if asked.code > _LAST_OF_ITS_OWN:
         raise asked.failure(after="was killed while reporting its settings")  # maybe out of memory
-    return About()
+    role, reason = role_shown(context, asked)
+    return About(role=role, reason=reason)
 
 
 def _answered(text: str) -> About | None:
@@ -131,14 +139,27 @@ def _answered(text: str) -> About | None:
     if not isinstance(reported, dict) or not reported.keys() & {"settings", "capabilities"}:
         return None
     settings, capabilities = reported.get("settings"), reported.get("capabilities")
+    role, reason = _role_in(reported)
     return About(
         config=settings if isinstance(settings, dict) else None,
         capabilities=tuple(map(str, capabilities)) if isinstance(capabilities, list) else None,
+        role=role,
+        reason=reason,
     )
 
 
-def _refuse_airbyte(ready: PreparedConnector, asked: Asked) -> None:
-    """Raise SourceError or TargetError if an image that was assumed to be Singer's printed Airbyte messages."""
-    if ready.assumed and is_airbyte(asked.text.encode()):
-        named = f"{ready.connector.role} `{ready.connector.name}`"
-        raise _failed(ready)(f"{named} printed messages of Airbyte's protocol", hint=ready.assumed)
+def _role_in(reported: Mapping[str, Any]) -> tuple[Role | None, str]:
+    """Return the role of a Singer connector that describes itself, with the reason."""
+    name, capabilities = reported.get("name"), reported.get("capabilities")
+    if isinstance(capabilities, list) and "discover" in capabilities:
+        return "source", "it reports the capability `discover`"
+    if isinstance(name, str) and name.startswith("target-"):
+        return "target", f"it reports the name `{name}`"
+    return None, ""
+
+
+def _role_in_label(label: str) -> tuple[Role | None, str]:
+    """Return the role in the name of Airbyte's image. Specs do not show it: a few sources report sync modes as well."""
+    name = label.rpartition("/")[2]
+    roles: dict[str, Role] = {"source": "source", "destination": "target"}
+    return roles.get(name.partition("-")[0]), f"its image has the label `io.airbyte.name={label}`"

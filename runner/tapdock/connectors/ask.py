@@ -1,10 +1,11 @@
 """Run a connector in a container of its own for one answer: its spec, a check, or its streams."""
 
+import dataclasses
 import queue
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import msgspec
 
 from tapdock.connectors.context import Context, PreparedConnector
+from tapdock.connectors.kinds.base import place_of
+from tapdock.connectors.paths import path_hint, unmounted
 from tapdock.errors import EngineError, Interrupted, SourceError, TapdockError, TargetError
 from tapdock.events import Event, Output, Rotated, Verdict
 from tapdock.launch import Exit, Launch
@@ -21,11 +24,13 @@ from tapdock.relay.host import Outcome, perform
 from tapdock.relay.plan import Collection
 from tapdock.text.last_words import LastWords
 from tapdock.text.network_hints import network_hint
+from tapdock.text.own_lines import level_in
 
 __all__ = ["NO_PROGRAM", "Asked", "ask"]
 
 _REPORT_SECONDS = 30.0
 _LONGEST_REASON = 500
+_USAGE_LINES = 50
 NO_PROGRAM = (126, 127)
 """The exit codes of a shell for a program that cannot be run or does not exist."""
 
@@ -34,7 +39,8 @@ NO_PROGRAM = (126, 127)
 class Asked:
     """A connector's answer. `words` is the reason that it gave for a failure, `text` all that it printed on stdout.
 
-    `timed_out`: it was killed because it had not ended in time.
+    `printed` are the last lines on stderr and `text`. `hint` is the next step for the failure of its network, or for a
+    path in its config that no mount covers. `timed_out`: it was killed because it had not ended in time.
     """
 
     connector: Connector
@@ -43,6 +49,8 @@ class Asked:
     answer: Answer
     words: str
     program: tuple[str, ...]
+    printed: str
+    hint: str | None = None
     timed_out: bool = False
 
     def failure(self, before: str = "", after: str = "", *, hint: str | None = None) -> TapdockError:
@@ -58,7 +66,7 @@ class Asked:
         if self.code in NO_PROGRAM:
             hint = f"check that `{' '.join(self.program)}` is in the image, or set `entrypoint:` to another program"
             return EngineError(message, hint=hint)
-        return _failure_of(self.connector)(message, hint=network_hint(self.words) or hint)
+        return _failure_of(self.connector)(message, hint=self.hint or hint)
 
 
 def _engine_code(ended: Exit | None) -> int:
@@ -87,6 +95,7 @@ def ask(
     for an optional answer, and no error is raised if it takes too long (`timed_out`).
     """
     said: deque[str] = deque(maxlen=5)
+    stderr: deque[str] = deque(maxlen=_USAGE_LINES)
     last = LastWords()
     output: list[str] = []
     rewritten: list[str] = []
@@ -100,11 +109,14 @@ def ask(
 
     def hear(line: str) -> None:
         text = context.redacted(line)
-        said.append(text)
+        if text.strip():
+            said.append(text)
+        stderr.append(text)
         last.stderr(text)
         context.log(text)
 
     question = f"{ready.connector.name}: {' '.join(arg for arg in launch.args if isinstance(arg, str))}"
+    launch = dataclasses.replace(launch, place=place_of(ready.connector, "mounts", context.project.origins))
     work = _work(context, ready.connector, launch, optional=optional, records=records)
     context.say(f"asking {question}")
     doing = f"ending the question to {ready.connector.name}"
@@ -122,13 +134,16 @@ def ask(
     verdict = _verdict(ready.connector, outcome, optional=optional)
     if not last.explains and not records:  # the text between records may be a part of one
         said.extend(_printed(context, answer, text))
+    words = _reason(context, answer) or (last.last if last.explains else " / ".join(_explaining(said)))
     return Asked(
         connector=ready.connector,
         text=text,
         code=_engine_code(outcome.exits.get(launch.role)) if verdict.source_code is None else verdict.source_code,
         answer=answer,
-        words=_reason(context, answer) or (last.last if last.explains else " / ".join(said)),
+        words=words,
+        hint=network_hint(words) or path_hint(unmounted(context.engine, ready.connector), words),
         program=launch.entrypoint,
+        printed="\n".join((*stderr, text)),
         timed_out=verdict.timed_out,
     )
 
@@ -161,6 +176,11 @@ def _printed(context: Context, answer: Answer, text: str) -> list[str]:
     """Return the last line on stdout that is not a message or another JSON value; none if there is no such line."""
     lines = [line for _, line in answer.logs] or text.split("\n")
     return [context.redacted(line.strip()) for line in lines if line.strip() and line.strip()[0] not in '{}[]"'][-1:]
+
+
+def _explaining(said: Iterable[str]) -> list[str]:
+    """Return the last lines without those for information, unless there are no others."""
+    return [line for line in said if level_in(line) not in ("info", "debug")] or list(said)
 
 
 def _reason(context: Context, answer: Answer) -> str:

@@ -8,8 +8,10 @@ from tapdock.connectors.about import spec
 from tapdock.connectors.ask import ask
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
+from tapdock.connectors.mistaken import require_fitting
 from tapdock.connectors.operations import Resolved
 from tapdock.errors import EngineError, SourceError, TapdockError
+from tapdock.text.network_hints import network_hint
 
 __all__ = ["Checked", "check"]
 
@@ -20,12 +22,16 @@ _DISCOVERY = "discovery"
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """The result of a check. `how` is what was checked, None for nothing; `message` is the result in words."""
+    """The result of a check. `how` is what was checked, None for nothing; `message` is the result in words.
+
+    `is_partial`: the check succeeded, but certainly without the credentials, so nothing shows that they work.
+    """
 
     succeeded: bool
     message: str | None
     how: str | None
     hint: str | None = None
+    is_partial: bool = False
 
 
 def check(context: Context, ready: PreparedConnector) -> Checked:
@@ -34,14 +40,24 @@ def check(context: Context, ready: PreparedConnector) -> Checked:
     operations.say_laid(context, ready.connector, config)
     if ready.kind == "airbyte":
         return _by_itself(context, ready, config)
-    has_spec = spec(context, ready) is not None
+    has_spec = bool((spec(context, ready) or {}).get("properties"))
     if ready.connector.role == "source" and ready.connector.discovery:
         return _by_discovery(context, ready, config, has_spec=has_spec)
-    what = "target" if ready.connector.role == "target" else "tap without discovery"
+    return _by_spec(ready, has_spec=has_spec)
+
+
+def _by_spec(ready: PreparedConnector, *, has_spec: bool) -> Checked:
+    """Return what is known of a connector that has answered `--about`, or not, and has nothing else to ask."""
+    name, is_target = ready.connector.name, ready.connector.role == "target"
+    what = "target" if is_target else "tap without discovery"
+    untested = f"a Singer {what} has no check of its own, so nothing was contacted, and its credentials were not tested"
+    hint = "the first run tests them" if is_target else f"`tapdock check {name} --read 10` tests them"
     if has_spec:
-        return Checked(succeeded=True, message=f"a Singer {what} has no further check", how=_SPEC)
-    message = f"a Singer {what} has no check, and this one reports no settings to check its config against"
-    return Checked(succeeded=True, message=message, how=None, hint=ready.assumed)
+        message = f"its image starts, and its config matches the settings that it reports; {untested}"
+        return Checked(succeeded=True, message=message, how=_SPEC, hint=hint, is_partial=True)
+    message = f"its image starts, but it reports no settings to compare its config with; {untested}"
+    hint = f"{hint}; {ready.assumed}" if ready.assumed else hint
+    return Checked(succeeded=True, message=message, how=None, hint=hint, is_partial=True)
 
 
 def _by_itself(context: Context, ready: PreparedConnector, config: Resolved) -> Checked:
@@ -49,10 +65,14 @@ def _by_itself(context: Context, ready: PreparedConnector, config: Resolved) -> 
     asked = ask(context, ready, launch, keep=operations.keeper(context, ready.connector, config))
     status = asked.answer.status
     if status is None:
+        require_fitting(context, ready, asked)
         return _failed(asked.failure("check failed for", hint=ready.assumed), how=_OWN)
     said = status.message and context.redacted(status.message)
     succeeded = status.status == "SUCCEEDED"
-    return Checked(succeeded=succeeded, message=said or (None if succeeded else asked.words or None), how=_OWN)
+    if succeeded:
+        return Checked(succeeded=True, message=said or None, how=_OWN)
+    words = said or asked.words
+    return Checked(succeeded=False, message=words or None, how=_OWN, hint=network_hint(words))
 
 
 def _by_discovery(context: Context, ready: PreparedConnector, config: Resolved, *, has_spec: bool) -> Checked:
@@ -65,9 +85,11 @@ def _by_discovery(context: Context, ready: PreparedConnector, config: Resolved, 
     found = f"it offers {len(streams)} stream{'s' * (len(streams) != 1)}"
     name = ready.connector.name
     if _is_static(context, ready, catalog):
-        message = f"{found}; discovery worked, but it does not use the credentials"
-        return Checked(succeeded=True, message=message, how=how, hint=f"`tapdock check {name} --read 10` reads records")
-    return Checked(succeeded=True, message=f"{found}; a tap may report these without using its credentials", how=how)
+        message = f"{found}; it lists the same streams without a config, so its credentials were not tested"
+        hint = f"`tapdock check {name} --read 10` tests them: it reads ten records"
+        return Checked(succeeded=True, message=message, how=how, hint=hint, is_partial=True)
+    message = f"{found}; a tap may list them without logging in, so its credentials may be untested"
+    return Checked(succeeded=True, message=message, how=how)
 
 
 def _is_static(context: Context, ready: PreparedConnector, catalog: bytes) -> bool:

@@ -11,11 +11,12 @@ from tapdock.connectors.about import spec
 from tapdock.connectors.ask import Asked, ask
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
-from tapdock.connectors.kinds.base import assumed, kind_of, require_kind
+from tapdock.connectors.kinds.base import assumed, kind_of, place_of, require_kind
 from tapdock.connectors.kinds.quirks import quirks_of
-from tapdock.errors import SourceError, UsageError
+from tapdock.connectors.mistaken import require_fitting
+from tapdock.errors import EngineError, ImageMissing, SourceError, UsageError
+from tapdock.launch import ImageFacts
 from tapdock.project.model import Connector, Secret
-from tapdock.protocol.answer import is_airbyte
 from tapdock.protocol.catalog import Stream, parse_catalog
 from tapdock.translate.catalogs.singer import singer_streams
 
@@ -39,7 +40,7 @@ _NAMED = 10
 def prepare(context: Context, connector: Connector) -> PreparedConnector:
     """Find, pull or build the image, and find its kind and quirks. Raises UsageError, EngineError."""
     context.redactor.learn(masking.connector_secrets(connector))
-    facts = images.obtain(context.engine, connector, making=context.making, progress=context.say)
+    facts = _image(context, connector)
     if context.locked is not None:
         lockfile.verify(context.locked, facts)
     elif lockfile.is_moving(connector.image) and not connector.build and context.engine.name != "local":
@@ -56,8 +57,22 @@ def prepare(context: Context, connector: Connector) -> PreparedConnector:
         facts=facts,
         kind=kind,
         quirks=quirks_of(facts),
-        assumed=assumed(connector, facts),
+        assumed=assumed(connector, facts, context.project.origins),
     )
+
+
+def _image(context: Context, connector: Connector) -> ImageFacts:
+    """Return the facts of the image. Raises EngineError that names the key, also for a network that is missing."""
+    origins = context.project.origins
+    if connector.network and not context.engine.has_network(connector.network):
+        hint = f"`docker network ls` lists the networks; `docker network create {connector.network}` creates this one"
+        place = place_of(connector, "network", origins)
+        raise EngineError(f"{place}there is no network `{connector.network}` on this engine", hint=hint)
+    try:
+        return images.obtain(context.engine, connector, making=context.making, progress=context.say)
+    except ImageMissing as error:
+        error.message = f"{place_of(connector, 'build' if connector.build else 'image', origins)}{error.message}"
+        raise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,25 +185,25 @@ def discovered(
         make(ready.connector, ready.facts, config.given),
         keep=keeper(context, ready.connector, config),
     )
-    catalog = _catalog(ready, asked)
+    catalog = _catalog(context, ready, asked)
     try:
         return catalog, _streams(ready, catalog, namespaced=namespaced)
     except SourceError as error:
         if ready.kind == "airbyte":
             raise
-        is_foreign = ready.assumed and is_airbyte(catalog)
-        what = "messages of Airbyte's protocol" if is_foreign else "text that is not a catalog"
-        hint = ready.assumed if is_foreign else _joined(_NO_DISCOVERY, ready.assumed)
-        raise asked.failure("discovery of", f"printed {what}: {error.message}", hint=hint) from error
+        require_fitting(context, ready, asked)
+        what = f"printed text that is not a catalog: {error.message}"
+        raise asked.failure("discovery of", what, hint=_joined(_NO_DISCOVERY, ready.assumed)) from error
 
 
-def _catalog(ready: PreparedConnector, asked: Asked) -> bytes:
-    if ready.kind == "airbyte":
-        if asked.answer.catalog is None:
-            raise asked.failure("discovery failed for", hint=ready.assumed)
+def _catalog(context: Context, ready: PreparedConnector, asked: Asked) -> bytes:
+    if ready.kind == "airbyte" and asked.answer.catalog is not None:
         return bytes(asked.answer.catalog)
-    if asked.code == 0 and asked.text.strip():
+    if ready.kind == "singer" and asked.code == 0 and asked.text.strip():
         return asked.text.encode()
+    require_fitting(context, ready, asked)
+    if ready.kind == "airbyte":
+        raise asked.failure("discovery failed for", hint=ready.assumed)
     raise asked.failure("discovery failed for", hint=_joined(_NO_DISCOVERY, ready.assumed))
 
 

@@ -2,17 +2,23 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from tapdock.engines.base import Engine
 from tapdock.project.model import Connector, Mount, Secret
 
-__all__ = ["ConfigPath", "is_covered", "mount_line", "paths_in", "uncovered"]
+__all__ = ["ConfigPath", "Unmounted", "is_covered", "mount_line", "path_hint", "paths_in", "uncovered", "unmounted"]
 
 _SCHEME = re.compile(r"(?:file|sqlite|duckdb)(?:\+\w+)?:(?://)?(?=/)")
 _PATH = re.compile(r"(?:/[^/\s](?:[^/\n]*[^/\s])?)+/?")
 _NOT_A_FILE = re.compile(r"url|uri|endpoint|route|api|prefix|pattern|regex|query|command|socket", re.IGNORECASE)
 _PASSING = re.compile(r"(?:^|[_-])(?:te?mp|temporary|cache|logs?)(?:$|[_-])", re.IGNORECASE)
+_NO_FILE = re.compile(
+    r"no such file or directory|FileNotFoundError|NoSuchFileException|permission denied|read-only file system"
+    r"|does not exist or is not a directory",
+    re.IGNORECASE,
+)
 
 
 class ConfigPath(NamedTuple):
@@ -73,6 +79,38 @@ def uncovered(engine: Engine, connector: Connector) -> tuple[ConfigPath, ...]:
         return ()
     config = connector.config
     return tuple(each for each in paths_in(config) if not each.passing and not is_covered(each.path, connector.mounts))
+
+
+class Unmounted(NamedTuple):
+    """A path in the config of a connector that no mount covers: where it is set, and what to add."""
+
+    path: str
+    place: str
+    fix: str
+
+    @property
+    def found(self) -> str:
+        """What is wrong, in words."""
+        return f"`{self.place}` is a path in the container, and no mount covers it"
+
+
+def unmounted(engine: Engine, connector: Connector) -> tuple[Unmounted, ...]:
+    """Return the paths in the user's config that no mount covers, each with the mount to add."""
+    found = []
+    for each in uncovered(engine, connector):
+        path = PurePosixPath(each.path)
+        fix = mount_line(connector, str(path.parent if path.suffix else path))
+        found.append(Unmounted(each.path, f"{connector.role}s.{connector.name}.config.{each.key}", fix))
+    return tuple(found)
+
+
+def path_hint(found: Iterable[Unmounted], message: str) -> str | None:
+    """Return the next step for a failure that names a path that no mount covers; None for another failure."""
+    paths = tuple(found)
+    named = [each for each in paths if re.search(rf"{re.escape(each.path)}(?![\w-])", message)]
+    if not named and _NO_FILE.search(message):
+        named = list(paths)
+    return f"{named[0].found}: {named[0].fix}" if named else None
 
 
 def mount_line(connector: Connector, folder: str) -> str:

@@ -97,7 +97,7 @@ def _text(
                 hint="write `${NAME}` or `${NAME:-default}`; `$${` is a plain `${`",
             )
         name = match["name"]
-        value = _variable(name, variables)
+        value = _variable(name, variables, place=f"{origin}: `{dotted(path)}`")
         given = own.get(name) if value is None else Secret(value, parts=(value,) * bool(value), variables=(name,))
         if isinstance(given, Unset):
             name, given = given.variable, None
@@ -118,7 +118,7 @@ def _text(
     return Secret(result, parts=tuple(secret), variables=tuple(dict.fromkeys(names)))
 
 
-def _variable(name: str, variables: Mapping[str, str]) -> str | None:
+def _variable(name: str, variables: Mapping[str, str], *, place: str) -> str | None:
     """Return the variable's value, or the content of the file that `NAME_FILE` names; None if neither is set.
 
     Docker and Kubernetes pass secrets in such files.
@@ -126,12 +126,14 @@ def _variable(name: str, variables: Mapping[str, str]) -> str | None:
     file = variables.get(f"{name}_FILE")
     if name in variables or not file:
         if problem := flaw(variables.get(name)):
-            raise UsageError(f"the variable `{name}` {problem}")
+            raise UsageError(f"{place} needs the variable `{name}`, which {problem}")
         return variables.get(name)
     try:
         return Path(file).read_text("utf-8").removesuffix("\n")
     except (OSError, ValueError) as error:
-        raise UsageError(f"`{name}_FILE` is {file}, which cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        message = f"{place} needs the file {file} of `{name}_FILE`, which cannot be read: {reason}"
+        raise UsageError(message, hint=f"create the file, or correct `{name}_FILE`") from error
 
 
 def parse_dotenv(text: str, label: str) -> dict[str, str]:

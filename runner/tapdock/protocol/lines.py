@@ -12,6 +12,7 @@ __all__ = [
     "Whole",
     "as_bytes",
     "as_text",
+    "flaw",
     "is_clean_text",
     "is_one_a_line",
     "mend",
@@ -32,6 +33,7 @@ _CONTROL = re.compile(rb"[\x00-\x1f]")
 _LONE_SURROGATE = re.compile(
     rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
+_BYTE = re.compile(r"\(byte (\d+)\)\Z")
 _SPACE = " \t\r\n"
 _VALUES = msgspec.json.Decoder(msgspec.Raw)
 _FIRST_VALUE = json.JSONDecoder(strict=False, parse_int=len, parse_float=len)
@@ -144,6 +146,12 @@ def mend_at(text: str, start: int) -> tuple[Mended, int] | None:
     if not end:
         return None
     own = as_bytes(text[start:end])
+    clean, notes = _repaired(own)
+    return Mended(clean, b"", notes, own), end
+
+
+def _repaired(own: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Return JSON text without common damage, and the notes about the repairs."""
     notes: dict[str, None] = {}
 
     def mended(match: re.Match[bytes]) -> bytes:
@@ -160,7 +168,27 @@ def mend_at(text: str, start: int) -> tuple[Mended, int] | None:
     if not is_clean_text(own):
         clean = own.decode("utf-8", "replace").encode()
         notes[_NOT_TEXT] = None
-    return Mended(_ODD.sub(mended, clean), b"", tuple(notes), own), end
+    return _ODD.sub(mended, clean), tuple(notes)
+
+
+def flaw(text: bytes) -> str:
+    """Return what is wrong with a text that should be a JSON object. Damage that is repaired is not what is wrong.
+
+    >>> flaw(b'{"type":"RECORD", "x": 01}')
+    'it is not valid JSON: invalid number (byte 24)'
+    """
+    clean, _ = _repaired(text)
+    try:
+        _VALUES.decode(clean)
+    except RecursionError:
+        return "its JSON is nested too deeply"
+    except msgspec.MsgspecError as error:
+        reason = str(error).removeprefix("JSON is malformed: ")
+        place = _BYTE.search(reason)
+        if place and clean[int(place[1]) :].startswith(b"{"):
+            return f"it is not complete JSON: another object begins inside of it {place[0]}"
+        return f"it is not valid JSON: {reason}" if place else "it is not complete JSON"
+    return "its JSON is nested too deeply"  # that is all that only Python's parser refuses
 
 
 def as_text(line: bytes) -> str:

@@ -68,6 +68,7 @@ class Dialect(Generic[M]):
         names = "|".join(sorted(kept))
         typed = rf'"type"\s*:\s*"(?:{names})"'
         self._begins = re.compile(rf"\{{[^{{}}]*{typed}")
+        self._begins_in_bytes = re.compile(self._begins.pattern.encode())
         self._type = re.compile(typed.replace("(?:", "(").encode())
         self._spread = re.compile(rf"{typed}\s*[,}}]?".encode())
         self._ends = re.compile(rf"{typed}\s*\}}\s*\Z".encode())
@@ -162,8 +163,13 @@ class Dialect(Generic[M]):
             return "it is not JSON, because its quotes are single"
         start = text.find(b"{")
         if start >= 0 and any(pattern.search(text, start) for pattern in (self._type, _CUT_TYPE, _SORTED)):
-            return "it is not complete JSON"
-        return "it is not complete JSON" if self._ends.search(text) else None
+            return lines.flaw(text[self._beginning(text) :])
+        return "it is not complete JSON, because its beginning is missing" if self._ends.search(text) else None
+
+    def _beginning(self, text: bytes) -> int:
+        """Return where a broken message begins. Text before it may contain braces as well."""
+        found = self._begins_in_bytes.search(text) or _SORTED.search(text)
+        return found.start() if found else text.find(b"{")
 
     def _unreadable(self, text: bytes, reason: str, *, is_record: bool = False) -> Part[M]:
         named = _STREAM.search(text)

@@ -118,11 +118,12 @@ def _make_folders(launch: Launch, emit: Emit) -> None:
                 continue
             if mount.read_only or (folder.suffix and folder.suffix == PurePosixPath(mount.target).suffix):
                 hint = f"create the file; if it is a folder, `mkdir -p {shlex.quote(mount.source)}`"
-                raise UsageError(f"the {launch.role} mounts {mount.source}, which does not exist", hint=hint)
+                raise UsageError(f"{launch.place}{mount.source} does not exist", hint=hint)
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             hint = "create it yourself, or mount another folder"
-            raise UsageError(f"the {launch.role}'s mounted folder cannot be created: {error}", hint=hint) from error
+            message = f"{launch.place}{mount.source} does not exist and cannot be created: {error.strerror}"
+            raise UsageError(message, hint=hint) from error
         emit(Logged("runner", "info", f"created the folder {mount.source}, which the {launch.role} mounts"))
 
 

@@ -48,7 +48,7 @@ class ConnectorOutput:
             self.words[event.side].stdout(text)
             level = self._printed[event.side].of(text)
         elif event.side != "runner" and event.level == "error":
-            self.words[event.side].stderr(text)
+            self.words[event.side].error(text)
         self._log.line(event.side, level, text)
 
     def failed(self, event: Failed) -> None:

@@ -5,12 +5,12 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from tapdock.connectors import images
 from tapdock.connectors.images import Making
-from tapdock.connectors.paths import mount_line, uncovered
+from tapdock.connectors.paths import unmounted
 from tapdock.engines.base import Engine, EngineFacts
 from tapdock.errors import Conflict, EngineError, StateError
 from tapdock.events import Event, Output
@@ -213,11 +213,8 @@ def _mounts(engine: Engine, connector: Connector) -> Iterator[Finding]:
 
 
 def _paths(engine: Engine, connector: Connector) -> Iterator[Finding]:
-    for each in uncovered(engine, connector):
-        found = f"`config.{each.key}` is a path in the container, and no mount covers it"
-        path = PurePosixPath(each.path)
-        fix = mount_line(connector, str(path.parent if path.suffix else path))
-        yield Finding(what=f"paths of {connector.name}", level="warning", found=found, fix=fix)
+    for each in unmounted(engine, connector):
+        yield Finding(what=f"paths of {connector.name}", level="warning", found=each.found, fix=each.fix)
 
 
 def _data_path(engine: Engine, image: str, relay_image: Callable[[], str]) -> Iterator[Finding]:

@@ -11,9 +11,11 @@ from typing import Any
 import msgspec
 
 from tapdock.connectors.context import Context
+from tapdock.connectors.kinds.base import place_of
+from tapdock.connectors.paths import unmounted
 from tapdock.errors import StateError, TapdockError
 from tapdock.launch import Launch
-from tapdock.project.model import Limits
+from tapdock.project.model import Connector, Limits
 from tapdock.relay.host import Outcome, perform
 from tapdock.relay.messages import Kill
 from tapdock.relay.plan import RelayPlan
@@ -39,6 +41,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
 
     Raises TapdockError if the run cannot start. After the start, every failure is in the verdict.
     """
+    ends = (prepared.source.connector, prepared.target.connector)
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     lost: list[TapdockError] = []
 
@@ -51,6 +54,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
         _require_dialect(state, prepared)
         if options.attempt == 1:
             say_replaced(context, prepared)
+            _say_unmounted(context, prepared)
         if state.envelope is None and options.attempt == 1:  # the first run
             _say_changes(context, prepared)
         job = begun(prepared, state.envelope, options, now=context.now())
@@ -59,7 +63,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             _say_new(context, prepared, state.envelope)
         if state.held and job.changed:
             state.held.save(job.saved, dialect=prepared.source.kind, generations=job.generations)
-        source, target = launches(prepared, job)
+        source, target = (_placed(context, *both) for both in zip(ends, launches(prepared, job), strict=True))
         lost_rows = partial(lost_files, context.engine, connector, config, run_id=run_id)
         recorder.begin(prepared, state.held, inbox, job.generations, lost_rows=lost_rows)
         plan = RelayPlan(
@@ -80,9 +84,21 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             outcome = _performed(context, plan, (source, target), inbox, recorder)
             recorder.finish()
     facts = _facts(outcome, recorder, (source, target), lost, strict=options.strict_counts)
+    facts = dataclasses.replace(facts, unmounted={end.role: unmounted(context.engine, end) for end in ends})
     verdict = decide_verdict(facts)
     verdict = msgspec.structs.replace(verdict, message=verdict.message and context.message(verdict.message))
     return dataclasses.replace(outcome, verdict=verdict)
+
+
+def _placed(context: Context, connector: Connector, launch: Launch) -> Launch:
+    return dataclasses.replace(launch, place=place_of(connector, "mounts", context.project.origins))
+
+
+def _say_unmounted(context: Context, prepared: PreparedRun) -> None:
+    """Warn about paths of the target that no mount covers: what it writes there is lost, and the run fails."""
+    for each in unmounted(context.engine, prepared.target.connector):
+        context.once(f"warning: {each.found}")
+        context.once(f"hint: {each.fix}")
 
 
 def _say_changes(context: Context, prepared: PreparedRun) -> None:
@@ -139,6 +155,7 @@ def _facts(
         memory={launch.role: launch.memory for launch in both},
         last_words={side: words.last for side, words in recorder.output.words.items()},
         printed={side: words.printed for side, words in recorder.output.words.items()},
+        unexplained=frozenset(side for side, words in recorder.output.words.items() if not words.explains),
     )
 
 

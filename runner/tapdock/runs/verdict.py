@@ -7,13 +7,17 @@ from typing import Any
 
 import msgspec
 
+from tapdock.connectors.paths import Unmounted, path_hint
 from tapdock.errors import EngineError, StateError, TapdockError, TargetError
 from tapdock.events import Verdict
 from tapdock.launch import Exit
 from tapdock.text.network_hints import network_hint
+from tapdock.text.usage import seen
 
 __all__ = ["RunFacts", "Unsaved", "decide_verdict"]
 
+_LAST_OF_ITS_OWN = 127
+"""Higher exit codes are those of signals."""
 _STOPPED = "stopped by signal"
 _NOT_SAVED = "the state could not be saved"
 
@@ -49,7 +53,8 @@ class RunFacts:
     failed, or the relay died. `failed`: something could not be stored (a set-aside record, a rotated config).
     `differing`: counts of the target that differ from ours, if that fails the run. `exits`: each container's exit as
     the engine reports it, by role. `memory`: limits in bytes, by role. `last_words`: each side's last line, by side.
-    `printed`: the last line of each side's stdout that is not a message.
+    `printed`: the last line of each side's stdout that is not a message. `unexplained`: the sides whose last line is
+    only that, and not an error. `unmounted`: paths in the config of each side that no mount covers.
     """
 
     relay: Verdict | None
@@ -62,6 +67,8 @@ class RunFacts:
     memory: Mapping[str, int | None] = field(default_factory=dict)
     last_words: Mapping[str, str] = field(default_factory=dict)
     printed: Mapping[str, str] = field(default_factory=dict)
+    unexplained: frozenset[str] = frozenset()
+    unmounted: Mapping[str, tuple[Unmounted, ...]] = field(default_factory=dict)
 
 
 def decide_verdict(facts: RunFacts) -> Verdict:
@@ -110,9 +117,21 @@ def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
         return msgspec.structs.replace(verdict, **_out_of_memory(side, facts.memory[side], exit_))
     failed = verdict.source_code if side == "source" else verdict.target_code
     said = (facts.last_words if failed else facts.printed).get(side, "")
+    if failed and failed > _LAST_OF_ITS_OWN and side in facts.unexplained:
+        said = ""  # a killed program did not choose its last line
     message = verdict.message or f"the {side} failed"
     message = f"{message}: {said}" if said not in message else message
-    return msgspec.structs.replace(verdict, message=message, hint=network_hint(message) or verdict.hint)
+    hint = network_hint(message) or _mistaken(side, said) or path_hint(facts.unmounted.get(side, ()), message)
+    hint = hint or verdict.hint
+    return msgspec.structs.replace(verdict, message=message, hint=hint)
+
+
+def _mistaken(side: str, said: str) -> str | None:
+    """Return the next step if the last line of a side is one of a connector of the other role."""
+    found = seen(said)
+    if found is None or found.role in (None, side):
+        return None
+    return f"the image of the {side} seems to be a {found.role}: correct its `image`, or move it to `{found.role}s`"
 
 
 def _out_of_memory(side: str, memory: int | None, exit_: Exit) -> dict[str, Any]:

@@ -32,7 +32,8 @@ _PYTHON_WARNING = re.compile(r"\S+\.py:\d+: (\w*Warning): ")
 _FOR_DEVELOPERS = ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning", "ResourceWarning")
 _FAILURE = re.compile(
     r"Traceback \(most recent call last\)|Exception in thread |During handling of the above exception"
-    r"|The above exception was the direct cause|[\w.]*(?:Error|Exception): |panic: |Killed$|Segmentation fault"
+    r"|The above exception was the direct cause|[\w.]*(?:Error|Exception): |Caused by: |panic: |Killed$"
+    r"|Segmentation fault"
 )
 
 

@@ -56,6 +56,29 @@ def test_the_reason_of_a_failure_has_no_part_of_a_record(tapdock, project):
     assert "4111" not in ended.stderr
 
 
+ABOUT = """#!/bin/sh
+case "$*" in
+    *--about*) echo '{"settings": {"properties": {"path": {"type": "string"}}}, "capabilities": ["about"]}' ;;
+    *--discover*) echo '{"streams": [{"tap_stream_id": "users", "stream": "users", "schema": {}}]}' ;;
+    *) echo '{"type": "RECORD", "stream": "users", "record": {"id": 1}}' ;;
+esac
+"""
+
+
+def test_a_check_without_credentials_does_not_say_that_the_connector_works(tapdock, project):
+    program = project / "program"
+    program.write_text(ABOUT)
+    program.chmod(0o755)
+    file = project / "tapdock.yaml"
+    file.write_text(file.read_text().replace(str(TAP), str(program)).replace(str(TARGET), str(program)))
+    for name in ("lake", "shop"):
+        ended = tapdock("--project", str(project), "check", name, TAPDOCK_ENGINE="local")
+        assert (ended.returncode, "works" in ended.stdout) == (0, False), ended.stderr
+        assert ended.stdout.startswith(f"{name} was checked in part (checked by its config against its spec")
+    read = tapdock("--project", str(project), "check", "shop", "--read", "1", TAPDOCK_ENGINE="local")
+    assert read.stdout.startswith("shop works (checked by "), "reading needs the credentials"
+
+
 def test_a_target_has_no_records_to_read(tapdock, project):
     ended = tapdock("--project", str(project), "check", "lake", "--read", "7", TAPDOCK_ENGINE="local")
     assert (ended.returncode, "only sources have records to read" in ended.stderr) == (2, True)

@@ -1,5 +1,7 @@
 """Tests what a check reports, and questions that a connector does not answer, with real programs."""
 
+import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -19,7 +21,7 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.images import making
 from tapdock.connectors.sample import sample
 from tapdock.engines.local import LocalEngine
-from tapdock.errors import Interrupted, SourceError, TapdockError, TargetError
+from tapdock.errors import Interrupted, SourceError, TapdockError, UsageError
 from tapdock.project.load import load
 from tapdock.relay.signals import Signals
 from tapdock.state.backends.file import FileBackend
@@ -106,7 +108,8 @@ def test_a_check_says_what_was_compared_and_what_was_found(made):
     found = result(made, {"--about": (SETTINGS, 0, 0), "--discover": (CATALOG, 0, 0)}, config={"n": 1})
     assert found.succeeded
     assert found.how == "its config against its spec, and by discovery"
-    assert found.message == "it offers 2 streams; discovery worked, but it does not use the credentials"
+    assert found.message.startswith("it offers 2 streams; it lists the same streams without a config")
+    assert found.is_partial
     assert result(made, {"--discover": (CATALOG, 0, 0), "--about": ("", 3, 0)}).how == "discovery"
 
 
@@ -120,8 +123,8 @@ if %r and not config:
 open(%r, "a").write(json.dumps(config))
 print(json.dumps({"streams": [{"tap_stream_id": config.get("n", "a") if %r else "a"}]}))
 """
-STATIC = "it offers 1 stream; discovery worked, but it does not use the credentials"
-UNKNOWN = "it offers 1 stream; a tap may report these without using its credentials"
+STATIC = "it offers 1 stream; it lists the same streams without a config, so its credentials were not tested"
+UNKNOWN = "it offers 1 stream; a tap may list them without logging in, so its credentials may be untested"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,8 @@ def test_a_catalog_that_needs_no_config_does_not_use_the_credentials(made, tmp_p
     (tmp_path / "program").write_text(FIXED % (sys.executable, refuses, str(asked), uses))
     found = check(context, ready)
     assert (found.succeeded, found.message) == (True, message)
-    assert (found.hint == "`tapdock check x --read 10` reads records") == (message is STATIC)
+    assert (found.hint == "`tapdock check x --read 10` tests them: it reads ten records") == (message is STATIC)
+    assert found.is_partial == (message is STATIC)
     before = asked.read_text()
     assert check(context, ready).message == message
     assert asked.read_text() == before + '{"n": "1"}', "the question without a config is asked once for a program"
@@ -203,13 +207,17 @@ def test_a_failed_question_quotes_the_exception_and_not_the_lines_before_it(made
     assert "^" not in found.message
 
 
-def test_a_check_of_nothing_does_not_claim_a_success(made):
-    assert result(made, {"--about": (SETTINGS, 0, 0)}, "target").how == "its config against its spec"
-    found = result(made, {"--about": ("no", 3, 0)}, "target")
-    assert found.how is None
-    assert found.succeeded
-    assert found.hint
-    assert HINT in found.hint
+@pytest.mark.parametrize(("role", "test"), [("target", "the first run"), ("source", "`tapdock check x --read 10`")])
+def test_a_check_of_nothing_does_not_claim_a_success(made, role, test):
+    keys = {"discovery": False} if role == "source" else {}
+    found = result(made, {"--about": (SETTINGS, 0, 0)}, role, **keys)
+    assert (found.how, found.is_partial) == ("its config against its spec", True)
+    assert found.hint == f"{test} tests them"
+    for printed, code in (("no", 3), ('{"settings": {}}', 0), ('{"settings": {"properties": {}}}', 0)):
+        found = result(made, {"--about": (printed, code, 0)}, role, **keys)
+        assert (found.how, found.is_partial, found.succeeded) == (None, True, True)
+        assert "nothing was contacted" in found.message
+        assert HINT in found.hint
 
 
 @pytest.mark.parametrize(
@@ -224,7 +232,6 @@ def test_a_check_of_nothing_does_not_claim_a_success(made):
         ("[]", 0, "text that is not a catalog"),
         ('{"streams": 5}', 0, "text that is not a catalog"),
         ('{"streams": [{}]}', 0, "a stream has no name"),
-        (LOG, 0, "messages of Airbyte's protocol"),
     ],
 )
 def test_a_tap_whose_discovery_brings_no_catalog_does_not_work(made, printed, code, words):
@@ -240,14 +247,92 @@ def test_a_server_that_cannot_be_reached_has_the_hint_of_its_network(made):
     assert found.hint.startswith("check the name of the host; the name of a container is only known in its network")
 
 
+@pytest.mark.parametrize("kind", [{}, {"kind": "singer"}])
 @pytest.mark.parametrize("role", ["source", "target"])
-def test_messages_of_airbyte_show_that_an_image_was_taken_for_the_wrong_kind(made, role):
-    context, ready, _ = made({"--about": (LOG, 1, 0)}, role)
-    with pytest.raises(SourceError if role == "source" else TargetError, match="messages of Airbyte's") as failed:
+def test_messages_of_airbyte_show_that_an_image_was_taken_for_the_wrong_kind(made, role, kind):
+    context, ready, _ = made({"--about": (LOG, 1, 0)}, role, **kind)
+    with pytest.raises(UsageError, match="messages of Airbyte's") as failed:
         about(context, ready)
-    assert HINT in failed.value.hint
-    context, ready, _ = made({"--about": (LOG, 1, 0)}, role, kind="singer")
-    assert about(context, ready) == About(), "the user set its kind"
+    place = f"`{role}s.x`"
+    assert failed.value.hint == f"set `kind: airbyte` for {place} (tapdock.yaml:1), or correct `{role}s.x.image`"
+
+
+def test_messages_of_airbyte_instead_of_a_catalog_show_it_as_well(made):
+    with pytest.raises(UsageError, match="it seems to be an Airbyte connector: it printed messages of Airbyte's"):
+        result(made, {"--about": ("", 3, 0), "--discover": (LOG, 0, 0)}, kind="singer")
+
+
+def test_a_destination_that_is_used_as_a_source_does_not_discover(made):
+    answers = {
+        "spec": (SPEC, 0, 0),
+        "discover": ("x: error: (choose from spec, check, write)", 2, 0),
+    }
+    with pytest.raises(UsageError, match="but it seems to be an Airbyte destination"):
+        operations.discover(*made(answers, kind="airbyte")[:2])
+
+
+AIRBYTE = {"source": "usage: main.py [-h] {spec,check,discover,read} ...", "target": "usage: m {spec,check,write} ..."}
+SINGER = {"source": "usage: tap-x [-h] -c CONFIG", "target": "Usage: target-x [OPTIONS]"}
+OTHER = {"source": "target", "target": "source"}
+USES = {"airbyte": {"source": "an Airbyte source", "target": "an Airbyte destination"}}
+USES["singer"] = {"source": "a Singer tap", "target": "a Singer target"}
+
+
+WRONG = [
+    (kind, role, is_kind, is_role)
+    for kind, is_kind in (("singer", "airbyte"), ("airbyte", "singer"), ("singer", "singer"))
+    for role, is_role in itertools.product(OTHER, OTHER)
+    if (kind, role) != (is_kind, is_role)
+]
+
+
+@pytest.mark.parametrize(("kind", "role", "is_kind", "is_role"), WRONG)
+@pytest.mark.parametrize("command", [about, check, operations.discover])
+def test_a_wrong_kind_or_role_is_named_with_the_change(made, kind, is_kind, role, is_role, command):
+    usage = (AIRBYTE if is_kind == "airbyte" else SINGER)[is_role]
+    context, ready, _ = made(dict.fromkeys(("--about", "--discover", "spec"), (usage, 2, 0)), role, kind=kind)
+    with pytest.raises(UsageError) as failed:
+        command(context, ready)
+    used = f"{role} `x` is used as {USES[kind][role]}, but it seems to be {USES[is_kind][is_role]}"
+    assert failed.value.message == f"{used}: it printed `{usage}`"
+    line = f"`{role}s.x` (tapdock.yaml:1)"
+    kind_fix = [f"set `kind: {is_kind}` for {line}"] if kind != is_kind else []
+    role_fix = [f"move {line} to `{is_role}s`"] if role != is_role else []
+    assert failed.value.hint == f"{' and '.join(kind_fix + role_fix)}, or correct `{role}s.x.image`"
+
+
+@pytest.mark.parametrize(
+    ("role", "described"),
+    [("target", {"capabilities": ["discover"]}), ("source", {"capabilities": ["about"], "name": "target-x"})],
+)
+def test_a_singer_connector_that_describes_itself_is_not_used_in_the_other_role(made, role, described):
+    settings = json.dumps({"settings": {}, **described})
+    for command in (about, check, about):  # the last one takes the remembered description
+        context, ready, _ = made({"--about": (settings, 0, 0)}, role, kind="singer")
+        with pytest.raises(UsageError, match=f"but it seems to be {USES['singer'][OTHER[role]]}: it reports"):
+            command(context, ready)
+    context, ready, _ = made({"--about": (settings, 0, 0)}, OTHER[role], kind="singer")
+    assert about(context, ready).config == {}
+
+
+def test_a_failed_status_has_the_hint_of_its_network(made):
+    status = {"status": "FAILED", "message": "Connection to localhost:5432 refused."}
+    printed = json.dumps({"type": "CONNECTION_STATUS", "connectionStatus": status})
+    found = result(made, {"spec": (SPEC, 0, 0), "check": (printed, 0, 0)}, kind="airbyte")
+    assert not found.succeeded
+    assert found.hint.startswith("in a container, `localhost` is the container itself")
+
+
+@pytest.mark.parametrize("label", ["airbyte/source-x", "example.com/airbyte/destination-x"])
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_the_label_of_airbyte_names_the_role(made, role, label):
+    context, ready, _ = made({"spec": (SPEC, 0, 0)}, role, kind="airbyte")
+    ready = dataclasses.replace(ready, facts=dataclasses.replace(ready.facts, labels={"io.airbyte.name": label}))
+    if ("source" in label) == (role == "source"):
+        assert about(context, ready).config == {}
+        return
+    with pytest.raises(UsageError, match=f"has the label `io.airbyte.name={label}`"):
+        about(context, ready)
 
 
 def test_what_airbyte_did_not_answer_is_shown_with_its_details(made):

@@ -62,8 +62,16 @@ def test_only_a_single_broken_record_may_be_set_aside(dialect, line, is_record):
     ("line", "reason"),
     [
         (b'{"type":"RECORD","record":{"stream":7,"data":{}}}', "Expected `str | null`"),
-        (b'{"record":{"stream":"s","data":{"a":tru}},"type":"RECORD"}', "it is not complete JSON"),
-        (b'{"type":"RECORD","record":{"data":' + b"[" * 10_000 + b"]" * 10_000 + b"}}", "it is not complete JSON"),
+        (b'{"record":{"data":{"a":tru}},"type":"RECORD"}', "it is not valid JSON: invalid character (byte 24)"),
+        (b'{"type":"RECORD","record":{"data":' + b"[" * 10_000 + b"]" * 10_000 + b"}}", "JSON is nested too deeply"),
+        (b'{"type":"RECORD","record":{"data":' + b"[" * 1_500 + b"]" * 1_500 + b"}}", "JSON is nested too deeply"),
+        (b'{"type":"RECORD", "x": 01}', "it is not valid JSON: invalid number (byte 24)"),
+        (b'{"type":"RECORD","x":"a" "y":1}', "it is not valid JSON: expected ',' or '}' (byte 25)"),
+        (b'{"type":"RECORD","x":NaN,"y":01}', "it is not valid JSON: invalid number (byte 31)"),
+        (b'Got {1} {"type":"RECORD","x":01}', "it is not valid JSON: invalid number (byte 22)"),
+        (b'{"type":"RECORD","x":NaN,"y":', "cannot be read: it is not complete JSON"),
+        (b'{"type":"RECORD","x":1{"type":"RECORD"', "it is not complete JSON: another object begins inside of it"),
+        (b'1},"type":"RECORD"}', "it is not complete JSON, because its beginning is missing"),
         (b'{"type":"TRACE","trace":{"type":"ERROR"', "it is not complete JSON"),
     ],
 )

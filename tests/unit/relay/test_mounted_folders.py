@@ -79,7 +79,7 @@ def test_what_is_not_a_folder_is_reported(tmp_path, blocked):
     (tmp_path / "data").symlink_to(tmp_path / "nowhere" / "else")
     error = begun(Engine(1), tmp_path / blocked)
     assert isinstance(error, UsageError)
-    assert "the target's mounted folder cannot be created: " in error.message
+    assert f"{blocked} does not exist and cannot be created: " in error.message
 
 
 def test_a_file_can_be_mounted(tmp_path):
@@ -93,7 +93,7 @@ def test_what_is_only_read_is_not_made(tmp_path, target, options):
     """With `z`, the engine itself would create an empty folder, also in place of a file."""
     error = begun(Engine(1), tmp_path / "missing", target=target, read_only=True, options=options)
     assert isinstance(error, UsageError)
-    assert error.message == f"the target mounts {tmp_path}/missing, which does not exist"
+    assert error.message == f"{tmp_path}/missing does not exist"
     assert not (tmp_path / "missing").exists()
 
 
@@ -107,7 +107,7 @@ def test_a_folder_that_is_made_is_named(tmp_path):
 def test_a_missing_file_does_not_become_a_folder(tmp_path):
     error = begun(Engine(1), tmp_path / "key.json", target="/secrets/key.json")
     assert isinstance(error, UsageError)
-    assert error.message == f"the target mounts {tmp_path}/key.json, which does not exist"
+    assert error.message == f"{tmp_path}/key.json does not exist"
     assert not (tmp_path / "key.json").exists()
     assert isinstance(begun(Engine(1), tmp_path / "data.d", target="/data"), Reached)
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from tapdock.connectors.paths import ConfigPath, mount_line, paths_in, uncovered
+from tapdock.connectors.paths import ConfigPath, mount_line, path_hint, paths_in, uncovered, unmounted
 from tapdock.engines.local import LocalEngine
 from tapdock.errors import EngineError, TargetError
 from tapdock.project.model import Config, Connector, Mount, Secret
@@ -73,6 +73,27 @@ def test_a_path_that_no_mount_covers_is_named_by_its_key():
     found = uncovered(Engine(), dataclasses.replace(connector, config=config))
     assert [(each.key, each.path) for each in found] == [("c", "/database/x"), ("d.g", "/out")]
     assert uncovered(LocalEngine(), dataclasses.replace(connector, config=config)) == ()
+
+
+@pytest.mark.parametrize(
+    ("message", "named"),
+    [
+        ('IO Error: Cannot open file "/x/lake.duckdb": No such file', "filepath"),
+        ("Cannot write /x/lake.duckdb", "filepath"),
+        ("[Errno 2] No such file or directory: 'lake.duckdb.tmp'", "filepath"),
+        ("PermissionError: [Errno 13] Permission denied: '/logs2'", "filepath"),
+        ("cannot read /y", "rows.path"),
+        ("cannot read /yellow or /x/lake.duckdb-old", None),
+        ("the password is wrong", None),
+    ],
+)
+def test_a_failure_at_a_path_without_a_mount_has_the_mount_to_add(message, named):
+    config = Config({"filepath": "/x/lake.duckdb", "rows": {"path": "/y"}})
+    found = unmounted(Engine(), Connector(name="lake", role="target", image="x", config=config))
+    fixes = {"filepath": "add `./x:/x` to `targets.lake.mounts`", "rows.path": "add `./y:/y` to `targets.lake.mounts`"}
+    place = f"`targets.lake.config.{named}` is a path in the container, and no mount covers it: {fixes.get(named)}"
+    assert path_hint(found, message) == (place if named else None)
+    assert path_hint((), message) is None
 
 
 class Engine:

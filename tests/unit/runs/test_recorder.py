@@ -233,7 +233,7 @@ def test_no_event_gives_a_secret_away(tmp_path):
     run.recorder.output.stderr("source")("e s3cr3t-word")
     assert len(run.lines) == 4
     assert not any("s3cr3t-word" in line for line in run.lines)
-    assert [run.recorder.output.words[side].last for side in ("source", "target")] == ["e [secret]", "m [secret]"]
+    assert [run.recorder.output.words[side].last for side in ("source", "target")] == ["wrong [secret]", "m [secret]"]
 
 
 class Slow(Held):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tapdock.connectors.paths import Unmounted
 from tapdock.errors import EngineError, LeaseHeld, SourceError, StateError
 from tapdock.events import StreamReport, Verdict
 from tapdock.launch import Exit
@@ -16,6 +17,10 @@ SOURCE = Verdict(
     exit_code=3, side="source", message="the source exited with 1", hint="look", streams=STREAMS, source_code=1
 )
 TARGET = Verdict(exit_code=4, side="target", message="the target exited with 0 without a word", target_code=0)
+FAILED_TARGET = Verdict(exit_code=4, side="target", message="the target exited with 2", target_code=2)
+KILLED_TARGET = Verdict(exit_code=4, side="target", message="the target exited with 137", target_code=137)
+UNMOUNTED = {"source": (Unmounted("/x/a.csv", "sources.s.config.path", "add it"),), "target": ()}
+AS_TARGET = "the image of the target seems to be a source: correct its `image`, or move it to `sources`"
 STOPPED = Verdict(
     exit_code=130, message="stopped by signal; the state is saved up to the last acknowledgement", streams=STREAMS
 )
@@ -54,6 +59,38 @@ CASES = {
     "what it printed on stdout explains it": (
         {"relay": TARGET, "last_words": {"target": "all done"}, "printed": {"target": "ERROR: disk quota exceeded"}},
         (4, "target", "the target exited with 0 without a word: ERROR: disk quota exceeded", None),
+    ),
+    "a source as the target": (
+        {
+            "relay": FAILED_TARGET,
+            "last_words": {"target": "(choose from spec, check, discover)"},
+        },
+        (
+            4,
+            "target",
+            "the target exited with 2: (choose from spec, check, discover)",
+            AS_TARGET,
+        ),
+    ),
+    "a tap as the target, which prints its messages": (
+        {"relay": TARGET, "printed": {"target": '{"type":"STATE","value":{}}'}},
+        (4, "target", 'the target exited with 0 without a word: {"type":"STATE","value":{}}', AS_TARGET),
+    ),
+    "a killed side did not choose its last line": (
+        {"relay": KILLED_TARGET, "last_words": {"target": "storing"}, "unexplained": frozenset({"target"})},
+        (4, "target", "the target exited with 137", None),
+    ),
+    "an error of a killed side explains it": (
+        {"relay": KILLED_TARGET, "last_words": {"target": "ERROR disk full"}},
+        (4, "target", "the target exited with 137: ERROR disk full", None),
+    ),
+    "a path that no mount covers": (
+        {"relay": SOURCE, "last_words": {"source": "no such file: /x/a.csv"}, "unmounted": UNMOUNTED},
+        (3, "source", "the source exited with 1: no such file: /x/a.csv", f"{UNMOUNTED['source'][0].found}: add it"),
+    ),
+    "another failure of a side with such a path": (
+        {"relay": SOURCE, "last_words": {"source": "no"}, "unmounted": UNMOUNTED},
+        (3, "source", "the source exited with 1: no", "look"),
     ),
     "memory": (
         {"relay": SOURCE, "exits": {"source": KILLED}, "last_words": {"source": "reading"}},

@@ -14,7 +14,18 @@ from tapdock.project.keys import CONNECTOR
 from tapdock.project.layers import dotted
 from tapdock.project.model import Connector, Kind, Secret
 
-__all__ = ["CONFIG", "alone", "assumed", "config_file", "entrypoint_of", "kind_of", "launch", "require_kind"]
+__all__ = [
+    "CONFIG",
+    "alone",
+    "assumed",
+    "config_file",
+    "entrypoint_of",
+    "kind_line",
+    "kind_of",
+    "launch",
+    "place_of",
+    "require_kind",
+]
 
 CONFIG = FileArg("config.json")
 _SHELLS = {"sh", "bash", "ash", "dash"}
@@ -29,15 +40,40 @@ def kind_of(connector: Connector, facts: ImageFacts) -> Kind:
     return _named_kind(connector, facts) or ("airbyte" if _airbyte_mark(facts) else "singer")
 
 
-def assumed(connector: Connector, facts: ImageFacts) -> str | None:
-    """Return the reason for a connector's kind and how to correct it; None if the user or our label set the kind."""
+def assumed(connector: Connector, facts: ImageFacts, origins: Mapping[str, str]) -> str | None:
+    """Return the reason for a connector's kind and how to correct it; None if nothing speaks for the other kind.
+
+    `origins` are those of the project.
+    """
+    mark = _airbyte_mark(facts)
     if _named_kind(connector, facts):
-        return None
-    if mark := _airbyte_mark(facts):
+        if not mark or connector.kind != "singer":
+            return None
+        return f"its image has {mark}; if it is an Airbyte connector, {kind_line(connector, 'airbyte', origins)}"
+    if mark:
         reason = f"its image has {mark}, so it is used as an Airbyte connector"
-        return f"{reason}; if it is a Singer connector, set `kind: singer`"
+        return f"{reason}; if it is a Singer connector, {kind_line(connector, 'singer', origins)}"
     reason = f"its image has neither {_LABEL} nor {_ENTRYPOINT}, so it is used as a Singer connector"
-    return f"{reason}; if it is an Airbyte connector, set `kind: airbyte`"
+    return f"{reason}; if it is an Airbyte connector, {kind_line(connector, 'airbyte', origins)}"
+
+
+def place_of(connector: Connector, key: str, origins: Mapping[str, str]) -> str:
+    """Return where the project file sets a key of a connector, for the beginning of a message.
+
+    >>> shop = Connector(name="shop", role="source", image="x")
+    >>> place_of(shop, "network", {"sources.shop.network": "tapdock.yaml:7"})
+    'tapdock.yaml:7: `sources.shop.network`: '
+    """
+    whole = dotted((f"{connector.role}s", connector.name))
+    path = f"{whole}.{key}"
+    return f"{origins.get(path) or origins.get(whole) or 'tapdock.yaml'}: `{path}`: "
+
+
+def kind_line(connector: Connector, kind: Kind, origins: Mapping[str, str]) -> str:
+    """Return the change of the project file that sets the kind of a connector, with its line."""
+    path = dotted((f"{connector.role}s", connector.name))
+    where = origins.get(f"{path}.kind") or origins.get(path) or "tapdock.yaml"
+    return f"set `kind: {kind}` for `{path}` ({where})"
 
 
 def _named_kind(connector: Connector, facts: ImageFacts) -> Kind | None:

@@ -260,12 +260,11 @@ class DockerEngine:
         if self.own:
             located = self.own.located(os.path.realpath(mount.source))
             if located is None:
-                raise uncovered(mount.source, launch.role)
+                raise uncovered(mount.source, launch.place)
             return dataclasses.replace(mount, source=located)
         if not self.shares_pipes(launch.image) and not self._has(Path(mount.source), launch.image):
             raise UsageError(
-                f"the engine at {self._address} does not have the folder {mount.source} of this machine, which the"
-                f" {launch.role} mounts",
+                f"{launch.place}the engine at {self._address} does not have the folder {mount.source} of this machine",
                 hint=f"mount a volume of that engine instead, for example `{launch.role}-data:{mount.target}`",
             )
         return mount

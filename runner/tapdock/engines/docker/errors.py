@@ -58,9 +58,9 @@ def refused(image: str, error: Exception) -> EngineError:
     return EngineError(f"a container of `{image}` could not be started: {reason}")
 
 
-def uncovered(where: str, role: str) -> UsageError:
+def uncovered(where: str, place: str) -> UsageError:
     line = f"`docker run --volume {where}:{where} …`, or `volumes: [{where}:{where}]` in compose.yaml"
     return UsageError(
-        f"the {role} mounts {where}, which is inside tapdock's own container: no other container can mount it",
+        f"{place}{where} is inside tapdock's own container: no other container can mount it",
         hint=f"mount it into tapdock's container: {line}",
     )

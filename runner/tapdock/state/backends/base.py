@@ -26,6 +26,7 @@ __all__ = [
     "held_by",
     "holder_here",
     "open_backend",
+    "stop_line",
 ]
 
 LEASE_SECONDS = 60.0
@@ -164,13 +165,37 @@ def changed_meanwhile(name: str, place: str) -> Conflict:
     )
 
 
-def held_by(name: str, holder: Holder | None) -> LeaseHeld:
-    """Return the error for a held lease. It names the run that uses the state, with its host and start."""
+def held_by(name: str, holder: Holder | None, *, here: Holder, expires: float | None = None) -> LeaseHeld:
+    """Return the error for a held lease. It names the run that uses the state, with its host and start.
+
+    `here` is this process. `expires` is the time in seconds after which the lease of a dead run expires, if it does.
+    """
     name = name.removeprefix("lease/").removeprefix("overlay/")
+    dead = f"; if it is dead, its lease expires by itself after {expires:.0f} s" if expires else ""
     if holder is None:
-        return LeaseHeld(f"state `{name}` is in use by another run", hint="wait for it to end, then run again")
+        return LeaseHeld(f"state `{name}` is in use by another run", hint=f"wait for it to end, then run again{dead}")
     return LeaseHeld(
         f"state `{name}` is in use by run {holder.run_id} (process {holder.pid} on {holder.host}, "
         f"since {holder.since})",
-        hint=f"wait for it to end, or stop it on {holder.host} with `kill {holder.pid}`",
+        hint=f"wait for it to end, or {stop_line(holder, here)}{dead}",
     )
+
+
+def stop_line(holder: Holder, here: Holder) -> str:
+    """Return how to stop a holder. A process is only known by its number where `here` runs as well.
+
+    >>> here = Holder(run_id="a", pid=1, host="one", since="")
+    >>> stop_line(Holder(run_id="b", pid=7, host="two", since="", owner="x/7/9/0123456789abcdef/e"), here)
+    'stop its container with `docker stop 0123456789ab`'
+    """
+    place, _, _, container = (*holder.owner.split("/"), "", "", "", "")[:4]
+    if holder.owner and here.owner:
+        is_near = place == here.owner.partition("/")[0]
+    else:  # the default host name of a container is the beginning of its id
+        is_near = holder.host == here.host and (not container or container.startswith(here.host))
+    if is_near:
+        return f"stop it with `kill {holder.pid}`"
+    if container:
+        return f"stop its container with `docker stop {container[:12]}`"
+    elsewhere = "in another container of" if holder.host == here.host else "on"
+    return f"stop it {elsewhere} {holder.host}, where it is process {holder.pid}"

@@ -15,7 +15,7 @@ import msgspec
 
 from tapdock.errors import StateError, UsageError
 from tapdock.files import made, write_whole
-from tapdock.state.backends.base import Holder, LeaseTerms, Stored, changed_meanwhile, held_by
+from tapdock.state.backends.base import Holder, LeaseTerms, Stored, changed_meanwhile, held_by, holder_here, stop_line
 from tapdock.state.backends.limits import LARGEST, require_small, require_writable
 
 __all__ = ["FileBackend", "open_uri"]
@@ -112,7 +112,7 @@ class FileBackend:
                 try:
                     fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    raise held_by(name, _facts(lease)) from None
+                    raise held_by(name, _facts(lease), here=holder) from None
                 os.ftruncate(lease, 0)
                 os.pwrite(lease, msgspec.json.encode(holder), 0)
             try:
@@ -139,7 +139,7 @@ class FileBackend:
     def unlock(self, name: str) -> None:
         holder = self.holder(name)
         if holder:
-            hint = f"stop it: `kill {holder.pid}` on {holder.host}"
+            hint = stop_line(holder, holder_here("", since=0))
             raise StateError(f"`{name}` is held by a live process, and released when that process ends", hint=hint)
 
     def _lease(self, name: str) -> Path:

@@ -121,12 +121,12 @@ class _Holding:
         if stored:
             lease = _decoded(self._name, stored)
             if not self._is_free(lease, stored.version):
-                raise held_by(self._name, lease.holder)
+                raise self._held(lease.holder)
             self._version = stored.version
         try:
             self._renew(self._backend.put)
         except Conflict:
-            raise held_by(self._name, holder(self._backend, self._name)) from None
+            raise self._held(holder(self._backend, self._name)) from None
 
     def _is_free(self, lease: _Lease, version: str) -> bool:
         """Return True if the lease was released, its run has certainly ended, or it expired and nobody renews it."""
@@ -203,7 +203,10 @@ class _Holding:
         if lease and lease.holder == _NOBODY:
             hint = f"`tapdock state show {_plain(self._name)}` shows whether another run holds it now"
             return LeaseHeld(f"the lease of `{_plain(self._name)}` was released by `tapdock state unlock`", hint=hint)
-        return held_by(self._name, lease.holder if lease else None)
+        return self._held(lease.holder if lease else None)
+
+    def _held(self, other: Holder | None) -> LeaseHeld:
+        return held_by(self._name, other, here=self._holder, expires=self._timing.seconds)
 
     def give_back(self) -> None:
         with suppress(StateError):  # it expires by itself, or another run holds it
