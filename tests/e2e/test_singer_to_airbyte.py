@@ -1,5 +1,6 @@
 """Tests two PostgreSQL taps with Airbyte destinations: by key, whole tables, files, and the database's log."""
 
+import json
 import shutil
 
 import pytest
@@ -125,7 +126,7 @@ def test_a_tap_that_fails_midway_overwrites_nothing(junction, database, tap):
     before = junction.strict(lines(tap))
     database.query("DELETE FROM shop.lines WHERE line_no = 2")
     wrong = lines(tap).replace("lines", "wrong")
-    failed = junction(*words, "--select", f"{lines(tap)}.*", "--select", f"{wrong}.*")
+    failed = junction(*words, **{f"TAPDOCK_SOURCES__{tap.upper()}__SELECT": json.dumps([lines(tap), wrong])})
     assert failed.code == 3
     assert "division by zero" in failed.json["error"]["message"]
     assert junction.strict(lines(tap)) == before

@@ -38,7 +38,11 @@ def run(
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Read every stream from its beginning.")] = False,
     no_state_update: Annotated[bool, typer.Option("--no-state-update", help="Do not change the saved state.")] = False,
     select: Annotated[
-        list[str] | None, typer.Option(help="Replace the project's `select`: `users.*`, `!users.email`; repeatable.")
+        list[str] | None,
+        typer.Option(help="Read only this of what the project selects: `users.*`, `users.email`; repeatable."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Leave out this of what the project selects: `users.email`; repeatable.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what a run would read, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's record as one JSON object.")] = False,
@@ -69,7 +73,7 @@ def run(
     options = Options(
         full_refresh=full_refresh,
         save_state=not no_state_update,
-        select=tuple(select or ()),
+        select=(*(select or ()), *(f"!{pattern.removeprefix('!')}" for pattern in exclude or ())),
         refresh_catalog=refresh_catalog,
         strict_counts=strict_counts,
     )

@@ -22,12 +22,14 @@ def select_streams(
     patterns: Sequence[str],
     options: Mapping[str, StreamOptions],
     *,
+    only: Sequence[str] = (),
     full_refresh: bool = False,
     modes: Modes | None = None,
 ) -> tuple[ConfiguredStream, ...]:
     """Return the streams to read, in the catalog's order. Without a pattern, everything is selected.
 
-    A pattern is `stream`, `stream.field` or `namespace.stream.field`, with globs. `!` excludes, and has precedence.
+    `patterns` are those of the project. `only` are those of one run, which select among what the project selects. A
+    pattern is `stream`, `stream.field` or `namespace.stream.field`, with globs. `!` excludes, and has precedence.
     A stream may also be named by its `tap_stream_id`. Key and cursor fields need not be selected; they cannot be
     excluded if the sync modes need them. With `full_refresh`, each stream that supports it is read in full. `modes` are
     the modes that the target does not support; None if the target is not known. Raises UsageError, whose hint is the
@@ -39,8 +41,9 @@ def select_streams(
             hint="check its config: its user may lack the permission to read, or a filter may exclude everything",
         )
     names = _names(streams)
-    included = _matches(streams, names, [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"])
-    excluded = _matches(streams, names, [pattern[1:] for pattern in patterns if pattern.startswith("!")])
+    included, excluded = _chosen(streams, names, patterns)
+    if only:
+        included, excluded = _narrowed(streams, names, included, excluded, only)
     chosen = _options(streams, names, options)
     streams_to_read = tuple(
         _configure(
@@ -61,6 +64,36 @@ def select_streams(
 
 _WHOLE = "*"
 """A mark among the matched fields: the pattern matches the stream itself."""
+
+
+def _chosen(streams: Sequence[Stream], names: Names, patterns: Iterable[str]) -> tuple[Fields, Fields]:
+    """Return what patterns include and what they exclude."""
+    patterns = list(patterns)
+    included = _matches(streams, names, [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"])
+    return included, _matches(streams, names, [pattern[1:] for pattern in patterns if pattern.startswith("!")])
+
+
+def _narrowed(
+    streams: Sequence[Stream], names: Names, included: Fields, excluded: Fields, only: Sequence[str]
+) -> tuple[Fields, Fields]:
+    """Return what the project includes and a run's patterns too, and what either of them excludes.
+
+    Raises UsageError for a pattern that only matches what the project leaves out: it would change nothing.
+    """
+    for pattern in only:
+        found = {} if pattern.startswith("!") else _matches(streams, names, [pattern])
+        left_out = all(
+            _WHOLE in excluded.get(key, ()) or fields.isdisjoint(included.get(key, set()) - excluded.get(key, set()))
+            for key, fields in found.items()
+        )
+        if found and left_out:
+            raise UsageError(
+                f"`--select {pattern}` matches only what the project's `select` leaves out",
+                hint="`--select` selects among what the project selects: to read more, change `select` of the source",
+            )
+    wanted, unwanted = _chosen(streams, names, only)
+    both = {key: fields & wanted[key] for key, fields in included.items() if key in wanted}
+    return both, {key: excluded.get(key, set()) | unwanted.get(key, set()) for key in {**excluded, **unwanted}}
 
 
 def _matches(streams: Sequence[Stream], names: Names, patterns: Iterable[str]) -> Fields:

@@ -13,7 +13,7 @@ from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
 from tapdock.errors import UsageError
-from tapdock.project.model import Namespacing, Pipeline
+from tapdock.project.model import Connector, Namespacing, Pipeline
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs.deletes import with_deletes
 from tapdock.runs.sync_modes import (
@@ -207,16 +207,29 @@ def _quirks(target: PreparedConnector, described: About) -> Quirks:
     )
 
 
+def _require_all(source: Connector, options: Options) -> None:
+    """Raise UsageError for a choice of streams or fields if they are known only during the run: it would be ignored."""
+    given = {"--select": options.select, "select": source.select, "streams": source.streams}
+    if found := next((name for name, value in given.items() if value), None):
+        raise UsageError(
+            f"`{found}` has no effect for source `{source.name}`: with `discovery: false`, its streams are not known"
+            " before the run",
+            hint=f"write a catalog with the streams and fields, and name it with `catalog: FILE`, or remove `{found}`",
+        )
+
+
 def _streams(
     source: PreparedConnector, offered: tuple[Stream, ...], options: Options, cannot: Modes
 ) -> tuple[ConfiguredStream, ...]:
     connector = source.connector
     if source.kind == "singer" and not connector.discovery and connector.catalog is None:
+        _require_all(connector, options)
         return ()  # the tap reports its streams during the run
     return select_streams(
         offered,
-        options.select or connector.select,
+        connector.select,
         connector.streams,
+        only=options.select,
         full_refresh=options.full_refresh,
         modes=cannot,
     )

@@ -43,8 +43,8 @@ def command(tapdock, folder):
         path.chmod(0o755)
         return {"image": str(path), "kind": "singer"}
 
-    def ended(streams, *words, target="target", settings=None, config=None, **options):
-        (folder / "catalog.json").write_text(json.dumps({"streams": streams}))
+    def ended(catalog, *words, target="target", settings=None, config=None, **options):
+        (folder / "catalog.json").write_text(json.dumps({"streams": catalog}))
         (folder / "settings.json").write_text(json.dumps(settings or {}))
         project = {
             "version": 1,
@@ -71,6 +71,33 @@ def test_a_run_warns_once_for_each_stream(command, select):
     warning = f"warning: source `s` cannot read these fields of stream `orders`: {named}\n"
     assert ended.stderr.count("cannot read these fields") == (1 if named else 0)
     assert named is None or warning in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "named"),
+    [
+        ({"select": ["orders.*", "!orders.photo"]}, (), "select"),
+        ({"streams": {"orders": {"primary_key": ["id"]}}}, (), "streams"),
+        ({}, ("--select", "orders"), "--select"),
+        ({}, ("--exclude", "orders.photo"), "--select"),
+    ],
+)
+def test_a_choice_that_a_tap_without_discovery_would_ignore_is_refused(command, options, words, named):
+    """An excluded field would reach the target."""
+    ended = command([STREAM], "run", "s", "t", "--dry-run", *words, discovery=False, **options)
+    assert ended.returncode == 2
+    assert f"error: `{named}` has no effect for source `s`: with `discovery: false`" in ended.stderr
+    assert "catalog: FILE" in ended.stderr
+    assert command([STREAM], "run", "s", "t", "--dry-run", discovery=False).returncode == 0
+
+
+def test_the_options_of_a_run_select_among_what_the_project_selects(command):
+    words = ("run", "s", "t", "--dry-run", "--json")
+    plan = json.loads(command([STREAM], *words, "--exclude", "orders.photo", "--exclude", "!orders.note").stdout)
+    assert plan["streams"][0]["excluded"] == ["photo", "note"]
+    refused = command([STREAM], *words, "--select", "orders.photo", select=["orders.*", "!orders.photo"])
+    assert refused.returncode == 2
+    assert "`--select orders.photo` matches only what the project's `select` leaves out" in refused.stderr
 
 
 def test_a_catalog_without_streams_is_an_error_and_is_read_again(command):

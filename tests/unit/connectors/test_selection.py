@@ -104,6 +104,50 @@ def test_an_unknown_name_is_refused_with_the_known_ones(pattern: str, message: s
     assert hint in (caught.value.hint or "")
 
 
+PROJECT = ("users.*", "!old.users", "!users.email", "purchases.id")
+
+
+@pytest.mark.parametrize(
+    ("only", "expected"),
+    [
+        (("*",), {"users": "id address updated_at", "purchases": "id"}),
+        (("users",), {"users": "id address updated_at"}),
+        (("*.id",), {"users": "id updated_at", "purchases": "id"}),
+        (("purchases.*",), {"purchases": "id"}),
+        (("users.address", "purchases"), {"users": "id address updated_at", "purchases": "id"}),
+        (("!users.address",), {"users": "id updated_at", "purchases": "id"}),
+        (("!users",), {"purchases": "id"}),
+        (("users.*", "!users.a*"), {"users": "id updated_at"}),
+    ],
+)
+def test_the_patterns_of_a_run_select_among_those_of_the_project(only, expected) -> None:
+    """`email` and `old.users` are excluded for a reason: no option of a run brings them back."""
+    found = select(*PROJECT, only=only)
+    fields = {
+        str(one.stream.key): " ".join(name for name in one.stream.json_schema["properties"] if name not in one.excluded)
+        for one in found
+    }
+    assert fields == expected
+    assert [one.denied for one in found if str(one.stream.key) == "users"] in ([], [("email", *_denied(only))])
+
+
+def _denied(only: tuple[str, ...]) -> tuple[str, ...]:
+    return ("address",) if {"!users.address", "!users.a*"} & set(only) else ()
+
+
+@pytest.mark.parametrize("pattern", ["users.email", "old.users", "old.*", "purchases.user_id", "a.b", "fre*"])
+def test_a_run_cannot_read_what_the_project_leaves_out(pattern) -> None:
+    with pytest.raises(UsageError, match="matches only what the project's `select` leaves out") as caught:
+        select(*PROJECT, only=(pattern,))
+    assert caught.value.message.startswith(f"`--select {pattern}`")
+
+
+@pytest.mark.parametrize("pattern", ["usres", "!usres"])
+def test_a_misspelt_pattern_of_a_run_is_refused(pattern) -> None:
+    with pytest.raises(UsageError, match="there is no stream `usres`"):
+        select(*PROJECT, only=(pattern,))
+
+
 def test_nothing_left_is_refused() -> None:
     with pytest.raises(UsageError, match="no stream is selected"):
         select("users", "!users")
