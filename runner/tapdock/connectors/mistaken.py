@@ -4,9 +4,8 @@ from typing import Literal
 
 from tapdock.connectors.ask import Asked
 from tapdock.connectors.context import Context, PreparedConnector
-from tapdock.connectors.kinds.base import kind_line
+from tapdock.connectors.kinds.base import kind_line, whole_place
 from tapdock.errors import UsageError
-from tapdock.project.layers import dotted
 from tapdock.project.model import Kind
 from tapdock.protocol.answer import is_airbyte
 from tapdock.text.usage import Seen, seen
@@ -49,12 +48,12 @@ def _require(context: Context, ready: PreparedConnector, kind: Kind, role: Role 
     connector = ready.connector
     if kind == ready.kind and role in (None, connector.role):
         return
-    path, origins = dotted((f"{connector.role}s", connector.name)), context.project.origins
+    origins = context.project.origins
     fixes = [] if kind == ready.kind else [kind_line(connector, kind, origins)]
     if role not in (None, connector.role):
-        fixes.append(f"move `{path}` ({origins.get(path, context.project.file.name)}) to `{role}s`")
+        fixes.append(f"move {whole_place(connector, origins)} to `{role}s`")
     raise UsageError(
         f"{connector.role} `{connector.name}` is used as {_NOUNS[ready.kind, connector.role]}, "
         f"but it seems to be {_NOUNS[kind, role]}: {reason}",
-        hint=f"{' and '.join(fixes)}, or correct `{path}.image`",
+        hint=f"{' and '.join(fixes)}, or correct its `image`",
     )

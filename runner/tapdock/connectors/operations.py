@@ -65,7 +65,7 @@ def _image(context: Context, connector: Connector) -> ImageFacts:
     """Return the facts of the image. Raises EngineError that names the key, also for a network that is missing."""
     origins = context.project.origins
     if connector.network and not context.engine.has_network(connector.network):
-        hint = f"`docker network ls` lists the networks; `docker network create {connector.network}` creates this one"
+        hint = f"`docker network ls` lists the networks; or create it: `docker network create {connector.network}`"
         place = place_of(connector, "network", origins)
         raise EngineError(f"{place}there is no network `{connector.network}` on this engine", hint=hint)
     try:

@@ -15,8 +15,8 @@ _PATH = re.compile(r"(?:/[^/\s](?:[^/\n]*[^/\s])?)+/?")
 _NOT_A_FILE = re.compile(r"url|uri|endpoint|route|api|prefix|pattern|regex|query|command|socket", re.IGNORECASE)
 _PASSING = re.compile(r"(?:^|[_-])(?:te?mp|temporary|cache|logs?)(?:$|[_-])", re.IGNORECASE)
 _NO_FILE = re.compile(
-    r"no such file or directory|FileNotFoundError|NoSuchFileException|permission denied|read-only file system"
-    r"|does not exist or is not a directory",
+    r"no such file or directory|FileNotFoundError|NoSuchFileException|permission denied(?! (?:for|to)\b)"
+    r"|read-only file system|does not exist or is not a directory",
     re.IGNORECASE,
 )
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tapdock.connectors.context import Context
-from tapdock.connectors.kinds.base import place_of
+from tapdock.connectors.kinds.base import place_of, whole_place
 from tapdock.connectors.paths import unmounted
 from tapdock.errors import StateError, TapdockError
 from tapdock.launch import Launch
@@ -84,7 +84,11 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             outcome = _performed(context, plan, (source, target), inbox, recorder)
             recorder.finish()
     facts = _facts(outcome, recorder, (source, target), lost, strict=options.strict_counts)
-    facts = dataclasses.replace(facts, unmounted={end.role: unmounted(context.engine, end) for end in ends})
+    facts = dataclasses.replace(
+        facts,
+        unmounted={end.role: unmounted(context.engine, end) for end in ends},
+        places={end.role: whole_place(end, context.project.origins) for end in ends},
+    )
     verdict = decide_verdict(facts)
     verdict = msgspec.structs.replace(verdict, message=verdict.message and context.message(verdict.message))
     return dataclasses.replace(outcome, verdict=verdict)

@@ -39,7 +39,7 @@ def of_mounts(connector: Connector) -> Iterator[Finding]:
         if mount.is_volume or not is_missing(mount.source):
             continue
         if mount.read_only:
-            fix = f"create it, or correct `mounts` of {connector.name}"
+            fix = f"create it, or correct `{connector.role}s.{connector.name}.mounts`"
             yield Finding(what=what, level="error", found=f"{mount.source} does not exist", fix=fix)
         elif (above := _nearest(Path(mount.source))) and above.is_dir() and os.access(above, os.W_OK | os.X_OK):
             yield Finding(what=what, found=f"{mount.source} does not exist yet; the first run creates it")
@@ -56,5 +56,6 @@ def of_network(engine: Engine, connector: Connector) -> Iterator[Finding]:
     """Yield an error if the engine does not have the network of a connector."""
     if connector.network and not engine.has_network(connector.network):
         found = f"there is no network `{connector.network}` on this engine"
-        fix = f"`docker network ls` lists the networks; `docker network create {connector.network}` creates this one"
+        place = f"`{connector.role}s.{connector.name}.network`"
+        fix = f"correct {place}: `docker network ls` lists the networks; or `docker network create {connector.network}`"
         yield Finding(what=f"network of {connector.name}", level="error", found=found, fix=fix)

@@ -55,6 +55,7 @@ class RunFacts:
     the engine reports it, by role. `memory`: limits in bytes, by role. `last_words`: each side's last line, by side.
     `printed`: the last line of each side's stdout that is not a message. `unexplained`: the sides whose last line is
     only that, and not an error. `unmounted`: paths in the config of each side that no mount covers.
+    `places`: where the project file has each side.
     """
 
     relay: Verdict | None
@@ -69,6 +70,7 @@ class RunFacts:
     printed: Mapping[str, str] = field(default_factory=dict)
     unexplained: frozenset[str] = frozenset()
     unmounted: Mapping[str, tuple[Unmounted, ...]] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 def decide_verdict(facts: RunFacts) -> Verdict:
@@ -121,17 +123,21 @@ def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
         said = ""  # a killed program did not choose its last line
     message = verdict.message or f"the {side} failed"
     message = f"{message}: {said}" if said not in message else message
-    hint = network_hint(message) or _mistaken(side, said) or path_hint(facts.unmounted.get(side, ()), message)
+    hint = (
+        network_hint(message)
+        or _mistaken(side, said, facts.places.get(side, ""))
+        or path_hint(facts.unmounted.get(side, ()), message)
+    )
     hint = hint or verdict.hint
     return msgspec.structs.replace(verdict, message=message, hint=hint)
 
 
-def _mistaken(side: str, said: str) -> str | None:
+def _mistaken(side: str, said: str, place: str) -> str | None:
     """Return the next step if the last line of a side is one of a connector of the other role."""
     found = seen(said)
     if found is None or found.role in (None, side):
         return None
-    return f"the image of the {side} seems to be a {found.role}: correct its `image`, or move it to `{found.role}s`"
+    return f"the {side} seems to be a {found.role}: move {place} to `{found.role}s`, or correct its `image`"
 
 
 def _out_of_memory(side: str, memory: int | None, exit_: Exit) -> dict[str, Any]:

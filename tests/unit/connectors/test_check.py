@@ -254,7 +254,7 @@ def test_messages_of_airbyte_show_that_an_image_was_taken_for_the_wrong_kind(mad
     with pytest.raises(UsageError, match="messages of Airbyte's") as failed:
         about(context, ready)
     place = f"`{role}s.x`"
-    assert failed.value.hint == f"set `kind: airbyte` for {place} (tapdock.yaml:1), or correct `{role}s.x.image`"
+    assert failed.value.hint == f"set `kind: airbyte` for {place} (tapdock.yaml:1), or correct its `image`"
 
 
 def test_messages_of_airbyte_instead_of_a_catalog_show_it_as_well(made):
@@ -298,7 +298,7 @@ def test_a_wrong_kind_or_role_is_named_with_the_change(made, kind, is_kind, role
     line = f"`{role}s.x` (tapdock.yaml:1)"
     kind_fix = [f"set `kind: {is_kind}` for {line}"] if kind != is_kind else []
     role_fix = [f"move {line} to `{is_role}s`"] if role != is_role else []
-    assert failed.value.hint == f"{' and '.join(kind_fix + role_fix)}, or correct `{role}s.x.image`"
+    assert failed.value.hint == f"{' and '.join(kind_fix + role_fix)}, or correct its `image`"
 
 
 @pytest.mark.parametrize(

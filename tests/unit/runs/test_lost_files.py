@@ -85,6 +85,7 @@ def test_a_path_that_no_mount_covers_is_named_by_its_key():
         ("cannot read /y", "rows.path"),
         ("cannot read /yellow or /x/lake.duckdb-old", None),
         ("the password is wrong", None),
+        ("permission denied for table orders", None),
     ],
 )
 def test_a_failure_at_a_path_without_a_mount_has_the_mount_to_add(message, named):

@@ -20,7 +20,8 @@ TARGET = Verdict(exit_code=4, side="target", message="the target exited with 0 w
 FAILED_TARGET = Verdict(exit_code=4, side="target", message="the target exited with 2", target_code=2)
 KILLED_TARGET = Verdict(exit_code=4, side="target", message="the target exited with 137", target_code=137)
 UNMOUNTED = {"source": (Unmounted("/x/a.csv", "sources.s.config.path", "add it"),), "target": ()}
-AS_TARGET = "the image of the target seems to be a source: correct its `image`, or move it to `sources`"
+AT = {"target": "`targets.x` (tapdock.yaml:3)"}
+AS_TARGET = "the target seems to be a source: move `targets.x` (tapdock.yaml:3) to `sources`, or correct its `image`"
 STOPPED = Verdict(
     exit_code=130, message="stopped by signal; the state is saved up to the last acknowledgement", streams=STREAMS
 )
@@ -62,6 +63,7 @@ CASES = {
     ),
     "a source as the target": (
         {
+            "places": AT,
             "relay": FAILED_TARGET,
             "last_words": {"target": "(choose from spec, check, discover)"},
         },
@@ -73,7 +75,7 @@ CASES = {
         ),
     ),
     "a tap as the target, which prints its messages": (
-        {"relay": TARGET, "printed": {"target": '{"type":"STATE","value":{}}'}},
+        {"relay": TARGET, "printed": {"target": '{"type":"STATE","value":{}}'}, "places": AT},
         (4, "target", 'the target exited with 0 without a word: {"type":"STATE","value":{}}', AS_TARGET),
     ),
     "a killed side did not choose its last line": (

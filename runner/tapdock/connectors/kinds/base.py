@@ -25,6 +25,7 @@ __all__ = [
     "launch",
     "place_of",
     "require_kind",
+    "whole_place",
 ]
 
 CONFIG = FileArg("config.json")
@@ -67,6 +68,12 @@ def place_of(connector: Connector, key: str, origins: Mapping[str, str]) -> str:
     whole = dotted((f"{connector.role}s", connector.name))
     path = f"{whole}.{key}"
     return f"{origins.get(path) or origins.get(whole) or 'tapdock.yaml'}: `{path}`: "
+
+
+def whole_place(connector: Connector, origins: Mapping[str, str]) -> str:
+    """Return where the project file has a connector, for use inside of a sentence."""
+    path = dotted((f"{connector.role}s", connector.name))
+    return f"`{path}` ({origins.get(path, 'tapdock.yaml')})"
 
 
 def kind_line(connector: Connector, kind: Kind, origins: Mapping[str, str]) -> str:
