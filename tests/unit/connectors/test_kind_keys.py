@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from tapdock.connectors.kinds.base import require_kind
+from tapdock.connectors.kinds.base import assumed, require_kind
 from tapdock.errors import UsageError
+from tapdock.launch import ImageFacts
 from tapdock.project.keys import CONNECTOR
 from tapdock.project.model import CatalogFile, Connector
 
@@ -42,3 +43,26 @@ def test_a_connector_without_such_keys_is_of_any_kind(role, kind):
 
 def test_every_key_of_one_kind_is_in_this_table():
     assert {key.name for key in CONNECTOR if key.kind} == {name for _, _, name, _ in ROWS}
+
+
+MARK, OWN = {"io.airbyte.name": "airbyte/source-x"}, {"io.tapdock.kind": "singer"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "doubt"),
+    [
+        (None, {}, "set `kind: airbyte` for `sources.s` (tapdock.yaml:3)"),
+        (None, MARK, "set `kind: singer` for `sources.s` (tapdock.yaml:3)"),
+        ("singer", MARK, "set `kind: airbyte` for `sources.s` (tapdock.yaml:4)"),
+        ("singer", {}, None),
+        ("airbyte", MARK, None),
+        ("airbyte", {}, None),
+        (None, OWN, None),
+        ("singer", {**MARK, **OWN}, None),
+    ],
+)
+def test_a_kind_that_the_image_contradicts_has_the_line_to_change(kind, labels, doubt):
+    origins = {"sources.s": "tapdock.yaml:3"} | ({"sources.s.kind": "tapdock.yaml:4"} if kind else {})
+    facts = ImageFacts(image="x", digest="sha256:0", labels=labels)
+    found = assumed(Connector(name="s", role="source", image="x:1", kind=kind), facts, origins)
+    assert (found and found.rpartition(", ")[2]) == doubt

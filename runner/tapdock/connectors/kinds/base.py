@@ -32,6 +32,7 @@ CONFIG = FileArg("config.json")
 _SHELLS = {"sh", "bash", "ash", "dash"}
 _ANY_USER = "any"
 _NAMES: Mapping[Kind, str] = {"airbyte": "Airbyte", "singer": "Singer"}
+_OWN_LABEL = "io.tapdock.kind"
 _LABEL = "the label `io.airbyte.name`"
 _ENTRYPOINT = "the variable `AIRBYTE_ENTRYPOINT`"
 
@@ -48,7 +49,7 @@ def assumed(connector: Connector, facts: ImageFacts, origins: Mapping[str, str])
     """
     mark = _airbyte_mark(facts)
     if _named_kind(connector, facts):
-        if not mark or connector.kind != "singer":
+        if not mark or connector.kind != "singer" or facts.labels.get(_OWN_LABEL) == "singer":  # a wrapped tap
             return None
         return f"its image has {mark}; if it is an Airbyte connector, {kind_line(connector, 'airbyte', origins)}"
     if mark:
@@ -84,7 +85,7 @@ def kind_line(connector: Connector, kind: Kind, origins: Mapping[str, str]) -> s
 
 
 def _named_kind(connector: Connector, facts: ImageFacts) -> Kind | None:
-    label = facts.labels.get("io.tapdock.kind")
+    label = facts.labels.get(_OWN_LABEL)
     return connector.kind or ("airbyte" if label == "airbyte" else "singer" if label == "singer" else None)
 
 
