@@ -147,7 +147,7 @@ def test_json_that_only_python_reads_is_none(text):
 @pytest.mark.parametrize("variable", ["N", "TAPDOCK_SOURCES__S__CONFIG__N"])
 def test_a_variable_that_is_not_text_is_named(tmp_path, variable):
     (tmp_path / "tapdock.yaml").write_text("version: 1\nsources: {s: {image: x, config: {n: '${N:-1}'}}}\n")
-    with pytest.raises(UsageError, match=f"variable `{variable}` is not Unicode text"):
+    with pytest.raises(UsageError, match=f"variable `{variable}`,? (which )?is not Unicode text"):
         load(tmp_path / "tapdock.yaml", environment=None, environ={variable: "a\udcff"})
 
 
