@@ -31,6 +31,8 @@ from tapdock.text.output import out, print_json, print_table
 
 __all__ = ["run"]
 
+_MOST_LEFT = 20
+
 
 def run(
     ctx: typer.Context,
@@ -251,6 +253,9 @@ def _show_plans(operations: Operations, plans: Sequence[PreparedRun], *, as_json
             for s in facts["streams"]
         ]
         print_table(["stream", "sync mode", "destination", "key", "cursor"], rows)
+        if left := [f"{s['stream']}.{name}" for s in facts["streams"] for name in s["excluded"]]:
+            more = f" and {len(left) - _MOST_LEFT} more" if len(left) > _MOST_LEFT else ""
+            out(one_line(f"not read: {', '.join(left[:_MOST_LEFT])}{more}"))
         if added := added_fields(plan.streams):
             out(one_line(f"read although not selected, because they are keys or cursors: {added}"))
         for each in facts["paths_without_mount"]:

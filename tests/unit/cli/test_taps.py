@@ -95,6 +95,8 @@ def test_the_options_of_a_run_select_among_what_the_project_selects(command):
     words = ("run", "s", "t", "--dry-run", "--json")
     plan = json.loads(command([STREAM], *words, "--exclude", "orders.photo", "--exclude", "!orders.note").stdout)
     assert plan["streams"][0]["excluded"] == ["photo", "note"]
+    shown = command([STREAM], *words[:-1], "--exclude", "orders.photo", "--exclude", "orders.note").stdout
+    assert "\nnot read: orders.photo, orders.note\n" in shown
     refused = command([STREAM], *words, "--select", "orders.photo", select=["orders.*", "!orders.photo"])
     assert refused.returncode == 2
     assert "`--select orders.photo` matches only what the project's `select` leaves out" in refused.stderr
