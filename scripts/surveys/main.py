@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "runner" / "guides" / "connectors.md"
 LIST = Path(__file__).parent / "packages.txt"
 RESULTS = Path(__file__).parent / "results.json"
+_LONGEST = 400  # of a reason, in characters
 _STAGE = "label=io.tapdock.stage=build"
 _SECONDS = {"build": 900, "ask": 150}
 _VERSIONS = """
@@ -77,7 +78,7 @@ def surveyed(entry: Entry) -> Result:
                 result = _asked(entry, folder)
             else:
                 why = reason(made.stderr)
-                result = Result(built="does not start" in why, starts=False, broken=blame(why), reason=why)
+                result = Result(built="does not start" in why, starts=False, broken=blame(why), reason=why[:_LONGEST])
         finally:
             _remove(entry)
     return dataclasses.replace(result, seconds=round(time.monotonic() - began))

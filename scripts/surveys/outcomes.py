@@ -79,7 +79,8 @@ def reason(said: str) -> str:
     """Return the error that tapdock printed, in one line, without the paths of installed packages."""
     errors = re.findall(r"^error: (.*)$", said, re.MULTILINE)
     line = errors[-1] if errors else next((each for each in reversed(said.splitlines()) if each.strip()), "no output")
-    return _CODE.sub("", re.sub(r"^`[^`]*` could not be built: ", "", line)).strip()
+    line = _CODE.sub("", re.sub(r"^`[^`]*` could not be built: ", "", line))
+    return re.sub(r"/tmp/\.tmp\w+/", "", line).strip()
 
 
 def blame(reason: str) -> Blame:
