@@ -19,6 +19,7 @@ from tapdock.engines import owner
 SLOW = ("tests/places/test_checkout.py", "tests/places/test_ec2.py", "tests/places/test_engines.py")
 SLOW += ("tests/places/test_meltano.py", "tests/places/test_ssh.py", "tests/e2e/test_chaos.py")
 SLOW += ("tests/hostile/test_engines.py", "tests/hostile/test_pod.py", "tests/hostile/test_unprivileged.py")
+BUILDS = "tests/e2e/test_airbyte_to_airbyte.py"
 # A slow machine is no failure. A test may still limit its own examples.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
@@ -30,7 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is slow, and say so in pytest's own closing line."""
+    """Leave out what is slow, and say so in pytest's own closing line. Run tests without containers early.
+
+    On a new machine, the first test of `tests/e2e` builds the images of real connectors, one after the other. Meanwhile
+    the other workers run tests that need no images.
+    """
+    items.sort(key=_order)
     for item in items:
         if item.nodeid.split("::")[0] in SLOW:
             item.add_marker("slow")
@@ -39,6 +45,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = [item for item in items if item.get_closest_marker("slow")]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+def _order(item: pytest.Item) -> int:
+    file = item.nodeid.split("::")[0]
+    if file == BUILDS:
+        return 0
+    return 1 if file.startswith(("tests/unit/", "tests/corpus/")) else 2
 
 
 @pytest.hookimpl(wrapper=True)
@@ -100,7 +113,7 @@ def _ownerless(engine: Any) -> set[str]:
 
 def _labelled(engine: Any, label: str) -> Iterator[tuple[str, dict[str, str]]]:
     for container in engine.containers(all=True, filters={"label": label}):
-        yield container["Names"][0].lstrip("/"), container["Labels"]
+        yield next(iter(container["Names"] or ()), "").lstrip("/"), container["Labels"]
     for volume in engine.volumes(filters={"label": label})["Volumes"] or []:
         yield volume["Name"], volume["Labels"]
     for network in engine.networks(filters={"label": label}):

@@ -125,7 +125,9 @@ def test_before_signals_are_handled(project, tmp_path, place_of_the_signal):
     (tmp_path / "early" / "orjson.py").write_text(kill)
     importing = place_of_the_signal == "importing"
     first = "" if importing else "import tapdock.cli.session as s; s.Session.project = property(lambda _: exec(KILL))"
-    code = f"import sys; KILL = {kill!r}; {first}\nfrom tapdock.__main__ import start; sys.exit(start())"
+    # As in a terminal, also if these tests run behind `&`, where SIGINT is ignored.
+    caught = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{caught}\nimport sys; KILL = {kill!r}; {first}\nfrom tapdock.__main__ import start; sys.exit(start())"
     path = f"{tmp_path / 'early'}:" if importing else ""
     environ = {**os.environ, "PYTHONPATH": path + os.environ.get("PYTHONPATH", "")}
     project.write()

@@ -118,9 +118,9 @@ def ask(
     question = f"{ready.connector.name}: {' '.join(arg for arg in launch.args if isinstance(arg, str))}"
     launch = dataclasses.replace(launch, place=place_of(ready.connector, "mounts", context.project.origins))
     work = _work(context, ready.connector, launch, optional=optional, records=records)
-    context.say(f"asking {question}")
     doing = f"ending the question to {ready.connector.name}"
     with context.signals.orders(inbox, doing=doing), _waiting(context, question, most=work.seconds):
+        context.say(f"asking {question}")
         where, logs = context.relay_image, lambda _: hear
         outcome = perform(context.engine, work, (launch,), relay_image=where, inbox=inbox, emit=emit, logs=logs)
     text = "".join(output)
