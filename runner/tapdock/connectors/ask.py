@@ -31,6 +31,7 @@ __all__ = ["NO_PROGRAM", "Asked", "ask"]
 _REPORT_SECONDS = 30.0
 _LONGEST_REASON = 500
 _USAGE_LINES = 50
+_USAGE_CHARACTERS = 64 << 10  # an answer may be large, and only its beginning can show what the program is
 NO_PROGRAM = (126, 127)
 """The exit codes of a shell for a program that cannot be run or does not exist."""
 
@@ -39,8 +40,9 @@ NO_PROGRAM = (126, 127)
 class Asked:
     """A connector's answer. `words` is the reason that it gave for a failure, `text` all that it printed on stdout.
 
-    `printed` are the last lines on stderr and `text`. `hint` is the next step for the failure of its network, or for a
-    path in its config that no mount covers. `timed_out`: it was killed because it had not ended in time.
+    `printed` are the last lines on stderr and the beginning of `text`. `hint` is the next step for the failure of its
+    network, or for a path in its config that no mount covers. `timed_out`: it was killed because it had not ended in
+    time.
     """
 
     connector: Connector
@@ -143,7 +145,7 @@ def ask(
         words=words,
         hint=network_hint(words) or path_hint(unmounted(context.engine, ready.connector), words),
         program=launch.entrypoint,
-        printed="\n".join((*stderr, text)),
+        printed="\n".join((*stderr, text[:_USAGE_CHARACTERS])),
         timed_out=verdict.timed_out,
     )
 

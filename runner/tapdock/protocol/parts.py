@@ -19,6 +19,7 @@ __all__ = ["Dialect", "Part"]
 M = TypeVar("M")
 
 _MOST = 100  # beginnings of JSON on one line that are no messages; the rest of the line is not searched
+_MOST_EXPLAINED = 1 << 20
 _BESIDE = "text beside a message on its line was logged"
 _NOT_READ = (msgspec.MsgspecError, RecursionError, UnicodeError)
 _OPEN = re.compile(r'\{\s*"')
@@ -163,7 +164,8 @@ class Dialect(Generic[M]):
             return "it is not JSON, because its quotes are single"
         start = text.find(b"{")
         if start >= 0 and any(pattern.search(text, start) for pattern in (self._type, _CUT_TYPE, _SORTED)):
-            return lines.flaw(text[self._beginning(text) :])
+            is_long = len(text) > _MOST_EXPLAINED  # copies of it would need much memory
+            return "it is not complete JSON" if is_long else lines.flaw(text[self._beginning(text) :])
         return "it is not complete JSON, because its beginning is missing" if self._ends.search(text) else None
 
     def _beginning(self, text: bytes) -> int:
