@@ -80,6 +80,31 @@ def _failure_of(connector: Connector) -> type[TapdockError]:
     return SourceError if connector.role == "source" else TargetError
 
 
+class _Heard:
+    """Takes and logs the lines that a connector prints on stderr while it is asked. `stderr` are the last ones."""
+
+    def __init__(self, context: Context) -> None:
+        self.stderr: deque[str] = deque(maxlen=_USAGE_LINES)
+        self._said: deque[str] = deque(maxlen=5)
+        self._last = LastWords()
+        self._context = context
+
+    def __call__(self, line: str) -> None:
+        text = self._context.redacted(line)
+        if text.strip():
+            self._said.append(text)
+        self.stderr.append(text)
+        self._last.stderr(text)
+        self._context.log(text)
+
+    def words(self, answer: Answer, text: str, *, records: bool) -> str:
+        """Return the reason for a failure. `text` is what was printed on stdout; with `records`, it contains some."""
+        if not self._last.explains and not records:  # the text between records may be a part of one
+            self._said.extend(_printed(self._context, answer, text))
+        last = self._last.last if self._last.explains else " / ".join(_explaining(self._said))
+        return _reason(self._context, answer) or last
+
+
 def ask(
     context: Context,
     ready: PreparedConnector,
@@ -96,9 +121,7 @@ def ask(
     Raises EngineError, Interrupted, and SourceError or TargetError if the connector takes too long. It has less time
     for an optional answer, and no error is raised if it takes too long (`timed_out`).
     """
-    said: deque[str] = deque(maxlen=5)
-    stderr: deque[str] = deque(maxlen=_USAGE_LINES)
-    last = LastWords()
+    heard = _Heard(context)
     output: list[str] = []
     rewritten: list[str] = []
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -109,21 +132,13 @@ def ask(
         elif isinstance(event, Rotated):
             rewritten.append(event.config)
 
-    def hear(line: str) -> None:
-        text = context.redacted(line)
-        if text.strip():
-            said.append(text)
-        stderr.append(text)
-        last.stderr(text)
-        context.log(text)
-
     question = f"{ready.connector.name}: {' '.join(arg for arg in launch.args if isinstance(arg, str))}"
     launch = dataclasses.replace(launch, place=place_of(ready.connector, "mounts", context.project.origins))
     work = _work(context, ready.connector, launch, optional=optional, records=records)
     doing = f"ending the question to {ready.connector.name}"
     with context.signals.orders(inbox, doing=doing), _waiting(context, question, most=work.seconds):
         context.say(f"asking {question}")
-        where, logs = context.relay_image, lambda _: hear
+        where, logs = context.relay_image, lambda _: heard
         outcome = perform(context.engine, work, (launch,), relay_image=where, inbox=inbox, emit=emit, logs=logs)
     text = "".join(output)
     output.clear()  # it may be large
@@ -134,9 +149,7 @@ def ask(
     if rotated is not None and keep:
         keep(rotated)
     verdict = _verdict(ready.connector, outcome, optional=optional)
-    if not last.explains and not records:  # the text between records may be a part of one
-        said.extend(_printed(context, answer, text))
-    words = _reason(context, answer) or (last.last if last.explains else " / ".join(_explaining(said)))
+    words = heard.words(answer, text, records=bool(records))
     return Asked(
         connector=ready.connector,
         text=text,
@@ -145,7 +158,7 @@ def ask(
         words=words,
         hint=network_hint(words) or path_hint(unmounted(context.engine, ready.connector), words),
         program=launch.entrypoint,
-        printed="\n".join((*stderr, text[:_USAGE_CHARACTERS])),
+        printed="\n".join((*heard.stderr, text[:_USAGE_CHARACTERS])),
         timed_out=verdict.timed_out,
     )
 
