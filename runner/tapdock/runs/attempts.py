@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import queue
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -74,7 +73,8 @@ def run(
 def _run_once(
     context: Context, wanted: Pipeline, options: Options, make_log: MakeLog, show: Callable[[Progress], None]
 ) -> RunRecord:
-    run_id = records.new_run_id(context.now(), secrets.token_hex(3))
+    now = context.now()
+    run_id = records.new_run_id(now, records.run_token(now))
     with records.going_on(context.project.private, run_id):
         with _log_file(context, run_id) as file:
             attempt = _Attempt(context, wanted, run_id, show, make_log(run_id, file))

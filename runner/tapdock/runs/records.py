@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,6 +37,7 @@ __all__ = [
     "new_run_id",
     "of_run",
     "record",
+    "run_token",
     "set_aside",
     "to_json",
     "write",
@@ -103,6 +105,11 @@ def new_run_id(now: float, token: str) -> str:
     '20261122T112233Z-ab12cd'
     """
     return f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{token}"
+
+
+def run_token(now: float) -> str:
+    """Return the last part of an id: it sorts by time within a second, and ends with random digits."""
+    return f"{int(now % 1 * 4096):03x}{secrets.token_hex(2)}"
 
 
 def to_json(record: RunRecord) -> bytes:

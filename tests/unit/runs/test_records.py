@@ -114,3 +114,12 @@ def test_a_killed_run_leaves_its_log(tmp_path):
     assert list(records.log_lines(tmp_path, run_id)) == ['{"a": 1}', '{"b"']
     assert records.ids(tmp_path) == [run_id]
     assert read(tmp_path, "latest") is None
+
+
+def test_runs_of_one_second_are_sorted_by_time():
+    """The newest run is the last one by its id, also if the one before it took less than a second."""
+    moments = [1795346553 + place / 100 for place in range(100)]
+    ids = [records.new_run_id(now, records.run_token(now)) for now in moments]
+    assert ids == sorted(ids)
+    assert len(set(ids)) == 100
+    assert all(records.RUN_ID.fullmatch(each) for each in ids)
