@@ -209,12 +209,12 @@ def _quirks(target: PreparedConnector, described: About) -> Quirks:
 
 def _require_all(source: Connector, options: Options) -> None:
     """Raise UsageError for a choice of streams or fields if they are known only during the run: it would be ignored."""
-    given = {"--select": options.select, "select": source.select, "streams": source.streams}
+    given = {"`--select` or `--exclude`": options.select, "`select`": source.select, "`streams`": source.streams}
     if found := next((name for name, value in given.items() if value), None):
         raise UsageError(
-            f"`{found}` has no effect for source `{source.name}`: with `discovery: false`, its streams are not known"
+            f"{found} has no effect for source `{source.name}`: with `discovery: false`, its streams are not known"
             " before the run",
-            hint=f"write a catalog with the streams and fields, and name it with `catalog: FILE`, or remove `{found}`",
+            hint=f"write a catalog with the streams and fields, and name it with `catalog: FILE`, or remove {found}",
         )
 
 

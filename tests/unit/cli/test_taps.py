@@ -76,17 +76,17 @@ def test_a_run_warns_once_for_each_stream(command, select):
 @pytest.mark.parametrize(
     ("options", "words", "named"),
     [
-        ({"select": ["orders.*", "!orders.photo"]}, (), "select"),
-        ({"streams": {"orders": {"primary_key": ["id"]}}}, (), "streams"),
-        ({}, ("--select", "orders"), "--select"),
-        ({}, ("--exclude", "orders.photo"), "--select"),
+        ({"select": ["orders.*", "!orders.photo"]}, (), "`select`"),
+        ({"streams": {"orders": {"primary_key": ["id"]}}}, (), "`streams`"),
+        ({}, ("--select", "orders"), "`--select` or `--exclude`"),
+        ({}, ("--exclude", "orders.photo"), "`--select` or `--exclude`"),
     ],
 )
 def test_a_choice_that_a_tap_without_discovery_would_ignore_is_refused(command, options, words, named):
     """An excluded field would reach the target."""
     ended = command([STREAM], "run", "s", "t", "--dry-run", *words, discovery=False, **options)
     assert ended.returncode == 2
-    assert f"error: `{named}` has no effect for source `s`: with `discovery: false`" in ended.stderr
+    assert f"error: {named} has no effect for source `s`: with `discovery: false`" in ended.stderr
     assert "catalog: FILE" in ended.stderr
     assert command([STREAM], "run", "s", "t", "--dry-run", discovery=False).returncode == 0
 
