@@ -145,6 +145,8 @@ class Session:
             redactor = Redactor(project_secrets(project) if project else (), own=self.own_words)
             for address in making(self.environ).indexes.values():
                 redactor.learn(secrets_in(address))
+            if project and project.references:
+                project.references.listen(redactor.learn)
             self._made_for = (project, redactor)
         return self._made_for[1]
 

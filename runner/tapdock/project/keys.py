@@ -227,6 +227,13 @@ CONNECTOR = (
         default="false",
         help="Allow `overwrite` with a target that empties its tables first. A run that fails may leave them empty.",
     ),
+    Key(
+        name="load_schema",
+        form="text",
+        role="source",
+        help="The value of `${LOAD_SCHEMA}` in the config of its targets. Without it, the name of the source, with `_` "
+        "in place of each character that is not a letter or a digit.",
+    ),
     Key(name="mounts", form="mounts", help="Folders and volumes that the container has, as in Compose."),
     Key(name="entrypoint", form="words", help="A program to start instead of the entrypoint of the image."),
     Key(name="command", form="words", help="Arguments that come before those of tapdock."),

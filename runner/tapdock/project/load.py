@@ -3,6 +3,7 @@
 Precedence: a variable `TAPDOCK_…`, the block of the chosen environment, the file, its `defaults:`, tapdock's defaults.
 """
 
+import dataclasses
 import os
 import pwd
 import re
@@ -13,17 +14,19 @@ from typing import Any, Literal
 from tapdock.errors import UsageError
 from tapdock.project import document
 from tapdock.project.airbyte_wrapper import translated
+from tapdock.project.builtin import NAMES
 from tapdock.project.connectors import connector
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.files import text_of
 from tapdock.project.home import FILE, HOME, private_folder
-from tapdock.project.interpolate import VARIABLE, interpolate, parse_dotenv
+from tapdock.project.interpolate import VARIABLE, Scope, interpolate, parse_dotenv
 from tapdock.project.keys import CONNECTOR, DEFAULTS, ROOT, STATE_BACKEND, misplaced, names
 from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
 from tapdock.project.model import Connector, Pipeline, Project, Secret
 from tapdock.project.overrides import ROOTS, overridden
 from tapdock.project.pipelines import pipeline
+from tapdock.project.references import References
 
 __all__ = ["FILE", "find_project", "load", "trusted_users", "with_own_variables"]
 
@@ -99,13 +102,15 @@ def load(file: Path, *, environment: str | None, environ: Mapping[str, str]) -> 
     environment = (default if environment is None else environment) or None
     layer = _chosen(layer, environment, file.name)
     variables, origins = _variables(file.parent, environ)
-    layer, values = _own_values(layer, variables, file.name)
-    layer = overridden(interpolate(layer, variables, values), variables, origins=origins)
+    references = References(folder=file.parent, environ=variables)
+    scope = Scope(variables=variables, environment=environment, references=references)
+    layer, scope = _own_values(layer, scope, file.name)
+    layer = overridden(interpolate(layer, scope), variables, origins=origins)
     own = with_own_variables(file.parent, environ)
     private = private_folder(file.parent, own)
     state_uri = str(private / "state") if own.get(HOME) else STATE_URI
     layer = _with_defaults(layer, file.name, state_uri=state_uri)
-    return _project(layer, file, environment, private)
+    return dataclasses.replace(_project(layer, file, environment, private), references=references)
 
 
 def with_own_variables(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -143,15 +148,18 @@ def _check(root: Field) -> str | None:
     return default
 
 
-def _own_values(layer: Layer, variables: Mapping[str, str], label: str) -> tuple[Layer, dict[str, str | Secret]]:
-    """Return the layer without `vars`, and their values. A value may refer to `variables` and to values above it."""
+def _own_values(layer: Layer, scope: Scope, label: str) -> tuple[Layer, Scope]:
+    """Return the layer without `vars`, and the scope with their values. A value may refer to those above it."""
     kept = {key: value for key, value in layer.tree.items() if key not in ("vars", "default_environment")}
     values: dict[str, str | Secret] = {}
     for name in Field(layer.tree.get("vars"), ("vars",), layer.origins, label).entries():
-        found = interpolate(Layer({"vars": {name: layer.tree["vars"][name]}}, layer.origins), variables, values)
+        scope = dataclasses.replace(scope, own=dict(values))
+        found = interpolate(Layer({"vars": {name: layer.tree["vars"][name]}}, layer.origins), scope)
         field = Field(found.tree["vars"][name], ("vars", name), layer.origins, label)
         if not re.fullmatch(VARIABLE, name):
             raise field.error("is not a name of a variable", hint="use letters, digits and `_`")
+        if name in NAMES:
+            raise field.error("has the name of a built-in variable", hint=f"rename it: `${{{name}}}` is built in")
         if name.startswith("TAPDOCK_"):
             raise field.error("is a variable of tapdock's own", hint="put it into `.env`, or into the environment")
         if isinstance(field.value, Secret):
@@ -162,7 +170,7 @@ def _own_values(layer: Layer, variables: Mapping[str, str], label: str) -> tuple
             values[name] = ""
         elif field.value is not None:
             values[name] = field.text()
-    return Layer(kept, layer.origins), values
+    return Layer(kept, layer.origins), dataclasses.replace(scope, own=values)
 
 
 def _chosen(layer: Layer, environment: str | None, label: str) -> Layer:
@@ -180,7 +188,7 @@ def _chosen(layer: Layer, environment: str | None, label: str) -> Layer:
 def _variables(folder: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """Return the variables of the environment over those of `.env`, and the origins of those from `.env`."""
     file = folder / DOTENV
-    values = parse_dotenv(text_of(file), file.name) if file.is_file() else {}
+    values = parse_dotenv(text_of(file), file.name, reserved=NAMES) if file.is_file() else {}
     return {**values, **environ}, {name: DOTENV for name in values if name not in environ}
 
 

@@ -62,9 +62,11 @@ def run(
         retry_error_callback=lambda attempt: attempt.outcome.result() if attempt.outcome else None,
     )
     attempts = itertools.count(1)
+    began = context.now()
 
     def attempt() -> RunRecord:
-        return _run_once(context, wanted, dataclasses.replace(options, attempt=next(attempts)), make_log, show)
+        this = dataclasses.replace(options, attempt=next(attempts), began=began)
+        return _run_once(context, wanted, this, make_log, show)
 
     record: RunRecord = retrying(attempt)
     return record
@@ -79,7 +81,7 @@ def _run_once(
         with _log_file(context, run_id) as file:
             attempt = _Attempt(context, wanted, run_id, show, make_log(run_id, file))
             try:
-                record = attempt.perform(options)
+                record = attempt.perform(dataclasses.replace(options, run_id=run_id))
             except Exception as error:
                 _keep(context, attempt.record(unforeseen(error)))
                 raise
