@@ -219,6 +219,7 @@ class Connector:
     name: str
     role: Literal["source", "target"]
     image: str
+    extends: str | None = None
     kind: Kind | None = None
     config: Config = field(default_factory=Config)
     select: tuple[str, ...] = ()
@@ -247,6 +248,8 @@ class Connector:
     waits_for_complete: bool = False
     allow_unsafe_overwrite: bool = False
     load_schema: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,6 +282,8 @@ class Pipeline:
     on_bad_record: OnBadRecord = "fail"
     meta_changes: bool = False
     validate_records: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,4 +303,6 @@ class Project:
     pipelines: Mapping[str, Pipeline]
     private: Path
     origins: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     references: LateSecrets | None = field(default=None, compare=False, repr=False)

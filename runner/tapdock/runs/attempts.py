@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from typing import Literal
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential, wait_random
 
@@ -200,7 +201,15 @@ class _Attempt:
                 to_first_record=self._first_record(verdict),
             ),
             relay=self._outcome.relay if self._outcome else None,
+            labels={name: self._context.redacted(text) for name, text in self._texts("labels").items()},
+            annotations={name: self._context.redacted(text) for name, text in self._texts("annotations").items()},
         )
+
+    def _texts(self, key: Literal["labels", "annotations"]) -> dict[str, str]:
+        """Return the texts of the pipeline over those of its source, of its target and of the project."""
+        wanted, project = self._wanted, self._context.project
+        owners = (project, project.targets.get(wanted.target), project.sources.get(wanted.source), wanted)
+        return {name: text for owner in owners if owner for name, text in getattr(owner, key).items()}
 
     def _first_record(self, verdict: Verdict | None) -> float | None:
         """Return the seconds from the start of the run; the relay counts from its own start."""

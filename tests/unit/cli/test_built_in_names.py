@@ -64,8 +64,9 @@ def project(folder, tapdock):
                     "version": 1,
                     "sources": {name: {**program("tap", TAP), "config": taken} for name in ("one", "two")},
                     "targets": {"csv": {**program("meltanolabs-target-csv", TARGET), "config": {**given, **target}}},
+                    "labels": {"team": "all", "tier": 1, "kept": True},
                     "pipelines": {
-                        "a": {"source": "one", "target": "csv"},
+                        "a": {"source": "one", "target": "csv", "labels": {"team": "sales"}},
                         "b": {"source": "two", "target": "csv"},
                     },
                 }
@@ -115,6 +116,17 @@ def test_both_sides_have_one_time_and_the_program_runs_once(project, folder):
     (written,) = {line.split(", ", 1)[1] for line in (folder / "out" / "users.csv").read_text().splitlines()}
     assert f'"{said(folder)[-1]["now"]}"' in written
     assert (folder / "calls").read_text() == "t0ken-word\n"
+
+
+def test_the_record_has_the_labels_without_secrets(project, folder):
+    run = project(output_path=str(folder / "out"))
+    file = folder / "tapdock.yaml"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "annotations": {"token": "it is t0ken-word"}}))
+    for ended in (run("run", "a", "--json"), run("runs", "show", "latest", "--json")):
+        assert ended.returncode == 0, ended.stderr
+        record = json.loads(ended.stdout)
+        assert record["labels"] == {"team": "sales", "tier": "1", "kept": "true"}
+        assert record["annotations"] == {"token": "it is [secret]"}
 
 
 def test_no_output_and_no_file_of_a_run_has_the_secret(project, folder):
