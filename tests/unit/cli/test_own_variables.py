@@ -62,11 +62,11 @@ TABLE = {
     "TAPDOCK_LOG_FORMAT": (lambda s: s.log_format, ("json", "json"), ("text", "text")),
     "TAPDOCK_LOG_LEVEL": (lambda s: s.log_level, ("error", "error"), ("debug", "debug")),
     "TAPDOCK_RUN_FULL_REFRESH": (
-        lambda s: options_of(s),
+        options_of,
         ("1", {"full_refresh": True}),
         ("0", {"full_refresh": False}),
     ),
-    "TAPDOCK_RUN_SELECT": (lambda s: options_of(s), ("a,b", {"select": ["a", "b"]}), ("c", {"select": ["c"]})),
+    "TAPDOCK_RUN_SELECT": (options_of, ("a,b", {"select": ["a", "b"]}), ("c", {"select": ["c"]})),
     "TAPDOCK_RELAY": (
         lambda s: error_of(lambda: engine_of(s)),
         ("a", "TAPDOCK_RELAY is `a`"),
