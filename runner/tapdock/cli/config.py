@@ -145,7 +145,7 @@ def _origin(project: Project, path: Path) -> str:
 
     A key without an origin is not set, wherever its entry was written.
     """
-    depth = 2 if path[0] == "state_backend" else 3  # `sources.faker.config` is a key
+    depth = 2 if path[0] in ("state_backend", "registries") else 3  # `sources.faker.config` is a key
     for end in range(len(path), depth - 1, -1):
         if dotted(path[:end]) in project.origins:
             return project.origins[dotted(path[:end])]
@@ -154,6 +154,7 @@ def _origin(project: Project, path: Path) -> str:
 
 def _values(project: Project) -> Iterator[tuple[Path, Any]]:
     yield ("state_backend", "uri"), project.state_uri
+    yield from ((("registries", name), place) for name, place in project.registries.items())
     cache = Cache(project.private / "cache")
     for group, connectors in (("sources", project.sources), ("targets", project.targets)):
         for name, connector in connectors.items():

@@ -20,6 +20,7 @@ __all__ = [
     "MOUNT",
     "PATTERNS",
     "PIPELINE",
+    "REGISTRIES",
     "ROOT",
     "STATE_BACKEND",
     "STREAM",
@@ -121,6 +122,7 @@ ROOT = (
         help="Values for `${NAME}` in the file, by name. A variable of the environment or of `.env` has priority.",
     ),
     Key(name="state_backend", form="keys", help="Where states are kept."),
+    Key(name="registries", form="keys", help="Where `tapdock search` and `tapdock add` look connectors up."),
     Key(name="defaults", form="keys", help="Keys that all sources and targets share, unless they have their own."),
     Key(name="sources", form="entries", help="Sources by name."),
     Key(name="targets", form="entries", help="Targets by name."),
@@ -140,6 +142,22 @@ STATE_BACKEND = (
         form="text",
         default=".tapdock/state",
         help="A folder, or the address of a store: see [where states are kept](state.md).",
+    ),
+)
+
+REGISTRIES = (
+    Key(
+        name="airbyte",
+        form="text",
+        default="https://connectors.airbyte.com/files/registries/v0/oss_registry.json",
+        help="The address or the file of Airbyte's connector registry, or `none`.",
+    ),
+    Key(
+        name="meltanohub",
+        form="text",
+        default="https://hub.meltano.com/meltano/api/v1",
+        help="The address of MeltanoHub's API, a folder with its files "
+        "(`plugins/extractors/index.json`, `plugins/extractors/tap-x--variant.json`), or `none`.",
     ),
 )
 

@@ -271,7 +271,8 @@ class Pipeline:
 class Project:
     """The whole project file, checked.
 
-    `private` is the folder of caches, run records and the default state; `origins` maps a dotted path to its origin.
+    `private` is the folder of caches, run records and the default state; `registries` maps names of registries
+    to their places; `origins` maps a dotted path to its origin.
     """
 
     folder: Path
@@ -282,4 +283,5 @@ class Project:
     targets: Mapping[str, Connector]
     pipelines: Mapping[str, Pipeline]
     private: Path
+    registries: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from tapdock.project.keys import (
     MOUNT,
     PATTERNS,
     PIPELINE,
+    REGISTRIES,
     ROOT,
     STATE_BACKEND,
     STREAM,
@@ -50,6 +51,7 @@ def json_schema() -> Schema:
     blocks = {
         "vars": _FORMS["vars"],
         "state_backend": _object(STATE_BACKEND),
+        "registries": _object(REGISTRIES),
         "defaults": _object(key for key in CONNECTOR if key.shared),
         "sources": _entries(_object(key for key in CONNECTOR if key.role != "target")),
         "targets": _entries(_object(key for key in CONNECTOR if key.role != "source")),
