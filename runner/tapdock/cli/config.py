@@ -145,7 +145,7 @@ def _origin(project: Project, path: Path) -> str:
 
     A key without an origin is not set, wherever its entry was written.
     """
-    depth = {"state_backend": 2, "labels": 2, "annotations": 2}.get(str(path[0]), 3)  # `sources.faker.config` is a key
+    depth = 2 if path[0] in ("state_backend", "registries", "labels", "annotations") else 3  # `sources.faker.config`
     for end in range(len(path), depth - 1, -1):
         if dotted(path[:end]) in project.origins:
             return project.origins[dotted(path[:end])]
@@ -156,6 +156,7 @@ def _values(project: Project) -> Iterator[tuple[Path, Any]]:
     yield ("state_backend", "uri"), project.state_uri
     for key, texts in (("labels", project.labels), ("annotations", project.annotations)):
         yield from walk(texts, (key,)) if texts else ()
+    yield from ((("registries", name), place) for name, place in project.registries.items())
     cache = Cache(project.private / "cache")
     for group, connectors in (("sources", project.sources), ("targets", project.targets)):
         for name, connector in connectors.items():

@@ -19,7 +19,7 @@ from tapdock.project.files import text_of
 from tapdock.project.home import FILE, HOME, private_folder
 from tapdock.project.include import read_included
 from tapdock.project.interpolate import VARIABLE, Scope, interpolate, parse_dotenv
-from tapdock.project.keys import CONNECTOR, DEFAULTS, ROOT, STATE_BACKEND, misplaced, names
+from tapdock.project.keys import CONNECTOR, DEFAULTS, REGISTRIES, ROOT, STATE_BACKEND, misplaced, names
 from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
 from tapdock.project.model import Connector, Pipeline, Project, Secret
@@ -228,6 +228,7 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         private=private,
         labels=keys["labels"].labels() if "labels" in keys else {},
         annotations=keys["annotations"].labels() if "annotations" in keys else {},
+        registries=_registries(keys),
         origins={dotted(path): origin for path, origin in layer.origins.items() if not _is_empty_key(path, layer.tree)},
     )
 
@@ -269,6 +270,12 @@ def _unique(keys: Mapping[str, Field]) -> None:
                     hint="rename one: `tapdock run` accepts names of sources, targets and pipelines",
                 )
             seen[name] = field
+
+
+def _registries(keys: Mapping[str, Field]) -> dict[str, str]:
+    """Return the places of the registries: those of tapdock, unless the project has its own."""
+    given = keys["registries"].keys(names(REGISTRIES)) if "registries" in keys else {}
+    return {key.name: given[key.name].text() if key.name in given else str(key.default) for key in REGISTRIES}
 
 
 def _state_uri(field: Field) -> str:
