@@ -53,9 +53,11 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     },
     "config": {
         "show": ("config:show", "Show each value of the project and its origin"),
+        "forget-rotated": ("config:forget_rotated", "Discard what a connector changed in its own config"),
+        "reset": ("config:reset", "Discard rotated values: the earlier name of `forget-rotated`"),
         "schema": ("config:schema", "Print the JSON schema of the project file"),
-        "reset": ("config:reset", "Discard what a connector changed in its own config"),
     },
+    "schema": ("config:schema", "Print the JSON schema of the project file"),
     "wrap": ("engine:wrap", "Build a Singer tap image from an Airbyte source image"),
     "build": ("engine:build", "Build the images of connectors that have `build`"),
     "lock": ("engine:lock_images", "Write the digests of all images to tapdock.lock"),

@@ -1,4 +1,4 @@
-"""`tapdock config show`: the project as tapdock reads it."""
+"""`tapdock config show` and `forget-rotated`, and `tapdock schema`: the project as tapdock reads it."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from tapdock.protocol.json_pointer import parts
 from tapdock.text.output import err, print_json, print_table
 from tapdock.text.secret_names import masked_text
 
-__all__ = ["reset", "rows", "schema", "show"]
+__all__ = ["forget_rotated", "reset", "rows", "schema", "show"]
 
 
 def show(
@@ -48,15 +48,15 @@ def show(
     )
 
 
-def reset(
+def forget_rotated(
     ctx: typer.Context, name: Annotated[str, typer.Argument(help="A source or a target.")], *, yes: Yes = False
 ) -> None:
     """Discard what a connector changed in its own config
 
-    If a connector renews its token by itself, tapdock keeps the new token beside the state. After a reset the connector
-    starts with the value in the project file, which may no longer be valid.
+    If a connector renews its token by itself, tapdock keeps the new token beside the state. After this command the
+    connector starts with the value in the project file, which may no longer be valid. The project file is not changed.
 
-    Example: tapdock config reset faker --yes
+    Example: tapdock config forget-rotated faker --yes
     """
     session = shared(ctx)
     _require_known(name, [*session.project.sources, *session.project.targets])
@@ -65,12 +65,24 @@ def reset(
     err(f"discarded what {name} changed in its config" if forgotten else f"{name} has not changed its config")
 
 
+def reset(
+    ctx: typer.Context, name: Annotated[str, typer.Argument(help="A source or a target.")], *, yes: Yes = False
+) -> None:
+    """Discard rotated values: the earlier name of `forget-rotated`
+
+    Example: tapdock config forget-rotated faker --yes
+    """
+    err("warning: `config reset` is now called `config forget-rotated`; `config unset` removes a setting")
+    forget_rotated(ctx, name, yes=yes)
+
+
 def schema() -> None:
     """Print the JSON schema of the project file
 
     Editors complete and check a file whose first line names it: `# yaml-language-server: $schema=tapdock.schema.json`.
+    `tapdock init` writes both. After an update of tapdock, write the schema again.
 
-    Example: tapdock config schema > tapdock.schema.json
+    Example: tapdock schema > tapdock.schema.json
     """
     from tapdock.project.schema import json_schema
 
