@@ -19,7 +19,7 @@ from tapdock.protocol.json_pointer import parts
 from tapdock.text.output import err, print_json, print_table
 from tapdock.text.secret_names import masked_text
 
-__all__ = ["forget_rotated", "reset", "rows", "schema", "show"]
+__all__ = ["forget_rotated", "origin_of", "reset", "rows", "schema", "show", "variables_of"]
 
 
 def show(
@@ -119,16 +119,16 @@ def _use(connector: Connector, kept: rotated_config.Kept | None) -> str:
 
 
 def _fact(project: Project, path: Path, value: Any, origin: str) -> dict[str, Any]:
-    variables = _variables(project, path)
+    variables = variables_of(project, path)
     return {"path": dotted(path), "value": value, "origin": origin, **({"variables": variables} if variables else {})}
 
 
 def _references(project: Project, path: Path) -> str:
-    names = ", ".join(f"${{{name}}}" for name in _variables(project, path))
+    names = ", ".join(f"${{{name}}}" for name in variables_of(project, path))
     return f" ({names})" if names else ""
 
 
-def _variables(project: Project, path: Path) -> tuple[str, ...]:
+def variables_of(project: Project, path: Path) -> tuple[str, ...]:
     """Return the variables to which the project file refers in a value of a connector's `config` or `env`."""
     if path[0] not in ("sources", "targets") or path[2:3] not in (("config",), ("env",)):
         return ()
@@ -142,7 +142,7 @@ def _variables(project: Project, path: Path) -> tuple[str, ...]:
 
 def rows(project: Project) -> list[tuple[Path, Any, str]]:
     """Return (path, value without secrets, origin) of everything that is configured or has a default."""
-    return [(path, _masked(value), _origin(project, path)) for path, value in _values(project)]
+    return [(path, _masked(value), origin_of(project, path)) for path, value in _values(project)]
 
 
 def _masked(value: Any) -> Any:
@@ -152,7 +152,7 @@ def _masked(value: Any) -> Any:
     return masked_text(value) if isinstance(value, str) else value
 
 
-def _origin(project: Project, path: Path) -> str:
+def origin_of(project: Project, path: Path) -> str:
     """Return the origin of the value, or of the nearest value around it inside of its key.
 
     A key without an origin is not set, wherever its entry was written.

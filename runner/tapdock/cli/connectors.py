@@ -21,7 +21,7 @@ from tapdock.text.clean import one_line
 from tapdock.text.output import err, out, print_json, print_table, said_at_once
 from tapdock.translate.catalogs.singer import unsupported_fields
 
-__all__ = ["check", "discover", "spec"]
+__all__ = ["check", "discover", "named", "spec"]
 
 Name = Annotated[str, typer.Argument(help="A source or a target of the project.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -34,7 +34,7 @@ def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbo
     Example: tapdock spec faker
     """
     session = shared(ctx)
-    connector = _named(session.project, name)
+    connector = named(session.project, name)
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
         schema = about.spec(needed, operations.prepare(needed, connector))
@@ -65,7 +65,7 @@ def check(
     Example: tapdock check faker --read 10
     """
     session = shared(ctx)
-    connector = _named(session.project, name)
+    connector = named(session.project, name)
     if read and connector.role != "source":
         raise UsageError(f"`{name}` is a target; only sources have records to read")
     found: Sample | None = None
@@ -126,7 +126,7 @@ def discover(
     Example: tapdock discover faker
     """
     session = shared(ctx)
-    connector = _named(session.project, name)
+    connector = named(session.project, name)
     if connector.role != "source":
         raise UsageError(f"`{name}` is a target; only sources have streams")
     with Signals(said_at_once) as signals:
@@ -182,7 +182,8 @@ def _is_namespaced(project: Project, source: str) -> bool:
     return bool(kinds & {"source", "customformat"})
 
 
-def _named(project: Project, name: str) -> Connector:
+def named(project: Project, name: str) -> Connector:
+    """Return a source or a target of the project. Raises UsageError if there is none."""
     connector = project.sources.get(name) or project.targets.get(name)
     if connector is None:
         known = [*project.sources, *project.targets]

@@ -88,13 +88,14 @@ def _name_of(user: int) -> str:
         return f"uid {user}"
 
 
-def load(file: Path, *, environment: str | None, environ: Mapping[str, str]) -> Project:
+def load(file: Path, *, environment: str | None, environ: Mapping[str, str], text: str | None = None) -> Project:
     """Return the checked project of `file` in one environment. Raises UsageError with the place of a mistake.
 
-    Without an `environment`, the file's `default_environment` applies; an empty text means none.
+    Without an `environment`, the file's `default_environment` applies; an empty text means none. `text` replaces the
+    content of the file: what a command is about to write.
     """
     file = file.absolute()
-    layer = translated(document.read(file))
+    layer = translated(document.read(file) if text is None else document.parse(text, file.name))
     default = _check(Field(layer.tree, (), layer.origins, file.name))
     environment = (default if environment is None else environment) or None
     layer = _chosen(layer, environment, file.name)
