@@ -68,15 +68,21 @@ def find_project(start: Path, *, trusted: Collection[int]) -> Path:
 
 
 def load(
-    file: Path, *, environment: str | None, environ: Mapping[str, str], trusted: Collection[int] | None = None
+    file: Path,
+    *,
+    environment: str | None,
+    environ: Mapping[str, str],
+    trusted: Collection[int] | None = None,
+    text: str | None = None,
 ) -> Project:
     """Return the checked project of `file` in one environment. Raises UsageError with the place of a mistake.
 
     Without an `environment`, the file's `default_environment` applies; an empty text means none. `trusted` are the
-    user ids whose files it may include; None trusts all.
+    user ids whose files it may include; None trusts all. `text` replaces the content of the file: what a command is
+    about to write.
     """
     file = file.absolute()
-    layer = translated(read_included(file, trusted=trusted))
+    layer = translated(read_included(file, trusted=trusted, text=text))
     default = _check(Field(layer.tree, (), layer.origins, file.name))
     environment = (default if environment is None else environment) or None
     layer = _chosen(layer, environment, file.name)
