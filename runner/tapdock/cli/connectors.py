@@ -23,7 +23,7 @@ from tapdock.text.clean import one_line
 from tapdock.text.output import err, out, print_json, print_table, said_at_once
 from tapdock.translate.catalogs.singer import unsupported_fields
 
-__all__ = ["check", "discover", "spec"]
+__all__ = ["check", "discover", "named", "spec"]
 
 Name = Annotated[str, typer.Argument(help="A source or a target of the project.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -192,7 +192,7 @@ def _is_namespaced(project: Project, source: str) -> bool:
 
 def _in_pipeline(project: Project, name: str, pipeline: str | None) -> Connector:
     """Return a connector with its built-in variables. Raises UsageError for a pipeline that does not have it."""
-    connector, now = _named(project, name), time.time()
+    connector, now = named(project, name), time.time()
     users = {each.name: each for each in project.pipelines.values() if name in (each.source, each.target)}
     if pipeline is not None and pipeline not in users:
         hint = did_you_mean(pipeline, users) or f"pipelines with `{name}`: {', '.join(users) or 'none'}"
@@ -200,7 +200,8 @@ def _in_pipeline(project: Project, name: str, pipeline: str | None) -> Connector
     return alone(project, connector, now=now, pipeline=users[pipeline] if pipeline is not None else None)
 
 
-def _named(project: Project, name: str) -> Connector:
+def named(project: Project, name: str) -> Connector:
+    """Return a source or a target of the project. Raises UsageError if there is none."""
     connector = project.sources.get(name) or project.targets.get(name)
     if connector is None:
         known = [*project.sources, *project.targets]

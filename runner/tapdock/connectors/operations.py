@@ -113,7 +113,7 @@ def resolved_config(context: Context, ready: PreparedConnector) -> Resolved:
 
 def say_laid(context: Context, connector: Connector, config: Resolved) -> None:
     """Report which values of a config are rotated ones, and which rotated ones are not used."""
-    laid, reset = config.laid, f"`tapdock config reset {connector.name}` removes them"
+    laid, reset = config.laid, f"`tapdock config forget-rotated {connector.name}` removes them"
     if laid.values:
         found = ", ".join(rotation_rules.described(laid.values, config.user, config.rules, written=connector.config))
         context.once(f"{connector.name} uses values that it has changed in its config: {found}; {reset}")

@@ -19,13 +19,13 @@ __all__ = ["read_included"]
 _ENTRIES = ("sources", "targets", "pipelines")
 
 
-def read_included(file: Path, *, trusted: Collection[int] | None) -> Layer:
+def read_included(file: Path, *, trusted: Collection[int] | None, text: str | None = None) -> Layer:
     """Return the values of a project file and of all files that it includes. Raises UsageError.
 
     A name that two files define is an error that names both places. Each file and its folder must belong to one of
-    the user ids in `trusted`; None trusts all of them.
+    the user ids in `trusted`; None trusts all of them. `text` replaces the content of `file`.
     """
-    reading = _Reading(file.parent, trusted)
+    reading = _Reading(file.parent, trusted, text)
     reading.add(file, ())
     return Layer(reading.tree, reading.origins)
 
@@ -34,6 +34,7 @@ def read_included(file: Path, *, trusted: Collection[int] | None) -> Layer:
 class _Reading:
     folder: Path
     trusted: Collection[int] | None
+    text: str | None
     tree: dict[str, Any] = field(default_factory=dict)
     origins: dict[Keys, str] = field(default_factory=dict)
     done: set[Path] = field(default_factory=set)
@@ -41,7 +42,8 @@ class _Reading:
     def add(self, file: Path, above: tuple[Path, ...]) -> None:
         """Add a file, and then those that it includes. `above` are the files that lead to it."""
         label = os.path.relpath(file, self.folder)
-        layer = document.read(file, label=label)
+        given = self.text if not above else None
+        layer = document.read(file, label=label) if given is None else document.parse(given, label)
         root = Field(layer.tree, (), layer.origins, label)
         if above:
             _require_includable(root)

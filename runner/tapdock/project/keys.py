@@ -21,6 +21,7 @@ __all__ = [
     "MOUNT",
     "PATTERNS",
     "PIPELINE",
+    "REGISTRIES",
     "ROOT",
     "STATE_BACKEND",
     "STREAM",
@@ -134,6 +135,7 @@ ROOT = (
     ),
     *_LABELS,
     Key(name="state_backend", form="keys", help="Where states are kept."),
+    Key(name="registries", form="keys", help="Where `tapdock search` and `tapdock add` look connectors up."),
     Key(name="defaults", form="keys", help="Keys that all sources and targets share, unless they have their own."),
     Key(name="sources", form="entries", help="Sources by name."),
     Key(name="targets", form="entries", help="Targets by name."),
@@ -156,6 +158,22 @@ STATE_BACKEND = (
         form="text",
         default=".tapdock/state",
         help="A folder, or the address of a store: see [where states are kept](state.md).",
+    ),
+)
+
+REGISTRIES = (
+    Key(
+        name="airbyte",
+        form="text",
+        default="https://connectors.airbyte.com/files/registries/v0/oss_registry.json",
+        help="The address or the file of Airbyte's connector registry, or `none`.",
+    ),
+    Key(
+        name="meltanohub",
+        form="text",
+        default="https://hub.meltano.com/meltano/api/v1",
+        help="The address of MeltanoHub's API, a folder with its files "
+        "(`plugins/extractors/index.json`, `plugins/extractors/tap-x--variant.json`), or `none`.",
     ),
 )
 

@@ -19,7 +19,7 @@ from tapdock.project.files import text_of
 from tapdock.project.home import FILE, HOME, private_folder
 from tapdock.project.include import read_included
 from tapdock.project.interpolate import VARIABLE, Scope, interpolate, parse_dotenv
-from tapdock.project.keys import CONNECTOR, DEFAULTS, ROOT, STATE_BACKEND, misplaced, names
+from tapdock.project.keys import CONNECTOR, DEFAULTS, REGISTRIES, ROOT, STATE_BACKEND, misplaced, names
 from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
 from tapdock.project.model import Connector, Pipeline, Project, Secret
@@ -74,14 +74,16 @@ def load(
     environ: Mapping[str, str],
     trusted: Collection[int] | None = None,
     env_files: Sequence[Path] = (),
+    text: str | None = None,
 ) -> Project:
     """Return the checked project of `file` in one environment. Raises UsageError with the place of a mistake.
 
     Without an `environment`, the file's `default_environment` applies; an empty text means none. `trusted` are the
     user ids whose files it may include; None trusts all. `env_files` have priority over `.env`, the last one first.
+    `text` replaces the content of the file: what a command is about to write.
     """
     file = file.absolute()
-    layer = translated(read_included(file, trusted=trusted))
+    layer = translated(read_included(file, trusted=trusted, text=text))
     default = _check(Field(layer.tree, (), layer.origins, file.name))
     environment = (default if environment is None else environment) or None
     layer = _chosen(layer, environment, file.name)
@@ -242,6 +244,7 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         private=private,
         labels=keys["labels"].labels() if "labels" in keys else {},
         annotations=keys["annotations"].labels() if "annotations" in keys else {},
+        registries=_registries(keys),
         origins={dotted(path): origin for path, origin in layer.origins.items() if not _is_empty_key(path, layer.tree)},
     )
 
@@ -283,6 +286,12 @@ def _unique(keys: Mapping[str, Field]) -> None:
                     hint="rename one: `tapdock run` accepts names of sources, targets and pipelines",
                 )
             seen[name] = field
+
+
+def _registries(keys: Mapping[str, Field]) -> dict[str, str]:
+    """Return the places of the registries: those of tapdock, unless the project has its own."""
+    given = keys["registries"].keys(names(REGISTRIES)) if "registries" in keys else {}
+    return {key.name: given[key.name].text() if key.name in given else str(key.default) for key in REGISTRIES}
 
 
 def _state_uri(field: Field) -> str:

@@ -290,8 +290,8 @@ class Pipeline:
 class Project:
     """The whole project file, checked.
 
-    `private` is the folder of caches, run records and the default state; `origins` maps a dotted path to its origin.
-    `references` reads the secrets of files and programs.
+    `private` is the folder of caches, run records and the default state; `registries` maps names of registries
+    to their places; `origins` maps a dotted path to its origin. `references` reads the secrets of files and programs.
     """
 
     folder: Path
@@ -302,6 +302,7 @@ class Project:
     targets: Mapping[str, Connector]
     pipelines: Mapping[str, Pipeline]
     private: Path
+    registries: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
