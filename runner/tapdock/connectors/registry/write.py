@@ -25,10 +25,14 @@ _LONGEST = 90
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """The new text of a project file, and the variables to which the new entry refers."""
+    """The new text of a project file, and the variables to which the new entry refers.
+
+    `left_out` are comments about the connector for which the file has no place, because it has it in one line.
+    """
 
     text: str
     variables: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def written(text: str, found: Found, *, role: Role, name: str, folder: FilePath, label: str) -> Written:
@@ -46,7 +50,9 @@ def written(text: str, found: Found, *, role: Role, name: str, folder: FilePath,
     above[(*place, "config")] = _selection(found)
     above |= {(*place, "config", *path): lines for path, lines in notes.items()}
     added = edit.set_value(text, place, entry, label=label)
-    return Written(text=with_comments(added, above, label=label), variables=variables)
+    new = with_comments(added, above, label=label)
+    lost = () if new != added else tuple(line for lines in found.notes.values() for line in lines)
+    return Written(text=new, variables=variables, left_out=lost)
 
 
 def _config(
