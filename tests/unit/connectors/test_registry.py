@@ -245,6 +245,27 @@ def test_several_sets_of_settings(tmp_path):
     assert "# One of 2 sets is required: days; a, b." in text.text
 
 
+@pytest.mark.parametrize(
+    ("value", "written_value"),
+    [
+        ("main", "main"),
+        ("$MELTANO_EXTRACT__LOAD_SCHEMA", "${LOAD_SCHEMA}"),
+        ("${MELTANO_EXTRACT__LOAD_SCHEMA}", "${LOAD_SCHEMA}"),
+        ("${MELTANO_PROJECT_ROOT}/output", "${SHOP_DAYS}"),
+        (["$HOME"], "${SHOP_DAYS}"),
+        (None, "${SHOP_DAYS}"),
+        (False, False),
+        (0, 0),
+    ],
+    ids=str,
+)
+def test_variables_of_meltano_are_not_written_as_text(tmp_path, value, written_value):
+    """A target would create a schema with the name of the variable."""
+    plugin = PLUGIN | {"settings": [{"name": "days", "value": value}], "settings_group_validation": [["days"]]}
+    new, _ = config_of(meltanohub.found(plugin, variant="one"), tmp_path)
+    assert new["config"] == {"days": written_value}
+
+
 @pytest.mark.parametrize("given", [{"settings": 3}, {"settings": [1, {}]}, {"settings_group_validation": [3, [4]]}])
 def test_malformed_settings_are_none(tmp_path, given):
     new, _ = config_of(meltanohub.found(PLUGIN | {"settings_group_validation": None} | given, variant=""), tmp_path)

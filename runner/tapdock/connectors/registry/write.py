@@ -1,6 +1,7 @@
 """Write a connector of a registry into the text of a project file, with comments about its settings."""
 
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -9,7 +10,6 @@ from typing import Any
 import yaml
 
 from tapdock.connectors.registry.found import UNKNOWN, Found, Role, Setting
-from tapdock.connectors.registry.words import plain_text
 from tapdock.errors import UsageError
 from tapdock.project import edit
 from tapdock.project.comments import with_comments
@@ -21,6 +21,7 @@ __all__ = ["Written", "written"]
 
 _BUILT_IN = {"SOURCE", "TARGET", "PIPELINE", "ENVIRONMENT", "RUN_ID", "LOAD_SCHEMA", "NOW", "TODAY"}
 _LONGEST = 90
+_WIDTH = 108
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +67,12 @@ def _config(
     for setting in settings:
         if not setting.required:
             one = _variable(name, setting.path, (text, *variables))
-            about = plain_text(setting.about)[:_LONGEST]
-            suggested.append(f"|{_key(setting.path[-1])}: ${{{one}}} # not always needed: {about}".rstrip(": "))
+            line = f"{_key(setting.path[-1])}: ${{{one}}} # not always needed"
+            about = textwrap.shorten(setting.about, max(30, _WIDTH - len(line)), placeholder=" …")
+            suggested.append(f"|{line}: {about}" if about else f"|{line}")
             continue
-        value = _plain(setting.value)
-        if setting.value is UNKNOWN:
+        value = f"${{{setting.variable}}}" if setting.variable else _plain(setting.value)
+        if setting.value is UNKNOWN and not setting.variable:
             one = _variable(name, setting.path, (text, *variables))
             variables[one] = None
             value = f"${{{one}}}"
