@@ -266,6 +266,23 @@ def test_variables_of_meltano_are_not_written_as_text(tmp_path, value, written_v
     assert new["config"] == {"days": written_value}
 
 
+@pytest.mark.parametrize("needed", [[], [["days"]]], ids=["empty config", "config"])
+def test_settings_that_are_suggested(tmp_path, needed):
+    """They can be used by removing the `#`: of the block above an empty config, or of the lines in a config."""
+    given = [
+        {"name": "days", "value": 3},
+        {"name": "password", "sensitive": True, "description": "Words " * 50},
+        {"name": "schema", "value": "$MELTANO_EXTRACT__LOAD_SCHEMA"},
+    ]
+    plugin = PLUGIN | {"settings": given, "settings_group_validation": needed}
+    new, text = config_of(meltanohub.found(plugin, variant="one"), tmp_path)
+    assert new["config"] == ({"days": 3} if needed else {})
+    assert max(map(len, text.text.splitlines())) <= 120
+    freed = re.sub(r"^( +)# (config|  password|  schema|password|schema)", r"\1\2", text.text, flags=re.M)
+    found = yaml.safe_load(freed.replace("    config: {}\n", ""))["sources"]["shop"]["config"]
+    assert found == new["config"] | {"password": "${SHOP_PASSWORD}", "schema": "${LOAD_SCHEMA}"}
+
+
 @pytest.mark.parametrize("given", [{"settings": 3}, {"settings": [1, {}]}, {"settings_group_validation": [3, [4]]}])
 def test_malformed_settings_are_none(tmp_path, given):
     new, _ = config_of(meltanohub.found(PLUGIN | {"settings_group_validation": None} | given, variant=""), tmp_path)

@@ -16,8 +16,7 @@ _PREFIXES = ("source-", "destination-", "tap-", "target-")
 class Setting:
     """A setting of a connector. `value` is the one to write: a constant, the default, or UNKNOWN.
 
-    A setting that is not `required` is a secret, which is only suggested. `variable` is a variable of tapdock's own that
-    is the value.
+    A setting that is not `required` is only suggested. `variable` is the value if it is one of tapdock's own variables.
     """
 
     path: tuple[str, ...]

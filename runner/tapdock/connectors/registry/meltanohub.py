@@ -145,7 +145,7 @@ def _remarks(content: Mapping[str, Any], *, is_pinned: bool) -> Iterator[str]:
 
 
 def settings(content: Mapping[str, Any]) -> tuple[Setting, ...]:
-    """Return the required settings, and secrets at the top that are not required.
+    """Return the required settings; and secrets and the schema in the target, if they are at the top and not required.
 
     Of several sets of settings, each of which is sufficient, the first is written. A comment lists the others.
     """
@@ -161,16 +161,16 @@ def settings(content: Mapping[str, Any]) -> tuple[Setting, ...]:
             path=tuple(name.split(".")),
             about=(note if not number else "") + _about(one),
             value=_value(one),
-            variable="LOAD_SCHEMA" if one.get("value") in _LOAD_SCHEMA else "",
+            variable=_variable(one),
         )
         for number, name in enumerate(needed)
         for one in [known.get(name, {})]
     ]
     taken = {setting.path[0] for setting in required}
     more = [
-        Setting(path=(name,), about=_about(one), required=False)
+        Setting(path=(name,), about=_about(one), required=False, variable=_variable(one))
         for name, one in known.items()
-        if _is_secret(one) and "." not in name and name not in taken
+        if (_is_secret(one) or _variable(one)) and "." not in name and name not in taken
     ]
     return (*required, *more)
 
@@ -184,6 +184,10 @@ def _value(one: Mapping[str, Any]) -> Any:
     value = one.get("value")
     refers = "$" in json.dumps(value)
     return UNKNOWN if value is None or refers or _is_secret(one) else value
+
+
+def _variable(one: Mapping[str, Any]) -> str:
+    return "LOAD_SCHEMA" if one.get("value") in _LOAD_SCHEMA else ""
 
 
 def _is_secret(one: Mapping[str, Any]) -> bool:

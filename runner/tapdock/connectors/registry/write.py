@@ -48,8 +48,8 @@ def written(text: str, found: Found, *, role: Role, name: str, folder: FilePath,
     field = Field({place[0]: {name: entry}}, (), {}, f"the entry of {found.what}")
     connector(field.child(place[0]).child(name), role, folder)
     above: dict[Path, Sequence[str]] = {(*place, key): lines for key, lines in found.notes.items()}
-    above[(*place, "config")] = _selection(found)
     above |= {(*place, "config", *path): lines for path, lines in notes.items()}
+    above[(*place, "config")] = [*_selection(found), *above.get((*place, "config"), ())]
     added = edit.set_value(text, place, entry, label=label)
     new = with_comments(added, above, label=label)
     lost = () if new != added else tuple(line for lines in found.notes.values() for line in lines)
@@ -66,7 +66,7 @@ def _config(
     suggested: list[str] = []
     for setting in settings:
         if not setting.required:
-            one = _variable(name, setting.path, (text, *variables))
+            one = setting.variable or _variable(name, setting.path, (text, *variables))
             line = f"{_key(setting.path[-1])}: ${{{one}}} # not always needed"
             about = textwrap.shorten(setting.about, max(30, _WIDTH - len(line)), placeholder=" …")
             suggested.append(f"|{line}: {about}" if about else f"|{line}")
@@ -79,9 +79,11 @@ def _config(
         _put(config, setting.path, value)
         if setting.about:
             notes[setting.path] = [setting.about]
-    if config and suggested:
+    if suggested and config:
         first = (next(iter(config)),)
         notes[first] = [*suggested, *notes.get(first, ())]
+    elif suggested:
+        notes[()] = ["|config:", *(f"|  {line[1:]}" for line in suggested)]
     return config, notes, tuple(variables)
 
 
