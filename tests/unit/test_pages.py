@@ -7,6 +7,9 @@ import pytest
 
 from support.pages import CHECKOUT, PAGES, Shell, Step, page_steps
 from support.registries import PLUGIN, entry, index, spec
+from tapdock.cache import Cache
+from tapdock.connectors.known_specs import remember
+from tapdock.project.load import load
 
 MELTANO = '{"singer_state": {"bookmarks": {"issues": {"since": "2024-05-01"}}}}'
 AIRBYTE = [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "old_name"}, "stream_state": {"n": 1}}}]
@@ -50,6 +53,20 @@ def test_an_airbyte_source_of_your_own(shell):
     assert len(rows.read_text().splitlines()) == 5
     shell.follow([Step(run.page, run.section, f"{run.text} --full-refresh")])
     assert len(rows.read_text().splitlines()) == 7
+
+
+@pytest.mark.long
+def test_one_setting(shell):
+    """The spec is known, so that nothing has to be asked."""
+    example = (CHECKOUT / "runner" / "tapdock" / "example.yaml").read_text()
+    (shell.folder / "tapdock.yaml").write_text(example)
+    project = load(shell.folder / "tapdock.yaml", environment=None, environ={})
+    numbers = {name: {"type": "integer"} for name in ("count", "seed", "parallelism", "records_per_slice")}
+    spec = {"type": "object", "properties": {**numbers, "always_updated": {"type": "boolean"}}}
+    remember(Cache(project.private / "cache"), project.sources["faker"], spec)
+    shell.follow(page_steps("configuring.md", "One setting"))
+    wanted = "".join(line for line in example.splitlines(keepends=True) if "seed:" not in line)
+    assert (shell.folder / "tapdock.yaml").read_text() == wanted.replace("count: 10000", "count: 500")
 
 
 @pytest.mark.long
