@@ -187,6 +187,7 @@ PRINTS = {
     "cli.relay": "its stdout is a protocol between two processes of ours, JSON lines that nobody reads",
     "cli.display": "rich draws the progress; every name in it is a cleaned rich Text",
     "cli.state": "typer asks for a confirmation; the question is made one line",
+    "cli.state_edit": "the editor of the user gets the terminal; the question after it is constant",
 }
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 HARMLESS = {"isatty", "flush", "encoding", "fileno"}
