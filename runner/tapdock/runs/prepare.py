@@ -1,7 +1,7 @@
 """Prepare a run before anything is read: images, kinds, configs, streams, and how they are translated."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -16,6 +16,7 @@ from tapdock.errors import UsageError
 from tapdock.project.model import Connector, Namespacing, Pipeline
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs.deletes import with_deletes
+from tapdock.runs.own_files import offer, require_state
 from tapdock.runs.sync_modes import (
     empties_first,
     impossible,
@@ -45,13 +46,18 @@ _MEANT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a user requests for a single run. `attempt` is the number of the attempt, from 1."""
+    """What a user requests for a single run. `attempt` is the number of the attempt, from 1.
+
+    `catalog` and `state` replace discovery and the saved state for this run; with `state`, `save_state` is False.
+    """
 
     full_refresh: bool = False
     save_state: bool = True
     select: tuple[str, ...] = ()
     refresh_catalog: bool = False
     strict_counts: bool = False
+    catalog: str | None = field(default=None, repr=False)
+    state: str | None = field(default=None, repr=False)
     attempt: int = 1
 
 
@@ -92,7 +98,8 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     namespacing = _namespacing(pipeline, source, target)
     # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
     namespaced = source.kind == "singer" and namespacing.kind in ("source", "customformat")
-    offered = operations.discover(context, source, refresh=options.refresh_catalog, namespaced=namespaced)
+    source, offered = offer(context, source, options.catalog, refresh=options.refresh_catalog, namespaced=namespaced)
+    require_state(options.state, source)
     source_config = operations.resolved_config(context, source)
     target_config = operations.resolved_config(context, target)
     operations.say_laid(context, source.connector, source_config)
