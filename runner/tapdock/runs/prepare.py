@@ -33,7 +33,7 @@ from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
 
-__all__ = ["Options", "PreparedRun", "added_fields", "prepare"]
+__all__ = ["Options", "PreparedRun", "added_fields", "combined", "prepare"]
 
 
 _MEANT = {
@@ -66,7 +66,7 @@ class PreparedRun:
     """Everything that is decided before a run starts.
 
     `offered` are all streams of the source, `streams` are those that the run reads. `scratch`: the source writes files
-    for the target. `only_complete`: see `RelayPlan`.
+    for the target. `only_complete`: see `RelayPlan`. `feed` are messages that take the place of the source's output.
     """
 
     pipeline: Pipeline
@@ -80,6 +80,7 @@ class PreparedRun:
     state_id: str
     only_complete: bool = False
     scratch: bool = False
+    feed: bytes | None = field(default=None, repr=False)
 
     @property
     def route(self) -> str:
@@ -101,8 +102,26 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     source, offered = offer(context, source, options.catalog, refresh=options.refresh_catalog, namespaced=namespaced)
     require_state(options.state, source)
     source_config = operations.resolved_config(context, source)
-    target_config = operations.resolved_config(context, target)
     operations.say_laid(context, source.connector, source_config)
+    return combined(
+        context, pipeline, options, source=source, offered=offered, source_config=source_config, target=target
+    )
+
+
+def combined(
+    context: Context,
+    pipeline: Pipeline,
+    options: Options,
+    *,
+    source: PreparedConnector,
+    offered: tuple[Stream, ...],
+    source_config: Resolved,
+    target: PreparedConnector,
+    feed: bytes | None = None,
+) -> PreparedRun:
+    """Return the run of a source into a target. Raises a TapdockError if it could not start."""
+    project, namespacing = context.project, _namespacing(pipeline, source, target)
+    target_config = operations.resolved_config(context, target)
     operations.say_laid(context, target.connector, target_config)
     described = about(context, target)
     quirks = _quirks(target, described)
@@ -144,6 +163,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         only_complete=target.kind == "airbyte" and overwrites(streams) and not quirks.waits_for_complete,
         # Only if the user configured it: a tap that changes its own config does not get a shared folder.
         scratch=source.kind == "singer" and "batch_config" in source_config.user,
+        feed=feed,
     )
     if streams or not translation.spool:
         require_translatable(prepared.route, streams, translation)
