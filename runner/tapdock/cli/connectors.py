@@ -91,8 +91,9 @@ def check(
                 result = checks.Checked(succeeded=False, message=error.message, how="its records", hint=error.hint)
         if write and result.succeeded:
             found = check_write.write(needed, ready)
-            if found.message:
-                result = checks.Checked(succeeded=False, message=found.message, how="writing", hint=found.hint)
+            how = "writing" if result.is_partial else f"{result.how}, and by writing"
+            failed = found.message is not None
+            result = checks.Checked(succeeded=not failed, message=found.message, how=how, hint=found.hint)
     _show(connector, result, found, as_json=as_json)
 
 
@@ -121,7 +122,7 @@ def _show(connector: Connector, result: checks.Checked, found: Sample | Written 
         all_of_them = ", which are all records of its selected streams" if found.is_whole else ""
         out(f"{name} printed {found.records} record{'s' * (found.records != 1)}{all_of_them}")
         print_table(["stream", "records"], [[stream, str(count)] for stream, count in found.streams.items()])
-    elif result.hint and not found:
+    elif result.hint and found is None:
         err(f"hint: {one_line(result.hint)}")
 
 

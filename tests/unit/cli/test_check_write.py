@@ -38,7 +38,7 @@ def test_a_destination_gets_all_of_it(check, tmp_path):
     ]
     name = table.name.partition(".")[0]
     assert f"lake acknowledged 3 records. Expect 2 rows in `{name}` (it merges rows by their key):" in ended.stdout
-    assert "lake works" in ended.stdout
+    assert "lake works (checked by its `check` command, and by writing)\n" in ended.stdout
     assert f"tapdock cannot remove `{name}`" in ended.stderr
     assert not list(tmp_path.glob(".tapdock/state/*"))
     assert not list(tmp_path.glob(".tapdock/runs/*"))
@@ -52,6 +52,11 @@ def test_a_singer_target_gets_all_of_it(check, tmp_path):
     assert [each["record"]["name"] for each in records] == ["before the update", None, "Zoë 世界 🚀"]
     wrote = json.loads(ended.stdout)["wrote"]
     assert (wrote["table"], wrote["records"]) == (records[0]["stream"], 3)
+
+
+def test_a_singer_target_that_was_written_to_works(check):
+    """Without `--write`, nothing is known of it."""
+    assert "lake works (checked by writing)\n" in check("target").stdout
 
 
 def test_a_second_check_has_a_table_of_its_own(check, tmp_path):
