@@ -11,6 +11,7 @@ from tapdock.cli.spec_rows import COLUMNS, spec_rows
 from tapdock.cli.state import print_exactly
 from tapdock.connectors import about, operations, selection
 from tapdock.connectors import check as checks
+from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.sample import Sample, sample
 from tapdock.errors import SourceError, TargetError, UsageError
 from tapdock.project.fields import did_you_mean
@@ -134,6 +135,7 @@ def discover(
         ready = operations.prepare(needed, connector)
         namespaced = ready.kind == "singer" and _is_namespaced(session.project, name)
         streams = operations.discover(needed, ready, refresh=not cached, namespaced=namespaced)
+        remember_offered(needed.cache, connector, session.project.environment, streams, now=needed.now())
     if not streams and not connector.discovery and connector.catalog is None:
         raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
     chosen = _selected(session, connector, streams)

@@ -9,6 +9,7 @@ from tapdock.connectors import operations
 from tapdock.connectors.about import About, about
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
+from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
@@ -93,6 +94,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
     namespaced = source.kind == "singer" and namespacing.kind in ("source", "customformat")
     offered = operations.discover(context, source, refresh=options.refresh_catalog, namespaced=namespaced)
+    remember_offered(context.cache, source.connector, project.environment, offered, now=context.now())
     source_config = operations.resolved_config(context, source)
     target_config = operations.resolved_config(context, target)
     operations.say_laid(context, source.connector, source_config)
