@@ -13,7 +13,7 @@ from tapdock.connectors import about, operations, selection
 from tapdock.connectors import check as checks
 from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.sample import Sample, sample
-from tapdock.errors import SourceError, TargetError, UsageError
+from tapdock.errors import SourceError, UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Project
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
@@ -90,12 +90,9 @@ def _show(connector: Connector, result: checks.Checked, found: Sample | None, *,
         if found:
             answer["read"] = {"records": found.records, "streams": found.streams, "is_whole": found.is_whole}
         print_json(answer)
-        raise typer.Exit(0 if result.succeeded else _failure(connector)("").exit_code)
+        raise typer.Exit(0 if result.succeeded else checks.failure(connector, result).exit_code)
     if not result.succeeded:
-        hint = result.hint or f"correct `{connector.role}s.{name}.config`; `tapdock spec {name}` shows what it takes"
-        raise _failure(connector)(
-            f"{connector.role} `{name}` failed its check: {result.message or 'no reason given'}", hint=hint
-        )
+        raise checks.failure(connector, result)
     ending = f": {result.message}" if result.message else ""
     found_out = f"{name} works" if found or not result.is_partial else f"{name} was checked in part"
     out((f"{found_out} (checked by {result.how})" if result.how else f"{name} was not checked") + ending)
@@ -105,10 +102,6 @@ def _show(connector: Connector, result: checks.Checked, found: Sample | None, *,
         print_table(["stream", "records"], [[stream, str(count)] for stream, count in found.streams.items()])
     elif result.hint:
         err(f"hint: {one_line(result.hint)}")
-
-
-def _failure(connector: Connector) -> type[SourceError] | type[TargetError]:
-    return SourceError if connector.role == "source" else TargetError
 
 
 def discover(

@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from support.pages import Shell, page_steps
+from support.pages import PAGES, Shell, page_steps
 
 SOURCE = """#!%s
 import json, sys
@@ -24,7 +25,7 @@ for message in answers[sys.argv[1]]:
 if sys.argv[1] == "read":
     for number in range(1, 101):
         data = '{"id": %%d, "price": 0.1234567890123456789}' %% number
-        print('{"type": "RECORD", "record": {"stream": "users", "emitted_at": 1795346553000, "data": %%s}}' %% data)
+        print('{"type": "RECORD", "record": {"stream": "users", "emitted_at": 1795339353000, "data": %%s}}' %% data)
     print(json.dumps(status("COMPLETE")))
 """
 TARGET = """#!%s
@@ -58,3 +59,24 @@ def folder(tmp_path: Path) -> Path:
 def test_the_commands(folder):
     path = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     Shell(folder, **path, TAPDOCK_ENGINE="local").follow(page_steps("python.md"))
+
+
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGES["python.md"].read_text(), re.DOTALL | re.MULTILINE)
+LAST = [
+    "None",
+    "100 records",
+    "`lake` is a target, and must follow a source `tapdock run SOURCE lake`",
+    "users 100 0.1234567890123456789 2026-11-22 09:22:33+00:00",
+    "1",
+]
+"""The last line that each example prints in this project, whose source has no state."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("example", "last"), list(zip(EXAMPLES, LAST, strict=True)), ids=LAST)
+def test_the_examples(folder, example, last, monkeypatch, capfd):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("TAPDOCK_ENGINE", "local")
+    exec(compile(example, "python.md", "exec"), {})
+    printed = capfd.readouterr()
+    assert (printed.out.splitlines()[-1], printed.err) == (last, "")
