@@ -1,6 +1,7 @@
 """Prepare a run before anything is read: images, kinds, configs, streams, and how they are translated."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -12,6 +13,7 @@ from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
+from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
 from tapdock.project.model import Connector, Namespacing, Pipeline
 from tapdock.protocol.catalog import ConfiguredStream, Stream
@@ -100,7 +102,8 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     described = about(context, target)
     quirks = _quirks(target, described)
     require_repaired(target, target_config, quirks)
-    streams = _streams(source, offered, options, impossible(source, target, described, target_config, quirks))
+    cannot = impossible(source, target, described, target_config, quirks)
+    streams = _streams(source, offered, options, cannot, warn=lambda said: context.once(context.redacted(said)))
     if source.kind == "singer":
         _say_unreadable(context, source.connector.name, streams)
     unsafe = empties_first(target, streams, target_config)
@@ -219,9 +222,15 @@ def _require_all(source: Connector, options: Options) -> None:
 
 
 def _streams(
-    source: PreparedConnector, offered: tuple[Stream, ...], options: Options, cannot: Modes
+    source: PreparedConnector,
+    offered: tuple[Stream, ...],
+    options: Options,
+    cannot: Modes,
+    *,
+    warn: Callable[[str], None],
 ) -> tuple[ConfiguredStream, ...]:
     connector = source.connector
+    require_singer_options(source)
     if source.kind == "singer" and not connector.discovery and connector.catalog is None:
         _require_all(connector, options)
         return ()  # the tap reports its streams during the run
@@ -232,4 +241,5 @@ def _streams(
         only=options.select,
         full_refresh=options.full_refresh,
         modes=cannot,
+        warn=warn,
     )
