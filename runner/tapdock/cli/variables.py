@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tapdock.errors import UsageError
-from tapdock.project.fields import did_you_mean
 
 __all__ = ["Defaults", "run_options"]
 
@@ -35,6 +34,8 @@ def run_options(variables: Mapping[str, str], params: list[Any]) -> dict[str, An
         if not name.startswith(PREFIX) or "__" in name:
             continue
         if name not in options:
+            from tapdock.project.fields import did_you_mean
+
             hint = did_you_mean(name, options) or f"known: {', '.join(options)}"
             raise UsageError(f"the environment variable `{name}` is not an option of `tapdock run`", hint=hint)
         if value.strip():
