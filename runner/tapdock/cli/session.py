@@ -162,7 +162,7 @@ class Session:
             for address in making(self.environ).indexes.values():
                 redactor.learn(secrets_in(address))
             if project and project.references:
-                project.references.listen(redactor.learn)
+                project.references.listen(redactor)
             self._made_for = (project, redactor)
         return self._made_for[1]
 
