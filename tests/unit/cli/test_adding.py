@@ -355,6 +355,12 @@ def test_a_damaged_lock_file_stays_as_it_is(tapdock, folder):
     assert (folder / "tapdock.lock").read_text() == "{"
 
 
+def test_a_name_of_an_included_file_is_taken(tapdock, folder):
+    (folder / "tapdock.yaml").write_text(text(folder) + "include: [more.yaml]\n")
+    (folder / "more.yaml").write_text("targets: {only: {image: z}}\n")
+    assert "another connector or pipeline `targets.only`" in refused(tapdock, folder, "add", "source", "only")
+
+
 @needs_samples
 def test_github_of_the_samples(tapdock, folder):
     places = f"registries: {{airbyte: {SAMPLES}/airbyte/oss_registry.json, meltanohub: {SAMPLES}/meltanohub}}\n"
