@@ -1,7 +1,7 @@
 """Prepare a run before anything is read: images, kinds, configs, streams, and how they are translated."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -17,6 +17,7 @@ from tapdock.project.model import Connector, Namespacing, Pipeline
 from tapdock.project.named import sides
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs.deletes import with_deletes
+from tapdock.runs.own_files import offer, require_state
 from tapdock.runs.sync_modes import (
     empties_first,
     impossible,
@@ -33,7 +34,7 @@ from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
 
-__all__ = ["Options", "PreparedRun", "added_fields", "prepare"]
+__all__ = ["Options", "PreparedRun", "added_fields", "combined", "prepare"]
 
 
 _MEANT = {
@@ -49,6 +50,7 @@ class Options:
     """What a user requests for a single run. `attempt` is the number of the attempt, from 1, and `run_id` its id.
 
     `began` is when the first attempt began, in seconds since the epoch. `${NOW}` is this time in all attempts.
+    `catalog` and `state` replace discovery and the saved state for this run; with `state`, `save_state` is False.
     """
 
     full_refresh: bool = False
@@ -56,6 +58,8 @@ class Options:
     select: tuple[str, ...] = ()
     refresh_catalog: bool = False
     strict_counts: bool = False
+    catalog: str | None = field(default=None, repr=False)
+    state: str | None = field(default=None, repr=False)
     attempt: int = 1
     began: float | None = None
     run_id: str | None = None
@@ -66,7 +70,7 @@ class PreparedRun:
     """Everything that is decided before a run starts.
 
     `offered` are all streams of the source, `streams` are those that the run reads. `scratch`: the source writes files
-    for the target. `only_complete`: see `RelayPlan`.
+    for the target. `only_complete`: see `RelayPlan`. `feed` are messages that take the place of the source's output.
     """
 
     pipeline: Pipeline
@@ -80,6 +84,7 @@ class PreparedRun:
     state_id: str
     only_complete: bool = False
     scratch: bool = False
+    feed: bytes | None = field(default=None, repr=False)
 
     @property
     def route(self) -> str:
@@ -100,10 +105,29 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     namespacing = _namespacing(pipeline, source, target)
     # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
     namespaced = source.kind == "singer" and namespacing.kind in ("source", "customformat")
-    offered = operations.discover(context, source, refresh=options.refresh_catalog, namespaced=namespaced)
+    source, offered = offer(context, source, options.catalog, refresh=options.refresh_catalog, namespaced=namespaced)
+    require_state(options.state, source)
     source_config = operations.resolved_config(context, source)
-    target_config = operations.resolved_config(context, target)
     operations.say_laid(context, source.connector, source_config)
+    return combined(
+        context, pipeline, options, source=source, offered=offered, source_config=source_config, target=target
+    )
+
+
+def combined(
+    context: Context,
+    pipeline: Pipeline,
+    options: Options,
+    *,
+    source: PreparedConnector,
+    offered: tuple[Stream, ...],
+    source_config: Resolved,
+    target: PreparedConnector,
+    feed: bytes | None = None,
+) -> PreparedRun:
+    """Return the run of a source into a target. Raises a TapdockError if it could not start."""
+    project, namespacing = context.project, _namespacing(pipeline, source, target)
+    target_config = operations.resolved_config(context, target)
     operations.say_laid(context, target.connector, target_config)
     described = about(context, target)
     quirks = _quirks(target, described)
@@ -145,6 +169,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         only_complete=target.kind == "airbyte" and overwrites(streams) and not quirks.waits_for_complete,
         # Only if the user configured it: a tap that changes its own config does not get a shared folder.
         scratch=source.kind == "singer" and "batch_config" in source_config.user,
+        feed=feed,
     )
     if streams or not translation.spool:
         require_translatable(prepared.route, streams, translation)
