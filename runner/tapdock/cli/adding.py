@@ -205,7 +205,7 @@ def _told(session: Session, role: Role, name: str, found: Found, new: Written) -
     for variable in new.variables:
         there = f"; it is set already, in {known[variable]}" if variable in known else ""
         said(f"needs {variable}: set it in `.env` or in the environment, or write the value into {file}{there}")
-    said(f"next: `tapdock spec {name}` lists all settings, `tapdock check {name}` tests them")
+    said(f"next: `tapdock config set {name} --interactive` asks for its settings, `tapdock check {name}` tests them")
 
 
 def _variables(session: Session) -> dict[str, str]:

@@ -109,7 +109,7 @@ def _plain(value: Any) -> Any:
 
 def _variable(name: str, path: tuple[str, ...], taken: tuple[str, ...]) -> str:
     """Return a name for the variable of a setting that is not in the project file yet."""
-    for words in ((name, path[-1]), (name, *path), *((name, *path, number) for number in range(2, 1000))):
+    for words in ((name, path[-1]), (name, *path), *((name, *path, str(number)) for number in range(2, 1000))):
         one = variable_name(words)
         if one not in NAMES and not any(re.search(rf"\b{one}\b", each) for each in taken):
             return one
