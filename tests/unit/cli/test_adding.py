@@ -418,6 +418,15 @@ def test_a_plugin_without_its_definition_is_shown_without_a_package(tapdock, fol
     assert [(each["title"], each["reference"]) for each in json.loads(ended.stdout)][1:] == [("tap-shop", "")]
 
 
+def test_a_long_search_says_that_it_did_not_ask_for_each_package(tapdock, folder, server):
+    server.pages[INDEX] = index(**{f"tap_many_{number}": ["one"] for number in range(25)})
+    ended = tapdock("search", "many", "--source")
+    assert ended.returncode == 0
+    assert len(ended.stdout.splitlines()) == 26
+    assert "the packages of the first 20 Singer plugins of each role are shown" in ended.stderr
+    assert len(server.asked) == 22
+
+
 def test_a_search_asks_each_document_once(tapdock, folder, server):
     tapdock("search", "shop", "--refresh")
     assert sorted(server.asked) == sorted(set(server.asked))
