@@ -27,7 +27,7 @@ FLOORS = (
     {"connectors"},
     {"runs"},
     {"cli"},
-    {"__main__"},
+    {"__main__", "api"},
 )
 """The layers, the lowest first.
 

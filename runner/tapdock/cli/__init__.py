@@ -17,6 +17,7 @@ import typer.core
 import typer.main
 
 from tapdock import __version__
+from tapdock.cli.conversion import quicken
 from tapdock.cli.session import Session
 from tapdock.errors import Interrupted, TapdockError, UsageError
 from tapdock.text.output import err, failed, out
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "add": ("adding:add", "Add a source or a target to the project, by its name in a registry"),
     "remove": ("removing:remove", "Remove a source, a target or a pipeline from the project"),
     "run": ("run:run", "Run pipelines, or sources into targets, one after the other"),
+    "list": ("listing:list_project", "List pipelines, connectors and the streams that were seen last"),
     "spec": ("connectors:spec", "Show which settings a connector takes"),
     "check": ("connectors:check", "Check that a connector's config works"),
     "test": ("connectors:check", "Check that a connector's config works"),
@@ -134,9 +136,10 @@ def _version(wanted: bool) -> None:
 def _options(
     ctx: typer.Context,
     project: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             envvar="TAPDOCK_PROJECT",
+            metavar="PATH",
             help="The project's folder. Default: the nearest tapdock.yaml upward, if it is yours.",
         ),
     ] = None,
@@ -153,7 +156,8 @@ def _options(
     ] = False,
 ) -> None:
     session = ctx.obj
-    session.folder, session.chosen_environment, session.chosen_format = project, environment, log_format
+    session.folder = None if project is None else Path(project)
+    session.chosen_environment, session.chosen_format = environment, log_format
 
 
 HELP = """Run any Airbyte or Singer connector as a container and move data between any two of them
@@ -182,6 +186,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _perform(args: list[str], session: Session) -> int:
+    quicken()
     group = _group(HELP, COMMANDS, _options)
     try:
         with group.make_context("tapdock", args, obj=session) as ctx:

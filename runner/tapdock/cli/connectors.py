@@ -12,8 +12,9 @@ from tapdock.cli.spec_rows import COLUMNS, spec_rows
 from tapdock.cli.state import print_exactly
 from tapdock.connectors import about, operations, selection
 from tapdock.connectors import check as checks
+from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.sample import Sample, sample
-from tapdock.errors import SourceError, TargetError, UsageError
+from tapdock.errors import SourceError, UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Project
 from tapdock.project.named import alone
@@ -127,14 +128,11 @@ def _show(connector: Connector, result: checks.Checked, found: Sample | Written 
         elif found:
             answer["read"] = {"records": found.records, "streams": found.streams, "is_whole": found.is_whole}
         print_json(answer)
-        raise typer.Exit(0 if result.succeeded else _failure(connector)("").exit_code)
+        raise typer.Exit(0 if result.succeeded else checks.failure(connector, result).exit_code)
     if isinstance(found, Written):
         _show_written(name, found)
     if not result.succeeded:
-        hint = result.hint or f"correct `{connector.role}s.{name}.config`; `tapdock spec {name}` shows what it takes"
-        raise _failure(connector)(
-            f"{connector.role} `{name}` failed its check: {result.message or 'no reason given'}", hint=hint
-        )
+        raise checks.failure(connector, result)
     ending = f": {result.message}" if result.message else ""
     found_out = f"{name} works" if found or not result.is_partial else f"{name} was checked in part"
     out((f"{found_out} (checked by {result.how})" if result.how else f"{name} was not checked") + ending)
@@ -158,10 +156,6 @@ def _show_written(name: str, found: Written) -> None:
         ]
         print_table(columns, rows_of_table)
     err(f"tapdock cannot remove `{found.table}`: drop this table, or delete this file, in the target yourself")
-
-
-def _failure(connector: Connector) -> type[SourceError] | type[TargetError]:
-    return SourceError if connector.role == "source" else TargetError
 
 
 def discover(
@@ -189,6 +183,7 @@ def discover(
         ready = operations.prepare(needed, connector)
         namespaced = ready.kind == "singer" and _is_namespaced(session.project, name)
         streams = operations.discover(needed, ready, refresh=not cached, namespaced=namespaced)
+        remember_offered(needed.cache, connector, session.project.environment, streams, now=needed.now())
     if not streams and not connector.discovery and connector.catalog is None:
         raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
     chosen = _selected(session, connector, streams)
@@ -220,8 +215,12 @@ def _fields(stream: Stream, *, singer: bool) -> str:
 
 def _selected(session: Session, connector: Connector, streams: tuple[Stream, ...]) -> dict[StreamKey, ConfiguredStream]:
     """Return the streams that a run would read. If `select` or `streams` do not fit, print a warning, return all."""
+
+    def warn(said: str) -> None:
+        err(one_line(session.redacted(said)))
+
     try:
-        configured = selection.select_streams(streams, connector.select, connector.streams)
+        configured = selection.select_streams(streams, connector.select, connector.streams, warn=warn)
     except UsageError as error:
         where = f"{session.project.file.name}: sources.{connector.name}"
         err(f"warning: {where}: {one_line(session.redacted(error.message))}; a run would fail")

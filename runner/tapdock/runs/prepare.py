@@ -9,9 +9,11 @@ from tapdock.connectors import operations
 from tapdock.connectors.about import About, about
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
+from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
+from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
 from tapdock.project.model import Connector, Namespacing, Pipeline
 from tapdock.project.named import sides
@@ -34,7 +36,7 @@ from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
 
-__all__ = ["Options", "PreparedRun", "added_fields", "combined", "prepare"]
+__all__ = ["Options", "PreparedRun", "added_fields", "chosen_streams", "combined", "prepare", "unread_names"]
 
 
 _MEANT = {
@@ -107,6 +109,8 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     namespaced = source.kind == "singer" and namespacing.kind in ("source", "customformat")
     source, offered = offer(context, source, options.catalog, refresh=options.refresh_catalog, namespaced=namespaced)
     require_state(options.state, source)
+    if options.catalog is None:
+        remember_offered(context.cache, source.connector, project.environment, offered, now=context.now())
     source_config = operations.resolved_config(context, source)
     operations.say_laid(context, source.connector, source_config)
     return combined(
@@ -132,7 +136,8 @@ def combined(
     described = about(context, target)
     quirks = _quirks(target, described)
     require_repaired(target, target_config, quirks)
-    streams = _streams(source, offered, options, impossible(source, target, described, target_config, quirks))
+    cannot = impossible(source, target, described, target_config, quirks)
+    streams = chosen_streams(context, source, offered, options, cannot)
     if source.kind == "singer":
         _say_unreadable(context, source.connector.name, streams)
     unsafe = empties_first(target, streams, target_config)
@@ -150,7 +155,7 @@ def combined(
         validate_records=pipeline.validate_records,
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.on_schema_change == "spool",
         quirks=quirks,
-        excluded=_excluded(offered, streams) if source.kind == "singer" else (),
+        excluded=unread_names(offered, streams) if source.kind == "singer" else (),
         max_line=source.connector.max_line,
         tables=table_names(target, described, target_config, quirks),
     )
@@ -218,7 +223,7 @@ def _say_unreadable(context: Context, source: str, streams: tuple[ConfiguredStre
             context.once(context.redacted(f"warning: {what}"))
 
 
-def _excluded(offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
+def unread_names(offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
     """Return the names by which messages may refer to streams that are not read."""
     chosen = {stream.stream.key for stream in streams}
     wanted = {name for stream in offered if stream.key in chosen for name in emitted_names(stream)}
@@ -251,10 +256,19 @@ def _require_all(source: Connector, options: Options) -> None:
         )
 
 
-def _streams(
-    source: PreparedConnector, offered: tuple[Stream, ...], options: Options, cannot: Modes
+def chosen_streams(
+    context: Context,
+    source: PreparedConnector,
+    offered: tuple[Stream, ...],
+    options: Options,
+    cannot: Modes | None,
 ) -> tuple[ConfiguredStream, ...]:
+    """Return the streams that are read; none if the tap reports them only during the run. Raises UsageError.
+
+    `cannot` are the modes that the target does not support; None without a target.
+    """
     connector = source.connector
+    require_singer_options(source)
     if source.kind == "singer" and not connector.discovery and connector.catalog is None:
         _require_all(connector, options)
         return ()  # the tap reports its streams during the run
@@ -265,4 +279,5 @@ def _streams(
         only=options.select,
         full_refresh=options.full_refresh,
         modes=cannot,
+        warn=lambda said: context.once(context.redacted(said)),
     )
