@@ -59,9 +59,7 @@ def search(
         columns = ("NAME", "ROLE", "KIND", "VARIANTS", "IMAGE OR PACKAGE", "LICENSE", "SUPPORT")
         print_table(columns, list(_rows(found)))
         if len([match for match in found if match.kind == "singer"]) > MOST_ASKED:
-            said(
-                f"the packages of the first {MOST_ASKED} Singer plugins of each role are shown; search for a longer word"
-            )
+            said(f"only the packages of the first {MOST_ASKED} Singer plugins of each role are shown")
     elif failure is None:
         said(f"no registry has a connector whose name contains `{word}`")
     if failure is not None:

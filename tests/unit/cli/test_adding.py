@@ -423,7 +423,7 @@ def test_a_long_search_says_that_it_did_not_ask_for_each_package(tapdock, folder
     ended = tapdock("search", "many", "--source")
     assert ended.returncode == 0
     assert len(ended.stdout.splitlines()) == 26
-    assert "the packages of the first 20 Singer plugins of each role are shown" in ended.stderr
+    assert "only the packages of the first 20 Singer plugins of each role are shown" in ended.stderr
     assert len(server.asked) == 22
 
 
