@@ -12,6 +12,7 @@ from tapdock.connectors.config_keys import ABSENT, at, with_value
 from tapdock.errors import UsageError
 from tapdock.files import write_whole
 from tapdock.project import document, edit
+from tapdock.project.airbyte_wrapper import translated
 from tapdock.project.dotenv import require_private, variable_name, with_values
 from tapdock.project.files import text_of
 from tapdock.project.interpolate import REFERENCE, parse_dotenv
@@ -41,10 +42,16 @@ class ConfigEdit:
     def __post_init__(self) -> None:
         self.text = self._before = text_of(self.project.file)
         self._dotenv = text_of(self.dotenv) if self.dotenv.is_file() else None
-        entry = at(document.parse(self.text, self.project.file.name).tree, self._entry)
+        layer, name = document.parse(self.text, self.project.file.name), self.connector.name
+        entry = at(layer.tree, self._entry)
         if not isinstance(entry, dict):
-            name = self.connector.name
             raise UsageError(f"`{name}` is not written in {self.project.file.name}", hint="edit its file by hand")
+        if at(translated(layer).tree, self._entry) != entry:
+            place = layer.origins.get(self._entry, self.project.file.name)
+            raise UsageError(
+                f"{place}: `{name}` is written with keys of the Airbyte wrapper, which tapdock does not edit",
+                hint="write `image` and `config` in their place, or edit the file by hand",
+            )
 
     @property
     def dotenv(self) -> FilePath:
@@ -77,11 +84,19 @@ class ConfigEdit:
         path, written = self._whole_list(path, written)
         label = self.project.file.name
         try:
-            self.text = edit.set_value(self.text, (*self.place, *path), written, label=label)
+            self.text = edit.set_value(self._opened(), (*self.place, *path), written, label=label)
         except (TypeError, IndexError, KeyError) as error:
             raise UsageError(
                 f"{label}: `{dotted((*self.place, *path))}` cannot be set", hint="edit it by hand"
             ) from error
+
+    def _opened(self) -> str:
+        """Return the text without an empty `config: {}`, so that settings get lines of their own."""
+        tree = document.parse(self.text, self.project.file.name).tree
+        if at(tree, self.place) == {} and len(at(tree, self.place[:-1])) > 1:
+            with suppress(UsageError):  # it has a comment
+                return edit.remove(self.text, self.place, label=self.project.file.name)
+        return self.text
 
     def remove(self, path: Path) -> None:
         """Remove a setting. Raises UsageError if it is not written at this place."""

@@ -95,6 +95,18 @@ def test_a_value_is_read_by_its_type_in_the_spec(tapdock, folder, key, text, val
     assert not (folder / ".env").exists()
 
 
+@pytest.mark.parametrize("ending", ["", "  # none yet"])
+def test_the_first_setting_of_an_empty_config(tapdock, folder, ending):
+    text = f"version: 1\nsources:\n  shop:\n    config: {{}}{ending}\n    image: shop:1\n"
+    (folder / "tapdock.yaml").write_text(text)
+    for key, value in (("count", "5"), ("zip", "007")):
+        assert tapdock("config", "set", "shop", key, value).returncode == 0
+    assert config(folder) == {"count": 5, "zip": "007"}
+    lines = (folder / "tapdock.yaml").read_text().splitlines()
+    assert ("      count: 5" in lines) == (not ending)
+    assert any(line.endswith("# none yet") for line in lines) == bool(ending)
+
+
 def test_everything_else_in_the_file_stays(tapdock, folder):
     (folder / "tapdock.yaml").chmod(0o640)
     assert tapdock("config", "set", "shop", "count", "6").returncode == 0
@@ -325,6 +337,32 @@ def test_unset_removes_one_value(tapdock, folder):
     assert (ended.returncode, "`sources.shop.config.zip` is not set in tapdock.yaml" in ended.stderr) == (2, True)
     ended = tapdock("config", "unset", "shop", "count", "--environment", "prod")
     assert (ended.returncode, "still has a value, from tapdock.yaml:7" in ended.stderr) == (0, True)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_files_of_other_systems_keep_their_lines(tapdock, folder, newline):
+    (folder / "tapdock.yaml").write_bytes(PROJECT.replace("\n", newline).encode())
+    (folder / ".env").write_bytes(f"A=1{newline}SHOP_HIDDEN=old{newline}B=2".encode())
+    assert tapdock("config", "set", "shop", "hidden", "new").returncode == 0
+    assert config(folder)["hidden"] == "new"
+    lines = (folder / ".env").read_bytes().decode().splitlines()
+    assert lines == ["A=1", "SHOP_HIDDEN=old", "B=2", "SHOP_HIDDEN_2=new"]
+    assert (folder / "tapdock.yaml").read_bytes().count(b"\r") == (12 if newline == "\r\n" else 0)
+
+
+def test_a_linked_dotenv_stays_a_link(tapdock, folder):
+    (folder / "real").write_text("A=1\n")
+    (folder / ".env").symlink_to("real")
+    assert tapdock("config", "set", "shop", "hidden", "x").returncode == 0
+    assert ((folder / ".env").is_symlink(), (folder / "real").read_text()) == (True, "A=1\nSHOP_HIDDEN=x\n")
+
+
+def test_keys_of_the_airbyte_wrapper_are_not_edited(tapdock, folder):
+    text = "version: 1\nsources:\n  shop:\n    airbyte_spec: {image: a, tag: '1'}\n    airbyte_config: {count: 1}\n"
+    (folder / "tapdock.yaml").write_text(text)
+    ended = tapdock("config", "set", "shop", "count", "5", "--no-validate")
+    assert (ended.returncode, "tapdock.yaml:3: `shop` is written with keys of" in ended.stderr) == (2, True)
+    assert (folder / "tapdock.yaml").read_text() == text
 
 
 @pytest.mark.parametrize(
