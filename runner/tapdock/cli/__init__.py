@@ -27,6 +27,9 @@ __all__ = ["COMMANDS", "main"]
 Entry = tuple[str, str]
 COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "init": ("init:init", "Create a project with an example that runs"),
+    "search": ("registries:search", "Search the registries of Airbyte and Meltano for connectors"),
+    "add": ("adding:add", "Add a source or a target to the project, by its name in a registry"),
+    "remove": ("removing:remove", "Remove a source, a target or a pipeline from the project"),
     "run": ("run:run", "Run pipelines, or sources into targets, one after the other"),
     "spec": ("connectors:spec", "Show which settings a connector takes"),
     "check": ("connectors:check", "Check that a connector's config works"),

@@ -157,7 +157,7 @@ def origin_of(project: Project, path: Path) -> str:
 
     A key without an origin is not set, wherever its entry was written.
     """
-    depth = 2 if path[0] == "state_backend" else 3  # `sources.faker.config` is a key
+    depth = 2 if path[0] in ("state_backend", "registries", "labels", "annotations") else 3  # `sources.faker.config`
     for end in range(len(path), depth - 1, -1):
         if dotted(path[:end]) in project.origins:
             return project.origins[dotted(path[:end])]
@@ -166,6 +166,9 @@ def origin_of(project: Project, path: Path) -> str:
 
 def _values(project: Project) -> Iterator[tuple[Path, Any]]:
     yield ("state_backend", "uri"), project.state_uri
+    for key, texts in (("labels", project.labels), ("annotations", project.annotations)):
+        yield from walk(texts, (key,)) if texts else ()
+    yield from ((("registries", name), place) for name, place in project.registries.items())
     cache = Cache(project.private / "cache")
     for group, connectors in (("sources", project.sources), ("targets", project.targets)):
         for name, connector in connectors.items():
@@ -175,7 +178,9 @@ def _values(project: Project) -> Iterator[tuple[Path, Any]]:
         naming = said.pop("namespacing")
         said |= {"namespace": naming["kind"], "namespace_format": naming["format"], "prefix": naming["prefix"]}
         for key, value in said.items():
-            if key != "name" and value not in (None, ""):
+            if key in ("labels", "annotations"):
+                yield from walk(value, ("pipelines", name, key)) if value else ()
+            elif key != "name" and value not in (None, ""):
                 yield ("pipelines", name, key), value
 
 
@@ -191,6 +196,8 @@ def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | Non
         match key.form:
             case "config" | "env":
                 yield from walk(masking.masked(value, schema if key.form == "config" else None), here)
+            case "labels":
+                yield from walk(value, here)
             case "texts" | "words" | "mounts":  # lists that are shown in one line
                 yield here, [_mount(item) if isinstance(item, Mount) else item for item in value]
             case "streams":

@@ -7,6 +7,7 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
+from tapdock.project.builtin import Filled
 from tapdock.project.fields import did_you_mean
 from tapdock.project.interpolate import Unset
 from tapdock.project.layers import Path, dotted
@@ -37,7 +38,7 @@ Schema = Mapping[str, Any]
 
 
 def coerce(config: Config, schema: Schema) -> dict[str, Any]:
-    """Return the config in plain values. Text from the environment is converted to the type in the spec.
+    """Return the config in plain values. Text with references is converted to the type in the spec.
 
     Text that cannot be converted stays text, which `violations` reports.
     """
@@ -45,8 +46,8 @@ def coerce(config: Config, schema: Schema) -> dict[str, Any]:
 
 
 def _coerced(value: Any, schema: Schema, root: Schema) -> Any:
-    if isinstance(value, Secret):
-        return converted(value.reveal(), types_of(schema, root))
+    if isinstance(value, Secret | Filled):
+        return converted(value.reveal() if isinstance(value, Secret) else str(value), types_of(schema, root))
     if isinstance(value, Mapping):
         return {key: _coerced(inner, property_of(schema, key, value, root), root) for key, inner in value.items()}
     if isinstance(value, list):
