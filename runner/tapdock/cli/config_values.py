@@ -132,7 +132,7 @@ def set_setting(
         edit.set_plain(path, new, secret=partial(config_keys.secret_leaves, schema=schema))
         if "${" in text:
             err("note: `${` is written as plain text; with `--reference`, `${NAME}` refers to a variable")
-    save(session, edit, path, {} if no_validate else schema, value=new)
+    save(edit, path, {} if no_validate else schema, value=new)
 
 
 def unset(ctx: typer.Context, name: Name, key: Key) -> None:
@@ -151,7 +151,7 @@ def unset(ctx: typer.Context, name: Name, key: Key) -> None:
     edit.remove(path)
     after = edit.after()
     edit.write()
-    err(f"removed `{dotted((*edit.place, *path))}` from {session.file.name}")
+    err(f"removed `{dotted((*edit.place, *path))}` from {edit.label}")
     if isinstance(old, str) and old.startswith("${"):
         err(f"note: `{old}` may still be set in .env; remove it there if nothing else refers to it")
     if config_keys.at(of(after, connector).config, path) is not ABSENT:

@@ -207,7 +207,7 @@ def _confirmed(edit: ConfigEdit, changed: list[Path]) -> bool:
     if edit.secrets:
         err(f"secrets in .env: {', '.join(edit.secrets)}")
     while True:
-        text = _line(f"Write this into {edit.project.file.name}? [Y/n, {BACK} goes back]").strip().lower()
+        text = _line(f"Write this into {edit.label}? [Y/n, {BACK} goes back]").strip().lower()
         if text in ("", "y", "yes"):
             return True
         if text == BACK:

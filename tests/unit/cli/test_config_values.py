@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tapdock.cache import Cache
-from tapdock.connectors import config_edit, known_specs
+from tapdock.connectors import known_specs
 from tapdock.project.load import load
 
 PROJECT = """\
@@ -242,22 +242,18 @@ def test_a_secret_is_not_written_where_git_would_publish_it(tapdock, folder):
     assert tapdock("config", "set", "shop", "hidden", "hunter2").returncode == 0
 
 
-def test_dotenv_is_as_before_if_the_project_file_cannot_be_written(tapdock, folder, monkeypatch):
-    real = config_edit.write_whole
-
-    def write(path, content, **options):
-        if path.name == "tapdock.yaml":
-            raise OSError(28, "No space left on device")
-        real(path, content, **options)
-
-    monkeypatch.setattr(config_edit, "write_whole", write)
-    for before in (None, "A=1\n"):
-        if before:
-            (folder / ".env").write_text(before)
-        ended = tapdock("config", "set", "shop", "hidden", "hunter2")
-        assert (ended.returncode, "No space left on device" in ended.stderr) == (2, True)
-        assert (folder / "tapdock.yaml").read_text() == PROJECT
-        assert ((folder / ".env").read_text() if before else (folder / ".env").exists()) == (before or False)
+@pytest.mark.parametrize("before", [None, "A=1\n"])
+def test_dotenv_is_as_before_if_the_project_file_cannot_be_written(tapdock, folder, before):
+    real = folder / ("x" * 250)  # a temporary file beside it would have a name that is too long
+    (folder / "tapdock.yaml").rename(real)
+    (folder / "tapdock.yaml").symlink_to(real.name)
+    if before:
+        (folder / ".env").write_text(before)
+    ended = tapdock("config", "set", "shop", "hidden", "hunter2")
+    assert (ended.returncode, "cannot be written: File name too long" in ended.stderr) == (2, True), ended.stderr
+    assert real.read_text() == PROJECT
+    assert ((folder / ".env").read_text() if (folder / ".env").exists() else None) == before
+    assert len(list(folder.iterdir())) == (4 if before else 3)
 
 
 # --- environments and what overrides ---------------------------------------------------------------------------------
@@ -337,6 +333,40 @@ def test_unset_removes_one_value(tapdock, folder):
     assert (ended.returncode, "`sources.shop.config.zip` is not set in tapdock.yaml" in ended.stderr) == (2, True)
     ended = tapdock("config", "unset", "shop", "count", "--environment", "prod")
     assert (ended.returncode, "still has a value, from tapdock.yaml:7" in ended.stderr) == (0, True)
+
+
+def test_no_program_and_no_file_of_a_reference_is_read(tapdock, folder):
+    mark = folder / "started"
+    text = PROJECT.replace("count: 5", f"count: '${{exec:touch {mark}}}'\n      zip: '${{file:/nowhere}}'")
+    (folder / "tapdock.yaml").write_text(text)
+    ended = tapdock("config", "set", "shop", "mode", "full")
+    assert (ended.returncode, "note" in ended.stderr, mark.exists()) == (0, False, False), ended.stderr
+
+
+def test_the_file_that_has_the_connector_is_changed(tapdock, folder):
+    (folder / "more").mkdir()
+    (folder / "more" / "shop.yaml").write_text("sources:\n  shop:\n    image: shop:1\n    config:\n      count: 5\n")
+    main = "version: 1\ninclude: [more/*.yaml]\nenvironments: {prod: {}}\n"
+    (folder / "tapdock.yaml").write_text(main)
+    ended = tapdock("config", "set", "shop", "count", "6")
+    assert ended.stderr == "wrote `sources.shop.config.count` in more/shop.yaml\n"
+    assert tapdock("config", "set", "shop", "hidden", "s3cret").returncode == 0
+    assert (folder / "tapdock.yaml").read_text() == main
+    assert tapdock("config", "set", "shop", "count", "9", "--environment", "prod").stderr.endswith("in tapdock.yaml\n")
+    assert (config(folder)["count"], config(folder)["hidden"], config(folder, "prod")["count"]) == (6, "s3cret", 9)
+    assert not (folder / "more" / ".env").exists()
+    assert tapdock("config", "unset", "shop", "count", "--environment", "prod").returncode == 0
+    assert config(folder, "prod")["count"] == 6
+
+
+def test_what_a_connector_extends_is_not_changed_or_lost(tapdock, folder):
+    text = PROJECT.replace("targets:", "  other: {extends: shop}\ntargets:")
+    (folder / "tapdock.yaml").write_text(text)
+    assert tapdock("config", "set", "other", "hosts.1", "z", "--no-validate").returncode == 0
+    found = load(folder / "tapdock.yaml", environment=None, environ={}).sources
+    assert (found["shop"].config["hosts"], found["other"].config["hosts"]) == (["a", "b"], ["a", "z"])
+    ended = tapdock("config", "unset", "other", "count")
+    assert (ended.returncode, "is not set in tapdock.yaml" in ended.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
