@@ -15,8 +15,9 @@ from tapdock.project import document, edit
 from tapdock.project.airbyte_wrapper import translated
 from tapdock.project.dotenv import require_private, variable_name, with_values
 from tapdock.project.files import text_of
+from tapdock.project.include import read_included
 from tapdock.project.interpolate import REFERENCE, parse_dotenv
-from tapdock.project.layers import Path, dotted
+from tapdock.project.layers import Path, dotted, walk
 from tapdock.project.load import DOTENV, load, written
 from tapdock.project.model import Connector, Project
 from tapdock.project.rewrite import rewrite
@@ -158,16 +159,22 @@ class ConfigEdit:
         match = REFERENCE.fullmatch(before) if isinstance(before, str) else None
         if match and match["name"] and match["default"] is None:
             name = match["name"]
-            shared = self.text.count(f"${{{name}}}") > 1 or f"${{{name}:" in self.text or name in self.environ
+            shared = self._uses(name) > 1 or name in self.environ
             if name in known and not shared:
                 return name
         scope = (self.environment,) if self.environment else ()
         first = name = variable_name((self.connector.name, *path, *scope))
         number = 2
         taken = {*known, *self.secrets, *self.environ}
-        while name in taken or f"${{{name}" in self.text:
+        while name in taken or self._uses(name):
             name, number = f"{first}_{number}", number + 1
         return name
+
+    def _uses(self, name: str) -> int:
+        """Return how many values of all files of the project refer to a variable."""
+        layer = read_included(self.project.file, trusted=None, texts={self.file.resolve(): self.text})
+        words = (f"${{{name}}}", f"${{{name}:")
+        return sum(isinstance(value, str) and any(word in value for word in words) for _, value in walk(layer.tree))
 
     def after(self) -> Project:
         """Return the project as it will be. Raises UsageError if it cannot be loaded."""

@@ -153,7 +153,7 @@ def test_settings_can_be_set_one_after_the_other(tapdock, folder):
     assert first.returncode == 0
     assert "note: `credentials.access_token` is missing" in first.stderr
     second = tapdock("config", "set", "shop", "credentials.access_token", "abc123", "--environment", "")
-    assert (second.returncode, "note" in second.stderr) == (0, False)
+    assert (second.returncode, "is missing" in second.stderr) == (0, False)
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------
@@ -198,6 +198,32 @@ def test_a_variable_that_others_use_is_not_changed(tapdock, folder):
     (folder / ".env").write_text("SHARED=old\n")
     assert tapdock("config", "set", "shop", "hidden", "new").returncode == 0
     assert (config(folder)["zip"], config(folder)["hidden"]) == ("old", "new")
+
+
+def test_a_variable_of_another_file_is_not_changed(tapdock, folder):
+    text = PROJECT.replace("count: 5", "count: 5\n      hidden: ${SHARED}") + "include: [more.yaml]\n"
+    (folder / "tapdock.yaml").write_text(text)
+    (folder / "more.yaml").write_text("sources: {two: {image: x, config: {token: 'x${SHARED:-y}'}}}\n")
+    (folder / ".env").write_text("SHARED=old\n")
+    assert tapdock("config", "set", "shop", "hidden", "new").returncode == 0
+    assert (folder / ".env").read_text() == "SHARED=old\nSHOP_HIDDEN=new\n"
+
+
+@pytest.mark.parametrize("stdin", ["", "\n"])
+def test_a_secret_that_a_failed_program_did_not_print_is_not_set(tapdock, folder, stdin):
+    ended = tapdock("config", "set", "shop", "hidden", "--from-file", "-", stdin=stdin)
+    assert (ended.returncode, "stdin is empty" in ended.stderr) == (2, True)
+    assert tapdock("config", "set", "shop", "hidden", "").returncode == 0
+    assert config(folder)["hidden"] == ""
+
+
+def test_a_name_that_is_built_in_is_not_taken(tapdock, folder):
+    (folder / "tapdock.yaml").write_text("version: 1\nsources: {run: {image: x, config: {}}}\n")
+    value = '{"id": {"password": "s3cret"}, "id_file": "postgresql://me:s3cret@host/db"}'
+    assert tapdock("config", "set", "run", "x", value, "--no-validate").returncode == 0
+    assert tapdock("config", "set", "run", "id", "postgresql://me:s3cret@host/db", "--no-validate").returncode == 0
+    names = [line.partition("=")[0] for line in (folder / ".env").read_text().splitlines()]
+    assert names == ["RUN_X_ID_PASSWORD", "RUN_X_ID_FILE_VALUE", "RUN_ID_VALUE"]
 
 
 def test_each_environment_has_its_own_secret(tapdock, folder):
