@@ -206,10 +206,14 @@ class ConfigEdit:
         """Write `.env`, and return the function that restores it."""
         file = self.dotenv.resolve()
         old = file.read_bytes() if file.exists() else None
+        owner = (file if old is not None else file.parent).stat()
         try:
             write_whole(file, lines.encode())
         except OSError as error:
             raise _unwritable(file, error) from error
+        if owner.st_uid != os.geteuid():  # with `sudo`, the owner of the project still has to read it
+            with suppress(OSError):
+                os.chown(file, owner.st_uid, owner.st_gid)
 
         def undo() -> None:
             with suppress(OSError):

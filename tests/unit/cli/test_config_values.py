@@ -107,6 +107,11 @@ def test_the_first_setting_of_an_empty_config(tapdock, folder, ending):
     assert any(line.endswith("# none yet") for line in lines) == bool(ending)
 
 
+def test_a_negative_number_follows_two_dashes(tapdock, folder):
+    assert tapdock("config", "set", "shop", "rate", "--", "-1").returncode == 0
+    assert config(folder)["rate"] == -1
+
+
 def test_everything_else_in_the_file_stays(tapdock, folder):
     (folder / "tapdock.yaml").chmod(0o640)
     assert tapdock("config", "set", "shop", "count", "6").returncode == 0
@@ -246,6 +251,18 @@ def test_a_secret_number_keeps_its_type(tapdock, folder):
     assert tapdock("config", "set", "shop", "pin", "1234").returncode == 0
     assert "pin: ${SHOP_PIN}" in (folder / "tapdock.yaml").read_text()
     assert tapdock("config", "set", "shop", "pin", "x").returncode == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to another user")
+@pytest.mark.parametrize("before", [None, "A=1\n"])
+def test_with_sudo_dotenv_belongs_to_the_owner_of_the_project(tapdock, folder, before):
+    if before:
+        (folder / ".env").write_text(before)
+        os.chown(folder / ".env", 31337, 31337)
+    os.chown(folder, 31337, 31337)
+    assert tapdock("--project", str(folder), "config", "set", "shop", "hidden", "x").returncode == 0
+    found = (folder / ".env").stat()
+    assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (31337, 0o600)
 
 
 def git(folder, *words):
