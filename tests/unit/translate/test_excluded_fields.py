@@ -308,3 +308,9 @@ def test_any_body_loses_exactly_the_excluded_fields(body: dict[str, Any]) -> Non
     rule = removal(Exclusion(("a",), (("b", "c"), ("b", "d", "d"))))
     assert rule is not None
     assert json.loads(rule(json.dumps(body).encode())) == expected(body, "")
+
+
+def test_a_relay_in_a_container_is_told_the_same_fields() -> None:
+    options = {"s": StreamOptions(schema={"id": {"type": "number"}}, metadata={"id": {"z": 1}, "q": 2})}
+    (one,) = select_streams(offered("singer"), PROJECT, options)
+    assert msgspec.json.decode(msgspec.json.encode(one), type=ConfiguredStream) == one
