@@ -23,7 +23,7 @@ from tapdock.text.clean import one_line
 from tapdock.text.output import err, out, print_json, print_table, said_at_once
 from tapdock.translate.catalogs.singer import unsupported_fields
 
-__all__ = ["check", "discover", "spec"]
+__all__ = ["Name", "check", "discover", "named", "spec"]
 
 Name = Annotated[str, typer.Argument(help="A source or a target of the project.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -36,7 +36,7 @@ def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbo
     Example: tapdock spec faker
     """
     session = shared(ctx)
-    connector = _named(session.project, name)
+    connector = named(session.project, name)
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
         schema = about.spec(needed, operations.prepare(needed, connector))
@@ -74,7 +74,7 @@ def check(
     Example: tapdock check lake --write
     """
     session = shared(ctx)
-    connector = _named(session.project, name)
+    connector = named(session.project, name)
     if read and connector.role != "source":
         raise UsageError(f"`{name}` is a target; only sources have records to read")
     if write and connector.role != "target":
@@ -160,7 +160,7 @@ def discover(
     Example: tapdock discover faker
     """
     session = shared(ctx)
-    connector = _named(session.project, name)
+    connector = named(session.project, name)
     if connector.role != "source":
         raise UsageError(f"`{name}` is a target; only sources have streams")
     with Signals(said_at_once) as signals:
@@ -216,7 +216,8 @@ def _is_namespaced(project: Project, source: str) -> bool:
     return bool(kinds & {"source", "customformat"})
 
 
-def _named(project: Project, name: str) -> Connector:
+def named(project: Project, name: str) -> Connector:
+    """Return a source or a target of the project. Raises UsageError for another name."""
     connector = project.sources.get(name) or project.targets.get(name)
     if connector is None:
         known = [*project.sources, *project.targets]
