@@ -1,5 +1,6 @@
 """`tapdock spec`, `check` (`test`) and `discover`."""
 
+import time
 from typing import Annotated, Any
 
 import msgspec
@@ -11,10 +12,12 @@ from tapdock.cli.spec_rows import COLUMNS, spec_rows
 from tapdock.cli.state import print_exactly
 from tapdock.connectors import about, operations, selection
 from tapdock.connectors import check as checks
+from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.sample import Sample, sample
-from tapdock.errors import SourceError, TargetError, UsageError
+from tapdock.errors import SourceError, UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Project
+from tapdock.project.named import alone
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.relay.signals import Signals
 from tapdock.runs import check_write
@@ -23,11 +26,15 @@ from tapdock.text.clean import one_line
 from tapdock.text.output import err, out, print_json, print_table, said_at_once
 from tapdock.translate.catalogs.singer import unsupported_fields
 
-__all__ = ["Name", "check", "discover", "named", "spec"]
+__all__ = ["Name", "check", "checked", "discover", "named", "spec"]
 
 Name = Annotated[str, typer.Argument(help="A source or a target of the project.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the connector's log lines.")]
+InPipeline = Annotated[
+    str | None,
+    typer.Option("--pipeline", help="The pipeline for `${SOURCE}` and the like in the config. Default: the only one."),
+]
 
 
 def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
@@ -36,7 +43,7 @@ def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbo
     Example: tapdock spec faker
     """
     session = shared(ctx)
-    connector = named(session.project, name)
+    connector = _in_pipeline(session.project, name, None)
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
         schema = about.spec(needed, operations.prepare(needed, connector))
@@ -56,6 +63,7 @@ def check(
     read: Annotated[
         int | None, typer.Option("--read", metavar="N", min=1, help="Also read up to N records of a source.")
     ] = None,
+    pipeline: InPipeline = None,
     write: Annotated[
         bool, typer.Option("--write", help="Also write a few rows into a table of its own name in a target.")
     ] = False,
@@ -73,8 +81,21 @@ def check(
 
     Example: tapdock check lake --write
     """
-    session = shared(ctx)
-    connector = named(session.project, name)
+    checked(shared(ctx), name, pipeline=pipeline, as_json=as_json, verbose=verbose, read=read, write=write)
+
+
+def checked(
+    session: Session,
+    name: str,
+    *,
+    pipeline: str | None = None,
+    as_json: bool = False,
+    verbose: bool = False,
+    read: int | None = None,
+    write: bool = False,
+) -> None:
+    """Check a connector, and print the result. Raises SourceError or TargetError if the check failed."""
+    connector = _in_pipeline(session.project, name, pipeline)
     if read and connector.role != "source":
         raise UsageError(f"`{name}` is a target; only sources have records to read")
     if write and connector.role != "target":
@@ -107,14 +128,11 @@ def _show(connector: Connector, result: checks.Checked, found: Sample | Written 
         elif found:
             answer["read"] = {"records": found.records, "streams": found.streams, "is_whole": found.is_whole}
         print_json(answer)
-        raise typer.Exit(0 if result.succeeded else _failure(connector)("").exit_code)
+        raise typer.Exit(0 if result.succeeded else checks.failure(connector, result).exit_code)
     if isinstance(found, Written):
         _show_written(name, found)
     if not result.succeeded:
-        hint = result.hint or f"correct `{connector.role}s.{name}.config`; `tapdock spec {name}` shows what it takes"
-        raise _failure(connector)(
-            f"{connector.role} `{name}` failed its check: {result.message or 'no reason given'}", hint=hint
-        )
+        raise checks.failure(connector, result)
     ending = f": {result.message}" if result.message else ""
     found_out = f"{name} works" if found or not result.is_partial else f"{name} was checked in part"
     out((f"{found_out} (checked by {result.how})" if result.how else f"{name} was not checked") + ending)
@@ -140,10 +158,6 @@ def _show_written(name: str, found: Written) -> None:
     err(f"tapdock cannot remove `{found.table}`: drop this table, or delete this file, in the target yourself")
 
 
-def _failure(connector: Connector) -> type[SourceError] | type[TargetError]:
-    return SourceError if connector.role == "source" else TargetError
-
-
 def discover(
     ctx: typer.Context,
     name: Name,
@@ -152,6 +166,7 @@ def discover(
     cached: Annotated[
         bool, typer.Option("--cached", help="Use the result of a discovery of the last 24 hours.")
     ] = False,
+    pipeline: InPipeline = None,
 ) -> None:
     """Show the streams that a source offers
 
@@ -160,7 +175,7 @@ def discover(
     Example: tapdock discover faker
     """
     session = shared(ctx)
-    connector = named(session.project, name)
+    connector = _in_pipeline(session.project, name, pipeline)
     if connector.role != "source":
         raise UsageError(f"`{name}` is a target; only sources have streams")
     with Signals(said_at_once) as signals:
@@ -168,6 +183,7 @@ def discover(
         ready = operations.prepare(needed, connector)
         namespaced = ready.kind == "singer" and _is_namespaced(session.project, name)
         streams = operations.discover(needed, ready, refresh=not cached, namespaced=namespaced)
+        remember_offered(needed.cache, connector, session.project.environment, streams, now=needed.now())
     if not streams and not connector.discovery and connector.catalog is None:
         raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
     chosen = _selected(session, connector, streams)
@@ -199,8 +215,12 @@ def _fields(stream: Stream, *, singer: bool) -> str:
 
 def _selected(session: Session, connector: Connector, streams: tuple[Stream, ...]) -> dict[StreamKey, ConfiguredStream]:
     """Return the streams that a run would read. If `select` or `streams` do not fit, print a warning, return all."""
+
+    def warn(said: str) -> None:
+        err(one_line(session.redacted(said)))
+
     try:
-        configured = selection.select_streams(streams, connector.select, connector.streams)
+        configured = selection.select_streams(streams, connector.select, connector.streams, warn=warn)
     except UsageError as error:
         where = f"{session.project.file.name}: sources.{connector.name}"
         err(f"warning: {where}: {one_line(session.redacted(error.message))}; a run would fail")
@@ -216,8 +236,18 @@ def _is_namespaced(project: Project, source: str) -> bool:
     return bool(kinds & {"source", "customformat"})
 
 
+def _in_pipeline(project: Project, name: str, pipeline: str | None) -> Connector:
+    """Return a connector with its built-in variables. Raises UsageError for a pipeline that does not have it."""
+    connector, now = named(project, name), time.time()
+    users = {each.name: each for each in project.pipelines.values() if name in (each.source, each.target)}
+    if pipeline is not None and pipeline not in users:
+        hint = did_you_mean(pipeline, users) or f"pipelines with `{name}`: {', '.join(users) or 'none'}"
+        raise UsageError(f"there is no pipeline `{pipeline}` with {connector.role} `{name}`", hint=hint)
+    return alone(project, connector, now=now, pipeline=users[pipeline] if pipeline is not None else None)
+
+
 def named(project: Project, name: str) -> Connector:
-    """Return a source or a target of the project. Raises UsageError for another name."""
+    """Return a source or a target of the project. Raises UsageError if there is none."""
     connector = project.sources.get(name) or project.targets.get(name)
     if connector is None:
         known = [*project.sources, *project.targets]

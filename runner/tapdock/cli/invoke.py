@@ -14,6 +14,7 @@ from tapdock.engines.attended import Stdio
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Pipeline
+from tapdock.project.named import alone
 from tapdock.relay.signals import Signals
 from tapdock.runs import by_hand
 from tapdock.runs.given import FilePart, shown_file
@@ -52,8 +53,8 @@ def invoke(
         raise UsageError("`--dump` prints a file and does not run the connector, so it takes no arguments")
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, quiet=True)
-        ready = operations.prepare(needed, connector)
         chosen = _pipeline(session, connector, pipeline)
+        ready = operations.prepare(needed, alone(session.project, connector, now=needed.now(), pipeline=chosen))
         wanted = frozenset((f"{dump}.json",) if dump else ())
         config = operations.resolved_config(needed, ready)
         launch = by_hand.launch_by_hand(needed, ready, config, words, pipeline=chosen, wanted=wanted)

@@ -17,7 +17,7 @@ from tapdock.cli.plans import own_file, show_given, show_plans
 from tapdock.cli.session import Session, shared
 from tapdock.connectors.context import Context as Operations
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
-from tapdock.project.fields import did_you_mean
+from tapdock.project.blocks import parse_blocks
 from tapdock.project.model import Pipeline, Project
 from tapdock.relay.signals import Signals
 from tapdock.runs import attempts
@@ -190,43 +190,6 @@ def _nothing_named(project: Project, *, as_json: bool) -> UsageError:
         print_table(["pipeline", "source", "target"], rows)
     first = next(iter(project.pipelines), "SOURCE TARGET")
     return UsageError("name what to run: pipelines, or a source and a target", hint=f"`tapdock run {first}`")
-
-
-def parse_blocks(project: Project, words: Sequence[str]) -> list[Pipeline]:
-    """Return the pipelines that the words name; a source followed by a target makes an unnamed pipeline.
-
-    Raises UsageError for an unknown name and for a source or a target alone.
-    """
-    pipelines: list[Pipeline] = []
-    left = list(words)
-    while left:
-        name = left.pop(0)
-        if name in project.pipelines:
-            pipelines.append(project.pipelines[name])
-        elif name in project.sources:
-            target = left.pop(0) if left else ""
-            if target not in project.targets:
-                raise _no_target(project, name, target)
-            pipelines.append(Pipeline(name=f"{name}-to-{target}", source=name, target=target))
-        else:
-            raise _unknown(project, name)
-    return pipelines
-
-
-def _no_target(project: Project, source: str, word: str) -> UsageError:
-    known = ", ".join(project.targets) or "none yet"
-    what = f"`{word}` is not a target" if word else "must be followed by a target"
-    return UsageError(
-        f"`{source}` is a source, and {what}", hint=did_you_mean(word, project.targets) or f"targets: {known}"
-    )
-
-
-def _unknown(project: Project, name: str) -> UsageError:
-    if name in project.targets:
-        return UsageError(f"`{name}` is a target, and must follow a source", hint=f"`tapdock run SOURCE {name}`")
-    known = [*project.pipelines, *project.sources, *project.targets]
-    hint = did_you_mean(name, known) or f"known: {', '.join(known) or 'nothing yet'}"
-    return UsageError(f"there is no pipeline, source or target `{name}` in {project.file.name}", hint=hint)
 
 
 def _run_all(

@@ -10,10 +10,11 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.mistaken import require_fitting
 from tapdock.connectors.operations import Resolved
-from tapdock.errors import EngineError, SourceError, TapdockError
+from tapdock.errors import EngineError, SourceError, TapdockError, TargetError
+from tapdock.project.model import Connector
 from tapdock.text.network_hints import network_hint
 
-__all__ = ["Checked", "check"]
+__all__ = ["Checked", "check", "failure"]
 
 _OWN = "its `check` command"
 _SPEC = "its config against its spec"
@@ -44,6 +45,14 @@ def check(context: Context, ready: PreparedConnector) -> Checked:
     if ready.connector.role == "source" and ready.connector.discovery:
         return _by_discovery(context, ready, config, has_spec=has_spec)
     return _by_spec(ready, has_spec=has_spec)
+
+
+def failure(connector: Connector, result: Checked) -> SourceError | TargetError:
+    """Return the error for a check that failed."""
+    name, role = connector.name, connector.role
+    hint = result.hint or f"correct `{role}s.{name}.config`; `tapdock spec {name}` shows what it takes"
+    kind = SourceError if role == "source" else TargetError
+    return kind(f"{role} `{name}` failed its check: {result.message or 'no reason given'}", hint=hint)
 
 
 def _by_spec(ready: PreparedConnector, *, has_spec: bool) -> Checked:

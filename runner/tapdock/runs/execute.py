@@ -12,6 +12,7 @@ import msgspec
 
 from tapdock.connectors.context import Context
 from tapdock.connectors.kinds.base import place_of, whole_place
+from tapdock.connectors.known_streams import remember_read
 from tapdock.connectors.paths import unmounted
 from tapdock.errors import StateError, TapdockError
 from tapdock.launch import Launch
@@ -58,6 +59,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             _say_unmounted(context, prepared)
         if state.envelope is None and options.attempt == 1:  # the first run
             _say_changes(context, prepared)
+        _remember(context, prepared, options)
         job = begun(prepared, state.envelope, options, now=context.now())
         config, connector = prepared.target_config.given, prepared.target.connector
         if job.resumes and state.envelope:
@@ -97,6 +99,13 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
 
 def _placed(context: Context, connector: Connector, launch: Launch) -> Launch:
     return dataclasses.replace(launch, place=place_of(connector, "mounts", context.project.origins))
+
+
+def _remember(context: Context, prepared: PreparedRun, options: Options) -> None:
+    """Keep the streams of a whole run for `tapdock list`: those of a run with a choice of its own are only a part."""
+    if not options.select:
+        names, environment = names_of(prepared), context.project.environment
+        remember_read(context.cache, prepared.pipeline, environment, prepared.streams, names, now=context.now())
 
 
 def _say_unmounted(context: Context, prepared: PreparedRun) -> None:

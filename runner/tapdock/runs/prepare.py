@@ -9,11 +9,14 @@ from tapdock.connectors import operations
 from tapdock.connectors.about import About, about
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
+from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
+from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
 from tapdock.project.model import Connector, Namespacing, Pipeline
+from tapdock.project.named import sides
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs.deletes import with_deletes
 from tapdock.runs.own_files import offer, require_state
@@ -33,7 +36,7 @@ from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
 
-__all__ = ["Options", "PreparedRun", "added_fields", "combined", "prepare"]
+__all__ = ["Options", "PreparedRun", "added_fields", "chosen_streams", "combined", "prepare", "unread_names"]
 
 
 _MEANT = {
@@ -46,8 +49,9 @@ _MEANT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a user requests for a single run. `attempt` is the number of the attempt, from 1.
+    """What a user requests for a single run. `attempt` is the number of the attempt, from 1, and `run_id` its id.
 
+    `began` is when the first attempt began, in seconds since the epoch. `${NOW}` is this time in all attempts.
     `catalog` and `state` replace discovery and the saved state for this run; with `state`, `save_state` is False.
     """
 
@@ -59,6 +63,8 @@ class Options:
     catalog: str | None = field(default=None, repr=False)
     state: str | None = field(default=None, repr=False)
     attempt: int = 1
+    began: float | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,13 +100,17 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     Raises a TapdockError if the run could not start.
     """
     project = context.project
-    source = operations.prepare(context, project.sources[pipeline.source])
-    target = operations.prepare(context, project.targets[pipeline.target])
+    began = context.now() if options.began is None else options.began
+    source, target = (
+        operations.prepare(context, each) for each in sides(project, pipeline, now=began, run_id=options.run_id)
+    )
     namespacing = _namespacing(pipeline, source, target)
     # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
     namespaced = source.kind == "singer" and namespacing.kind in ("source", "customformat")
     source, offered = offer(context, source, options.catalog, refresh=options.refresh_catalog, namespaced=namespaced)
     require_state(options.state, source)
+    if options.catalog is None:
+        remember_offered(context.cache, source.connector, project.environment, offered, now=context.now())
     source_config = operations.resolved_config(context, source)
     operations.say_laid(context, source.connector, source_config)
     return combined(
@@ -126,7 +136,8 @@ def combined(
     described = about(context, target)
     quirks = _quirks(target, described)
     require_repaired(target, target_config, quirks)
-    streams = _streams(source, offered, options, impossible(source, target, described, target_config, quirks))
+    cannot = impossible(source, target, described, target_config, quirks)
+    streams = chosen_streams(context, source, offered, options, cannot)
     if source.kind == "singer":
         _say_unreadable(context, source.connector.name, streams)
     unsafe = empties_first(target, streams, target_config)
@@ -144,7 +155,7 @@ def combined(
         validate_records=pipeline.validate_records,
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.on_schema_change == "spool",
         quirks=quirks,
-        excluded=_excluded(offered, streams) if source.kind == "singer" else (),
+        excluded=unread_names(offered, streams) if source.kind == "singer" else (),
         max_line=source.connector.max_line,
         tables=table_names(target, described, target_config, quirks),
     )
@@ -212,7 +223,7 @@ def _say_unreadable(context: Context, source: str, streams: tuple[ConfiguredStre
             context.once(context.redacted(f"warning: {what}"))
 
 
-def _excluded(offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
+def unread_names(offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
     """Return the names by which messages may refer to streams that are not read."""
     chosen = {stream.stream.key for stream in streams}
     wanted = {name for stream in offered if stream.key in chosen for name in emitted_names(stream)}
@@ -245,10 +256,19 @@ def _require_all(source: Connector, options: Options) -> None:
         )
 
 
-def _streams(
-    source: PreparedConnector, offered: tuple[Stream, ...], options: Options, cannot: Modes
+def chosen_streams(
+    context: Context,
+    source: PreparedConnector,
+    offered: tuple[Stream, ...],
+    options: Options,
+    cannot: Modes | None,
 ) -> tuple[ConfiguredStream, ...]:
+    """Return the streams that are read; none if the tap reports them only during the run. Raises UsageError.
+
+    `cannot` are the modes that the target does not support; None without a target.
+    """
     connector = source.connector
+    require_singer_options(source)
     if source.kind == "singer" and not connector.discovery and connector.catalog is None:
         _require_all(connector, options)
         return ()  # the tap reports its streams during the run
@@ -259,4 +279,5 @@ def _streams(
         only=options.select,
         full_refresh=options.full_refresh,
         modes=cannot,
+        warn=lambda said: context.once(context.redacted(said)),
     )
