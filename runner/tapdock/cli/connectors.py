@@ -26,7 +26,7 @@ from tapdock.text.clean import one_line
 from tapdock.text.output import err, out, print_json, print_table, said_at_once
 from tapdock.translate.catalogs.singer import unsupported_fields
 
-__all__ = ["check", "checked", "discover", "named", "offered_by", "spec"]
+__all__ = ["Name", "check", "checked", "discover", "named", "offered_by", "spec"]
 
 Name = Annotated[str, typer.Argument(help="A source or a target of the project.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
