@@ -37,7 +37,7 @@ def init(
     Example: tapdock init --project shop
     """
     file = (shared(ctx).folder or Path.cwd()) / FILE
-    content, left, mode = _of_meltano(from_meltano) if from_meltano else (_example(), [], 0o666)
+    content, left, mode = _of_meltano(from_meltano, file.parent) if from_meltano else (_example(), [], 0o666)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         made = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -70,7 +70,7 @@ def _example() -> bytes:
     return (files("tapdock") / "example.yaml").read_bytes()
 
 
-def _of_meltano(file: Path) -> tuple[bytes, list[str], int]:
+def _of_meltano(file: Path, folder: Path) -> tuple[bytes, list[str], int]:
     import yaml
 
     class Plain(yaml.SafeDumper):
@@ -82,7 +82,7 @@ def _of_meltano(file: Path) -> tuple[bytes, list[str], int]:
     from tapdock.project import meltano
 
     file = file / "meltano.yml" if file.is_dir() else file
-    found = meltano.read(file)
+    found = meltano.read(file, folder)
     head = "".join(f"# not carried over: {one_line(line)}\n" for line in found.left)
     text = yaml.dump(found.project, Dumper=Plain, sort_keys=False, allow_unicode=True, width=120)
     return (head + text).encode(), found.left, meltano.permissions(file)

@@ -23,7 +23,7 @@ from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
 from tapdock.project.model import Connector, Pipeline, Project, Secret
 from tapdock.project.overrides import ROOTS, overridden
-from tapdock.project.pipelines import pipeline
+from tapdock.project.pipelines import pipeline, require_own_states
 
 __all__ = ["FILE", "find_project", "load", "trusted_users", "with_own_variables"]
 
@@ -230,6 +230,7 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         _check_name(field, name)
         pipelines[name] = pipeline(field, sources, targets)
     _unique(keys)
+    require_own_states(pipelines, fields, environment)
     return Project(
         folder=file.parent,
         file=file,

@@ -16,6 +16,7 @@ from tapdock.errors import Conflict, EngineError, StateError
 from tapdock.events import Event, Output
 from tapdock.launch import Launch
 from tapdock.project.model import Connector, Project
+from tapdock.project.state_keys import own_ids, target_of
 from tapdock.relay.host import perform
 from tapdock.relay.plan import Collection
 from tapdock.runs import needs
@@ -23,7 +24,7 @@ from tapdock.runs.findings import Finding, looked_at
 from tapdock.runs.new_target import why_new
 from tapdock.state import store
 from tapdock.state.backends.base import Backend
-from tapdock.state.envelope import Envelope, target_of
+from tapdock.state.envelope import Envelope
 
 __all__ = ["of_connectors", "of_engine", "of_project", "of_state"]
 
@@ -104,8 +105,9 @@ def of_state(backend: Backend, project: Project) -> Iterator[Finding]:
 
 
 def _new_target(project: Project, key: str, envelope: Envelope) -> Iterator[Finding]:
-    target = project.targets.get(target_of(key))
-    if target is None or key.partition(":")[0] != (project.environment or "default"):
+    target = project.targets.get(target_of(key, project.pipelines))
+    is_of_environment = key.partition(":")[0] == (project.environment or "default")
+    if target is None or not (is_of_environment or key in own_ids(project.pipelines)):
         return
     if reason := why_new(target, project, envelope):
         found = f"{reason}, but there is a state `{key}`"
