@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tapdock.project.meltano_entry import Shared, default_schema, entry, known_to, schema_of
+from tapdock.project.meltano_entry import Shared, annotations, default_schema, entry, known_to, schema_of
 from tapdock.project.meltano_files import Files, Notes, included, read_files
 from tapdock.project.meltano_left import others
 from tapdock.project.meltano_pipelines import pipelines
@@ -54,6 +54,8 @@ def converted(files: Files, folder: Path | None = None) -> Converted:
     shared = Shared(files, folder or files.folder, notes, plugins["extractors"], pairs)
     default = files.tree.get("default_environment")
     result: dict[str, Any] = {"version": 1} | ({"default_environment": default} if default else {})
+    if labels := annotations(files.tree.get("annotations")):
+        result["annotations"] = references(labels)
     base = _block(plugins, shared, None)
     result |= references(_variables(files.tree.get("env")))
     result |= {role: {name: _short(name, one) for name, one in base[role].items()} for role in base}

@@ -1,5 +1,6 @@
 """Make the entry of a source or a target out of the values of a Meltano plugin in one environment."""
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from tapdock.project.meltano_selection import EVERYTHING, selection
 from tapdock.project.meltano_settings import Plugin, Settings
 from tapdock.project.model import Build, CatalogOption, ReplicationMethod
 
-__all__ = ["Shared", "default_schema", "entry", "known_to", "schema_of"]
+__all__ = ["Shared", "annotations", "default_schema", "entry", "known_to", "schema_of"]
 
 _STANZA = ("airbyte_spec", "airbyte_config", "docker_mounts")
 _OURS = {"replication-key": "cursor_field", "table-key-properties": "primary_key", "view-key-properties": "primary_key"}
@@ -46,6 +47,21 @@ def schema_of(plugin: Plugin, settings: Settings) -> str:
     own = {"MELTANO_EXTRACTOR_NAMESPACE": plugin.namespace, "MELTANO_EXTRACTOR_NAME": plugin.name}
     given = settings.extras.get("load_schema", "$MELTANO_EXTRACTOR_NAMESPACE")
     return str(references(str(given), {**own, "MELTANO_ENVIRONMENT": "${ENVIRONMENT}"}))
+
+
+def annotations(given: Any, prefix: str = "") -> dict[str, str]:
+    """Return Meltano's annotations, which may have any form, as texts by name.
+
+    >>> annotations({"owner": "sales", "catalog": {"tags": ["a"], "id": 7}})
+    {'owner': 'sales', 'catalog.tags': '["a"]', 'catalog.id': '7'}
+    """
+    found: dict[str, str] = {}
+    for name, value in (given or {}).items():
+        if isinstance(value, dict):
+            found |= annotations(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value)
+    return found
 
 
 def known_to(plugin: Plugin, shared: Shared, schemas: Mapping[str, str]) -> dict[str, str]:
@@ -83,6 +99,8 @@ def entry(
         found |= _source(plugin, settings, shared, *path)
     if settings.env:
         found["env"] = settings.env
+    if labels := annotations(plugin.line[0].get("annotations")):
+        found["annotations"] = labels
     return {
         key: value if key in ("load_schema", "catalog") else references(value, known) for key, value in found.items()
     }
@@ -111,11 +129,7 @@ def _source(plugin: Plugin, settings: Settings, shared: Shared, *path: str | int
             found["streams"] = streams
     elif "select" in extras:
         notes.add(f"`select` of {plugin.name}, which Meltano ignores for a tap that cannot discover its streams", *path)
-    if _is_known(CONNECTOR, "load_schema"):
-        found["load_schema"] = schema_of(plugin, settings)
-    elif schema_of(plugin, settings) != default_schema(plugin.name):
-        notes.add(f"`load_schema` of {plugin.name}", *path, "load_schema")
-    return found
+    return found | {"load_schema": schema_of(plugin, settings)}
 
 
 def _streams(name: str, extras: Mapping[str, Any], notes: Notes, *path: str | int) -> dict[str, Any]:

@@ -18,7 +18,15 @@ _PLUGIN = {
     *("name", "namespace", "variant", "pip_url", "executable", "config", "capabilities", "settings", "label", "python"),
     *("inherit_from", "description", "repo", "logo_url", "docs", "maintenance_status", "keywords", "hidden", "env"),
     *("settings_group_validation", "domain_url", "definition", "ext_repo", "usage", "prereq", "quality", "hub_url"),
-    *("dialect", "target_schema", "requires_meltano", "supported_python_versions", "plugin_type", "log_parser"),
+    *(
+        "dialect",
+        "target_schema",
+        "requires_meltano",
+        "supported_python_versions",
+        "plugin_type",
+        "log_parser",
+        "annotations",
+    ),
 }
 _SOURCE = set(EXTRAS)
 
@@ -36,7 +44,6 @@ def others(files: Files, plugins: Mapping[str, Mapping[str, Plugin]], notes: Not
     for each in plugins.values():
         for plugin in each.values():
             _plugin(plugin, files, notes)
-    _annotations(tree, notes)
     _environments(files, plugins, notes)
     if names := sorted({name for block in (tree, *_blocks(tree)) for name in block.get("env") or ()}):
         notes.add(
@@ -101,11 +108,6 @@ def _is_of_child(variable: str, plugin: Plugin, files: Files) -> bool:
     entries = (files.tree.get("plugins") or {}).get(plugin.kind) or []
     others = (entry["name"] for entry in entries if len(entry["name"]) > len(plugin.name))
     return any(variable.startswith(variable_of(name, "")) for name in others if name.startswith(plugin.name))
-
-
-def _annotations(tree: Mapping[str, Any], notes: Notes) -> None:
-    if tree.get("annotations"):
-        notes.add("`annotations`", "annotations")
 
 
 def _blocks(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:

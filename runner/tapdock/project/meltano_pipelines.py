@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from tapdock.project.meltano_entry import annotations
 from tapdock.project.meltano_files import Notes
 
 __all__ = ["pipelines"]
@@ -11,18 +12,20 @@ __all__ = ["pipelines"]
 
 def pipelines(
     meltano: Mapping[str, Any], sources: Collection[str], targets: Collection[str], notes: Notes
-) -> dict[str, dict[str, str]]:
+) -> dict[str, dict[str, Any]]:
     """Return pipelines: from jobs, and from schedules of an extractor and a loader.
 
     The state of such a schedule has the schedule's name.
     """
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for place, job in enumerate(meltano.get("jobs") or []):
         pairs = list(_pairs(job, sources, targets, notes, "jobs", place))
         for number, (source, target) in enumerate(pairs, 1):
             wanted = job["name"] if len(pairs) == 1 else f"{job['name']}-{number}"
             name = _name(wanted, {*sources, *targets, *found}, notes, "jobs", place)
             found[name] = {"source": source, "target": target}
+            if labels := annotations(job.get("annotations")):
+                found[name]["annotations"] = labels
     for place, schedule in enumerate(meltano.get("schedules") or []):
         _schedule(schedule, found, sources, targets, notes, "schedules", place)
     return found
@@ -30,7 +33,7 @@ def pipelines(
 
 def _schedule(
     schedule: Mapping[str, Any],
-    found: dict[str, dict[str, str]],
+    found: dict[str, dict[str, Any]],
     sources: Collection[str],
     targets: Collection[str],
     notes: Notes,

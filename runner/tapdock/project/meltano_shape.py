@@ -39,6 +39,7 @@ class _Plugin(Lock, kw_only=True):
     name: str
     config: _Options = None
     env: _Options = None
+    annotations: _Options = None
     inherit_from: str | None = None
     variant: str | None = None
 
@@ -59,6 +60,7 @@ class _Environment(msgspec.Struct):
 
 class _Job(msgspec.Struct):
     name: str
+    annotations: _Options = None
     tasks: str | list[Any] | None = None
 
 
@@ -85,6 +87,7 @@ class Whole(msgspec.Struct):
     schedules: list[_Schedule] | None = None
     environments: list[_Environment] | None = None
     env: _Options = None
+    annotations: _Options = None
     state_backend: _StateBackend | None = None
 
 

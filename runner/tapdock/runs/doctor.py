@@ -15,8 +15,9 @@ from tapdock.engines.base import Engine, EngineFacts
 from tapdock.errors import Conflict, EngineError, StateError
 from tapdock.events import Event, Output
 from tapdock.launch import Launch
-from tapdock.project.model import Connector, Project
-from tapdock.project.state_keys import own_ids, target_of
+from tapdock.project.model import Connector, Pipeline, Project
+from tapdock.project.named import sides
+from tapdock.project.state_keys import key_of, own_ids, source_of, target_of
 from tapdock.relay.host import perform
 from tapdock.relay.plan import Collection
 from tapdock.runs import needs
@@ -109,10 +110,21 @@ def _new_target(project: Project, key: str, envelope: Envelope) -> Iterator[Find
     is_of_environment = key.partition(":")[0] == (project.environment or "default")
     if target is None or not (is_of_environment or key in own_ids(project.pipelines)):
         return
-    if reason := why_new(target, project, envelope):
+    if reason := why_new(_of_state(project, target, key), project, envelope):
         found = f"{reason}, but there is a state `{key}`"
         fix = f"if earlier rows are missing there, `tapdock state clear {key}` lets the next run read them all"
         yield Finding(what="state", level="warning", found=found, fix=fix)
+
+
+def _of_state(project: Project, target: Connector, key: str) -> Connector:
+    """Return the target with the built-in variables of the pipeline that has this state."""
+    source = source_of(key, project.pipelines)
+    users = [each for each in project.pipelines.values() if each.target == target.name]
+    if source not in project.sources:
+        return target
+    unnamed = Pipeline(name=f"{source}-to-{target.name}", source=source, target=target.name)
+    pipeline = next((one for one in users if key_of(one, project.environment) == key), unnamed)
+    return sides(project, pipeline, now=0.0)[1]
 
 
 def of_connectors(project: Project) -> Iterator[Finding]:

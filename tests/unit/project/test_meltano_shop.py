@@ -16,7 +16,8 @@ from tapdock.connectors.selection import select_streams
 from tapdock.connectors.settings import coerce
 from tapdock.project.load import load
 from tapdock.project.meltano import Converted, read
-from tapdock.project.model import Config, Project
+from tapdock.project.model import Config, Pipeline, Project
+from tapdock.project.named import load_schema, sides
 from tapdock.project.state_keys import key_of
 from tapdock.translate.catalogs.singer import singer_streams
 
@@ -55,11 +56,12 @@ def test_a_target_has_the_config_that_meltano_writes(shop, environment, pair):
     """Each pair, because the schema of a target depends on its source."""
     source, target = pair.split(" ")
     schema = ANSWERS[environment]["extractors"][source]["load_schema"]
-    project = loaded(shop, environment, SOURCE=source, LOAD_SCHEMA=schema, ENVIRONMENT=environment)
+    project = loaded(shop, environment)
+    used = sides(project, Pipeline(name="pair", source=source, target=target), now=0.0)[1]
     wanted = ANSWERS[environment]["loaders"][pair]
     if target == "target-lake--raw" and source != "tap-crm":
         wanted = {**wanted, "default_target_schema": f"raw_{schema}"}  # this pair has no pipeline, and a line says so
-    assert coerce(project.targets[target].config, {}) == wanted
+    assert coerce(used.config, {}) == wanted
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -94,6 +96,21 @@ def test_a_pipeline_has_the_state_of_meltano(shop, environment):
         "files-into-lake": "files into lake",
         "shop-2": "shop",
     }
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_schema_of_a_source_in_its_targets(shop, environment):
+    sources = loaded(shop, environment).sources
+    answers = ANSWERS[environment]["extractors"]
+    assert {name: load_schema(one) for name, one in sources.items()} == {
+        name: answer["load_schema"] for name, answer in answers.items()
+    }
+
+
+def test_annotations(shop):
+    project = loaded(shop, "dev")
+    assert project.annotations == {"catalog.domain": "commerce"}
+    assert project.sources["tap-shop"].annotations == {"owner": "commerce"}
 
 
 def test_how_streams_are_read(shop):
