@@ -1,56 +1,77 @@
 """`tapdock state import` and `export`: convert states from and to the formats of other runners."""
 
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import typer
 
 from tapdock.cli.session import Session, shared
-from tapdock.cli.state import Key, Yes, asked, kept, text_of
-from tapdock.cli.state_ids import AnyName, is_used, known_id, require_dialect
+from tapdock.cli.state import Yes, asked, kept, text_of
+from tapdock.cli.state_ids import AnyName, is_used, keys_of_pipelines, known_id, require_dialect
+from tapdock.cli.state_transfer import Newer, export_all, import_all
 from tapdock.errors import UsageError
 from tapdock.state import formats, store
-from tapdock.state.backends.base import open_backend
-from tapdock.state.backends.keys import MELTANO
 from tapdock.state.formats import Format
+from tapdock.state.meltano_store import holds_several, states_of_meltano
 from tapdock.text.output import err, out_json
 
 __all__ = ["export", "import_state"]
 
-FormatOption = Annotated[Format, typer.Option("--format", help="The other runner.")]
-_MELTANO_FILE = "state.json"
+NewerOption = Annotated[
+    Newer | None,
+    typer.Option("--newer", help="With --all: keep or replace a state that may be newer where it is copied to."),
+]
 
 
 def import_state(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(help="A file, `-` for stdin, or Meltano's folder or bucket of states.")],
+    file: Annotated[
+        str, typer.Argument(help="A file, `-` for stdin, or Meltano's folder, bucket or database of states.")
+    ],
     key: Annotated[
         str | None, typer.Argument(help="A pipeline, or a state's name. States of a folder keep their names.")
     ] = None,
     *,
-    source: FormatOption,
+    source: Annotated[Format | None, typer.Option("--format", help="The other runner.")] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Import all states of a file or a backend of tapdock, under their names.")
+    ] = False,
+    newer: NewerOption = None,
     rename: Annotated[list[str] | None, typer.Option(help="Rename a stream, as `old=new`; repeatable.")] = None,
     any_name: AnyName = False,
     yes: Yes = False,
 ) -> None:
-    """Import states from Meltano or Airbyte
+    """Import states from Meltano or Airbyte, or all states of another backend
 
-    From Meltano: a file of its state backend, the output of `meltano state get`, or all states of its folder or bucket
-    (`s3://bucket/prefix`, `azblob://…`, `gs://…`). From Airbyte: the state of a connection, as its API or UI shows it.
+    From Meltano: a file of its state backend, the output of `meltano state get`, or all states of its system database
+    (`.meltano/meltano.db`), its folder or its bucket (`s3://bucket/prefix`, `azblob://…`, `gs://…`). Then the states that
+    no pipeline uses are listed. From Airbyte: the state of a connection, as its API or UI shows it.
     The next run is incremental and resumes from the imported state.
 
+    With `--all`, FILE is a file that `state export --all` has written, or a `state_backend`: a folder or a URI. Values
+    that connectors changed in their configs are imported as well; encrypted ones stay encrypted. Nothing is imported
+    if a state may be newer here, unless `--newer` says what to do then.
+
     Example: tapdock state import state.json demo --format meltano
+
+    Example: tapdock state import --all old-machine.json
     """
     session = shared(ctx)
+    if all_:
+        if key or source or rename:
+            raise UsageError("`--all` imports all states under their names, without NAME, `--format` and `--rename`")
+        import_all(session, file, newer=newer, yes=yes)
+        return
+    if source is None or newer:
+        raise _needs("import", source, newer)
     renames = _renames(rename or [])
-    if "://" in file or Path(file).is_dir():
+    if several := holds_several(file):
         if key or renames or source != "meltano":
             raise UsageError(
                 f"{file} holds several states: use `--format meltano`, without a name and without `--rename`"
             )
-        found = _bucket(session, file) if "://" in file else _folder(Path(file))
+        found = states_of_meltano(file, session.project.folder)
     else:
         if key is None:
             raise UsageError(
@@ -66,8 +87,20 @@ def import_state(
         asked(f"Replace {', '.join(known)}?", yes=yes)
     for name, state in taken.items():
         _keep(session, name, state)
-        if not is_used(session, name):
+        if not several and not is_used(session, name):
             err(f"warning: no pipeline of this project uses the state {name}")
+    if several:
+        _left_over(session, taken)
+
+
+def _left_over(session: Session, names: Iterable[str]) -> None:
+    """Report the states that no pipeline uses, in any environment: no run would resume from them."""
+    used = keys_of_pipelines(session)
+    left = [name for name in names if name not in used]
+    if left:
+        err("states that belong to no pipeline:")
+    for name in left:
+        err(f"  {name}" + " (of a source and a target that can run together)" * is_used(session, name))
 
 
 def _imported(name: str, text: str, source: Format, renames: Mapping[str, str]) -> formats.Text:
@@ -83,25 +116,6 @@ def _keep(session: Session, name: str, state: formats.Text) -> None:
     err(f"state {name} is set ({state.dialect})")
 
 
-def _folder(folder: Path) -> Mapping[str, str]:
-    """Return the text of each state in a folder of Meltano's, by its name.
-
-    Meltano's ids `<environment>:<extractor>-to-<loader>` are valid names in tapdock. Its files are `<id>/state.json`.
-    """
-    found = {path.parent.name: text_of(str(path)) for path in sorted(folder.glob(f"*/{_MELTANO_FILE}"))}
-    if not found:
-        raise UsageError(f"there is no */{_MELTANO_FILE} in {folder}", hint="`meltano state list` lists the states")
-    return found
-
-
-def _bucket(session: Session, uri: str) -> Mapping[str, str]:
-    bucket = open_backend(uri, session.project.folder, codec=MELTANO)
-    stored = {name: bucket.get(name) for name in bucket.names()}
-    if not stored:
-        raise UsageError(f"there is no */{_MELTANO_FILE} in {bucket.uri}", hint="`meltano state list` lists the states")
-    return {name: one.body.decode("utf-8", "replace") for name, one in stored.items() if one}
-
-
 def _renames(given: list[str]) -> dict[str, str]:
     renames = {}
     for each in given:
@@ -112,12 +126,48 @@ def _renames(given: list[str]) -> dict[str, str]:
     return renames
 
 
-def export(ctx: typer.Context, key: Key, *, target: FormatOption) -> None:
-    """Print a state in the format of Meltano or Airbyte
+def export(
+    ctx: typer.Context,
+    key: Annotated[
+        str | None, typer.Argument(help="A pipeline, or the name of a state; with `--all`, the file or the backend.")
+    ] = None,
+    *,
+    target: Annotated[Format | None, typer.Option("--format", help="The other runner.")] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Export all states to a file, or to another backend of tapdock.")
+    ] = False,
+    newer: NewerOption = None,
+    yes: Yes = False,
+) -> None:
+    """Print a state in the format of Meltano or Airbyte, or export all states
+
+    With `--all`, the states are printed, or written into a file whose name ends with `.json`, or copied to another
+    `state_backend`: a folder or a URI. Values that connectors changed in their configs are exported as well; encrypted
+    ones stay encrypted. Previous versions and run records are not.
 
     Example: tapdock state export demo --format meltano | meltano state set dev:tap-faker-to-target-duckdb
+
+    Example: tapdock state export --all s3://my-bucket/tapdock
     """
     session = shared(ctx)
+    if all_:
+        if target:
+            raise UsageError("`--all` exports the states of tapdock, without `--format`")
+        export_all(session, key, newer=newer, yes=yes)
+        return
+    if target is None or newer:
+        raise _needs("export", target, newer)
+    if key is None:
+        raise UsageError("the name of the state is missing", hint=f"`tapdock state export NAME --format {target}`")
     envelope = kept(session, known_id(session, key))
     assert envelope.state is not None, "`kept` raises for an empty state"
     out_json(formats.exported(envelope.state, envelope.dialect or "airbyte", target=target))
+
+
+def _needs(word: str, chosen: Format | None, newer: Newer | None) -> UsageError:
+    if newer and chosen:
+        return UsageError("`--newer` can only be used together with `--all`")
+    return UsageError(
+        "the option `--format` is missing",
+        hint=f"`tapdock state {word} … --format meltano` for a state of another runner, `--all` for all of tapdock's",
+    )

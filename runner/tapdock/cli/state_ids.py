@@ -11,13 +11,14 @@ from tapdock.cli.session import Session
 from tapdock.connectors.known_specs import remembered_kind
 from tapdock.errors import StateError, UsageError
 from tapdock.project.fields import did_you_mean
+from tapdock.project.include import read_included
 from tapdock.project.load import load
-from tapdock.project.model import Project
+from tapdock.project.model import Pipeline, Project
 from tapdock.project.state_keys import key_of, own_ids, source_of, state_key
 from tapdock.state import store, versions
 from tapdock.state.envelope import Dialect, a_kind
 
-__all__ = ["AnyName", "dialect_of_source", "is_used", "known_id", "require_dialect", "state_id"]
+__all__ = ["AnyName", "dialect_of_source", "is_used", "keys_of_pipelines", "known_id", "require_dialect", "state_id"]
 
 _DEFAULT = "default"
 _FLAG = "`--any-name` accepts a name that the project does not have"
@@ -118,6 +119,17 @@ def _keys(project: Project) -> set[str]:
     keys = {key_of(each, environment) for each in project.pipelines.values()}
     pairs = ((source, target) for source in project.sources for target in project.targets)
     return keys | {state_key(source, target, environment=environment) for source, target in pairs}
+
+
+def keys_of_pipelines(session: Session) -> dict[str, Pipeline]:
+    """Return the pipelines by the keys of their states, in every environment that can be loaded."""
+    tree = read_included(session.file, trusted=None).tree
+    found: dict[str, Pipeline] = {}
+    for environment in ("", *(tree.get("environments") or {})):
+        with suppress(UsageError):
+            project = load(session.file, environment=environment, environ=session.environ)
+            found |= {key_of(each, project.environment): each for each in project.pipelines.values()}
+    return found
 
 
 def _is_saved(session: Session, key: str) -> bool:
