@@ -215,8 +215,12 @@ def _fields(stream: Stream, *, singer: bool) -> str:
 
 def _selected(session: Session, connector: Connector, streams: tuple[Stream, ...]) -> dict[StreamKey, ConfiguredStream]:
     """Return the streams that a run would read. If `select` or `streams` do not fit, print a warning, return all."""
+
+    def warn(said: str) -> None:
+        err(one_line(session.redacted(said)))
+
     try:
-        configured = selection.select_streams(streams, connector.select, connector.streams)
+        configured = selection.select_streams(streams, connector.select, connector.streams, warn=warn)
     except UsageError as error:
         where = f"{session.project.file.name}: sources.{connector.name}"
         err(f"warning: {where}: {one_line(session.redacted(error.message))}; a run would fail")

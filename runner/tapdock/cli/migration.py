@@ -26,9 +26,7 @@ NewerOption = Annotated[
 
 def import_state(
     ctx: typer.Context,
-    file: Annotated[
-        str, typer.Argument(help="A file, `-` for stdin, or Meltano's folder, bucket or database of states.")
-    ],
+    file: Annotated[str, typer.Argument(help="A file, `-` for stdin, or Meltano's folder, bucket or database.")],
     key: Annotated[
         str | None, typer.Argument(help="A pipeline, or a state's name. States of a folder keep their names.")
     ] = None,
@@ -45,9 +43,9 @@ def import_state(
     """Import states from Meltano or Airbyte, or all states of another backend
 
     From Meltano: a file of its state backend, the output of `meltano state get`, or all states of its system database
-    (`.meltano/meltano.db`), its folder or its bucket (`s3://bucket/prefix`, `azblob://…`, `gs://…`). Then the states that
-    no pipeline uses are listed. From Airbyte: the state of a connection, as its API or UI shows it.
-    The next run is incremental and resumes from the imported state.
+    (`.meltano/meltano.db`), its folder or its bucket (`s3://bucket/prefix`, `azblob://…`, `gs://…`). At the end, the
+    states that no pipeline uses are listed. From Airbyte: the state of a connection, as its API or UI shows it. The next
+    run is incremental and resumes from the imported state.
 
     With `--all`, FILE is a file that `state export --all` has written, or a `state_backend`: a folder or a URI. Values
     that connectors changed in their configs are imported as well; encrypted ones stay encrypted. Nothing is imported

@@ -88,7 +88,7 @@ def _described(operations: Operations, plan: PreparedRun, *, has_state: bool) ->
                 "destination_sync_mode": target_mode(plan, target, stream),
                 "key": [".".join(path) for path in stream.primary_key],
                 "cursor": list(stream.cursor_field),
-                "excluded": list(stream.excluded),
+                "excluded": [*stream.excluded, *(".".join(path) for path in stream.nested)],
                 "added": list(stream.added),
             }
             for stream in plan.streams

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tapdock.project.connectors import build_image, is_buildable
-from tapdock.project.keys import CONNECTOR, STREAM, names
+from tapdock.project.keys import CONNECTOR
 from tapdock.project.meltano_files import Files, Notes
 from tapdock.project.meltano_references import references, referred
 from tapdock.project.meltano_selection import EVERYTHING, selection
@@ -18,6 +18,7 @@ from tapdock.project.model import Build, CatalogOption, ReplicationMethod
 
 __all__ = ["Shared", "annotations", "default_schema", "entry", "known_to", "schema_of"]
 
+_MAPPINGS = ("metadata", "schema")
 _STANZA = ("airbyte_spec", "airbyte_config", "docker_mounts")
 _OURS = {"replication-key": "cursor_field", "table-key-properties": "primary_key", "view-key-properties": "primary_key"}
 _METHODS = ReplicationMethod.__args__  # type: ignore[attr-defined] # a Literal
@@ -133,31 +134,36 @@ def _source(plugin: Plugin, settings: Settings, shared: Shared, *path: str | int
 
 
 def _streams(name: str, extras: Mapping[str, Any], notes: Notes, *path: str | int) -> dict[str, Any]:
-    """Return the options of streams from `metadata` and `schema`."""
+    """Return the options of streams from `metadata` and `schema`, whose keys are `metadata.<stream>.<field>.<key>`."""
     found: dict[str, Any] = {}
     for key, value in extras.items():
         kind, _, rest = key.partition(".")
-        stream, *fields, last = rest.split(".") if kind in ("metadata", "schema") and "." in rest else ("", "")
-        options = found.setdefault(stream, {}) if stream else {}
-        if kind == "metadata" and not fields and last == "replication-method" and str(value).upper() in _METHODS:
-            options["replication_method"] = str(value).upper()
-        elif kind == "metadata" and not fields and last in _OURS:
-            options[_OURS[last]] = [value] if isinstance(value, str) else value
-        elif kind == "schema" or (kind == "metadata" and not fields and last != "selected"):
-            if not _is_known(STREAM, kind):
-                notes.add(f"`{kind}` of {name} (`{rest}`)", *path, kind)
-                continue
-            inner = options.setdefault(kind, {})
+        if kind not in _MAPPINGS or "." not in rest:
+            continue
+        stream, *fields, last = rest.split(".")
+        options = found.setdefault(stream, {})
+        if kind == "schema" and fields:
+            inner = options.setdefault("schema", {})
             for part in fields:
                 inner = inner.setdefault(part, {})
             inner[last] = value
-        elif kind == "metadata" and not (last == "selected" and value is False):
-            notes.add(f"`metadata` of {name} (`{rest}`)", *path, "metadata")
+        elif last == "selected":
+            if value is not False:
+                notes.add(f"`metadata` of {name} (`{rest}`): select it with `select`", *path, kind)
+        elif any(referred(value)):
+            notes.add(f"`{kind}` of {name} (`{rest}`), which has a variable: write the value itself", *path, kind)
+        elif not fields and last in _OURS:
+            options[_OURS[last]] = [value] if isinstance(value, str) else value
+        elif not fields and last in ("replication-method", "forced-replication-method"):
+            if str(value).upper() in _METHODS:
+                options["replication_method"] = str(value).upper()
+            else:
+                notes.add(f"`metadata` of {name} (`{rest}`)", *path, kind)
+        else:
+            parts = ".".join(part for part in fields if part != "properties")
+            metadata = options.setdefault("metadata", {})
+            (metadata.setdefault(parts, {}) if parts else metadata)[last] = value
     return {stream: options for stream, options in found.items() if options}
-
-
-def _is_known(keys: Any, name: str) -> bool:
-    return name in names(keys)
 
 
 def _if_known(keys: Any, name: str, value: Any, of: str, notes: Notes, *path: str | int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
+from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
 from tapdock.project.model import Connector, Namespacing, Pipeline
 from tapdock.project.named import sides
@@ -135,7 +136,8 @@ def combined(
     described = about(context, target)
     quirks = _quirks(target, described)
     require_repaired(target, target_config, quirks)
-    streams = chosen_streams(source, offered, options, impossible(source, target, described, target_config, quirks))
+    cannot = impossible(source, target, described, target_config, quirks)
+    streams = chosen_streams(context, source, offered, options, cannot)
     if source.kind == "singer":
         _say_unreadable(context, source.connector.name, streams)
     unsafe = empties_first(target, streams, target_config)
@@ -253,13 +255,18 @@ def _require_all(source: Connector, options: Options) -> None:
 
 
 def chosen_streams(
-    source: PreparedConnector, offered: tuple[Stream, ...], options: Options, cannot: Modes | None
+    context: Context,
+    source: PreparedConnector,
+    offered: tuple[Stream, ...],
+    options: Options,
+    cannot: Modes | None,
 ) -> tuple[ConfiguredStream, ...]:
     """Return the streams that are read; none if the tap reports them only during the run. Raises UsageError.
 
     `cannot` are the modes that the target does not support; None without a target.
     """
     connector = source.connector
+    require_singer_options(source)
     if source.kind == "singer" and not connector.discovery and connector.catalog is None:
         _require_all(connector, options)
         return ()  # the tap reports its streams during the run
@@ -270,4 +277,5 @@ def chosen_streams(
         only=options.select,
         full_refresh=options.full_refresh,
         modes=cannot,
+        warn=lambda said: context.once(context.redacted(said)),
     )
