@@ -29,6 +29,10 @@ def init(
     from_meltano: Annotated[
         Path | None, typer.Option(help="Convert this `meltano.yml` instead of writing the example.")
     ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Write nothing; compare the pipelines of `--from-meltano` with Meltano's.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --compare: print JSON.")] = False,
 ) -> None:
     """Create a project with an example that runs
 
@@ -39,8 +43,16 @@ def init(
     From a Meltano project, tapdock converts extractors, loaders, their settings and selection, environments, and jobs
     (as pipelines). Everything else is reported, and listed at the top of the new file.
 
+    `--compare` prints for each pipeline whether Meltano has its state, the schema in the target and the selection for
+    Meltano and here, and what is not carried over.
+
     Example: tapdock init --project shop
+
+    Example: tapdock init --from-meltano . --compare
     """
+    if compare or as_json:
+        _compare(ctx, from_meltano, compare=compare, as_json=as_json)
+        return
     file = (shared(ctx).folder or Path.cwd()) / FILE
     content, left, mode = _of_meltano(from_meltano, file.parent) if from_meltano else (_example(), [], 0o666)
     try:
@@ -64,6 +76,30 @@ def init(
         said(f"wrote the project to {file}; `tapdock state import --help` shows how to import its states")
     else:
         said(f"wrote an example project to {file}; run it with `tapdock run demo`")
+
+
+def _compare(ctx: typer.Context, file: Path | None, *, compare: bool, as_json: bool) -> None:
+    from tapdock.cli import comparing
+    from tapdock.project.meltano_files import read_files
+
+    if file is None or not compare:
+        raise UsageError(
+            f"`--{'compare' if compare else 'json'}` needs `--{'from-meltano FILE' if compare else 'compare'}`",
+            hint="`tapdock init --from-meltano . --compare` compares the project of this folder",
+        )
+    session = shared(ctx)
+    folder = session.folder or Path.cwd()
+    content, left, _ = _of_meltano(file, folder)
+    environment = session.chosen_environment or session.environ.get("TAPDOCK_ENVIRONMENT") or None
+    found = comparing.compare(
+        read_files(file / "meltano.yml" if file.is_dir() else file),
+        left,
+        content.decode(),
+        folder,
+        environment=environment,
+        environ=session.environ,
+    )
+    comparing.show(found, left, as_json=as_json)
 
 
 def _add(file: Path, text: str) -> None:

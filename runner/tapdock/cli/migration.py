@@ -11,6 +11,7 @@ from tapdock.cli.state import Yes, asked, kept, text_of
 from tapdock.cli.state_ids import AnyName, is_used, keys_of_pipelines, known_id, require_dialect
 from tapdock.cli.state_transfer import Newer, export_all, import_all
 from tapdock.errors import UsageError
+from tapdock.project.state_keys import valid_id
 from tapdock.state import formats, store
 from tapdock.state.formats import Format
 from tapdock.state.meltano_store import holds_several, states_of_meltano
@@ -43,8 +44,8 @@ def import_state(
     """Import states from Meltano or Airbyte, or all states of another backend
 
     From Meltano: a file of its state backend, the output of `meltano state get`, or all states of its system database
-    (`.meltano/meltano.db`), its folder or its bucket (`s3://bucket/prefix`, `azblob://…`, `gs://…`). At the end, the
-    states that no pipeline uses are listed. From Airbyte: the state of a connection, as its API or UI shows it. The next
+    (`.meltano/meltano.db`), its folder or its bucket (`s3://bucket/prefix`, `azblob://…`, `gs://…`). The states that no
+    pipeline uses are listed. From Airbyte: the state of a connection, as its API or UI shows it. The next
     run is incremental and resumes from the imported state.
 
     With `--all`, FILE is a file that `state export --all` has written, or a `state_backend`: a folder or a URI. Values
@@ -64,12 +65,14 @@ def import_state(
     if source is None or newer:
         raise _needs("import", source, newer)
     renames = _renames(rename or [])
-    if several := holds_several(file):
+    several: Mapping[str, str] = {}
+    if holds_several(file):
         if key or renames or source != "meltano":
             raise UsageError(
                 f"{file} holds several states: use `--format meltano`, without a name and without `--rename`"
             )
-        found = states_of_meltano(file, session.project.folder)
+        several = states_of_meltano(file, session.project.folder)
+        found = {valid_id(name): text for name, text in several.items()}
     else:
         if key is None:
             raise UsageError(

@@ -69,7 +69,7 @@ def _plugin(plugin: Plugin, files: Files, notes: Notes) -> None:
     name, entry, base = plugin.name, plugin.line[0], plugin.line[-1]
     known = _PLUGIN | (_SOURCE if plugin.kind == "extractors" else set())
     for key in entry:
-        if key in ("commands", "annotations") or (key not in known and not key.startswith("_")):
+        if key not in known and not key.startswith("_"):
             notes.add(f"`{key}` of {name}", *plugin.path, key)
     if plugin.lock is None and base.get("variant") and not base.get("namespace"):
         file = f"plugins/{plugin.kind}/{base.get('inherit_from') or base['name']}--{base['variant']}.lock"

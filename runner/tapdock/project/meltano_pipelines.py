@@ -6,6 +6,7 @@ from typing import Any
 
 from tapdock.project.meltano_entry import annotations
 from tapdock.project.meltano_files import Notes
+from tapdock.project.state_keys import valid_id
 
 __all__ = ["pipelines"]
 
@@ -52,7 +53,9 @@ def _schedule(
         notes.add(f"`transform: {schedule['transform']}` of the schedule `{name}`", *path, "transform")
     if source in sources and target in targets and schedule.get("transform") != "only":
         own = _name(name, {*sources, *targets, *found}, notes, *path)
-        found[own] = {"source": source, "target": target, "state_id": name}
+        found[own] = {"source": source, "target": target, "state_id": valid_id(name)}
+        if valid_id(name) != name:
+            notes.add(f"the name of the state `{name}`: it is `{found[own]['state_id']}` now", *path)
     else:
         notes.add(f"`{source}` to `{target}` of the schedule `{name}`", *path)
 

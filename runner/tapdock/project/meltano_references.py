@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["references", "referred"]
+__all__ = ["expanded", "references", "referred"]
 
 _DOLLAR = re.compile(r"(?P<escape>\\)?\$(?:\{(?P<curly>[A-Za-z_][A-Za-z0-9_]*)\}|(?P<plain>[A-Z][A-Z0-9_]*))|\$")
 """A `$` with the variable that it refers to. In Meltano, a variable without braces has a name in capital letters,
@@ -28,6 +28,18 @@ def references(value: Any, known: Mapping[str, str] | None = None) -> Any:
     if isinstance(value, list):
         return [references(inner, known) for inner in value]
     return _DOLLAR.sub(replaced, value) if isinstance(value, str) else value
+
+
+def expanded(text: str, variables: Mapping[str, str]) -> str:
+    """Return text with its variables replaced as Meltano does it: one that is not set is empty."""
+
+    def replaced(found: re.Match[str]) -> str:
+        name = found["curly"] or found["plain"]
+        if found["escape"]:
+            return found[0][1:]
+        return variables.get(name, "") if name else found[0]
+
+    return _DOLLAR.sub(replaced, text)
 
 
 def referred(value: Any) -> Iterator[str]:

@@ -7,7 +7,7 @@ from tapdock.project.connectors import LATER
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.keys import PIPELINE, misplaced, names
 from tapdock.project.model import Connector, Namespacing, Pipeline
-from tapdock.project.state_keys import key_of
+from tapdock.project.state_keys import is_state, key_of
 
 __all__ = ["pipeline", "require_own_states"]
 
@@ -65,8 +65,16 @@ def _named(
 
 
 def require_own_states(pipelines: Mapping[str, Pipeline], fields: Mapping[str, Field], environment: str | None) -> None:
-    """Raise UsageError if two pipelines have one state because of a `state_id`."""
+    """Raise UsageError if two pipelines have one state because of a `state_id`, or if a store cannot have the name."""
     for name, own in pipelines.items():
+        if own.state_id and not is_state(own.state_id):
+            raise (
+                fields[name]
+                .entries()["state_id"]
+                .error(
+                    f"is `{own.state_id}`, which stores use for another object", hint="choose another name, without `/`"
+                )
+            )
         for other, each in pipelines.items():
             if own.state_id and other != name and key_of(each, environment) == own.state_id:
                 raise (

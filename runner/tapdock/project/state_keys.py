@@ -4,7 +4,10 @@ from collections.abc import Mapping
 
 from tapdock.project.model import Pipeline
 
-__all__ = ["key_of", "own_ids", "source_of", "state_key", "target_of"]
+__all__ = ["is_state", "key_of", "own_ids", "source_of", "state_key", "target_of", "valid_id"]
+
+_PROBE = "probe"
+"""The object of a store whose backend tests conditional writes."""
 
 
 def state_key(source: str, target: str, *, environment: str | None = None, suffix: str | None = None) -> str:
@@ -26,6 +29,25 @@ def key_of(pipeline: Pipeline, environment: str | None) -> str:
     if pipeline.state_id:
         return pipeline.state_id
     return state_key(pipeline.source, pipeline.target, environment=environment, suffix=pipeline.state_suffix)
+
+
+def is_state(name: str) -> bool:
+    """Return True for the name of a state in a store. Other objects are in folders, whose names have no colon.
+
+    >>> is_state("prod:faker-to-lake:a/b"), is_state("nightly run"), is_state("history/prod:faker-to-lake/1")
+    (True, True, False)
+    """
+    head, slash, _ = name.partition("/")
+    return name != _PROBE and (not slash or ":" in head)
+
+
+def valid_id(name: str) -> str:
+    """Return the name for a state of another runner, which is another one only if a store cannot have it.
+
+    >>> valid_id("nightly run"), valid_id("shop/nightly"), valid_id("probe")
+    ('nightly run', 'state-shop-nightly', 'state-probe')
+    """
+    return name if is_state(name) else f"state-{name.replace('/', '-')}"
 
 
 def own_ids(pipelines: Mapping[str, Pipeline]) -> dict[str, Pipeline]:

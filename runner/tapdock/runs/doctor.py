@@ -83,7 +83,7 @@ def of_state(backend: Backend, project: Project) -> Iterator[Finding]:
     A small object is written and removed, because with a read-only backend a run would fail after it moved all rows.
     A state that is damaged, or was copied from another pipeline, would end its run.
     """
-    name = f"doctor-{secrets.token_hex(8)}"
+    name = f"doctor/{secrets.token_hex(8)}"
     backend.put(name, b"{}", expected=None)
     try:
         backend.put(name, b"[]", expected=None)

@@ -165,6 +165,12 @@ def test_a_catalog_that_is_none(project, tmp_path, content, message):
     assert message in raised.value.message
 
 
+def test_a_state_that_a_store_cannot_have(project):
+    for name in ("history/x", "probe"):
+        with pytest.raises(UsageError, match=rf"`pipelines.demo.state_id` is `{name}`, which stores use"):
+            project(f"state_id: {name}")
+
+
 def test_a_state_of_its_own_name(project):
     assert demo(project("state_id: nightly run")).state_id == "nightly run"
     assert demo(project()).state_id is None
