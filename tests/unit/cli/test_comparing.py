@@ -1,6 +1,7 @@
 """Tests the comparison of a Meltano project with what tapdock makes of it, with Meltano's own answers."""
 
 import json
+import shlex
 import shutil
 import sqlite3
 from contextlib import closing
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from support.pages import page_steps
 
 SHOP = Path(__file__).parents[1] / "project" / "meltano_shop"
 ANSWERS = json.loads((SHOP / "answers.json").read_text())
@@ -103,6 +106,15 @@ def test_every_state_that_meltano_has_is_found_by_a_pipeline(tapdock, meltano, f
     listed = json.loads(tapdock("--environment", "prod", "list", "--json").stdout)["pipelines"]
     saved = {one["key"] for one in json.loads(tapdock("state", "list", "--json").stdout)}
     assert {one["name"] for one in listed if one["state_id"] in saved} == STATES.keys() - {"legacy"}
+
+
+def test_the_page(tapdock, meltano, folder):
+    """Its commands run in the folder of a Meltano project."""
+    (folder / "tapdock.yaml").unlink()
+    shutil.copytree(meltano, folder, dirs_exist_ok=True)
+    for step in page_steps("meltano.md"):
+        program, *words = shlex.split(step.command)
+        assert (program, tapdock(*words).returncode) == ("tapdock", 0), step.command
 
 
 @pytest.mark.parametrize("words", [("--compare",), ("--json",), ("--json", "--from-meltano", ".")])
