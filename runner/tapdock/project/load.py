@@ -25,7 +25,7 @@ from tapdock.project.layers import Path as Keys
 from tapdock.project.model import Connector, Pipeline, Project, Secret
 from tapdock.project.overrides import ROOTS, overridden
 from tapdock.project.owners import require_owner
-from tapdock.project.pipelines import pipeline
+from tapdock.project.pipelines import pipeline, require_own_states
 from tapdock.project.references import References
 
 __all__ = ["DOTENV", "FILE", "find_project", "load", "with_own_variables", "written"]
@@ -242,6 +242,7 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         _check_name(field, name)
         pipelines[name] = pipeline(field, sources, targets)
     _unique(keys)
+    require_own_states(pipelines, fields, environment)
     return Project(
         folder=file.parent,
         file=file,
