@@ -37,6 +37,8 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "check": ("connectors:check", "Check that a connector's config works"),
     "test": ("connectors:check", "Check that a connector's config works"),
     "discover": ("connectors:discover", "Show the streams that a source offers"),
+    "select": ("selecting:select", "Show which streams and fields a run reads, and change that"),
+    "invoke": ("invoke:invoke", "Run a connector's image by hand"),
     "state": {
         "list": ("state:list_states", "List the saved states"),
         "show": ("state:show", "Show one state: who saved it and when, and which run holds it"),

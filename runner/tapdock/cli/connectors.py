@@ -16,7 +16,7 @@ from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.sample import Sample, sample
 from tapdock.errors import SourceError, UsageError
 from tapdock.project.fields import did_you_mean
-from tapdock.project.model import Connector, Project
+from tapdock.project.model import Connector, Kind, Project
 from tapdock.project.named import alone
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.relay.signals import Signals
@@ -26,7 +26,7 @@ from tapdock.text.clean import one_line
 from tapdock.text.output import err, out, print_json, print_table, said_at_once
 from tapdock.translate.catalogs.singer import unsupported_fields
 
-__all__ = ["check", "checked", "discover", "named", "spec"]
+__all__ = ["Name", "check", "checked", "discover", "named", "offered_by", "spec"]
 
 Name = Annotated[str, typer.Argument(help="A source or a target of the project.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -175,17 +175,7 @@ def discover(
     Example: tapdock discover faker
     """
     session = shared(ctx)
-    connector = _in_pipeline(session.project, name, pipeline)
-    if connector.role != "source":
-        raise UsageError(f"`{name}` is a target; only sources have streams")
-    with Signals(said_at_once) as signals:
-        needed = operations_of(session, signals, verbose=verbose)
-        ready = operations.prepare(needed, connector)
-        namespaced = ready.kind == "singer" and _is_namespaced(session.project, name)
-        streams = operations.discover(needed, ready, refresh=not cached, namespaced=namespaced)
-        remember_offered(needed.cache, connector, session.project.environment, streams, now=needed.now())
-    if not streams and not connector.discovery and connector.catalog is None:
-        raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
+    connector, kind, streams = offered_by(session, name, refresh=not cached, verbose=verbose, pipeline=pipeline)
     chosen = _selected(session, connector, streams)
     if as_json:
         print_exactly({"streams": [msgspec.Raw(stream.raw.encode()) for stream in streams]})
@@ -200,10 +190,28 @@ def discover(
                 configured.sync_mode if configured else "not selected",
                 ", ".join(".".join(path) for path in key),
                 ".".join(configured.cursor_field if configured else stream.default_cursor_field),
-                _fields(stream, singer=ready.kind == "singer"),
+                _fields(stream, singer=kind == "singer"),
             ]
         )
     print_table(["stream", "sync mode", "key", "cursor", "fields"], rows)
+
+
+def offered_by(
+    session: Session, name: str, *, refresh: bool, verbose: bool, pipeline: str | None = None
+) -> tuple[Connector, Kind, tuple[Stream, ...]]:
+    """Return a source, its kind and the streams that it offers. Raises UsageError for a target."""
+    connector = _in_pipeline(session.project, name, pipeline)
+    if connector.role != "source":
+        raise UsageError(f"`{name}` is a target; only sources have streams")
+    with Signals(said_at_once) as signals:
+        needed = operations_of(session, signals, verbose=verbose)
+        ready = operations.prepare(needed, connector)
+        namespaced = ready.kind == "singer" and _is_namespaced(session.project, name)
+        streams = operations.discover(needed, ready, refresh=refresh, namespaced=namespaced)
+        remember_offered(needed.cache, connector, session.project.environment, streams, now=needed.now())
+    if not streams and not connector.discovery and connector.catalog is None:
+        raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
+    return connector, ready.kind, streams
 
 
 def _fields(stream: Stream, *, singer: bool) -> str:

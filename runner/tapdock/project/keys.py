@@ -462,6 +462,12 @@ PIPELINE = (
         "one state.",
     ),
     Key(
+        name="state_id",
+        form="text",
+        help="The whole name of the state, the same in every environment. It is for a state with a name of its own, "
+        "such as that of a schedule of Meltano. Two pipelines cannot have one state this way.",
+    ),
+    Key(
         name="namespace",
         form="choice",
         words=Literal["source", "destination", "customformat"],

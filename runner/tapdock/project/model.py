@@ -296,6 +296,7 @@ class Pipeline:
     target: str
     retries: int = 0
     state_suffix: str | None = None
+    state_id: str | None = None
     namespacing: Namespacing = Namespacing()
     on_schema_change: OnSchemaChange = "spool"
     on_bad_record: OnBadRecord = "fail"
