@@ -6,15 +6,12 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from tapdock.cli.session import Session
 from tapdock.text.output import out
-
-if TYPE_CHECKING:
-    from tapdock.cli import Entry
 
 __all__ = ["VARIABLE", "Grammar", "candidates", "complete", "completion"]
 
@@ -92,9 +89,9 @@ def _asked(args: Sequence[str], shell: str) -> tuple[list[str], int]:
 
 @dataclass(frozen=True)
 class Grammar:
-    """The command line: its commands, the options of all commands, and a function that returns a command."""
+    """The command line: its table of commands, the options of all commands, and a function that makes a command."""
 
-    commands: "Mapping[str, Entry | dict[str, Entry]]"
+    commands: Mapping[str, Any]
     options: Sequence[str]
     make: Callable[[str, str], Any]
 
