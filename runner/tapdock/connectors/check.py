@@ -60,7 +60,7 @@ def _by_spec(ready: PreparedConnector, *, has_spec: bool) -> Checked:
     name, is_target = ready.connector.name, ready.connector.role == "target"
     what = "target" if is_target else "tap without discovery"
     untested = f"a Singer {what} has no check of its own, so nothing was contacted, and its credentials were not tested"
-    hint = "the first run tests them" if is_target else f"`tapdock check {name} --read 10` tests them"
+    hint = f"`tapdock check {name} {'--write' if is_target else '--read 10'}` tests them"
     if has_spec:
         message = f"its image starts, and its config matches the settings that it reports; {untested}"
         return Checked(succeeded=True, message=message, how=_SPEC, hint=hint, is_partial=True)

@@ -16,7 +16,8 @@ from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.connectors.mistaken import require_fitting
 from tapdock.errors import EngineError, ImageMissing, SourceError, UsageError
 from tapdock.launch import ImageFacts
-from tapdock.project.model import Connector, Secret
+from tapdock.project.composed import steady
+from tapdock.project.model import Config, Connector, Secret
 from tapdock.protocol.catalog import Stream, parse_catalog
 from tapdock.translate.catalogs.singer import singer_streams
 
@@ -79,13 +80,15 @@ def _image(context: Context, connector: Connector) -> ImageFacts:
 class Resolved:
     """A connector's config in plain values: `user` is the user's own, `given` is passed to the connector.
 
-    `laid` are the values that the connector changed in earlier runs, `rules` those for its next changes.
+    `laid` are the values that the connector changed in earlier runs, `rules` those for its next changes. `steady` is
+    `user` for comparisons: a date that moves every day is no change of it.
     """
 
     user: dict[str, Any] = field(repr=False)
     given: dict[str, Any] = field(repr=False)
     laid: rotated_config.Laid = field(default_factory=lambda: rotated_config.Laid({}), repr=False)
     rules: rotation_rules.Rules = field(default_factory=rotation_rules.Rules)
+    steady: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def resolved_config(context: Context, ready: PreparedConnector) -> Resolved:
@@ -96,20 +99,21 @@ def resolved_config(context: Context, ready: PreparedConnector) -> Resolved:
     schema = spec(context, ready) or {}
     connector = ready.connector
     user = settings.coerce(connector.config, schema)
+    unmoved = settings.coerce(Config(steady(connector.config)), schema)
     rules = rotation_rules.Rules(rotate=connector.rotate, schema=schema, program=rotation_rules.program(connector))
     key = rotated_config.overlay_key(connector.name, context.project.environment)
-    laid = rotated_config.laid(context.backend, key, user, rules)
+    laid = rotated_config.laid(context.backend, key, unmoved, rules)
     given = rotation_rules.laid_over(user, laid.values)
     context.redactor.learn((*masking.secret_texts(given, schema), *masking.new_texts(given, user)))
-    _require_valid(context, ready, user, schema)
+    _require_valid(context, ready, user, schema, unmoved)
     for line in settings.unknown(user, schema):
         context.once(f"warning: {_where(context, connector)}: {line}; it may be ignored")
-    return Resolved(user=user, given=given, laid=laid, rules=rules)
+    return Resolved(user=user, given=given, laid=laid, rules=rules, steady=unmoved)
 
 
 def say_laid(context: Context, connector: Connector, config: Resolved) -> None:
     """Report which values of a config are rotated ones, and which rotated ones are not used."""
-    laid, reset = config.laid, f"`tapdock config reset {connector.name}` removes them"
+    laid, reset = config.laid, f"`tapdock config forget-rotated {connector.name}` removes them"
     if laid.values:
         found = ", ".join(rotation_rules.described(laid.values, config.user, config.rules, written=connector.config))
         context.once(f"{connector.name} uses values that it has changed in its config: {found}; {reset}")
@@ -127,10 +131,14 @@ def _where(context: Context, connector: Connector) -> str:
 
 
 def _require_valid(
-    context: Context, ready: PreparedConnector, config: dict[str, Any], schema: Mapping[str, Any]
+    context: Context,
+    ready: PreparedConnector,
+    config: dict[str, Any],
+    schema: Mapping[str, Any],
+    unmoved: dict[str, Any],
 ) -> None:
     """Raise UsageError if the user's values do not match the spec. A rotated config may have keys beside the spec."""
-    name = f"valid-{context.cache.fingerprint(schema, config)}"
+    name = f"valid-{context.cache.fingerprint(schema, unmoved)}"
     if context.cache.read(name) is not None:
         return
     if problems := settings.violations(config, schema):
@@ -153,8 +161,10 @@ def discover(
     if ready.kind == "singer" and not (connector.discovery and connector.catalog is None):
         return singer_streams(connector.catalog.content, namespaced=namespaced) if connector.catalog else ()
     config = resolved_config(context, ready)
-    env = {name: value.reveal() if isinstance(value, Secret) else value for name, value in connector.env.items()}
-    name = f"catalog-{context.cache.fingerprint(ready.program, env, config.user)}.json"
+    env = {
+        name: value.reveal() if isinstance(value, Secret) else value for name, value in steady(connector.env).items()
+    }
+    name = f"catalog-{context.cache.fingerprint(ready.program, env, config.steady)}.json"
     now = context.now()
     known = None if refresh else context.cache.read(name, written=(now - _CATALOG_SECONDS, now))
     if known is not None:
@@ -235,7 +245,7 @@ def keep_rotated(context: Context, connector: Connector, config: Resolved, rotat
     values.pop(airbyte.MANIFEST, None)  # a low-code source reports its manifest as a part of its config
     context.redactor.learn(sorted(masking.new_texts(values, config.user))[:_MOST_TEXTS])
     key = rotated_config.overlay_key(connector.name, context.project.environment)
-    found = rotated_config.record(context.backend, key, config.user, values, config.rules, given=config.given)
+    found = rotated_config.record(context.backend, key, config.steady, values, config.rules, given=config.given)
     if found.changed:
         context.progress(f"{connector.name} changed its config: {_named(found.changed)}")
     if found.refused:

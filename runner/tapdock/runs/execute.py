@@ -24,6 +24,7 @@ from tapdock.relay.signals import AGAIN
 from tapdock.runs.begin import begun, launches, names_of
 from tapdock.runs.lost_files import lost_files
 from tapdock.runs.new_target import why_new
+from tapdock.runs.own_files import with_own_state
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.replaced_rows import say_replaced
@@ -196,7 +197,8 @@ def _state(
 ) -> Iterator[_State]:
     """Read the state, and hold its lease for the whole run unless the run saves no state."""
     if not options.save_state:
-        yield _State(envelope=read(context.backend, prepared.state_id), held=None)
+        found = read(context.backend, prepared.state_id)
+        yield _State(envelope=with_own_state(found, prepared.source, options.state, key=prepared.state_id), held=None)
         return
     engine = context.engine
     terms = LeaseTerms(

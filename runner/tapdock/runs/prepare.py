@@ -1,7 +1,7 @@
 """Prepare a run before anything is read: images, kinds, configs, streams, and how they are translated."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -13,10 +13,13 @@ from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
+from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
 from tapdock.project.model import Connector, Namespacing, Pipeline
+from tapdock.project.named import sides
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs.deletes import with_deletes
+from tapdock.runs.own_files import offer, require_state
 from tapdock.runs.sync_modes import (
     empties_first,
     impossible,
@@ -33,7 +36,7 @@ from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
 
-__all__ = ["Options", "PreparedRun", "added_fields", "chosen_streams", "prepare", "unread_names"]
+__all__ = ["Options", "PreparedRun", "added_fields", "chosen_streams", "combined", "prepare", "unread_names"]
 
 
 _MEANT = {
@@ -46,14 +49,22 @@ _MEANT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a user requests for a single run. `attempt` is the number of the attempt, from 1."""
+    """What a user requests for a single run. `attempt` is the number of the attempt, from 1, and `run_id` its id.
+
+    `began` is when the first attempt began, in seconds since the epoch. `${NOW}` is this time in all attempts.
+    `catalog` and `state` replace discovery and the saved state for this run; with `state`, `save_state` is False.
+    """
 
     full_refresh: bool = False
     save_state: bool = True
     select: tuple[str, ...] = ()
     refresh_catalog: bool = False
     strict_counts: bool = False
+    catalog: str | None = field(default=None, repr=False)
+    state: str | None = field(default=None, repr=False)
     attempt: int = 1
+    began: float | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +72,7 @@ class PreparedRun:
     """Everything that is decided before a run starts.
 
     `offered` are all streams of the source, `streams` are those that the run reads. `scratch`: the source writes files
-    for the target. `only_complete`: see `RelayPlan`.
+    for the target. `only_complete`: see `RelayPlan`. `feed` are messages that take the place of the source's output.
     """
 
     pipeline: Pipeline
@@ -75,6 +86,7 @@ class PreparedRun:
     state_id: str
     only_complete: bool = False
     scratch: bool = False
+    feed: bytes | None = field(default=None, repr=False)
 
     @property
     def route(self) -> str:
@@ -88,21 +100,44 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     Raises a TapdockError if the run could not start.
     """
     project = context.project
-    source = operations.prepare(context, project.sources[pipeline.source])
-    target = operations.prepare(context, project.targets[pipeline.target])
+    began = context.now() if options.began is None else options.began
+    source, target = (
+        operations.prepare(context, each) for each in sides(project, pipeline, now=began, run_id=options.run_id)
+    )
     namespacing = _namespacing(pipeline, source, target)
     # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
     namespaced = source.kind == "singer" and namespacing.kind in ("source", "customformat")
-    offered = operations.discover(context, source, refresh=options.refresh_catalog, namespaced=namespaced)
-    remember_offered(context.cache, source.connector, project.environment, offered, now=context.now())
+    source, offered = offer(context, source, options.catalog, refresh=options.refresh_catalog, namespaced=namespaced)
+    require_state(options.state, source)
+    if options.catalog is None:
+        remember_offered(context.cache, source.connector, project.environment, offered, now=context.now())
     source_config = operations.resolved_config(context, source)
-    target_config = operations.resolved_config(context, target)
     operations.say_laid(context, source.connector, source_config)
+    return combined(
+        context, pipeline, options, source=source, offered=offered, source_config=source_config, target=target
+    )
+
+
+def combined(
+    context: Context,
+    pipeline: Pipeline,
+    options: Options,
+    *,
+    source: PreparedConnector,
+    offered: tuple[Stream, ...],
+    source_config: Resolved,
+    target: PreparedConnector,
+    feed: bytes | None = None,
+) -> PreparedRun:
+    """Return the run of a source into a target. Raises a TapdockError if it could not start."""
+    project, namespacing = context.project, _namespacing(pipeline, source, target)
+    target_config = operations.resolved_config(context, target)
     operations.say_laid(context, target.connector, target_config)
     described = about(context, target)
     quirks = _quirks(target, described)
     require_repaired(target, target_config, quirks)
-    streams = chosen_streams(source, offered, options, impossible(source, target, described, target_config, quirks))
+    cannot = impossible(source, target, described, target_config, quirks)
+    streams = chosen_streams(context, source, offered, options, cannot)
     if source.kind == "singer":
         _say_unreadable(context, source.connector.name, streams)
     unsafe = empties_first(target, streams, target_config)
@@ -139,6 +174,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         only_complete=target.kind == "airbyte" and overwrites(streams) and not quirks.waits_for_complete,
         # Only if the user configured it: a tap that changes its own config does not get a shared folder.
         scratch=source.kind == "singer" and "batch_config" in source_config.user,
+        feed=feed,
     )
     if streams or not translation.spool:
         require_translatable(prepared.route, streams, translation)
@@ -221,13 +257,18 @@ def _require_all(source: Connector, options: Options) -> None:
 
 
 def chosen_streams(
-    source: PreparedConnector, offered: tuple[Stream, ...], options: Options, cannot: Modes | None
+    context: Context,
+    source: PreparedConnector,
+    offered: tuple[Stream, ...],
+    options: Options,
+    cannot: Modes | None,
 ) -> tuple[ConfiguredStream, ...]:
     """Return the streams that are read; none if the tap reports them only during the run. Raises UsageError.
 
     `cannot` are the modes that the target does not support; None without a target.
     """
     connector = source.connector
+    require_singer_options(source)
     if source.kind == "singer" and not connector.discovery and connector.catalog is None:
         _require_all(connector, options)
         return ()  # the tap reports its streams during the run
@@ -238,4 +279,5 @@ def chosen_streams(
         only=options.select,
         full_refresh=options.full_refresh,
         modes=cannot,
+        warn=lambda said: context.once(context.redacted(said)),
     )

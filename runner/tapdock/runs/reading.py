@@ -63,7 +63,7 @@ def read_records(context: Context, ready: PreparedConnector, options: Options) -
     """
     offered = operations.discover(context, ready, refresh=options.refresh_catalog)
     config = operations.resolved_config(context, ready)
-    streams = chosen_streams(ready, offered, options, None)
+    streams = chosen_streams(context, ready, offered, options, None)
     reading = _Reading(context, ready, config, _launch(ready, config, offered, streams))
     excluded = unread_names(offered, streams) if ready.kind == "singer" else ()
     translation = TranslateOptions(baseline=False, excluded=excluded, max_line=ready.connector.max_line)
