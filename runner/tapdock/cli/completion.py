@@ -163,18 +163,20 @@ def _after(plain: list[str], last: str, grammar: Grammar, session: Session) -> I
     return _names(" ".join(path), [word for word in plain if not word.startswith("-")], session)
 
 
-_NAMELESS = {"init", "wrap", "lock", "doctor", "gc", "relay", "state list", "runs list", "config schema"}
-_SOURCES = {"discover"}
-_CONNECTORS = {"spec", "check", "test", "build", "config reset"}
+_NAMELESS = {"init", "search", "wrap", "lock", "doctor", "gc", "relay", "schema", "config schema"}
+_NAMELESS |= {"state list", "state import", "runs list"}
+_SOURCES = {"discover", "select", "catalog refresh", "catalog show", "catalog diff", "catalog commit"}
+_CONNECTORS = {"spec", "check", "test", "build", "invoke"}
 _SEVERAL = {"run", "build"}
+_WORDS = {"add": ("source", "target"), "completion": tuple(_SCRIPTS)}
 
 
 def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str]:
     """Return the names that can be the next argument of a command."""
     if command in _NAMELESS or (given and command not in _SEVERAL):
         return ()
-    if command == "completion":
-        return _SCRIPTS
+    if command in _WORDS:
+        return _WORDS[command]
     if command.startswith("runs "):
         from tapdock.runs.records import ids
 
@@ -184,7 +186,7 @@ def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str
         return targets if given and given[-1] in sources else (*pipelines, *sources)
     if command in _SOURCES:
         return sources
-    if command in _CONNECTORS:
+    if command in _CONNECTORS or (command.startswith("config ") and command != "config show"):
         return (*sources, *targets)
     return (*pipelines, *states) if command.startswith("state ") else (*pipelines, *sources, *targets)
 
