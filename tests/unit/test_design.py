@@ -27,7 +27,7 @@ FLOORS = (
     {"connectors"},
     {"runs"},
     {"cli"},
-    {"__main__"},
+    {"__main__", "api"},
 )
 """The layers, the lowest first.
 
@@ -186,7 +186,9 @@ PRINTS = {
     "text.output": "it is the one way of text",
     "cli.relay": "its stdout is a protocol between two processes of ours, JSON lines that nobody reads",
     "cli.display": "rich draws the progress; every name in it is a cleaned rich Text",
+    "cli.dialog": "typer asks; the parts of a spec in a prompt are made one line, and secrets are not echoed",
     "cli.state": "typer asks for a confirmation; the question is made one line",
+    "cli.state_edit": "the editor of the user gets the terminal; the question after it is constant",
 }
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 HARMLESS = {"isatty", "flush", "encoding", "fileno"}

@@ -1,8 +1,7 @@
 """Prepare a run before anything is read: images, kinds, configs, streams, and how they are translated."""
 
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -10,6 +9,7 @@ from tapdock.connectors import operations
 from tapdock.connectors.about import About, about
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
+from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
@@ -19,6 +19,7 @@ from tapdock.project.model import Connector, Kind, Namespacing, Pipeline
 from tapdock.project.named import sides
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs.deletes import with_deletes
+from tapdock.runs.own_files import offer, require_state
 from tapdock.runs.sync_modes import (
     empties_first,
     impossible,
@@ -35,7 +36,7 @@ from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
 
-__all__ = ["Options", "PreparedRun", "added_fields", "prepare"]
+__all__ = ["Options", "PreparedRun", "added_fields", "chosen_streams", "combined", "prepare", "unread_names"]
 
 
 _MEANT = {
@@ -51,6 +52,7 @@ class Options:
     """What a user requests for a single run. `attempt` is the number of the attempt, from 1, and `run_id` its id.
 
     `began` is when the first attempt began, in seconds since the epoch. `${NOW}` is this time in all attempts.
+    `catalog` and `state` replace discovery and the saved state for this run; with `state`, `save_state` is False.
     """
 
     full_refresh: bool = False
@@ -58,6 +60,8 @@ class Options:
     select: tuple[str, ...] = ()
     refresh_catalog: bool = False
     strict_counts: bool = False
+    catalog: str | None = field(default=None, repr=False)
+    state: str | None = field(default=None, repr=False)
     attempt: int = 1
     began: float | None = None
     run_id: str | None = None
@@ -68,7 +72,7 @@ class PreparedRun:
     """Everything that is decided before a run starts.
 
     `offered` are all streams of the source, `streams` are those that the run reads. `scratch`: the source writes files
-    for the target. `only_complete`: see `RelayPlan`.
+    for the target. `only_complete`: see `RelayPlan`. `feed` are messages that take the place of the source's output.
     """
 
     pipeline: Pipeline
@@ -82,6 +86,7 @@ class PreparedRun:
     state_id: str
     only_complete: bool = False
     scratch: bool = False
+    feed: bytes | None = field(default=None, repr=False)
 
     @property
     def route(self) -> str:
@@ -102,16 +107,37 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     namespacing = _namespacing(pipeline, source, target)
     # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
     namespaced = source.kind == "singer" and namespacing.kind in ("source", "customformat")
-    offered = operations.discover(context, source, refresh=options.refresh_catalog, namespaced=namespaced)
+    source, offered = offer(context, source, options.catalog, refresh=options.refresh_catalog, namespaced=namespaced)
+    require_state(options.state, source)
+    if options.catalog is None:
+        remember_offered(context.cache, source.connector, project.environment, offered, now=context.now())
     source_config = operations.resolved_config(context, source)
-    target_config = operations.resolved_config(context, target)
     operations.say_laid(context, source.connector, source_config)
+    return combined(
+        context, pipeline, options, source=source, offered=offered, source_config=source_config, target=target
+    )
+
+
+def combined(
+    context: Context,
+    pipeline: Pipeline,
+    options: Options,
+    *,
+    source: PreparedConnector,
+    offered: tuple[Stream, ...],
+    source_config: Resolved,
+    target: PreparedConnector,
+    feed: bytes | None = None,
+) -> PreparedRun:
+    """Return the run of a source into a target. Raises a TapdockError if it could not start."""
+    project, namespacing = context.project, _namespacing(pipeline, source, target)
+    target_config = operations.resolved_config(context, target)
     operations.say_laid(context, target.connector, target_config)
     described = about(context, target)
     quirks = _quirks(target, described)
     require_repaired(target, target_config, quirks)
     cannot = impossible(source, target, described, target_config, quirks)
-    streams = _streams(source, offered, options, cannot, warn=lambda said: context.once(context.redacted(said)))
+    streams = chosen_streams(context, source, offered, options, cannot)
     if source.kind == "singer":
         _say_unreadable(context, source.connector.name, streams)
     unsafe = empties_first(target, streams, target_config)
@@ -129,7 +155,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         validate_records=pipeline.validate_records,
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.on_schema_change == "spool",
         quirks=quirks,
-        excluded=_excluded(source.kind, offered, streams),
+        excluded=unread_names(source.kind, offered, streams),
         max_line=source.connector.max_line,
         tables=table_names(target, described, target_config, quirks),
     )
@@ -148,6 +174,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         only_complete=target.kind == "airbyte" and overwrites(streams) and not quirks.waits_for_complete,
         # Only if the user configured it: a tap that changes its own config does not get a shared folder.
         scratch=source.kind == "singer" and "batch_config" in source_config.user,
+        feed=feed,
     )
     if streams or not translation.spool:
         require_translatable(prepared.route, streams, translation)
@@ -196,7 +223,7 @@ def _say_unreadable(context: Context, source: str, streams: tuple[ConfiguredStre
             context.once(context.redacted(f"warning: {what}"))
 
 
-def _excluded(kind: Kind, offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
+def unread_names(kind: Kind, offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
     """Return the names by which messages may refer to streams that are not read."""
     chosen = {stream.stream.key for stream in streams}
     if kind == "airbyte":
@@ -231,14 +258,17 @@ def _require_all(source: Connector, options: Options) -> None:
         )
 
 
-def _streams(
+def chosen_streams(
+    context: Context,
     source: PreparedConnector,
     offered: tuple[Stream, ...],
     options: Options,
-    cannot: Modes,
-    *,
-    warn: Callable[[str], None],
+    cannot: Modes | None,
 ) -> tuple[ConfiguredStream, ...]:
+    """Return the streams that are read; none if the tap reports them only during the run. Raises UsageError.
+
+    `cannot` are the modes that the target does not support; None without a target.
+    """
     connector = source.connector
     require_singer_options(source)
     if source.kind == "singer" and not connector.discovery and connector.catalog is None:
@@ -251,5 +281,5 @@ def _streams(
         only=options.select,
         full_refresh=options.full_refresh,
         modes=cannot,
-        warn=warn,
+        warn=lambda said: context.once(context.redacted(said)),
     )

@@ -1,6 +1,7 @@
 """Write a connector of a registry into the text of a project file, with comments about its settings."""
 
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -9,26 +10,31 @@ from typing import Any
 import yaml
 
 from tapdock.connectors.registry.found import UNKNOWN, Found, Role, Setting
-from tapdock.connectors.registry.words import plain_text
 from tapdock.errors import UsageError
 from tapdock.project import edit
+from tapdock.project.builtin import NAMES
 from tapdock.project.comments import with_comments
 from tapdock.project.connectors import connector
+from tapdock.project.dotenv import variable_name
 from tapdock.project.fields import Field
 from tapdock.project.layers import Path
 
 __all__ = ["Written", "written"]
 
-_BUILT_IN = {"SOURCE", "TARGET", "PIPELINE", "ENVIRONMENT", "RUN_ID", "LOAD_SCHEMA", "NOW", "TODAY"}
 _LONGEST = 90
+_WIDTH = 108
 
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """The new text of a project file, and the variables to which the new entry refers."""
+    """The new text of a project file, and the variables to which the new entry refers.
+
+    `left_out` are comments about the connector for which the file has no place, because it has it in one line.
+    """
 
     text: str
     variables: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def written(text: str, found: Found, *, role: Role, name: str, folder: FilePath, label: str) -> Written:
@@ -43,10 +49,12 @@ def written(text: str, found: Found, *, role: Role, name: str, folder: FilePath,
     field = Field({place[0]: {name: entry}}, (), {}, f"the entry of {found.what}")
     connector(field.child(place[0]).child(name), role, folder)
     above: dict[Path, Sequence[str]] = {(*place, key): lines for key, lines in found.notes.items()}
-    above[(*place, "config")] = _selection(found)
     above |= {(*place, "config", *path): lines for path, lines in notes.items()}
+    above[(*place, "config")] = [*_selection(found), *above.get((*place, "config"), ())]
     added = edit.set_value(text, place, entry, label=label)
-    return Written(text=with_comments(added, above, label=label), variables=variables)
+    new = with_comments(added, above, label=label)
+    lost = () if new != added else tuple(line for lines in found.notes.values() for line in lines)
+    return Written(text=new, variables=variables, left_out=lost)
 
 
 def _config(
@@ -59,21 +67,24 @@ def _config(
     suggested: list[str] = []
     for setting in settings:
         if not setting.required:
-            one = _variable(name, setting.path, (text, *variables))
-            about = plain_text(setting.about)[:_LONGEST]
-            suggested.append(f"|{_key(setting.path[-1])}: ${{{one}}} # not always needed: {about}".rstrip(": "))
+            one = setting.variable or _variable(name, setting.path, (text, *variables))
+            line = f"{_key(setting.path[-1])}: ${{{one}}} # not always needed"
+            about = textwrap.shorten(setting.about, max(30, _WIDTH - len(line)), placeholder=" …")
+            suggested.append(f"|{line}: {about}" if about else f"|{line}")
             continue
-        value = _plain(setting.value)
-        if setting.value is UNKNOWN:
+        value = f"${{{setting.variable}}}" if setting.variable else _plain(setting.value)
+        if setting.value is UNKNOWN and not setting.variable:
             one = _variable(name, setting.path, (text, *variables))
             variables[one] = None
             value = f"${{{one}}}"
         _put(config, setting.path, value)
         if setting.about:
             notes[setting.path] = [setting.about]
-    if config and suggested:
+    if suggested and config:
         first = (next(iter(config)),)
         notes[first] = [*suggested, *notes.get(first, ())]
+    elif suggested:
+        notes[()] = ["|config:", *(f"|  {line[1:]}" for line in suggested)]
     return config, notes, tuple(variables)
 
 
@@ -97,15 +108,10 @@ def _plain(value: Any) -> Any:
 
 
 def _variable(name: str, path: tuple[str, ...], taken: tuple[str, ...]) -> str:
-    """Return a name for the variable of a setting that is not in the project file yet.
-
-    A name that ends in `_FILE` would name the file of another variable.
-    """
+    """Return a name for the variable of a setting that is not in the project file yet."""
     for words in ((name, path[-1]), (name, *path), *((name, *path, str(number)) for number in range(2, 1000))):
-        one = re.sub(r"[^A-Za-z0-9]+", "_", "_".join(words)).upper().strip("_")
-        one = f"MY_{one}" if one[:1].isdigit() or one.startswith("TAPDOCK") else one
-        one = f"{one}_NAME" if one.endswith("_FILE") else one
-        if one not in _BUILT_IN and not any(re.search(rf"\b{one}\b", each) for each in taken):
+        one = variable_name(words)
+        if one not in NAMES and not any(re.search(rf"\b{one}\b", each) for each in taken):
             return one
     raise UsageError(f"`{name}` has too many settings named `{path[-1]}`", hint="choose another name with `--as`")
 
