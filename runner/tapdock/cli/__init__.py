@@ -77,6 +77,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "lock": ("engine:lock_images", "Write the digests of all images to tapdock.lock"),
     "doctor": ("engine:doctor", "Check that everything that a run needs is available"),
     "relay": ("relay:relay", "Serve one run inside its pod; `run` starts it where necessary"),
+    "completion": ("completion:completion", "Print the script that completes commands and names in a shell"),
     "gc": ("engine:gc", "Remove what killed runs and builds left behind"),
 }
 GROUPS = {
@@ -183,6 +184,10 @@ Example: tapdock run demo --environment prod
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code (tapdock.errors lists them)."""
+    if args is None and os.environ.get("_TAPDOCK_COMPLETE"):
+        from tapdock.cli.completion import Grammar, complete
+
+        return complete(Grammar(COMMANDS, GLOBAL_OPTIONS, _command))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret of the run
     inner = (word for entry in COMMANDS.values() if isinstance(entry, dict) for word in entry)
     session = Session(commands=(*COMMANDS, *inner))

@@ -57,7 +57,7 @@ def compare(
 ) -> list[Compared]:
     """Return the pipelines of a converted project, whose file has this `text`, beside what they are for Meltano."""
     environ = {**files.variables, **environ}
-    project = load(folder / FILE, environment=environment, environ=environ, text=text)
+    project = load(folder / FILE, environment=environment, environ=environ, texts={(folder / FILE).resolve(): text})
     names = _states(files)
     return [_compared(pipeline, project, files, names, left, environ) for pipeline in project.pipelines.values()]
 
