@@ -368,3 +368,26 @@ def test_names_of_states_that_a_store_cannot_have():
     found = converted(Files({"plugins": plugins, "schedules": [schedule]}))
     assert found.project["pipelines"] == {"a-b": {"source": "tap-x", "target": "target-y", "state_id": "state-a-b"}}
     assert "the name of the state `a/b`: it is `state-a-b` now" in found.left
+
+
+def test_an_environment_that_takes_something_back(tmp_path):
+    """What the base has and an environment has not is null there, which is the default."""
+    extractor = {
+        "name": "tap-x",
+        "pip_url": "x",
+        "select_filter": ["a"],
+        "use_cached_catalog": False,
+        "load_schema": "s",
+    }
+    change = {
+        "name": "tap-x",
+        "select_filter": [],
+        "use_cached_catalog": True,
+        "load_schema": "$MELTANO_EXTRACTOR_NAME",
+    }
+    environment = {"name": "prod", "config": {"plugins": {"extractors": [change]}}}
+    found = converted(Files({"plugins": {"extractors": [extractor]}, "environments": [environment]}))
+    (tmp_path / "tapdock.yaml").write_text(yaml.safe_dump(found.project))
+    without, prod = (load(tmp_path / "tapdock.yaml", environment=name, environ={}) for name in ("", "prod"))
+    assert (without.sources["tap-x"].select, without.sources["tap-x"].load_schema) == (("a.*",), "s")
+    assert (prod.sources["tap-x"].select, prod.sources["tap-x"].load_schema) == ((), "tap-x")
