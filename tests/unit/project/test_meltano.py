@@ -1,8 +1,10 @@
 """Tests the conversion of a Meltano project."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -391,3 +393,20 @@ def test_an_environment_that_takes_something_back(tmp_path):
     without, prod = (load(tmp_path / "tapdock.yaml", environment=name, environ={}) for name in ("", "prod"))
     assert (without.sources["tap-x"].select, without.sources["tap-x"].load_schema) == (("a.*",), "s")
     assert (prod.sources["tap-x"].select, prod.sources["tap-x"].load_schema) == ((), "tap-x")
+
+
+def test_settings_in_the_system_database(file):
+    """Meltano uses them, with priority over what is inherited; they cannot be seen in any file."""
+    (file.parent / ".meltano").mkdir()
+    with closing(sqlite3.connect(file.parent / ".meltano" / "meltano.db")) as opened:
+        opened.execute("CREATE TABLE plugin_settings (namespace VARCHAR, name VARCHAR, value BLOB, enabled BOOLEAN)")
+        rows = [
+            ("extractors.tap-github.default", "since", "s3cret", 1),
+            ("loaders.target-git.default", "disabled", "x", 0),
+        ]
+        opened.executemany("INSERT INTO plugin_settings VALUES (?, ?, ?, ?)", rows)
+        opened.commit()
+    left = "\n".join(read(file).left)
+    assert "`since` of tap-github, which is set in the system database: `meltano config list tap-github`" in left
+    assert "`disabled`" not in left
+    assert "s3cret" not in left
