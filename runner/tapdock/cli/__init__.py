@@ -37,6 +37,8 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "check": ("connectors:check", "Check that a connector's config works"),
     "test": ("connectors:check", "Check that a connector's config works"),
     "discover": ("connectors:discover", "Show the streams that a source offers"),
+    "select": ("selecting:select", "Show which streams and fields a run reads, and change that"),
+    "invoke": ("invoke:invoke", "Run a connector's image by hand"),
     "state": {
         "list": ("state:list_states", "List the saved states"),
         "show": ("state:show", "Show one state: who saved it and when, and which run holds it"),
@@ -83,7 +85,7 @@ GROUPS = {
     "runs": "Show the records and logs of runs",
     "config": "Show and change the settings of connectors",
 }
-GLOBAL_OPTIONS = ("--project", "--environment", "--log-format")
+GLOBAL_OPTIONS = ("--project", "--environment", "--env-file", "--log-format", "--log-level")
 
 
 class LazyGroup(typer.core.TyperGroup):
@@ -152,6 +154,16 @@ def _options(
         Literal["text", "json"] | None,
         typer.Option(help="The format of log lines on stderr. Default: TAPDOCK_LOG_FORMAT, or text."),
     ] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None,
+        typer.Option(help="The lowest level of log lines of a run on stderr. Default: TAPDOCK_LOG_LEVEL."),
+    ] = None,
+    env_file: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="A file of `NAME=value` lines, with priority over the project's `.env`; repeatable."
+        ),
+    ] = None,
     version: Annotated[  # noqa: ARG001 - the callback does everything
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -159,6 +171,7 @@ def _options(
     session = ctx.obj
     session.folder = None if project is None else Path(project)
     session.chosen_environment, session.chosen_format = environment, log_format
+    session.chosen_level, session.env_files = log_level, tuple(Path(file) for file in env_file or ())
 
 
 HELP = """Run any Airbyte or Singer connector as a container and move data between any two of them
@@ -194,7 +207,7 @@ def _perform(args: list[str], session: Session) -> int:
     quicken()
     group = _group(HELP, COMMANDS, _options)
     try:
-        with group.make_context("tapdock", args, obj=session) as ctx:
+        with group.make_context("tapdock", args, obj=session, default_map=_defaults(session)) as ctx:
             result = group.invoke(ctx)
             sys.stdout.flush()
             return result if isinstance(result, int) else 0
@@ -207,6 +220,13 @@ def _perform(args: list[str], session: Session) -> int:
         if not hasattr(error, "format_message"):  # only errors of the command line have this method
             raise
         return _usage(error)
+
+
+def _defaults(session: Session) -> Any:
+    """Return the defaults of options that variables set."""
+    from tapdock.cli.variables import Defaults, run_options
+
+    return Defaults(lambda: run_options(session.variables, _command("run", "run:run").params))
 
 
 def _usage(error: Any) -> int:

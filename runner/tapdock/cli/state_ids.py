@@ -104,7 +104,7 @@ def _project_of(session: Session, key: str, *, hint: str | None = None) -> Proje
         return session.project
     try:
         named = "" if environment == _DEFAULT else environment
-        return load(session.file, environment=named, environ=session.environ)
+        return load(session.file, environment=named, environ=session.environ, env_files=session.env_files)
     except UsageError as error:
         hints = [each for each in (error.hint, hint) if each]
         raise UsageError(f"state `{key}`: {error.message}", hint="; ".join(hints)) from error

@@ -15,7 +15,7 @@ from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
 from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
-from tapdock.project.model import Connector, Namespacing, Pipeline
+from tapdock.project.model import Connector, Kind, Namespacing, Pipeline
 from tapdock.project.named import sides
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs.deletes import with_deletes
@@ -155,7 +155,7 @@ def combined(
         validate_records=pipeline.validate_records,
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.on_schema_change == "spool",
         quirks=quirks,
-        excluded=unread_names(offered, streams) if source.kind == "singer" else (),
+        excluded=unread_names(source.kind, offered, streams),
         max_line=source.connector.max_line,
         tables=table_names(target, described, target_config, quirks),
     )
@@ -223,9 +223,11 @@ def _say_unreadable(context: Context, source: str, streams: tuple[ConfiguredStre
             context.once(context.redacted(f"warning: {what}"))
 
 
-def unread_names(offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
+def unread_names(kind: Kind, offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
     """Return the names by which messages may refer to streams that are not read."""
     chosen = {stream.stream.key for stream in streams}
+    if kind == "airbyte":
+        return tuple(str(stream.key) for stream in offered if stream.key not in chosen)
     wanted = {name for stream in offered if stream.key in chosen for name in emitted_names(stream)}
     others = {name for stream in offered if stream.key not in chosen for name in emitted_names(stream)}
     return tuple(sorted(others - wanted))
