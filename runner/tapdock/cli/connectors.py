@@ -134,7 +134,7 @@ def discover(
         ready = operations.prepare(needed, connector)
         namespaced = ready.kind == "singer" and _is_namespaced(session.project, name)
         streams = operations.discover(needed, ready, refresh=not cached, namespaced=namespaced)
-    if not streams and not connector.discovery and connector.catalog is None:
+    if not streams and not connector.reports_streams:
         raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
     chosen = _selected(session, connector, streams)
     if as_json:

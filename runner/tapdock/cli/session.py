@@ -73,11 +73,15 @@ class Session:
     @cached_property
     def project(self) -> "Project":
         from tapdock.project.load import load
+        from tapdock.text.output import err
 
         wanted = self.chosen_environment
         if wanted is None:  # an empty `--environment` means none; an empty variable counts as not set
             wanted = self.variables.get("TAPDOCK_ENVIRONMENT") or None
-        return load(self.file, environment=wanted, environ=self.environ)
+        project = load(self.file, environment=wanted, environ=self.environ)
+        for warning in project.warnings:
+            err(warning)
+        return project
 
     @property
     def private(self) -> Path:

@@ -39,8 +39,7 @@ def sample(context: Context, ready: PreparedConnector, *, records: int) -> Sampl
     connector = ready.connector
     offered = operations.discover(context, ready)
     config = operations.resolved_config(context, ready)
-    reports_streams = ready.kind == "airbyte" or connector.discovery or connector.catalog is not None
-    chosen = select_streams(offered, connector.select, connector.streams) if reports_streams else ()
+    chosen = select_streams(offered, connector.select, connector.streams) if connector.reports_streams else ()
     launch: Launch
     if ready.kind == "airbyte":
         catalog = configured_catalog(chosen)

@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from tapdock.project.layers import Path as Keys
 from tapdock.project.model import Connector, Pipeline, Project, Secret
 from tapdock.project.overrides import ROOTS, overridden
 from tapdock.project.pipelines import pipeline
+from tapdock.project.renamed import renamed
 
 __all__ = ["FILE", "find_project", "load", "trusted_users", "with_own_variables"]
 
@@ -94,18 +96,19 @@ def load(file: Path, *, environment: str | None, environ: Mapping[str, str]) -> 
     Without an `environment`, the file's `default_environment` applies; an empty text means none.
     """
     file = file.absolute()
-    layer = translated(document.read(file))
+    layer, warnings = renamed(translated(document.read(file)))
     default = _check(Field(layer.tree, (), layer.origins, file.name))
     environment = (default if environment is None else environment) or None
     layer = _chosen(layer, environment, file.name)
     variables, origins = _variables(file.parent, environ)
     layer, values = _own_values(layer, variables, file.name)
     layer = overridden(interpolate(layer, variables, values), variables, origins=origins)
+    layer, more = renamed(layer, replaces=True)
     own = with_own_variables(file.parent, environ)
     private = private_folder(file.parent, own)
     state_uri = str(private / "state") if own.get(HOME) else STATE_URI
     layer = _with_defaults(layer, file.name, state_uri=state_uri)
-    return _project(layer, file, environment, private)
+    return replace(_project(layer, file, environment, private), warnings=(*warnings, *more))
 
 
 def with_own_variables(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tapdock.project.discovery import CACHED, Discovery
+
 __all__ = [
     "MAX_LINE",
     "Build",
@@ -15,12 +17,12 @@ __all__ = [
     "Connector",
     "DestinationMode",
     "Kind",
+    "LateSchema",
     "Limits",
     "Manifest",
     "Mount",
     "Namespacing",
     "OnBadRecord",
-    "OnSchemaChange",
     "Pipeline",
     "Project",
     "Pull",
@@ -40,7 +42,7 @@ Rotate = Literal["secrets", "all", "none"]
 SyncMode = Literal["full_refresh", "incremental"]
 DestinationMode = Literal["append", "overwrite", "append_dedup"]
 OnBadRecord = Literal["fail", "set_aside"]
-OnSchemaChange = Literal["spool", "stream"]
+LateSchema = Literal["spool", "stream"]
 ReplicationMethod = Literal["FULL_TABLE", "INCREMENTAL", "LOG_BASED"]
 CatalogOption = Literal["--catalog", "--properties"]
 StateType = Literal["global", "stream"]
@@ -197,8 +199,8 @@ class Connector:
 
     `rotate` says which values of its config the connector may change for its later runs. `max_line` is in bytes.
 
-    For Singer taps: `catalog` is the user's own catalog, `catalog_option` the option that passes it to the tap, and
-    `discovery` says whether the tap supports discovery. For targets: `state_type` is the type of Airbyte states that
+    For Singer taps: `catalog` is the user's own catalog, `catalog_option` the option that passes it to the tap. For
+    targets: `state_type` is the type of Airbyte states that
     the target acknowledges. `waits_for_complete` says that the end of the input alone replaces no data.
     `allow_unsafe_overwrite` allows that a table is empty after a failed run.
     """
@@ -229,10 +231,15 @@ class Connector:
     max_line: int = MAX_LINE
     catalog: CatalogFile | None = None
     catalog_option: CatalogOption = "--catalog"
-    discovery: bool = True
+    discovery: Discovery = CACHED
     state_type: StateType | None = None
     waits_for_complete: bool = False
     allow_unsafe_overwrite: bool = False
+
+    @property
+    def reports_streams(self) -> bool:
+        """True if the streams of the source are known before a run."""
+        return self.discovery.mode != "never" or self.catalog is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,7 +268,7 @@ class Pipeline:
     retries: int = 0
     state_suffix: str | None = None
     namespacing: Namespacing = Namespacing()
-    on_schema_change: OnSchemaChange = "spool"
+    late_schema: LateSchema = "spool"
     on_bad_record: OnBadRecord = "fail"
     meta_changes: bool = False
     validate_records: bool = False
@@ -272,6 +279,7 @@ class Project:
     """The whole project file, checked.
 
     `private` is the folder of caches, run records and the default state; `origins` maps a dotted path to its origin.
+    `warnings` are about the project file, for people.
     """
 
     folder: Path
@@ -283,3 +291,4 @@ class Project:
     pipelines: Mapping[str, Pipeline]
     private: Path
     origins: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()

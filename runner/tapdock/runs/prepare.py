@@ -37,7 +37,7 @@ __all__ = ["Options", "PreparedRun", "added_fields", "prepare"]
 
 _MEANT = {
     "meta_changes": "airbyte-singer",
-    "on_schema_change": "singer-airbyte",
+    "late_schema": "singer-airbyte",
     "validate_records": "singer-airbyte",
 }
 """Options of a pipeline that only apply to one route."""
@@ -92,6 +92,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     namespacing = _namespacing(pipeline, source, target)
     # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
     namespaced = source.kind == "singer" and namespacing.kind in ("source", "customformat")
+    _require_asked(source.connector, options)
     offered = operations.discover(context, source, refresh=options.refresh_catalog, namespaced=namespaced)
     source_config = operations.resolved_config(context, source)
     target_config = operations.resolved_config(context, target)
@@ -116,7 +117,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         on_bad_record=pipeline.on_bad_record,
         meta_changes=pipeline.meta_changes,
         validate_records=pipeline.validate_records,
-        spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.on_schema_change == "spool",
+        spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.late_schema == "spool",
         quirks=quirks,
         excluded=_excluded(offered, streams) if source.kind == "singer" else (),
         max_line=source.connector.max_line,
@@ -207,6 +208,15 @@ def _quirks(target: PreparedConnector, described: About) -> Quirks:
     )
 
 
+def _require_asked(source: Connector, options: Options) -> None:
+    """Raise UsageError if a run shall discover streams that are committed."""
+    if options.refresh_catalog and source.discovery.mode == "committed":
+        raise UsageError(
+            f"`--refresh-catalog` has no effect for source `{source.name}`, whose catalog is committed",
+            hint=f"`tapdock catalog commit {source.name}` replaces catalogs/{source.name}.json",
+        )
+
+
 def _require_all(source: Connector, options: Options) -> None:
     """Raise UsageError for a choice of streams or fields if they are known only during the run: it would be ignored."""
     given = {"`--select` or `--exclude`": options.select, "`select`": source.select, "`streams`": source.streams}
@@ -222,7 +232,7 @@ def _streams(
     source: PreparedConnector, offered: tuple[Stream, ...], options: Options, cannot: Modes
 ) -> tuple[ConfiguredStream, ...]:
     connector = source.connector
-    if source.kind == "singer" and not connector.discovery and connector.catalog is None:
+    if not connector.reports_streams:
         _require_all(connector, options)
         return ()  # the tap reports its streams during the run
     return select_streams(

@@ -170,7 +170,7 @@ class SingerToAirbyte:
         anew = version is not None and before not in (None, version) and landed.sync_mode == "incremental"
         if anew and not self._translation.spool:
             what = f"line {number}: the tap started a new snapshot of stream `{key}`, which must replace old rows"
-            raise TranslationError(what, hint="set `on_schema_change: spool`, so that the destination can replace them")
+            raise TranslationError(what, hint="set `late_schema: spool`, so that the destination can replace them")
         landing = self._landings[stream] = AirbyteStream(
             landed,
             self._names[key],
