@@ -25,7 +25,9 @@ from tapdock.runs import attempts
 from tapdock.runs.prepare import Options, PreparedRun, added_fields, prepare
 from tapdock.runs.records import ErrorRecord, RunRecord
 from tapdock.runs.replaced_rows import require_own_rows
+from tapdock.runs.schema_policy import report, require_accepted
 from tapdock.runs.target_modes import target_mode
+from tapdock.state.store import read
 from tapdock.text.clean import one_line
 from tapdock.text.output import out, print_json, print_table
 
@@ -52,6 +54,7 @@ def run(
     refresh_catalog: Annotated[
         bool, typer.Option("--refresh-catalog", help="Discover the source's streams again.")
     ] = False,
+    accept: Annotated[bool, typer.Option("--accept-schema-changes", help="Read what the source offers now.")] = False,
     strict_counts: Annotated[
         bool, typer.Option("--strict-counts", help="Fail if a connector's counts of records differ from tapdock's.")
     ] = False,
@@ -78,6 +81,7 @@ def run(
         select=(*(select or ()), *(f"!{pattern.removeprefix('!')}" for pattern in exclude or ())),
         refresh_catalog=refresh_catalog,
         strict_counts=strict_counts,
+        accept_schema_changes=accept,
     )
     if verbose and quiet:
         raise UsageError("`--verbose` and `--quiet` exclude each other")
@@ -237,8 +241,8 @@ def _as_json(records: Sequence[RunRecord], code: int, left: Sequence[str], *, bl
 
 
 def _show_plans(operations: Operations, plans: Sequence[PreparedRun], *, as_json: bool) -> None:
-    from tapdock.state.store import read
-
+    for plan in plans:
+        require_accepted(operations.project, plan.pipeline, plan.schema)
     described = [
         _described(operations, plan, has_state=read(operations.backend, plan.state_id) is not None) for plan in plans
     ]
@@ -256,6 +260,8 @@ def _show_plans(operations: Operations, plans: Sequence[PreparedRun], *, as_json
         if left := [f"{s['stream']}.{name}" for s in facts["streams"] for name in s["excluded"]]:
             more = f" and {len(left) - _MOST_LEFT} more" if len(left) > _MOST_LEFT else ""
             out(one_line(f"not read: {', '.join(left[:_MOST_LEFT])}{more}"))
+        for kind, found in report(plan.schema).items():
+            out(one_line(f"schema changes since run {plan.schema.since}, {kind.replace('_', ' ')}: {found}"))
         if added := added_fields(plan.streams):
             out(one_line(f"read although not selected, because they are keys or cursors: {added}"))
         for each in facts["paths_without_mount"]:
@@ -277,6 +283,7 @@ def _described(operations: Operations, plan: PreparedRun, *, has_state: bool) ->
         "paths_without_mount": [
             each.place for ready in (plan.source, plan.target) for each in unmounted(operations.engine, ready.connector)
         ],
+        "schema_changes": msgspec.to_builtins(plan.schema.changes),
         "streams": [
             {
                 "stream": str(stream.stream.key),

@@ -409,6 +409,14 @@ PIPELINE = (
     Key(name="namespace_format", form="text", help="The namespace for `customformat`: `raw_$${SOURCE_NAMESPACE}`."),
     Key(name="prefix", form="text", help="Text in front of the name of each stream in the target."),
     Key(
+        name="schema_changes",
+        form="choice",
+        words=model.SchemaPolicy,
+        default="evolve",
+        help="What a run does if the source's streams and fields are other ones than at the last successful run: "
+        "`evolve` reads them, `freeze` leaves out new ones, `fail` ends: see [catalogs](catalogs.md#schema-changes).",
+    ),
+    Key(
         name="late_schema",
         form="choice",
         words=model.LateSchema,

@@ -28,6 +28,7 @@ __all__ = [
     "Pull",
     "ReplicationMethod",
     "Rotate",
+    "SchemaPolicy",
     "Secret",
     "StateType",
     "StreamOptions",
@@ -43,6 +44,7 @@ SyncMode = Literal["full_refresh", "incremental"]
 DestinationMode = Literal["append", "overwrite", "append_dedup"]
 OnBadRecord = Literal["fail", "set_aside"]
 LateSchema = Literal["spool", "stream"]
+SchemaPolicy = Literal["evolve", "freeze", "fail"]
 ReplicationMethod = Literal["FULL_TABLE", "INCREMENTAL", "LOG_BASED"]
 CatalogOption = Literal["--catalog", "--properties"]
 StateType = Literal["global", "stream"]
@@ -268,6 +270,7 @@ class Pipeline:
     retries: int = 0
     state_suffix: str | None = None
     namespacing: Namespacing = Namespacing()
+    schema_changes: SchemaPolicy = "evolve"
     late_schema: LateSchema = "spool"
     on_bad_record: OnBadRecord = "fail"
     meta_changes: bool = False

@@ -13,9 +13,11 @@ from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
 from tapdock.errors import UsageError
-from tapdock.project.model import Connector, Namespacing, Pipeline
+from tapdock.project.model import Connector, Namespacing, Pipeline, SchemaPolicy
 from tapdock.protocol.catalog import ConfiguredStream, Stream
+from tapdock.runs import schema_policy
 from tapdock.runs.deletes import with_deletes
+from tapdock.runs.schema_policy import SchemaFacts
 from tapdock.runs.sync_modes import (
     empties_first,
     impossible,
@@ -52,6 +54,7 @@ class Options:
     select: tuple[str, ...] = ()
     refresh_catalog: bool = False
     strict_counts: bool = False
+    accept_schema_changes: bool = False
     attempt: int = 1
 
 
@@ -60,7 +63,7 @@ class PreparedRun:
     """Everything that is decided before a run starts.
 
     `offered` are all streams of the source, `streams` are those that the run reads. `scratch`: the source writes files
-    for the target. `only_complete`: see `RelayPlan`.
+    for the target. `only_complete`: see `RelayPlan`. `schema` is how the source's catalog has changed.
     """
 
     pipeline: Pipeline
@@ -72,6 +75,7 @@ class PreparedRun:
     streams: tuple[ConfiguredStream, ...]
     translation: TranslateOptions
     state_id: str
+    schema: SchemaFacts = dataclasses.field(default_factory=SchemaFacts)
     only_complete: bool = False
     scratch: bool = False
 
@@ -102,6 +106,20 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     quirks = _quirks(target, described)
     require_repaired(target, target_config, quirks)
     streams = _streams(source, offered, options, impossible(source, target, described, target_config, quirks))
+    state_id = state_key(
+        pipeline.source, pipeline.target, environment=project.environment, suffix=pipeline.state_suffix
+    )
+    policy: SchemaPolicy = "evolve" if options.accept_schema_changes else pipeline.schema_changes
+    streams, schema = schema_policy.applied(
+        context,
+        source.connector,
+        policy,
+        offered,
+        streams,
+        state_id=state_id,
+        namespaced=namespaced,
+        only=options.select,
+    )
     if source.kind == "singer":
         _say_unreadable(context, source.connector.name, streams)
     unsafe = empties_first(target, streams, target_config)
@@ -132,9 +150,8 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         offered=offered,
         streams=streams,
         translation=translation,
-        state_id=state_key(
-            pipeline.source, pipeline.target, environment=project.environment, suffix=pipeline.state_suffix
-        ),
+        state_id=state_id,
+        schema=schema,
         only_complete=target.kind == "airbyte" and overwrites(streams) and not quirks.waits_for_complete,
         # Only if the user configured it: a tap that changes its own config does not get a shared folder.
         scratch=source.kind == "singer" and "batch_config" in source_config.user,
