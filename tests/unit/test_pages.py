@@ -1,10 +1,15 @@
 """Follows the pages whose commands need no containers, as written there."""
 
 import json
+import re
 
 import pytest
 
-from support.pages import CHECKOUT, Shell, Step, page_steps
+from support.pages import CHECKOUT, PAGES, Shell, Step, page_steps
+from support.registries import PLUGIN, entry, index, spec
+from tapdock.cache import Cache
+from tapdock.connectors.known_specs import remember
+from tapdock.project.load import load
 
 MELTANO = '{"singer_state": {"bookmarks": {"issues": {"since": "2024-05-01"}}}}'
 AIRBYTE = [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "old_name"}, "stream_state": {"n": 1}}}]
@@ -48,6 +53,20 @@ def test_an_airbyte_source_of_your_own(shell):
     assert len(rows.read_text().splitlines()) == 5
     shell.follow([Step(run.page, run.section, f"{run.text} --full-refresh")])
     assert len(rows.read_text().splitlines()) == 7
+
+
+@pytest.mark.long
+def test_one_setting(shell):
+    """The spec is known, so that nothing has to be asked."""
+    example = (CHECKOUT / "runner" / "tapdock" / "example.yaml").read_text()
+    (shell.folder / "tapdock.yaml").write_text(example)
+    project = load(shell.folder / "tapdock.yaml", environment=None, environ={})
+    numbers = {name: {"type": "integer"} for name in ("count", "seed", "parallelism", "records_per_slice")}
+    spec = {"type": "object", "properties": {**numbers, "always_updated": {"type": "boolean"}}}
+    remember(Cache(project.private / "cache"), project.sources["faker"], spec)
+    shell.follow(page_steps("configuring.md", "One setting"))
+    wanted = "".join(line for line in example.splitlines(keepends=True) if "seed:" not in line)
+    assert (shell.folder / "tapdock.yaml").read_text() == wanted.replace("count: 10000", "count: 500")
 
 
 @pytest.mark.long
@@ -99,3 +118,42 @@ def test_the_commands_for_states(shell):
     renamed = shell.follow([Step("state.md", "", "tapdock state get contacts")])[0].output
     assert "new_name" in renamed
     assert "old_name" not in renamed
+
+
+@pytest.mark.long
+def test_adding_connectors(shell):
+    """The registries are small files with what the page shows."""
+    token = {"type": "string", "airbyte_secret": True, "description": "A personal access token"}
+    forms = [
+        {"title": "OAuth", "required": ["access_token"], "properties": {"access_token": token}},
+        {
+            "title": "Token",
+            "required": ["personal_access_token"],
+            "properties": {"option_title": {"const": "PAT Credentials"}, "personal_access_token": token},
+        },
+    ]
+    example = ["airbytehq/airbyte"]
+    schema = spec(
+        "credentials",
+        "repositories",
+        credentials={"description": "Choose how to authenticate", "oneOf": forms},
+        repositories={"type": "array", "description": "Repositories to read", "examples": example},
+    )
+    more = {"tag": "2.1.14", "license": "ELv2", "supportLevel": "certified", "maxSecondsBetweenMessages": 3600}
+    streams = {"streams": ["branches", "issues", "users"]}
+    github = entry("airbyte/source-github", "GitHub", spec=schema, suggestedStreams=streams, **more)
+    postgres = PLUGIN | {"name": "target-postgres", "pip_url": "meltanolabs-target-postgres"}
+    files = {
+        "airbyte.json": {"sources": [github], "destinations": []},
+        "plugins/extractors/index.json": index(tap_github=["meltanolabs", "singer-io", "airbyte"]),
+        "plugins/extractors/tap-github--meltanolabs.json": PLUGIN | {"name": "tap-github"},
+        "plugins/loaders/index.json": index(target_postgres=["meltanolabs"]),
+        "plugins/loaders/target-postgres--meltanolabs.json": postgres,
+    }
+    for name, content in files.items():
+        (shell.folder / "hub" / name).parent.mkdir(parents=True, exist_ok=True)
+        (shell.folder / "hub" / name).write_text(json.dumps(content))
+    shell.environ |= {"TAPDOCK_REGISTRIES__AIRBYTE": "hub/airbyte.json", "TAPDOCK_REGISTRIES__MELTANOHUB": "hub"}
+    shell.follow(page_steps("adding-connectors.md"))
+    (shown, *_) = re.findall(r"^```yaml\nsources:\n(.*?)^```$", PAGES["adding-connectors.md"].read_text(), re.S | re.M)
+    assert shown in (shell.folder / "tapdock.yaml").read_text()

@@ -27,6 +27,9 @@ __all__ = ["COMMANDS", "main"]
 Entry = tuple[str, str]
 COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "init": ("init:init", "Create a project with an example that runs"),
+    "search": ("registries:search", "Search the registries of Airbyte and Meltano for connectors"),
+    "add": ("adding:add", "Add a source or a target to the project, by its name in a registry"),
+    "remove": ("removing:remove", "Remove a source, a target or a pipeline from the project"),
     "run": ("run:run", "Run pipelines, or sources into targets, one after the other"),
     "spec": ("connectors:spec", "Show which settings a connector takes"),
     "check": ("connectors:check", "Check that a connector's config works"),
@@ -52,10 +55,17 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
         "logs": ("runs:logs", "Print the log of a run"),
     },
     "config": {
+        "list": ("config_values:list_settings", "List the settings of one connector"),
+        "get": ("config_values:get", "Print one setting of a connector"),
+        "set": ("config_values:set_setting", "Change one setting of a connector, or all in a dialog"),
+        "unset": ("config_values:unset", "Remove one setting of a connector"),
+        "test": ("connectors:check", "Check that a connector's config works"),
         "show": ("config:show", "Show each value of the project and its origin"),
+        "forget-rotated": ("config:forget_rotated", "Discard what a connector changed in its own config"),
+        "reset": ("config:reset", "Discard rotated values: the earlier name of `forget-rotated`"),
         "schema": ("config:schema", "Print the JSON schema of the project file"),
-        "reset": ("config:reset", "Discard what a connector changed in its own config"),
     },
+    "schema": ("config:schema", "Print the JSON schema of the project file"),
     "wrap": ("engine:wrap", "Build a Singer tap image from an Airbyte source image"),
     "build": ("engine:build", "Build the images of connectors that have `build`"),
     "lock": ("engine:lock_images", "Write the digests of all images to tapdock.lock"),
@@ -66,7 +76,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
 GROUPS = {
     "state": "Show and change the saved states, from which runs resume",
     "runs": "Show the records and logs of runs",
-    "config": "Show the project as tapdock reads it",
+    "config": "Show and change the settings of connectors",
 }
 GLOBAL_OPTIONS = ("--project", "--environment", "--log-format")
 

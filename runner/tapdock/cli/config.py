@@ -1,4 +1,4 @@
-"""`tapdock config show`: the project as tapdock reads it."""
+"""`tapdock config show` and `forget-rotated`, and `tapdock schema`: the project as tapdock reads it."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from tapdock.protocol.json_pointer import parts
 from tapdock.text.output import err, print_json, print_table
 from tapdock.text.secret_names import masked_text
 
-__all__ = ["reset", "rows", "schema", "show"]
+__all__ = ["forget_rotated", "origin_of", "reset", "rows", "schema", "show", "variables_of"]
 
 
 def show(
@@ -48,15 +48,15 @@ def show(
     )
 
 
-def reset(
+def forget_rotated(
     ctx: typer.Context, name: Annotated[str, typer.Argument(help="A source or a target.")], *, yes: Yes = False
 ) -> None:
     """Discard what a connector changed in its own config
 
-    If a connector renews its token by itself, tapdock keeps the new token beside the state. After a reset the connector
-    starts with the value in the project file, which may no longer be valid.
+    If a connector renews its token by itself, tapdock keeps the new token beside the state. After this command the
+    connector starts with the value in the project file, which may no longer be valid. The project file is not changed.
 
-    Example: tapdock config reset faker --yes
+    Example: tapdock config forget-rotated faker --yes
     """
     session = shared(ctx)
     _require_known(name, [*session.project.sources, *session.project.targets])
@@ -65,12 +65,24 @@ def reset(
     err(f"discarded what {name} changed in its config" if forgotten else f"{name} has not changed its config")
 
 
+def reset(
+    ctx: typer.Context, name: Annotated[str, typer.Argument(help="A source or a target.")], *, yes: Yes = False
+) -> None:
+    """Discard rotated values: the earlier name of `forget-rotated`
+
+    Example: tapdock config forget-rotated faker --yes
+    """
+    err("warning: `config reset` is now called `config forget-rotated`; `config unset` removes a setting")
+    forget_rotated(ctx, name, yes=yes)
+
+
 def schema() -> None:
     """Print the JSON schema of the project file
 
     Editors complete and check a file whose first line names it: `# yaml-language-server: $schema=tapdock.schema.json`.
+    `tapdock init` writes both. After an update of tapdock, write the schema again.
 
-    Example: tapdock config schema > tapdock.schema.json
+    Example: tapdock schema > tapdock.schema.json
     """
     from tapdock.project.schema import json_schema
 
@@ -107,16 +119,16 @@ def _use(connector: Connector, kept: rotated_config.Kept | None) -> str:
 
 
 def _fact(project: Project, path: Path, value: Any, origin: str) -> dict[str, Any]:
-    variables = _variables(project, path)
+    variables = variables_of(project, path)
     return {"path": dotted(path), "value": value, "origin": origin, **({"variables": variables} if variables else {})}
 
 
 def _references(project: Project, path: Path) -> str:
-    names = ", ".join(f"${{{name}}}" for name in _variables(project, path))
+    names = ", ".join(f"${{{name}}}" for name in variables_of(project, path))
     return f" ({names})" if names else ""
 
 
-def _variables(project: Project, path: Path) -> tuple[str, ...]:
+def variables_of(project: Project, path: Path) -> tuple[str, ...]:
     """Return the variables to which the project file refers in a value of a connector's `config` or `env`."""
     if path[0] not in ("sources", "targets") or path[2:3] not in (("config",), ("env",)):
         return ()
@@ -130,7 +142,7 @@ def _variables(project: Project, path: Path) -> tuple[str, ...]:
 
 def rows(project: Project) -> list[tuple[Path, Any, str]]:
     """Return (path, value without secrets, origin) of everything that is configured or has a default."""
-    return [(path, _masked(value), _origin(project, path)) for path, value in _values(project)]
+    return [(path, _masked(value), origin_of(project, path)) for path, value in _values(project)]
 
 
 def _masked(value: Any) -> Any:
@@ -140,12 +152,12 @@ def _masked(value: Any) -> Any:
     return masked_text(value) if isinstance(value, str) else value
 
 
-def _origin(project: Project, path: Path) -> str:
+def origin_of(project: Project, path: Path) -> str:
     """Return the origin of the value, or of the nearest value around it inside of its key.
 
     A key without an origin is not set, wherever its entry was written.
     """
-    depth = 2 if path[0] == "state_backend" else 3  # `sources.faker.config` is a key
+    depth = 2 if path[0] in ("state_backend", "registries", "labels", "annotations") else 3  # `sources.faker.config`
     for end in range(len(path), depth - 1, -1):
         if dotted(path[:end]) in project.origins:
             return project.origins[dotted(path[:end])]
@@ -154,6 +166,9 @@ def _origin(project: Project, path: Path) -> str:
 
 def _values(project: Project) -> Iterator[tuple[Path, Any]]:
     yield ("state_backend", "uri"), project.state_uri
+    for key, texts in (("labels", project.labels), ("annotations", project.annotations)):
+        yield from walk(texts, (key,)) if texts else ()
+    yield from ((("registries", name), place) for name, place in project.registries.items())
     cache = Cache(project.private / "cache")
     for group, connectors in (("sources", project.sources), ("targets", project.targets)):
         for name, connector in connectors.items():
@@ -163,7 +178,9 @@ def _values(project: Project) -> Iterator[tuple[Path, Any]]:
         naming = said.pop("namespacing")
         said |= {"namespace": naming["kind"], "namespace_format": naming["format"], "prefix": naming["prefix"]}
         for key, value in said.items():
-            if key != "name" and value not in (None, ""):
+            if key in ("labels", "annotations"):
+                yield from walk(value, ("pipelines", name, key)) if value else ()
+            elif key != "name" and value not in (None, ""):
                 yield ("pipelines", name, key), value
 
 
@@ -179,6 +196,8 @@ def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | Non
         match key.form:
             case "config" | "env":
                 yield from walk(masking.masked(value, schema if key.form == "config" else None), here)
+            case "labels":
+                yield from walk(value, here)
             case "texts" | "words" | "mounts":  # lists that are shown in one line
                 yield here, [_mount(item) if isinstance(item, Mount) else item for item in value]
             case "streams":

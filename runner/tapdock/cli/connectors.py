@@ -1,5 +1,6 @@
 """`tapdock spec`, `check` (`test`) and `discover`."""
 
+import time
 from typing import Annotated, Any
 
 import msgspec
@@ -15,17 +16,22 @@ from tapdock.connectors.sample import Sample, sample
 from tapdock.errors import SourceError, TargetError, UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Project
+from tapdock.project.named import alone
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.relay.signals import Signals
 from tapdock.text.clean import one_line
 from tapdock.text.output import err, out, print_json, print_table, said_at_once
 from tapdock.translate.catalogs.singer import unsupported_fields
 
-__all__ = ["check", "discover", "spec"]
+__all__ = ["check", "discover", "named", "spec"]
 
 Name = Annotated[str, typer.Argument(help="A source or a target of the project.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the connector's log lines.")]
+InPipeline = Annotated[
+    str | None,
+    typer.Option("--pipeline", help="The pipeline for `${SOURCE}` and the like in the config. Default: the only one."),
+]
 
 
 def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
@@ -34,7 +40,7 @@ def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbo
     Example: tapdock spec faker
     """
     session = shared(ctx)
-    connector = _named(session.project, name)
+    connector = _in_pipeline(session.project, name, None)
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
         schema = about.spec(needed, operations.prepare(needed, connector))
@@ -54,6 +60,7 @@ def check(
     read: Annotated[
         int | None, typer.Option("--read", metavar="N", min=1, help="Also read up to N records of a source.")
     ] = None,
+    pipeline: InPipeline = None,
 ) -> None:
     """Check that a connector's config works
 
@@ -65,7 +72,7 @@ def check(
     Example: tapdock check faker --read 10
     """
     session = shared(ctx)
-    connector = _named(session.project, name)
+    connector = _in_pipeline(session.project, name, pipeline)
     if read and connector.role != "source":
         raise UsageError(f"`{name}` is a target; only sources have records to read")
     found: Sample | None = None
@@ -118,6 +125,7 @@ def discover(
     cached: Annotated[
         bool, typer.Option("--cached", help="Use the result of a discovery of the last 24 hours.")
     ] = False,
+    pipeline: InPipeline = None,
 ) -> None:
     """Show the streams that a source offers
 
@@ -126,7 +134,7 @@ def discover(
     Example: tapdock discover faker
     """
     session = shared(ctx)
-    connector = _named(session.project, name)
+    connector = _in_pipeline(session.project, name, pipeline)
     if connector.role != "source":
         raise UsageError(f"`{name}` is a target; only sources have streams")
     with Signals(said_at_once) as signals:
@@ -182,7 +190,18 @@ def _is_namespaced(project: Project, source: str) -> bool:
     return bool(kinds & {"source", "customformat"})
 
 
-def _named(project: Project, name: str) -> Connector:
+def _in_pipeline(project: Project, name: str, pipeline: str | None) -> Connector:
+    """Return a connector with its built-in variables. Raises UsageError for a pipeline that does not have it."""
+    connector, now = named(project, name), time.time()
+    users = {each.name: each for each in project.pipelines.values() if name in (each.source, each.target)}
+    if pipeline is not None and pipeline not in users:
+        hint = did_you_mean(pipeline, users) or f"pipelines with `{name}`: {', '.join(users) or 'none'}"
+        raise UsageError(f"there is no pipeline `{pipeline}` with {connector.role} `{name}`", hint=hint)
+    return alone(project, connector, now=now, pipeline=users[pipeline] if pipeline is not None else None)
+
+
+def named(project: Project, name: str) -> Connector:
+    """Return a source or a target of the project. Raises UsageError if there is none."""
     connector = project.sources.get(name) or project.targets.get(name)
     if connector is None:
         known = [*project.sources, *project.targets]

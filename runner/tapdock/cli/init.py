@@ -1,5 +1,6 @@
 """`tapdock init`: create a project file."""
 
+import json
 import os
 from contextlib import suppress
 from importlib.resources import files
@@ -12,11 +13,14 @@ from tapdock.cli.assembly import said
 from tapdock.cli.session import shared
 from tapdock.errors import UsageError
 from tapdock.project.load import FILE
+from tapdock.project.schema import json_schema
 from tapdock.text.clean import one_line
 
 __all__ = ["init"]
 
 IGNORED = (".tapdock/", ".env", "data/")
+SCHEMA = "tapdock.schema.json"
+FIRST_LINE = f"# yaml-language-server: $schema={SCHEMA}\n".encode()
 
 
 def init(
@@ -29,7 +33,8 @@ def init(
     """Create a project with an example that runs
 
     The example moves users from Airbyte's faker source into a DuckDB file: `tapdock run demo`. Adapt it to your needs.
-    A `.gitignore` is written too, if the folder has none.
+    A `.gitignore` is written too, if the folder has none, and a JSON schema with which editors complete and check the
+    project file.
 
     From a Meltano project, tapdock converts extractors, loaders, their settings and selection, environments, and jobs
     (as pipelines). Everything else is reported, and listed at the top of the new file.
@@ -50,8 +55,9 @@ def init(
             f"{file} cannot be written: {error.strerror}", hint="choose another folder with `--project`"
         ) from None
     with os.fdopen(made, "wb") as project:
-        project.write(content)
-    _ignore(file.parent)
+        project.write(FIRST_LINE + content)
+    _add(file.parent / ".gitignore", "".join(f"{name}\n" for name in IGNORED))
+    _add(file.parent / SCHEMA, json.dumps(json_schema(), indent=1) + "\n")
     if from_meltano:
         for line in left:
             said(f"not carried over: {line}")
@@ -60,10 +66,10 @@ def init(
         said(f"wrote an example project to {file}; run it with `tapdock run demo`")
 
 
-def _ignore(folder: Path) -> None:
-    """Write a `.gitignore`, unless there is one: states, caches, secrets and data do not belong into a repository."""
-    with suppress(OSError), (folder / ".gitignore").open("x") as file:
-        file.write("".join(f"{name}\n" for name in IGNORED))
+def _add(file: Path, text: str) -> None:
+    """Write a file that belongs to a project, unless there is one."""
+    with suppress(OSError), file.open("x", encoding="utf-8") as made:
+        made.write(text)
 
 
 def _example() -> bytes:

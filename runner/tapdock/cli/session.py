@@ -38,7 +38,8 @@ class Session:
 
         Raises UsageError if there is none.
         """
-        from tapdock.project.load import FILE, find_project, trusted_users
+        from tapdock.project.load import FILE, find_project
+        from tapdock.project.owners import trusted_users
 
         try:
             if self.folder is None:
@@ -73,12 +74,14 @@ class Session:
     @cached_property
     def project(self) -> "Project":
         from tapdock.project.load import load
+        from tapdock.project.owners import trusted_users
         from tapdock.text.output import err
 
         wanted = self.chosen_environment
         if wanted is None:  # an empty `--environment` means none; an empty variable counts as not set
             wanted = self.variables.get("TAPDOCK_ENVIRONMENT") or None
-        project = load(self.file, environment=wanted, environ=self.environ)
+        trusted = trusted_users(self.environ) if self.folder is None else None
+        project = load(self.file, environment=wanted, environ=self.environ, trusted=trusted)
         for warning in project.warnings:
             err(warning)
         return project
@@ -149,6 +152,8 @@ class Session:
             redactor = Redactor(project_secrets(project) if project else (), own=self.own_words)
             for address in making(self.environ).indexes.values():
                 redactor.learn(secrets_in(address))
+            if project and project.references:
+                project.references.listen(redactor.learn)
             self._made_for = (project, redactor)
         return self._made_for[1]
 

@@ -47,6 +47,8 @@ class Context:
     def __post_init__(self) -> None:
         for address in (self.project.state_uri, *self.making.indexes.values()):
             self.redactor.learn(secrets_in(address))
+        if self.project.references:
+            self.project.references.listen(self.redactor.learn)
 
     @property
     def cache(self) -> Cache:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tapdock.project.composed import Composed
 from tapdock.project.interpolate import Unset
 from tapdock.project.model import Connector, Project, Secret
 from tapdock.protocol.json_pointer import referred
@@ -81,6 +82,9 @@ class _Mask:
             return self._items(value, self._applying(schemas), hidden=hidden)
         if isinstance(value, Unset):
             return str(value)
+        if isinstance(value, Composed) and not value.is_known:
+            self.found += value.parts
+            value = MASK if value.is_secret else value.written  # it is revealed later, if a command needs it
         if isinstance(value, Secret):
             text = value.reveal()
             self.found += [text, *value.parts, *secrets_in(text)]

@@ -25,7 +25,8 @@ from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.connectors.mistaken import require_fitting
 from tapdock.errors import EngineError, ImageMissing, SourceError, UsageError
 from tapdock.launch import ImageFacts
-from tapdock.project.model import Connector, Secret
+from tapdock.project.composed import steady
+from tapdock.project.model import Config, Connector, Secret
 from tapdock.protocol.catalog import Stream, parse_catalog
 from tapdock.translate.catalogs.singer import singer_streams
 
@@ -88,13 +89,15 @@ def _image(context: Context, connector: Connector) -> ImageFacts:
 class Resolved:
     """A connector's config in plain values: `user` is the user's own, `given` is passed to the connector.
 
-    `laid` are the values that the connector changed in earlier runs, `rules` those for its next changes.
+    `laid` are the values that the connector changed in earlier runs, `rules` those for its next changes. `steady` is
+    `user` for comparisons: a date that moves every day is no change of it.
     """
 
     user: dict[str, Any] = field(repr=False)
     given: dict[str, Any] = field(repr=False)
     laid: rotated_config.Laid = field(default_factory=lambda: rotated_config.Laid({}), repr=False)
     rules: rotation_rules.Rules = field(default_factory=rotation_rules.Rules)
+    steady: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def resolved_config(context: Context, ready: PreparedConnector) -> Resolved:
@@ -105,20 +108,21 @@ def resolved_config(context: Context, ready: PreparedConnector) -> Resolved:
     schema = spec(context, ready) or {}
     connector = ready.connector
     user = settings.coerce(connector.config, schema)
+    unmoved = settings.coerce(Config(steady(connector.config)), schema)
     rules = rotation_rules.Rules(rotate=connector.rotate, schema=schema, program=rotation_rules.program(connector))
     key = rotated_config.overlay_key(connector.name, context.project.environment)
-    laid = rotated_config.laid(context.backend, key, user, rules)
+    laid = rotated_config.laid(context.backend, key, unmoved, rules)
     given = rotation_rules.laid_over(user, laid.values)
     context.redactor.learn((*masking.secret_texts(given, schema), *masking.new_texts(given, user)))
-    _require_valid(context, ready, user, schema)
+    _require_valid(context, ready, user, schema, unmoved)
     for line in settings.unknown(user, schema):
         context.once(f"warning: {_where(context, connector)}: {line}; it may be ignored")
-    return Resolved(user=user, given=given, laid=laid, rules=rules)
+    return Resolved(user=user, given=given, laid=laid, rules=rules, steady=unmoved)
 
 
 def say_laid(context: Context, connector: Connector, config: Resolved) -> None:
     """Report which values of a config are rotated ones, and which rotated ones are not used."""
-    laid, reset = config.laid, f"`tapdock config reset {connector.name}` removes them"
+    laid, reset = config.laid, f"`tapdock config forget-rotated {connector.name}` removes them"
     if laid.values:
         found = ", ".join(rotation_rules.described(laid.values, config.user, config.rules, written=connector.config))
         context.once(f"{connector.name} uses values that it has changed in its config: {found}; {reset}")
@@ -136,10 +140,14 @@ def _where(context: Context, connector: Connector) -> str:
 
 
 def _require_valid(
-    context: Context, ready: PreparedConnector, config: dict[str, Any], schema: Mapping[str, Any]
+    context: Context,
+    ready: PreparedConnector,
+    config: dict[str, Any],
+    schema: Mapping[str, Any],
+    unmoved: dict[str, Any],
 ) -> None:
     """Raise UsageError if the user's values do not match the spec. A rotated config may have keys beside the spec."""
-    name = f"valid-{context.cache.fingerprint(schema, config)}"
+    name = f"valid-{context.cache.fingerprint(schema, unmoved)}"
     if context.cache.read(name) is not None:
         return
     if problems := settings.violations(config, schema):
@@ -186,10 +194,12 @@ def _cache_name(context: Context, ready: PreparedConnector, config: Resolved) ->
     An environment may reach another database under the same address, by another network or another folder.
     """
     connector = ready.connector
-    env = {name: value.reveal() if isinstance(value, Secret) else value for name, value in connector.env.items()}
+    env = {
+        name: value.reveal() if isinstance(value, Secret) else value for name, value in steady(connector.env).items()
+    }
     place = (context.project.environment, connector.network, connector.extra_hosts, connector.user)
     mounts = [(mount.source, mount.target) for mount in connector.mounts]
-    return f"catalog-{context.cache.fingerprint(ready.program, env, config.user, place, mounts)}.json"
+    return f"catalog-{context.cache.fingerprint(ready.program, env, config.steady, place, mounts)}.json"
 
 
 def committed(context: Context, ready: PreparedConnector, *, namespaced: bool = False) -> tuple[Stream, ...]:
@@ -269,7 +279,7 @@ def keep_rotated(context: Context, connector: Connector, config: Resolved, rotat
     values.pop(airbyte.MANIFEST, None)  # a low-code source reports its manifest as a part of its config
     context.redactor.learn(sorted(masking.new_texts(values, config.user))[:_MOST_TEXTS])
     key = rotated_config.overlay_key(connector.name, context.project.environment)
-    found = rotated_config.record(context.backend, key, config.user, values, config.rules, given=config.given)
+    found = rotated_config.record(context.backend, key, config.steady, values, config.rules, given=config.given)
     if found.changed:
         context.progress(f"{connector.name} changed its config: {_named(found.changed)}")
     if found.refused:

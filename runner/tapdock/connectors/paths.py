@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from tapdock.engines.base import Engine
+from tapdock.project.composed import Composed
 from tapdock.project.model import Connector, Mount, Secret
 
 __all__ = ["ConfigPath", "Unmounted", "is_covered", "mount_line", "path_hint", "paths_in", "uncovered", "unmounted"]
@@ -43,6 +44,8 @@ def paths_in(config: Mapping[str, Any]) -> tuple[ConfigPath, ...]:
 
 
 def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Composed) and not value.is_known:
+        return  # a secret that no command has needed yet
     if isinstance(value, Secret):
         yield key, value.reveal()
     elif isinstance(value, str):

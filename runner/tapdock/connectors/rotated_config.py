@@ -178,7 +178,7 @@ def _read(backend: Backend, key: str, stored: Stored | None) -> _Overlay | None:
     if stored is None:
         return None
     environment, _, name = key.partition(":")
-    command = shlex.join(["tapdock", "config", "reset", name, "--environment", environment])
+    command = shlex.join(["tapdock", "config", "forget-rotated", name, "--environment", environment])
     forget = f"remove it with `{command.removesuffix(' --environment default')}`, then log the connector in again"
     try:
         overlay = msgspec.json.decode(stored.body, type=_Overlay)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
+from tapdock.project.builtin import Filled
 from tapdock.project.fields import did_you_mean
 from tapdock.project.interpolate import Unset
 from tapdock.project.layers import Path, dotted
@@ -14,7 +15,19 @@ from tapdock.project.model import Config, Secret
 from tapdock.project.values import number, parse_json
 from tapdock.protocol.json_pointer import referred
 
-__all__ = ["coerce", "unknown", "violations"]
+__all__ = [
+    "branches_of",
+    "chosen_branch",
+    "coerce",
+    "converted",
+    "problems",
+    "property_of",
+    "resolved",
+    "settings_of",
+    "types_of",
+    "unknown",
+    "violations",
+]
 
 INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
@@ -25,26 +38,27 @@ Schema = Mapping[str, Any]
 
 
 def coerce(config: Config, schema: Schema) -> dict[str, Any]:
-    """Return the config in plain values. Text from the environment is converted to the type in the spec.
+    """Return the config in plain values. Text with references is converted to the type in the spec.
 
     Text that cannot be converted stays text, which `violations` reports.
     """
-    return {key: _coerced(value, _property(schema, key, config, schema), schema) for key, value in config.items()}
+    return {key: _coerced(value, property_of(schema, key, config, schema), schema) for key, value in config.items()}
 
 
 def _coerced(value: Any, schema: Schema, root: Schema) -> Any:
-    if isinstance(value, Secret):
-        return _converted(value.reveal(), _types(schema, root))
+    if isinstance(value, Secret | Filled):
+        return converted(value.reveal() if isinstance(value, Secret) else str(value), types_of(schema, root))
     if isinstance(value, Mapping):
-        return {key: _coerced(inner, _property(schema, key, value, root), root) for key, inner in value.items()}
+        return {key: _coerced(inner, property_of(schema, key, value, root), root) for key, inner in value.items()}
     if isinstance(value, list):
-        items = _resolved(schema, root).get("items")
+        items = resolved(schema, root).get("items")
         inner = items if isinstance(items, Mapping) else {}
         return [_coerced(item, inner, root) for item in value]
     return value
 
 
-def _converted(text: str, types: set[str]) -> Any:
+def converted(text: str, types: set[str]) -> Any:
+    """Return text as a value of one of the types; the text itself if it is none."""
     if "string" in types or not types:
         return text
     if ("integer" in types and INTEGER.fullmatch(text)) or ("number" in types and NUMBER.fullmatch(text)):
@@ -63,7 +77,7 @@ def _converted(text: str, types: set[str]) -> Any:
     return value if any(isinstance(value, shapes[name]) for name in types & shapes.keys()) else text
 
 
-def _resolved(schema: Schema, root: Schema) -> Schema:
+def resolved(schema: Schema, root: Schema) -> Schema:
     """Return the schema itself, or the schema that its `$ref` into the same document names."""
     for _ in range(20):
         reference = schema.get("$ref")
@@ -74,41 +88,43 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
     return schema
 
 
-def _branches(schema: Schema, root: Schema) -> list[Schema]:
+def branches_of(schema: Schema, root: Schema) -> list[Schema]:
+    """Return the parts of `oneOf` and `anyOf`."""
     found = [part for word in ("oneOf", "anyOf") for part in schema.get(word) or () if isinstance(part, Mapping)]
-    return [_resolved(part, root) for part in found]
+    return [resolved(part, root) for part in found]
 
 
-def _types(schema: Schema, root: Schema, within: frozenset[int] = frozenset()) -> set[str]:
-    schema = _resolved(schema, root)
+def types_of(schema: Schema, root: Schema, within: frozenset[int] = frozenset()) -> set[str]:
+    """Return the types that a schema accepts, those of its branches included."""
+    schema = resolved(schema, root)
     if id(schema) in within:
         return set()  # it refers to itself
     named = schema.get("type")
     types = {named} if isinstance(named, str) else set(named or ())
-    for part in [*_branches(schema, root), *(schema.get("allOf") or ())]:
-        types |= _types(part, root, within | {id(schema)})
+    for part in [*branches_of(schema, root), *(schema.get("allOf") or ())]:
+        types |= types_of(part, root, within | {id(schema)})
     return types
 
 
-def _property(schema: Schema, key: str, siblings: Mapping[str, Any], root: Schema, depth: int = 0) -> Schema:
+def property_of(schema: Schema, key: str, siblings: Mapping[str, Any], root: Schema, depth: int = 0) -> Schema:
     """Return the schema of one property, also from the branch that its siblings choose; empty if there is none."""
-    schema = _resolved(schema, root)
-    chosen = _chosen(schema, siblings, root)
+    schema = resolved(schema, root)
+    chosen = chosen_branch(schema, siblings, root)
     parts = [schema, *([chosen] if chosen else []), *(schema.get("allOf") or ())]
     for part in parts:
-        properties = _resolved(part, root).get("properties") or {}
+        properties = resolved(part, root).get("properties") or {}
         if isinstance(properties.get(key), Mapping):
             found: Schema = properties[key]
             return found
-    if chosen and _branches(chosen, root) and depth < _DEEPEST:
-        return _property(chosen, key, siblings, root, depth + 1)
+    if chosen and branches_of(chosen, root) and depth < _DEEPEST:
+        return property_of(chosen, key, siblings, root, depth + 1)
     extra = schema.get("additionalProperties")
     return extra if isinstance(extra, Mapping) else {}
 
 
-def _chosen(schema: Schema, value: Mapping[str, Any], root: Schema) -> Schema | None:
+def chosen_branch(schema: Schema, value: Mapping[str, Any], root: Schema) -> Schema | None:
     """Return the branch of a `oneOf` whose constants the value has, else the only one with all its keys, else None."""
-    branches = _branches(schema, root)
+    branches = branches_of(schema, root)
     for branch in branches:
         constants = dict(_constants(branch))
         given = {key: _plain(value[key]) for key in constants if key in value}
@@ -134,7 +150,7 @@ def _plain(value: Any) -> str:
 
 def violations(config: Mapping[str, Any], schema: Schema) -> list[str]:
     """Return the violations of the connector's spec in a plain config, one line each. Values are never shown."""
-    return [f"`{dotted(path)}` {problem}" if path else problem for path, problem in _problems(config, schema, schema)]
+    return [f"`{dotted(path)}` {problem}" if path else problem for path, problem in problems(config, schema, schema)]
 
 
 def unknown(config: Mapping[str, Any], schema: Schema) -> list[str]:
@@ -142,7 +158,7 @@ def unknown(config: Mapping[str, Any], schema: Schema) -> list[str]:
 
     Only top-level settings are compared: what is nested is often free. Nothing is reported for a spec that names none.
     """
-    known = _known(schema, schema)
+    known = settings_of(schema, schema)
     if not known or schema.get("patternProperties") or isinstance(schema.get("additionalProperties"), Mapping):
         return []
     lines = []
@@ -152,17 +168,19 @@ def unknown(config: Mapping[str, Any], schema: Schema) -> list[str]:
     return lines
 
 
-def _known(schema: Schema, root: Schema, within: frozenset[int] = frozenset()) -> set[str]:
-    schema = _resolved(schema, root)
+def settings_of(schema: Schema, root: Schema, within: frozenset[int] = frozenset()) -> set[str]:
+    """Return the names of the settings that a schema has in any of its branches."""
+    schema = resolved(schema, root)
     if id(schema) in within:
         return set()  # it refers to itself
     names = set(schema.get("properties") or ())
-    for part in [*_branches(schema, root), *(schema.get("allOf") or ())]:
-        names |= _known(part, root, within | {id(schema)})
+    for part in [*branches_of(schema, root), *(schema.get("allOf") or ())]:
+        names |= settings_of(part, root, within | {id(schema)})
     return names
 
 
-def _problems(value: Any, schema: Schema, root: Schema) -> Iterator[tuple[Path, str]]:
+def problems(value: Any, schema: Schema, root: Schema) -> Iterator[tuple[Path, str]]:
+    """Yield the path and the description of each violation of a plain value. Values are never shown."""
     from jsonschema.exceptions import UnknownType
     from referencing import Registry
     from referencing.exceptions import Unresolvable
@@ -231,10 +249,10 @@ def _told(error: Any, root: Schema) -> Iterator[tuple[Path, str]]:
 
 
 def _told_branch(error: Any, path: Path, root: Schema) -> Iterator[tuple[Path, str]]:
-    branches = _branches(error.schema, root)
-    chosen = _chosen(error.schema, error.instance, root) if isinstance(error.instance, Mapping) else None
+    branches = branches_of(error.schema, root)
+    chosen = chosen_branch(error.schema, error.instance, root) if isinstance(error.instance, Mapping) else None
     if chosen:
-        inner = [((*path, *deeper), problem) for deeper, problem in _problems(error.instance, chosen, root)]
+        inner = [((*path, *deeper), problem) for deeper, problem in problems(error.instance, chosen, root)]
         if inner:
             yield from inner
             return
@@ -246,7 +264,7 @@ def _told_branch(error: Any, path: Path, root: Schema) -> Iterator[tuple[Path, s
         if len(constants) > 1:
             yield (*path, key), f"must be one of {', '.join(f'`{constant}`' for constant in constants)}"
             return
-    types = sorted(_types({"anyOf": branches}, root))
+    types = sorted(types_of({"anyOf": branches}, root))
     yield path, f"matches none of its {len(branches)} forms" + (f" ({' or '.join(types)})" if types else "")
 
 

@@ -40,9 +40,12 @@ for _tag, _pattern, _first in (
 _FastLoader.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
-def read(file: FilePath) -> Layer:
-    """Return the file's values. Raises UsageError with `file:line` if the file is not a valid YAML mapping."""
-    return parse(text_of(file), file.name)
+def read(file: FilePath, *, label: str | None = None) -> Layer:
+    """Return the file's values. Raises UsageError with `label:line` if the file is not a valid YAML mapping.
+
+    Without a `label`, the name of the file is used.
+    """
+    return parse(text_of(file), label or file.name)
 
 
 def parse(text: str, label: str) -> Layer:

@@ -17,7 +17,7 @@ from tapdock.errors import UsageError
 from tapdock.project import document
 from tapdock.project.layers import Path, dotted
 
-__all__ = ["remove", "set_value"]
+__all__ = ["comments", "remove", "set_value"]
 
 _BY_HAND = "edit the file by hand"
 
@@ -51,8 +51,8 @@ def _edited(text: str, path: Path, value: Any, label: str, *, keep_comments: boo
         raise UsageError(
             f"{edit.place(path)}: `{dotted(path)}` cannot be changed without changing other values", hint=_BY_HAND
         )
-    if keep_comments and (lost := Counter(c for _, c in _comments(text)) - Counter(c for _, c in _comments(result))):
-        line, comment = next((line, comment) for line, comment in _comments(text) if comment in lost)
+    if keep_comments and (lost := Counter(c for _, c in comments(text)) - Counter(c for _, c in comments(result))):
+        line, comment = next((line, comment) for line, comment in comments(text) if comment in lost)
         raise UsageError(f"{label}:{line}: the edit would lose the comment `{comment[:60]}`", hint=_BY_HAND)
     return result
 
@@ -74,7 +74,7 @@ def _changed(tree: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
     return result  # type: ignore[no-any-return] # a copy of `tree`
 
 
-def _comments(text: str) -> Iterator[tuple[int, str]]:
+def comments(text: str) -> Iterator[tuple[int, str]]:
     """Yield the line and the text of each comment: what is between two tokens is white space or a comment."""
     end = 0
     for token in yaml.scan(text, Loader=yaml.SafeLoader):

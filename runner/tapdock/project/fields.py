@@ -113,6 +113,11 @@ class Field:
     def texts(self) -> tuple[str, ...]:
         return tuple(item.text() for item in self.items())
 
+    def labels(self) -> dict[str, str]:
+        """Return texts by name. A number or a boolean is written as in YAML."""
+        entries = {name: field for name, field in self.entries().items() if field.value is not None}
+        return {name: _label(field) for name, field in entries.items()}
+
     def words(self) -> tuple[str, ...]:
         """Return a command line: a list of texts, or one text split as a shell does it."""
         if not isinstance(self.value, str):
@@ -235,11 +240,18 @@ def written_size(size: float) -> str:
     return next(f"{number:g}{unit}" for unit, number in reversed(units) if number >= 1 and number.is_integer())
 
 
+def _label(field: Field) -> str:
+    if isinstance(field.value, bool):
+        return str(field.value).lower()
+    return "" if field.value == "" else field.text()
+
+
 _READERS: Mapping[str, Callable[[Field], Any]] = {
     "text": Field.text,
     "texts": Field.texts,
     "words": Field.words,
     "flag": Field.flag,
+    "labels": Field.labels,
     "duration": Field.duration,
     "discovery": _discovery,
 }

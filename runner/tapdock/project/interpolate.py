@@ -1,26 +1,33 @@
-"""Replace `${VAR}`, `${VAR:-default}` and `$$` in the project file.
+"""Replace `${VAR}`, `${VAR:-default}`, `${file:…}`, `${exec:…}` and `$$` in the project file.
 
 Values come from the environment, from files that `VAR_FILE` names, from the `.env` file beside the project file, and
-from its `vars:`.
+from its `vars:`. `builtin.py` has the built-in variables, `references.py` secrets from files and programs.
 """
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tapdock.errors import UsageError
+from tapdock.project.builtin import BUILTIN, ENVIRONMENT, read_builtin
+from tapdock.project.composed import Composed, Piece
 from tapdock.project.layers import Layer, dotted
 from tapdock.project.layers import Path as Keys
 from tapdock.project.model import Secret
+from tapdock.project.references import Reference, References
 from tapdock.project.values import flaw
 
-__all__ = ["VARIABLE", "Unset", "interpolate", "is_private", "parse_dotenv"]
+__all__ = ["VARIABLE", "Scope", "Unset", "interpolate", "is_private", "parse_dotenv"]
 
 VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"
 """The names of variables, as a regular expression."""
-REFERENCE = re.compile(rf"\$(?:(?P<escaped>\$)|\{{(?P<name>{VARIABLE})(?::-(?P<default>[^}}]*))?\}}|\{{)")
+REFERENCE = re.compile(
+    rf"\$(?:(?P<escaped>\$)|\{{(?:(?P<later>(?:file|exec):(?!-)[^}}]*)|(?P<builtin>{BUILTIN}[^}}]*)"
+    rf"|(?P<name>{VARIABLE})(?::-(?P<default>[^}}]*))?)\}}|\{{)"
+)
 _NAME = re.compile(VARIABLE)
 
 
@@ -37,6 +44,11 @@ class Unset(Secret):
 
     def error(self) -> UsageError:
         name = self.variable
+        if name == ENVIRONMENT:
+            return UsageError(
+                f"{self._origin}: `{dotted(self._path)}` needs the name of the environment, but none is chosen",
+                hint="add `--environment NAME`, or write `${ENVIRONMENT:-text}` for runs without one",
+            )
         return UsageError(
             f"{self._origin}: `{dotted(self._path)}` needs the variable `{name}`, which is not set",
             hint=f"export {name}=…, or put `{name}=…` into `.env` beside the project file",
@@ -60,10 +72,23 @@ def is_private(path: Keys) -> bool:
     return path[:1] in (("sources",), ("targets",)) and path[2:3] in (("config",), ("env",))
 
 
-def interpolate(layer: Layer, variables: Mapping[str, str], own: Mapping[str, str | Secret] | None = None) -> Layer:
-    """Return the layer with every reference replaced; where a variable is missing, the value is an `Unset`.
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Where references find their values.
 
     `own` are the values of `vars:`, which yield to `variables`. They are secret only if a variable is part of them.
+    """
+
+    variables: Mapping[str, str]
+    own: Mapping[str, str | Secret] = field(default_factory=dict)
+    environment: str | None = None
+    references: References | None = None
+
+
+def interpolate(layer: Layer, scope: Scope) -> Layer:
+    """Return the layer with every reference replaced; where a variable is missing, the value is an `Unset`.
+
+    Built-in variables, and secrets from files and programs, have their values later: see `Composed`.
     """
 
     def replaced(value: Any, path: Keys) -> Any:
@@ -72,50 +97,72 @@ def interpolate(layer: Layer, variables: Mapping[str, str], own: Mapping[str, st
         if isinstance(value, list):
             return [replaced(inner, (*path, index)) for index, inner in enumerate(value)]
         if isinstance(value, str) and "$" in value:
-            return _text(value, variables, own or {}, path, layer.origins.get(path, "tapdock.yaml"))
+            return _text(value, scope, path, layer.origins.get(path, "tapdock.yaml"))
         return value
 
     return Layer(replaced(layer.tree, ()), layer.origins)
 
 
-def _text(
-    text: str, variables: Mapping[str, str], own: Mapping[str, str | Secret], path: Keys, origin: str
-) -> "str | Secret":
-    parts: list[str] = []
-    secret: list[str] = []
-    names: list[str] = []
+def _text(text: str, scope: Scope, path: Keys, origin: str) -> "str | Secret":
+    place = f"{origin}: `{dotted(path)}`"
+    pieces: list[Piece] = []
     end = 0
     for match in REFERENCE.finditer(text):
-        parts.append(text[end : match.start()])
+        pieces.append(text[end : match.start()])
         end = match.end()
-        if match["escaped"]:
-            parts.append("$")
-            continue
-        if match["name"] is None:
-            raise UsageError(
-                f"{origin}: `{dotted(path)}` has a `${{` that is not a reference",
-                hint="write `${NAME}` or `${NAME:-default}`; `$${` is a plain `${`",
-            )
-        name = match["name"]
-        value = _variable(name, variables, place=f"{origin}: `{dotted(path)}`")
-        given = own.get(name) if value is None else Secret(value, parts=(value,) * bool(value), variables=(name,))
-        if isinstance(given, Unset):
-            name, given = given.variable, None
-        if isinstance(given, Secret):
-            names += given.variables
-            secret += given.parts
-            given = given.reveal()
-        elif given is None:
-            names.append(name)
-        if match["default"] is not None:
-            given = given or match["default"]
-        if given is None:
-            return Unset(name, path=path, origin=origin)
-        parts.append(given)
-    result = "".join(parts) + text[end:]
-    if not names or not is_private(path):
-        return result
-    return Secret(result, parts=tuple(secret), variables=tuple(dict.fromkeys(names)))
+        found = "$" if match["escaped"] else _piece(match, scope, place)
+        if isinstance(found, Unset):
+            return Unset(found.variable, path=path, origin=origin)
+        pieces += found.pieces if isinstance(found, Composed) else [found]
+    return _joined([*pieces, text[end:]], path, place)
+
+
+def _joined(pieces: list[Piece], path: Keys, place: str) -> "str | Secret":
+    made = Composed(tuple(piece for piece in pieces if piece != ""), place=place)
+    if not is_private(path):
+        if made.builtins:
+            where = "which only has a value in `config` and `env` of a source or a target"
+            raise UsageError(f"{place} refers to `{made.builtins[0].written}`, {where}", hint="write the text itself")
+        return made.reveal()
+    if all(isinstance(piece, str) for piece in pieces):
+        return made.reveal()
+    if all(isinstance(piece, str | Secret) for piece in pieces):
+        return Secret(made.reveal(), parts=made.parts, variables=made.variables)
+    return made
+
+
+def _piece(match: re.Match[str], scope: Scope, place: str) -> "Piece | Unset":
+    """Return what a reference stands for: text, a secret, or what has its value later."""
+    if match["later"] is not None:
+        if scope.references is None:
+            raise UsageError(f"{place} refers to a file or a program, which is not possible here")
+        return Reference(match["later"], place, scope.references)
+    if match["builtin"] is not None:
+        found = read_builtin(match["builtin"], place=place)
+        if found.name != ENVIRONMENT:
+            return found
+        value = scope.environment or found.default
+        return Unset(ENVIRONMENT, path=(), origin="") if value is None else value
+    if match["name"] is None:
+        raise UsageError(
+            f"{place} has a `${{` that is not a reference",
+            hint="write `${NAME}` or `${NAME:-default}`; `$${` is a plain `${`",
+        )
+    return _of_variable(match["name"], match["default"], scope, place)
+
+
+def _of_variable(name: str, default: str | None, scope: Scope, place: str) -> str | Secret:
+    value = _variable(name, scope.variables, place=place)
+    given = scope.own.get(name) if value is None else Secret(value, parts=(value,) * bool(value), variables=(name,))
+    if isinstance(given, Unset):
+        name, given = given.variable, None
+    if given is None:
+        return Unset(name, path=(), origin="") if default is None else Secret(default, variables=(name,))
+    if default is None or isinstance(given, Composed):
+        return given
+    if isinstance(given, Secret):
+        return given if given.reveal() else Secret(default, variables=given.variables)
+    return given or default
 
 
 def _variable(name: str, variables: Mapping[str, str], *, place: str) -> str | None:
@@ -136,10 +183,10 @@ def _variable(name: str, variables: Mapping[str, str], *, place: str) -> str | N
         raise UsageError(message, hint=f"create the file, or correct `{name}_FILE`") from error
 
 
-def parse_dotenv(text: str, label: str) -> dict[str, str]:
+def parse_dotenv(text: str, label: str, *, reserved: Collection[str] = ()) -> dict[str, str]:
     """Return the values of `NAME=value` lines, which may have `export`, quotes and comments as in python-dotenv.
 
-    References such as `${A}` are not replaced. Raises UsageError for any other line.
+    References such as `${A}` are not replaced. Raises UsageError for any other line, and for a `reserved` name.
 
     >>> parse_dotenv("A=1 # one\\nexport B='x y'", ".env")
     {'A': '1', 'B': 'x y'}
@@ -150,9 +197,12 @@ def parse_dotenv(text: str, label: str) -> dict[str, str]:
     for binding in parse_stream(io.StringIO(text)):
         if binding.key is None and not binding.error:
             continue  # a comment
+        blank = len(binding.original.string) - len(binding.original.string.lstrip())
+        line = binding.original.line + binding.original.string.count("\n", 0, blank)
+        if binding.key in reserved:
+            hint = f"rename it: `${{{binding.key}}}` is a built-in variable"
+            raise UsageError(f"{label}:{line}: `{binding.key}` is a reserved name", hint=hint)
         if binding.error or binding.key is None or binding.value is None or not _NAME.fullmatch(binding.key):
-            blank = len(binding.original.string) - len(binding.original.string.lstrip())
-            line = binding.original.line + binding.original.string.count("\n", 0, blank)
             raise UsageError(f"{label}:{line}: not a `NAME=value` line", hint="comment it out with `#`")
         values[binding.key] = binding.value
     return values

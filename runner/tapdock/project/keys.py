@@ -15,11 +15,13 @@ __all__ = [
     "BUILD",
     "CONNECTOR",
     "DEFAULTS",
+    "INCLUDED",
     "LISTS",
     "MOST",
     "MOUNT",
     "PATTERNS",
     "PIPELINE",
+    "REGISTRIES",
     "ROOT",
     "STATE_BACKEND",
     "STREAM",
@@ -32,7 +34,7 @@ __all__ = [
 
 Form = Literal[
     "text", "texts", "words", "flag", "count", "number", "size", "duration", "choice",
-    "config", "env", "vars", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
+    "config", "env", "vars", "labels", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
     "discovery", "platform", "network", "user", "hosts", "python", "packages", "requirements", "date",
 ]  # fmt: skip
 """How a value is written: what the loader reads it with, and what its JSON schema is."""
@@ -108,8 +110,19 @@ class Key:
         return get_args(self.words)
 
 
+_LABELS = (
+    Key(name="labels", form="labels", help="Short texts by name, for example `team: sales`. Run records have them."),
+    Key(name="annotations", form="labels", help="Longer texts by name, such as a description. Run records have them."),
+)
+
 ROOT = (
     Key(name="version", form="count", help="The version of this format. It must be `1`."),
+    Key(
+        name="include",
+        form="texts",
+        help="More files with sources, targets, pipelines, environments and `vars`: paths or patterns such as "
+        "`pipelines/*.yaml`, relative to the file that names them.",
+    ),
     Key(
         name="default_environment",
         form="text",
@@ -120,7 +133,9 @@ ROOT = (
         form="vars",
         help="Values for `${NAME}` in the file, by name. A variable of the environment or of `.env` has priority.",
     ),
+    *_LABELS,
     Key(name="state_backend", form="keys", help="Where states are kept."),
+    Key(name="registries", form="keys", help="Where `tapdock search` and `tapdock add` look connectors up."),
     Key(name="defaults", form="keys", help="Keys that all sources and targets share, unless they have their own."),
     Key(name="sources", form="entries", help="Sources by name."),
     Key(name="targets", form="entries", help="Targets by name."),
@@ -128,11 +143,14 @@ ROOT = (
     Key(
         name="environments",
         form="entries",
-        help="Environments by name. Each has the same keys as the file, without `version`, `default_environment` and "
-        "`environments`. "
+        help="Environments by name. Each has the same keys as the file, without `version`, `include`, "
+        "`default_environment` and `environments`. "
         "`tapdock --environment NAME` puts its values over those of the file.",
     ),
 )
+
+INCLUDED = ("version", "include", "vars", "sources", "targets", "pipelines", "environments")
+"""The keys of ROOT that an included file may have."""
 
 STATE_BACKEND = (
     Key(
@@ -143,7 +161,29 @@ STATE_BACKEND = (
     ),
 )
 
+REGISTRIES = (
+    Key(
+        name="airbyte",
+        form="text",
+        default="https://connectors.airbyte.com/files/registries/v0/oss_registry.json",
+        help="The address or the file of Airbyte's connector registry, or `none`.",
+    ),
+    Key(
+        name="meltanohub",
+        form="text",
+        default="https://hub.meltano.com/meltano/api/v1",
+        help="The address of MeltanoHub's API, a folder with its files "
+        "(`plugins/extractors/index.json`, `plugins/extractors/tap-x--variant.json`), or `none`.",
+    ),
+)
+
 CONNECTOR = (
+    Key(
+        name="extends",
+        form="text",
+        help="The name of a connector of the same role, whose keys this one has too. `config` is merged key by key at "
+        "every depth; every other key, also a list, replaces that of the other connector.",
+    ),
     Key(
         name="image", form="text", help="The image of the connector. With `build`, the name of the image that is built."
     ),
@@ -228,6 +268,14 @@ CONNECTOR = (
         default="false",
         help="Allow `overwrite` with a target that empties its tables first. A run that fails may leave them empty.",
     ),
+    Key(
+        name="load_schema",
+        form="text",
+        role="source",
+        help="The value of `${LOAD_SCHEMA}` in the config of its targets. Without it, the name of the source, with `_` "
+        "in place of each character that is not a letter or a digit.",
+    ),
+    *_LABELS,
     Key(name="mounts", form="mounts", help="Folders and volumes that the container has, as in Compose."),
     Key(name="entrypoint", form="words", help="A program to start instead of the entrypoint of the image."),
     Key(name="command", form="words", help="Arguments that come before those of tapdock."),
@@ -444,6 +492,7 @@ PIPELINE = (
         default="false",
         help="From a Singer tap to an Airbyte destination: refuse records that do not match the schema of the tap.",
     ),
+    *_LABELS,
 )
 
 

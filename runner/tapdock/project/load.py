@@ -3,31 +3,33 @@
 Precedence: a variable `TAPDOCK_…`, the block of the chosen environment, the file, its `defaults:`, tapdock's defaults.
 """
 
-import os
-import pwd
+import dataclasses
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tapdock.errors import UsageError
-from tapdock.project import document
 from tapdock.project.airbyte_wrapper import translated
+from tapdock.project.builtin import NAMES
 from tapdock.project.connectors import connector
+from tapdock.project.extends import extended
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.files import text_of
 from tapdock.project.home import FILE, HOME, private_folder
-from tapdock.project.interpolate import VARIABLE, interpolate, parse_dotenv
-from tapdock.project.keys import CONNECTOR, DEFAULTS, ROOT, STATE_BACKEND, misplaced, names
+from tapdock.project.include import read_included
+from tapdock.project.interpolate import VARIABLE, Scope, interpolate, parse_dotenv
+from tapdock.project.keys import CONNECTOR, DEFAULTS, REGISTRIES, ROOT, STATE_BACKEND, misplaced, names
 from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
 from tapdock.project.model import Connector, Pipeline, Project, Secret
 from tapdock.project.overrides import ROOTS, overridden
+from tapdock.project.owners import require_owner
 from tapdock.project.pipelines import pipeline
+from tapdock.project.references import References
 from tapdock.project.renamed import renamed
 
-__all__ = ["FILE", "find_project", "load", "trusted_users", "with_own_variables"]
+__all__ = ["FILE", "find_project", "load", "with_own_variables"]
 
 DOTENV = ".env"
 STATE_URI = ".tapdock/state"
@@ -57,7 +59,7 @@ def find_project(start: Path, *, trusted: Collection[int]) -> Path:
     for folder in (start, *start.parents):
         if (folder / FILE).is_file():
             for path in (folder, folder / FILE, folder / DOTENV):
-                _require_owner(path, trusted)
+                require_owner(path, trusted)
             return folder / FILE
     hint = "create one with `tapdock init`, or name its folder with `--project`"
     for near in (start / "tapdock.yml", start / "meltano.yml"):
@@ -66,49 +68,37 @@ def find_project(start: Path, *, trusted: Collection[int]) -> Path:
     raise UsageError(f"there is no {FILE} in {start} or above", hint=hint)
 
 
-def trusted_users(environ: Mapping[str, str]) -> set[int]:
-    """Return the user ids whose projects are trusted: the caller, root, and the user who called `sudo`."""
-    sudo = environ.get("SUDO_UID", "")
-    return {0, os.geteuid()} | ({int(sudo)} if os.geteuid() == 0 and sudo.isdigit() else set())
-
-
-def _require_owner(path: Path, trusted: Collection[int]) -> None:
-    """Raise UsageError for a path of another user; for a link, the link's and its target's owners are checked."""
-    if not (path.exists() or path.is_symlink()):
-        return
-    for owner in (path.lstat().st_uid, *([path.stat().st_uid] if path.exists() else [])):
-        if owner not in trusted:
-            folder = path if path.is_dir() else path.parent
-            hint = f"check what this project starts, then use it with `tapdock --project {folder} …`"
-            raise UsageError(f"{path} belongs to {_name_of(owner)}, not to you", hint=hint)
-
-
-def _name_of(user: int) -> str:
-    try:
-        return f"`{pwd.getpwuid(user).pw_name}` (uid {user})"
-    except KeyError:
-        return f"uid {user}"
-
-
-def load(file: Path, *, environment: str | None, environ: Mapping[str, str]) -> Project:
+def load(
+    file: Path,
+    *,
+    environment: str | None,
+    environ: Mapping[str, str],
+    trusted: Collection[int] | None = None,
+    text: str | None = None,
+) -> Project:
     """Return the checked project of `file` in one environment. Raises UsageError with the place of a mistake.
 
-    Without an `environment`, the file's `default_environment` applies; an empty text means none.
+    Without an `environment`, the file's `default_environment` applies; an empty text means none. `trusted` are the
+    user ids whose files it may include; None trusts all. `text` replaces the content of the file: what a command is
+    about to write.
     """
     file = file.absolute()
-    layer, warnings = renamed(translated(document.read(file)))
+    layer, warnings = renamed(translated(read_included(file, trusted=trusted, text=text)))
     default = _check(Field(layer.tree, (), layer.origins, file.name))
     environment = (default if environment is None else environment) or None
     layer = _chosen(layer, environment, file.name)
     variables, origins = _variables(file.parent, environ)
-    layer, values = _own_values(layer, variables, file.name)
-    layer = overridden(interpolate(layer, variables, values), variables, origins=origins)
-    layer, more = renamed(layer, replaces=True)
+    references = References(folder=file.parent, environ=variables)
+    scope = Scope(variables=variables, environment=environment, references=references)
+    layer, scope = _own_values(layer, scope, file.name)
+    layer, more = renamed(overridden(interpolate(layer, scope), variables, origins=origins), replaces=True)
+    layer = extended(layer, file.name)
     own = with_own_variables(file.parent, environ)
     private = private_folder(file.parent, own)
     state_uri = str(private / "state") if own.get(HOME) else STATE_URI
     layer = _with_defaults(layer, file.name, state_uri=state_uri)
-    return replace(_project(layer, file, environment, private), warnings=(*warnings, *more))
+    found = _project(layer, file, environment, private)
+    return dataclasses.replace(found, references=references, warnings=(*warnings, *more))
 
 
 def with_own_variables(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -146,15 +136,18 @@ def _check(root: Field) -> str | None:
     return default
 
 
-def _own_values(layer: Layer, variables: Mapping[str, str], label: str) -> tuple[Layer, dict[str, str | Secret]]:
-    """Return the layer without `vars`, and their values. A value may refer to `variables` and to values above it."""
+def _own_values(layer: Layer, scope: Scope, label: str) -> tuple[Layer, Scope]:
+    """Return the layer without `vars`, and the scope with their values. A value may refer to those above it."""
     kept = {key: value for key, value in layer.tree.items() if key not in ("vars", "default_environment")}
     values: dict[str, str | Secret] = {}
     for name in Field(layer.tree.get("vars"), ("vars",), layer.origins, label).entries():
-        found = interpolate(Layer({"vars": {name: layer.tree["vars"][name]}}, layer.origins), variables, values)
+        scope = dataclasses.replace(scope, own=dict(values))
+        found = interpolate(Layer({"vars": {name: layer.tree["vars"][name]}}, layer.origins), scope)
         field = Field(found.tree["vars"][name], ("vars", name), layer.origins, label)
         if not re.fullmatch(VARIABLE, name):
             raise field.error("is not a name of a variable", hint="use letters, digits and `_`")
+        if name in NAMES:
+            raise field.error("has the name of a built-in variable", hint=f"rename it: `${{{name}}}` is built in")
         if name.startswith("TAPDOCK_"):
             raise field.error("is a variable of tapdock's own", hint="put it into `.env`, or into the environment")
         if isinstance(field.value, Secret):
@@ -165,7 +158,7 @@ def _own_values(layer: Layer, variables: Mapping[str, str], label: str) -> tuple
             values[name] = ""
         elif field.value is not None:
             values[name] = field.text()
-    return Layer(kept, layer.origins), values
+    return Layer(kept, layer.origins), dataclasses.replace(scope, own=values)
 
 
 def _chosen(layer: Layer, environment: str | None, label: str) -> Layer:
@@ -183,7 +176,7 @@ def _chosen(layer: Layer, environment: str | None, label: str) -> Layer:
 def _variables(folder: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """Return the variables of the environment over those of `.env`, and the origins of those from `.env`."""
     file = folder / DOTENV
-    values = parse_dotenv(text_of(file), file.name) if file.is_file() else {}
+    values = parse_dotenv(text_of(file), file.name, reserved=NAMES) if file.is_file() else {}
     return {**values, **environ}, {name: DOTENV for name in values if name not in environ}
 
 
@@ -242,6 +235,9 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         targets=targets,
         pipelines=pipelines,
         private=private,
+        labels=keys["labels"].labels() if "labels" in keys else {},
+        annotations=keys["annotations"].labels() if "annotations" in keys else {},
+        registries=_registries(keys),
         origins={dotted(path): origin for path, origin in layer.origins.items() if not _is_empty_key(path, layer.tree)},
     )
 
@@ -283,6 +279,12 @@ def _unique(keys: Mapping[str, Field]) -> None:
                     hint="rename one: `tapdock run` accepts names of sources, targets and pipelines",
                 )
             seen[name] = field
+
+
+def _registries(keys: Mapping[str, Field]) -> dict[str, str]:
+    """Return the places of the registries: those of tapdock, unless the project has its own."""
+    given = keys["registries"].keys(names(REGISTRIES)) if "registries" in keys else {}
+    return {key.name: given[key.name].text() if key.name in given else str(key.default) for key in REGISTRIES}
 
 
 def _state_uri(field: Field) -> str:

@@ -1,10 +1,10 @@
 """The project as frozen values, and secrets that are hidden when they are printed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from tapdock.project.discovery import CACHED, Discovery
 
@@ -18,6 +18,7 @@ __all__ = [
     "DestinationMode",
     "Kind",
     "LateSchema",
+    "LateSecrets",
     "Limits",
     "Manifest",
     "Mount",
@@ -57,12 +58,16 @@ class Secret:
     `variables` are the names to which the project file refers.
     """
 
-    __slots__ = ("_text", "parts", "variables")
+    __slots__ = ("_parts", "_text", "variables")
 
     def __init__(self, text: str, *, parts: tuple[str, ...] = (), variables: tuple[str, ...] = ()) -> None:
         self._text = text
-        self.parts = parts
+        self._parts = parts
         self.variables = variables
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return self._parts
 
     def reveal(self) -> str:
         return self._text
@@ -77,6 +82,13 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+
+class LateSecrets(Protocol):
+    """Secrets that are read when they are first needed."""
+
+    def listen(self, learn: Callable[[Iterable[str]], None], /) -> None:
+        """Pass the secrets that are known, and all later ones, to `learn`."""
 
 
 class Config(Mapping[str, Any]):
@@ -204,12 +216,14 @@ class Connector:
     For Singer taps: `catalog` is the user's own catalog, `catalog_option` the option that passes it to the tap. For
     targets: `state_type` is the type of Airbyte states that
     the target acknowledges. `waits_for_complete` says that the end of the input alone replaces no data.
-    `allow_unsafe_overwrite` allows that a table is empty after a failed run.
+    `allow_unsafe_overwrite` allows that a table is empty after a failed run. For sources: `load_schema` is the value of
+    `${LOAD_SCHEMA}` in the config of their target.
     """
 
     name: str
     role: Literal["source", "target"]
     image: str
+    extends: str | None = None
     kind: Kind | None = None
     config: Config = field(default_factory=Config)
     select: tuple[str, ...] = ()
@@ -237,6 +251,9 @@ class Connector:
     state_type: StateType | None = None
     waits_for_complete: bool = False
     allow_unsafe_overwrite: bool = False
+    load_schema: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def reports_streams(self) -> bool:
@@ -275,13 +292,16 @@ class Pipeline:
     on_bad_record: OnBadRecord = "fail"
     meta_changes: bool = False
     validate_records: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
     """The whole project file, checked.
 
-    `private` is the folder of caches, run records and the default state; `origins` maps a dotted path to its origin.
+    `private` is the folder of caches, run records and the default state; `registries` maps names of registries
+    to their places; `origins` maps a dotted path to its origin. `references` reads the secrets of files and programs.
     `warnings` are about the project file, for people.
     """
 
@@ -293,5 +313,9 @@ class Project:
     targets: Mapping[str, Connector]
     pipelines: Mapping[str, Pipeline]
     private: Path
+    registries: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    references: LateSecrets | None = field(default=None, compare=False, repr=False)
     warnings: tuple[str, ...] = ()

@@ -15,7 +15,8 @@ from tapdock.project.values import flaw, number, parse_json
 __all__ = ["ROOTS", "overridden"]
 
 PREFIX = "TAPDOCK_"
-ROOTS = tuple(name for name in names(ROOT) if name not in ("version", "default_environment", "vars", "environments"))
+_ROOT_ONLY = ("version", "include", "default_environment", "vars", "environments")
+ROOTS = tuple(name for name in names(ROOT) if name not in _ROOT_ONLY)
 """The blocks of the file with keys that a variable can set."""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tapdock.project.builtin import NAMES
 from tapdock.project.interpolate import VARIABLE
 from tapdock.project.keys import (
     BUILD,
@@ -12,6 +13,7 @@ from tapdock.project.keys import (
     MOUNT,
     PATTERNS,
     PIPELINE,
+    REGISTRIES,
     ROOT,
     STATE_BACKEND,
     STREAM,
@@ -37,7 +39,7 @@ _FORMS: dict[str, Schema] = {
     "env": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},
     "vars": {
         "type": ["object", "null"],
-        "propertyNames": {"pattern": f"^{VARIABLE}$", "not": {"pattern": "^TAPDOCK_"}},
+        "propertyNames": {"pattern": f"^{VARIABLE}$", "not": {"pattern": f"^(TAPDOCK_|({'|'.join(NAMES)})$)"}},
         "additionalProperties": {"type": ["string", "integer", "boolean"]},
     },
     "discovery": {
@@ -48,6 +50,7 @@ _FORMS: dict[str, Schema] = {
             _MEASURE,
         ]
     },
+    "labels": {"type": ["object", "null"], "additionalProperties": {"type": ["string", "integer", "boolean", "null"]}},
     "manifest": {"type": "string"},
     "catalog": {"type": "string"},
 }
@@ -58,7 +61,10 @@ def json_schema() -> Schema:
     """Return the schema, of draft 2020-12. It accepts every file that tapdock reads, and refuses unknown keys."""
     blocks = {
         "vars": _FORMS["vars"],
+        "labels": _FORMS["labels"],
+        "annotations": _FORMS["labels"],
         "state_backend": _object(STATE_BACKEND),
+        "registries": _object(REGISTRIES),
         "defaults": _object(key for key in CONNECTOR if key.shared),
         "sources": _entries(_object(key for key in CONNECTOR if key.role != "target")),
         "targets": _entries(_object(key for key in CONNECTOR if key.role != "source")),
@@ -72,6 +78,7 @@ def json_schema() -> Schema:
         "type": "object",
         "properties": {
             "version": {"const": 1},
+            "include": _FORMS["texts"],
             "default_environment": {"type": ["string", "null"]},
             **blocks,
             "environments": _entries(environment),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from typing import Literal
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential, wait_random
 
@@ -62,9 +63,11 @@ def run(
         retry_error_callback=lambda attempt: attempt.outcome.result() if attempt.outcome else None,
     )
     attempts = itertools.count(1)
+    began = context.now()
 
     def attempt() -> RunRecord:
-        return _run_once(context, wanted, dataclasses.replace(options, attempt=next(attempts)), make_log, show)
+        this = dataclasses.replace(options, attempt=next(attempts), began=began)
+        return _run_once(context, wanted, this, make_log, show)
 
     record: RunRecord = retrying(attempt)
     return record
@@ -79,7 +82,7 @@ def _run_once(
         with _log_file(context, run_id) as file:
             attempt = _Attempt(context, wanted, run_id, show, make_log(run_id, file))
             try:
-                record = attempt.perform(options)
+                record = attempt.perform(dataclasses.replace(options, run_id=run_id))
             except Exception as error:
                 _keep(context, attempt.record(unforeseen(error)))
                 raise
@@ -206,7 +209,15 @@ class _Attempt:
             ),
             relay=self._outcome.relay if self._outcome else None,
             schema_changes=self._prepared.schema.changes if self._prepared else (),
+            labels={name: self._context.redacted(text) for name, text in self._texts("labels").items()},
+            annotations={name: self._context.redacted(text) for name, text in self._texts("annotations").items()},
         )
+
+    def _texts(self, key: Literal["labels", "annotations"]) -> dict[str, str]:
+        """Return the texts of the pipeline over those of its source, of its target and of the project."""
+        wanted, project = self._wanted, self._context.project
+        owners = (project, project.targets.get(wanted.target), project.sources.get(wanted.source), wanted)
+        return {name: text for owner in owners if owner for name, text in getattr(owner, key).items()}
 
     def _first_record(self, verdict: Verdict | None) -> float | None:
         """Return the seconds from the start of the run; the relay counts from its own start."""

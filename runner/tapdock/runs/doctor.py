@@ -15,7 +15,8 @@ from tapdock.engines.base import Engine, EngineFacts
 from tapdock.errors import Conflict, EngineError, StateError
 from tapdock.events import Event, Output
 from tapdock.launch import Launch
-from tapdock.project.model import Connector, Project
+from tapdock.project.model import Connector, Pipeline, Project
+from tapdock.project.named import sides
 from tapdock.relay.host import perform
 from tapdock.relay.plan import Collection
 from tapdock.runs import needs
@@ -23,7 +24,7 @@ from tapdock.runs.findings import Finding, looked_at
 from tapdock.runs.new_target import why_new
 from tapdock.state import store
 from tapdock.state.backends.base import Backend
-from tapdock.state.envelope import Envelope, target_of
+from tapdock.state.envelope import Envelope, source_of, state_key, target_of
 
 __all__ = ["of_connectors", "of_engine", "of_project", "of_state"]
 
@@ -107,10 +108,23 @@ def _new_target(project: Project, key: str, envelope: Envelope) -> Iterator[Find
     target = project.targets.get(target_of(key))
     if target is None or key.partition(":")[0] != (project.environment or "default"):
         return
-    if reason := why_new(target, project, envelope):
+    if reason := why_new(_of_state(project, target, key), project, envelope):
         found = f"{reason}, but there is a state `{key}`"
         fix = f"if earlier rows are missing there, `tapdock state clear {key}` lets the next run read them all"
         yield Finding(what="state", level="warning", found=found, fix=fix)
+
+
+def _of_state(project: Project, target: Connector, key: str) -> Connector:
+    """Return the target with the built-in variables of the pipeline that has this state."""
+    source, users = source_of(key), [each for each in project.pipelines.values() if each.target == target.name]
+    if source not in project.sources:
+        return target
+    unnamed = Pipeline(name=f"{source}-to-{target.name}", source=source, target=target.name)
+    keys = [
+        state_key(one.source, one.target, environment=project.environment, suffix=one.state_suffix) for one in users
+    ]
+    pipeline = next((one for one, its in zip(users, keys, strict=True) if its == key), unnamed)
+    return sides(project, pipeline, now=0.0)[1]
 
 
 def of_connectors(project: Project) -> Iterator[Finding]:

@@ -6,30 +6,42 @@ from pathlib import Path
 from typing import Any
 
 from tapdock.engines.base import Engine
+from tapdock.errors import UsageError
 from tapdock.files import is_missing
+from tapdock.project.composed import Composed
 from tapdock.project.interpolate import Unset
 from tapdock.project.model import Connector
+from tapdock.project.references import Reference
 from tapdock.runs.findings import Finding
 
 __all__ = ["of_mounts", "of_network", "of_variables"]
 
 
 def of_variables(connector: Connector) -> Iterator[Finding]:
-    """Yield an error for each variable that the config or `env` of a connector needs and that is not set."""
-    for unset in _unset([connector.config, connector.env]):
-        error = unset.error()
+    """Yield an error for each variable that the config or `env` of a connector needs and that is not set.
+
+    The same holds for files with secrets. Programs that print secrets are not started.
+    """
+    for error in _missing([connector.config, connector.env]):
         yield Finding(what=f"variables of {connector.name}", level="error", found=error.message, fix=error.hint)
 
 
-def _unset(value: Any) -> Iterator[Unset]:
+def _missing(value: Any) -> Iterator[UsageError]:
     match value:
         case Unset():
-            yield value
+            yield value.error()
+        case Composed():
+            for piece in value.pieces:
+                if isinstance(piece, Reference) and piece.reference.startswith("file:"):
+                    try:
+                        piece.read()
+                    except UsageError as error:
+                        yield error
         case Mapping():
-            yield from _unset(list(value.values()))
+            yield from _missing(list(value.values()))
         case list():
             for inner in value:
-                yield from _unset(inner)
+                yield from _missing(inner)
 
 
 def of_mounts(connector: Connector) -> Iterator[Finding]:

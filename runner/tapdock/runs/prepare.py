@@ -14,6 +14,7 @@ from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
 from tapdock.errors import UsageError
 from tapdock.project.model import Connector, Namespacing, Pipeline, SchemaPolicy
+from tapdock.project.named import sides
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs import schema_policy
 from tapdock.runs.deletes import with_deletes
@@ -47,7 +48,10 @@ _MEANT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a user requests for a single run. `attempt` is the number of the attempt, from 1."""
+    """What a user requests for a single run. `attempt` is the number of the attempt, from 1, and `run_id` its id.
+
+    `began` is when the first attempt began, in seconds since the epoch. `${NOW}` is this time in all attempts.
+    """
 
     full_refresh: bool = False
     save_state: bool = True
@@ -56,6 +60,8 @@ class Options:
     strict_counts: bool = False
     accept_schema_changes: bool = False
     attempt: int = 1
+    began: float | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +97,10 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     Raises a TapdockError if the run could not start.
     """
     project = context.project
-    source = operations.prepare(context, project.sources[pipeline.source])
-    target = operations.prepare(context, project.targets[pipeline.target])
+    began = context.now() if options.began is None else options.began
+    source, target = (
+        operations.prepare(context, each) for each in sides(project, pipeline, now=began, run_id=options.run_id)
+    )
     namespacing = _namespacing(pipeline, source, target)
     # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
     namespaced = source.kind == "singer" and namespacing.kind in ("source", "customformat")

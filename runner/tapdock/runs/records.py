@@ -82,7 +82,11 @@ class Seconds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One run, as `tapdock run --json` prints it. `started_at` is in UTC, `exit_code` is None during the run."""
+    """One run, as `tapdock run --json` prints it. `started_at` is in UTC, `exit_code` is None during the run.
+
+    `labels` and `annotations` are those of the pipeline, its source, its target and the project, in this order of
+    priority.
+    """
 
     version: int = 1
     run_id: str
@@ -98,6 +102,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     seconds: Seconds
     relay: str | None = None
     schema_changes: tuple[SchemaChange, ...] = ()
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
 
 
 def new_run_id(now: float, token: str) -> str:

@@ -9,7 +9,8 @@ from tapdock.connectors import operations
 from tapdock.connectors.context import Context
 from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.errors import StateError, TapdockError, UsageError
-from tapdock.project.model import Connector, Pipeline, Project
+from tapdock.project.model import Connector, Pipeline
+from tapdock.project.named import sides
 from tapdock.runs.begin import drops_rows, names_of
 from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.target_files import file_of, own_file
@@ -53,7 +54,7 @@ def require_own_rows(context: Context, pipelines: Sequence[Pipeline], options: O
     Pipelines that may write to the same place are prepared for this. If that fails, their runs report it. Two pipelines
     of one source write the same rows, so that only one of them may write at a time.
     """
-    pairs = [pair for pair in combinations(pipelines, 2) if _may_meet(context.project, *pair, concurrent=concurrent)]
+    pairs = [pair for pair in combinations(pipelines, 2) if _may_meet(context, *pair, concurrent=concurrent)]
     replacing = {each for each in dict.fromkeys(chain(*pairs)) if _may_replace(context, each)}
     plans: dict[Pipeline, _Plan | None] = {}
     for pair in pairs:
@@ -75,11 +76,17 @@ def _planned(context: Context, pipeline: Pipeline, options: Options) -> _Plan | 
     return _Plan(run=run, outputs=tuple(_outputs(context, run)))
 
 
-def _may_meet(project: Project, one: Pipeline, other: Pipeline, *, concurrent: bool) -> bool:
+def _may_meet(context: Context, one: Pipeline, other: Pipeline, *, concurrent: bool) -> bool:
     if one == other or (one.source == other.source and not concurrent):
         return False
-    first, second = project.targets[one.target], project.targets[other.target]
-    return first is second or _share_a_folder(first, second) or places(first, project) == places(second, project)
+    project, now = context.project, context.now()
+    first, second = (sides(project, each, now=now)[1] for each in (one, other))
+    if one.target == other.target or _share_a_folder(first, second):
+        return True
+    try:
+        return places(first, project) == places(second, project)
+    except UsageError:  # a variable or a file is missing, which the run reports
+        return True
 
 
 def _share_a_folder(one: Connector, other: Connector) -> bool:
@@ -88,7 +95,7 @@ def _share_a_folder(one: Connector, other: Connector) -> bool:
 
 
 def _may_replace(context: Context, pipeline: Pipeline) -> bool:
-    target, source = context.project.targets[pipeline.target], context.project.sources[pipeline.source]
+    source, target = sides(context.project, pipeline, now=context.now())
     overwrites = any(each.destination_sync_mode == "overwrite" for each in source.streams.values())
     if overwrites or "load_method" in target.config:
         return True

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tapdock.connectors.rotation_rules import program
+from tapdock.project.composed import steady
 from tapdock.project.home import keeps_state, place_of
 from tapdock.project.model import Connector, Project, Secret
 from tapdock.text.secret_names import masked_text
@@ -37,7 +38,8 @@ _NO_SECRET = re.compile(
 def places(target: Connector, project: Project) -> dict[str, str]:
     """Return a digest for each setting that says where a target writes: of its config, its mounts and its program.
 
-    Secrets are not part of it, nor are users, queries and web paths in addresses. A project may be moved together with
+    Secrets are not part of it, nor are users, queries and web paths in addresses. A date or a run id counts as it is
+    written: a folder of each day is one place, whose runs continue from one state. A project may be moved together with
     its states and with mounted folders in it. If its states are elsewhere, other projects, or copies of this one, may
     use them, so the place of its own folder counts too.
     """
@@ -97,6 +99,7 @@ def _settings(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 def _text(value: Any, *, plain: bool) -> str:
     """Return the part of a value that names a place; nothing for what may be a secret, and is not `plain`."""
+    value = steady(value)
     if isinstance(value, Secret):
         return _address(value.reveal()) if plain or "://" in value.reveal() else ""
     if isinstance(value, list | tuple):

@@ -191,7 +191,7 @@ class SingerToAirbyte:
 
     def _is_record(self, body: bytes, landing: AirbyteStream, number: int, text: bytes | None) -> bool:
         tally = landing.tally
-        if body.startswith(b"{") and not body[1:-1].strip():
+        if body[1:2] != b'"' and body.startswith(b"{") and not body[1:-1].strip():
             tally.empty += 1
             return False
         problem = landing.problem(body)

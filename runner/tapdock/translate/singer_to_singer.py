@@ -82,11 +82,11 @@ class SingerToSinger(WithoutScan):
 
     def feed(self, lines: bytes) -> bytes:
         out = self._out = []
-        for part, known in self._glance.parts(lines):
-            if known:
+        for part, number in self._glance.parts(lines):
+            if number:
                 self._ends_with_state = False
                 out.append(part)
-                for tally, records, size in self._glance.counts(part):
+                for tally, records, size in self._glance.counts(part, number):
                     self._source.line += records
                     tally.records += records
                     tally.bytes += size

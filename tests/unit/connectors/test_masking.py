@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tapdock.connectors.masking import connector_secrets, masked, new_texts, secret_texts
-from tapdock.project.interpolate import interpolate
+from tapdock.project.interpolate import Scope, interpolate
 from tapdock.project.layers import Layer
 from tapdock.project.model import Build, Config, Connector, Secret
 from tapdock.text.secret_names import is_secret_name, masked_text, secrets_in
@@ -54,7 +54,8 @@ def test_secrets_are_masked_by_spec_by_origin_and_by_name():
 
 def test_a_variables_value_inside_a_longer_text_is_a_secret_too():
     layer = interpolate(
-        Layer({"sources": {"s": {"config": {"url": "db://me:${PASSWORD}@host"}}}}, {}), {"PASSWORD": "hunter22"}
+        Layer({"sources": {"s": {"config": {"url": "db://me:${PASSWORD}@host"}}}}, {}),
+        Scope(variables={"PASSWORD": "hunter22"}),
     )
     config = layer.tree["sources"]["s"]["config"]
     assert secret_texts(config, None) == ("db://me:hunter22@host", "hunter22", "me:hunter22")

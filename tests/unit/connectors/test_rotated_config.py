@@ -172,7 +172,7 @@ def test_that_of_another_source_is_not_used(backend):
         ):
             with pytest.raises(StateError, match=f"config of `{key}` in .* belongs to `prod:shop`") as told:
                 call()
-            assert f"`tapdock config reset {command}`" in told.value.hint
+            assert f"`tapdock config forget-rotated {command}`" in told.value.hint
         assert backend.get(rotated_config.PREFIX + key).body == body
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapdock.errors import UsageError
-from tapdock.project.interpolate import interpolate, parse_dotenv
+from tapdock.project.interpolate import Scope, interpolate, parse_dotenv
 from tapdock.project.layers import Layer
 
 NAMES = st.tuples(st.sampled_from("A_Z"), st.text("AZ_09", max_size=8)).map("".join)
@@ -13,7 +13,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=
 
 
 def one(text: str, variables: dict[str, str]) -> object:
-    return interpolate(Layer({"state_backend": {"uri": text}}), variables).tree["state_backend"]["uri"]
+    return interpolate(Layer({"state_backend": {"uri": text}}), Scope(variables=variables)).tree["state_backend"]["uri"]
 
 
 @pytest.mark.parametrize(

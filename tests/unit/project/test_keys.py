@@ -24,7 +24,7 @@ from tapdock.project.schema import json_schema
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "runner" / "guides").glob("*.md"))]
 PAGE = ROOT / "runner" / "guides" / "project-file.md"
-TABLES = ("ROOT", "STATE_BACKEND", "CONNECTOR", "BUILD", "MOUNT", "STREAM", "PIPELINE")
+TABLES = ("ROOT", "STATE_BACKEND", "REGISTRIES", "CONNECTOR", "BUILD", "MOUNT", "STREAM", "PIPELINE")
 MANIFEST = "type: DeclarativeSource\nversion: 7.0.0\nstreams: []\ncheck: {type: CheckStream, stream_names: []}\n"
 
 SCHEMA = jsonschema.validators.validator_for(json_schema())(json_schema())
@@ -56,6 +56,14 @@ def words(value: Any) -> Iterator[str]:
             yield from words(inner)
 
 
+def named_files(folder: Path) -> None:
+    """Write the files that the example names."""
+    (folder / "old-catalog.json").write_text('{"streams": []}')
+    (folder / "pokemon.yaml").write_text(MANIFEST)
+    (folder / "pipelines").mkdir()
+    (folder / "pipelines" / "hourly.yaml").write_text("pipelines: {hourly: {source: old, target: lake}}")
+
+
 def test_the_page_has_the_tables_as_they_are_now():
     script = [sys.executable, ROOT / "scripts" / "keys", "--check"]
     checked = subprocess.run(script, capture_output=True, text=True)
@@ -68,8 +76,7 @@ def test_the_example_of_the_page_uses_every_key(whole, table):
 
 
 def test_the_example_of_the_page_is_read(whole, tmp_path):
-    (tmp_path / "old-catalog.json").write_text('{"streams": []}')
-    (tmp_path / "pokemon.yaml").write_text(MANIFEST)
+    named_files(tmp_path)
     file = tmp_path / "tapdock.yaml"
     file.write_text(yaml.safe_dump(whole, sort_keys=False))
     project = load(file, environment="prod", environ={})
@@ -110,8 +117,7 @@ def test_the_schema_refuses_what_the_loader_refuses(whole, place, tmp_path):
     at["no_such_key"] = "x"
     with pytest.raises(jsonschema.ValidationError):
         SCHEMA.validate(whole)
-    (tmp_path / "old-catalog.json").write_text('{"streams": []}')
-    (tmp_path / "pokemon.yaml").write_text(MANIFEST)
+    named_files(tmp_path)
     file = tmp_path / "tapdock.yaml"
     file.write_text(yaml.safe_dump(whole))
     with pytest.raises(UsageError, match="no_such_key"):

@@ -37,21 +37,22 @@ def test_a_batch_is_its_parts_and_only_known_lines_are_not_read(pieces: list[byt
     lines = b"\n".join(pieces) + b"\n" * ends
     prefixes, _ = known(b"s", b"t")
     parts = list(prefixes.parts(lines))
-    assert b"".join(part if is_known else part + b"\n" for part, is_known in parts).removesuffix(
+    assert b"".join(part if number else part + b"\n" for part, number in parts).removesuffix(
         b"\n"
     ) == lines.removesuffix(b"\n")
-    for part, is_known in parts:
-        for line in part.splitlines() if is_known else ():
+    for part, number in parts:
+        assert number == (part.count(b"\n") if number else 0)
+        for line in part.splitlines() if number else ():
             assert line.startswith((LINE[:30].replace(b"%s", b"s"), b'{"type":"RECORD","stream":"t"'))
             assert line.endswith(b"}")
-        assert is_known or b"\n" not in part
+        assert number or b"\n" not in part
 
 
 def test_known_lines_are_counted_by_stream() -> None:
     prefixes, tallies = known(b"s", b"t")
-    ((part, is_known),) = prefixes.parts(b"".join(LINE % (name, 7) + b"\n" for name in (b"s", b"s", b"t", b"s")))
-    assert is_known
-    counted = {tally.key.name: (count, size) for tally, count, size in prefixes.counts(part)}
+    ((part, number),) = prefixes.parts(b"".join(LINE % (name, 7) + b"\n" for name in (b"s", b"s", b"t", b"s")))
+    assert number == 4
+    counted = {tally.key.name: (count, size) for tally, count, size in prefixes.counts(part, number)}
     size = len(LINE % (b"s", 7))
     assert {name: count for name, (count, _) in counted.items()} == {"s": 3, "t": 1}
     assert all(size * count <= total <= (size + 1) * count for count, total in counted.values())

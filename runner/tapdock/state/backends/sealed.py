@@ -71,7 +71,8 @@ class Sealed:
         try:
             return self._cipher.decrypt(body.removeprefix(_MARK))
         except InvalidToken as error:
-            hint = f"`tapdock config reset {whose.rpartition(':')[2]}` discards it; the connector then logs in again"
+            command = f"tapdock config forget-rotated {whose.rpartition(':')[2]}"
+            hint = f"`{command}` discards it; the connector then logs in again"
             raise StateError(
                 f"the rotated config of `{whose}` in {self.uri} was encrypted with another key", hint=hint
             ) from error

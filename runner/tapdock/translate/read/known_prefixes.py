@@ -42,8 +42,9 @@ class KnownPrefixes:
         self._starts = ()
         self._odd = _NEVER
 
-    def parts(self, lines: bytes) -> Iterator[tuple[bytes, bool]]:
-        """Yield the lines in order: known ones together with True, each other one alone, without its line feed.
+    def parts(self, lines: bytes) -> Iterator[tuple[bytes, int]]:
+        """Yield the lines in order: known ones together with their number, each other one alone with 0, and without its
+        line feed.
 
         Beginnings that are learned meanwhile are used for the rest of the lines. Known lines that are not exactly one
         JSON object each are yielded alone.
@@ -53,15 +54,16 @@ class KnownPrefixes:
             end = self._known_until(lines, at)
             if end > at:
                 part = lines[at:end] if at or end < len(lines) else lines
-                if values(part) == part.count(b"\n"):  # each line begins and ends with a brace
-                    yield part, True
+                number = part.count(b"\n")
+                if values(part) == number:  # each line begins and ends with a brace
+                    yield part, number
                 else:
-                    yield from ((line, False) for line in split(part))
+                    yield from ((line, 0) for line in split(part))
                 at = end
                 continue
             end = lines.find(b"\n", at)
             end = len(lines) if end < 0 else end
-            yield lines[at:end], False
+            yield lines[at:end], 0
             at = end + 1
 
     def _known_until(self, lines: bytes, at: int) -> int:
@@ -75,17 +77,20 @@ class KnownPrefixes:
             return odd.end()
         return max(at, lines.rfind(b"\n", at, odd.start()) + 1)
 
-    def counts(self, lines: bytes) -> list[tuple[Tally, int, int]]:
-        """Return for each stream its known lines and their approximate bytes, which are divided by numbers of lines."""
+    def counts(self, lines: bytes, number: int) -> list[tuple[Tally, int, int]]:
+        """Return for each stream its known lines and their approximate bytes, which are divided by numbers of lines.
+
+        `number` is that of all lines.
+        """
         if len(self._starts) == 1:  # the usual case, in a third of the time
             (start,) = self._starts
-            return [(self._known[start], lines.count(b"\n"), len(lines))]
-        total = left = lines.count(b"\n")
+            return [(self._known[start], number, len(lines))]
+        left = number
         found: list[tuple[Tally, int, int]] = []
         for start, tally in reversed(self._known.items()):
             count = lines.count(b"\n" + start) + lines.startswith(start)
             if count:
-                found.append((tally, count, len(lines) * count // total))
+                found.append((tally, count, len(lines) * count // number))
                 left -= count
             if not left:
                 break

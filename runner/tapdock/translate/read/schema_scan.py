@@ -31,9 +31,9 @@ class Scan:
 
     def see(self, lines: bytes) -> None:
         """Scan whole lines. Records are counted; bad lines are not refused yet."""
-        for part, known in self._glance.parts(lines):
-            if known:
-                for tally, records, _ in self._glance.counts(part):
+        for part, number in self._glance.parts(lines):
+            if number:
+                for tally, records, _ in self._glance.counts(part, number):
                     self._source.line += records
                     tally.spooled += records
             else:

@@ -119,8 +119,8 @@ class AirbyteStream:
 
     def problem(self, body: bytes) -> str | None:
         """Return why a record cannot be written: its key is incomplete, or a value has the wrong type; else None."""
-        if problem := body_problem(body):
-            return problem
+        if not body.startswith(b"{"):
+            return body_problem(body)
         if self._keys:
             members = _OBJECT.decode(body)
             for name in self._keys:

@@ -1,0 +1,124 @@
+"""`tapdock remove`: take a connector or a pipeline out of the project file."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Annotated, Any
+
+import typer
+
+from tapdock.cli.assembly import said
+from tapdock.cli.session import Session, shared
+from tapdock.cli.state import Yes, asked
+from tapdock.errors import StateError, UsageError
+from tapdock.project import document, edit
+from tapdock.project.fields import did_you_mean
+from tapdock.project.files import text_of
+from tapdock.project.layers import Path, dotted
+from tapdock.project.rewrite import rewrite
+from tapdock.state import store
+from tapdock.text.output import err
+
+__all__ = ["remove"]
+
+_GROUPS = ("sources", "targets", "pipelines")
+
+
+def remove(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="A source, a target or a pipeline.")],
+    *,
+    yes: Yes = False,
+) -> None:
+    """Remove a source, a target or a pipeline from the project
+
+    The entry is removed from the project file, with its comments and with its blocks in environments. Saved states are
+    kept. A connector that a pipeline uses is not removed.
+
+    Example: tapdock remove github --yes
+    """
+    session = shared(ctx)
+    file = session.file
+    before = text_of(file)
+    tree = document.parse(before, file.name).tree
+    places = [(*at, group, name) for at, block in _blocks(tree) for group in _GROUPS if name in _entries(block, group)]
+    if not places:
+        raise _unknown(session, tree, name)
+    _require_unused(tree, name, file.name)
+    text = before
+    for place in reversed(places):
+        text = edit.remove(text, place, label=file.name, keep_comments=False)
+    lost = Counter(each for _, each in edit.comments(before)) - Counter(each for _, each in edit.comments(text))
+    lost_count = lost.total()
+    for line, comment in edit.comments(before):
+        if lost[comment] > 0:
+            lost[comment] -= 1
+            err(f"{file.name}:{line}: this comment is removed too: {comment}")
+    if lost and not yes:
+        hint = f"`tapdock remove {name} --yes` removes it with them"
+        raise UsageError(f"the entry of `{name}` has {lost_count} comments, which would be lost", hint=hint)
+    asked(f"Remove {' and '.join(dotted(place) for place in places)} from {file.name}?", yes=yes)
+    states = list(_states(session, name))
+    rewrite(file, text, before=before)
+    said(f"removed {' and '.join(dotted(place) for place in places)} from {file.name}")
+    for key in states:
+        said(f"kept the state {key}: `tapdock state clear {key}` removes it")
+
+
+def _blocks(tree: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the file's own entries and those of each environment, each with its path."""
+    yield (), tree
+    environments = tree.get("environments")
+    for name, block in environments.items() if isinstance(environments, dict) else ():
+        if isinstance(block, dict):
+            yield ("environments", name), block
+
+
+def _entries(block: dict[str, Any], group: str) -> dict[str, Any]:
+    found = block.get(group)
+    return found if isinstance(found, dict) else {}
+
+
+def _require_unused(tree: dict[str, Any], name: str, label: str) -> None:
+    """Raise UsageError if a pipeline or another connector needs the connector, in any environment."""
+    users: dict[str, None] = {}
+    for at, block in _blocks(tree):
+        for group in _GROUPS:
+            for key, entry in _entries(block, group).items():
+                words = entry if isinstance(entry, dict) else {}
+                parents = words.get("extends")
+                given = parents if isinstance(parents, list) else [parents]
+                if group == "pipelines":
+                    given = [words.get("source"), words.get("target")]
+                if name in given:
+                    users[dotted((*at, group, key))] = None
+    if users:
+        hint = "remove them first, or change them in the file: `tapdock remove PIPELINE`"
+        raise UsageError(f"{label}: `{name}` is used by {', '.join(users)}", hint=hint)
+
+
+def _unknown(session: Session, tree: dict[str, Any], name: str) -> UsageError:
+    """Return the error for a name that is not in the file. It may be in a file that this one includes."""
+    known = [each for _, block in _blocks(tree) for group in _GROUPS for each in _entries(block, group)]
+    project = session.project
+    for group, entries in (
+        ("sources", project.sources),
+        ("targets", project.targets),
+        ("pipelines", project.pipelines),
+    ):
+        if name in entries:
+            origin = project.origins.get(dotted((group, name)), "another file")
+            return UsageError(f"{origin}: `{dotted((group, name))}` is in another file", hint="edit that file by hand")
+    hint = did_you_mean(name, known) or f"known: {', '.join(known) or 'none'}"
+    return UsageError(f"{session.file.name} has no `{name}`", hint=hint)
+
+
+def _states(session: Session, name: str) -> Iterator[str]:
+    """Yield the states of runs with a connector or a pipeline. A state backend that cannot be read has none."""
+    with suppress(StateError, UsageError):
+        pipeline = session.project.pipelines.get(name)
+        pair = (pipeline.source, pipeline.target) if pipeline else None
+        for key in store.keys(session.backend):
+            source, _, target = key.partition(":")[2].partition(":")[0].partition("-to-")
+            if (source, target) == pair or (pair is None and name in (source, target)):
+                yield key

@@ -1,0 +1,203 @@
+"""Changes of one connector's config, which are written together into the project file and `.env`, or not at all."""
+
+import stat
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+from tapdock.connectors.config_keys import ABSENT, at
+from tapdock.errors import UsageError
+from tapdock.files import write_whole
+from tapdock.project import document, edit
+from tapdock.project.dotenv import require_private, variable_name, with_values
+from tapdock.project.files import text_of
+from tapdock.project.interpolate import REFERENCE, parse_dotenv
+from tapdock.project.layers import Path, dotted
+from tapdock.project.load import DOTENV, load
+from tapdock.project.model import Connector, Project
+
+__all__ = ["ConfigEdit"]
+
+
+@dataclass
+class ConfigEdit:
+    """The texts of the project file and of `.env` with the changes so far. `write` saves both.
+
+    With an `environment`, changes go into its block. `project` is the project before the changes.
+    """
+
+    project: Project
+    connector: Connector
+    environment: str | None
+    environ: Mapping[str, str]
+    text: str = field(init=False, repr=False)
+    secrets: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+    _dotenv: str | None = field(init=False, repr=False)
+    _before: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.text = self._before = text_of(self.project.file)
+        self._dotenv = text_of(self.dotenv) if self.dotenv.is_file() else None
+        entry = at(document.parse(self.text, self.project.file.name).tree, self._entry)
+        if not isinstance(entry, dict):
+            name = self.connector.name
+            raise UsageError(f"`{name}` is not written in {self.project.file.name}", hint="edit its file by hand")
+
+    @property
+    def dotenv(self) -> FilePath:
+        return self.project.folder / DOTENV
+
+    @property
+    def _entry(self) -> Path:
+        return f"{self.connector.role}s", self.connector.name
+
+    @property
+    def place(self) -> Path:
+        """The path of the config that is changed."""
+        block = ("environments", self.environment) if self.environment else ()
+        return (*block, *self._entry, "config")
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """The config as it is written, with its references. The block of the chosen environment is merged over it."""
+        tree = document.parse(self.text, self.project.file.name).tree
+        found = at(tree, (*self._entry, "config"))
+        over = at(tree, self.place)
+        return _merged(found if isinstance(found, dict) else {}, over if isinstance(over, dict) else {})
+
+    def set_plain(self, path: Path, value: Any, *, secret: Callable[[Path, Any], set[Path]]) -> None:
+        """Write a plain value. Its secrets go into `.env`, with references in their place. `$` is escaped."""
+        self.set_written(path, self._written(value, path, secret(path, value)))
+
+    def set_written(self, path: Path, written: Any) -> None:
+        """Write a value in the form of the project file, in which `${NAME}` is a reference."""
+        path, written = self._whole_list(path, written)
+        label = self.project.file.name
+        try:
+            self.text = edit.set_value(self.text, (*self.place, *path), written, label=label)
+        except (TypeError, IndexError, KeyError) as error:
+            raise UsageError(
+                f"{label}: `{dotted((*self.place, *path))}` cannot be set", hint="edit it by hand"
+            ) from error
+
+    def remove(self, path: Path) -> None:
+        """Remove a setting. Raises UsageError if it is not written at this place."""
+        tree = document.parse(self.text, self.project.file.name).tree
+        if at(tree, (*self.place, *path)) is ABSENT:
+            raise UsageError(f"`{dotted((*self.place, *path))}` is not set in {self.project.file.name}")
+        self.text = edit.remove(self.text, (*self.place, *path), label=self.project.file.name)
+
+    def _whole_list(self, path: Path, written: Any) -> tuple[Path, Any]:
+        """Return the whole list if a path leads into a list that an environment does not have yet.
+
+        The list of an environment replaces that of the file: a list with only the new item would lose the others.
+        """
+        tree = document.parse(self.text, self.project.file.name).tree
+        for end, part in enumerate(path):
+            if isinstance(part, int) and at(tree, (*self.place, *path[:end])) is ABSENT:
+                whole = at(self.raw, path[:end])
+                return path[:end], _with(whole if isinstance(whole, list) else [], path[end:], written)
+        return path, written
+
+    def _written(self, value: Any, path: Path, secrets: set[Path]) -> Any:
+        if path in secrets:
+            name = self._name(path)
+            self.secrets[name] = value if isinstance(value, str) else str(value)
+            return f"${{{name}}}"
+        if isinstance(value, Mapping):
+            return {key: self._written(inner, (*path, key), secrets) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self._written(inner, (*path, index), secrets) for index, inner in enumerate(value)]
+        return value.replace("$", "$$") if isinstance(value, str) else value
+
+    def _name(self, path: Path) -> str:
+        """Return the variable of a secret: the one that is written there, if only this setting refers to it."""
+        before = at(document.parse(self.text, self.project.file.name).tree, (*self.place, *path))
+        known = parse_dotenv(self._dotenv or "", DOTENV)
+        match = REFERENCE.fullmatch(before) if isinstance(before, str) else None
+        if match and match["name"] and match["default"] is None:
+            name = match["name"]
+            shared = self.text.count(f"${{{name}}}") > 1 or f"${{{name}:" in self.text or name in self.environ
+            if name in known and not shared:
+                return name
+        scope = (self.environment,) if self.environment else ()
+        first = name = variable_name((self.connector.name, *path, *scope))
+        number = 2
+        taken = {*known, *self.secrets, *self.environ}
+        while name in taken or f"${{{name}" in self.text:
+            name, number = f"{first}_{number}", number + 1
+        return name
+
+    def after(self) -> Project:
+        """Return the project as it will be. Raises UsageError if it cannot be loaded."""
+        environ = {**self.secrets, **self.environ}
+        chosen = self.project.environment or ""
+        return load(self.project.file, environment=chosen, environ=environ, text=self.text)
+
+    def write(self) -> bool:
+        """Write both files. Return False if nothing has changed. Raises UsageError; both files are then as before."""
+        file = self.project.file.resolve()
+        if text_of(file) != self._before:
+            raise UsageError(f"{file.name} was changed in the meantime", hint="repeat the command")
+        if self.secrets:
+            require_private(self.dotenv.resolve())
+        lines = with_values(self._dotenv or "", self.secrets, label=DOTENV)
+        if self.text == self._before and lines == (self._dotenv or ""):
+            return False
+        undo = self._save_secrets(lines) if self.secrets else lambda: None
+        try:
+            _replace(file, self.text)
+        except BaseException as error:
+            undo()
+            if isinstance(error, OSError):
+                raise _unwritable(file, error) from error
+            raise
+        return True
+
+    def _save_secrets(self, lines: str) -> Callable[[], None]:
+        """Write `.env`, and return the function that restores it."""
+        file = self.dotenv.resolve()
+        old = file.read_bytes() if file.exists() else None
+        try:
+            write_whole(file, lines.encode())
+        except OSError as error:
+            raise _unwritable(file, error) from error
+
+        def undo() -> None:
+            with suppress(OSError):
+                file.unlink() if old is None else write_whole(file, old)
+
+        return undo
+
+
+def _replace(file: FilePath, text: str) -> None:
+    """Write a file as a whole, with the mode that it has."""
+    mode = stat.S_IMODE(file.stat().st_mode)
+    write_whole(file, text.encode(), mode=mode)
+    file.chmod(mode)
+
+
+def _unwritable(file: FilePath, error: OSError) -> UsageError:
+    return UsageError(f"{file} cannot be written: {error.strerror}", hint="check the permissions of its folder")
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _with(value: Any, path: Path, new: Any) -> Any:
+    """Return a copy of a value in which the value at the path is new."""
+    if not path:
+        return new
+    if isinstance(path[0], int):
+        items = list(value) if isinstance(value, list) else []
+        inner = items[path[0]] if path[0] < len(items) else None
+        return [*items[: path[0]], _with(inner, path[1:], new), *items[path[0] + 1 :]]
+    entries = dict(value) if isinstance(value, dict) else {}
+    return {**entries, path[0]: _with(entries.get(path[0]), path[1:], new)}

@@ -1,0 +1,53 @@
+"""Give connectors the built-in variables of a pipeline, or of a connector that is asked alone."""
+
+import dataclasses
+import re
+
+from tapdock.project.composed import completed
+from tapdock.project.model import Config, Connector, Pipeline, Project
+
+__all__ = ["NO_RUN", "alone", "load_schema", "sides"]
+
+NO_RUN = "no-run"
+"""The value of `${RUN_ID}` where no run is: for `check`, `discover` and `--dry-run`."""
+
+
+def sides(
+    project: Project, pipeline: Pipeline, *, now: float, run_id: str | None = None
+) -> tuple[Connector, Connector]:
+    """Return the source and the target of a pipeline with all built-in variables. `now` is when its run began."""
+    source = project.sources[pipeline.source]
+    names = {
+        "SOURCE": source.name,
+        "TARGET": pipeline.target,
+        "PIPELINE": pipeline.name,
+        "LOAD_SCHEMA": load_schema(source),
+        "RUN_ID": run_id or NO_RUN,
+    }
+    return _named(source, names, now), _named(project.targets[pipeline.target], names, now)
+
+
+def alone(project: Project, connector: Connector, *, now: float, pipeline: Pipeline | None = None) -> Connector:
+    """Return a connector with the built-in variables of `pipeline`, by default those of its only one.
+
+    Without a pipeline, it gets what is known of it. What is missing is an error when it is needed.
+    """
+    users = [each for each in project.pipelines.values() if connector.name in (each.source, each.target)]
+    if pipeline is None and len(users) == 1:
+        pipeline = users[0]
+    if pipeline is not None:
+        return sides(project, pipeline, now=now)[connector.role == "target"]
+    names = {"RUN_ID": NO_RUN, connector.role.upper(): connector.name}
+    if connector.role == "source":
+        names["LOAD_SCHEMA"] = load_schema(connector)
+    return _named(connector, names, now)
+
+
+def load_schema(source: Connector) -> str:
+    """Return the value of `${LOAD_SCHEMA}` for the targets of a source."""
+    return source.load_schema or re.sub(r"[^A-Za-z0-9_]", "_", source.name)
+
+
+def _named(connector: Connector, names: dict[str, str], now: float) -> Connector:
+    config = Config(completed(connector.config, names, now))
+    return dataclasses.replace(connector, config=config, env=completed(connector.env, names, now))

@@ -1,0 +1,118 @@
+"""Tests `tapdock remove`: what it refuses, what it removes, and that it keeps states."""
+
+import pytest
+
+from support.registries import PLUGIN
+from tapdock.connectors.registry import meltanohub
+from tapdock.connectors.registry.write import written
+from tapdock.project.load import load
+from tapdock.state import store
+
+PROJECT = """\
+version: 1
+# what is read
+sources:
+  shop: {image: x}
+  old:
+    image: y # pinned by Ann
+    # waits for a new key
+    config: {n: 1}
+  # the next one
+  next: {image: z}
+targets: {lake: {image: w}}
+pipelines:
+  demo: {source: shop, target: lake}
+environments:
+  prod:
+    sources: {old: {config: {n: 2}}}
+    pipelines: {late: {source: next, target: lake}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "tapdock.yaml").write_text(PROJECT)
+    return tmp_path
+
+
+def text(folder) -> str:
+    return (folder / "tapdock.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("shop", "tapdock.yaml: `shop` is used by pipelines.demo"),
+        ("lake", "`lake` is used by pipelines.demo, environments.prod.pipelines.late"),
+        ("next", "`next` is used by environments.prod.pipelines.late"),
+        ("od", "tapdock.yaml has no `od`"),
+    ],
+)
+def test_what_is_refused(tapdock, folder, name, message):
+    ended = tapdock("remove", name, "--yes")
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert text(folder) == PROJECT
+
+
+def test_an_unknown_name_has_a_suggestion(tapdock, folder):
+    assert "hint: did you mean `old`?" in tapdock("remove", "od", "--yes").stderr
+
+
+def test_what_another_connector_extends_is_kept(tapdock, folder):
+    (folder / "tapdock.yaml").write_text("version: 1\nsources: {a: {image: x}, b: {extends: a}}\n")
+    assert "`a` is used by sources.b" in tapdock("remove", "a", "--yes").stderr
+
+
+def test_it_asks_first(tapdock, folder):
+    (folder / "tapdock.yaml").write_text("version: 1\nsources: {a: {image: x}}\n")
+    ended = tapdock("remove", "a")
+    assert ended.returncode == 2
+    assert "hint: add `--yes`" in ended.stderr
+    assert "a: {image: x}" in text(folder)
+
+
+def test_comments_of_the_entry_are_listed_and_need_a_yes(tapdock, folder):
+    ended = tapdock("remove", "old")
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "tapdock.yaml:6: this comment is removed too: # pinned by Ann\n"
+        "tapdock.yaml:7: this comment is removed too: # waits for a new key\n"
+        "error: the entry of `old` has 2 comments, which would be lost\n"
+        "hint: `tapdock remove old --yes` removes it with them\n"
+    )
+    assert text(folder) == PROJECT
+
+
+def test_the_entry_is_removed_in_all_environments_and_nothing_else(tapdock, folder):
+    ended = tapdock("remove", "old", "--yes")
+    assert ended.returncode == 0, ended.stderr
+    assert "removed sources.old and environments.prod.sources.old from tapdock.yaml" in ended.stderr
+    assert text(folder) == PROJECT.replace(
+        "  old:\n    image: y # pinned by Ann\n    # waits for a new key\n    config: {n: 1}\n", ""
+    ).replace("{old: {config: {n: 2}}}", "{}")
+    assert "old" not in load(folder / "tapdock.yaml", environment="prod", environ={}).sources
+
+
+def test_states_are_kept_and_named(tapdock, folder, backend):
+    for key in ("default:shop-to-lake", "prod:shop-to-lake:eu", "default:shopping-to-lake"):
+        with store.replacing(backend, key, run_id="test", clock=lambda: 1.0) as held:
+            held.save("{}", dialect="singer")
+    ended = tapdock("remove", "demo", "--yes")
+    assert ended.returncode == 0, ended.stderr
+    ended = tapdock("remove", "shop", "--yes")
+    kept = [line for line in ended.stderr.splitlines() if line.startswith("kept")]
+    assert kept == [
+        "kept the state default:shop-to-lake: `tapdock state clear default:shop-to-lake` removes it",
+        "kept the state prod:shop-to-lake:eu: `tapdock state clear prod:shop-to-lake:eu` removes it",
+    ]
+    assert tapdock("state", "clear", "default:shop-to-lake", "--yes").returncode == 0
+
+
+def test_what_was_added_can_be_removed(tapdock, folder):
+    found = meltanohub.found(PLUGIN, variant="one")
+    added = written(PROJECT, found, role="source", name="new", folder=folder, label="tapdock.yaml")
+    (folder / "tapdock.yaml").write_text(added.text)
+    assert tapdock("remove", "new").returncode == 2
+    assert tapdock("remove", "new", "--yes").returncode == 0
+    assert text(folder) == PROJECT
