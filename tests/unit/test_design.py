@@ -187,6 +187,7 @@ PRINTS = {
     "text.output": "it is the one way of text",
     "cli.relay": "its stdout is a protocol between two processes of ours, JSON lines that nobody reads",
     "cli.display": "rich draws the progress; every name in it is a cleaned rich Text",
+    "cli.dialog": "typer asks; the parts of a spec in a prompt are made one line, and secrets are not echoed",
     "cli.state": "typer asks for a confirmation; the question is made one line",
 }
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}

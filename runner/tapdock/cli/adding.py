@@ -13,9 +13,10 @@ from tapdock.connectors import lockfile
 from tapdock.connectors.registry.found import Found, Role, plain_name
 from tapdock.connectors.registry.lookup import Ambiguous, described
 from tapdock.connectors.registry.write import Written, written
-from tapdock.errors import EngineError, UsageError
+from tapdock.errors import TapdockError, UsageError
 from tapdock.project import document
 from tapdock.project.files import text_of
+from tapdock.project.interpolate import parse_dotenv
 from tapdock.project.load import NAME
 from tapdock.project.model import Build, Connector
 from tapdock.project.rewrite import rewrite
@@ -105,16 +106,16 @@ def _given(
         if role == "target":
             raise UsageError("a target has no manifest", hint="`tapdock add source NAME --manifest FILE`")
         path = _relative(manifest, session.project.folder)
-        return Found(kind="airbyte", name=plain_name(name), what=path, same=path, entry={"manifest": path})
+        return Found(kind="airbyte", name=name, what=path, same=path, entry={"manifest": path})
     if singer is not None:
         words = " ".join(singer.split())
         entry: dict[str, Any] = {"build": {"singer": words}}
         if Build(family="singer", package=words).program is None:  # the image cannot have the name of the package
             entry = {"image": f"tapdock/{plain_name(name)}:latest", **entry}
-        return Found(kind="singer", name=plain_name(name), what=words, same=words, entry=entry)
+        return Found(kind="singer", name=name, what=words, same=words, entry=entry)
     assert image is not None, "one of the three is given"
     same = _repository(image)
-    return Found(kind="airbyte", name=plain_name(name), what=image, same=same, entry={"image": image})
+    return Found(kind="airbyte", name=name, what=image, same=same, entry={"image": image})
 
 
 def _relative(file: Path, folder: Path) -> str:
@@ -197,25 +198,37 @@ def _told(session: Session, role: Role, name: str, found: Found, new: Written) -
         said(f"note: {remark}")
     if "image" in found.entry and "build" not in found.entry:
         _lock(session, found.entry["image"])
+    for line in new.left_out:
+        said(f"note: {line}")
+    known = _variables(session)
     for variable in new.variables:
-        there = " (it is set in your environment)" if variable in session.environ else ""
+        there = f"; it is set already, in {known[variable]}" if variable in known else ""
         said(f"needs {variable}: set it in `.env` or in the environment, or write the value into {file}{there}")
     said(f"next: `tapdock spec {name}` lists all settings, `tapdock check {name}` tests them")
 
 
+def _variables(session: Session) -> dict[str, str]:
+    """Return where each variable is set: in the environment or in the project's `.env`."""
+    file = session.project.folder / ".env"
+    values = parse_dotenv(text_of(file), file.name) if file.is_file() else {}
+    return {**dict.fromkeys(values, "`.env`"), **dict.fromkeys(session.environ, "the environment")}
+
+
 def _lock(session: Session, image: str) -> None:
     """Write the digest of an image into tapdock.lock if the image is present. Else report how to get it there."""
+    folder = session.project.folder
     try:
         facts = engine_of(session).inspect(image)
-    except EngineError as error:
-        said(
-            f"note: no digest was recorded, because there is no container engine ({error.message}); see `tapdock lock`"
-        )
-        return
-    if facts is None:
-        said("note: no digest was recorded: the image is not present; `tapdock lock` pulls it and records its digest")
-        return
-    folder = session.project.folder
-    known = lockfile.read(folder) if (folder / lockfile.FILE).exists() else {}
-    lockfile.write(folder, {**known, facts.image: lockfile.identity(facts)})
-    said(f"recorded its digest in {lockfile.FILE}")
+        if facts is None:
+            said(
+                "note: no digest was recorded: the image is not present; `tapdock lock` pulls it and records its digest"
+            )
+            return
+        known = lockfile.read(folder) if (folder / lockfile.FILE).exists() else {}
+        lockfile.write(folder, {**known, facts.image: lockfile.identity(facts)})
+    except TapdockError as error:
+        said(f"note: no digest was recorded: {error.message}; `tapdock lock` records it")
+    except OSError as error:
+        said(f"note: no digest was recorded: {lockfile.FILE} cannot be written: {error.strerror}")
+    else:
+        said(f"recorded its digest in {lockfile.FILE}")

@@ -23,7 +23,7 @@ from tapdock.text.clean import one_line
 from tapdock.text.output import err, out, print_json, print_table, said_at_once
 from tapdock.translate.catalogs.singer import unsupported_fields
 
-__all__ = ["check", "discover", "named", "spec"]
+__all__ = ["check", "checked", "discover", "named", "spec"]
 
 Name = Annotated[str, typer.Argument(help="A source or a target of the project.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -71,7 +71,19 @@ def check(
 
     Example: tapdock check faker --read 10
     """
-    session = shared(ctx)
+    checked(shared(ctx), name, pipeline=pipeline, as_json=as_json, verbose=verbose, read=read)
+
+
+def checked(
+    session: Session,
+    name: str,
+    *,
+    pipeline: str | None = None,
+    as_json: bool = False,
+    verbose: bool = False,
+    read: int | None = None,
+) -> None:
+    """Check a connector, and print the result. Raises SourceError or TargetError if the check failed."""
     connector = _in_pipeline(session.project, name, pipeline)
     if read and connector.role != "source":
         raise UsageError(f"`{name}` is a target; only sources have records to read")

@@ -1,13 +1,14 @@
 """Changes of one connector's config, which are written together into the project file and `.env`, or not at all."""
 
+import signal
 import stat
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from tapdock.connectors.config_keys import ABSENT, at
+from tapdock.connectors.config_keys import ABSENT, at, with_value
 from tapdock.errors import UsageError
 from tapdock.files import write_whole
 from tapdock.project import document, edit
@@ -98,7 +99,7 @@ class ConfigEdit:
         for end, part in enumerate(path):
             if isinstance(part, int) and at(tree, (*self.place, *path[:end])) is ABSENT:
                 whole = at(self.raw, path[:end])
-                return path[:end], _with(whole if isinstance(whole, list) else [], path[end:], written)
+                return path[:end], with_value(whole if isinstance(whole, list) else [], path[end:], written)
         return path, written
 
     def _written(self, value: Any, path: Path, secrets: set[Path]) -> Any:
@@ -136,24 +137,27 @@ class ConfigEdit:
         chosen = self.project.environment or ""
         return load(self.project.file, environment=chosen, environ=environ, text=self.text)
 
+    def require_private(self) -> None:
+        """Raise UsageError if git would publish `.env`."""
+        require_private(self.dotenv.resolve())
+
     def write(self) -> bool:
         """Write both files. Return False if nothing has changed. Raises UsageError; both files are then as before."""
         file = self.project.file.resolve()
         if text_of(file) != self._before:
             raise UsageError(f"{file.name} was changed in the meantime", hint="repeat the command")
         if self.secrets:
-            require_private(self.dotenv.resolve())
+            self.require_private()
         lines = with_values(self._dotenv or "", self.secrets, label=DOTENV)
         if self.text == self._before and lines == (self._dotenv or ""):
             return False
-        undo = self._save_secrets(lines) if self.secrets else lambda: None
-        try:
-            _replace(file, self.text)
-        except BaseException as error:
-            undo()
-            if isinstance(error, OSError):
+        with _undisturbed():
+            undo = self._save_secrets(lines) if self.secrets else lambda: None
+            try:
+                _replace(file, self.text)
+            except OSError as error:
+                undo()
                 raise _unwritable(file, error) from error
-            raise
         return True
 
     def _save_secrets(self, lines: str) -> Callable[[], None]:
@@ -172,11 +176,22 @@ class ConfigEdit:
         return undo
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let signals wait, so that not only one of two files is written."""
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
+
+
 def _replace(file: FilePath, text: str) -> None:
     """Write a file as a whole, with the mode that it has."""
     mode = stat.S_IMODE(file.stat().st_mode)
     write_whole(file, text.encode(), mode=mode)
-    file.chmod(mode)
+    with suppress(OSError):
+        file.chmod(mode)  # the mode of a new file is less the umask
 
 
 def _unwritable(file: FilePath, error: OSError) -> UsageError:
@@ -189,15 +204,3 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         old = result.get(key)
         result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return result
-
-
-def _with(value: Any, path: Path, new: Any) -> Any:
-    """Return a copy of a value in which the value at the path is new."""
-    if not path:
-        return new
-    if isinstance(path[0], int):
-        items = list(value) if isinstance(value, list) else []
-        inner = items[path[0]] if path[0] < len(items) else None
-        return [*items[: path[0]], _with(inner, path[1:], new), *items[path[0] + 1 :]]
-    entries = dict(value) if isinstance(value, dict) else {}
-    return {**entries, path[0]: _with(entries.get(path[0]), path[1:], new)}

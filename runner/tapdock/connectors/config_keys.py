@@ -12,7 +12,7 @@ from tapdock.project.layers import Path, dotted
 from tapdock.project.values import parse_json
 from tapdock.text.secret_names import MASK
 
-__all__ = ["ABSENT", "at", "key_of", "place_of", "refusals", "schema_of", "secret_leaves", "value_of"]
+__all__ = ["ABSENT", "at", "key_of", "place_of", "refusals", "schema_of", "secret_leaves", "value_of", "with_value"]
 
 ABSENT: Any = object()
 Schema = Mapping[str, Any]
@@ -69,6 +69,18 @@ def at(value: Any, path: Path) -> Any:
         else:
             return ABSENT
     return value
+
+
+def with_value(value: Any, path: Path, new: Any) -> Any:
+    """Return a copy of a value in which the value at the path is new."""
+    if not path:
+        return new
+    if isinstance(path[0], int):
+        items = list(value) if isinstance(value, list) else []
+        inner = items[path[0]] if path[0] < len(items) else None
+        return [*items[: path[0]], with_value(inner, path[1:], new), *items[path[0] + 1 :]]
+    entries = dict(value) if isinstance(value, dict) else {}
+    return {**entries, path[0]: with_value(entries.get(path[0]), path[1:], new)}
 
 
 def schema_of(path: Path, config: Any, root: Schema) -> Schema:

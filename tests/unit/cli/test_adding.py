@@ -315,6 +315,46 @@ def test_a_link_stays_a_link(tapdock, folder, tmp_path):
     assert "my/x:1" in (tmp_path / "real.yaml").read_text()
 
 
+def test_an_entry_in_one_line_has_its_comments_in_the_output(tapdock, folder):
+    file = folder / "tapdock.yaml"
+    file.write_text(
+        text(folder).replace('sources:\n  old: {image: "x"} # the old one\n', "sources: {old: {image: x}}\n")
+    )
+    ended = tapdock("add", "source", "shop", "--airbyte")
+    assert ended.returncode == 0, ended.stderr
+    assert "note: license: Elastic License 2.0 (ELv2)" in ended.stderr
+    assert "sources: {old: {image: x}, shop: {image: " in text(folder)
+    assert set(loaded(folder).sources) == {"old", "shop"}
+
+
+def test_a_variable_that_is_set_already_is_reported(tapdock, folder):
+    (folder / ".env").write_text("SHOP_TOKEN=old\n")
+    ended = tapdock("add", "source", "shop", "--airbyte")
+    assert "needs SHOP_TOKEN: " in ended.stderr
+    assert "it is set already, in `.env`" in ended.stderr
+    ended = tapdock("add", "source", "shop", "--airbyte", "--as", "x", X_TOKEN="new")
+    assert "it is set already, in the environment" in ended.stderr
+    assert "old" not in ended.stderr
+
+
+def test_the_digest_of_an_image_that_is_present_is_recorded(tapdock, folder):
+    """Programs have digests too."""
+    (folder / "tapdock.lock").write_text('{"version": 1, "images": {"other": "sha256:1"}}')
+    ended = tapdock("add", "source", "tap", "--image", "/bin/true", TAPDOCK_ENGINE="local")
+    assert "recorded its digest in tapdock.lock" in ended.stderr
+    images = json.loads((folder / "tapdock.lock").read_text())["images"]
+    assert images["other"] == "sha256:1"
+    assert images["/bin/true"].startswith("sha256:")
+
+
+def test_a_damaged_lock_file_stays_as_it_is(tapdock, folder):
+    (folder / "tapdock.lock").write_text("{")
+    ended = tapdock("add", "source", "tap", "--image", "/bin/true", TAPDOCK_ENGINE="local")
+    assert ended.returncode == 0
+    assert "no digest was recorded: tapdock.lock cannot be read" in ended.stderr
+    assert (folder / "tapdock.lock").read_text() == "{"
+
+
 @needs_samples
 def test_github_of_the_samples(tapdock, folder):
     places = f"registries: {{airbyte: {SAMPLES}/airbyte/oss_registry.json, meltanohub: {SAMPLES}/meltanohub}}\n"
@@ -363,6 +403,13 @@ def test_a_search_without_one_registry_shows_the_other_and_fails(tapdock, folder
     assert "tap-shop==2.0" in ended.stdout
     assert "error: Airbyte's registry cannot be read: " in ended.stderr
     assert ended.returncode == 2
+
+
+def test_a_plugin_without_its_definition_is_shown_without_a_package(tapdock, folder, server):
+    server.pages["/hub/plugins/extractors/tap-shop--one"] = (404, "")
+    ended = tapdock("search", "shop", "--source", "--json")
+    assert ended.returncode == 0
+    assert [(each["title"], each["reference"]) for each in json.loads(ended.stdout)][1:] == [("tap-shop", "")]
 
 
 def test_a_search_asks_each_document_once(tapdock, folder, server):

@@ -263,7 +263,9 @@ def test_an_item_of_a_list_in_an_environment_keeps_the_other_items(tapdock, fold
 
 def test_what_overrides_the_value_is_named(tapdock, folder):
     ended = tapdock("config", "set", "shop", "count", "7", TAPDOCK_SOURCES__SHOP__CONFIG__COUNT="8")
-    assert "has no effect: it is overridden by TAPDOCK_SOURCES__SHOP__CONFIG__COUNT" in ended.stderr
+    assert "in tapdock.yaml has no effect: it is overridden by TAPDOCK_SOURCES__SHOP__CONFIG__COUNT" in ended.stderr
+    ended = tapdock("config", "set", "shop", "count", "many", TAPDOCK_SOURCES__SHOP__CONFIG__COUNT="8")
+    assert (ended.returncode, "`count` is text, not integer" in ended.stderr) == (2, True)
     ended = tapdock("config", "set", "shop", "count", "7", TAPDOCK_ENVIRONMENT="prod")
     assert "already set" in ended.stderr
     assert "has no effect: it is overridden by environment prod (tapdock.yaml:11)" in ended.stderr

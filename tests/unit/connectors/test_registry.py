@@ -245,6 +245,44 @@ def test_several_sets_of_settings(tmp_path):
     assert "# One of 2 sets is required: days; a, b." in text.text
 
 
+@pytest.mark.parametrize(
+    ("value", "written_value"),
+    [
+        ("main", "main"),
+        ("$MELTANO_EXTRACT__LOAD_SCHEMA", "${LOAD_SCHEMA}"),
+        ("${MELTANO_EXTRACT__LOAD_SCHEMA}", "${LOAD_SCHEMA}"),
+        ("${MELTANO_PROJECT_ROOT}/output", "${SHOP_DAYS}"),
+        (["$HOME"], "${SHOP_DAYS}"),
+        (None, "${SHOP_DAYS}"),
+        (False, False),
+        (0, 0),
+    ],
+    ids=str,
+)
+def test_variables_of_meltano_are_not_written_as_text(tmp_path, value, written_value):
+    """A target would create a schema with the name of the variable."""
+    plugin = PLUGIN | {"settings": [{"name": "days", "value": value}], "settings_group_validation": [["days"]]}
+    new, _ = config_of(meltanohub.found(plugin, variant="one"), tmp_path)
+    assert new["config"] == {"days": written_value}
+
+
+@pytest.mark.parametrize("needed", [[], [["days"]]], ids=["empty config", "config"])
+def test_settings_that_are_suggested(tmp_path, needed):
+    """They can be used by removing the `#`: of the block above an empty config, or of the lines in a config."""
+    given = [
+        {"name": "days", "value": 3},
+        {"name": "password", "sensitive": True, "description": "Words " * 50},
+        {"name": "schema", "value": "$MELTANO_EXTRACT__LOAD_SCHEMA"},
+    ]
+    plugin = PLUGIN | {"settings": given, "settings_group_validation": needed}
+    new, text = config_of(meltanohub.found(plugin, variant="one"), tmp_path)
+    assert new["config"] == ({"days": 3} if needed else {})
+    assert max(map(len, text.text.splitlines())) <= 120
+    freed = re.sub(r"^( +)# (config|  password|  schema|password|schema)", r"\1\2", text.text, flags=re.M)
+    found = yaml.safe_load(freed.replace("    config: {}\n", ""))["sources"]["shop"]["config"]
+    assert found == new["config"] | {"password": "${SHOP_PASSWORD}", "schema": "${LOAD_SCHEMA}"}
+
+
 @pytest.mark.parametrize("given", [{"settings": 3}, {"settings": [1, {}]}, {"settings_group_validation": [3, [4]]}])
 def test_malformed_settings_are_none(tmp_path, given):
     new, _ = config_of(meltanohub.found(PLUGIN | {"settings_group_validation": None} | given, variant=""), tmp_path)

@@ -167,3 +167,11 @@ def test_a_file(read, tmp_path, form):
 def test_a_place_that_cannot_be_read(read, address, message):
     with pytest.raises(UsageError, match=message):
         read(address)
+
+
+@pytest.mark.parametrize(
+    ("schemes", "lost"),
+    [("https", False), ("http https", False), ("https https", False), ("https http", True), ("http https http", True)],
+)
+def test_a_redirect_from_https_to_http_is_noticed(schemes, lost):
+    assert fetch.loses_tls([f"{scheme}://host/{number}" for number, scheme in enumerate(schemes.split())]) == lost

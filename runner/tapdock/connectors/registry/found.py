@@ -16,13 +16,14 @@ _PREFIXES = ("source-", "destination-", "tap-", "target-")
 class Setting:
     """A setting of a connector. `value` is the one to write: a constant, the default, or UNKNOWN.
 
-    A setting that is not `required` is a secret, which is only suggested.
+    A setting that is not `required` is only suggested. `variable` is the value if it is one of tapdock's own variables.
     """
 
     path: tuple[str, ...]
     about: str = ""
     value: Any = UNKNOWN
     required: bool = True
+    variable: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

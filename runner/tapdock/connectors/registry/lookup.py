@@ -3,12 +3,13 @@
 import difflib
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from tapdock.connectors.registry import airbyte, meltanohub
 from tapdock.connectors.registry.airbyte import Entry
-from tapdock.connectors.registry.fetch import Reader
+from tapdock.connectors.registry.fetch import Missing, Reader
 from tapdock.connectors.registry.found import Choice, Found, Role, plain_name
 from tapdock.connectors.registry.meltanohub import Plugin
 from tapdock.errors import UsageError
@@ -24,9 +25,7 @@ class Ambiguous(UsageError):
     """A name with several meanings; `choices` has all of them."""
 
     def __init__(self, name: str, choices: list[Choice]) -> None:
-        super().__init__(
-            f"`{name}` is the name of {len(choices)} connectors", hint="choose one with one of the commands above"
-        )
+        super().__init__(f"`{name}` is the name of {len(choices)} connectors", hint="run one of the commands above")
         self.choices = choices
 
 
@@ -153,7 +152,8 @@ def _plugins(registries: Registries, wanted: str, role: Role) -> Iterator[Match]
     for number, plugin in enumerate(hits):
         content: Mapping[str, Any] = {}
         if number < _MOST_ASKED:
-            content = registries.definition(plugin, plugin.default or plugin.variants[0])
+            with suppress(Missing):
+                content = registries.definition(plugin, plugin.default or plugin.variants[0])
         yield Match(
             name=plain_name(plugin.name),
             role=role,

@@ -1,5 +1,6 @@
 """MeltanoHub's API: an index of the taps, one of the targets, and a definition of each variant of a plugin."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ WHAT = "MeltanoHub"
 FOLDERS: Mapping[Role, str] = {"source": "extractors", "target": "loaders"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PYTHON = re.compile(r"(?:python)?(3\.(?:9|1\d))")
+_LOAD_SCHEMA = ("$MELTANO_EXTRACT__LOAD_SCHEMA", "${MELTANO_EXTRACT__LOAD_SCHEMA}")
+"""Meltano's name for what tapdock calls `${LOAD_SCHEMA}`."""
 _AIRBYTE = "airbyte"
 """The variant that starts an Airbyte source by Docker; tapdock starts the image itself."""
 
@@ -142,7 +145,7 @@ def _remarks(content: Mapping[str, Any], *, is_pinned: bool) -> Iterator[str]:
 
 
 def settings(content: Mapping[str, Any]) -> tuple[Setting, ...]:
-    """Return the required settings, and secrets at the top that are not required.
+    """Return the required settings; and secrets and the schema in the target, if they are at the top and not required.
 
     Of several sets of settings, each of which is sufficient, the first is written. A comment lists the others.
     """
@@ -154,15 +157,20 @@ def settings(content: Mapping[str, Any]) -> tuple[Setting, ...]:
     if len(sets) > 1:
         note = f"One of {len(sets)} sets is required: {'; '.join(', '.join(each) for each in sets)}. "
     required = [
-        Setting(path=tuple(name.split(".")), about=(note if not number else "") + _about(one), value=_value(one))
+        Setting(
+            path=tuple(name.split(".")),
+            about=(note if not number else "") + _about(one),
+            value=_value(one),
+            variable=_variable(one),
+        )
         for number, name in enumerate(needed)
         for one in [known.get(name, {})]
     ]
     taken = {setting.path[0] for setting in required}
     more = [
-        Setting(path=(name,), about=_about(one), required=False)
+        Setting(path=(name,), about=_about(one), required=False, variable=_variable(one))
         for name, one in known.items()
-        if _is_secret(one) and "." not in name and name not in taken
+        if (_is_secret(one) or _variable(one)) and "." not in name and name not in taken
     ]
     return (*required, *more)
 
@@ -172,8 +180,14 @@ def _list(value: Any) -> list[Any]:
 
 
 def _value(one: Mapping[str, Any]) -> Any:
+    """Return the default. One with variables of Meltano is none: they have no value here."""
     value = one.get("value")
-    return UNKNOWN if value is None or _is_secret(one) else value
+    refers = "$" in json.dumps(value)
+    return UNKNOWN if value is None or refers or _is_secret(one) else value
+
+
+def _variable(one: Mapping[str, Any]) -> str:
+    return "LOAD_SCHEMA" if one.get("value") in _LOAD_SCHEMA else ""
 
 
 def _is_secret(one: Mapping[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """Write a connector of a registry into the text of a project file, with comments about its settings."""
 
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -9,7 +10,6 @@ from typing import Any
 import yaml
 
 from tapdock.connectors.registry.found import UNKNOWN, Found, Role, Setting
-from tapdock.connectors.registry.words import plain_text
 from tapdock.errors import UsageError
 from tapdock.project import edit
 from tapdock.project.comments import with_comments
@@ -21,14 +21,19 @@ __all__ = ["Written", "written"]
 
 _BUILT_IN = {"SOURCE", "TARGET", "PIPELINE", "ENVIRONMENT", "RUN_ID", "LOAD_SCHEMA", "NOW", "TODAY"}
 _LONGEST = 90
+_WIDTH = 108
 
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """The new text of a project file, and the variables to which the new entry refers."""
+    """The new text of a project file, and the variables to which the new entry refers.
+
+    `left_out` are comments about the connector for which the file has no place, because it has it in one line.
+    """
 
     text: str
     variables: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def written(text: str, found: Found, *, role: Role, name: str, folder: FilePath, label: str) -> Written:
@@ -43,10 +48,12 @@ def written(text: str, found: Found, *, role: Role, name: str, folder: FilePath,
     field = Field({place[0]: {name: entry}}, (), {}, f"the entry of {found.what}")
     connector(field.child(place[0]).child(name), role, folder)
     above: dict[Path, Sequence[str]] = {(*place, key): lines for key, lines in found.notes.items()}
-    above[(*place, "config")] = _selection(found)
     above |= {(*place, "config", *path): lines for path, lines in notes.items()}
+    above[(*place, "config")] = [*_selection(found), *above.get((*place, "config"), ())]
     added = edit.set_value(text, place, entry, label=label)
-    return Written(text=with_comments(added, above, label=label), variables=variables)
+    new = with_comments(added, above, label=label)
+    lost = () if new != added else tuple(line for lines in found.notes.values() for line in lines)
+    return Written(text=new, variables=variables, left_out=lost)
 
 
 def _config(
@@ -59,21 +66,24 @@ def _config(
     suggested: list[str] = []
     for setting in settings:
         if not setting.required:
-            one = _variable(name, setting.path, (text, *variables))
-            about = plain_text(setting.about)[:_LONGEST]
-            suggested.append(f"|{_key(setting.path[-1])}: ${{{one}}} # not always needed: {about}".rstrip(": "))
+            one = setting.variable or _variable(name, setting.path, (text, *variables))
+            line = f"{_key(setting.path[-1])}: ${{{one}}} # not always needed"
+            about = textwrap.shorten(setting.about, max(30, _WIDTH - len(line)), placeholder=" …")
+            suggested.append(f"|{line}: {about}" if about else f"|{line}")
             continue
-        value = _plain(setting.value)
-        if setting.value is UNKNOWN:
+        value = f"${{{setting.variable}}}" if setting.variable else _plain(setting.value)
+        if setting.value is UNKNOWN and not setting.variable:
             one = _variable(name, setting.path, (text, *variables))
             variables[one] = None
             value = f"${{{one}}}"
         _put(config, setting.path, value)
         if setting.about:
             notes[setting.path] = [setting.about]
-    if config and suggested:
+    if suggested and config:
         first = (next(iter(config)),)
         notes[first] = [*suggested, *notes.get(first, ())]
+    elif suggested:
+        notes[()] = ["|config:", *(f"|  {line[1:]}" for line in suggested)]
     return config, notes, tuple(variables)
 
 
