@@ -35,6 +35,12 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "check": ("connectors:check", "Check that a connector's config works"),
     "test": ("connectors:check", "Check that a connector's config works"),
     "discover": ("connectors:discover", "Show the streams that a source offers"),
+    "catalog": {
+        "refresh": ("catalog:refresh", "Discover the streams of a source again"),
+        "show": ("catalog:show", "Show the catalog that the next run of a source uses"),
+        "diff": ("catalog:diff", "Compare what a source offers now with its committed or its last catalog"),
+        "commit": ("catalog:commit", "Write what a source offers now into `catalogs/NAME.json`"),
+    },
     "state": {
         "list": ("state:list_states", "List the saved states"),
         "show": ("state:show", "Show one state: who saved it and when, and which run holds it"),
@@ -74,6 +80,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "gc": ("engine:gc", "Remove what killed runs and builds left behind"),
 }
 GROUPS = {
+    "catalog": "Show, compare and commit the catalogs of sources",
     "state": "Show and change the saved states, from which runs resume",
     "runs": "Show the records and logs of runs",
     "config": "Show and change the settings of connectors",

@@ -23,7 +23,19 @@ from tapdock.text.clean import one_line
 from tapdock.text.output import err, out, print_json, print_table, said_at_once
 from tapdock.translate.catalogs.singer import unsupported_fields
 
-__all__ = ["check", "checked", "discover", "named", "spec"]
+__all__ = [
+    "AsJson",
+    "InPipeline",
+    "Verbose",
+    "check",
+    "checked",
+    "discover",
+    "in_pipeline",
+    "is_namespaced",
+    "named",
+    "print_streams",
+    "spec",
+]
 
 Name = Annotated[str, typer.Argument(help="A source or a target of the project.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -40,7 +52,7 @@ def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbo
     Example: tapdock spec faker
     """
     session = shared(ctx)
-    connector = _in_pipeline(session.project, name, None)
+    connector = in_pipeline(session.project, name, None)
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
         schema = about.spec(needed, operations.prepare(needed, connector))
@@ -84,7 +96,7 @@ def checked(
     read: int | None = None,
 ) -> None:
     """Check a connector, and print the result. Raises SourceError or TargetError if the check failed."""
-    connector = _in_pipeline(session.project, name, pipeline)
+    connector = in_pipeline(session.project, name, pipeline)
     if read and connector.role != "source":
         raise UsageError(f"`{name}` is a target; only sources have records to read")
     found: Sample | None = None
@@ -146,16 +158,23 @@ def discover(
     Example: tapdock discover faker
     """
     session = shared(ctx)
-    connector = _in_pipeline(session.project, name, pipeline)
+    connector = in_pipeline(session.project, name, pipeline)
     if connector.role != "source":
         raise UsageError(f"`{name}` is a target; only sources have streams")
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
         ready = operations.prepare(needed, connector)
-        namespaced = ready.kind == "singer" and _is_namespaced(session.project, name)
+        namespaced = ready.kind == "singer" and is_namespaced(session.project, name)
         streams = operations.discover(needed, ready, refresh=not cached, namespaced=namespaced)
     if not streams and not connector.reports_streams:
         raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
+    print_streams(session, connector, streams, singer=ready.kind == "singer", as_json=as_json)
+
+
+def print_streams(
+    session: Session, connector: Connector, streams: tuple[Stream, ...], *, singer: bool, as_json: bool
+) -> None:
+    """Print a catalog: as the source reported it, or as a table with what a run would read of it."""
     chosen = _selected(session, connector, streams)
     if as_json:
         print_exactly({"streams": [msgspec.Raw(stream.raw.encode()) for stream in streams]})
@@ -170,7 +189,7 @@ def discover(
                 configured.sync_mode if configured else "not selected",
                 ", ".join(".".join(path) for path in key),
                 ".".join(configured.cursor_field if configured else stream.default_cursor_field),
-                _fields(stream, singer=ready.kind == "singer"),
+                _fields(stream, singer=singer),
             ]
         )
     print_table(["stream", "sync mode", "key", "cursor", "fields"], rows)
@@ -196,13 +215,13 @@ def _selected(session: Session, connector: Connector, streams: tuple[Stream, ...
     return {one.stream.key: one for one in configured}
 
 
-def _is_namespaced(project: Project, source: str) -> bool:
+def is_namespaced(project: Project, source: str) -> bool:
     """Return True if a pipeline uses the schemas of the source's streams as their namespaces."""
     kinds = {pipeline.namespacing.kind for pipeline in project.pipelines.values() if pipeline.source == source}
     return bool(kinds & {"source", "customformat"})
 
 
-def _in_pipeline(project: Project, name: str, pipeline: str | None) -> Connector:
+def in_pipeline(project: Project, name: str, pipeline: str | None) -> Connector:
     """Return a connector with its built-in variables. Raises UsageError for a pipeline that does not have it."""
     connector, now = named(project, name), time.time()
     users = {each.name: each for each in project.pipelines.values() if name in (each.source, each.target)}

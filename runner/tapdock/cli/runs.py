@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from tapdock.cli.change_rows import COLUMNS, change_rows
 from tapdock.cli.session import Session, shared
-from tapdock.connectors.schema_changes import SchemaChange
 from tapdock.errors import StateError, UsageError
 from tapdock.runs import records
 from tapdock.runs.archive import Archive
@@ -127,21 +127,12 @@ def _print(record: RunRecord) -> None:
         for each in record.streams
     ]
     _print_part(("STREAM", "RECORDS", "BYTES", "STATUS", "LEFT OUT", "PATH"), streams)
-    changed = [
-        (each.change, f"{each.stream}.{each.field}" if each.field else each.stream, each.detail, _marks(each))
-        for each in record.schema_changes
-    ]
-    _print_part(("SCHEMA", "STREAM OR FIELD", "DETAIL", "NOTE"), changed)
+    _print_part(COLUMNS, change_rows(record.schema_changes))
     containers = [
         (each.role, each.image, each.exit_code, _megabytes(each.peak_memory_bytes), each.cpu_seconds)
         for each in record.containers
     ]
     _print_part(("CONTAINER", "IMAGE", "CODE", "PEAK MB", "CPU SECONDS"), containers)
-
-
-def _marks(change: SchemaChange) -> str:
-    marks = {"breaking": change.breaking, "left out": change.left_out, "not selected": not change.is_read}
-    return ", ".join(name for name, applies in marks.items() if applies)
 
 
 def _print_part(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

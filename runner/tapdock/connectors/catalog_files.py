@@ -8,7 +8,7 @@ from msgspec import Raw
 from tapdock.errors import SourceError, UsageError
 from tapdock.files import write_whole
 
-__all__ = ["content", "file_of", "pretty", "unusable", "write"]
+__all__ = ["FOLDER", "content", "file_of", "pretty", "unusable", "write"]
 
 FOLDER = "catalogs"
 

@@ -105,7 +105,11 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
     namespaced = source.kind == "singer" and namespacing.kind in ("source", "customformat")
     _require_asked(source.connector, options)
-    offered = operations.discover(context, source, refresh=options.refresh_catalog, namespaced=namespaced)
+    policy: SchemaPolicy = "evolve" if options.accept_schema_changes else pipeline.schema_changes
+    is_committed = source.connector.discovery.mode == "committed"
+    # An old catalog would hide the changes that a policy is about.
+    refresh = options.refresh_catalog or (policy != "evolve" and not is_committed)
+    offered = operations.discover(context, source, refresh=refresh, namespaced=namespaced)
     source_config = operations.resolved_config(context, source)
     target_config = operations.resolved_config(context, target)
     operations.say_laid(context, source.connector, source_config)
@@ -117,7 +121,6 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     state_id = state_key(
         pipeline.source, pipeline.target, environment=project.environment, suffix=pipeline.state_suffix
     )
-    policy: SchemaPolicy = "evolve" if options.accept_schema_changes else pipeline.schema_changes
     streams, schema = schema_policy.applied(
         context,
         source.connector,
@@ -146,6 +149,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.late_schema == "spool",
         quirks=quirks,
         excluded=_excluded(offered, streams) if source.kind == "singer" else (),
+        only_known=is_committed or policy == "freeze",
         max_line=source.connector.max_line,
         tables=table_names(target, described, target_config, quirks),
     )

@@ -1,6 +1,6 @@
 """The catalog of the last successful run, beside the state of its pipeline: what the next run compares with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -8,8 +8,9 @@ import msgspec
 from tapdock.errors import StateError
 from tapdock.protocol.catalog import StreamKey
 from tapdock.state.backends.base import Backend
+from tapdock.state.envelope import source_of
 
-__all__ = ["PREFIX", "Found", "KeptCatalog", "SeenStream", "find", "keep", "keys"]
+__all__ = ["PREFIX", "Found", "KeptCatalog", "SeenStream", "find", "keep", "latest"]
 
 PREFIX = "catalog/"
 VERSION = 1
@@ -88,6 +89,12 @@ def keep(backend: Backend, catalog: KeptCatalog, *, expected: str | None) -> Non
     backend.put(PREFIX + catalog.key, body, expected=expected)
 
 
-def keys(backend: Backend) -> Sequence[str]:
-    """Return the keys of the states that have a kept catalog. Raises StateError."""
-    return [name.removeprefix(PREFIX) for name in backend.names(PREFIX)]
+def latest(backend: Backend, source: str, environment: str | None, *, among: Iterable[str]) -> KeptCatalog | None:
+    """Return the newest catalog of a source in an environment; None if there is none that can be read.
+
+    `among` are keys of states that use the source, whatever they are called. Raises StateError.
+    """
+    saved = (name.removeprefix(PREFIX) for name in backend.names(PREFIX))
+    keys = {key for key in saved if source_of(key) == source and key.partition(":")[0] == (environment or "default")}
+    found = [find(backend, key).catalog for key in sorted(keys.union(among))]
+    return max((each for each in found if each), key=lambda each: each.saved_at, default=None)

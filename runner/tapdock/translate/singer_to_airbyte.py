@@ -56,7 +56,9 @@ class SingerToAirbyte:
         self._translation = translation or TranslateOptions()
         self._notices = Notices(emit, on_bad_record=self._translation.on_bad_record, airbyte=("target",))
         self.left = self._notices.left
-        self._source = SingerSource(streams, self._notices, excluded=self._translation.excluded)
+        self._source = SingerSource(
+            streams, self._notices, excluded=self._translation.excluded, only_known=self._translation.only_known
+        )
         self.counts = self._source.counts
         self.states = SequenceLedger(
             state_type=self._translation.quirks.state_type, held=self._translation.last_state_only

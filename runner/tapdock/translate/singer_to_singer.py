@@ -58,7 +58,9 @@ class SingerToSinger(WithoutScan):
         self._translation = translation or TranslateOptions()
         self._notices = Notices(emit, on_bad_record=self._translation.on_bad_record, airbyte=())
         self.left = self._notices.left
-        self._source = SingerSource(streams, self._notices, excluded=self._translation.excluded)
+        self._source = SingerSource(
+            streams, self._notices, excluded=self._translation.excluded, only_known=self._translation.only_known
+        )
         self.counts = self._source.counts
         self.states = BookmarkLedger(saved, held=self._translation.last_state_only)
         self._target = SingerTarget(self._notices, self.states.names)

@@ -379,3 +379,15 @@ def test_a_dry_run_names_the_changes(shop):
     shown = shop.call("run", "demo", "--dry-run", policy="freeze").stdout
     assert "left out: users.email added (string or null)" in shown
     assert "not read: users.email" in shown
+
+
+@pytest.mark.parametrize("policy", ["freeze", "fail"])
+def test_a_policy_does_not_compare_with_an_old_discovery(shop, policy):
+    """A new column would arrive although the cached catalog does not have it."""
+    shop.offer(USERS)
+    assert shop.run(policy=policy, discovery="7d") == (0, {})
+    shop.offer(MORE)
+    shop.written()
+    code, found = shop.run(policy=policy, discovery="7d")
+    assert (code, set(found)) == (0 if policy == "freeze" else 2, {"added users.email"})
+    assert "secret@x" not in shop.written()

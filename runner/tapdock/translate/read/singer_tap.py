@@ -23,7 +23,14 @@ class SingerSource:
     `line` is the number of the last line that was read.
     """
 
-    def __init__(self, streams: Iterable[ConfiguredStream], notices: Notices, *, excluded: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        streams: Iterable[ConfiguredStream],
+        notices: Notices,
+        *,
+        excluded: Iterable[str] = (),
+        only_known: bool = False,
+    ) -> None:
         self.expected = {stream.stream.key: stream for stream in streams}
         self.tallies: dict[StreamKey, Tally] = {key: Tally(key) for key in self.expected}
         self.line = 0
@@ -31,6 +38,7 @@ class SingerSource:
         self._notices = notices
         self._keys: dict[str, StreamKey] = {}
         self._excluded = frozenset(excluded)
+        self._only_known = only_known
 
     def key(self, stream: str) -> StreamKey:
         """Return the stream by its name in messages, which may differ from that in the catalog (protocol.md 3.1).
@@ -60,7 +68,7 @@ class SingerSource:
 
     def is_left_out(self, stream: str, *, record: bool) -> bool:
         """Return True if the user did not select the stream. The first time, warn; count its records."""
-        if stream not in self._excluded:
+        if stream not in self._excluded and not (self._only_known and self.key(stream) not in self.expected):
             return False
         tally = self.tallies.setdefault(StreamKey(None, stream), Tally(StreamKey(None, stream)))
         tally.excluded += record
