@@ -39,9 +39,13 @@ __all__ = [
 
 
 class TapdockError(Exception):
-    """A failure with one line for people, an optional next step, and an exit code."""
+    """A failure with one line for people, an optional next step, and an exit code.
+
+    `run_id` is the id of the run that failed, if the Python API raised the error of a run.
+    """
 
     exit_code: int = 1
+    run_id: str | None = None
     side: ClassVar[Side] = "runner"
 
     def __init__(self, message: str, *, hint: str | None = None, retryable: bool = False) -> None:

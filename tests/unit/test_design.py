@@ -27,7 +27,7 @@ FLOORS = (
     {"connectors"},
     {"runs"},
     {"cli"},
-    {"__main__"},
+    {"__main__", "api"},
 )
 """The layers, the lowest first.
 
@@ -189,6 +189,7 @@ PRINTS = {
     "cli.display": "rich draws the progress; every name in it is a cleaned rich Text",
     "cli.dialog": "typer asks; the parts of a spec in a prompt are made one line, and secrets are not echoed",
     "cli.state": "typer asks for a confirmation; the question is made one line",
+    "cli.state_edit": "the editor of the user gets the terminal; the question after it is constant",
 }
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 HARMLESS = {"isatty", "flush", "encoding", "fileno"}

@@ -113,6 +113,7 @@ def test_the_commands_for_states(shell):
         "dev:old-to-lake",
         "prod:faker-to-lake",
     ]
+    assert " unchanged" in said["tapdock state import --all states.json"]
     exported = json.loads(said["tapdock state export issues --format meltano"])
     assert exported["singer_state"] == json.loads(MELTANO)["singer_state"]
     renamed = shell.follow([Step("state.md", "", "tapdock state get contacts")])[0].output

@@ -17,6 +17,7 @@ import typer.core
 import typer.main
 
 from tapdock import __version__
+from tapdock.cli.conversion import quicken
 from tapdock.cli.session import Session
 from tapdock.errors import Interrupted, TapdockError, UsageError
 from tapdock.text.output import err, failed, out
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "add": ("adding:add", "Add a source or a target to the project, by its name in a registry"),
     "remove": ("removing:remove", "Remove a source, a target or a pipeline from the project"),
     "run": ("run:run", "Run pipelines, or sources into targets, one after the other"),
+    "list": ("listing:list_project", "List pipelines, connectors and the streams that were seen last"),
     "spec": ("connectors:spec", "Show which settings a connector takes"),
     "check": ("connectors:check", "Check that a connector's config works"),
     "test": ("connectors:check", "Check that a connector's config works"),
@@ -46,13 +48,15 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
         "show": ("state:show", "Show one state: who saved it and when, and which run holds it"),
         "get": ("state:get", "Print a state as the connector emitted it"),
         "set": ("state:set_state", "Replace a state with one from a file or from stdin"),
+        "edit": ("state_edit:edit", "Change a state in an editor"),
+        "merge": ("state_edit:merge", "Put the streams of one state into another"),
         "clear": ("state:clear", "Clear a state, or single streams of it"),
         "copy": ("versions:copy", "Copy a state to another name"),
         "move": ("versions:move", "Rename a state"),
         "history": ("versions:history", "List the previous versions of a state"),
         "rollback": ("versions:rollback", "Restore a previous version of a state"),
-        "import": ("migration:import_state", "Import states from Meltano or Airbyte"),
-        "export": ("migration:export", "Print a state in the format of Meltano or Airbyte"),
+        "import": ("migration:import_state", "Import states from Meltano or Airbyte, or all states of another backend"),
+        "export": ("migration:export", "Print a state in the format of Meltano or Airbyte, or export all states"),
         "unlock": ("versions:unlock", "Release a state that a dead run still holds"),
     },
     "runs": {
@@ -139,9 +143,10 @@ def _version(wanted: bool) -> None:
 def _options(
     ctx: typer.Context,
     project: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             envvar="TAPDOCK_PROJECT",
+            metavar="PATH",
             help="The project's folder. Default: the nearest tapdock.yaml upward, if it is yours.",
         ),
     ] = None,
@@ -158,7 +163,8 @@ def _options(
     ] = False,
 ) -> None:
     session = ctx.obj
-    session.folder, session.chosen_environment, session.chosen_format = project, environment, log_format
+    session.folder = None if project is None else Path(project)
+    session.chosen_environment, session.chosen_format = environment, log_format
 
 
 HELP = """Run any Airbyte or Singer connector as a container and move data between any two of them
@@ -187,6 +193,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _perform(args: list[str], session: Session) -> int:
+    quicken()
     group = _group(HELP, COMMANDS, _options)
     try:
         with group.make_context("tapdock", args, obj=session) as ctx:

@@ -12,7 +12,7 @@ from tapdock.cli.session import Session
 from tapdock.connectors import lockfile
 from tapdock.connectors.context import Context as Operations
 from tapdock.connectors.images import making
-from tapdock.engines.base import Engine
+from tapdock.engines.base import Engine, Logs
 from tapdock.errors import ImageMissing, UsageError
 from tapdock.files import tightened
 from tapdock.project.home import claim_home
@@ -67,12 +67,18 @@ def not_removed(name: str, reason: str) -> str:
 
 
 def operations_of(
-    session: Session, signals: Signals, *, locked: bool = False, verbose: bool = False, quiet: bool = False
+    session: Session,
+    signals: Signals,
+    *,
+    locked: bool = False,
+    verbose: bool = False,
+    quiet: bool = False,
+    progress: Logs = said,
 ) -> Operations:
     """Return the context of the operations. Raises EngineError without an engine, UsageError for the project file."""
     project = session.project
     if warning := tightened(project.private):
-        said(warning)
+        progress(warning)
     backend = session.backend
     claim_home(project.private, project.folder, session.variables, write=True)
     engine = engine_of(session)
@@ -81,9 +87,9 @@ def operations_of(
         engine=engine,
         project=project,
         backend=backend,
-        relay_image=partial(relay_image, engine, session.variables, locked=digests),
+        relay_image=partial(relay_image, engine, session.variables, locked=digests, progress=progress),
         making=making(session.variables),
-        progress=said,
+        progress=progress,
         log=err if verbose else _silent,
         signals=signals,
         now=time.time,
@@ -97,7 +103,7 @@ def _silent(line: str) -> None:
     """Drop a connector's log line. If the connector fails, the error contains its last lines."""
 
 
-def relay_image(engine: Engine, environ: Any, *, locked: Mapping[str, str] | None = None) -> str:
+def relay_image(engine: Engine, environ: Any, *, locked: Mapping[str, str] | None = None, progress: Logs = said) -> str:
     """Return the name of tapdock's own image, for engines that cannot share a folder with this process.
 
     With `locked`, return the id of the verified image: all data and all credentials pass through its container.
@@ -107,7 +113,7 @@ def relay_image(engine: Engine, environ: Any, *, locked: Mapping[str, str] | Non
     facts = engine.inspect(image)
     if facts is None:
         try:
-            engine.pull(image, platform=None, progress=said)
+            engine.pull(image, platform=None, progress=progress)
         except ImageMissing as error:
             hint = "this engine shares no folder with tapdock, so it needs tapdock's image: run `scripts/images runner`"
             raise ImageMissing(error.message, hint=hint) from error

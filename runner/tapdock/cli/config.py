@@ -222,7 +222,7 @@ def _limit(connector: Connector, name: str) -> float:
 
 
 def _stream(options: StreamOptions) -> dict[str, Any]:
-    said = {name: value for name, value in dataclasses.asdict(options).items() if value}
+    said = {name: value for name, value in dataclasses.asdict(options).items() if value and name != "given"}
     if said.pop("log_based", False):
         said = {"replication_method": "LOG_BASED"} | said
         del said["sync_mode"]

@@ -12,13 +12,16 @@ from tapdock.cli.spec_rows import COLUMNS, spec_rows
 from tapdock.cli.state import print_exactly
 from tapdock.connectors import about, operations, selection
 from tapdock.connectors import check as checks
+from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.sample import Sample, sample
-from tapdock.errors import SourceError, TargetError, UsageError
+from tapdock.errors import SourceError, UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Project
 from tapdock.project.named import alone
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.relay.signals import Signals
+from tapdock.runs import check_write
+from tapdock.runs.check_write import Written
 from tapdock.text.clean import one_line
 from tapdock.text.output import err, out, print_json, print_table, said_at_once
 from tapdock.translate.catalogs.singer import unsupported_fields
@@ -73,6 +76,9 @@ def check(
         int | None, typer.Option("--read", metavar="N", min=1, help="Also read up to N records of a source.")
     ] = None,
     pipeline: InPipeline = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Also write a few rows into a table of its own name in a target.")
+    ] = False,
 ) -> None:
     """Check that a connector's config works
 
@@ -80,10 +86,14 @@ def check(
     the credentials. The config of a Singer connector is compared with the settings that it reports, if it reports any.
     Singer has no check for targets: for them, this is all, and nothing is contacted.
     For certainty, `--read 10` also reads ten records of the selected streams and stops the source. No state is saved.
+    `--write` really writes to a target: a null, a text with letters of other languages, a decimal, a timestamp and an
+    update of a row, into a table `tapdock_check_…`. tapdock cannot remove this table, and says what to remove.
 
     Example: tapdock check faker --read 10
+
+    Example: tapdock check lake --write
     """
-    checked(shared(ctx), name, pipeline=pipeline, as_json=as_json, verbose=verbose, read=read)
+    checked(shared(ctx), name, pipeline=pipeline, as_json=as_json, verbose=verbose, read=read, write=write)
 
 
 def checked(
@@ -94,12 +104,15 @@ def checked(
     as_json: bool = False,
     verbose: bool = False,
     read: int | None = None,
+    write: bool = False,
 ) -> None:
     """Check a connector, and print the result. Raises SourceError or TargetError if the check failed."""
     connector = in_pipeline(session.project, name, pipeline)
     if read and connector.role != "source":
         raise UsageError(f"`{name}` is a target; only sources have records to read")
-    found: Sample | None = None
+    if write and connector.role != "target":
+        raise UsageError(f"`{name}` is a source; only targets can be written to")
+    found: Sample | Written | None = None
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
         ready = operations.prepare(needed, connector)
@@ -109,36 +122,52 @@ def checked(
                 found = sample(needed, ready, records=read)
             except SourceError as error:
                 result = checks.Checked(succeeded=False, message=error.message, how="its records", hint=error.hint)
+        if write and result.succeeded:
+            found = check_write.write(needed, ready)
+            how = "writing" if result.is_partial else f"{result.how}, and by writing"
+            failed = found.message is not None
+            result = checks.Checked(succeeded=not failed, message=found.message, how=how, hint=found.hint)
     _show(connector, result, found, as_json=as_json)
 
 
-def _show(connector: Connector, result: checks.Checked, found: Sample | None, *, as_json: bool) -> None:
+def _show(connector: Connector, result: checks.Checked, found: Sample | Written | None, *, as_json: bool) -> None:
     """Print the result. Raises SourceError or TargetError if the check failed."""
     name = connector.name
     if as_json:
         answer: dict[str, Any] = {"succeeded": result.succeeded, "message": result.message, "checked_by": result.how}
-        if found:
+        if isinstance(found, Written):
+            answer["wrote"] = {"table": found.table, "records": found.records, "rows": found.rows, "mode": found.mode}
+        elif found:
             answer["read"] = {"records": found.records, "streams": found.streams, "is_whole": found.is_whole}
         print_json(answer)
-        raise typer.Exit(0 if result.succeeded else _failure(connector)("").exit_code)
+        raise typer.Exit(0 if result.succeeded else checks.failure(connector, result).exit_code)
+    if isinstance(found, Written):
+        _show_written(name, found)
     if not result.succeeded:
-        hint = result.hint or f"correct `{connector.role}s.{name}.config`; `tapdock spec {name}` shows what it takes"
-        raise _failure(connector)(
-            f"{connector.role} `{name}` failed its check: {result.message or 'no reason given'}", hint=hint
-        )
+        raise checks.failure(connector, result)
     ending = f": {result.message}" if result.message else ""
     found_out = f"{name} works" if found or not result.is_partial else f"{name} was checked in part"
     out((f"{found_out} (checked by {result.how})" if result.how else f"{name} was not checked") + ending)
-    if found:
+    if isinstance(found, Sample):
         all_of_them = ", which are all records of its selected streams" if found.is_whole else ""
         out(f"{name} printed {found.records} record{'s' * (found.records != 1)}{all_of_them}")
         print_table(["stream", "records"], [[stream, str(count)] for stream, count in found.streams.items()])
-    elif result.hint:
+    elif result.hint and found is None:
         err(f"hint: {one_line(result.hint)}")
 
 
-def _failure(connector: Connector) -> type[SourceError] | type[TargetError]:
-    return SourceError if connector.role == "source" else TargetError
+def _show_written(name: str, found: Written) -> None:
+    """Print what was written, also after a failure, because the table may exist."""
+    if not found.message:
+        rows = "2 rows, or 3 if it appends" if found.rows is None else f"{found.rows} rows"
+        how = {"append_dedup": " (it merges rows by their key)", "append": " (it appends)"}.get(found.mode or "", "")
+        out(f"{name} acknowledged {found.records} records. Expect {rows} in `{found.table}`{how}:")
+        columns = list(check_write.ROWS[0])
+        rows_of_table = [
+            ["null" if row[column] is None else row[column] for column in columns] for row in check_write.ROWS
+        ]
+        print_table(columns, rows_of_table)
+    err(f"tapdock cannot remove `{found.table}`: drop this table, or delete this file, in the target yourself")
 
 
 def discover(
@@ -166,6 +195,7 @@ def discover(
         ready = operations.prepare(needed, connector)
         namespaced = ready.kind == "singer" and is_namespaced(session.project, name)
         streams = operations.discover(needed, ready, refresh=not cached, namespaced=namespaced)
+        remember_offered(needed.cache, connector, session.project.environment, streams, now=needed.now())
     if not streams and not connector.reports_streams:
         raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
     print_streams(session, connector, streams, singer=ready.kind == "singer", as_json=as_json)
@@ -204,8 +234,12 @@ def _fields(stream: Stream, *, singer: bool) -> str:
 
 def _selected(session: Session, connector: Connector, streams: tuple[Stream, ...]) -> dict[StreamKey, ConfiguredStream]:
     """Return the streams that a run would read. If `select` or `streams` do not fit, print a warning, return all."""
+
+    def warn(said: str) -> None:
+        err(one_line(session.redacted(said)))
+
     try:
-        configured = selection.select_streams(streams, connector.select, connector.streams)
+        configured = selection.select_streams(streams, connector.select, connector.streams, warn=warn)
     except UsageError as error:
         where = f"{session.project.file.name}: sources.{connector.name}"
         err(f"warning: {where}: {one_line(session.redacted(error.message))}; a run would fail")

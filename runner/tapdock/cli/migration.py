@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from tapdock.cli.session import Session, shared
-from tapdock.cli.state import Key, Yes, asked, kept, text_of
+from tapdock.cli.state import Yes, asked, kept, text_of
 from tapdock.cli.state_ids import AnyName, is_used, known_id, require_dialect
+from tapdock.cli.state_transfer import Newer, export_all, import_all
 from tapdock.errors import UsageError
 from tapdock.state import formats, store
 from tapdock.state.backends.base import open_backend
@@ -19,7 +20,10 @@ from tapdock.text.output import err, out_json
 
 __all__ = ["export", "import_state"]
 
-FormatOption = Annotated[Format, typer.Option("--format", help="The other runner.")]
+NewerOption = Annotated[
+    Newer | None,
+    typer.Option("--newer", help="With --all: keep or replace a state that may be newer where it is copied to."),
+]
 _MELTANO_FILE = "state.json"
 
 
@@ -30,20 +34,37 @@ def import_state(
         str | None, typer.Argument(help="A pipeline, or a state's name. States of a folder keep their names.")
     ] = None,
     *,
-    source: FormatOption,
+    source: Annotated[Format | None, typer.Option("--format", help="The other runner.")] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Import all states of a file or a backend of tapdock, under their names.")
+    ] = False,
+    newer: NewerOption = None,
     rename: Annotated[list[str] | None, typer.Option(help="Rename a stream, as `old=new`; repeatable.")] = None,
     any_name: AnyName = False,
     yes: Yes = False,
 ) -> None:
-    """Import states from Meltano or Airbyte
+    """Import states from Meltano or Airbyte, or all states of another backend
 
     From Meltano: a file of its state backend, the output of `meltano state get`, or all states of its folder or bucket
     (`s3://bucket/prefix`, `azblob://…`, `gs://…`). From Airbyte: the state of a connection, as its API or UI shows it.
     The next run is incremental and resumes from the imported state.
 
+    With `--all`, FILE is a file that `state export --all` has written, or a `state_backend`: a folder or a URI. Values
+    that connectors changed in their configs are imported as well; encrypted ones stay encrypted. Nothing is imported
+    if a state may be newer here, unless `--newer` says what to do then.
+
     Example: tapdock state import state.json demo --format meltano
+
+    Example: tapdock state import --all old-machine.json
     """
     session = shared(ctx)
+    if all_:
+        if key or source or rename:
+            raise UsageError("`--all` imports all states under their names, without NAME, `--format` and `--rename`")
+        import_all(session, file, newer=newer, yes=yes)
+        return
+    if source is None or newer:
+        raise _needs("import", source, newer)
     renames = _renames(rename or [])
     if "://" in file or Path(file).is_dir():
         if key or renames or source != "meltano":
@@ -112,12 +133,48 @@ def _renames(given: list[str]) -> dict[str, str]:
     return renames
 
 
-def export(ctx: typer.Context, key: Key, *, target: FormatOption) -> None:
-    """Print a state in the format of Meltano or Airbyte
+def export(
+    ctx: typer.Context,
+    key: Annotated[
+        str | None, typer.Argument(help="A pipeline, or the name of a state; with `--all`, the file or the backend.")
+    ] = None,
+    *,
+    target: Annotated[Format | None, typer.Option("--format", help="The other runner.")] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Export all states to a file, or to another backend of tapdock.")
+    ] = False,
+    newer: NewerOption = None,
+    yes: Yes = False,
+) -> None:
+    """Print a state in the format of Meltano or Airbyte, or export all states
+
+    With `--all`, the states are printed, or written into a file whose name ends with `.json`, or copied to another
+    `state_backend`: a folder or a URI. Values that connectors changed in their configs are exported as well; encrypted
+    ones stay encrypted. Previous versions and run records are not.
 
     Example: tapdock state export demo --format meltano | meltano state set dev:tap-faker-to-target-duckdb
+
+    Example: tapdock state export --all s3://my-bucket/tapdock
     """
     session = shared(ctx)
+    if all_:
+        if target:
+            raise UsageError("`--all` exports the states of tapdock, without `--format`")
+        export_all(session, key, newer=newer, yes=yes)
+        return
+    if target is None or newer:
+        raise _needs("export", target, newer)
+    if key is None:
+        raise UsageError("the name of the state is missing", hint=f"`tapdock state export NAME --format {target}`")
     envelope = kept(session, known_id(session, key))
     assert envelope.state is not None, "`kept` raises for an empty state"
     out_json(formats.exported(envelope.state, envelope.dialect or "airbyte", target=target))
+
+
+def _needs(word: str, chosen: Format | None, newer: Newer | None) -> UsageError:
+    if newer and chosen:
+        return UsageError("`--newer` can only be used together with `--all`")
+    return UsageError(
+        "the option `--format` is missing",
+        hint=f"`tapdock state {word} … --format meltano` for a state of another runner, `--all` for all of tapdock's",
+    )

@@ -13,27 +13,21 @@ import typer
 
 from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
+from tapdock.cli.plans import own_file, show_given, show_plans
 from tapdock.cli.session import Session, shared
-from tapdock.connectors.about import about
 from tapdock.connectors.context import Context as Operations
-from tapdock.connectors.paths import unmounted
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
-from tapdock.project.fields import did_you_mean
+from tapdock.project.blocks import parse_blocks
 from tapdock.project.model import Pipeline, Project
 from tapdock.relay.signals import Signals
 from tapdock.runs import attempts
-from tapdock.runs.prepare import Options, PreparedRun, added_fields, prepare
+from tapdock.runs.given import Part
+from tapdock.runs.prepare import Options, prepare
 from tapdock.runs.records import ErrorRecord, RunRecord
 from tapdock.runs.replaced_rows import require_own_rows
-from tapdock.runs.schema_policy import report, require_accepted
-from tapdock.runs.target_modes import target_mode
-from tapdock.state.store import read
-from tapdock.text.clean import one_line
-from tapdock.text.output import out, print_json, print_table
+from tapdock.text.output import print_json, print_table
 
 __all__ = ["run"]
-
-_MOST_LEFT = 20
 
 
 def run(
@@ -49,6 +43,15 @@ def run(
         list[str] | None, typer.Option(help="Leave out this of what the project selects: `users.email`; repeatable.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what a run would read, and stop.")] = False,
+    dump: Annotated[
+        Part | None, typer.Option(help="Print what each side would be given, with secrets masked, and stop.")
+    ] = None,
+    catalog: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Use this file, as `discover --json` prints it, not discovery.")
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Start from this state, as `state get` prints it; save none.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's record as one JSON object.")] = False,
     concurrency: Annotated[int, typer.Option(min=1, help="How many blocks run at the same time.")] = 1,
     refresh_catalog: Annotated[
@@ -73,18 +76,27 @@ def run(
 
     Example: tapdock run demo
 
+    With `--state FILE`, the saved state is not changed: after a later run, rows may be in the target twice, but none is
+    missing. `--dump` prints the config, the catalog or the state for each side, or the messages for the target, made of
+    the first 100 records. It starts the source for discovery and for `messages`, and never the target.
+
     Example: tapdock run faker lake --select 'users.*' --json
+
+    Example: tapdock run demo --dump catalog
     """
     options = Options(
         full_refresh=full_refresh,
-        save_state=not no_state_update,
+        save_state=not no_state_update and state is None,
         select=(*(select or ()), *(f"!{pattern.removeprefix('!')}" for pattern in exclude or ())),
         refresh_catalog=refresh_catalog,
         strict_counts=strict_counts,
         accept_schema_changes=accept,
+        catalog=own_file(catalog),
+        state=own_file(state),
     )
     if verbose and quiet:
         raise UsageError("`--verbose` and `--quiet` exclude each other")
+    _require_fitting(options, dry_run=dry_run, dump=dump)
     session = shared(ctx)
     view = View(
         log_format=session.log_format,
@@ -96,7 +108,14 @@ def run(
     )
     try:
         code = _perform(
-            session, blocks or [], options, dry_run=dry_run, view=view, concurrency=concurrency, locked=locked
+            session,
+            blocks or [],
+            options,
+            dry_run=dry_run,
+            dump=dump,
+            view=view,
+            concurrency=concurrency,
+            locked=locked,
         )
     except (TapdockError, Interrupted) as error:
         if as_json:
@@ -115,6 +134,7 @@ def _perform(
     options: Options,
     *,
     dry_run: bool,
+    dump: Part | None,
     view: View,
     concurrency: int,
     locked: bool,
@@ -123,6 +143,8 @@ def _perform(
     if not blocks:
         raise _nothing_named(session.project, as_json=as_json)
     pipelines = parse_blocks(session.project, blocks)
+    if len(pipelines) > 1 and (dump or options.catalog is not None or options.state is not None):
+        raise UsageError("`--dump`, `--catalog` and `--state` need a single pipeline, or a source and a target")
     records: list[RunRecord] = []
     screen = Screen()
     with Signals(screen.say) as signals:
@@ -130,7 +152,10 @@ def _perform(
         require_own_rows(operations, pipelines, options, concurrent=concurrency > 1)
         if dry_run:
             plans = [prepare(operations, wanted, options) for wanted in pipelines]
-            _show_plans(operations, plans, as_json=as_json)
+            show_plans(operations, plans, options, as_json=as_json)
+            return 0
+        if dump:
+            show_given(operations, prepare(operations, pipelines[0], options), options, dump)
             return 0
         for name, reason in operations.engine.sweep().kept:
             said(not_removed(name, reason))
@@ -149,6 +174,17 @@ def _perform(
     return code
 
 
+def _require_fitting(options: Options, *, dry_run: bool, dump: Part | None) -> None:
+    """Raise UsageError for options of which one would have no effect."""
+    pairs = {
+        "`--state` and `--full-refresh`": options.state is not None and options.full_refresh,
+        "`--catalog` and `--refresh-catalog`": options.catalog is not None and options.refresh_catalog,
+        "`--dump` and `--dry-run`": dump and dry_run,
+    }
+    if found := next((pair for pair, given in pairs.items() if given), None):
+        raise UsageError(f"{found} exclude each other")
+
+
 def _nothing_named(project: Project, *, as_json: bool) -> UsageError:
     """List the pipelines. Return the error for a call without any: a script with an empty variable must not succeed."""
     if not as_json and project.pipelines:
@@ -156,43 +192,6 @@ def _nothing_named(project: Project, *, as_json: bool) -> UsageError:
         print_table(["pipeline", "source", "target"], rows)
     first = next(iter(project.pipelines), "SOURCE TARGET")
     return UsageError("name what to run: pipelines, or a source and a target", hint=f"`tapdock run {first}`")
-
-
-def parse_blocks(project: Project, words: Sequence[str]) -> list[Pipeline]:
-    """Return the pipelines that the words name; a source followed by a target makes an unnamed pipeline.
-
-    Raises UsageError for an unknown name and for a source or a target alone.
-    """
-    pipelines: list[Pipeline] = []
-    left = list(words)
-    while left:
-        name = left.pop(0)
-        if name in project.pipelines:
-            pipelines.append(project.pipelines[name])
-        elif name in project.sources:
-            target = left.pop(0) if left else ""
-            if target not in project.targets:
-                raise _no_target(project, name, target)
-            pipelines.append(Pipeline(name=f"{name}-to-{target}", source=name, target=target))
-        else:
-            raise _unknown(project, name)
-    return pipelines
-
-
-def _no_target(project: Project, source: str, word: str) -> UsageError:
-    known = ", ".join(project.targets) or "none yet"
-    what = f"`{word}` is not a target" if word else "must be followed by a target"
-    return UsageError(
-        f"`{source}` is a source, and {what}", hint=did_you_mean(word, project.targets) or f"targets: {known}"
-    )
-
-
-def _unknown(project: Project, name: str) -> UsageError:
-    if name in project.targets:
-        return UsageError(f"`{name}` is a target, and must follow a source", hint=f"`tapdock run SOURCE {name}`")
-    known = [*project.pipelines, *project.sources, *project.targets]
-    hint = did_you_mean(name, known) or f"known: {', '.join(known) or 'nothing yet'}"
-    return UsageError(f"there is no pipeline, source or target `{name}` in {project.file.name}", hint=hint)
 
 
 def _run_all(
@@ -238,62 +237,3 @@ def _as_json(records: Sequence[RunRecord], code: int, left: Sequence[str], *, bl
     if blocks == 1 and records:
         return msgspec.to_builtins(records[0])
     return {"exit_code": code, "runs": [msgspec.to_builtins(done) for done in records], "not_started": list(left)}
-
-
-def _show_plans(operations: Operations, plans: Sequence[PreparedRun], *, as_json: bool) -> None:
-    for plan in plans:
-        require_accepted(operations.project, plan.pipeline, plan.schema)
-    described = [
-        _described(operations, plan, has_state=read(operations.backend, plan.state_id) is not None) for plan in plans
-    ]
-    if as_json:
-        print_json(described[0] if len(described) == 1 else described)
-        return
-    for plan, facts in zip(plans, described, strict=True):
-        state = "resuming from the saved state" if facts["has_state"] else "starting from scratch: no state is saved"
-        out(f"{plan.pipeline.name}: {facts['source']} -> {facts['target']}; {plan.state_id}: {state}")
-        rows = [
-            (s["stream"], s["sync_mode"], s["destination_sync_mode"] or "set by the target", *_key_and_cursor(s))
-            for s in facts["streams"]
-        ]
-        print_table(["stream", "sync mode", "destination", "key", "cursor"], rows)
-        if left := [f"{s['stream']}.{name}" for s in facts["streams"] for name in s["excluded"]]:
-            more = f" and {len(left) - _MOST_LEFT} more" if len(left) > _MOST_LEFT else ""
-            out(one_line(f"not read: {', '.join(left[:_MOST_LEFT])}{more}"))
-        for kind, found in report(plan.schema).items():
-            out(one_line(f"schema changes since run {plan.schema.since}, {kind.replace('_', ' ')}: {found}"))
-        if added := added_fields(plan.streams):
-            out(one_line(f"read although not selected, because they are keys or cursors: {added}"))
-        for each in facts["paths_without_mount"]:
-            said(f"warning: `{each}` is a path in the container, and no mount covers it")
-
-
-def _key_and_cursor(stream: dict[str, Any]) -> tuple[str, str]:
-    return ", ".join(stream["key"]), ".".join(stream["cursor"])
-
-
-def _described(operations: Operations, plan: PreparedRun, *, has_state: bool) -> dict[str, Any]:
-    target = about(operations, plan.target)
-    return {
-        "pipeline": plan.pipeline.name,
-        "source": plan.source.facts.image,
-        "target": plan.target.facts.image,
-        "state_id": plan.state_id,
-        "has_state": has_state,
-        "paths_without_mount": [
-            each.place for ready in (plan.source, plan.target) for each in unmounted(operations.engine, ready.connector)
-        ],
-        "schema_changes": msgspec.to_builtins(plan.schema.changes),
-        "streams": [
-            {
-                "stream": str(stream.stream.key),
-                "sync_mode": stream.sync_mode,
-                "destination_sync_mode": target_mode(plan, target, stream),
-                "key": [".".join(path) for path in stream.primary_key],
-                "cursor": list(stream.cursor_field),
-                "excluded": list(stream.excluded),
-                "added": list(stream.added),
-            }
-            for stream in plan.streams
-        ],
-    }

@@ -1,6 +1,9 @@
 """`tapdock runs`: list runs, and show their records and logs."""
 
 import json
+import sys
+import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
@@ -9,8 +12,9 @@ import typer
 from tapdock.cli.change_rows import COLUMNS, change_rows
 from tapdock.cli.session import Session, shared
 from tapdock.errors import StateError, UsageError
-from tapdock.runs import records
+from tapdock.runs import records, rotation
 from tapdock.runs.archive import Archive
+from tapdock.runs.growing_log import GrowingLog, followed
 from tapdock.runs.records import RunRecord
 from tapdock.text.clean import one_line
 from tapdock.text.output import err, out, out_json, print_json, print_table
@@ -18,6 +22,7 @@ from tapdock.text.own_lines import without_time
 
 __all__ = ["list_runs", "logs", "show"]
 
+_TURN_SECONDS = 0.2
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Run = Annotated[str, typer.Argument(help="A run's id, the first or last part of one, or `latest`.")]
 
@@ -146,18 +151,34 @@ def _megabytes(size: int | None) -> str | None:
     return None if size is None else f"{size / 1024**2:.0f}"
 
 
-def logs(ctx: typer.Context, run: Run = "latest", *, as_json: Json = False) -> None:
+def logs(
+    ctx: typer.Context,
+    run: Run = "latest",
+    *,
+    as_json: Json = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new lines until the run ends, also if it is killed.")
+    ] = False,
+    tail: Annotated[int | None, typer.Option(metavar="N", min=0, help="Print only the last N entries.")] = None,
+) -> None:
     """Print the log of a run
 
-    Example: tapdock runs logs latest
+    With `--follow`, Ctrl-C ends the command, and not the run.
+
+    Example: tapdock runs logs latest --tail 50 --follow
     """
     session: Session = shared(ctx)
     plain = as_json or session.log_format == "json"
-    for line in _log_lines(session, run):
-        if plain and line.startswith("{"):
-            out_json(line)
-        else:
-            out(_readable(line))
+    try:
+        for line in _followed(session, run, tail) if follow else deque(_log_lines(session, run), maxlen=tail):
+            if line is None:
+                sys.stdout.flush()
+            elif plain and line.startswith("{"):
+                out_json(line)
+            else:
+                out(_readable(line))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
 
 
 def _log_lines(session: Session, run: str) -> Iterator[str]:
@@ -166,6 +187,30 @@ def _log_lines(session: Session, run: str) -> Iterator[str]:
     if archive is None or records.has_log(session.private, run_id):
         return records.log_lines(session.private, run_id)
     return archive.log_lines(run_id)
+
+
+def _followed(session: Session, run: str, tail: int | None) -> Iterator[str | None]:
+    """Yield the lines of a run of this machine until it has ended. Those of a run that has ended are all there."""
+    run_id = records.found_in(_ids(session), run)
+    folder = session.private / "runs" / run_id
+    if not folder.is_dir():
+        found = _kept(session, run_id)
+        if found and found.status == "running":
+            raise UsageError(
+                f"run {run_id} is not a run of this machine, and its log is stored only when it ends",
+                hint=f"follow it where it runs, or wait for its end: `tapdock runs show {run_id}`",
+            )
+        yield from deque(_log_lines(session, run_id), maxlen=tail)
+        return
+    log = GrowingLog(folder / "log.jsonl")
+    yield from followed(
+        log,
+        tail=tail,
+        is_over=lambda: not rotation.is_going_on(folder),
+        wait=lambda: time.sleep(_TURN_SECONDS),
+    )
+    if not records.has_log(session.private, run_id):
+        raise UsageError(f"run {run_id} has no log")
 
 
 def _readable(line: str) -> str:

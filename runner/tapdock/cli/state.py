@@ -2,6 +2,7 @@
 
 import sys
 import time
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ import msgspec
 import typer
 
 from tapdock.cli.session import Session, shared
-from tapdock.cli.state_ids import AnyName, dialect_of_source, known_id, require_dialect
+from tapdock.cli.state_ids import AnyName, dialect_of_source, known_id, require_dialect, state_id
 from tapdock.errors import StateError, UnreadableState, UsageError
 from tapdock.state import edit, store, versions
 from tapdock.state.backends.base import Holder
@@ -25,13 +26,16 @@ __all__ = [
     "clear",
     "described",
     "get",
+    "indented",
     "kept",
     "list_states",
     "print_exactly",
+    "save_text",
     "set_state",
     "show",
     "text_of",
     "under_hold",
+    "valid_dialect",
 ]
 
 Key = Annotated[str, typer.Argument(help="A pipeline, or the name of a state in `state list`.")]
@@ -39,15 +43,28 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
-def list_states(ctx: typer.Context, *, as_json: Json = False) -> None:
+def list_states(
+    ctx: typer.Context,
+    pattern: Annotated[
+        str | None, typer.Argument(help="Only states whose names match, such as `prod:*` or `faker-to-*`.")
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
     """List the saved states
 
-    Example: tapdock state list --json
+    A pattern has to match a whole name, with or without its environment.
+
+    Example: tapdock state list 'prod:*' --json
     """
-    backend = shared(ctx).backend
+    session = shared(ctx)
+    backend = session.backend
     found: list[Envelope] = []
     facts: list[dict[str, Any]] = []
-    for name in store.keys(backend):
+    names = [name for name in store.keys(backend) if pattern is None or _matches(session, name, pattern)]
+    if pattern is not None and not names:
+        err(f"warning: no saved state matches `{pattern}`")
+    for name in names:
         try:
             envelope = store.read(backend, name)
             facts += [_facts(envelope)] if envelope else []
@@ -60,6 +77,12 @@ def list_states(ctx: typer.Context, *, as_json: Json = False) -> None:
         return
     rows = [(each.key, each.dialect, each.saved_at, each.run_id) for each in found]
     print_table(("STATE", "DIALECT", "SAVED", "BY RUN"), rows)
+
+
+def _matches(session: Session, name: str, pattern: str) -> bool:
+    if pattern in session.project.pipelines:
+        return name == state_id(session, pattern)
+    return any(fnmatchcase(each, pattern) for each in (name, name.partition(":")[2]))
 
 
 def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
@@ -77,7 +100,7 @@ def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
     facts["versions"] = versions.numbers(session.backend, name)
     facts["held_by"] = msgspec.to_builtins(holder) if holder else None
     if as_json:
-        print_exactly({**facts, "state": msgspec.Raw(_text(envelope).encode())})
+        print_exactly({**facts, "state": msgspec.Raw(indented(envelope).encode())})
         return
     facts["streams"] = ", ".join(facts.get("streams", ()))
     facts["versions"] = f"{len(facts['versions'])} previous versions"
@@ -85,7 +108,7 @@ def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
     facts["held_by"] = described(holder) if holder else "no run"
     print_table(("STATE", name), [(fact, value) for fact, value in facts.items() if fact != "key" and value])
     out("")
-    out_json(_text(envelope))
+    out_json(indented(envelope))
 
 
 def print_exactly(value: dict[str, Any]) -> None:
@@ -126,23 +149,33 @@ def set_state(
     session = shared(ctx)
     text = text_of(file)
     name = known_id(session, key, any_name=any_name)
+    found = valid_dialect(session, name, text, wanted=dialect)
+    with store.replacing(session.backend, name, run_id="state-set", clock=time.time) as held:
+        save_text(held, store.readable(session.backend, name), text, dialect=found)
+    err(f"state {name} is set ({found})")
+
+
+def valid_dialect(session: Session, name: str, text: str, *, wanted: Dialect | None) -> Dialect:
+    """Return the protocol of a new text of a state. Raises UsageError for a text that no run could use."""
     kind = dialect_of_source(session, name)
     last = versions.last_dialect(session.backend, name)
-    found = edit.dialect_of(text, wanted=dialect, known=kind or last)
-    require_dialect(session, name, found, is_guess=found == "singer" and dialect is None)
-    if not (kind or dialect) and last not in (None, found):
+    found = edit.dialect_of(text, wanted=wanted, known=kind or last)
+    require_dialect(session, name, found, is_guess=found == "singer" and wanted is None)
+    if not (kind or wanted) and last not in (None, found):
         message = f"this is {a_kind(found)} state, but the state `{name}` was {a_kind(last)} state until now"
         raise UsageError(message, hint=f"if its source is another connector now, add `--dialect {found}`")
-    with store.replacing(session.backend, name, run_id="state-set", clock=time.time) as held:
-        before = store.readable(session.backend, name)
-        held.save(
-            text,
-            dialect=found,
-            generations=before.generations if before else None,
-            names=before.names if before else None,
-            places=before.places if before else None,
-        )
-    err(f"state {name} is set ({found})")
+    return found
+
+
+def save_text(held: store.StateSession, before: Envelope | None, text: str, *, dialect: Dialect) -> None:
+    """Save a new text of a state, and keep what is known of its streams in the target."""
+    held.save(
+        text,
+        dialect=dialect,
+        generations=before.generations if before else None,
+        names=before.names if before else None,
+        places=before.places if before else None,
+    )
 
 
 def clear(
@@ -231,7 +264,7 @@ def _nothing(name: str) -> StateError:
     return StateError(f"there is no state `{name}`", hint="`tapdock state list` lists the saved states")
 
 
-def _text(envelope: Envelope | None) -> str:
+def indented(envelope: Envelope | None) -> str:
     """Return a state as indented JSON in which numbers keep every digit. Raises StateError if it is not JSON."""
     if envelope is None or envelope.state is None:
         return "null"

@@ -10,10 +10,11 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.mistaken import require_fitting
 from tapdock.connectors.operations import Resolved
-from tapdock.errors import EngineError, SourceError, TapdockError
+from tapdock.errors import EngineError, SourceError, TapdockError, TargetError
+from tapdock.project.model import Connector
 from tapdock.text.network_hints import network_hint
 
-__all__ = ["Checked", "check"]
+__all__ = ["Checked", "check", "failure"]
 
 _OWN = "its `check` command"
 _SPEC = "its config against its spec"
@@ -46,12 +47,20 @@ def check(context: Context, ready: PreparedConnector) -> Checked:
     return _by_spec(ready, has_spec=has_spec)
 
 
+def failure(connector: Connector, result: Checked) -> SourceError | TargetError:
+    """Return the error for a check that failed."""
+    name, role = connector.name, connector.role
+    hint = result.hint or f"correct `{role}s.{name}.config`; `tapdock spec {name}` shows what it takes"
+    kind = SourceError if role == "source" else TargetError
+    return kind(f"{role} `{name}` failed its check: {result.message or 'no reason given'}", hint=hint)
+
+
 def _by_spec(ready: PreparedConnector, *, has_spec: bool) -> Checked:
     """Return what is known of a connector that has answered `--about`, or not, and has nothing else to ask."""
     name, is_target = ready.connector.name, ready.connector.role == "target"
     what = "target" if is_target else "tap without discovery"
     untested = f"a Singer {what} has no check of its own, so nothing was contacted, and its credentials were not tested"
-    hint = "the first run tests them" if is_target else f"`tapdock check {name} --read 10` tests them"
+    hint = f"`tapdock check {name} {'--write' if is_target else '--read 10'}` tests them"
     if has_spec:
         message = f"its image starts, and its config matches the settings that it reports; {untested}"
         return Checked(succeeded=True, message=message, how=_SPEC, hint=hint, is_partial=True)

@@ -9,7 +9,7 @@ from tapdock.errors import EngineError, UsageError
 from tapdock.files import write_whole
 from tapdock.launch import ImageFacts
 
-__all__ = ["FILE", "LABEL_RECIPE", "identity", "is_moving", "read", "verify", "write"]
+__all__ = ["FILE", "LABEL_RECIPE", "identity", "is_moving", "read", "read_if_present", "verify", "write"]
 
 FILE = "tapdock.lock"
 LABEL_RECIPE = "io.tapdock.recipe"
@@ -24,6 +24,11 @@ def read(folder: Path) -> dict[str, str]:
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         raise UsageError(f"{FILE} cannot be read: {error}", hint="replace it with `tapdock lock`") from error
     return {str(name): str(digest) for name, digest in images}
+
+
+def read_if_present(folder: Path) -> dict[str, str]:
+    """Return digests by image name, none without a lock file. Raises UsageError if it is damaged."""
+    return read(folder) if (folder / FILE).exists() else {}
 
 
 def write(folder: Path, digests: Mapping[str, str]) -> Path:

@@ -9,6 +9,7 @@ from tapdock.connectors.ask import Asked, ask
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.selection import select_streams
+from tapdock.connectors.stream_options import require_singer_options
 from tapdock.launch import Launch
 from tapdock.protocol import airbyte as airbyte_messages
 from tapdock.protocol import lines
@@ -39,7 +40,13 @@ def sample(context: Context, ready: PreparedConnector, *, records: int) -> Sampl
     connector = ready.connector
     offered = operations.discover(context, ready)
     config = operations.resolved_config(context, ready)
-    chosen = select_streams(offered, connector.select, connector.streams) if connector.reports_streams else ()
+
+    def warn(said: str) -> None:
+        context.once(context.redacted(said))
+
+    require_singer_options(ready)
+    reports_streams = connector.reports_streams
+    chosen = select_streams(offered, connector.select, connector.streams, warn=warn) if reports_streams else ()
     launch: Launch
     if ready.kind == "airbyte":
         catalog = configured_catalog(chosen)

@@ -4,13 +4,15 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["Difference", "differences", "shown"]
+__all__ = ["ARRAY", "Difference", "differences", "shown"]
 
 Kind = Literal["added", "removed", "changed"]
 _ANY = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
 _UNIONS = ("anyOf", "oneOf", "allOf")
 _UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
 _LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems")
+ARRAY = "[]"
+"""The elements of an array, in a path."""
 _DEEPEST = 30
 _LONGEST = 60
 
@@ -46,7 +48,7 @@ def differences(before: Any, now: Any, path: tuple[str, ...] = ()) -> Iterator[D
             else:
                 yield from differences(was[name], has[name], here)
     if "array" in old and "array" in new:
-        yield from differences(_items(before), _items(now), (*path, "[]"))
+        yield from differences(_items(before), _items(now), (*path, ARRAY))
 
 
 def shown(schema: Any) -> str:

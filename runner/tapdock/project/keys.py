@@ -206,9 +206,11 @@ CONNECTOR = (
         form="texts",
         role="source",
         help="Patterns of streams and fields to read: `users`, `users.*`, `!users.password`. "
-        "Without it, every stream is read.",
+        "Without it, every stream is read. See [selection](selection.md).",
     ),
-    Key(name="streams", form="streams", role="source", help="Options of single streams, by name."),
+    Key(
+        name="streams", form="streams", role="source", help="Options of single streams, by name or by a glob of names."
+    ),
     Key(
         name="catalog",
         form="catalog",
@@ -429,6 +431,18 @@ STREAM = (
     ),
     Key(
         name="flatten_keys", form="flag", default="false", help="Whether nested key fields become fields of the record."
+    ),
+    Key(
+        name="schema",
+        form="config",
+        help="JSON Schema keywords by field, which replace those that the source declares: "
+        "`{amount: {type: number}}`. See [selection](selection.md#schemas-of-single-fields).",
+    ),
+    Key(
+        name="metadata",
+        form="config",
+        help="Metadata for the catalog of a Singer tap: of the stream, or by field. "
+        "See [selection](selection.md#metadata-for-singer-taps).",
     ),
 )
 

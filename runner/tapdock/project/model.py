@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -182,7 +182,11 @@ class CatalogFile:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamOptions:
-    """A user's options for one stream; for an empty one, the source's default is used."""
+    """A user's options for one stream; for an empty one, the source's default is used.
+
+    `schema` has JSON Schema keywords by field. `metadata` is for a Singer tap's catalog. `given` are the names of the
+    attributes that the user wrote.
+    """
 
     sync_mode: SyncMode | None = None
     destination_sync_mode: DestinationMode | None = None
@@ -190,6 +194,16 @@ class StreamOptions:
     primary_key: tuple[tuple[str, ...], ...] = ()
     flatten_keys: bool = False
     log_based: bool = False
+    schema: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    given: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def __post_init__(self) -> None:
+        """Count a value that is not the default as given."""
+        plain = {each.name: each.default for each in fields(self) if each.default is not MISSING}
+        found = {name for name, value in plain.items() if name != "given" and getattr(self, name) != value}
+        found |= {name for name in ("schema", "metadata") if getattr(self, name)}
+        object.__setattr__(self, "given", self.given | found)
 
 
 MAX_LINE = 64 << 20

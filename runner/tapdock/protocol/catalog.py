@@ -9,6 +9,9 @@ from msgspec import Raw
 
 from tapdock.errors import SourceError, UsageError
 from tapdock.project.model import DestinationMode, SyncMode
+from tapdock.protocol.exclusion import Exclusion
+from tapdock.protocol.patterns import Path
+from tapdock.protocol.schema_edits import Fragment, merged, pruned
 
 __all__ = ["ConfiguredStream", "Stream", "StreamKey", "bare_names", "configured", "configured_catalog", "parse_catalog"]
 
@@ -61,7 +64,10 @@ class ConfiguredStream(msgspec.Struct, frozen=True, kw_only=True):
     """A stream that a run reads. `excluded` are top-level fields that the user did not select.
 
     `denied` are those of them that the user excluded by name. `added` are the fields of its key and its cursor that are
-    read although the user did not select them.
+    read although the user did not select them. `nested` are fields inside of others that are not read, by path.
+    `hidden` are patterns of `!` for fields of the stream: no field that they match is read, declared or not.
+    `fragments` are the user's schemas of single fields, for the target. `metadata` is for a Singer tap's catalog, by
+    field; that of the stream itself has an empty path.
 
     `flatten_keys` copies nested parts of a key into columns of their own. With `log_based`, the tap reads changes from
     a database's log. With `learns_key`, a key in the tap's own SCHEMA replaces the key of its discovery.
@@ -75,12 +81,32 @@ class ConfiguredStream(msgspec.Struct, frozen=True, kw_only=True):
     excluded: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    nested: tuple[Path, ...] = ()
+    hidden: tuple[str, ...] = ()
+    fragments: tuple[Fragment, ...] = ()
+    metadata: tuple[tuple[Path, dict[str, Any]], ...] = ()
     flatten_keys: bool = False
     log_based: bool = False
     learns_key: bool = False
     generation_id: int = 0
     minimum_generation_id: int = 0
     sync_id: int = 0
+
+    @property
+    def exclusion(self) -> Exclusion:
+        """The fields that are removed from schemas and records."""
+        return Exclusion(self.excluded, self.nested, self.hidden)
+
+    def landed(self) -> "ConfiguredStream":
+        """Return a stream of an Airbyte source with the user's fragments in its schema, as the target gets it."""
+        if not self.fragments:
+            return self
+        members = _members(self.stream)
+        members["json_schema"] = Raw(merged(members["json_schema"], self.fragments))
+        raw = msgspec.json.encode(members).decode()
+        schema = msgspec.json.decode(members["json_schema"], type=dict[str, Any])
+        stream = msgspec.structs.replace(self.stream, json_schema=schema, raw=raw if self.stream.raw else "")
+        return msgspec.structs.replace(self, stream=stream, fragments=())
 
 
 def configured(
@@ -91,6 +117,10 @@ def configured(
     key: tuple[tuple[str, ...], ...],
     excluded: Collection[str],
     denied: Collection[str] = (),
+    nested: Iterable[Path] = (),
+    hidden: Iterable[str] = (),
+    fragments: Iterable[Fragment] = (),
+    metadata: Iterable[tuple[Path, dict[str, Any]]] = (),
     destination: DestinationMode | None = None,
     flatten_keys: bool = False,
     log_based: bool = False,
@@ -115,6 +145,10 @@ def configured(
         excluded=tuple(name for name in excluded if name not in automatic),
         denied=tuple(denied),
         added=tuple(name for name in excluded if name in automatic),
+        nested=tuple(nested),
+        hidden=tuple(hidden),
+        fragments=tuple(fragments),
+        metadata=tuple(metadata),
         flatten_keys=flatten_keys,
         log_based=log_based,
         learns_key=learns_key,
@@ -163,11 +197,26 @@ def configured_catalog(
     return msgspec.json.encode({"streams": [_configured(stream, names or {}) for stream in streams]})
 
 
+_OURS = (
+    "excluded",
+    "denied",
+    "added",
+    "nested",
+    "hidden",
+    "fragments",
+    "metadata",
+    "flatten_keys",
+    "log_based",
+    "learns_key",
+)
+"""Members of a configured stream that are not in the protocol."""
+
+
 def _configured(configured: ConfiguredStream, names: Mapping[StreamKey, StreamKey]) -> dict[str, Any]:
     entry = msgspec.structs.asdict(configured)
-    for ours in ("denied", "added", "flatten_keys", "log_based", "learns_key"):
+    for ours in _OURS:
         del entry[ours]
-    stream = _without_fields(configured.stream, entry.pop("excluded"))
+    stream = _without_fields(configured)
     if name := names.get(configured.stream.key):
         for member, value in _REQUIRED.items():
             if bytes(stream.get(member, Raw(b"null"))) in _ABSENT:
@@ -179,14 +228,16 @@ def _configured(configured: ConfiguredStream, names: Mapping[StreamKey, StreamKe
     return entry
 
 
-def _without_fields(stream: Stream, excluded: Collection[str]) -> dict[str, Raw]:
-    fields = msgspec.json.decode(stream.raw or msgspec.json.encode(stream), type=dict[str, Raw])
-    if not stream.raw:
-        fields = {name: value for name, value in fields.items() if name != "raw" and bytes(value) != b"null"}
-    if excluded:
-        schema = msgspec.json.decode(fields["json_schema"], type=dict[str, Raw])
-        properties = msgspec.json.decode(schema["properties"], type=dict[str, Raw])
-        kept = {name: value for name, value in properties.items() if name not in excluded}
-        schema["properties"] = Raw(msgspec.json.encode(kept))
-        fields["json_schema"] = Raw(msgspec.json.encode(schema))
+def _without_fields(configured: ConfiguredStream) -> dict[str, Raw]:
+    fields = _members(configured.stream)
+    if "json_schema" in fields and bytes(fields["json_schema"])[:1] == b"{":
+        fields["json_schema"] = Raw(pruned(fields["json_schema"], configured.exclusion)[0])
     return fields
+
+
+def _members(stream: Stream) -> dict[str, Raw]:
+    """Return the members of a source's own stream object."""
+    if stream.raw:
+        return msgspec.json.decode(stream.raw, type=dict[str, Raw])
+    fields = msgspec.json.decode(msgspec.json.encode(stream), type=dict[str, Raw])
+    return {name: value for name, value in fields.items() if name != "raw" and bytes(value) != b"null"}

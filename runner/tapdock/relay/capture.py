@@ -75,6 +75,9 @@ class _Collector:
         self._stop_seconds = plan.stop_grace
         self._counts = plan.records > 0
         self._counter = _Counter(plan.records or sys.maxsize)
+        self._endless = plan.endless
+        self._idle_since: float | None = clock()
+        """The time since which the output is waited for; None while what was read is passed on."""
         self._deadline = clock() + plan.seconds
         self._inbox = inbox
         self._emit = emit
@@ -91,6 +94,8 @@ class _Collector:
                     self._abandon()
                 elif self._side.stopping:
                     self._kill()
+                elif self._endless and (since := self._last_output()) + self._seconds > self._clock():
+                    self._deadline = since + self._seconds
                 else:
                     text = f"no answer within {self._seconds:g} s"
                     self._give_up(Verdict(exit_code=3, side="source", message=text, timed_out=True))
@@ -98,6 +103,11 @@ class _Collector:
                 self._take(message)
         enough = self._side.stopping and not self._failure
         return self._failure or Verdict(exit_code=0, source_code=0 if enough else self._side.code)
+
+    def _last_output(self) -> float:
+        """Return when the source printed last. Time in which its output is not read does not count against it."""
+        since = self._idle_since
+        return self._clock() if since is None else since
 
     def _abandon(self) -> None:
         """Stop waiting for a killed connector that has not ended. The runner removes its container."""
@@ -177,16 +187,18 @@ class _Collector:
     def _read(self) -> None:
         """Emit the output as it arrives, up to the last record that is wanted.
 
-        Raises SourceError for more than MAX_ANSWER bytes.
+        Raises SourceError for more than MAX_ANSWER bytes, unless the output is endless.
         """
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode  # keeps characters whole across chunks
         size = 0
         while not self._counter.reached and (chunk := os.read(self._side.ends.out, _CHUNK)):
             chunk = self._counter.counted(chunk) if self._counts else chunk
             size += len(chunk)
-            if size > MAX_ANSWER:
+            if size > MAX_ANSWER and not self._endless:
                 raise SourceError(
                     f"its answer is longer than {MAX_ANSWER >> 20} MiB", hint="check its image and config"
                 )
+            self._idle_since = None
             self._emit(Output(decode(chunk)))
+            self._idle_since = self._clock()
         self._emit(Output(decode(b"", final=True)))

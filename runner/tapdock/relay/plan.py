@@ -40,7 +40,8 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True, tag="collection"):
     """A single connector whose output is collected.
 
     `seconds` is its time limit, `gone` the time in seconds for its container to end after a kill. If `records` is not
-    0, it is asked to stop after it has printed so many RECORD messages, and killed after `stop_grace` seconds.
+    0, it is asked to stop after it has printed so many RECORD messages, and killed after `stop_grace` seconds. If
+    `endless`, its output may have any size, and `seconds` limits only the time without output.
     """
 
     run_id: str
@@ -49,6 +50,7 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True, tag="collection"):
     gone: float = Limits().gone
     records: int = 0
     stop_grace: float = Limits().stop_grace
+    endless: bool = False
 
 
 def decode_plan(line: bytes) -> RelayPlan | Collection:

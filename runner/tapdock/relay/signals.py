@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import NamedTuple, Protocol
@@ -46,16 +46,18 @@ class Signals:
     """A context manager for the main thread. The runs of all threads get their orders from it.
 
     `told` is called inside the handler, which may interrupt the main thread anywhere: it must not use buffered streams.
+    `numbers` are the signals. If the object is not entered, it handles none, and can be used in any thread.
     """
 
-    def __init__(self, told: Callable[[str], None]) -> None:
+    def __init__(self, told: Callable[[str], None], *, numbers: Sequence[int] = _SIGNALS) -> None:
         self._told = told
+        self._numbers = numbers
         self._waiting: list[_Waiting] = []
         self._received: list[int] = []
         self._stopped = threading.Event()
 
     def __enter__(self) -> "Signals":
-        self._before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        self._before = {number: signal.signal(number, self._handle) for number in self._numbers}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tapdock.connectors.kinds import airbyte, singer
+from tapdock.connectors.kinds.base import feed
 from tapdock.launch import Launch
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog
 from tapdock.runs.prepare import Options, PreparedRun
@@ -130,6 +131,8 @@ def launches(prepared: PreparedRun, job: StartedRun) -> tuple[Launch, Launch]:
 
 def _source(prepared: PreparedRun, job: StartedRun) -> Launch:
     ready, config = prepared.source, prepared.source_config.given
+    if prepared.feed is not None:
+        return feed(ready.connector, ready.facts, prepared.feed)
     if ready.kind == "airbyte":
         catalog = configured_catalog(job.streams)
         return airbyte.read(ready.connector, ready.facts, config=config, catalog=catalog, state=job.passed)

@@ -12,6 +12,7 @@ import msgspec
 
 from tapdock.connectors.context import Context
 from tapdock.connectors.kinds.base import place_of, whole_place
+from tapdock.connectors.known_streams import remember_read
 from tapdock.connectors.paths import unmounted
 from tapdock.errors import StateError, TapdockError
 from tapdock.launch import Launch
@@ -23,6 +24,7 @@ from tapdock.relay.signals import AGAIN
 from tapdock.runs.begin import begun, launches, names_of
 from tapdock.runs.lost_files import lost_files
 from tapdock.runs.new_target import why_new
+from tapdock.runs.own_files import with_own_state
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.replaced_rows import say_replaced
@@ -57,6 +59,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             _say_unmounted(context, prepared)
         if state.envelope is None and options.attempt == 1:  # the first run
             _say_changes(context, prepared)
+        _remember(context, prepared, options)
         job = begun(prepared, state.envelope, options, now=context.now())
         config, connector = prepared.target_config.given, prepared.target.connector
         if job.resumes and state.envelope:
@@ -96,6 +99,13 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
 
 def _placed(context: Context, connector: Connector, launch: Launch) -> Launch:
     return dataclasses.replace(launch, place=place_of(connector, "mounts", context.project.origins))
+
+
+def _remember(context: Context, prepared: PreparedRun, options: Options) -> None:
+    """Keep the streams of a whole run for `tapdock list`: those of a run with a choice of its own are only a part."""
+    if not options.select:
+        names, environment = names_of(prepared), context.project.environment
+        remember_read(context.cache, prepared.pipeline, environment, prepared.streams, names, now=context.now())
 
 
 def _say_unmounted(context: Context, prepared: PreparedRun) -> None:
@@ -187,7 +197,8 @@ def _state(
 ) -> Iterator[_State]:
     """Read the state, and hold its lease for the whole run unless the run saves no state."""
     if not options.save_state:
-        yield _State(envelope=read(context.backend, prepared.state_id), held=None)
+        found = read(context.backend, prepared.state_id)
+        yield _State(envelope=with_own_state(found, prepared.source, options.state, key=prepared.state_id), held=None)
         return
     engine = context.engine
     terms = LeaseTerms(

@@ -8,11 +8,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["LIMIT", "LogFile", "log_lines", "log_to"]
+__all__ = ["LIMIT", "MARK", "LogFile", "log_lines", "log_to", "pieces_of", "shortened"]
 
 LIMIT = 64 << 20
 _SHORTENED = "log shortened"
-_MARK = f'"event":"{_SHORTENED}"'.encode()
+MARK = f'"event":"{_SHORTENED}"'.encode()
 
 
 class LogFile:
@@ -90,26 +90,28 @@ def _joined(path: Path) -> Iterator[bytes]:
     with path.open("rb") as lines:
         for line in lines:
             count += 1
-            is_joined = is_joined or _MARK in line
+            is_joined = is_joined or MARK in line
             yield line
-    for first, piece in _pieces_of(path):
+    for first, piece in pieces_of(path):
         if is_joined or first <= count:
             return  # pieces that were joined but not removed
         with suppress(FileNotFoundError), piece.open("rb") as lines:
             for place, line in enumerate(lines):
                 if not place and first > count + 1:
-                    yield _shortened(line, first - count - 1)
+                    yield shortened(line, first - count - 1)
                 yield line
                 count = first + place
 
 
-def _pieces_of(path: Path) -> list[tuple[int, Path]]:
+def pieces_of(path: Path) -> list[tuple[int, Path]]:
+    """Return the pieces of a log that are not joined, each with the number of its first line."""
     name = re.compile(rf"{re.escape(path.name)}\.(\d+)")
     found = [(name.fullmatch(each.name), each) for each in path.parent.iterdir()]
     return sorted((int(match[1]), each) for match, each in found if match)
 
 
-def _shortened(following: bytes, lines: int) -> bytes:
+def shortened(following: bytes, lines: int) -> bytes:
+    """Return the line that replaces `lines` lines before the following one."""
     try:
         time = json.loads(following).get("time")
     except (ValueError, AttributeError):

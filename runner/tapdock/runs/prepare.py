@@ -1,7 +1,7 @@
 """Prepare a run before anything is read: images, kinds, configs, streams, and how they are translated."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -9,16 +9,18 @@ from tapdock.connectors import operations
 from tapdock.connectors.about import About, about
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
+from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
+from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
 from tapdock.project.model import Connector, Namespacing, Pipeline, SchemaPolicy
 from tapdock.project.named import sides
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs import schema_policy
 from tapdock.runs.deletes import with_deletes
-from tapdock.runs.schema_policy import SchemaFacts
+from tapdock.runs.own_files import offer, require_state
 from tapdock.runs.sync_modes import (
     empties_first,
     impossible,
@@ -35,7 +37,7 @@ from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
 
-__all__ = ["Options", "PreparedRun", "added_fields", "prepare"]
+__all__ = ["Options", "PreparedRun", "added_fields", "chosen_streams", "combined", "prepare", "unread_names"]
 
 
 _MEANT = {
@@ -51,6 +53,7 @@ class Options:
     """What a user requests for a single run. `attempt` is the number of the attempt, from 1, and `run_id` its id.
 
     `began` is when the first attempt began, in seconds since the epoch. `${NOW}` is this time in all attempts.
+    `catalog` and `state` replace discovery and the saved state for this run; with `state`, `save_state` is False.
     """
 
     full_refresh: bool = False
@@ -59,9 +62,14 @@ class Options:
     refresh_catalog: bool = False
     strict_counts: bool = False
     accept_schema_changes: bool = False
+    catalog: str | None = field(default=None, repr=False)
+    state: str | None = field(default=None, repr=False)
     attempt: int = 1
     began: float | None = None
     run_id: str | None = None
+
+    def policy(self, pipeline: Pipeline) -> SchemaPolicy:
+        return "evolve" if self.accept_schema_changes else pipeline.schema_changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +77,8 @@ class PreparedRun:
     """Everything that is decided before a run starts.
 
     `offered` are all streams of the source, `streams` are those that the run reads. `scratch`: the source writes files
-    for the target. `only_complete`: see `RelayPlan`. `schema` is how the source's catalog has changed.
+    for the target. `only_complete`: see `RelayPlan`. `feed` are messages in place of the source's output.
+    `schema` is how the source's catalog has changed.
     """
 
     pipeline: Pipeline
@@ -81,9 +90,10 @@ class PreparedRun:
     streams: tuple[ConfiguredStream, ...]
     translation: TranslateOptions
     state_id: str
-    schema: SchemaFacts = dataclasses.field(default_factory=SchemaFacts)
+    schema: schema_policy.SchemaFacts = field(default_factory=schema_policy.SchemaFacts)
     only_complete: bool = False
     scratch: bool = False
+    feed: bytes | None = field(default=None, repr=False)
 
     @property
     def route(self) -> str:
@@ -103,34 +113,47 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     )
     namespacing = _namespacing(pipeline, source, target)
     # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
-    namespaced = source.kind == "singer" and namespacing.kind in ("source", "customformat")
-    _require_asked(source.connector, options)
-    policy: SchemaPolicy = "evolve" if options.accept_schema_changes else pipeline.schema_changes
-    is_committed = source.connector.discovery.mode == "committed"
-    # An old catalog would hide the changes that a policy is about.
-    refresh = options.refresh_catalog or (policy != "evolve" and not is_committed)
-    offered = operations.discover(context, source, refresh=refresh, namespaced=namespaced)
+    namespaced = schema_policy.is_namespaced(source, namespacing)
+    refresh = schema_policy.asks_again(source.connector, options.policy(pipeline), wanted=options.refresh_catalog)
+    source, offered = offer(context, source, options.catalog, refresh=refresh, namespaced=namespaced)
+    require_state(options.state, source)
+    if options.catalog is None:
+        remember_offered(context.cache, source.connector, project.environment, offered, now=context.now())
     source_config = operations.resolved_config(context, source)
-    target_config = operations.resolved_config(context, target)
     operations.say_laid(context, source.connector, source_config)
+    return combined(
+        context, pipeline, options, source=source, offered=offered, source_config=source_config, target=target
+    )
+
+
+def combined(
+    context: Context,
+    pipeline: Pipeline,
+    options: Options,
+    *,
+    source: PreparedConnector,
+    offered: tuple[Stream, ...],
+    source_config: Resolved,
+    target: PreparedConnector,
+    feed: bytes | None = None,
+) -> PreparedRun:
+    """Return the run of a source into a target. Raises a TapdockError if it could not start."""
+    project, namespacing = context.project, _namespacing(pipeline, source, target)
+    target_config = operations.resolved_config(context, target)
     operations.say_laid(context, target.connector, target_config)
     described = about(context, target)
     quirks = _quirks(target, described)
     require_repaired(target, target_config, quirks)
-    streams = _streams(source, offered, options, impossible(source, target, described, target_config, quirks))
-    state_id = state_key(
-        pipeline.source, pipeline.target, environment=project.environment, suffix=pipeline.state_suffix
-    )
-    streams, schema = schema_policy.applied(
-        context,
-        source.connector,
-        policy,
-        offered,
-        streams,
-        state_id=state_id,
-        namespaced=namespaced,
-        only=options.select,
-    )
+    cannot = impossible(source, target, described, target_config, quirks)
+    streams = chosen_streams(context, source, offered, options, cannot)
+    environment, suffix = project.environment, pipeline.state_suffix
+    state_id = state_key(pipeline.source, pipeline.target, environment=environment, suffix=suffix)
+    schema = schema_policy.SchemaFacts()
+    if feed is None and options.catalog is None:  # what the source itself offers
+        policy, named = options.policy(pipeline), schema_policy.is_namespaced(source, namespacing)
+        streams, schema = schema_policy.applied(
+            context, source.connector, policy, offered, streams, state_id, namespaced=named, only=options.select
+        )
     if source.kind == "singer":
         _say_unreadable(context, source.connector.name, streams)
     unsafe = empties_first(target, streams, target_config)
@@ -148,8 +171,8 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         validate_records=pipeline.validate_records,
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.late_schema == "spool",
         quirks=quirks,
-        excluded=_excluded(offered, streams) if source.kind == "singer" else (),
-        only_known=is_committed or policy == "freeze",
+        excluded=unread_names(offered, streams) if source.kind == "singer" else (),
+        only_known=source.connector.discovery.mode == "committed" or schema.policy == "freeze",
         max_line=source.connector.max_line,
         tables=table_names(target, described, target_config, quirks),
     )
@@ -167,6 +190,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         only_complete=target.kind == "airbyte" and overwrites(streams) and not quirks.waits_for_complete,
         # Only if the user configured it: a tap that changes its own config does not get a shared folder.
         scratch=source.kind == "singer" and "batch_config" in source_config.user,
+        feed=feed,
     )
     if streams or not translation.spool:
         require_translatable(prepared.route, streams, translation)
@@ -215,7 +239,7 @@ def _say_unreadable(context: Context, source: str, streams: tuple[ConfiguredStre
             context.once(context.redacted(f"warning: {what}"))
 
 
-def _excluded(offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
+def unread_names(offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
     """Return the names by which messages may refer to streams that are not read."""
     chosen = {stream.stream.key for stream in streams}
     wanted = {name for stream in offered if stream.key in chosen for name in emitted_names(stream)}
@@ -237,15 +261,6 @@ def _quirks(target: PreparedConnector, described: About) -> Quirks:
     )
 
 
-def _require_asked(source: Connector, options: Options) -> None:
-    """Raise UsageError if a run shall discover streams that are committed."""
-    if options.refresh_catalog and source.discovery.mode == "committed":
-        raise UsageError(
-            f"`--refresh-catalog` has no effect for source `{source.name}`, whose catalog is committed",
-            hint=f"`tapdock catalog commit {source.name}` replaces catalogs/{source.name}.json",
-        )
-
-
 def _require_all(source: Connector, options: Options) -> None:
     """Raise UsageError for a choice of streams or fields if they are known only during the run: it would be ignored."""
     given = {"`--select` or `--exclude`": options.select, "`select`": source.select, "`streams`": source.streams}
@@ -257,10 +272,19 @@ def _require_all(source: Connector, options: Options) -> None:
         )
 
 
-def _streams(
-    source: PreparedConnector, offered: tuple[Stream, ...], options: Options, cannot: Modes
+def chosen_streams(
+    context: Context,
+    source: PreparedConnector,
+    offered: tuple[Stream, ...],
+    options: Options,
+    cannot: Modes | None,
 ) -> tuple[ConfiguredStream, ...]:
+    """Return the streams that are read; none if the tap reports them only during the run. Raises UsageError.
+
+    `cannot` are the modes that the target does not support; None without a target.
+    """
     connector = source.connector
+    require_singer_options(source)
     if not connector.reports_streams:
         _require_all(connector, options)
         return ()  # the tap reports its streams during the run
@@ -271,4 +295,5 @@ def _streams(
         only=options.select,
         full_refresh=options.full_refresh,
         modes=cannot,
+        warn=lambda said: context.once(context.redacted(said)),
     )

@@ -1,21 +1,25 @@
 """How a run handles a source whose catalog differs from that of the last successful run (`schema_changes`)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
 
-from tapdock.connectors.context import Context
+from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.schema_changes import SchemaChange, changes, fields_of, named, seen
+from tapdock.connectors.schema_types import ARRAY, differences
 from tapdock.connectors.selection import select_streams
 from tapdock.errors import StateError, UsageError
-from tapdock.project.model import Connector, Pipeline, Project, SchemaPolicy
+from tapdock.project.model import Connector, Namespacing, Pipeline, Project, SchemaPolicy
 from tapdock.protocol.catalog import ConfiguredStream, Stream
+from tapdock.protocol.exclusion import Exclusion
+from tapdock.protocol.patterns import Path
+from tapdock.protocol.schema_edits import pruned
 from tapdock.state import catalogs
 from tapdock.state.catalogs import Found, KeptCatalog, SeenStream
 
-__all__ = ["SchemaFacts", "applied", "keep", "report", "require_accepted"]
+__all__ = ["SchemaFacts", "applied", "asks_again", "is_namespaced", "keep", "report", "require_accepted"]
 
 _ACCEPT = "--accept-schema-changes"
 
@@ -36,14 +40,34 @@ class SchemaFacts:
     found: Found = field(default_factory=Found)
 
 
+def is_namespaced(source: PreparedConnector, namespacing: Namespacing) -> bool:
+    """Return True if the schemas of a tap's streams are their namespaces."""
+    return source.kind == "singer" and namespacing.kind in ("source", "customformat")
+
+
+def asks_again(source: Connector, policy: SchemaPolicy, *, wanted: bool) -> bool:
+    """Return True if a cached catalog must not be used: it would hide the changes that a policy is about.
+
+    `wanted`: the user asks for a new discovery. Raises UsageError if the catalog is committed, so that none is used.
+    """
+    if source.discovery.mode != "committed":
+        return wanted or policy != "evolve"
+    if wanted:
+        raise UsageError(
+            f"`--refresh-catalog` has no effect for source `{source.name}`, whose catalog is committed",
+            hint=f"`tapdock catalog commit {source.name}` replaces catalogs/{source.name}.json",
+        )
+    return False
+
+
 def applied(
     context: Context,
     source: Connector,
     policy: SchemaPolicy,
     offered: Sequence[Stream],
     chosen: tuple[ConfiguredStream, ...],
-    *,
     state_id: str,
+    *,
     namespaced: bool,
     only: Sequence[str] = (),
 ) -> tuple[tuple[ConfiguredStream, ...], SchemaFacts]:
@@ -113,8 +137,7 @@ def _found(context: Context, state_id: str, policy: SchemaPolicy) -> Found:
 def _marked(differences: tuple[SchemaChange, ...]) -> tuple[SchemaChange, ...]:
     """Return the changes with a mark at those that are left out: selected streams and fields that are new."""
     return tuple(
-        msgspec.structs.replace(each, left_out=each.change == "added" and each.is_read and not each.is_nested)
-        for each in differences
+        msgspec.structs.replace(each, left_out=each.change == "added" and each.is_read) for each in differences
     )
 
 
@@ -122,8 +145,8 @@ def _frozen(
     chosen: tuple[ConfiguredStream, ...], now: tuple[SeenStream, ...], before: tuple[SeenStream, ...]
 ) -> tuple[tuple[ConfiguredStream, ...], tuple[SeenStream, ...]]:
     """Return the streams to read and those to keep, without what is new. Raises UsageError if nothing is left."""
-    known = {each.key: fields_of(each.json_schema).keys() for each in before}
-    new = {each.key: set(each.read or ()) - known[each.key] for each in now if each.key in known}
+    known = {each.key: each for each in before}
+    new = {each.key: _new_paths(known[each.key], each) for each in now if each.key in known}
     left = tuple(_without(one, new[one.stream.key]) for one in chosen if one.stream.key in known)
     if not left:
         raise UsageError(
@@ -132,32 +155,52 @@ def _frozen(
             hint=f"`tapdock run … {_ACCEPT}` reads them",
         )
     kept = (each for each in now if each.key in known or each.read is None)
-    return left, tuple(_seen_without(each, new.get(each.key, set())) for each in kept)
+    return left, tuple(_seen_without(each, new.get(each.key, frozenset())) for each in kept)
 
 
-def _without(one: ConfiguredStream, names: set[str]) -> ConfiguredStream:
-    """Return the stream without new fields, as if the user had excluded them."""
-    if not names:
+def _new_paths(old: SeenStream, new: SeenStream) -> frozenset[Path]:
+    """Return the selected fields that are new, also those inside of other fields. Arrays have no name in a path."""
+    before, now = fields_of(old.json_schema), fields_of(new.json_schema)
+    paths: set[Path] = {(name,) for name in new.read or () if name not in before}
+    for name in set(new.read or ()) & before.keys() & now.keys():
+        found = (each.path for each in differences(before[name], now[name]) if each.kind == "added")
+        paths |= {(name, *(part for part in path if part != ARRAY)) for path in found}
+    return frozenset(paths)
+
+
+def _without(one: ConfiguredStream, new: frozenset[Path]) -> ConfiguredStream:
+    """Return the stream without new fields, as if the user had excluded them. Raises UsageError if a run needs them."""
+    if not new:
         return one
-    needed = sorted({path[0] for path in (one.cursor_field, *one.primary_key) if path} & names)
-    properties = one.stream.json_schema.get("properties")
+    names = {path[0] for path in new if len(path) == 1}
+    needed = sorted(".".join(path) for path in (one.cursor_field, *one.primary_key) if _is_inside(path, new))
+    properties = fields_of(one.stream.json_schema)
     excluded = (*one.excluded, *sorted(names - set(one.excluded)))
-    if needed or (isinstance(properties, dict) and not properties.keys() - set(excluded)):
+    if needed or (properties and not properties.keys() - set(excluded)):
         what = f"the field `{needed[0]}`, a part of its key or its cursor" if needed else "all fields that are selected"
         raise UsageError(
             f"`schema_changes: freeze` leaves out what is new of stream `{one.stream.key}`, also {what}",
             hint=f"`tapdock run … {_ACCEPT}` reads it",
         )
+    inside = {path for path in new if len(path) > 1 and not _is_inside(path, one.exclusion.paths)}
+    nested = (*(path for path in one.nested if not _is_inside(path, new)), *sorted(inside))
     denied = (*one.denied, *sorted(names - set(one.denied)))
-    return msgspec.structs.replace(one, excluded=excluded, denied=denied)
+    return msgspec.structs.replace(one, excluded=excluded, denied=denied, nested=nested)
 
 
-def _seen_without(stream: SeenStream, names: set[str]) -> SeenStream:
-    if not names:
+def _is_inside(path: Path, paths: Collection[Path]) -> bool:
+    """Return True if one of the paths is this one, or one around it."""
+    return any(path[:end] in paths for end in range(1, len(path) + 1))
+
+
+def _seen_without(stream: SeenStream, new: frozenset[Path]) -> SeenStream:
+    if not new:
         return stream
-    properties = {name: schema for name, schema in stream.json_schema["properties"].items() if name not in names}
+    names = {path[0] for path in new if len(path) == 1}
+    exclusion = Exclusion(names, [path for path in new if len(path) > 1])
+    schema = msgspec.json.decode(pruned(msgspec.Raw(msgspec.json.encode(stream.json_schema)), exclusion)[0])
     read = tuple(name for name in stream.read if name not in names) if stream.read is not None else None
-    return msgspec.structs.replace(stream, json_schema={**stream.json_schema, "properties": properties}, read=read)
+    return msgspec.structs.replace(stream, json_schema=schema, read=read)
 
 
 def require_accepted(project: Project, pipeline: Pipeline, facts: SchemaFacts) -> None:
@@ -172,7 +215,7 @@ def require_accepted(project: Project, pipeline: Pipeline, facts: SchemaFacts) -
         raise UsageError(
             f"the schema of source `{pipeline.source}` has changed since run {facts.since}: {named(found)}", hint=hint
         )
-    breaking = [each for each in found if each.breaking or (each.is_nested and each.change == "added")]
+    breaking = [each for each in found if each.breaking]
     if facts.policy == "freeze" and breaking:
         raise UsageError(
             f"source `{pipeline.source}` has changed since run {facts.since} in a way that `schema_changes: freeze`"

@@ -14,7 +14,7 @@ from tapdock.errors import UnreadableState, UsageError
 from tapdock.protocol.airbyte_states import edited
 from tapdock.state.envelope import Dialect
 
-__all__ = ["dialect_of", "json_hint", "renamed", "streams", "without_stream"]
+__all__ = ["dialect_of", "json_hint", "merged", "renamed", "streams", "without_stream"]
 
 Raws = dict[str, msgspec.Raw]
 _NULL = msgspec.Raw(b"null")
@@ -183,6 +183,38 @@ def renamed(text: str, dialect: Dialect, renames: Mapping[str, str]) -> str:
         named = {renames.get(stream, stream): bookmark for stream, bookmark in bookmarks.items()}
         return _text({**whole, "bookmarks": _raw(named)})
     return _edited(text, lambda state: _state_renamed(state, renames))
+
+
+def merged(into: str, other: str, dialect: Dialect) -> str:
+    """Return the state `into` with the streams of `other`, which replace streams of the same names.
+
+    Raises UsageError for Airbyte states of which the streams have no positions of their own.
+    """
+    if dialect == "singer":
+        return _text(_merged_singer(_read(into, Raws), _read(other, Raws)))
+    both = [_per_stream(text) for text in (into, other)]
+    return _text(list({**both[0], **both[1]}.values()))
+
+
+def _merged_singer(into: Raws, other: Raws) -> Raws:
+    """Return the merged state without `currently_syncing`: some taps skip the streams before that one."""
+    whole = {name: value for name, value in {**into, **other}.items() if name != "currently_syncing"}
+    if "bookmarks" in whole:
+        whole["bookmarks"] = _raw({**_bookmarks(into), **_bookmarks(other)})
+    return whole
+
+
+def _per_stream(text: str) -> dict[tuple[str | None, str], msgspec.Raw]:
+    """Return each STREAM message of a state by the stream's namespace and name."""
+    is_legacy = text.lstrip().startswith("{")
+    raws = [] if is_legacy else _read(text, list[msgspec.Raw] | None) or []
+    found = [(state.stream_descriptor, raw) for raw in raws if (state := _read(raw, _Message).stream)]
+    if is_legacy or len(found) != len(raws):
+        raise UsageError(
+            "a GLOBAL or LEGACY state cannot be merged: its streams share a position",
+            hint="`tapdock state copy` replaces a whole state",
+        )
+    return {(stream.namespace, stream.name): raw for stream, raw in found}
 
 
 def _state_renamed(raw: msgspec.Raw, renames: Mapping[str, str]) -> msgspec.Raw:

@@ -168,13 +168,18 @@ def _decoded(backend: Backend, key: str, stored: Stored) -> Envelope:
 
 
 @contextmanager
-def replacing(backend: Backend, key: str, *, run_id: str, clock: Callable[[], float]) -> Iterator[StateSession]:
+def replacing(
+    backend: Backend, key: str, *, run_id: str, clock: Callable[[], float], expected: Envelope | None = None
+) -> Iterator[StateSession]:
     """Hold the lease of a state in order to replace it, even if it cannot be read.
 
-    The old state stays until the first write, so a failure before that changes nothing.
+    The old state stays until the first write, so a failure before that changes nothing. Raises Conflict if the state
+    is not the `expected` one any more.
     """
     with backend.acquire(key, holder_here(run_id, since=clock())):
         stored = backend.get(key)
+        if expected:
+            _require_same(backend, key, stored, expected)
         fence = 1
         if stored:
             fence = _fence_of(stored.body, key) + 1
@@ -183,6 +188,16 @@ def replacing(backend: Backend, key: str, *, run_id: str, clock: Callable[[], fl
         version = stored.version if stored else None
         yield StateSession(
             backend, key, empty, version, clock=clock, nonce=lambda: secrets.token_hex(8), sleep=time.sleep
+        )
+
+
+def _require_same(backend: Backend, key: str, stored: Stored | None, expected: Envelope) -> None:
+    """Raise Conflict if a state has another text than before. A run that saved the same text does not matter."""
+    now = _decoded(backend, key, stored) if stored else None
+    if now is None or (now.state, now.dialect) != (expected.state, expected.dialect):
+        who = f"by {now.run_id} at {now.saved_at}" if now and now.saved_at else "in the meantime"
+        raise Conflict(
+            f"state `{key}` was changed {who}, so nothing is saved", hint=f"`tapdock state history {key}` shows how"
         )
 
 

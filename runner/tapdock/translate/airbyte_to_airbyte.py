@@ -20,7 +20,8 @@ from tapdock.translate.states.airbyte import SourceState, key_of
 from tapdock.translate.states.forwarded import ForwardedLedger, fingerprint
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_lines import complete_line, empty_state_line
-from tapdock.translate.write.rules import EMPTY, without
+from tapdock.translate.write.removal import Withheld, may_repeat, removal
+from tapdock.translate.write.rules import EMPTY
 
 __all__ = ["AirbyteToAirbyte"]
 
@@ -44,14 +45,14 @@ class AirbyteToAirbyte(WithoutScan):
         translation = translation or TranslateOptions()
         self._streams = streams
         self._wall = wall
-        self._notices = Notices(emit, on_bad_record=translation.on_bad_record)
+        self._notices = Notices(emit, on_bad_record=translation.on_bad_record, withheld=Withheld(streams))
         self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
         names = target_keys((stream.stream.key for stream in streams), translation.namespacing, translation.tables)
         self._names = names if any(key != new for key, new in names.items()) else {}
         self._target = AirbyteTarget(self._notices, {new: key for key, new in names.items()})
-        self._rules = {stream.stream.key: without(stream.excluded) for stream in streams if stream.excluded}
+        self._rules = {one.stream.key: rule for one in streams if (rule := removal(one.exclusion))}
         self.states = ForwardedLedger(saved, names)
         self._by_name: dict[tuple[str | None, str | None], Tally] = {}
         for key, tally in self._source.tallies.items():
@@ -136,7 +137,8 @@ class AirbyteToAirbyte(WithoutScan):
         is_bare = named not in self._by_name
         if is_bare:
             tally.reason = tally.reason or "the source sends it without its namespace"
-        if is_bare or self._names or kept is not data:
+        may_hide = rule is not None and may_repeat(text, b'"record"', b'"data"')
+        if is_bare or self._names or kept is not data or may_hide:
             text = self._changed(text, tally.key, kept, renamed=is_bare or bool(self._names))
         self._out += (text.rstrip(b"\r"), b"\n")
 

@@ -16,6 +16,7 @@ from tapdock.translate.read.singer_target import SingerTarget
 from tapdock.translate.states.pace import StatePacer
 from tapdock.translate.states.tokens import TokenLedger
 from tapdock.translate.states.wrapped_tap import EmbeddedStates
+from tapdock.translate.write.removal import Withheld
 from tapdock.translate.write.rules import EMPTY, Unwritable, as_text, with_member
 from tapdock.translate.write.singer_stream import CHANGES, SingerStream
 
@@ -42,7 +43,9 @@ class AirbyteToSinger(WithoutScan):
         ledger: TokenLedger | EmbeddedStates | None = None,
     ) -> None:
         translation = translation or TranslateOptions()
-        self._notices = Notices(emit, on_bad_record=translation.on_bad_record, airbyte=("source",))
+        self._notices = Notices(
+            emit, on_bad_record=translation.on_bad_record, airbyte=("source",), withheld=Withheld(streams)
+        )
         self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts

@@ -13,6 +13,7 @@ from tapdock.protocol.junk import Junk
 from tapdock.protocol.lines import split
 from tapdock.translate.base import Emit, Mismatch
 from tapdock.translate.tally import Tally
+from tapdock.translate.write.removal import Withheld
 
 __all__ = ["Notices"]
 
@@ -23,17 +24,24 @@ _LONGEST_LOG = 64 << 10
 class Notices:
     """The notices of one translator. Two threads may emit events; only the pump's thread changes the counts.
 
-    `airbyte` are the sides that may report a renewed config in a CONTROL message.
+    `airbyte` are the sides that may report a renewed config in a CONTROL message. `withheld` removes excluded fields
+    from records that are set aside.
     """
 
     def __init__(
-        self, emit: Emit, *, on_bad_record: OnBadRecord = "fail", airbyte: Collection[str] = ("source", "target")
+        self,
+        emit: Emit,
+        *,
+        on_bad_record: OnBadRecord = "fail",
+        airbyte: Collection[str] = ("source", "target"),
+        withheld: Withheld | None = None,
     ) -> None:
         self.emit = emit
         self.mismatches: list[Mismatch] = []
         self._sets_aside = on_bad_record == "set_aside"
         self._warned: set[object] = set()
         self._airbyte = airbyte
+        self._withheld = withheld or Withheld(())
         self._configs: dict[Side, str] = {}
         self._mended: Counter[str] = Counter()
         self._junk: dict[Side, Junk] = {"source": Junk(), "target": Junk()}
@@ -105,6 +113,7 @@ class Notices:
             raise error
         if tally:
             tally.set_aside += 1
+        text = self._withheld.kept(stream, text)
         self.emit(SetAside(stream=stream, reason=error.message, record=text.decode(errors="replace")))
         self.warn_once(f"set aside: {error.message}", about=("aside", stream))
 

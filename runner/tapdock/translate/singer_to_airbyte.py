@@ -10,6 +10,7 @@ from msgspec import Raw
 from tapdock.errors import SourceError, TranslationError, UsageError
 from tapdock.events import Renewed
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey, configured_catalog
+from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.singer import (
     ActivateMessage,
     BatchMessage,
@@ -34,6 +35,7 @@ from tapdock.translate.states.sequence import SequenceLedger
 from tapdock.translate.states.singer import bookmarked_versions
 from tapdock.translate.write.airbyte_lines import complete_line
 from tapdock.translate.write.airbyte_stream import AirbyteStream, destination_streams
+from tapdock.translate.write.removal import Withheld
 
 __all__ = ["SingerToAirbyte"]
 
@@ -54,11 +56,11 @@ class SingerToAirbyte:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._translation = translation or TranslateOptions()
-        self._notices = Notices(emit, on_bad_record=self._translation.on_bad_record, airbyte=("target",))
-        self.left = self._notices.left
-        self._source = SingerSource(
-            streams, self._notices, excluded=self._translation.excluded, only_known=self._translation.only_known
+        self._notices = Notices(
+            emit, on_bad_record=self._translation.on_bad_record, airbyte=("target",), withheld=Withheld(streams)
         )
+        self.left = self._notices.left
+        self._source = SingerSource(streams, self._notices, self._translation)
         self.counts = self._source.counts
         self.states = SequenceLedger(
             state_type=self._translation.quirks.state_type, held=self._translation.last_state_only
@@ -179,7 +181,7 @@ class SingerToAirbyte:
             self._source.tally(stream),
             self._numbers,
             declared=self._sent[key],
-            excluded=expected.excluded if expected else (),
+            exclusion=expected.exclusion if expected else None,
             validate=self._translation.validate_records,
         )
         return landing
@@ -240,7 +242,7 @@ class SingerToAirbyte:
         self._source.tally(stream).status = "running"
         self._sent[key] = self._sent.get(key, set()) | fields
         self._landings.clear()
-        require_known(self._sent[key], landed, expected.excluded if expected else (), number)
+        require_known(self._sent[key], landed, expected.exclusion if expected else Exclusion(()), number)
 
     def _expand(self, message: BatchMessage, number: int) -> None:
         landing = self._landings.get(message.stream) or self._landing(message.stream, number)

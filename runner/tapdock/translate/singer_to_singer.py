@@ -8,7 +8,9 @@ from msgspec import Raw
 from tapdock.errors import TranslationError
 from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.parts import Part
+from tapdock.protocol.schema_edits import merged, pruned
 from tapdock.protocol.singer import (
     ActivateMessage,
     BatchMessage,
@@ -25,10 +27,11 @@ from tapdock.translate.read.known_prefixes import KnownPrefixes
 from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.read.singer_target import SingerTarget
 from tapdock.translate.schemas.nullable_items import with_nullable_items
-from tapdock.translate.schemas.repair import repaired, without_properties
+from tapdock.translate.schemas.repair import repaired
 from tapdock.translate.states.bookmarks import BookmarkLedger
 from tapdock.translate.tables import Tables
-from tapdock.translate.write.rules import EMPTY, Rule, without
+from tapdock.translate.write.removal import Withheld, may_repeat, removal
+from tapdock.translate.write.rules import EMPTY, Rule
 
 __all__ = ["SingerToSinger"]
 
@@ -56,11 +59,11 @@ class SingerToSinger(WithoutScan):
         translation: TranslateOptions | None = None,
     ) -> None:
         self._translation = translation or TranslateOptions()
-        self._notices = Notices(emit, on_bad_record=self._translation.on_bad_record, airbyte=())
-        self.left = self._notices.left
-        self._source = SingerSource(
-            streams, self._notices, excluded=self._translation.excluded, only_known=self._translation.only_known
+        self._notices = Notices(
+            emit, on_bad_record=self._translation.on_bad_record, airbyte=(), withheld=Withheld(streams)
         )
+        self.left = self._notices.left
+        self._source = SingerSource(streams, self._notices, self._translation)
         self.counts = self._source.counts
         self.states = BookmarkLedger(saved, held=self._translation.last_state_only)
         self._target = SingerTarget(self._notices, self.states.names)
@@ -149,15 +152,11 @@ class SingerToSinger(WithoutScan):
             raise TranslationError(what) from error
         return text + b"\n"
 
-    def _excluded(self, stream: str) -> tuple[str, ...]:
-        expected = self._source.expected.get(self._source.key(stream))
-        return expected.excluded if expected else ()
-
     def _rule(self, stream: str) -> Rule | None:
         """Return the rule that removes the excluded fields of a stream; None if there are none."""
         if stream not in self._rules:
-            excluded = self._excluded(stream)
-            self._rules[stream] = without(excluded) if excluded else None
+            expected = self._source.expected.get(self._source.key(stream))
+            self._rules[stream] = removal(expected.exclusion) if expected else None
         return self._rules[stream]
 
     def _record(self, message: RecordMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
@@ -175,6 +174,7 @@ class SingerToSinger(WithoutScan):
         tally.records += 1
         if new is not old:
             tally.reason = tally.reason or "fields are excluded, but the tap sends them"
+        if new is not old or (rule and may_repeat(text, b'"record"')):
             text = msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "record": Raw(new)})
         tally.bytes += len(text)
         if message.version is not None:
@@ -198,8 +198,11 @@ class SingerToSinger(WithoutScan):
         tally = self._source.tally(stream)
         tally.mark("running")
         wider = with_nullable_items(message.schema)
+        expected = self._source.expected.get(tally.key)
+        fragments = expected.fragments if expected else ()
+        exclusion = expected.exclusion if expected else Exclusion(())
         try:
-            schema, sent = without_properties(wider, self._excluded(stream))
+            schema, sent = pruned(merged(wider, fragments), exclusion, strict=True)
         except msgspec.MsgspecError as error:
             what = f"line {self._source.line}: the schema of stream `{tally.key}` cannot be read: {error}"
             raise TranslationError(what) from error
@@ -210,7 +213,7 @@ class SingerToSinger(WithoutScan):
             self._repaired.add(stream)
             found = ", ".join(f"`{name}`" for name in removed)
             self._notices.log("info", f"stream `{stream}`: removed from its schema, as targets cannot read it: {found}")
-        if not sent and not removed and wider is message.schema:
+        if not sent and not removed and not fragments and wider is message.schema:
             return text + b"\n"
         return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "schema": Raw(schema)}) + b"\n"
 

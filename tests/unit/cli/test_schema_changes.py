@@ -1,6 +1,5 @@
 """Tests what runs report of a source whose catalog changes, and what `schema_changes` makes of it."""
 
-import copy
 import json
 import sys
 
@@ -290,18 +289,32 @@ def test_freeze_refuses_what_it_cannot_leave_out(shop, offered, named):
     assert shop.run(policy="freeze") == (0, {})
 
 
-NESTED = stream("users", name={"type": "object", "properties": {"first": TEXT}})
+FIRST, LAST = {"first": "Ann"}, {"first": "Ann", "last": "secret@x"}
 
 
-def test_freeze_refuses_new_nested_fields(shop):
-    """They would arrive inside of a field that is known."""
-    shop.has(users=[{"id": 1}])
-    shop.offer(NESTED)
+def people(**fields):
+    name = {"type": ["null", "object"], "properties": fields}
+    return stream("users", name=name, friends={"type": ["null", "array"], "items": name})
+
+
+@pytest.mark.parametrize(("source", "target"), ROUTES)
+def test_frozen_nested_fields_reach_no_target(folder, tapdock, source, target):
+    shop = Shop(folder, tapdock, source, target)
+    shop.has(users=[{"id": 1, "name": FIRST, "friends": [FIRST]}])
+    shop.offer(people(first=TEXT))
     assert shop.run(policy="freeze") == (0, {})
-    more = copy.deepcopy(NESTED)
-    more["json_schema"]["properties"]["name"]["properties"]["last"] = TEXT
-    shop.offer(more)
-    assert shop.run(policy="freeze") == (2, {"added users.name.last": {"is_read"}})
+    shop.has(users=[{"id": 1, "name": LAST, "friends": [FIRST, LAST]}])
+    shop.offer(people(first=TEXT, last=TEXT))
+    shop.written()
+    left = {f"added users.{name}": {"is_read", "left_out"} for name in ("name.last", "friends.[].last")}
+    for _ in range(2):
+        assert shop.run(policy="freeze") == (0, left)
+        written = shop.written()
+        assert written.count("Ann") == 3
+        assert "last" not in written
+        assert "secret@x" not in written
+    assert shop.run("--accept-schema-changes", policy="freeze")[0] == 0
+    assert shop.written().count("secret@x") == 2
 
 
 def test_freeze_reads_on_with_a_wider_type(shop):
@@ -391,3 +404,11 @@ def test_a_policy_does_not_compare_with_an_old_discovery(shop, policy):
     code, found = shop.run(policy=policy, discovery="7d")
     assert (code, set(found)) == (0 if policy == "freeze" else 2, {"added users.email"})
     assert "secret@x" not in shop.written()
+
+
+def test_a_catalog_of_the_user_for_one_run_is_not_compared_and_not_kept(shop):
+    shop.offer(USERS)
+    assert shop.run(policy="fail") == (0, {})
+    (shop.folder / "mine.json").write_text(json.dumps({"streams": [MORE]}))
+    assert shop.run("--catalog", "mine.json", policy="fail") == (0, {})
+    assert shop.run(policy="fail") == (0, {})

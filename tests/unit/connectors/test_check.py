@@ -207,7 +207,9 @@ def test_a_failed_question_quotes_the_exception_and_not_the_lines_before_it(made
     assert "^" not in found.message
 
 
-@pytest.mark.parametrize(("role", "test"), [("target", "the first run"), ("source", "`tapdock check x --read 10`")])
+@pytest.mark.parametrize(
+    ("role", "test"), [("target", "`tapdock check x --write`"), ("source", "`tapdock check x --read 10`")]
+)
 def test_a_check_of_nothing_does_not_claim_a_success(made, role, test):
     keys = {"discovery": False} if role == "source" else {}
     found = result(made, {"--about": (SETTINGS, 0, 0)}, role, **keys)

@@ -92,7 +92,11 @@ def test_patterns(patterns: list[str], expected: dict[str, str]) -> None:
         ("user", "there is no stream `user`", "did you mean `users`? streams: users, purchases"),
         ("!usres", "there is no stream `usres`", "did you mean `users`?"),
         ("users.emial", "stream `users` has no field `emial`", "did you mean `email`? fields: id, email"),
-        ("users.address.city", "there is no stream", "streams: "),
+        (
+            "users.address.city",
+            "field `address` of stream `users` declares no field `city`",
+            "whole field: `users.address`",
+        ),
         ("free.x", "stream `free` has no field `x`", "fields: "),
         ("USERS", "there is no stream `USERS`", "streams: "),
     ],
@@ -274,7 +278,7 @@ def test_a_name_with_two_meanings_is_refused_with_both() -> None:
     both = (stream("a", "b", "c"), stream("a.b", "id"))
     with pytest.raises(UsageError, match=r"`a\.b` is both a stream and a field of stream `a`") as caught:
         select_streams(both, ["!a.b"], {})
-    assert caught.value.hint == "write `a[.]b` for the stream, or `a.[b]` for the field"
+    assert caught.value.hint == "write `a\\.b` for the stream, or `a.[b]` for the field"
     assert [one.stream.name for one in select_streams(both, ["!a[.]b"], {})] == ["a"]
     assert [one.excluded for one in select_streams(both, ["!a.[b]"], {})] == [("b",), ()]
 
@@ -398,3 +402,154 @@ def test_a_key_of_the_tap_counts_where_the_user_left_it_open(
 ) -> None:
     (found,) = select_streams([stream("s", "a")], [], {"s": StreamOptions(**options)}, modes=modes)
     assert found.learns_key is learns
+
+
+ADDRESS = {"properties": {"city": {"type": "string"}, "home_url": {"type": "string"}, "geo": {"properties": {"x": {}}}}}
+DEEP = Stream(
+    name="users",
+    json_schema={
+        "properties": {
+            "id": {"type": "integer"},
+            "avatar_url": {"type": "string"},
+            "address": {"type": ["null", "object"], **ADDRESS},
+            "orders": {"type": "array", "items": {"properties": {"total": {"type": "number"}, "note": {}}}},
+            "payload": {"type": ["null", "object"]},
+            "a.b": {"type": "string"},
+        }
+    },
+)
+DOTTED = stream("animals.data", "id", "name")
+
+
+def left(*patterns: str, only: tuple[str, ...] = ()) -> set[str]:
+    """Return the fields of `users` that are not read, or none if the stream is not."""
+    found = select_streams((DEEP, DOTTED), patterns, {}, only=only)
+    (one,) = [each for each in found if each.stream.name == "users"]
+    return {*one.excluded, *(".".join(path) for path in one.nested)}
+
+
+ALL_BUT = {"id", "avatar_url", "address", "orders", "payload", "a.b"}
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        (["users"], set()),
+        (["users.*"], set()),
+        (["users.address"], ALL_BUT - {"address"}),
+        (["users.address.city"], ALL_BUT - {"address"} | {"address.home_url", "address.geo"}),
+        (["users.address.geo"], ALL_BUT - {"address"} | {"address.home_url", "address.city"}),
+        (["users.address.geo.x"], ALL_BUT - {"address"} | {"address.home_url", "address.city"}),
+        (["users.address.*"], ALL_BUT - {"address"}),
+        (["*.*_url"], ALL_BUT - {"avatar_url", "address"} | {"address.city", "address.geo"}),
+        (["users.orders.total"], ALL_BUT - {"orders"} | {"orders.note"}),
+        (["users", "!users.address.city"], {"address.city"}),
+        (["!users.address.city", "users.address.city", "users.id"], ALL_BUT - {"id", "address"} | {"address"}),
+        (["!users.address"], {"address"}),
+        (["!users.address", "users.address.city", "users.id"], ALL_BUT - {"id"}),
+        (["!*.*_url"], {"avatar_url", "address.home_url"}),
+        (["!users.*geo*"], {"address.geo"}),
+        (["!users.orders.note"], {"orders.note"}),
+        (["!users.payload.secret.key"], {"payload.secret.key"}),
+        ([r"users.a\.b"], ALL_BUT - {"a.b"}),
+        (["users.a.b"], ALL_BUT - {"a.b"}),
+        (["!users.[ai]*"], {"id", "avatar_url", "address", "a.b"}),
+        (["users.i?", "!users.orders"], ALL_BUT - {"id"}),
+    ],
+)
+def test_fields_inside_of_others(patterns: list[str], expected: set[str]) -> None:
+    if patterns == ["!users.address.city", "users.address.city", "users.id"]:
+        expected = expected - {"address"} | {"address.city", "address.home_url", "address.geo"}
+    assert left(*patterns) == expected
+
+
+@pytest.mark.parametrize("pattern", [r"animals\.data.id", "animals.data.id", "animals[.]data.id", r"animals\.*.id"])
+def test_dots_in_the_name_of_a_stream(pattern: str) -> None:
+    (one,) = select_streams((DEEP, DOTTED), [pattern], {})
+    assert (one.stream.name, one.excluded) == ("animals.data", ("name",))
+
+
+def test_an_escaped_dot_is_not_between_names() -> None:
+    with pytest.raises(UsageError, match=r"there is no stream `users\.id`"):
+        select_streams((DEEP, DOTTED), [r"users\.id"], {})
+
+
+def test_a_run_selects_among_the_fields_inside_of_others() -> None:
+    assert left("!users.address.city", only=("users.address", "users.id")) == ALL_BUT - {"id", "address"} | {
+        "address.city"
+    }
+    with pytest.raises(UsageError, match="matches only what the project's `select` leaves out"):
+        left("!users.address", only=("users.address.city",))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message", "hint"),
+    [
+        ("users.address.citi", "stream `users` has no field `address.citi`", "did you mean `address.city`?"),
+        ("!users.adress.city", "stream `users` has no field `adress.city`", "fields: id, avatar_url"),
+        ("!users.id.x", "field `id` of stream `users` declares no field `x`", "whole field: `users.id`"),
+        ("users.payload.x", "field `payload` of stream `users` declares no field `x`", "field: `users.payload`"),
+    ],
+)
+def test_an_unknown_nested_field_is_refused(pattern: str, message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        left(pattern)
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+def test_a_glob_that_matches_nothing_is_a_warning_that_names_it() -> None:
+    said: list[str] = []
+    found = select_streams(STREAMS, ["users.*", "ordr*", "!*.*_ssn"], {}, only=["users", "!x*"], warn=said.append)
+    assert [str(one.stream.key) for one in found] == ["users", "old.users"]
+    assert said == [
+        "warning: the pattern `ordr*` of `select` matches no stream and no field",
+        "warning: the pattern `!*.*_ssn` of `select` matches no stream and no field",
+        "warning: the pattern `!x*` of `--select` or `--exclude` matches no stream and no field",
+    ]
+
+
+def test_globs_that_all_match_nothing_are_an_error() -> None:
+    with pytest.raises(UsageError, match="no stream is selected"):
+        select("ordr*", "x.*")
+
+
+def test_a_nested_key_is_read_and_cannot_be_excluded() -> None:
+    options = {"users": StreamOptions(primary_key=(("address", "city"),), destination_sync_mode="append_dedup")}
+    (one, _) = select_streams((DEEP, DOTTED), ["!users.address.home_url"], options)
+    assert (one.added, one.nested) == ((), (("address", "home_url"),))
+    (one,) = select_streams((DEEP, DOTTED), ["users.id", "!users.address.home_url"], options)
+    assert one.added == ("address",)
+    assert one.nested == (("address", "home_url"),), "an excluded field does not come back with the key around it"
+    for pattern in ("!users.address.city", "!users.address", "!users.*.city"):
+        with pytest.raises(UsageError, match=r"`select` excludes the field `address\.city`"):
+            select_streams((DEEP, DOTTED), [pattern], options)
+
+
+def test_options_of_globs_are_merged_key_by_key() -> None:
+    options = {
+        "users": StreamOptions(primary_key=(("id",),)),
+        "*": StreamOptions(destination_sync_mode="append", flatten_keys=True, sync_mode="full_refresh"),
+        "us*": StreamOptions(destination_sync_mode="append_dedup", primary_key=(("note",),)),
+        "old.users": StreamOptions(given=frozenset({"flatten_keys"})),
+    }
+    found = {str(one.stream.key): one for one in select("users", "purchases", options=options)}
+    assert found["purchases"].destination_sync_mode == "append"
+    assert (found["users"].destination_sync_mode, found["users"].primary_key) == ("append_dedup", (("id",),))
+    assert {name: one.flatten_keys for name, one in found.items()} == {
+        "users": True, "purchases": True, "old.users": False,
+    }  # fmt: skip
+
+
+def test_a_glob_of_options_that_matches_no_stream_is_a_warning() -> None:
+    said: list[str] = []
+    select_streams(STREAMS, [], {"x*": StreamOptions(sync_mode="full_refresh")}, warn=said.append)
+    assert said == ["warning: the name `x*` under `streams` matches no stream"]
+
+
+def test_a_schema_for_an_unknown_field_is_refused() -> None:
+    for name in ("emial", "address.citi"):
+        with pytest.raises(UsageError, match="has no field"):
+            select_streams((DEEP,), [], {"users": StreamOptions(schema={name: {"type": "string"}})})
+    (one,) = select_streams((DEEP,), [], {"users": StreamOptions(schema={"payload.x": {}, "orders.total": {}})})
+    assert [path for path, _ in one.fragments] == [("payload", "x"), ("orders", "total")]

@@ -120,15 +120,6 @@ def test_the_root_may_be_a_reference() -> None:
     }
 
 
-def test_dropped_fields_leave_schema_and_records() -> None:
-    stream = Stream(name="s", json_schema={"properties": {"a": {"type": "string"}, "b": {}}})
-    schema, rule, reason = singer_schema(stream, excluded=("b",))
-    assert reason == "`b` is excluded"
-    assert list(schema["properties"]) == ["a"]
-    assert rule is not None
-    assert rule(b'{"a":"x","b":1}') == b'{"a":"x"}'
-
-
 @pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"properties": {}}, {"properties": 7}])
 def test_a_stream_without_fields_is_refused(schema: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="declares no fields for stream `s`"):

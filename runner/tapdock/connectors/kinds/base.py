@@ -20,6 +20,7 @@ __all__ = [
     "assumed",
     "config_file",
     "entrypoint_of",
+    "feed",
     "kind_line",
     "kind_of",
     "launch",
@@ -157,6 +158,16 @@ def launch(
         cpus=connector.cpus,
         pids=connector.pids,
     )
+
+
+def feed(connector: Connector, facts: ImageFacts, messages: bytes) -> Launch:
+    """Return the launch that prints these messages in place of a source, in an image that is present.
+
+    The launcher itself needs `cat`, so every image that runs has it.
+    """
+    file = InputFile("messages.jsonl", messages)
+    plain = dataclasses.replace(connector, entrypoint=("cat",), command=())
+    return launch(plain, facts, role="source", args=(FileArg(file.name),), files=(file,))
 
 
 def entrypoint_of(connector: Connector, facts: ImageFacts) -> tuple[str, ...]:

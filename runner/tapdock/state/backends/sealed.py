@@ -6,7 +6,7 @@ from typing import Protocol
 from tapdock.errors import StateError, UsageError
 from tapdock.state.backends.base import Backend, Holder, LeaseTerms, Stored
 
-__all__ = ["Sealed", "sealed"]
+__all__ = ["Sealed", "as_stored", "sealed"]
 
 _PREFIX = "overlay/"
 _MARK = b"sealed:"
@@ -35,6 +35,11 @@ def sealed(backend: Backend, key: str | None) -> Backend:
     except ValueError as error:
         hint = "create a key: `openssl rand -base64 32 | tr '+/' '-_'`"
         raise UsageError("TAPDOCK_STATE_KEY is not a key: it must be 32 bytes as URL-safe base64", hint=hint) from error
+
+
+def as_stored(backend: Backend) -> Backend:
+    """Return the backend with its objects as they are stored: encrypted ones are neither read nor written again."""
+    return backend._backend if isinstance(backend, Sealed) else backend
 
 
 class Sealed:

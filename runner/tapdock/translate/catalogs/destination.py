@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
+from tapdock.translate.catalogs.singer import declared_schema
 from tapdock.translate.catalogs.tap_keys import with_key_fields
 from tapdock.translate.read.schema_scan import Scan
 from tapdock.translate.write.airbyte_stream import destination_stream, unexpected, without_fields
@@ -36,7 +37,7 @@ def with_own_keys(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) ->
 def expected_streams(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) -> list[ConfiguredStream]:
     """Return the streams of the run, each with the schema that the tap sent, less the excluded fields."""
     return [
-        destination_stream(stream, without_fields(scan.schemas.get(key, stream.stream.json_schema), stream.excluded))
+        destination_stream(stream, without_fields(scan.schemas.get(key) or declared_schema(stream), stream.exclusion))
         for key, stream in expected.items()
     ]
 

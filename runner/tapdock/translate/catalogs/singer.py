@@ -9,9 +9,14 @@ from msgspec import Raw
 
 from tapdock.errors import SourceError
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
+from tapdock.protocol.exclusion import Exclusion
+from tapdock.protocol.fields import breadcrumbs
+from tapdock.protocol.patterns import Path
+from tapdock.protocol.schema_edits import merged
 from tapdock.translate.schemas.to_airbyte import airbyte_schema
 
 __all__ = [
+    "declared_schema",
     "emitted_names",
     "message_names",
     "says_keyless",
@@ -178,6 +183,14 @@ def _entry(stream: Stream) -> _Entry:
     return msgspec.json.decode(stream.raw, type=_Entry) if stream.raw else _Entry(stream=stream.name)
 
 
+def declared_schema(stream: ConfiguredStream) -> dict[str, Any]:
+    """Return the schema that a tap's catalog declares, for an Airbyte destination, with the user's fragments."""
+    if not stream.fragments or not stream.stream.raw:
+        return stream.stream.json_schema
+    declared = msgspec.json.decode(stream.stream.raw, type=_Members).get("schema", Raw(b"{}"))
+    return airbyte_schema(msgspec.json.decode(merged(declared, stream.fragments), type=dict))
+
+
 def selected_catalog(
     streams: Iterable[Stream], chosen: Iterable[ConfiguredStream], *, legacy: bool, log_key: str | None = None
 ) -> bytes:
@@ -195,18 +208,20 @@ def selected_catalog(
 def _selected(stream: Stream, chosen: ConfiguredStream | None, *, legacy: bool, log_key: str | None) -> dict[str, Any]:
     entry = _entry(stream)
     members: dict[str, Any] = msgspec.json.decode(stream.raw, type=_Members)
+    if chosen and chosen.fragments:
+        members["schema"] = Raw(merged(members.get("schema", Raw(b"{}")), chosen.fragments))
+        entry.schema = msgspec.json.decode(members["schema"])
     root = dict(entry.root) | {"selected": chosen is not None}
     if chosen:
         root |= _replication(entry, chosen, log_key)
         for name in ("replication_method", "replication_key"):  # if a tap's catalog has these, the tap may read them
             if name.replace("_", "-") in root and (name in members or chosen.log_based):
                 members[name] = root[name.replace("_", "-")]
-    fields = {each.breadcrumb: dict(each.metadata) for each in entry.metadata if each.breadcrumb}
+    fields = _field_metadata(entry, chosen)
     told = entry.schema.get("properties")
     properties: dict[str, Any] = told if isinstance(told, dict) else {}
-    for name in properties:
-        said = fields.setdefault(("properties", name), {})
-        said["selected"] = _is_read(said, name, chosen)
+    if chosen:
+        root |= next((said for path, said in chosen.metadata if not path), {})
     metadata = [((), root), *fields.items()]
     members["metadata"] = [{"breadcrumb": path, "metadata": said} for path, said in metadata]
     if legacy or "selected" in entry.schema:
@@ -217,6 +232,27 @@ def _selected(stream: Stream, chosen: ConfiguredStream | None, *, legacy: bool, 
         }
         members["schema"] = schema
     return members
+
+
+def _field_metadata(entry: _Entry, chosen: ConfiguredStream | None) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Return the metadata of fields, by place. Fields inside of others have some if they are not read, or had some.
+
+    Without it, a tap of Meltano's SDK reads a field if it reads the one around it.
+    """
+    exclusion = chosen.exclusion if chosen else Exclusion(())
+    fields = {each.breadcrumb: dict(each.metadata) for each in entry.metadata if each.breadcrumb}
+    known = breadcrumbs(entry.schema)
+    for place, path in known.items():
+        if len(path) == 1 or place in fields or _is_removed(exclusion, path):
+            fields.setdefault(place, {})
+    for place, said in fields.items():
+        if place in known:
+            is_read = chosen is not None and _is_read(said, known[place], exclusion)
+            said["selected"] = is_read or said.get("inclusion") == "automatic"
+    for path, more in chosen.metadata if chosen else ():
+        for place in (place for place, known_path in known.items() if path and known_path == path):
+            fields.setdefault(place, {}).update(more)
+    return fields
 
 
 def _replication(entry: _Entry, chosen: ConfiguredStream, log_key: str | None) -> dict[str, Any]:
@@ -230,7 +266,9 @@ def _replication(entry: _Entry, chosen: ConfiguredStream, log_key: str | None) -
     return said | ({"replication-key": chosen.cursor_field[0]} if chosen.sync_mode == "incremental" else {})
 
 
-def _is_read(said: Mapping[str, Any], name: str, chosen: ConfiguredStream | None) -> bool:
-    if said.get("inclusion") == "automatic":
-        return True
-    return chosen is not None and said.get("inclusion") != "unsupported" and name not in chosen.excluded
+def _is_read(said: Mapping[str, Any], path: Path, exclusion: Exclusion) -> bool:
+    return said.get("inclusion") != "unsupported" and not _is_removed(exclusion, path)
+
+
+def _is_removed(exclusion: Exclusion, path: Path) -> bool:
+    return any(exclusion.verdict(path[:end]) == "remove" for end in range(1, len(path) + 1))

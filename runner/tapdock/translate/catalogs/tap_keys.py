@@ -6,6 +6,7 @@ import msgspec
 
 from tapdock.errors import TranslationError
 from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.protocol.exclusion import Exclusion
 
 __all__ = ["with_key_fields"]
 
@@ -15,7 +16,8 @@ def with_key_fields(stream: ConfiguredStream, names: Sequence[str]) -> Configure
 
     Raises TranslationError for a field that the user excluded.
     """
-    if denied := next((name for name in names if name in stream.denied), None):
+    hidden = Exclusion(stream.denied, (), stream.hidden)
+    if denied := next((name for name in names if hidden.verdict((name,)) == "remove"), None):
         key = stream.stream.key
         raise TranslationError(
             f"`select` excludes the field `{denied}` of stream `{key}`, but it is part of the key in the tap's SCHEMA",

@@ -9,6 +9,7 @@ from msgspec import Raw
 from tapdock.errors import UsageError
 from tapdock.project.model import SyncMode
 from tapdock.protocol.catalog import ConfiguredStream, Stream, configured, parse_catalog
+from tapdock.protocol.fields import field_path
 from tapdock.translate.names import singer_names
 from tapdock.translate.schemas.to_singer import singer_schema
 
@@ -99,12 +100,14 @@ def _configured(entry: _Entry) -> ConfiguredStream | None:
     (stream,) = parse_catalog(msgspec.json.encode({"streams": [root[_STREAM]]}))
     mode = _sync_mode(stream, root)
     cursor = (str(root["replication-key"]),) if root.get("replication-key") else stream.default_cursor_field
+    left = [field_path(path) for path, said in known.items() if path and not _is_selected(said)]
     return configured(
         stream,
         mode,
         cursor=cursor,
         key=stream.source_defined_primary_key,
-        excluded=[path[1] for path, said in known.items() if len(path) == 2 and not _is_selected(said)],
+        excluded=[path[0] for path in left if len(path) == 1],
+        nested=[path for path in left if len(path) > 1],
     )
 
 

@@ -2,6 +2,7 @@
 
 from tapdock.errors import TranslationError
 from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.singer import SchemaMessage
 from tapdock.translate.read.schema_scan import schema_of
 
@@ -33,9 +34,10 @@ def declared_fields(message: SchemaMessage, landed: ConfiguredStream, number: in
     return set(schema_of(message.schema, key, number)["properties"])
 
 
-def require_known(fields: set[str], landed: ConfiguredStream, excluded: tuple[str, ...], number: int) -> None:
+def require_known(fields: set[str], landed: ConfiguredStream, exclusion: Exclusion, number: int) -> None:
     """Raise TranslationError for fields that are neither in the destination's catalog nor excluded."""
-    if new := fields - {*landed.stream.json_schema["properties"], *excluded}:
+    unknown = fields - landed.stream.json_schema["properties"].keys()
+    if new := {name for name in unknown if exclusion.verdict((name,)) != "remove"}:
         what = f"line {number}: stream `{landed.stream.key}` has new fields that are not in the destination's catalog"
         raise TranslationError(f"{what}: {_listed(sorted(new))}", hint=SPOOL)
 

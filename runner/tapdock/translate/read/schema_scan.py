@@ -1,5 +1,6 @@
 """Scan the output of a tap for its streams and their schemas, before it is translated."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -7,6 +8,8 @@ from msgspec import Raw
 
 from tapdock.errors import TranslationError
 from tapdock.protocol.catalog import StreamKey
+from tapdock.protocol.schema_edits import Fragment
+from tapdock.protocol.schema_edits import merged as merged_fragments
 from tapdock.protocol.singer import ActivateMessage, Message, RecordMessage, SchemaMessage
 from tapdock.translate.read.known_prefixes import KnownPrefixes
 from tapdock.translate.read.singer_tap import SingerSource
@@ -68,17 +71,18 @@ class Scan:
         if keys or key not in self.keys:
             self.keys[key] = keys
         self._source.tallies.setdefault(key, Tally(key))
+        expected = self._source.expected.get(key)
         try:
-            schema = schema_of(raw, key, self._source.line)
+            schema = schema_of(raw, key, self._source.line, expected.fragments if expected else ())
         except TranslationError:
             return  # it is refused when it is translated
         if schema["properties"]:  # else it declares no fields
             self.schemas[key] = merged(self.schemas[key], schema) if key in self.schemas else schema
 
 
-def schema_of(raw: Raw, key: StreamKey, number: int) -> dict[str, Any]:
-    """Return a SCHEMA's schema for a destination. Raises TranslationError if it is not an object."""
+def schema_of(raw: Raw, key: StreamKey, number: int, fragments: Sequence[Fragment] = ()) -> dict[str, Any]:
+    """Return a SCHEMA's schema for a destination, with a user's fragments. Raises TranslationError for bad ones."""
     try:
-        return airbyte_schema(msgspec.json.decode(raw, type=dict))
+        return airbyte_schema(msgspec.json.decode(merged_fragments(raw, fragments), type=dict))
     except msgspec.MsgspecError as error:
         raise TranslationError(f"line {number}: the schema of stream `{key}` cannot be read: {error}") from error

@@ -1,12 +1,11 @@
 """Repair a tap's schema for Singer targets: remove keywords that their validators cannot read (protocol.md 2.4)."""
 
-from collections.abc import Collection
 from decimal import Decimal, InvalidOperation
 
 import msgspec
 from msgspec import Raw
 
-__all__ = ["repaired", "without_properties"]
+__all__ = ["repaired"]
 
 _FLAGS = ("exclusiveMaximum", "exclusiveMinimum", "required")
 """Keywords that are a boolean in older drafts, and a number or a list since the sixth draft."""
@@ -34,19 +33,6 @@ def repaired(schema: bytes | Raw) -> tuple[bytes, tuple[str, ...]]:
     except (msgspec.MsgspecError, RecursionError):
         return bytes(schema), ()
     return (text if removed else bytes(schema)), tuple(removed)
-
-
-def without_properties(schema: bytes | Raw, excluded: Collection[str]) -> tuple[bytes, tuple[str, ...]]:
-    """Return a stream's schema without the excluded fields, and the fields that it had. Raises MsgspecError."""
-    if not excluded:
-        return bytes(schema), ()
-    members = msgspec.json.decode(schema, type=_Members)
-    properties = msgspec.json.decode(members.get("properties", Raw(b"{}")), type=_Members)
-    sent = tuple(name for name in excluded if name in properties)
-    if not sent:
-        return bytes(schema), ()
-    members["properties"] = _encoded({name: one for name, one in properties.items() if name not in sent})
-    return msgspec.json.encode(members), sent
 
 
 def _schema(text: bytes, removed: dict[str, None]) -> bytes:

@@ -3,13 +3,17 @@
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from tapdock.errors import UsageError
 from tapdock.protocol.catalog import Stream
+from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.json_pointer import referred
+from tapdock.protocol.schema_edits import pruned
 from tapdock.translate.schemas.expansion import Root
-from tapdock.translate.write.rules import Rule, as_number, as_text, drop, fields, items
+from tapdock.translate.write.rules import Rule, as_number, as_text, fields, items
 
-__all__ = ["Translated", "singer_schema"]
+__all__ = ["Translated", "singer_schema", "without_fields"]
 
 
 class Translated(NamedTuple):
@@ -20,8 +24,14 @@ class Translated(NamedTuple):
     reason: str | None = None
 
 
-def singer_schema(stream: Stream, *, excluded: Collection[str] = ()) -> Translated:
-    """Return a stream's schema without the excluded fields; the rule is for a whole record body.
+def without_fields(stream: Stream, exclusion: Exclusion) -> Stream:
+    """Return a stream whose schema lacks the excluded fields."""
+    text, removed = pruned(msgspec.json.encode(stream.json_schema), exclusion)
+    return msgspec.structs.replace(stream, json_schema=msgspec.json.decode(text)) if removed else stream
+
+
+def singer_schema(stream: Stream) -> Translated:
+    """Return a stream's schema; the rule is for a whole record body.
 
     Raises UsageError if the source declares no fields, because targets create their columns from them.
     """
@@ -32,13 +42,9 @@ def singer_schema(stream: Stream, *, excluded: Collection[str] = ()) -> Translat
             f"the source declares no fields for stream `{stream.key}`",
             hint=f"exclude it with `!{stream.key}` under `select`",
         )
-    kept = {name: schema for name, schema in properties.items() if name not in excluded}
-    schemas, rules = _properties(kept, root, ("#",))
-    reasons = [f"{_listed(rules)} must be converted"] if rules else []
-    reasons += [f"{_listed(excluded)} is excluded"] if excluded else []
-    rules |= dict.fromkeys(excluded, drop)
-    rule = fields(rules) if rules else None
-    return Translated({"type": "object", "properties": schemas}, rule, "; ".join(reasons) or None)
+    schemas, rules = _properties(properties, root, ("#",))
+    reason = f"{_listed(rules)} must be converted" if rules else None
+    return Translated({"type": "object", "properties": schemas}, fields(rules) if rules else None, reason)
 
 
 def _listed(names: Collection[str]) -> str:

@@ -8,9 +8,13 @@ from msgspec import Raw
 
 from tapdock.errors import UsageError
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured
+from tapdock.protocol.exclusion import Exclusion
+from tapdock.protocol.schema_edits import pruned
 from tapdock.protocol.singer import body_problem, milliseconds
+from tapdock.translate.catalogs.singer import declared_schema
 from tapdock.translate.schemas.validate import checker
 from tapdock.translate.tally import Tally
+from tapdock.translate.write.removal import removal
 from tapdock.translate.write.rules import Rule, chain, marked_deleted, may_have, without
 
 __all__ = ["SEQUENCE", "AirbyteStream", "destination_stream", "destination_streams", "unexpected", "without_fields"]
@@ -54,20 +58,23 @@ def destination_stream(configured: ConfiguredStream, schema: _Schema) -> Configu
         default_cursor_field=cursor,
         source_defined_primary_key=configured.primary_key,
     )
-    return msgspec.structs.replace(configured, stream=stream, cursor_field=cursor, excluded=())
+    return msgspec.structs.replace(
+        configured, stream=stream, cursor_field=cursor, excluded=(), nested=(), hidden=(), fragments=()
+    )
 
 
 def destination_streams(streams: tuple[ConfiguredStream, ...]) -> tuple[ConfiguredStream, ...]:
     """Return the destination's streams from the tap's discovery, for a run that does not wait for SCHEMA messages."""
     return tuple(
-        destination_stream(stream, without_fields(stream.stream.json_schema, stream.excluded)) for stream in streams
+        destination_stream(stream, without_fields(declared_schema(stream), stream.exclusion)) for stream in streams
     )
 
 
-def without_fields(schema: Mapping[str, Any], excluded: Collection[str]) -> dict[str, Any]:
+def without_fields(schema: Mapping[str, Any], exclusion: Exclusion) -> dict[str, Any]:
     """Return a schema without the excluded fields."""
-    kept = {name: one for name, one in schema.get("properties", {}).items() if name not in excluded}
-    return {**schema, "properties": kept}
+    text, removed = pruned(msgspec.json.encode(schema), exclusion)
+    kept = msgspec.json.decode(text, type=dict[str, Any]) if removed else schema
+    return {**kept, "properties": kept.get("properties", {})}
 
 
 def unexpected(key: StreamKey, fields: Iterable[str]) -> ConfiguredStream:
@@ -79,7 +86,7 @@ def unexpected(key: StreamKey, fields: Iterable[str]) -> ConfiguredStream:
 class AirbyteStream:
     """Turns bodies into RECORDs; `target` is the stream's name in the destination, `numbers` returns the sequence.
 
-    `declared` are the fields in the tap's own SCHEMA, `excluded` those that the user excluded.
+    `declared` are the fields in the tap's own SCHEMA, `exclusion` are those that are removed.
     """
 
     def __init__(
@@ -90,7 +97,7 @@ class AirbyteStream:
         numbers: Callable[[], int],
         *,
         declared: Collection[str],
-        excluded: Collection[str] = (),
+        exclusion: Exclusion | None = None,
         validate: bool = False,
     ) -> None:
         self.tally = tally
@@ -104,9 +111,9 @@ class AirbyteStream:
             self._keys = [path[0] for path in landed.primary_key if len(path) == 1]
         reasons = []
         rules: list[Rule] = []
-        if excluded:
-            rules.append(without(excluded))
-            reasons.append(f"{', '.join(f'`{name}`' for name in sorted(excluded))} is excluded, if the tap sends it")
+        if exclusion and (rule := removal(exclusion)):
+            rules.append(rule)
+            reasons.append(f"{exclusion} is excluded, if the tap sends it")
         if _AIRBYTE_DELETED in ours:
             rules.append(marked_deleted(_SINGER_DELETED, _AIRBYTE_DELETED))
             reasons.append(f"deletes are copied to `{_AIRBYTE_DELETED}`")

@@ -20,6 +20,7 @@ __all__ = [
     "copied",
     "drop",
     "fields",
+    "finder",
     "items",
     "marked_deleted",
     "may_have",
@@ -143,14 +144,14 @@ def with_member(body: bytes, name: str, value: bytes) -> bytes:
 
 def may_have(body: bytes, name: str) -> bool:
     """Return False only if an object certainly has no member of this name, in any form that JSON allows for a name."""
-    return _finder(name)(body)
+    return _one_finder(name)(body)
 
 
 @functools.cache
-def _finder(name: str) -> Callable[[bytes], bool]:
+def _one_finder(name: str) -> Callable[[bytes], bool]:
     mark = _ENCODE(name)
     if not name.isascii() or b"\\" in mark or "/" in name:
-        return _filter((name,))
+        return finder((name,))
     return lambda body: mark in body or (b"\\u00" in body and _ESCAPED.search(body) is not None)
 
 
@@ -160,7 +161,7 @@ def without(names: Collection[str]) -> Rule:
     >>> without(["é"])(rb'{"\\u00e9":1,"a":2}')
     b'{"a":2}'
     """
-    may_contain = _filter(names)
+    may_contain = finder(names)
     rule = fields(dict.fromkeys(names, drop))
 
     def rewrite(value: bytes) -> bytes:
@@ -171,7 +172,7 @@ def without(names: Collection[str]) -> Rule:
 
 def marked_deleted(column: str, other: str) -> Rule:
     """Return a rule that copies the time of a deletion from one protocol's column to the other's (protocol.md 3.4)."""
-    may_contain = _filter([column])
+    may_contain = finder([column])
 
     def rewrite(value: bytes) -> bytes:
         if not may_contain(value):
@@ -182,12 +183,13 @@ def marked_deleted(column: str, other: str) -> Rule:
     return rewrite
 
 
-def _filter(names: Collection[str]) -> Callable[[bytes], bool]:
+def finder(names: Collection[str], *, parts: Sequence[bytes] = ()) -> Callable[[bytes], bool]:
     """Return a fast test: False only if an object has none of these names, in any form that JSON allows for a name.
 
     Without an escape, a name has only one form. So an escape that could be part of a name means that it may be there.
+    `parts` are letters and digits inside of other names.
     """
-    marks = [_ENCODE(name) for name in names]
+    marks = [*(_ENCODE(name) for name in names), *parts]
     marks.append(b"\\" if any(b"\\" in mark for mark in marks) else b"\\u")
     if any("/" in name for name in names):
         marks.append(b"\\/")

@@ -6,9 +6,10 @@ from typing import Any
 from tapdock.errors import UsageError
 from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
-from tapdock.translate.schemas.to_singer import singer_schema
+from tapdock.translate.schemas.to_singer import singer_schema, without_fields
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.fit import Fit
+from tapdock.translate.write.removal import removal
 from tapdock.translate.write.rules import Rule, chain, copied, marked_deleted
 
 __all__ = ["CHANGES", "SingerStream"]
@@ -30,7 +31,9 @@ class SingerStream:
     __slots__ = ("configured", "fit", "match", "name", "rule", "schema", "start", "tally", "version")
 
     def __init__(self, configured: ConfiguredStream, name: str, tally: Tally, *, meta_changes: bool) -> None:
-        translated = singer_schema(configured.stream, excluded=configured.excluded)
+        declared = configured.landed().stream
+        exclusion = configured.exclusion
+        translated = singer_schema(without_fields(declared, exclusion))
         self.configured = configured
         self.name = name
         self.tally = tally
@@ -39,9 +42,12 @@ class SingerStream:
         self.version = configured.generation_id if configured.destination_sync_mode == "overwrite" else None
         reasons = [translated.reason] if translated.reason else []
         rules: list[Rule] = [translated.rule] if translated.rule else []
+        if rule := removal(exclusion):
+            rules.insert(0, rule)
+            reasons.append(f"{exclusion} is excluded")
         properties = self.schema["properties"]
         if copies := self._flattened(properties):
-            rules.insert(0, copied(copies, key=configured.primary_key))
+            rules.insert(bool(exclusion), copied(copies, key=configured.primary_key))
             reasons.append(f"its key is copied to {_listed(copies)}")
         if _AIRBYTE_DELETED in properties and _SINGER_DELETED not in properties:
             properties[_SINGER_DELETED] = _TIME

@@ -1,0 +1,9 @@
+"""The Python API: load a project, run its pipelines, and read its sources. Nothing is printed.
+
+Each function can be called from any thread. Errors are those of the command line (`tapdock.errors`).
+"""
+
+from tapdock.api.project import Project, Source, Target, load
+from tapdock.api.records import Records
+
+__all__ = ["Project", "Records", "Source", "Target", "load"]

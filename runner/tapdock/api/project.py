@@ -1,0 +1,232 @@
+"""Load a project, run its pipelines, check its connectors, and read its sources."""
+
+import os
+import threading
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from tapdock.api.calls import Callback, error_of, ignored, orders, redacted
+from tapdock.api.records import Records
+from tapdock.cli.assembly import operations_of
+from tapdock.cli.session import Session
+from tapdock.cli.state_ids import known_id
+from tapdock.connectors import check as checks
+from tapdock.connectors import operations
+from tapdock.connectors.context import Context
+from tapdock.connectors.known_streams import remember_offered
+from tapdock.errors import UsageError
+from tapdock.events import Progress
+from tapdock.log import Log
+from tapdock.project.blocks import parse_blocks
+from tapdock.project.model import Connector, Pipeline
+from tapdock.protocol.catalog import Stream
+from tapdock.relay.signals import Signals
+from tapdock.runs import attempts, records
+from tapdock.runs.prepare import Options
+from tapdock.runs.reading import SourceRecord, read_records
+from tapdock.runs.records import RunRecord
+from tapdock.runs.replaced_rows import require_own_rows
+from tapdock.state import store
+from tapdock.state.envelope import Envelope
+
+__all__ = ["Project", "Source", "Target", "load"]
+
+OnMessage = Callable[[str], object]
+
+
+def load(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    environment: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> "Project":
+    """Return the project in a folder, or the nearest one upward from the current folder. Raises UsageError.
+
+    Without an `environment`, that of TAPDOCK_ENVIRONMENT or of `default_environment` applies. `environ` replaces the
+    environment variables of this process.
+    """
+    session = Session(
+        folder=None if path is None else Path(path),
+        chosen_environment=environment,
+        environ=dict(os.environ if environ is None else environ),
+    )
+    with redacted(session):
+        _ = session.project
+    return Project(session)
+
+
+class Project:
+    """A project as it was when it was loaded. `pipelines`, `sources` and `targets` are by name."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._lock = threading.Lock()
+        self._contexts: dict[bool, Context] = {}
+        found = session.project
+        self.file = found.file
+        self.environment = found.environment
+        self.pipelines: Mapping[str, Pipeline] = MappingProxyType(dict(found.pipelines))
+        self.sources: Mapping[str, Source] = MappingProxyType(
+            {name: Source(self, each) for name, each in found.sources.items()}
+        )
+        self.targets: Mapping[str, Target] = MappingProxyType(
+            {name: Target(self, each) for name, each in found.targets.items()}
+        )
+
+    def __repr__(self) -> str:
+        return f"<tapdock.Project {self.file} environment={self.environment!r}>"
+
+    def run(
+        self,
+        *blocks: str,
+        full_refresh: bool = False,
+        select: str | Iterable[str] = (),
+        exclude: str | Iterable[str] = (),
+        save_state: bool = True,
+        refresh_catalog: bool = False,
+        strict_counts: bool = False,
+        locked: bool = False,
+        check: bool = True,
+        on_message: OnMessage | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> RunRecord:
+        """Run a pipeline, or a source into a target, and return the record of the last attempt.
+
+        If the run failed, its error is raised, whose `run_id` names the record (see `record`); with `check=False`, the
+        record is returned instead. Ctrl-C in the main thread stops the run in order, and raises KeyboardInterrupt then.
+        `on_message` gets lines for people, `on_progress` the counts, about once a second and at the end. Both are
+        called in other threads; an error that one of them raises is raised at the end of the run.
+        """
+        left_out = (f"!{pattern.removeprefix('!')}" for pattern in _texts(exclude))
+        options = Options(
+            full_refresh=full_refresh,
+            save_state=save_state,
+            select=(*_texts(select), *left_out),
+            refresh_catalog=refresh_catalog,
+            strict_counts=strict_counts,
+        )
+        said, shown = Callback(on_message), Callback(on_progress)
+        with redacted(self._session), orders() as signals:
+            wanted = parse_blocks(self._session.project, blocks)
+            if len(wanted) != 1:
+                hint = 'for example `project.run("demo")`, or `project.run("faker", "lake")`'
+                raise UsageError(f"a run needs one pipeline, or a source and a target, not {list(blocks)}", hint=hint)
+            context = self._context(signals, said, locked=locked)
+            require_own_rows(context, wanted, options, concurrent=False)
+            context.engine.sweep()
+            record = attempts.run(
+                context, wanted[0], options, make_log=lambda run_id, file: Log(run_id, file=file), show=shown
+            )
+        counts = (sum(each.records for each in record.streams), sum(each.bytes for each in record.streams))
+        shown(Progress(streams=record.streams, records=counts[0], bytes=counts[1]))
+        said.raise_error()
+        shown.raise_error()
+        if check and record.exit_code:
+            raise error_of(record)
+        return record
+
+    def record(self, run_id: str = "latest") -> RunRecord:
+        """Return the record of a run of this machine. Raises UsageError if there is none."""
+        folder = self._session.private
+        found = records.record(folder, records.found_in(records.ids(folder), run_id))
+        if found is None:
+            raise UsageError(f"run {run_id} has no readable record", hint=f"see `tapdock runs logs {run_id}`")
+        return found
+
+    def state(self, name: str) -> Envelope | None:
+        """Return the saved state of a pipeline, or the state with an id; None if none is saved. Raises UsageError.
+
+        Its `state` is the JSON text of the source's state.
+        """
+        with redacted(self._session), self._lock:
+            return store.read(self._session.backend, known_id(self._session, name))
+
+    def _context(self, signals: Signals, said: Callable[[str], None], *, locked: bool = False) -> Context:
+        """Return what operations need, with the engine that all calls share. Raises EngineError."""
+        with self._lock:
+            if locked not in self._contexts:
+                self._contexts[locked] = operations_of(self._session, signals, locked=locked, progress=ignored)
+            shared = self._contexts[locked]
+        return replace(shared, signals=signals, progress=said, reported=set())
+
+
+class Source:
+    """A source of a project."""
+
+    def __init__(self, project: Project, connector: Connector) -> None:
+        self.name = connector.name
+        self._project = project
+        self._connector = connector
+
+    def __repr__(self) -> str:
+        return f"<tapdock.Source {self.name}>"
+
+    def check(self, *, on_message: OnMessage | None = None) -> checks.Checked:
+        """Check that the config works. Raises SourceError if it does not."""
+        return _checked(self._project, self._connector, on_message)
+
+    def streams(self, *, refresh: bool = False, on_message: OnMessage | None = None) -> tuple[Stream, ...]:
+        """Return the streams that the source offers. A discovery of the last 24 hours is used, unless `refresh`."""
+        project, said = self._project, Callback(on_message)
+        with redacted(project._session), orders() as signals:
+            context = project._context(signals, said)
+            ready = operations.prepare(context, self._connector)
+            found = operations.discover(context, ready, refresh=refresh)
+            remember_offered(context.cache, self._connector, project.environment, found, now=context.now())
+        said.raise_error()
+        return found
+
+    def read(
+        self,
+        streams: str | Iterable[str] = (),
+        *,
+        refresh_catalog: bool = False,
+        on_message: OnMessage | None = None,
+    ) -> "Records":
+        """Return an iterator over the records of the selected streams, from their beginning. No state is saved.
+
+        `streams` are patterns that choose among what the project selects, as with `tapdock run --select`. The source
+        waits while the records are used, so memory stays bounded. If the source fails, the error is raised at the end.
+        """
+        options = Options(select=_texts(streams), save_state=False, refresh_catalog=refresh_catalog)
+        return Records(self._records(options, Callback(on_message)))
+
+    def _records(self, options: Options, said: "Callback") -> Generator[SourceRecord, None, None]:
+        with redacted(self._project._session):
+            context = self._project._context(Signals(ignored), said)
+            ready = operations.prepare(context, self._connector)
+            yield from read_records(context, ready, options)
+        said.raise_error()
+
+
+class Target:
+    """A target of a project."""
+
+    def __init__(self, project: Project, connector: Connector) -> None:
+        self.name = connector.name
+        self._project = project
+        self._connector = connector
+
+    def __repr__(self) -> str:
+        return f"<tapdock.Target {self.name}>"
+
+    def check(self, *, on_message: OnMessage | None = None) -> checks.Checked:
+        """Check that the config works. Raises TargetError if it does not."""
+        return _checked(self._project, self._connector, on_message)
+
+
+def _checked(project: Project, connector: Connector, on_message: OnMessage | None) -> checks.Checked:
+    said = Callback(on_message)
+    with redacted(project._session), orders() as signals:
+        context = project._context(signals, said)
+        result = checks.check(context, operations.prepare(context, connector))
+        if not result.succeeded:
+            raise checks.failure(connector, result)
+    said.raise_error()
+    return result
+
+
+def _texts(given: str | Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)

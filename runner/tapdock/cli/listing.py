@@ -1,0 +1,155 @@
+"""`tapdock list`: what the project has, and what is known about it without an engine."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from tapdock.cache import Cache
+from tapdock.cli.session import Session, shared
+from tapdock.connectors import known_streams
+from tapdock.connectors.known_specs import remembered_kind
+from tapdock.connectors.known_streams import KnownStreams
+from tapdock.connectors.lockfile import read_if_present
+from tapdock.errors import UsageError
+from tapdock.project.fields import did_you_mean
+from tapdock.project.model import Connector, Project
+from tapdock.state.envelope import state_key
+from tapdock.text.output import out, print_json, print_table
+
+__all__ = ["FORMAT", "list_project"]
+
+FORMAT = 1
+"""The version of the JSON object. A change that can break a program that reads it raises the version."""
+_UNKNOWN = "not known yet"
+_DIGEST = 19  # characters: `sha256:` and the beginning that Docker shows as well
+
+
+def list_project(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Only this source, target or pipeline, with its streams.")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List pipelines, connectors and the streams that were seen last
+
+    No engine is needed: the streams of a source are those of its last discovery or run, the streams of a pipeline are
+    those of its last whole run. The digests are those of tapdock.lock.
+
+    Example: tapdock list
+
+    Example: tapdock list demo --json
+    """
+    session = shared(ctx)
+    project = session.project
+    if name is not None:
+        _require_known(project, name)
+    facts = listed(session, name)
+    if as_json:
+        print_json(facts)
+        return
+    if facts["pipelines"]:
+        rows = [(each["name"], each["source"], each["target"], each["state_id"]) for each in facts["pipelines"]]
+        print_table(("PIPELINE", "SOURCE", "TARGET", "STATE"), rows)
+    if facts["connectors"]:
+        if facts["pipelines"]:
+            out("")
+        print_table(("CONNECTOR", "ROLE", "KIND", "IMAGE", "LOCKED"), [_row(each) for each in facts["connectors"]])
+    _print_streams([*facts["pipelines"], *facts["connectors"]], every=name is not None)
+
+
+def _require_known(project: Project, name: str) -> None:
+    names = [*project.pipelines, *project.sources, *project.targets]
+    if name not in names:
+        hint = did_you_mean(name, names) or f"known: {', '.join(names) or 'nothing yet'}"
+        raise UsageError(f"there is no pipeline, source or target `{name}` in {project.file.name}", hint=hint)
+
+
+def listed(session: Session, name: str | None) -> dict[str, Any]:
+    """Return what `--json` prints: everything, or only what is called `name`."""
+    project = session.project
+    cache = Cache(session.private / "cache")
+    digests = read_if_present(project.folder)
+    connectors = (*project.sources.values(), *project.targets.values())
+    return {
+        "format": FORMAT,
+        "project": str(project.file),
+        "environment": project.environment,
+        "pipelines": [
+            {
+                "name": each.name,
+                "source": each.source,
+                "target": each.target,
+                "state_id": state_key(
+                    each.source, each.target, environment=project.environment, suffix=each.state_suffix
+                ),
+                **_streams(known_streams.known_read(cache, each, project.environment)),
+            }
+            for each in project.pipelines.values()
+            if name in (None, each.name)
+        ],
+        "connectors": [_connector(project, cache, digests, each) for each in connectors if name in (None, each.name)],
+    }
+
+
+def _connector(project: Project, cache: Cache, digests: Mapping[str, str], connector: Connector) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "name": connector.name,
+        "role": connector.role,
+        "kind": connector.kind or _built_kind(connector) or remembered_kind(cache, connector),
+        "image": connector.image,
+        "digest": digests.get(connector.image),
+        "package": connector.build.package if connector.build else None,
+    }
+    if connector.role == "source":
+        facts |= _streams(known_streams.known_offered(cache, connector, project.environment))
+    return facts
+
+
+def _built_kind(connector: Connector) -> str | None:
+    if connector.build is None:
+        return None
+    return "singer" if connector.build.family == "singer" else "airbyte"
+
+
+def _streams(known: KnownStreams | None) -> dict[str, Any]:
+    if known is None:
+        return {"streams_seen_at": None, "streams": None}
+    return {"streams_seen_at": known.seen_at, "streams": [msgspec.to_builtins(each) for each in known.streams]}
+
+
+def _row(connector: Mapping[str, Any]) -> tuple[str, ...]:
+    digest = connector["digest"]
+    return (
+        connector["name"],
+        connector["role"],
+        connector["kind"] or _UNKNOWN,
+        connector["image"],
+        digest[:_DIGEST] if digest else "no",
+    )
+
+
+def _print_streams(owners: Iterable[Mapping[str, Any]], *, every: bool) -> None:
+    """Print the streams of each owner that has some, or a line that says that they are not known."""
+    for owner in (each for each in owners if "streams" in each):
+        streams = owner["streams"]
+        if streams is None:
+            if every:
+                out(f"\nstreams of {owner['name']}: {_UNKNOWN}; `tapdock {_asks(owner)}` finds them")
+            continue
+        out(f"\nstreams of {owner['name']}, seen at {owner['streams_seen_at']}:")
+        rows = [
+            (
+                f"{each['namespace']}.{each['stream']}" if each["namespace"] else each["stream"],
+                each["target_name"] or "",
+                ", ".join(".".join(path) for path in each["key"]),
+                ".".join(each["cursor"]),
+            )
+            for each in streams
+        ]
+        print_table(("STREAM", "IN THE TARGET", "KEY", "CURSOR"), rows)
+
+
+def _asks(owner: Mapping[str, Any]) -> str:
+    return f"discover {owner['name']}" if "role" in owner else f"run {owner['name']}"

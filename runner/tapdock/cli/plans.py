@@ -1,0 +1,104 @@
+"""What `run --dry-run` and `run --dump` print: a plan, and what each side would be given."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tapdock.cli.assembly import said
+from tapdock.cli.state import print_exactly, text_of
+from tapdock.connectors.about import about
+from tapdock.connectors.context import Context as Operations
+from tapdock.connectors.paths import unmounted
+from tapdock.runs.given import Part, files_given, messages_given
+from tapdock.runs.prepare import Options, PreparedRun, added_fields
+from tapdock.runs.schema_policy import report, require_accepted
+from tapdock.runs.target_modes import target_mode
+from tapdock.state.store import read
+from tapdock.text.clean import one_line
+from tapdock.text.output import out, out_json, print_json, print_table
+
+__all__ = ["own_file", "show_given", "show_plans"]
+
+_MOST_LEFT = 20
+
+
+def own_file(file: str | None) -> str | None:
+    """Return the text of a file that the user names for one run. Raises UsageError if it cannot be read."""
+    return None if file is None else text_of(file)
+
+
+def show_given(operations: Operations, plan: PreparedRun, options: Options, part: Part) -> None:
+    """Print what each side would be given: JSON, or the messages for the target, one a line."""
+    if part != "messages":
+        print_exactly(dict(files_given(operations, plan, options, part)))
+        return
+    for line in messages_given(operations, plan, options, say=said):
+        out_json(line)
+
+
+def show_plans(operations: Operations, plans: Sequence[PreparedRun], options: Options, *, as_json: bool) -> None:
+    """Print what each run would read, and where it would start. Raises UsageError for one that would not begin."""
+    for plan in plans:
+        require_accepted(operations.project, plan.pipeline, plan.schema)
+    described = [
+        _described(operations, plan, has_state=read(operations.backend, plan.state_id) is not None) for plan in plans
+    ]
+    if as_json:
+        print_json(described[0] if len(described) == 1 else described)
+        return
+    for plan, facts in zip(plans, described, strict=True):
+        if options.state is not None:
+            state = "starting from the state of `--state`, without saving one"
+        else:
+            state = _start(has_state=facts["has_state"])
+        out(f"{plan.pipeline.name}: {facts['source']} -> {facts['target']}; {plan.state_id}: {state}")
+        rows = [
+            (s["stream"], s["sync_mode"], s["destination_sync_mode"] or "set by the target", *_key_and_cursor(s))
+            for s in facts["streams"]
+        ]
+        print_table(["stream", "sync mode", "destination", "key", "cursor"], rows)
+        if left := [f"{s['stream']}.{name}" for s in facts["streams"] for name in s["excluded"]]:
+            more = f" and {len(left) - _MOST_LEFT} more" if len(left) > _MOST_LEFT else ""
+            out(one_line(f"not read: {', '.join(left[:_MOST_LEFT])}{more}"))
+        for kind, found in report(plan.schema).items():
+            out(one_line(f"schema changes since run {plan.schema.since}, {kind.replace('_', ' ')}: {found}"))
+        if added := added_fields(plan.streams):
+            out(one_line(f"read although not selected, because they are keys or cursors: {added}"))
+        for each in facts["paths_without_mount"]:
+            said(f"warning: `{each}` is a path in the container, and no mount covers it")
+
+
+def _start(*, has_state: bool) -> str:
+    return "resuming from the saved state" if has_state else "starting from scratch: no state is saved"
+
+
+def _key_and_cursor(stream: dict[str, Any]) -> tuple[str, str]:
+    return ", ".join(stream["key"]), ".".join(stream["cursor"])
+
+
+def _described(operations: Operations, plan: PreparedRun, *, has_state: bool) -> dict[str, Any]:
+    target = about(operations, plan.target)
+    return {
+        "pipeline": plan.pipeline.name,
+        "source": plan.source.facts.image,
+        "target": plan.target.facts.image,
+        "state_id": plan.state_id,
+        "has_state": has_state,
+        "paths_without_mount": [
+            each.place for ready in (plan.source, plan.target) for each in unmounted(operations.engine, ready.connector)
+        ],
+        "schema_changes": msgspec.to_builtins(plan.schema.changes),
+        "streams": [
+            {
+                "stream": str(stream.stream.key),
+                "sync_mode": stream.sync_mode,
+                "destination_sync_mode": target_mode(plan, target, stream),
+                "key": [".".join(path) for path in stream.primary_key],
+                "cursor": list(stream.cursor_field),
+                "excluded": [*stream.excluded, *(".".join(path) for path in stream.nested)],
+                "added": list(stream.added),
+            }
+            for stream in plan.streams
+        ],
+    }

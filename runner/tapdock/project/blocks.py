@@ -1,0 +1,46 @@
+"""Blocks of a run: the pipelines, or the sources with their targets, that a user names."""
+
+from collections.abc import Sequence
+
+from tapdock.errors import UsageError
+from tapdock.project.fields import did_you_mean
+from tapdock.project.model import Pipeline, Project
+
+__all__ = ["parse_blocks"]
+
+
+def parse_blocks(project: Project, words: Sequence[str]) -> list[Pipeline]:
+    """Return the pipelines that the words name; a source followed by a target makes an unnamed pipeline.
+
+    Raises UsageError for an unknown name and for a source or a target alone.
+    """
+    pipelines: list[Pipeline] = []
+    left = list(words)
+    while left:
+        name = left.pop(0)
+        if name in project.pipelines:
+            pipelines.append(project.pipelines[name])
+        elif name in project.sources:
+            target = left.pop(0) if left else ""
+            if target not in project.targets:
+                raise _no_target(project, name, target)
+            pipelines.append(Pipeline(name=f"{name}-to-{target}", source=name, target=target))
+        else:
+            raise _unknown(project, name)
+    return pipelines
+
+
+def _no_target(project: Project, source: str, word: str) -> UsageError:
+    known = ", ".join(project.targets) or "none yet"
+    what = f"`{word}` is not a target" if word else "must be followed by a target"
+    return UsageError(
+        f"`{source}` is a source, and {what}", hint=did_you_mean(word, project.targets) or f"targets: {known}"
+    )
+
+
+def _unknown(project: Project, name: str) -> UsageError:
+    if name in project.targets:
+        return UsageError(f"`{name}` is a target, and must follow a source", hint=f"`tapdock run SOURCE {name}`")
+    known = [*project.pipelines, *project.sources, *project.targets]
+    hint = did_you_mean(name, known) or f"known: {', '.join(known) or 'nothing yet'}"
+    return UsageError(f"there is no pipeline, source or target `{name}` in {project.file.name}", hint=hint)

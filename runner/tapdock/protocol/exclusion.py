@@ -1,0 +1,49 @@
+"""Which fields of a stream are removed: by path, and by patterns that also match fields that no schema declares."""
+
+from collections.abc import Collection, Iterable
+from typing import Literal
+
+from tapdock.protocol.patterns import Path, joined, matcher
+
+__all__ = ["Exclusion", "Verdict"]
+
+Verdict = Literal["remove", "enter", "keep"]
+"""What happens to a field: it is removed, fields inside of it may be removed, or all of it is kept."""
+
+_MOST_KNOWN = 10_000
+_MOST_NAMED = 3
+
+
+class Exclusion:
+    """The excluded fields of one stream. `paths` have no other excluded path inside of them."""
+
+    def __init__(self, names: Iterable[str], nested: Iterable[Path] = (), patterns: Collection[str] = ()) -> None:
+        self.paths = frozenset((*((name,) for name in names), *nested))
+        self.patterns = tuple(patterns)
+        self._matchers = tuple(matcher(pattern).fullmatch for pattern in self.patterns)
+        self._around = {path[:end] for path in self.paths for end in range(1, len(path))}
+        self._known: dict[Path, Verdict] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.paths or self.patterns)
+
+    def __str__(self) -> str:
+        """Return a few of the fields and patterns, for a message."""
+        names = [*sorted(".".join(path) for path in self.paths), *self.patterns]
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        return ", ".join(f"`{name}`" for name in names[:_MOST_NAMED]) + more
+
+    def verdict(self, path: Path) -> Verdict:
+        """Return what happens to a field. The fields around it are not removed."""
+        known = self._known.get(path)
+        if known is None:
+            if len(self._known) > _MOST_KNOWN:  # objects whose names are data
+                self._known.clear()
+            known = self._known[path] = self._verdict(path)
+        return known
+
+    def _verdict(self, path: Path) -> Verdict:
+        text = joined(path)
+        if path in self.paths or any(matches(text) for matches in self._matchers):
+            return "remove"
+        return "enter" if self._matchers or path in self._around else "keep"

@@ -1,0 +1,246 @@
+"""Read the records of a source without a target, as they come, with the same checks as in a run. No state is saved."""
+
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from tapdock.connectors import operations
+from tapdock.connectors.context import Context, PreparedConnector
+from tapdock.connectors.kinds import airbyte, singer
+from tapdock.connectors.kinds.base import place_of
+from tapdock.connectors.operations import Resolved
+from tapdock.errors import Interrupted, SourceError, TranslationError
+from tapdock.events import Event, Failed, Logged, Output, Rotated
+from tapdock.launch import Launch
+from tapdock.protocol import airbyte as airbyte_messages
+from tapdock.protocol import lines
+from tapdock.protocol import singer as singer_messages
+from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog
+from tapdock.relay.host import Outcome, perform
+from tapdock.relay.messages import Kill
+from tapdock.relay.plan import Collection
+from tapdock.relay.pump import whole_lines
+from tapdock.relay.verdict import FirstFailure
+from tapdock.runs.prepare import Options, chosen_streams, unread_names
+from tapdock.text.last_words import LastWords
+from tapdock.translate import ROUTES
+from tapdock.translate.base import TranslateOptions
+from tapdock.translate.catalogs.singer import emitted_names, selected_catalog
+
+__all__ = ["SourceRecord", "read_records"]
+
+_MOST_PIECES = 4  # of the output, of up to 256 KiB each, that wait for the reader
+_TURN_SECONDS = 0.2
+_BODY = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+
+
+class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A record of a source. Numbers in `data` keep every digit: they are `int` or `Decimal`.
+
+    `emitted_at` is in UTC; None if the source reports no time.
+    """
+
+    stream: str
+    namespace: str | None = None
+    data: dict[str, Any]
+    emitted_at: datetime | None = None
+
+
+def read_records(context: Context, ready: PreparedConnector, options: Options) -> Iterator[SourceRecord]:
+    """Yield the records of the selected streams from their beginning, without excluded fields.
+
+    The source waits while the reader works. If the reader stops early and closes the generator, the source is killed
+    and its container is removed. Raises TapdockError: also after all records, if the source failed in the end.
+    """
+    offered = operations.discover(context, ready, refresh=options.refresh_catalog)
+    config = operations.resolved_config(context, ready)
+    streams = chosen_streams(context, ready, offered, options, None)
+    reading = _Reading(context, ready, config, _launch(ready, config, offered, streams))
+    excluded = unread_names(offered, streams) if ready.kind == "singer" else ()
+    translation = TranslateOptions(baseline=False, excluded=excluded, max_line=ready.connector.max_line)
+    translator = ROUTES[f"{ready.kind}-{ready.kind}"](
+        streams=streams, saved=None, emit=reading.emit, clock=time.monotonic, translation=translation
+    )
+    names = {name: one.stream.key for one in streams for name in emitted_names(one.stream)}
+    parse = _of_airbyte if ready.kind == "airbyte" else lambda batch: _of_singer(batch, names)
+    with reading:
+        for batch in whole_lines(reading.chunks(), ready.connector.max_line):
+            try:
+                translated = translator.feed(batch)
+            except TranslationError as error:
+                yield from parse(translator.partial)
+                if batch.endswith(b"\n"):
+                    raise
+                reading.cause.torn(error)  # how a killed source leaves its last line
+            else:
+                yield from parse(translated)
+            translator.states.acked_all()  # nothing saves states here, and they would fill the memory
+        reading.require_good(translator)
+
+
+def _launch(
+    ready: PreparedConnector, config: Resolved, offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]
+) -> Launch:
+    connector = ready.connector
+    if ready.kind == "airbyte":
+        catalog = configured_catalog(streams)
+        return airbyte.read(connector, ready.facts, config=config.given, catalog=catalog, state=None)
+    legacy, log_key = connector.catalog_option == "--properties", ready.quirks.log_key
+    selected = selected_catalog(offered, streams, legacy=legacy, log_key=log_key) if offered else None
+    return singer.read(connector, ready.facts, config=config.given, catalog=selected, state=None)
+
+
+class _Reading:
+    """A source that runs in a thread of its own. A context manager: the source has ended when the block ends."""
+
+    def __init__(self, context: Context, ready: PreparedConnector, config: Resolved, launch: Launch) -> None:
+        self._context = context
+        self._ready = ready
+        self._config = config
+        self._launch = replace(launch, place=place_of(ready.connector, "mounts", context.project.origins))
+        self._pieces: queue.Queue[bytes | None] = queue.Queue(_MOST_PIECES)
+        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._closed = threading.Event()
+        self._last = LastWords()
+        self.cause = FirstFailure()
+        self._outcome: Outcome | BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="reading", daemon=True)
+
+    def __enter__(self) -> "_Reading":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+        self._inbox.put(Kill(code=130))
+        while self._thread.is_alive():
+            self._thread.join(_TURN_SECONDS)  # in short waits, so that a signal is handled
+
+    def _run(self) -> None:
+        work = Collection(
+            run_id=secrets.token_hex(6),
+            source_files=self._launch.files,
+            seconds=self._ready.connector.limits.source_idle,
+            stop_grace=self._ready.connector.limits.stop_grace,
+            endless=True,
+        )
+        try:
+            self._outcome = perform(
+                self._context.engine,
+                work,
+                (self._launch,),
+                relay_image=self._context.relay_image,
+                inbox=self._inbox,
+                emit=self.emit,
+                logs=lambda _: self._heard,
+            )
+        except BaseException as error:
+            self._outcome = error
+        finally:
+            self._put(None)
+
+    def emit(self, event: Event) -> None:
+        """Take an event of the relay, or of the translator, which runs in the reader's thread."""
+        match event:
+            case Output(text=text):
+                if text:
+                    self._put(text.encode())
+            case Rotated(config=config):
+                operations.keep_rotated(self._context, self._ready.connector, self._config, config)
+            case Failed():
+                self._last.reported(event.message)
+                self.cause.reported(event)
+            case Logged(message=message):
+                self._context.log(self._context.redacted(message))
+            case _:
+                pass
+
+    def _heard(self, line: str) -> None:
+        text = self._context.redacted(line)
+        self._last.stderr(text)
+        self._context.log(text)
+
+    def _put(self, piece: bytes | None) -> None:
+        """Wait until the reader has room for a piece. After the end of the reader, it is dropped."""
+        while not self._closed.is_set():
+            with suppress(queue.Full):
+                self._pieces.put(piece, timeout=_TURN_SECONDS)
+                return
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the source's output, as it arrives."""
+        while True:
+            try:
+                piece = self._pieces.get(timeout=_TURN_SECONDS)  # in short waits, so that a signal is handled
+            except queue.Empty:
+                continue
+            if piece is None:
+                return
+            yield piece
+
+    def require_good(self, translator: Any) -> None:
+        """Raise the reason for which the records are not all that the source has. Its output was read to the end."""
+        code = self._code()
+        if code:
+            self.cause.source_exited(code)
+        self.cause.source_read(code)
+        complete = code == 0 and self.cause.is_sound
+        self.cause.unfinished(translator.counts.failures(ended=complete))
+        translator.closing(complete=complete)
+        self.cause.unfinished(translator.counts.failures())
+        if error := self.cause.error:
+            name = f"source `{self._ready.connector.name}`"
+            words = self._last.last if code and self._last.last not in error.message else ""
+            error.message = f"{name}: {error.message}{f': {words}' if words else ''}"
+            raise error
+
+    def _code(self) -> int:
+        """Return the exit code of the source. Raises TapdockError or Interrupted if there is none."""
+        outcome = self._outcome
+        if isinstance(outcome, BaseException):
+            raise outcome
+        assert outcome is not None, "set in every ending"
+        if outcome.failure:
+            raise outcome.failure
+        verdict = outcome.verdict
+        assert verdict is not None, "without one, there is a failure"
+        if verdict.exit_code in (130, 143):
+            raise Interrupted("stopped by signal", exit_code=verdict.exit_code)
+        if verdict.exit_code:
+            raise SourceError(f"source `{self._ready.connector.name}`: {verdict.message}", hint=verdict.hint)
+        ended = outcome.exits.get("source")  # also the engine's code: a connector could forge that of its launcher
+        return verdict.source_code or (ended.code if ended else None) or 0
+
+
+def _of_airbyte(batch: bytes) -> Iterator[SourceRecord]:
+    for message in airbyte_messages.MESSAGES.decode_lines(batch):
+        if isinstance(message, airbyte_messages.RecordMessage) and (record := message.record):
+            key = StreamKey.of(record.namespace, record.stream or "")
+            yield _record(key, record.data, record.emitted_at)
+
+
+def _of_singer(batch: bytes, names: Mapping[str, StreamKey]) -> Iterator[SourceRecord]:
+    for line in lines.split(batch):
+        for part in singer_messages.DIALECT.parts(line):
+            if isinstance(part.message, singer_messages.RecordMessage):
+                stream, time_extracted = part.message.stream or "", part.message.time_extracted
+                at = singer_messages.milliseconds(time_extracted) if time_extracted else None
+                yield _record(names.get(stream, StreamKey(None, stream)), part.message.record, at)
+
+
+def _record(key: StreamKey, body: msgspec.Raw, milliseconds: float | None) -> SourceRecord:
+    try:
+        data = _BODY.decode(body)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise TranslationError(f"a record of stream `{key}` cannot be read: {error}") from error
+    at = None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return SourceRecord(stream=key.name, namespace=key.namespace, data=data, emitted_at=at)

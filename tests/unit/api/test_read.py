@@ -1,0 +1,165 @@
+"""Tests reading a source in Python: exact values, the end of the data, and what happens if it is not reached."""
+
+import gc
+import json
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+import tapdock
+from engines.project import wait_for
+
+
+@pytest.mark.parametrize("kind", ["airbyte", "singer"])
+def test_values_are_exact(load, kind, capfd):
+    steps = ("schema users", "numbers users") if kind == "singer" else ("numbers users",)
+    (record,) = load(*steps, kind=kind).sources["shop"].read()
+    assert (record.stream, record.namespace, record.data["id"]) == ("users", None, 1)
+    assert record.data["big"] == 12345678901234567890
+    assert record.data["price"] == Decimal("12345678901234567.123456789")
+    if kind == "airbyte":
+        assert record.emitted_at == datetime(1970, 1, 1, 0, 0, 0, 1000, UTC)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", ["airbyte", "singer"])
+def test_all_records_are_read_without_excluded_fields_and_no_state_is_saved(load, kind, tmp_path):
+    steps = [step for name in ("users", "orders") for step in (f"schema {name}", f"until {name} 300", "state")]
+    if kind == "airbyte":
+        steps = [step for step in steps if not step.startswith("schema")]
+    project = load(*steps, kind=kind, streams=["users", "orders"], keys={"select": ["!users.name", "!users.price"]})
+    found = list(project.sources["shop"].read())
+    for stream in ("users", "orders"):
+        assert [each.data["id"] for each in found if each.stream == stream] == list(range(1, 301))
+    assert not any({"name", "price"} & set(each.data) for each in found if each.stream == "users")
+    assert any("name" in each.data for each in found if each.stream == "orders")
+    if kind == "singer":  # the Airbyte source of these tests does not read its catalog
+        assert {each.stream for each in project.sources["shop"].read("orders")} == {"orders"}
+        assert {each.stream for each in project.sources["shop"].read(streams=["users.id"])} == {"users"}
+        assert not any("name" in each.data for each in project.sources["shop"].read(["users.*"]))
+    assert not list(tmp_path.glob(".tapdock/state/*"))
+    with pytest.raises(tapdock.UsageError, match="there is no stream `userz`"):
+        list(project.sources["shop"].read("userz"))
+
+
+@pytest.mark.parametrize(
+    ("steps", "records", "kind", "message"),
+    [
+        (["until users 7", "exit 3"], 7, tapdock.SourceError, "source `shop`: the source exited with 3"),
+        (["until users 7", "error users system_error"], 7, tapdock.SourceError, "could not finish users"),
+        (["until users 7", "error - system_error"], 7, tapdock.SourceError, "the source reported an error: - broke"),
+        (["until users 7", "status users INCOMPLETE"], 7, tapdock.SourceError, "could not finish users"),
+        (["until users 7", "torn users", "exit 9"], 7, tapdock.SourceError, "the source exited with 9"),
+        (["until users 7", "torn users"], 7, tapdock.TranslationError, "cannot be read"),
+        (["until users 7", 'line {"type":"RECORD","record":{"stream":"users","data":{"id":', "until users 9"], 7,
+         tapdock.TranslationError, "line 8: .*cannot be read"),
+        (["note out of luck", "exit 4"], 0, tapdock.SourceError, "the source exited with 4: out of luck"),
+    ],
+)  # fmt: skip
+def test_a_failure_is_raised_after_the_records_before_it_and_again(load, running, steps, records, kind, message):
+    found = load(*steps).sources["shop"].read()
+    seen = []
+    with pytest.raises(kind, match=message) as first:
+        seen.extend(found)  # extend keeps what came before the error
+    with pytest.raises(kind) as second:
+        next(found)
+    assert second.value is first.value
+    assert running() == []
+    assert [each.data["id"] for each in seen] == list(range(1, records + 1))
+
+
+def test_an_iteration_that_is_left_early_ends_the_source(load, running):
+    project = load("forever users")
+    for record in project.sources["shop"].read():
+        if record.data["id"] == 10:
+            break
+    del record
+    gc.collect()
+    assert running() == []
+
+
+def test_records_after_a_close_are_an_error_and_not_the_end(load, running):
+    with load("forever users").sources["shop"].read() as found:
+        next(found)
+        assert len(running()) > 0
+    assert running() == []
+    with pytest.raises(tapdock.UsageError, match="closed before their end"):
+        next(found)
+    found.close()
+
+
+def test_the_end_stays_the_end(load):
+    with load("until users 2").sources["shop"].read() as found:
+        assert len(list(found)) == 2
+        assert list(found) == []
+    assert list(found) == []
+
+
+@pytest.mark.long
+def test_the_source_waits_for_its_reader(load, tmp_path):
+    """Only a few pieces are read ahead, so that memory does not grow with the data."""
+    long = [f"long users {1 << 20}"] * 60
+    marker = tmp_path / "done"
+    found = load(*long, f"once {marker}").sources["shop"].read()
+    next(found)
+    assert not marker.exists()
+    with pytest.raises(tapdock.SourceError):
+        list(found)
+    assert marker.exists()
+
+
+@pytest.mark.long
+def test_a_source_that_is_silent_too_long_is_an_error(load, running):
+    found = load("until users 3", "silent", keys={"idle_timeout": "1s"}).sources["shop"].read()
+    with pytest.raises(tapdock.SourceError, match="no answer within 1 s"):
+        list(found)
+    assert running() == []
+
+
+def test_another_thread_can_read(load):
+    found = load("until users 30").sources["shop"].read()
+    first = next(found)
+    rest: list[tapdock.SourceRecord] = []
+    thread = threading.Thread(target=lambda: rest.extend(found))
+    thread.start()
+    thread.join(60)
+    assert [first.data["id"], *(each.data["id"] for each in rest)] == list(range(1, 31))
+
+
+ENDS = """
+import sys, tapdock
+records = tapdock.load(sys.argv[1]).sources["shop"].read()
+print(next(records).data["id"])
+if sys.argv[2] == "interrupted":
+    import os, signal
+    try:
+        for record in records:
+            if record.data["id"] == 50:
+                os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", ["forgotten", "interrupted"])
+def test_the_end_of_the_program_ends_the_source(load, running, tmp_path, environ, how):
+    load("forever users")
+    path = {**environ, "PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path)}
+    words = [sys.executable, "-c", ENDS, str(tmp_path), how]
+    ended = subprocess.run(words, capture_output=True, text=True, env=path, timeout=60)
+    printed = ["1", "interrupted"] if how == "interrupted" else ["1"]
+    assert (ended.returncode, ended.stdout.split(), ended.stderr) == (0, printed, "")
+    wait_for(lambda: running() == [], "the end of the source")
+
+
+def test_a_tap_whose_streams_are_not_known_is_read_whole_or_not_at_all(load):
+    steps = ("schema users", "until users 4")
+    project = load(*steps, kind="singer", discovery="none", keys={"discovery": False})
+    assert [json.loads(str(each.data["id"])) for each in project.sources["shop"].read()] == [1, 2, 3, 4]
+    with pytest.raises(tapdock.UsageError, match="has no effect for source `shop`"):
+        list(project.sources["shop"].read("users.id"))
