@@ -27,9 +27,10 @@ class InputFile:
 
 @dataclass(frozen=True)
 class FileArg:
-    """An argument that stands for the path of an input file; the engine decides on the path."""
+    """An argument that is the path of an input file, behind the text `before`; the engine decides on the path."""
 
     name: str
+    before: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,10 @@ class Launch:
     memory: int | None = None
     cpus: float | None = None
     pids: int | None = None
+
+    def placed_args(self, memory: str) -> list[str]:
+        """Return the arguments, with the paths of input files in the folder `memory`."""
+        return [f"{arg.before}{memory}/{arg.name}" if isinstance(arg, FileArg) else arg for arg in self.args]
 
     @property
     def called(self) -> str:

@@ -17,7 +17,7 @@ from tapdock.errors import TapdockError, UsageError
 from tapdock.project import document
 from tapdock.project.files import text_of
 from tapdock.project.interpolate import parse_dotenv
-from tapdock.project.load import NAME
+from tapdock.project.load import NAME, load
 from tapdock.project.model import Build, Connector
 from tapdock.project.rewrite import rewrite
 from tapdock.text.output import err
@@ -82,6 +82,12 @@ def add(
         return
     before = text_of(project.file)
     new = written(before, found, role=role, name=chosen, folder=project.folder, label=project.file.name)
+    load(
+        project.file,
+        environment=project.environment or "",
+        environ=session.environ,
+        texts={project.file.resolve(): new.text},
+    )
     rewrite(project.file, new.text, before=before)
     _told(session, role, chosen, found, new)
 
@@ -204,7 +210,7 @@ def _told(session: Session, role: Role, name: str, found: Found, new: Written) -
     for variable in new.variables:
         there = f"; it is set already, in {known[variable]}" if variable in known else ""
         said(f"needs {variable}: set it in `.env` or in the environment, or write the value into {file}{there}")
-    said(f"next: `tapdock spec {name}` lists all settings, `tapdock check {name}` tests them")
+    said(f"next: `tapdock config set {name} --interactive` asks for its settings, `tapdock check {name}` tests them")
 
 
 def _variables(session: Session) -> dict[str, str]:

@@ -16,7 +16,7 @@ from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.sample import Sample, sample
 from tapdock.errors import SourceError, UsageError
 from tapdock.project.fields import did_you_mean
-from tapdock.project.model import Connector, Project
+from tapdock.project.model import Connector, Kind, Project
 from tapdock.project.named import alone
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.relay.signals import Signals
@@ -29,6 +29,7 @@ from tapdock.translate.catalogs.singer import unsupported_fields
 __all__ = [
     "AsJson",
     "InPipeline",
+    "Name",
     "Verbose",
     "check",
     "checked",
@@ -36,6 +37,7 @@ __all__ = [
     "in_pipeline",
     "is_namespaced",
     "named",
+    "offered_by",
     "print_streams",
     "spec",
 ]
@@ -187,18 +189,8 @@ def discover(
     Example: tapdock discover faker
     """
     session = shared(ctx)
-    connector = in_pipeline(session.project, name, pipeline)
-    if connector.role != "source":
-        raise UsageError(f"`{name}` is a target; only sources have streams")
-    with Signals(said_at_once) as signals:
-        needed = operations_of(session, signals, verbose=verbose)
-        ready = operations.prepare(needed, connector)
-        namespaced = ready.kind == "singer" and is_namespaced(session.project, name)
-        streams = operations.discover(needed, ready, refresh=not cached, namespaced=namespaced)
-        remember_offered(needed.cache, connector, session.project.environment, streams, now=needed.now())
-    if not streams and not connector.reports_streams:
-        raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
-    print_streams(session, connector, streams, singer=ready.kind == "singer", as_json=as_json)
+    connector, kind, streams = offered_by(session, name, refresh=not cached, verbose=verbose, pipeline=pipeline)
+    print_streams(session, connector, streams, singer=kind == "singer", as_json=as_json)
 
 
 def print_streams(
@@ -223,6 +215,24 @@ def print_streams(
             ]
         )
     print_table(["stream", "sync mode", "key", "cursor", "fields"], rows)
+
+
+def offered_by(
+    session: Session, name: str, *, refresh: bool, verbose: bool, pipeline: str | None = None
+) -> tuple[Connector, Kind, tuple[Stream, ...]]:
+    """Return a source, its kind and the streams that it offers. Raises UsageError for a target."""
+    connector = in_pipeline(session.project, name, pipeline)
+    if connector.role != "source":
+        raise UsageError(f"`{name}` is a target; only sources have streams")
+    with Signals(said_at_once) as signals:
+        needed = operations_of(session, signals, verbose=verbose)
+        ready = operations.prepare(needed, connector)
+        namespaced = ready.kind == "singer" and is_namespaced(session.project, name)
+        streams = operations.discover(needed, ready, refresh=refresh, namespaced=namespaced)
+        remember_offered(needed.cache, connector, session.project.environment, streams, now=needed.now())
+    if not streams and not connector.reports_streams:
+        raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
+    return connector, ready.kind, streams
 
 
 def _fields(stream: Stream, *, singer: bool) -> str:

@@ -13,7 +13,7 @@ from tapdock.cli.assembly import said
 from tapdock.cli.session import Session, shared
 from tapdock.connectors.registry.fetch import Reader
 from tapdock.connectors.registry.found import Role
-from tapdock.connectors.registry.lookup import Match, Registries, matches
+from tapdock.connectors.registry.lookup import MOST_ASKED, Match, Registries, matches
 from tapdock.errors import UsageError
 from tapdock.project.keys import REGISTRIES
 from tapdock.text.output import print_json, print_table
@@ -58,6 +58,8 @@ def search(
     elif found:
         columns = ("NAME", "ROLE", "KIND", "VARIANTS", "IMAGE OR PACKAGE", "LICENSE", "SUPPORT")
         print_table(columns, list(_rows(found)))
+        if len([match for match in found if match.kind == "singer"]) > MOST_ASKED:
+            said(f"only the packages of the first {MOST_ASKED} Singer plugins of each role are shown")
     elif failure is None:
         said(f"no registry has a connector whose name contains `{word}`")
     if failure is not None:

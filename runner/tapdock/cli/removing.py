@@ -15,6 +15,7 @@ from tapdock.project import document, edit
 from tapdock.project.fields import did_you_mean
 from tapdock.project.files import text_of
 from tapdock.project.layers import Path, dotted
+from tapdock.project.load import load
 from tapdock.project.rewrite import rewrite
 from tapdock.state import store
 from tapdock.text.output import err
@@ -58,6 +59,7 @@ def remove(
         hint = f"`tapdock remove {name} --yes` removes it with them"
         raise UsageError(f"the entry of `{name}` has {lost_count} comments, which would be lost", hint=hint)
     asked(f"Remove {' and '.join(dotted(place) for place in places)} from {file.name}?", yes=yes)
+    _require_loadable(session, text)
     states = list(_states(session, name))
     rewrite(file, text, before=before)
     said(f"removed {' and '.join(dotted(place) for place in places)} from {file.name}")
@@ -95,6 +97,20 @@ def _require_unused(tree: dict[str, Any], name: str, label: str) -> None:
     if users:
         hint = "remove them first, or change them in the file: `tapdock remove PIPELINE`"
         raise UsageError(f"{label}: `{name}` is used by {', '.join(users)}", hint=hint)
+
+
+def _require_loadable(session: Session, text: str) -> None:
+    """Raise UsageError if the project can be loaded as it is, but not with this text: another file uses the entry."""
+    try:
+        environment = session.project.environment or ""
+    except UsageError:
+        return
+    try:
+        load(session.file, environment=environment, environ=session.environ, texts={session.file.resolve(): text})
+    except UsageError as error:
+        raise UsageError(
+            f"without the entry, the project cannot be loaded: {error.message}", hint=error.hint
+        ) from error
 
 
 def _unknown(session: Session, tree: dict[str, Any], name: str) -> UsageError:

@@ -111,7 +111,7 @@ def show(ctx: typer.Context, key: Key, *, as_json: Json = False) -> None:
     out_json(indented(envelope))
 
 
-def print_exactly(value: dict[str, Any]) -> None:
+def print_exactly(value: Any) -> None:
     """Print one JSON document. Numbers in raw parts keep every digit."""
     indent = 2 if sys.stdout.isatty() else 0
     out_json(msgspec.json.format(msgspec.json.encode(value), indent=indent).decode())

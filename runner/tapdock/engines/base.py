@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from tapdock.engines.attended import Attended, Stdio
 from tapdock.engines.own_container import OwnContainer
 from tapdock.launch import Exit, ImageFacts, Launch, Role
 
@@ -91,6 +92,10 @@ class Run(Protocol):
 
     def start(self, launch: Launch, log: Logs) -> Process:
         """Start a connector on the pipes of its side. Raises EngineError."""
+        ...
+
+    def attend(self, launch: Launch, stdio: Stdio) -> Attended:
+        """Start a connector that a user runs by hand, on the user's own descriptors. Raises EngineError."""
         ...
 
     def start_relay(self, image: str, log: Logs, *, scratch: bool) -> tuple[Process, Conversation]:

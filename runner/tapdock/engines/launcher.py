@@ -3,15 +3,15 @@
 from functools import cache
 from importlib.resources import files
 
-from tapdock.launch import FileArg, Launch
+from tapdock.launch import Launch
 
-__all__ = ["command"]
+__all__ = ["command", "script"]
 
 
 @cache
-def _script() -> str:
-    """Return the launcher without its comments, so that `ps` shows a shorter command."""
-    lines = (files("tapdock.engines") / "launcher.sh").read_text("utf-8").splitlines()
+def script(name: str) -> str:
+    """Return a script beside this module without its comments, so that `ps` shows a shorter command."""
+    lines = (files("tapdock.engines") / name).read_text("utf-8").splitlines()
     return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
 
 
@@ -21,6 +21,18 @@ def command(launch: Launch, *, pipes: str, memory: str) -> list[str]:
     It contains only names and sizes of files, never their content.
     """
     sizes = [text for file in launch.files for text in (file.name, "-" if file.late else str(len(file.content)))]
-    args = [f"{memory}/{arg.name}" if isinstance(arg, FileArg) else arg for arg in launch.args]
+    args = launch.placed_args(memory)
     stdin = "stdin" if launch.stdin else "none"
-    return ["/bin/sh", "-c", _script(), "tapdock", pipes, memory, stdin, *sizes, "--", *launch.entrypoint, *args]
+    return [
+        "/bin/sh",
+        "-c",
+        script("launcher.sh"),
+        "tapdock",
+        pipes,
+        memory,
+        stdin,
+        *sizes,
+        "--",
+        *launch.entrypoint,
+        *args,
+    ]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tapdock.engines import folders
+from tapdock.engines.attended import Stdio, attended_command
 from tapdock.engines.base import Conversation, EngineFacts, Logs, Swept
 from tapdock.engines.launcher import command
 from tapdock.engines.owner import is_alive, mine
@@ -101,6 +102,21 @@ class LocalRun:
             raise EngineError(f"`{launch.called}` could not be started: {error}") from error
         return LocalProcess(launch.role, process, log)
 
+    def attend(self, launch: Launch, stdio: Stdio) -> "LocalAttended":
+        memory = self._memory / launch.role
+        memory.mkdir(mode=0o700)
+        for file in launch.files:
+            (memory / file.name).write_bytes(file.content)
+        (memory / ".ready").touch()
+        (memory / ".kept").touch()  # the file is still there when the program has ended
+        env = {"PATH": os.environ.get("PATH", os.defpath), "TERM": os.environ.get("TERM", "dumb"), **launch.env}
+        argv = attended_command(launch, memory=str(memory))
+        try:
+            process = self._stack.enter_context(_attended(argv, env, stdio))
+        except OSError as error:
+            raise EngineError(f"`{launch.called}` could not be started: {error}") from error
+        return LocalAttended(process, memory / "config.json", launch)
+
     def start_relay(self, image: str, log: Logs, *, scratch: bool) -> tuple["LocalProcess", Conversation]:
         raise EngineError("the local engine always shares its folders", hint="unset TAPDOCK_RELAY")
 
@@ -123,6 +139,44 @@ def _spawned(argv: list[str], env: dict[str, str]) -> Iterator["subprocess.Popen
         process.wait()
         assert process.stderr is not None, "piped"
         process.stderr.close()
+
+
+@contextlib.contextmanager
+def _attended(argv: list[str], env: dict[str, str], stdio: Stdio) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a process on the user's descriptors. In a terminal, it has to be in the group of this process."""
+    stdin = subprocess.DEVNULL if stdio.stdin is None else stdio.stdin
+    process = subprocess.Popen(
+        argv, env=env, stdin=stdin, stdout=stdio.stdout, stderr=stdio.stderr, start_new_session=not stdio.terminal
+    )
+    try:
+        yield process
+    finally:
+        if stdio.terminal:
+            process.kill()
+        else:
+            _kill_group(process)
+        process.wait()
+
+
+class LocalAttended:
+    """A program that a user runs by hand."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", file: Path, launch: Launch) -> None:
+        self.config: str | None = None
+        self._process = process
+        self._file = file
+        self._given = next((each.content for each in launch.files if each.name == file.name), b"")
+
+    def wait(self) -> int:
+        code = self._process.wait()
+        with contextlib.suppress(OSError):
+            now = self._file.read_bytes()
+            self.config = now.decode("utf-8", "replace") if now != self._given else None
+        return code if code >= 0 else 128 - code
+
+    def signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
 
 def _kill_group(process: "subprocess.Popen[bytes]") -> None:

@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,13 @@ __all__ = ["read_included"]
 _ENTRIES = ("sources", "targets", "pipelines")
 
 
-def read_included(file: Path, *, trusted: Collection[int] | None, text: str | None = None) -> Layer:
+def read_included(file: Path, *, trusted: Collection[int] | None, texts: Mapping[Path, str] | None = None) -> Layer:
     """Return the values of a project file and of all files that it includes. Raises UsageError.
 
     A name that two files define is an error that names both places. Each file and its folder must belong to one of
-    the user ids in `trusted`; None trusts all of them. `text` replaces the content of `file`.
+    the user ids in `trusted`; None trusts all of them. `texts` replace the content of files, which are resolved paths.
     """
-    reading = _Reading(file.parent, trusted, text)
+    reading = _Reading(file.parent, trusted, texts or {})
     reading.add(file, ())
     return Layer(reading.tree, reading.origins)
 
@@ -34,7 +34,7 @@ def read_included(file: Path, *, trusted: Collection[int] | None, text: str | No
 class _Reading:
     folder: Path
     trusted: Collection[int] | None
-    text: str | None
+    texts: Mapping[Path, str]
     tree: dict[str, Any] = field(default_factory=dict)
     origins: dict[Keys, str] = field(default_factory=dict)
     done: set[Path] = field(default_factory=set)
@@ -42,7 +42,7 @@ class _Reading:
     def add(self, file: Path, above: tuple[Path, ...]) -> None:
         """Add a file, and then those that it includes. `above` are the files that lead to it."""
         label = os.path.relpath(file, self.folder)
-        given = self.text if not above else None
+        given = self.texts.get(file.resolve())
         layer = document.read(file, label=label) if given is None else document.parse(given, label)
         root = Field(layer.tree, (), layer.origins, label)
         if above:

@@ -29,7 +29,7 @@ from tapdock.project.pipelines import pipeline
 from tapdock.project.references import References
 from tapdock.project.renamed import renamed
 
-__all__ = ["FILE", "find_project", "load", "with_own_variables"]
+__all__ = ["DOTENV", "FILE", "find_project", "load", "with_own_variables", "written"]
 
 DOTENV = ".env"
 STATE_URI = ".tapdock/state"
@@ -74,16 +74,16 @@ def load(
     environment: str | None,
     environ: Mapping[str, str],
     trusted: Collection[int] | None = None,
-    text: str | None = None,
+    texts: Mapping[Path, str] | None = None,
 ) -> Project:
     """Return the checked project of `file` in one environment. Raises UsageError with the place of a mistake.
 
     Without an `environment`, the file's `default_environment` applies; an empty text means none. `trusted` are the
-    user ids whose files it may include; None trusts all. `text` replaces the content of the file: what a command is
-    about to write.
+    user ids whose files it may include; None trusts all. `texts` replace the content of files: what a command is about
+    to write.
     """
     file = file.absolute()
-    layer, warnings = renamed(translated(read_included(file, trusted=trusted, text=text)))
+    layer, warnings = renamed(translated(read_included(file, trusted=trusted, texts=texts)))
     default = _check(Field(layer.tree, (), layer.origins, file.name))
     environment = (default if environment is None else environment) or None
     layer = _chosen(layer, environment, file.name)
@@ -92,13 +92,21 @@ def load(
     scope = Scope(variables=variables, environment=environment, references=references)
     layer, scope = _own_values(layer, scope, file.name)
     layer, more = renamed(overridden(interpolate(layer, scope), variables, origins=origins), replaces=True)
-    layer = extended(layer, file.name)
     own = with_own_variables(file.parent, environ)
     private = private_folder(file.parent, own)
     state_uri = str(private / "state") if own.get(HOME) else STATE_URI
-    layer = _with_defaults(layer, file.name, state_uri=state_uri)
+    layer = _with_defaults(extended(layer, file.name), file.name, state_uri=state_uri)
     found = _project(layer, file, environment, private)
     return dataclasses.replace(found, references=references, warnings=(*warnings, *more))
+
+
+def written(file: Path, *, environment: str | None, texts: Mapping[Path, str] | None = None) -> Layer:
+    """Return the values of a checked project as they are written, with references.
+
+    The block of the environment is merged over the others, and each connector over the one that it extends.
+    """
+    layer, _ = renamed(translated(read_included(file.absolute(), trusted=None, texts=texts)))
+    return extended(_chosen(layer, environment, file.name), file.name)
 
 
 def with_own_variables(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from tapdock.relay.pump import whole_lines
 from tapdock.relay.supervisor import relay
 from tapdock.translate.base import Emit
 
-__all__ = ["Outcome", "perform", "serve"]
+__all__ = ["Outcome", "make_folders", "perform", "serve"]
 
 _TURN_SECONDS = 0.5
 _OBEYS_SECONDS = 30.0
@@ -73,7 +73,7 @@ def perform(
     """
     placed = tuple(engine.placed(launch) for launch in launches)
     for launch in launches:
-        _make_folders(launch, emit)
+        make_folders(launch, emit)
     with engine.run(work.run_id, image=placed[0].image) as run:
         listener = _Listener(emit)
         place: _Beside | _Contained
@@ -102,7 +102,7 @@ def perform(
         return Outcome(verdict=verdict, failure=failure, exits=exits, relay=place.name, relay_facts=facts)
 
 
-def _make_folders(launch: Launch, emit: Emit) -> None:
+def make_folders(launch: Launch, emit: Emit) -> None:
     """Create each missing folder for a mount as the user, because the engine would create it as root, and report it.
 
     Another run may create the same folder at the same time. Raises UsageError if a folder cannot be created, and for

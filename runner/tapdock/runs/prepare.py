@@ -15,7 +15,7 @@ from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
 from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
-from tapdock.project.model import Connector, Namespacing, Pipeline, SchemaPolicy
+from tapdock.project.model import Connector, Kind, Namespacing, Pipeline, SchemaPolicy
 from tapdock.project.named import sides
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs import schema_policy
@@ -77,8 +77,7 @@ class PreparedRun:
     """Everything that is decided before a run starts.
 
     `offered` are all streams of the source, `streams` are those that the run reads. `scratch`: the source writes files
-    for the target. `only_complete`: see `RelayPlan`. `feed` are messages in place of the source's output.
-    `schema` is how the source's catalog has changed.
+    for the target. `only_complete`: see `RelayPlan`. `feed` takes the place of the source's output. `schema`: changes.
     """
 
     pipeline: Pipeline
@@ -171,7 +170,7 @@ def combined(
         validate_records=pipeline.validate_records,
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.late_schema == "spool",
         quirks=quirks,
-        excluded=unread_names(offered, streams) if source.kind == "singer" else (),
+        excluded=unread_names(source.kind, offered, streams),
         only_known=source.connector.discovery.mode == "committed" or schema.policy == "freeze",
         max_line=source.connector.max_line,
         tables=table_names(target, described, target_config, quirks),
@@ -239,9 +238,11 @@ def _say_unreadable(context: Context, source: str, streams: tuple[ConfiguredStre
             context.once(context.redacted(f"warning: {what}"))
 
 
-def unread_names(offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
+def unread_names(kind: Kind, offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
     """Return the names by which messages may refer to streams that are not read."""
     chosen = {stream.stream.key for stream in streams}
+    if kind == "airbyte":
+        return tuple(str(stream.key) for stream in offered if stream.key not in chosen)
     wanted = {name for stream in offered if stream.key in chosen for name in emitted_names(stream)}
     others = {name for stream in offered if stream.key not in chosen for name in emitted_names(stream)}
     return tuple(sorted(others - wanted))

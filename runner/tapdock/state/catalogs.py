@@ -97,4 +97,4 @@ def latest(backend: Backend, source: str, environment: str | None, *, among: Ite
     saved = (name.removeprefix(PREFIX) for name in backend.names(PREFIX))
     keys = {key for key in saved if source_of(key) == source and key.partition(":")[0] == (environment or "default")}
     found = [find(backend, key).catalog for key in sorted(keys.union(among))]
-    return max((each for each in found if each), key=lambda each: each.saved_at, default=None)
+    return max((each for each in found if each), key=lambda each: (each.saved_at, each.run_id), default=None)

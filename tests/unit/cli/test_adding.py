@@ -355,6 +355,12 @@ def test_a_damaged_lock_file_stays_as_it_is(tapdock, folder):
     assert (folder / "tapdock.lock").read_text() == "{"
 
 
+def test_a_name_of_an_included_file_is_taken(tapdock, folder):
+    (folder / "tapdock.yaml").write_text(text(folder) + "include: [more.yaml]\n")
+    (folder / "more.yaml").write_text("targets: {only: {image: z}}\n")
+    assert "another connector or pipeline `targets.only`" in refused(tapdock, folder, "add", "source", "only")
+
+
 @needs_samples
 def test_github_of_the_samples(tapdock, folder):
     places = f"registries: {{airbyte: {SAMPLES}/airbyte/oss_registry.json, meltanohub: {SAMPLES}/meltanohub}}\n"
@@ -410,6 +416,15 @@ def test_a_plugin_without_its_definition_is_shown_without_a_package(tapdock, fol
     ended = tapdock("search", "shop", "--source", "--json")
     assert ended.returncode == 0
     assert [(each["title"], each["reference"]) for each in json.loads(ended.stdout)][1:] == [("tap-shop", "")]
+
+
+def test_a_long_search_says_that_it_did_not_ask_for_each_package(tapdock, folder, server):
+    server.pages[INDEX] = index(**{f"tap_many_{number}": ["one"] for number in range(25)})
+    ended = tapdock("search", "many", "--source")
+    assert ended.returncode == 0
+    assert len(ended.stdout.splitlines()) == 26
+    assert "only the packages of the first 20 Singer plugins of each role are shown" in ended.stderr
+    assert len(server.asked) == 22
 
 
 def test_a_search_asks_each_document_once(tapdock, folder, server):

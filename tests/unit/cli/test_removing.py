@@ -64,6 +64,26 @@ def test_what_another_connector_extends_is_kept(tapdock, folder):
     assert "`a` is used by sources.b" in tapdock("remove", "a", "--yes").stderr
 
 
+def test_what_an_included_file_uses_is_kept(tapdock, folder):
+    content = "version: 1\ninclude: [more.yaml]\nsources: {a: {image: x}, c: {image: x}}\ntargets: {b: {image: y}}\n"
+    (folder / "tapdock.yaml").write_text(content)
+    (folder / "more.yaml").write_text("pipelines: {late: {source: a, target: b}}\nsources: {d: {image: z}}\n")
+    ended = tapdock("remove", "a", "--yes")
+    assert ended.returncode == 2
+    assert "without the entry, the project cannot be loaded: more.yaml:1: `pipelines.late.source`" in ended.stderr
+    assert text(folder) == content
+    ended = tapdock("remove", "d", "--yes")
+    assert ended.returncode == 2
+    assert "more.yaml:2: `sources.d` is in another file" in ended.stderr
+    assert tapdock("remove", "c", "--yes").returncode == 0
+
+
+def test_a_project_that_cannot_be_loaded_can_be_corrected(tapdock, folder):
+    (folder / "tapdock.yaml").write_text("version: 1\nsources: {a: {imag: x}, b: {image: x}}\n")
+    assert tapdock("remove", "a", "--yes").returncode == 0
+    assert text(folder) == "version: 1\nsources: {b: {image: x}}\n"
+
+
 def test_it_asks_first(tapdock, folder):
     (folder / "tapdock.yaml").write_text("version: 1\nsources: {a: {image: x}}\n")
     ended = tapdock("remove", "a")

@@ -14,10 +14,10 @@ from tapdock.connectors.registry.found import Choice, Found, Role, plain_name
 from tapdock.connectors.registry.meltanohub import Plugin
 from tapdock.errors import UsageError
 
-__all__ = ["AIRBYTE", "Ambiguous", "Match", "Registries", "described", "matches"]
+__all__ = ["AIRBYTE", "MOST_ASKED", "Ambiguous", "Match", "Registries", "described", "matches"]
 
 AIRBYTE = "Airbyte's registry"
-_MOST_ASKED = 20
+MOST_ASKED = 20
 """For how many plugins of a search the package is asked: each is a request."""
 
 
@@ -151,7 +151,7 @@ def _plugins(registries: Registries, wanted: str, role: Role) -> Iterator[Match]
     hits = [each for each in registries.plugins(role) if wanted in each.name.lower().replace("_", "-")]
     for number, plugin in enumerate(hits):
         content: Mapping[str, Any] = {}
-        if number < _MOST_ASKED:
+        if number < MOST_ASKED:
             with suppress(Missing):
                 content = registries.definition(plugin, plugin.default or plugin.variants[0])
         yield Match(

@@ -12,14 +12,15 @@ import yaml
 from tapdock.connectors.registry.found import UNKNOWN, Found, Role, Setting
 from tapdock.errors import UsageError
 from tapdock.project import edit
+from tapdock.project.builtin import NAMES
 from tapdock.project.comments import with_comments
 from tapdock.project.connectors import connector
+from tapdock.project.dotenv import variable_name
 from tapdock.project.fields import Field
 from tapdock.project.layers import Path
 
 __all__ = ["Written", "written"]
 
-_BUILT_IN = {"SOURCE", "TARGET", "PIPELINE", "ENVIRONMENT", "RUN_ID", "LOAD_SCHEMA", "NOW", "TODAY"}
 _LONGEST = 90
 _WIDTH = 108
 
@@ -107,15 +108,10 @@ def _plain(value: Any) -> Any:
 
 
 def _variable(name: str, path: tuple[str, ...], taken: tuple[str, ...]) -> str:
-    """Return a name for the variable of a setting that is not in the project file yet.
-
-    A name that ends in `_FILE` would name the file of another variable.
-    """
+    """Return a name for the variable of a setting that is not in the project file yet."""
     for words in ((name, path[-1]), (name, *path), *((name, *path, str(number)) for number in range(2, 1000))):
-        one = re.sub(r"[^A-Za-z0-9]+", "_", "_".join(words)).upper().strip("_")
-        one = f"MY_{one}" if one[:1].isdigit() or one.startswith("TAPDOCK") else one
-        one = f"{one}_NAME" if one.endswith("_FILE") else one
-        if one not in _BUILT_IN and not any(re.search(rf"\b{one}\b", each) for each in taken):
+        one = variable_name(words)
+        if one not in NAMES and not any(re.search(rf"\b{one}\b", each) for each in taken):
             return one
     raise UsageError(f"`{name}` has too many settings named `{path[-1]}`", hint="choose another name with `--as`")
 

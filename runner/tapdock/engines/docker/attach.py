@@ -9,7 +9,8 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from functools import partial
 from typing import Any, TypeVar
 
@@ -35,8 +36,8 @@ class Attached:
     def frames(self) -> Iterator[tuple[int, bytes]]:
         """Yield the stream's number and some bytes. Raises OSError when the connection is lost."""
         data = b""
-        try:
-            while received := self._when_ready(select.POLLIN, lambda: self._sock.recv(_MOST)):
+        with closing(self.chunks()) as chunks:
+            for received in chunks:
                 data += received
                 while len(data) >= _HEADER.size:
                     stream, size = _HEADER.unpack_from(data)
@@ -45,6 +46,12 @@ class Attached:
                         break
                     yield stream, data[_HEADER.size : end]
                     data = data[end:]
+
+    def chunks(self) -> Generator[bytes]:
+        """Yield bytes as they arrive: a container with a terminal sends no frames. Raises OSError."""
+        try:
+            while received := self._when_ready(select.POLLIN, lambda: self._sock.recv(_MOST)):
+                yield received
         finally:
             with self._lock:
                 self._closed = True

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,8 +12,10 @@ import docker.errors
 import docker.types
 
 from tapdock.engines import folders
+from tapdock.engines.attended import Stdio, attended_command
 from tapdock.engines.base import Logs
 from tapdock.engines.docker.attach import Attached
+from tapdock.engines.docker.attended import DockerAttended
 from tapdock.engines.docker.errors import CONNECTION, answering, reason_of, refused
 from tapdock.engines.docker.process import DockerConversation, DockerProcess
 from tapdock.engines.launcher import command
@@ -103,6 +106,19 @@ class DockerRun:
         spec = container_spec(networked, pipes=self._shared(launch.role), scratch=self._shared("scratch"))
         return self._started(networked, spec, log)
 
+    def attend(self, launch: Launch, stdio: Stdio) -> DockerAttended:
+        networked = launch if launch.networks else dataclasses.replace(launch, networks=(self._own_network(),))
+        spec = attended_spec(networked, stdio)
+        name = self._create(launch.role, launch.image, spec, called=launch.called)
+        self._join(networked, name)
+        output = self._attached(name, launch.called, "stdout", "stderr")
+        keyboard = None if stdio.stdin is None else self._attached(name, launch.called, "stdin")
+        attended = DockerAttended(self._api, name, launch, stdio, output, keyboard, memory=_MEMORY)
+        self._stack.callback(attended.close)
+        self._begin(name, launch.called)
+        attended.begin()
+        return attended
+
     def _own_network(self) -> str:
         """Return the name of this run's network, which is created for the first container. Raises EngineError."""
         with self._network_lock:
@@ -153,13 +169,16 @@ class DockerRun:
 
     def _started(self, launch: Launch, spec: dict[str, Any], log: Logs) -> DockerProcess:
         name = self._create(launch.role, launch.image, spec, called=launch.called)
-        for network in launch.networks[1:]:
-            with answering(f"a container of `{launch.called}` could not join the network `{network}`"):
-                self._api.connect_container_to_network(name, network)
+        self._join(launch, name)
         process = DockerProcess(self._api, name, launch.called, self._attached(name, launch.called, "stderr"), log)
         self._begin(name, launch.called)
         process.watch()
         return process
+
+    def _join(self, launch: Launch, name: str) -> None:
+        for network in launch.networks[1:]:
+            with answering(f"a container of `{launch.called}` could not join the network `{network}`"):
+                self._api.connect_container_to_network(name, network)
 
     def _attached(self, name: str, image: str, *streams: str) -> Attached:
         with answering(f"a container of `{image}` could not be attached to"):
@@ -234,6 +253,21 @@ def container_spec(launch: Launch, *, pipes: str, scratch: str = "") -> dict[str
             "network_mode": launch.networks[0] if launch.networks else None,
             "extra_hosts": list(launch.extra_hosts),
         },
+    }
+
+
+def attended_spec(launch: Launch, stdio: Stdio) -> dict[str, Any]:
+    """Return the container of a connector that a user runs by hand: as in a run, but on the container's own stdio."""
+    spec = container_spec(launch, pipes="")
+    host = {**spec["host"], "binds": [_bind(mount) for mount in launch.mounts if not _is_exact(mount)]}
+    more = {"TERM": os.environ.get("TERM", "xterm")} if stdio.terminal else {}
+    return {
+        **spec,
+        "entrypoint": attended_command(launch, memory=_MEMORY),
+        "environment": {**spec["environment"], **more},
+        "tty": stdio.terminal,
+        "stdin_open": stdio.stdin is not None,
+        "host": host,
     }
 
 

@@ -1,0 +1,41 @@
+"""A connector that a user runs by hand: its script, and the descriptors that it is connected to."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from tapdock.engines.launcher import script
+from tapdock.launch import Launch
+
+__all__ = ["Attended", "Stdio", "attended_command"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stdio:
+    """Descriptors of this process. `stdin` is None for an empty input. `terminal`: all three are one terminal."""
+
+    stdin: int | None
+    stdout: int
+    stderr: int
+    terminal: bool
+
+
+class Attended(Protocol):
+    """A started connector that is connected to a `Stdio`. It is removed with its run."""
+
+    def wait(self) -> int:
+        """Return its exit code, after all its output was passed on. Raises EngineError."""
+        ...
+
+    def signal(self, number: int) -> None:
+        """Send a signal to it. If it has already ended, nothing happens."""
+        ...
+
+    @property
+    def config(self) -> str | None:
+        """The config, if the connector has changed it; known after `wait`."""
+        ...
+
+
+def attended_command(launch: Launch, *, memory: str) -> list[str]:
+    """Return the command that waits for the input files in the folder `memory`, and then runs the connector."""
+    return ["/bin/sh", "-c", script("attended.sh"), "tapdock", memory, *launch.entrypoint, *launch.placed_args(memory)]
