@@ -19,11 +19,11 @@ from tapdock.connectors.schema_changes import SchemaChange, changes, seen
 from tapdock.connectors.selection import select_streams
 from tapdock.errors import SourceError, UsageError
 from tapdock.project.model import Connector
+from tapdock.project.state_keys import key_of
 from tapdock.protocol.catalog import Stream
 from tapdock.relay.signals import Signals
 from tapdock.state import catalogs
 from tapdock.state.catalogs import SeenStream
-from tapdock.state.envelope import state_key
 from tapdock.text.output import err, out, print_json, print_table, said_at_once
 
 __all__ = ["commit", "diff", "refresh", "show"]
@@ -178,11 +178,7 @@ def _before(asked: _Asked) -> tuple[tuple[SeenStream, ...], dict[str, str], _Ask
     if committed is not None:
         return committed, {"file": _file(asked.connector.name)}, asked
     project, name = asked.session.project, asked.connector.name
-    keys = [
-        state_key(each.source, each.target, environment=project.environment, suffix=each.state_suffix)
-        for each in project.pipelines.values()
-        if each.source == name
-    ]
+    keys = [key_of(each, project.environment) for each in project.pipelines.values() if each.source == name]
     kept = catalogs.latest(asked.context.backend, name, project.environment, among=keys)
     if kept is None:
         raise UsageError(

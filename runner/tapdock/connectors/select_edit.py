@@ -110,7 +110,12 @@ class SelectEdit:
 
     def _after(self) -> Sequence[str]:
         environment = self.environment or self.project.environment or ""
-        after = load(self.project.file, environment=environment, environ=self.environ, text=self._text)
+        after = load(
+            self.project.file,
+            environment=environment,
+            environ=self.environ,
+            texts={self.project.file.resolve(): self._text},
+        )
         return after.sources[self.connector.name].select
 
     def _elsewhere(self) -> UsageError:

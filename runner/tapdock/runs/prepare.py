@@ -17,6 +17,7 @@ from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
 from tapdock.project.model import Connector, Kind, Namespacing, Pipeline, SchemaPolicy
 from tapdock.project.named import sides
+from tapdock.project.state_keys import key_of
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs import schema_policy
 from tapdock.runs.deletes import with_deletes
@@ -32,7 +33,6 @@ from tapdock.runs.sync_modes import (
 )
 from tapdock.runs.target_files import require_files
 from tapdock.runs.target_tables import table_names
-from tapdock.state.store import state_key
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
@@ -145,8 +145,7 @@ def combined(
     require_repaired(target, target_config, quirks)
     cannot = impossible(source, target, described, target_config, quirks)
     streams = chosen_streams(context, source, offered, options, cannot)
-    environment, suffix = project.environment, pipeline.state_suffix
-    state_id = state_key(pipeline.source, pipeline.target, environment=environment, suffix=suffix)
+    state_id = key_of(pipeline, project.environment)
     schema = schema_policy.SchemaFacts()
     if feed is None and options.catalog is None:  # what the source itself offers
         policy, named = options.policy(pipeline), schema_policy.is_namespaced(source, namespacing)

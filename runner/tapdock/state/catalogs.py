@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tapdock.errors import StateError
+from tapdock.project.state_keys import source_of
 from tapdock.protocol.catalog import StreamKey
 from tapdock.state.backends.base import Backend
-from tapdock.state.envelope import source_of
 
 __all__ = ["PREFIX", "Found", "KeptCatalog", "SeenStream", "find", "keep", "latest"]
 
@@ -95,6 +95,8 @@ def latest(backend: Backend, source: str, environment: str | None, *, among: Ite
     `among` are keys of states that use the source, whatever they are called. Raises StateError.
     """
     saved = (name.removeprefix(PREFIX) for name in backend.names(PREFIX))
-    keys = {key for key in saved if source_of(key) == source and key.partition(":")[0] == (environment or "default")}
+    keys = {
+        key for key in saved if source_of(key, {}) == source and key.partition(":")[0] == (environment or "default")
+    }
     found = [find(backend, key).catalog for key in sorted(keys.union(among))]
     return max((each for each in found if each), key=lambda each: (each.saved_at, each.run_id), default=None)
