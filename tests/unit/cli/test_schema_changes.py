@@ -412,3 +412,14 @@ def test_a_catalog_of_the_user_for_one_run_is_not_compared_and_not_kept(shop):
     (shop.folder / "mine.json").write_text(json.dumps({"streams": [MORE]}))
     assert shop.run("--catalog", "mine.json", policy="fail") == (0, {})
     assert shop.run(policy="fail") == (0, {})
+
+
+def test_a_renamed_state_keeps_its_catalog(shop):
+    """Otherwise the next run would have nothing to compare with, and would go on."""
+    other = {"other": {"source": "s", "target": "t", "state_suffix": "b", "schema_changes": "fail"}}
+    shop.offer(USERS)
+    assert shop.run(more=other) == (0, {})
+    assert shop.call("state", "move", "demo", "other", more=other).returncode == 0
+    shop.offer(MORE)
+    assert shop.call("run", "other", more=other).returncode == 2
+    assert shop.run(more=other) == (0, {}), "the old name has no catalog any more"
