@@ -79,7 +79,7 @@ def _known(value: Any, path: Path, unknown: set[Path]) -> Any:
     if isinstance(value, list):
         found = [_known(one, (*path, index), unknown) for index, one in enumerate(value)]
         return ["" if one is ABSENT else one for one in found]
-    if isinstance(value, Unset | Composed):
+    if isinstance(value, Unset) or (isinstance(value, Composed) and not value.is_known):
         unknown.add(path)
         return ABSENT
     return value

@@ -43,7 +43,7 @@ def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbo
     Example: tapdock spec faker
     """
     session = shared(ctx)
-    connector = _in_pipeline(session.project, name, None)
+    connector = named(session.project, name)
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
         schema = about.spec(needed, operations.prepare(needed, connector))
@@ -245,13 +245,15 @@ def _is_namespaced(project: Project, source: str) -> bool:
 
 
 def _in_pipeline(project: Project, name: str, pipeline: str | None) -> Connector:
-    """Return a connector with its built-in variables. Raises UsageError for a pipeline that does not have it."""
-    connector, now = named(project, name), time.time()
+    """Return a connector, with the built-in variables of a pipeline. Raises UsageError if the pipeline lacks it."""
+    connector = named(project, name)
+    if pipeline is None:
+        return connector
     users = {each.name: each for each in project.pipelines.values() if name in (each.source, each.target)}
-    if pipeline is not None and pipeline not in users:
+    if pipeline not in users:
         hint = did_you_mean(pipeline, users) or f"pipelines with `{name}`: {', '.join(users) or 'none'}"
         raise UsageError(f"there is no pipeline `{pipeline}` with {connector.role} `{name}`", hint=hint)
-    return alone(project, connector, now=now, pipeline=users[pipeline] if pipeline is not None else None)
+    return alone(project, connector, now=time.time(), pipeline=users[pipeline])
 
 
 def named(project: Project, name: str) -> Connector:

@@ -17,6 +17,7 @@ from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
 from tapdock.project.model import Connector, Kind, Namespacing, Pipeline
 from tapdock.project.named import sides
+from tapdock.project.state_keys import key_of
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs.deletes import with_deletes
 from tapdock.runs.own_files import offer, require_state
@@ -31,7 +32,6 @@ from tapdock.runs.sync_modes import (
 )
 from tapdock.runs.target_files import require_files
 from tapdock.runs.target_tables import table_names
-from tapdock.state.store import state_key
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
@@ -168,9 +168,7 @@ def combined(
         offered=offered,
         streams=streams,
         translation=translation,
-        state_id=state_key(
-            pipeline.source, pipeline.target, environment=project.environment, suffix=pipeline.state_suffix
-        ),
+        state_id=key_of(pipeline, project.environment),
         only_complete=target.kind == "airbyte" and overwrites(streams) and not quirks.waits_for_complete,
         # Only if the user configured it: a tap that changes its own config does not get a shared folder.
         scratch=source.kind == "singer" and "batch_config" in source_config.user,

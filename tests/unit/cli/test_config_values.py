@@ -452,3 +452,24 @@ def test_mistakes_in_the_command_change_nothing(tapdock, folder, words, reason):
     ended = tapdock("config", *words)
     assert (ended.returncode, reason in ended.stderr) == (2, True), ended.stderr
     assert (folder / "tapdock.yaml").read_text() == PROJECT
+
+
+def test_values_that_only_a_run_has_stay_as_they_are(tapdock, folder):
+    """Neither a pipeline nor the program is needed to change another setting."""
+    file = folder / "tapdock.yaml"
+    file.write_text(PROJECT.replace("hosts: [a, b]", 'zip: "${PIPELINE}-${TODAY}"\n      hidden: "${exec:./none}"'))
+    ended = tapdock("config", "set", "shop", "count", "6")
+    assert ended.returncode == 0, ended.stderr
+    ended = tapdock("config", "get", "shop", "zip")
+    assert ended.stdout == "${PIPELINE}-${TODAY}\n"
+    assert tapdock("config", "get", "shop", "hidden").stdout == "[secret]\n"
+
+
+def test_the_settings_of_an_included_connector_are_not_written_twice(tapdock, folder):
+    (folder / "shop.yaml").write_text(PROJECT)
+    main = "version: 1\ninclude: shop.yaml\n"
+    (folder / "tapdock.yaml").write_text(main)
+    ended = tapdock("config", "set", "shop", "count", "6")
+    assert (ended.returncode, (folder / "tapdock.yaml").read_text()) == (2, main)
+    assert (folder / "shop.yaml").read_text() == PROJECT
+    assert "`shop` is not written in tapdock.yaml" in ended.stderr
