@@ -10,7 +10,8 @@ import msgspec
 
 from tapdock.connectors.selection import select_streams
 from tapdock.errors import StateError, TapdockError, UsageError
-from tapdock.project.load import FILE, load
+from tapdock.project.home import FILE
+from tapdock.project.load import load
 from tapdock.project.meltano_files import Files
 from tapdock.project.meltano_references import expanded
 from tapdock.project.meltano_settings import Plugin, plugins_of, settings_of

@@ -12,7 +12,7 @@ import typer
 from tapdock.cli.assembly import said
 from tapdock.cli.session import shared
 from tapdock.errors import UsageError
-from tapdock.project.load import FILE
+from tapdock.project.home import FILE
 from tapdock.project.schema import json_schema
 from tapdock.text.clean import one_line
 

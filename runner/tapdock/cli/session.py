@@ -40,7 +40,8 @@ class Session:
 
         Raises UsageError if there is none.
         """
-        from tapdock.project.load import FILE, find_project
+        from tapdock.project.find import find_project
+        from tapdock.project.home import FILE
         from tapdock.project.owners import trusted_users
 
         try:

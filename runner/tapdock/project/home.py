@@ -11,9 +11,10 @@ from urllib.parse import unquote
 from tapdock.errors import UsageError
 from tapdock.files import made, write_whole
 
-__all__ = ["FILE", "HOME", "Owner", "claim_home", "keeps_state", "owner_of", "place_of", "private_folder"]
+__all__ = ["DOTENV", "FILE", "HOME", "Owner", "claim_home", "keeps_state", "owner_of", "place_of", "private_folder"]
 
 FILE = "tapdock.yaml"
+DOTENV = ".env"
 HOME = "TAPDOCK_HOME"
 _OWNER = "project"
 """The file in TAPDOCK_HOME that describes the project that uses it: the three fields of `Owner`, a line each."""

@@ -16,7 +16,7 @@ from tapdock.project.connectors import connector
 from tapdock.project.extends import extended
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.files import text_of
-from tapdock.project.home import FILE, HOME, private_folder
+from tapdock.project.home import DOTENV, HOME, private_folder
 from tapdock.project.include import read_included
 from tapdock.project.interpolate import VARIABLE, Scope, interpolate, parse_dotenv
 from tapdock.project.keys import CONNECTOR, DEFAULTS, REGISTRIES, ROOT, STATE_BACKEND, misplaced, names
@@ -24,14 +24,12 @@ from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
 from tapdock.project.model import Connector, Pipeline, Project, Secret
 from tapdock.project.overrides import ROOTS, overridden
-from tapdock.project.owners import require_owner
 from tapdock.project.pipelines import pipeline, require_own_states
 from tapdock.project.references import References
 from tapdock.project.renamed import renamed
 
-__all__ = ["DOTENV", "FILE", "find_project", "load", "with_own_variables", "written"]
+__all__ = ["load", "with_own_variables", "written"]
 
-DOTENV = ".env"
 STATE_URI = ".tapdock/state"
 _KEYS = {"TAPDOCK_STATE_KEY", "TAPDOCK_STATE_KEY_FILE"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -47,25 +45,6 @@ INSTEAD = {
     "mappers": LATER,
     "schedules": LATER,
 }
-
-
-def find_project(start: Path, *, trusted: Collection[int]) -> Path:
-    """Return the nearest `tapdock.yaml`, in `start` or a folder above it. Raises UsageError if there is none.
-
-    A project can mount any folder and start any image. So the file, its folder and its `.env` must belong to one of
-    the user ids in `trusted`. Raises UsageError otherwise.
-    """
-    start = start.absolute()
-    for folder in (start, *start.parents):
-        if (folder / FILE).is_file():
-            for path in (folder, folder / FILE, folder / DOTENV):
-                require_owner(path, trusted)
-            return folder / FILE
-    hint = "create one with `tapdock init`, or name its folder with `--project`"
-    for near in (start / "tapdock.yml", start / "meltano.yml"):
-        if near.is_file():
-            hint = f"rename {near.name} to {FILE}" if near.stem == "tapdock" else hint
-    raise UsageError(f"there is no {FILE} in {start} or above", hint=hint)
 
 
 def load(

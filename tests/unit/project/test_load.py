@@ -11,7 +11,8 @@ from jsonschema.validators import validator_for
 
 from tapdock.cli.session import Session
 from tapdock.errors import UsageError
-from tapdock.project.load import find_project, load
+from tapdock.project.find import find_project
+from tapdock.project.load import load
 from tapdock.project.model import Build, Mount, Project, Secret, StreamOptions
 from tapdock.project.owners import trusted_users
 from tapdock.project.schema import json_schema
