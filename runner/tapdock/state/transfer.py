@@ -36,12 +36,16 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a transfer does with each name. `newer` are those that may be newer at their destination."""
+    """What a transfer does with each name. `newer` are those that may be newer at their destination.
+
+    `there` are the states at the destination that were compared.
+    """
 
     new: tuple[str, ...]
     replaced: tuple[str, ...]
     newer: tuple[str, ...]
     unchanged: tuple[str, ...]
+    there: dict[str, Envelope]
 
 
 def collected(backend: Backend) -> Collected:
@@ -98,9 +102,12 @@ def planned(found: Collected, into: Backend) -> Plan:
     replaced: list[str] = []
     newer: list[str] = []
     unchanged: list[str] = []
+    known: dict[str, Envelope] = {}
     for envelope in found.states:
         stored = into.get(envelope.key)
         there = store.readable(into, envelope.key)
+        if there:
+            known[envelope.key] = there
         if there is None:
             (newer if stored and _is_damaged(stored.body, envelope.key) else new).append(envelope.key)
         elif _content(there) == _content(envelope):
@@ -110,7 +117,7 @@ def planned(found: Collected, into: Backend) -> Plan:
     for name, body in found.rotated.items():
         kept = into.get(name)
         (new if kept is None else unchanged if kept.body == body else newer).append(name)
-    return Plan(new=tuple(new), replaced=tuple(replaced), newer=tuple(newer), unchanged=tuple(unchanged))
+    return Plan(new=tuple(new), replaced=tuple(replaced), newer=tuple(newer), unchanged=tuple(unchanged), there=known)
 
 
 def _is_damaged(body: bytes, key: str) -> bool:
@@ -126,13 +133,17 @@ def _content(envelope: Envelope) -> tuple[object, ...]:
 
 
 def carry_out(
-    found: Collected, names: frozenset[str], into: Backend, *, run_id: str, now: float
+    found: Collected, plan: Plan, names: frozenset[str], into: Backend, *, run_id: str, now: float
 ) -> list[tuple[str, TapdockError]]:
-    """Copy the named states. Each state that is replaced becomes a previous version. Return the failures by name."""
+    """Copy the named states. Each state that is replaced becomes a previous version. Return the failures by name.
+
+    A state that was changed since it was compared is not replaced.
+    """
     failures: list[tuple[str, TapdockError]] = []
     for envelope in (each for each in found.states if each.key in names):
         try:
-            with store.replacing(into, envelope.key, run_id=run_id, clock=lambda: now) as held:
+            before = plan.there.get(envelope.key)
+            with store.replacing(into, envelope.key, run_id=run_id, clock=lambda: now, expected=before) as held:
                 held.become(envelope)
         except (StateError, LeaseHeld) as error:
             failures.append((envelope.key, error))
