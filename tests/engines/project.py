@@ -136,7 +136,7 @@ class Project:
         process = subprocess.Popen(
             [*self.prefix, *words],
             cwd=self.folder,
-            env=self._environ(),
+            env=self.variables(),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
@@ -148,7 +148,8 @@ class Project:
     def run(self, *words: str) -> Ended:
         return self.start(*words).ended()
 
-    def _environ(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
+        """Return the environment of the commands."""
         kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "DOCKER_HOST") if name in os.environ}
         places = {
             "local": {"TAPDOCK_ENGINE": "local"},

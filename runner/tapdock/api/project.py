@@ -14,13 +14,14 @@ from tapdock.cli.session import Session
 from tapdock.cli.state_ids import known_id
 from tapdock.connectors import check as checks
 from tapdock.connectors import operations
-from tapdock.connectors.context import Context
+from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.known_streams import remember_offered
 from tapdock.errors import UsageError
 from tapdock.events import Progress
 from tapdock.log import Log
 from tapdock.project.blocks import parse_blocks
 from tapdock.project.model import Connector, Pipeline
+from tapdock.project.named import alone
 from tapdock.protocol.catalog import Stream
 from tapdock.relay.signals import Signals
 from tapdock.runs import attempts, records
@@ -172,7 +173,7 @@ class Source:
         project, said = self._project, Callback(on_message)
         with redacted(project._session), orders() as signals:
             context = project._context(signals, said)
-            ready = operations.prepare(context, self._connector)
+            ready = _prepared(context, self._connector)
             found = operations.discover(context, ready, refresh=refresh)
             remember_offered(context.cache, self._connector, project.environment, found, now=context.now())
         said.raise_error()
@@ -196,7 +197,7 @@ class Source:
     def _records(self, options: Options, said: "Callback") -> Generator[SourceRecord, None, None]:
         with redacted(self._project._session):
             context = self._project._context(Signals(ignored), said)
-            ready = operations.prepare(context, self._connector)
+            ready = _prepared(context, self._connector)
             yield from read_records(context, ready, options)
         said.raise_error()
 
@@ -217,11 +218,16 @@ class Target:
         return _checked(self._project, self._connector, on_message)
 
 
+def _prepared(context: Context, connector: Connector) -> PreparedConnector:
+    """Return a connector that is asked alone, with the built-in variables of its only pipeline."""
+    return operations.prepare(context, alone(context.project, connector, now=context.now()))
+
+
 def _checked(project: Project, connector: Connector, on_message: OnMessage | None) -> checks.Checked:
     said = Callback(on_message)
     with redacted(project._session), orders() as signals:
         context = project._context(signals, said)
-        result = checks.check(context, operations.prepare(context, connector))
+        result = checks.check(context, _prepared(context, connector))
         if not result.succeeded:
             raise checks.failure(connector, result)
     said.raise_error()

@@ -37,6 +37,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "check": ("connectors:check", "Check that a connector's config works"),
     "test": ("connectors:check", "Check that a connector's config works"),
     "discover": ("connectors:discover", "Show the streams that a source offers"),
+    "select": ("selecting:select", "Show which streams and fields a run reads, and change that"),
     "invoke": ("invoke:invoke", "Run a connector's image by hand"),
     "state": {
         "list": ("state:list_states", "List the saved states"),
@@ -76,6 +77,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "lock": ("engine:lock_images", "Write the digests of all images to tapdock.lock"),
     "doctor": ("engine:doctor", "Check that everything that a run needs is available"),
     "relay": ("relay:relay", "Serve one run inside its pod; `run` starts it where necessary"),
+    "completion": ("completion:completion", "Print the script that completes commands and names in a shell"),
     "gc": ("engine:gc", "Remove what killed runs and builds left behind"),
 }
 GROUPS = {
@@ -83,7 +85,7 @@ GROUPS = {
     "runs": "Show the records and logs of runs",
     "config": "Show and change the settings of connectors",
 }
-GLOBAL_OPTIONS = ("--project", "--environment", "--log-format")
+GLOBAL_OPTIONS = ("--project", "--environment", "--env-file", "--log-format", "--log-level")
 
 
 class LazyGroup(typer.core.TyperGroup):
@@ -152,6 +154,16 @@ def _options(
         Literal["text", "json"] | None,
         typer.Option(help="The format of log lines on stderr. Default: TAPDOCK_LOG_FORMAT, or text."),
     ] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None,
+        typer.Option(help="The lowest level of log lines of a run on stderr. Default: TAPDOCK_LOG_LEVEL."),
+    ] = None,
+    env_file: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="A file of `NAME=value` lines, with priority over the project's `.env`; repeatable."
+        ),
+    ] = None,
     version: Annotated[  # noqa: ARG001 - the callback does everything
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -159,6 +171,7 @@ def _options(
     session = ctx.obj
     session.folder = None if project is None else Path(project)
     session.chosen_environment, session.chosen_format = environment, log_format
+    session.chosen_level, session.env_files = log_level, tuple(Path(file) for file in env_file or ())
 
 
 HELP = """Run any Airbyte or Singer connector as a container and move data between any two of them
@@ -171,6 +184,10 @@ Example: tapdock run demo --environment prod
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code (tapdock.errors lists them)."""
+    if args is None and os.environ.get("_TAPDOCK_COMPLETE"):
+        from tapdock.cli.completion import Grammar, complete
+
+        return complete(Grammar(COMMANDS, GLOBAL_OPTIONS, _command))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret of the run
     inner = (word for entry in COMMANDS.values() if isinstance(entry, dict) for word in entry)
     session = Session(commands=(*COMMANDS, *inner))
@@ -190,7 +207,7 @@ def _perform(args: list[str], session: Session) -> int:
     quicken()
     group = _group(HELP, COMMANDS, _options)
     try:
-        with group.make_context("tapdock", args, obj=session) as ctx:
+        with group.make_context("tapdock", args, obj=session, default_map=_defaults(session)) as ctx:
             result = group.invoke(ctx)
             sys.stdout.flush()
             return result if isinstance(result, int) else 0
@@ -203,6 +220,13 @@ def _perform(args: list[str], session: Session) -> int:
         if not hasattr(error, "format_message"):  # only errors of the command line have this method
             raise
         return _usage(error)
+
+
+def _defaults(session: Session) -> Any:
+    """Return the defaults of options that variables set."""
+    from tapdock.cli.variables import Defaults, run_options
+
+    return Defaults(lambda: run_options(session.variables, _command("run", "run:run").params))
 
 
 def _usage(error: Any) -> int:

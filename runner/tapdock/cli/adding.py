@@ -82,7 +82,12 @@ def add(
         return
     before = text_of(project.file)
     new = written(before, found, role=role, name=chosen, folder=project.folder, label=project.file.name)
-    load(project.file, environment=project.environment or "", environ=session.environ, text=new.text)
+    load(
+        project.file,
+        environment=project.environment or "",
+        environ=session.environ,
+        texts={project.file.resolve(): new.text},
+    )
     rewrite(project.file, new.text, before=before)
     _told(session, role, chosen, found, new)
 

@@ -11,6 +11,7 @@ from tapdock.connectors import about, config_keys, known_specs, operations, sett
 from tapdock.connectors.config_edit import ConfigEdit
 from tapdock.connectors.config_keys import ABSENT
 from tapdock.errors import UsageError
+from tapdock.project.composed import Composed
 from tapdock.project.interpolate import Unset
 from tapdock.project.layers import Path, dotted
 from tapdock.project.model import Connector, Project
@@ -40,7 +41,7 @@ def spec_of(session: Session, connector: Connector, *, ask: bool) -> Mapping[str
         return about.spec(needed, operations.prepare(needed, connector))
 
 
-def save(session: Session, edit: ConfigEdit, path: Path, schema: Mapping[str, Any], *, value: Any = ABSENT) -> None:
+def save(edit: ConfigEdit, path: Path, schema: Mapping[str, Any], *, value: Any = ABSENT) -> None:
     """Check a change of one setting, write it, and report it. Raises UsageError if the spec refuses it.
 
     `value` is the new value, which may differ from the one in effect: a variable may override it.
@@ -49,41 +50,53 @@ def save(session: Session, edit: ConfigEdit, path: Path, schema: Mapping[str, An
     place = dotted((*edit.place, *path))
     notes: list[str] = []
     if schema:
-        config, _ = _plain(of(after, edit.connector), schema)
+        config, unknown = _plain(of(after, edit.connector), schema)
         if value is not ABSENT:
             config = config_keys.with_value(config, path, value)
-        refused, notes = config_keys.refusals(path, config, schema)
+        refused, notes = config_keys.refusals(path, config, schema, unknown)
         if refused:
             hint = f"`tapdock spec {edit.connector.name}` lists the settings; `--no-validate` writes it anyway"
-            raise UsageError(f"{session.file.name}: {place}: {refused[0]}", hint=hint)
+            raise UsageError(f"{edit.label}: {place}: {refused[0]}", hint=hint)
     changed = edit.write()
     _report(edit, after, path, changed=changed)
     for line in notes:
         err(f"note: {line}")
 
 
-def _plain(connector: Connector, schema: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
-    """Return the config in plain values, without those whose variables are not set, and the schema."""
-    return settings.coerce(_known(connector.config), schema), schema
+def _plain(connector: Connector, schema: Mapping[str, Any]) -> tuple[dict[str, Any], set[Path]]:
+    """Return the config in plain values, without those that are not known before a run, and the paths of those.
+
+    The variable of a reference may not be set here, and no program or file is read for `${exec:…}` and `${file:…}`.
+    """
+    unknown: set[Path] = set()
+    return settings.coerce(_known(connector.config, (), unknown), schema), unknown
 
 
-def _known(value: Any) -> Any:
+def _known(value: Any, path: Path, unknown: set[Path]) -> Any:
     if isinstance(value, Mapping):
-        return {key: _known(inner) for key, inner in value.items() if not isinstance(inner, Unset)}
-    return [_known(item) for item in value] if isinstance(value, list) else value
+        inner = {key: _known(one, (*path, key), unknown) for key, one in value.items()}
+        return {key: one for key, one in inner.items() if one is not ABSENT}
+    if isinstance(value, list):
+        found = [_known(one, (*path, index), unknown) for index, one in enumerate(value)]
+        return ["" if one is ABSENT else one for one in found]
+    if isinstance(value, Unset) or (isinstance(value, Composed) and not value.is_known):
+        unknown.add(path)
+        return ABSENT
+    return value
 
 
 def report_all(edit: ConfigEdit, after: Project, paths: list[Path], schema: Mapping[str, Any]) -> None:
     """Report where settings were written, what overrides them, and what the spec refuses in the config as it is now."""
     for path in paths:
         _overridden(edit, after, path)
-    err(f"wrote {len(paths)} setting{'s' * (len(paths) != 1)} into `{dotted(edit.place)}` in {edit.project.file.name}")
-    for line in settings.violations(*_plain(of(after, edit.connector), schema)):
-        err(f"note: {line}")
+    err(f"wrote {len(paths)} setting{'s' * (len(paths) != 1)} into `{dotted(edit.place)}` in {edit.label}")
+    config, unknown = _plain(of(after, edit.connector), schema)
+    for place, problem in config_keys.complaints(config, schema, unknown).items():
+        err(f"note: `{dotted(place)}` {problem}")
 
 
 def _report(edit: ConfigEdit, after: Project, path: Path, *, changed: bool) -> None:
-    place, file = dotted((*edit.place, *path)), edit.project.file.name
+    place, file = dotted((*edit.place, *path)), edit.label
     kept = f"; its value is in .env ({', '.join(edit.secrets)})" if edit.secrets else ""
     err(f"{'wrote' if changed else 'already set:'} `{place}` in {file}{kept}")
     _overridden(edit, after, path)
@@ -91,7 +104,7 @@ def _report(edit: ConfigEdit, after: Project, path: Path, *, changed: bool) -> N
 
 def _overridden(edit: ConfigEdit, after: Project, path: Path) -> None:
     """Warn if the value at a path has no effect."""
-    file = edit.project.file.name
+    file = edit.label
     origin = origin_of(after, (*above(edit.connector), *path))
     own = f"environment {edit.environment} ({file}:" if edit.environment else f"{file}:"
     if not origin.startswith(own) and config_keys.at(of(after, edit.connector).config, path) is not ABSENT:

@@ -119,7 +119,7 @@ def set_setting(
         raise UsageError("there is no setting to change", hint=hint)
     if (value is None) == (from_file is None):
         raise UsageError("give a value, or `--from-file FILE`, and not both", hint="`-` reads the value from stdin")
-    text = value if value is not None else text_of(str(from_file)).removesuffix("\n")
+    text = value if value is not None else _content(str(from_file))
     schema = spec_of(session, connector, ask=not no_validate) or {}
     edit = edit_of(session, connector)
     path = config_keys.place_of(config_keys.key_of(key), edit.raw, schema)
@@ -132,7 +132,18 @@ def set_setting(
         edit.set_plain(path, new, secret=partial(config_keys.secret_leaves, schema=schema))
         if "${" in text:
             err("note: `${` is written as plain text; with `--reference`, `${NAME}` refers to a variable")
-    save(session, edit, path, {} if no_validate else schema, value=new)
+    save(edit, path, {} if no_validate else schema, value=new)
+    if edit.secrets and value is not None:
+        err("note: the history of your shell may have this secret; `--from-file -` reads it from stdin")
+
+
+def _content(file: str) -> str:
+    """Return the text of a file or of stdin without its last line end. Raises UsageError if there is none."""
+    text = text_of(file).removesuffix("\n").removesuffix("\r")
+    if not text:  # the program before a pipe has failed
+        what = "stdin" if file == "-" else file
+        raise UsageError(f"{what} is empty", hint="an empty text is set with `tapdock config set NAME KEY ''`")
+    return text
 
 
 def unset(ctx: typer.Context, name: Name, key: Key) -> None:
@@ -151,7 +162,7 @@ def unset(ctx: typer.Context, name: Name, key: Key) -> None:
     edit.remove(path)
     after = edit.after()
     edit.write()
-    err(f"removed `{dotted((*edit.place, *path))}` from {session.file.name}")
+    err(f"removed `{dotted((*edit.place, *path))}` from {edit.label}")
     if isinstance(old, str) and old.startswith("${"):
         err(f"note: `{old}` may still be set in .env; remove it there if nothing else refers to it")
     if config_keys.at(of(after, connector).config, path) is not ABSENT:

@@ -16,7 +16,7 @@ from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.sample import Sample, sample
 from tapdock.errors import SourceError, UsageError
 from tapdock.project.fields import did_you_mean
-from tapdock.project.model import Connector, Project
+from tapdock.project.model import Connector, Kind, Project
 from tapdock.project.named import alone
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.relay.signals import Signals
@@ -26,7 +26,7 @@ from tapdock.text.clean import one_line
 from tapdock.text.output import err, out, print_json, print_table, said_at_once
 from tapdock.translate.catalogs.singer import unsupported_fields
 
-__all__ = ["Name", "check", "checked", "discover", "named", "spec"]
+__all__ = ["Name", "check", "checked", "discover", "named", "offered_by", "spec"]
 
 Name = Annotated[str, typer.Argument(help="A source or a target of the project.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -43,7 +43,7 @@ def spec(ctx: typer.Context, name: Name, as_json: AsJson = False, verbose: Verbo
     Example: tapdock spec faker
     """
     session = shared(ctx)
-    connector = _in_pipeline(session.project, name, None)
+    connector = named(session.project, name)
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
         schema = about.spec(needed, operations.prepare(needed, connector))
@@ -175,17 +175,7 @@ def discover(
     Example: tapdock discover faker
     """
     session = shared(ctx)
-    connector = _in_pipeline(session.project, name, pipeline)
-    if connector.role != "source":
-        raise UsageError(f"`{name}` is a target; only sources have streams")
-    with Signals(said_at_once) as signals:
-        needed = operations_of(session, signals, verbose=verbose)
-        ready = operations.prepare(needed, connector)
-        namespaced = ready.kind == "singer" and _is_namespaced(session.project, name)
-        streams = operations.discover(needed, ready, refresh=not cached, namespaced=namespaced)
-        remember_offered(needed.cache, connector, session.project.environment, streams, now=needed.now())
-    if not streams and not connector.discovery and connector.catalog is None:
-        raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
+    connector, kind, streams = offered_by(session, name, refresh=not cached, verbose=verbose, pipeline=pipeline)
     chosen = _selected(session, connector, streams)
     if as_json:
         print_exactly({"streams": [msgspec.Raw(stream.raw.encode()) for stream in streams]})
@@ -200,10 +190,28 @@ def discover(
                 configured.sync_mode if configured else "not selected",
                 ", ".join(".".join(path) for path in key),
                 ".".join(configured.cursor_field if configured else stream.default_cursor_field),
-                _fields(stream, singer=ready.kind == "singer"),
+                _fields(stream, singer=kind == "singer"),
             ]
         )
     print_table(["stream", "sync mode", "key", "cursor", "fields"], rows)
+
+
+def offered_by(
+    session: Session, name: str, *, refresh: bool, verbose: bool, pipeline: str | None = None
+) -> tuple[Connector, Kind, tuple[Stream, ...]]:
+    """Return a source, its kind and the streams that it offers. Raises UsageError for a target."""
+    connector = _in_pipeline(session.project, name, pipeline)
+    if connector.role != "source":
+        raise UsageError(f"`{name}` is a target; only sources have streams")
+    with Signals(said_at_once) as signals:
+        needed = operations_of(session, signals, verbose=verbose)
+        ready = operations.prepare(needed, connector)
+        namespaced = ready.kind == "singer" and _is_namespaced(session.project, name)
+        streams = operations.discover(needed, ready, refresh=refresh, namespaced=namespaced)
+        remember_offered(needed.cache, connector, session.project.environment, streams, now=needed.now())
+    if not streams and not connector.discovery and connector.catalog is None:
+        raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
+    return connector, ready.kind, streams
 
 
 def _fields(stream: Stream, *, singer: bool) -> str:
@@ -237,13 +245,15 @@ def _is_namespaced(project: Project, source: str) -> bool:
 
 
 def _in_pipeline(project: Project, name: str, pipeline: str | None) -> Connector:
-    """Return a connector with its built-in variables. Raises UsageError for a pipeline that does not have it."""
-    connector, now = named(project, name), time.time()
+    """Return a connector, with the built-in variables of a pipeline. Raises UsageError if the pipeline lacks it."""
+    connector = named(project, name)
+    if pipeline is None:
+        return connector
     users = {each.name: each for each in project.pipelines.values() if name in (each.source, each.target)}
-    if pipeline is not None and pipeline not in users:
+    if pipeline not in users:
         hint = did_you_mean(pipeline, users) or f"pipelines with `{name}`: {', '.join(users) or 'none'}"
         raise UsageError(f"there is no pipeline `{pipeline}` with {connector.role} `{name}`", hint=hint)
-    return alone(project, connector, now=now, pipeline=users[pipeline] if pipeline is not None else None)
+    return alone(project, connector, now=time.time(), pipeline=users[pipeline])
 
 
 def named(project: Project, name: str) -> Connector:

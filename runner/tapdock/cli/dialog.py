@@ -15,10 +15,12 @@ import typer
 from tapdock.cli.config_edits import edit_of, report_all, spec_of
 from tapdock.cli.connectors import checked
 from tapdock.cli.session import Session
+from tapdock.connectors import settings
 from tapdock.connectors.config_edit import ConfigEdit
 from tapdock.connectors.config_keys import ABSENT, at, secret_leaves
 from tapdock.connectors.questions import SKIP, Kept, Question, Wrong, answer, changes, questions
 from tapdock.errors import UsageError
+from tapdock.project.interpolate import REFERENCE
 from tapdock.project.layers import Path, dotted, walk
 from tapdock.project.model import Connector
 from tapdock.text.clean import one_line
@@ -34,12 +36,12 @@ _WIDTH = 80
 def ask_settings(session: Session, connector: Connector) -> None:
     """Ask for each setting, write the answers at the end, and offer a check. Raises UsageError without a terminal."""
     name = connector.name
-    if not (sys.stdin and sys.stdin.isatty()):
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
             "`--interactive` needs a terminal", hint=f"`tapdock config set {name} KEY VALUE` sets one value"
         )
     spec = spec_of(session, connector, ask=True)
-    if not spec or not (spec.get("properties") or spec.get("oneOf")):
+    if not spec or not settings.settings_of(spec, spec):
         raise UsageError(
             f"{connector.role} `{name}` reports no settings", hint=f"`tapdock config set {name} KEY VALUE`"
         )
@@ -79,9 +81,9 @@ def _asked(session: Session, connector: Connector, spec: Mapping[str, Any]) -> t
                 return edit, changed
             given = BACK
         else:
-            given = _reply(
-                question, before.get((question.path, question.title), ABSENT), spec, edit_of(session, connector)
-            )
+            if question.is_secret:
+                edit_of(session, connector).require_private()  # before somebody types what cannot be kept
+            given = _reply(question, before.get((question.path, question.title), ABSENT), spec)
             if given is not BACK:
                 answers.append(given)
                 before[question.path, question.title] = given
@@ -89,15 +91,13 @@ def _asked(session: Session, connector: Connector, spec: Mapping[str, Any]) -> t
             answers.pop()
 
 
-def _reply(question: Question, before: Any, spec: Mapping[str, Any], edit: ConfigEdit) -> Any:
+def _reply(question: Question, before: Any, spec: Mapping[str, Any]) -> Any:
     """Ask until the answer is right. Return it, or BACK."""
-    if question.is_secret:
-        edit.require_private()  # before somebody types a secret that cannot be kept
     if before is not ABSENT and before is not SKIP:
         question = Question(**{**vars(question), "default": before})
     _explain(question)
     while True:
-        text = _line(_prompt(question), hide=question.is_secret)
+        text = _line(_prompt(question, spec), hide=question.is_secret)
         if text.strip() == BACK:
             return BACK
         try:
@@ -145,21 +145,19 @@ def _facts(question: Question) -> list[str]:
     return facts
 
 
-def _prompt(question: Question) -> str:
+def _prompt(question: Question, spec: Mapping[str, Any]) -> str:
     default = question.default
+    value = default.raw if isinstance(default, Kept) else default
     if question.kind == "flag":
-        value = default.raw if isinstance(default, Kept) else default
         return "[Y/n]" if value is True else "[y/N]" if value is False else "[y/n]"
     if default is ABSENT:
         return ">"
-    value = default.raw if isinstance(default, Kept) else default
-    if question.is_secret and not (isinstance(value, str) and value.startswith("${")):
-        return f"[{MASK}] >"
-    return f"[{_label(question, value)}] >"
-
-
-def _label(question: Question, value: Any) -> str:
-    return next((one_line(label) for label, known in question.choices if known == value), _shown(value))
+    label = next((one_line(label) for label, known in question.choices if known == value), None)
+    if label is None:
+        is_reference = isinstance(default, Kept) and isinstance(value, str) and REFERENCE.fullmatch(value)
+        hidden = not is_reference and (question.is_secret or secret_leaves(question.path, value, spec))
+        label = MASK if hidden else _shown(value)
+    return f"[{label}] >"
 
 
 def _shown(value: Any) -> str:
@@ -209,7 +207,7 @@ def _confirmed(edit: ConfigEdit, changed: list[Path]) -> bool:
     if edit.secrets:
         err(f"secrets in .env: {', '.join(edit.secrets)}")
     while True:
-        text = _line(f"Write this into {edit.project.file.name}? [Y/n, {BACK} goes back]").strip().lower()
+        text = _line(f"Write this into {edit.label}? [Y/n, {BACK} goes back]").strip().lower()
         if text in ("", "y", "yes"):
             return True
         if text == BACK:

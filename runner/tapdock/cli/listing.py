@@ -12,11 +12,13 @@ from tapdock.connectors import known_streams
 from tapdock.connectors.known_specs import remembered_kind
 from tapdock.connectors.known_streams import KnownStreams
 from tapdock.connectors.lockfile import read_if_present
+from tapdock.connectors.masking import project_secrets
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
-from tapdock.project.model import Connector, Project
-from tapdock.state.envelope import state_key
+from tapdock.project.model import Connector, Pipeline, Project
+from tapdock.project.state_keys import key_of
 from tapdock.text.output import out, print_json, print_table
+from tapdock.text.redaction import Redactor
 
 __all__ = ["FORMAT", "list_project"]
 
@@ -72,28 +74,35 @@ def listed(session: Session, name: str | None) -> dict[str, Any]:
     cache = Cache(session.private / "cache")
     digests = read_if_present(project.folder)
     connectors = (*project.sources.values(), *project.targets.values())
+    owners: tuple[Project | Pipeline | Connector, ...] = (project, *project.pipelines.values(), *connectors)
+    has_texts = any(each.labels or each.annotations for each in owners)
+    redactor = Redactor(project_secrets(project)) if has_texts else None
     return {
         "format": FORMAT,
         "project": str(project.file),
         "environment": project.environment,
+        **_texts(project, redactor),
         "pipelines": [
             {
                 "name": each.name,
                 "source": each.source,
                 "target": each.target,
-                "state_id": state_key(
-                    each.source, each.target, environment=project.environment, suffix=each.state_suffix
-                ),
+                "state_id": key_of(each, project.environment),
+                **_texts(each, redactor),
                 **_streams(known_streams.known_read(cache, each, project.environment)),
             }
             for each in project.pipelines.values()
             if name in (None, each.name)
         ],
-        "connectors": [_connector(project, cache, digests, each) for each in connectors if name in (None, each.name)],
+        "connectors": [
+            _connector(project, cache, digests, redactor, each) for each in connectors if name in (None, each.name)
+        ],
     }
 
 
-def _connector(project: Project, cache: Cache, digests: Mapping[str, str], connector: Connector) -> dict[str, Any]:
+def _connector(
+    project: Project, cache: Cache, digests: Mapping[str, str], redactor: Redactor | None, connector: Connector
+) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "name": connector.name,
         "role": connector.role,
@@ -101,10 +110,20 @@ def _connector(project: Project, cache: Cache, digests: Mapping[str, str], conne
         "image": connector.image,
         "digest": digests.get(connector.image),
         "package": connector.build.package if connector.build else None,
+        **_texts(connector, redactor),
     }
     if connector.role == "source":
         facts |= _streams(known_streams.known_offered(cache, connector, project.environment))
     return facts
+
+
+def _texts(owner: Project | Pipeline | Connector, redactor: Redactor | None) -> dict[str, dict[str, str]]:
+    """Return the labels and the annotations, without secrets of connectors, as run records have them."""
+    found = {"labels": owner.labels, "annotations": owner.annotations}
+    return {
+        name: {key: redactor(text) if redactor else text for key, text in texts.items()}
+        for name, texts in found.items()
+    }
 
 
 def _built_kind(connector: Connector) -> str | None:

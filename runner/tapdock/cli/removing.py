@@ -106,7 +106,7 @@ def _require_loadable(session: Session, text: str) -> None:
     except UsageError:
         return
     try:
-        load(session.file, environment=environment, environ=session.environ, text=text)
+        load(session.file, environment=environment, environ=session.environ, texts={session.file.resolve(): text})
     except UsageError as error:
         raise UsageError(
             f"without the entry, the project cannot be loaded: {error.message}", hint=error.hint

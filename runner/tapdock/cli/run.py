@@ -98,8 +98,8 @@ def run(
     session = shared(ctx)
     view = View(
         log_format=session.log_format,
-        level="warning" if quiet else "info",
-        lines="info" if verbose or session.log_format == "json" else "warning",
+        level="warning" if quiet else session.log_level or "info",
+        lines="info" if verbose else session.log_level or ("info" if session.log_format == "json" else "warning"),
         progress=not quiet,
         table=not as_json,
         several=concurrency > 1,

@@ -28,6 +28,8 @@ class Session:
     folder: Path | None = None
     chosen_environment: str | None = None
     chosen_format: Literal["text", "json"] | None = None
+    chosen_level: Literal["debug", "info", "warning", "error"] | None = None
+    env_files: tuple[Path, ...] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     commands: tuple[str, ...] = ()
     _made_for: "tuple[Project | None, Redactor] | None" = field(default=None, init=False, repr=False)
@@ -61,7 +63,7 @@ class Session:
             folder = self.file.parent
         except UsageError:
             return self.environ  # a command without a project
-        return with_own_variables(folder, self.environ)
+        return with_own_variables(folder, self.environ, env_files=self.env_files)
 
     @cached_property
     def log_format(self) -> Literal["text", "json"]:
@@ -72,6 +74,15 @@ class Session:
         return cast(Literal["text", "json"], found)
 
     @cached_property
+    def log_level(self) -> Literal["debug", "info", "warning", "error"] | None:
+        """The lowest level of log lines on stderr; None if it is not chosen. Raises UsageError for an unknown one."""
+        found = self.chosen_level or self.variables.get("TAPDOCK_LOG_LEVEL") or None
+        if found not in (None, "debug", "info", "warning", "error"):
+            hint = "it must be `debug`, `info`, `warning` or `error`"
+            raise UsageError(f"TAPDOCK_LOG_LEVEL is `{found}`", hint=hint)
+        return cast(Literal["debug", "info", "warning", "error"] | None, found)
+
+    @cached_property
     def project(self) -> "Project":
         from tapdock.project.load import load
         from tapdock.project.owners import trusted_users
@@ -80,7 +91,7 @@ class Session:
         if wanted is None:  # an empty `--environment` means none; an empty variable counts as not set
             wanted = self.variables.get("TAPDOCK_ENVIRONMENT") or None
         trusted = trusted_users(self.environ) if self.folder is None else None
-        return load(self.file, environment=wanted, environ=self.environ, trusted=trusted)
+        return load(self.file, environment=wanted, environ=self.environ, trusted=trusted, env_files=self.env_files)
 
     @property
     def private(self) -> Path:
@@ -119,8 +130,10 @@ class Session:
 
     @property
     def colour(self) -> bool:
-        """True if stderr is a terminal and `NO_COLOR` is not set."""
-        return sys.stderr.isatty() and not self.environ.get("NO_COLOR") and self.environ.get("TERM") != "dumb"
+        """True if log lines on stderr have colors."""
+        from tapdock.text.output import has_colour
+
+        return has_colour(self.environ, terminal=sys.stderr.isatty())
 
     def redacted(self, text: str) -> str:
         """Return text for people, without the secrets of the project (if the project is loaded)."""
@@ -149,7 +162,7 @@ class Session:
             for address in making(self.environ).indexes.values():
                 redactor.learn(secrets_in(address))
             if project and project.references:
-                project.references.listen(redactor.learn)
+                project.references.listen(redactor)
             self._made_for = (project, redactor)
         return self._made_for[1]
 

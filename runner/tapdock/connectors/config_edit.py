@@ -1,7 +1,7 @@
 """Changes of one connector's config, which are written together into the project file and `.env`, or not at all."""
 
+import os
 import signal
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,12 +12,15 @@ from tapdock.connectors.config_keys import ABSENT, at, with_value
 from tapdock.errors import UsageError
 from tapdock.files import write_whole
 from tapdock.project import document, edit
+from tapdock.project.airbyte_wrapper import translated
 from tapdock.project.dotenv import require_private, variable_name, with_values
 from tapdock.project.files import text_of
+from tapdock.project.include import read_included
 from tapdock.project.interpolate import REFERENCE, parse_dotenv
-from tapdock.project.layers import Path, dotted
-from tapdock.project.load import DOTENV, load
+from tapdock.project.layers import Path, dotted, walk
+from tapdock.project.load import DOTENV, load, written
 from tapdock.project.model import Connector, Project
+from tapdock.project.rewrite import rewrite
 
 __all__ = ["ConfigEdit"]
 
@@ -33,18 +36,43 @@ class ConfigEdit:
     connector: Connector
     environment: str | None
     environ: Mapping[str, str]
+    file: FilePath = field(init=False)
     text: str = field(init=False, repr=False)
     secrets: dict[str, str] = field(default_factory=dict, init=False, repr=False)
     _dotenv: str | None = field(init=False, repr=False)
     _before: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.text = self._before = text_of(self.project.file)
+        own = self._file_of_entry()
+        self.file = self.project.file if self.environment else own
+        self.text = self._before = text_of(self.file)
         self._dotenv = text_of(self.dotenv) if self.dotenv.is_file() else None
-        entry = at(document.parse(self.text, self.project.file.name).tree, self._entry)
+        layer, name = document.read(own, label=self._label(own)), self.connector.name
+        entry = at(layer.tree, self._entry)
         if not isinstance(entry, dict):
-            name = self.connector.name
-            raise UsageError(f"`{name}` is not written in {self.project.file.name}", hint="edit its file by hand")
+            raise UsageError(f"`{name}` is not written in {self._label(own)}", hint="edit its file by hand")
+        if at(translated(layer).tree, self._entry) != entry:
+            place = layer.origins.get(self._entry, self._label(own))
+            raise UsageError(
+                f"{place}: `{name}` is written with keys of the Airbyte wrapper, which tapdock does not edit",
+                hint="write `image` and `config` in their place, or edit the file by hand",
+            )
+
+    def _file_of_entry(self) -> FilePath:
+        """Return the file that has the connector: the project file, or one that it includes."""
+        origin = self.project.origins.get(dotted(self._entry), "")
+        if origin.startswith("environment "):  # of the block that is merged over it
+            origin = written(self.project.file, environment=None).origins.get(self._entry, "")
+        label = origin.rpartition(":")[0]
+        return self.project.folder / label if label else self.project.file
+
+    def _label(self, file: FilePath) -> str:
+        return os.path.relpath(file, self.project.folder)
+
+    @property
+    def label(self) -> str:
+        """The name of the file that is changed, for people."""
+        return self._label(self.file)
 
     @property
     def dotenv(self) -> FilePath:
@@ -62,11 +90,17 @@ class ConfigEdit:
 
     @property
     def raw(self) -> dict[str, Any]:
-        """The config as it is written, with its references. The block of the chosen environment is merged over it."""
-        tree = document.parse(self.text, self.project.file.name).tree
-        found = at(tree, (*self._entry, "config"))
-        over = at(tree, self.place)
-        return _merged(found if isinstance(found, dict) else {}, over if isinstance(over, dict) else {})
+        """The config as it is written, with its references.
+
+        It has the values of the connector that it extends, and those of the chosen environment.
+        """
+        layer = written(self.project.file, environment=self.environment, texts={self.file.resolve(): self.text})
+        found = at(layer.tree, (*self._entry, "config"))
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def _tree(self) -> dict[str, Any]:
+        return document.parse(self.text, self.label).tree
 
     def set_plain(self, path: Path, value: Any, *, secret: Callable[[Path, Any], set[Path]]) -> None:
         """Write a plain value. Its secrets go into `.env`, with references in their place. `$` is escaped."""
@@ -75,29 +109,34 @@ class ConfigEdit:
     def set_written(self, path: Path, written: Any) -> None:
         """Write a value in the form of the project file, in which `${NAME}` is a reference."""
         path, written = self._whole_list(path, written)
-        label = self.project.file.name
+        label = self.label
         try:
-            self.text = edit.set_value(self.text, (*self.place, *path), written, label=label)
+            self.text = edit.set_value(self._opened(), (*self.place, *path), written, label=label)
         except (TypeError, IndexError, KeyError) as error:
             raise UsageError(
                 f"{label}: `{dotted((*self.place, *path))}` cannot be set", hint="edit it by hand"
             ) from error
 
+    def _opened(self) -> str:
+        """Return the text without an empty `config: {}`, so that settings get lines of their own."""
+        if at(self._tree, self.place) == {} and len(at(self._tree, self.place[:-1])) > 1:
+            with suppress(UsageError):  # it has a comment
+                return edit.remove(self.text, self.place, label=self.label)
+        return self.text
+
     def remove(self, path: Path) -> None:
         """Remove a setting. Raises UsageError if it is not written at this place."""
-        tree = document.parse(self.text, self.project.file.name).tree
-        if at(tree, (*self.place, *path)) is ABSENT:
-            raise UsageError(f"`{dotted((*self.place, *path))}` is not set in {self.project.file.name}")
-        self.text = edit.remove(self.text, (*self.place, *path), label=self.project.file.name)
+        if at(self._tree, (*self.place, *path)) is ABSENT:
+            raise UsageError(f"`{dotted((*self.place, *path))}` is not set in {self.label}")
+        self.text = edit.remove(self.text, (*self.place, *path), label=self.label)
 
     def _whole_list(self, path: Path, written: Any) -> tuple[Path, Any]:
         """Return the whole list if a path leads into a list that an environment does not have yet.
 
         The list of an environment replaces that of the file: a list with only the new item would lose the others.
         """
-        tree = document.parse(self.text, self.project.file.name).tree
         for end, part in enumerate(path):
-            if isinstance(part, int) and at(tree, (*self.place, *path[:end])) is ABSENT:
+            if isinstance(part, int) and at(self._tree, (*self.place, *path[:end])) is ABSENT:
                 whole = at(self.raw, path[:end])
                 return path[:end], with_value(whole if isinstance(whole, list) else [], path[end:], written)
         return path, written
@@ -115,27 +154,33 @@ class ConfigEdit:
 
     def _name(self, path: Path) -> str:
         """Return the variable of a secret: the one that is written there, if only this setting refers to it."""
-        before = at(document.parse(self.text, self.project.file.name).tree, (*self.place, *path))
+        before = at(self._tree, (*self.place, *path))
         known = parse_dotenv(self._dotenv or "", DOTENV)
         match = REFERENCE.fullmatch(before) if isinstance(before, str) else None
         if match and match["name"] and match["default"] is None:
             name = match["name"]
-            shared = self.text.count(f"${{{name}}}") > 1 or f"${{{name}:" in self.text or name in self.environ
+            shared = self._uses(name) > 1 or name in self.environ
             if name in known and not shared:
                 return name
         scope = (self.environment,) if self.environment else ()
         first = name = variable_name((self.connector.name, *path, *scope))
         number = 2
         taken = {*known, *self.secrets, *self.environ}
-        while name in taken or f"${{{name}" in self.text:
+        while name in taken or self._uses(name):
             name, number = f"{first}_{number}", number + 1
         return name
+
+    def _uses(self, name: str) -> int:
+        """Return how many values of all files of the project refer to a variable."""
+        layer = read_included(self.project.file, trusted=None, texts={self.file.resolve(): self.text})
+        words = (f"${{{name}}}", f"${{{name}:")
+        return sum(isinstance(value, str) and any(word in value for word in words) for _, value in walk(layer.tree))
 
     def after(self) -> Project:
         """Return the project as it will be. Raises UsageError if it cannot be loaded."""
         environ = {**self.secrets, **self.environ}
         chosen = self.project.environment or ""
-        return load(self.project.file, environment=chosen, environ=environ, text=self.text)
+        return load(self.project.file, environment=chosen, environ=environ, texts={self.file.resolve(): self.text})
 
     def require_private(self) -> None:
         """Raise UsageError if git would publish `.env`."""
@@ -143,9 +188,6 @@ class ConfigEdit:
 
     def write(self) -> bool:
         """Write both files. Return False if nothing has changed. Raises UsageError; both files are then as before."""
-        file = self.project.file.resolve()
-        if text_of(file) != self._before:
-            raise UsageError(f"{file.name} was changed in the meantime", hint="repeat the command")
         if self.secrets:
             self.require_private()
         lines = with_values(self._dotenv or "", self.secrets, label=DOTENV)
@@ -154,20 +196,24 @@ class ConfigEdit:
         with _undisturbed():
             undo = self._save_secrets(lines) if self.secrets else lambda: None
             try:
-                _replace(file, self.text)
-            except OSError as error:
+                rewrite(self.file, self.text, before=self._before)
+            except UsageError:
                 undo()
-                raise _unwritable(file, error) from error
+                raise
         return True
 
     def _save_secrets(self, lines: str) -> Callable[[], None]:
         """Write `.env`, and return the function that restores it."""
         file = self.dotenv.resolve()
         old = file.read_bytes() if file.exists() else None
+        owner = (file if old is not None else file.parent).stat()
         try:
             write_whole(file, lines.encode())
         except OSError as error:
             raise _unwritable(file, error) from error
+        if owner.st_uid != os.geteuid():  # with `sudo`, the owner of the project still has to read it
+            with suppress(OSError):
+                os.chown(file, owner.st_uid, owner.st_gid)
 
         def undo() -> None:
             with suppress(OSError):
@@ -186,21 +232,5 @@ def _undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
 
 
-def _replace(file: FilePath, text: str) -> None:
-    """Write a file as a whole, with the mode that it has."""
-    mode = stat.S_IMODE(file.stat().st_mode)
-    write_whole(file, text.encode(), mode=mode)
-    with suppress(OSError):
-        file.chmod(mode)  # the mode of a new file is less the umask
-
-
 def _unwritable(file: FilePath, error: OSError) -> UsageError:
     return UsageError(f"{file} cannot be written: {error.strerror}", hint="check the permissions of its folder")
-
-
-def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    result = dict(base)
-    for key, value in over.items():
-        old = result.get(key)
-        result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return result

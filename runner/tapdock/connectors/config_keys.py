@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from tapdock.connectors import masking, settings
@@ -12,7 +12,18 @@ from tapdock.project.layers import Path, dotted
 from tapdock.project.values import parse_json
 from tapdock.text.secret_names import MASK
 
-__all__ = ["ABSENT", "at", "key_of", "place_of", "refusals", "schema_of", "secret_leaves", "value_of", "with_value"]
+__all__ = [
+    "ABSENT",
+    "at",
+    "complaints",
+    "key_of",
+    "place_of",
+    "refusals",
+    "schema_of",
+    "secret_leaves",
+    "value_of",
+    "with_value",
+]
 
 ABSENT: Any = object()
 Schema = Mapping[str, Any]
@@ -150,10 +161,18 @@ def _masked(value: Any, shown: Any) -> Iterator[Path]:
         yield ()
 
 
-def refusals(path: Path, config: Mapping[str, Any], schema: Schema) -> tuple[list[str], list[str]]:
+def complaints(config: Mapping[str, Any], schema: Schema, unknown: Collection[Path] = ()) -> dict[Path, str]:
+    """Return what the spec refuses in a plain config, by place, except where the value is not known."""
+    return {place: problem for place, problem in settings.problems(config, schema, schema) if place not in unknown}
+
+
+def refusals(
+    path: Path, config: Mapping[str, Any], schema: Schema, unknown: Collection[Path] = ()
+) -> tuple[list[str], list[str]]:
     """Return what the spec refuses in the value at a path, and what the rest of the config still lacks.
 
-    `config` is the whole config in plain values with the new one. Values are never shown.
+    `config` is the whole config in plain values with the new one, `unknown` are the paths of values that are not known
+    before a run. Values are never shown.
     """
     for end, part in enumerate(path):
         if isinstance(part, str) and (reason := _unknown(path[:end], part, config, schema)):
@@ -163,7 +182,7 @@ def refusals(path: Path, config: Mapping[str, Any], schema: Schema) -> tuple[lis
     found = {}
     if value is not ABSENT:  # the variable of a reference may not be set here
         found = {(*path, *deeper): problem for deeper, problem in settings.problems(value, own, schema)}
-    found |= dict(settings.problems(config, schema, schema))
+    found |= complaints(config, schema, unknown)
     refused: list[str] = []
     lacking: list[str] = []
     for place, problem in found.items():

@@ -48,7 +48,7 @@ class Context:
         for address in (self.project.state_uri, *self.making.indexes.values()):
             self.redactor.learn(secrets_in(address))
         if self.project.references:
-            self.project.references.listen(self.redactor.learn)
+            self.project.references.listen(self.redactor)
 
     @property
     def cache(self) -> Cache:

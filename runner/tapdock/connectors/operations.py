@@ -18,6 +18,7 @@ from tapdock.errors import EngineError, ImageMissing, SourceError, UsageError
 from tapdock.launch import ImageFacts
 from tapdock.project.composed import steady
 from tapdock.project.model import Config, Connector, Secret
+from tapdock.project.named import alone
 from tapdock.protocol.catalog import Stream, parse_catalog
 from tapdock.translate.catalogs.singer import singer_streams
 
@@ -39,7 +40,11 @@ _NAMED = 10
 
 
 def prepare(context: Context, connector: Connector) -> PreparedConnector:
-    """Find, pull or build the image, and find its kind and quirks. Raises UsageError, EngineError."""
+    """Find, pull or build the image, and find its kind and quirks. Raises UsageError, EngineError.
+
+    A connector without the names of a pipeline gets those of its only one: see `alone`.
+    """
+    connector = alone(context.project, connector, now=context.now())
     context.redactor.learn(masking.connector_secrets(connector))
     facts = _image(context, connector)
     if context.locked is not None:

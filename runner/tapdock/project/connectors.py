@@ -14,7 +14,7 @@ from tapdock.project.mounts import mounts
 from tapdock.project.streams import catalog_file, stream_options
 from tapdock.text.secret_names import secrets_in
 
-__all__ = ["LATER", "build_image", "connector"]
+__all__ = ["LATER", "build_image", "connector", "is_buildable"]
 
 LATER = "this version of tapdock does not support it yet; remove it"
 INSTEAD = {
@@ -149,6 +149,13 @@ def _requirements(field: Field) -> str:
             raise field.error(f"has the option `{word.partition('=')[0]}`, which is not allowed in a build", hint=hint)
     _without_credentials(field, text)
     return text
+
+
+def is_buildable(requirements: str) -> bool:
+    """Return True for requirements that a build accepts as `singer` or `airbyte`."""
+    first, *more = requirements.split() or ["-"]
+    allowed = not first.startswith("-") and all(_OPTION.fullmatch(word) for word in more if word.startswith("-"))
+    return allowed and not secrets_in(requirements)
 
 
 def _without_credentials(field: Field, text: str) -> None:

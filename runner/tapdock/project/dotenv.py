@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tapdock.errors import UsageError
+from tapdock.project.builtin import NAMES
 from tapdock.project.interpolate import parse_dotenv
 
 __all__ = ["require_private", "variable_name", "with_values"]
@@ -23,7 +24,8 @@ def variable_name(parts: tuple[str | int, ...]) -> str:
     name = re.sub(r"[^A-Z0-9]+", "_", "_".join(str(part) for part in parts).upper()).strip("_") or "VALUE"
     if name[0].isdigit() or name.startswith("TAPDOCK_"):  # `TAPDOCK_…` are variables of tapdock's own
         name = f"CONFIG_{name}"
-    return f"{name}_VALUE" if name.endswith("_FILE") else name  # `A_FILE` would name a file with the value of `A`
+    # `A_FILE` would name a file with the value of `A`, and `RUN_ID` is built in.
+    return f"{name}_VALUE" if name.endswith("_FILE") or name in NAMES else name
 
 
 def with_values(text: str, values: Mapping[str, str], *, label: str) -> str:

@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,13 @@ __all__ = ["read_included"]
 _ENTRIES = ("sources", "targets", "pipelines")
 
 
-def read_included(file: Path, *, trusted: Collection[int] | None, text: str | None = None) -> Layer:
+def read_included(file: Path, *, trusted: Collection[int] | None, texts: Mapping[Path, str] | None = None) -> Layer:
     """Return the values of a project file and of all files that it includes. Raises UsageError.
 
     A name that two files define is an error that names both places. Each file and its folder must belong to one of
-    the user ids in `trusted`; None trusts all of them. `text` replaces the content of `file`.
+    the user ids in `trusted`; None trusts all of them. `texts` replace the content of files, which are resolved paths.
     """
-    reading = _Reading(file.parent, trusted, text)
+    reading = _Reading(file.parent, trusted, texts or {})
     reading.add(file, ())
     return Layer(reading.tree, reading.origins)
 
@@ -34,15 +34,16 @@ def read_included(file: Path, *, trusted: Collection[int] | None, text: str | No
 class _Reading:
     folder: Path
     trusted: Collection[int] | None
-    text: str | None
+    texts: Mapping[Path, str]
     tree: dict[str, Any] = field(default_factory=dict)
     origins: dict[Keys, str] = field(default_factory=dict)
-    done: set[Path] = field(default_factory=set)
+    done: set[str] = field(default_factory=set)
+    real: dict[Path, str] = field(default_factory=dict)
 
     def add(self, file: Path, above: tuple[Path, ...]) -> None:
         """Add a file, and then those that it includes. `above` are the files that lead to it."""
         label = os.path.relpath(file, self.folder)
-        given = self.text if not above else None
+        given = self.texts.get(file.resolve())
         layer = document.read(file, label=label) if given is None else document.parse(given, label)
         root = Field(layer.tree, (), layer.origins, label)
         if above:
@@ -51,7 +52,7 @@ class _Reading:
         left = ("include", "version") if above else ("include",)
         kept = {key: value for key, value in layer.tree.items() if key not in left}
         self._combine(self.tree, kept, (), layer)
-        self.done.add(file.resolve())
+        self.done.add(self._real(file))
         for item in included.items() if included is not None and included.value is not None else ():
             for found in self._found(item, file):
                 self._include(found, item, (*above, file))
@@ -66,12 +67,17 @@ class _Reading:
             )
         return found
 
+    def _real(self, file: Path) -> str:
+        """Return the path without links."""
+        if file not in self.real:
+            self.real[file] = os.path.realpath(file)
+        return self.real[file]
+
     def _include(self, file: Path, item: Field, above: tuple[Path, ...]) -> None:
-        resolved = file.resolve()
-        if resolved in [each.resolve() for each in above]:
+        if self._real(file) in map(self._real, above):
             chain = " -> ".join(os.path.relpath(each, self.folder) for each in (*above, file))
             raise item.error(f"includes a file that includes this one: {chain}", hint="remove it from one of them")
-        if resolved in self.done:
+        if self._real(file) in self.done:
             return
         for path in (file.parent, file) if self.trusted is not None else ():
             require_owner(path, self.trusted or (), project=self.folder)

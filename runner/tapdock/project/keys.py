@@ -4,8 +4,9 @@ The loader, `tapdock config show`, the JSON schema and the reference page all re
 here, and one attribute of the model.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from keyword import iskeyword
 from typing import Any, Literal, get_args
 
@@ -462,6 +463,12 @@ PIPELINE = (
         "one state.",
     ),
     Key(
+        name="state_id",
+        form="text",
+        help="The whole name of the state, the same in every environment. It is for a state with a name of its own, "
+        "such as that of a schedule of Meltano. Two pipelines cannot have one state this way.",
+    ),
+    Key(
         name="namespace",
         form="choice",
         words=Literal["source", "destination", "customformat"],
@@ -506,7 +513,8 @@ def names(keys: Iterable[Key], *, role: str | None = None) -> tuple[str, ...]:
     return tuple(key.name for key in keys if role is None or key.role in (None, role))
 
 
-def misplaced(known: Collection[str]) -> dict[str, str]:
+@cache
+def misplaced(known: tuple[str, ...]) -> dict[str, str]:
     """Return hints for the keys that are not `known` in one place, but are keys of another: where to write them."""
     places = {key.name: "a stream under `streams:`" for key in STREAM} | {key.name: "a pipeline" for key in PIPELINE}
     places |= {key.name: f"a {key.role or 'source or a target'}" for key in CONNECTOR}

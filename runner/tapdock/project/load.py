@@ -5,7 +5,7 @@ Precedence: a variable `TAPDOCK_…`, the block of the chosen environment, the f
 
 import dataclasses
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,10 +25,10 @@ from tapdock.project.layers import Path as Keys
 from tapdock.project.model import Connector, Pipeline, Project, Secret
 from tapdock.project.overrides import ROOTS, overridden
 from tapdock.project.owners import require_owner
-from tapdock.project.pipelines import pipeline
+from tapdock.project.pipelines import pipeline, require_own_states
 from tapdock.project.references import References
 
-__all__ = ["FILE", "find_project", "load", "with_own_variables"]
+__all__ = ["DOTENV", "FILE", "find_project", "load", "with_own_variables", "written"]
 
 DOTENV = ".env"
 STATE_URI = ".tapdock/state"
@@ -73,39 +73,51 @@ def load(
     environment: str | None,
     environ: Mapping[str, str],
     trusted: Collection[int] | None = None,
-    text: str | None = None,
+    texts: Mapping[Path, str] | None = None,
+    env_files: Sequence[Path] = (),
 ) -> Project:
     """Return the checked project of `file` in one environment. Raises UsageError with the place of a mistake.
 
     Without an `environment`, the file's `default_environment` applies; an empty text means none. `trusted` are the
-    user ids whose files it may include; None trusts all. `text` replaces the content of the file: what a command is
-    about to write.
+    user ids whose files it may include; None trusts all. `env_files` have priority over `.env`, the last one first.
+    `texts` replace the content of files: what a command is about to write.
     """
     file = file.absolute()
-    layer = translated(read_included(file, trusted=trusted, text=text))
+    layer = translated(read_included(file, trusted=trusted, texts=texts))
     default = _check(Field(layer.tree, (), layer.origins, file.name))
     environment = (default if environment is None else environment) or None
     layer = _chosen(layer, environment, file.name)
-    variables, origins = _variables(file.parent, environ)
+    variables, origins = _variables(file.parent, environ, env_files)
     references = References(folder=file.parent, environ=variables)
     scope = Scope(variables=variables, environment=environment, references=references)
     layer, scope = _own_values(layer, scope, file.name)
     layer = extended(overridden(interpolate(layer, scope), variables, origins=origins), file.name)
-    own = with_own_variables(file.parent, environ)
+    own = with_own_variables(file.parent, environ, env_files=env_files)
     private = private_folder(file.parent, own)
     state_uri = str(private / "state") if own.get(HOME) else STATE_URI
     layer = _with_defaults(layer, file.name, state_uri=state_uri)
     return dataclasses.replace(_project(layer, file, environment, private), references=references)
 
 
-def with_own_variables(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+def written(file: Path, *, environment: str | None, texts: Mapping[Path, str] | None = None) -> Layer:
+    """Return the values of a checked project as they are written, with references.
+
+    The block of the environment is merged over the others, and each connector over the one that it extends.
+    """
+    layer = translated(read_included(file.absolute(), trusted=None, texts=texts))
+    return extended(_chosen(layer, environment, file.name), file.name)
+
+
+def with_own_variables(folder: Path, environ: Mapping[str, str], *, env_files: Sequence[Path] = ()) -> dict[str, str]:
     """Return the environment, and tapdock's own variables (`TAPDOCK_…`) in the project's `.env`, which yield to it.
+
+    The same holds for those in `env_files`.
 
     Paths in `.env` are relative to the project. An empty key in the environment does not replace one in the file,
     because states would then be stored without encryption. Raises UsageError for a `.env` that cannot be read.
     """
     environ = {name: value for name, value in environ.items() if value or name not in _KEYS}
-    values, _ = _variables(folder, {})
+    values, _ = _variables(folder, {}, env_files)
     own = {name: value for name, value in values.items() if name.startswith("TAPDOCK_") and name not in environ}
     if not _KEYS.isdisjoint(environ):  # one of the two in the environment replaces both in the file
         own = {name: value for name, value in own.items() if name not in _KEYS}
@@ -170,11 +182,18 @@ def _chosen(layer: Layer, environment: str | None, label: str) -> Layer:
     return merge(base, relabelled(cut(blocks, (environment,)), f"environment {environment}"))
 
 
-def _variables(folder: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the variables of the environment over those of `.env`, and the origins of those from `.env`."""
-    file = folder / DOTENV
-    values = parse_dotenv(text_of(file), file.name, reserved=NAMES) if file.is_file() else {}
-    return {**values, **environ}, {name: DOTENV for name in values if name not in environ}
+def _variables(
+    folder: Path, environ: Mapping[str, str], env_files: Sequence[Path]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the variables of the environment over those of files, and the origins of those from files."""
+    values: dict[str, str] = {}
+    origins: dict[str, str] = {}
+    dotenv = folder / DOTENV
+    for file in (*([dotenv] if dotenv.is_file() else []), *env_files):
+        found = parse_dotenv(text_of(file), file.name if file == dotenv else str(file), reserved=NAMES)
+        values |= found
+        origins |= dict.fromkeys(found, file.name if file == dotenv else str(file))
+    return {**values, **environ}, {name: origin for name, origin in origins.items() if name not in environ}
 
 
 def _with_defaults(layer: Layer, label: str, *, state_uri: str) -> Layer:
@@ -223,6 +242,7 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         _check_name(field, name)
         pipelines[name] = pipeline(field, sources, targets)
     _unique(keys)
+    require_own_states(pipelines, fields, environment)
     return Project(
         folder=file.parent,
         file=file,

@@ -1,7 +1,7 @@
 """The project as frozen values, and secrets that are hidden when they are printed."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -16,6 +16,7 @@ __all__ = [
     "DestinationMode",
     "Kind",
     "LateSecrets",
+    "Learner",
     "Limits",
     "Manifest",
     "Mount",
@@ -80,11 +81,15 @@ class Secret:
         return hash(self._text)
 
 
+class Learner(Protocol):
+    def learn(self, secrets: Iterable[str], /) -> None: ...
+
+
 class LateSecrets(Protocol):
     """Secrets that are read when they are first needed."""
 
-    def listen(self, learn: Callable[[Iterable[str]], None], /) -> None:
-        """Pass the secrets that are known, and all later ones, to `learn`."""
+    def listen(self, learner: Learner, /) -> None:
+        """Pass the secrets that are known, and all later ones, to `learner`."""
 
 
 class Config(Mapping[str, Any]):
@@ -291,6 +296,7 @@ class Pipeline:
     target: str
     retries: int = 0
     state_suffix: str | None = None
+    state_id: str | None = None
     namespacing: Namespacing = Namespacing()
     on_schema_change: OnSchemaChange = "spool"
     on_bad_record: OnBadRecord = "fail"

@@ -2,17 +2,18 @@
 
 import shlex
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakSet
 
 from tapdock.errors import UsageError
+from tapdock.project.model import Learner
 from tapdock.project.programs import LARGEST, TooLong, printed
 from tapdock.project.values import flaw
 
 __all__ = ["Reference", "References"]
 
-Learn = Callable[[Iterable[str]], None]
 _SECONDS = 60.0
 
 
@@ -26,23 +27,22 @@ class References:
     folder: Path
     environ: Mapping[str, str] = field(repr=False)
     seconds: float = _SECONDS
-    learners: list[Learn] = field(default_factory=list, repr=False)
+    learners: "WeakSet[Learner]" = field(default_factory=WeakSet, repr=False)
     known: dict[str, str] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def listen(self, learn: Learn) -> None:
-        """Pass the secrets that are known, and all later ones, to `learn`."""
+    def listen(self, learner: Learner) -> None:
+        """Pass the secrets that are known, and all later ones, to `learner`, which is not kept alive."""
         with self._lock:
-            if learn not in self.learners:
-                self.learners.append(learn)
-            learn(list(self.known.values()))
+            self.learners.add(learner)
+            learner.learn(list(self.known.values()))
 
     def text(self, reference: str, read: Callable[[], str]) -> str:
         with self._lock:
             if reference not in self.known:
                 value = read()
-                for learn in self.learners:
-                    learn([value])
+                for learner in self.learners:
+                    learner.learn([value])
                 self.known[reference] = value
             return self.known[reference]
 

@@ -18,6 +18,7 @@ from tapdock.events import Progress, Verdict
 from tapdock.launch import Exit, ImageFacts
 from tapdock.log import Log
 from tapdock.project.model import Pipeline
+from tapdock.project.state_keys import key_of
 from tapdock.relay.host import Outcome
 from tapdock.runs import execute, records
 from tapdock.runs.archive import Archive
@@ -25,7 +26,6 @@ from tapdock.runs.log_file import LogFile, log_to
 from tapdock.runs.prepare import Options, PreparedRun, added_fields, prepare
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
-from tapdock.state.store import state_key
 from tapdock.text.secret_names import masked_text
 
 __all__ = ["MakeLog", "run"]
@@ -186,9 +186,7 @@ class _Attempt:
         return RunRecord(
             run_id=self._run_id,
             pipeline=wanted.name,
-            state_id=state_key(
-                wanted.source, wanted.target, environment=project.environment, suffix=wanted.state_suffix
-            ),
+            state_id=key_of(wanted, project.environment),
             started_at=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="milliseconds"),
             status="running" if exit_code is None else _STATUS.get(exit_code, "failed"),
             exit_code=exit_code,

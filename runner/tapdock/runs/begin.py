@@ -156,6 +156,7 @@ def _target(prepared: PreparedRun, job: StartedRun) -> Launch:
 
 
 def _destination_catalog(prepared: PreparedRun, job: StartedRun) -> bytes:
-    streams = job.streams if prepared.source.kind == "airbyte" else destination_streams(job.streams)
+    is_airbyte = prepared.source.kind == "airbyte"
+    streams = tuple(one.landed() for one in job.streams) if is_airbyte else destination_streams(job.streams)
     keys: Iterable[StreamKey] = (one.stream.key for one in streams)
     return configured_catalog(streams, names=target_keys(keys, prepared.translation.namespacing))

@@ -15,8 +15,9 @@ from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
 from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
-from tapdock.project.model import Connector, Namespacing, Pipeline
+from tapdock.project.model import Connector, Kind, Namespacing, Pipeline
 from tapdock.project.named import sides
+from tapdock.project.state_keys import key_of
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs.deletes import with_deletes
 from tapdock.runs.own_files import offer, require_state
@@ -31,7 +32,6 @@ from tapdock.runs.sync_modes import (
 )
 from tapdock.runs.target_files import require_files
 from tapdock.runs.target_tables import table_names
-from tapdock.state.store import state_key
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
@@ -155,7 +155,7 @@ def combined(
         validate_records=pipeline.validate_records,
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.on_schema_change == "spool",
         quirks=quirks,
-        excluded=unread_names(offered, streams) if source.kind == "singer" else (),
+        excluded=unread_names(source.kind, offered, streams),
         max_line=source.connector.max_line,
         tables=table_names(target, described, target_config, quirks),
     )
@@ -168,9 +168,7 @@ def combined(
         offered=offered,
         streams=streams,
         translation=translation,
-        state_id=state_key(
-            pipeline.source, pipeline.target, environment=project.environment, suffix=pipeline.state_suffix
-        ),
+        state_id=key_of(pipeline, project.environment),
         only_complete=target.kind == "airbyte" and overwrites(streams) and not quirks.waits_for_complete,
         # Only if the user configured it: a tap that changes its own config does not get a shared folder.
         scratch=source.kind == "singer" and "batch_config" in source_config.user,
@@ -223,9 +221,11 @@ def _say_unreadable(context: Context, source: str, streams: tuple[ConfiguredStre
             context.once(context.redacted(f"warning: {what}"))
 
 
-def unread_names(offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
+def unread_names(kind: Kind, offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
     """Return the names by which messages may refer to streams that are not read."""
     chosen = {stream.stream.key for stream in streams}
+    if kind == "airbyte":
+        return tuple(str(stream.key) for stream in offered if stream.key not in chosen)
     wanted = {name for stream in offered if stream.key in chosen for name in emitted_names(stream)}
     others = {name for stream in offered if stream.key not in chosen for name in emitted_names(stream)}
     return tuple(sorted(others - wanted))

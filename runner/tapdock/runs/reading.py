@@ -65,7 +65,7 @@ def read_records(context: Context, ready: PreparedConnector, options: Options) -
     config = operations.resolved_config(context, ready)
     streams = chosen_streams(context, ready, offered, options, None)
     reading = _Reading(context, ready, config, _launch(ready, config, offered, streams))
-    excluded = unread_names(offered, streams) if ready.kind == "singer" else ()
+    excluded = unread_names(ready.kind, offered, streams)
     translation = TranslateOptions(baseline=False, excluded=excluded, max_line=ready.connector.max_line)
     translator = ROUTES[f"{ready.kind}-{ready.kind}"](
         streams=streams, saved=None, emit=reading.emit, clock=time.monotonic, translation=translation

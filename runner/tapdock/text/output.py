@@ -6,14 +6,25 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import zip_longest
 from typing import TextIO
 
 from tapdock.text.clean import clean, harmless_json, one_line
 
-__all__ = ["err", "failed", "log_text", "out", "out_json", "print_json", "print_table", "result", "said_at_once"]
+__all__ = [
+    "err",
+    "failed",
+    "has_colour",
+    "log_text",
+    "out",
+    "out_json",
+    "print_json",
+    "print_table",
+    "result",
+    "said_at_once",
+]
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _GAP = "  "
@@ -47,10 +58,22 @@ def failed(message: str, hint: str | None) -> None:
         err(f"hint: {one_line(hint)}")
 
 
+def has_colour(environ: Mapping[str, str], *, terminal: bool) -> bool:
+    """Return True if text has colors: in a terminal, and anywhere if FORCE_COLOR is set and not `0`.
+
+    NO_COLOR has priority over both.
+    """
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    return terminal and environ.get("TERM") != "dumb"
+
+
 def result(name: str, status: str, rest: str, *, good: bool) -> None:
-    """Write the result of a run to stdout in one line. In a terminal, its status is green or red."""
+    """Write the result of a run to stdout in one line. With colors, its status is green or red."""
     status = clean(status)
-    if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+    if has_colour(os.environ, terminal=sys.stdout.isatty()):
         status = f"\x1b[{32 if good else 31}m{status}\x1b[0m"
     _write(sys.stdout, f"{one_line(name)} {status} {one_line(rest)}\n")
     sys.stdout.flush()  # errors follow on stderr

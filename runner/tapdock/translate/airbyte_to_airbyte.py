@@ -45,7 +45,9 @@ class AirbyteToAirbyte(WithoutScan):
         translation = translation or TranslateOptions()
         self._streams = streams
         self._wall = wall
-        self._notices = Notices(emit, on_bad_record=translation.on_bad_record, withheld=Withheld(streams))
+        self._notices = Notices(
+            emit, on_bad_record=translation.on_bad_record, withheld=Withheld(streams, translation.excluded)
+        )
         self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts

@@ -44,7 +44,10 @@ class AirbyteToSinger(WithoutScan):
     ) -> None:
         translation = translation or TranslateOptions()
         self._notices = Notices(
-            emit, on_bad_record=translation.on_bad_record, airbyte=("source",), withheld=Withheld(streams)
+            emit,
+            on_bad_record=translation.on_bad_record,
+            airbyte=("source",),
+            withheld=Withheld(streams, translation.excluded),
         )
         self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)

@@ -94,8 +94,8 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `spool`: the source is read to its end before the target's catalog is created. `last_state_only`: no state is saved
     before the source has ended well. `baseline`: a state without new content is sent first; only tests turn it off.
-    `scratch` is this process's path of the folder for BATCH files, None if there is none. `excluded` are streams of a
-    tap that the user did not select, with the names in its messages. `max_line` is the longest line of the source, in
+    `scratch` is this process's path of the folder for BATCH files, None if there is none. `excluded` are streams that
+    the user did not select, with the names in the source's messages. `max_line` is the longest line of the source, in
     bytes. `tables` is what the target makes of stream names.
     """
 

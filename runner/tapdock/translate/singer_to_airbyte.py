@@ -55,10 +55,9 @@ class SingerToAirbyte:
         translation: TranslateOptions | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._translation = translation or TranslateOptions()
-        self._notices = Notices(
-            emit, on_bad_record=self._translation.on_bad_record, airbyte=("target",), withheld=Withheld(streams)
-        )
+        self._translation = told = translation or TranslateOptions()
+        withheld = Withheld(streams, told.excluded)
+        self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=("target",), withheld=withheld)
         self.left = self._notices.left
         self._source = SingerSource(streams, self._notices, excluded=self._translation.excluded)
         self.counts = self._source.counts

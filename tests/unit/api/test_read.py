@@ -12,6 +12,8 @@ import pytest
 
 import tapdock
 from engines.project import wait_for
+from tapdock.translate.states.bookmarks import BookmarkLedger
+from tapdock.translate.states.forwarded import ForwardedLedger
 
 
 @pytest.mark.parametrize("kind", ["airbyte", "singer"])
@@ -44,6 +46,28 @@ def test_all_records_are_read_without_excluded_fields_and_no_state_is_saved(load
     assert not list(tmp_path.glob(".tapdock/state/*"))
     with pytest.raises(tapdock.UsageError, match="there is no stream `userz`"):
         list(project.sources["shop"].read("userz"))
+
+
+NESTED = """#!%s
+import json, sys
+address = {"type": "object", "properties": {"city": {"type": "string"}, "zip": {"type": "string"}}}
+schema = {"properties": {"address": address}}
+stream = {"name": "users", "supported_sync_modes": ["full_refresh"], "json_schema": schema}
+answers = {"spec": {"type": "SPEC", "spec": {"connectionSpecification": {}}},
+    "discover": {"type": "CATALOG", "catalog": {"streams": [stream]}},
+    "read": {"type": "RECORD", "record": {"stream": "users", "emitted_at": 1,
+        "data": {"address": {"city": "Oslo", "zip": "0150"}}}}}
+print(json.dumps(answers[sys.argv[1]]))
+"""
+
+
+def test_a_nested_field_that_the_project_excludes_is_never_read(load, tmp_path):
+    (tmp_path / "nested").write_text(NESTED % sys.executable)
+    (tmp_path / "nested").chmod(0o755)
+    project = load(keys={"image": str(tmp_path / "nested"), "select": ["users.*", "!users.address.city"]})
+    for chosen in ((), "users.*", ["users.address.zip"]):
+        (record,) = project.sources["shop"].read(chosen)
+        assert record.data == {"address": {"zip": "0150"}}
 
 
 @pytest.mark.parametrize(
@@ -163,3 +187,26 @@ def test_a_tap_whose_streams_are_not_known_is_read_whole_or_not_at_all(load):
     assert [json.loads(str(each.data["id"])) for each in project.sources["shop"].read()] == [1, 2, 3, 4]
     with pytest.raises(tapdock.UsageError, match="has no effect for source `shop`"):
         list(project.sources["shop"].read("users.id"))
+
+
+def test_built_in_variables_are_those_of_the_pipeline(load):
+    project = load("expect shop-lake-demo", "until users 1", token="${SOURCE}-${TARGET}-${PIPELINE}")
+    assert [each.data["id"] for each in project.sources["shop"].read()] == [1]
+
+
+@pytest.mark.parametrize("kind", ["airbyte", "singer"])
+def test_states_do_not_fill_the_memory(load, kind, monkeypatch):
+    """Nothing acknowledges the states of a source that is only read."""
+    ledgers = []
+
+    def kept(self, *args, **more):
+        real(self, *args, **more)
+        ledgers.append(self)
+
+    ledger = BookmarkLedger if kind == "singer" else ForwardedLedger
+    real = ledger.__init__
+    monkeypatch.setattr(ledger, "__init__", kept)
+    steps = [step for number in range(10, 510, 10) for step in (f"until users {number}", "state")]
+    steps = ["schema users", *steps] if kind == "singer" else steps
+    assert len(list(load(*steps, kind=kind).sources["shop"].read())) == 500
+    assert ledgers[-1].settled

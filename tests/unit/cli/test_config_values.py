@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tapdock.cache import Cache
-from tapdock.connectors import config_edit, known_specs
+from tapdock.connectors import known_specs
 from tapdock.project.load import load
 
 PROJECT = """\
@@ -95,6 +95,23 @@ def test_a_value_is_read_by_its_type_in_the_spec(tapdock, folder, key, text, val
     assert not (folder / ".env").exists()
 
 
+@pytest.mark.parametrize("ending", ["", "  # none yet"])
+def test_the_first_setting_of_an_empty_config(tapdock, folder, ending):
+    text = f"version: 1\nsources:\n  shop:\n    config: {{}}{ending}\n    image: shop:1\n"
+    (folder / "tapdock.yaml").write_text(text)
+    for key, value in (("count", "5"), ("zip", "007")):
+        assert tapdock("config", "set", "shop", key, value).returncode == 0
+    assert config(folder) == {"count": 5, "zip": "007"}
+    lines = (folder / "tapdock.yaml").read_text().splitlines()
+    assert ("      count: 5" in lines) == (not ending)
+    assert any(line.endswith("# none yet") for line in lines) == bool(ending)
+
+
+def test_a_negative_number_follows_two_dashes(tapdock, folder):
+    assert tapdock("config", "set", "shop", "rate", "--", "-1").returncode == 0
+    assert config(folder)["rate"] == -1
+
+
 def test_everything_else_in_the_file_stays(tapdock, folder):
     (folder / "tapdock.yaml").chmod(0o640)
     assert tapdock("config", "set", "shop", "count", "6").returncode == 0
@@ -141,7 +158,7 @@ def test_settings_can_be_set_one_after_the_other(tapdock, folder):
     assert first.returncode == 0
     assert "note: `credentials.access_token` is missing" in first.stderr
     second = tapdock("config", "set", "shop", "credentials.access_token", "abc123", "--environment", "")
-    assert (second.returncode, "note" in second.stderr) == (0, False)
+    assert (second.returncode, "is missing" in second.stderr) == (0, False)
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------
@@ -188,6 +205,32 @@ def test_a_variable_that_others_use_is_not_changed(tapdock, folder):
     assert (config(folder)["zip"], config(folder)["hidden"]) == ("old", "new")
 
 
+def test_a_variable_of_another_file_is_not_changed(tapdock, folder):
+    text = PROJECT.replace("count: 5", "count: 5\n      hidden: ${SHARED}") + "include: [more.yaml]\n"
+    (folder / "tapdock.yaml").write_text(text)
+    (folder / "more.yaml").write_text("sources: {two: {image: x, config: {token: 'x${SHARED:-y}'}}}\n")
+    (folder / ".env").write_text("SHARED=old\n")
+    assert tapdock("config", "set", "shop", "hidden", "new").returncode == 0
+    assert (folder / ".env").read_text() == "SHARED=old\nSHOP_HIDDEN=new\n"
+
+
+@pytest.mark.parametrize("stdin", ["", "\n"])
+def test_a_secret_that_a_failed_program_did_not_print_is_not_set(tapdock, folder, stdin):
+    ended = tapdock("config", "set", "shop", "hidden", "--from-file", "-", stdin=stdin)
+    assert (ended.returncode, "stdin is empty" in ended.stderr) == (2, True)
+    assert tapdock("config", "set", "shop", "hidden", "").returncode == 0
+    assert config(folder)["hidden"] == ""
+
+
+def test_a_name_that_is_built_in_is_not_taken(tapdock, folder):
+    (folder / "tapdock.yaml").write_text("version: 1\nsources: {run: {image: x, config: {}}}\n")
+    value = '{"id": {"password": "s3cret"}, "id_file": "postgresql://me:s3cret@host/db"}'
+    assert tapdock("config", "set", "run", "x", value, "--no-validate").returncode == 0
+    assert tapdock("config", "set", "run", "id", "postgresql://me:s3cret@host/db", "--no-validate").returncode == 0
+    names = [line.partition("=")[0] for line in (folder / ".env").read_text().splitlines()]
+    assert names == ["RUN_X_ID_PASSWORD", "RUN_X_ID_FILE_VALUE", "RUN_ID_VALUE"]
+
+
 def test_each_environment_has_its_own_secret(tapdock, folder):
     for words in ((), ("--environment", "prod")):
         assert tapdock("config", "set", "shop", "hidden", "x".join(["s", *words]), *words).returncode == 0
@@ -210,6 +253,18 @@ def test_a_secret_number_keeps_its_type(tapdock, folder):
     assert tapdock("config", "set", "shop", "pin", "x").returncode == 2
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to another user")
+@pytest.mark.parametrize("before", [None, "A=1\n"])
+def test_with_sudo_dotenv_belongs_to_the_owner_of_the_project(tapdock, folder, before):
+    if before:
+        (folder / ".env").write_text(before)
+        os.chown(folder / ".env", 31337, 31337)
+    os.chown(folder, 31337, 31337)
+    assert tapdock("--project", str(folder), "config", "set", "shop", "hidden", "x").returncode == 0
+    found = (folder / ".env").stat()
+    assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (31337, 0o600)
+
+
 def git(folder, *words):
     environ = {"PATH": os.environ["PATH"], "HOME": str(folder)}
     subprocess.run(["git", *words], cwd=folder, env=environ, check=True, capture_output=True)
@@ -230,22 +285,18 @@ def test_a_secret_is_not_written_where_git_would_publish_it(tapdock, folder):
     assert tapdock("config", "set", "shop", "hidden", "hunter2").returncode == 0
 
 
-def test_dotenv_is_as_before_if_the_project_file_cannot_be_written(tapdock, folder, monkeypatch):
-    real = config_edit.write_whole
-
-    def write(path, content, **options):
-        if path.name == "tapdock.yaml":
-            raise OSError(28, "No space left on device")
-        real(path, content, **options)
-
-    monkeypatch.setattr(config_edit, "write_whole", write)
-    for before in (None, "A=1\n"):
-        if before:
-            (folder / ".env").write_text(before)
-        ended = tapdock("config", "set", "shop", "hidden", "hunter2")
-        assert (ended.returncode, "No space left on device" in ended.stderr) == (2, True)
-        assert (folder / "tapdock.yaml").read_text() == PROJECT
-        assert ((folder / ".env").read_text() if before else (folder / ".env").exists()) == (before or False)
+@pytest.mark.parametrize("before", [None, "A=1\n"])
+def test_dotenv_is_as_before_if_the_project_file_cannot_be_written(tapdock, folder, before):
+    real = folder / ("x" * 250)  # a temporary file beside it would have a name that is too long
+    (folder / "tapdock.yaml").rename(real)
+    (folder / "tapdock.yaml").symlink_to(real.name)
+    if before:
+        (folder / ".env").write_text(before)
+    ended = tapdock("config", "set", "shop", "hidden", "hunter2")
+    assert (ended.returncode, "cannot be written: File name too long" in ended.stderr) == (2, True), ended.stderr
+    assert real.read_text() == PROJECT
+    assert ((folder / ".env").read_text() if (folder / ".env").exists() else None) == before
+    assert len(list(folder.iterdir())) == (4 if before else 3)
 
 
 # --- environments and what overrides ---------------------------------------------------------------------------------
@@ -327,6 +378,66 @@ def test_unset_removes_one_value(tapdock, folder):
     assert (ended.returncode, "still has a value, from tapdock.yaml:7" in ended.stderr) == (0, True)
 
 
+def test_no_program_and_no_file_of_a_reference_is_read(tapdock, folder):
+    mark = folder / "started"
+    text = PROJECT.replace("count: 5", f"count: '${{exec:touch {mark}}}'\n      zip: '${{file:/nowhere}}'")
+    (folder / "tapdock.yaml").write_text(text)
+    ended = tapdock("config", "set", "shop", "mode", "full")
+    assert (ended.returncode, "note" in ended.stderr, mark.exists()) == (0, False, False), ended.stderr
+
+
+def test_the_file_that_has_the_connector_is_changed(tapdock, folder):
+    (folder / "more").mkdir()
+    (folder / "more" / "shop.yaml").write_text("sources:\n  shop:\n    image: shop:1\n    config:\n      count: 5\n")
+    main = "version: 1\ninclude: [more/*.yaml]\nenvironments: {prod: {}}\n"
+    (folder / "tapdock.yaml").write_text(main)
+    ended = tapdock("config", "set", "shop", "count", "6")
+    assert ended.stderr == "wrote `sources.shop.config.count` in more/shop.yaml\n"
+    assert tapdock("config", "set", "shop", "hidden", "s3cret").returncode == 0
+    assert (folder / "tapdock.yaml").read_text() == main
+    assert tapdock("config", "set", "shop", "count", "9", "--environment", "prod").stderr.endswith("in tapdock.yaml\n")
+    assert (config(folder)["count"], config(folder)["hidden"], config(folder, "prod")["count"]) == (6, "s3cret", 9)
+    assert not (folder / "more" / ".env").exists()
+    assert tapdock("config", "unset", "shop", "count", "--environment", "prod").returncode == 0
+    assert config(folder, "prod")["count"] == 6
+
+
+def test_what_a_connector_extends_is_not_changed_or_lost(tapdock, folder):
+    text = PROJECT.replace("targets:", "  other: {extends: shop}\ntargets:")
+    (folder / "tapdock.yaml").write_text(text)
+    assert tapdock("config", "set", "other", "hosts.1", "z", "--no-validate").returncode == 0
+    found = load(folder / "tapdock.yaml", environment=None, environ={}).sources
+    assert (found["shop"].config["hosts"], found["other"].config["hosts"]) == (["a", "b"], ["a", "z"])
+    ended = tapdock("config", "unset", "other", "count")
+    assert (ended.returncode, "is not set in tapdock.yaml" in ended.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_files_of_other_systems_keep_their_lines(tapdock, folder, newline):
+    (folder / "tapdock.yaml").write_bytes(PROJECT.replace("\n", newline).encode())
+    (folder / ".env").write_bytes(f"A=1{newline}SHOP_HIDDEN=old{newline}B=2".encode())
+    assert tapdock("config", "set", "shop", "hidden", "new").returncode == 0
+    assert config(folder)["hidden"] == "new"
+    lines = (folder / ".env").read_bytes().decode().splitlines()
+    assert lines == ["A=1", "SHOP_HIDDEN=old", "B=2", "SHOP_HIDDEN_2=new"]
+    assert (folder / "tapdock.yaml").read_bytes().count(b"\r") == (12 if newline == "\r\n" else 0)
+
+
+def test_a_linked_dotenv_stays_a_link(tapdock, folder):
+    (folder / "real").write_text("A=1\n")
+    (folder / ".env").symlink_to("real")
+    assert tapdock("config", "set", "shop", "hidden", "x").returncode == 0
+    assert ((folder / ".env").is_symlink(), (folder / "real").read_text()) == (True, "A=1\nSHOP_HIDDEN=x\n")
+
+
+def test_keys_of_the_airbyte_wrapper_are_not_edited(tapdock, folder):
+    text = "version: 1\nsources:\n  shop:\n    airbyte_spec: {image: a, tag: '1'}\n    airbyte_config: {count: 1}\n"
+    (folder / "tapdock.yaml").write_text(text)
+    ended = tapdock("config", "set", "shop", "count", "5", "--no-validate")
+    assert (ended.returncode, "tapdock.yaml:3: `shop` is written with keys of" in ended.stderr) == (2, True)
+    assert (folder / "tapdock.yaml").read_text() == text
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
@@ -341,3 +452,24 @@ def test_mistakes_in_the_command_change_nothing(tapdock, folder, words, reason):
     ended = tapdock("config", *words)
     assert (ended.returncode, reason in ended.stderr) == (2, True), ended.stderr
     assert (folder / "tapdock.yaml").read_text() == PROJECT
+
+
+def test_values_that_only_a_run_has_stay_as_they_are(tapdock, folder):
+    """Neither a pipeline nor the program is needed to change another setting."""
+    file = folder / "tapdock.yaml"
+    file.write_text(PROJECT.replace("hosts: [a, b]", 'zip: "${PIPELINE}-${TODAY}"\n      hidden: "${exec:./none}"'))
+    ended = tapdock("config", "set", "shop", "count", "6")
+    assert ended.returncode == 0, ended.stderr
+    ended = tapdock("config", "get", "shop", "zip")
+    assert ended.stdout == "${PIPELINE}-${TODAY}\n"
+    assert tapdock("config", "get", "shop", "hidden").stdout == "[secret]\n"
+
+
+def test_the_settings_of_an_included_connector_are_not_written_twice(tapdock, folder):
+    (folder / "shop.yaml").write_text(PROJECT)
+    main = "version: 1\ninclude: shop.yaml\n"
+    (folder / "tapdock.yaml").write_text(main)
+    ended = tapdock("config", "set", "shop", "count", "6")
+    assert (ended.returncode, (folder / "tapdock.yaml").read_text()) == (2, main)
+    assert (folder / "shop.yaml").read_text() == PROJECT
+    assert "`shop` is not written in tapdock.yaml" in ended.stderr

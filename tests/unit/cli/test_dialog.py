@@ -1,7 +1,9 @@
 """Tests `tapdock config set NAME --interactive` in a pseudo-terminal, with the specs of real connectors."""
 
 import json
+import re
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -157,60 +159,67 @@ def test_postgres_with_nested_choices_and_a_key_from_a_file(tmp_path):
     assert "hunter22" not in (tmp_path / "tapdock.yaml").read_text()
 
 
+def walked(terminal: Terminal, replies: dict[str, str]) -> list[str]:
+    """Reply to each question by its setting, with an empty line if none is given. Return the hidden settings."""
+    hidden, shown = [], terminal.prompt()
+    while WRITE not in shown:
+        title = " ".join(shown.rpartition("\n\n")[2].split("\n  ")[0].split())
+        name = re.search(r"\(([a-z_.0-9]+)\)", title) or re.search(r"([a-z_.0-9]+)", title.removeprefix("Set "))
+        key = name[1] + (f".{item[1]}" if (item := re.search(r"item (\d+)", title)) else "")
+        key = "optional" if title.startswith("Also ask") else key
+        if not terminal.echoes:
+            hidden.append(key)
+        terminal.type(replies.get(key, ""))
+        shown = terminal.prompt()
+    terminal.type("y")
+    terminal.answer(CHECK, "n")
+    assert terminal.end() == 0
+    return hidden
+
+
 def test_s3_with_a_list_of_objects(tmp_path):
     spec = airbyte("airbyte/source-s3")
+    replies = {
+        "bucket": "lake",
+        "optional": "y",
+        "aws_secret_access_key": "s3cret",
+        "streams.1": "y",
+        "streams.0.name": "users",
+        "streams.0.format": "CSV Format",
+        "streams.0.format.delimiter": ";",
+        "streams.0.format.null_values.1": "NA",
+        "streams.0.globs.1": "a/*.csv",
+        "streams.0.globs.2": "b/*.csv",
+    }
     with dialog(project(tmp_path, spec)) as terminal:
-        terminal.answer("Bucket (bucket)", "lake")
-        terminal.answer("Add item 1 to", "y")
-        asked = terminal.prompt()
-        assert "streams.0." in asked
-        while "Also ask about" not in asked:
-            terminal.type({"name": "users", "format": "CSV Format"}.get(_key(asked), ""))
-            asked = terminal.prompt()
-            if "Also ask" in asked and "delimiter" in asked:  # of the format
-                terminal.type("y")
-                terminal.answer("Delimiter", ";;")
-                assert "Delimiter" in terminal.shown
-                asked = terminal.prompt()
-                break
-        terminal.press(b"\x03", until="nothing was written")
-        assert terminal.end() == 130
-    assert (tmp_path / "tapdock.yaml").read_text() == PROJECT
-
-
-def _key(asked: str) -> str:
-    """Return the last part of the setting's name in a question such as `Name (streams.0.name)`."""
-    return asked.partition("(")[2].partition(")")[0].rpartition(".")[2]
+        hidden = walked(terminal, replies)
+        assert "s3cret" not in terminal.shown
+    assert "aws_secret_access_key" in hidden
+    config = written(tmp_path, spec)
+    assert (config["bucket"], config["aws_secret_access_key"]) == ("lake", "s3cret")
+    (stream,) = config["streams"]
+    assert (stream["name"], stream["globs"]) == ("users", ["a/*.csv", "b/*.csv"])
+    assert stream["format"] == {"filetype": "csv", "delimiter": ";", "null_values": ["NA"]}
 
 
 def test_the_settings_of_a_singer_tap(tmp_path):
+    """Recorded from `tap-postgres --about` of meltanolabs-tap-postgres 0.10.0."""
     spec = singer()
+    replies = {
+        "host": "db",
+        "user": "me",
+        "password": "pa55 word",
+        "database": "shop",
+        "filter_schemas.1": "public",
+        "default_replication_method": "INCREMENTAL",
+        "ssh_tunnel": "y",
+        "ssh_tunnel.enable": "y",
+        "ssh_tunnel.private_key": "k3y",
+    }
     with dialog(project(tmp_path, spec)) as terminal:
-        shown = terminal.prompt("replication_slot_name")
-        hidden = []
-        replies = {
-            "host": "db",
-            "user": "me",
-            "password": "pa55 word",
-            "filter_schemas.0": "public",
-            "database": "shop",
-        }
-        while WRITE not in shown:
-            title = shown.rpartition("\n\n")[2].splitlines()[0]
-            if not terminal.echoes:
-                hidden.append(title)
-            if title == "default_replication_method":
-                replies[title] = "INCREMENTAL"
-            item = "filter_schemas.0" if title.startswith("filter_schemas, item 1") else title
-            terminal.type("y" if title == "Set ssh_tunnel?" else replies.get(item, ""))
-            shown = terminal.prompt()
-        assert {"password", "sqlalchemy_url", "ssh_tunnel.private_key", "ssh_tunnel.private_key_password"} <= set(
-            hidden
-        )
-        assert "pa55" not in shown
-        terminal.type("y")
-        terminal.answer(CHECK, "n")
-        assert terminal.end() == 0
+        hidden = walked(terminal, replies)
+        assert "pa55" not in terminal.shown
+    assert {"password", "sqlalchemy_url", "ssh_tunnel.private_key", "ssh_tunnel.private_key_password"} <= set(hidden)
     assert written(tmp_path, spec) == {
         "host": "db",
         "user": "me",
@@ -218,9 +227,35 @@ def test_the_settings_of_a_singer_tap(tmp_path):
         "database": "shop",
         "filter_schemas": ["public"],
         "default_replication_method": "INCREMENTAL",
-        "ssh_tunnel": {},
-    } or "ssh_tunnel" not in written(tmp_path, spec)
-    assert (tmp_path / ".env").read_text() == "SHOP_PASSWORD='pa55 word'\n"
+        "ssh_tunnel": {"enable": True, "private_key": "k3y"},
+    }
+    assert (tmp_path / ".env").read_text() == "SHOP_PASSWORD='pa55 word'\nSHOP_SSH_TUNNEL_PRIVATE_KEY=k3y\n"
+
+
+TAP = """#!%s
+import json, sys
+if "--about" in sys.argv:
+    print(json.dumps({"settings": %r, "capabilities": ["discover", "about"]}))
+elif "--discover" in sys.argv:
+    print(json.dumps({"streams": []}))
+"""
+
+
+def test_the_spec_is_asked_for_and_the_config_checked(tmp_path):
+    (tmp_path / "tap").write_text(TAP % (sys.executable, SMALL))
+    (tmp_path / "tap").chmod(0o755)
+    text = f"version: 1\nsources:\n  shop:\n    image: {tmp_path / 'tap'}\n    kind: singer\n"
+    (tmp_path / "tapdock.yaml").write_text(text)
+    words = ("config", "set", "shop", "--interactive")
+    with Terminal(tmp_path, *words, environ={"TAPDOCK_ENGINE": "local"}) as terminal:
+        terminal.answer("name", "x")
+        terminal.answer("password", "hunter22")
+        terminal.answer(WRITE, "y")
+        terminal.answer(CHECK, "y")
+        assert terminal.end() == 0
+        assert re.search(r"^shop (works|was checked)", terminal.shown, re.MULTILINE)
+        assert "hunter22" not in terminal.shown
+    assert written(tmp_path, SMALL) == {"name": "x", "password": "hunter22"}
 
 
 SMALL = {

@@ -73,3 +73,13 @@ def test_what_is_not_selected_is_shown_as_such(discover):
 
 def test_every_digit_of_a_catalog_is_shown(discover):
     assert '"far": 1e400, "ratio": 0.1234567890123456789,' in discover("--json").stdout
+
+
+def test_metadata_of_an_airbyte_source_is_refused_by_a_run_and_not_by_discovery(discover, tapdock, folder):
+    assert discover(streams={"users": {"metadata": {"x": 1}}}).returncode == 0
+    project = json.loads((folder / "tapdock.yaml").read_text())
+    project["targets"] = {"t": {"image": str(folder / "source"), "kind": "airbyte"}}
+    (folder / "tapdock.yaml").write_text(json.dumps(project))
+    ended = tapdock("run", "s", "t", "--dry-run", TAPDOCK_ENGINE="local")
+    assert ended.returncode == 2
+    assert "`sources.s.streams.users.metadata` only applies to Singer taps" in ended.stderr

@@ -44,9 +44,17 @@ def project(tapdock, folder):
         "sources": {"shop": {"image": str(folder / "source"), "kind": "airbyte"}},
         "targets": {"lake": {"image": str(folder / "target"), "kind": "singer"}},
         "pipelines": {
-            "demo": {"source": "shop", "target": "lake", "prefix": "raw_", "state_suffix": "eu"},
+            "demo": {
+                "source": "shop",
+                "target": "lake",
+                "prefix": "raw_",
+                "state_suffix": "eu",
+                "labels": {"tier": 1},
+                "annotations": {"about": "orders"},
+            },
         },
         "environments": {"prod": {}},
+        "labels": {"team": "sales"},
     }
     (folder / "tapdock.yaml").write_text(json.dumps(whole))
     return lambda *words: tapdock(*words, TAPDOCK_ENGINE="local")
@@ -59,12 +67,16 @@ def test_the_format_of_a_project_that_has_not_run(project, folder):
         "format": 1,
         "project": str(folder / "tapdock.yaml"),
         "environment": None,
+        "labels": {"team": "sales"},
+        "annotations": {},
         "pipelines": [
             {
                 "name": "demo",
                 "source": "shop",
                 "target": "lake",
                 "state_id": "default:shop-to-lake:eu",
+                "labels": {"tier": "1"},
+                "annotations": {"about": "orders"},
                 "streams_seen_at": None,
                 "streams": None,
             }
@@ -77,6 +89,8 @@ def test_the_format_of_a_project_that_has_not_run(project, folder):
                 "image": str(folder / "source"),
                 "digest": None,
                 "package": None,
+                "labels": {},
+                "annotations": {},
                 "streams_seen_at": None,
                 "streams": None,
             },
@@ -87,6 +101,8 @@ def test_the_format_of_a_project_that_has_not_run(project, folder):
                 "image": str(folder / "target"),
                 "digest": None,
                 "package": None,
+                "labels": {},
+                "annotations": {},
             },
         ],
     }
@@ -183,3 +199,11 @@ def test_nothing_is_imported_that_only_a_run_needs(project, folder):
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder)
     assert ended.stderr == "[]\n"
+
+
+def test_a_label_never_shows_a_secret_of_a_connector(tapdock, folder):
+    text = (folder / "tapdock.yaml").read_text()
+    (folder / "tapdock.yaml").write_text(text + 'labels: {team: "for ${TOKEN}", tier: "1"}\n')
+    ended = tapdock("list", "--json", TOKEN="t0p-secret-0123")
+    assert json.loads(ended.stdout)["labels"] == {"team": "for [secret]", "tier": "1"}
+    assert "t0p-secret" not in ended.stdout + ended.stderr

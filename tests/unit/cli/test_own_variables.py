@@ -2,12 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tapdock.cli import _command
 from tapdock.cli.assembly import engine_of, relay_image
 from tapdock.cli.session import Session
 from tapdock.cli.state_ids import state_id
+from tapdock.cli.variables import run_options
 from tapdock.connectors.images import making
 from tapdock.errors import UsageError
 from tapdock.launch import ImageFacts
@@ -26,6 +29,10 @@ def error_of(call) -> str:
     with pytest.raises(UsageError) as raised:
         call()
     return raised.value.message
+
+
+def options_of(session: Session) -> dict[str, Any]:
+    return run_options(session.variables, _command("run", "run:run").params)
 
 
 class Engine:
@@ -53,6 +60,13 @@ TABLE = {
         ("2", "TAPDOCK_LEASE_SECONDS is `2`"),
     ),
     "TAPDOCK_LOG_FORMAT": (lambda s: s.log_format, ("json", "json"), ("text", "text")),
+    "TAPDOCK_LOG_LEVEL": (lambda s: s.log_level, ("error", "error"), ("debug", "debug")),
+    "TAPDOCK_RUN_FULL_REFRESH": (
+        options_of,
+        ("1", {"full_refresh": True}),
+        ("0", {"full_refresh": False}),
+    ),
+    "TAPDOCK_RUN_SELECT": (options_of, ("a,b", {"select": ["a", "b"]}), ("c", {"select": ["c"]})),
     "TAPDOCK_RELAY": (
         lambda s: error_of(lambda: engine_of(s)),
         ("a", "TAPDOCK_RELAY is `a`"),

@@ -222,3 +222,18 @@ def test_a_dry_run_claims_only_what_is_known_of_a_target(command, target, settin
 
 def test_a_dry_run_shows_that_only_the_target_decides(command):
     assert "full_refresh  set by the target  id" in command([STREAM], "run", "s", "t", "--dry-run").stdout
+
+
+def test_a_glob_that_matches_nothing_is_a_warning_of_a_run_and_of_its_plan(command):
+    for words in (("run", "s", "t", "--dry-run"), ("check", "s", "--read", "1")):
+        ended = command([STREAM], *words, select=["orders", "!*.*_ssn"], streams={"x*": {"sync_mode": "full_refresh"}})
+        assert "warning: the pattern `!*.*_ssn` of `select` matches no stream and no field" in ended.stderr
+        assert "warning: the name `x*` under `streams` matches no stream" in ended.stderr
+    assert "orders" in command([STREAM], "run", "s", "t", "--dry-run", select=["orders", "!x*"]).stdout
+
+
+def test_the_plan_of_a_run_names_the_fields_inside_of_others_that_are_not_read(command):
+    nested = {"type": "object", "properties": {"ssn": {"type": "string"}, "name": {"type": "string"}}}
+    entry = {"tap_stream_id": "u", "schema": {"properties": {"id": {"type": "integer"}, "owner": nested}}}
+    ended = command([entry], "run", "s", "t", "--dry-run", select=["!u.owner.ssn"])
+    assert "not read: u.owner.ssn" in ended.stdout

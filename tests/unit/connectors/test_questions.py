@@ -1,9 +1,14 @@
 """Tests the dialog about a connector's config without a terminal: the questions of a spec, and the new config."""
 
+import json
+
 import pytest
 
+from corpus.material import CORPUS
 from tapdock.connectors.config_keys import ABSENT
-from tapdock.connectors.questions import Kept, Wrong, answer, changes, questions
+from tapdock.connectors.questions import SKIP, Kept, Wrong, answer, changes, questions
+from tapdock.connectors.settings import violations
+from tapdock.connectors.spec_checks import cleaned
 
 
 def talk(spec, lines, config=None):
@@ -173,3 +178,51 @@ def test_what_is_hidden_while_it_is_typed(schema, is_secret):
 def test_a_root_with_choices():
     one = {"oneOf": LOGIN["oneOf"]}
     assert talk(one, ["Token", "abc"])[1] == {"kind": "token", "token": "abc"}
+
+
+REGISTRY = CORPUS.parent / "registry" / "airbyte" / "oss_registry.json"
+GUESSES = ("x", "5", "2020-01-01", "2020-01-01T00:00:00Z", "{}", "https://example.com", "123-456-7890", "x" * 20)
+
+
+def guessed(question, spec, *, whole):
+    """Return an answer that the spec accepts: for as few settings as possible, or for the `whole` of them."""
+    is_second = isinstance(question.path[-1] if question.path else "", int) and question.path[-1] > 0
+    if question.kind == "flag":
+        return whole and not is_second
+    if not question.is_required and (is_second or not whole):
+        return SKIP
+    if question.kind == "choice":
+        return question.choices[-1 if whole else 0][1]
+    examples = question.schema.get("examples")
+    for text in (*(map(str, examples) if isinstance(examples, list) else ()), *GUESSES):
+        try:
+            return answer(question, text, spec)
+        except Wrong:
+            continue
+    assert not question.is_required, question
+    return SKIP
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_dialog_about_each_connector_of_the_registry_ends_with_a_valid_config(whole):
+    """A second dialog with only empty lines then changes nothing."""
+    if not REGISTRY.is_file():
+        pytest.skip(f"{REGISTRY} is not there: the specs of real connectors")
+    entries = [entry for group in json.loads(REGISTRY.read_text()).values() for entry in group]
+    assert len(entries) > 30
+    for entry in entries:
+        spec = cleaned(entry["spec"]["connectionSpecification"])
+        config = finished(spec, {}, lambda question, spec=spec: guessed(question, spec, whole=whole))
+        assert violations(new(config), spec) == [], entry["dockerRepository"]
+        again = finished(spec, new(config), lambda question, spec=spec: answer(question, "", spec))
+        assert list(changes(again, new(config))) == [], entry["dockerRepository"]
+
+
+def finished(spec, config, reply):
+    walk = questions(spec, config)
+    try:
+        question = next(walk)
+        while True:
+            question = walk.send(reply(question))
+    except StopIteration as ending:
+        return ending.value

@@ -187,6 +187,26 @@ MISTAKES = [
     ("version: 1\nsources: {a: {imagee: x}}", "`sources.a.imagee` is not a known key", "`image`"),
     ("version: 1\nsources: {a: {image: x, schedule: '@daily'}}", "`sources.a.schedule`", "does not support it yet"),
     ("version: 1\nsources: {a: {}}", "`sources.a` has neither `image` nor `build`", "build"),
+    (
+        "version: 1\nsources: {a: {image: x, streams: {u: {schema: {id: integer}}}}}",
+        "`sources.a.streams.u.schema.id` is `integer`, not a mapping with keywords of JSON Schema",
+        "balance: {type: number}",
+    ),
+    (
+        "version: 1\nsources: {a: {image: x, streams: {u: {schema: {id: {type: [integr, 'null']}}}}}}",
+        "has `integr`, which is not a type of JSON Schema",
+        "did you mean `integer`?",
+    ),
+    (
+        "version: 1\nsources: {a: {image: x, streams: {u: {metadata: {id: {selected: true}}}}}}",
+        "`sources.a.streams.u.metadata.id.selected` cannot be set by `metadata`",
+        "use `select`",
+    ),
+    (
+        "version: 1\nsources: {a: {image: x, streams: {u: {metadata: {replication-method: LOG_BASED}}}}}",
+        "`sources.a.streams.u.metadata.replication-method` cannot be set by `metadata`",
+        "replication_method",
+    ),
     ("version: 1\nsources: {a: {image: x, memory: 1x}}", "`sources.a.memory` is `1x`, not a size", "512m"),
     ("version: 1\nsources: {a: {image: x, memory: 1m}}", "`sources.a.memory` is `1m`", None),
     ("version: 1\nsources: {a: {image: x, cpus: no}}", "`sources.a.cpus` is `no`, not a number", None),
@@ -545,3 +565,21 @@ def test_a_missing_project_is_reported_with_a_hint():
     with pytest.raises(UsageError, match=r"no tapdock\.yaml") as told:
         find_project(Path("/proc"), trusted=ME)
     assert "--project" in told.value.hint
+
+
+def test_an_explicit_default_of_a_stream_is_known(tmp_path: Path) -> None:
+    """An entry for one stream can so turn off what a glob turns on."""
+    text = """version: 1
+sources:
+  a:
+    image: x
+    streams:
+      "*": {flatten_keys: true, replication_method: LOG_BASED, schema: {n: {type: number}}, metadata: {x: [1, {y: 2}]}}
+      u: {flatten_keys: false, sync_mode: full_refresh}
+"""
+    (tmp_path / "tapdock.yaml").write_text(text)
+    streams = load(tmp_path / "tapdock.yaml", environment=None, environ={}).sources["a"].streams
+    assert streams["u"].given == {"flatten_keys", "sync_mode", "log_based"}
+    assert streams["*"].given == {"flatten_keys", "sync_mode", "log_based", "schema", "metadata"}
+    assert streams["*"].metadata == {"x": [1, {"y": 2}]}
+    assert streams["*"].schema == {"n": {"type": "number"}}

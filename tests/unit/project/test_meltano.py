@@ -12,7 +12,8 @@ from tapdock.connectors.settings import coerce
 from tapdock.errors import UsageError
 from tapdock.project.load import load
 from tapdock.project.meltano import converted, read
-from tapdock.project.meltano_inherited import changed, inherited
+from tapdock.project.meltano_files import Files
+from tapdock.project.meltano_settings import plugins_of, settings_of
 from tapdock.project.model import Config
 
 MELTANO = """\
@@ -77,6 +78,7 @@ def test_what_comes_along(file):
         "build": {"singer": "meltanolabs-tap-github==1.0.0", "executable": "tap-github"},
         "config": {"repositories": ["a/b"], "nested": {"key": 1}},
         "select": ["issues.*", "!issues.body"],
+        "streams": {"issues": {"replication_method": "INCREMENTAL"}},
     }
     in_prod = {
         "config": {"start_date": "2020-01-01", "auth": {"token": "${GH_TOKEN}"}},
@@ -86,6 +88,7 @@ def test_what_comes_along(file):
         "version": 1,
         "default_environment": "dev",
         "vars": {"REGION": "us", "PLACE": "${REGION}-1"},
+        "defaults": {"env": {"REGION": "${REGION}", "PLACE": "${PLACE}"}},
         "sources": {
             "tap-github": github,
             "tap-github--two": {
@@ -114,14 +117,18 @@ def test_what_comes_along(file):
             "all": {"source": "tap-github", "target": "target-git"},
             "two-1": {"source": "tap-github", "target": "target-git"},
             "two-2": {"source": "tap-faker", "target": "target-git"},
-            "old": {"source": "tap-faker", "target": "target-more"},
+            "old": {"source": "tap-faker", "target": "target-more", "state_id": "old"},
         },
         "environments": {
             "dev": {},
+            # The child does not inherit them: none of its settings has one of these names.
             "prod": {
                 "vars": {"REGION": "eu", "LIMIT": "1.5"},
-                "sources": {"tap-github": in_prod, "tap-github--two": {"config": in_prod["config"]}},
-                "pipelines": {name: {"state_suffix": "${SUFFIX}"} for name in ("all", "two-1", "two-2", "old")},
+                "defaults": {"env": {"REGION": "${REGION}", "LIMIT": "${LIMIT}"}},
+                "sources": {
+                    "tap-github": in_prod,
+                },
+                "pipelines": {name: {"state_suffix": "${SUFFIX}"} for name in ("all", "two-1", "two-2")},
             },
         },
     }
@@ -130,15 +137,14 @@ def test_what_comes_along(file):
 def test_what_does_not(file):
     left = "\n".join(read(file).left)
     for words in (
-        "`metadata` of tap-github",
         "add `auth_token: ${TAP_GITHUB_AUTH_TOKEN}`",
-        "add `api.key: ${TAP_LOCKED_API__KEY}`",
+        "add `api.key: ${TAP_LOCKED_API_KEY}`",
         "the package of tap-unknown",
         "`mapper` of the job `all`",
         "`target-git` of the job `all`, because it does not directly follow a source",
         "`dbt:run` of the job `all`",
-        "the schedule `nightly` (@daily)",
-        "`env` (LIMIT, PLACE, REGION) as variables of processes: they are `vars` now",
+        "meltano.yml:39: the schedule `nightly` of the job `all` (@daily)",
+        "meltano.yml:14: the priority of `env` (LIMIT, PLACE, REGION)",
         "`mapper` of mappers",
         "`dbt` of utilities",
         "`tapdock state import s3://bucket/meltano --format meltano`",
@@ -151,9 +157,9 @@ def test_the_command_makes_a_project_that_loads(file, tmp_path):
     command = [sys.executable, "-m", "tapdock", "--project", tmp_path / "new", "init", "--from-meltano", file.parent]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    assert "not carried over: `dbt` of utilities" in ended.stderr
+    assert "not carried over: meltano.yml:34: `dbt` of utilities" in ended.stderr
     text = (tmp_path / "new" / "tapdock.yaml").read_text()
-    assert "# not carried over: `dbt` of utilities" in text
+    assert "# not carried over: meltano.yml:34: `dbt` of utilities" in text
     project = load(
         tmp_path / "new" / "tapdock.yaml", environment="prod", environ={"PW": "p", "GH_TOKEN": "t", "SUFFIX": "s"}
     )
@@ -165,34 +171,42 @@ def test_the_command_makes_a_project_that_loads(file, tmp_path):
 
 def test_settings_that_only_variables_have(file):
     """For Meltano, variables have priority over the file, and over each environment."""
-    written = ("TAP_GITHUB_START_DATE=2024-01-01", "TAP_LOCKED_API__KEY=k", "TAP_LOCKED_OTHER=1", "ELSE=1")
+    written = ("TAP_GITHUB_START_DATE=2024-01-01", "TAP_LOCKED_API_KEY=k", "TAP_LOCKED_OTHER=1", "ELSE=1")
     (file.parent / ".env").write_text("\n".join(written))
     project, left = read(file)
-    assert project["sources"]["tap-locked"]["config"] == {"api": {"key": "${TAP_LOCKED_API__KEY}"}}
+    assert project["sources"]["tap-locked"]["config"] == {"api": {"key": "${TAP_LOCKED_API_KEY}"}}
     # Only a setting that the file or a lock file names is known.
     assert "TAP_GITHUB_START_DATE in `.env`, if it sets a setting of tap-github" in "\n".join(left)
-    assert "start_date" not in project["environments"]["prod"]["sources"]["tap-github"]["config"]
+    config = project["environments"]["prod"]["sources"]["tap-github"]["config"]
+    assert config["start_date"] == "${TAP_GITHUB_START_DATE}", "the environment names it, so it is known there"
     assert "TAP_LOCKED_OTHER in `.env`" in "\n".join(left)
     assert "ELSE" not in "\n".join(left)
+
+
+def values(plugins: list[dict], name: str, environment: dict | None = None) -> dict:
+    files = Files({"plugins": {"loaders": plugins}})
+    return settings_of(plugins_of(files, "loaders")[name], files, environment).config
 
 
 @pytest.mark.parametrize(
     ("child", "config"),
     [
-        ({}, {"a": 1, "b": 2}),
-        ({"config": {"a": 3}}, {"b": 2}),
-        ({"config": {"c": 4}}, {"a": 1, "b": 2}),
+        ({}, {"a": 1, "b.x": 2}),
+        ({"config": {"a": 3}}, {"a": 3, "b.x": 2}),
+        ({"config": {"b": {"y": 4}}}, {"a": 1, "b.x": 2, "b.y": 4}),
+        ({"config": {"a": None}}, {"a": 1, "b.x": 2}),
     ],
 )
 def test_what_an_environment_changes_of_a_parent_is_inherited(child, config):
-    plugins = {"p": {"name": "p", "config": {"a": 0}}, "c": {"name": "c", "inherit_from": "p", **child}}
-    environment = {"config": {"plugins": {"loaders": [{"name": "p", "config": {"a": 1, "b": 2}}]}}}
-    assert changed(environment, "loaders", plugins)["c"].config == config
+    """Only `c` is not: the child does not know this setting, as neither its definition nor its config has it."""
+    plugins = [{"name": "p", "config": {"a": 0, "b": {"x": 0}}}, {"name": "c", "inherit_from": "p", **child}]
+    change = {"name": "p", "config": {"a": 1, "b": {"x": 2}, "c": 5}}
+    assert values(plugins, "c", {"config": {"plugins": {"loaders": [change]}}}) == config
 
 
 def test_a_circle_of_plugins_ends():
-    plugins = {"a": {"name": "a", "inherit_from": "b"}, "b": {"name": "b", "inherit_from": "a", "config": {"x": 1}}}
-    assert inherited("a", plugins)["config"] == {"x": 1}
+    plugins = [{"name": "a", "inherit_from": "b"}, {"name": "b", "inherit_from": "a", "config": {"x": 1}}]
+    assert values(plugins, "a") == {"x": 1}
 
 
 @pytest.mark.parametrize(("text", "message"), [("[1]", "not a mapping"), ("a: [", "malformed YAML")])
@@ -217,14 +231,14 @@ def test_values_stay_as_they_were_written(tmp_path):
 
 def test_a_setting_beside_its_own_beginning():
     extractor = {"name": "a", "pip_url": "a", "config": {"x": 1, "x.y": 2, "z": {"k": 1}, "z.l": 2}}
-    project, left = converted({"plugins": {"extractors": [extractor]}}, locks={})
+    project, left = converted(Files({"plugins": {"extractors": [extractor]}}))
     assert project["sources"]["a"]["config"] == {"x": 1, "z": {"k": 1, "l": 2}}
     assert left == ["`x.y` of a, because a part of that name has a value of its own"]
     assert extractor["config"]["z"] == {"k": 1}
 
 
 def test_nothing_is_a_project_too():
-    assert converted({}, locks={}) == ({"version": 1}, [])
+    assert converted(Files({})) == ({"version": 1}, [])
 
 
 @pytest.mark.parametrize("secret", ["meltano.yml", "more.yml", None])
@@ -261,7 +275,7 @@ def test_every_dollar_is_what_it_was_for_meltano(tmp_path, written, value):
     """A variable without braces has a name in capital letters; everything else is text."""
     plugin = {"name": "tap-x", "config": {"a": written, "n.b": [written]}, "env": {"E": written}, "select": [written]}
     environment = {"name": "e", "config": {"plugins": {"extractors": [{"name": "tap-x", "config": {"c": written}}]}}}
-    found = converted({"plugins": {"extractors": [plugin]}, "environments": [environment]}, locks={})
+    found = converted(Files({"plugins": {"extractors": [plugin]}, "environments": [environment]}))
     file = tmp_path / "tapdock.yaml"
     file.write_text(yaml.safe_dump(found.project))
     variables = {"VALUE": "v$x", "value": "lower", "VALUE_": "other", "VALUE2": "two"}

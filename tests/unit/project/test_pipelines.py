@@ -163,3 +163,22 @@ def test_a_catalog_that_is_none(project, tmp_path, content, message):
     with pytest.raises(UsageError, match=r"`sources.tap.catalog` names .*catalog.json") as raised:
         project(source="catalog: catalog.json")
     assert message in raised.value.message
+
+
+def test_a_state_that_a_store_cannot_have(project):
+    for name in ("history/x", "probe"):
+        with pytest.raises(UsageError, match=rf"`pipelines.demo.state_id` is `{name}`, which stores use"):
+            project(f"state_id: {name}")
+
+
+def test_a_state_of_its_own_name(project):
+    assert demo(project("state_id: nightly run")).state_id == "nightly run"
+    assert demo(project()).state_id is None
+
+
+@pytest.mark.parametrize("other", ["state_id: nightly", "state_suffix: eu"])
+def test_two_pipelines_with_one_state(project, other):
+    """The second would resume from the bookmarks of the first."""
+    name = "nightly" if "nightly" in other else "default:tap-to-lake:eu"
+    with pytest.raises(UsageError, match=r"tapdock.yaml:\d+: `pipelines.demo.state_id` is the name of the state of"):
+        project(f'state_id: "{name}"}}\n  more: {{source: tap, target: lake, {other}')

@@ -73,7 +73,7 @@ def test_a_secret_is_redacted_in_every_form_as_soon_as_it_is_read(project, tmp_p
     read = project('a: "${file:token}"')
     redactor = Redactor()
     assert read.references
-    read.references.listen(redactor.learn)
+    read.references.listen(redactor)
     read.sources["s"].config["a"].reveal()
     encoded = [base64.b64encode(f"{'x' * at}{secret}".encode()).decode() for at in range(3)]
     for text in (
@@ -87,7 +87,7 @@ def test_a_secret_is_redacted_in_every_form_as_soon_as_it_is_read(project, tmp_p
     assert "second-line" not in redactor("second-line==")
     assert redactor("a } b") == "a } b"
     late = Redactor()
-    read.references.listen(late.learn)
+    read.references.listen(late)
     assert late("second-line==") == "[secret]"
 
 

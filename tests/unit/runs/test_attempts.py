@@ -1,6 +1,7 @@
 """Tests how the record of a run describes its failure."""
 
 import dataclasses
+import itertools
 import warnings
 from pathlib import Path
 
@@ -106,3 +107,21 @@ def test_a_run_is_retried_after_five_seconds_at_first_and_five_minutes_at_most(c
     assert len(waits.seconds) == len(expected)
     assert all(least <= wait <= least + 1 for least, wait in zip(expected, waits.seconds, strict=True))
     assert len(set(waits.seconds[-2:])) == 2, "two runs that failed together do not begin together again"
+
+
+def test_all_attempts_have_the_time_of_the_first_and_run_ids_of_their_own(context, monkeypatch):
+    """The values of `${NOW}` and `${RUN_ID}`."""
+    seen: list[Options] = []
+
+    def prepared(_context, _wanted, options):
+        seen.append(options)
+        raise EngineError("no answer", retryable=True)
+
+    monkeypatch.setattr(attempts, "prepare", prepared)
+    times = itertools.count(1795346553)
+    context = dataclasses.replace(context, signals=Waits(), now=lambda: float(next(times)))
+    wanted = Pipeline(name="p", source="s", target="t", retries=2)
+    last = attempts.run(context, wanted, Options(), make_log=lambda run_id, _: Log(run_id), show=lambda _: None)
+    assert {options.began for options in seen} == {1795346553.0}
+    assert len({options.run_id for options in seen}) == 3
+    assert seen[-1].run_id == last.run_id

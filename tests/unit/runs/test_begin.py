@@ -260,3 +260,12 @@ def test_an_old_tap_gets_it_inside_its_schemas() -> None:
     assert "--properties" in launch.args
     content = next(one.content for one in launch.files if b'"streams"' in one.content)
     assert json.loads(content)["streams"][0]["schema"]["selected"] is True
+
+
+def test_only_the_target_is_told_the_schemas_of_the_project() -> None:
+    written = (("id",), {"type": "string"})
+    source, target = files(prepared(stream(fragments=(written,), nested=(("id", "x"),), metadata=(((), {"y": 1}),))))
+    (read,), (landed,) = (only(one, "catalog")["streams"] for one in (source, target))
+    assert read["stream"]["json_schema"]["properties"]["id"] == {"type": "integer"}
+    assert landed["stream"]["json_schema"]["properties"]["id"] == {"type": "string"}
+    assert not {"fragments", "nested", "hidden", "metadata"} & {*read, *landed}, "the protocol has no such members"

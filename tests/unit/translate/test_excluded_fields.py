@@ -219,7 +219,9 @@ def test_nor_has_a_record_from_a_file(tmp_path: Path, route: str) -> None:
 
 
 BAD = {
-    "not an object": '["x",{"email":"PRIVATE"}]',
+    "an array": '["x",{"email":"PRIVATE"}]',
+    "an array of values": '["PRIVATE"]',
+    "text": '"PRIVATE"',
     "a value that cannot be read": '{"id":1,"email":"PRIVATE","owner":{"ssn":"PRIVATE"},"x":"\\ud800 \\x"}',
     "cut off": '{"id":1,"email":"PRIVATE"',
 }
@@ -308,3 +310,19 @@ def test_any_body_loses_exactly_the_excluded_fields(body: dict[str, Any]) -> Non
     rule = removal(Exclusion(("a",), (("b", "c"), ("b", "d", "d"))))
     assert rule is not None
     assert json.loads(rule(json.dumps(body).encode())) == expected(body, "")
+
+
+def test_a_relay_in_a_container_is_told_the_same_fields() -> None:
+    options = {"s": StreamOptions(schema={"id": {"type": "number"}}, metadata={"id": {"z": 1}, "q": 2})}
+    (one,) = select_streams(offered("singer"), PROJECT, options)
+    assert msgspec.json.decode(msgspec.json.encode(one), type=ConfiguredStream) == one
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_record_of_a_stream_that_is_not_read_is_in_no_file(route: str) -> None:
+    events: list[Event] = []
+    streams = chosen(route, project=("s",))
+    run, _ = begun(route, streams, events, on_bad_record="set_aside", excluded=("other",))
+    sent = run.feed(message(route, '{"id":1,"email":"PRIVATE"}').replace(b'"stream":"s"', b'"stream":"other"'))
+    assert PRIVATE.encode() not in sent
+    assert PRIVATE not in repr(events)

@@ -17,7 +17,7 @@ __all__ = ["Withheld", "may_repeat", "removal"]
 _ENCODE = msgspec.json.Encoder().encode
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _ARRAY = msgspec.json.Decoder(list[Raw])
-_NOT_KEPT = b"(not kept: it may have fields that `select` excludes)"
+_NOT_KEPT = b"(not kept: it may have what `select` leaves out)"
 _PLAIN = re.compile(r"[A-Za-z0-9_ -]+")
 
 
@@ -45,7 +45,8 @@ def may_repeat(text: bytes, *marks: bytes) -> bool:
 class Withheld:
     """Removes excluded fields from the text of a record that cannot be translated."""
 
-    def __init__(self, streams: Iterable[ConfiguredStream]) -> None:
+    def __init__(self, streams: Iterable[ConfiguredStream], left_out: Iterable[str] = ()) -> None:
+        """`left_out` are names of streams that the source offers, and that are not read."""
         rules: dict[str, list[Rule]] = {}
         for one in streams:
             for name in {str(one.stream.key), one.stream.name}:
@@ -53,12 +54,16 @@ class Withheld:
                 rules.setdefault(name, []).extend([rule] if rule else [])
         self._rules = {name: chain(found) for name, found in rules.items()}
         self._has_rules = any(self._rules.values())
+        self._left_out = frozenset(left_out)
 
     def kept(self, stream: str | None, text: bytes) -> bytes:
         """Return the text of a message, or of a body, without the excluded fields of its stream.
 
-        Text that cannot be read, or whose stream is not known, is not kept if a stream of the run has excluded fields.
+        The text of a stream that is not read is not kept. Text that is not a record, or whose stream is not known,
+        is not kept if a stream of the run has excluded fields.
         """
+        if stream in self._left_out:
+            return _NOT_KEPT
         if not self._has_rules or (stream in self._rules and self._rules[stream] is None):
             return text
         rule = self._rules.get(stream or "")
@@ -74,13 +79,14 @@ class Withheld:
 
 
 def _without(record: bytes, rule: Rule) -> bytes:
-    """Return the record of a message without the fields; that of an Airbyte source has its body in `data`."""
-    if record[:1] == b"{":
-        members = _OBJECT.decode(record)
-        if "data" in members:
-            members["data"] = Raw(rule(bytes(members["data"])))
-        record = _ENCODE(members)
-    return rule(record)
+    """Return the record of a message without the fields; that of an Airbyte source has its body in `data`.
+
+    Raises MsgspecError if one of them is not an object.
+    """
+    members = _OBJECT.decode(record)
+    if "data" in members:
+        members["data"] = Raw(rule(_ENCODE(_OBJECT.decode(members["data"]))))
+    return rule(_ENCODE(members))
 
 
 def _pruned(value: bytes, path: Path, exclusion: Exclusion) -> bytes:
@@ -98,22 +104,21 @@ def _pruned(value: bytes, path: Path, exclusion: Exclusion) -> bytes:
 
 def _object(value: bytes, path: Path, exclusion: Exclusion) -> bytes:
     members = _OBJECT.decode(value)
-    kept: dict[str, Raw] = {}
     changed = entered = False
-    for name, raw in members.items():
+    for name in list(exclusion.candidates(path, members.keys())):
         within = (*path, name)
         verdict = exclusion.verdict(within)
         if verdict == "remove":
+            del members[name]
             changed = True
-            continue
-        if verdict == "enter":
+        elif verdict == "enter":
             entered = True
-            old = bytes(raw)
+            old = bytes(members[name])
             new = _pruned(old, within, exclusion)
             if new is not old:
-                raw, changed = Raw(new), True
-        kept[name] = raw
-    return _ENCODE(kept) if changed or (entered and _repeats(value, members)) else value
+                members[name] = Raw(new)
+                changed = True
+    return _ENCODE(members) if changed or (entered and _repeats(value, members)) else value
 
 
 def _repeats(value: bytes, members: dict[str, Raw]) -> bool:

@@ -1,0 +1,124 @@
+"""Change the patterns of a source's `select` in the project file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tapdock.connectors.config_keys import ABSENT, at
+from tapdock.errors import UsageError
+from tapdock.project import document, edit
+from tapdock.project.fields import did_you_mean
+from tapdock.project.files import text_of
+from tapdock.project.layers import Path, dotted
+from tapdock.project.load import load
+from tapdock.project.model import Connector, Project
+from tapdock.project.rewrite import rewrite
+
+__all__ = ["SelectEdit"]
+
+
+@dataclass
+class SelectEdit:
+    """The text of the project file with the changes so far, and the `patterns` that will apply. `write` saves it.
+
+    Changes go into the block of the `environment`, if one is named or if the patterns of the active one are there.
+    """
+
+    project: Project
+    connector: Connector
+    environment: str | None
+    environ: Mapping[str, str]
+    patterns: list[str] = field(init=False)
+    place: Path = field(init=False)
+    _text: str = field(init=False, repr=False)
+    _before: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._text = self._before = text_of(self.project.file)
+        self.patterns = list(self.connector.select)
+        entry: Path = ("sources", self.connector.name)
+        blocks: list[Path] = [("environments", name) for name in (self.environment, self.project.environment) if name]
+        if not isinstance(at(self._tree, entry), dict) and not any(
+            isinstance(at(self._tree, (*block, *entry)), dict) for block in blocks
+        ):
+            origin = self.project.origins.get(dotted(entry), "another file")
+            what = f"{origin}: `{dotted(entry)}` is not written in {self.project.file.name}"
+            raise UsageError(what, hint="edit its file by hand")
+        own = [(*block, *entry, "select") for block in blocks]
+        self.place = (*entry, "select")
+        if self.environment or (own and self._written(own[0]) is not ABSENT):
+            self.place = own[0]
+
+    @property
+    def label(self) -> str:
+        return self.project.file.name
+
+    @property
+    def _tree(self) -> dict[str, Any]:
+        return document.parse(self._text, self.label).tree
+
+    def _written(self, place: Path) -> Any:
+        found = at(self._tree, place)
+        return ABSENT if found is None else found
+
+    def add(self, pattern: str) -> bool:
+        """Add a pattern at the end. Return False if it is already there."""
+        if pattern in self.patterns:
+            return False
+        written = self._written(self.place)
+        new = pattern.replace("$", "$$")
+        if isinstance(written, list) and len(written) == len(self.patterns):
+            self._text = edit.set_value(self._text, (*self.place, len(written)), new, label=self.label)
+        else:  # one text, or patterns that another place has so far
+            old = [written] if isinstance(written, str) else [each.replace("$", "$$") for each in self.patterns]
+            self._text = edit.set_value(self._text, self.place, [*old, new], label=self.label)
+        self.patterns.append(pattern)
+        return True
+
+    def remove(self, pattern: str) -> None:
+        """Remove a pattern. Raises UsageError if it is not there."""
+        if pattern not in self.patterns:
+            known = ", ".join(f"`{each}`" for each in self.patterns)
+            hint = did_you_mean(pattern, self.patterns) or (f"patterns: {known}" if known else "it has no patterns")
+            raise UsageError(f"`{dotted(self.place)}` has no pattern `{pattern}`", hint=hint)
+        index = self.patterns.index(pattern)
+        written = self._written(self.place)
+        if not isinstance(written, list | str):
+            raise self._elsewhere()
+        is_last = len(self.patterns) == 1
+        if isinstance(written, str) or (is_last and self.place[0] == "sources"):
+            self._text = edit.remove(self._text, self.place, label=self.label)
+        else:
+            self._text = edit.remove(self._text, (*self.place, index), label=self.label)
+        del self.patterns[index]
+
+    def clear(self) -> bool:
+        """Remove all patterns. Return False if there are none."""
+        if self._written(self.place) is ABSENT:
+            if self.patterns:
+                raise self._elsewhere()
+            return False
+        self._text = edit.remove(self._text, self.place, label=self.label)
+        self.patterns = list(self._after())
+        return True
+
+    def write(self) -> None:
+        """Save the file. Raises UsageError if the change would have no effect; nothing is written then."""
+        if tuple(self._after()) != tuple(self.patterns):
+            raise self._elsewhere()
+        rewrite(self.project.file, self._text, before=self._before)
+
+    def _after(self) -> Sequence[str]:
+        environment = self.environment or self.project.environment or ""
+        after = load(
+            self.project.file,
+            environment=environment,
+            environ=self.environ,
+            texts={self.project.file.resolve(): self._text},
+        )
+        return after.sources[self.connector.name].select
+
+    def _elsewhere(self) -> UsageError:
+        key = dotted(("sources", self.connector.name, "select"))
+        origin = self.project.origins.get(key) or "another place"
+        return UsageError(f"the patterns of `{key}` are set by {origin}", hint="change them there")
