@@ -57,7 +57,8 @@ def compare(
 ) -> list[Compared]:
     """Return the pipelines of a converted project, whose file has this `text`, beside what they are for Meltano."""
     environ = {**files.variables, **environ}
-    project = load(folder / FILE, environment=environment, environ=environ, texts={(folder / FILE).resolve(): text})
+    file = (folder / FILE).absolute()
+    project = load(file, environment=environment, environ=environ, texts={file.resolve(): text})
     names = _states(files)
     return [_compared(pipeline, project, files, names, left, environ) for pipeline in project.pipelines.values()]
 

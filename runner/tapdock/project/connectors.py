@@ -6,6 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
+from tapdock.project.discovery import Discovery
 from tapdock.project.fields import Field
 from tapdock.project.keys import BUILD, CONNECTOR, PATTERNS, Key, misplaced, names
 from tapdock.project.manifests import PROGRAM, manifest
@@ -41,6 +42,9 @@ def connector(field: Field, role: Literal["source", "target"], folder: Path) -> 
     keys = field.keys(known, instead={**misplaced(known), **INSTEAD})
     build = _build(keys["build"]) if "build" in keys else _program(keys)
     given = {key.name: _value(key, keys[key.name], folder) for key in CONNECTOR if key.name in keys and _is_plain(key)}
+    if "catalog" in given and given.get("discovery", Discovery()).mode in ("always", "committed"):
+        hint = "remove one of the two; `catalog` names a file with the streams, which is used instead of discovery"
+        raise keys["discovery"].error("has no effect beside `catalog`", hint=hint)
     if "manifest" in given and given.setdefault("kind", "airbyte") != "airbyte":
         raise keys["kind"].error(
             "is not `airbyte`, but only Airbyte sources have manifests", hint="remove `kind` or `manifest`"

@@ -118,7 +118,7 @@ def _source(plugin: Plugin, settings: Settings, shared: Shared, *path: str | int
         found["catalog_option"] = CatalogOption.__args__[1]  # type: ignore[attr-defined] # a Literal
     if not discovers:
         found["discovery"] = False
-    elif extras.get("use_cached_catalog") is False:
+    elif extras.get("use_cached_catalog") is False and not given:
         found |= _if_known(CONNECTOR, "discovery", "always", plugin.name, notes, *path)
     if discovers or given:
         patterns, left = selection(extras, shared.files.folder)

@@ -1,9 +1,12 @@
 """Read a Meltano project: `meltano.yml`, the files that it includes, its lock files of plugins, and its `.env`."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from tapdock.errors import UsageError
 from tapdock.project import document
@@ -30,7 +33,8 @@ class Files:
     """The content of all files of a Meltano project.
 
     `tree` is `meltano.yml` with the files that it includes, `origins` says where each value was written. `variables`
-    are those in `.env`, `folder` is the folder of `meltano.yml`.
+    are those in `.env`, `folder` is the folder of `meltano.yml`. `stored` are names of plugins with the names of their
+    settings in Meltano's system database.
     """
 
     tree: Mapping[str, Any]
@@ -38,6 +42,7 @@ class Files:
     locks: Mapping[LockName, Mapping[str, Any]] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     folder: Path = Path()
+    stored: tuple[tuple[str, str], ...] = ()
 
 
 class Notes:
@@ -69,7 +74,8 @@ def read_files(file: Path) -> Files:
     require(layer.tree, Whole, label=file.name)
     dotenv = file.parent / ".env"
     variables = parse_dotenv(text_of(dotenv), dotenv.name) if dotenv.is_file() else {}
-    return Files(layer.tree, layer.origins, dict(_locks(file.parent)), variables, file.parent)
+    locks = dict(_locks(file.parent))
+    return Files(layer.tree, layer.origins, locks, variables, file.parent, _stored(file.parent))
 
 
 def included(file: Path) -> list[Path]:
@@ -108,6 +114,20 @@ def _both(one: Any, other: Any) -> Any:
     if isinstance(one, dict) and isinstance(other, dict):
         return {**one, **{key: _both(one.get(key), value) for key, value in other.items()}}
     return one + other if isinstance(one, list) and isinstance(other, list) else other
+
+
+def _stored(folder: Path) -> tuple[tuple[str, str], ...]:
+    """Return the settings that `meltano config set --store=db` keeps; none if the database is not a local file."""
+    file = folder / ".meltano" / "meltano.db"
+    if not file.is_file():
+        return ()
+    query = "SELECT namespace, name FROM plugin_settings WHERE enabled ORDER BY namespace, name"
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(file.absolute()))}?mode=ro", uri=True)) as database:
+            rows = database.execute(query).fetchall()
+    except sqlite3.Error:
+        return ()
+    return tuple((str(namespace).removesuffix(".default").partition(".")[2], str(name)) for namespace, name in rows)
 
 
 def _locks(folder: Path) -> Iterator[tuple[LockName, dict[str, Any]]]:

@@ -50,6 +50,9 @@ def others(files: Files, plugins: Mapping[str, Mapping[str, Plugin]], notes: Not
             f"the priority of `env` ({', '.join(names)}): variables of the environment and of `.env` go first now",
             "env",
         )
+    for plugin_name, setting in files.stored:
+        what = f"`{setting}` of {plugin_name}" if plugin_name else f"`{setting}`"
+        notes.add(f"{what}, which is set in the system database: `meltano config list {plugin_name}` shows it")
     if files.variables and folder.absolute() != files.folder.absolute():
         notes.add(f"`.env`: copy it from {files.folder} into the folder of the new project")
     if not all(plugins.values()):

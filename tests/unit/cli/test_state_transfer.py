@@ -44,6 +44,7 @@ def test_all_states_come_back_as_they_were(tapdock, folder, backend, place):
     saved(backend, KEY, FIRST, at=100.0)
     saved(backend, "prod:faker-to-lake", SECOND, at=100.0)
     rotated_config.record(backend, "default:faker", CONFIG, {"token": "fresh-token"}, RULES)
+    backend.put(f"catalog/{KEY}", b'{"version":1}', expected=None)
     ended = tapdock("state", "export", "--all", place)
     assert ended.returncode == 0, ended.stderr
     assert "2 states and 1 rotated configs" in ended.stderr
@@ -60,6 +61,7 @@ def test_all_states_come_back_as_they_were(tapdock, folder, backend, place):
         for part in ("state", "dialect", "generations", "names", "places"):
             assert getattr(found, part) == getattr(envelope, part)
     assert rotated_config.merge(backend, "default:faker", CONFIG, RULES) == {"token": "fresh-token"}
+    assert backend.get(f"catalog/{KEY}").body == b'{"version":1}', "what the next run compares with"
     again = tapdock("state", "import", "--all", place)
     assert (again.returncode, ": 3 unchanged\n" in again.stderr) == (0, True), again.stderr
 

@@ -1,8 +1,10 @@
 """Tests the conversion of a Meltano project."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -284,3 +286,127 @@ def test_every_dollar_is_what_it_was_for_meltano(tmp_path, written, value):
     assert config == {"a": value, "n": {"b": [value]}, "c": value}
     assert coerce(Config(source.env), {}) == {"E": value}
     assert source.select == (value,)
+
+
+def source(**plugin) -> tuple[dict, str]:
+    """Return the entry of an extractor, and the lines about what is not carried over."""
+    project, left = converted(Files({"plugins": {"extractors": [{"name": "tap-x", "pip_url": "tap-x", **plugin}]}}))
+    return project["sources"]["tap-x"], "\n".join(left)
+
+
+def test_config_of_all_forms():
+    """As Meltano 4.4.1 writes them: dots nest at every level, unless they are escaped; null sets nothing."""
+    given = {"n": {"x": 1}, "n.y": 3, "e": {}, "s3\\.x": 1, "d.x": {"a.b": 2}, "gone": None, "list": []}
+    wanted = {"n": {"x": 1, "y": 3}, "e": {}, "s3.x": 1, "d": {"x": {"a": {"b": 2}}}, "list": []}
+    assert source(config=given)[0]["config"] == wanted
+    settings = [{"name": "obj", "kind": "object", "value": {}}, {"name": "gone", "value": 7}, {"name": "none"}]
+    assert source(config=given, settings=settings)[0]["config"] == {**wanted, "obj": {}, "gone": 7}
+
+
+def test_variables_of_env_set_settings():
+    """They are read as values of the type that the setting has."""
+    env = {"TAP_X_LIST": '["q"]', "TAP_X_COUNT": "5", "TAP_X_FLAG": "false", "TAP_X__SELECT": '["a.*"]', "Y_OLD": "o"}
+    settings = [{"name": "flag", "kind": "boolean"}, {"name": "old", "env_aliases": ["Y_OLD"]}]
+    found, _ = source(config={"list": ["a"], "count": 1}, settings=settings, env=env)
+    assert found["config"] == {"list": ["q"], "count": 5, "flag": False, "old": "o"}
+    assert found["select"] == ["a.*"]
+    assert found["env"] == env
+
+
+@pytest.mark.parametrize(
+    ("plugin", "entry", "line"),
+    [
+        ({"python": "python3.11"}, {"build": {"singer": "tap-x", "python": "3.11"}}, ""),
+        ({"python": "pypy"}, {"build": {"singer": "tap-x"}}, "`python: pypy` of tap-x"),
+        ({"executable": "./x.sh"}, {"build": {"singer": "tap-x"}}, "`executable: ./x.sh` of tap-x"),
+        ({"pip_url": "-e ./tap-x"}, {"image": "tapdock/tap-x:latest"}, "`pip_url` of tap-x: build an image"),
+        ({"pip_url": "git+https://user:pass@host/x"}, {"image": "tapdock/tap-x:latest"}, "`pip_url` of tap-x"),
+        ({"capabilities": ["properties", "discover"]}, {"catalog_option": "--properties"}, ""),
+        ({"capabilities": ["catalog"], "select": ["a.*"]}, {"discovery": False}, "`select` of tap-x, which Meltano"),
+        ({"metadata": {"s": {"replication-method": "odd"}}}, {}, "`metadata` of tap-x (`s.replication-method`)"),
+        ({"metadata": {"s": {"key": "$NAME"}}}, {}, "`metadata` of tap-x (`s.key`), which has a variable"),
+        ({"select": []}, {"select": ["!*"]}, "it selects nothing, as for Meltano"),
+        ({"select": ["a*.*"], "select_filter": ["*t*"]}, {"select": ["!*"]}, "name the streams that both match"),
+        (
+            {"config": {"x": "$MELTANO_RUN_ID"}},
+            {"config": {"x": "${MELTANO_RUN_ID}"}},
+            "`$MELTANO_RUN_ID` in the config",
+        ),
+        ({"config": {"x": "$MELTANO_EXTRACTOR_NAME"}}, {"config": {"x": "tap-x"}}, ""),
+        ({"catalog": "none.json"}, {"catalog": "none.json", "select": ["!*"]}, "`catalog`: it selects nothing"),
+        ({"variant": "v"}, {}, "there is no plugins/extractors/tap-x--v.lock"),
+        ({"strange": 1}, {}, "`strange` of tap-x"),
+    ],
+)
+def test_keys_of_an_extractor(plugin, entry, line):
+    found, left = source(**plugin)
+    assert {key: found.get(key) for key in entry} == entry
+    assert line in left
+    assert bool(left) == bool(line)
+    if "select" not in entry and "discovery" in entry:
+        assert "select" not in found, "a run would refuse it"
+
+
+def test_use_cached_catalog():
+    found, left = source(use_cached_catalog=False)
+    assert found.get("discovery") == "always" or "`use_cached_catalog` of tap-x" in left
+
+
+def test_a_target_without_a_namespace_of_its_sources():
+    """`$MELTANO_EXTRACTOR_NAMESPACE` is only replaced if no pipeline of the target writes into another schema then."""
+    loader = {"name": "target-y", "pip_url": "y", "config": {"schema": "$MELTANO_EXTRACTOR_NAMESPACE"}}
+    for given, text in (({}, "${LOAD_SCHEMA}"), ({"load_schema": "other"}, "${MELTANO_EXTRACTOR_NAMESPACE}")):
+        extractor = {"name": "tap-x", "pip_url": "x", **given}
+        found = converted(Files({"plugins": {"extractors": [extractor], "loaders": [loader]}}))
+        assert found.project["targets"]["target-y"]["config"] == {"schema": text}
+        assert any("`$MELTANO_EXTRACTOR_NAMESPACE` in the config of target-y" in line for line in found.left) == bool(
+            given
+        )
+
+
+def test_names_of_states_that_a_store_cannot_have():
+    plugins = {"extractors": [{"name": "tap-x", "pip_url": "x"}], "loaders": [{"name": "target-y", "pip_url": "y"}]}
+    schedule = {"name": "a/b", "interval": "@daily", "extractor": "tap-x", "loader": "target-y"}
+    found = converted(Files({"plugins": plugins, "schedules": [schedule]}))
+    assert found.project["pipelines"] == {"a-b": {"source": "tap-x", "target": "target-y", "state_id": "state-a-b"}}
+    assert "the name of the state `a/b`: it is `state-a-b` now" in found.left
+
+
+def test_an_environment_that_takes_something_back(tmp_path):
+    """What the base has and an environment has not is null there, which is the default."""
+    extractor = {
+        "name": "tap-x",
+        "pip_url": "x",
+        "select_filter": ["a"],
+        "use_cached_catalog": False,
+        "load_schema": "s",
+    }
+    change = {
+        "name": "tap-x",
+        "select_filter": [],
+        "use_cached_catalog": True,
+        "load_schema": "$MELTANO_EXTRACTOR_NAME",
+    }
+    environment = {"name": "prod", "config": {"plugins": {"extractors": [change]}}}
+    found = converted(Files({"plugins": {"extractors": [extractor]}, "environments": [environment]}))
+    (tmp_path / "tapdock.yaml").write_text(yaml.safe_dump(found.project))
+    without, prod = (load(tmp_path / "tapdock.yaml", environment=name, environ={}) for name in ("", "prod"))
+    assert (without.sources["tap-x"].select, without.sources["tap-x"].load_schema) == (("a.*",), "s")
+    assert (prod.sources["tap-x"].select, prod.sources["tap-x"].load_schema) == ((), "tap-x")
+
+
+def test_settings_in_the_system_database(file):
+    """Meltano uses them, with priority over what is inherited; they cannot be seen in any file."""
+    (file.parent / ".meltano").mkdir()
+    with closing(sqlite3.connect(file.parent / ".meltano" / "meltano.db")) as opened:
+        opened.execute("CREATE TABLE plugin_settings (namespace VARCHAR, name VARCHAR, value BLOB, enabled BOOLEAN)")
+        rows = [
+            ("extractors.tap-github.default", "since", "s3cret", 1),
+            ("loaders.target-git.default", "disabled", "x", 0),
+        ]
+        opened.executemany("INSERT INTO plugin_settings VALUES (?, ?, ?, ?)", rows)
+        opened.commit()
+    left = "\n".join(read(file).left)
+    assert "`since` of tap-github, which is set in the system database: `meltano config list tap-github`" in left
+    assert "`disabled`" not in left
+    assert "s3cret" not in left

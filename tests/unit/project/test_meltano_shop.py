@@ -7,14 +7,17 @@ writes, `load_schema`, the streams and fields that it selects of `catalog.json`,
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.settings import coerce
+from tapdock.errors import UsageError
 from tapdock.project.load import load
-from tapdock.project.meltano import Converted, read
+from tapdock.project.meltano import Converted, converted, read
+from tapdock.project.meltano_files import Files
 from tapdock.project.model import Config, Pipeline, Project
 from tapdock.project.named import load_schema, sides
 from tapdock.project.state_keys import key_of
@@ -23,6 +26,13 @@ from tapdock.translate.catalogs.singer import singer_streams
 
 SHOP = Path(__file__).parent / "meltano_shop"
 ANSWERS = json.loads((SHOP / "answers.json").read_text())
+SELECTIONS = json.loads((SHOP / "selections.json").read_text())
+ADDED = {"updated_at"}
+"""The cursor of a stream, which a run reads also if it is not selected."""
+LESS: list[dict[str, Any]] = [
+    {"select": ["*.*_secret"]},  # Meltano also reads the key of streams without such a field
+    {"select": ["a*.*"], "select_filter": ["*t*"]},  # two globs, of which a line says that they cannot be combined
+]
 SECRETS = {"SHOP_PASSWORD": "s3cret", "CRM_TOKEN": "t0ken", "LAKE_PASSWORD": "l4ke", "TAP_FILES_DELIMITER": ","}
 ENVIRONMENTS = list(ANSWERS)
 SOURCES = list(ANSWERS["dev"]["extractors"])
@@ -80,6 +90,24 @@ def read_fields(chosen: ConfiguredStream) -> list[str]:
     top = [name for name in whole if name not in chosen.excluded]
     inside = [(name, one) for name in top for one in whole[name].get("properties", ())]
     return sorted([*top, *(".".join(path) for path in inside if path not in chosen.nested)])
+
+
+@pytest.mark.parametrize(("plugin", "selected"), SELECTIONS, ids=lambda value: str(value)[:60])
+def test_every_form_of_a_selection(tmp_path, plugin, selected):
+    """`selections.json` has what Meltano 4.4.1 selects of the same catalog with these keys of an extractor."""
+    extractor = {"name": "tap-x", "pip_url": "tap-x", **plugin}
+    found = converted(Files({"plugins": {"extractors": [extractor]}}))
+    (tmp_path / "tapdock.yaml").write_text(yaml.safe_dump(found.project))
+    source = load(tmp_path / "tapdock.yaml", environment=None, environ={}).sources["tap-x"]
+    streams = singer_streams((SHOP / "catalog.json").read_bytes())
+    try:
+        chosen = select_streams(streams, source.select, source.streams)
+    except UsageError:
+        chosen = ()
+    found = {each.stream.name: sorted(set(read_fields(each)) - (ADDED & set(each.added))) for each in chosen}
+    assert all(set(fields) <= set(selected[stream]) for stream, fields in found.items()), "never more than Meltano"
+    if plugin not in LESS:
+        assert found == selected
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
