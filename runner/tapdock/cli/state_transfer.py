@@ -107,7 +107,7 @@ def _copy(found: transfer.Collected, into: Backend, *, run_id: str, newer: Newer
     replaced = (*plan.replaced, *(plan.newer if newer == "replace" else ()))
     if replaced:
         asked(f"Replace {', '.join(replaced)} in {where}?", yes=yes)
-    failures = transfer.carry_out(found, frozenset((*plan.new, *replaced)), into, run_id=run_id, now=time.time())
+    failures = transfer.carry_out(found, plan, frozenset((*plan.new, *replaced)), into, run_id=run_id, now=time.time())
     for _, error in failures:
         failed(error.message, error.hint)
     lost = {name for name, _ in failures}

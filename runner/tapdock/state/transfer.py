@@ -8,6 +8,7 @@ from tapdock.errors import LeaseHeld, StateError, TapdockError, UsageError
 from tapdock.project.state_keys import is_state
 from tapdock.state import store
 from tapdock.state.backends.base import Backend
+from tapdock.state.catalogs import PREFIX as CATALOGS
 from tapdock.state.envelope import VERSION, Envelope, decode
 
 __all__ = ["Collected", "Plan", "carry_out", "collected", "from_json", "planned", "to_json"]
@@ -19,11 +20,13 @@ _ROTATED = "overlay/"
 class Collected:
     """The states of a backend, and the rotated configs beside them as they are stored: encrypted ones stay so.
 
-    `damaged` are the errors of states that cannot be read.
+    `catalogs` are those that the next run of a state compares with. `damaged` are the errors of states that cannot be
+    read.
     """
 
     states: tuple[Envelope, ...] = ()
     rotated: dict[str, bytes] = field(default_factory=dict, repr=False)
+    catalogs: dict[str, bytes] = field(default_factory=dict, repr=False)
     damaged: tuple[StateError, ...] = ()
 
 
@@ -33,16 +36,21 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     tapdock_states: int
     states: list[Envelope]
     rotated: dict[str, str] = {}
+    catalogs: dict[str, str] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a transfer does with each name. `newer` are those that may be newer at their destination."""
+    """What a transfer does with each name. `newer` are those that may be newer at their destination.
+
+    `there` are the states at the destination that were compared.
+    """
 
     new: tuple[str, ...]
     replaced: tuple[str, ...]
     newer: tuple[str, ...]
     unchanged: tuple[str, ...]
+    there: dict[str, Envelope]
 
 
 def collected(backend: Backend) -> Collected:
@@ -57,16 +65,21 @@ def collected(backend: Backend) -> Collected:
             continue
         states += [envelope] if envelope else []
     rotated = {name: stored.body for name in backend.names(_ROTATED) if (stored := backend.get(name))}
-    return Collected(states=tuple(states), rotated=rotated, damaged=tuple(damaged))
+    places = {each.key: f"{CATALOGS}{each.key}" for each in states}
+    catalogs = {key: stored.body for key, place in places.items() if (stored := backend.get(place))}
+    return Collected(states=tuple(states), rotated=rotated, catalogs=catalogs, damaged=tuple(damaged))
 
 
 def to_json(found: Collected) -> bytes:
     """Return all states as one JSON document. Raises StateError for a damaged rotated config."""
     try:
         rotated = {name: body.decode() for name, body in found.rotated.items()}
+        catalogs = {key: body.decode() for key, body in found.catalogs.items()}
     except UnicodeDecodeError as error:
-        raise StateError(f"a rotated config is damaged: {error}", hint="copy the states to a folder instead") from error
-    document = _Document(tapdock_states=VERSION, states=list(found.states), rotated=rotated)
+        raise StateError(
+            f"a rotated config or a catalog is damaged: {error}", hint="copy the states to a folder instead"
+        ) from error
+    document = _Document(tapdock_states=VERSION, states=list(found.states), rotated=rotated, catalogs=catalogs)
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
@@ -83,7 +96,8 @@ def from_json(body: bytes, *, place: str) -> Collected:
     for name in (*document.rotated, *(each.key for each in document.states)):
         _require_name(name, place, is_rotated=name in document.rotated)
     rotated = {name: text.encode() for name, text in document.rotated.items()}
-    return Collected(states=tuple(document.states), rotated=rotated)
+    catalogs = {key: text.encode() for key, text in document.catalogs.items()}
+    return Collected(states=tuple(document.states), rotated=rotated, catalogs=catalogs)
 
 
 def _require_name(name: str, place: str, *, is_rotated: bool) -> None:
@@ -99,9 +113,12 @@ def planned(found: Collected, into: Backend) -> Plan:
     replaced: list[str] = []
     newer: list[str] = []
     unchanged: list[str] = []
+    known: dict[str, Envelope] = {}
     for envelope in found.states:
         stored = into.get(envelope.key)
         there = store.readable(into, envelope.key)
+        if there:
+            known[envelope.key] = there
         if there is None:
             (newer if stored and _is_damaged(stored.body, envelope.key) else new).append(envelope.key)
         elif _content(there) == _content(envelope):
@@ -111,7 +128,7 @@ def planned(found: Collected, into: Backend) -> Plan:
     for name, body in found.rotated.items():
         kept = into.get(name)
         (new if kept is None else unchanged if kept.body == body else newer).append(name)
-    return Plan(new=tuple(new), replaced=tuple(replaced), newer=tuple(newer), unchanged=tuple(unchanged))
+    return Plan(new=tuple(new), replaced=tuple(replaced), newer=tuple(newer), unchanged=tuple(unchanged), there=known)
 
 
 def _is_damaged(body: bytes, key: str) -> bool:
@@ -127,20 +144,30 @@ def _content(envelope: Envelope) -> tuple[object, ...]:
 
 
 def carry_out(
-    found: Collected, names: frozenset[str], into: Backend, *, run_id: str, now: float
+    found: Collected, plan: Plan, names: frozenset[str], into: Backend, *, run_id: str, now: float
 ) -> list[tuple[str, TapdockError]]:
-    """Copy the named states. Each state that is replaced becomes a previous version. Return the failures by name."""
+    """Copy the named states. Each state that is replaced becomes a previous version. Return the failures by name.
+
+    A state that was changed since it was compared is not replaced.
+    """
     failures: list[tuple[str, TapdockError]] = []
     for envelope in (each for each in found.states if each.key in names):
         try:
-            with store.replacing(into, envelope.key, run_id=run_id, clock=lambda: now) as held:
+            before = plan.there.get(envelope.key)
+            with store.replacing(into, envelope.key, run_id=run_id, clock=lambda: now, expected=before) as held:
                 held.become(envelope)
+            if catalog := found.catalogs.get(envelope.key):
+                _put(into, f"{CATALOGS}{envelope.key}", catalog)
         except (StateError, LeaseHeld) as error:
             failures.append((envelope.key, error))
     for name in found.rotated.keys() & names:
         try:
-            kept = into.get(name)
-            into.put(name, found.rotated[name], expected=kept.version if kept else None)
+            _put(into, name, found.rotated[name])
         except StateError as error:
             failures.append((name, error))
     return failures
+
+
+def _put(into: Backend, name: str, body: bytes) -> None:
+    kept = into.get(name)
+    into.put(name, body, expected=kept.version if kept else None)

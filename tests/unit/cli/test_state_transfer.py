@@ -8,6 +8,7 @@ import pytest
 
 from tapdock.connectors import rotated_config
 from tapdock.connectors.rotation_rules import Rules
+from tapdock.state import transfer
 from tapdock.state.backends.base import holder_here
 from tapdock.state.backends.file import FileBackend
 from tapdock.state.backends.sealed import sealed
@@ -43,6 +44,7 @@ def test_all_states_come_back_as_they_were(tapdock, folder, backend, place):
     saved(backend, KEY, FIRST, at=100.0)
     saved(backend, "prod:faker-to-lake", SECOND, at=100.0)
     rotated_config.record(backend, "default:faker", CONFIG, {"token": "fresh-token"}, RULES)
+    backend.put(f"catalog/{KEY}", b'{"version":1}', expected=None)
     ended = tapdock("state", "export", "--all", place)
     assert ended.returncode == 0, ended.stderr
     assert "2 states and 1 rotated configs" in ended.stderr
@@ -59,6 +61,7 @@ def test_all_states_come_back_as_they_were(tapdock, folder, backend, place):
         for part in ("state", "dialect", "generations", "names", "places"):
             assert getattr(found, part) == getattr(envelope, part)
     assert rotated_config.merge(backend, "default:faker", CONFIG, RULES) == {"token": "fresh-token"}
+    assert backend.get(f"catalog/{KEY}").body == b'{"version":1}', "what the next run compares with"
     again = tapdock("state", "import", "--all", place)
     assert (again.returncode, ": 3 unchanged\n" in again.stderr) == (0, True), again.stderr
 
@@ -104,6 +107,18 @@ def test_states_of_the_same_second_may_be_newer(tapdock, backend, other):
     saved(other, KEY, SECOND, at=100.0)
     assert tapdock("state", "import", "--all", "elsewhere", "--yes").returncode == 2
     assert read(backend, KEY).state == FIRST
+
+
+def test_a_state_that_a_run_saves_meanwhile_is_not_replaced(tapdock, backend, other):
+    saved(backend, KEY, FIRST, at=300.0)
+    saved(other, KEY, SECOND, at=200.0)
+    found = transfer.collected(backend)
+    plan = transfer.planned(found, other)
+    assert plan.replaced == (KEY,)
+    third = SINGER.replace("%s", "3")
+    saved(other, KEY, third, at=400.0)
+    ((name, error),) = transfer.carry_out(found, plan, frozenset([KEY]), other, run_id="state-export", now=500.0)
+    assert (name, type(error).__name__, read(other, KEY).state) == (KEY, "Conflict", third)
 
 
 def test_an_encrypted_config_stays_readable_with_its_key_only(tapdock, folder, backend, other):

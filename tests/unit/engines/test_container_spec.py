@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tapdock.engines.docker.run import container_spec
+from tapdock.engines.docker.container_spec import container_spec
 from tapdock.launch import FileArg, InputFile, Launch
 from tapdock.project.model import Mount
 
