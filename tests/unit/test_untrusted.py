@@ -21,7 +21,8 @@ from tapdock.connectors.spec_checks import cleaned, flaw
 from tapdock.errors import TapdockError, UsageError
 from tapdock.project import meltano
 from tapdock.project.load import load
-from tapdock.project.model import Config, Project, Secret
+from tapdock.project.model import Config, Project
+from tapdock.project.secret import Secret
 from tapdock.protocol.catalog import configured_catalog, parse_catalog
 from tapdock.translate import ROUTES
 from tapdock.translate.base import TranslateOptions

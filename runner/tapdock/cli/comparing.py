@@ -15,8 +15,9 @@ from tapdock.project.load import load
 from tapdock.project.meltano_files import Files
 from tapdock.project.meltano_references import expanded
 from tapdock.project.meltano_settings import Plugin, plugins_of, settings_of
-from tapdock.project.model import Connector, Pipeline, Project, Secret
+from tapdock.project.model import Connector, Pipeline, Project
 from tapdock.project.named import load_schema, sides
+from tapdock.project.secret import Secret
 from tapdock.project.state_keys import key_of
 from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.state.meltano_store import states_of_meltano

@@ -14,7 +14,8 @@ from tapdock.errors import StateError, UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.keys import BUILD, CONNECTOR
 from tapdock.project.layers import Path, dotted, walk
-from tapdock.project.model import Connector, Mount, Project, Secret, StreamOptions
+from tapdock.project.model import Connector, Mount, Project, StreamOptions
+from tapdock.project.secret import Secret
 from tapdock.protocol.json_pointer import parts
 from tapdock.text.output import err, print_json, print_table
 from tapdock.text.secret_names import masked_text

@@ -7,7 +7,8 @@ from typing import Any
 
 from tapdock.project.composed import Composed
 from tapdock.project.interpolate import Unset
-from tapdock.project.model import Connector, Project, Secret
+from tapdock.project.model import Connector, Project
+from tapdock.project.secret import Secret
 from tapdock.protocol.json_pointer import referred
 from tapdock.text.secret_names import MASK, is_group_name, is_secret_name, masked_text, secrets_in
 

@@ -26,8 +26,9 @@ from tapdock.connectors.mistaken import require_fitting
 from tapdock.errors import EngineError, ImageMissing, SourceError, UsageError
 from tapdock.launch import ImageFacts
 from tapdock.project.composed import steady
-from tapdock.project.model import Config, Connector, Secret
+from tapdock.project.model import Config, Connector
 from tapdock.project.named import alone
+from tapdock.project.secret import Secret
 from tapdock.protocol.catalog import Stream, parse_catalog
 from tapdock.translate.catalogs.singer import singer_streams
 

@@ -10,7 +10,8 @@ from typing import Any
 from tapdock.connectors import masking
 from tapdock.connectors.kinds.airbyte import MANIFEST
 from tapdock.log import clean
-from tapdock.project.model import Connector, Rotate, Secret
+from tapdock.project.model import Connector, Rotate
+from tapdock.project.secret import Secret
 from tapdock.protocol.json_pointer import parts
 from tapdock.text.secret_names import MASK
 

@@ -11,7 +11,8 @@ from tapdock.project.builtin import Filled
 from tapdock.project.fields import did_you_mean
 from tapdock.project.interpolate import Unset
 from tapdock.project.layers import Path, dotted
-from tapdock.project.model import Config, Secret
+from tapdock.project.model import Config
+from tapdock.project.secret import Secret
 from tapdock.project.values import number, parse_json
 from tapdock.protocol.json_pointer import referred
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from tapdock.errors import UsageError
 from tapdock.project.builtin import Builtin, Filled, filled
-from tapdock.project.model import Secret
+from tapdock.project.secret import Secret
 
 __all__ = ["Composed", "Deferred", "Piece", "completed", "steady"]
 

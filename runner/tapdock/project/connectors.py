@@ -10,8 +10,9 @@ from tapdock.project.discovery import Discovery
 from tapdock.project.fields import Field
 from tapdock.project.keys import BUILD, CONNECTOR, PATTERNS, Key, misplaced, names
 from tapdock.project.manifests import PROGRAM, manifest
-from tapdock.project.model import Build, Config, Connector, Limits, Secret
+from tapdock.project.model import Build, Config, Connector, Limits
 from tapdock.project.mounts import mounts
+from tapdock.project.secret import Secret
 from tapdock.project.streams import catalog_file, stream_options
 from tapdock.text.secret_names import secrets_in
 

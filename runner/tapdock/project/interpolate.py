@@ -16,8 +16,8 @@ from tapdock.project.builtin import BUILTIN, ENVIRONMENT, read_builtin
 from tapdock.project.composed import Composed, Piece
 from tapdock.project.layers import Layer, dotted
 from tapdock.project.layers import Path as Keys
-from tapdock.project.model import Secret
 from tapdock.project.references import Reference, References
+from tapdock.project.secret import Secret
 from tapdock.project.values import flaw
 
 __all__ = ["VARIABLE", "Scope", "Unset", "interpolate", "is_private", "parse_dotenv"]

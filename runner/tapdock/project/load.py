@@ -22,11 +22,12 @@ from tapdock.project.interpolate import VARIABLE, Scope, interpolate, parse_dote
 from tapdock.project.keys import CONNECTOR, DEFAULTS, REGISTRIES, ROOT, STATE_BACKEND, misplaced, names
 from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
-from tapdock.project.model import Connector, Pipeline, Project, Secret
+from tapdock.project.model import Connector, Pipeline, Project
 from tapdock.project.overrides import ROOTS, overridden
 from tapdock.project.pipelines import pipeline, require_own_states
 from tapdock.project.references import References
 from tapdock.project.renamed import renamed
+from tapdock.project.secret import Secret
 
 __all__ = ["load", "with_own_variables", "written"]
 

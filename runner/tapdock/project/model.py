@@ -1,12 +1,13 @@
-"""The project as frozen values, and secrets that are hidden when they are printed."""
+"""The project as frozen values."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from tapdock.project.discovery import CACHED, Discovery
+from tapdock.project.secret import LateSecrets, Secret
 
 __all__ = [
     "MAX_LINE",
@@ -18,8 +19,6 @@ __all__ = [
     "DestinationMode",
     "Kind",
     "LateSchema",
-    "LateSecrets",
-    "Learner",
     "Limits",
     "Manifest",
     "Mount",
@@ -31,7 +30,6 @@ __all__ = [
     "ReplicationMethod",
     "Rotate",
     "SchemaPolicy",
-    "Secret",
     "StateType",
     "StreamOptions",
     "SyncMode",
@@ -50,50 +48,6 @@ SchemaPolicy = Literal["evolve", "freeze", "fail"]
 ReplicationMethod = Literal["FULL_TABLE", "INCREMENTAL", "LOG_BASED"]
 CatalogOption = Literal["--catalog", "--properties"]
 StateType = Literal["global", "stream"]
-
-
-class Secret:
-    """Text that came from the environment: shown as `[secret]` wherever it is printed.
-
-    `parts` are the variables' own values in a longer text: a connector may print only the password of an address.
-    `variables` are the names to which the project file refers.
-    """
-
-    __slots__ = ("_parts", "_text", "variables")
-
-    def __init__(self, text: str, *, parts: tuple[str, ...] = (), variables: tuple[str, ...] = ()) -> None:
-        self._text = text
-        self._parts = parts
-        self.variables = variables
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return self._parts
-
-    def reveal(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return "[secret]"
-
-    __str__ = __repr__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-
-class Learner(Protocol):
-    def learn(self, secrets: Iterable[str], /) -> None: ...
-
-
-class LateSecrets(Protocol):
-    """Secrets that are read when they are first needed."""
-
-    def listen(self, learner: Learner, /) -> None:
-        """Pass the secrets that are known, and all later ones, to `learner`."""
 
 
 class Config(Mapping[str, Any]):

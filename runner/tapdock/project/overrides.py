@@ -9,7 +9,7 @@ from tapdock.project.fields import did_you_mean
 from tapdock.project.interpolate import is_private
 from tapdock.project.keys import ROOT, names
 from tapdock.project.layers import Layer, Path, merge
-from tapdock.project.model import Secret
+from tapdock.project.secret import Secret
 from tapdock.project.values import flaw, number, parse_json
 
 __all__ = ["ROOTS", "overridden"]

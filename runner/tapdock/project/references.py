@@ -8,8 +8,8 @@ from pathlib import Path
 from weakref import WeakSet
 
 from tapdock.errors import UsageError
-from tapdock.project.model import Learner
 from tapdock.project.programs import LARGEST, TooLong, printed
+from tapdock.project.secret import Learner
 from tapdock.project.values import flaw
 
 __all__ = ["Reference", "References"]

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from tapdock.connectors.rotation_rules import program
 from tapdock.project.composed import steady
 from tapdock.project.home import keeps_state, place_of
-from tapdock.project.model import Connector, Project, Secret
+from tapdock.project.model import Connector, Project
+from tapdock.project.secret import Secret
 from tapdock.text.secret_names import masked_text
 
 __all__ = ["moved", "places", "renamed"]

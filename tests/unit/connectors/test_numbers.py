@@ -19,7 +19,8 @@ from tapdock.connectors.wrap.files import keep_rotated, merged
 from tapdock.errors import UsageError
 from tapdock.project import document
 from tapdock.project.load import load
-from tapdock.project.model import Config, Connector, Secret
+from tapdock.project.model import Config, Connector
+from tapdock.project.secret import Secret
 from tapdock.project.values import flaw, number, parse_json
 
 BIG = 123456789012345678901234567890

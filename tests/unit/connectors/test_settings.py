@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapdock.connectors.settings import coerce, unknown, violations
-from tapdock.project.model import Config, Secret
+from tapdock.project.model import Config
+from tapdock.project.secret import Secret
 
 SPEC = {
     "type": "object",

@@ -11,8 +11,9 @@ from tapdock.errors import UsageError
 from tapdock.project.builtin import read_builtin
 from tapdock.project.composed import steady
 from tapdock.project.load import load
-from tapdock.project.model import Config, Project, Secret
+from tapdock.project.model import Config, Project
 from tapdock.project.named import alone, sides
+from tapdock.project.secret import Secret
 from tapdock.runs.target_place import places
 
 NOW = datetime(2026, 3, 31, 8, 5, 9, 500_000, UTC).timestamp()

@@ -6,7 +6,8 @@ import pytest
 
 from tapdock.errors import UsageError
 from tapdock.project.load import load
-from tapdock.project.model import Project, Secret
+from tapdock.project.model import Project
+from tapdock.project.secret import Secret
 
 FILE = """\
 version: 1

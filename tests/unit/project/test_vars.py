@@ -9,7 +9,8 @@ from tapdock.cli.state_ids import state_id
 from tapdock.connectors.masking import project_secrets
 from tapdock.errors import UsageError
 from tapdock.project.load import load
-from tapdock.project.model import Project, Secret
+from tapdock.project.model import Project
+from tapdock.project.secret import Secret
 
 FILE = """\
 version: 1

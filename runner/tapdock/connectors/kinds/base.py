@@ -12,7 +12,8 @@ from tapdock.errors import UsageError
 from tapdock.launch import FileArg, ImageFacts, InputFile, Launch, Role
 from tapdock.project.keys import CONNECTOR
 from tapdock.project.layers import dotted
-from tapdock.project.model import Connector, Kind, Secret
+from tapdock.project.model import Connector, Kind
+from tapdock.project.secret import Secret
 
 __all__ = [
     "CONFIG",
