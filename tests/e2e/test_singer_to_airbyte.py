@@ -74,7 +74,7 @@ def test_a_new_column_waits_for_the_end_or_is_refused(junction, database):
     said = "".join(line for line in refused.stderr.splitlines() if line.startswith(("error: ", "hint: ")))
     assert "`orders`" in said
     assert "`note`" in said
-    assert "`on_schema_change: spool`" in said
+    assert "`late_schema: spool`" in said
     assert junction.well("run", "pipe", "strict", "--json").records["orders"] == 2
     assert _note(junction, "orders") == "new"
 

@@ -174,7 +174,7 @@ def test_a_stream_and_a_field_that_discovery_did_not_report(project):
 @anywhere
 def test_without_a_spool_they_are_refused_and_what_was_acknowledged_is_kept(project):
     project.programs = ("tap", "destination")
-    project.keys = {"pipelines": {"p": {"source": "source", "target": "target", "on_schema_change": "stream"}}}
+    project.keys = {"pipelines": {"p": {"source": "source", "target": "target", "late_schema": "stream"}}}
     project.steps(
         "schema users", "until users 5", "state", "pause 1.2", "newcolumn users age", "until users 8", "state"
     )
@@ -182,7 +182,7 @@ def test_without_a_spool_they_are_refused_and_what_was_acknowledged_is_kept(proj
     assert (ended.code, ended.side) == (5, "runner")
     assert "`age`" in ended.message
     assert "line 8" in ended.message
-    assert "on_schema_change: spool" in ended.hint
+    assert "late_schema: spool" in ended.hint
     assert ids(project.table()) == [1, 2, 3, 4, 5]
     assert project.state() == {"bookmarks": {"users": {"id": 5}}}
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -46,7 +48,7 @@ def test_all_of_meltanos_bucket(uri, tmp_path):
         (("state.json",), "the name of the state is missing"),
         (("folder", "--rename", "a=b"), "without a name"),
         (("folder", "x"), "without a name"),
-        (("empty",), "no */state.json"),
+        (("empty",), "not a */state.json"),
         (("postgresql://h/d",), "is not a bucket"),
         (("state.json", "a-to-b", "--rename", "a"), "does not name two streams"),
         (("missing.json", "a-to-b"), "cannot read missing.json"),
@@ -76,3 +78,58 @@ def test_a_folder_of_meltanos_and_back(tmp_path):
     assert said == f'{{"singer_state":{BOOKMARKS}}}\n'
     refused = subprocess.run([*exported[:-1], "airbyte"], cwd=tmp_path, capture_output=True, text=True)
     assert (refused.returncode, "cannot be exported for Airbyte" in refused.stderr) == (2, True)
+
+
+def database(file, states) -> None:
+    """Write the table of states of Meltano's system database."""
+    with closing(sqlite3.connect(file)) as opened:
+        opened.execute("CREATE TABLE state (state_id VARCHAR, partial_state VARCHAR, completed_state VARCHAR)")
+        opened.executemany("INSERT INTO state VALUES (?, ?, ?)", states)
+        opened.commit()
+
+
+SCHEDULED = """\
+version: 1
+sources: {tap-a: {image: a}}
+targets: {target-b: {image: b}}
+pipelines:
+  first: {source: tap-a, target: target-b}
+  second: {source: tap-a, target: target-b, state_id: nightly run}
+environments: {prod: {pipelines: {first: {state_suffix: eu}}}}
+"""
+
+
+@pytest.mark.parametrize("place", ["meltano.db", "sqlite:///meltano.db"])
+def test_all_of_meltanos_system_database(tmp_path, place):
+    """At the end, it lists the states from which no pipeline would resume."""
+    (tmp_path / "tapdock.yaml").write_text(SCHEDULED)
+    whole = f'{{"singer_state":{BOOKMARKS}}}'
+    names = ["prod:tap-a-to-target-b:eu", "nightly run", "prod:tap-a-to-target-b", "elt-2021", "dev:tap-a-to-target-b"]
+    rows = [(name, "{}", whole) for name in names]
+    rows += [
+        ("cleared", "{}", "{}"),
+        ("default:tap-a-to-target-b", '{"singer_state":{"bookmarks":{"users":{"id":9}}}}', whole),
+    ]
+    database(tmp_path / "meltano.db", rows)
+    command = [sys.executable, "-m", "tapdock", "state", "import", place, "--format", "meltano"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    ours = open_backend(".tapdock/state", tmp_path)
+    assert {name: read(ours, name).state for name in ours.names()} == {
+        **dict.fromkeys(names, BOOKMARKS),
+        "default:tap-a-to-target-b": '{"bookmarks":{"users":{"id":9}}}',
+    }
+    assert ended.stderr.partition("states that belong to no pipeline:\n")[2].splitlines() == [
+        "  dev:tap-a-to-target-b",
+        "  elt-2021",
+        "  prod:tap-a-to-target-b (of a source and a target that can run together)",
+    ]
+
+
+def test_a_database_without_states(tmp_path):
+    (tmp_path / "tapdock.yaml").write_text(PROJECT)
+    with closing(sqlite3.connect(tmp_path / "other.db")) as opened:
+        opened.execute("CREATE TABLE x (y)")
+    command = [sys.executable, "-m", "tapdock", "state", "import", "other.db", "--format", "meltano"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (ended.returncode != 0, "other.db is not a system database of Meltano" in ended.stderr) == (True, True)

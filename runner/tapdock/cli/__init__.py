@@ -38,6 +38,12 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "test": ("connectors:check", "Check that a connector's config works"),
     "discover": ("connectors:discover", "Show the streams that a source offers"),
     "select": ("selecting:select", "Show which streams and fields a run reads, and change that"),
+    "catalog": {
+        "refresh": ("catalog:refresh", "Discover the streams of a source again"),
+        "show": ("catalog:show", "Show the catalog that the next run of a source uses"),
+        "diff": ("catalog:diff", "Compare what a source offers now with its committed or its last catalog"),
+        "commit": ("catalog:commit", "Write what a source offers now into `catalogs/NAME.json`"),
+    },
     "invoke": ("invoke:invoke", "Run a connector's image by hand"),
     "state": {
         "list": ("state:list_states", "List the saved states"),
@@ -81,6 +87,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "gc": ("engine:gc", "Remove what killed runs and builds left behind"),
 }
 GROUPS = {
+    "catalog": "Show, compare and commit the catalogs of sources",
     "state": "Show and change the saved states, from which runs resume",
     "runs": "Show the records and logs of runs",
     "config": "Show and change the settings of connectors",

@@ -196,15 +196,12 @@ def _of_project(session: Session) -> tuple[Sequence[str], ...]:
     """Return sources, targets, pipelines and states. Of a project with a mistake, the names that its text shows."""
     from tapdock.errors import UsageError
     from tapdock.project import document
-    from tapdock.state.envelope import state_key
+    from tapdock.project.state_keys import key_of
 
     try:
         project = session.project
     except UsageError:
         tree = document.read(session.file).tree
         return *([*(tree.get(group) or ())] for group in ("sources", "targets", "pipelines")), ()
-    states = [
-        state_key(each.source, each.target, environment=project.environment, suffix=each.state_suffix)
-        for each in project.pipelines.values()
-    ]
+    states = [key_of(each, project.environment) for each in project.pipelines.values()]
     return [*project.sources], [*project.targets], [*project.pipelines], states

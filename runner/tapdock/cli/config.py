@@ -210,6 +210,8 @@ def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | Non
                         yield (*here, option.name), list(given) if isinstance(given, tuple) else given
             case "manifest" | "catalog":
                 yield here, str(value.file)
+            case "discovery":
+                yield here, value.written
             case _:
                 yield here, value
 

@@ -26,7 +26,21 @@ from tapdock.text.clean import one_line
 from tapdock.text.output import err, out, print_json, print_table, said_at_once
 from tapdock.translate.catalogs.singer import unsupported_fields
 
-__all__ = ["Name", "check", "checked", "discover", "named", "offered_by", "spec"]
+__all__ = [
+    "AsJson",
+    "InPipeline",
+    "Name",
+    "Verbose",
+    "check",
+    "checked",
+    "discover",
+    "in_pipeline",
+    "is_namespaced",
+    "named",
+    "offered_by",
+    "print_streams",
+    "spec",
+]
 
 Name = Annotated[str, typer.Argument(help="A source or a target of the project.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -95,7 +109,7 @@ def checked(
     write: bool = False,
 ) -> None:
     """Check a connector, and print the result. Raises SourceError or TargetError if the check failed."""
-    connector = _in_pipeline(session.project, name, pipeline)
+    connector = in_pipeline(session.project, name, pipeline)
     if read and connector.role != "source":
         raise UsageError(f"`{name}` is a target; only sources have records to read")
     if write and connector.role != "target":
@@ -176,6 +190,13 @@ def discover(
     """
     session = shared(ctx)
     connector, kind, streams = offered_by(session, name, refresh=not cached, verbose=verbose, pipeline=pipeline)
+    print_streams(session, connector, streams, singer=kind == "singer", as_json=as_json)
+
+
+def print_streams(
+    session: Session, connector: Connector, streams: tuple[Stream, ...], *, singer: bool, as_json: bool
+) -> None:
+    """Print a catalog: as the source reported it, or as a table with what a run would read of it."""
     chosen = _selected(session, connector, streams)
     if as_json:
         print_exactly({"streams": [msgspec.Raw(stream.raw.encode()) for stream in streams]})
@@ -190,7 +211,7 @@ def discover(
                 configured.sync_mode if configured else "not selected",
                 ", ".join(".".join(path) for path in key),
                 ".".join(configured.cursor_field if configured else stream.default_cursor_field),
-                _fields(stream, singer=kind == "singer"),
+                _fields(stream, singer=singer),
             ]
         )
     print_table(["stream", "sync mode", "key", "cursor", "fields"], rows)
@@ -200,16 +221,16 @@ def offered_by(
     session: Session, name: str, *, refresh: bool, verbose: bool, pipeline: str | None = None
 ) -> tuple[Connector, Kind, tuple[Stream, ...]]:
     """Return a source, its kind and the streams that it offers. Raises UsageError for a target."""
-    connector = _in_pipeline(session.project, name, pipeline)
+    connector = in_pipeline(session.project, name, pipeline)
     if connector.role != "source":
         raise UsageError(f"`{name}` is a target; only sources have streams")
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
         ready = operations.prepare(needed, connector)
-        namespaced = ready.kind == "singer" and _is_namespaced(session.project, name)
+        namespaced = ready.kind == "singer" and is_namespaced(session.project, name)
         streams = operations.discover(needed, ready, refresh=refresh, namespaced=namespaced)
         remember_offered(needed.cache, connector, session.project.environment, streams, now=needed.now())
-    if not streams and not connector.discovery and connector.catalog is None:
+    if not streams and not connector.reports_streams:
         raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
     return connector, ready.kind, streams
 
@@ -238,13 +259,13 @@ def _selected(session: Session, connector: Connector, streams: tuple[Stream, ...
     return {one.stream.key: one for one in configured}
 
 
-def _is_namespaced(project: Project, source: str) -> bool:
+def is_namespaced(project: Project, source: str) -> bool:
     """Return True if a pipeline uses the schemas of the source's streams as their namespaces."""
     kinds = {pipeline.namespacing.kind for pipeline in project.pipelines.values() if pipeline.source == source}
     return bool(kinds & {"source", "customformat"})
 
 
-def _in_pipeline(project: Project, name: str, pipeline: str | None) -> Connector:
+def in_pipeline(project: Project, name: str, pipeline: str | None) -> Connector:
     """Return a connector, with the built-in variables of a pipeline. Raises UsageError if the pipeline lacks it."""
     connector = named(project, name)
     if pipeline is None:

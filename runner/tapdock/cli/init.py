@@ -29,6 +29,10 @@ def init(
     from_meltano: Annotated[
         Path | None, typer.Option(help="Convert this `meltano.yml` instead of writing the example.")
     ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Write nothing; compare the pipelines of `--from-meltano` with Meltano's.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --compare: print JSON.")] = False,
 ) -> None:
     """Create a project with an example that runs
 
@@ -39,10 +43,18 @@ def init(
     From a Meltano project, tapdock converts extractors, loaders, their settings and selection, environments, and jobs
     (as pipelines). Everything else is reported, and listed at the top of the new file.
 
+    `--compare` prints for each pipeline whether Meltano has its state, the schema in the target and the selection for
+    Meltano and here, and what is not carried over.
+
     Example: tapdock init --project shop
+
+    Example: tapdock init --from-meltano . --compare
     """
+    if compare or as_json:
+        _compare(ctx, from_meltano, compare=compare, as_json=as_json)
+        return
     file = (shared(ctx).folder or Path.cwd()) / FILE
-    content, left, mode = _of_meltano(from_meltano) if from_meltano else (_example(), [], 0o666)
+    content, left, mode = _of_meltano(from_meltano, file.parent) if from_meltano else (_example(), [], 0o666)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         made = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -66,6 +78,30 @@ def init(
         said(f"wrote an example project to {file}; run it with `tapdock run demo`")
 
 
+def _compare(ctx: typer.Context, file: Path | None, *, compare: bool, as_json: bool) -> None:
+    from tapdock.cli import comparing
+    from tapdock.project.meltano_files import read_files
+
+    if file is None or not compare:
+        raise UsageError(
+            f"`--{'compare' if compare else 'json'}` needs `--{'from-meltano FILE' if compare else 'compare'}`",
+            hint="`tapdock init --from-meltano . --compare` compares the project of this folder",
+        )
+    session = shared(ctx)
+    folder = session.folder or Path.cwd()
+    content, left, _ = _of_meltano(file, folder)
+    environment = session.chosen_environment or session.environ.get("TAPDOCK_ENVIRONMENT") or None
+    found = comparing.compare(
+        read_files(file / "meltano.yml" if file.is_dir() else file),
+        left,
+        content.decode(),
+        folder,
+        environment=environment,
+        environ=session.environ,
+    )
+    comparing.show(found, left, as_json=as_json)
+
+
 def _add(file: Path, text: str) -> None:
     """Write a file that belongs to a project, unless there is one."""
     with suppress(OSError), file.open("x", encoding="utf-8") as made:
@@ -76,7 +112,7 @@ def _example() -> bytes:
     return (files("tapdock") / "example.yaml").read_bytes()
 
 
-def _of_meltano(file: Path) -> tuple[bytes, list[str], int]:
+def _of_meltano(file: Path, folder: Path) -> tuple[bytes, list[str], int]:
     import yaml
 
     class Plain(yaml.SafeDumper):
@@ -88,7 +124,7 @@ def _of_meltano(file: Path) -> tuple[bytes, list[str], int]:
     from tapdock.project import meltano
 
     file = file / "meltano.yml" if file.is_dir() else file
-    found = meltano.read(file)
+    found = meltano.read(file, folder)
     head = "".join(f"# not carried over: {one_line(line)}\n" for line in found.left)
     text = yaml.dump(found.project, Dumper=Plain, sort_keys=False, allow_unicode=True, width=120)
     return (head + text).encode(), found.left, meltano.permissions(file)

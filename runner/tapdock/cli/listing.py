@@ -16,7 +16,7 @@ from tapdock.connectors.masking import project_secrets
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Pipeline, Project
-from tapdock.state.envelope import state_key
+from tapdock.project.state_keys import key_of
 from tapdock.text.output import out, print_json, print_table
 from tapdock.text.redaction import Redactor
 
@@ -87,9 +87,7 @@ def listed(session: Session, name: str | None) -> dict[str, Any]:
                 "name": each.name,
                 "source": each.source,
                 "target": each.target,
-                "state_id": state_key(
-                    each.source, each.target, environment=project.environment, suffix=each.state_suffix
-                ),
+                "state_id": key_of(each, project.environment),
                 **_texts(each, redactor),
                 **_streams(known_streams.known_read(cache, each, project.environment)),
             }

@@ -1,21 +1,20 @@
 """`tapdock state import` and `export`: convert states from and to the formats of other runners."""
 
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import typer
 
 from tapdock.cli.session import Session, shared
 from tapdock.cli.state import Yes, asked, kept, text_of
-from tapdock.cli.state_ids import AnyName, is_used, known_id, require_dialect
+from tapdock.cli.state_ids import AnyName, is_used, keys_of_pipelines, known_id, require_dialect
 from tapdock.cli.state_transfer import Newer, export_all, import_all
 from tapdock.errors import UsageError
+from tapdock.project.state_keys import valid_id
 from tapdock.state import formats, store
-from tapdock.state.backends.base import open_backend
-from tapdock.state.backends.keys import MELTANO
 from tapdock.state.formats import Format
+from tapdock.state.meltano_store import holds_several, states_of_meltano
 from tapdock.text.output import err, out_json
 
 __all__ = ["export", "import_state"]
@@ -24,12 +23,11 @@ NewerOption = Annotated[
     Newer | None,
     typer.Option("--newer", help="With --all: keep or replace a state that may be newer where it is copied to."),
 ]
-_MELTANO_FILE = "state.json"
 
 
 def import_state(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(help="A file, `-` for stdin, or Meltano's folder or bucket of states.")],
+    file: Annotated[str, typer.Argument(help="A file, `-` for stdin, or Meltano's folder, bucket or database.")],
     key: Annotated[
         str | None, typer.Argument(help="A pipeline, or a state's name. States of a folder keep their names.")
     ] = None,
@@ -45,9 +43,10 @@ def import_state(
 ) -> None:
     """Import states from Meltano or Airbyte, or all states of another backend
 
-    From Meltano: a file of its state backend, the output of `meltano state get`, or all states of its folder or bucket
-    (`s3://bucket/prefix`, `azblob://…`, `gs://…`). From Airbyte: the state of a connection, as its API or UI shows it.
-    The next run is incremental and resumes from the imported state.
+    From Meltano: a file of its state backend, the output of `meltano state get`, or all states of its system database
+    (`.meltano/meltano.db`), its folder or its bucket (`s3://bucket/prefix`, `azblob://…`, `gs://…`). The states that no
+    pipeline uses are listed. From Airbyte: the state of a connection, as its API or UI shows it. The next
+    run is incremental and resumes from the imported state.
 
     With `--all`, FILE is a file that `state export --all` has written, or a `state_backend`: a folder or a URI. Values
     that connectors changed in their configs are imported as well; encrypted ones stay encrypted. Nothing is imported
@@ -66,12 +65,14 @@ def import_state(
     if source is None or newer:
         raise _needs("import", source, newer)
     renames = _renames(rename or [])
-    if "://" in file or Path(file).is_dir():
+    several: Mapping[str, str] = {}
+    if holds_several(file):
         if key or renames or source != "meltano":
             raise UsageError(
                 f"{file} holds several states: use `--format meltano`, without a name and without `--rename`"
             )
-        found = _bucket(session, file) if "://" in file else _folder(Path(file))
+        several = states_of_meltano(file, session.project.folder)
+        found = {valid_id(name): text for name, text in several.items()}
     else:
         if key is None:
             raise UsageError(
@@ -87,8 +88,20 @@ def import_state(
         asked(f"Replace {', '.join(known)}?", yes=yes)
     for name, state in taken.items():
         _keep(session, name, state)
-        if not is_used(session, name):
+        if not several and not is_used(session, name):
             err(f"warning: no pipeline of this project uses the state {name}")
+    if several:
+        _left_over(session, taken)
+
+
+def _left_over(session: Session, names: Iterable[str]) -> None:
+    """Report the states that no pipeline uses, in any environment: no run would resume from them."""
+    used = keys_of_pipelines(session)
+    left = [name for name in names if name not in used]
+    if left:
+        err("states that belong to no pipeline:")
+    for name in left:
+        err(f"  {name}" + " (of a source and a target that can run together)" * is_used(session, name))
 
 
 def _imported(name: str, text: str, source: Format, renames: Mapping[str, str]) -> formats.Text:
@@ -102,25 +115,6 @@ def _keep(session: Session, name: str, state: formats.Text) -> None:
     with store.replacing(session.backend, name, run_id="state-import", clock=time.time) as held:
         held.save(state.text, dialect=state.dialect)
     err(f"state {name} is set ({state.dialect})")
-
-
-def _folder(folder: Path) -> Mapping[str, str]:
-    """Return the text of each state in a folder of Meltano's, by its name.
-
-    Meltano's ids `<environment>:<extractor>-to-<loader>` are valid names in tapdock. Its files are `<id>/state.json`.
-    """
-    found = {path.parent.name: text_of(str(path)) for path in sorted(folder.glob(f"*/{_MELTANO_FILE}"))}
-    if not found:
-        raise UsageError(f"there is no */{_MELTANO_FILE} in {folder}", hint="`meltano state list` lists the states")
-    return found
-
-
-def _bucket(session: Session, uri: str) -> Mapping[str, str]:
-    bucket = open_backend(uri, session.project.folder, codec=MELTANO)
-    stored = {name: bucket.get(name) for name in bucket.names()}
-    if not stored:
-        raise UsageError(f"there is no */{_MELTANO_FILE} in {bucket.uri}", hint="`meltano state list` lists the states")
-    return {name: one.body.decode("utf-8", "replace") for name, one in stored.items() if one}
 
 
 def _renames(given: list[str]) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from tapdock.cli.assembly import said
 from tapdock.cli.state import print_exactly, text_of
 from tapdock.connectors.about import about
@@ -10,6 +12,7 @@ from tapdock.connectors.context import Context as Operations
 from tapdock.connectors.paths import unmounted
 from tapdock.runs.given import Part, files_given, messages_given
 from tapdock.runs.prepare import Options, PreparedRun, added_fields
+from tapdock.runs.schema_policy import report, require_accepted
 from tapdock.runs.target_modes import target_mode
 from tapdock.state.store import read
 from tapdock.text.clean import one_line
@@ -35,7 +38,9 @@ def show_given(operations: Operations, plan: PreparedRun, options: Options, part
 
 
 def show_plans(operations: Operations, plans: Sequence[PreparedRun], options: Options, *, as_json: bool) -> None:
-    """Print what each run would read, and where it would start."""
+    """Print what each run would read, and where it would start. Raises UsageError for one that would not begin."""
+    for plan in plans:
+        require_accepted(operations.project, plan.pipeline, plan.schema)
     described = [
         _described(operations, plan, has_state=read(operations.backend, plan.state_id) is not None) for plan in plans
     ]
@@ -56,6 +61,8 @@ def show_plans(operations: Operations, plans: Sequence[PreparedRun], options: Op
         if left := [f"{s['stream']}.{name}" for s in facts["streams"] for name in s["excluded"]]:
             more = f" and {len(left) - _MOST_LEFT} more" if len(left) > _MOST_LEFT else ""
             out(one_line(f"not read: {', '.join(left[:_MOST_LEFT])}{more}"))
+        for kind, found in report(plan.schema).items():
+            out(one_line(f"schema changes since run {plan.schema.since}, {kind.replace('_', ' ')}: {found}"))
         if added := added_fields(plan.streams):
             out(one_line(f"read although not selected, because they are keys or cursors: {added}"))
         for each in facts["paths_without_mount"]:
@@ -81,6 +88,7 @@ def _described(operations: Operations, plan: PreparedRun, *, has_state: bool) ->
         "paths_without_mount": [
             each.place for ready in (plan.source, plan.target) for each in unmounted(operations.engine, ready.connector)
         ],
+        "schema_changes": msgspec.to_builtins(plan.schema.changes),
         "streams": [
             {
                 "stream": str(stream.stream.key),

@@ -57,6 +57,7 @@ def run(
     refresh_catalog: Annotated[
         bool, typer.Option("--refresh-catalog", help="Discover the source's streams again.")
     ] = False,
+    accept: Annotated[bool, typer.Option("--accept-schema-changes", help="Read what the source offers now.")] = False,
     strict_counts: Annotated[
         bool, typer.Option("--strict-counts", help="Fail if a connector's counts of records differ from tapdock's.")
     ] = False,
@@ -89,6 +90,7 @@ def run(
         select=(*(select or ()), *(f"!{pattern.removeprefix('!')}" for pattern in exclude or ())),
         refresh_catalog=refresh_catalog,
         strict_counts=strict_counts,
+        accept_schema_changes=accept,
         catalog=own_file(catalog),
         state=own_file(state),
     )

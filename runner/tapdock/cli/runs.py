@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tapdock.cli.change_rows import COLUMNS, change_rows
 from tapdock.cli.session import Session, shared
 from tapdock.errors import StateError, UsageError
 from tapdock.runs import records, rotation
@@ -131,6 +132,7 @@ def _print(record: RunRecord) -> None:
         for each in record.streams
     ]
     _print_part(("STREAM", "RECORDS", "BYTES", "STATUS", "LEFT OUT", "PATH"), streams)
+    _print_part(COLUMNS, change_rows(record.schema_changes))
     containers = [
         (each.role, each.image, each.exit_code, _megabytes(each.peak_memory_bytes), each.cpu_seconds)
         for each in record.containers

@@ -86,12 +86,17 @@ class Session:
     def project(self) -> "Project":
         from tapdock.project.load import load
         from tapdock.project.owners import trusted_users
+        from tapdock.text.output import err
 
         wanted = self.chosen_environment
         if wanted is None:  # an empty `--environment` means none; an empty variable counts as not set
             wanted = self.variables.get("TAPDOCK_ENVIRONMENT") or None
         trusted = trusted_users(self.environ) if self.folder is None else None
-        return load(self.file, environment=wanted, environ=self.environ, trusted=trusted, env_files=self.env_files)
+        files = self.env_files
+        project = load(self.file, environment=wanted, environ=self.environ, trusted=trusted, env_files=files)
+        for warning in project.warnings:
+            err(warning)
+        return project
 
     @property
     def private(self) -> Path:

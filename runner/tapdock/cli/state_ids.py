@@ -11,12 +11,14 @@ from tapdock.cli.session import Session
 from tapdock.connectors.known_specs import remembered_kind
 from tapdock.errors import StateError, UsageError
 from tapdock.project.fields import did_you_mean
+from tapdock.project.include import read_included
 from tapdock.project.load import load
-from tapdock.project.model import Project
+from tapdock.project.model import Pipeline, Project
+from tapdock.project.state_keys import key_of, own_ids, source_of, state_key
 from tapdock.state import store, versions
-from tapdock.state.envelope import Dialect, a_kind, source_of, state_key
+from tapdock.state.envelope import Dialect, a_kind
 
-__all__ = ["AnyName", "dialect_of_source", "is_used", "known_id", "require_dialect", "state_id"]
+__all__ = ["AnyName", "dialect_of_source", "is_used", "keys_of_pipelines", "known_id", "require_dialect", "state_id"]
 
 _DEFAULT = "default"
 _FLAG = "`--any-name` accepts a name that the project does not have"
@@ -27,8 +29,9 @@ def state_id(session: Session, name: str) -> str:
     """Return the key of a state. `name` is a key (`prod:faker-to-lake`), a key without environment, or a pipeline."""
     pipeline = session.project.pipelines.get(name)
     if pipeline:
-        environment, suffix = session.project.environment, pipeline.state_suffix
-        return state_key(pipeline.source, pipeline.target, environment=environment, suffix=suffix)
+        return key_of(pipeline, session.project.environment)
+    if name in own_ids(session.project.pipelines):
+        return name
     head, colon, rest = name.partition(":")
     has_environment = colon and ("-to-" in rest or "-to-" not in head)  # `faker-to-lake:eu` has a suffix instead
     return name if has_environment else f"{session.project.environment or _DEFAULT}:{name}"
@@ -89,7 +92,7 @@ def dialect_of_source(session: Session, key: str) -> Dialect | None:
         project = _project_of(session, key)
     except UsageError:
         return None  # a state of another project
-    source = project.sources.get(source_of(key))
+    source = project.sources.get(source_of(key, project.pipelines))
     if source is None:
         return None
     if source.kind is None and source.build is not None:
@@ -100,7 +103,7 @@ def dialect_of_source(session: Session, key: str) -> Dialect | None:
 def _project_of(session: Session, key: str, *, hint: str | None = None) -> Project:
     """Return the project in the environment of a key. Raises UsageError if it has no such environment."""
     environment = key.partition(":")[0]
-    if environment == (session.project.environment or _DEFAULT):
+    if environment == (session.project.environment or _DEFAULT) or key in own_ids(session.project.pipelines):
         return session.project
     try:
         named = "" if environment == _DEFAULT else environment
@@ -113,12 +116,20 @@ def _project_of(session: Session, key: str, *, hint: str | None = None) -> Proje
 def _keys(project: Project) -> set[str]:
     """Return the keys of the project's pipelines, and of each source with each target: `run` accepts these, too."""
     environment = project.environment
-    keys = {
-        state_key(each.source, each.target, environment=environment, suffix=each.state_suffix)
-        for each in project.pipelines.values()
-    }
+    keys = {key_of(each, environment) for each in project.pipelines.values()}
     pairs = ((source, target) for source in project.sources for target in project.targets)
     return keys | {state_key(source, target, environment=environment) for source, target in pairs}
+
+
+def keys_of_pipelines(session: Session) -> dict[str, Pipeline]:
+    """Return the pipelines by the keys of their states, in every environment that can be loaded."""
+    tree = read_included(session.file, trusted=None).tree
+    found: dict[str, Pipeline] = {}
+    for environment in ("", *(tree.get("environments") or {})):
+        with suppress(UsageError):
+            project = load(session.file, environment=environment, environ=session.environ)
+            found |= {key_of(each, project.environment): each for each in project.pipelines.values()}
+    return found
 
 
 def _is_saved(session: Session, key: str) -> bool:

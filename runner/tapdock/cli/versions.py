@@ -12,7 +12,7 @@ from tapdock.cli.state import Json, Key, Yes, asked, described, kept, under_hold
 from tapdock.cli.state_ids import AnyName, known_id, require_dialect, state_id
 from tapdock.errors import StateError, UsageError
 from tapdock.runs.records import RUN_ID
-from tapdock.state import store, versions
+from tapdock.state import catalogs, store, versions
 from tapdock.state.backends.base import Backend
 from tapdock.state.differences import Change, changes
 from tapdock.state.differences import described as described_change
@@ -195,6 +195,10 @@ def move(ctx: typer.Context, source: Key, target: Target, *, any_name: AnyName =
         with store.replacing(session.backend, name, run_id="state-move", clock=time.time) as held:
             held.become(envelope)
         given.clear()
+    try:
+        catalogs.move(session.backend, old, name)
+    except StateError as error:
+        err(f"warning: the next run of {name} compares the source's streams with nothing: {error.message}")
     err(f"renamed state {old} to {name}")
 
 

@@ -42,7 +42,7 @@ def check(context: Context, ready: PreparedConnector) -> Checked:
     if ready.kind == "airbyte":
         return _by_itself(context, ready, config)
     has_spec = bool((spec(context, ready) or {}).get("properties"))
-    if ready.connector.role == "source" and ready.connector.discovery:
+    if ready.connector.role == "source" and ready.connector.discovery.mode != "never":
         return _by_discovery(context, ready, config, has_spec=has_spec)
     return _by_spec(ready, has_spec=has_spec)
 

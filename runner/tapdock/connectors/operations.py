@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tapdock.connectors import images, known_specs, lockfile, masking, rotated_config, rotation_rules, settings
+from tapdock.connectors import (
+    catalog_files,
+    images,
+    known_specs,
+    lockfile,
+    masking,
+    rotated_config,
+    rotation_rules,
+    settings,
+)
 from tapdock.connectors.about import spec
 from tapdock.connectors.ask import Asked, ask
 from tapdock.connectors.context import Context, PreparedConnector
@@ -24,6 +33,7 @@ from tapdock.translate.catalogs.singer import singer_streams
 
 __all__ = [
     "Resolved",
+    "committed",
     "discover",
     "discovered",
     "keep_rotated",
@@ -34,7 +44,6 @@ __all__ = [
 ]
 
 _MOST_TEXTS = 50  # that one changed config may add to the redacted texts
-_CATALOG_SECONDS = 24 * 3600.0
 _NO_DISCOVERY = "for a tap without discovery, set `discovery: false`, or `catalog: FILE` with a catalog of your own"
 _NAMED = 10
 
@@ -159,19 +168,20 @@ def discover(
 ) -> tuple[Stream, ...]:
     """Return the streams that the source offers; none for a tap without discovery. Raises SourceError.
 
-    The catalog is cached for a day for each image and config; `refresh` reads it again. `namespaced` is for taps whose
-    streams are in schemas of a database.
+    `connector.discovery` says whether a cached or a committed catalog is used; `refresh` asks the source in any case.
+    `namespaced` is for taps whose streams are in schemas of a database. Raises UsageError for a committed catalog that
+    is missing or cannot be read.
     """
     connector = ready.connector
-    if ready.kind == "singer" and not (connector.discovery and connector.catalog is None):
+    if connector.catalog or not connector.reports_streams:
         return singer_streams(connector.catalog.content, namespaced=namespaced) if connector.catalog else ()
+    if connector.discovery.mode == "committed" and not refresh:
+        return committed(context, ready, namespaced=namespaced)
     config = resolved_config(context, ready)
-    env = {
-        name: value.reveal() if isinstance(value, Secret) else value for name, value in steady(connector.env).items()
-    }
-    name = f"catalog-{context.cache.fingerprint(ready.program, env, config.steady)}.json"
+    name = _cache_name(context, ready, config)
     now = context.now()
-    known = None if refresh else context.cache.read(name, written=(now - _CATALOG_SECONDS, now))
+    fresh = refresh or connector.discovery.mode == "always"
+    known = None if fresh else context.cache.read(name, written=(now - connector.discovery.seconds, now))
     if known is not None:
         with suppress(SourceError):  # a damaged file: the source is asked again
             streams = _streams(ready, known, namespaced=namespaced)
@@ -181,6 +191,30 @@ def discover(
     if streams:  # an empty catalog is often that of a user who lacks a permission
         context.cache.write(name, catalog)
     return streams
+
+
+def _cache_name(context: Context, ready: PreparedConnector, config: Resolved) -> str:
+    """Return the name of the cached catalog: another one for each image, config, and place that the source reads from.
+
+    An environment may reach another database under the same address, by another network or another folder.
+    """
+    connector = ready.connector
+    env = {
+        name: value.reveal() if isinstance(value, Secret) else value for name, value in steady(connector.env).items()
+    }
+    place = (context.project.environment, connector.network, connector.extra_hosts, connector.user)
+    mounts = [(mount.source, mount.target) for mount in connector.mounts]
+    return f"catalog-{context.cache.fingerprint(ready.program, env, config.steady, place, mounts)}.json"
+
+
+def committed(context: Context, ready: PreparedConnector, *, namespaced: bool = False) -> tuple[Stream, ...]:
+    """Return the streams of the source's committed catalog. Raises UsageError, which names the file."""
+    name = ready.connector.name
+    content = catalog_files.content(context.project.folder, name)
+    try:
+        return _streams(ready, content, namespaced=namespaced)
+    except SourceError as error:
+        raise catalog_files.unusable(context.project.folder, name, error.message) from error
 
 
 def _note_cached(context: Context, connector: Connector, written: float | None) -> None:

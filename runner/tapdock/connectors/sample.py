@@ -44,8 +44,8 @@ def sample(context: Context, ready: PreparedConnector, *, records: int) -> Sampl
     def warn(said: str) -> None:
         context.once(context.redacted(said))
 
-    reports_streams = ready.kind == "airbyte" or connector.discovery or connector.catalog is not None
     require_singer_options(ready)
+    reports_streams = connector.reports_streams
     chosen = select_streams(offered, connector.select, connector.streams, warn=warn) if reports_streams else ()
     launch: Launch
     if ready.kind == "airbyte":

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
+from tapdock.project.discovery import Discovery
 from tapdock.project.fields import Field
 from tapdock.project.keys import BUILD, CONNECTOR, PATTERNS, Key, misplaced, names
 from tapdock.project.manifests import PROGRAM, manifest
@@ -14,7 +15,7 @@ from tapdock.project.mounts import mounts
 from tapdock.project.streams import catalog_file, stream_options
 from tapdock.text.secret_names import secrets_in
 
-__all__ = ["LATER", "build_image", "connector"]
+__all__ = ["LATER", "build_image", "connector", "is_buildable"]
 
 LATER = "this version of tapdock does not support it yet; remove it"
 INSTEAD = {
@@ -41,6 +42,9 @@ def connector(field: Field, role: Literal["source", "target"], folder: Path) -> 
     keys = field.keys(known, instead={**misplaced(known), **INSTEAD})
     build = _build(keys["build"]) if "build" in keys else _program(keys)
     given = {key.name: _value(key, keys[key.name], folder) for key in CONNECTOR if key.name in keys and _is_plain(key)}
+    if "catalog" in given and given.get("discovery", Discovery()).mode in ("always", "committed"):
+        hint = "remove one of the two; `catalog` names a file with the streams, which is used instead of discovery"
+        raise keys["discovery"].error("has no effect beside `catalog`", hint=hint)
     if "manifest" in given and given.setdefault("kind", "airbyte") != "airbyte":
         raise keys["kind"].error(
             "is not `airbyte`, but only Airbyte sources have manifests", hint="remove `kind` or `manifest`"
@@ -149,6 +153,13 @@ def _requirements(field: Field) -> str:
             raise field.error(f"has the option `{word.partition('=')[0]}`, which is not allowed in a build", hint=hint)
     _without_credentials(field, text)
     return text
+
+
+def is_buildable(requirements: str) -> bool:
+    """Return True for requirements that a build accepts as `singer` or `airbyte`."""
+    first, *more = requirements.split() or ["-"]
+    allowed = not first.startswith("-") and all(_OPTION.fullmatch(word) for word in more if word.startswith("-"))
+    return allowed and not secrets_in(requirements)
 
 
 def _without_credentials(field: Field, text: str) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tapdock.project.fields import Field, did_you_mean
-from tapdock.project.layers import Layer, Path, cut, merge
+from tapdock.project.layers import Layer, Path, merge
 
 __all__ = ["extended"]
 
@@ -21,16 +21,11 @@ def extended(layer: Layer, label: str) -> Layer:
         entries = layer.tree.get(group)
         if not isinstance(entries, dict) or not any(_names(entry) for entry in entries.values()):
             continue
-        whole: dict[str, Layer] = {}
-        for name in entries:
-            _resolve(layer, group, name, whole, (), label)
+        extending = _Extending(group, layer, label)
+        whole = {name: extending.whole(name, ()) for name, entry in entries.items() if _names(entry)}
         tree = {name: whole[name].tree if name in whole else entry for name, entry in entries.items()}
-        origins = {path: origin for path, origin in layer.origins.items() if path[0] != group or path[1:2] == ()}
-        for name in entries:
-            own = {path: origin for path, origin in layer.origins.items() if path[:2] == (group, name)}
-            inner = whole[name].origins if name in whole else {}
-            origins |= own | {(group, name, *path): origin for path, origin in inner.items()}
-        layer = Layer({**layer.tree, group: tree}, origins)
+        origins = {(group, name, *path): at for name, made in whole.items() for path, at in made.origins.items()}
+        layer = Layer({**layer.tree, group: tree}, {**layer.origins, **origins})
     return layer
 
 
@@ -38,23 +33,35 @@ def _names(entry: Any) -> bool:
     return isinstance(entry, dict) and entry.get("extends") is not None
 
 
-def _resolve(layer: Layer, group: str, name: str, whole: dict[str, Layer], below: tuple[str, ...], label: str) -> Layer:
-    """Return the connector with everything that it extends. `below` are the connectors that extend it."""
-    if name in whole:
-        return whole[name]
-    own = cut(layer, (group, name))
-    if not _names(layer.tree[group][name]):
-        return own
-    entry = Field(layer.tree[group][name], (group, name), layer.origins, label)
-    field = entry.child("extends")
-    base = field.text()
-    if base in (*below, name):
-        chain = " -> ".join((*below, name, base))
-        raise field.error(f"leads back to `{base}`: {chain}", hint="remove `extends` from one of them")
-    if base not in layer.tree[group]:
-        raise _unknown(field, base, layer, group)
-    whole[name] = _over(_resolve(layer, group, base, whole, (*below, name), label), own)
-    return whole[name]
+class _Extending:
+    """The connectors of one role. Each is made whole once."""
+
+    def __init__(self, group: str, layer: Layer, label: str) -> None:
+        self._group = group
+        self._layer = layer
+        self._label = label
+        self._entries = layer.tree[group]
+        self._whole: dict[str, Layer] = {}
+        self._origins: dict[Any, dict[Path, str]] = {}
+        for path, origin in layer.origins.items():
+            if path[0] == group and len(path) > 2:
+                self._origins.setdefault(path[1], {})[path[2:]] = origin
+
+    def whole(self, name: str, below: tuple[str, ...]) -> Layer:
+        """Return a connector with everything that it extends. `below` are the connectors that extend it."""
+        entry = self._entries[name]
+        own = Layer(entry if isinstance(entry, dict) else {}, self._origins.get(name, {}))
+        if name in self._whole or not _names(entry):
+            return self._whole.get(name, own)
+        field = Field(entry, (self._group, name), self._layer.origins, self._label).child("extends")
+        base = field.text()
+        if base in (*below, name):
+            chain = " -> ".join((*below, name, base))
+            raise field.error(f"leads back to `{base}`: {chain}", hint="remove `extends` from one of them")
+        if base not in self._entries:
+            raise _unknown(field, base, self._layer, self._group)
+        self._whole[name] = _over(self.whole(base, (*below, name)), own)
+        return self._whole[name]
 
 
 def _unknown(field: Field, base: str, layer: Layer, group: str) -> Exception:

@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any, TypeVar, cast, get_args
 
 from tapdock.errors import UsageError
+from tapdock.project.discovery import Discovery
 from tapdock.project.interpolate import Unset
 from tapdock.project.keys import LISTS, MOST, PATTERNS, Key, Pattern
 from tapdock.project.layers import Path, dotted
@@ -217,6 +218,22 @@ class Field:
         return seconds
 
 
+def _discovery(field: Field) -> Discovery:
+    """Return when a source is asked for its streams: a word, `true` or `false`, or the age of its cached catalog."""
+    match field.value:
+        case True | "true" | "cached":
+            return Discovery()
+        case False | "false":
+            return Discovery(mode="never")
+        case "always" | "committed" as mode:
+            return Discovery(mode=mode)
+        case value if isinstance(value, str) and not DURATION.fullmatch(value.strip()):
+            words = ("cached", "always", "committed")
+            raise field.wrong("`cached`, `always`, `committed`, `false` or a duration", hint=did_you_mean(value, words))
+        case _:
+            return Discovery(seconds=field.duration())
+
+
 def written_size(size: float) -> str:
     """Return bytes as they are written in a project file: 6291456 is `6m`."""
     units = [(unit, size / 1024**power) for power, unit in enumerate(("", "k", "m", "g", "t"))]
@@ -236,4 +253,5 @@ _READERS: Mapping[str, Callable[[Field], Any]] = {
     "flag": Field.flag,
     "labels": Field.labels,
     "duration": Field.duration,
+    "discovery": _discovery,
 }

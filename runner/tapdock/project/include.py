@@ -37,7 +37,8 @@ class _Reading:
     texts: Mapping[Path, str]
     tree: dict[str, Any] = field(default_factory=dict)
     origins: dict[Keys, str] = field(default_factory=dict)
-    done: set[Path] = field(default_factory=set)
+    done: set[str] = field(default_factory=set)
+    real: dict[Path, str] = field(default_factory=dict)
 
     def add(self, file: Path, above: tuple[Path, ...]) -> None:
         """Add a file, and then those that it includes. `above` are the files that lead to it."""
@@ -51,7 +52,7 @@ class _Reading:
         left = ("include", "version") if above else ("include",)
         kept = {key: value for key, value in layer.tree.items() if key not in left}
         self._combine(self.tree, kept, (), layer)
-        self.done.add(file.resolve())
+        self.done.add(self._real(file))
         for item in included.items() if included is not None and included.value is not None else ():
             for found in self._found(item, file):
                 self._include(found, item, (*above, file))
@@ -66,12 +67,17 @@ class _Reading:
             )
         return found
 
+    def _real(self, file: Path) -> str:
+        """Return the path without links."""
+        if file not in self.real:
+            self.real[file] = os.path.realpath(file)
+        return self.real[file]
+
     def _include(self, file: Path, item: Field, above: tuple[Path, ...]) -> None:
-        resolved = file.resolve()
-        if resolved in [each.resolve() for each in above]:
+        if self._real(file) in map(self._real, above):
             chain = " -> ".join(os.path.relpath(each, self.folder) for each in (*above, file))
             raise item.error(f"includes a file that includes this one: {chain}", hint="remove it from one of them")
-        if resolved in self.done:
+        if self._real(file) in self.done:
             return
         for path in (file.parent, file) if self.trusted is not None else ():
             require_owner(path, self.trusted or (), project=self.folder)

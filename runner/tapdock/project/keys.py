@@ -36,7 +36,7 @@ __all__ = [
 Form = Literal[
     "text", "texts", "words", "flag", "count", "number", "size", "duration", "choice",
     "config", "env", "vars", "labels", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
-    "platform", "network", "user", "hosts", "python", "packages", "requirements", "date",
+    "discovery", "platform", "network", "user", "hosts", "python", "packages", "requirements", "date",
 ]  # fmt: skip
 """How a value is written: what the loader reads it with, and what its JSON schema is."""
 
@@ -230,11 +230,12 @@ CONNECTOR = (
     ),
     Key(
         name="discovery",
-        form="flag",
+        form="discovery",
         role="source",
-        kind="singer",
-        default="true",
-        help="Whether the tap can discover its streams. `false` is for taps without the option `--discover`.",
+        default="cached",
+        help="When the streams are discovered: `cached` at most once a day, a duration such as `6h` for another age, "
+        "`always` before each run, and `committed` never: [the catalog in `catalogs/NAME.json`](catalogs.md) is used. "
+        "`false` is for taps without the option `--discover`, and `true` is `cached`.",
     ),
     Key(
         name="max_line",
@@ -463,6 +464,12 @@ PIPELINE = (
         "one state.",
     ),
     Key(
+        name="state_id",
+        form="text",
+        help="The whole name of the state, the same in every environment. It is for a state with a name of its own, "
+        "such as that of a schedule of Meltano. Two pipelines cannot have one state this way.",
+    ),
+    Key(
         name="namespace",
         form="choice",
         words=Literal["source", "destination", "customformat"],
@@ -471,12 +478,20 @@ PIPELINE = (
     Key(name="namespace_format", form="text", help="The namespace for `customformat`: `raw_$${SOURCE_NAMESPACE}`."),
     Key(name="prefix", form="text", help="Text in front of the name of each stream in the target."),
     Key(
-        name="on_schema_change",
+        name="schema_changes",
         form="choice",
-        words=model.OnSchemaChange,
+        words=model.SchemaPolicy,
+        default="evolve",
+        help="What a run does if the source's streams and fields are other ones than at the last successful run: "
+        "`evolve` reads them, `freeze` leaves out new ones, `fail` ends: see [catalogs](catalogs.md#schema-changes).",
+    ),
+    Key(
+        name="late_schema",
+        form="choice",
+        words=model.LateSchema,
         default="spool",
         help="From a Singer tap to an Airbyte destination: `spool` reads everything before the destination gets its "
-        "catalog, `stream` does not.",
+        "catalog, `stream` does not. Its name was `on_schema_change`.",
     ),
     Key(
         name="on_bad_record",

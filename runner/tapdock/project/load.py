@@ -25,8 +25,9 @@ from tapdock.project.layers import Path as Keys
 from tapdock.project.model import Connector, Pipeline, Project, Secret
 from tapdock.project.overrides import ROOTS, overridden
 from tapdock.project.owners import require_owner
-from tapdock.project.pipelines import pipeline
+from tapdock.project.pipelines import pipeline, require_own_states
 from tapdock.project.references import References
+from tapdock.project.renamed import renamed
 
 __all__ = ["DOTENV", "FILE", "find_project", "load", "with_own_variables", "written"]
 
@@ -83,7 +84,7 @@ def load(
     `texts` replace the content of files: what a command is about to write.
     """
     file = file.absolute()
-    layer = translated(read_included(file, trusted=trusted, texts=texts))
+    layer, warnings = renamed(translated(read_included(file, trusted=trusted, texts=texts)))
     default = _check(Field(layer.tree, (), layer.origins, file.name))
     environment = (default if environment is None else environment) or None
     layer = _chosen(layer, environment, file.name)
@@ -91,12 +92,13 @@ def load(
     references = References(folder=file.parent, environ=variables)
     scope = Scope(variables=variables, environment=environment, references=references)
     layer, scope = _own_values(layer, scope, file.name)
-    layer = extended(overridden(interpolate(layer, scope), variables, origins=origins), file.name)
+    layer, more = renamed(overridden(interpolate(layer, scope), variables, origins=origins), replaces=True)
     own = with_own_variables(file.parent, environ, env_files=env_files)
     private = private_folder(file.parent, own)
     state_uri = str(private / "state") if own.get(HOME) else STATE_URI
-    layer = _with_defaults(layer, file.name, state_uri=state_uri)
-    return dataclasses.replace(_project(layer, file, environment, private), references=references)
+    layer = _with_defaults(extended(layer, file.name), file.name, state_uri=state_uri)
+    found = _project(layer, file, environment, private)
+    return dataclasses.replace(found, references=references, warnings=(*warnings, *more))
 
 
 def written(file: Path, *, environment: str | None, texts: Mapping[Path, str] | None = None) -> Layer:
@@ -104,7 +106,7 @@ def written(file: Path, *, environment: str | None, texts: Mapping[Path, str] | 
 
     The block of the environment is merged over the others, and each connector over the one that it extends.
     """
-    layer = translated(read_included(file.absolute(), trusted=None, texts=texts))
+    layer, _ = renamed(translated(read_included(file.absolute(), trusted=None, texts=texts)))
     return extended(_chosen(layer, environment, file.name), file.name)
 
 
@@ -242,6 +244,7 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         _check_name(field, name)
         pipelines[name] = pipeline(field, sources, targets)
     _unique(keys)
+    require_own_states(pipelines, fields, environment)
     return Project(
         folder=file.parent,
         file=file,

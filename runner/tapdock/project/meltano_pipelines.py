@@ -1,37 +1,89 @@
 """Find the pipelines of a Meltano project: in its jobs and in its schedules."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
+
+from tapdock.project.meltano_entry import annotations
+from tapdock.project.meltano_files import Notes
+from tapdock.project.state_keys import valid_id
 
 __all__ = ["pipelines"]
 
 
 def pipelines(
-    meltano: Mapping[str, Any], project: Mapping[str, Any], left: list[str]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield pipelines: from jobs, and from schedules of an extractor and a loader."""
-    for job in meltano.get("jobs") or []:
-        pairs = list(_pairs(job, project, left))
+    meltano: Mapping[str, Any], sources: Collection[str], targets: Collection[str], notes: Notes
+) -> dict[str, dict[str, Any]]:
+    """Return pipelines: from jobs, and from schedules of an extractor and a loader.
+
+    The state of such a schedule has the schedule's name.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for place, job in enumerate(meltano.get("jobs") or []):
+        pairs = list(_pairs(job, sources, targets, notes, "jobs", place))
         for number, (source, target) in enumerate(pairs, 1):
-            yield job["name"] if len(pairs) == 1 else f"{job['name']}-{number}", {"source": source, "target": target}
-    for schedule in meltano.get("schedules") or []:
-        name = schedule["name"]
-        left.append(f"the schedule `{name}` ({schedule.get('interval')}): run it from cron, a timer or a workflow")
-        if schedule.get("extractor") and schedule.get("loader"):
-            yield name, {"source": schedule["extractor"], "target": schedule["loader"]}
+            wanted = job["name"] if len(pairs) == 1 else f"{job['name']}-{number}"
+            name = _name(wanted, {*sources, *targets, *found}, notes, "jobs", place)
+            found[name] = {"source": source, "target": target}
+            if labels := annotations(job.get("annotations")):
+                found[name]["annotations"] = labels
+    for place, schedule in enumerate(meltano.get("schedules") or []):
+        _schedule(schedule, found, sources, targets, notes, "schedules", place)
+    return found
 
 
-def _pairs(job: Mapping[str, Any], project: Mapping[str, Any], left: list[str]) -> Iterator[tuple[str, str]]:
+def _schedule(
+    schedule: Mapping[str, Any],
+    found: dict[str, dict[str, Any]],
+    sources: Collection[str],
+    targets: Collection[str],
+    notes: Notes,
+    *path: str | int,
+) -> None:
+    name, source, target = schedule["name"], schedule.get("extractor"), schedule.get("loader")
+    what = f" of the job `{schedule['job']}`" if schedule.get("job") else ""
+    notes.add(
+        f"the schedule `{name}`{what} ({schedule.get('interval')}): run it from cron, a timer or a workflow", *path
+    )
+    if schedule.get("env"):
+        notes.add(f"`env` of the schedule `{name}`: set these variables where you run it", *path, "env")
+    if not (source and target):
+        return
+    if schedule.get("transform") in ("run", "only"):
+        notes.add(f"`transform: {schedule['transform']}` of the schedule `{name}`", *path, "transform")
+    if source in sources and target in targets and schedule.get("transform") != "only":
+        own = _name(name, {*sources, *targets, *found}, notes, *path)
+        found[own] = {"source": source, "target": target, "state_id": valid_id(name)}
+        if valid_id(name) != name:
+            notes.add(f"the name of the state `{name}`: it is `{found[own]['state_id']}` now", *path)
+    else:
+        notes.add(f"`{source}` to `{target}` of the schedule `{name}`", *path)
+
+
+def _name(wanted: str, taken: Collection[str], notes: Notes, *path: str | int) -> str:
+    """Return a name for a pipeline that is valid and not taken."""
+    valid = re.sub(r"[^A-Za-z0-9._-]+", "-", wanted).lstrip("._-") or "pipeline"
+    numbered = (f"{valid}-{number}" for number in range(2, len(taken) + 3))
+    name = valid if valid not in taken else next(each for each in numbered if each not in taken)
+    if name != wanted:
+        notes.add(f"the name `{wanted}`, which is taken or not valid: the pipeline is `{name}` now", *path)
+    return name
+
+
+def _pairs(
+    job: Mapping[str, Any], sources: Collection[str], targets: Collection[str], notes: Notes, *path: str | int
+) -> Iterator[tuple[str, str]]:
     tasks = job.get("tasks") or []
     words = [word for task in ([tasks] if isinstance(tasks, str) else tasks) for word in _words(task)]
-    sources, targets = project.get("sources", {}), project.get("targets", {})
     for number, word in enumerate(words):
         if word in targets and number and words[number - 1] in sources:
             yield words[number - 1], word
         elif word not in sources and word not in targets:
-            left.append(f"`{word}` of the job `{job['name']}`")
+            notes.add(f"`{word}` of the job `{job['name']}`", *path, "tasks")
         elif word in targets:
-            left.append(f"`{word}` of the job `{job['name']}`, because it does not directly follow a source")
+            notes.add(
+                f"`{word}` of the job `{job['name']}`, because it does not directly follow a source", *path, "tasks"
+            )
 
 
 def _words(task: Any) -> list[str]:

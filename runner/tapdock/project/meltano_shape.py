@@ -14,22 +14,34 @@ Shape = TypeVar("Shape")
 
 class _Setting(msgspec.Struct):
     name: str
+    aliases: list[str] | None = None
+    env_aliases: list[str] | None = None
 
 
 class Lock(msgspec.Struct):
     """A lock file of a plugin."""
 
+    namespace: str | None = None
     pip_url: str | None = None
     executable: str | None = None
+    capabilities: list[str] | None = None
     settings: list[_Setting] | None = None
+    select: list[str] | None = None
+    select_filter: list[str] | None = None
+    metadata: _Options = None
+    schema: _Options = None
+    catalog: str | None = None
+    load_schema: str | None = None
+    use_cached_catalog: bool | None = None
 
 
 class _Plugin(Lock, kw_only=True):
     name: str
     config: _Options = None
     env: _Options = None
-    select: list[str] | None = None
+    annotations: _Options = None
     inherit_from: str | None = None
+    variant: str | None = None
 
 
 _Plugins = dict[str, list[_Plugin] | None] | None
@@ -48,6 +60,7 @@ class _Environment(msgspec.Struct):
 
 class _Job(msgspec.Struct):
     name: str
+    annotations: _Options = None
     tasks: str | list[Any] | None = None
 
 
@@ -55,6 +68,9 @@ class _Schedule(msgspec.Struct):
     name: str
     extractor: str | None = None
     loader: str | None = None
+    job: str | None = None
+    transform: str | None = None
+    env: _Options = None
 
 
 class _StateBackend(msgspec.Struct):
@@ -71,6 +87,7 @@ class Whole(msgspec.Struct):
     schedules: list[_Schedule] | None = None
     environments: list[_Environment] | None = None
     env: _Options = None
+    annotations: _Options = None
     state_backend: _StateBackend | None = None
 
 

@@ -6,6 +6,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from tapdock.project.discovery import CACHED, Discovery
+
 __all__ = [
     "MAX_LINE",
     "Build",
@@ -15,6 +17,7 @@ __all__ = [
     "Connector",
     "DestinationMode",
     "Kind",
+    "LateSchema",
     "LateSecrets",
     "Learner",
     "Limits",
@@ -22,12 +25,12 @@ __all__ = [
     "Mount",
     "Namespacing",
     "OnBadRecord",
-    "OnSchemaChange",
     "Pipeline",
     "Project",
     "Pull",
     "ReplicationMethod",
     "Rotate",
+    "SchemaPolicy",
     "Secret",
     "StateType",
     "StreamOptions",
@@ -42,7 +45,8 @@ Rotate = Literal["secrets", "all", "none"]
 SyncMode = Literal["full_refresh", "incremental"]
 DestinationMode = Literal["append", "overwrite", "append_dedup"]
 OnBadRecord = Literal["fail", "set_aside"]
-OnSchemaChange = Literal["spool", "stream"]
+LateSchema = Literal["spool", "stream"]
+SchemaPolicy = Literal["evolve", "freeze", "fail"]
 ReplicationMethod = Literal["FULL_TABLE", "INCREMENTAL", "LOG_BASED"]
 CatalogOption = Literal["--catalog", "--properties"]
 StateType = Literal["global", "stream"]
@@ -228,8 +232,8 @@ class Connector:
 
     `rotate` says which values of its config the connector may change for its later runs. `max_line` is in bytes.
 
-    For Singer taps: `catalog` is the user's own catalog, `catalog_option` the option that passes it to the tap, and
-    `discovery` says whether the tap supports discovery. For targets: `state_type` is the type of Airbyte states that
+    For Singer taps: `catalog` is the user's own catalog, `catalog_option` the option that passes it to the tap. For
+    targets: `state_type` is the type of Airbyte states that
     the target acknowledges. `waits_for_complete` says that the end of the input alone replaces no data.
     `allow_unsafe_overwrite` allows that a table is empty after a failed run. For sources: `load_schema` is the value of
     `${LOAD_SCHEMA}` in the config of their target.
@@ -262,13 +266,18 @@ class Connector:
     max_line: int = MAX_LINE
     catalog: CatalogFile | None = None
     catalog_option: CatalogOption = "--catalog"
-    discovery: bool = True
+    discovery: Discovery = CACHED
     state_type: StateType | None = None
     waits_for_complete: bool = False
     allow_unsafe_overwrite: bool = False
     load_schema: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reports_streams(self) -> bool:
+        """True if the streams of the source are known before a run."""
+        return self.discovery.mode != "never" or self.catalog is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,8 +305,10 @@ class Pipeline:
     target: str
     retries: int = 0
     state_suffix: str | None = None
+    state_id: str | None = None
     namespacing: Namespacing = Namespacing()
-    on_schema_change: OnSchemaChange = "spool"
+    schema_changes: SchemaPolicy = "evolve"
+    late_schema: LateSchema = "spool"
     on_bad_record: OnBadRecord = "fail"
     meta_changes: bool = False
     validate_records: bool = False
@@ -311,6 +322,7 @@ class Project:
 
     `private` is the folder of caches, run records and the default state; `registries` maps names of registries
     to their places; `origins` maps a dotted path to its origin. `references` reads the secrets of files and programs.
+    `warnings` are about the project file, for people.
     """
 
     folder: Path
@@ -326,3 +338,4 @@ class Project:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     references: LateSecrets | None = field(default=None, compare=False, repr=False)
+    warnings: tuple[str, ...] = ()

@@ -7,8 +7,9 @@ from tapdock.project.connectors import LATER
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.keys import PIPELINE, misplaced, names
 from tapdock.project.model import Connector, Namespacing, Pipeline
+from tapdock.project.state_keys import is_state, key_of
 
-__all__ = ["pipeline"]
+__all__ = ["pipeline", "require_own_states"]
 
 _OWN = ("source", "target", "namespace", "namespace_format", "prefix")  # checked together
 _INSTEAD = {
@@ -61,3 +62,26 @@ def _named(
         raise keys[role].error(f"names `{name}`, which is a {others[name].role}, not a {role}")
     hint = did_you_mean(name, known) or f"known {role}s: {', '.join(known) or 'none yet'}"
     raise keys[role].error(f"names `{name}`, but there is no such {role}", hint=hint)
+
+
+def require_own_states(pipelines: Mapping[str, Pipeline], fields: Mapping[str, Field], environment: str | None) -> None:
+    """Raise UsageError if two pipelines have one state because of a `state_id`, or if a store cannot have the name."""
+    for name, own in pipelines.items():
+        if own.state_id and not is_state(own.state_id):
+            raise (
+                fields[name]
+                .entries()["state_id"]
+                .error(
+                    f"is `{own.state_id}`, which stores use for another object", hint="choose another name, without `/`"
+                )
+            )
+        for other, each in pipelines.items():
+            if own.state_id and other != name and key_of(each, environment) == own.state_id:
+                raise (
+                    fields[name]
+                    .entries()["state_id"]
+                    .error(
+                        f"is the name of the state of `pipelines.{other}` ({fields[other].origin}), too",
+                        hint="give each of the two pipelines a state of its own, or remove one of them",
+                    )
+                )

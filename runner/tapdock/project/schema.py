@@ -1,6 +1,6 @@
 """The JSON schema of the project file, made of the tables of keys: for editors, and for programs that write files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tapdock.project.builtin import NAMES
@@ -20,6 +20,7 @@ from tapdock.project.keys import (
     Key,
     Pattern,
 )
+from tapdock.project.renamed import OLD_NAMES
 
 __all__ = ["json_schema"]
 
@@ -41,6 +42,14 @@ _FORMS: dict[str, Schema] = {
         "propertyNames": {"pattern": f"^{VARIABLE}$", "not": {"pattern": f"^(TAPDOCK_|({'|'.join(NAMES)})$)"}},
         "additionalProperties": {"type": ["string", "integer", "boolean"]},
     },
+    "discovery": {
+        "anyOf": [
+            {"enum": ["cached", "always", "committed", "true", "false"]},
+            {"type": "boolean"},
+            {"type": "number", "exclusiveMinimum": 0, "maximum": MOST["duration"]},
+            _MEASURE,
+        ]
+    },
     "labels": {"type": ["object", "null"], "additionalProperties": {"type": ["string", "integer", "boolean", "null"]}},
     "manifest": {"type": "string"},
     "catalog": {"type": "string"},
@@ -59,7 +68,7 @@ def json_schema() -> Schema:
         "defaults": _object(key for key in CONNECTOR if key.shared),
         "sources": _entries(_object(key for key in CONNECTOR if key.role != "target")),
         "targets": _entries(_object(key for key in CONNECTOR if key.role != "source")),
-        "pipelines": _entries(_object(PIPELINE)),
+        "pipelines": _entries(_with_old_names(_object(PIPELINE), OLD_NAMES["pipelines"])),
     }
     blocks = {key.name: {**blocks[key.name], "description": key.help} for key in ROOT if key.name in blocks}
     environment = {"type": ["object", "null"], "properties": blocks, "additionalProperties": False}
@@ -87,6 +96,11 @@ def _object(keys: Iterable[Key]) -> Schema:
     """An object of keys, each of which may be empty."""
     properties = {key.name: {"anyOf": [_value(key), {"type": "null"}], "description": key.help} for key in keys}
     return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+
+
+def _with_old_names(schema: Schema, names: Mapping[str, str]) -> Schema:
+    known = schema["properties"]
+    return {**schema, "properties": known | {old: {**known[new], "deprecated": True} for old, new in names.items()}}
 
 
 def _pattern(pattern: Pattern) -> Schema:

@@ -22,6 +22,10 @@ class Exclusion:
         self.patterns = tuple(patterns)
         self._matchers = tuple(matcher(pattern).fullmatch for pattern in self.patterns)
         self._around = {path[:end] for path in self.paths for end in range(1, len(path))}
+        self._inside: dict[Path, set[str]] = {}
+        for path in self.paths:
+            for end in range(len(path)):
+                self._inside.setdefault(path[:end], set()).add(path[end])
         self._known: dict[Path, Verdict] = {}
 
     def __bool__(self) -> bool:
@@ -32,6 +36,10 @@ class Exclusion:
         names = [*sorted(".".join(path) for path in self.paths), *self.patterns]
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
         return ", ".join(f"`{name}`" for name in names[:_MOST_NAMED]) + more
+
+    def candidates(self, path: Path, names: Collection[str]) -> Collection[str]:
+        """Return those of the names inside of an object that are not kept for certain."""
+        return names if self._matchers else [name for name in self._inside.get(path, ()) if name in names]
 
     def verdict(self, path: Path) -> Verdict:
         """Return what happens to a field. The fields around it are not removed."""

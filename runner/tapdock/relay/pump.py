@@ -272,7 +272,7 @@ def _keep(fd: int, lines: bytes) -> None:
     try:
         write(fd, lines)
     except OSError as error:
-        hint = f"free space in {tempfile.gettempdir()} or set TMPDIR; `on_schema_change: stream` needs no space"
+        hint = f"free space in {tempfile.gettempdir()} or set TMPDIR; `late_schema: stream` needs no space"
         raise EngineError(f"the source's output could not be spooled to disk: {error.strerror}", hint=hint) from error
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,19 +12,20 @@ from typing import Literal
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential, wait_random
 
 from tapdock.connectors.context import Context
-from tapdock.errors import Interrupted, StateError, TapdockError, unforeseen
+from tapdock.errors import Interrupted, TapdockError, unforeseen
 from tapdock.events import Progress, Verdict
 from tapdock.launch import Exit, ImageFacts
 from tapdock.log import Log
 from tapdock.project.model import Pipeline
+from tapdock.project.state_keys import key_of
 from tapdock.relay.host import Outcome
-from tapdock.runs import execute, records
+from tapdock.runs import execute, records, schema_policy
 from tapdock.runs.archive import Archive
+from tapdock.runs.beside import stored_beside
 from tapdock.runs.log_file import LogFile, log_to
 from tapdock.runs.prepare import Options, PreparedRun, added_fields, prepare
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
-from tapdock.state.store import state_key
 from tapdock.text.secret_names import masked_text
 
 __all__ = ["MakeLog", "run"]
@@ -33,7 +33,7 @@ __all__ = ["MakeLog", "run"]
 MakeLog = Callable[[str, LogFile | None], Log]
 """A function that makes the log of a run from the run's id and its log file."""
 
-_LAST_SECONDS = 0.5
+_RECORD = "the record of this run"
 _STATUS: dict[int, records.Status] = {0: "succeeded", 130: "stopped", 143: "stopped"}
 
 
@@ -89,6 +89,8 @@ def _run_once(
         over = "writing the record of the run"
         with context.signals.orders(queue.SimpleQueue(), doing=over):  # a signal has nothing to stop
             _keep(context, record)
+        if options.save_state:
+            attempt.keep_catalog(record)
         _archive(context, record)
     return record
 
@@ -98,26 +100,11 @@ def _archive(context: Context, record: RunRecord) -> None:
     archive = Archive.beside(context.backend, context.project.private)
     if archive is None:
         return
-    ended = threading.Event()
-    kept = threading.Thread(target=_archived, args=(context, archive, record, ended), daemon=True)
-    kept.start()
-    context.signals.wait_for(ended, doing="storing the record of the run beside its state")
-    if kept.is_alive():
-        kept.join(_LAST_SECONDS)
-    if kept.is_alive():
-        context.progress("the record of this run is not stored beside its state: stopped by a second signal")
-
-
-def _archived(context: Context, archive: Archive, record: RunRecord, ended: threading.Event) -> None:
-    try:
-        if record.status == "running":
-            archive.write(record)
-        else:
-            archive.close(record, records.log_file(context.project.private, record.run_id))
-    except (OSError, StateError) as error:
-        context.progress(f"the record of this run is not stored beside its state: {error}")
-    finally:
-        ended.set()
+    if record.status == "running":
+        stored_beside(context, lambda: archive.write(record), what=_RECORD)
+    else:
+        log = records.log_file(context.project.private, record.run_id)
+        stored_beside(context, lambda: archive.close(record, log), what=_RECORD)
 
 
 @contextmanager
@@ -164,6 +151,7 @@ class _Attempt:
             _keep(self._context, began)
             _archive(self._context, began)
             self._prepared = prepare(self._context, self._wanted, options)
+            self._log_changes(self._prepared)
             if added := added_fields(self._prepared.streams):
                 self._log.info("read although not selected: keys and cursors", fields=added)
             self._outcome = execute.execute(
@@ -178,6 +166,25 @@ class _Attempt:
         self._log.end("run ended", status=record.status, exit_code=record.exit_code)
         return record
 
+    def _log_changes(self, prepared: PreparedRun) -> None:
+        """Log how the source's catalog has changed. Raises UsageError if the pipeline does not allow these changes."""
+        facts = prepared.schema
+        if found := schema_policy.report(facts):
+            log = self._log.warning if "breaking" in found else self._log.info
+            log("the source's schema has changed", since=facts.since, **found)
+        schema_policy.require_accepted(self._context.project, prepared.pipeline, facts)
+
+    def keep_catalog(self, record: RunRecord) -> None:
+        """Keep the catalog of a successful run beside its state, for the next run to compare with."""
+        if record.status != "succeeded" or self._prepared is None:
+            return
+        facts, state_id = self._prepared.schema, self._prepared.state_id
+        stored_beside(
+            self._context,
+            lambda: schema_policy.keep(self._context, facts, state_id=state_id, run_id=self._run_id),
+            what="the catalog of this run",
+        )
+
     def record(self, error: TapdockError | Interrupted | None = None, *, ended: bool = False) -> RunRecord:
         """Return the record as known now. The first one, written at the start, remains if the run is killed."""
         wanted, project = self._wanted, self._context.project
@@ -186,9 +193,7 @@ class _Attempt:
         return RunRecord(
             run_id=self._run_id,
             pipeline=wanted.name,
-            state_id=state_key(
-                wanted.source, wanted.target, environment=project.environment, suffix=wanted.state_suffix
-            ),
+            state_id=key_of(wanted, project.environment),
             started_at=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="milliseconds"),
             status="running" if exit_code is None else _STATUS.get(exit_code, "failed"),
             exit_code=exit_code,
@@ -201,6 +206,7 @@ class _Attempt:
                 to_first_record=self._first_record(verdict),
             ),
             relay=self._outcome.relay if self._outcome else None,
+            schema_changes=self._prepared.schema.changes if self._prepared else (),
             labels={name: self._context.redacted(text) for name, text in self._texts("labels").items()},
             annotations={name: self._context.redacted(text) for name, text in self._texts("annotations").items()},
         )

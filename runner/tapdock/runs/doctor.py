@@ -17,6 +17,7 @@ from tapdock.events import Event, Output
 from tapdock.launch import Launch
 from tapdock.project.model import Connector, Pipeline, Project
 from tapdock.project.named import sides
+from tapdock.project.state_keys import key_of, own_ids, source_of, target_of
 from tapdock.relay.host import perform
 from tapdock.relay.plan import Collection
 from tapdock.runs import needs
@@ -24,7 +25,7 @@ from tapdock.runs.findings import Finding, looked_at
 from tapdock.runs.new_target import why_new
 from tapdock.state import store
 from tapdock.state.backends.base import Backend
-from tapdock.state.envelope import Envelope, source_of, state_key, target_of
+from tapdock.state.envelope import Envelope
 
 __all__ = ["of_connectors", "of_engine", "of_project", "of_state"]
 
@@ -82,7 +83,7 @@ def of_state(backend: Backend, project: Project) -> Iterator[Finding]:
     A small object is written and removed, because with a read-only backend a run would fail after it moved all rows.
     A state that is damaged, or was copied from another pipeline, would end its run.
     """
-    name = f"doctor-{secrets.token_hex(8)}"
+    name = f"doctor/{secrets.token_hex(8)}"
     backend.put(name, b"{}", expected=None)
     try:
         backend.put(name, b"[]", expected=None)
@@ -105,8 +106,9 @@ def of_state(backend: Backend, project: Project) -> Iterator[Finding]:
 
 
 def _new_target(project: Project, key: str, envelope: Envelope) -> Iterator[Finding]:
-    target = project.targets.get(target_of(key))
-    if target is None or key.partition(":")[0] != (project.environment or "default"):
+    target = project.targets.get(target_of(key, project.pipelines))
+    is_of_environment = key.partition(":")[0] == (project.environment or "default")
+    if target is None or not (is_of_environment or key in own_ids(project.pipelines)):
         return
     if reason := why_new(_of_state(project, target, key), project, envelope):
         found = f"{reason}, but there is a state `{key}`"
@@ -116,14 +118,12 @@ def _new_target(project: Project, key: str, envelope: Envelope) -> Iterator[Find
 
 def _of_state(project: Project, target: Connector, key: str) -> Connector:
     """Return the target with the built-in variables of the pipeline that has this state."""
-    source, users = source_of(key), [each for each in project.pipelines.values() if each.target == target.name]
+    source = source_of(key, project.pipelines)
+    users = [each for each in project.pipelines.values() if each.target == target.name]
     if source not in project.sources:
         return target
     unnamed = Pipeline(name=f"{source}-to-{target.name}", source=source, target=target.name)
-    keys = [
-        state_key(one.source, one.target, environment=project.environment, suffix=one.state_suffix) for one in users
-    ]
-    pipeline = next((one for one, its in zip(users, keys, strict=True) if its == key), unnamed)
+    pipeline = next((one for one in users if key_of(one, project.environment) == key), unnamed)
     return sides(project, pipeline, now=0.0)[1]
 
 

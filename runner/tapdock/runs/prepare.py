@@ -15,9 +15,11 @@ from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
 from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
-from tapdock.project.model import Connector, Kind, Namespacing, Pipeline
+from tapdock.project.model import Connector, Kind, Namespacing, Pipeline, SchemaPolicy
 from tapdock.project.named import sides
+from tapdock.project.state_keys import key_of
 from tapdock.protocol.catalog import ConfiguredStream, Stream
+from tapdock.runs import schema_policy
 from tapdock.runs.deletes import with_deletes
 from tapdock.runs.own_files import offer, require_state
 from tapdock.runs.sync_modes import (
@@ -31,7 +33,6 @@ from tapdock.runs.sync_modes import (
 )
 from tapdock.runs.target_files import require_files
 from tapdock.runs.target_tables import table_names
-from tapdock.state.store import state_key
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
@@ -41,7 +42,7 @@ __all__ = ["Options", "PreparedRun", "added_fields", "chosen_streams", "combined
 
 _MEANT = {
     "meta_changes": "airbyte-singer",
-    "on_schema_change": "singer-airbyte",
+    "late_schema": "singer-airbyte",
     "validate_records": "singer-airbyte",
 }
 """Options of a pipeline that only apply to one route."""
@@ -60,11 +61,15 @@ class Options:
     select: tuple[str, ...] = ()
     refresh_catalog: bool = False
     strict_counts: bool = False
+    accept_schema_changes: bool = False
     catalog: str | None = field(default=None, repr=False)
     state: str | None = field(default=None, repr=False)
     attempt: int = 1
     began: float | None = None
     run_id: str | None = None
+
+    def policy(self, pipeline: Pipeline) -> SchemaPolicy:
+        return "evolve" if self.accept_schema_changes else pipeline.schema_changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +77,7 @@ class PreparedRun:
     """Everything that is decided before a run starts.
 
     `offered` are all streams of the source, `streams` are those that the run reads. `scratch`: the source writes files
-    for the target. `only_complete`: see `RelayPlan`. `feed` are messages that take the place of the source's output.
+    for the target. `only_complete`: see `RelayPlan`. `feed` takes the place of the source's output. `schema`: changes.
     """
 
     pipeline: Pipeline
@@ -84,6 +89,7 @@ class PreparedRun:
     streams: tuple[ConfiguredStream, ...]
     translation: TranslateOptions
     state_id: str
+    schema: schema_policy.SchemaFacts = field(default_factory=schema_policy.SchemaFacts)
     only_complete: bool = False
     scratch: bool = False
     feed: bytes | None = field(default=None, repr=False)
@@ -106,8 +112,9 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     )
     namespacing = _namespacing(pipeline, source, target)
     # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
-    namespaced = source.kind == "singer" and namespacing.kind in ("source", "customformat")
-    source, offered = offer(context, source, options.catalog, refresh=options.refresh_catalog, namespaced=namespaced)
+    namespaced = schema_policy.is_namespaced(source, namespacing)
+    refresh = schema_policy.asks_again(source.connector, options.policy(pipeline), wanted=options.refresh_catalog)
+    source, offered = offer(context, source, options.catalog, refresh=refresh, namespaced=namespaced)
     require_state(options.state, source)
     if options.catalog is None:
         remember_offered(context.cache, source.connector, project.environment, offered, now=context.now())
@@ -138,6 +145,13 @@ def combined(
     require_repaired(target, target_config, quirks)
     cannot = impossible(source, target, described, target_config, quirks)
     streams = chosen_streams(context, source, offered, options, cannot)
+    state_id = key_of(pipeline, project.environment)
+    schema = schema_policy.SchemaFacts()
+    if feed is None and options.catalog is None:  # what the source itself offers
+        policy, named = options.policy(pipeline), schema_policy.is_namespaced(source, namespacing)
+        streams, schema = schema_policy.applied(
+            context, source.connector, policy, offered, streams, state_id, namespaced=named, only=options.select
+        )
     if source.kind == "singer":
         _say_unreadable(context, source.connector.name, streams)
     unsafe = empties_first(target, streams, target_config)
@@ -153,9 +167,10 @@ def combined(
         on_bad_record=pipeline.on_bad_record,
         meta_changes=pipeline.meta_changes,
         validate_records=pipeline.validate_records,
-        spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.on_schema_change == "spool",
+        spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.late_schema == "spool",
         quirks=quirks,
         excluded=unread_names(source.kind, offered, streams),
+        only_known=source.connector.discovery.mode == "committed" or schema.policy == "freeze",
         max_line=source.connector.max_line,
         tables=table_names(target, described, target_config, quirks),
     )
@@ -168,9 +183,8 @@ def combined(
         offered=offered,
         streams=streams,
         translation=translation,
-        state_id=state_key(
-            pipeline.source, pipeline.target, environment=project.environment, suffix=pipeline.state_suffix
-        ),
+        state_id=state_id,
+        schema=schema,
         only_complete=target.kind == "airbyte" and overwrites(streams) and not quirks.waits_for_complete,
         # Only if the user configured it: a tap that changes its own config does not get a shared folder.
         scratch=source.kind == "singer" and "batch_config" in source_config.user,
@@ -271,7 +285,7 @@ def chosen_streams(
     """
     connector = source.connector
     require_singer_options(source)
-    if source.kind == "singer" and not connector.discovery and connector.catalog is None:
+    if not connector.reports_streams:
         _require_all(connector, options)
         return ()  # the tap reports its streams during the run
     return select_streams(

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from tapdock.connectors.schema_changes import SchemaChange
 from tapdock.errors import Side, UsageError
 from tapdock.events import SetAside, StreamReport
 from tapdock.files import made, write_whole
@@ -100,6 +101,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     containers: tuple[ContainerRecord, ...] = ()
     seconds: Seconds
     relay: str | None = None
+    schema_changes: tuple[SchemaChange, ...] = ()
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
 

@@ -11,11 +11,12 @@ from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.errors import StateError, TapdockError, UsageError
 from tapdock.project.model import Connector, Pipeline
 from tapdock.project.named import sides
+from tapdock.project.state_keys import key_of
 from tapdock.runs.begin import drops_rows, names_of
 from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.target_files import file_of, own_file
 from tapdock.runs.target_place import moved, places
-from tapdock.state.store import read, state_key
+from tapdock.state.store import read
 from tapdock.translate.catalogs.singer import message_names
 
 __all__ = ["require_own_rows", "say_replaced"]
@@ -211,11 +212,7 @@ def say_replaced(context: Context, run: PreparedRun) -> None:
 def _states_beside(context: Context, run: PreparedRun) -> list[str]:
     """Return the states of other sources of the project that are written to the same target."""
     project, target = context.project, run.pipeline.target
-    pairs = [(each.source, each.state_suffix) for each in project.pipelines.values() if each.target == target]
-    others = [(source, suffix) for source, suffix in (*pairs, *((name, None) for name in project.sources))]
-    keys = [
-        state_key(source, target, environment=project.environment, suffix=suffix)
-        for source, suffix in others
-        if source != run.pipeline.source
-    ]
+    pipelines = [each for each in project.pipelines.values() if each.target == target]
+    pipelines += [Pipeline(name=name, source=name, target=target) for name in project.sources]
+    keys = [key_of(each, project.environment) for each in pipelines if each.source != run.pipeline.source]
     return list(dict.fromkeys(keys))

@@ -7,8 +7,9 @@ import msgspec
 
 from tapdock.errors import StateError
 from tapdock.log import clean
+from tapdock.project.state_keys import state_key
 
-__all__ = ["Dialect", "Envelope", "a_kind", "decode", "encode", "source_of", "state_key", "target_of"]
+__all__ = ["Dialect", "Envelope", "a_kind", "decode", "encode", "state_key"]
 
 VERSION = 1
 _LONGEST_NAME = 200
@@ -38,34 +39,6 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 class _Versioned(msgspec.Struct):
     version: int
-
-
-def state_key(source: str, target: str, *, environment: str | None = None, suffix: str | None = None) -> str:
-    """Return the key of a pipeline's state.
-
-    >>> state_key("faker", "lake", environment="prod", suffix="eu")
-    'prod:faker-to-lake:eu'
-    """
-    key = f"{environment or 'default'}:{source}-to-{target}"
-    return f"{key}:{suffix}" if suffix else key
-
-
-def source_of(key: str) -> str:
-    """Return the name of the source in a key.
-
-    >>> source_of("prod:faker-to-lake:eu")
-    'faker'
-    """
-    return key.partition(":")[2].partition("-to-")[0]
-
-
-def target_of(key: str) -> str:
-    """Return the name of the target in a key.
-
-    >>> target_of("prod:faker-to-lake:eu")
-    'lake'
-    """
-    return key.partition(":")[2].partition("-to-")[2].partition(":")[0]
 
 
 def a_kind(dialect: Dialect | None) -> str:

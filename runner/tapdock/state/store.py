@@ -10,6 +10,7 @@ import msgspec
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from tapdock.errors import Conflict, StateError
+from tapdock.project.state_keys import is_state
 from tapdock.state import versions
 from tapdock.state.backends.base import Backend, LeaseTerms, Stored, holder_here
 from tapdock.state.envelope import Dialect, Envelope, decode, encode, state_key
@@ -241,5 +242,5 @@ def is_empty(backend: Backend, key: str) -> bool:
 
 
 def keys(backend: Backend) -> list[str]:
-    """Return the keys of all states. Other objects are in folders; no environment in a key contains a slash."""
-    return [name for name in backend.names() if ":" in name.partition("/")[0]]
+    """Return the keys of all states."""
+    return [name for name in backend.names() if is_state(name)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tapdock.errors import LeaseHeld, StateError, TapdockError, UsageError
+from tapdock.project.state_keys import is_state
 from tapdock.state import store
 from tapdock.state.backends.base import Backend
 from tapdock.state.envelope import VERSION, Envelope, decode
@@ -87,7 +88,7 @@ def from_json(body: bytes, *, place: str) -> Collected:
 
 def _require_name(name: str, place: str, *, is_rotated: bool) -> None:
     """Raise UsageError for a name in a file that no state can have: it would become another kind of object."""
-    if name.startswith(_ROTATED) if is_rotated else ":" in name.partition("/")[0]:
+    if name.startswith(_ROTATED) if is_rotated else is_state(name):
         return
     raise UsageError(f"{place} has an object `{name[:200]}`, which is not the name of a state")
 

@@ -59,7 +59,7 @@ class SingerToAirbyte:
         withheld = Withheld(streams, told.excluded)
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=("target",), withheld=withheld)
         self.left = self._notices.left
-        self._source = SingerSource(streams, self._notices, excluded=self._translation.excluded)
+        self._source = SingerSource(streams, self._notices, self._translation)
         self.counts = self._source.counts
         self.states = SequenceLedger(
             state_type=self._translation.quirks.state_type, held=self._translation.last_state_only
@@ -173,7 +173,7 @@ class SingerToAirbyte:
         anew = version is not None and before not in (None, version) and landed.sync_mode == "incremental"
         if anew and not self._translation.spool:
             what = f"line {number}: the tap started a new snapshot of stream `{key}`, which must replace old rows"
-            raise TranslationError(what, hint="set `on_schema_change: spool`, so that the destination can replace them")
+            raise TranslationError(what, hint="set `late_schema: spool`, so that the destination can replace them")
         landing = self._landings[stream] = AirbyteStream(
             landed,
             self._names[key],

@@ -62,7 +62,7 @@ class SingerToSinger(WithoutScan):
         withheld = Withheld(streams, told.excluded)
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=(), withheld=withheld)
         self.left = self._notices.left
-        self._source = SingerSource(streams, self._notices, excluded=self._translation.excluded)
+        self._source = SingerSource(streams, self._notices, self._translation)
         self.counts = self._source.counts
         self.states = BookmarkLedger(saved, held=self._translation.last_state_only)
         self._target = SingerTarget(self._notices, self.states.names)

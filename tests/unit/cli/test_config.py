@@ -58,7 +58,7 @@ ORIGINS = [
     ("targets.lake.image", "default"),
     ("targets.lake.allow_unsafe_overwrite", "default"),
     ("pipelines.demo.retries", "default"),
-    ("pipelines.demo.on_schema_change", "default"),
+    ("pipelines.demo.late_schema", "default"),
     ("state_backend.uri", "default"),
     # written, and empty
     ("sources.shop.rotate", "default"),

@@ -465,11 +465,10 @@ def test_values_that_only_a_run_has_stay_as_they_are(tapdock, folder):
     assert tapdock("config", "get", "shop", "hidden").stdout == "[secret]\n"
 
 
-def test_the_settings_of_an_included_connector_are_not_written_twice(tapdock, folder):
+def test_a_setting_of_an_included_connector_is_written_once_in_its_own_file(tapdock, folder):
     (folder / "shop.yaml").write_text(PROJECT)
     main = "version: 1\ninclude: shop.yaml\n"
     (folder / "tapdock.yaml").write_text(main)
     ended = tapdock("config", "set", "shop", "count", "6")
-    assert (ended.returncode, (folder / "tapdock.yaml").read_text()) == (2, main)
-    assert (folder / "shop.yaml").read_text() == PROJECT
-    assert "`shop` is not written in tapdock.yaml" in ended.stderr
+    assert (ended.returncode, (folder / "tapdock.yaml").read_text()) == (0, main)
+    assert (folder / "shop.yaml").read_text() == PROJECT.replace("count: 5", "count: 6")

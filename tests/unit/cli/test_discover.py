@@ -38,7 +38,7 @@ def discover(tapdock, folder):
 def test_a_key_of_taps_at_an_airbyte_source(discover):
     ended = discover(discovery=False)
     assert ended.returncode == 2
-    assert "tapdock.yaml:1: `sources.s.discovery` only applies to Singer connectors" in ended.stderr
+    assert "tapdock.yaml:1: `sources.s.discovery: false` only applies to Singer connectors" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_states_of_a_folder_keep_names_that_no_pipeline_uses(tapdock, folder):
         (place / "state.json").write_text(json.dumps({"singer_state": json.loads(SINGER)}))
     ended = tapdock("state", "import", "states", "--format", "meltano")
     assert ended.returncode == 0
-    assert "no pipeline of this project uses the state dev:tap-a-to-target-b" in ended.stderr
+    assert "states that belong to no pipeline:\n  dev:tap-a-to-target-b\n" in ended.stderr
     assert f"uses the state {KEY}" not in ended.stderr
 
 
@@ -182,3 +182,18 @@ def test_what_contains_a_state_is_imported_instead(tapdock, folder, backend, tex
     with_source(folder, f"image: x, kind: {kind}")
     ended = tapdock("state", "set", "demo", stdin=text)
     assert (ended.returncode, f"`--format {runner}`" in ended.stderr, backend.names()) == (2, True, [])
+
+
+def test_the_state_of_a_pipeline_with_a_state_id(tapdock, folder, backend):
+    """Its name has neither an environment nor a source; commands find both by the pipeline."""
+    file = folder / "tapdock.yaml"
+    file.write_text(file.read_text().replace("demo: {", "demo: {state_id: nightly run, ", 1))
+    with_source(folder, "kind: singer, image: x")
+    assert tapdock("state", "set", "demo", stdin=SINGER).returncode == 0
+    assert list(stored(backend)) == ["nightly run"]
+    assert tapdock("state", "get", "nightly run").stdout == SINGER + "\n"
+    assert [one["state_id"] for one in json.loads(tapdock("list", "--json").stdout)["pipelines"]] == ["nightly run"]
+    refused = tapdock("state", "set", "nightly run", stdin=AIRBYTE)
+    assert (refused.returncode, "the source of `nightly run` needs" in refused.stderr) == (2, True), refused.stderr
+    ended = tapdock("state", "import", "-", "nightly run", "--format", "meltano", "--yes", stdin=SINGER)
+    assert (ended.returncode, "warning" in ended.stderr) == (0, False)

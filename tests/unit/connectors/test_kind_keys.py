@@ -7,6 +7,7 @@ import pytest
 from tapdock.connectors.kinds.base import assumed, require_kind
 from tapdock.errors import UsageError
 from tapdock.launch import ImageFacts
+from tapdock.project.discovery import Discovery
 from tapdock.project.keys import CONNECTOR
 from tapdock.project.model import CatalogFile, Connector
 
@@ -14,7 +15,7 @@ ORIGINS = {"sources.s.discovery": "tapdock.yaml:7"}
 ROWS: list[tuple[str, str, str, Any]] = [
     ("source", "singer", "catalog", CatalogFile(file="c", content=b"{}")),
     ("source", "singer", "catalog_option", "--properties"),
-    ("source", "singer", "discovery", False),
+    ("source", "singer", "discovery", Discovery(mode="never")),
     ("target", "singer", "allow_unsafe_overwrite", True),
     ("target", "airbyte", "state_type", "global"),
     ("target", "airbyte", "waits_for_complete", True),
@@ -30,7 +31,7 @@ def test_a_key_of_the_other_kind_is_refused(role, kind, name, value):
         require_kind(connector, OTHER[kind], ORIGINS)
     origin = ORIGINS.get(f"{role}s.s.{name}", "tapdock.yaml")
     wanted, found = kind.title(), OTHER[kind].title()
-    path = f"`{role}s.s.{name}`"
+    path = f"`{role}s.s.{name}{': false' if name == 'discovery' else ''}`"
     assert refused.value.message == f"{origin}: {path} only applies to {wanted} connectors, but `x:1` is for {found}"
     assert f"`kind: {kind}`" in refused.value.hint
 
@@ -42,7 +43,7 @@ def test_a_connector_without_such_keys_is_of_any_kind(role, kind):
 
 
 def test_every_key_of_one_kind_is_in_this_table():
-    assert {key.name for key in CONNECTOR if key.kind} == {name for _, _, name, _ in ROWS}
+    assert {*(key.name for key in CONNECTOR if key.kind), "discovery"} == {name for _, _, name, _ in ROWS}
 
 
 MARK, OWN = {"io.airbyte.name": "airbyte/source-x"}, {"io.tapdock.kind": "singer"}

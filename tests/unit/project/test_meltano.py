@@ -1,8 +1,10 @@
 """Tests the conversion of a Meltano project."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from tapdock.connectors.settings import coerce
 from tapdock.errors import UsageError
 from tapdock.project.load import load
 from tapdock.project.meltano import converted, read
-from tapdock.project.meltano_inherited import changed, inherited
+from tapdock.project.meltano_files import Files
+from tapdock.project.meltano_settings import plugins_of, settings_of
 from tapdock.project.model import Config
 
 MELTANO = """\
@@ -77,6 +80,7 @@ def test_what_comes_along(file):
         "build": {"singer": "meltanolabs-tap-github==1.0.0", "executable": "tap-github"},
         "config": {"repositories": ["a/b"], "nested": {"key": 1}},
         "select": ["issues.*", "!issues.body"],
+        "streams": {"issues": {"replication_method": "INCREMENTAL"}},
     }
     in_prod = {
         "config": {"start_date": "2020-01-01", "auth": {"token": "${GH_TOKEN}"}},
@@ -86,6 +90,7 @@ def test_what_comes_along(file):
         "version": 1,
         "default_environment": "dev",
         "vars": {"REGION": "us", "PLACE": "${REGION}-1"},
+        "defaults": {"env": {"REGION": "${REGION}", "PLACE": "${PLACE}"}},
         "sources": {
             "tap-github": github,
             "tap-github--two": {
@@ -114,14 +119,18 @@ def test_what_comes_along(file):
             "all": {"source": "tap-github", "target": "target-git"},
             "two-1": {"source": "tap-github", "target": "target-git"},
             "two-2": {"source": "tap-faker", "target": "target-git"},
-            "old": {"source": "tap-faker", "target": "target-more"},
+            "old": {"source": "tap-faker", "target": "target-more", "state_id": "old"},
         },
         "environments": {
             "dev": {},
+            # The child does not inherit them: none of its settings has one of these names.
             "prod": {
                 "vars": {"REGION": "eu", "LIMIT": "1.5"},
-                "sources": {"tap-github": in_prod, "tap-github--two": {"config": in_prod["config"]}},
-                "pipelines": {name: {"state_suffix": "${SUFFIX}"} for name in ("all", "two-1", "two-2", "old")},
+                "defaults": {"env": {"REGION": "${REGION}", "LIMIT": "${LIMIT}"}},
+                "sources": {
+                    "tap-github": in_prod,
+                },
+                "pipelines": {name: {"state_suffix": "${SUFFIX}"} for name in ("all", "two-1", "two-2")},
             },
         },
     }
@@ -130,15 +139,14 @@ def test_what_comes_along(file):
 def test_what_does_not(file):
     left = "\n".join(read(file).left)
     for words in (
-        "`metadata` of tap-github",
         "add `auth_token: ${TAP_GITHUB_AUTH_TOKEN}`",
-        "add `api.key: ${TAP_LOCKED_API__KEY}`",
+        "add `api.key: ${TAP_LOCKED_API_KEY}`",
         "the package of tap-unknown",
         "`mapper` of the job `all`",
         "`target-git` of the job `all`, because it does not directly follow a source",
         "`dbt:run` of the job `all`",
-        "the schedule `nightly` (@daily)",
-        "`env` (LIMIT, PLACE, REGION) as variables of processes: they are `vars` now",
+        "meltano.yml:39: the schedule `nightly` of the job `all` (@daily)",
+        "meltano.yml:14: the priority of `env` (LIMIT, PLACE, REGION)",
         "`mapper` of mappers",
         "`dbt` of utilities",
         "`tapdock state import s3://bucket/meltano --format meltano`",
@@ -151,9 +159,9 @@ def test_the_command_makes_a_project_that_loads(file, tmp_path):
     command = [sys.executable, "-m", "tapdock", "--project", tmp_path / "new", "init", "--from-meltano", file.parent]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    assert "not carried over: `dbt` of utilities" in ended.stderr
+    assert "not carried over: meltano.yml:34: `dbt` of utilities" in ended.stderr
     text = (tmp_path / "new" / "tapdock.yaml").read_text()
-    assert "# not carried over: `dbt` of utilities" in text
+    assert "# not carried over: meltano.yml:34: `dbt` of utilities" in text
     project = load(
         tmp_path / "new" / "tapdock.yaml", environment="prod", environ={"PW": "p", "GH_TOKEN": "t", "SUFFIX": "s"}
     )
@@ -165,34 +173,42 @@ def test_the_command_makes_a_project_that_loads(file, tmp_path):
 
 def test_settings_that_only_variables_have(file):
     """For Meltano, variables have priority over the file, and over each environment."""
-    written = ("TAP_GITHUB_START_DATE=2024-01-01", "TAP_LOCKED_API__KEY=k", "TAP_LOCKED_OTHER=1", "ELSE=1")
+    written = ("TAP_GITHUB_START_DATE=2024-01-01", "TAP_LOCKED_API_KEY=k", "TAP_LOCKED_OTHER=1", "ELSE=1")
     (file.parent / ".env").write_text("\n".join(written))
     project, left = read(file)
-    assert project["sources"]["tap-locked"]["config"] == {"api": {"key": "${TAP_LOCKED_API__KEY}"}}
+    assert project["sources"]["tap-locked"]["config"] == {"api": {"key": "${TAP_LOCKED_API_KEY}"}}
     # Only a setting that the file or a lock file names is known.
     assert "TAP_GITHUB_START_DATE in `.env`, if it sets a setting of tap-github" in "\n".join(left)
-    assert "start_date" not in project["environments"]["prod"]["sources"]["tap-github"]["config"]
+    config = project["environments"]["prod"]["sources"]["tap-github"]["config"]
+    assert config["start_date"] == "${TAP_GITHUB_START_DATE}", "the environment names it, so it is known there"
     assert "TAP_LOCKED_OTHER in `.env`" in "\n".join(left)
     assert "ELSE" not in "\n".join(left)
+
+
+def values(plugins: list[dict], name: str, environment: dict | None = None) -> dict:
+    files = Files({"plugins": {"loaders": plugins}})
+    return settings_of(plugins_of(files, "loaders")[name], files, environment).config
 
 
 @pytest.mark.parametrize(
     ("child", "config"),
     [
-        ({}, {"a": 1, "b": 2}),
-        ({"config": {"a": 3}}, {"b": 2}),
-        ({"config": {"c": 4}}, {"a": 1, "b": 2}),
+        ({}, {"a": 1, "b.x": 2}),
+        ({"config": {"a": 3}}, {"a": 3, "b.x": 2}),
+        ({"config": {"b": {"y": 4}}}, {"a": 1, "b.x": 2, "b.y": 4}),
+        ({"config": {"a": None}}, {"a": 1, "b.x": 2}),
     ],
 )
 def test_what_an_environment_changes_of_a_parent_is_inherited(child, config):
-    plugins = {"p": {"name": "p", "config": {"a": 0}}, "c": {"name": "c", "inherit_from": "p", **child}}
-    environment = {"config": {"plugins": {"loaders": [{"name": "p", "config": {"a": 1, "b": 2}}]}}}
-    assert changed(environment, "loaders", plugins)["c"].config == config
+    """Only `c` is not: the child does not know this setting, as neither its definition nor its config has it."""
+    plugins = [{"name": "p", "config": {"a": 0, "b": {"x": 0}}}, {"name": "c", "inherit_from": "p", **child}]
+    change = {"name": "p", "config": {"a": 1, "b": {"x": 2}, "c": 5}}
+    assert values(plugins, "c", {"config": {"plugins": {"loaders": [change]}}}) == config
 
 
 def test_a_circle_of_plugins_ends():
-    plugins = {"a": {"name": "a", "inherit_from": "b"}, "b": {"name": "b", "inherit_from": "a", "config": {"x": 1}}}
-    assert inherited("a", plugins)["config"] == {"x": 1}
+    plugins = [{"name": "a", "inherit_from": "b"}, {"name": "b", "inherit_from": "a", "config": {"x": 1}}]
+    assert values(plugins, "a") == {"x": 1}
 
 
 @pytest.mark.parametrize(("text", "message"), [("[1]", "not a mapping"), ("a: [", "malformed YAML")])
@@ -217,14 +233,14 @@ def test_values_stay_as_they_were_written(tmp_path):
 
 def test_a_setting_beside_its_own_beginning():
     extractor = {"name": "a", "pip_url": "a", "config": {"x": 1, "x.y": 2, "z": {"k": 1}, "z.l": 2}}
-    project, left = converted({"plugins": {"extractors": [extractor]}}, locks={})
+    project, left = converted(Files({"plugins": {"extractors": [extractor]}}))
     assert project["sources"]["a"]["config"] == {"x": 1, "z": {"k": 1, "l": 2}}
     assert left == ["`x.y` of a, because a part of that name has a value of its own"]
     assert extractor["config"]["z"] == {"k": 1}
 
 
 def test_nothing_is_a_project_too():
-    assert converted({}, locks={}) == ({"version": 1}, [])
+    assert converted(Files({})) == ({"version": 1}, [])
 
 
 @pytest.mark.parametrize("secret", ["meltano.yml", "more.yml", None])
@@ -261,7 +277,7 @@ def test_every_dollar_is_what_it_was_for_meltano(tmp_path, written, value):
     """A variable without braces has a name in capital letters; everything else is text."""
     plugin = {"name": "tap-x", "config": {"a": written, "n.b": [written]}, "env": {"E": written}, "select": [written]}
     environment = {"name": "e", "config": {"plugins": {"extractors": [{"name": "tap-x", "config": {"c": written}}]}}}
-    found = converted({"plugins": {"extractors": [plugin]}, "environments": [environment]}, locks={})
+    found = converted(Files({"plugins": {"extractors": [plugin]}, "environments": [environment]}))
     file = tmp_path / "tapdock.yaml"
     file.write_text(yaml.safe_dump(found.project))
     variables = {"VALUE": "v$x", "value": "lower", "VALUE_": "other", "VALUE2": "two"}
@@ -270,3 +286,127 @@ def test_every_dollar_is_what_it_was_for_meltano(tmp_path, written, value):
     assert config == {"a": value, "n": {"b": [value]}, "c": value}
     assert coerce(Config(source.env), {}) == {"E": value}
     assert source.select == (value,)
+
+
+def source(**plugin) -> tuple[dict, str]:
+    """Return the entry of an extractor, and the lines about what is not carried over."""
+    project, left = converted(Files({"plugins": {"extractors": [{"name": "tap-x", "pip_url": "tap-x", **plugin}]}}))
+    return project["sources"]["tap-x"], "\n".join(left)
+
+
+def test_config_of_all_forms():
+    """As Meltano 4.4.1 writes them: dots nest at every level, unless they are escaped; null sets nothing."""
+    given = {"n": {"x": 1}, "n.y": 3, "e": {}, "s3\\.x": 1, "d.x": {"a.b": 2}, "gone": None, "list": []}
+    wanted = {"n": {"x": 1, "y": 3}, "e": {}, "s3.x": 1, "d": {"x": {"a": {"b": 2}}}, "list": []}
+    assert source(config=given)[0]["config"] == wanted
+    settings = [{"name": "obj", "kind": "object", "value": {}}, {"name": "gone", "value": 7}, {"name": "none"}]
+    assert source(config=given, settings=settings)[0]["config"] == {**wanted, "obj": {}, "gone": 7}
+
+
+def test_variables_of_env_set_settings():
+    """They are read as values of the type that the setting has."""
+    env = {"TAP_X_LIST": '["q"]', "TAP_X_COUNT": "5", "TAP_X_FLAG": "false", "TAP_X__SELECT": '["a.*"]', "Y_OLD": "o"}
+    settings = [{"name": "flag", "kind": "boolean"}, {"name": "old", "env_aliases": ["Y_OLD"]}]
+    found, _ = source(config={"list": ["a"], "count": 1}, settings=settings, env=env)
+    assert found["config"] == {"list": ["q"], "count": 5, "flag": False, "old": "o"}
+    assert found["select"] == ["a.*"]
+    assert found["env"] == env
+
+
+@pytest.mark.parametrize(
+    ("plugin", "entry", "line"),
+    [
+        ({"python": "python3.11"}, {"build": {"singer": "tap-x", "python": "3.11"}}, ""),
+        ({"python": "pypy"}, {"build": {"singer": "tap-x"}}, "`python: pypy` of tap-x"),
+        ({"executable": "./x.sh"}, {"build": {"singer": "tap-x"}}, "`executable: ./x.sh` of tap-x"),
+        ({"pip_url": "-e ./tap-x"}, {"image": "tapdock/tap-x:latest"}, "`pip_url` of tap-x: build an image"),
+        ({"pip_url": "git+https://user:pass@host/x"}, {"image": "tapdock/tap-x:latest"}, "`pip_url` of tap-x"),
+        ({"capabilities": ["properties", "discover"]}, {"catalog_option": "--properties"}, ""),
+        ({"capabilities": ["catalog"], "select": ["a.*"]}, {"discovery": False}, "`select` of tap-x, which Meltano"),
+        ({"metadata": {"s": {"replication-method": "odd"}}}, {}, "`metadata` of tap-x (`s.replication-method`)"),
+        ({"metadata": {"s": {"key": "$NAME"}}}, {}, "`metadata` of tap-x (`s.key`), which has a variable"),
+        ({"select": []}, {"select": ["!*"]}, "it selects nothing, as for Meltano"),
+        ({"select": ["a*.*"], "select_filter": ["*t*"]}, {"select": ["!*"]}, "name the streams that both match"),
+        (
+            {"config": {"x": "$MELTANO_RUN_ID"}},
+            {"config": {"x": "${MELTANO_RUN_ID}"}},
+            "`$MELTANO_RUN_ID` in the config",
+        ),
+        ({"config": {"x": "$MELTANO_EXTRACTOR_NAME"}}, {"config": {"x": "tap-x"}}, ""),
+        ({"catalog": "none.json"}, {"catalog": "none.json", "select": ["!*"]}, "`catalog`: it selects nothing"),
+        ({"variant": "v"}, {}, "there is no plugins/extractors/tap-x--v.lock"),
+        ({"strange": 1}, {}, "`strange` of tap-x"),
+    ],
+)
+def test_keys_of_an_extractor(plugin, entry, line):
+    found, left = source(**plugin)
+    assert {key: found.get(key) for key in entry} == entry
+    assert line in left
+    assert bool(left) == bool(line)
+    if "select" not in entry and "discovery" in entry:
+        assert "select" not in found, "a run would refuse it"
+
+
+def test_use_cached_catalog():
+    found, left = source(use_cached_catalog=False)
+    assert found.get("discovery") == "always" or "`use_cached_catalog` of tap-x" in left
+
+
+def test_a_target_without_a_namespace_of_its_sources():
+    """`$MELTANO_EXTRACTOR_NAMESPACE` is only replaced if no pipeline of the target writes into another schema then."""
+    loader = {"name": "target-y", "pip_url": "y", "config": {"schema": "$MELTANO_EXTRACTOR_NAMESPACE"}}
+    for given, text in (({}, "${LOAD_SCHEMA}"), ({"load_schema": "other"}, "${MELTANO_EXTRACTOR_NAMESPACE}")):
+        extractor = {"name": "tap-x", "pip_url": "x", **given}
+        found = converted(Files({"plugins": {"extractors": [extractor], "loaders": [loader]}}))
+        assert found.project["targets"]["target-y"]["config"] == {"schema": text}
+        assert any("`$MELTANO_EXTRACTOR_NAMESPACE` in the config of target-y" in line for line in found.left) == bool(
+            given
+        )
+
+
+def test_names_of_states_that_a_store_cannot_have():
+    plugins = {"extractors": [{"name": "tap-x", "pip_url": "x"}], "loaders": [{"name": "target-y", "pip_url": "y"}]}
+    schedule = {"name": "a/b", "interval": "@daily", "extractor": "tap-x", "loader": "target-y"}
+    found = converted(Files({"plugins": plugins, "schedules": [schedule]}))
+    assert found.project["pipelines"] == {"a-b": {"source": "tap-x", "target": "target-y", "state_id": "state-a-b"}}
+    assert "the name of the state `a/b`: it is `state-a-b` now" in found.left
+
+
+def test_an_environment_that_takes_something_back(tmp_path):
+    """What the base has and an environment has not is null there, which is the default."""
+    extractor = {
+        "name": "tap-x",
+        "pip_url": "x",
+        "select_filter": ["a"],
+        "use_cached_catalog": False,
+        "load_schema": "s",
+    }
+    change = {
+        "name": "tap-x",
+        "select_filter": [],
+        "use_cached_catalog": True,
+        "load_schema": "$MELTANO_EXTRACTOR_NAME",
+    }
+    environment = {"name": "prod", "config": {"plugins": {"extractors": [change]}}}
+    found = converted(Files({"plugins": {"extractors": [extractor]}, "environments": [environment]}))
+    (tmp_path / "tapdock.yaml").write_text(yaml.safe_dump(found.project))
+    without, prod = (load(tmp_path / "tapdock.yaml", environment=name, environ={}) for name in ("", "prod"))
+    assert (without.sources["tap-x"].select, without.sources["tap-x"].load_schema) == (("a.*",), "s")
+    assert (prod.sources["tap-x"].select, prod.sources["tap-x"].load_schema) == ((), "tap-x")
+
+
+def test_settings_in_the_system_database(file):
+    """Meltano uses them, with priority over what is inherited; they cannot be seen in any file."""
+    (file.parent / ".meltano").mkdir()
+    with closing(sqlite3.connect(file.parent / ".meltano" / "meltano.db")) as opened:
+        opened.execute("CREATE TABLE plugin_settings (namespace VARCHAR, name VARCHAR, value BLOB, enabled BOOLEAN)")
+        rows = [
+            ("extractors.tap-github.default", "since", "s3cret", 1),
+            ("loaders.target-git.default", "disabled", "x", 0),
+        ]
+        opened.executemany("INSERT INTO plugin_settings VALUES (?, ?, ?, ?)", rows)
+        opened.commit()
+    left = "\n".join(read(file).left)
+    assert "`since` of tap-github, which is set in the system database: `meltano config list tap-github`" in left
+    assert "`disabled`" not in left
+    assert "s3cret" not in left

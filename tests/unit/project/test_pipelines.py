@@ -36,7 +36,7 @@ def options(read: Project) -> Any:
 def test_what_is_not_said(project):
     read = demo(project())
     assert (read.source, read.target, read.retries) == ("tap", "lake", 0)
-    assert (read.on_schema_change, read.on_bad_record, read.meta_changes) == ("spool", "fail", False)
+    assert (read.late_schema, read.on_bad_record, read.meta_changes) == ("spool", "fail", False)
     assert read.namespacing == Namespacing()
 
 
@@ -56,8 +56,8 @@ def test_what_streams_are_called_in_the_target(project, keys, namespacing):
 
 
 def test_what_happens_to_odd_schemas_and_records(project):
-    read = demo(project("on_schema_change: stream, on_bad_record: set_aside, meta_changes: true, state_suffix: b"))
-    assert (read.on_schema_change, read.on_bad_record, read.meta_changes) == ("stream", "set_aside", True)
+    read = demo(project("late_schema: stream, on_bad_record: set_aside, meta_changes: true, state_suffix: b"))
+    assert (read.late_schema, read.on_bad_record, read.meta_changes) == ("stream", "set_aside", True)
     assert read.state_suffix == "b"
 
 
@@ -72,7 +72,7 @@ def test_what_happens_to_odd_schemas_and_records(project):
         ),
         ("namespace: mine", "`pipelines.demo.namespace` is `mine`, not one of `source`", None),
         ("on_bad_record: skip", "`pipelines.demo.on_bad_record` is `skip`, not one of `fail`", None),
-        ("on_schema_change: spol", "`pipelines.demo.on_schema_change` is `spol`", "did you mean `spool`?"),
+        ("late_schema: spol", "`pipelines.demo.late_schema` is `spol`", "did you mean `spool`?"),
         ("meta_changes: 3", "`pipelines.demo.meta_changes` is `3`", None),
         ("retries: -1", "`pipelines.demo.retries` is `-1`", None),
         ("schedule: daily", "`pipelines.demo.schedule` is not a key here", ""),
@@ -163,3 +163,91 @@ def test_a_catalog_that_is_none(project, tmp_path, content, message):
     with pytest.raises(UsageError, match=r"`sources.tap.catalog` names .*catalog.json") as raised:
         project(source="catalog: catalog.json")
     assert message in raised.value.message
+
+
+OLD = "version: 1\nsources: {s: {image: x}}\ntargets: {t: {image: y}}\npipelines: {p: {source: s, target: t%s}}\n%s"
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "environment", "variable", "mode", "origin"),
+    [
+        (", on_schema_change: stream", "", None, "stream", "tapdock.yaml:4"),
+        (", late_schema: spool", "on_schema_change: stream", None, "stream", "tapdock.yaml:5"),
+        (", on_schema_change: spool", "late_schema: stream", None, "stream", "tapdock.yaml:4"),
+        (", late_schema: spool", "", "stream", "stream", "TAPDOCK_PIPELINES__P__ON_SCHEMA_CHANGE"),
+    ],
+)
+def test_the_old_name_of_a_key_works_with_a_warning(tmp_path, pipeline, environment, variable, mode, origin):
+    file, name = tmp_path / "tapdock.yaml", "TAPDOCK_PIPELINES__P__ON_SCHEMA_CHANGE"
+    file.write_text(OLD % (pipeline, f"environments: {{e: {{pipelines: {{p: {{{environment}}}}}}}}}\n"))
+    read = load(file, environment="e", environ={name: variable} if variable else {})
+    assert read.pipelines["p"].late_schema == mode
+    assert [each.endswith(": `on_schema_change` is now `late_schema`: rename it") for each in read.warnings] == [True]
+    assert f"warning: {origin}: " in read.warnings[0]
+
+
+def test_the_old_and_the_new_name_of_a_key_together_are_refused(tmp_path):
+    file = tmp_path / "tapdock.yaml"
+    file.write_text(OLD % (", late_schema: spool, on_schema_change: stream", ""))
+    with pytest.raises(UsageError, match=r"`pipelines\.p\.on_schema_change` is the old name of `late_schema`"):
+        load(file, environment=None, environ={})
+
+
+@pytest.mark.parametrize(
+    ("written", "mode", "seconds"),
+    [
+        ("true", "cached", 86400),
+        ("cached", "cached", 86400),
+        ("false", "never", 86400),
+        ('"false"', "never", 86400),
+        ("always", "always", 86400),
+        ("committed", "committed", 86400),
+        ("6h", "cached", 21600),
+        ("90", "cached", 90),
+    ],
+)
+def test_when_a_source_is_discovered(project, written, mode, seconds):
+    read = project(source=f"discovery: {written}").sources["tap"].discovery
+    assert (read.mode, read.seconds) == (mode, seconds)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message", "hint"),
+    [
+        ("discovery: comitted", "`sources.tap.discovery` is `comitted`, not `cached`", "did you mean `committed`?"),
+        ("discovery: 0", "`sources.tap.discovery` is `0`, not a duration", None),
+        ("discovery: [6h]", "`sources.tap.discovery` is a list, not a duration", None),
+    ],
+)
+def test_a_mistake_in_discovery(project, keys, message, hint):
+    with pytest.raises(UsageError) as raised:
+        project(source=keys)
+    assert message in raised.value.message
+    assert (hint or "") in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize("mode", ["always", "committed"])
+def test_a_catalog_of_the_user_and_discovery_exclude_each_other(project, tmp_path, mode):
+    (tmp_path / "mine.json").write_text('{"streams": []}')
+    with pytest.raises(UsageError, match=r"`sources\.tap\.discovery` has no effect beside `catalog`"):
+        project(source=f"catalog: mine.json, discovery: {mode}")
+    assert project(source="catalog: mine.json, discovery: true").sources["tap"].catalog
+
+
+def test_a_state_that_a_store_cannot_have(project):
+    for name in ("history/x", "probe"):
+        with pytest.raises(UsageError, match=rf"`pipelines.demo.state_id` is `{name}`, which stores use"):
+            project(f"state_id: {name}")
+
+
+def test_a_state_of_its_own_name(project):
+    assert demo(project("state_id: nightly run")).state_id == "nightly run"
+    assert demo(project()).state_id is None
+
+
+@pytest.mark.parametrize("other", ["state_id: nightly", "state_suffix: eu"])
+def test_two_pipelines_with_one_state(project, other):
+    """The second would resume from the bookmarks of the first."""
+    name = "nightly" if "nightly" in other else "default:tap-to-lake:eu"
+    with pytest.raises(UsageError, match=r"tapdock.yaml:\d+: `pipelines.demo.state_id` is the name of the state of"):
+        project(f'state_id: "{name}"}}\n  more: {{source: tap, target: lake, {other}')

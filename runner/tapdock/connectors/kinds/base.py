@@ -100,12 +100,20 @@ def require_kind(connector: Connector, kind: Kind, origins: Mapping[str, str]) -
     for key in CONNECTOR:
         if key.kind in (None, kind) or getattr(connector, key.name) == getattr(plain, key.name):
             continue
-        path = dotted((f"{connector.role}s", connector.name, key.name))
-        raise UsageError(
-            f"{origins.get(path, 'tapdock.yaml')}: `{path}` only applies to {_NAMES[key.kind]} connectors, but "
-            f"`{connector.image}` is for {_NAMES[kind]}",
-            hint=f"remove it, or set `kind: {key.kind}` if that is the protocol of the image",
-        )
+        raise _of_another_kind(connector, key.name, "", key.kind, kind, origins)
+    if kind == "airbyte" and connector.discovery.mode == "never":
+        raise _of_another_kind(connector, "discovery", ": false", "singer", kind, origins)
+
+
+def _of_another_kind(
+    connector: Connector, key: str, value: str, wanted: Kind, kind: Kind, origins: Mapping[str, str]
+) -> UsageError:
+    path = dotted((f"{connector.role}s", connector.name, key))
+    return UsageError(
+        f"{origins.get(path, 'tapdock.yaml')}: `{path}{value}` only applies to {_NAMES[wanted]} connectors, but "
+        f"`{connector.image}` is for {_NAMES[kind]}",
+        hint=f"remove it, or set `kind: {wanted}` if that is the protocol of the image",
+    )
 
 
 def config_file(config: Mapping[str, Any]) -> InputFile:

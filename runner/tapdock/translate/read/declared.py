@@ -8,7 +8,7 @@ from tapdock.translate.read.schema_scan import schema_of
 
 __all__ = ["SPOOL", "declared_fields", "require_known"]
 
-SPOOL = "set `on_schema_change: spool`, which reads the whole tap before it creates the destination's catalog"
+SPOOL = "set `late_schema: spool`, which reads the whole tap before it creates the destination's catalog"
 
 
 def declared_fields(message: SchemaMessage, landed: ConfiguredStream, number: int, *, expects_key: bool) -> set[str]:

@@ -8,6 +8,7 @@ from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.lines import split, whole_messages
 from tapdock.protocol.parts import Part
 from tapdock.protocol.singer import Message
+from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names
 from tapdock.translate.catalogs.tap_keys import with_key_fields
 from tapdock.translate.counts import Counts
@@ -23,14 +24,15 @@ class SingerSource:
     `line` is the number of the last line that was read.
     """
 
-    def __init__(self, streams: Iterable[ConfiguredStream], notices: Notices, *, excluded: Iterable[str] = ()) -> None:
+    def __init__(self, streams: Iterable[ConfiguredStream], notices: Notices, options: TranslateOptions) -> None:
         self.expected = {stream.stream.key: stream for stream in streams}
         self.tallies: dict[StreamKey, Tally] = {key: Tally(key) for key in self.expected}
         self.line = 0
         self.counts = Counts(self.tallies, notices)
         self._notices = notices
         self._keys: dict[str, StreamKey] = {}
-        self._excluded = frozenset(excluded)
+        self._excluded = frozenset(options.excluded)
+        self._only_known = options.only_known
 
     def key(self, stream: str) -> StreamKey:
         """Return the stream by its name in messages, which may differ from that in the catalog (protocol.md 3.1).
@@ -60,7 +62,7 @@ class SingerSource:
 
     def is_left_out(self, stream: str, *, record: bool) -> bool:
         """Return True if the user did not select the stream. The first time, warn; count its records."""
-        if stream not in self._excluded:
+        if stream not in self._excluded and not (self._only_known and self.key(stream) not in self.expected):
             return False
         tally = self.tallies.setdefault(StreamKey(None, stream), Tally(StreamKey(None, stream)))
         tally.excluded += record

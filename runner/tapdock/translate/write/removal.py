@@ -104,22 +104,21 @@ def _pruned(value: bytes, path: Path, exclusion: Exclusion) -> bytes:
 
 def _object(value: bytes, path: Path, exclusion: Exclusion) -> bytes:
     members = _OBJECT.decode(value)
-    kept: dict[str, Raw] = {}
     changed = entered = False
-    for name, raw in members.items():
+    for name in list(exclusion.candidates(path, members.keys())):
         within = (*path, name)
         verdict = exclusion.verdict(within)
         if verdict == "remove":
+            del members[name]
             changed = True
-            continue
-        if verdict == "enter":
+        elif verdict == "enter":
             entered = True
-            old = bytes(raw)
+            old = bytes(members[name])
             new = _pruned(old, within, exclusion)
             if new is not old:
-                raw, changed = Raw(new), True
-        kept[name] = raw
-    return _ENCODE(kept) if changed or (entered and _repeats(value, members)) else value
+                members[name] = Raw(new)
+                changed = True
+    return _ENCODE(members) if changed or (entered and _repeats(value, members)) else value
 
 
 def _repeats(value: bytes, members: dict[str, Raw]) -> bool:

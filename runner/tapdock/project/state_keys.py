@@ -1,0 +1,75 @@
+"""Names of states: which state a pipeline uses, and whose state a name is."""
+
+from collections.abc import Mapping
+
+from tapdock.project.model import Pipeline
+
+__all__ = ["is_state", "key_of", "own_ids", "source_of", "state_key", "target_of", "valid_id"]
+
+_PROBE = "probe"
+"""The object of a store whose backend tests conditional writes."""
+
+
+def state_key(source: str, target: str, *, environment: str | None = None, suffix: str | None = None) -> str:
+    """Return the key of a pipeline's state.
+
+    >>> state_key("faker", "lake", environment="prod", suffix="eu")
+    'prod:faker-to-lake:eu'
+    """
+    key = f"{environment or 'default'}:{source}-to-{target}"
+    return f"{key}:{suffix}" if suffix else key
+
+
+def key_of(pipeline: Pipeline, environment: str | None) -> str:
+    """Return the key of a pipeline's state in an environment: its own `state_id`, if it has one.
+
+    >>> key_of(Pipeline(name="p", source="faker", target="lake", state_id="nightly"), "prod")
+    'nightly'
+    """
+    if pipeline.state_id:
+        return pipeline.state_id
+    return state_key(pipeline.source, pipeline.target, environment=environment, suffix=pipeline.state_suffix)
+
+
+def is_state(name: str) -> bool:
+    """Return True for the name of a state in a store. Other objects are in folders, whose names have no colon.
+
+    >>> is_state("prod:faker-to-lake:a/b"), is_state("nightly run"), is_state("history/prod:faker-to-lake/1")
+    (True, True, False)
+    """
+    head, slash, _ = name.partition("/")
+    return name != _PROBE and (not slash or ":" in head)
+
+
+def valid_id(name: str) -> str:
+    """Return the name for a state of another runner, which is another one only if a store cannot have it.
+
+    >>> valid_id("nightly run"), valid_id("shop/nightly"), valid_id("probe")
+    ('nightly run', 'state-shop-nightly', 'state-probe')
+    """
+    return name if is_state(name) else f"state-{name.replace('/', '-')}"
+
+
+def own_ids(pipelines: Mapping[str, Pipeline]) -> dict[str, Pipeline]:
+    """Return the pipelines with a `state_id` by it."""
+    return {each.state_id: each for each in pipelines.values() if each.state_id}
+
+
+def source_of(key: str, pipelines: Mapping[str, Pipeline]) -> str:
+    """Return the name of the source in a key, or that of the pipeline whose `state_id` it is.
+
+    >>> source_of("prod:faker-to-lake:eu", {})
+    'faker'
+    """
+    own = own_ids(pipelines).get(key)
+    return own.source if own else key.partition(":")[2].partition("-to-")[0]
+
+
+def target_of(key: str, pipelines: Mapping[str, Pipeline]) -> str:
+    """Return the name of the target in a key, or that of the pipeline whose `state_id` it is.
+
+    >>> target_of("prod:faker-to-lake:eu", {})
+    'lake'
+    """
+    own = own_ids(pipelines).get(key)
+    return own.target if own else key.partition(":")[2].partition("-to-")[2].partition(":")[0]

@@ -1,0 +1,110 @@
+"""The catalog of the last successful run, beside the state of its pipeline: what the next run compares with."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tapdock.errors import StateError
+from tapdock.project.state_keys import source_of
+from tapdock.protocol.catalog import StreamKey
+from tapdock.state.backends.base import Backend
+
+__all__ = ["PREFIX", "Found", "KeptCatalog", "SeenStream", "find", "keep", "latest", "move"]
+
+PREFIX = "catalog/"
+VERSION = 1
+
+
+class SeenStream(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream as a run saw it. `read` are the top-level fields that the project selects, None without the stream.
+
+    `json_schema`, `sync_modes`, `primary_key` and `cursor_field` are those that the source declares.
+    """
+
+    namespace: str | None = None
+    name: str
+    json_schema: dict[str, Any] = {}
+    sync_modes: tuple[str, ...] = ()
+    primary_key: tuple[tuple[str, ...], ...] = ()
+    cursor_field: tuple[str, ...] = ()
+    read: tuple[str, ...] | None = None
+
+    @property
+    def key(self) -> StreamKey:
+        return StreamKey.of(self.namespace, self.name)
+
+
+class KeptCatalog(msgspec.Struct, frozen=True, kw_only=True):
+    """The stored form. `key` is that of the state, `namespaced` says how a tap's streams were named."""
+
+    version: int = VERSION
+    key: str
+    run_id: str
+    saved_at: str
+    namespaced: bool = False
+    streams: tuple[SeenStream, ...]
+
+
+class Found(NamedTuple):
+    """What is stored under a key. `damage` is the reason why it cannot be read; `version` is that of the object.
+
+    `is_newer`: a newer tapdock wrote it, so this one does not replace it.
+    """
+
+    catalog: KeptCatalog | None = None
+    version: str | None = None
+    damage: str | None = None
+    is_newer: bool = False
+
+
+class _Versioned(msgspec.Struct):
+    version: int
+
+
+def find(backend: Backend, key: str) -> Found:
+    """Return the kept catalog of a state. Raises StateError of the backend, but not for damage."""
+    stored = backend.get(PREFIX + key)
+    if stored is None:
+        return Found()
+    try:
+        version = msgspec.json.decode(stored.body, type=_Versioned).version
+        if version != VERSION:
+            damage = f"it has format version {version}, but this tapdock reads only version {VERSION}"
+            return Found(version=stored.version, damage=damage, is_newer=True)
+        kept = msgspec.json.decode(stored.body, type=KeptCatalog)
+    except (ValueError, RecursionError) as error:
+        return Found(version=stored.version, damage=str(error))
+    if kept.key != key:
+        return Found(version=stored.version, damage="it belongs to another state")
+    return Found(catalog=kept, version=stored.version)
+
+
+def keep(backend: Backend, catalog: KeptCatalog, *, expected: str | None) -> None:
+    """Replace version `expected`. Raises StateError, and Conflict if another run has kept its catalog meanwhile."""
+    try:
+        body = msgspec.json.encode(catalog) + b"\n"
+    except (ValueError, RecursionError) as error:  # a number or a nesting that JSON cannot have
+        raise StateError(f"the catalog cannot be written: {error}") from error
+    backend.put(PREFIX + catalog.key, body, expected=expected)
+
+
+def latest(backend: Backend, source: str, environment: str | None, *, among: Iterable[str]) -> KeptCatalog | None:
+    """Return the newest catalog of a source in an environment; None if there is none that can be read.
+
+    `among` are keys of states that use the source, whatever they are called. Raises StateError.
+    """
+    saved = (name.removeprefix(PREFIX) for name in backend.names(PREFIX))
+    keys = {
+        key for key in saved if source_of(key, {}) == source and key.partition(":")[0] == (environment or "default")
+    }
+    found = [find(backend, key).catalog for key in sorted(keys.union(among))]
+    return max((each for each in found if each), key=lambda each: (each.saved_at, each.run_id), default=None)
+
+
+def move(backend: Backend, old: str, new: str) -> None:
+    """Keep the catalog of a state under its new name, if there is one. Raises StateError."""
+    kept = find(backend, old).catalog
+    if kept is not None:
+        keep(backend, msgspec.structs.replace(kept, key=new), expected=find(backend, new).version)
+        backend.delete(PREFIX + old)
