@@ -171,7 +171,7 @@ class Source:
         return _checked(self._project, self._connector, on_message)
 
     def streams(self, *, refresh: bool = False, on_message: OnMessage | None = None) -> tuple[Stream, ...]:
-        """Return the streams that the source offers. A discovery of the last 24 hours is used, unless `refresh`."""
+        """Return the streams that the source offers. Its `discovery` says how old they may be; `refresh` asks it."""
         project, said = self._project, Callback(on_message)
         with redacted(project._session), orders() as signals:
             context = project._context(signals, said)

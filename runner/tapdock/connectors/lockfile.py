@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
 from tapdock.errors import EngineError, UsageError
 from tapdock.files import write_whole
-from tapdock.launch import ImageFacts
+
+if TYPE_CHECKING:  # `tapdock list` does not need it
+    from tapdock.launch import ImageFacts
 
 __all__ = ["FILE", "LABEL_RECIPE", "identity", "is_moving", "read", "read_if_present", "verify", "write"]
 
@@ -39,7 +42,7 @@ def write(folder: Path, digests: Mapping[str, str]) -> Path:
     return file
 
 
-def verify(locked: Mapping[str, str], facts: ImageFacts) -> None:
+def verify(locked: Mapping[str, str], facts: "ImageFacts") -> None:
     """Raise EngineError if an image is not the locked one."""
     wanted, found = locked.get(facts.image), identity(facts)
     if wanted is None:
@@ -51,7 +54,7 @@ def verify(locked: Mapping[str, str], facts: ImageFacts) -> None:
         raise EngineError(f"`{facts.image}` is {found}, but {FILE} has {wanted}", hint=hint)
 
 
-def identity(facts: ImageFacts) -> str:
+def identity(facts: "ImageFacts") -> str:
     """Return what identifies an image's content: its digest, its id if it has no digest, or its recipe.
 
     Each build results in another digest, so the digest of a built image would match on no other machine. The recipe is
