@@ -41,16 +41,18 @@ def load(
     path: str | os.PathLike[str] | None = None,
     *,
     environment: str | None = None,
+    env_files: Iterable[str | os.PathLike[str]] = (),
     environ: Mapping[str, str] | None = None,
 ) -> "Project":
     """Return the project in a folder, or the nearest one upward from the current folder. Raises UsageError.
 
-    Without an `environment`, that of TAPDOCK_ENVIRONMENT or of `default_environment` applies. `environ` replaces the
-    environment variables of this process.
+    Without an `environment`, that of TAPDOCK_ENVIRONMENT or of `default_environment` applies. `env_files` are files of
+    variables, as with `--env-file`. `environ` replaces the environment variables of this process.
     """
     session = Session(
         folder=None if path is None else Path(path),
         chosen_environment=environment,
+        env_files=tuple(Path(file) for file in env_files),
         environ=dict(os.environ if environ is None else environ),
     )
     with redacted(session):

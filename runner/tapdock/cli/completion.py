@@ -138,7 +138,8 @@ def _values(option: str, session: Session) -> Iterable[str]:
         from tapdock.project import document
 
         return [*(document.read(session.file).tree.get("environments") or ())]
-    return ("text", "json") if option == "--log-format" else ()
+    choices = {"--log-format": ("text", "json"), "--log-level": ("debug", "info", "warning", "error")}
+    return choices.get(option, ())
 
 
 def _after(plain: list[str], last: str, grammar: Grammar, session: Session) -> Iterable[str]:

@@ -1,7 +1,9 @@
 """Change the patterns of a source's `select` in the project file."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any
 
 from tapdock.connectors.config_keys import ABSENT, at
@@ -29,29 +31,38 @@ class SelectEdit:
     environment: str | None
     environ: Mapping[str, str]
     patterns: list[str] = field(init=False)
+    file: FilePath = field(init=False)
     place: Path = field(init=False)
     _text: str = field(init=False, repr=False)
     _before: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._text = self._before = text_of(self.project.file)
+        self.file = self.project.file
+        self._text = self._before = text_of(self.file)
         self.patterns = list(self.connector.select)
         entry: Path = ("sources", self.connector.name)
         blocks: list[Path] = [("environments", name) for name in (self.environment, self.project.environment) if name]
-        if not isinstance(at(self._tree, entry), dict) and not any(
-            isinstance(at(self._tree, (*block, *entry)), dict) for block in blocks
-        ):
-            origin = self.project.origins.get(dotted(entry), "another file")
-            what = f"{origin}: `{dotted(entry)}` is not written in {self.project.file.name}"
-            raise UsageError(what, hint="edit its file by hand")
         own = [(*block, *entry, "select") for block in blocks]
         self.place = (*entry, "select")
         if self.environment or (own and self._written(own[0]) is not ABSENT):
             self.place = own[0]
+        elif not isinstance(at(self._tree, entry), dict):
+            self._open_included(entry)
+
+    def _open_included(self, entry: Path) -> None:
+        """Change the file that the project file includes, if the source is there."""
+        origin = self.project.origins.get(dotted(entry), "")
+        file = self.project.folder / origin.rpartition(":")[0]
+        if file.is_file():
+            self.file = file
+            self._text = self._before = text_of(file)
+        if not isinstance(at(self._tree, entry), dict):
+            what = f"{origin or self.label}: `{dotted(entry)}` is not written in {self.label}"
+            raise UsageError(what, hint="edit its file by hand")
 
     @property
     def label(self) -> str:
-        return self.project.file.name
+        return os.path.relpath(self.file, self.project.folder)
 
     @property
     def _tree(self) -> dict[str, Any]:
@@ -106,16 +117,12 @@ class SelectEdit:
         """Save the file. Raises UsageError if the change would have no effect; nothing is written then."""
         if tuple(self._after()) != tuple(self.patterns):
             raise self._elsewhere()
-        rewrite(self.project.file, self._text, before=self._before)
+        rewrite(self.file, self._text, before=self._before)
 
     def _after(self) -> Sequence[str]:
         environment = self.environment or self.project.environment or ""
-        after = load(
-            self.project.file,
-            environment=environment,
-            environ=self.environ,
-            texts={self.project.file.resolve(): self._text},
-        )
+        texts = {self.file.resolve(): self._text}
+        after = load(self.project.file, environment=environment, environ=self.environ, texts=texts)
         return after.sources[self.connector.name].select
 
     def _elsewhere(self) -> UsageError:

@@ -12,6 +12,7 @@ from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.kinds.base import place_of
 from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import select_streams
+from tapdock.connectors.stream_options import require_singer_options
 from tapdock.engines.attended import Attended, Stdio
 from tapdock.errors import StateError, UsageError
 from tapdock.events import Event, Logged
@@ -92,7 +93,10 @@ def _own_catalog(context: Context, ready: PreparedConnector) -> bytes:
     offered = operations.discover(context, ready)
     if not offered:
         raise UsageError(f"source `{connector.name}` reports its streams only during a run, so it gets no catalog")
-    chosen = select_streams(offered, connector.select, connector.streams)
+    require_singer_options(ready)
+    chosen = select_streams(
+        offered, connector.select, connector.streams, warn=lambda said: context.once(context.redacted(said))
+    )
     if ready.kind == "airbyte":
         return configured_catalog(chosen)
     legacy = connector.catalog_option == "--properties"

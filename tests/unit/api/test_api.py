@@ -86,6 +86,13 @@ def test_a_project_that_cannot_be_loaded(tmp_path, load, environ):
     assert load().state("demo") is None
 
 
+def test_files_of_variables(load, tmp_path):
+    load("expect from-a-file", "until users 1")
+    (tmp_path / "more").write_text("TOKEN=from-a-file\n")
+    project = tapdock.load(tmp_path, env_files=[tmp_path / "more"], environ={"TAPDOCK_ENGINE": "local"})
+    assert len(list(project.sources["shop"].read())) == 1
+
+
 def test_streams_and_checks(load):
     project = load("until users 1")
     (stream,) = project.sources["shop"].streams()

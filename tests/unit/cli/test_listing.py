@@ -207,3 +207,10 @@ def test_a_label_never_shows_a_secret_of_a_connector(tapdock, folder):
     ended = tapdock("list", "--json", TOKEN="t0p-secret-0123")
     assert json.loads(ended.stdout)["labels"] == {"team": "for [secret]", "tier": "1"}
     assert "t0p-secret" not in ended.stdout + ended.stderr
+
+
+def test_no_program_of_a_secret_reference_is_run(tapdock, folder):
+    text = (folder / "tapdock.yaml").read_text().replace("${TOKEN}", "${exec:touch ran}")
+    (folder / "tapdock.yaml").write_text(text + "labels: {team: sales}\n")
+    assert tapdock("list", "--json").returncode == 0
+    assert not (folder / "ran").exists()

@@ -214,6 +214,18 @@ def test_a_source_that_is_not_there_is_named(select) -> None:
         assert "`shpo`" in ended.stderr
 
 
+def test_a_source_of_an_included_file_is_changed_there(select, folder) -> None:
+    whole = text(folder)
+    (folder / "shop.yaml").write_text("sources:\n" + whole.partition("sources:\n")[2].partition("environments:")[0])
+    (folder / "tapdock.yaml").write_text("version: 1\ninclude: [shop.yaml]\n")
+    ended = select("orders")
+    assert ended.returncode == 0, ended.stderr
+    assert "shop.yaml: sources.shop.select: added `orders`" in ended.stderr
+    assert "      - orders\n" in (folder / "shop.yaml").read_text()
+    assert text(folder) == "version: 1\ninclude: [shop.yaml]\n"
+    assert "(shop.yaml:" in select("--list", "--all").stdout
+
+
 ON_THE_PAGE = """\
 version: 1
 sources:
