@@ -9,6 +9,7 @@ from contextlib import closing
 
 import pytest
 
+from support.meltano import database
 from tapdock.state.backends.base import open_backend
 from tapdock.state.backends.keys import MELTANO
 from tapdock.state.store import read
@@ -78,14 +79,6 @@ def test_a_folder_of_meltanos_and_back(tmp_path):
     assert said == f'{{"singer_state":{BOOKMARKS}}}\n'
     refused = subprocess.run([*exported[:-1], "airbyte"], cwd=tmp_path, capture_output=True, text=True)
     assert (refused.returncode, "cannot be exported for Airbyte" in refused.stderr) == (2, True)
-
-
-def database(file, states) -> None:
-    """Write the table of states of Meltano's system database."""
-    with closing(sqlite3.connect(file)) as opened:
-        opened.execute("CREATE TABLE state (state_id VARCHAR, partial_state VARCHAR, completed_state VARCHAR)")
-        opened.executemany("INSERT INTO state VALUES (?, ?, ?)", states)
-        opened.commit()
 
 
 SCHEDULED = """\

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from support.meltano import database
 from support.pages import CHECKOUT, PAGES, Shell, Step, page_steps
 from support.registries import PLUGIN, entry, index, spec
 from tapdock.cache import Cache
@@ -102,6 +103,7 @@ def test_the_commands_for_states(shell):
     folder = shell.folder / ".meltano" / "state" / "dev:old-to-lake"
     folder.mkdir(parents=True)
     (folder / "state.json").write_text(f'{{"completed": {MELTANO}}}')
+    database(shell.folder / ".meltano" / "meltano.db", [("dev:older-to-lake", "{}", MELTANO)])
     (shell.folder / "connection-state.json").write_text(json.dumps(AIRBYTE))
     first = Step("state.md", "", "tapdock state import connection-state.json demo --format airbyte")
     said = {one.step.command: one.output for one in shell.follow([first, *page_steps("state.md")])}
@@ -111,6 +113,7 @@ def test_the_commands_for_states(shell):
         "default:github-to-lake",
         "default:hubspot-to-lake",
         "dev:old-to-lake",
+        "dev:older-to-lake",
         "prod:faker-to-lake",
     ]
     assert " unchanged" in said["tapdock state import --all states.json"]

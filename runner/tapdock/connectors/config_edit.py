@@ -13,6 +13,7 @@ from tapdock.errors import UsageError
 from tapdock.files import write_whole
 from tapdock.project import document, edit
 from tapdock.project.airbyte_wrapper import translated
+from tapdock.project.builtin import NAMES
 from tapdock.project.dotenv import require_private, variable_name, with_values
 from tapdock.project.files import text_of
 from tapdock.project.home import DOTENV
@@ -161,7 +162,7 @@ class ConfigEdit:
         if match and match["name"] and match["default"] is None:
             name = match["name"]
             shared = self._uses(name) > 1 or name in self.environ
-            if name in known and not shared:
+            if not shared and name not in NAMES:
                 return name
         scope = (self.environment,) if self.environment else ()
         first = name = variable_name((self.connector.name, *path, *scope))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from tapdock.project.connectors import build_image, is_buildable
-from tapdock.project.keys import CONNECTOR
 from tapdock.project.meltano_files import Files, Notes
 from tapdock.project.meltano_references import references, referred
 from tapdock.project.meltano_selection import EVERYTHING, selection
@@ -119,7 +118,7 @@ def _source(plugin: Plugin, settings: Settings, shared: Shared, *path: str | int
     if not discovers:
         found["discovery"] = False
     elif extras.get("use_cached_catalog") is False and not given:
-        found |= _if_known(CONNECTOR, "discovery", "always", plugin.name, notes, *path)
+        found["discovery"] = "always"
     if discovers or given:
         patterns, left = selection(extras, shared.files.folder)
         if patterns != EVERYTHING or "select" in extras:
@@ -164,14 +163,6 @@ def _streams(name: str, extras: Mapping[str, Any], notes: Notes, *path: str | in
             metadata = options.setdefault("metadata", {})
             (metadata.setdefault(parts, {}) if parts else metadata)[last] = value
     return {stream: options for stream, options in found.items() if options}
-
-
-def _if_known(keys: Any, name: str, value: Any, of: str, notes: Notes, *path: str | int) -> dict[str, Any]:
-    known = next((key for key in keys if key.name == name), None)
-    if known and known.form != "flag":
-        return {name: value}
-    notes.add(f"`use_cached_catalog` of {of}", *path, "use_cached_catalog")
-    return {}
 
 
 def _built(plugin: Plugin, notes: Notes) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 import json
 import shlex
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.meltano import database
 from support.pages import page_steps
 
 SHOP = Path(__file__).parents[1] / "project" / "meltano_shop"
@@ -33,13 +32,7 @@ def meltano(tmp_path) -> Path:
     shutil.copytree(SHOP, folder)
     (folder / "variables.env").rename(folder / ".env")
     names = [name for pipeline, name in STATES.items() if pipeline != "legacy"]
-    (folder / ".meltano").mkdir()
-    with closing(sqlite3.connect(folder / ".meltano" / "meltano.db")) as opened:
-        opened.execute("CREATE TABLE state (state_id VARCHAR, partial_state VARCHAR, completed_state VARCHAR)")
-        opened.executemany(
-            "INSERT INTO state VALUES (?, '{}', ?)", [(name, LATEST) for name in (*names, "elt-of-2021")]
-        )
-        opened.commit()
+    database(folder / ".meltano" / "meltano.db", [(name, "{}", LATEST) for name in (*names, "elt-of-2021")])
     return folder
 
 

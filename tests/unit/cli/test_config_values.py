@@ -197,6 +197,14 @@ def test_a_new_secret_replaces_the_old_line(tapdock, folder):
     assert (folder / ".env").read_text() == "SHOP_HIDDEN=second\n"
 
 
+def test_a_variable_that_nothing_defines_yet_is_defined(tapdock, folder):
+    """`tapdock add` writes references before their values are known."""
+    (folder / "tapdock.yaml").write_text(PROJECT.replace("count: 5", "count: 5\n      hidden: ${MY_KEY}"))
+    assert tapdock("config", "set", "shop", "hidden", "s3cret").returncode == 0
+    assert (folder / ".env").read_text() == "MY_KEY=s3cret\n"
+    assert config(folder)["hidden"] == "s3cret"
+
+
 def test_a_variable_that_others_use_is_not_changed(tapdock, folder):
     text = PROJECT.replace("count: 5", "count: 5\n      hidden: ${SHARED}\n      zip: ${SHARED}")
     (folder / "tapdock.yaml").write_text(text)
