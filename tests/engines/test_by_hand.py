@@ -36,7 +36,7 @@ def start(project: Project, *words: str, **stdio: Any) -> "subprocess.Popen[byte
     project.environ = {"TERM": "xterm"}
     project.write()
     argv = [*project.prefix, "invoke", "source", "--", *words]
-    process = subprocess.Popen(argv, cwd=project.folder, env=project._environ(), **stdio)
+    process = subprocess.Popen(argv, cwd=project.folder, env=project.variables(), **stdio)
     project.started.append(process)
     return process
 
