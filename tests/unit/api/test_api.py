@@ -11,6 +11,8 @@ import pytest
 
 import tapdock
 
+pytestmark = pytest.mark.long
+
 
 def test_import_alone_imports_nothing_of_the_package():
     code = (
@@ -29,7 +31,6 @@ def test_a_name_that_does_not_exist():
         tapdock.lod  # noqa: B018
 
 
-@pytest.mark.long
 def test_a_run_returns_its_record_and_prints_nothing(load, capfd):
     counts, lines = [], []
     project = load("until users 50", "state")
@@ -47,7 +48,6 @@ def test_a_run_returns_its_record_and_prints_nothing(load, capfd):
     assert project.run("demo", full_refresh=True).streams[0].records == 50
 
 
-@pytest.mark.long
 def test_a_failed_run_raises_the_error_of_the_command_line(load):
     project = load("until users 5", "error - config_error", "exit 3")
     with pytest.raises(tapdock.SourceError, match=r"the source exited with 3: - broke") as caught:
@@ -118,7 +118,6 @@ def test_a_failed_check_is_an_error(load, tmp_path):
         project.sources["shop"].check()
 
 
-@pytest.mark.long
 def test_no_secret_is_in_a_text_of_an_object_or_an_error(load, secret):
     project = load("betray", "exit 1")
     shown = [repr(each) for each in (project, project.sources, project.targets, project.pipelines)]
@@ -172,7 +171,6 @@ def test_a_second_run_of_a_state_is_refused_in_another_thread(load):
     assert statuses == ["succeeded"]
 
 
-@pytest.mark.long
 def test_runs_in_threads_do_not_share_anything(load, tmp_path):
     project = load("until users 20", "state")
     found: dict[str, list] = {"run": [], "read": []}
@@ -207,7 +205,6 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.long
 def test_ctrl_c_stops_a_run_in_order(load, tmp_path, environ):
     load("until users 5", "state", "forever users")
     ended = subprocess.run(

@@ -15,6 +15,8 @@ from engines.project import wait_for
 from tapdock.translate.states.bookmarks import BookmarkLedger
 from tapdock.translate.states.forwarded import ForwardedLedger
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("kind", ["airbyte", "singer"])
 def test_values_are_exact(load, kind, capfd):
@@ -123,7 +125,6 @@ def test_the_end_stays_the_end(load):
     assert list(found) == []
 
 
-@pytest.mark.long
 def test_the_source_waits_for_its_reader(load, tmp_path):
     """Only a few pieces are read ahead, so that memory does not grow with the data."""
     long = [f"long users {1 << 20}"] * 60
@@ -136,7 +137,6 @@ def test_the_source_waits_for_its_reader(load, tmp_path):
     assert marker.exists()
 
 
-@pytest.mark.long
 def test_a_source_that_is_silent_too_long_is_an_error(load, running):
     found = load("until users 3", "silent", keys={"idle_timeout": "1s"}).sources["shop"].read()
     with pytest.raises(tapdock.SourceError, match="no answer within 1 s"):
@@ -169,7 +169,6 @@ if sys.argv[2] == "interrupted":
 """
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("how", ["forgotten", "interrupted"])
 def test_the_end_of_the_program_ends_the_source(load, running, tmp_path, environ, how):
     load("forever users")

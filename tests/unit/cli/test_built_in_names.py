@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 TAP = """#!%s
 import json, sys
 path = sys.argv[sys.argv.index("--config") + 1] if "--config" in sys.argv else None

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 TAP = Path(__file__).parents[2] / "connectors" / "tap.py"
 TARGET = TAP.with_name("target.py")
 

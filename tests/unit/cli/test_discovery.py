@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 TAP = """#!%s
 import json, os, sys
 if "--discover" in sys.argv:
@@ -56,7 +58,6 @@ def commit(folder, *entries):
 
 
 @pytest.mark.parametrize(("discovery", "times"), [("cached", 1), (True, 1), ("1h", 1), ("always", 2)])
-@pytest.mark.long
 def test_how_often_a_source_is_asked(plan, asked, discovery, times):
     for _ in range(2):
         assert plan(discovery=discovery).returncode == 0
@@ -64,7 +65,6 @@ def test_how_often_a_source_is_asked(plan, asked, discovery, times):
 
 
 @pytest.mark.parametrize(("discovery", "hours", "times"), [("cached", 23, 1), ("cached", 25, 2), ("6h", 7, 2)])
-@pytest.mark.long
 def test_a_cached_catalog_is_used_up_to_its_age(plan, asked, folder, discovery, hours, times):
     plan(discovery=discovery)
     (catalog,) = (folder / ".tapdock" / "cache").glob("catalog-*.json")

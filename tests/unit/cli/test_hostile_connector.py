@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 CONNECTOR = r"""#!%s
 import json, pathlib, sys
 verb, options = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2]))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 TAP = """#!%s
 import json, sys
 secret = "PRIV" + "ATE"
@@ -47,7 +49,6 @@ FLAGS = [
 ]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("flags", FLAGS, ids=" ".join)
 def test_an_excluded_field_is_in_no_file_and_no_output(tapdock, folder: Path, flags: tuple[str, ...]) -> None:
     rows = folder / "rows.jsonl"

@@ -10,6 +10,8 @@ import pytest
 
 from support.pages import PAGES, Shell, page_steps
 
+pytestmark = pytest.mark.long
+
 SOURCE = """#!%s
 import json, sys
 stream = {"name": "users", "supported_sync_modes": ["full_refresh"], "source_defined_primary_key": [["id"]],
@@ -55,7 +57,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.long
 def test_the_commands(folder):
     path = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     Shell(folder, **path, TAPDOCK_ENGINE="local").follow(page_steps("python.md"))
@@ -72,7 +73,6 @@ LAST = [
 """The last line that each example prints in this project, whose source has no state."""
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(("example", "last"), list(zip(EXAMPLES, LAST, strict=True)), ids=LAST)
 def test_the_examples(folder, example, last, monkeypatch, capfd):
     monkeypatch.chdir(folder)

@@ -7,6 +7,8 @@ import pytest
 
 from tapdock.cli import main
 
+pytestmark = pytest.mark.long
+
 RELAY = [sys.executable, "-m", "tapdock", "relay"]
 
 

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 TAP = """#!%s
 import json, sys
 name = json.load(open(sys.argv[sys.argv.index("--config") + 1]))["stream"]

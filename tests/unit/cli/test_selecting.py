@@ -8,6 +8,8 @@ import pytest
 
 from support.pages import Shell, page_steps
 
+pytestmark = pytest.mark.long
+
 TAP = """#!%s
 import json, sys
 person = {"type": ["null", "object"], "properties": {"city": {"type": "string"}, "zip": {"type": "string"}}}
@@ -238,7 +240,6 @@ sources:
 """
 
 
-@pytest.mark.long
 def test_the_page(select, folder) -> None:
     (folder / "tapdock.yaml").write_text(ON_THE_PAGE.replace("./tap", str(folder / "tap")))
     shell = Shell(folder)

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 PROGRAM = """#!%s
 import json, sys
 if "--discover" in sys.argv:

@@ -26,6 +26,8 @@ from tapdock.project.load import load
 from tapdock.relay.signals import Signals
 from tapdock.state.backends.file import FileBackend
 
+pytestmark = pytest.mark.long
+
 PROGRAM = """#!%s
 import sys, time
 name = next((name for name in ("--about", "--discover", "spec", "check", "discover") if name in sys.argv), "")

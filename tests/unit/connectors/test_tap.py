@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 CONNECTOR = r"""
 import base64, json, pathlib, sys
 verb, options = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2]))

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 CONNECTOR = r"""
 import json, pathlib, sys
 config = json.loads(pathlib.Path(sys.argv[sys.argv.index("--config") + 1]).read_text())

@@ -13,6 +13,8 @@ from tapdock.events import Committed, Finished, Killed, Logged, Progress
 from tapdock.protocol.catalog import parse_catalog
 from tapdock.relay.messages import Abort, Kill, Stop
 
+pytestmark = pytest.mark.long
+
 USERS = b'{"streams":[{"name":"users","json_schema":{"properties":{"id":{"type":"integer"}}}}]}'
 ROW = b'{"type":"RECORD","stream":"s","record":{"id":1}}\n'
 

@@ -14,6 +14,8 @@ from tapdock.events import Committed, Failed, Hello
 from tapdock.protocol.catalog import ConfiguredStream, parse_catalog
 from tapdock.relay.pump import Ending
 
+pytestmark = pytest.mark.long
+
 SCHEMA = {"properties": {"id": {"type": "integer"}}}
 KEYS = [("public", "users"), ("public", "orders"), ("old", "orders")]
 ENDS = {"airbyte-singer": b"ACTIVATE_VERSION", "airbyte-airbyte": b"COMPLETE"}

@@ -15,6 +15,8 @@ from tapdock.protocol.catalog import ConfiguredStream, Stream, parse_catalog
 from tapdock.relay.messages import Stop
 from tapdock.runs.verdict import RunFacts, decide_verdict
 
+pytestmark = pytest.mark.long
+
 SCHEMA = {"properties": {"id": {"type": "integer"}}}
 ROUTES = ("airbyte-airbyte", "airbyte-singer", "singer-airbyte", "singer-singer")
 NAMES = ("users", "orders", "items")

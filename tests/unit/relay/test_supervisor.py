@@ -16,6 +16,8 @@ from tapdock.relay.messages import Exited, Kill, Stop, ThreadEnded
 from tapdock.relay.plan import Collection
 from tapdock.translate.base import TranslateOptions
 
+pytestmark = pytest.mark.long
+
 
 def test_all_is_well_without_an_engine(tmp_path):
     """In a pod that another scheduler starts, only the pipe reports the exit code of a connector."""
@@ -25,7 +27,6 @@ def test_all_is_well_without_an_engine(tmp_path):
     assert pod.ended().exit_code == 0, pod.verdict
 
 
-@pytest.mark.long
 def test_an_engine_that_is_faster_than_the_pipe(tmp_path):
     """The engine's exit code is known before the one from the pipe is read."""
     pod = Pod(tmp_path, engine=True, greet=False)
@@ -88,7 +89,6 @@ def test_a_source_that_reports_its_exit_and_lives(tmp_path, asked):
     assert verdict.message == "the source reported that it had exited, but its container still runs"
 
 
-@pytest.mark.long
 def test_a_source_that_closes_all_of_its_pipes_and_lives(tmp_path):
     """An image with its own shell does this. Only the engine can report that the source is still running."""
     pod = Pod(tmp_path, engine=True)
@@ -100,7 +100,6 @@ def test_a_source_that_closes_all_of_its_pipes_and_lives(tmp_path):
     assert "its container still runs" in verdict.message
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("flood", ["config 0\n", "hello\n", "short a 1 1\n", "exit 0\n"])
 def test_a_flood_of_words_is_no_more_than_one(tmp_path, flood):
     """The supervisor handles one message at a time. A flood of messages must not delay a signal."""
