@@ -89,6 +89,7 @@ class Project:
         exclude: str | Iterable[str] = (),
         save_state: bool = True,
         refresh_catalog: bool = False,
+        accept_schema_changes: bool = False,
         strict_counts: bool = False,
         locked: bool = False,
         check: bool = True,
@@ -108,6 +109,7 @@ class Project:
             save_state=save_state,
             select=(*_texts(select), *left_out),
             refresh_catalog=refresh_catalog,
+            accept_schema_changes=accept_schema_changes,
             strict_counts=strict_counts,
         )
         said, shown = Callback(on_message), Callback(on_progress)

@@ -1,6 +1,7 @@
 """`tapdock state`: unlock, copy and move states, and list and restore their previous versions."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -167,6 +168,7 @@ def copy(ctx: typer.Context, source: Key, target: Target, *, any_name: AnyName =
         asked(f"Replace state {name}?", yes=yes)
     with store.replacing(session.backend, name, run_id="state-copy", clock=time.time) as held:
         held.become(envelope)
+    _with_catalog(catalogs.copy, session, old, name)
     err(f"copied state {old} to {name}")
 
 
@@ -195,11 +197,16 @@ def move(ctx: typer.Context, source: Key, target: Target, *, any_name: AnyName =
         with store.replacing(session.backend, name, run_id="state-move", clock=time.time) as held:
             held.become(envelope)
         given.clear()
-    try:
-        catalogs.move(session.backend, old, name)
-    except StateError as error:
-        err(f"warning: the next run of {name} compares the source's streams with nothing: {error.message}")
+    _with_catalog(catalogs.move, session, old, name)
     err(f"renamed state {old} to {name}")
+
+
+def _with_catalog(follow: Callable[[Backend, str, str], object], session: Session, old: str, new: str) -> None:
+    """Copy or move the catalog with which the next run compares. A failure is only reported."""
+    try:
+        follow(session.backend, old, new)
+    except StateError as error:
+        err(f"warning: the next run of {new} compares the source's streams with nothing: {error.message}")
 
 
 def _require_other(old: str, new: str) -> None:

@@ -10,7 +10,7 @@ from tapdock.project.state_keys import source_of
 from tapdock.protocol.catalog import StreamKey
 from tapdock.state.backends.base import Backend
 
-__all__ = ["PREFIX", "Found", "KeptCatalog", "SeenStream", "find", "keep", "latest", "move"]
+__all__ = ["PREFIX", "Found", "KeptCatalog", "SeenStream", "copy", "find", "keep", "latest", "move"]
 
 PREFIX = "catalog/"
 VERSION = 1
@@ -102,9 +102,16 @@ def latest(backend: Backend, source: str, environment: str | None, *, among: Ite
     return max((each for each in found if each), key=lambda each: (each.saved_at, each.run_id), default=None)
 
 
+def copy(backend: Backend, old: str, new: str) -> bool:
+    """Keep the catalog of a state under another name too. Return False if there is none. Raises StateError."""
+    kept = find(backend, old).catalog
+    if kept is None:
+        return False
+    keep(backend, msgspec.structs.replace(kept, key=new), expected=find(backend, new).version)
+    return True
+
+
 def move(backend: Backend, old: str, new: str) -> None:
     """Keep the catalog of a state under its new name, if there is one. Raises StateError."""
-    kept = find(backend, old).catalog
-    if kept is not None:
-        keep(backend, msgspec.structs.replace(kept, key=new), expected=find(backend, new).version)
+    if copy(backend, old, new):
         backend.delete(PREFIX + old)

@@ -414,6 +414,16 @@ def test_a_catalog_of_the_user_for_one_run_is_not_compared_and_not_kept(shop):
     assert shop.run(policy="fail") == (0, {})
 
 
+def test_a_copied_state_has_its_catalog(shop):
+    other = {"other": {"source": "s", "target": "t", "state_suffix": "b", "schema_changes": "fail"}}
+    shop.offer(USERS)
+    assert shop.run(more=other) == (0, {})
+    assert shop.call("state", "copy", "demo", "other", more=other).returncode == 0
+    shop.offer(MORE)
+    assert shop.call("run", "other", more=other).returncode == 2
+    assert shop.run(policy="fail", more=other)[0] == 2
+
+
 def test_a_renamed_state_keeps_its_catalog(shop):
     """Otherwise the next run would have nothing to compare with, and would go on."""
     other = {"other": {"source": "s", "target": "t", "state_suffix": "b", "schema_changes": "fail"}}
