@@ -1,7 +1,7 @@
 """`tapdock list`: what the project has, and what is known about it without an engine."""
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -12,13 +12,14 @@ from tapdock.connectors import known_streams
 from tapdock.connectors.known_specs import remembered_kind
 from tapdock.connectors.known_streams import KnownStreams
 from tapdock.connectors.lockfile import read_if_present
-from tapdock.connectors.masking import project_secrets
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Pipeline, Project
 from tapdock.project.state_keys import key_of
 from tapdock.text.output import out, print_json, print_table
-from tapdock.text.redaction import Redactor
+
+if TYPE_CHECKING:
+    from tapdock.text.redaction import Redactor
 
 __all__ = ["FORMAT", "list_project"]
 
@@ -76,7 +77,7 @@ def listed(session: Session, name: str | None) -> dict[str, Any]:
     connectors = (*project.sources.values(), *project.targets.values())
     owners: tuple[Project | Pipeline | Connector, ...] = (project, *project.pipelines.values(), *connectors)
     has_texts = any(each.labels or each.annotations for each in owners)
-    redactor = Redactor(project_secrets(project)) if has_texts else None
+    redactor = _redactor(project) if has_texts else None
     return {
         "format": FORMAT,
         "project": str(project.file),
@@ -101,7 +102,7 @@ def listed(session: Session, name: str | None) -> dict[str, Any]:
 
 
 def _connector(
-    project: Project, cache: Cache, digests: Mapping[str, str], redactor: Redactor | None, connector: Connector
+    project: Project, cache: Cache, digests: Mapping[str, str], redactor: "Redactor | None", connector: Connector
 ) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "name": connector.name,
@@ -117,7 +118,15 @@ def _connector(
     return facts
 
 
-def _texts(owner: Project | Pipeline | Connector, redactor: Redactor | None) -> dict[str, dict[str, str]]:
+def _redactor(project: Project) -> "Redactor":
+    """Import what most projects do not need: labels and annotations are rare."""
+    from tapdock.connectors.masking import project_secrets
+    from tapdock.text.redaction import Redactor
+
+    return Redactor(project_secrets(project))
+
+
+def _texts(owner: Project | Pipeline | Connector, redactor: "Redactor | None") -> dict[str, dict[str, str]]:
     """Return the labels and the annotations, without secrets of connectors, as run records have them."""
     found = {"labels": owner.labels, "annotations": owner.annotations}
     return {
