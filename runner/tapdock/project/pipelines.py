@@ -67,21 +67,15 @@ def _named(
 def require_own_states(pipelines: Mapping[str, Pipeline], fields: Mapping[str, Field], environment: str | None) -> None:
     """Raise UsageError if two pipelines have one state because of a `state_id`, or if a store cannot have the name."""
     for name, own in pipelines.items():
-        if own.state_id and not is_state(own.state_id):
-            raise (
-                fields[name]
-                .entries()["state_id"]
-                .error(
-                    f"is `{own.state_id}`, which stores use for another object", hint="choose another name, without `/`"
-                )
-            )
+        if not own.state_id:
+            continue
+        field = fields[name].entries()["state_id"]
+        if not is_state(own.state_id):
+            problem = f"is `{own.state_id}`, which stores use for another object"
+            raise field.error(problem, hint="choose another name, without `/`")
         for other, each in pipelines.items():
-            if own.state_id and other != name and key_of(each, environment) == own.state_id:
-                raise (
-                    fields[name]
-                    .entries()["state_id"]
-                    .error(
-                        f"is the name of the state of `pipelines.{other}` ({fields[other].origin}), too",
-                        hint="give each of the two pipelines a state of its own, or remove one of them",
-                    )
+            if other != name and key_of(each, environment) == own.state_id:
+                raise field.error(
+                    f"is the name of the state of `pipelines.{other}` ({fields[other].origin}), too",
+                    hint="give each of the two pipelines a state of its own, or remove one of them",
                 )
