@@ -11,7 +11,7 @@ import typer
 
 from tapdock.cli.assembly import operations_of
 from tapdock.cli.change_rows import COLUMNS, change_rows
-from tapdock.cli.connectors import AsJson, InPipeline, Verbose, in_pipeline, is_namespaced, print_streams
+from tapdock.cli.connectors import AsJson, InPipeline, Verbose, in_pipeline, print_streams
 from tapdock.cli.session import Session, shared
 from tapdock.connectors import catalog_files, operations
 from tapdock.connectors.context import Context, PreparedConnector
@@ -19,6 +19,7 @@ from tapdock.connectors.schema_changes import SchemaChange, changes, seen
 from tapdock.connectors.selection import select_streams
 from tapdock.errors import SourceError, UsageError
 from tapdock.project.model import Connector
+from tapdock.project.named import is_namespaced
 from tapdock.project.state_keys import key_of
 from tapdock.protocol.catalog import Stream
 from tapdock.relay.signals import Signals

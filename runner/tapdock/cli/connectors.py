@@ -35,7 +35,6 @@ __all__ = [
     "checked",
     "discover",
     "in_pipeline",
-    "is_namespaced",
     "named",
     "offered_by",
     "print_streams",
@@ -227,8 +226,7 @@ def offered_by(
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
         ready = operations.prepare(needed, connector)
-        namespaced = ready.kind == "singer" and is_namespaced(session.project, name)
-        streams = operations.discover(needed, ready, refresh=refresh, namespaced=namespaced)
+        streams = operations.discover(needed, ready, refresh=refresh)
         remember_offered(needed.cache, connector, session.project.environment, streams, now=needed.now())
     if not streams and not connector.reports_streams:
         raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
@@ -257,12 +255,6 @@ def _selected(session: Session, connector: Connector, streams: tuple[Stream, ...
             err(f"hint: {one_line(session.redacted(error.hint))}")
         configured = selection.select_streams(streams, (), {})
     return {one.stream.key: one for one in configured}
-
-
-def is_namespaced(project: Project, source: str) -> bool:
-    """Return True if a pipeline uses the schemas of the source's streams as their namespaces."""
-    kinds = {pipeline.namespacing.kind for pipeline in project.pipelines.values() if pipeline.source == source}
-    return bool(kinds & {"source", "customformat"})
 
 
 def in_pipeline(project: Project, name: str, pipeline: str | None) -> Connector:

@@ -27,7 +27,7 @@ from tapdock.errors import EngineError, ImageMissing, SourceError, UsageError
 from tapdock.launch import ImageFacts
 from tapdock.project.composed import steady
 from tapdock.project.model import Config, Connector
-from tapdock.project.named import alone
+from tapdock.project.named import alone, is_namespaced
 from tapdock.project.secret import Secret
 from tapdock.protocol.catalog import Stream, parse_catalog
 from tapdock.translate.catalogs.singer import singer_streams
@@ -165,15 +165,16 @@ def _require_valid(
 
 
 def discover(
-    context: Context, ready: PreparedConnector, *, refresh: bool = False, namespaced: bool = False
+    context: Context, ready: PreparedConnector, *, refresh: bool = False, namespaced: bool | None = None
 ) -> tuple[Stream, ...]:
     """Return the streams that the source offers; none for a tap without discovery. Raises SourceError.
 
     `connector.discovery` says whether a cached or a committed catalog is used; `refresh` asks the source in any case.
-    `namespaced` is for taps whose streams are in schemas of a database. Raises UsageError for a committed catalog that
-    is missing or cannot be read.
+    `namespaced` is for taps whose streams are in schemas of a database; by default, the source's pipelines say it.
+    Raises UsageError for a committed catalog that is missing or cannot be read.
     """
     connector = ready.connector
+    namespaced = is_namespaced(context.project, connector.name) if namespaced is None else namespaced
     if connector.catalog or not connector.reports_streams:
         return singer_streams(connector.catalog.content, namespaced=namespaced) if connector.catalog else ()
     if connector.discovery.mode == "committed" and not refresh:

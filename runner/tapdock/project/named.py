@@ -6,7 +6,7 @@ import re
 from tapdock.project.composed import completed
 from tapdock.project.model import Config, Connector, Pipeline, Project
 
-__all__ = ["NO_RUN", "alone", "load_schema", "sides"]
+__all__ = ["NO_RUN", "alone", "is_namespaced", "load_schema", "sides"]
 
 NO_RUN = "no-run"
 """The value of `${RUN_ID}` where no run is: for `check`, `discover` and `--dry-run`."""
@@ -41,6 +41,12 @@ def alone(project: Project, connector: Connector, *, now: float, pipeline: Pipel
     if connector.role == "source":
         names["LOAD_SCHEMA"] = load_schema(connector)
     return _named(connector, names, now)
+
+
+def is_namespaced(project: Project, source: str) -> bool:
+    """Return True if a pipeline uses the schemas of the source's streams as their namespaces."""
+    kinds = {pipeline.namespacing.kind for pipeline in project.pipelines.values() if pipeline.source == source}
+    return bool(kinds & {"source", "customformat"})
 
 
 def load_schema(source: Connector) -> str:

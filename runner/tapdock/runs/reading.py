@@ -31,6 +31,7 @@ from tapdock.relay.plan import Collection
 from tapdock.relay.pump import whole_lines
 from tapdock.relay.verdict import FirstFailure
 from tapdock.runs.prepare import Options, chosen_streams, unread_names
+from tapdock.runs.schema_policy import asks_again
 from tapdock.text.last_words import LastWords
 from tapdock.translate import ROUTES
 from tapdock.translate.base import TranslateOptions
@@ -61,12 +62,18 @@ def read_records(context: Context, ready: PreparedConnector, options: Options) -
     The source waits while the reader works. If the reader stops early and closes the generator, the source is killed
     and its container is removed. Raises TapdockError: also after all records, if the source failed in the end.
     """
-    offered = operations.discover(context, ready, refresh=options.refresh_catalog)
+    refresh = asks_again(ready.connector, "evolve", wanted=options.refresh_catalog)
+    offered = operations.discover(context, ready, refresh=refresh)
     config = operations.resolved_config(context, ready)
     streams = chosen_streams(context, ready, offered, options, None)
     reading = _Reading(context, ready, config, _launch(ready, config, offered, streams))
     excluded = unread_names(ready.kind, offered, streams)
-    translation = TranslateOptions(baseline=False, excluded=excluded, max_line=ready.connector.max_line)
+    translation = TranslateOptions(
+        baseline=False,
+        excluded=excluded,
+        only_known=ready.connector.discovery.mode == "committed",
+        max_line=ready.connector.max_line,
+    )
     translator = ROUTES[f"{ready.kind}-{ready.kind}"](
         streams=streams, saved=None, emit=reading.emit, clock=time.monotonic, translation=translation
     )

@@ -72,6 +72,53 @@ def test_a_nested_field_that_the_project_excludes_is_never_read(load, tmp_path):
         assert record.data == {"address": {"zip": "0150"}}
 
 
+TAP = """#!%s
+import json, sys
+schema = {"properties": {"id": {"type": "integer"}, "name": {"type": "string"}}}
+metadata = [{"breadcrumb": [], "metadata": {"schema-name": "public"}}]
+stream = {"tap_stream_id": "public-users", "stream": "users", "schema": schema, "metadata": metadata}
+if "--discover" in sys.argv:
+    print(json.dumps({"streams": [stream]}))
+    sys.exit()
+for name in ("users", "extra"):
+    print(json.dumps({"type": "SCHEMA", "stream": name, "schema": schema, "key_properties": []}))
+    print(json.dumps({"type": "RECORD", "stream": name, "record": {"id": 1, "name": "Ann"}}))
+"""
+
+
+def of_tap(load, folder, **keys):
+    program = folder / "tap"
+    program.write_text(TAP % sys.executable)
+    program.chmod(0o755)
+    load(kind="singer", keys={"image": str(program), "config": {}, **keys})
+    file = folder / "tapdock.yaml"
+    project = json.loads(file.read_text())
+    project["targets"]["lake"] = {"image": str(program), "kind": "airbyte"}
+    project["pipelines"]["demo"]["namespace"] = "source"
+    file.write_text(json.dumps(project))
+    return tapdock.load(folder, environ={"TAPDOCK_ENGINE": "local"}).sources["shop"]
+
+
+def test_streams_of_a_tap_have_the_namespaces_of_its_pipeline(load, tmp_path):
+    source = of_tap(load, tmp_path, select=["*", "!public.users.na*"])
+    assert [(each.namespace, each.name) for each in source.streams()] == [("public", "users")]
+    found = {each.stream: each for each in source.read()}
+    assert (found["users"].namespace, found["users"].data) == ("public", {"id": 1})
+
+
+def test_streams_outside_of_a_committed_catalog_are_not_read(load, tmp_path):
+    source = of_tap(load, tmp_path, discovery="committed")
+    with pytest.raises(tapdock.UsageError, match="has no committed catalog"):
+        list(source.read())
+    (tmp_path / "catalogs").mkdir()
+    schema = {"properties": {"id": {}, "name": {}}}
+    catalog = {"streams": [{"tap_stream_id": "public-users", "stream": "users", "schema": schema}]}
+    (tmp_path / "catalogs" / "shop.json").write_text(json.dumps(catalog))
+    assert {each.stream for each in source.read()} == {"users"}
+    with pytest.raises(tapdock.UsageError, match="`--refresh-catalog` has no effect"):
+        list(source.read(refresh_catalog=True))
+
+
 @pytest.mark.parametrize(
     ("steps", "records", "kind", "message"),
     [
