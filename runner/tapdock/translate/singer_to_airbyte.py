@@ -59,7 +59,7 @@ class SingerToAirbyte:
         withheld = Withheld(streams, told.excluded)
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=("target",), withheld=withheld)
         self.left = self._notices.left
-        self._source = SingerSource(streams, self._notices, self._translation)
+        self._source = SingerSource(streams, self._notices, told, saved=saved)
         self.counts = self._source.counts
         self.states = SequenceLedger(
             state_type=self._translation.quirks.state_type, held=self._translation.last_state_only
@@ -221,7 +221,7 @@ class SingerToAirbyte:
     def _noted(self, value: Raw, number: int) -> None:
         try:
             if not is_nothing(value):  # an empty state must not replace a saved one
-                self.states.note(bytes(value).decode())
+                self.states.note(bytes(self._source.state(value)).decode())
         except ValueError as error:
             raise TranslationError(f"line {number}: a state of the tap cannot be read: {error}") from error
 

@@ -62,7 +62,7 @@ class SingerToSinger(WithoutScan):
         withheld = Withheld(streams, told.excluded)
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=(), withheld=withheld)
         self.left = self._notices.left
-        self._source = SingerSource(streams, self._notices, self._translation)
+        self._source = SingerSource(streams, self._notices, self._translation, saved=saved)
         self.counts = self._source.counts
         self.states = BookmarkLedger(saved, held=self._translation.last_state_only)
         self._target = SingerTarget(self._notices, self.states.names)
@@ -145,11 +145,12 @@ class SingerToSinger(WithoutScan):
     def _state(self, message: StateMessage, text: bytes) -> bytes:
         self._ends_with_state = True
         try:
-            self.states.note(message.value)
+            value = self._source.state(message.value)
+            self.states.note(value)
         except ValueError as error:
             what = f"line {self._source.line}: a state of the tap cannot be read: {error}"
             raise TranslationError(what) from error
-        return text + b"\n"
+        return text + b"\n" if value is message.value else singer.state_line(value)
 
     def _rule(self, stream: str) -> Rule | None:
         """Return the rule that removes the excluded fields of a stream; None if there are none."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from msgspec import Raw
+
 from tapdock.errors import TranslationError
 from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
@@ -13,6 +15,7 @@ from tapdock.translate.catalogs.singer import emitted_names
 from tapdock.translate.catalogs.tap_keys import with_key_fields
 from tapdock.translate.counts import Counts
 from tapdock.translate.notices import Notices
+from tapdock.translate.states.singer import without_skipped
 from tapdock.translate.tally import Tally
 
 __all__ = ["SingerSource"]
@@ -24,7 +27,9 @@ class SingerSource:
     `line` is the number of the last line that was read.
     """
 
-    def __init__(self, streams: Iterable[ConfiguredStream], notices: Notices, options: TranslateOptions) -> None:
+    def __init__(
+        self, streams: Iterable[ConfiguredStream], notices: Notices, options: TranslateOptions, *, saved: str | None
+    ) -> None:
         self.expected = {stream.stream.key: stream for stream in streams}
         self.tallies: dict[StreamKey, Tally] = {key: Tally(key) for key in self.expected}
         self.line = 0
@@ -33,6 +38,8 @@ class SingerSource:
         self._keys: dict[str, StreamKey] = {}
         self._excluded = frozenset(options.excluded)
         self._only_known = options.only_known
+        self._saved = saved
+        self._skipped: set[str] = set()
 
     def key(self, stream: str) -> StreamKey:
         """Return the stream by its name in messages, which may differ from that in the catalog (protocol.md 3.1).
@@ -61,15 +68,28 @@ class SingerSource:
         return self.tallies.setdefault(key, Tally(key))
 
     def is_left_out(self, stream: str, *, record: bool) -> bool:
-        """Return True if the user did not select the stream. The first time, warn; count its records."""
+        """Return True if the stream is not selected, or not in the catalog. The first time, warn; count its records."""
         if stream not in self._excluded and not (self._only_known and self.key(stream) not in self.expected):
             return False
+        if stream:
+            self._skipped.add(stream)
         tally = self.tallies.setdefault(StreamKey(None, stream), Tally(StreamKey(None, stream)))
         tally.excluded += record
-        self._notices.warn_once(
-            f"stream `{stream}` is not selected, but the tap sends it: its records are skipped", about=stream
-        )
+        what = f"stream `{stream}` is not selected, but the tap sends it: its records are skipped"
+        if stream not in self._excluded:
+            what = (
+                f"stream `{stream}` is not in the catalog: its records are skipped, and its bookmark is not saved; "
+                "`tapdock catalog commit SOURCE` or `tapdock run … --accept-schema-changes` adds a stream"
+            )
+        self._notices.warn_once(what, about=stream)
         return True
+
+    def state(self, value: Raw) -> Raw:
+        """Return a state of the tap with the saved bookmarks of streams whose records are skipped."""
+        if not self._skipped:
+            return value
+        known = {name for one in self.expected.values() for name in emitted_names(one.stream)}
+        return without_skipped(value, self._saved, self._skipped, known)
 
     def decoded(self, batch: bytes) -> tuple[list[Message], Sequence[int], bytes] | None:
         """Return all messages of a clean batch at once, the numbers of their lines, and these lines.

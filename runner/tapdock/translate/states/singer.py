@@ -10,7 +10,7 @@ from tapdock.errors import UnreadableState
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.translate.catalogs.singer import emitted_names
 
-__all__ = ["bookmarked_versions", "lacks_bookmark", "singer_state_on_a_line", "singer_state_to_pass"]
+__all__ = ["bookmarked_versions", "lacks_bookmark", "singer_state_on_a_line", "singer_state_to_pass", "without_skipped"]
 
 _Members = dict[str, Raw]
 
@@ -50,6 +50,28 @@ def singer_state_to_pass(saved: str | None, renewed: Collection[Stream]) -> str 
     gone = {name for stream in renewed for name in emitted_names(stream)}
     kept = {name: bookmark for name, bookmark in _read(members["bookmarks"]).items() if name not in gone}
     return msgspec.json.encode({**members, "bookmarks": kept}).decode()
+
+
+def without_skipped(value: Raw, saved: str | None, skipped: Collection[str], known: Collection[str]) -> Raw:
+    """Return a state in which the bookmarks of skipped streams are those of the saved state, or missing.
+
+    Otherwise the skipped records would never be read. `known` are the names of the streams that are read. A bookmark
+    has the name of its stream in messages, or a longer id that ends with it. Raises MsgspecError.
+    """
+    if not skipped or not bytes(value).startswith(b"{"):
+        return value
+    members = msgspec.json.decode(value, type=_Members)
+    ends = tuple(f"{mark}{name}" for name in skipped for mark in "-.")
+    nested = bytes(members.get("bookmarks", b"")).startswith(b"{")
+    bookmarks = _read(members["bookmarks"]) if nested else members
+    gone = [name for name in bookmarks if name not in known and (name in skipped or name.endswith(ends))]
+    if not gone:
+        return value
+    before = _read(saved or "null")
+    before = _read(before.get("bookmarks", Raw(b"null"))) if nested else before
+    kept = {name: bookmark for name, bookmark in bookmarks.items() if name not in gone}
+    kept |= {name: before[name] for name in gone if name in before}
+    return Raw(msgspec.json.encode({**members, "bookmarks": kept} if nested else kept))
 
 
 def lacks_bookmark(saved: str | None, streams: Iterable[ConfiguredStream]) -> bool:
