@@ -7,6 +7,7 @@ from typing import Any
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.protocol.catalog import Stream, StreamKey
+from tapdock.protocol.exclusion import DELETE_MARKS
 from tapdock.protocol.fields import declared_fields, is_open
 from tapdock.protocol.patterns import Path, escaped, is_glob, joined, matcher, pieces, splits, unescaped
 from tapdock.translate.catalogs.singer import tap_stream_id
@@ -88,21 +89,28 @@ class Offered:
         return [path] if not has_fields and is_open(around) else []
 
     def _globbed(self, names: Names, pattern: str, *, excludes: bool) -> Fields:
-        """Return the matches of globs, as `stream.field` or as a stream."""
+        """Return the matches of globs, as `stream.field` or as a stream; a name of a stream without a glob says which."""
         found: Fields = {}
+        is_field = False
         for name, field in reversed(splits(pattern)):
-            for key, paths in self._globbed_fields(names, name, field).items():
+            fields = self._globbed_fields(names, name, field, excludes=excludes)
+            for key, paths in fields.items():
                 found.setdefault(key, set()).update(paths)
+            is_field = is_field or (bool(fields) and not is_glob(name))
             if found and not excludes:
                 return found
-        return found or {key: {WHOLE} for key in _like(names, pattern)}
+        if not is_field:
+            for key in _like(names, pattern):
+                found.setdefault(key, set()).add(WHOLE)
+        return found
 
-    def _globbed_fields(self, names: Names, name: str, field: str) -> Fields:
+    def _globbed_fields(self, names: Names, name: str, field: str, *, excludes: bool) -> Fields:
         named = self._named(names, name)
         if field == "*":
             return {key: {WHOLE} for key in named}
         matches = matcher(field).fullmatch
-        found = {key: {path for path in self.fields[key] if matches(joined(path))} for key in named}
+        kept = DELETE_MARKS if excludes and is_glob(field) else frozenset()
+        found = {key: {path for path in self.fields[key] if matches(joined(path))} - kept for key in named}
         return {key: paths for key, paths in found.items() if paths}
 
     def _named(self, names: Names, name: str) -> list[StreamKey]:

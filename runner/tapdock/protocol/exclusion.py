@@ -3,12 +3,15 @@
 from collections.abc import Collection, Iterable
 from typing import Literal
 
-from tapdock.protocol.patterns import Path, joined, matcher
+from tapdock.protocol.patterns import Path, is_glob, joined, matcher
 
-__all__ = ["Exclusion", "Verdict"]
+__all__ = ["DELETE_MARKS", "Exclusion", "Verdict"]
 
 Verdict = Literal["remove", "enter", "keep"]
 """What happens to a field: it is removed, fields inside of it may be removed, or all of it is kept."""
+
+DELETE_MARKS = frozenset({("_sdc_deleted_at",), ("_ab_cdc_deleted_at",)})
+"""The fields that say that a row was deleted. Globs do not match them: without them, a delete becomes a live row."""
 
 _MOST_KNOWN = 10_000
 _MOST_NAMED = 3
@@ -21,6 +24,7 @@ class Exclusion:
         self.paths = frozenset((*((name,) for name in names), *nested))
         self.patterns = tuple(patterns)
         self._matchers = tuple(matcher(pattern).fullmatch for pattern in self.patterns)
+        self._exact = tuple(matcher(pattern).fullmatch for pattern in self.patterns if not is_glob(pattern))
         self._around = {path[:end] for path in self.paths for end in range(1, len(path))}
         self._inside: dict[Path, set[str]] = {}
         for path in self.paths:
@@ -51,7 +55,7 @@ class Exclusion:
         return known
 
     def _verdict(self, path: Path) -> Verdict:
-        text = joined(path)
-        if path in self.paths or any(matches(text) for matches in self._matchers):
+        text, matchers = joined(path), self._exact if path in DELETE_MARKS else self._matchers
+        if path in self.paths or any(matches(text) for matches in matchers):
             return "remove"
         return "enter" if self._matchers or path in self._around else "keep"

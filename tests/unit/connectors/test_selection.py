@@ -509,6 +509,31 @@ def test_a_glob_that_matches_nothing_is_a_warning_that_names_it() -> None:
     ]
 
 
+@pytest.mark.parametrize("fields", [("id",), ("id", "tmp_note")])
+def test_an_excluding_glob_means_streams_and_fields(fields: tuple[str, ...]) -> None:
+    offered = (
+        stream("orders", *fields, namespace="a"),
+        stream("tmp_load", "id", namespace="a"),
+        stream("tmp_x", "id", namespace="b"),
+    )
+    (chosen,) = select_streams(offered, ("!*.tmp_*",), {})
+    assert (chosen.stream.name, chosen.excluded) == ("orders", tuple(name for name in fields if name != "id"))
+
+
+@pytest.mark.parametrize("mark", ["_sdc_deleted_at", "_ab_cdc_deleted_at"])
+def test_only_its_name_excludes_the_mark_of_deleted_rows(mark: str) -> None:
+    offered = (stream("users", "id", "seen_at", mark),)
+    for pattern in ("!*.*_at", "!users.*_at"):
+        (chosen,) = select_streams(offered, (pattern,), {})
+        assert chosen.excluded == ("seen_at",)
+        assert chosen.exclusion.verdict((mark,)) != "remove"
+        assert chosen.exclusion.verdict(("later_at",)) == "remove"
+        assert chosen.exclusion.verdict(("inside", mark)) == "remove"
+    for pattern in (f"!*.{mark}", f"!users.{mark}"):
+        (chosen,) = select_streams(offered, (pattern,), {})
+        assert chosen.exclusion.verdict((mark,)) == "remove"
+
+
 def test_globs_that_all_match_nothing_are_an_error() -> None:
     with pytest.raises(UsageError, match="no stream is selected"):
         select("ordr*", "x.*")

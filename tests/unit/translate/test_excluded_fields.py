@@ -326,3 +326,32 @@ def test_a_record_of_a_stream_that_is_not_read_is_in_no_file(route: str) -> None
     sent = run.feed(message(route, '{"id":1,"email":"PRIVATE"}').replace(b'"stream":"s"', b'"stream":"other"'))
     assert PRIVATE.encode() not in sent
     assert PRIVATE not in repr(events)
+
+
+@pytest.mark.parametrize("route", ["singer-airbyte", "singer-singer"])
+def test_a_glob_does_not_turn_a_deleted_row_into_a_live_one(route: str) -> None:
+    """A tap that reads a log declares the mark of deleted rows only in its SCHEMA."""
+    catalog = (
+        b'{"streams":[{"tap_stream_id":"s","schema":{"properties":{"id":{},"seen_at":{}}},"key_properties":["id"]}]}'
+    )
+    given: dict[str, Any] = {"emit": lambda _: None, "clock": lambda: 0.0}
+    translator = ROUTES[route](
+        streams=select_streams(singer_streams(catalog), ("!*.*_at",), {}),
+        saved=None,
+        translation=TranslateOptions(baseline=False, spool=route == "singer-airbyte"),
+        **given,
+    )
+    properties = {"id": {"type": "integer"}, "seen_at": TEXT, "_sdc_deleted_at": TEXT}
+    lines = [
+        {"type": "SCHEMA", "stream": "s", "schema": {"properties": properties}, "key_properties": ["id"]},
+        {"type": "RECORD", "stream": "s", "record": {"id": 1, "seen_at": PRIVATE, "_sdc_deleted_at": "2024-01-01"}},
+    ]
+    text = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    if route == "singer-airbyte":
+        translator.scan(text)
+        translator.catalog()
+    found = [json.loads(line) for line in (translator.opening() + translator.feed(text)).splitlines()]
+    (record,) = [line["record"] for line in found if line["type"] == "RECORD"]
+    body = record["data"] if route == "singer-airbyte" else record
+    assert body["_sdc_deleted_at" if route == "singer-singer" else "_ab_cdc_deleted_at"] == "2024-01-01"
+    assert PRIVATE not in json.dumps(found)
