@@ -113,7 +113,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     namespacing = _namespacing(pipeline, source, target)
     # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
     namespaced = schema_policy.is_namespaced(source, namespacing)
-    refresh = schema_policy.asks_again(source.connector, options.policy(pipeline), wanted=options.refresh_catalog)
+    refresh = schema_policy.asks_again(source.connector, pipeline.schema_changes, wanted=options.refresh_catalog)
     source, offered = offer(context, source, options.catalog, refresh=refresh, namespaced=namespaced)
     require_state(options.state, source)
     if options.catalog is None:
@@ -170,7 +170,7 @@ def combined(
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.late_schema == "spool",
         quirks=quirks,
         excluded=unread_names(source.kind, offered, streams),
-        only_known=source.connector.discovery.mode == "committed" or schema.policy == "freeze",
+        only_known=source.connector.discovery.mode == "committed" or options.policy(pipeline) == "freeze",
         max_line=source.connector.max_line,
         tables=table_names(target, described, target_config, quirks),
     )

@@ -414,6 +414,27 @@ def test_a_catalog_of_the_user_for_one_run_is_not_compared_and_not_kept(shop):
     assert shop.run(policy="fail") == (0, {})
 
 
+@pytest.mark.parametrize("policy", ["freeze", "fail"])
+def test_accepted_changes_are_those_of_a_new_discovery(shop, policy):
+    shop.offer(USERS)
+    assert shop.call("discover", "s", discovery="7d").returncode == 0
+    shop.offer(MORE)
+    shop.written()
+    assert shop.run("--accept-schema-changes", policy=policy, discovery="7d")[0] == 0
+    assert "secret@x" in shop.written()
+    assert shop.run(policy=policy, discovery="7d") == (0, {})
+
+
+def test_freeze_keeps_to_a_catalog_of_the_user(folder, tapdock):
+    shop = Shop(folder, tapdock, "singer", "singer")
+    shop.offer(USERS, ORDERS)
+    catalog = {"streams": [{"tap_stream_id": "users", "stream": "users", "schema": USERS["json_schema"]}]}
+    (folder / "mine.json").write_text(json.dumps(catalog))
+    assert shop.run("--catalog", "mine.json", policy="freeze") == (0, {})
+    written = shop.written()
+    assert ("Ann" in written, "orders" in written) == (True, False)
+
+
 def test_a_copied_state_has_its_catalog(shop):
     other = {"other": {"source": "s", "target": "t", "state_suffix": "b", "schema_changes": "fail"}}
     shop.offer(USERS)
