@@ -15,7 +15,7 @@ from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_modes import Modes
 from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
-from tapdock.project.model import Connector, Kind, Namespacing, Pipeline, SchemaPolicy
+from tapdock.project.model import Connector, Namespacing, Pipeline, SchemaPolicy
 from tapdock.project.named import sides
 from tapdock.project.state_keys import key_of
 from tapdock.protocol.catalog import ConfiguredStream, Stream
@@ -33,11 +33,12 @@ from tapdock.runs.sync_modes import (
 )
 from tapdock.runs.target_files import require_files
 from tapdock.runs.target_tables import table_names
+from tapdock.runs.unread import denied_globs, unread_names
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
-from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
+from tapdock.translate.catalogs.singer import unsupported_fields
 
-__all__ = ["Options", "PreparedRun", "added_fields", "chosen_streams", "combined", "prepare", "unread_names"]
+__all__ = ["Options", "PreparedRun", "added_fields", "chosen_streams", "combined", "prepare"]
 
 
 _MEANT = {
@@ -170,6 +171,7 @@ def combined(
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.late_schema == "spool",
         quirks=quirks,
         excluded=unread_names(source.kind, offered, streams),
+        denied=denied_globs(source.connector, options.select),
         only_known=source.connector.discovery.mode == "committed" or options.policy(pipeline) == "freeze",
         max_line=source.connector.max_line,
         tables=table_names(target, described, target_config, quirks),
@@ -235,16 +237,6 @@ def _say_unreadable(context: Context, source: str, streams: tuple[ConfiguredStre
         if fields:
             what = f"source `{source}` cannot read these fields of stream `{one.stream.key}`: {', '.join(fields)}"
             context.once(context.redacted(f"warning: {what}"))
-
-
-def unread_names(kind: Kind, offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]) -> tuple[str, ...]:
-    """Return the names by which messages may refer to streams that are not read."""
-    chosen = {stream.stream.key for stream in streams}
-    if kind == "airbyte":
-        return tuple(str(stream.key) for stream in offered if stream.key not in chosen)
-    wanted = {name for stream in offered if stream.key in chosen for name in emitted_names(stream)}
-    others = {name for stream in offered if stream.key not in chosen for name in emitted_names(stream)}
-    return tuple(sorted(others - wanted))
 
 
 def _quirks(target: PreparedConnector, described: About) -> Quirks:

@@ -30,8 +30,9 @@ from tapdock.relay.messages import Kill
 from tapdock.relay.plan import Collection
 from tapdock.relay.pump import whole_lines
 from tapdock.relay.verdict import FirstFailure
-from tapdock.runs.prepare import Options, chosen_streams, unread_names
+from tapdock.runs.prepare import Options, chosen_streams
 from tapdock.runs.schema_policy import asks_again
+from tapdock.runs.unread import denied_globs, unread_names
 from tapdock.text.last_words import LastWords
 from tapdock.translate import ROUTES
 from tapdock.translate.base import TranslateOptions
@@ -71,6 +72,7 @@ def read_records(context: Context, ready: PreparedConnector, options: Options) -
     translation = TranslateOptions(
         baseline=False,
         excluded=excluded,
+        denied=denied_globs(ready.connector, options.select),
         only_known=ready.connector.discovery.mode == "committed",
         max_line=ready.connector.max_line,
     )

@@ -95,9 +95,9 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     `spool`: the source is read to its end before the target's catalog is created. `last_state_only`: no state is saved
     before the source has ended well. `baseline`: a state without new content is sent first; only tests turn it off.
     `scratch` is this process's path of the folder for BATCH files, None if there is none. `excluded` are streams that
-    the user did not select, with the names in the source's messages. `only_known`: streams that a tap sends without
-    having them in its catalog are skipped as well. `max_line` is the longest line of the source, in
-    bytes. `tables` is what the target makes of stream names.
+    the user did not select, with the names in the source's messages. `denied` are globs of streams and fields that the
+    user excluded, for streams that a tap sends without having them in its catalog. `only_known`: such streams are
+    skipped. `max_line` is the longest line of the source, in bytes. `tables` is what the target makes of stream names.
     """
 
     namespacing: Namespacing = Namespacing()
@@ -110,6 +110,7 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     quirks: Quirks = Quirks()
     scratch: str | None = None
     excluded: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
     only_known: bool = False
     max_line: int = MAX_LINE
     tables: TableNames = TableNames()

@@ -10,7 +10,6 @@ from msgspec import Raw
 from tapdock.errors import SourceError, TranslationError, UsageError
 from tapdock.events import Renewed
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey, configured_catalog
-from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.singer import (
     ActivateMessage,
     BatchMessage,
@@ -104,7 +103,7 @@ class SingerToAirbyte:
         expected = [
             self._renewed(one, self._scan.versions.get(one.stream.key)) for one in expected_streams(self._scan, known)
         ]
-        return (*expected, *new_streams(self._scan, known))
+        return (*expected, *new_streams(self._scan, self._source))
 
     def _renewed(self, landed: ConfiguredStream, version: int | None) -> ConfiguredStream:
         """Return the stream; if the tap starts a new snapshot, with a new generation that replaces old rows (3.5)."""
@@ -168,7 +167,6 @@ class SingerToAirbyte:
         key = self._source.key(stream) if stream else None
         if stream is None or key not in self._sent:
             return None
-        expected = self._source.expected.get(key)
         before, landed = self._versions.get(key), self._landed[key]
         anew = version is not None and before not in (None, version) and landed.sync_mode == "incremental"
         if anew and not self._translation.spool:
@@ -180,7 +178,7 @@ class SingerToAirbyte:
             self._source.tally(stream),
             self._numbers,
             declared=self._sent[key],
-            exclusion=expected.exclusion if expected else None,
+            exclusion=self._source.exclusion(stream),
             validate=self._translation.validate_records,
         )
         return landing
@@ -241,7 +239,8 @@ class SingerToAirbyte:
         self._source.tally(stream).status = "running"
         self._sent[key] = self._sent.get(key, set()) | fields
         self._landings.clear()
-        require_known(self._sent[key], landed, expected.exclusion if expected else Exclusion(()), number)
+        require_known(self._sent[key], landed, self._source.exclusion(stream), number)
+        self._source.note_fields(stream, message.schema)
 
     def _expand(self, message: BatchMessage, number: int) -> None:
         landing = self._landings.get(message.stream) or self._landing(message.stream, number)

@@ -8,7 +8,6 @@ from msgspec import Raw
 from tapdock.errors import TranslationError
 from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream
-from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.parts import Part
 from tapdock.protocol.schema_edits import merged, pruned
 from tapdock.protocol.singer import (
@@ -155,8 +154,7 @@ class SingerToSinger(WithoutScan):
     def _rule(self, stream: str) -> Rule | None:
         """Return the rule that removes the excluded fields of a stream; None if there are none."""
         if stream not in self._rules:
-            expected = self._source.expected.get(self._source.key(stream))
-            self._rules[stream] = removal(expected.exclusion) if expected else None
+            self._rules[stream] = removal(self._source.exclusion(stream))
         return self._rules[stream]
 
     def _record(self, message: RecordMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
@@ -200,12 +198,12 @@ class SingerToSinger(WithoutScan):
         wider = with_nullable_items(message.schema)
         expected = self._source.expected.get(tally.key)
         fragments = expected.fragments if expected else ()
-        exclusion = expected.exclusion if expected else Exclusion(())
         try:
-            schema, sent = pruned(merged(wider, fragments), exclusion, strict=True)
+            schema, sent = pruned(merged(wider, fragments), self._source.exclusion(stream), strict=True)
         except msgspec.MsgspecError as error:
             what = f"line {self._source.line}: the schema of stream `{tally.key}` cannot be read: {error}"
             raise TranslationError(what) from error
+        self._source.note_fields(stream, message.schema)
         if sent:
             tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is excluded, but the tap sends it"
         schema, removed = repaired(schema)

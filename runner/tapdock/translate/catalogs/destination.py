@@ -8,6 +8,7 @@ from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.translate.catalogs.singer import declared_schema
 from tapdock.translate.catalogs.tap_keys import with_key_fields
 from tapdock.translate.read.schema_scan import Scan
+from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.write.airbyte_stream import destination_stream, unexpected, without_fields
 
 __all__ = ["expected_streams", "new_streams", "with_own_keys"]
@@ -42,10 +43,10 @@ def expected_streams(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream])
     ]
 
 
-def new_streams(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) -> list[ConfiguredStream]:
+def new_streams(scan: Scan, source: SingerSource) -> list[ConfiguredStream]:
     """Return the streams that the tap sent although discovery did not report them."""
     return [
-        destination_stream(unexpected(key, keys), scan.schemas.get(key, {}))
+        destination_stream(unexpected(key, keys), without_fields(scan.schemas.get(key, {}), source.exclusion(key.name)))
         for key, keys in scan.keys.items()
-        if key not in expected
+        if key not in source.expected
     ]

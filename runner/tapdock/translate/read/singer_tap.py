@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
 from msgspec import Raw
 
 from tapdock.errors import TranslationError
 from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
+from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.lines import split, whole_messages
 from tapdock.protocol.parts import Part
+from tapdock.protocol.patterns import matcher, splits
 from tapdock.protocol.singer import Message
 from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names
@@ -38,6 +41,8 @@ class SingerSource:
         self._keys: dict[str, StreamKey] = {}
         self._excluded = frozenset(options.excluded)
         self._only_known = options.only_known
+        self._denied = options.denied
+        self._is_denied: dict[str, bool] = {}
         self._saved = saved
         self._skipped: set[str] = set()
 
@@ -69,20 +74,54 @@ class SingerSource:
 
     def is_left_out(self, stream: str, *, record: bool) -> bool:
         """Return True if the stream is not selected, or not in the catalog. The first time, warn; count its records."""
-        if stream not in self._excluded and not (self._only_known and self.key(stream) not in self.expected):
+        is_unknown = (self._only_known or self._denied) and self.key(stream) not in self.expected
+        is_denied = stream in self._excluded or (is_unknown and self._denies(stream))
+        if not is_denied and not (is_unknown and self._only_known):
             return False
         if stream:
             self._skipped.add(stream)
         tally = self.tallies.setdefault(StreamKey(None, stream), Tally(StreamKey(None, stream)))
         tally.excluded += record
         what = f"stream `{stream}` is not selected, but the tap sends it: its records are skipped"
-        if stream not in self._excluded:
+        if not is_denied:
             what = (
                 f"stream `{stream}` is not in the catalog: its records are skipped, and its bookmark is not saved; "
                 "`tapdock catalog commit SOURCE` or `tapdock run … --accept-schema-changes` adds a stream"
             )
         self._notices.warn_once(what, about=stream)
         return True
+
+    def _denies(self, stream: str) -> bool:
+        """Return True if a glob excludes all of a stream that is in no catalog."""
+        if stream not in self._is_denied:
+            parts = [(name, field) for pattern in self._denied for name, field in splits(pattern)]
+            whole = [*self._denied, *(name for name, field in parts if field == "*")]
+            self._is_denied[stream] = any(matcher(pattern).fullmatch(stream) for pattern in whole)
+        return self._is_denied[stream]
+
+    def exclusion(self, stream: str) -> Exclusion:
+        """Return the excluded fields of a stream, by its name in messages; by globs alone if it is in no catalog."""
+        if known := self.expected.get(self.key(stream)):
+            return known.exclusion
+        parts = [(name, field) for pattern in self._denied for name, field in splits(pattern)]
+        return Exclusion((), (), [field for name, field in parts if matcher(name).fullmatch(stream)])
+
+    def note_fields(self, stream: str, schema: Raw) -> None:
+        """Warn about fields of a SCHEMA that are read, but are not in the catalog that the run keeps to."""
+        known = self.expected.get(self.key(stream)) if self._only_known else None
+        declared = known.stream.json_schema.get("properties") if known else None
+        if not known or not declared:
+            return
+        exclusion = known.exclusion
+        found = [
+            f"`{name}`"
+            for name in msgspec.json.decode(schema).get("properties") or ()
+            if name not in declared and not name.startswith("_sdc_") and exclusion.verdict((name,)) != "remove"
+        ]
+        if found:
+            said = f"stream `{stream}`: the tap's SCHEMA has fields that are not in the catalog, and they are read: "
+            hint = "; `!` patterns of `select` exclude fields"
+            self._notices.warn_once(said + ", ".join(found) + hint, about=("fields", stream))
 
     def state(self, value: Raw) -> Raw:
         """Return a state of the tap with the saved bookmarks of streams whose records are skipped."""
