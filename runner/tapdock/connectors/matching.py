@@ -89,7 +89,7 @@ class Offered:
         return [path] if not has_fields and is_open(around) else []
 
     def _globbed(self, names: Names, pattern: str, *, excludes: bool) -> Fields:
-        """Return the matches of globs, as `stream.field` or as a stream. A literal name of a stream means a field of it."""
+        """Return the matches of globs, as `stream.field` or as a stream. A literal name of a stream means its field."""
         found: Fields = {}
         is_field = False
         for name, field in reversed(splits(pattern)):

@@ -1,15 +1,17 @@
 """Compare two catalogs of one source: which streams and fields were added, removed and changed."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from tapdock.connectors.schema_types import Kind, differences, shown
+from tapdock.connectors.schema_types import ARRAY, Kind, differences, properties, resolved, shown
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
+from tapdock.protocol.fields import declared_fields
+from tapdock.protocol.patterns import Path
 from tapdock.state.catalogs import SeenStream
 
-__all__ = ["SchemaChange", "changes", "fields_of", "named", "seen"]
+__all__ = ["SchemaChange", "changes", "fields_of", "is_inside", "named", "seen"]
 
 _NAMED = 10
 
@@ -37,7 +39,9 @@ class SchemaChange(msgspec.Struct, frozen=True, kw_only=True):
 
 def seen(offered: Iterable[Stream], chosen: Iterable[ConfiguredStream]) -> tuple[SeenStream, ...]:
     """Return the streams of a catalog with the fields that are read of them."""
+    chosen = tuple(chosen)
     read = {one.stream.key: frozenset(one.excluded) for one in chosen}
+    unread = {one.stream.key: _unread(one) for one in chosen if one.nested or one.hidden}
     return tuple(
         SeenStream(
             namespace=each.namespace,
@@ -49,9 +53,17 @@ def seen(offered: Iterable[Stream], chosen: Iterable[ConfiguredStream]) -> tuple
             read=tuple(name for name in fields_of(each.json_schema) if name not in read[each.key])
             if each.key in read
             else None,
+            unread=unread.get(each.key, ()),
         )
         for each in offered
     )
+
+
+def _unread(one: ConfiguredStream) -> tuple[Path, ...]:
+    """Return the declared fields inside of others that are not read."""
+    exclusion = one.exclusion
+    paths = declared_fields(one.stream.json_schema)
+    return tuple(path for path in paths if len(path) > 1 and exclusion.verdict(path) == "remove")
 
 
 def changes(before: Iterable[SeenStream], now: Iterable[SeenStream]) -> tuple[SchemaChange, ...]:
@@ -77,6 +89,8 @@ def _of_stream(old: SeenStream, new: SeenStream) -> Iterator[SchemaChange]:
         yield SchemaChange(
             stream=str(old.key), change="changed", detail=detail, is_read=is_read, breaking=breaking and was_read
         )
+    if old.json_schema == new.json_schema:
+        return
     before, now = fields_of(old.json_schema), fields_of(new.json_schema)
     for name in dict.fromkeys((*before, *now)):
         was, selected = name in (old.read or ()), name in (new.read or ())
@@ -86,8 +100,11 @@ def _of_stream(old: SeenStream, new: SeenStream) -> Iterator[SchemaChange]:
             yield _of_field(old, (name,), "removed", None, is_read=was, breaking=was)
         else:
             for each in differences(before[name], now[name]):
-                path, breaking = (name, *each.path), each.narrows and was
-                yield _of_field(old, path, each.kind, each.detail, is_read=was or selected, breaking=breaking)
+                path = (name, *each.path)
+                field = tuple(part for part in path if part != ARRAY)
+                had, has = was and not is_inside(field, old.unread), selected and not is_inside(field, new.unread)
+                is_read = (had and each.kind != "added") or (has and each.kind != "removed")
+                yield _of_field(old, path, each.kind, each.detail, is_read=is_read, breaking=each.narrows and had)
 
 
 def _of_field(
@@ -124,9 +141,13 @@ def _path(field: Sequence[str]) -> str:
 
 
 def fields_of(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schemas of a stream's top-level fields."""
-    found = schema.get("properties")
-    return found if isinstance(found, dict) else {}
+    """Return the schemas of a stream's top-level fields, with definitions in place of references."""
+    return dict(properties(resolved(schema)))
+
+
+def is_inside(path: Path, paths: Collection[Path]) -> bool:
+    """Return True if one of the paths is this one, or one around it."""
+    return any(path[:end] in paths for end in range(1, len(path) + 1))
 
 
 def named(found: Sequence[SchemaChange], most: int = _NAMED) -> str:

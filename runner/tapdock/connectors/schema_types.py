@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["ARRAY", "Difference", "differences", "shown"]
+from tapdock.protocol.json_pointer import referred
+
+__all__ = ["ARRAY", "Difference", "differences", "properties", "resolved", "shown"]
 
 Kind = Literal["added", "removed", "changed"]
 _ANY = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
@@ -15,6 +17,7 @@ ARRAY = "[]"
 """The elements of an array, in a path."""
 _DEEPEST = 30
 _LONGEST = 60
+_MOST_PARTS = 100_000
 
 
 class Difference(NamedTuple):
@@ -37,7 +40,7 @@ def differences(before: Any, now: Any, path: tuple[str, ...] = ()) -> Iterator[D
     if old != new:
         yield Difference(path, "changed", f"{shown(before)} -> {shown(now)}", not (old <= new or new >= _ANY))
     yield from _limits(before, now, path)
-    was, has = _properties(before), _properties(now)
+    was, has = properties(before), properties(now)
     if was and has:
         for name in dict.fromkeys((*was, *has)):
             here = (*path, name)
@@ -89,7 +92,7 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _properties(schema: Any) -> Mapping[str, Any]:
+def properties(schema: Any) -> Mapping[str, Any]:
     """Return the nested fields of a schema, also those in its alternatives."""
     if not isinstance(schema, Mapping):
         return {}
@@ -97,7 +100,7 @@ def _properties(schema: Any) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
     for name in _UNIONS:
         for branch in _list(schema.get(name)):
-            found |= _properties(branch)
+            found |= properties(branch)
     return {**found, **(own if isinstance(own, Mapping) else {})}
 
 
@@ -147,3 +150,34 @@ def _word(value: float | None) -> str:
 def _listed(words: frozenset[str] | None) -> str:
     text = "none" if words is None else ", ".join(sorted(words))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def resolved(schema: Mapping[str, Any]) -> Any:
+    """Return a schema with the definitions to which it refers in place of its references.
+
+    A reference inside of its own definition stays, and so do those of a schema that would expand without limits.
+
+    >>> resolved({"properties": {"a": {"$ref": "#/b"}}, "b": {"type": "object"}})["properties"]
+    {'a': {'type': 'object'}}
+    """
+    left = _MOST_PARTS
+
+    def schema_of(part: Any, seen: tuple[str, ...], depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if isinstance(part, list):
+            return [schema_of(each, seen, depth) for each in part]
+        if not isinstance(part, Mapping) or depth > _DEEPEST or left < 0:
+            return part
+        reference = part.get("$ref")
+        found = referred(schema, reference) if reference not in seen else None
+        if isinstance(found, Mapping):
+            seen = (*seen, str(reference))
+            part = {**found, **{name: value for name, value in part.items() if name != "$ref"}}
+        inner = {name: schema_of(part[name], seen, depth + 1) for name in ("items", *_UNIONS) if name in part}
+        fields = part.get("properties")
+        if isinstance(fields, Mapping):
+            inner["properties"] = {name: schema_of(each, seen, depth + 1) for name, each in fields.items()}
+        return {**part, **inner}
+
+    return schema_of(schema, (), 0)

@@ -1,13 +1,13 @@
 """How a run handles a source whose catalog differs from that of the last successful run (`schema_changes`)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
 
 from tapdock.connectors.context import Context, PreparedConnector
-from tapdock.connectors.schema_changes import SchemaChange, changes, fields_of, named, seen
+from tapdock.connectors.schema_changes import SchemaChange, changes, fields_of, is_inside, named, seen
 from tapdock.connectors.schema_types import ARRAY, differences
 from tapdock.connectors.selection import select_streams
 from tapdock.errors import StateError, UsageError
@@ -165,7 +165,7 @@ def _new_paths(old: SeenStream, new: SeenStream) -> frozenset[Path]:
     for name in set(new.read or ()) & before.keys() & now.keys():
         found = (each.path for each in differences(before[name], now[name]) if each.kind == "added")
         paths |= {(name, *(part for part in path if part != ARRAY)) for path in found}
-    return frozenset(paths)
+    return frozenset(path for path in paths if not is_inside(path, new.unread))
 
 
 def _without(one: ConfiguredStream, new: frozenset[Path]) -> ConfiguredStream:
@@ -173,7 +173,7 @@ def _without(one: ConfiguredStream, new: frozenset[Path]) -> ConfiguredStream:
     if not new:
         return one
     names = {path[0] for path in new if len(path) == 1}
-    needed = sorted(".".join(path) for path in (one.cursor_field, *one.primary_key) if _is_inside(path, new))
+    needed = sorted(".".join(path) for path in (one.cursor_field, *one.primary_key) if is_inside(path, new))
     properties = fields_of(one.stream.json_schema)
     excluded = (*one.excluded, *sorted(names - set(one.excluded)))
     if needed or (properties and not properties.keys() - set(excluded)):
@@ -182,15 +182,10 @@ def _without(one: ConfiguredStream, new: frozenset[Path]) -> ConfiguredStream:
             f"`schema_changes: freeze` leaves out what is new of stream `{one.stream.key}`, also {what}",
             hint=f"`tapdock run … {_ACCEPT}` reads it",
         )
-    inside = {path for path in new if len(path) > 1 and not _is_inside(path, one.exclusion.paths)}
-    nested = (*(path for path in one.nested if not _is_inside(path, new)), *sorted(inside))
+    inside = {path for path in new if len(path) > 1 and not is_inside(path, one.exclusion.paths)}
+    nested = (*(path for path in one.nested if not is_inside(path, new)), *sorted(inside))
     denied = (*one.denied, *sorted(names - set(one.denied)))
     return msgspec.structs.replace(one, excluded=excluded, denied=denied, nested=nested)
-
-
-def _is_inside(path: Path, paths: Collection[Path]) -> bool:
-    """Return True if one of the paths is this one, or one around it."""
-    return any(path[:end] in paths for end in range(1, len(path) + 1))
 
 
 def _seen_without(stream: SeenStream, new: frozenset[Path]) -> SeenStream:

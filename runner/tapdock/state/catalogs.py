@@ -18,6 +18,7 @@ VERSION = 1
 
 class SeenStream(msgspec.Struct, frozen=True, kw_only=True):
     """A stream as a run saw it. `read` are the top-level fields that the project selects, None without the stream.
+    `unread` are the fields inside of others that it does not select.
 
     `json_schema`, `sync_modes`, `primary_key` and `cursor_field` are those that the source declares.
     """
@@ -29,6 +30,7 @@ class SeenStream(msgspec.Struct, frozen=True, kw_only=True):
     primary_key: tuple[tuple[str, ...], ...] = ()
     cursor_field: tuple[str, ...] = ()
     read: tuple[str, ...] | None = None
+    unread: tuple[tuple[str, ...], ...] = ()
 
     @property
     def key(self) -> StreamKey:

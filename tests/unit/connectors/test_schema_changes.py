@@ -2,8 +2,12 @@
 
 import pytest
 
+from tapdock.connectors import schema_changes
 from tapdock.connectors.schema_changes import changes, named
-from tapdock.connectors.schema_types import differences, shown
+from tapdock.connectors.schema_types import differences, resolved, shown
+from tapdock.connectors.selection import select_streams
+from tapdock.protocol.catalog import Stream
+from tapdock.runs.schema_policy import _frozen
 from tapdock.state.catalogs import SeenStream
 
 TEXT, INTEGER, NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
@@ -156,6 +160,53 @@ def test_a_nested_change_is_one_of_its_field():
     (removed, added) = changes([before], [now])
     assert (str(removed), removed.breaking, removed.is_nested) == ("users.id.a removed (string)", True, True)
     assert (str(added), added.breaking, added.is_nested) == ("users.id.b added (string)", False, True)
+
+
+def referring(**fields):
+    return {"properties": {"a": {"$ref": "#/definitions/a"}}, "definitions": {"a": objects(**fields)}}
+
+
+def composed(**fields):
+    return {"type": "object", "allOf": [{"properties": {"id": INTEGER}}, {"$ref": "#/b"}], "b": {"properties": fields}}
+
+
+REFERRED = [
+    (referring(x=TEXT), referring(x=INTEGER, ssn=TEXT), {("u.a.x", True), ("u.a.ssn", False)}, [("a", "ssn")]),
+    (composed(x=TEXT), composed(x=INTEGER, ssn=TEXT), {("u.x", True), ("u.ssn", False)}, [("ssn",)]),
+    (composed(x=TEXT), composed(), {("u.x", True)}, []),
+]
+
+
+@pytest.mark.parametrize(("before", "now", "expected", "new"), REFERRED)
+def test_changes_behind_references_and_in_alternatives(before, now, expected, new):
+    offered = [(Stream(name="u", json_schema=schema),) for schema in (before, now)]
+    chosen = [select_streams(each, (), {}) for each in offered]
+    old, later = (schema_changes.seen(*each) for each in zip(offered, chosen, strict=True))
+    assert {(f"{each.stream}.{each.field}", each.breaking) for each in changes(old, later)} == expected
+    (left,), _ = _frozen(chosen[1], later, old)
+    assert [path for path in ((("a", "ssn")), ("ssn",)) if left.exclusion.verdict(path) == "remove"] == new
+
+
+def test_a_schema_that_refers_to_itself_is_resolved_once():
+    schema = {"properties": {"a": {"$ref": "#"}}}
+    assert resolved(schema)["properties"]["a"]["properties"]["a"] == {"$ref": "#"}
+
+
+@pytest.mark.long
+def test_a_schema_that_doubles_at_each_reference_has_an_end():
+    doubled = {f"d{n}": objects(a={"$ref": f"#/d{n + 1}"}, b={"$ref": f"#/d{n + 1}"}) for n in range(40)}
+    assert resolved({"properties": {"a": {"$ref": "#/d0"}}, **doubled})
+
+
+@pytest.mark.parametrize("patterns", [["!*.addr.stre*"], ["!u.addr.street"], ["u.addr.city"]])
+def test_nested_fields_that_are_not_read_break_nothing(patterns):
+    whole, part = objects(addr=objects(city=TEXT, street=TEXT)), objects(addr=objects(city=TEXT))
+    offered = [(Stream(name="u", json_schema=whole),), (Stream(name="u", json_schema=part),)]
+    kept = [(select_streams(offered[0], patterns, {})), select_streams(offered[1], ["u.addr"], {})]
+    old, later = (schema_changes.seen(*each) for each in zip(offered, kept, strict=True))
+    assert found(old, later) == [("u.addr.street removed (string)", False, False)]
+    ((_, is_read, _),) = found(schema_changes.seen(offered[0], select_streams(offered[0], (), {})), later)
+    assert is_read
 
 
 def test_many_changes_are_named_shortly():
