@@ -159,7 +159,8 @@ def _with_fragment(text: bytes, root: bytes, path: Path, fragment: Mapping[str, 
                 members[around] = Raw(_with_fragment(inner, root, path, fragment))
                 return msgspec.json.encode(members)
             branches = [bytes(one) for one in msgspec.json.decode(inner, type=list[Raw])]
-            place = next((at for at, one in enumerate(branches) if _has_fields(one, root)), None)
+            having = [at for at, one in enumerate(branches) if _has_fields(one, root)]
+            place = next((at for at in having if _has_field(branches[at], root, name)), having[0] if having else None)
             if place is not None:
                 branches[place] = _with_fragment(branches[place], root, path, fragment)
                 members[around] = Raw(b"[" + b",".join(branches) + b"]")
@@ -176,6 +177,16 @@ def _inlined(members: _Members, root: bytes) -> _Members:
     if definition is None or definition[:1] != b"{":
         return members
     return {**msgspec.json.decode(definition, type=_Members), **{k: v for k, v in members.items() if k != "$ref"}}
+
+
+def _has_field(text: bytes, root: bytes, name: str) -> bool:
+    """Return True if a schema, or the elements of its arrays, has a field with this name."""
+    members = _inlined(msgspec.json.decode(text, type=_Members), root)
+    properties = bytes(members.get("properties", b""))
+    if properties[:1] == b"{":
+        return name in msgspec.json.decode(properties, type=_Members)
+    items = bytes(members.get("items", b""))
+    return items[:1] == b"{" and _has_field(items, root, name)
 
 
 def _has_fields(text: bytes, root: bytes) -> bool:

@@ -18,7 +18,7 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.kinds.base import place_of
 from tapdock.connectors.operations import Resolved
-from tapdock.errors import Interrupted, SourceError, TranslationError
+from tapdock.errors import Interrupted, SourceError, TranslationError, UsageError
 from tapdock.events import Event, Failed, Logged, Output, Rotated
 from tapdock.launch import Launch
 from tapdock.protocol import airbyte as airbyte_messages
@@ -66,6 +66,11 @@ def read_records(context: Context, ready: PreparedConnector, options: Options) -
     refresh = asks_again(ready.connector, "evolve", wanted=options.refresh_catalog)
     offered = operations.discover(context, ready, refresh=refresh)
     config = operations.resolved_config(context, ready)
+    if ready.kind == "singer" and "batch_config" in config.user:
+        raise UsageError(
+            f"source `{ready.connector.name}` has a `batch_config`, whose files only a run has",
+            hint="remove `batch_config`, or run a pipeline",
+        )
     streams = chosen_streams(context, ready, offered, options, None)
     reading = _Reading(context, ready, config, _launch(ready, config, offered, streams))
     excluded = unread_names(ready.kind, offered, streams)
@@ -251,5 +256,9 @@ def _record(key: StreamKey, body: msgspec.Raw, milliseconds: float | None) -> So
         data = _BODY.decode(body)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise TranslationError(f"a record of stream `{key}` cannot be read: {error}") from error
-    at = None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+    try:
+        at = None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        what = f"a record of stream `{key}` has the time {milliseconds:.0f}, which is not in milliseconds since 1970"
+        raise TranslationError(what) from error
     return SourceRecord(stream=key.name, namespace=key.namespace, data=data, emitted_at=at)

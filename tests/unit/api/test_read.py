@@ -50,6 +50,19 @@ def test_all_records_are_read_without_excluded_fields_and_no_state_is_saved(load
         list(project.sources["shop"].read("userz"))
 
 
+def test_a_time_that_is_not_in_milliseconds_is_an_error_that_names_it(load):
+    message = {"stream": "users", "data": {"id": 1}, "emitted_at": 1_700_000_000_000_000}
+    line = json.dumps({"type": "RECORD", "record": message})
+    with pytest.raises(tapdock.TranslationError, match="stream `users` has the time 1700000000000000, which is not"):
+        list(load(f"line {line}").sources["shop"].read())
+
+
+def test_files_of_a_tap_are_refused_before_it_is_read(load):
+    source = load("schema users", kind="singer", batch_config={}).sources["shop"]
+    with pytest.raises(tapdock.UsageError, match="has a `batch_config`, whose files only a run has"):
+        list(source.read())
+
+
 NESTED = """#!%s
 import json, sys
 address = {"type": "object", "properties": {"city": {"type": "string"}, "zip": {"type": "string"}}}

@@ -155,3 +155,13 @@ def test_metadata_of_a_stream_that_is_not_read_is_not_passed_on() -> None:
     found = json.loads(selected_catalog(two, streams, legacy=False))["streams"]
     assert [each["metadata"][0]["metadata"]["selected"] for each in found] == [False, True]
     assert "x" not in json.dumps(found[0]["metadata"])
+
+
+def test_a_schema_of_a_field_is_merged_into_the_alternative_that_has_it() -> None:
+    both = [{"type": "object", "properties": {name: {"type": "string"}}} for name in ("x", "y")]
+    text = json.dumps({"properties": {"a": {"anyOf": [{"type": "null"}, *both, {"items": both[0], "type": "array"}]}}})
+    for name, place in (("x", 1), ("y", 2), ("new", 1)):
+        new = json.loads(merged(text.encode(), [(("a", name), {"type": "number"})]))["properties"]["a"]["anyOf"]
+        assert new[place]["properties"][name] == {"type": "number"}
+        others = [at for at in range(4) if at != place]
+        assert [new[at] for at in others] == [json.loads(text)["properties"]["a"]["anyOf"][at] for at in others]

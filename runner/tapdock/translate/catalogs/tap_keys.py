@@ -20,7 +20,9 @@ def with_key_fields(stream: ConfiguredStream, names: Sequence[str]) -> Configure
     if denied := next((name for name in names if hidden.verdict((name,)) == "remove"), None):
         key = stream.stream.key
         raise TranslationError(
-            f"`select` excludes the field `{denied}` of stream `{key}`, but it is part of the key in the tap's SCHEMA",
-            hint=f"remove the `!` pattern of `{denied}`, or exclude the stream with `!{key}`",
+            f"`select` or `schema_changes: freeze` excludes the field `{denied}` of stream `{key}`, but it is part of"
+            " the key in the tap's SCHEMA",
+            hint=f"remove the `!` pattern of `{denied}`, or exclude the stream with `!{key}`; if `freeze` leaves it out"
+            " as new, `tapdock run … --accept-schema-changes` reads it",
         )
     return msgspec.structs.replace(stream, excluded=tuple(name for name in stream.excluded if name not in names))
