@@ -71,3 +71,10 @@ def test_nothing_is_learned_of_a_line_that_says_its_words_twice() -> None:
     odd = b'{"x":{"stream":"t"},"type":"RECORD","stream":"s","record":{"a":1}}'
     prefixes.learn(odd, b'{"a":1}', tally)
     assert list(prefixes.parts(odd + b"\n")) == [(odd, False)]
+
+
+def test_a_line_that_names_another_stream_at_its_end_is_read() -> None:
+    prefixes, _ = known(b"s")
+    plain, odd = LINE % (b"s", 1), (LINE % (b"s", 2))[:-1] + b',"stream":"t"}'
+    assert list(prefixes.parts(plain + b"\n" + odd + b"\n")) == [(plain, 0), (odd, 0)]
+    assert list(prefixes.parts(plain + b"\n")) == [(plain + b"\n", 1)]

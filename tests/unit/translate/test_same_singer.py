@@ -125,3 +125,13 @@ def test_a_stream_with_a_schema_and_no_rows_was_reached() -> None:
     route = SingerToSinger(streams=(), saved=None, emit=lambda _: None, clock=lambda: 0.0)
     route.feed(b'{"type":"SCHEMA","stream":"users","schema":{"properties":{}},"key_properties":[]}\n')
     assert [report.status for report in route.counts.reports()] == ["running"]
+
+
+def test_the_excluded_fields_of_the_stream_that_a_line_names_last_are_removed() -> None:
+    catalog = [{"tap_stream_id": name, "schema": {"properties": {"a": {}, "b": {}}}} for name in ("s", "p")]
+    streams = select_streams(singer_streams(json.dumps({"streams": catalog}).encode()), ("!p.b",), {})
+    translator = SingerToSinger(streams=streams, saved=None, emit=lambda _: None, clock=lambda: 0.0)
+    odd = (RECORD % b"2")[:-2] + b',"stream":"p"}\n'
+    assert translator.feed(SCHEMA + RECORD % b"1" + RECORD % b"1").count(b'"b":"x"') == 2
+    (record,) = [json.loads(line) for line in translator.feed(odd).splitlines()]
+    assert (record["stream"], record["record"]) == ("p", {"a": 2})

@@ -15,7 +15,8 @@ _NEVER = re.compile(rb"\n")
 class KnownPrefixes:
     """The beginnings of lines that were parsed once: up to the body, with the type and the stream.
 
-    A line that begins with one of them and ends with a brace is a record of that stream.
+    A line that begins with one of them and ends with a brace is a record of that stream, unless `"stream"` is in it
+    again: parsers use the last member of a name.
     """
 
     def __init__(self) -> None:
@@ -47,7 +48,7 @@ class KnownPrefixes:
         line feed.
 
         Beginnings that are learned meanwhile are used for the rest of the lines. Known lines that are not exactly one
-        JSON object each are yielded alone.
+        JSON object each, or that have `"stream"` twice, are yielded alone.
         """
         at = 0
         while at < len(lines):
@@ -55,7 +56,8 @@ class KnownPrefixes:
             if end > at:
                 part = lines[at:end] if at or end < len(lines) else lines
                 number = part.count(b"\n")
-                if values(part) == number:  # each line begins and ends with a brace
+                # Each line begins and ends with a brace, and names its stream only in its beginning.
+                if values(part) == number and part.count(b'"stream"') == number:
                     yield part, number
                 else:
                     yield from ((line, 0) for line in split(part))
