@@ -106,7 +106,20 @@ class ConfigEdit:
 
     def set_plain(self, path: Path, value: Any, *, secret: Callable[[Path, Any], set[Path]]) -> None:
         """Write a plain value. Its secrets go into `.env`, with references in their place. `$` is escaped."""
+        self._require_same_everywhere(path)
         self.set_written(path, self._written(value, path, secret(path, value)))
+
+    def _require_same_everywhere(self, path: Path) -> None:
+        """Raise UsageError if an environment has its own value here, by its `vars`: all would get the new one."""
+        old = () if self.environment else walk(at(self.raw, path))
+        matches = (match for _, text in old if isinstance(text, str) for match in REFERENCE.finditer(text))
+        names = {match["name"] for match in matches} & self._own_variables(of_environments=True)
+        if names:
+            name, place = min(names), dotted((*self.place, *path))
+            raise UsageError(
+                f"{self.label}: `{place}` refers to `{name}`, which an environment has in its `vars`",
+                hint=f"change `{name}` in `vars`, or add `--environment NAME` to change one environment",
+            )
 
     def set_written(self, path: Path, written: Any) -> None:
         """Write a value in the form of the project file, in which `${NAME}` is a reference."""
@@ -161,16 +174,25 @@ class ConfigEdit:
         match = REFERENCE.fullmatch(before) if isinstance(before, str) else None
         if match and match["name"] and match["default"] is None:
             name = match["name"]
-            shared = self._uses(name) > 1 or name in self.environ
+            shared = self._uses(name) > 1 or name in self.environ or name in self._own_variables()
             if not shared and name not in NAMES:
                 return name
         scope = (self.environment,) if self.environment else ()
         first = name = variable_name((self.connector.name, *path, *scope))
         number = 2
-        taken = {*known, *self.secrets, *self.environ}
+        taken = {*known, *self.secrets, *self.environ, *self._own_variables()}
         while name in taken or self._uses(name):
             name, number = f"{first}_{number}", number + 1
         return name
+
+    def _own_variables(self, *, of_environments: bool = False) -> set[str]:
+        """Return the names in all `vars`, or only those of environments. `.env` has priority over all of them."""
+        tree = read_included(self.project.file, trusted=None, texts={self.file.resolve(): self.text}).tree
+        environments = tree.get("environments")
+        blocks = [*environments.values()] if isinstance(environments, dict) else []
+        blocks += [] if of_environments else [tree]
+        found = [block.get("vars") for block in blocks if isinstance(block, dict)]
+        return {name for names in found if isinstance(names, dict) for name in names}
 
     def _uses(self, name: str) -> int:
         """Return how many values of all files of the project refer to a variable."""
