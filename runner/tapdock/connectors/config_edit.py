@@ -171,16 +171,17 @@ class ConfigEdit:
         """Return the variable of a secret: the one that is written there, if only this setting refers to it."""
         before = at(self._tree, (*self.place, *path))
         known = parse_dotenv(self._dotenv or "", DOTENV)
+        fixed = {*self.environ, *self._own_variables()}  # these have priority over `.env`, or yield to it
+        fixed |= {each for file in self.project.env_files for each in parse_dotenv(text_of(file), str(file))}
         match = REFERENCE.fullmatch(before) if isinstance(before, str) else None
         if match and match["name"] and match["default"] is None:
             name = match["name"]
-            shared = self._uses(name) > 1 or name in self.environ or name in self._own_variables()
-            if not shared and name not in NAMES:
+            if self._uses(name) <= 1 and name not in fixed and name not in NAMES:
                 return name
         scope = (self.environment,) if self.environment else ()
         first = name = variable_name((self.connector.name, *path, *scope))
         number = 2
-        taken = {*known, *self.secrets, *self.environ, *self._own_variables()}
+        taken = {*known, *self.secrets, *fixed}
         while name in taken or self._uses(name):
             name, number = f"{first}_{number}", number + 1
         return name
@@ -204,7 +205,8 @@ class ConfigEdit:
         """Return the project as it will be. Raises UsageError if it cannot be loaded."""
         environ = {**self.secrets, **self.environ}
         chosen = self.project.environment or ""
-        return load(self.project.file, environment=chosen, environ=environ, texts={self.file.resolve(): self.text})
+        texts, files = {self.file.resolve(): self.text}, self.project.env_files
+        return load(self.project.file, environment=chosen, environ=environ, texts=texts, env_files=files)
 
     def require_private(self) -> None:
         """Raise UsageError if git would publish `.env`."""

@@ -145,7 +145,8 @@ class SelectEdit:
     def _after(self) -> Sequence[str]:
         environment = self.environment or self.project.environment or ""
         texts = {self.file.resolve(): self._text}
-        after = load(self.project.file, environment=environment, environ=self.environ, texts=texts)
+        files = self.project.env_files
+        after = load(self.project.file, environment=environment, environ=self.environ, texts=texts, env_files=files)
         return after.sources[self.connector.name].select
 
     def _elsewhere(self) -> UsageError:

@@ -78,7 +78,7 @@ def load(
     state_uri = str(private / "state") if own.get(HOME) else STATE_URI
     layer = _with_defaults(extended(layer, file.name), file.name, state_uri=state_uri)
     found = _project(layer, file, environment, private)
-    return dataclasses.replace(found, references=references, warnings=(*warnings, *more))
+    return dataclasses.replace(found, references=references, warnings=(*warnings, *more), env_files=tuple(env_files))
 
 
 def written(file: Path, *, environment: str | None, texts: Mapping[Path, str] | None = None) -> Layer:

@@ -136,3 +136,17 @@ def test_what_was_added_can_be_removed(tapdock, folder):
     assert tapdock("remove", "new").returncode == 2
     assert tapdock("remove", "new", "--yes").returncode == 0
     assert text(folder) == PROJECT
+
+
+@pytest.mark.parametrize(("own", "other"), [("environments: {prod: {%s}}", "%s"), ("%s", "environments: {prod: {%s}}")])
+def test_parts_of_an_entry_in_two_files_stay_together(tapdock, folder, own, other):
+    content = (
+        "version: 1\ninclude: [more/*.yaml]\n" + own % 'sources: {shop: {image: x, select: ["!users.email"]}}' + "\n"
+    )
+    (folder / "tapdock.yaml").write_text(content)
+    (folder / "more").mkdir()
+    (folder / "more" / "a.yaml").write_text(other % "sources: {shop: {image: x}}" + "\n")
+    ended = tapdock("remove", "shop", "--yes")
+    assert (ended.returncode, text(folder)) == (2, content)
+    assert "more/a.yaml:1: `" in ended.stderr
+    assert "sources.shop` is in another file" in ended.stderr

@@ -69,3 +69,11 @@ def test_it_is_replaced_in_one_environment(file):
     set_password(edit(file, "dev"))
     assert password(file, "dev") == "devsecret9"
     assert password(file, "prod") == "prod0"
+
+
+def test_a_name_in_a_file_of_variables_is_not_used_for_a_secret(file):
+    file.write_text("version: 1\nsources:\n  shop:\n    image: x\n    config:\n      password: ${SHOP_PASSWORD}\n")
+    env_file = file.parent / "prod.env"
+    env_file.write_text("SHOP_PASSWORD=old\n")
+    set_password(edit(file, env_files=[env_file]))
+    assert password(file, env_files=[env_file]) == "devsecret9"
