@@ -72,7 +72,9 @@ def load(
     references = References(folder=file.parent, environ=variables)
     scope = Scope(variables=variables, environment=environment, references=references)
     layer, scope = _own_values(layer, scope, file.name)
-    layer, more = renamed(overridden(interpolate(layer, scope), variables, origins=origins), replaces=True)
+    layer, more = renamed(
+        overridden(interpolate(layer, scope), variables, origins=origins, label=file.name), replaces=True
+    )
     own = with_own_variables(file.parent, environ, env_files=env_files)
     private = private_folder(file.parent, own)
     state_uri = str(private / "state") if own.get(HOME) else STATE_URI
