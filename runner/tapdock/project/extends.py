@@ -31,8 +31,8 @@ def extended(layer: Layer, label: str) -> Layer:
 
 def with_inherited(layer: Layer, path: Path, label: str) -> Layer:
     """Return the layer in which a connector itself has the inherited value of the key that `path` leads into."""
-    entry: Any = layer.tree.get(path[0])
-    entry = entry.get(path[1]) if isinstance(entry, dict) and path[0] in _OTHERS and len(path) > 2 else None
+    entries = layer.tree.get(str(path[0])) if path[0] in _OTHERS and len(path) > 2 else None
+    entry = entries.get(path[1]) if isinstance(entries, dict) else None
     if not _names(entry) or path[2] == "extends" or (len(path) == 3 and path[2] in _PROGRAM):
         return layer
     keys = _PROGRAM if path[2] in _PROGRAM else (path[2],)

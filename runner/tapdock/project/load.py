@@ -83,12 +83,18 @@ def load(
     return dataclasses.replace(found, references=references, warnings=(*warnings, *more), env_files=tuple(env_files))
 
 
-def written(file: Path, *, environment: str | None, texts: Mapping[Path, str] | None = None) -> Layer:
+def written(
+    file: Path,
+    *,
+    environment: str | None,
+    texts: Mapping[Path, str] | None = None,
+    trusted: Collection[int] | None = None,
+) -> Layer:
     """Return the values of a checked project as they are written, with references.
 
     The block of the environment is merged over the others, and each connector over the one that it extends.
     """
-    layer, _ = renamed(translated(read_included(file.absolute(), trusted=None, texts=texts)))
+    layer, _ = renamed(translated(read_included(file.absolute(), trusted=trusted, texts=texts)))
     return extended(_chosen(layer, environment, file.name), file.name)
 
 
