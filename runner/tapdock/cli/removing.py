@@ -18,6 +18,7 @@ from tapdock.project.include import read_included
 from tapdock.project.layers import Path, dotted
 from tapdock.project.load import load
 from tapdock.project.rewrite import rewrite
+from tapdock.project.state_keys import key_of
 from tapdock.state import store
 from tapdock.text.output import err
 
@@ -155,5 +156,8 @@ def _states(session: Session, name: str) -> Iterator[str]:
         pair = (pipeline.source, pipeline.target) if pipeline else None
         for key in store.keys(session.backend):
             source, _, target = key.partition(":")[2].partition(":")[0].partition("-to-")
-            if (source, target) == pair or (pair is None and name in (source, target)):
+            if pipeline and pipeline.state_id:
+                if key == key_of(pipeline, session.project.environment):
+                    yield key
+            elif (source, target) == pair or (pair is None and name in (source, target)):
                 yield key

@@ -41,14 +41,14 @@ class ConfigEdit:
     file: FilePath = field(init=False)
     text: str = field(init=False, repr=False)
     secrets: dict[str, str] = field(default_factory=dict, init=False, repr=False)
-    _dotenv: str | None = field(init=False, repr=False)
+    _dotenv: str = field(init=False, repr=False)
     _before: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         own = self._file_of_entry()
         self.file = self.project.file if self.environment else own
         self.text = self._before = text_of(self.file)
-        self._dotenv = text_of(self.dotenv) if self.dotenv.is_file() else None
+        self._dotenv = self._read_dotenv()
         layer, name = document.read(own, label=self._label(own)), self.connector.name
         entry = at(layer.tree, self._entry)
         if not isinstance(entry, dict):
@@ -79,6 +79,9 @@ class ConfigEdit:
     @property
     def dotenv(self) -> FilePath:
         return self.project.folder / DOTENV
+
+    def _read_dotenv(self) -> str:
+        return text_of(self.dotenv) if self.dotenv.is_file() else ""
 
     @property
     def _entry(self) -> Path:
@@ -123,6 +126,8 @@ class ConfigEdit:
 
     def set_written(self, path: Path, written: Any) -> None:
         """Write a value in the form of the project file, in which `${NAME}` is a reference."""
+        if isinstance(written, str) and at(self._tree, (*self.place, *path)) == written:
+            return  # with the quotes that it has
         path, written = self._whole_list(path, written)
         label = self.label
         try:
@@ -170,7 +175,7 @@ class ConfigEdit:
     def _name(self, path: Path) -> str:
         """Return the variable of a secret: the one that is written there, if only this setting refers to it."""
         before = at(self._tree, (*self.place, *path))
-        known = parse_dotenv(self._dotenv or "", DOTENV)
+        known = parse_dotenv(self._dotenv, DOTENV)
         fixed = {*self.environ, *self._own_variables()}  # these have priority over `.env`, or yield to it
         fixed |= {each for file in self.project.env_files for each in parse_dotenv(text_of(file), str(file))}
         match = REFERENCE.fullmatch(before) if isinstance(before, str) else None
@@ -216,8 +221,12 @@ class ConfigEdit:
         """Write both files. Return False if nothing has changed. Raises UsageError; both files are then as before."""
         if self.secrets:
             self.require_private()
-        lines = with_values(self._dotenv or "", self.secrets, label=DOTENV)
-        if self.text == self._before and lines == (self._dotenv or ""):
+        current = self._read_dotenv()  # another program may have changed it, while a dialog was open
+        then, now = parse_dotenv(self._dotenv, DOTENV), parse_dotenv(current, DOTENV)
+        if any(then.get(name) != now.get(name) for name in self.secrets):
+            raise UsageError(f"{self.dotenv} has just been changed by another program", hint="run the command again")
+        lines = with_values(current, self.secrets, label=DOTENV)
+        if self.text == self._before and lines == current:
             return False
         with _undisturbed():
             undo = self._save_secrets(lines) if self.secrets else lambda: None

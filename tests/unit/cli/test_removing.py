@@ -150,3 +150,13 @@ def test_parts_of_an_entry_in_two_files_stay_together(tapdock, folder, own, othe
     assert (ended.returncode, text(folder)) == (2, content)
     assert "more/a.yaml:1: `" in ended.stderr
     assert "sources.shop` is in another file" in ended.stderr
+
+
+def test_the_state_with_an_id_of_its_own_is_named(tapdock, folder, backend):
+    (folder / "tapdock.yaml").write_text(PROJECT.replace("demo: {", "demo: {state_id: nightly, "))
+    for key in ("nightly", "default:shop-to-lake"):
+        with store.replacing(backend, key, run_id="test", clock=lambda: 1.0) as held:
+            held.save("{}", dialect="singer")
+    ended = tapdock("remove", "demo", "--yes")
+    kept = [line for line in ended.stderr.splitlines() if line.startswith("kept")]
+    assert kept == ["kept the state nightly: `tapdock state clear nightly` removes it"]

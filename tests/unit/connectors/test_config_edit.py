@@ -77,3 +77,31 @@ def test_a_name_in_a_file_of_variables_is_not_used_for_a_secret(file):
     env_file.write_text("SHOP_PASSWORD=old\n")
     set_password(edit(file, env_files=[env_file]))
     assert password(file, env_files=[env_file]) == "devsecret9"
+
+
+def test_what_another_program_wrote_into_dotenv_is_kept(file):
+    file.write_text("version: 1\nsources: {shop: {image: x, config: {}}}\n")
+    dotenv = file.parent / ".env"
+    change = edit(file)
+    dotenv.write_text("OTHER=1\n")
+    set_password(change)
+    assert dotenv.read_text() == "OTHER=1\nSHOP_PASSWORD=devsecret9\n"
+
+
+def test_a_secret_that_another_program_has_just_defined_is_not_replaced(file):
+    text = "version: 1\nsources: {shop: {image: x, config: {}}}\n"
+    file.write_text(text)
+    dotenv = file.parent / ".env"
+    change = edit(file)
+    dotenv.write_text("SHOP_PASSWORD=theirs\n")
+    with pytest.raises(UsageError, match="has just been changed by another program"):
+        set_password(change)
+    assert (file.read_text(), dotenv.read_text()) == (text, "SHOP_PASSWORD=theirs\n")
+
+
+@pytest.mark.parametrize("written", ["${PW}", '"${PW}"', "'${PW}'"])
+def test_a_reference_that_is_there_keeps_its_quotes(file, written):
+    text = f"version: 1\nsources:\n  shop:\n    image: x\n    config:\n      password: {written}\n"
+    file.write_text(text)
+    set_password(edit(file))
+    assert file.read_text() == text
