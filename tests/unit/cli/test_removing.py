@@ -160,3 +160,12 @@ def test_the_state_with_an_id_of_its_own_is_named(tapdock, folder, backend):
     ended = tapdock("remove", "demo", "--yes")
     kept = [line for line in ended.stderr.splitlines() if line.startswith("kept")]
     assert kept == ["kept the state nightly: `tapdock state clear nightly` removes it"]
+
+
+def test_the_comment_above_an_entry_goes_with_it(tapdock, folder):
+    assert tapdock("remove", "late", "--yes").returncode == 0
+    ended = tapdock("remove", "next", "--yes")
+    assert ended.returncode == 0, ended.stderr
+    assert "tapdock.yaml:9: this comment is removed too: # the next one" in ended.stderr
+    assert "# the next one" not in text(folder)
+    assert "# what is read\nsources:\n" in text(folder)
