@@ -145,6 +145,16 @@ def test_what_a_page_names_is_there(page):
     assert set(commands) <= set(COMMANDS)
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_the_project_is_loaded_with_the_files_of_variables(module):
+    """Without them, a command would see other values than a run with `--env-file`."""
+    nodes = list(ast.walk(tree(module)))
+    if not any(isinstance(node, ast.ImportFrom) and node.module == "tapdock.project.load" for node in nodes):
+        return
+    calls = [node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load"]
+    assert [call.lineno for call in calls if "env_files" not in {each.arg for each in call.keywords}] == []
+
+
 def test_exit_codes_are_unique_and_stand_in_the_readme():
     kinds = [kind for kind in vars(errors).values() if inspect.isclass(kind) and kind.__base__ is errors.TapdockError]
     codes = [kind.exit_code for kind in kinds if kind is not errors.Interrupted]

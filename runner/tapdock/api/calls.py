@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from tapdock.cli.session import Session
@@ -73,9 +73,14 @@ def _with_note(error: TapdockError) -> TapdockError:
 
 @contextmanager
 def redacted(session: Session) -> Iterator[None]:
-    """Raise tapdock's errors without secrets, also without the errors that caused them, which may quote a value."""
+    """Raise tapdock's errors without secrets, also without the errors that caused them, which may quote a value.
+
+    Each call reads the secrets of files and programs again, as each command does.
+    """
+    project = session.__dict__.get("project")  # not loaded here: the call may be what loads it
     try:
-        yield
+        with project.references.used() if project and project.references else nullcontext():
+            yield
     except TapdockError as error:
         error.message, error.hint = session.redacted(error.message), error.hint and session.redacted(error.hint)
         error.args = (error.message,)

@@ -87,6 +87,7 @@ def add(
         environment=project.environment or "",
         environ=session.environ,
         texts={project.file.resolve(): new.text},
+        env_files=session.env_files,
     )
     rewrite(project.file, new.text, before=before)
     _told(session, role, chosen, found, new)
@@ -214,10 +215,12 @@ def _told(session: Session, role: Role, name: str, found: Found, new: Written) -
 
 
 def _variables(session: Session) -> dict[str, str]:
-    """Return where each variable is set: in the environment or in the project's `.env`."""
+    """Return where each variable is set: in the environment, in a file of `--env-file` or in the project's `.env`."""
     file = session.project.folder / ".env"
-    values = parse_dotenv(text_of(file), file.name) if file.is_file() else {}
-    return {**dict.fromkeys(values, "`.env`"), **dict.fromkeys(session.environ, "the environment")}
+    found: dict[str, str] = {}
+    for each in (*([file] if file.is_file() else []), *session.env_files):
+        found |= dict.fromkeys(parse_dotenv(text_of(each), str(each)), "`.env`" if each == file else str(each))
+    return {**found, **dict.fromkeys(session.environ, "the environment")}
 
 
 def _lock(session: Session, image: str) -> None:

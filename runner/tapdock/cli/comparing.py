@@ -1,7 +1,7 @@
 """`tapdock init --from-meltano FILE --compare`: what each pipeline does for Meltano, and what it will do here."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ import msgspec
 
 from tapdock.connectors.selection import select_streams
 from tapdock.errors import StateError, TapdockError, UsageError
+from tapdock.project.files import text_of
 from tapdock.project.home import FILE
+from tapdock.project.interpolate import parse_dotenv
 from tapdock.project.load import load
 from tapdock.project.meltano_files import Files
 from tapdock.project.meltano_references import expanded
@@ -55,12 +57,20 @@ class Compared:
 
 
 def compare(
-    files: Files, left: list[str], text: str, folder: Path, *, environment: str | None, environ: Mapping[str, str]
+    files: Files,
+    left: list[str],
+    text: str,
+    folder: Path,
+    *,
+    environment: str | None,
+    environ: Mapping[str, str],
+    env_files: Sequence[Path] = (),
 ) -> list[Compared]:
     """Return the pipelines of a converted project, whose file has this `text`, beside what they are for Meltano."""
-    environ = {**files.variables, **environ}
+    given = {name: value for each in env_files for name, value in parse_dotenv(text_of(each), str(each)).items()}
+    environ = {**files.variables, **given, **environ}
     file = (folder / FILE).absolute()
-    project = load(file, environment=environment, environ=environ, texts={file.resolve(): text})
+    project = load(file, environment=environment, environ=environ, texts={file.resolve(): text}, env_files=env_files)
     names = _states(files)
     return [_compared(pipeline, project, files, names, left, environ) for pipeline in project.pipelines.values()]
 

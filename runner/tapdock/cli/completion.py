@@ -193,15 +193,41 @@ def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str
 
 
 def _of_project(session: Session) -> tuple[Sequence[str], ...]:
-    """Return sources, targets, pipelines and states. Of a project with a mistake, the names that its text shows."""
+    """Return sources, targets, pipelines and states: the names in the files, without a value of any reference.
+
+    A reference such as `${exec:…}` may start a program, which a key press must not do.
+    """
     from tapdock.errors import UsageError
     from tapdock.project import document
-    from tapdock.project.state_keys import key_of
+    from tapdock.project.load import written
+    from tapdock.project.owners import trusted_users
 
+    trusted = trusted_users(session.environ) if session.folder is None else None
+    environment = _environment(session)
     try:
-        project = session.project
+        tree = written(session.file, environment=environment or None, trusted=trusted).tree
     except UsageError:
         tree = document.read(session.file).tree
-        return *([*(tree.get(group) or ())] for group in ("sources", "targets", "pipelines")), ()
-    states = [key_of(each, project.environment) for each in project.pipelines.values()]
-    return [*project.sources], [*project.targets], [*project.pipelines], states
+    pipelines = tree.get("pipelines") or {}
+    states = [_state(name, entry, environment) for name, entry in pipelines.items() if isinstance(entry, dict)]
+    names = ([*(tree.get(group) or ())] for group in ("sources", "targets", "pipelines"))
+    return *names, [state for state in states if "$" not in state]
+
+
+def _environment(session: Session) -> str | None:
+    from tapdock.project import document
+
+    if session.chosen_environment is not None:
+        return session.chosen_environment
+    default = document.read(session.file).tree.get("default_environment")
+    return session.variables.get("TAPDOCK_ENVIRONMENT") or (default if isinstance(default, str) else None)
+
+
+def _state(name: str, entry: Mapping[str, Any], environment: str | None) -> str:
+    from tapdock.project.model import Pipeline
+    from tapdock.project.state_keys import key_of
+
+    source, target, suffix, own = (
+        str(entry.get(key) or "") for key in ("source", "target", "state_suffix", "state_id")
+    )
+    return key_of(Pipeline(name=name, source=source, target=target, state_suffix=suffix, state_id=own), environment)

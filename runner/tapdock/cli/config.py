@@ -143,7 +143,16 @@ def variables_of(project: Project, path: Path) -> tuple[str, ...]:
 
 def rows(project: Project) -> list[tuple[Path, Any, str]]:
     """Return (path, value without secrets, origin) of everything that is configured or has a default."""
-    return [(path, _masked(value), origin_of(project, path)) for path, value in _values(project)]
+    redactor = masking.redactor_of(project)
+    return [
+        (path, _masked(redactor(value) if _is_label(path) else value), origin_of(project, path))
+        for path, value in _values(project)
+    ]
+
+
+def _is_label(path: Path) -> bool:
+    """Return True for a label or an annotation, which may refer to a secret."""
+    return not {path[0], *path[2:3]}.isdisjoint(("labels", "annotations"))
 
 
 def _masked(value: Any) -> Any:

@@ -16,6 +16,7 @@ from tapdock.connectors import config_keys, masking
 from tapdock.connectors.config_keys import ABSENT
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
+from tapdock.project.interpolate import REFERENCE
 from tapdock.project.layers import dotted
 from tapdock.text.output import err, out, print_json, print_table
 
@@ -163,9 +164,10 @@ def unset(ctx: typer.Context, name: Name, key: Key) -> None:
     after = edit.after()
     edit.write()
     err(f"removed `{dotted((*edit.place, *path))}` from {edit.label}")
-    if isinstance(old, str) and old.startswith("${"):
-        err(f"note: `{old}` may still be set in .env; remove it there if nothing else refers to it")
-    if config_keys.at(of(after, connector).config, path) is not ABSENT:
+    reference = REFERENCE.fullmatch(old) if isinstance(old, str) else None
+    if reference and reference["name"]:
+        err(f"note: `{reference['name']}` may still be set in .env; remove it there if nothing else refers to it")
+    if not isinstance(path[-1], int) and config_keys.at(of(after, connector).config, path) is not ABSENT:
         err(f"warning: the setting still has a value, from {origin_of(after, (*above(connector), *path))}")
 
 

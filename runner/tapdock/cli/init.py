@@ -98,6 +98,7 @@ def _compare(ctx: typer.Context, file: Path | None, *, compare: bool, as_json: b
         folder,
         environment=environment,
         environ=session.environ,
+        env_files=session.env_files,
     )
     comparing.show(found, left, as_json=as_json)
 

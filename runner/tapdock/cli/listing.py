@@ -120,10 +120,9 @@ def _connector(
 
 def _redactor(project: Project) -> "Redactor":
     """Import what most projects do not need: labels and annotations are rare."""
-    from tapdock.connectors.masking import project_secrets
-    from tapdock.text.redaction import Redactor
+    from tapdock.connectors.masking import redactor_of
 
-    return Redactor(project_secrets(project))
+    return redactor_of(project)
 
 
 def _texts(owner: Project | Pipeline | Connector, redactor: "Redactor | None") -> dict[str, dict[str, str]]:

@@ -14,9 +14,11 @@ from tapdock.errors import StateError, UsageError
 from tapdock.project import document, edit
 from tapdock.project.fields import did_you_mean
 from tapdock.project.files import text_of
+from tapdock.project.include import read_included
 from tapdock.project.layers import Path, dotted
 from tapdock.project.load import load
 from tapdock.project.rewrite import rewrite
+from tapdock.project.state_keys import key_of
 from tapdock.state import store
 from tapdock.text.output import err
 
@@ -46,6 +48,7 @@ def remove(
     if not places:
         raise _unknown(session, tree, name)
     _require_unused(tree, name, file.name)
+    _require_own_file(session, name, places)
     text = before
     for place in reversed(places):
         text = edit.remove(text, place, label=file.name, keep_comments=False)
@@ -106,11 +109,28 @@ def _require_loadable(session: Session, text: str) -> None:
     except UsageError:
         return
     try:
-        load(session.file, environment=environment, environ=session.environ, texts={session.file.resolve(): text})
+        texts = {session.file.resolve(): text}
+        load(session.file, environment=environment, environ=session.environ, texts=texts, env_files=session.env_files)
     except UsageError as error:
         raise UsageError(
             f"without the entry, the project cannot be loaded: {error.message}", hint=error.hint
         ) from error
+
+
+def _require_own_file(session: Session, name: str, places: list[Path]) -> None:
+    """Raise UsageError if an included file has a part of the entry, which would stay without the parts that go."""
+    try:
+        layer = read_included(session.file, trusted=None)
+    except UsageError:
+        return  # the project cannot be loaded, and this entry may be the reason
+    for at, block in _blocks(layer.tree):
+        for place in ((*at, group, name) for group in _GROUPS if name in _entries(block, group)):
+            if place not in places:
+                raise _elsewhere(place, layer.origins.get(place, "another file"))
+
+
+def _elsewhere(place: Path, origin: str) -> UsageError:
+    return UsageError(f"{origin}: `{dotted(place)}` is in another file", hint="edit that file by hand")
 
 
 def _unknown(session: Session, tree: dict[str, Any], name: str) -> UsageError:
@@ -124,7 +144,7 @@ def _unknown(session: Session, tree: dict[str, Any], name: str) -> UsageError:
     ):
         if name in entries:
             origin = project.origins.get(dotted((group, name)), "another file")
-            return UsageError(f"{origin}: `{dotted((group, name))}` is in another file", hint="edit that file by hand")
+            return _elsewhere((group, name), origin)
     hint = did_you_mean(name, known) or f"known: {', '.join(known) or 'none'}"
     return UsageError(f"{session.file.name} has no `{name}`", hint=hint)
 
@@ -136,5 +156,8 @@ def _states(session: Session, name: str) -> Iterator[str]:
         pair = (pipeline.source, pipeline.target) if pipeline else None
         for key in store.keys(session.backend):
             source, _, target = key.partition(":")[2].partition(":")[0].partition("-to-")
-            if (source, target) == pair or (pair is None and name in (source, target)):
+            if pipeline and pipeline.state_id:
+                if key == key_of(pipeline, session.project.environment):
+                    yield key
+            elif (source, target) == pair or (pair is None and name in (source, target)):
                 yield key

@@ -127,7 +127,7 @@ def keys_of_pipelines(session: Session) -> dict[str, Pipeline]:
     found: dict[str, Pipeline] = {}
     for environment in ("", *(tree.get("environments") or {})):
         with suppress(UsageError):
-            project = load(session.file, environment=environment, environ=session.environ)
+            project = load(session.file, environment=environment, environ=session.environ, env_files=session.env_files)
             found |= {key_of(each, project.environment): each for each in project.pipelines.values()}
     return found
 

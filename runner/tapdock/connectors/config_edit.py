@@ -41,14 +41,14 @@ class ConfigEdit:
     file: FilePath = field(init=False)
     text: str = field(init=False, repr=False)
     secrets: dict[str, str] = field(default_factory=dict, init=False, repr=False)
-    _dotenv: str | None = field(init=False, repr=False)
+    _dotenv: str = field(init=False, repr=False)
     _before: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         own = self._file_of_entry()
         self.file = self.project.file if self.environment else own
         self.text = self._before = text_of(self.file)
-        self._dotenv = text_of(self.dotenv) if self.dotenv.is_file() else None
+        self._dotenv = self._read_dotenv()
         layer, name = document.read(own, label=self._label(own)), self.connector.name
         entry = at(layer.tree, self._entry)
         if not isinstance(entry, dict):
@@ -80,6 +80,9 @@ class ConfigEdit:
     def dotenv(self) -> FilePath:
         return self.project.folder / DOTENV
 
+    def _read_dotenv(self) -> str:
+        return text_of(self.dotenv) if self.dotenv.is_file() else ""
+
     @property
     def _entry(self) -> Path:
         return f"{self.connector.role}s", self.connector.name
@@ -106,10 +109,25 @@ class ConfigEdit:
 
     def set_plain(self, path: Path, value: Any, *, secret: Callable[[Path, Any], set[Path]]) -> None:
         """Write a plain value. Its secrets go into `.env`, with references in their place. `$` is escaped."""
+        self._require_same_everywhere(path)
         self.set_written(path, self._written(value, path, secret(path, value)))
+
+    def _require_same_everywhere(self, path: Path) -> None:
+        """Raise UsageError if an environment has its own value here, by its `vars`: all would get the new one."""
+        old = () if self.environment else walk(at(self.raw, path))
+        matches = (match for _, text in old if isinstance(text, str) for match in REFERENCE.finditer(text))
+        names = {match["name"] for match in matches} & self._own_variables(of_environments=True)
+        if names:
+            name, place = min(names), dotted((*self.place, *path))
+            raise UsageError(
+                f"{self.label}: `{place}` refers to `{name}`, which an environment has in its `vars`",
+                hint=f"change `{name}` in `vars`, or add `--environment NAME` to change one environment",
+            )
 
     def set_written(self, path: Path, written: Any) -> None:
         """Write a value in the form of the project file, in which `${NAME}` is a reference."""
+        if isinstance(written, str) and at(self._tree, (*self.place, *path)) == written:
+            return  # with the quotes that it has
         path, written = self._whole_list(path, written)
         label = self.label
         try:
@@ -157,20 +175,30 @@ class ConfigEdit:
     def _name(self, path: Path) -> str:
         """Return the variable of a secret: the one that is written there, if only this setting refers to it."""
         before = at(self._tree, (*self.place, *path))
-        known = parse_dotenv(self._dotenv or "", DOTENV)
+        known = parse_dotenv(self._dotenv, DOTENV)
+        fixed = {*self.environ, *self._own_variables()}  # these have priority over `.env`, or yield to it
+        fixed |= {each for file in self.project.env_files for each in parse_dotenv(text_of(file), str(file))}
         match = REFERENCE.fullmatch(before) if isinstance(before, str) else None
         if match and match["name"] and match["default"] is None:
             name = match["name"]
-            shared = self._uses(name) > 1 or name in self.environ
-            if not shared and name not in NAMES:
+            if self._uses(name) <= 1 and name not in fixed and name not in NAMES:
                 return name
         scope = (self.environment,) if self.environment else ()
         first = name = variable_name((self.connector.name, *path, *scope))
         number = 2
-        taken = {*known, *self.secrets, *self.environ}
+        taken = {*known, *self.secrets, *fixed}
         while name in taken or self._uses(name):
             name, number = f"{first}_{number}", number + 1
         return name
+
+    def _own_variables(self, *, of_environments: bool = False) -> set[str]:
+        """Return the names in all `vars`, or only those of environments. `.env` has priority over all of them."""
+        tree = read_included(self.project.file, trusted=None, texts={self.file.resolve(): self.text}).tree
+        environments = tree.get("environments")
+        blocks = [*environments.values()] if isinstance(environments, dict) else []
+        blocks += [] if of_environments else [tree]
+        found = [block.get("vars") for block in blocks if isinstance(block, dict)]
+        return {name for names in found if isinstance(names, dict) for name in names}
 
     def _uses(self, name: str) -> int:
         """Return how many values of all files of the project refer to a variable."""
@@ -182,7 +210,8 @@ class ConfigEdit:
         """Return the project as it will be. Raises UsageError if it cannot be loaded."""
         environ = {**self.secrets, **self.environ}
         chosen = self.project.environment or ""
-        return load(self.project.file, environment=chosen, environ=environ, texts={self.file.resolve(): self.text})
+        texts, files = {self.file.resolve(): self.text}, self.project.env_files
+        return load(self.project.file, environment=chosen, environ=environ, texts=texts, env_files=files)
 
     def require_private(self) -> None:
         """Raise UsageError if git would publish `.env`."""
@@ -192,8 +221,12 @@ class ConfigEdit:
         """Write both files. Return False if nothing has changed. Raises UsageError; both files are then as before."""
         if self.secrets:
             self.require_private()
-        lines = with_values(self._dotenv or "", self.secrets, label=DOTENV)
-        if self.text == self._before and lines == (self._dotenv or ""):
+        current = self._read_dotenv()  # another program may have changed it, while a dialog was open
+        then, now = parse_dotenv(self._dotenv, DOTENV), parse_dotenv(current, DOTENV)
+        if any(then.get(name) != now.get(name) for name in self.secrets):
+            raise UsageError(f"{self.dotenv} has just been changed by another program", hint="run the command again")
+        lines = with_values(current, self.secrets, label=DOTENV)
+        if self.text == self._before and lines == current:
             return False
         with _undisturbed():
             undo = self._save_secrets(lines) if self.secrets else lambda: None

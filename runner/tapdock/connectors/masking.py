@@ -10,9 +10,10 @@ from tapdock.project.interpolate import Unset
 from tapdock.project.model import Connector, Project
 from tapdock.project.secret import Secret
 from tapdock.protocol.json_pointer import referred
+from tapdock.text.redaction import Redactor
 from tapdock.text.secret_names import MASK, is_group_name, is_secret_name, masked_text, secrets_in
 
-__all__ = ["connector_secrets", "masked", "new_texts", "project_secrets", "secret_texts"]
+__all__ = ["connector_secrets", "masked", "new_texts", "project_secrets", "redactor_of", "secret_texts"]
 
 _CHOICE = re.compile(r"[A-Za-z][a-z_-]{0,19}")
 _PRIVATE_KEY = "PRIVATE KEY-----"
@@ -42,6 +43,14 @@ def project_secrets(project: Project) -> Iterator[str]:
     yield from secrets_in(project.state_uri)
     for connector in (*project.sources.values(), *project.targets.values()):
         yield from connector_secrets(connector)
+
+
+def redactor_of(project: Project) -> Redactor:
+    """Return what hides the secrets of a project, also those that its references have read, in texts such as labels."""
+    made = Redactor(project_secrets(project))
+    if project.references:
+        project.references.listen(made)
+    return made
 
 
 def new_texts(config: Mapping[str, Any], user: Mapping[str, Any]) -> set[str]:

@@ -134,7 +134,7 @@ class _Dialog:
             known = settings.chosen_branch(part, now, self._root) if now else None
             old = next((index for index, branch in enumerate(branches) if branch is known), ABSENT)
             chosen = yield from self._branch(part, branches, path, old)
-            if chosen != old:
+            if chosen != old and len(branches) > 1:
                 now = {name: value for name, value in now.items() if name in properties}
             inner, more, now = yield from self._properties(branches[chosen], path, now)
             properties, required = {**properties, **inner}, required | more
@@ -176,6 +176,10 @@ class _Dialog:
             if not required:
                 title = f"{'Change' if isinstance(now, Mapping) and now else 'Set'} {_title(schema, path)}?"
                 if not (yield Question(path=path, kind="flag", title=title, schema=schema, default=False)):
+                    return kept
+            if isinstance(now, str) and required:
+                title = f"Keep the reference of {_title(schema, path)}?"
+                if (yield Question(path=path, kind="flag", title=title, schema=schema, default=True)):
                     return kept
             return (yield from self.object(schema, path, now if isinstance(now, Mapping) else {}))
         if "array" in types and "string" not in types and isinstance(schema.get("items"), Mapping):

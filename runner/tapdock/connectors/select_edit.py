@@ -11,8 +11,9 @@ from tapdock.errors import UsageError
 from tapdock.project import document, edit
 from tapdock.project.fields import did_you_mean
 from tapdock.project.files import text_of
+from tapdock.project.include import read_included
 from tapdock.project.layers import Path, dotted
-from tapdock.project.load import load
+from tapdock.project.load import load, written
 from tapdock.project.model import Connector, Project
 from tapdock.project.rewrite import rewrite
 
@@ -23,7 +24,7 @@ __all__ = ["SelectEdit"]
 class SelectEdit:
     """The text of the project file with the changes so far, and the `patterns` that will apply. `write` saves it.
 
-    Changes go into the block of the `environment`, if one is named or if the patterns of the active one are there.
+    Changes go into the block of the `environment`, if one is named or if the active one has other patterns.
     """
 
     project: Project
@@ -44,7 +45,9 @@ class SelectEdit:
         blocks: list[Path] = [("environments", name) for name in (self.environment, self.project.environment) if name]
         own = [(*block, *entry, "select") for block in blocks]
         self.place = (*entry, "select")
-        if self.environment or (own and self._written(own[0]) is not ABSENT):
+        chosen = self.project.environment
+        differs = bool(own) and (self._written(own[0]) is not ABSENT or self._raw(chosen) != self._raw(None))
+        if self.environment or differs:
             self.place = own[0]
         elif not isinstance(at(self._tree, entry), dict):
             self._open_included(entry)
@@ -72,16 +75,23 @@ class SelectEdit:
         found = at(self._tree, place)
         return ABSENT if found is None else found
 
+    def _raw(self, environment: str | None, text: str | None = None) -> Any:
+        """Return the patterns in an environment as they are written, those of the source that it extends included."""
+        texts = {self.file.resolve(): self._text if text is None else text}
+        layer = written(self.project.file, environment=environment or None, texts=texts)
+        return at(layer.tree, ("sources", self.connector.name, "select"))
+
     def add(self, pattern: str) -> bool:
         """Add a pattern at the end. Return False if it is already there."""
         if pattern in self.patterns:
             return False
-        written = self._written(self.place)
+        here = self._written(self.place)
         new = pattern.replace("$", "$$")
-        if isinstance(written, list) and len(written) == len(self.patterns):
-            self._text = edit.set_value(self._text, (*self.place, len(written)), new, label=self.label)
+        if isinstance(here, list) and len(here) == len(self.patterns):
+            self._text = edit.set_value(self._text, (*self.place, len(here)), new, label=self.label)
         else:  # one text, or patterns that another place has so far
-            old = [written] if isinstance(written, str) else [each.replace("$", "$$") for each in self.patterns]
+            raw = self._raw(self.project.environment if self.place[0] == "environments" else None)
+            old = [raw] if isinstance(raw, str) else raw if isinstance(raw, list) else []
             self._text = edit.set_value(self._text, self.place, [*old, new], label=self.label)
         self.patterns.append(pattern)
         return True
@@ -93,11 +103,11 @@ class SelectEdit:
             hint = did_you_mean(pattern, self.patterns) or (f"patterns: {known}" if known else "it has no patterns")
             raise UsageError(f"`{dotted(self.place)}` has no pattern `{pattern}`", hint=hint)
         index = self.patterns.index(pattern)
-        written = self._written(self.place)
-        if not isinstance(written, list | str):
+        here = self._written(self.place)
+        if not isinstance(here, list | str):
             raise self._elsewhere()
         is_last = len(self.patterns) == 1
-        if isinstance(written, str) or (is_last and self.place[0] == "sources"):
+        if isinstance(here, str) or (is_last and self.place[0] == "sources"):
             self._text = edit.remove(self._text, self.place, label=self.label)
         else:
             self._text = edit.remove(self._text, (*self.place, index), label=self.label)
@@ -117,12 +127,26 @@ class SelectEdit:
         """Save the file. Raises UsageError if the change would have no effect; nothing is written then."""
         if tuple(self._after()) != tuple(self.patterns):
             raise self._elsewhere()
+        self._require_others_kept()
         rewrite(self.file, self._text, before=self._before)
+
+    def _require_others_kept(self) -> None:
+        """Raise UsageError if the patterns that an environment inherits from another source would be replaced."""
+        if self.place[0] == "environments":
+            return
+        name, base = self.connector.name, self._raw(None, self._before)
+        for environment in read_included(self.project.file, trusted=None).tree.get("environments") or ():
+            before = self._raw(environment, self._before)
+            if before not in (base, self._raw(environment)):
+                what = f"{self.label}: `{name}` has other patterns in environment `{environment}`, which would be lost"
+                hint = f"change each environment by itself: `tapdock select {name} PATTERN --environment {environment}`"
+                raise UsageError(what, hint=hint)
 
     def _after(self) -> Sequence[str]:
         environment = self.environment or self.project.environment or ""
         texts = {self.file.resolve(): self._text}
-        after = load(self.project.file, environment=environment, environ=self.environ, texts=texts)
+        files = self.project.env_files
+        after = load(self.project.file, environment=environment, environ=self.environ, texts=texts, env_files=files)
         return after.sources[self.connector.name].select
 
     def _elsewhere(self) -> UsageError:

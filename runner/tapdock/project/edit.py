@@ -34,7 +34,8 @@ def set_value(text: str, path: Path, value: Any, *, label: str) -> str:
 def remove(text: str, path: Path, *, label: str, keep_comments: bool = True) -> str:
     """Return YAML text without the entry at `path`, which must exist. The last entry leaves `{}` or `[]`.
 
-    Raises UsageError if a comment would be lost; with `keep_comments=False`, comments of the entry go with it.
+    Raises UsageError if a comment would be lost; with `keep_comments=False`, comments of the entry go with it: those in
+    it, and those right above it, except above the first entry, where they may be about all entries.
     """
     return _edited(text, path, _NOTHING, label, keep_comments=keep_comments)
 
@@ -46,7 +47,7 @@ def _edited(text: str, path: Path, value: Any, label: str, *, keep_comments: boo
     before = document.parse(text, label).tree
     wanted = _changed(before, path, value)
     edit = _Edit(text, label)
-    result = edit.removed(path) if value is _NOTHING else edit.replaced(path, value)
+    result = edit.replaced(path, value) if value is not _NOTHING else edit.removed(path, whole=not keep_comments)
     if document.parse(result, label).tree != wanted:
         raise UsageError(
             f"{edit.place(path)}: `{dotted(path)}` cannot be changed without changing other values", hint=_BY_HAND
@@ -112,7 +113,8 @@ class _Edit:
             return self._added(inside, rest[0], value)
         return self._spliced(nodes, inside, [value] if isinstance(rest[0], int) else {rest[0]: value})
 
-    def removed(self, path: Path) -> str:
+    def removed(self, path: Path, *, whole: bool = False) -> str:
+        """Return the text without an entry; if `whole`, also without the comment right above it."""
         nodes = self._found(path)
         if len(nodes) <= len(path) or nodes[-2] is None:
             raise UsageError(f"{self.place(path)}: `{dotted(path)}` is not written there", hint=_BY_HAND)
@@ -131,7 +133,17 @@ class _Edit:
         line = self._text.rfind("\n", 0, starts[index]) + 1
         if isinstance(parent, yaml.MappingNode) and self._text[line : starts[index]].strip():
             return self._text[: starts[0]] + self._text[starts[1] :]  # the first key, on the line of a `-`
-        return self._text[:line] + self._text[self._after(ends[index]) :]
+        begin = self._comment_above(line, starts[index] - line) if whole and index else line
+        return self._text[:begin] + self._text[self._after(ends[index]) :]
+
+    def _comment_above(self, line: int, column: int) -> int:
+        """Return the start of the comment lines above a line that begin in the same column as its entry."""
+        while line:
+            start = self._text.rfind("\n", 0, line - 1) + 1
+            if not self._text[start:line].startswith(" " * column + "#"):
+                break
+            line = start
+        return line
 
     def _found(self, path: Path) -> list[yaml.Node | None]:
         """Return the nodes along the path, from the root to the deepest that exists. Raises UsageError for an alias."""

@@ -5,7 +5,7 @@ from typing import Any
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.layers import Layer, Path, merge
 
-__all__ = ["extended"]
+__all__ = ["extended", "with_inherited"]
 
 _OTHERS = {"sources": "targets", "targets": "sources"}
 _PROGRAM = ("image", "build", "manifest")
@@ -27,6 +27,22 @@ def extended(layer: Layer, label: str) -> Layer:
         origins = {(group, name, *path): at for name, made in whole.items() for path, at in made.origins.items()}
         layer = Layer({**layer.tree, group: tree}, {**layer.origins, **origins})
     return layer
+
+
+def with_inherited(layer: Layer, path: Path, label: str) -> Layer:
+    """Return the layer in which a connector itself has the inherited value of the key that `path` leads into."""
+    entries = layer.tree.get(str(path[0])) if path[0] in _OTHERS and len(path) > 2 else None
+    entry = entries.get(path[1]) if isinstance(entries, dict) else None
+    if not _names(entry) or path[2] == "extends" or (len(path) == 3 and path[2] in _PROGRAM):
+        return layer
+    keys = _PROGRAM if path[2] in _PROGRAM else (path[2],)
+    whole = extended(layer, label)
+    group, name = str(path[0]), str(path[1])
+    found = {key: value for key, value in whole.tree[group][name].items() if key in keys}
+    origins = {
+        known: at for known, at in whole.origins.items() if known[:2] == path[:2] and known[2:3] and known[2] in keys
+    }
+    return merge(layer, Layer({group: {name: found}}, origins))
 
 
 def _names(entry: Any) -> bool:

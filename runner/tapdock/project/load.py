@@ -72,21 +72,29 @@ def load(
     references = References(folder=file.parent, environ=variables)
     scope = Scope(variables=variables, environment=environment, references=references)
     layer, scope = _own_values(layer, scope, file.name)
-    layer, more = renamed(overridden(interpolate(layer, scope), variables, origins=origins), replaces=True)
+    layer, more = renamed(
+        overridden(interpolate(layer, scope), variables, origins=origins, label=file.name), replaces=True
+    )
     own = with_own_variables(file.parent, environ, env_files=env_files)
     private = private_folder(file.parent, own)
     state_uri = str(private / "state") if own.get(HOME) else STATE_URI
     layer = _with_defaults(extended(layer, file.name), file.name, state_uri=state_uri)
     found = _project(layer, file, environment, private)
-    return dataclasses.replace(found, references=references, warnings=(*warnings, *more))
+    return dataclasses.replace(found, references=references, warnings=(*warnings, *more), env_files=tuple(env_files))
 
 
-def written(file: Path, *, environment: str | None, texts: Mapping[Path, str] | None = None) -> Layer:
+def written(
+    file: Path,
+    *,
+    environment: str | None,
+    texts: Mapping[Path, str] | None = None,
+    trusted: Collection[int] | None = None,
+) -> Layer:
     """Return the values of a checked project as they are written, with references.
 
     The block of the environment is merged over the others, and each connector over the one that it extends.
     """
-    layer, _ = renamed(translated(read_included(file.absolute(), trusted=None, texts=texts)))
+    layer, _ = renamed(translated(read_included(file.absolute(), trusted=trusted, texts=texts)))
     return extended(_chosen(layer, environment, file.name), file.name)
 
 

@@ -276,7 +276,7 @@ class Project:
 
     `private` is the folder of caches, run records and the default state; `registries` maps names of registries
     to their places; `origins` maps a dotted path to its origin. `references` reads the secrets of files and programs.
-    `warnings` are about the project file, for people.
+    `warnings` are about the project file, for people. `env_files` are those with which it was loaded.
     """
 
     folder: Path
@@ -293,3 +293,4 @@ class Project:
     annotations: Mapping[str, str] = field(default_factory=dict)
     references: LateSecrets | None = field(default=None, compare=False, repr=False)
     warnings: tuple[str, ...] = ()
+    env_files: tuple[Path, ...] = ()

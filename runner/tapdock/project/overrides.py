@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tapdock.errors import UsageError
+from tapdock.project.extends import with_inherited
 from tapdock.project.fields import did_you_mean
 from tapdock.project.interpolate import is_private
 from tapdock.project.keys import ROOT, names
@@ -20,16 +21,18 @@ ROOTS = tuple(name for name in names(ROOT) if name not in _ROOT_ONLY)
 """The blocks of the file with keys that a variable can set."""
 
 
-def overridden(layer: Layer, variables: Mapping[str, str], *, origins: Mapping[str, str]) -> Layer:
+def overridden(layer: Layer, variables: Mapping[str, str], *, origins: Mapping[str, str], label: str) -> Layer:
     """Return the layer with the value of every `TAPDOCK_…__…` variable merged over it. Raises UsageError.
 
-    `origins` maps variables that are not from the environment to their origin.
+    Values that a connector inherits by `extends` are changed as if they were its own. `origins` maps variables that are
+    not from the environment to their origin. `label` is the name of the project file, for errors.
     """
-    for variable in sorted(variables):
+    for variable in sorted(variables, key=lambda name: (not name.upper().endswith("__EXTENDS"), name)):
         if not variable.upper().startswith(PREFIX) or "__" not in variable:
             continue
         if problem := flaw(variables[variable]):
             raise UsageError(f"the environment variable `{variable}` {problem}")
+        layer = with_inherited(layer, _path(variable, layer), label)
         path = _path(variable, layer)
         origin = origins.get(variable, variable)
         value = _value(variables[variable], path, old=_at(layer.tree, path))

@@ -2,7 +2,8 @@
 
 import shlex
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakSet
@@ -19,7 +20,7 @@ _SECONDS = 60.0
 
 @dataclass(kw_only=True)
 class References:
-    """Reads each secret when it is first needed, and once. `folder` is that of the project.
+    """Reads each secret when it is first needed, and once in a block of `used`. `folder` is that of the project.
 
     A value is passed to all `learners` before anything else gets it, so that no output can contain it.
     """
@@ -29,18 +30,34 @@ class References:
     seconds: float = _SECONDS
     learners: "WeakSet[Learner]" = field(default_factory=WeakSet, repr=False)
     known: dict[str, str] = field(default_factory=dict, repr=False)
+    _secrets: set[str] = field(default_factory=set, repr=False)
+    _users: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def listen(self, learner: Learner) -> None:
-        """Pass the secrets that are known, and all later ones, to `learner`, which is not kept alive."""
+        """Pass all secrets that were ever read, and all later ones, to `learner`, which is not kept alive."""
         with self._lock:
             self.learners.add(learner)
-            learner.learn(list(self.known.values()))
+            learner.learn(list(self._secrets))
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Read secrets again after this block, unless another thread is still in one: a token may have expired then."""
+        with self._lock:
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    self.known.clear()
 
     def text(self, reference: str, read: Callable[[], str]) -> str:
         with self._lock:
             if reference not in self.known:
                 value = read()
+                self._secrets.add(value)
                 for learner in self.learners:
                     learner.learn([value])
                 self.known[reference] = value

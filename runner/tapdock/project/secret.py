@@ -1,6 +1,7 @@
 """Secrets of a project: text that is hidden when it is printed."""
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 __all__ = ["LateSecrets", "Learner", "Secret"]
@@ -47,4 +48,7 @@ class LateSecrets(Protocol):
     """Secrets that are read when they are first needed."""
 
     def listen(self, learner: Learner, /) -> None:
-        """Pass the secrets that are known, and all later ones, to `learner`."""
+        """Pass all secrets that were ever read, and all later ones, to `learner`."""
+
+    def used(self) -> AbstractContextManager[None]:
+        """Return a block, after which secrets are read again, unless another thread is still in such a block."""

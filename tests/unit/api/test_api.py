@@ -132,6 +132,17 @@ def test_no_secret_is_in_a_text_of_an_object_or_an_error(load, secret):
     assert secret not in " ".join([*shown, *lines])
 
 
+def test_each_call_reads_the_secret_of_a_program_once_and_hides_all_of_them(load, tmp_path):
+    program = tmp_path / "token"
+    program.write_text('#!/bin/sh\necho x >> calls\necho "t0ken-number-$(wc -l < calls)"\n')
+    program.chmod(0o755)
+    project = load("betray", "exit 1", token="${exec:./token}")
+    for call in (1, 2):
+        with pytest.raises(tapdock.SourceError, match=r"wrong token \[secret\]"):
+            project.run("demo")
+        assert (tmp_path / "calls").read_text() == "x\n" * call
+
+
 def test_an_error_of_a_callback_is_raised_after_the_run(load):
     def failing(_):
         raise ZeroDivisionError

@@ -83,6 +83,25 @@ def test_names_of_a_project_with_a_mistake(project):
     assert candidates(["run", ""], GRAMMAR) == ["demo", "other", "faker", "file"]
 
 
+@pytest.mark.parametrize("words", ["run ", "state show ", "run faker ", "config set ", "remove "])
+def test_no_program_of_a_reference_is_started(project, words):
+    text = PROJECT.replace("image: x", "image: 'x:${exec:touch RAN}'").replace("eu}", "'${exec:touch RAN}'}")
+    (project / "tapdock.yaml").write_text(
+        f"{text}vars: {{A: '${{exec:touch RAN}}'}}\nlabels: {{a: '${{exec:touch RAN}}'}}\n"
+    )
+    assert candidates(words.split(" "), GRAMMAR)
+    assert not (project / "RAN").exists()
+
+
+def test_names_of_the_default_environment_and_of_included_files(project):
+    (project / "more.yaml").write_text("sources: {late: {image: x}}\n")
+    (project / "tapdock.yaml").write_text(f"{PROJECT}default_environment: prod\ninclude: [more.yaml]\n")
+    assert candidates(["run", "n"], GRAMMAR) == ["nightly"]
+    assert candidates(["discover", "l"], GRAMMAR) == ["late"]
+    assert candidates(["state", "show", "prod:faker-to-lo"], GRAMMAR) == ["prod:faker-to-log"]
+    assert candidates(["--environment", "test", "run", "n"], GRAMMAR) == []
+
+
 def test_a_project_of_another_folder(project, tmp_path_factory, monkeypatch):
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert candidates(["--project", str(project), "run", "d"], GRAMMAR) == ["demo"]

@@ -480,3 +480,32 @@ def test_a_setting_of_an_included_connector_is_written_once_in_its_own_file(tapd
     ended = tapdock("config", "set", "shop", "count", "6")
     assert (ended.returncode, (folder / "tapdock.yaml").read_text()) == (0, main)
     assert (folder / "shop.yaml").read_text() == PROJECT.replace("count: 5", "count: 6")
+
+
+def test_unset_names_a_variable_but_prints_no_other_text(tapdock, folder):
+    text = PROJECT.replace("count: 5", "count: 5\n      url: ${SCHEME}://bob:hunter2@host/db\n      pin: ${PIN:-4711}")
+    (folder / "tapdock.yaml").write_text(text)
+    ended = tapdock("config", "unset", "shop", "url")
+    assert (ended.returncode, "hunter2" in ended.stderr, "note" in ended.stderr) == (0, False, False)
+    ended = tapdock("config", "unset", "shop", "pin")
+    assert "note: `PIN` may still be set in .env" in ended.stderr
+    assert "4711" not in ended.stderr
+
+
+def test_unset_of_an_item_has_no_warning_about_the_next_item(tapdock, folder):
+    ended = tapdock("config", "unset", "shop", "hosts.0")
+    assert (ended.returncode, "warning" in ended.stderr) == (0, False)
+    assert "hosts: [b]" in (folder / "tapdock.yaml").read_text()
+
+
+def test_files_of_variables_are_read_whenever_the_project_is_loaded(tapdock, folder):
+    (folder / "prod.env").write_text("IMG=1\n")
+    (folder / "tapdock.yaml").write_text(PROJECT.replace("shop:1 ", "'shop:${IMG}' "))
+    files = ("--env-file", "prod.env")
+    for words in (
+        ("config", "set", "shop", "count", "6", "--no-validate"),
+        ("add", "source", "new", "--image", "new:1"),
+        ("remove", "new", "--yes"),
+    ):
+        ended = tapdock(*files, *words, TAPDOCK_ENGINE="local")
+        assert ended.returncode == 0, ended.stderr

@@ -209,6 +209,19 @@ def test_a_label_never_shows_a_secret_of_a_connector(tapdock, folder):
     assert "t0p-secret" not in ended.stdout + ended.stderr
 
 
+@pytest.mark.parametrize("words", [("list", "--json"), ("config", "show"), ("config", "show", "--json")])
+@pytest.mark.parametrize("reference", ["${file:token}", "${exec:cat token}", "${TOKEN}"])
+def test_a_label_never_shows_what_a_reference_has_read(tapdock, folder, words, reference):
+    (folder / "token").write_text("t0p-secret-0123")
+    text = (folder / "tapdock.yaml").read_text()
+    text = text.replace("{image: y,", f"{{image: y, annotations: {{a: 'x {reference}'}},")
+    (folder / "tapdock.yaml").write_text(text + f'labels: {{team: "for {reference}", tier: "1"}}\n')
+    ended = tapdock(*words, TOKEN="t0p-secret-0123")
+    assert ended.returncode == 0, ended.stderr
+    assert "for [secret]" in ended.stdout
+    assert "t0p-secret" not in ended.stdout + ended.stderr
+
+
 def test_no_program_of_a_secret_reference_is_run(tapdock, folder):
     text = (folder / "tapdock.yaml").read_text().replace("${TOKEN}", "${exec:touch ran}")
     (folder / "tapdock.yaml").write_text(text + "labels: {team: sales}\n")

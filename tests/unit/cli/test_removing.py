@@ -136,3 +136,36 @@ def test_what_was_added_can_be_removed(tapdock, folder):
     assert tapdock("remove", "new").returncode == 2
     assert tapdock("remove", "new", "--yes").returncode == 0
     assert text(folder) == PROJECT
+
+
+@pytest.mark.parametrize(("own", "other"), [("environments: {prod: {%s}}", "%s"), ("%s", "environments: {prod: {%s}}")])
+def test_parts_of_an_entry_in_two_files_stay_together(tapdock, folder, own, other):
+    content = (
+        "version: 1\ninclude: [more/*.yaml]\n" + own % 'sources: {shop: {image: x, select: ["!users.email"]}}' + "\n"
+    )
+    (folder / "tapdock.yaml").write_text(content)
+    (folder / "more").mkdir()
+    (folder / "more" / "a.yaml").write_text(other % "sources: {shop: {image: x}}" + "\n")
+    ended = tapdock("remove", "shop", "--yes")
+    assert (ended.returncode, text(folder)) == (2, content)
+    assert "more/a.yaml:1: `" in ended.stderr
+    assert "sources.shop` is in another file" in ended.stderr
+
+
+def test_the_state_with_an_id_of_its_own_is_named(tapdock, folder, backend):
+    (folder / "tapdock.yaml").write_text(PROJECT.replace("demo: {", "demo: {state_id: nightly, "))
+    for key in ("nightly", "default:shop-to-lake"):
+        with store.replacing(backend, key, run_id="test", clock=lambda: 1.0) as held:
+            held.save("{}", dialect="singer")
+    ended = tapdock("remove", "demo", "--yes")
+    kept = [line for line in ended.stderr.splitlines() if line.startswith("kept")]
+    assert kept == ["kept the state nightly: `tapdock state clear nightly` removes it"]
+
+
+def test_the_comment_above_an_entry_goes_with_it(tapdock, folder):
+    assert tapdock("remove", "late", "--yes").returncode == 0
+    ended = tapdock("remove", "next", "--yes")
+    assert ended.returncode == 0, ended.stderr
+    assert "tapdock.yaml:9: this comment is removed too: # the next one" in ended.stderr
+    assert "# the next one" not in text(folder)
+    assert "# what is read\nsources:\n" in text(folder)

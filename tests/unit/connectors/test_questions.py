@@ -226,3 +226,17 @@ def finished(spec, config, reply):
             question = walk.send(reply(question))
     except StopIteration as ending:
         return ending.value
+
+
+def test_a_single_branch_keeps_optional_settings_without_a_required_one():
+    one = {**spec(a=TEXT), "anyOf": [{"properties": {"b": TEXT, "c": TEXT}, "required": ["b"]}]}
+    _, found = talk(one, ["bb", "y", "", ""], {"a": "x", "c": "z"})
+    assert new(found) == {"a": "x", "b": "bb", "c": "z"}
+
+
+def test_a_reference_to_a_whole_object_is_kept_unless_it_is_to_be_replaced():
+    one = spec(["login"], login=LOGIN)
+    titles, found = talk(one, [""], {"login": "${J}"})
+    assert (titles, found) == (["Keep the reference of Login (login)?"], {"login": Kept("${J}")})
+    _, found = talk(one, ["n", "1", "t"], {"login": "${J}"})
+    assert new(found) == {"login": {"kind": "token", "token": "t"}}

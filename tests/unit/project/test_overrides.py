@@ -91,3 +91,35 @@ def test_what_a_shell_cannot_export_is_refused_as_a_variable(source, name):
 def test_a_number_that_json_does_not_have_is_refused(source, value):
     with pytest.raises(UsageError, match=r"^tapdock\.yaml:5: "):
         source(PROJECT.replace("n: 5", f"n: {value}"))
+
+
+EXTENDED = """\
+version: 1
+sources:
+  eu:
+    image: x
+    build: {singer: tap-x, python: "3.11"}
+    config: {apiKey: abc12345, tables: [a, b], count: 5, zone: {a: 1}}
+    select: [users.*, "!users.ssn"]
+    streams: {users: {cursor_field: [a]}, orders: {cursor_field: [b]}}
+  s: {extends: eu, config: {zone: {b: 2}}}
+"""
+
+
+def test_what_a_connector_inherits_is_changed_as_its_own(source):
+    changed = source(
+        EXTENDED, CONFIG__APIKEY="NEWKEY99", CONFIG__TABLES__1="zz", CONFIG__COUNT="7", CONFIG__ZONE__A="3"
+    )
+    expected = {"apiKey": "NEWKEY99", "tables": ["a", "zz"], "count": 7, "zone": {"a": 3, "b": 2}}
+    assert coerce(changed.config, {}) == expected
+    plain = source(EXTENDED)
+    changed = source(EXTENDED, SELECT__0="orders.*", STREAMS__USERS__CURSOR_FIELD='["c"]', BUILD__PYTHON="3.12")
+    assert changed.select == ("orders.*", "!users.ssn")
+    assert changed.streams["orders"] == plain.streams["orders"]
+    assert changed.streams["users"] != plain.streams["users"]
+    assert (changed.image, changed.build.package, changed.build.python) == ("x", "tap-x", "3.12")
+
+
+def test_what_a_variable_lets_a_connector_extend_is_inherited_as_well(source):
+    text = EXTENDED.replace("extends: eu, ", "image: y, ")
+    assert coerce(source(text, CONFIG__TABLES__0="q", EXTENDS="eu").config, {})["tables"] == ["q", "b"]
