@@ -25,7 +25,8 @@ def free(name: str) -> str:
 def references(value: Any, known: Mapping[str, str] | None = None) -> Any:
     """Return the value with Meltano's `$NAME` as `${NAME}`, and every other `$` as `$$`.
 
-    A variable with the name of a built-in one gets another name (`free`). `known` are variables that Meltano sets itself, with the text that replaces them.
+    A variable with the name of a built-in one gets another name (`free`). `known` are variables that Meltano sets
+    itself, with the text that replaces them.
     """
 
     def replaced(found: re.Match[str]) -> str:

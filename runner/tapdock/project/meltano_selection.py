@@ -108,11 +108,7 @@ def _of_stream(stream: _Stream) -> Iterable[str]:
         chosen = said.get("selected-by-default", False) or said.get("inclusion") == "automatic"
     if not chosen:
         return ()
-    out = [
-        each.breadcrumb[1::2]
-        for each in stream.metadata
-        if each.breadcrumb and _is_excluded(each.metadata)
-    ]
+    out = [each.breadcrumb[1::2] for each in stream.metadata if each.breadcrumb and _is_excluded(each.metadata)]
     return (f"{name}.*", *(f"!{name}.{'.'.join(part.replace('.', chr(92) + '.') for part in path)}" for path in out))
 
 

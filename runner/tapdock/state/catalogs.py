@@ -10,7 +10,7 @@ from tapdock.project.state_keys import source_of
 from tapdock.protocol.catalog import StreamKey
 from tapdock.state.backends.base import Backend
 
-__all__ = ["PREFIX", "Found", "KeptCatalog", "SeenStream", "copy", "find", "keep", "latest", "move"]
+__all__ = ["PREFIX", "Found", "KeptCatalog", "SeenStream", "copy", "find", "keep", "latest", "move", "saved_at"]
 
 PREFIX = "catalog/"
 VERSION = 1
@@ -78,6 +78,15 @@ def find(backend: Backend, key: str) -> Found:
     if kept.key != key:
         return Found(version=stored.version, damage="it belongs to another state")
     return Found(catalog=kept, version=stored.version)
+
+
+def saved_at(body: bytes) -> str | None:
+    """Return when a stored catalog was saved; None if it cannot be read."""
+    try:
+        kept = msgspec.json.decode(body, type=KeptCatalog)
+    except (ValueError, RecursionError):
+        return None
+    return kept.saved_at if kept.version == VERSION else None
 
 
 def keep(backend: Backend, catalog: KeptCatalog, *, expected: str | None) -> None:

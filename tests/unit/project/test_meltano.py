@@ -425,7 +425,11 @@ def test_a_field_that_a_catalog_of_its_own_leaves_out(tmp_path):
     stream = {"tap_stream_id": "users", "selected": True, "metadata": metadata}
     metadata.append({"breadcrumb": [], "metadata": {"selected-by-default": False}})
     (tmp_path / "own.json").write_text(json.dumps({"streams": [stream]}))
-    extras = {"catalog": "own.json", "metadata.users.replication-method": "FULL_TABLE", "schema.users.id.type": "string"}
+    extras = {
+        "catalog": "own.json",
+        "metadata.users.replication-method": "FULL_TABLE",
+        "schema.users.id.type": "string",
+    }
     patterns, left = selection(extras, tmp_path)
     assert patterns == ("users.*", "!users.ssn", "!users.iban")
     assert left == [f"`{key}`, which Meltano ignores beside `catalog`" for key in ("metadata", "schema")]
