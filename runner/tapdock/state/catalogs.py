@@ -10,7 +10,19 @@ from tapdock.project.state_keys import source_of
 from tapdock.protocol.catalog import StreamKey
 from tapdock.state.backends.base import Backend
 
-__all__ = ["PREFIX", "Found", "KeptCatalog", "SeenStream", "copy", "find", "keep", "latest", "move", "saved_at"]
+__all__ = [
+    "PREFIX",
+    "Found",
+    "KeptCatalog",
+    "SeenStream",
+    "copy",
+    "find",
+    "keep",
+    "latest",
+    "move",
+    "require_replaceable",
+    "saved_at",
+]
 
 PREFIX = "catalog/"
 VERSION = 1
@@ -111,16 +123,35 @@ def latest(backend: Backend, source: str, environment: str | None, *, among: Ite
     return max((each for each in found if each), key=lambda each: (each.saved_at, each.run_id), default=None)
 
 
+def require_replaceable(backend: Backend, key: str) -> None:
+    """Raise StateError if a newer tapdock wrote the catalog of a state: this one does not replace it."""
+    found = find(backend, key)
+    if found.is_newer:
+        raise StateError(
+            f"the catalog beside the state `{key}` cannot be replaced: {found.damage}",
+            hint="use the newer tapdock that wrote it",
+        )
+
+
 def copy(backend: Backend, old: str, new: str) -> bool:
-    """Keep the catalog of a state under another name too. Return False if there is none. Raises StateError."""
-    kept = find(backend, old).catalog
-    if kept is None:
+    """Keep the catalog of a state under another name too. Return False if there is none, now also there.
+
+    A catalog that was there belonged to another state. Raises StateError, also for a catalog that cannot be read.
+    """
+    require_replaceable(backend, new)
+    found, there = find(backend, old), find(backend, new)
+    if found.catalog is None:
+        if there.version:
+            backend.delete(PREFIX + new)
+        if found.damage or there.version:
+            reason = f"cannot be read: {found.damage}" if found.damage else "does not exist"
+            raise StateError(f"the catalog of {old} {reason}")
         return False
-    keep(backend, msgspec.structs.replace(kept, key=new), expected=find(backend, new).version)
+    keep(backend, msgspec.structs.replace(found.catalog, key=new), expected=there.version)
     return True
 
 
 def move(backend: Backend, old: str, new: str) -> None:
-    """Keep the catalog of a state under its new name, if there is one. Raises StateError."""
+    """Keep the catalog of a state under its new name, if there is one. Raises StateError like `copy`."""
     if copy(backend, old, new):
         backend.delete(PREFIX + old)
