@@ -133,7 +133,7 @@ def _keep(session: Session, name: str, state: formats.Text) -> None:
 
 
 def _renames(given: list[str]) -> dict[str, str]:
-    renames = {}
+    renames: dict[str, str] = {}
     for each in given:
         old, separator, new = each.partition("=")
         if not (old and separator and new):

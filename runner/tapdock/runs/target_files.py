@@ -11,7 +11,7 @@ from tapdock.errors import UsageError
 from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.translate.base import FileNames, Quirks
 
-__all__ = ["file_of", "own_file", "replaces_files", "require_files"]
+__all__ = ["file_of", "own_file", "replaces_files", "require_files", "require_own_file"]
 
 _SECONDS = re.compile(r"%[ScfsTX]")
 """The parts of a time format that differ between two runs."""
@@ -48,6 +48,18 @@ def require_files(
     raise UsageError(
         f"{which}, but {name} replaces its files in every run, so the rows of earlier runs would be lost",
         hint=f"{_suggested(names, config, where)}, or read every stream with `sync_mode: full_refresh`",
+    )
+
+
+def require_own_file(target: PreparedConnector, config: Resolved, quirks: Quirks) -> None:
+    """Raise UsageError if the stream of a check would replace a file of other streams."""
+    names = quirks.replaces_files
+    if names is None or names.stream in _scheme(names, config) or _differs(names, config):
+        return
+    raise UsageError(
+        f"target `{target.connector.name}` cannot be checked by writing: "
+        f"it would replace `{_scheme(names, config)}`, a file of other streams",
+        hint=f"add `{names.stream}` to `targets.{target.connector.name}.config.{names.setting}`",
     )
 
 

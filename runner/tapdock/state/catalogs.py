@@ -1,12 +1,13 @@
 """The catalog of the last successful run, beside the state of its pipeline: what the next run compares with."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from tapdock.errors import StateError
-from tapdock.project.state_keys import source_of
+from tapdock.project.model import Pipeline
+from tapdock.project.state_keys import key_of, source_of
 from tapdock.protocol.catalog import StreamKey
 from tapdock.state.backends.base import Backend
 
@@ -110,14 +111,20 @@ def keep(backend: Backend, catalog: KeptCatalog, *, expected: str | None) -> Non
     backend.put(PREFIX + catalog.key, body, expected=expected)
 
 
-def latest(backend: Backend, source: str, environment: str | None, *, among: Iterable[str]) -> KeptCatalog | None:
+def latest(
+    backend: Backend, source: str, environment: str | None, *, pipelines: Mapping[str, Pipeline]
+) -> KeptCatalog | None:
     """Return the newest catalog of a source in an environment; None if there is none that can be read.
 
-    `among` are keys of states that use the source, whatever they are called. Raises StateError.
+    The states of `pipelines` may have any name (`state_id`), also one that looks like that of another source. Raises
+    StateError.
     """
+    among = [key_of(each, environment) for each in pipelines.values() if each.source == source]
     saved = (name.removeprefix(PREFIX) for name in backend.names(PREFIX))
     keys = {
-        key for key in saved if source_of(key, {}) == source and key.partition(":")[0] == (environment or "default")
+        key
+        for key in saved
+        if source_of(key, pipelines) == source and key.partition(":")[0] == (environment or "default")
     }
     found = [find(backend, key).catalog for key in sorted(keys.union(among))]
     return max((each for each in found if each), key=lambda each: (each.saved_at, each.run_id), default=None)

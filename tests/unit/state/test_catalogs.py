@@ -3,6 +3,7 @@
 import pytest
 
 from tapdock.errors import StateError
+from tapdock.project.model import Pipeline
 from tapdock.state import catalogs
 from tapdock.state.backends.file import FileBackend
 from tapdock.state.catalogs import KeptCatalog
@@ -45,3 +46,12 @@ def test_the_catalog_of_a_newer_tapdock_is_not_replaced(backend, follow):
 def test_nothing_is_copied_without_a_word_where_there_is_nothing(backend):
     assert catalogs.copy(backend, OLD, NEW) is False
     assert backend.names() == []
+
+
+def test_the_latest_catalog_of_a_source_is_not_that_of_a_state_id(backend):
+    """A `state_id` may look like the name of another source's state."""
+    own = Pipeline(name="p", source="s", target="t", state_id="prod:crm-to-t")
+    put(backend, "prod:crm-to-t")
+    assert catalogs.latest(backend, "crm", "prod", pipelines={"p": own}) is None
+    assert catalogs.latest(backend, "s", "prod", pipelines={"p": own}).key == "prod:crm-to-t"
+    assert catalogs.latest(backend, "crm", "prod", pipelines={}).key == "prod:crm-to-t"
