@@ -31,7 +31,7 @@ from tapdock.runs.sync_modes import (
     require_repaired,
     with_load_method,
 )
-from tapdock.runs.target_files import require_files, require_own_file
+from tapdock.runs.target_files import require_files
 from tapdock.runs.target_tables import table_names
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
@@ -157,10 +157,7 @@ def combined(
     unsafe = empties_first(target, streams, target_config)
     if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
-    if feed is None:
-        require_files(target, target_config, streams, quirks)
-    else:
-        require_own_file(target, target_config, quirks)
+    require_files(target, target_config, streams, quirks, is_check=feed is not None)
     require_keys(source, target, target_config, streams, quirks)
     require_described(source, target, described, target_config, streams, quirks)
     target_config = with_deletes(target, target_config, described, streams, say=context.once)

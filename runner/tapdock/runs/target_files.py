@@ -11,7 +11,7 @@ from tapdock.errors import UsageError
 from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.translate.base import FileNames, Quirks
 
-__all__ = ["file_of", "own_file", "replaces_files", "require_files", "require_own_file"]
+__all__ = ["file_of", "own_file", "replaces_files", "require_files"]
 
 _SECONDS = re.compile(r"%[ScfsTX]")
 """The parts of a time format that differ between two runs."""
@@ -24,15 +24,24 @@ def replaces_files(config: Resolved, quirks: Quirks) -> bool:
 
 
 def require_files(
-    target: PreparedConnector, config: Resolved, streams: tuple[ConfiguredStream, ...], quirks: Quirks
+    target: PreparedConnector,
+    config: Resolved,
+    streams: tuple[ConfiguredStream, ...],
+    quirks: Quirks,
+    *,
+    is_check: bool = False,
 ) -> None:
     """Raise UsageError if rows would be lost because the target replaces a file.
 
     Those are the rows of earlier runs if a stream is read incrementally, and the rows of other streams if all streams
-    are written to one file. `streams` is empty if a tap reports its streams only while it runs.
+    are written to one file. `streams` is empty if a tap reports its streams only while it runs. The one
+    of a check is new, so only a file of other streams can be replaced.
     """
     names = quirks.replaces_files
     if names is None:
+        return
+    if is_check:
+        _require_own_file(target, config, names)
         return
     name = f"target `{target.connector.name}`"
     where = f"targets.{target.connector.name}.config"
@@ -51,10 +60,8 @@ def require_files(
     )
 
 
-def require_own_file(target: PreparedConnector, config: Resolved, quirks: Quirks) -> None:
-    """Raise UsageError if the stream of a check would replace a file of other streams."""
-    names = quirks.replaces_files
-    if names is None or names.stream in _scheme(names, config) or _differs(names, config):
+def _require_own_file(target: PreparedConnector, config: Resolved, names: FileNames) -> None:
+    if names.stream in _scheme(names, config) or _differs(names, config):
         return
     raise UsageError(
         f"target `{target.connector.name}` cannot be checked by writing: "

@@ -12,7 +12,7 @@ from tapdock.errors import UsageError
 from tapdock.launch import ImageFacts
 from tapdock.project.model import Connector, Mount, SyncMode
 from tapdock.protocol.catalog import ConfiguredStream, Stream
-from tapdock.runs.target_files import file_of, replaces_files, require_files, require_own_file
+from tapdock.runs.target_files import file_of, replaces_files, require_files
 from tapdock.translate.base import Quirks
 
 CSV, S3 = "meltanolabs-target-csv==0.5.0", "pipelinewise-target-s3-csv==1.5.0"
@@ -45,7 +45,7 @@ def test_a_check_writes_a_file_of_its_own(package: str, config: dict[str, Any], 
     facts = ImageFacts(image="x", digest="sha256:0")
     target = PreparedConnector(connector=connector, facts=facts, kind="singer", quirks=known)
     with nullcontext() if problem is None else pytest.raises(UsageError, match=problem):
-        require_own_file(target, Resolved(user=config, given=config), known)
+        require_files(target, Resolved(user=config, given=config), streams("incremental"), known, is_check=True)
 
 
 @pytest.mark.parametrize(
