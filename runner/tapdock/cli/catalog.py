@@ -20,7 +20,6 @@ from tapdock.connectors.selection import select_streams
 from tapdock.errors import SourceError, UsageError
 from tapdock.project.model import Connector
 from tapdock.project.named import is_namespaced
-from tapdock.project.state_keys import key_of
 from tapdock.protocol.catalog import Stream
 from tapdock.relay.signals import Signals
 from tapdock.state import catalogs
@@ -179,8 +178,7 @@ def _before(asked: _Asked) -> tuple[tuple[SeenStream, ...], dict[str, str], _Ask
     if committed is not None:
         return committed, {"file": _file(asked.connector.name)}, asked
     project, name = asked.session.project, asked.connector.name
-    keys = [key_of(each, project.environment) for each in project.pipelines.values() if each.source == name]
-    kept = catalogs.latest(asked.context.backend, name, project.environment, among=keys)
+    kept = catalogs.latest(asked.context.backend, name, project.environment, pipelines=project.pipelines)
     if kept is None:
         raise UsageError(
             f"there is nothing to compare source `{name}` with: no committed catalog, and no successful run",

@@ -56,8 +56,7 @@ def invoke(
         chosen = _pipeline(session, connector, pipeline)
         ready = operations.prepare(needed, alone(session.project, connector, now=needed.now(), pipeline=chosen))
         wanted = frozenset((f"{dump}.json",) if dump else ())
-        config = operations.resolved_config(needed, ready)
-        launch = by_hand.launch_by_hand(needed, ready, config, words, pipeline=chosen, wanted=wanted)
+        launch, config = by_hand.launch_by_hand(needed, ready, words, pipeline=chosen, wanted=wanted)
         if dump:
             print_exactly(shown_file(needed, ready, launch, dump))
             return

@@ -1,5 +1,6 @@
 """`tapdock state import` and `export`: convert states from and to the formats of other runners."""
 
+import shlex
 import time
 from collections.abc import Iterable, Mapping
 from typing import Annotated
@@ -72,7 +73,7 @@ def import_state(
                 f"{file} holds several states: use `--format meltano`, without a name and without `--rename`"
             )
         several = states_of_meltano(file, session.project.folder)
-        found = {valid_id(name): text for name, text in several.items()}
+        found = _by_valid_id(several)
     else:
         if key is None:
             raise UsageError(
@@ -92,6 +93,20 @@ def import_state(
             err(f"warning: no pipeline of this project uses the state {name}")
     if several:
         _left_over(session, taken)
+
+
+def _by_valid_id(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return the states by the names that a store can have. Raises UsageError if two of them get one name."""
+    names: dict[str, str] = {}
+    for name in texts:
+        other = names.setdefault(valid_id(name), name)
+        if other != name:
+            raise UsageError(
+                f"the states `{other}` and `{name}` would both be `{valid_id(name)}`, so nothing is imported",
+                hint=f"import each of them with a name: `tapdock state import FILE NAME --format meltano`, "
+                f"where FILE is the output of `meltano state get {shlex.quote(name)}`",
+            )
+    return {valid: texts[name] for valid, name in names.items()}
 
 
 def _left_over(session: Session, names: Iterable[str]) -> None:
@@ -118,12 +133,13 @@ def _keep(session: Session, name: str, state: formats.Text) -> None:
 
 
 def _renames(given: list[str]) -> dict[str, str]:
-    renames = {}
+    renames: dict[str, str] = {}
     for each in given:
         old, separator, new = each.partition("=")
         if not (old and separator and new):
             raise UsageError(f"`--rename {each}` does not name two streams", hint="write `--rename old=new`")
-        renames[old] = new
+        if renames.setdefault(old, new) != new:
+            raise UsageError(f"`--rename` gives `{old}` two names: `{renames[old]}` and `{new}`")
     return renames
 
 

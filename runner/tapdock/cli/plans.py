@@ -29,7 +29,11 @@ def own_file(file: str | None) -> str | None:
 
 
 def show_given(operations: Operations, plan: PreparedRun, options: Options, part: Part) -> None:
-    """Print what each side would be given: JSON, or the messages for the target, one a line."""
+    """Print what each side would be given: JSON, or the messages for the target, one a line.
+
+    Raises UsageError for a run that would not begin.
+    """
+    require_accepted(operations.project, plan.pipeline, plan.schema)
     if part != "messages":
         print_exactly(dict(files_given(operations, plan, options, part)))
         return

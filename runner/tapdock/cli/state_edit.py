@@ -2,9 +2,12 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
@@ -14,7 +17,7 @@ import typer
 from tapdock.cli.session import Session, shared
 from tapdock.cli.state import Key, Yes, asked, indented, kept, save_text, valid_dialect
 from tapdock.cli.state_ids import known_id, require_dialect
-from tapdock.errors import TapdockError, UsageError
+from tapdock.errors import Interrupted, TapdockError, UsageError
 from tapdock.runs.records import made_private
 from tapdock.state import edit as texts
 from tapdock.state import store
@@ -41,18 +44,36 @@ def edit(ctx: typer.Context, key: Key) -> None:
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as writing:
         writing.write(text)
     try:
-        found = _edited(session, name, command, file, text)
+        with _sigterm_raises():
+            found = _edited(session, name, command, file, text)
         if found is not None:
             _save(session, name, envelope, *found)
-    except (TapdockError, typer.Abort) as error:
+    except BaseException as error:
         if not _is_changed(file, text):
             file.unlink(missing_ok=True)
-        elif isinstance(error, TapdockError):
-            again = f"your text is kept: `tapdock state set {shlex.quote(name)} {shlex.quote(str(file))}` saves it"
+            raise
+        again = f"your text is kept: `tapdock state set {shlex.quote(name)} {shlex.quote(str(file))}` saves it"
+        if isinstance(error, TapdockError):
             error.hint = f"{error.hint}; {again}" if error.hint else again
+        else:
+            err(again)
         raise
     file.unlink(missing_ok=True)
     err(f"state {name} is {'unchanged' if found is None else f'set ({found[1]})'}")
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Raise Interrupted at a SIGTERM, which would otherwise end the command before it says where the text is."""
+
+    def end(number: int, _: object) -> None:
+        raise Interrupted("stopped by signal", exit_code=128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _editor(session: Session) -> list[str]:

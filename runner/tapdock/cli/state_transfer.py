@@ -14,7 +14,7 @@ from tapdock.errors import StateError, UsageError
 from tapdock.files import write_whole
 from tapdock.state import transfer
 from tapdock.state.backends.base import Backend, open_backend
-from tapdock.state.backends.sealed import as_stored
+from tapdock.state.backends.sealed import as_stored, sealed_like
 from tapdock.text.clean import one_line
 from tapdock.text.output import err, failed, out_json
 from tapdock.text.secret_names import masked_text
@@ -32,7 +32,7 @@ def export_all(session: Session, place: str | None, *, newer: Newer | None, yes:
         failed(error.message, error.hint)
     for envelope in found.states:
         _warn_if_held(backend, envelope.key)
-    counts = f"{_states(len(found.states))} and {len(found.rotated)} rotated configs"
+    counts = _counts(found)
     if place is None or place == "-":
         out_json(transfer.to_json(found).decode().rstrip("\n"))
         err(f"exported {counts}")
@@ -46,7 +46,8 @@ def export_all(session: Session, place: str | None, *, newer: Newer | None, yes:
             raise UsageError(f"cannot write {place}: {error.strerror}") from error
         err(f"exported {counts} to {place}")
     else:
-        _copy(found, _other(backend, place), run_id="state-export", newer=newer, yes=yes)
+        other = sealed_like(_other(backend, place), session.backend)
+        _copy(found, other, run_id="state-export", newer=newer, yes=yes)
     if found.damaged:
         raise typer.Exit(StateError.exit_code)
 
@@ -60,7 +61,7 @@ def import_all(session: Session, place: str, *, newer: Newer | None, yes: bool) 
         found = transfer.collected(_other(backend, place))
     for error in found.damaged:
         failed(error.message, error.hint)
-    if not (found.states or found.rotated or found.damaged):
+    if not (found.states or found.rotated or found.catalogs or found.damaged):
         raise UsageError(f"there is no state in {place}", hint="name the file, the folder or the URI with the states")
     for envelope in found.states:
         require_dialect(session, envelope.key, envelope.dialect)
@@ -108,7 +109,7 @@ def _copy(found: transfer.Collected, into: Backend, *, run_id: str, newer: Newer
     if replaced:
         asked(f"Replace {', '.join(replaced)} in {where}?", yes=yes)
     failures = transfer.carry_out(found, plan, frozenset((*plan.new, *replaced)), into, run_id=run_id, now=time.time())
-    for _, error in failures:
+    for error in dict.fromkeys(error for _, error in failures):
         failed(error.message, error.hint)
     lost = {name for name, _ in failures}
     counts = {
@@ -119,10 +120,13 @@ def _copy(found: transfer.Collected, into: Backend, *, run_id: str, newer: Newer
         "failed": len(lost),
     }
     told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    what = f"copied {_states(len(found.states))} and {len(found.rotated)} rotated configs to {where}"
-    err(one_line(f"{what}: {told or 'nothing'}"))
+    err(one_line(f"copied {_counts(found)} to {where}: {told or 'nothing'}"))
     if failures:
         raise typer.Exit(failures[0][1].exit_code)
+
+
+def _counts(found: transfer.Collected) -> str:
+    return f"{_states(len(found.states))}, {len(found.rotated)} rotated configs and {len(found.catalogs)} catalogs"
 
 
 def _states(count: int) -> str:

@@ -164,6 +164,7 @@ def copy(ctx: typer.Context, source: Key, target: Target, *, any_name: AnyName =
     _require_other(old, name)
     envelope = _renamed_by_hand(session, old, name) or kept(session, known_id(session, source))
     require_dialect(session, name, envelope.dialect)
+    catalogs.require_replaceable(session.backend, name)
     if not store.is_empty(session.backend, name):
         asked(f"Replace state {name}?", yes=yes)
     with store.replacing(session.backend, name, run_id="state-copy", clock=time.time) as held:
@@ -190,6 +191,7 @@ def move(ctx: typer.Context, source: Key, target: Target, *, any_name: AnyName =
     old, name = known_id(session, source), known_id(session, target, any_name=any_name)
     _require_other(old, name)
     require_dialect(session, name, kept(session, old).dialect)
+    catalogs.require_replaceable(session.backend, name)
     if not store.is_empty(session.backend, name):
         asked(f"Replace state {name}?", yes=yes)
     with store.lease(session.backend, old, run_id="state-move", clock=time.time) as given:

@@ -115,7 +115,7 @@ class LocalRun:
             process = self._stack.enter_context(_attended(argv, env, stdio))
         except OSError as error:
             raise EngineError(f"`{launch.called}` could not be started: {error}") from error
-        return LocalAttended(process, memory / "config.json", launch)
+        return LocalAttended(process, memory / "config.json", launch, terminal=stdio.terminal)
 
     def start_relay(self, image: str, log: Logs, *, scratch: bool) -> tuple["LocalProcess", Conversation]:
         raise EngineError("the local engine always shares its folders", hint="unset TAPDOCK_RELAY")
@@ -161,8 +161,11 @@ def _attended(argv: list[str], env: dict[str, str], stdio: Stdio) -> Iterator["s
 class LocalAttended:
     """A program that a user runs by hand."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", file: Path, launch: Launch) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", file: Path, launch: Launch, *, terminal: bool = False
+    ) -> None:
         self.config: str | None = None
+        self._terminal = terminal
         self._process = process
         self._file = file
         self._given = next((each.content for each in launch.files if each.name == file.name), b"")
@@ -175,8 +178,12 @@ class LocalAttended:
         return code if code >= 0 else 128 - code
 
     def signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+        """Send a signal. In a terminal, Ctrl-C has already reached the program, which is in the same group."""
+        if not self._terminal:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+        elif number != signal.SIGINT:
+            self._process.send_signal(number)
 
 
 def _kill_group(process: "subprocess.Popen[bytes]") -> None:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tapdock.project.builtin import NAMES
 from tapdock.project.meltano_entry import Shared, annotations, default_schema, entry, known_to, schema_of
 from tapdock.project.meltano_files import Files, Notes, included, read_files
 from tapdock.project.meltano_left import others
 from tapdock.project.meltano_pipelines import pipelines
-from tapdock.project.meltano_references import references
+from tapdock.project.meltano_references import free, references, referred
 from tapdock.project.meltano_settings import Plugin, plugins_of, settings_of
 
 __all__ = ["Converted", "converted", "permissions", "read"]
@@ -69,6 +70,7 @@ def converted(files: Files, folder: Path | None = None) -> Converted:
         environments.setdefault(default, {})  # Meltano does not need a block of this name
     if environments:
         result["environments"] = environments
+    _renamed(result, notes)
     others(files, plugins, notes, folder or files.folder)
     return Converted(result, notes.lines)
 
@@ -99,7 +101,20 @@ def _short(name: str, one: Mapping[str, Any]) -> dict[str, Any]:
 def _variables(env: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return Meltano's variables as `vars`, whose values are text, whole numbers or booleans, and as `env` of all."""
     values = {name: str(value) if isinstance(value, float) else value for name, value in (env or {}).items()}
-    return {"vars": values, "defaults": {"env": {name: f"${{{name}}}" for name in values}}} if values else {}
+    if not values:
+        return {}
+    own = {free(name): value for name, value in values.items()}
+    return {"vars": own, "defaults": {"env": {name: f"${{{name}}}" for name in values}}}
+
+
+def _renamed(result: Mapping[str, Any], notes: Notes) -> None:
+    """Add a line for each variable that has another name now, because tapdock has a built-in one of its name."""
+    used = {*referred(dict(result)), *result.get("vars", ())}
+    used |= {name for block in result.get("environments", {}).values() for name in block.get("vars", ())}
+    for name in NAMES:
+        if free(name) in used:
+            line = f"the name of the variable {name}, which is built in here: it is {free(name)} now"
+            notes.add(f"{line}, so set {free(name)} in the environment or in `.env` if {name} is set there")
 
 
 def _environment(

@@ -4,24 +4,36 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["expanded", "references", "referred"]
+from tapdock.project.builtin import NAMES
+
+__all__ = ["expanded", "free", "references", "referred"]
 
 _DOLLAR = re.compile(r"(?P<escape>\\)?\$(?:\{(?P<curly>[A-Za-z_][A-Za-z0-9_]*)\}|(?P<plain>[A-Z][A-Z0-9_]*))|\$")
 """A `$` with the variable that it refers to. In Meltano, a variable without braces has a name in capital letters,
 `\\$NAME` is the text `$NAME`, and every other `$` is plain text."""
 
 
+def free(name: str) -> str:
+    """Return the name of a variable, with a beginning if it is the name of a built-in variable of tapdock.
+
+    >>> free("SCHEMA"), free("TARGET")
+    ('SCHEMA', 'MELTANO_VAR_TARGET')
+    """
+    return f"MELTANO_VAR_{name}" if name in NAMES else name
+
+
 def references(value: Any, known: Mapping[str, str] | None = None) -> Any:
     """Return the value with Meltano's `$NAME` as `${NAME}`, and every other `$` as `$$`.
 
-    `known` are variables that Meltano sets itself, with the text that replaces them.
+    A variable with the name of a built-in one gets another name (`free`). `known` are variables that Meltano sets
+    itself, with the text that replaces them.
     """
 
     def replaced(found: re.Match[str]) -> str:
         name = found["curly"] or found["plain"]
         if found["escape"]:
             return found[0][1:].replace("$", "$$")
-        return (known or {}).get(name, f"${{{name}}}") if name else "$$"
+        return (known or {}).get(name, f"${{{free(name)}}}") if name else "$$"
 
     if isinstance(value, dict):
         return {key: references(inner, known) for key, inner in value.items()}

@@ -39,7 +39,9 @@ def selection(extras: Mapping[str, Any], folder: Path) -> tuple[tuple[str, ...],
     if extras.get("catalog"):
         # Meltano passes a catalog of one's own on as it is: `select` and `metadata` do not change it.
         patterns = _of_catalog(folder / str(extras["catalog"]))
-        left += [f"`{key}`, which Meltano ignores beside `catalog`" for key in ("select", "schema") if key in extras]
+        given = {key.partition(".")[0] for key in extras}
+        ignored = (key for key in ("select", "metadata", "schema") if key in given)
+        left += [f"`{key}`, which Meltano ignores beside `catalog`" for key in ignored]
     else:
         patterns = tuple(map(str, extras.get("select", EVERYTHING)))
         patterns += tuple(dict.fromkeys(_deselected(extras)))
@@ -106,9 +108,12 @@ def _of_stream(stream: _Stream) -> Iterable[str]:
         chosen = said.get("selected-by-default", False) or said.get("inclusion") == "automatic"
     if not chosen:
         return ()
-    out = [
-        each.breadcrumb[1::2]
-        for each in stream.metadata
-        if each.metadata.get("selected") is False and each.metadata.get("inclusion") != "automatic"
-    ]
+    out = [each.breadcrumb[1::2] for each in stream.metadata if each.breadcrumb and _is_excluded(each.metadata)]
     return (f"{name}.*", *(f"!{name}.{'.'.join(part.replace('.', chr(92) + '.') for part in path)}" for path in out))
+
+
+def _is_excluded(said: Mapping[str, Any]) -> bool:
+    """Return True for a field that its own catalog leaves out: `selected` goes before `selected-by-default`."""
+    chosen = said.get("selected")
+    chosen = said.get("selected-by-default") if chosen is None else chosen
+    return chosen is False and said.get("inclusion") != "automatic"

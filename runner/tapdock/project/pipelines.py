@@ -1,5 +1,6 @@
 """Read one entry under `pipelines:` as a `Pipeline`."""
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -11,6 +12,7 @@ from tapdock.project.state_keys import is_state, key_of
 
 __all__ = ["pipeline", "require_own_states"]
 
+_SAFE = re.compile(r"[^\s.-](?:.*\S)?")  # of a `state_id`, which is an argument of commands and the name of a file
 _OWN = ("source", "target", "namespace", "namespace_format", "prefix")  # checked together
 _INSTEAD = {
     "maps": LATER,
@@ -70,6 +72,9 @@ def require_own_states(pipelines: Mapping[str, Pipeline], fields: Mapping[str, F
         if not own.state_id:
             continue
         field = fields[name].entries()["state_id"]
+        if not _SAFE.fullmatch(own.state_id) or not own.state_id.isprintable() or ".." in own.state_id.split("/"):
+            problem = f"is {own.state_id!r}, which is not the name of a state"
+            raise field.error(problem, hint="use a name in one line that does not begin with `-` or `.`")
         if not is_state(own.state_id):
             problem = f"is `{own.state_id}`, which stores use for another object"
             raise field.error(problem, hint="choose another name, without `/`")

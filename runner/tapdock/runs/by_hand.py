@@ -47,24 +47,23 @@ def placeholders(words: Sequence[str]) -> tuple[tuple[str | FileArg, ...], froze
 def launch_by_hand(
     context: Context,
     ready: PreparedConnector,
-    config: Resolved,
     words: Sequence[str],
     *,
     pipeline: Pipeline | None,
     wanted: frozenset[str] = frozenset(),
-) -> Launch:
-    """Return the launch. Files are those of a run of the pipeline; those in `wanted` are added in any case.
+) -> tuple[Launch, Resolved]:
+    """Return the launch and the config in it. Files are those of a run of the pipeline, and those in `wanted`.
 
-    Raises UsageError for a catalog or a state that a run would not give to the connector.
+    The config is read last: a discovery for the catalog may use up a one-time token, and keeps the next one. Raises
+    UsageError for a catalog or a state that a run would not give to the connector.
     """
     args, named = placeholders(words)
+    files = tuple(_file(context, ready, name, pipeline) for name in sorted((named | wanted) - {"config.json"}))
+    config = operations.resolved_config(context, ready)
     make = airbyte.check if ready.kind == "airbyte" else singer.discover
     plain = make(ready.connector, ready.facts, config.given)
-    files = plain.files
-    for name in sorted((named | wanted) - {"config.json"}):
-        files = (*files, _file(context, ready, name, pipeline))
-    place = place_of(ready.connector, "mounts", context.project.origins)
-    return dataclasses.replace(plain, role=ready.connector.role, args=args, files=files, place=place)
+    files, place = (*plain.files, *files), place_of(ready.connector, "mounts", context.project.origins)
+    return dataclasses.replace(plain, role=ready.connector.role, args=args, files=files, place=place), config
 
 
 def _file(context: Context, ready: PreparedConnector, name: str, pipeline: Pipeline | None) -> InputFile:

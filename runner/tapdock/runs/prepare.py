@@ -158,7 +158,7 @@ def combined(
     unsafe = empties_first(target, streams, target_config)
     if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
-    require_files(target, target_config, streams, quirks)
+    require_files(target, target_config, streams, quirks, is_check=feed is not None)
     require_keys(source, target, target_config, streams, quirks)
     require_described(source, target, described, target_config, streams, quirks)
     target_config = with_deletes(target, target_config, described, streams, say=context.once)

@@ -129,7 +129,8 @@ def _found(context: Context, state_id: str, policy: SchemaPolicy) -> Found:
         return found
     message = f"the catalog that is kept beside the state `{state_id}` cannot be read: {found.damage}"
     if policy != "evolve":
-        raise StateError(message, hint=f"`tapdock run … {_ACCEPT}` reads what the source offers now, and keeps that")
+        hint = f"`tapdock run … {_ACCEPT}` reads what the source offers now, and keeps that"
+        raise StateError(message, hint="use the newer tapdock that wrote it" if found.is_newer else hint)
     context.once(f"warning: {message}; this run compares with nothing")
     return found
 

@@ -24,15 +24,24 @@ def replaces_files(config: Resolved, quirks: Quirks) -> bool:
 
 
 def require_files(
-    target: PreparedConnector, config: Resolved, streams: tuple[ConfiguredStream, ...], quirks: Quirks
+    target: PreparedConnector,
+    config: Resolved,
+    streams: tuple[ConfiguredStream, ...],
+    quirks: Quirks,
+    *,
+    is_check: bool = False,
 ) -> None:
     """Raise UsageError if rows would be lost because the target replaces a file.
 
     Those are the rows of earlier runs if a stream is read incrementally, and the rows of other streams if all streams
-    are written to one file. `streams` is empty if a tap reports its streams only while it runs.
+    are written to one file. `streams` is empty if a tap reports its streams only while it runs. The one
+    of a check is new, so only a file of other streams can be replaced.
     """
     names = quirks.replaces_files
     if names is None:
+        return
+    if is_check:
+        _require_own_file(target, config, names)
         return
     name = f"target `{target.connector.name}`"
     where = f"targets.{target.connector.name}.config"
@@ -48,6 +57,16 @@ def require_files(
     raise UsageError(
         f"{which}, but {name} replaces its files in every run, so the rows of earlier runs would be lost",
         hint=f"{_suggested(names, config, where)}, or read every stream with `sync_mode: full_refresh`",
+    )
+
+
+def _require_own_file(target: PreparedConnector, config: Resolved, names: FileNames) -> None:
+    if names.stream in _scheme(names, config) or _differs(names, config):
+        return
+    raise UsageError(
+        f"target `{target.connector.name}` cannot be checked by writing: "
+        f"it would replace `{_scheme(names, config)}`, a file of other streams",
+        hint=f"add `{names.stream}` to `targets.{target.connector.name}.config.{names.setting}`",
     )
 
 

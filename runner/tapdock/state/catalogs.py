@@ -1,16 +1,29 @@
 """The catalog of the last successful run, beside the state of its pipeline: what the next run compares with."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from tapdock.errors import StateError
-from tapdock.project.state_keys import source_of
+from tapdock.project.model import Pipeline
+from tapdock.project.state_keys import key_of, source_of
 from tapdock.protocol.catalog import StreamKey
 from tapdock.state.backends.base import Backend
 
-__all__ = ["PREFIX", "Found", "KeptCatalog", "SeenStream", "copy", "find", "keep", "latest", "move"]
+__all__ = [
+    "PREFIX",
+    "Found",
+    "KeptCatalog",
+    "SeenStream",
+    "copy",
+    "find",
+    "keep",
+    "latest",
+    "move",
+    "require_replaceable",
+    "saved_at",
+]
 
 PREFIX = "catalog/"
 VERSION = 1
@@ -82,6 +95,15 @@ def find(backend: Backend, key: str) -> Found:
     return Found(catalog=kept, version=stored.version)
 
 
+def saved_at(body: bytes) -> str | None:
+    """Return when a stored catalog was saved; None if it cannot be read."""
+    try:
+        kept = msgspec.json.decode(body, type=KeptCatalog)
+    except (ValueError, RecursionError):
+        return None
+    return kept.saved_at if kept.version == VERSION else None
+
+
 def keep(backend: Backend, catalog: KeptCatalog, *, expected: str | None) -> None:
     """Replace version `expected`. Raises StateError, and Conflict if another run has kept its catalog meanwhile."""
     try:
@@ -91,29 +113,54 @@ def keep(backend: Backend, catalog: KeptCatalog, *, expected: str | None) -> Non
     backend.put(PREFIX + catalog.key, body, expected=expected)
 
 
-def latest(backend: Backend, source: str, environment: str | None, *, among: Iterable[str]) -> KeptCatalog | None:
+def latest(
+    backend: Backend, source: str, environment: str | None, *, pipelines: Mapping[str, Pipeline]
+) -> KeptCatalog | None:
     """Return the newest catalog of a source in an environment; None if there is none that can be read.
 
-    `among` are keys of states that use the source, whatever they are called. Raises StateError.
+    The states of `pipelines` may have any name (`state_id`), also one that looks like that of another source. Raises
+    StateError.
     """
+    among = [key_of(each, environment) for each in pipelines.values() if each.source == source]
     saved = (name.removeprefix(PREFIX) for name in backend.names(PREFIX))
     keys = {
-        key for key in saved if source_of(key, {}) == source and key.partition(":")[0] == (environment or "default")
+        key
+        for key in saved
+        if source_of(key, pipelines) == source and key.partition(":")[0] == (environment or "default")
     }
     found = [find(backend, key).catalog for key in sorted(keys.union(among))]
     return max((each for each in found if each), key=lambda each: (each.saved_at, each.run_id), default=None)
 
 
+def require_replaceable(backend: Backend, key: str) -> None:
+    """Raise StateError if a newer tapdock wrote the catalog of a state: this one does not replace it."""
+    found = find(backend, key)
+    if found.is_newer:
+        raise StateError(
+            f"the catalog beside the state `{key}` cannot be replaced: {found.damage}",
+            hint="use the newer tapdock that wrote it",
+        )
+
+
 def copy(backend: Backend, old: str, new: str) -> bool:
-    """Keep the catalog of a state under another name too. Return False if there is none. Raises StateError."""
-    kept = find(backend, old).catalog
-    if kept is None:
+    """Keep the catalog of a state under another name too. Return False if there is none, now also there.
+
+    A catalog that was there belonged to another state. Raises StateError, also for a catalog that cannot be read.
+    """
+    require_replaceable(backend, new)
+    found, there = find(backend, old), find(backend, new)
+    if found.catalog is None:
+        if there.version:
+            backend.delete(PREFIX + new)
+        if found.damage or there.version:
+            reason = f"cannot be read: {found.damage}" if found.damage else "does not exist"
+            raise StateError(f"the catalog of {old} {reason}")
         return False
-    keep(backend, msgspec.structs.replace(kept, key=new), expected=find(backend, new).version)
+    keep(backend, msgspec.structs.replace(found.catalog, key=new), expected=there.version)
     return True
 
 
 def move(backend: Backend, old: str, new: str) -> None:
-    """Keep the catalog of a state under its new name, if there is one. Raises StateError."""
+    """Keep the catalog of a state under its new name, if there is one. Raises StateError like `copy`."""
     if copy(backend, old, new):
         backend.delete(PREFIX + old)

@@ -169,14 +169,20 @@ def _name(state: msgspec.Raw) -> str:
 
 
 def renamed(text: str, dialect: Dialect, renames: Mapping[str, str]) -> str:
-    """Return the state with renamed streams. Raises UsageError for an unknown stream.
+    """Return the state with renamed streams. Raises UsageError for an unknown stream, and if two get one name.
 
     Names are `namespace.name` for streams with a namespace.
     """
-    for stream in renames:
-        _require_known(stream, streams(text, dialect))
     if not renames:
         return text
+    known = streams(text, dialect)
+    for stream, new in renames.items():
+        _require_known(stream, known)
+        if same := [each for each in known if each != stream and renames.get(each, each) == new]:
+            raise UsageError(
+                f"the streams `{stream}` and `{same[0]}` would both be `{new}`, so a position would be lost",
+                hint=f"rename `{same[0]}`, too: `--rename {same[0]}=OTHER`",
+            )
     if dialect == "singer" or text.lstrip().startswith("{"):
         whole = _read(text, Raws)
         bookmarks = _bookmarks(whole)

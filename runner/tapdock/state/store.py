@@ -12,7 +12,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 from tapdock.errors import Conflict, StateError
 from tapdock.project.state_keys import is_state
 from tapdock.state import versions
-from tapdock.state.backends.base import Backend, LeaseTerms, Stored, holder_here
+from tapdock.state.backends.base import Backend, LeaseTerms, Stored, changed_meanwhile, holder_here
 from tapdock.state.envelope import Dialect, Envelope, decode, encode, state_key
 
 __all__ = ["StateSession", "is_empty", "keys", "lease", "read", "readable", "replacing", "state_key"]
@@ -75,6 +75,11 @@ class StateSession:
         """Replace the content with that of another state or of a previous version."""
         kept = self._envelope
         self._write(msgspec.structs.replace(other, key=self._key, run_id=kept.run_id, fence=kept.fence))
+
+    def require_version(self, version: str | None) -> None:
+        """Raise Conflict if the session began with another version of the object than this one."""
+        if self._version != version:
+            raise changed_meanwhile(self._key, self._backend.uri)
 
     def clear(self) -> None:
         """Remove everything but the fence."""

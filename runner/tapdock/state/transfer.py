@@ -1,14 +1,19 @@
-"""Copy all states of a backend into another one, or into one file. A newer state is never replaced by accident."""
+"""Copy all states of a backend into another one, or into one file. A newer state is never replaced by accident.
+
+Catalogs and rotated configs are objects of their own: a source has them also without a saved state.
+"""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 
 from tapdock.errors import LeaseHeld, StateError, TapdockError, UsageError
 from tapdock.project.state_keys import is_state
 from tapdock.state import store
-from tapdock.state.backends.base import Backend
+from tapdock.state.backends.base import Backend, Stored
 from tapdock.state.catalogs import PREFIX as CATALOGS
+from tapdock.state.catalogs import saved_at
 from tapdock.state.envelope import VERSION, Envelope, decode
 
 __all__ = ["Collected", "Plan", "carry_out", "collected", "from_json", "planned", "to_json"]
@@ -20,14 +25,19 @@ _ROTATED = "overlay/"
 class Collected:
     """The states of a backend, and the rotated configs beside them as they are stored: encrypted ones stay so.
 
-    `catalogs` are those that the next run of a state compares with. `damaged` are the errors of states that cannot be
-    read.
+    `catalogs` are those that the next run of a state compares with, by the key of the state. `damaged` are the errors
+    of states that cannot be read.
     """
 
     states: tuple[Envelope, ...] = ()
     rotated: dict[str, bytes] = field(default_factory=dict, repr=False)
     catalogs: dict[str, bytes] = field(default_factory=dict, repr=False)
     damaged: tuple[StateError, ...] = ()
+
+    @property
+    def others(self) -> dict[str, bytes]:
+        """Everything but the states, by the name of its object."""
+        return {**self.rotated, **{f"{CATALOGS}{key}": body for key, body in self.catalogs.items()}}
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,16 +51,16 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a transfer does with each name. `newer` are those that may be newer at their destination.
+    """What a transfer does with each object. `newer` are those that may be newer at their destination.
 
-    `there` are the states at the destination that were compared.
+    `versions` are those of the objects at the destination that were compared, None where there was none.
     """
 
     new: tuple[str, ...]
     replaced: tuple[str, ...]
     newer: tuple[str, ...]
     unchanged: tuple[str, ...]
-    there: dict[str, Envelope]
+    versions: dict[str, str | None]
 
 
 def collected(backend: Backend) -> Collected:
@@ -64,10 +74,13 @@ def collected(backend: Backend) -> Collected:
             damaged.append(error)
             continue
         states += [envelope] if envelope else []
-    rotated = {name: stored.body for name in backend.names(_ROTATED) if (stored := backend.get(name))}
-    places = {each.key: f"{CATALOGS}{each.key}" for each in states}
-    catalogs = {key: stored.body for key, place in places.items() if (stored := backend.get(place))}
+    rotated, catalogs = _bodies(backend, _ROTATED), _bodies(backend, CATALOGS)
+    catalogs = {name.removeprefix(CATALOGS): body for name, body in catalogs.items()}
     return Collected(states=tuple(states), rotated=rotated, catalogs=catalogs, damaged=tuple(damaged))
+
+
+def _bodies(backend: Backend, prefix: str) -> dict[str, bytes]:
+    return {name: stored.body for name in backend.names(prefix) if (stored := backend.get(name))}
 
 
 def to_json(found: Collected) -> bytes:
@@ -93,7 +106,7 @@ def from_json(body: bytes, *, place: str) -> Collected:
     newer = [each.version for each in document.states if each.version != VERSION]
     if document.tapdock_states != VERSION or newer:
         raise UsageError(f"{place} has another format version", hint="use the newer tapdock that wrote it")
-    for name in (*document.rotated, *(each.key for each in document.states)):
+    for name in (*document.rotated, *document.catalogs, *(each.key for each in document.states)):
         _require_name(name, place, is_rotated=name in document.rotated)
     rotated = {name: text.encode() for name, text in document.rotated.items()}
     catalogs = {key: text.encode() for key, text in document.catalogs.items()}
@@ -108,35 +121,47 @@ def _require_name(name: str, place: str, *, is_rotated: bool) -> None:
 
 
 def planned(found: Collected, into: Backend) -> Plan:
-    """Compare all states with those of another backend. Raises StateError if that cannot be read."""
-    new: list[str] = []
-    replaced: list[str] = []
-    newer: list[str] = []
-    unchanged: list[str] = []
-    known: dict[str, Envelope] = {}
+    """Compare all objects with those of another backend. Raises StateError if that cannot be read."""
+    sorted_out: dict[str, list[str]] = {"new": [], "replaced": [], "newer": [], "unchanged": []}
+    versions: dict[str, str | None] = {}
     for envelope in found.states:
         stored = into.get(envelope.key)
-        there = store.readable(into, envelope.key)
-        if there:
-            known[envelope.key] = there
-        if there is None:
-            (newer if stored and _is_damaged(stored.body, envelope.key) else new).append(envelope.key)
-        elif _content(there) == _content(envelope):
-            unchanged.append(envelope.key)
-        else:
-            (replaced if there.saved_at < envelope.saved_at else newer).append(envelope.key)
-    for name, body in found.rotated.items():
-        kept = into.get(name)
-        (new if kept is None else unchanged if kept.body == body else newer).append(name)
-    return Plan(new=tuple(new), replaced=tuple(replaced), newer=tuple(newer), unchanged=tuple(unchanged), there=known)
+        versions[envelope.key] = stored.version if stored else None
+        sorted_out[_state_is(envelope, stored, into)].append(envelope.key)
+    for name, body in found.others.items():
+        stored = into.get(name)
+        versions[name] = stored.version if stored else None
+        sorted_out[_other_is(name, body, stored)].append(name)
+    return Plan(**{which: tuple(names) for which, names in sorted_out.items()}, versions=versions)
 
 
-def _is_damaged(body: bytes, key: str) -> bool:
+_Which = Literal["new", "replaced", "newer", "unchanged"]
+
+
+def _state_is(envelope: Envelope, stored: Stored | None, into: Backend) -> _Which:
+    if stored is None:
+        return "new"
     try:
-        decode(body, place="", key=key)
+        there = decode(stored.body, place=into.uri, key=envelope.key)
     except StateError:
-        return True
-    return False
+        return "newer"
+    if there.state is None and not there.generations:
+        return "new"
+    if _content(there) == _content(envelope):
+        return "unchanged"
+    return "replaced" if there.saved_at < envelope.saved_at else "newer"
+
+
+def _other_is(name: str, body: bytes, stored: Stored | None) -> _Which:
+    """Return what is done with a catalog or a rotated config. Only a catalog says when it was saved."""
+    if stored is None:
+        return "new"
+    if stored.body == body:
+        return "unchanged"
+    if name.startswith(_ROTATED):
+        return "newer"
+    here, there = saved_at(body), saved_at(stored.body)
+    return "replaced" if here and there and there < here else "newer"
 
 
 def _content(envelope: Envelope) -> tuple[object, ...]:
@@ -146,28 +171,22 @@ def _content(envelope: Envelope) -> tuple[object, ...]:
 def carry_out(
     found: Collected, plan: Plan, names: frozenset[str], into: Backend, *, run_id: str, now: float
 ) -> list[tuple[str, TapdockError]]:
-    """Copy the named states. Each state that is replaced becomes a previous version. Return the failures by name.
+    """Copy the named objects. Each state that is replaced becomes a previous version. Return the failures by name.
 
-    A state that was changed since it was compared is not replaced.
+    An object that was changed, or made, since it was compared is not replaced. A catalog fails with its state.
     """
     failures: list[tuple[str, TapdockError]] = []
     for envelope in (each for each in found.states if each.key in names):
         try:
-            before = plan.there.get(envelope.key)
-            with store.replacing(into, envelope.key, run_id=run_id, clock=lambda: now, expected=before) as held:
+            with store.replacing(into, envelope.key, run_id=run_id, clock=lambda: now) as held:
+                held.require_version(plan.versions[envelope.key])
                 held.become(envelope)
-            if catalog := found.catalogs.get(envelope.key):
-                _put(into, f"{CATALOGS}{envelope.key}", catalog)
         except (StateError, LeaseHeld) as error:
             failures.append((envelope.key, error))
-    for name in found.rotated.keys() & names:
+    failures += [(f"{CATALOGS}{key}", error) for key, error in failures if f"{CATALOGS}{key}" in names]
+    for name in found.others.keys() & names - {name for name, _ in failures}:
         try:
-            _put(into, name, found.rotated[name])
+            into.put(name, found.others[name], expected=plan.versions[name])
         except StateError as error:
             failures.append((name, error))
     return failures
-
-
-def _put(into: Backend, name: str, body: bytes) -> None:
-    kept = into.get(name)
-    into.put(name, body, expected=kept.version if kept else None)

@@ -27,6 +27,20 @@ case "$1" in
     *) exit 9 ;;
 esac
 """
+ONE_TIME = """#!{python}
+import json, pathlib, sys
+valid, args = pathlib.Path(__file__).with_name("valid"), sys.argv
+if "spec" in args:
+    print(json.dumps({{"type": "SPEC", "spec": {{"connectionSpecification": {{"type": "object"}}}}}}))
+    sys.exit()
+if json.load(open(args[args.index("--config") + 1]))["token"] != valid.read_text():
+    sys.exit("the token is used up")
+valid.write_text(valid.read_text() + "+")
+config = {{"config": {{"token": valid.read_text()}}}}
+print(json.dumps({{"type": "CONTROL", "control": {{"type": "CONNECTOR_CONFIG", "connectorConfig": config}}}}))
+stream = {{"name": "users", "json_schema": {{"type": "object"}}, "supported_sync_modes": ["full_refresh"]}}
+print(json.dumps({{"type": "CATALOG", "catalog": {{"streams": [stream]}}}}))
+"""
 
 
 @pytest.fixture
@@ -92,6 +106,20 @@ def test_a_token_that_the_connector_renews_is_kept(invoke, project):
     assert (ended.returncode, "hand changed its config: /token" in ended.stderr) == (0, True)
     assert "n3w-secret-token" not in ended.stderr
     assert json.loads(invoke("hand", "--", "show", "{config}").stdout)["token"] == "n3w-secret-token"
+
+
+@pytest.mark.parametrize("pipelines", [{}, {"demo": {"source": "once", "target": "lake"}}], ids=["alone", "pipeline"])
+def test_a_discovery_for_the_catalog_uses_up_a_token(invoke, project, pipelines):
+    (project / "valid").write_text("one-time-1")
+    program = project / "once"
+    program.write_text(ONE_TIME.format(python=sys.executable))
+    program.chmod(0o755)
+    once = {"image": str(program), "kind": "airbyte", "discovery": "always", "config": {"token": "one-time-1"}}
+    whole = json.loads((project / "tapdock.yaml").read_text())
+    whole |= {"sources": {"once": once}, "pipelines": pipelines}
+    (project / "tapdock.yaml").write_text(json.dumps(whole))
+    ended = invoke("once", "--", "read", "--config", "{config}", "--catalog", "{catalog}")
+    assert (ended.returncode, (project / "valid").read_text()) == (0, "one-time-1++"), ended.stderr
 
 
 def test_the_catalog_and_the_state_are_those_of_a_run(invoke):

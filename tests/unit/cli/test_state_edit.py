@@ -1,11 +1,14 @@
 """Tests `state edit`, `state merge` and `state list PATTERN`."""
 
 import json
+import os
+import signal
 import stat
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from tapdock.state.backends.base import holder_here
 from tapdock.state.store import lease, read
@@ -125,6 +128,31 @@ def test_a_state_in_use_is_not_saved_and_the_text_is_kept(tapdock, folder, backe
     assert (ended.returncode, "your text is kept" in ended.stderr) == (7, True)
     assert tapdock("state", "get", "demo").stdout == SINGER + "\n"
     assert tapdock("state", "set", "demo", str(files(folder)[0])).returncode == 0
+
+
+def test_a_text_is_kept_if_the_user_does_not_edit_it_again(tapdock, folder, editor, monkeypatch):
+    def ctrl_c(*_: object, **__: object) -> bool:
+        raise typer.Abort
+
+    tapdock("state", "set", "demo", stdin=SINGER)
+    editor("path.write_text('{')")
+    monkeypatch.setattr("tapdock.cli.state_edit._in_terminal", lambda: True)
+    monkeypatch.setattr("typer.confirm", ctrl_c)
+    ended = tapdock("state", "edit", "demo")
+    assert (ended.returncode, f"`tapdock state set {KEY} {files(folder)[0]}` saves it" in ended.stderr) == (130, True)
+
+
+@pytest.mark.parametrize("body", ["path.write_text('mine')", ""], ids=["changed", "unchanged"])
+def test_a_signal_while_the_editor_is_open(tapdock, folder, editor, body):
+    tapdock("state", "set", "demo", stdin=SINGER)
+    editor(f"import signal\n{body}\nos.kill({os.getpid()}, signal.SIGTERM)\nsignal.pause()")
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a handler that is missing ends no tests
+    try:
+        ended = tapdock("state", "edit", "demo")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.returncode == 143
+    assert ("your text is kept" in ended.stderr, len(files(folder))) == (bool(body), bool(body))
 
 
 # --- merge -----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from support.meltano import database
 from tapdock.state.backends.base import holder_here
 from tapdock.state.backends.file import FileBackend
 
@@ -197,3 +198,29 @@ def test_the_state_of_a_pipeline_with_a_state_id(tapdock, folder, backend):
     assert (refused.returncode, "the source of `nightly run` needs" in refused.stderr) == (2, True), refused.stderr
     ended = tapdock("state", "import", "-", "nightly run", "--format", "meltano", "--yes", stdin=SINGER)
     assert (ended.returncode, "warning" in ended.stderr) == (0, False)
+
+
+@pytest.mark.parametrize("command", ["copy", "move"])
+def test_a_state_whose_catalog_a_newer_tapdock_wrote_is_not_replaced(tapdock, backend, command):
+    assert tapdock("state", "set", "demo", stdin=SINGER).returncode == 0
+    backend.put("catalog/default:other", b'{"version":2}', expected=None)
+    ended = tapdock("state", command, "demo", "default:other", "--any-name", "--yes")
+    assert (ended.returncode, "use the newer tapdock" in ended.stderr) == (6, True), ended.stderr
+    assert (backend.get("default:other"), backend.get("catalog/default:other").body) == (None, b'{"version":2}')
+
+
+def test_two_states_of_meltano_do_not_become_one(tapdock, folder, backend):
+    states = [
+        (name, json.dumps({"singer_state": {"bookmarks": {"x": {"id": 1}}}}), "{}") for name in ("a/b-c", "a-b/c")
+    ]
+    database(folder / "meltano.db", states)
+    ended = tapdock("state", "import", "meltano.db", "--format", "meltano", "--yes")
+    assert (ended.returncode, backend.names()) == (2, []), ended.stderr
+    assert all(f"`{name}`" in ended.stderr for name in ("a/b-c", "a-b/c", "state-a-b-c"))
+
+
+def test_a_stream_gets_one_new_name(tapdock, folder):
+    (folder / "state.json").write_text(json.dumps({"singer_state": json.loads(SINGER)}))
+    renames = ["--rename", "users=a", "--rename", "users=b"]
+    ended = tapdock("state", "import", "state.json", "demo", "--format", "meltano", *renames)
+    assert (ended.returncode, "two names: `a` and `b`" in ended.stderr) == (2, True), ended.stderr

@@ -8,10 +8,11 @@ import pytest
 
 from tapdock.connectors import rotated_config
 from tapdock.connectors.rotation_rules import Rules
-from tapdock.state import transfer
+from tapdock.state import catalogs, transfer
 from tapdock.state.backends.base import holder_here
 from tapdock.state.backends.file import FileBackend
 from tapdock.state.backends.sealed import sealed
+from tapdock.state.catalogs import KeptCatalog
 from tapdock.state.store import lease, read
 
 KEY = "default:faker-to-lake"
@@ -47,7 +48,7 @@ def test_all_states_come_back_as_they_were(tapdock, folder, backend, place):
     backend.put(f"catalog/{KEY}", b'{"version":1}', expected=None)
     ended = tapdock("state", "export", "--all", place)
     assert ended.returncode == 0, ended.stderr
-    assert "2 states and 1 rotated configs" in ended.stderr
+    assert "2 states, 1 rotated configs and 1 catalogs" in ended.stderr
     assert "fresh-token" not in ended.stderr
     before = {name: read(backend, name) for name in (KEY, "prod:faker-to-lake")}
     for file in (folder / ".tapdock" / "state").iterdir():
@@ -55,7 +56,7 @@ def test_all_states_come_back_as_they_were(tapdock, folder, backend, place):
             file.unlink()
     assert json.loads(tapdock("state", "list", "--json").stdout) == []
     ended = tapdock("state", "import", "--all", place)
-    assert (ended.returncode, ": 3 new\n" in ended.stderr) == (0, True), ended.stderr
+    assert (ended.returncode, ": 4 new\n" in ended.stderr) == (0, True), ended.stderr
     for name, envelope in before.items():
         found = read(backend, name)
         for part in ("state", "dialect", "generations", "names", "places"):
@@ -63,7 +64,7 @@ def test_all_states_come_back_as_they_were(tapdock, folder, backend, place):
     assert rotated_config.merge(backend, "default:faker", CONFIG, RULES) == {"token": "fresh-token"}
     assert backend.get(f"catalog/{KEY}").body == b'{"version":1}', "what the next run compares with"
     again = tapdock("state", "import", "--all", place)
-    assert (again.returncode, ": 3 unchanged\n" in again.stderr) == (0, True), again.stderr
+    assert (again.returncode, ": 4 unchanged\n" in again.stderr) == (0, True), again.stderr
 
 
 def test_a_file_is_private_and_not_replaced_unasked(tapdock, folder, backend):
@@ -121,6 +122,57 @@ def test_a_state_that_a_run_saves_meanwhile_is_not_replaced(tapdock, backend, ot
     assert (name, type(error).__name__, read(other, KEY).state) == (KEY, "Conflict", third)
 
 
+def test_what_is_made_at_the_destination_meanwhile_is_not_replaced(backend, other):
+    saved(backend, KEY, FIRST, at=300.0)
+    for name in ("overlay/default:faker", f"catalog/{KEY}", "catalog/default:other-to-lake"):
+        backend.put(name, b"old", expected=None)
+    found = transfer.collected(backend)
+    plan = transfer.planned(found, other)
+    assert len(plan.new) == 4
+    saved(other, KEY, SECOND, at=400.0)
+    other.put("overlay/default:faker", b"one-time token", expected=None)
+    other.put("catalog/default:other-to-lake", b"of a run", expected=None)
+    failures = transfer.carry_out(found, plan, frozenset(plan.new), other, run_id="state-import", now=500.0)
+    assert {(name, type(error).__name__) for name, error in failures} == {(name, "Conflict") for name in plan.new}
+    assert read(other, KEY).state == SECOND
+    assert other.get("overlay/default:faker").body == b"one-time token"
+    assert other.get("catalog/default:other-to-lake").body == b"of a run"
+    assert other.get(f"catalog/{KEY}") is None, "the catalog of another state"
+
+
+def test_catalogs_are_copied_without_and_beside_states(tapdock, backend, other):
+    """A tap without STATE has a catalog, too; and a state that is unchanged may lack its catalog."""
+    saved(backend, KEY, FIRST, at=100.0)
+    saved(other, KEY, FIRST, at=100.0)
+    for key in (KEY, "default:stateless-to-lake"):
+        catalogs.keep(backend, KeptCatalog(key=key, run_id="r", saved_at="2026-01-02", streams=()), expected=None)
+    older = KeptCatalog(key="default:stateless-to-lake", run_id="q", saved_at="2026-01-01", streams=())
+    catalogs.keep(other, older, expected=None)
+    ended = tapdock("state", "export", "--all", "elsewhere", "--yes")
+    assert (ended.returncode, ": 1 new, 1 replaced, 1 unchanged\n" in ended.stderr) == (0, True), ended.stderr
+    for name in backend.names("catalog/"):
+        assert other.get(name).body == backend.get(name).body
+    version = other.get(f"catalog/{KEY}").version
+    other.put(f"catalog/{KEY}", b'{"version":2}', expected=version)
+    assert tapdock("state", "export", "--all", "elsewhere", "--yes").returncode == 2, "it may be newer"
+    assert other.get(f"catalog/{KEY}").body == b'{"version":2}'
+
+
+def test_a_config_in_plain_text_is_encrypted_where_it_is_copied_to(tapdock, folder, backend, other):
+    pytest.importorskip("cryptography")
+    key = urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    document = {"tapdock_states": 1, "states": [], "rotated": {"overlay/default:faker": '{"token":"hunter2"}'}}
+    (folder / "all.json").write_text(json.dumps(document))
+    assert tapdock("state", "import", "--all", "all.json", TAPDOCK_STATE_KEY=key).returncode == 0
+    assert b"hunter2" not in backend.get("overlay/default:faker").body
+    assert sealed(backend, key).get("overlay/default:faker").body == b'{"token":"hunter2"}'
+    backend.put("overlay/default:plain", b"hunter3", expected=None)
+    assert tapdock("state", "export", "--all", "elsewhere", TAPDOCK_STATE_KEY=key).returncode == 0
+    for name, text in (("faker", b'{"token":"hunter2"}'), ("plain", b"hunter3")):
+        assert text not in other.get(f"overlay/default:{name}").body
+        assert sealed(other, key).get(f"overlay/default:{name}").body == text
+
+
 def test_an_encrypted_config_stays_readable_with_its_key_only(tapdock, folder, backend, other):
     key = urlsafe_b64encode(secrets.token_bytes(32)).decode()
     pytest.importorskip("cryptography")
@@ -170,6 +222,7 @@ def test_a_state_of_the_other_protocol_is_not_imported(tapdock, folder, backend,
         ("{}", "is not a file with all states"),
         ('{"tapdock_states":2,"states":[]}', "another format version"),
         ('{"tapdock_states":1,"states":[],"rotated":{"lease/x":"{}"}}', "`lease/x`, which is not the name of a state"),
+        ('{"tapdock_states":1,"states":[],"catalogs":{"lease/x":"{}"}}', "`lease/x`, which is not the name of a state"),
     ],
 )
 def test_another_file_is_refused(tapdock, folder, backend, text, message):

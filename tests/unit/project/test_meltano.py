@@ -15,6 +15,7 @@ from tapdock.errors import UsageError
 from tapdock.project.load import load
 from tapdock.project.meltano import converted, read
 from tapdock.project.meltano_files import Files
+from tapdock.project.meltano_selection import selection
 from tapdock.project.meltano_settings import plugins_of, settings_of
 from tapdock.project.model import Config
 
@@ -410,3 +411,52 @@ def test_settings_in_the_system_database(file):
     assert "`since` of tap-github, which is set in the system database: `meltano config list tap-github`" in left
     assert "`disabled`" not in left
     assert "s3cret" not in left
+
+
+def test_a_field_that_a_catalog_of_its_own_leaves_out(tmp_path):
+    """As singer_sdk reads it: `selected` goes before `selected-by-default`, and an automatic field is always read."""
+    fields = {
+        "ssn": {"selected-by-default": False},
+        "iban": {"selected": None, "selected-by-default": False},
+        "mail": {"selected": True, "selected-by-default": False},
+        "id": {"inclusion": "automatic", "selected-by-default": False},
+    }
+    metadata = [{"breadcrumb": ["properties", name], "metadata": said} for name, said in fields.items()]
+    stream = {"tap_stream_id": "users", "selected": True, "metadata": metadata}
+    metadata.append({"breadcrumb": [], "metadata": {"selected-by-default": False}})
+    (tmp_path / "own.json").write_text(json.dumps({"streams": [stream]}))
+    extras = {
+        "catalog": "own.json",
+        "metadata.users.replication-method": "FULL_TABLE",
+        "schema.users.id.type": "string",
+    }
+    patterns, left = selection(extras, tmp_path)
+    assert patterns == ("users.*", "!users.ssn", "!users.iban")
+    assert left == [f"`{key}`, which Meltano ignores beside `catalog`" for key in ("metadata", "schema")]
+
+
+def test_variables_with_names_that_are_built_in(tmp_path):
+    """`$TARGET` is the user's variable for Meltano, never the name of the target."""
+    (tmp_path / "meltano.yml").write_text("""\
+env: {ENVIRONMENT: blue}
+environments: [{name: dev, env: {TODAY: monday}}]
+plugins:
+  extractors: [{name: tap-x, pip_url: tap-x, config: {day: $TODAY, run: '${RUN_ID}', text: '\\$NOW'}}]
+  loaders: [{name: target-y, pip_url: target-y, config: {schema: $TARGET, color: $ENVIRONMENT}}]
+jobs: [{name: all, tasks: [tap-x target-y]}]
+""")
+    project, left = read(tmp_path / "meltano.yml")
+    assert project["sources"]["tap-x"]["config"] == {
+        "day": "${MELTANO_VAR_TODAY}",
+        "run": "${MELTANO_VAR_RUN_ID}",
+        "text": "$$NOW",
+    }
+    for name in ("TARGET", "ENVIRONMENT", "RUN_ID", "TODAY"):
+        line = f"the name of the variable {name}, which is built in here: it is MELTANO_VAR_{name} now"
+        assert [each for each in left if line in each], name
+    assert not [each for each in left if "MELTANO_VAR_NOW" in each]
+    (tmp_path / "tapdock.yaml").write_text(yaml.safe_dump(project))
+    environ = {f"MELTANO_VAR_{name}": f"my {name}" for name in ("TARGET", "RUN_ID")}
+    target = load(tmp_path / "tapdock.yaml", environment="dev", environ=environ).targets["target-y"]
+    assert coerce(target.config, {}) == {"schema": "my TARGET", "color": "blue"}
+    assert coerce(Config(target.env), {}) == {"ENVIRONMENT": "blue", "TODAY": "monday"}

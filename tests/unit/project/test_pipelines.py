@@ -240,6 +240,12 @@ def test_a_state_that_a_store_cannot_have(project):
             project(f"state_id: {name}")
 
 
+@pytest.mark.parametrize("name", ["two\\nlines", "..", "default:a/../b", "--all", " spaced", "spaced ", "a\\tb"])
+def test_a_state_id_that_no_command_could_name(project, name):
+    with pytest.raises(UsageError, match=r"`pipelines.demo.state_id` is .*, which is not the name of a state"):
+        project(f'state_id: "{name}"')
+
+
 def test_a_state_of_its_own_name(project):
     assert demo(project("state_id: nightly run")).state_id == "nightly run"
     assert demo(project()).state_id is None

@@ -1,5 +1,6 @@
 """Tests that no run replaces a file whose rows are not sent again."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -26,6 +27,25 @@ def streams(*modes: SyncMode) -> tuple[ConfiguredStream, ...]:
 
 def quirks(package: str) -> Quirks:
     return quirks_of(ImageFacts(image="x", digest="sha256:0", labels={"io.tapdock.package": package}))
+
+
+@pytest.mark.parametrize(
+    ("package", "config", "problem"),
+    [
+        (CSV, {}, None),
+        (S3, {}, None),
+        (S3, {"naming_convention": "{stream}.csv"}, None),
+        (S3, {"naming_convention": "all-{timestamp}.csv"}, None),
+        (S3, {"naming_convention": "all.csv"}, "cannot be checked by writing: it would replace `all.csv`"),
+        (CSV, {"file_naming_scheme": "all"}, "cannot be checked by writing: it would replace `all`"),
+    ],
+)
+def test_a_check_writes_a_file_of_its_own(package: str, config: dict[str, Any], problem: str | None) -> None:
+    known, connector = quirks(package), Connector(name="t", role="target", image="x")
+    facts = ImageFacts(image="x", digest="sha256:0")
+    target = PreparedConnector(connector=connector, facts=facts, kind="singer", quirks=known)
+    with nullcontext() if problem is None else pytest.raises(UsageError, match=problem):
+        require_files(target, Resolved(user=config, given=config), streams("incremental"), known, is_check=True)
 
 
 @pytest.mark.parametrize(

@@ -122,3 +122,26 @@ def test_a_saved_state_that_cannot_be_read_is_reported_with_what_to_do(text, dia
         with pytest.raises(StateError, match="cannot be read") as told:
             call(text, dialect)
         assert "`tapdock state set`" in told.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect", "renames"),
+    [
+        (SINGER, "singer", {"users": "orders"}),
+        (SINGER, "singer", {"users": "all", "orders": "all"}),
+        (PER_STREAM, "airbyte", {"users": "orders"}),
+        (GLOBAL, "airbyte", {"orders": "public.users"}),
+    ],
+)
+def test_two_streams_do_not_become_one(text, dialect, renames):
+    with pytest.raises(UsageError, match="would both be") as told:
+        renamed(text, dialect, renames)
+    assert "users`" in told.value.message
+    assert "`orders`" in told.value.message
+
+
+def test_streams_can_swap_their_names():
+    assert json.loads(renamed(SINGER, "singer", {"users": "orders", "orders": "users"}))["bookmarks"] == {
+        "orders": {"id": 1.5},
+        "users": {},
+    }

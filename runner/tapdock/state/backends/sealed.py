@@ -6,7 +6,7 @@ from typing import Protocol
 from tapdock.errors import StateError, UsageError
 from tapdock.state.backends.base import Backend, Holder, LeaseTerms, Stored
 
-__all__ = ["Sealed", "as_stored", "sealed"]
+__all__ = ["Sealed", "as_stored", "sealed", "sealed_like"]
 
 _PREFIX = "overlay/"
 _MARK = b"sealed:"
@@ -38,8 +38,16 @@ def sealed(backend: Backend, key: str | None) -> Backend:
 
 
 def as_stored(backend: Backend) -> Backend:
-    """Return the backend with its objects as they are stored: encrypted ones are neither read nor written again."""
-    return backend._backend if isinstance(backend, Sealed) else backend
+    """Return the backend with its objects as they are stored, for copies of them.
+
+    Encrypted ones are neither decrypted nor encrypted again. Others are encrypted on write if there is a key.
+    """
+    return _AsStored(backend._backend, backend._cipher) if isinstance(backend, Sealed) else backend
+
+
+def sealed_like(backend: Backend, other: Backend) -> Backend:
+    """Return the backend with the key of another one, as `as_stored` does it."""
+    return _AsStored(backend, other._cipher if isinstance(other, Sealed) else None)
 
 
 class Sealed:
@@ -101,3 +109,15 @@ class Sealed:
 
     def unlock(self, name: str) -> None:
         self._backend.unlock(name)
+
+
+class _AsStored(Sealed):
+    """See `as_stored`."""
+
+    def get(self, name: str) -> Stored | None:
+        return self._backend.get(name)
+
+    def put(self, name: str, body: bytes, *, expected: str | None) -> str:
+        if body.startswith(_MARK):
+            return self._backend.put(name, body, expected=expected)
+        return super().put(name, body, expected=expected)
