@@ -1,6 +1,7 @@
 """What every folder of tests shares: an engine, or the reason why there is none."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -28,6 +29,12 @@ LABELS = ("io.tapdock.run", "io.tapdock.test")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="also the tests that are marked `slow`")
+
+
+def pytest_configure() -> None:
+    """Handle SIGINT also where a shell has started pytest in the background, so that it and its children ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
