@@ -29,6 +29,8 @@ from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import selected_catalog, singer_streams
 from tapdock.translate.catalogs.wrapped_tap import selected_streams, singer_catalog
 
+pytestmark = pytest.mark.long
+
 NAMES = ("", 'a"b', "\x00", "\ud800", "<<")
 WRITABLE = tuple(value for value in NONSENSE if value not in (10**400, "\ud800"))
 """What JSON can contain."""
@@ -71,7 +73,6 @@ def read_spec(schema: Any) -> None:
     rotation_rules.allowed({"/since": "x", "/count": 1}, {"since": "y"}, rules)
 
 
-@pytest.mark.long
 def test_a_spec_can_be_wrong_anywhere():
     for schema in (*damaged(SPEC, values=WRITABLE, names=NAMES[:3]), *CIRCLES):
         read_spec(schema)
@@ -201,7 +202,6 @@ def loaded(folder: Path, content: str | bytes, environ: dict[str, str] | None = 
         return None
 
 
-@pytest.mark.long
 def test_a_project_file_can_be_wrong_anywhere(tmp_path):
     assert loaded(tmp_path, json.dumps(PROJECT))
     for document in damaged(PROJECT, values=MISTAKES, names=NAMES):
@@ -245,7 +245,6 @@ def paths(value: Any, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return [at, *(path for key, each in inner for path in paths(each, (*at, str(key))))]
 
 
-@pytest.mark.long
 def test_a_variable_of_the_environment_can_be_anything(tmp_path):
     named = ["TAPDOCK_" + "__".join(path).upper() for path in paths(PROJECT) if path]
     named += ["TAPDOCK_SOURCES__S__CONFIG__\udcff", "TAPDOCK_SOURCES__", "TAPDOCK___", "TAPDOCK_\udcff__X"]
@@ -305,7 +304,6 @@ MELTANO: dict[str, Any] = {
 LOCK = {"name": "tap-x", "pip_url": "x", "executable": "e", "settings": [{"name": "k", "sensitive": True}]}
 
 
-@pytest.mark.long
 def test_a_meltano_project_can_be_wrong_anywhere(tmp_path):
     file = tmp_path / "meltano.yml"
     lock = tmp_path / "plugins" / "extractors" / "tap-x--v.lock"

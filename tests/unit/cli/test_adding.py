@@ -8,6 +8,8 @@ import pytest
 from support.registries import AIRBYTE, INDEX, PAGES, PLUGIN, SAMPLES, SHOP, TWO, index, needs_samples, serving
 from tapdock.project.load import load
 
+pytestmark = pytest.mark.long
+
 PROJECT = """\
 # my shop
 version: 1

@@ -18,6 +18,8 @@ from tapdock.runs.records import ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.state.backends.base import holder_here
 from tapdock.state.store import lease
 
+pytestmark = pytest.mark.long
+
 KEY = "default:faker-to-lake"
 STATE = '[{"type":"STREAM","stream":{"stream_descriptor":{"name":"users"},"stream_state":{"n":1.10}}}]'
 

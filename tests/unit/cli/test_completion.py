@@ -10,6 +10,8 @@ import pytest
 from tapdock.cli import COMMANDS, GLOBAL_OPTIONS, _command
 from tapdock.cli.completion import Grammar, candidates
 
+pytestmark = pytest.mark.long
+
 GRAMMAR = Grammar(COMMANDS, GLOBAL_OPTIONS, _command)
 PROJECT = """\
 version: 1
@@ -139,7 +141,6 @@ complete -p tapdock
 """
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -167,19 +168,16 @@ _tapdock
 """
 
 
-@pytest.mark.long
 def test_zsh(environ):
     assert shell("zsh", ZSH % "run faker", environ).stdout.split() == ["lake", "log"]
     assert shell("zsh", ZSH % "state set demo", environ).stdout.split() == ["files"]
 
 
-@pytest.mark.long
 def test_fish(environ):
     script = "tapdock completion fish | source; complete -C 'tapdock run faker l'"
     assert shell("fish", script, environ).stdout.split() == ["lake", "log"]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("text", ["{", "version: 1\nsources: [", "\0", "version: 2"])
 def test_a_broken_project_prints_nothing(environ, project, text):
     (project / "tapdock.yaml").write_text(text)

@@ -11,6 +11,8 @@ from tapdock.cache import Cache
 from tapdock.connectors import known_specs
 from tapdock.project.load import load
 
+pytestmark = pytest.mark.long
+
 PROJECT = """\
 version: 1
 # our sources

@@ -8,6 +8,8 @@ import pytest
 from tapdock.state.backends.base import Backend, Stored
 from tapdock.state.envelope import Envelope, decode, encode
 
+pytestmark = pytest.mark.long
+
 KEY = "default:faker-to-lake"
 STATE = '[{"type":"STREAM","stream":{"stream_descriptor":{"name":"users"},"stream_state":{"n":1}}}]'
 OTHER = STATE.replace("users", "orders")

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 SOURCE = """#!%s
 import json, sys
 streams = [

@@ -8,6 +8,8 @@ import pytest
 
 from tapdock.connectors import lockfile
 
+pytestmark = pytest.mark.long
+
 SOURCE = """#!%s
 import json, sys
 stream = {"name": "users", "namespace": "shop", "json_schema": {"properties": {"id": {"type": "integer"}}},

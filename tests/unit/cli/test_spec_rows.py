@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from tapdock.cli.spec_rows import spec_rows
 
+pytestmark = pytest.mark.long
+
 SPEC = {
     "required": ["host", "mode"],
     "properties": {

@@ -13,6 +13,8 @@ import typer
 from tapdock.state.backends.base import holder_here
 from tapdock.state.store import lease, read
 
+pytestmark = pytest.mark.long
+
 KEY = "default:faker-to-lake"
 BIG = "12345678901234567890123"
 SINGER = '{"bookmarks":{"users":{"id":%s}}}'.replace("%s", BIG)
@@ -106,7 +108,6 @@ def test_an_editor_that_fails_changes_nothing(tapdock, folder, backend, editor, 
         assert (ended.returncode, message in ended.stderr, backend.get(KEY)) == (2, True, before), name
 
 
-@pytest.mark.long
 def test_a_state_that_a_run_has_changed_meanwhile_is_not_overwritten(tapdock, folder, backend, editor):
     tapdock("state", "set", "demo", stdin=SINGER)
     newer = SINGER.replace(BIG, "2")

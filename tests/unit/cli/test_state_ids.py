@@ -9,6 +9,8 @@ from support.meltano import database
 from tapdock.state.backends.base import holder_here
 from tapdock.state.backends.file import FileBackend
 
+pytestmark = pytest.mark.long
+
 KEY = "default:faker-to-lake"
 SINGER = '{"bookmarks":{"users":{"id":1}}}'
 AIRBYTE = '[{"type":"STREAM","stream":{"stream_descriptor":{"name":"users"},"stream_state":{"n":1}}}]'

@@ -15,6 +15,8 @@ from tapdock.state.backends.sealed import sealed
 from tapdock.state.catalogs import KeptCatalog
 from tapdock.state.store import lease, read
 
+pytestmark = pytest.mark.long
+
 KEY = "default:faker-to-lake"
 BIG = "12345678901234567890123"
 SINGER = '{"bookmarks":{"users":{"id":%s}}}'

@@ -11,6 +11,8 @@ import pytest
 
 from tapdock.connectors.images import images_folder
 
+pytestmark = pytest.mark.long
+
 FAMILIES = ["singer", "airbyte-python"]
 FOLDERS = [images_folder() / family for family in FAMILIES]
 

@@ -10,6 +10,8 @@ import pytest
 from support.users import open_to_others
 from tapdock.engines import folders, owner
 
+pytestmark = pytest.mark.long
+
 GONE = "elsewhere/1/1/"
 
 
