@@ -10,7 +10,7 @@ from msgspec import Raw
 from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.patterns import Path, pieces
-from tapdock.translate.write.rules import Rule, chain, finder
+from tapdock.translate.write.rules import Rule, chain, finder, without
 
 __all__ = ["Withheld", "may_repeat", "removal"]
 
@@ -29,6 +29,8 @@ def removal(exclusion: Exclusion) -> Rule | None:
     """
     if not exclusion:
         return None
+    if not exclusion.patterns and all(len(path) == 1 for path in exclusion.paths):  # the usual case, in half the time
+        return without([name for (name,) in exclusion.paths])
     may_contain = _finder(exclusion)
 
     def rewrite(body: bytes) -> bytes:
