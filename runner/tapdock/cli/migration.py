@@ -82,6 +82,11 @@ def import_state(
         text = text_of(file)
         found = {known_id(session, key, any_name=any_name): text}
     taken = {name: _imported(name, text, source, renames) for name, text in found.items()}
+    _save(session, taken, is_single=not several, yes=yes)
+
+
+def _save(session: Session, taken: Mapping[str, formats.Text], *, is_single: bool, yes: bool) -> None:
+    """Save imported states, and name those that no pipeline uses. Raises UsageError for states of another protocol."""
     for name, state in taken.items():
         require_dialect(session, name, state.dialect)
     known = [name for name in taken if not store.is_empty(session.backend, name)]
@@ -89,9 +94,9 @@ def import_state(
         asked(f"Replace {', '.join(known)}?", yes=yes)
     for name, state in taken.items():
         _keep(session, name, state)
-        if not several and not is_used(session, name):
+        if is_single and not is_used(session, name):
             err(f"warning: no pipeline of this project uses the state {name}")
-    if several:
+    if not is_single:
         _left_over(session, taken)
 
 
