@@ -135,7 +135,7 @@ def example(section: str) -> Step:
     """Return the example project with the target of that section, and with fewer records."""
     text = PAGES["compose.md"].read_text().partition(f"## {section}\n")[2]
     shown = yaml.safe_load(re.findall(r"^```yml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[0])
-    whole = yaml.safe_load((CHECKOUT / "runner" / "tapdock" / "example.yaml").read_text())
+    whole = yaml.safe_load((CHECKOUT / "runner" / "tapdock" / "cli" / "example.yaml").read_text())
     whole["sources"]["faker"]["config"]["count"] = 100
     whole["targets"] |= shown["targets"]
     return Step("compose.md", section, yaml.safe_dump(whole), file="../shop/tapdock.yaml")

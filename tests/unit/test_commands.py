@@ -137,7 +137,7 @@ def test_the_command_line_accepts_it(page, words):
 def names(page: str) -> set[str]:
     """Return the names of sources, targets and pipelines in the project files of the page and of the example."""
     texts = re.findall(r"^```ya?ml\n(.*?)^```$", PAGES[page].read_text(), re.DOTALL | re.MULTILINE)
-    texts.append((CHECKOUT / "runner" / "tapdock" / "example.yaml").read_text())
+    texts.append((CHECKOUT / "runner" / "tapdock" / "cli" / "example.yaml").read_text())
     found: set[str] = set()
     for text in texts:
         block = yaml.safe_load(text)

@@ -59,7 +59,7 @@ def test_an_airbyte_source_of_your_own(shell):
 @pytest.mark.long
 def test_one_setting(shell):
     """The spec is known, so that nothing has to be asked."""
-    example = (CHECKOUT / "runner" / "tapdock" / "example.yaml").read_text()
+    example = (CHECKOUT / "runner" / "tapdock" / "cli" / "example.yaml").read_text()
     (shell.folder / "tapdock.yaml").write_text(example)
     project = load(shell.folder / "tapdock.yaml", environment=None, environ={})
     numbers = {name: {"type": "integer"} for name in ("count", "seed", "parallelism", "records_per_slice")}

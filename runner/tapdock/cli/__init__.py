@@ -17,7 +17,6 @@ import typer.core
 import typer.main
 
 from tapdock import __version__
-from tapdock.cli.conversion import quicken
 from tapdock.cli.session import Session
 from tapdock.errors import Interrupted, TapdockError, UsageError
 from tapdock.text.output import err, failed, out
@@ -211,7 +210,6 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _perform(args: list[str], session: Session) -> int:
-    quicken()
     group = _group(HELP, COMMANDS, _options)
     try:
         with group.make_context("tapdock", args, obj=session, default_map=_defaults(session)) as ctx:

@@ -110,7 +110,7 @@ def _add(file: Path, text: str) -> None:
 
 
 def _example() -> bytes:
-    return (files("tapdock") / "example.yaml").read_bytes()
+    return (files("tapdock.cli") / "example.yaml").read_bytes()
 
 
 def _of_meltano(file: Path, folder: Path) -> tuple[bytes, list[str], int]:

@@ -123,6 +123,8 @@ def _fitting(widths: list[int], room: int) -> list[int]:
 
 
 def _wrapped(cell: str, width: int) -> list[str]:
+    if len(cell) <= width:
+        return [cell]
     return textwrap.wrap(cell, max(width, 1), break_on_hyphens=False) or [""]
 
 

@@ -91,7 +91,7 @@ def test_the_schema_accepts_what_pages_show(page):
 
 
 def test_the_schema_accepts_the_example_of_init():
-    example = yaml.safe_load((ROOT / "runner" / "tapdock" / "example.yaml").read_text())
+    example = yaml.safe_load((ROOT / "runner" / "tapdock" / "cli" / "example.yaml").read_text())
     SCHEMA.validate(example)
 
 
