@@ -64,7 +64,7 @@ def test_more_than_an_instance_takes(written):
     (written / "tapdock.yaml").write_text(PROJECT + "# löng\n" * 2000)
     ended = user_data("--install", "tapdock", project=written)
     assert ended.returncode == 2
-    assert "EC2 takes 16384" in ended.stderr
+    assert "EC2 accepts only 16384" in ended.stderr
 
 
 @pytest.mark.parametrize("text", ["  # indented\n" + PROJECT, PROJECT.rstrip("\n"), PROJECT + "# ä\n"])
