@@ -33,9 +33,11 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
 
     `empty` counts records without any field, which are skipped. `set_aside` counts records that could not be translated
     and are in a file of the run. `rejected` counts records that the target reported as refused. `excluded` counts
-    records of a stream that is not selected. `reason` states why bodies are rewritten. In the verdict, a stream has the
-    `status` `complete` only if its source finished it and the target stored it, `failed` if the error names it, `not
-    reached` if the source never started it, otherwise `incomplete`. Before the verdict, `pending` and `running` occur.
+    records of a stream that is not selected. `filtered` counts records that a map left out. `written` counts records by
+    their stream in the target, if the stream has maps. `reason` states why bodies are rewritten. In the verdict, a
+    stream has the `status` `complete` only if its source finished it and the target stored it, `failed` if the error
+    names it, `not reached` if the source never started it, otherwise `incomplete`. Before the verdict, `pending` and
+    `running` occur.
     """
 
     namespace: str | None
@@ -49,6 +51,8 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     set_aside: int = 0
     rejected: int = 0
     excluded: int = 0
+    filtered: int = 0
+    written: dict[str, int] | None = None
 
 
 class Logged(msgspec.Struct, frozen=True, tag="log"):

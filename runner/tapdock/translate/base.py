@@ -8,6 +8,7 @@ import msgspec
 from tapdock.errors import Side
 from tapdock.events import Event, StreamReport
 from tapdock.project.model import MAX_LINE, Namespacing, OnBadRecord, StateType
+from tapdock.translate.maps.settings import MapSettings
 from tapdock.translate.tables import TableNames, TableRule
 
 __all__ = [
@@ -98,6 +99,7 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     the user did not select, with the names in the source's messages. `denied` are globs of streams and fields that the
     user excluded, for streams that a tap sends without having them in its catalog. `only_known`: such streams are
     skipped. `max_line` is the longest line of the source, in bytes. `tables` is what the target makes of stream names.
+    `maps` is what happens to streams and fields on their way.
     """
 
     namespacing: Namespacing = Namespacing()
@@ -114,6 +116,7 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     only_known: bool = False
     max_line: int = MAX_LINE
     tables: TableNames = TableNames()
+    maps: MapSettings | None = None
 
 
 class States(Protocol):

@@ -1,6 +1,7 @@
 """Singer tap to Singer target: messages are passed byte for byte, and acknowledged states are recognized."""
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -19,6 +20,9 @@ from tapdock.protocol.singer import (
     StateMessage,
 )
 from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
+from tapdock.translate.maps.landing import landed_streams, protections
+from tapdock.translate.maps.stream_map import StreamMap
+from tapdock.translate.maps.tap_maps import TapMaps
 from tapdock.translate.names import require_own_tables, shared_hint
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.batches import PIECE, bodies, rows_of
@@ -30,7 +34,7 @@ from tapdock.translate.schemas.repair import repaired
 from tapdock.translate.states.bookmarks import BookmarkLedger
 from tapdock.translate.tables import Tables
 from tapdock.translate.write.removal import Withheld, may_repeat, removal
-from tapdock.translate.write.rules import EMPTY, Rule
+from tapdock.translate.write.rules import EMPTY, Rule, Unwritable
 
 __all__ = ["SingerToSinger"]
 
@@ -58,7 +62,8 @@ class SingerToSinger(WithoutScan):
         translation: TranslateOptions | None = None,
     ) -> None:
         self._translation = told = translation or TranslateOptions()
-        withheld = Withheld(streams, told.excluded)
+        landed = landed_streams(streams, told.maps)
+        withheld = Withheld(streams, told.excluded, protected=protections(landed))
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=(), withheld=withheld)
         self.left = self._notices.left
         self._source = SingerSource(streams, self._notices, self._translation, saved=saved)
@@ -70,7 +75,8 @@ class SingerToSinger(WithoutScan):
         self._versions: dict[str, int] = {}
         self._activations: dict[str, bytes] = {}
         self._latest: dict[str, int] = {}
-        require_own_tables(streams, self._translation.tables)
+        self._maps = TapMaps(told.maps)
+        require_own_tables((one.target for one in landed), self._translation.tables)
         self._tables = Tables(self._translation.tables)
         self._declared: set[str] = set()
         self._repaired: set[str] = set()
@@ -122,18 +128,18 @@ class SingerToSinger(WithoutScan):
         if isinstance(message, SchemaMessage):
             self._source.learn_key(stream, message.key_properties or ())
             self._rules.pop(stream, None)
-        rule = self._rule(stream)
-        is_read = rule is not None or isinstance(message, SchemaMessage)  # and it may be written anew
+        rule, maps = self._rule(stream), self._mapped(stream)
+        is_read = rule is not None or maps is not None or isinstance(message, SchemaMessage)  # it may be written anew
         if is_read:
             self._notices.mended(part.notes, number=number)
         text = part.text if is_read or not part.notes else part.as_it_came
         match message:
             case RecordMessage():
-                return self._record(message, stream, text, rule)
+                return self._record(message, stream, text, rule, maps)
             case SchemaMessage():
                 return self._schema(message, stream, text)
             case BatchMessage():
-                return self._batch(message, stream, text, rule)
+                return self._batch(message, stream, text, rule, maps)
             case ActivateMessage():
                 self._activations[stream] = text
                 self._versions[stream] = int(message.version or 0)
@@ -157,7 +163,21 @@ class SingerToSinger(WithoutScan):
             self._rules[stream] = removal(self._source.exclusion(stream))
         return self._rules[stream]
 
-    def _record(self, message: RecordMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
+    def _mapped(self, stream: str) -> tuple[StreamMap, ...] | None:
+        """Return the maps of a stream; None if it has none."""
+        if self._translation.maps is None:
+            return None
+        key = self._source.key(stream)
+        return self._maps.of(key, self._source.expected.get(key), self._source.tally(stream))
+
+    def _record(
+        self,
+        message: RecordMessage,
+        stream: str,
+        text: bytes,
+        rule: Rule | None,
+        maps: tuple[StreamMap, ...] | None,
+    ) -> bytes:
         """Return a record for the target. If it needs no rule and no version, its beginning is known from now on."""
         tally = self._source.tally(stream)
         old = bytes(message.record)
@@ -169,19 +189,51 @@ class SingerToSinger(WithoutScan):
         if new is not old and new == EMPTY:  # it has only excluded fields
             tally.empty += 1
             return b""
+        if message.version is not None:
+            self._latest[stream] = max(int(message.version), self._latest.get(stream, 0))
+        else:
+            self._unversioned.add(stream)
+        if maps is not None:
+            return self._copies(text, stream, new, maps)
         tally.records += 1
         if new is not old:
             tally.reason = tally.reason or "fields are excluded, but the tap sends them"
         if new is not old or (rule and may_repeat(text, b'"record"')):
             text = msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "record": Raw(new)})
         tally.bytes += len(text)
-        if message.version is not None:
-            self._latest[stream] = max(int(message.version), self._latest.get(stream, 0))
-        else:
-            self._unversioned.add(stream)
-            if not rule and stream not in self._activations:
-                self._glance.learn(text, old, tally)
+        if message.version is None and not rule and stream not in self._activations:
+            self._glance.learn(text, old, tally)
         return text + b"\n"
+
+    def _copies(self, text: bytes, stream: str, body: bytes, maps: tuple[StreamMap, ...]) -> bytes:
+        """Return a record under each name that its maps give it; nothing if none of them wants it."""
+        bodies = self._bodies(body, stream, maps, text)
+        if not bodies:
+            return b""
+        members = msgspec.json.decode(text, type=_Members)
+        lines = [{**members, "stream": _raw(each.alias), "record": Raw(new)} for each, new in bodies]
+        return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+
+    def _bodies(
+        self, body: bytes, stream: str, maps: tuple[StreamMap, ...], text: bytes
+    ) -> list[tuple[StreamMap, bytes]]:
+        """Return the bodies for the target, and count them. Nothing is written if one of them cannot be computed."""
+        tally = self._source.tally(stream)
+        try:
+            found = [(each, new) for each in maps if (new := each.apply(body)) is not None]
+        except Unwritable as error:
+            what = f"line {self._source.line}: a record of stream `{tally.key}` {error}"
+            self._source.refuse(TranslationError(what), text, stream=stream)
+            return []
+        if not found:
+            tally.filtered += 1
+            return []
+        tally.records += 1
+        written = tally.written or {}
+        for each, new in found:
+            written[each.alias] += 1
+            tally.bytes += len(new)
+        return found
 
     def _schema(self, message: SchemaMessage, stream: str, text: bytes) -> bytes:
         """Return a SCHEMA without excluded fields and unreadable keywords. Elements of arrays may be null.
@@ -189,10 +241,6 @@ class SingerToSinger(WithoutScan):
         Raises TranslationError if another stream is written to the same table.
         """
         self._declared.add(stream)
-        if shared := self._tables.shared(stream, stream):
-            other, table = shared
-            what = f"line {self._source.line}: streams `{other}` and `{stream}` share the table `{table}` of the target"
-            raise TranslationError(what, hint=shared_hint(stream, self._translation.tables))
         tally = self._source.tally(stream)
         tally.mark("running")
         wider = with_nullable_items(message.schema)
@@ -206,22 +254,64 @@ class SingerToSinger(WithoutScan):
         self._source.note_fields(stream, message.schema)
         if sent:
             tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is excluded, but the tap sends it"
-        schema, removed = repaired(schema)
+        maps = None
+        if self._translation.maps is not None:
+            keys = tuple((name,) for name in message.key_properties or ())
+            declared = msgspec.json.decode(schema, type=dict[str, Any])
+            maps = self._maps.learn(tally.key, declared, keys, tally)
+        for name in [stream] if maps is None else [each.alias for each in maps]:
+            self._require_own_table(name)
+        if maps is not None:
+            members = msgspec.json.decode(text, type=_Members)
+            return b"".join(self._mapped_schema(members, message, each) for each in maps)
+        kept = self._readable(schema, stream)
+        if not sent and kept is schema and not fragments and wider is message.schema:
+            return text + b"\n"
+        return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "schema": Raw(kept)}) + b"\n"
+
+    def _readable(self, schema: bytes, stream: str) -> bytes:
+        """Return a schema without keywords that targets cannot read; the same object if it has none."""
+        kept, removed = repaired(schema)
         if removed and stream not in self._repaired:
             self._repaired.add(stream)
             found = ", ".join(f"`{name}`" for name in removed)
             self._notices.log("info", f"stream `{stream}`: removed from its schema, as targets cannot read it: {found}")
-        if not sent and not removed and not fragments and wider is message.schema:
-            return text + b"\n"
-        return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "schema": Raw(schema)}) + b"\n"
+        return kept if removed else schema
 
-    def _batch(self, message: BatchMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
+    def _require_own_table(self, name: str) -> None:
+        """Raise TranslationError if another stream is written to the same table."""
+        if shared := self._tables.shared(name, name):
+            other, table = shared
+            what = f"line {self._source.line}: streams `{other}` and `{name}` share the table `{table}` of the target"
+            raise TranslationError(what, hint=shared_hint(name, self._translation.tables))
+
+    def _mapped_schema(self, members: _Members, message: SchemaMessage, each: StreamMap) -> bytes:
+        """Return the SCHEMA of a stream under the name that a map gives it."""
+        schema = self._readable(msgspec.json.encode(each.json_schema), each.alias)
+        found = {**members, "stream": _raw(each.alias), "schema": Raw(schema)}
+        found["key_properties"] = _raw([path[0] for path in each.primary_key])
+        if "bookmark_properties" in members:
+            cursors = msgspec.json.decode(members["bookmark_properties"], type=list[str] | None) or []
+            paths = [each.cursor((name,)) for name in cursors]
+            found["bookmark_properties"] = _raw([path[0] for path in paths if path])
+        return msgspec.json.encode(found) + b"\n"
+
+    def _batch(
+        self,
+        message: BatchMessage,
+        stream: str,
+        text: bytes,
+        rule: Rule | None,
+        maps: tuple[StreamMap, ...] | None,
+    ) -> bytes:
         """Return a BATCH unchanged if the target reads files and the order is kept, else its records.
 
         Targets write a file at once and records later, and its rows have no version.
         """
         tally = self._source.tally(stream)
-        mixed = tally.records > self._passed_rows.get(stream, 0) or stream in self._activations or rule
+        mixed = (
+            tally.records > self._passed_rows.get(stream, 0) or stream in self._activations or rule or maps is not None
+        )
         rows = (
             rows_of(message, translation=self._translation)
             if self._translation.quirks.takes_batches and not mixed
@@ -237,7 +327,7 @@ class SingerToSinger(WithoutScan):
             self._unversioned.add(stream)
         else:
             self._latest[stream] = max(version, self._latest.get(stream, 0))
-        start, end = singer.record_start(stream), singer.record_end(None, version=version)
+        end = singer.record_end(None, version=version)
         out: list[bytes] = []
         size = 0
         found = bodies(
@@ -247,10 +337,15 @@ class SingerToSinger(WithoutScan):
             if rule and body == EMPTY:
                 tally.empty += 1
                 continue
-            tally.records += 1
-            tally.bytes += len(body)
-            size += len(body)
-            out += (start, body, end)
+            if maps is None:
+                tally.records += 1
+                tally.bytes += len(body)
+                written = [(stream, body)]
+            else:
+                written = [(each.alias, new) for each, new in self._bodies(body, stream, maps, body)]
+            for name, new in written:
+                out += (singer.record_start(name), new, end)
+                size += len(new)
             if self.spill and size > PIECE:
                 self.spill(b"".join([*self._out, *out]))
                 self._out.clear()
@@ -273,11 +368,20 @@ class SingerToSinger(WithoutScan):
         if not complete:
             return b""
         self.counts.end()
-        out = [text + b"\n" for stream, text in self._activations.items() if self._may_activate(stream)]
+        out = [self._activated(stream) for stream in self._activations if self._may_activate(stream)]
         self.states.release()
         if out or self._translation.last_state_only or not self._ends_with_state:
             out.append(self.states.again())
         return b"".join(out)
+
+    def _activated(self, stream: str) -> bytes:
+        """Return the ACTIVATE_VERSION of a stream, under each name that its maps give it."""
+        text, maps = self._activations[stream], self._mapped(stream)
+        if maps is None:
+            return text + b"\n"
+        members = msgspec.json.decode(text, type=_Members)
+        lines = [{**members, "stream": _raw(each.alias)} for each in maps]
+        return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
 
     def _may_activate(self, stream: str) -> bool:
         """Return True if old rows of the stream can be replaced.
@@ -296,3 +400,7 @@ class SingerToSinger(WithoutScan):
     @property
     def partial(self) -> bytes:
         return b"".join(self._out)
+
+
+def _raw(value: object) -> Raw:
+    return Raw(msgspec.json.encode(value))
