@@ -14,7 +14,7 @@ from typing import Any
 
 from tapdock.errors import UsageError
 from tapdock.translate.maps.fakes import new_fake
-from tapdock.translate.maps.limits import Fault
+from tapdock.translate.maps.limits import ITEM_COST, Fault
 
 __all__ = [
     "ABSENT",
@@ -83,7 +83,7 @@ def always(value: Any) -> Step:
 def metered(frame: Frame, value: Any) -> Any:
     """Return the value, after a long one has used some of the budget."""
     if type(value) in _SIZED and len(value) > FREE:
-        charge(frame, len(value))
+        charge(frame, len(value) if type(value) is str else ITEM_COST * len(value))
     return value
 
 

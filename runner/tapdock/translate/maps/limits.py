@@ -1,10 +1,11 @@
 """Limits of what an expression may make, so that none can use up memory or time, and the error for exceeding them."""
 
-from collections.abc import Iterable, Sized
+from collections.abc import Sized
 from typing import Any
 
 __all__ = [
     "BUDGET",
+    "ITEM_COST",
     "MAX_BITS",
     "MAX_DEPTH",
     "MAX_EXPRESSION",
@@ -34,9 +35,10 @@ MAX_WIDTH = 10_000
 MAX_BITS = 14_000
 """Bits of an integer: Python writes at most 4,300 digits."""
 MAX_WEIGHT = 50_000_000
-"""Characters and items of a value that becomes text as a whole."""
+"""Characters of a value that becomes text as a whole. An item of a list or an object counts as `ITEM_COST`."""
 BUDGET = 100_000_000
-"""Characters and items that all operations of one evaluation may make."""
+"""Characters that all operations of one evaluation may make. An item counts as `ITEM_COST`."""
+ITEM_COST = 20
 STEP_COST = 50
 """What a node of a comprehension uses of the budget in each round."""
 
@@ -73,18 +75,21 @@ def repeated(value: Sized, times: int) -> None:
 def check_weight(value: Any) -> None:
     """Raise Fault if a value is too large to become text.
 
-    The same long text can be in a list many times without using more memory, so its length counts each time.
+    One list can be many times in another one without using more memory, so its weight counts each time.
     """
-    total = 0
-    left = [value]
-    while left:
-        one = left.pop()
-        if isinstance(one, str):
-            total += len(one)
-        elif isinstance(one, _CONTAINERS):
-            total += 2 * len(one)
-            if total <= MAX_WEIGHT:
-                inner: Iterable[Any] = (*one, *one.values()) if isinstance(one, dict) else one
-                left.extend(inner)
-        if total > MAX_WEIGHT:
-            raise Fault(f"a value would have more than {MAX_WEIGHT:,} characters as text")
+    if _weight(value, {}) > MAX_WEIGHT:
+        raise Fault("a value is too large to become text")
+
+
+def _weight(value: Any, known: dict[int, int]) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if not isinstance(value, _CONTAINERS):
+        return 0
+    if id(value) in known:
+        return known[id(value)]
+    total = ITEM_COST * len(value) + sum(_weight(one, known) for one in value)
+    if isinstance(value, dict):
+        total += sum(_weight(one, known) for one in value.values())
+    known[id(value)] = total
+    return total

@@ -6,6 +6,7 @@ text, a number is written without needless digits (1, 1.0 and "1" have the same 
 """
 
 import base64
+import datetime
 import hashlib
 import hmac
 import os
@@ -25,10 +26,13 @@ SHORTEST_KEY = 16
 _MARK = "tapdock:enc1:"
 _SMALLEST_RSA = 2048
 _NONCE = 12
+_DATES = (datetime.date, datetime.time)
 
 
 def _canonical(value: Any) -> str:
-    return value if isinstance(value, str) else texts.canonical(value)
+    if isinstance(value, str):
+        return value
+    return value.isoformat() if isinstance(value, _DATES) else texts.canonical(value)
 
 
 def check_hash_key(key: bytes | None) -> bytes:
@@ -163,6 +167,7 @@ def _split(text: str) -> tuple[str, str, str]:
     return _MARK, fingerprint, encoded
 
 
+@lru_cache(maxsize=4)
 def _private(pem: bytes, password: bytes | None) -> Any:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey

@@ -52,6 +52,7 @@ class StreamMap:
         self.guards = Guards(settings, source, alias=self.alias)
         properties = schema.get("properties")
         self.declared: Mapping[str, Any] = properties if isinstance(properties, Mapping) else {}
+        self._scope = settings.scope(self.declared or None)  # one for all expressions: they share a generator `fake`
         self._filter = self._compiled(FILTER, entry.filter) if entry.filter else None
         self.fields = tuple(
             Field.of(name, text, self._compiled(name, text) if text is not None else None, declared=self.declared)
@@ -167,7 +168,7 @@ class StreamMap:
 
     def _compiled(self, name: str, text: str) -> Expression:
         try:
-            return compiled(text, self._settings.scope(self.declared or None), field=None if name == FILTER else name)
+            return compiled(text, self._scope, field=None if name == FILTER else name)
         except UsageError as error:
             raise self._error(name, problem=f"cannot be used: {error.message}", hint=error.hint) from None
 

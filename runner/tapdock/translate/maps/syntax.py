@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from tapdock.translate.maps.build import FREE, Build, Frame, Step, always, charge, metered
-from tapdock.translate.maps.limits import Fault, check_length
+from tapdock.translate.maps.limits import ITEM_COST, Fault, check_length
 from tapdock.translate.maps.numbers import BINARY, COMPARISONS, UNARY, described, with_constant
 from tapdock.translate.maps.texts import formatted, items_of, text
 
@@ -138,7 +138,7 @@ def _unpacked(build: Build, elements: list[ast.expr], make: Callable[[list[Any]]
             value = step(frame)
             if starred:
                 items = items_of(value)
-                charge(frame, len(items))
+                charge(frame, ITEM_COST * len(items))
                 found.extend(items)
             else:
                 found.append(value)
@@ -162,7 +162,7 @@ def _dict(build: Build, node: ast.Dict) -> Step:
             inner = value(frame)
             if not isinstance(inner, dict):
                 raise Fault(f"{described(inner)} after `**` is not an object")
-            charge(frame, len(inner))
+            charge(frame, ITEM_COST * len(inner))
             found.update(inner)
         return found
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from singer_sdk.exceptions import MapExpressionError
 
 from tapdock.errors import UsageError
 from tapdock.translate.write.rules import Unwritable
@@ -112,6 +113,20 @@ def test_a_value_that_cannot_be_computed_is_a_bad_record_that_names_no_value() -
     assert "`int(email)`" in str(failed.value)
     assert "(its key is `id`)" in str(failed.value)
     assert "a@x" not in str(failed.value)
+
+
+def test_a_number_that_is_not_finite_is_a_bad_record() -> None:
+    config = {"stream_maps": {"users": {"x": "float('nan')"}}}
+    assert of_sdk(config, SCHEMA, [RECORD], keys=["id"])[0].records[0]["x"] is None
+    with pytest.raises(Unwritable, match="not a finite number"):
+        of_tapdock(config, SCHEMA, [RECORD], keys=["id"])
+
+
+def test_an_alias_that_is_not_an_expression_is_the_name() -> None:
+    config = {"stream_maps": {"users": {"__alias__": "1st"}}}
+    assert of_tapdock(config, SCHEMA, [], keys=["id"])[0].alias == "1st"
+    with pytest.raises(MapExpressionError):
+        of_sdk(config, SCHEMA, [], keys=["id"])
 
 
 def test_a_field_that_a_record_lacks_is_a_bad_record() -> None:
