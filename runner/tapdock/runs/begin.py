@@ -18,6 +18,7 @@ from tapdock.translate.names import singer_names, target_keys
 from tapdock.translate.states.airbyte import state_to_pass, without_streams
 from tapdock.translate.states.singer import lacks_bookmark, singer_state_on_a_line, singer_state_to_pass
 from tapdock.translate.write.airbyte_stream import destination_streams
+from tapdock.translate.write.undeclared import with_extra
 
 __all__ = ["StartedRun", "begun", "drops_rows", "launches", "names_of"]
 
@@ -157,6 +158,7 @@ def _target(prepared: PreparedRun, job: StartedRun) -> Launch:
 
 def _destination_catalog(prepared: PreparedRun, job: StartedRun) -> bytes:
     is_airbyte = prepared.source.kind == "airbyte"
-    streams = tuple(one.landed() for one in job.streams) if is_airbyte else destination_streams(job.streams)
+    chosen = with_extra(job.streams, prepared.translation.undeclared)
+    streams = tuple(one.landed() for one in chosen) if is_airbyte else destination_streams(chosen)
     keys: Iterable[StreamKey] = (one.stream.key for one in streams)
     return configured_catalog(streams, names=target_keys(keys, prepared.translation.namespacing))

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from tapdock.errors import TranslationError
 from tapdock.protocol.airbyte import Message, RecordMessage, StateMessage, StreamDescriptor
 from tapdock.protocol.airbyte_states import edited
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
@@ -21,7 +22,8 @@ from tapdock.translate.states.forwarded import ForwardedLedger, fingerprint
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_lines import complete_line, empty_state_line
 from tapdock.translate.write.removal import Withheld, may_repeat, removal
-from tapdock.translate.write.rules import EMPTY
+from tapdock.translate.write.rules import EMPTY, Unwritable
+from tapdock.translate.write.undeclared import Undeclared, declared_names, watching, with_extra
 
 __all__ = ["AirbyteToAirbyte"]
 
@@ -43,7 +45,7 @@ class AirbyteToAirbyte(WithoutScan):
         wall: Callable[[], float] = time.time,
     ) -> None:
         translation = translation or TranslateOptions()
-        self._streams = streams
+        self._streams = streams = with_extra(streams, translation.undeclared)
         self._wall = wall
         self._notices = Notices(
             emit, on_bad_record=translation.on_bad_record, withheld=Withheld(streams, translation.excluded)
@@ -55,6 +57,7 @@ class AirbyteToAirbyte(WithoutScan):
         self._names = names if any(key != new for key, new in names.items()) else {}
         self._target = AirbyteTarget(self._notices, {new: key for key, new in names.items()})
         self._rules = {one.stream.key: rule for one in streams if (rule := removal(one.exclusion))}
+        self._watched = self._watching(translation)
         self.states = ForwardedLedger(saved, names)
         self._by_name: dict[tuple[str | None, str | None], Tally] = {}
         for key, tally in self._source.tallies.items():
@@ -68,13 +71,34 @@ class AirbyteToAirbyte(WithoutScan):
         self._bare: dict[tuple[str | None, str | None], Tally] = {}
         for bare, key in self._source.bare.items():
             self._bare[bare] = self._bare["", bare.name] = self._source.tallies[key]
+        self._passing = self._passed_on()
         self._out: list[bytes] = []
+
+    def _watching(self, translation: TranslateOptions) -> dict[StreamKey, Undeclared]:
+        """Return the streams whose records are read for fields that their schema does not declare."""
+        found = {}
+        for one in self._streams:
+            key, names = one.stream.key, declared_names(one.landed().stream.json_schema)
+            if watch := watching(names, self._source.tallies[key], self._notices, translation.undeclared):
+                found[key] = watch
+        return found
+
+    def _passed_on(self) -> dict[tuple[str | None, str | None], tuple[Tally, Callable[[bytes], bool] | None]]:
+        """Return the streams whose records may stay as they are, each with the test of a body that is still needed."""
+        if self._names or self._rules:
+            return {}
+        tests = {key: watch.fits for key, watch in self._watched.items()}
+        return {named: (tally, tests.get(tally.key)) for named, tally in self._by_name.items()}
 
     def opening(self) -> bytes:
         return b""
 
     def feed(self, lines: bytes) -> bytes:
         self._out = []
+        if over := [key for key, watch in self._watched.items() if watch.is_over]:
+            for key in over:
+                del self._watched[key]
+            self._passing = self._passed_on()
         whole = self._source.decoded(lines)
         if whole is not None:
             return self._whole(*whole)
@@ -84,18 +108,20 @@ class AirbyteToAirbyte(WithoutScan):
 
     def _whole(self, messages: list[Message], numbers: Sequence[int], lines: bytes) -> bytes:
         """Translate a batch with one message a line. Records that need no change are counted and passed together."""
-        by_name = {} if self._names or self._rules else self._by_name
+        passing = self._passing
         texts: list[bytes] = []
         passed = 0
         for place, message in enumerate(messages):
             if type(message) is RecordMessage and message.record is not None:
                 record = message.record
                 data = bytes(record.data)
-                tally = by_name.get((record.namespace, record.stream))
-                if tally and data[0] == _BRACE and data[1] == _QUOTE and type(record.emitted_at) is int:
-                    tally.records += 1
-                    tally.bytes += len(data)
-                    continue
+                known = passing.get((record.namespace, record.stream))
+                if known and data[0] == _BRACE and data[1] == _QUOTE and type(record.emitted_at) is int:
+                    tally, fits = known
+                    if fits is None or fits(data):
+                        tally.records += 1
+                        tally.bytes += len(data)
+                        continue
             texts = texts or split(lines)
             self._pass(texts[passed:place])
             self._one(message, texts[place], numbers[place])
@@ -129,9 +155,19 @@ class AirbyteToAirbyte(WithoutScan):
             return
         rule = self._rules.get(tally.key)
         kept = rule(data) if rule else data
-        if kept is not data and kept == EMPTY:  # it has only excluded fields
+        watch = self._watched.get(tally.key)
+        if watch and kept != EMPTY and not watch.fits(kept):
+            try:
+                kept = watch.handled(kept)
+            except Unwritable as error:
+                what = TranslationError(f"line {number}: a record of stream `{tally.key}` {error}")
+                self._notices.bad_record(what, tally=tally, stream=str(tally.key), text=data)
+                return
+        if kept is not data and kept == EMPTY:  # it has only excluded fields, or undeclared ones that are dropped
             tally.empty += 1
             return
+        if watch and kept is not data:
+            tally.reason = tally.reason or "undeclared fields are changed"
         tally.records += 1
         tally.bytes += len(kept)
         if type(record.emitted_at) is not int:

@@ -19,6 +19,7 @@ from tapdock.translate.states.wrapped_tap import EmbeddedStates
 from tapdock.translate.write.removal import Withheld
 from tapdock.translate.write.rules import EMPTY, Unwritable, as_text, with_member
 from tapdock.translate.write.singer_stream import CHANGES, SingerStream
+from tapdock.translate.write.undeclared import with_extra
 
 __all__ = ["AirbyteToSinger"]
 
@@ -43,6 +44,7 @@ class AirbyteToSinger(WithoutScan):
         ledger: TokenLedger | EmbeddedStates | None = None,
     ) -> None:
         translation = translation or TranslateOptions()
+        streams = with_extra(streams, translation.undeclared)
         self._notices = Notices(
             emit,
             on_bad_record=translation.on_bad_record,
@@ -53,7 +55,7 @@ class AirbyteToSinger(WithoutScan):
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
         names = singer_names((stream.stream.key for stream in streams), translation.namespacing, translation.tables)
-        self._routes = [_route(stream, names, self._source, translation) for stream in streams]
+        self._routes = [self._route(stream, names, translation) for stream in streams]
         self._opening = b"".join(route.opening() for route in self._routes)
         # Streams by the names in records; the namespace "" is the same as none.
         self._by_name: dict[tuple[str | None, str | None], SingerStream] = {}
@@ -73,6 +75,12 @@ class AirbyteToSinger(WithoutScan):
         self._records = 0
         self._out: list[bytes] = []
         self._ends: dict[object, bytes] = {}
+
+    def _route(
+        self, stream: ConfiguredStream, names: dict[StreamKey, str], translation: TranslateOptions
+    ) -> SingerStream:
+        key = stream.stream.key
+        return SingerStream(stream, names[key], self._source.tallies[key], self._notices, translation)
 
     def opening(self) -> bytes:
         return self._opening + (self._token() if self._baseline else b"")
@@ -120,7 +128,10 @@ class AirbyteToSinger(WithoutScan):
         tally = route.tally
         try:
             new = route.rule(data) if route.rule else data
-            if new == EMPTY:  # it has only excluded fields
+            if route.rule and new != EMPTY and route.matches(new):
+                return new
+            new = route.handled(new)
+            if new == EMPTY:  # it has only excluded fields, or undeclared ones that are dropped
                 tally.empty += 1
                 return None
             if not route.fit.is_odd(new):
@@ -190,13 +201,6 @@ class AirbyteToSinger(WithoutScan):
     @property
     def partial(self) -> bytes:
         return b"".join(self._out)
-
-
-def _route(
-    stream: ConfiguredStream, names: dict[StreamKey, str], source: AirbyteSource, translation: TranslateOptions
-) -> SingerStream:
-    key = stream.stream.key
-    return SingerStream(stream, names[key], source.tallies[key], meta_changes=translation.meta_changes)
 
 
 def _with_changes(data: bytes, record: Record) -> bytes:

@@ -32,9 +32,12 @@ from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.states.pace import StatePacer
 from tapdock.translate.states.sequence import SequenceLedger
 from tapdock.translate.states.singer import bookmarked_versions
+from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_lines import complete_line
 from tapdock.translate.write.airbyte_stream import AirbyteStream, destination_streams
 from tapdock.translate.write.removal import Withheld
+from tapdock.translate.write.rules import Unwritable
+from tapdock.translate.write.undeclared import with_extra
 
 __all__ = ["SingerToAirbyte"]
 
@@ -55,6 +58,7 @@ class SingerToAirbyte:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._translation = told = translation or TranslateOptions()
+        streams = with_extra(streams, told.undeclared)
         withheld = Withheld(streams, told.excluded)
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=("target",), withheld=withheld)
         self.left = self._notices.left
@@ -133,6 +137,8 @@ class SingerToAirbyte:
         out = self._out = []
         now = int(self._wall() * 1000)
         landings = self._landings
+        for one in landings.values():
+            one.end_watch()
         for number, message, text, nulled in self._messages(lines):
             if type(message) is not RecordMessage:
                 self._take(message, number)
@@ -141,15 +147,14 @@ class SingerToAirbyte:
             body = bytes(message.record)
             if landing is None:
                 self._unwritable(message.stream or "", number, text or msgspec.json.encode(message))
-            elif self._is_record(body, landing, number, text):
-                out.append(landing.record(body, message.time_extracted, now=now, nulled=nulled))
-        if self.states.waiting and self._pace.is_due(self._records):
+            else:
+                try:
+                    out.append(landing.record(body, message.time_extracted, now=now, nulled=nulled))
+                except Unwritable as error:
+                    self._refused(error, landing.tally, number, text or body)
+        if self.states.waiting and self._pace.is_due(self._source.records):
             out.append(self._token())
         return b"".join(out)
-
-    @property
-    def _records(self) -> int:
-        return sum(tally.records for tally in self._source.tallies.values())
 
     def _messages(self, batch: bytes) -> Iterator[tuple[int, Message, bytes | None, tuple[str, ...]]]:
         whole = self._source.decoded(batch)
@@ -179,7 +184,8 @@ class SingerToAirbyte:
             self._numbers,
             declared=self._sent[key],
             exclusion=self._source.exclusion(stream),
-            validate=self._translation.validate_records,
+            notices=self._notices,
+            translation=self._translation,
         )
         return landing
 
@@ -190,17 +196,9 @@ class SingerToAirbyte:
         error = TranslationError(f"line {number}: {named or 'a RECORD without `stream`'}")
         self._source.refuse(error, text, stream=stream or None)
 
-    def _is_record(self, body: bytes, landing: AirbyteStream, number: int, text: bytes | None) -> bool:
-        tally = landing.tally
-        if body[1:2] != b'"' and body.startswith(b"{") and not body[1:-1].strip():
-            tally.empty += 1
-            return False
-        problem = landing.problem(body)
-        if problem is None:
-            return True
-        what = f"line {number}: a record of stream `{tally.key}` {problem}"
-        self._notices.bad_record(TranslationError(what), tally=tally, stream=str(tally.key), text=text or body)
-        return False
+    def _refused(self, error: Unwritable, tally: Tally, number: int, text: bytes) -> None:
+        what = TranslationError(f"line {number}: a record of stream `{tally.key}` {error}")
+        self._notices.bad_record(what, tally=tally, stream=str(tally.key), text=text)
 
     def _take(self, message: Message, number: int) -> None:
         self._source.counts.signs += 1
@@ -209,7 +207,7 @@ class SingerToAirbyte:
                 self._declared(message, number)
             case StateMessage(value=raw):
                 self._noted(raw, number)
-                if self.states.waiting and self._pace.is_due(self._records):
+                if self.states.waiting and self._pace.is_due(self._source.records):
                     self._out.append(self._token())
             case BatchMessage():
                 self._expand(message, number)
@@ -235,9 +233,8 @@ class SingerToAirbyte:
             raise TranslationError(f"line {number}: stream `{key}` is not in the destination's catalog", hint=SPOOL)
         expected = self._source.expected.get(key)
         expects_key = expected is not None and expected.learns_key and not self._translation.spool
-        fields = declared_fields(message, landed, number, expects_key=expects_key)
+        self._sent[key] = self._sent.get(key, set()) | declared_fields(message, landed, number, expects_key=expects_key)
         self._source.tally(stream).status = "running"
-        self._sent[key] = self._sent.get(key, set()) | fields
         self._landings.clear()
         require_known(self._sent[key], landed, self._source.exclusion(stream), number)
         self._source.note_fields(stream, message.schema)
@@ -250,9 +247,11 @@ class SingerToAirbyte:
         for body in bodies(
             message, translation=self._translation, number=number, notices=self._notices, tally=landing.tally
         ):
-            if self._is_record(body, landing, number, None):
+            try:
                 self._out.append(landing.record(body, None, now=int(self._wall() * 1000)))
-                size += len(body)
+            except Unwritable as error:
+                self._refused(error, landing.tally, number, body)
+            size += len(body)
             if self.spill and size > PIECE:
                 self.spill(b"".join(self._out))
                 self._out.clear()
@@ -262,10 +261,10 @@ class SingerToAirbyte:
         return self._pace.left() if self.states.waiting else None
 
     def tick(self) -> bytes:
-        return self._token() if self.states.waiting and self._pace.is_due(self._records) else b""
+        return self._token() if self.states.waiting and self._pace.is_due(self._source.records) else b""
 
     def _token(self) -> bytes:
-        self._numbered = self._records
+        self._numbered = self._source.records
         self._pace.sent(self._numbered)
         return self.states.issue({key: tally.records for key, tally in self._source.tallies.items()})
 
@@ -273,7 +272,11 @@ class SingerToAirbyte:
         """Return a state, then COMPLETE. There is always a state: without one, a complete write is not acknowledged."""
         tallies = self._source.tallies
         self._notices.closing(tallies.values())
-        token = self._token() if self.states.waiting or self._records > self._numbered or not self.states.begun else b""
+        token = (
+            self._token()
+            if self.states.waiting or self._source.records > self._numbered or not self.states.begun
+            else b""
+        )
         if not complete:
             return token
         self.states.release()

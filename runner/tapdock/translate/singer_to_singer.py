@@ -8,6 +8,7 @@ from msgspec import Raw
 from tapdock.errors import TranslationError
 from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.protocol.lines import split
 from tapdock.protocol.parts import Part
 from tapdock.protocol.schema_edits import merged, pruned
 from tapdock.protocol.singer import (
@@ -29,8 +30,10 @@ from tapdock.translate.schemas.nullable_items import with_nullable_items
 from tapdock.translate.schemas.repair import repaired
 from tapdock.translate.states.bookmarks import BookmarkLedger
 from tapdock.translate.tables import Tables
-from tapdock.translate.write.removal import Withheld, may_repeat, removal
-from tapdock.translate.write.rules import EMPTY, Rule
+from tapdock.translate.write.removal import Withheld, may_repeat
+from tapdock.translate.write.rules import Rule
+from tapdock.translate.write.singer_bodies import SingerBodies
+from tapdock.translate.write.undeclared import with_extra
 
 __all__ = ["SingerToSinger"]
 
@@ -58,6 +61,7 @@ class SingerToSinger(WithoutScan):
         translation: TranslateOptions | None = None,
     ) -> None:
         self._translation = told = translation or TranslateOptions()
+        streams = with_extra(streams, told.undeclared)
         withheld = Withheld(streams, told.excluded)
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=(), withheld=withheld)
         self.left = self._notices.left
@@ -66,7 +70,7 @@ class SingerToSinger(WithoutScan):
         self.states = BookmarkLedger(saved, held=self._translation.last_state_only)
         self._target = SingerTarget(self._notices, self.states.names)
         self._glance = KnownPrefixes()
-        self._rules: dict[str, Rule | None] = {}
+        self._bodies = SingerBodies(self._source, self._notices, told.undeclared)
         self._versions: dict[str, int] = {}
         self._activations: dict[str, bytes] = {}
         self._latest: dict[str, int] = {}
@@ -85,17 +89,20 @@ class SingerToSinger(WithoutScan):
 
     def feed(self, lines: bytes) -> bytes:
         out = self._out = []
+        self._bodies.end_watch()
         for part, number in self._glance.parts(lines):
-            if number:
+            counted = self._glance.counts(part, number) if number else []
+            if counted and self._bodies.fit(part, (tally for tally, _, _ in counted)):
                 self._ends_with_state = False
                 out.append(part)
-                for tally, records, size in self._glance.counts(part, number):
+                for tally, records, size in counted:
                     self._source.line += records
                     tally.records += records
                     tally.bytes += size
             else:
-                self._source.line += 1
-                self._one(part)
+                for line in split(part) if number else [part]:
+                    self._source.line += 1
+                    self._one(line)
         return out[0] if len(out) == 1 else b"".join(out)
 
     def _one(self, text: bytes) -> None:
@@ -121,8 +128,8 @@ class SingerToSinger(WithoutScan):
             return b""
         if isinstance(message, SchemaMessage):
             self._source.learn_key(stream, message.key_properties or ())
-            self._rules.pop(stream, None)
-        rule = self._rule(stream)
+            self._bodies.forget(stream)
+        rule = self._bodies.rule(stream)
         is_read = rule is not None or isinstance(message, SchemaMessage)  # and it may be written anew
         if is_read:
             self._notices.mended(part.notes, number=number)
@@ -151,12 +158,6 @@ class SingerToSinger(WithoutScan):
             raise TranslationError(what) from error
         return text + b"\n" if value is message.value else singer.state_line(value)
 
-    def _rule(self, stream: str) -> Rule | None:
-        """Return the rule that removes the excluded fields of a stream; None if there are none."""
-        if stream not in self._rules:
-            self._rules[stream] = removal(self._source.exclusion(stream))
-        return self._rules[stream]
-
     def _record(self, message: RecordMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
         """Return a record for the target. If it needs no rule and no version, its beginning is known from now on."""
         tally = self._source.tally(stream)
@@ -165,13 +166,10 @@ class SingerToSinger(WithoutScan):
             error = TranslationError(f"line {self._source.line}: a record of stream `{tally.key}` {problem}")
             self._source.refuse(error, text, stream=stream)
             return b""
-        new = rule(old) if rule else old
-        if new is not old and new == EMPTY:  # it has only excluded fields
-            tally.empty += 1
+        new = self._bodies.changed(old, stream, text)
+        if new is None:
             return b""
         tally.records += 1
-        if new is not old:
-            tally.reason = tally.reason or "fields are excluded, but the tap sends them"
         if new is not old or (rule and may_repeat(text, b'"record"')):
             text = msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "record": Raw(new)})
         tally.bytes += len(text)
@@ -196,8 +194,7 @@ class SingerToSinger(WithoutScan):
         tally = self._source.tally(stream)
         tally.mark("running")
         wider = with_nullable_items(message.schema)
-        expected = self._source.expected.get(tally.key)
-        fragments = expected.fragments if expected else ()
+        fragments = self._source.fragments(stream)
         try:
             schema, sent = pruned(merged(wider, fragments), self._source.exclusion(stream), strict=True)
         except msgspec.MsgspecError as error:
@@ -207,6 +204,7 @@ class SingerToSinger(WithoutScan):
         if sent:
             tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is excluded, but the tap sends it"
         schema, removed = repaired(schema)
+        self._bodies.declare(stream, schema)
         if removed and stream not in self._repaired:
             self._repaired.add(stream)
             found = ", ".join(f"`{name}`" for name in removed)
@@ -221,7 +219,8 @@ class SingerToSinger(WithoutScan):
         Targets write a file at once and records later, and its rows have no version.
         """
         tally = self._source.tally(stream)
-        mixed = tally.records > self._passed_rows.get(stream, 0) or stream in self._activations or rule
+        is_read = rule or self._bodies.reads_all
+        mixed = tally.records > self._passed_rows.get(stream, 0) or stream in self._activations or is_read
         rows = (
             rows_of(message, translation=self._translation)
             if self._translation.quirks.takes_batches and not mixed
@@ -229,6 +228,7 @@ class SingerToSinger(WithoutScan):
         )
         if rows is not None:
             self._unversioned.add(stream)
+            self._bodies.passed_unread(stream)
             tally.records += rows
             self._passed_rows[stream] = self._passed_rows.get(stream, 0) + rows
             return text + b"\n"
@@ -243,9 +243,9 @@ class SingerToSinger(WithoutScan):
         found = bodies(
             message, translation=self._translation, number=self._source.line, notices=self._notices, tally=tally
         )
-        for body in map(rule, found) if rule else found:
-            if rule and body == EMPTY:
-                tally.empty += 1
+        for old in found:
+            body = self._bodies.changed(old, stream, old)
+            if body is None:
                 continue
             tally.records += 1
             tally.bytes += len(body)

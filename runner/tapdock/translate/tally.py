@@ -16,6 +16,7 @@ class Tally:
     `records` and `bytes` were sent to the target; `spooled` were read to be sent later. `checked` is the number of
     records at the source's last own count, `covered` the number that the last sent state covers. `must_start`: the
     stream is not complete if the source never started it, because the target would then replace its rows with none.
+    `undeclared` counts records by field that their schema does not declare; None if not every record was read for that.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class Tally:
         "set_aside",
         "spooled",
         "status",
+        "undeclared",
     )
 
     def __init__(self, key: StreamKey, *, reason: str | None = None) -> None:
@@ -41,6 +43,7 @@ class Tally:
         self.must_start = False
         self.records = self.bytes = self.empty = self.set_aside = self.rejected = self.excluded = 0
         self.spooled = self.checked = self.covered = 0
+        self.undeclared: dict[str, int] | None = None
 
     @property
     def came(self) -> int:
@@ -82,4 +85,5 @@ class Tally:
             set_aside=self.set_aside,
             rejected=self.rejected,
             excluded=self.excluded,
+            undeclared=None if self.undeclared is None else dict(self.undeclared),
         )
