@@ -501,6 +501,14 @@ PIPELINE = (
         help="What happens to a record that cannot be translated.",
     ),
     Key(
+        name="undeclared_fields",
+        form="choice",
+        words=model.UndeclaredFields,
+        help="What happens to fields of records that their schema does not declare: `pass` and count them in every "
+        "record, `drop` them, write them into one column (`json`), or treat the record as bad (`fail`). Without it, "
+        "they are passed on: see [routes](routes.md#fields-that-no-schema-declares).",
+    ),
+    Key(
         name="meta_changes",
         form="flag",
         default="false",

@@ -164,7 +164,8 @@ def _target(prepared: PreparedRun, job: StartedRun) -> Launch:
 
 def _destination_catalog(prepared: PreparedRun, job: StartedRun) -> bytes:
     is_airbyte = prepared.source.kind == "airbyte"
-    mapped = tuple(one.target for one in landed_streams(job.streams, prepared.translation.maps))
-    streams = tuple(one.landed() for one in mapped) if is_airbyte else destination_streams(mapped)
+    landed = landed_streams(job.streams, prepared.translation.maps, undeclared=prepared.translation.undeclared)
+    targets = tuple(one.target for one in landed)
+    streams = tuple(one.landed() for one in targets) if is_airbyte else destination_streams(targets)
     keys: Iterable[StreamKey] = (one.stream.key for one in streams)
     return configured_catalog(streams, names=target_keys(keys, prepared.translation.namespacing))

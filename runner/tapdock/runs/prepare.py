@@ -178,6 +178,7 @@ def combined(
     translation = TranslateOptions(
         namespacing=namespacing,
         on_bad_record=pipeline.on_bad_record,
+        undeclared=pipeline.undeclared_fields,
         meta_changes=pipeline.meta_changes,
         validate_records=pipeline.validate_records,
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.late_schema == "spool",

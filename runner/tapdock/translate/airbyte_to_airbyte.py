@@ -25,6 +25,7 @@ from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_lines import complete_line, empty_state_line
 from tapdock.translate.write.removal import Withheld, may_repeat, removal
 from tapdock.translate.write.rules import EMPTY, Unwritable
+from tapdock.translate.write.undeclared import Undeclared, declared_names, watching
 
 __all__ = ["AirbyteToAirbyte"]
 
@@ -48,7 +49,7 @@ class AirbyteToAirbyte(WithoutScan):
         translation = translation or TranslateOptions()
         self._streams = streams
         self._wall = wall
-        landed = landed_streams(streams, translation.maps)
+        landed = landed_streams(streams, translation.maps, undeclared=translation.undeclared)
         withheld = Withheld(streams, translation.excluded, protected=protections(landed))
         self._notices = Notices(emit, on_bad_record=translation.on_bad_record, withheld=withheld)
         self.left = self._notices.left
@@ -57,9 +58,10 @@ class AirbyteToAirbyte(WithoutScan):
         self._copies = _copies(landed)
         keys = (one.target.stream.key for one in landed)
         names = target_keys(keys, translation.namespacing, translation.tables)
-        self._names = names if any(key != new for key, new in names.items()) else {}
+        self._names = {key: new for key, new in names.items() if key != new}
         self._target = AirbyteTarget(self._notices, {new: key for key, new in names.items()})
         self._rules = {one.stream.key: rule for one in streams if (rule := removal(one.exclusion))}
+        self._watched = self._watching(landed, translation)
         copies = {key: [each.tally.key for each in found] for key, found in self._copies.items()}
         self.states = ForwardedLedger(saved, self._source.tallies, copies=copies)
         self._by_name: dict[tuple[str | None, str | None], Tally] = {}
@@ -70,24 +72,42 @@ class AirbyteToAirbyte(WithoutScan):
             if key in self._copies:
                 tally.reason = "maps change it"
                 tally.written = {each.tally.key.name: 0 for each in self._copies[key]}
-            elif self._names:
+            elif key in self._names:
                 tally.reason = f"its name in the target is `{names[key]}`"
             elif key in self._rules:
                 tally.reason = "fields are excluded"
         self._bare: dict[tuple[str | None, str | None], Tally] = {}
         for bare, key in self._source.bare.items():
             self._bare[bare] = self._bare["", bare.name] = self._source.tallies[key]
-        self._unchanged = {} if self._names or self._rules else self._not_mapped()
+        self._passing = self._passed_on()
         self._out: list[bytes] = []
 
-    def _not_mapped(self) -> dict[tuple[str | None, str | None], Tally]:
-        return {named: tally for named, tally in self._by_name.items() if tally.key not in self._copies}
+    def _watching(self, landed: Iterable[Landed], translation: TranslateOptions) -> dict[StreamKey, Undeclared]:
+        """Return the streams in the target whose records are read for fields that their schema does not declare."""
+        found = {}
+        for one in landed:
+            key, names = one.target.stream.key, declared_names(one.target.landed().stream.json_schema)
+            tally = self._source.tallies[one.source.stream.key]
+            if watch := watching(names, tally, self._notices, translation.undeclared):
+                found[key] = watch
+        return found
+
+    def _passed_on(self) -> dict[tuple[str | None, str | None], tuple[Tally, Callable[[bytes], bool] | None]]:
+        """Return the streams whose records may stay as they are, each with the test of a body that is still needed."""
+        tests = {key: watch.fits for key, watch in self._watched.items()}
+        changed = self._copies.keys() | self._names.keys() | self._rules.keys()
+        passed = {named: tally for named, tally in self._by_name.items() if tally.key not in changed}
+        return {named: (tally, tests.get(tally.key)) for named, tally in passed.items()}
 
     def opening(self) -> bytes:
         return b""
 
     def feed(self, lines: bytes) -> bytes:
         self._out = []
+        if over := [key for key, watch in self._watched.items() if watch.is_over]:
+            for key in over:
+                del self._watched[key]
+            self._passing = self._passed_on()
         whole = self._source.decoded(lines)
         if whole is not None:
             return self._whole(*whole)
@@ -97,18 +117,20 @@ class AirbyteToAirbyte(WithoutScan):
 
     def _whole(self, messages: list[Message], numbers: Sequence[int], lines: bytes) -> bytes:
         """Translate a batch with one message a line. Records that need no change are counted and passed together."""
-        by_name = self._unchanged
+        passing = self._passing
         texts: list[bytes] = []
         passed = 0
         for place, message in enumerate(messages):
             if type(message) is RecordMessage and message.record is not None:
                 record = message.record
                 data = bytes(record.data)
-                tally = by_name.get((record.namespace, record.stream))
-                if tally and data[0] == _BRACE and data[1] == _QUOTE and type(record.emitted_at) is int:
-                    tally.records += 1
-                    tally.bytes += len(data)
-                    continue
+                known = passing.get((record.namespace, record.stream))
+                if known and data[0] == _BRACE and data[1] == _QUOTE and type(record.emitted_at) is int:
+                    tally, fits = known
+                    if fits is None or fits(data):
+                        tally.records += 1
+                        tally.bytes += len(data)
+                        continue
             texts = texts or split(lines)
             self._pass(texts[passed:place])
             self._one(message, texts[place], numbers[place])
@@ -142,42 +164,55 @@ class AirbyteToAirbyte(WithoutScan):
             return
         rule = self._rules.get(tally.key)
         kept = rule(data) if rule else data
-        if kept is not data and kept == EMPTY:  # it has only excluded fields
-            tally.empty += 1
-            return
-        if type(record.emitted_at) is not int:
-            text = self._timed(text, record.emitted_at, tally.key)
-        if copies := self._copies.get(tally.key):
-            self._mapped(text, data, kept, tally, copies, number)
-            return
-        tally.records += 1
-        tally.bytes += len(kept)
-        is_bare = named not in self._by_name
-        if is_bare:
-            tally.reason = tally.reason or "the source sends it without its namespace"
-        may_hide = rule is not None and may_repeat(text, b'"record"', b'"data"')
-        if is_bare or self._names or kept is not data or may_hide:
-            text = self._changed(text, tally.key, kept, renamed=is_bare or bool(self._names))
-        self._out += (text.rstrip(b"\r"), b"\n")
-
-    def _mapped(self, text: bytes, data: bytes, body: bytes, tally: Tally, copies: "list[_Copy]", number: int) -> None:
-        """Write a record under each name that its maps give it: all of them, or none."""
         try:
-            found = [(each, new) for each in copies if (new := each.map.apply(body)) is not None]
+            bodies = self._bodies(kept, data, tally)
         except Unwritable as error:
             what = TranslationError(f"line {number}: a record of stream `{tally.key}` {error}")
             self._notices.bad_record(what, tally=tally, stream=str(tally.key), text=data)
             return
-        if not found:
-            tally.filtered += 1
-            return
-        tally.records += 1
-        written = tally.written or {}
-        for each, new in found:
-            each.tally.records += 1
-            written[each.tally.key.name] += 1
-            tally.bytes += len(new)
-            self._out += (self._changed(text, each.tally.key, new, renamed=True), b"\n")
+        tally.records += bool(bodies)
+        if bodies and type(record.emitted_at) is not int:
+            text = self._timed(text, record.emitted_at, tally.key)
+        is_bare = named not in self._by_name
+        if is_bare:
+            tally.reason = tally.reason or "the source sends it without its namespace"
+        may_hide = rule is not None and may_repeat(text, b'"record"', b'"data"')
+        for key, body in bodies:
+            tally.bytes += len(body)
+            renamed = is_bare or key != tally.key or key in self._names
+            line = self._changed(text, key, body, renamed=renamed) if renamed or body is not data or may_hide else text
+            self._out += (line.rstrip(b"\r"), b"\n")
+
+    def _bodies(self, body: bytes, data: bytes, tally: Tally) -> list[tuple[StreamKey, bytes]]:
+        """Return the streams that get a record, each with its body: all that its maps make of it, or none.
+
+        `data` is the body as it came. A record that is not written is counted. Raises Unwritable.
+        """
+        if body is not data and body == EMPTY:  # it has only excluded fields
+            tally.empty += 1
+            return []
+        copies = self._copies.get(tally.key)
+        if copies is None:
+            found = [(tally.key, self._known(tally.key, body))]
+        else:
+            mapped = [(each, new) for each in copies if (new := each.map.apply(body)) is not None]
+            tally.filtered += not mapped
+            found = [(each.tally.key, self._known(each.tally.key, new)) for each, new in mapped]
+        kept = [(key, new) for key, new in found if new is data or new != EMPTY]
+        tally.empty += bool(found) and not kept  # it has only undeclared fields, which are dropped
+        if copies is None and kept and kept[0][1] is not body:
+            tally.reason = tally.reason or "undeclared fields are changed"
+        for each in copies or ():
+            for key, _ in kept:
+                if key == each.tally.key:
+                    each.tally.records += 1
+                    tally.written = {**(tally.written or {}), key.name: each.tally.records}
+        return kept
+
+    def _known(self, key: StreamKey, body: bytes) -> bytes:
+        """Return a body for the target after its undeclared fields were counted. Raises Unwritable."""
+        watch = self._watched.get(key)
+        return watch.handled(body) if watch and not watch.fits(body) else body
 
     def _timed(self, text: bytes, emitted_at: float | None, key: StreamKey) -> bytes:
         """Return a record whose time is in whole milliseconds: at others, destinations fail or skip the record."""

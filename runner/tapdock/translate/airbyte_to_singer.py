@@ -47,7 +47,7 @@ class AirbyteToSinger(WithoutScan):
         ledger: TokenLedger | EmbeddedStates | None = None,
     ) -> None:
         translation = translation or TranslateOptions()
-        landed = landed_streams(streams, translation.maps)
+        landed = landed_streams(streams, translation.maps, undeclared=translation.undeclared)
         self._notices = Notices(
             emit,
             on_bad_record=translation.on_bad_record,
@@ -59,7 +59,7 @@ class AirbyteToSinger(WithoutScan):
         self.counts = self._source.counts
         keys = (one.target.stream.key for one in landed)
         names = singer_names(keys, translation.namespacing, translation.tables)
-        self._routes = [_route(one, names, self._source, translation) for one in landed]
+        self._routes = [self._route(one, names, translation) for one in landed]
         self._opening = b"".join(route.opening() for route in self._routes)
         # Streams by the names in records; the namespace "" is the same as none.
         self._by_name: dict[tuple[str | None, str | None], SingerStream | MappedSingerStream] = {}
@@ -69,7 +69,9 @@ class AirbyteToSinger(WithoutScan):
                 self._by_name["", route.key.name] = route
         for bare, key in self._source.bare.items():
             self._by_name[bare] = self._by_name["", bare.name] = self._by_name[key]
-        own = {one.source.stream.key: names[one.target.stream.key] for one in reversed(landed)}
+        own: dict[StreamKey, str] = {}
+        for one in landed:  # a token names each stream of the source once
+            own.setdefault(one.source.stream.key, names[one.target.stream.key])
         self.states = ledger or TokenLedger(names=own, saved=saved)
         self._target = SingerTarget(self._notices, ("bookmarks", "seq"))
         self._keeps_changes = translation.meta_changes
@@ -80,6 +82,10 @@ class AirbyteToSinger(WithoutScan):
         self._records = 0
         self._out: list[bytes] = []
         self._ends: dict[object, bytes] = {}
+
+    def _route(self, one: Landed, names: dict[StreamKey, str], translation: TranslateOptions) -> SingerStream:
+        tally = self._source.tallies[one.source.stream.key]
+        return SingerStream(one.target, names[one.target.stream.key], tally, self._notices, translation)
 
     def opening(self) -> bytes:
         return self._opening + (self._token() if self._baseline else b"")
@@ -137,7 +143,10 @@ class AirbyteToSinger(WithoutScan):
         """Return a body for the target; None if it has no field. Raises Unwritable."""
         tally = route.tally
         new = route.rule(data) if route.rule else data
-        if new == EMPTY:  # it has only excluded fields
+        if route.rule and new != EMPTY and route.matches(new):
+            return new
+        new = route.handled(new)
+        if new == EMPTY:  # it has only excluded fields, or undeclared ones that are dropped
             tally.empty += 1
             return None
         if not route.fit.is_odd(new):
@@ -224,13 +233,6 @@ class AirbyteToSinger(WithoutScan):
     @property
     def partial(self) -> bytes:
         return b"".join(self._out)
-
-
-def _route(
-    one: Landed, names: dict[StreamKey, str], source: AirbyteSource, translation: TranslateOptions
-) -> SingerStream:
-    tally = source.tallies[one.source.stream.key]
-    return SingerStream(one.target, names[one.target.stream.key], tally, meta_changes=translation.meta_changes)
 
 
 def _by_source(landed: Iterable[Landed], routes: Iterable[SingerStream]) -> list[SingerStream | MappedSingerStream]:

@@ -12,6 +12,7 @@ from tapdock.errors import SourceError, TranslationError, UsageError
 from tapdock.events import Renewed
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey, configured_catalog
 from tapdock.protocol.exclusion import Exclusion
+from tapdock.protocol.schema_edits import merged
 from tapdock.protocol.singer import (
     ActivateMessage,
     BatchMessage,
@@ -19,14 +20,13 @@ from tapdock.protocol.singer import (
     RecordMessage,
     SchemaMessage,
     StateMessage,
-    body_problem,
     is_nothing,
     nulled_fields,
 )
 from tapdock.translate.base import Emit, TranslateOptions
 from tapdock.translate.catalogs.destination import Declared, expected_streams, new_streams, with_own_keys
 from tapdock.translate.catalogs.singer import declared_schema
-from tapdock.translate.maps.landing import as_mapped, landed_streams, protections
+from tapdock.translate.maps.landing import as_mapped, landed_streams, protections, without_maps
 from tapdock.translate.maps.stream_map import StreamMap
 from tapdock.translate.maps.tap_maps import TapMaps
 from tapdock.translate.names import target_keys
@@ -45,6 +45,7 @@ from tapdock.translate.write.airbyte_stream import AirbyteStream, destination_st
 from tapdock.translate.write.mapped_airbyte_stream import MappedAirbyteStream
 from tapdock.translate.write.removal import Withheld
 from tapdock.translate.write.rules import Unwritable
+from tapdock.translate.write.undeclared import extra
 
 __all__ = ["SingerToAirbyte"]
 
@@ -65,7 +66,9 @@ class SingerToAirbyte:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._translation = told = translation or TranslateOptions()
-        withheld = Withheld(streams, told.excluded, protected=protections(landed_streams(streams, told.maps)))
+        landed = landed_streams(streams, told.maps, undeclared=told.undeclared)
+        withheld = Withheld(streams, told.excluded, protected=protections(landed))
+        streams = without_maps(streams, landed)
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=("target",), withheld=withheld)
         self.left = self._notices.left
         self._source = SingerSource(streams, self._notices, told, saved=saved)
@@ -153,8 +156,8 @@ class SingerToAirbyte:
         if maps is None:
             yield _Copy(None, destination_stream(one, schema), tally)
         for each in maps or ():
-            mapped = as_mapped(one, each)
-            landed = destination_stream(mapped, mapped.stream.json_schema)
+            text = merged(msgspec.json.encode(each.json_schema), extra(self._translation.undeclared))
+            landed = destination_stream(as_mapped(one, each), msgspec.json.decode(text, type=dict[str, Any]))
             yield _Copy(each, landed, Tally(landed.stream.key))
 
     def opening(self) -> bytes:
@@ -164,6 +167,8 @@ class SingerToAirbyte:
         out = self._out = []
         now = int(self._wall() * 1000)
         landings = self._landings
+        for one in landings.values():
+            one.end_watch()
         for number, message, text, nulled in self._messages(lines):
             if type(message) is not RecordMessage:
                 self._take(message, number)
@@ -172,17 +177,14 @@ class SingerToAirbyte:
             body = bytes(message.record)
             if landing is None:
                 self._unwritable(message.stream or "", number, text or msgspec.json.encode(message))
-            elif isinstance(landing, MappedAirbyteStream):
-                self._mapped(landing, body, message, number, text, now, nulled)
-            elif self._is_record(body, landing, number, text):
-                out.append(landing.record(body, message.time_extracted, now=now, nulled=nulled))
-        if self.states.waiting and self._pace.is_due(self._records):
+            else:
+                try:
+                    out.append(landing.record(body, message.time_extracted, now=now, nulled=nulled))
+                except Unwritable as error:
+                    self._refused(error, landing.tally, number, text or body)
+        if self.states.waiting and self._pace.is_due(self._source.records):
             out.append(self._token())
         return b"".join(out)
-
-    @property
-    def _records(self) -> int:
-        return sum(tally.records for tally in self._source.tallies.values())
 
     def _messages(self, batch: bytes) -> Iterator[tuple[int, Message, bytes | None, tuple[str, ...]]]:
         whole = self._source.decoded(batch)
@@ -194,27 +196,6 @@ class SingerToAirbyte:
         for number, message, part in self._source.one_by_one(batch):
             self._notices.mended(part.notes, number=number)
             yield number, message, part.text, nulled_fields(part)
-
-    def _mapped(
-        self,
-        landing: MappedAirbyteStream,
-        body: bytes,
-        message: RecordMessage,
-        number: int,
-        text: bytes | None,
-        now: int,
-        nulled: tuple[str, ...] = (),
-    ) -> None:
-        """Write a record under each name that its maps give it: all of them, or none."""
-        if not self._has_body(body, landing.tally, number, text):
-            return
-        try:
-            bodies = landing.mapped(body)
-        except Unwritable as error:
-            self._refuse(str(error), body, landing.tally, number, text)
-            return
-        for copy, new in bodies:
-            self._out.append(copy.record(new, message.time_extracted, now=now, nulled=nulled))
 
     def _landing(
         self, stream: str | None, number: int, version: float | None = None
@@ -246,7 +227,8 @@ class SingerToAirbyte:
             self._numbers,
             declared=properties.keys() if copy.map else self._sent[key],
             exclusion=None if copy.map else self._source.exclusion(stream),
-            validate=self._translation.validate_records,
+            notices=self._notices,
+            translation=self._translation,
         )
 
     def _unwritable(self, stream: str, number: int, text: bytes) -> None:
@@ -256,29 +238,9 @@ class SingerToAirbyte:
         error = TranslationError(f"line {number}: {named or 'a RECORD without `stream`'}")
         self._source.refuse(error, text, stream=stream or None)
 
-    def _is_record(self, body: bytes, landing: AirbyteStream, number: int, text: bytes | None) -> bool:
-        tally = landing.tally
-        if not self._has_body(body, tally, number, text):
-            return False
-        problem = landing.problem(body)
-        if problem is None:
-            return True
-        self._refuse(problem, body, tally, number, text)
-        return False
-
-    def _has_body(self, body: bytes, tally: Tally, number: int, text: bytes | None) -> bool:
-        """Return True unless a record has no field, which is counted, or is not an object, which is refused."""
-        if not body.startswith(b"{"):
-            self._refuse(body_problem(body) or "is not an object", body, tally, number, text)
-            return False
-        if body[1:2] != b'"' and not body[1:-1].strip():
-            tally.empty += 1
-            return False
-        return True
-
-    def _refuse(self, problem: str, body: bytes, tally: Tally, number: int, text: bytes | None) -> None:
-        what = f"line {number}: a record of stream `{tally.key}` {problem}"
-        self._notices.bad_record(TranslationError(what), tally=tally, stream=str(tally.key), text=text or body)
+    def _refused(self, error: Unwritable, tally: Tally, number: int, text: bytes) -> None:
+        what = TranslationError(f"line {number}: a record of stream `{tally.key}` {error}")
+        self._notices.bad_record(what, tally=tally, stream=str(tally.key), text=text)
 
     def _take(self, message: Message, number: int) -> None:
         self._source.counts.signs += 1
@@ -287,7 +249,7 @@ class SingerToAirbyte:
                 self._declared(message, number)
             case StateMessage(value=raw):
                 self._noted(raw, number)
-                if self.states.waiting and self._pace.is_due(self._records):
+                if self.states.waiting and self._pace.is_due(self._source.records):
                     self._out.append(self._token())
             case BatchMessage():
                 self._expand(message, number)
@@ -314,10 +276,11 @@ class SingerToAirbyte:
         expected = self._source.expected.get(key)
         expects_key = expected is not None and expected.learns_key and not self._translation.spool
         is_mapped = copies[0].map is not None
+        fields: set[str] = set()
         for each in copies:
             fields = declared_fields(message, each.landed, number, expects_key=expects_key and not is_mapped)
-        self._source.tally(stream).status = "running"
         self._sent[key] = self._sent.get(key, set()) | fields
+        self._source.tally(stream).status = "running"
         self._landings.clear()
         if is_mapped:
             self._remap(message, key, copies, number)
@@ -344,11 +307,10 @@ class SingerToAirbyte:
         for body in bodies(
             message, translation=self._translation, number=number, notices=self._notices, tally=landing.tally
         ):
-            now = int(self._wall() * 1000)
-            if isinstance(landing, MappedAirbyteStream):
-                self._mapped(landing, body, RecordMessage(record=Raw(body)), number, None, now)
-            elif self._is_record(body, landing, number, None):
-                self._out.append(landing.record(body, None, now=now))
+            try:
+                self._out.append(landing.record(body, None, now=int(self._wall() * 1000)))
+            except Unwritable as error:
+                self._refused(error, landing.tally, number, body)
             size += len(body)
             if self.spill and size > PIECE:
                 self.spill(b"".join(self._out))
@@ -359,10 +321,10 @@ class SingerToAirbyte:
         return self._pace.left() if self.states.waiting else None
 
     def tick(self) -> bytes:
-        return self._token() if self.states.waiting and self._pace.is_due(self._records) else b""
+        return self._token() if self.states.waiting and self._pace.is_due(self._source.records) else b""
 
     def _token(self) -> bytes:
-        self._numbered = self._records
+        self._numbered = self._source.records
         self._pace.sent(self._numbered)
         counts = {key: tally.records for key, tally in self._source.tallies.items()}
         counts |= {each.tally.key: each.tally.records for found in self._copies.values() for each in found if each.map}
@@ -372,7 +334,11 @@ class SingerToAirbyte:
         """Return a state, then COMPLETE. There is always a state: without one, a complete write is not acknowledged."""
         tallies = self._source.tallies
         self._notices.closing(tallies.values())
-        token = self._token() if self.states.waiting or self._records > self._numbered or not self.states.begun else b""
+        token = (
+            self._token()
+            if self.states.waiting or self._source.records > self._numbered or not self.states.begun
+            else b""
+        )
         if not complete:
             return token
         self.states.release()

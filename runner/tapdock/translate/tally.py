@@ -17,6 +17,7 @@ class Tally:
     map. `written` counts what was sent under each name in the target if the stream has maps. `checked` is the number of
     records at the source's last own count, `covered` the number that the last sent state covers. `must_start`: the
     stream is not complete if the source never started it, because the target would then replace its rows with none.
+    `undeclared` counts records by field that their schema does not declare; None if not every record was read for that.
     """
 
     __slots__ = (
@@ -34,6 +35,7 @@ class Tally:
         "set_aside",
         "spooled",
         "status",
+        "undeclared",
         "written",
     )
 
@@ -45,6 +47,7 @@ class Tally:
         self.records = self.bytes = self.empty = self.set_aside = self.rejected = self.excluded = self.filtered = 0
         self.written: dict[str, int] | None = None
         self.spooled = self.checked = self.covered = 0
+        self.undeclared: dict[str, int] | None = None
 
     @property
     def came(self) -> int:
@@ -88,4 +91,5 @@ class Tally:
             excluded=self.excluded,
             filtered=self.filtered,
             written=dict(self.written) if self.written is not None else None,
+            undeclared=None if self.undeclared is None else dict(self.undeclared),
         )

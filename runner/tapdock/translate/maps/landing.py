@@ -5,13 +5,15 @@ from typing import NamedTuple
 
 import msgspec
 
+from tapdock.project.model import UndeclaredFields
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.translate.maps.plan import maps_of
 from tapdock.translate.maps.settings import MapSettings
 from tapdock.translate.maps.stream_map import StreamMap
 from tapdock.translate.write.rules import Rule
+from tapdock.translate.write.undeclared import with_extra
 
-__all__ = ["Landed", "as_mapped", "landed_streams", "only_read", "protections"]
+__all__ = ["Landed", "as_mapped", "landed_streams", "only_read", "protections", "without_maps"]
 
 
 class Landed(NamedTuple):
@@ -29,15 +31,21 @@ class Landed(NamedTuple):
 
 
 def landed_streams(
-    streams: Sequence[ConfiguredStream], settings: MapSettings | None, *, all_known: bool = False
+    streams: Sequence[ConfiguredStream],
+    settings: MapSettings | None,
+    *,
+    undeclared: UndeclaredFields | None = None,
 ) -> tuple[Landed, ...]:
-    """Return what the target gets of each stream, in order. Raises UsageError: see `maps_of`."""
-    maps = maps_of(streams, settings, all_known=all_known) if settings else {}
-    return tuple(
-        Landed(one, as_mapped(one, each) if each else one, each)
-        for one in streams
-        for each in maps.get(one.stream.key, (None,))
-    )
+    """Return what the target gets of each stream, in order, with the column that `undeclared` adds.
+
+    Raises UsageError: see `maps_of` and `with_extra`.
+    """
+    maps = maps_of(streams, settings, all_known=False) if settings else {}
+    pairs: list[tuple[ConfiguredStream, StreamMap | None]] = [
+        (one, each) for one in streams for each in maps.get(one.stream.key, (None,))
+    ]
+    targets = with_extra(tuple(as_mapped(one, each) if each else one for one, each in pairs), undeclared)
+    return tuple(Landed(one, target, each) for (one, each), target in zip(pairs, targets, strict=True))
 
 
 def only_read(
@@ -94,3 +102,9 @@ def protections(landed: Iterable[Landed]) -> dict[StreamKey, list[Rule]]:
         if one.map:
             found.setdefault(one.source.stream.key, []).append(one.map.kept)
     return found
+
+
+def without_maps(streams: tuple[ConfiguredStream, ...], landed: Iterable[Landed]) -> tuple[ConfiguredStream, ...]:
+    """Return the streams of a tap. Those without maps have what is added to their schema in the target."""
+    plain = {one.source.stream.key: one.target for one in landed if one.map is None}
+    return tuple(plain.get(one.stream.key, one) for one in streams)

@@ -1,8 +1,9 @@
 """Write one stream of a Singer tap, which maps change, for an Airbyte destination."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tapdock.protocol.exclusion import Exclusion
+from tapdock.protocol.singer import body_problem
 from tapdock.translate.maps.stream_map import StreamMap
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_stream import AirbyteStream
@@ -23,27 +24,35 @@ class MappedAirbyteStream:
         self._removal = removal(exclusion) if exclusion else None
         tally.reason = "maps change it"
 
-    def mapped(self, body: bytes) -> list[tuple[AirbyteStream, bytes]]:
-        """Return a body for each stream of the destination, and count the record.
+    def end_watch(self) -> None:
+        for _, output in self._outputs:
+            output.end_watch()
 
-        A record that none of them gets is counted as filtered. Raises Unwritable.
+    def record(self, body: bytes, extracted: str | None, *, now: int, nulled: Iterable[str] = ()) -> bytes:
+        """Return the lines for a record: one for each map that takes it. What is not written is counted.
+
+        Raises Unwritable if one of them cannot be written; then none is.
         """
         tally = self.tally
-        if self._removal:
-            body = self._removal(body)
-            if body == EMPTY:
-                tally.empty += 1
-                return []
+        if problem := body_problem(body):
+            raise Unwritable(problem)
+        body = self._removal(body) if self._removal else body
+        if body == EMPTY or (body[1:2] != b'"' and not body[1:-1].strip()):
+            tally.empty += 1
+            return b""
         found = [(output, new) for each, output in self._outputs if (new := each.apply(body)) is not None]
-        for output, new in found:
-            if problem := output.problem(new):
-                raise Unwritable(problem)
-        if not found:
-            tally.filtered += 1
-            return []
-        tally.records += 1
-        for output, new in found:
-            tally.bytes += len(new)
-            if tally.written is not None:
-                tally.written[output.tally.key.name] += 1
-        return found
+        before = [(output.tally, output.tally.records, output.tally.bytes) for output, _ in found]
+        try:
+            lines = [output.record(new, extracted, now=now, nulled=nulled) for output, new in found]
+        except Unwritable:
+            for copy, records, size in before:
+                copy.records, copy.bytes = records, size
+            raise
+        tally.filtered += not found
+        tally.records += any(lines)
+        tally.empty += bool(found) and not any(lines)
+        for (copy, _, size), line in zip(before, lines, strict=True):
+            tally.bytes += copy.bytes - size
+            if line:
+                tally.written = {**(tally.written or {}), copy.key.name: copy.records}
+        return b"".join(lines)
