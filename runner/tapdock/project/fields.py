@@ -14,6 +14,7 @@ from tapdock.project.discovery import Discovery
 from tapdock.project.interpolate import Unset
 from tapdock.project.keys import LISTS, MOST, PATTERNS, Key, Pattern
 from tapdock.project.layers import Path, dotted
+from tapdock.project.secret import Secret
 
 __all__ = ["Field", "did_you_mean", "written_size"]
 
@@ -240,6 +241,24 @@ def written_size(size: float) -> str:
     return next(f"{number:g}{unit}" for unit, number in reversed(units) if number >= 1 and number.is_integer())
 
 
+def _mapping(field: Field) -> dict[str, Any]:
+    """Return a mapping as it is written; its references have their values later."""
+    field.entries()
+    return dict(field.value or {})
+
+
+def _secret(field: Field) -> Secret:
+    """Return a secret. It is not read yet, so that commands that do not need it work without it."""
+    if not isinstance(field.value, Secret):
+        hint = "put it into `.env` or the environment, and refer to it: `${NAME}`, `${file:PATH}` or `${exec:PROGRAM}`"
+        raise field.error("is a secret, which must not be in the project file", hint=hint)
+    return field.value
+
+
+def _public(field: Field) -> str | Secret:
+    return field.value if isinstance(field.value, Secret) else field.text()
+
+
 def _label(field: Field) -> str:
     if isinstance(field.value, bool):
         return str(field.value).lower()
@@ -254,4 +273,7 @@ _READERS: Mapping[str, Callable[[Field], Any]] = {
     "labels": Field.labels,
     "duration": Field.duration,
     "discovery": _discovery,
+    "mapping": _mapping,
+    "secret": _secret,
+    "public": _public,
 }
