@@ -8,7 +8,7 @@ variable of a comprehension.
 import ast
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -64,9 +64,9 @@ class Scope:
     `faker` is `faker_config`. `hash_key` is the key of `hash`, `public_key` is the RSA key of `encrypt` as PEM.
     """
 
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] = field(repr=False)
     fields: frozenset[str] | None = None
-    hash_key: bytes | None = None
+    hash_key: bytes | None = field(default=None, repr=False)
     faker: Mapping[str, Any] | None = None
     public_key: bytes | None = None
 

@@ -96,7 +96,7 @@ def _public(pem: bytes) -> tuple[Any, str]:
 def check_public_key(pem: bytes | None) -> bytes:
     """Return the public key for `encrypt`. Raises UsageError if there is none, or if it cannot be used."""
     if not pem:
-        hint = "set `public_key` to an RSA public key in PEM format"
+        hint = "set `encrypt_key` to an RSA public key in PEM format, for example `${file:public.pem}`"
         raise UsageError("the function `encrypt` requires a public key, but none is set", hint=hint)
     _public(pem)
     return pem

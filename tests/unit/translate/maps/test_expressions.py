@@ -303,7 +303,7 @@ NOT_ALLOWED = {
     "(x := 1)": ("an assignment is not part", "without statements"),
     "tags @ tags": ("this operator is not part", "operator for numbers"),
     "hash(email)": ("requires a key", "hash_key"),
-    "encrypt(email)": ("requires a public key", "public_key"),
+    "encrypt(email)": ("requires a public key", "encrypt_key"),
     "mask(email, -1)": ("`keep` is negative", "set `keep`"),
     "[_x for _x in tags]": ("begin with an underscore", "another name"),
     "": ("an expression is empty", "null"),
