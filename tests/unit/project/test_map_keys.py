@@ -1,6 +1,7 @@
 """Tests of the keys that map streams: where they are read, what is secret in them, and how they are shown."""
 
 import jsonschema
+import msgspec
 import pytest
 
 from tapdock.cli.config import rows, variables_of
@@ -8,7 +9,7 @@ from tapdock.connectors.masking import project_secrets
 from tapdock.errors import UsageError
 from tapdock.project.load import load
 from tapdock.project.schema import json_schema
-from tapdock.translate.maps.settings import checked
+from tapdock.translate.maps.settings import MapSettings, checked, settings_of
 
 PROJECT = """\
 version: 1
@@ -143,6 +144,29 @@ def test_a_public_key_is_text_or_a_file(project, tmp_path):
         b"-----BEGIN PUBLIC KEY-----"
     )
     assert checked(project(source="encrypt_key: PEM").sources["shop"]).encrypt_key == b"PEM"
+
+
+def test_the_maps_of_a_run_are_those_of_its_pipeline_or_its_source(project):
+    for more in ({}, {"source": "maps: {}"}, {"pipeline": "hash_key: '${K}'"}):
+        read = project(**more)
+        assert settings_of(read.pipelines["nightly"], read.sources["shop"]) is None
+    for place, owner in (("source", "sources.shop"), ("pipeline", "pipelines.nightly")):
+        read = project(**{place: "maps: {users: {a: null}}"})
+        assert settings_of(read.pipelines["nightly"], read.sources["shop"]).place == f"{owner}.maps"
+        read = project(**{place: "flattening_enabled: true"})
+        with pytest.raises(UsageError, match=rf"`{owner}.maps` has `flattening_enabled` without"):
+            settings_of(read.pipelines["nightly"], read.sources["shop"])
+
+
+def test_settings_can_be_sent_to_the_relay_of_another_container(project):
+    keys = """maps: {users: {__filter__: a > 1, a: null, b: hash(b)}, "*.c": drop, x: null, __else__: null}
+    flattening_enabled: true
+    flattening_max_depth: 2
+    hash_key: ${K}
+    encrypt_key: PEM
+    stream_map_config: {a: {b: [1, "x"]}}"""
+    settings = checked(project(source=keys, environ={"K": KEY}).sources["shop"])
+    assert msgspec.json.decode(msgspec.json.encode(settings), type=MapSettings) == settings
 
 
 def test_built_in_variables_have_no_value_in_maps(project):
