@@ -1,6 +1,5 @@
 """Read typed values of the project file. Each value has its place with it, so that errors can name the place."""
 
-import difflib
 import json
 import re
 import shlex
@@ -15,6 +14,7 @@ from tapdock.project.interpolate import Unset
 from tapdock.project.keys import LISTS, MOST, PATTERNS, Key, Pattern
 from tapdock.project.layers import Path, dotted
 from tapdock.project.secret import Secret
+from tapdock.text.nearest import did_you_mean
 
 __all__ = ["Field", "did_you_mean", "written_size"]
 
@@ -22,13 +22,6 @@ T = TypeVar("T")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """Return the hint `did you mean …?` with the nearest known word; None if no word is near."""
-    words = {each.lower(): each for each in known}
-    near = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.6)
-    return f"did you mean `{words[near[0]]}`?" if near else None
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from tapdock.errors import UsageError
-from tapdock.project.fields import did_you_mean
 from tapdock.project.maps import MapKeys
 from tapdock.project.model import Connector, Pipeline
 from tapdock.project.secret import Secret
 from tapdock.protocol.catalog import StreamKey
 from tapdock.protocol.patterns import splits
+from tapdock.text.nearest import did_you_mean
 from tapdock.translate.maps.expression import Scope
 
 __all__ = ["Entry", "FieldRule", "Flattening", "MapSettings", "checked", "glob_matches", "settings_of"]

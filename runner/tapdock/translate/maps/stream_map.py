@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Raw
 
 from tapdock.errors import UsageError
-from tapdock.project.fields import did_you_mean
 from tapdock.protocol.catalog import StreamKey
 from tapdock.protocol.exclusion import DELETE_MARKS
 from tapdock.protocol.patterns import Path
+from tapdock.text.nearest import did_you_mean
 from tapdock.translate.maps.alias import alias_of
 from tapdock.translate.maps.expression import ABSENT, Expression, Uncomputable, compiled
 from tapdock.translate.maps.field import WHOLE, Field
