@@ -63,8 +63,16 @@ class Unset(Secret):
     __str__ = __repr__
 
 
+_MAPS = ("maps", "stream_maps", "stream_map_config", "hash_key", "encrypt_key")
+
+
 def is_private(path: Keys) -> bool:
-    """Return True for connector config and env, and for `vars`: text from the environment becomes a `Secret` there."""
+    """Return True for connector config and env, for `vars`, and for maps, in which text from the environment is secret.
+
+    Such a text is a `Secret`.
+    """
+    if path[:1] in (("sources",), ("pipelines",)) and path[2:3] and path[2] in _MAPS:
+        return True
     if path[:1] == ("defaults",):
         return path[1:2] == ("env",)
     if path[:1] == ("vars",):
@@ -119,10 +127,11 @@ def _text(text: str, scope: Scope, path: Keys, origin: str) -> "str | Secret":
 
 def _joined(pieces: list[Piece], path: Keys, place: str) -> "str | Secret":
     made = Composed(tuple(piece for piece in pieces if piece != ""), place=place)
+    is_map = path[2:3] != () and path[2] in _MAPS
+    if made.builtins and (is_map or not is_private(path)):
+        where = "which only has a value in `config` and `env` of a source or a target"
+        raise UsageError(f"{place} refers to `{made.builtins[0].written}`, {where}", hint="write the text itself")
     if not is_private(path):
-        if made.builtins:
-            where = "which only has a value in `config` and `env` of a source or a target"
-            raise UsageError(f"{place} refers to `{made.builtins[0].written}`, {where}", hint="write the text itself")
         return made.reveal()
     if all(isinstance(piece, str) for piece in pieces):
         return made.reveal()

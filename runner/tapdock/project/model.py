@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tapdock.project.discovery import CACHED, Discovery
+from tapdock.project.maps import MapKeys
 from tapdock.project.secret import LateSecrets, Secret
 
 __all__ = [
@@ -183,7 +184,7 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Connector:
+class Connector(MapKeys):
     """A source or a target of the project file: one entry, one container.
 
     `rotate` says which values of its config the connector may change for its later runs. `max_line` is in bytes.
@@ -249,7 +250,7 @@ class Namespacing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pipeline:
+class Pipeline(MapKeys):
     """A source and a target that have a name together, with options.
 
     `meta_changes` keeps the source's notes about its own changes to a record, as a column of the target.

@@ -21,7 +21,6 @@ from tapdock.project.state_keys import key_of
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs import schema_policy
 from tapdock.runs.deletes import with_deletes
-from tapdock.runs.maps import map_settings
 from tapdock.runs.own_files import offer, require_state
 from tapdock.runs.sync_modes import (
     empties_first,
@@ -39,6 +38,7 @@ from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import unsupported_fields
 from tapdock.translate.maps.landing import Landed, landed_streams, only_read
+from tapdock.translate.maps.settings import settings_of
 
 __all__ = ["Options", "PreparedRun", "added_fields", "chosen_streams", "combined", "prepare"]
 
@@ -105,7 +105,7 @@ class PreparedRun:
     @property
     def landed(self) -> tuple[Landed, ...]:
         """The streams as the target gets them."""
-        return landed_streams(self.streams, self.translation.maps)
+        return landed_streams(self.streams, self.translation.maps, undeclared=self.translation.undeclared)
 
 
 def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedRun:
@@ -153,7 +153,7 @@ def combined(
     require_repaired(target, target_config, quirks)
     cannot = impossible(source, target, described, target_config, quirks)
     streams = chosen_streams(context, source, offered, options, cannot)
-    maps = map_settings(pipeline, source.connector)
+    maps = settings_of(pipeline, source.connector)
     if streams:
         left_out = {str(one.key) for one in offered} - {str(one.stream.key) for one in streams}
         streams = _still_read(only_read(streams, maps, left_out=left_out))
@@ -169,7 +169,7 @@ def combined(
     unsafe = empties_first(target, streams, target_config)
     if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
-    landed = tuple(one.target for one in landed_streams(streams, maps))
+    landed = tuple(one.target for one in landed_streams(streams, maps, undeclared=pipeline.undeclared_fields))
     require_files(target, target_config, landed, quirks, is_check=feed is not None)
     require_keys(source, target, target_config, landed, quirks)
     require_described(source, target, described, target_config, landed, quirks)

@@ -8,7 +8,7 @@ variable of a comprehension.
 import ast
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ __all__ = [
     "ABSENT",
     "FIRST_VARIABLE",
     "FREE",
+    "SIZED",
     "Build",
     "Frame",
     "Scope",
@@ -40,7 +41,7 @@ RECORD, STREAM, ORIGINAL, OWN, LEFT = range(5)
 FIRST_VARIABLE = 5
 FREE = 1000
 """Shorter results do not count for the budget."""
-_SIZED = frozenset({str, list, tuple, dict, set})
+SIZED = frozenset({str, list, tuple, dict, set})
 
 
 class _Absent:
@@ -64,9 +65,9 @@ class Scope:
     `faker` is `faker_config`. `hash_key` is the key of `hash`, `public_key` is the RSA key of `encrypt` as PEM.
     """
 
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] = field(repr=False)
     fields: frozenset[str] | None = None
-    hash_key: bytes | None = None
+    hash_key: bytes | None = field(default=None, repr=False)
     faker: Mapping[str, Any] | None = None
     public_key: bytes | None = None
 
@@ -82,7 +83,7 @@ def always(value: Any) -> Step:
 
 def metered(frame: Frame, value: Any) -> Any:
     """Return the value, after a long one has used some of the budget."""
-    if type(value) in _SIZED and len(value) > FREE:
+    if type(value) in SIZED and len(value) > FREE:
         charge(frame, len(value) if type(value) is str else ITEM_COST * len(value))
     return value
 

@@ -18,8 +18,7 @@ __all__ = ["PRIVATE", "STEPS"]
 
 
 def _hash(scope: Scope) -> Function:
-    key = private.check_hash_key(scope.hash_key)
-    return Function(lambda value: private.token(value, key), 1)
+    return Function(private.tokens(private.check_hash_key(scope.hash_key)), 1)
 
 
 def _encrypt(scope: Scope) -> Function:
@@ -100,8 +99,16 @@ def _apply(build: Build, node: ast.Call, function: Function) -> Step:
         )
     if len(steps) == 1:
         (only,) = steps
-        return lambda frame: metered(frame, call(only(frame)))
+        return _applied(call, only)
     return lambda frame: metered(frame, call(*[step(frame) for step in steps]))
+
+
+def _applied(call: Callable[[Any], Any], argument: Step) -> Step:
+    def apply(frame: Frame) -> Any:
+        made = call(argument(frame))
+        return made if type(made) is str and len(made) <= FREE else metered(frame, made)
+
+    return apply
 
 
 def _check_arguments(build: Build, node: ast.Call, function: Function) -> None:

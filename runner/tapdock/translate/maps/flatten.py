@@ -15,6 +15,7 @@ __all__ = ["Flat", "column"]
 
 _ENCODE = msgspec.json.Encoder().encode
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_MOST_KNOWN = 10_000
 _COMBINATIONS = ("anyOf", "oneOf", "allOf")
 _LOWER = re.compile(r"[a-z]")
 _WORD = re.compile(r"(?:^|_)(.)")
@@ -49,6 +50,7 @@ class Flat:
         self._root = schema
         self.texts: set[str] = set()
         self._opened: set[str] = set()
+        self._levels: dict[tuple[str, ...], dict[str, tuple[str, bool, bool]]] = {}
         self.columns: dict[str, tuple[str, ...]] = {}
         properties: dict[str, Any] = {}
         for path, field in self._fields(schema, ()):
@@ -101,26 +103,39 @@ class Flat:
     def record(self, members: Mapping[str, Raw]) -> dict[str, Raw]:
         """Return the flat record. Raises Unwritable if two of its fields have one column."""
         found: dict[str, Raw] = {}
-        for name, value in self._columns(members, ()):
+        self._into(found, members, ())
+        return found
+
+    def _into(self, found: dict[str, Raw], members: Mapping[str, Raw], path: tuple[str, ...]) -> None:
+        if (level := self._levels.get(path)) is None:
+            if len(self._levels) >= _MOST_KNOWN:
+                self._levels.clear()
+            level = self._levels[path] = {}
+        for key, value in members.items():
+            name, opens, is_text = level.get(key) or self._learn(level, path, key)
+            raw = bytes(value)
+            first = raw[:1]
+            if first == b"{" and opens:
+                self._into(found, _OBJECT.decode(raw), (*path, key))
+                continue
+            if first == b"n" and name in self._opened:
+                continue  # an object that is null: its columns are null
+            if first in (b"{", b"[") or (is_text and first not in (b'"', b"n")):
+                value = Raw(_ENCODE(msgspec.json.format(raw, indent=-1).decode()))
             if name in found:
                 raise Unwritable(f"has two fields that become the column `{name}` when it is flattened")
             found[name] = value
-        return found
 
-    def _columns(self, members: Mapping[str, Raw], path: tuple[str, ...]) -> Iterator[tuple[str, Raw]]:
-        for key, value in members.items():
-            within = (*path, key)
-            name = column(within, self._flattening)
-            raw = bytes(value)
-            first = raw[:1]
-            if name in self._opened and first == b"n":
-                continue  # an object that is null: its columns are null
-            if first == b"{" and name not in self.columns and len(path) < self._flattening.depth:
-                yield from self._columns(_OBJECT.decode(raw), within)
-            elif first in (b"{", b"[") or (name in self.texts and first not in (b'"', b"n")):
-                yield name, Raw(_ENCODE(msgspec.json.format(raw, indent=-1).decode()))
-            else:
-                yield name, value
+    def _learn(
+        self, level: dict[str, tuple[str, bool, bool]], path: tuple[str, ...], key: str
+    ) -> tuple[str, bool, bool]:
+        """Return the column of a field, whether objects in it become columns, and whether its values become text."""
+        name = column((*path, key), self._flattening)
+        opens = name not in self.columns and len(path) < self._flattening.depth
+        known = (name, opens, name in self.texts)
+        if len(level) < _MOST_KNOWN:
+            level[key] = known
+        return known
 
 
 def _types(field: _Schema) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import hashlib
 import random
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 
 from tapdock.translate.maps import texts
@@ -28,11 +29,15 @@ _NUMERIC = (str, int, float, Decimal)
 
 def _digest(name: str) -> Callable[[Any], str]:
     algorithm = getattr(hashlib, name)
+    try:
+        algorithm(b"")
+    except ValueError:  # the system allows MD5 only for other purposes than security
+        algorithm = partial(algorithm, usedforsecurity=False)
 
     def digest(value: Any) -> str:
         if not isinstance(value, str):
             raise Fault(f"{name} takes a string, not {described(value)}. Use `{name}(str(...))`")
-        return str(algorithm(value.encode(), usedforsecurity=False).hexdigest())
+        return str(algorithm(value.encode()).hexdigest())
 
     return digest
 

@@ -3,6 +3,8 @@
 import ast
 from typing import Any
 
+from tapdock.translate.maps.functions import MODULES
+
 __all__ = ["inferred"]
 
 Schema = dict[str, Any]
@@ -38,6 +40,7 @@ _NUMERIC = ("integer", "number")
 _DATE = "date"
 _DATE_TIME = "date-time"
 _SPANS = "time difference"
+_CLASSES = {"datetime.datetime": _DATE_TIME, "datetime.date": _DATE, "datetime.timedelta": _SPANS}
 
 
 def inferred(node: ast.expr) -> Schema | None:
@@ -105,11 +108,8 @@ def _called(node: ast.Call) -> str | None:
     path = ast.unparse(node.func)
     if path == "json.dumps":
         return "string"
-    if path == "datetime.timedelta":
-        return _SPANS
-    for prefix, kind in (("datetime.datetime", _DATE_TIME), ("datetime.date", _DATE)):
-        if path == prefix or (path.startswith(f"{prefix}.") and "(" not in path):
-            return kind
+    if path in MODULES:
+        return next((kind for prefix, kind in _CLASSES.items() if f"{path}.".startswith(f"{prefix}.")), None)
     if not isinstance(node.func, ast.Attribute):
         return None
     name = node.func.attr

@@ -20,6 +20,9 @@ def _comprehension(build: Build, node: Any) -> Step:
     with build.hidden():
         # Names are bound from left to right, and closures are made from the inside out.
         parts = [_parts(build, one) for one in node.generators]
+        if _is_short(node, parts):
+            ((items, place, conditions),) = parts
+            return _short(items, place, conditions, cost, build.step(node.elt))
         body = _pair(build, node) if isinstance(node, ast.DictComp) else _item(build, node.elt)
     for items, bind, conditions in reversed(parts):
         body = _loop(items, bind, conditions, cost, body)
@@ -77,8 +80,6 @@ def _target(build: Build, node: ast.expr) -> int | _Body:
 
 
 def _loop(items: Step, bind: int | _Body, conditions: list[Step], cost: int, body: _Body) -> _Body:
-    if isinstance(bind, int) and len(conditions) <= 1:
-        return _short_loop(items, bind, conditions[0] if conditions else None, cost, body)
     unpack = _into(bind)
 
     def run(frame: Frame, found: Any) -> None:
@@ -95,16 +96,25 @@ def _loop(items: Step, bind: int | _Body, conditions: list[Step], cost: int, bod
     return run
 
 
-def _short_loop(items: Step, place: int, condition: Step | None, cost: int, body: _Body) -> _Body:
-    """Return the loop for the most frequent form, which is faster."""
+def _is_short(node: Any, parts: list[Any]) -> bool:
+    return not isinstance(node, ast.DictComp | ast.SetComp) and len(parts) == 1 and isinstance(parts[0][1], int)
 
-    def run(frame: Frame, found: Any) -> None:
+
+def _short(items: Step, place: Any, conditions: list[Step], cost: int, item: Step) -> Step:
+    """Return a list with one loop and one variable: the most frequent form, which is faster."""
+
+    def run(frame: Frame) -> list[Any]:
+        found = []
         values = items_of(items(frame))
         charge(frame, cost * len(values))
         for value in values:
             frame[place] = value
-            if condition is None or condition(frame):
-                body(frame, found)
+            for condition in conditions:
+                if not condition(frame):
+                    break
+            else:
+                found.append(item(frame))
+        return found
 
     return run
 

@@ -65,9 +65,12 @@ def with_constant(name: str, right: Any) -> Callable[[Any], bool] | None:
         return None
     sign, compare = plain
 
+    if name in ("Eq", "NotEq"):
+        return (lambda left: left == right) if name == "Eq" else (lambda left: left != right)
+
     def compared(left: Any) -> bool:
         try:
-            return bool(compare(left, right))
+            return compare(left, right)  # type: ignore[no-any-return]
         except TypeError:
             pass  # the text of the error could contain values
         raise _impossible(sign, left, right)

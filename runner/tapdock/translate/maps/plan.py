@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from tapdock.project.fields import did_you_mean
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.schema_edits import merged, pruned
+from tapdock.text.nearest import did_you_mean
 from tapdock.translate.maps.protect import matching_paths
 from tapdock.translate.maps.settings import Entry, MapSettings, glob_matches
 from tapdock.translate.maps.stream_map import StreamMap, maps_for

@@ -72,10 +72,12 @@ class Guards:
         for rule in settings.rules:
             made = Guard(rule, compiled(rule.expression, scope) if rule.expression else None)
             self._rules += [(field, made) for field in _own_fields(rule.pattern, key)]
-        ends = [pieces(field)[-1] for field, _ in self._rules]
-        plain = not any(is_glob(end) for end in ends)
+        fields = [field for field, _ in self._rules]
+        is_plain = not any(is_glob(field) or len(pieces(field)) > 1 for field in fields)  # a name may have dots
         self._known: dict[Path, Guard | None] = {}
-        self.may_match: Callable[[bytes], bool] = finder([unescaped(end) for end in ends]) if plain else lambda _: True
+        self.may_match: Callable[[bytes], bool] = (
+            finder([unescaped(field) for field in fields]) if is_plain else lambda _: True
+        )
 
     def __bool__(self) -> bool:
         return bool(self._rules)

@@ -7,14 +7,15 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from tapdock.errors import UsageError
-from tapdock.project.fields import did_you_mean
 from tapdock.project.maps import MapKeys
+from tapdock.project.model import Connector, Pipeline
 from tapdock.project.secret import Secret
 from tapdock.protocol.catalog import StreamKey
 from tapdock.protocol.patterns import splits
+from tapdock.text.nearest import did_you_mean
 from tapdock.translate.maps.expression import Scope
 
-__all__ = ["Entry", "FieldRule", "Flattening", "MapSettings", "checked", "glob_matches"]
+__all__ = ["Entry", "FieldRule", "Flattening", "MapSettings", "checked", "glob_matches", "settings_of"]
 
 NULL = "__NULL__"
 _OPTIONS = ("__source__", "__alias__", "__filter__", "__key_properties__", "__else__")
@@ -85,6 +86,16 @@ class MapSettings:
 
     def error(self, *where: str, problem: str, hint: str | None = None) -> UsageError:
         return UsageError(f"`{'.'.join((self.place, *where))}` {problem}", hint=hint)
+
+
+def settings_of(pipeline: Pipeline, source: Connector) -> MapSettings | None:
+    """Return the maps of a run: those of its pipeline or of its source; None if there are none. Raises UsageError.
+
+    The loader refuses a project in which both have some.
+    """
+    if pipeline.has_maps:
+        return checked(pipeline, place=f"pipelines.{pipeline.name}.maps")
+    return checked(source, place=f"sources.{source.name}.maps") if source.has_maps else None
 
 
 def glob_matches(pattern: str, key: StreamKey) -> bool:

@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Raw
 
 from tapdock.errors import UsageError
-from tapdock.project.fields import did_you_mean
 from tapdock.protocol.catalog import StreamKey
 from tapdock.protocol.exclusion import DELETE_MARKS
 from tapdock.protocol.patterns import Path
+from tapdock.text.nearest import did_you_mean
 from tapdock.translate.maps.alias import alias_of
 from tapdock.translate.maps.expression import ABSENT, Expression, Uncomputable, compiled
 from tapdock.translate.maps.field import WHOLE, Field
@@ -25,9 +25,8 @@ from tapdock.translate.write.rules import EMPTY, Unwritable
 __all__ = ["StreamMap", "maps_for"]
 
 Keys = tuple[Path, ...]
-_ENCODE = msgspec.json.Encoder().encode
+_ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
-_NUMBERS = msgspec.json.Encoder(decimal_format="number").encode
 _EXACT = msgspec.json.Decoder(float_hook=Decimal).decode
 FILTER = "__filter__"
 _DEFINITIONS = ("definitions", "$defs")
@@ -58,6 +57,7 @@ class StreamMap:
             Field.of(name, text, self._compiled(name, text) if text is not None else None, declared=self.declared)
             for name, text in entry.fields.items()
         )
+        self._steps = tuple((each.name, each.expression, each.copies, each.uses_own) for each in self.fields)
         self._reads = _union(field.expression for field in self.fields if field.expression)
         self._only_rules = not (entry.fields or entry.only_listed or self._filter or settings.flattening)
         self._refuse_protected(schema)
@@ -101,16 +101,16 @@ class StreamMap:
             return body
         try:
             members = _OBJECT.decode(body)
-            if self._filter and not self._value(FILTER, self._filter, self._record(members, self._filter.reads)):
+            if self._filter and not self._passes(members, self._filter):
                 return None
             if self.guards:
                 members = self.guards.record(members, skip=self.entry.fields)
-            members = self._mapped(members)
-            if self.flat and members:
-                members = self.flat.record(members)
+            found = self._mapped(members)
+            if self.flat and found:
+                found = self.flat.record({name: _raw(value) for name, value in found.items()})
         except msgspec.MsgspecError as error:
             raise Unwritable(f"cannot be read: {error}") from None
-        return bytes(_ENCODE(members)) if members else None
+        return bytes(_ENCODE(found)) if found else None
 
     def kept(self, body: bytes) -> bytes:
         """Return the body of a record that cannot be translated, without what the map protects or removes."""
@@ -129,37 +129,41 @@ class StreamMap:
         except (msgspec.MsgspecError, Unwritable):
             return EMPTY
 
-    def _mapped(self, members: dict[str, Raw]) -> dict[str, Raw]:
+    def _mapped(self, members: dict[str, Raw]) -> dict[str, Any]:
+        """Return the mapped record: computed values, and the JSON of others."""
         if self.entry.only_listed:
-            result = {name: members[name] for name in self._always if name in members}
+            result: dict[str, Any] = {name: members[name] for name in self._always if name in members}
         else:
             result = dict(members)
         record = self._record(members, self._reads) if self._reads != frozenset() else {}
-        for field in self.fields:
-            if field.expression is None:
-                result.pop(field.name, None)
-            elif field.copies is not None and field.copies in members:
-                result[field.name] = members[field.copies]
-            else:
-                own = _EXACT(members[field.name]) if field.uses_own and field.name in members else ABSENT
-                value = self._value(field.name, field.expression, record, own)
-                result[field.name] = Raw(_NUMBERS(value))
+        stream, original = self.alias, self.source.name
+        try:
+            for name, expression, copies, uses_own in self._steps:
+                if expression is None:
+                    result.pop(name, None)
+                elif copies is not None and copies in members:
+                    result[name] = members[copies]
+                else:
+                    own = _EXACT(members[name]) if uses_own and name in members else ABSENT
+                    result[name] = expression(record, stream=stream, original_stream=original, own=own)
+        except Uncomputable as error:
+            raise self._unwritable(str(error)) from None
         return result
 
     def _record(self, members: Mapping[str, Raw], reads: frozenset[str] | None) -> dict[str, Any]:
         names = members if reads is None else [name for name in reads if name in members]
         return {name: _EXACT(members[name]) for name in names}
 
-    def _value(self, name: str, expression: Expression, record: dict[str, Any], own: Any = ABSENT) -> Any:
+    def _passes(self, members: Mapping[str, Raw], expression: Expression) -> bool:
+        record = self._record(members, expression.reads)
         try:
-            return expression(record, stream=self.alias, original_stream=self.source.name, own=own)
+            return bool(expression(record, stream=self.alias, original_stream=self.source.name))
         except Uncomputable as error:
-            raise self._unwritable(name, str(error)) from None
+            raise self._unwritable(f"`{FILTER}`: {error}") from None
 
-    def _unwritable(self, name: str, problem: str) -> Unwritable:
+    def _unwritable(self, problem: str) -> Unwritable:
         key = ", ".join(f"`{'.'.join(path)}`" for path in self._key)
-        about = f"`{FILTER}`: " if name == FILTER else ""
-        return Unwritable(f"cannot be mapped: {about}{problem}" + (f" (its key is {key})" if key else ""))
+        return Unwritable(f"cannot be mapped: {problem}" + (f" (its key is {key})" if key else ""))
 
     def _error(self, *where: str, problem: str, hint: str | None = None) -> UsageError:
         is_own = self.entry.name == self.source.name or self.entry.is_copy
@@ -254,6 +258,10 @@ class StreamMap:
             )
             raise self._error(problem=problem, hint="set another key with `__key_properties__`")
         return (names[0],) if names else (column(path, self._settings.flattening),)
+
+
+def _raw(value: Any) -> Raw:
+    return value if isinstance(value, Raw) else Raw(_ENCODE(value))
 
 
 def _ends(path: Path) -> range:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from tapdock.translate.maps.build import FREE, Build, Frame, Step, always, charge, metered
+from tapdock.translate.maps.build import FREE, SIZED, Build, Frame, Step, always, charge, metered
 from tapdock.translate.maps.limits import ITEM_COST, Fault, check_length
-from tapdock.translate.maps.numbers import BINARY, COMPARISONS, UNARY, described, with_constant
+from tapdock.translate.maps.numbers import BINARY, COMPARISONS, UNARY, Operator, described, with_constant
 from tapdock.translate.maps.texts import formatted, items_of, text
 
 __all__ = ["STEPS"]
@@ -48,8 +48,16 @@ def _binary(build: Build, node: ast.BinOp) -> Step:
         raise build.refused(node, "`%` does not format strings", "use an f-string such as `f'{name} {number}'`")
     left, right = build.step(node.left), build.step(node.right)
     if name in _GROWING:
-        return lambda frame: metered(frame, operator(left(frame), right(frame)))
+        return _growing(operator, left, right)
     return lambda frame: operator(left(frame), right(frame))
+
+
+def _growing(operator: Operator, left: Step, right: Step) -> Step:
+    def grow(frame: Frame) -> Any:
+        made = operator(left(frame), right(frame))
+        return made if type(made) not in SIZED or len(made) <= FREE else metered(frame, made)
+
+    return grow
 
 
 def _is_number(node: ast.AST) -> bool:

@@ -14,6 +14,7 @@ from tapdock.translate.maps.numbers import described
 
 __all__ = ["canonical", "dumps", "formatted", "items_of", "loads", "strftime", "strptime_format", "text"]
 
+_PLAIN = json.JSONEncoder(allow_nan=False)
 _SPEC = re.compile(r"(?:.?[<>=^])?[-+ ]?z?#?0?(\d*)[,_]?(?:\.(\d+))?[bcdeEfFgGnosxX%]?", re.DOTALL)
 _DATE_FORMAT = re.compile(r"(?:[^%]|%[aAwdbBmyYHIMSfpzZjUWcxXGuVFTDR%])*", re.DOTALL)
 _CONTAINERS = (list, tuple, set, dict)
@@ -24,9 +25,10 @@ _MAX_DATE_FORMAT = 200
 
 def text(value: Any) -> str:
     """Return a value as `str(value)` of Python, with Decimals in lists and objects as plain numbers."""
-    if type(value) is str:
-        return value
-    if isinstance(value, _CONTAINERS):
+    kind = type(value)
+    if kind is str:
+        return value  # type: ignore[no-any-return]
+    if kind is not int and isinstance(value, _CONTAINERS):
         check_weight(value)
         return _written(value)
     return str(value)
@@ -82,6 +84,11 @@ def dumps(
     between, after_key = separators
     if not isinstance(between, str) or not isinstance(after_key, str) or len(between) + len(after_key) > 10:
         raise Fault("`separators` of json.dumps must be two short strings")
+    try:
+        if (sort_keys, ensure_ascii, between, after_key) == (False, True, ", ", ": "):
+            return _PLAIN.encode(value)
+    except (TypeError, ValueError):
+        pass  # a Decimal, or what has no JSON
     return _Writer(bool(sort_keys), bool(ensure_ascii), between, after_key, canonical=False).written(value)
 
 

@@ -73,6 +73,12 @@ def test_a_name_that_an_object_has_twice_is_protected_in_both() -> None:
     assert new == b'{"owner":{"email":null},"email":null}'
 
 
+@pytest.mark.parametrize("rule", ["users.owner.email", "*.owner.email", "*.o*email", r"*.owner\.email"])
+def test_a_name_with_a_dot_is_protected_by_a_path(rule: str) -> None:
+    schema = {"type": "object", "properties": {"id": {}, "owner.email": {"type": "string"}}}
+    assert _map({rule: "drop"}, schema).apply(b'{"id":1,"owner.email":"a"}') == b'{"id":1}'
+
+
 def test_a_path_protects_only_that_path() -> None:
     found = _map({"users.owner.email": "drop"})
     new = json.loads(found.apply(BODY) or b"")

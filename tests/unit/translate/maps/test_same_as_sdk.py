@@ -231,7 +231,7 @@ def test_generated_maps_have_the_results_of_the_sdk(case: Any) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=2000)
+@settings(max_examples=1000)
 @given(case=_cases())
 def test_many_generated_maps_have_the_results_of_the_sdk(case: Any) -> None:
     _same(case)
