@@ -66,13 +66,17 @@ class Unset(Secret):
 _MAPS = ("maps", "stream_maps", "stream_map_config", "hash_key", "encrypt_key")
 
 
-def is_private(path: Keys) -> bool:
-    """Return True for connector config and env, for `vars`, and for maps, in which text from the environment is secret.
+def _is_map(path: Keys) -> bool:
+    return path[:1] in (("sources",), ("pipelines",)) and path[2:3] != () and path[2] in _MAPS
 
-    Such a text is a `Secret`.
+
+def is_private(path: Keys) -> bool:
+    """Return True for connector config and env, for `vars`, and for the keys and values with which maps compute.
+
+    Text from the environment becomes a `Secret` there.
     """
-    if path[:1] in (("sources",), ("pipelines",)) and path[2:3] and path[2] in _MAPS:
-        return True
+    if _is_map(path):
+        return path[2] not in ("maps", "stream_maps")
     if path[:1] == ("defaults",):
         return path[1:2] == ("env",)
     if path[:1] == ("vars",):
@@ -127,11 +131,10 @@ def _text(text: str, scope: Scope, path: Keys, origin: str) -> "str | Secret":
 
 def _joined(pieces: list[Piece], path: Keys, place: str) -> "str | Secret":
     made = Composed(tuple(piece for piece in pieces if piece != ""), place=place)
-    is_map = path[2:3] != () and path[2] in _MAPS
-    if made.builtins and (is_map or not is_private(path)):
+    if made.builtins and (_is_map(path) or not is_private(path)):
         where = "which only has a value in `config` and `env` of a source or a target"
         raise UsageError(f"{place} refers to `{made.builtins[0].written}`, {where}", hint="write the text itself")
-    if not is_private(path):
+    if not is_private(path) and not _is_map(path):  # an expression with a secret in it is refused later
         return made.reveal()
     if all(isinstance(piece, str) for piece in pieces):
         return made.reveal()

@@ -95,6 +95,13 @@ def test_an_environment_changes_single_maps(project):
 
 
 def test_a_variable_changes_a_map(project):
+    environ = {
+        "TAPDOCK_PIPELINES__NIGHTLY__MAPS__USERS__EMAIL": "hash(email)",
+        "TAPDOCK_PIPELINES__NIGHTLY__HASH_KEY": KEY,
+    }
+    read = project(pipeline="maps: {users: {email: null}}", environ=environ)
+    assert checked(read.pipelines["nightly"]).entries[0].fields == {"email": "hash(email)"}
+    assert KEY in set(project_secrets(read))
     environ = {"TAPDOCK_PIPELINES__NIGHTLY__FLATTENING_MAX_DEPTH": "3"}
     assert project(pipeline="flattening_max_depth: 1", environ=environ).pipelines["nightly"].flattening_max_depth == 3
 

@@ -34,6 +34,8 @@ def maps_of(
         maps = maps_for(one.stream.key, read_schema(one), one.primary_key, settings)
         if maps is not None:
             found[one.stream.key] = maps
+            for each in maps:
+                _require_distinct(each, settings)
     known = [*(one.stream.key for one in streams), *(StreamKey(None, name) for name in left_out)]
     for entry in settings.entries:
         if all_known:
@@ -73,6 +75,21 @@ def _require_fields(entry: Entry, streams: Sequence[ConfiguredStream], settings:
         if text is None and name not in known:
             hint = did_you_mean(name, known) or f"known: {', '.join(sorted(known))}"
             raise settings.error(entry.name, name, problem="removes a field that the stream does not have", hint=hint)
+
+
+def _require_distinct(each: StreamMap, settings: MapSettings) -> None:
+    """Raise UsageError for a new field whose name differs from that of another only in case.
+
+    Most targets have one column for both, and the other field would leave the source as it is.
+    """
+    own = each.entry.fields
+    others = {name.lower(): name for name in each.declared if own.get(name, "") is not None and not each.removes(name)}
+    for name in own:
+        other = others.get(name.lower(), name)
+        if name not in each.declared and other != name:
+            problem = f"is a new field beside `{other}`, which differs only in case"
+            hint = f"write `{other}` to replace its value, or remove that field: `{other}: null`"
+            raise settings.error(each.entry.name, name, problem=problem, hint=hint)
 
 
 def _require_rules(streams: Sequence[ConfiguredStream], left_out: Collection[str], settings: MapSettings) -> None:

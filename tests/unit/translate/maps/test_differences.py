@@ -70,6 +70,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a field that does not exist": ({"users": {"e_mail": None}}, "`maps.users.e_mail` removes a field that"),
     "a field of an expression": ({"users": {"x": "e_mail"}}, "`maps.users.x` cannot be used"),
     "a field of a filter": ({"users": {"__filter__": "idd > 1"}}, "`maps.users.__filter__` cannot be used"),
+    "a field in other case": ({"users": {"Email": "md5(email)"}}, "is a new field beside `email`"),
     "a key twice": ({"users": {"__key_properties__": ["id", "id"]}}, "names a field twice"),
     "text as a key": ({"users": {"__key_properties__": "id"}}, "is not a list of fields"),
     "an empty expression": ({"users": {"email": " "}}, "is empty text"),
@@ -113,6 +114,11 @@ def test_a_value_that_cannot_be_computed_is_a_bad_record_that_names_no_value() -
     assert "`int(email)`" in str(failed.value)
     assert "(its key is `id`)" in str(failed.value)
     assert "a@x" not in str(failed.value)
+
+
+def test_a_field_can_be_renamed_to_its_name_in_other_case() -> None:
+    config = {"stream_maps": {"users": {"Email": "email", "email": None}}}
+    assert of_tapdock(config, SCHEMA, [RECORD], keys=["id"])[0].records == [{"id": 1, "n": 7, "Email": "a@x.org"}]
 
 
 def test_a_number_that_is_not_finite_is_a_bad_record() -> None:
