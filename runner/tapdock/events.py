@@ -25,6 +25,7 @@ __all__ = [
     "Verdict",
 ]
 
+_MOST_NAMED = 5
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -33,9 +34,13 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
 
     `empty` counts records without any field, which are skipped. `set_aside` counts records that could not be translated
     and are in a file of the run. `rejected` counts records that the target reported as refused. `excluded` counts
-    records of a stream that is not selected. `reason` states why bodies are rewritten. In the verdict, a stream has the
-    `status` `complete` only if its source finished it and the target stored it, `failed` if the error names it, `not
-    reached` if the source never started it, otherwise `incomplete`. Before the verdict, `pending` and `running` occur.
+    records of a stream that is not selected. `filtered` counts records that a map left out. `written` counts records by
+    their stream in the target, if the stream has maps. `undeclared` counts records by each field that their schema does
+    not declare; None if not every record was read for that. `reason` states why bodies are rewritten.
+
+    In the verdict, a stream has the `status` `complete` only if its source finished it and the target stored it,
+    `failed` if the error names it, `not reached` if the source never started it, otherwise `incomplete`. Before the
+    verdict, `pending` and `running` occur.
     """
 
     namespace: str | None
@@ -49,6 +54,16 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     set_aside: int = 0
     rejected: int = 0
     excluded: int = 0
+    filtered: int = 0
+    written: dict[str, int] | None = None
+    undeclared: dict[str, int] | None = None
+
+    @property
+    def undeclared_fields(self) -> str:
+        """The first undeclared fields with their counts, for a message; empty if there are none."""
+        counts = list((self.undeclared or {}).items())
+        named = [f"`{name}` in {count:,} record{'s' * (count != 1)}" for name, count in counts[:_MOST_NAMED]]
+        return ", ".join([*named, *([f"{len(counts) - _MOST_NAMED} more"] if len(counts) > _MOST_NAMED else [])])
 
 
 class Logged(msgspec.Struct, frozen=True, tag="log"):

@@ -90,8 +90,8 @@ def test_the_relay_imports_no_engine_no_project_file_and_no_state():
         reached.add(module)
         left += imports(module) - reached
     assert not {room(name) for name in reached} & {"engines", "state", "cli", "connectors", "runs"}
-    values = {"tapdock.project", "tapdock.project.model", "tapdock.project.secret", "tapdock.project.discovery"}
-    assert {name for name in reached if room(name) == "project"} <= values
+    values = {f"tapdock.project.{name}" for name in ("discovery", "maps", "model", "secret")}
+    assert {name for name in reached if room(name) == "project"} <= {"tapdock.project", *values}
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.endswith("__main__")])

@@ -12,9 +12,10 @@ from tapdock.cli.state import Yes, asked
 from tapdock.connectors import known_specs, masking, rotated_config, rotation_rules
 from tapdock.errors import StateError, UsageError
 from tapdock.project.fields import did_you_mean
-from tapdock.project.keys import BUILD, CONNECTOR
+from tapdock.project.keys import BUILD, CONNECTOR, MAPS, names
 from tapdock.project.layers import Path, dotted, walk
-from tapdock.project.model import Connector, Mount, Project, StreamOptions
+from tapdock.project.maps import MapKeys
+from tapdock.project.model import Connector, Mount, Pipeline, Project, StreamOptions
 from tapdock.project.secret import Secret
 from tapdock.protocol.json_pointer import parts
 from tapdock.text.output import err, print_json, print_table
@@ -130,11 +131,13 @@ def _references(project: Project, path: Path) -> str:
 
 
 def variables_of(project: Project, path: Path) -> tuple[str, ...]:
-    """Return the variables to which the project file refers in a value of a connector's `config` or `env`."""
-    if path[0] not in ("sources", "targets") or path[2:3] not in (("config",), ("env",)):
+    """Return the variables to which the project file refers in `config` and `env` of a connector, and in maps."""
+    if path[0] not in ("sources", "targets", "pipelines") or path[2:3] == ():
         return ()
-    connector = (project.sources if path[0] == "sources" else project.targets)[str(path[1])]
-    value: Any = connector.config if path[2] == "config" else connector.env
+    if path[2] not in ("config", "env", *names(MAPS)) or (path[0] == "pipelines" and path[2] in ("config", "env")):
+        return ()
+    entries: Mapping[str, MapKeys] = getattr(project, str(path[0]))
+    value: Any = getattr(entries[str(path[1])], str(path[2]))
     for part in path[3:]:
         known = isinstance(part, int) and isinstance(value, list | tuple) and part < len(value)
         value = value[part] if known else value.get(part) if isinstance(value, Mapping) else None
@@ -184,20 +187,26 @@ def _values(project: Project) -> Iterator[tuple[Path, Any]]:
         for name, connector in connectors.items():
             yield from _connector((group, name), connector, known_specs.remembered(cache, connector))
     for name, pipeline in project.pipelines.items():
-        said = dataclasses.asdict(pipeline)
+        said = {field.name: getattr(pipeline, field.name) for field in dataclasses.fields(Pipeline)}
         naming = said.pop("namespacing")
-        said |= {"namespace": naming["kind"], "namespace_format": naming["format"], "prefix": naming["prefix"]}
+        said |= {"namespace": naming.kind, "namespace_format": naming.format, "prefix": naming.prefix}
+        maps = {key: said.pop(key) for key in names(MAPS)}
         for key, value in said.items():
             if key in ("labels", "annotations"):
                 yield from walk(value, ("pipelines", name, key)) if value else ()
             elif key != "name" and value not in (None, ""):
                 yield ("pipelines", name, key), value
+        for key in maps:
+            yield from _map_key(("pipelines", name), pipeline, key)
 
 
 def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | None) -> Iterator[tuple[Path, Any]]:
     """`schema` is the connector's spec, if it is known."""
     for key in CONNECTOR:
         if key.role not in (None, connector.role):
+            continue
+        if key.name in names(MAPS):
+            yield from _map_key(path, connector, key.name)
             continue
         here = (*path, key.name)
         value: Any = _limit(connector, key.name) if key.form == "duration" else getattr(connector, key.name)
@@ -224,6 +233,17 @@ def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | Non
                 yield here, value.written
             case _:
                 yield here, value
+
+
+def _map_key(path: Path, owner: MapKeys, name: str) -> Iterator[tuple[Path, Any]]:
+    """Yield the values of a key that maps streams, unless it has its default. A removed field is `null`."""
+    value = getattr(owner, name)
+    if value == getattr(MapKeys(), name):
+        return
+    for here, leaf in walk({name: value}, path):
+        # a field such as `password` has an expression as its value, which is not a secret
+        is_expression = name == "maps" and not isinstance(leaf, Secret)
+        yield here, leaf if is_expression else masking.masked({str(here[-1]): leaf}, None)[str(here[-1])]
 
 
 def _limit(connector: Connector, name: str) -> float:

@@ -206,6 +206,8 @@ def _print_result(name: str, record: RunRecord) -> None:
     for report in record.streams:
         if excluded := _excluded(report):
             out(one_line(f"{_name(report)}: {excluded}"))
+        if undeclared := report.undeclared_fields:
+            out(one_line(f"{_name(report)}: its schema does not declare {undeclared}; see `undeclared_fields`"))
     total = sum(report.records for report in record.streams)
     saved = f"state {record.state_id} saved" if record.state.committed else "state unchanged"
     took = f"{record.seconds.total:.1f} s: {total:,} records; {saved}; run {record.run_id}"

@@ -132,6 +132,12 @@ def _print(record: RunRecord) -> None:
         for each in record.streams
     ]
     _print_part(("STREAM", "RECORDS", "BYTES", "STATUS", "LEFT OUT", "PATH"), streams)
+    undeclared = [
+        (row[0], name, f"{count:,}")
+        for row, each in zip(streams, record.streams, strict=True)
+        for name, count in (each.undeclared or {}).items()
+    ]
+    _print_part(("STREAM", "UNDECLARED FIELD", "RECORDS"), undeclared)
     _print_part(COLUMNS, change_rows(record.schema_changes))
     containers = [
         (each.role, each.image, each.exit_code, _megabytes(each.peak_memory_bytes), each.cpu_seconds)

@@ -7,13 +7,15 @@ from typing import Any
 
 from tapdock.project.composed import Composed
 from tapdock.project.interpolate import Unset
+from tapdock.project.layers import walk
+from tapdock.project.maps import MapKeys
 from tapdock.project.model import Connector, Project
 from tapdock.project.secret import Secret
 from tapdock.protocol.json_pointer import referred
 from tapdock.text.redaction import Redactor
 from tapdock.text.secret_names import MASK, is_group_name, is_secret_name, masked_text, secrets_in
 
-__all__ = ["connector_secrets", "masked", "new_texts", "project_secrets", "redactor_of", "secret_texts"]
+__all__ = ["connector_secrets", "map_secrets", "masked", "new_texts", "project_secrets", "redactor_of", "secret_texts"]
 
 _CHOICE = re.compile(r"[A-Za-z][a-z_-]{0,19}")
 _PRIVATE_KEY = "PRIVATE KEY-----"
@@ -35,7 +37,19 @@ def secret_texts(config: Mapping[str, Any], schema: Schema | None) -> tuple[str,
 def connector_secrets(connector: Connector) -> tuple[str, ...]:
     """Return the secrets of a connector in the project file, including tokens in addresses of its packages."""
     package = secrets_in(connector.build.package) if connector.build else ()
-    return (*secret_texts(connector.config, None), *secret_texts(connector.env, None), *package)
+    return (
+        *secret_texts(connector.config, None),
+        *secret_texts(connector.env, None),
+        *package,
+        *map_secrets(connector),
+    )
+
+
+def map_secrets(keys: MapKeys) -> tuple[str, ...]:
+    """Return the secrets with which a source or a pipeline maps its streams."""
+    in_maps = [leaf for _, leaf in walk(keys.maps) if isinstance(leaf, Secret)]
+    given = {"maps": in_maps, "stream_map_config": keys.stream_map_config, "hash_key": keys.hash_key}
+    return secret_texts({name: value for name, value in given.items() if value}, None)
 
 
 def project_secrets(project: Project) -> Iterator[str]:
@@ -43,6 +57,8 @@ def project_secrets(project: Project) -> Iterator[str]:
     yield from secrets_in(project.state_uri)
     for connector in (*project.sources.values(), *project.targets.values()):
         yield from connector_secrets(connector)
+    for pipeline in project.pipelines.values():
+        yield from map_secrets(pipeline)
 
 
 def redactor_of(project: Project) -> Redactor:

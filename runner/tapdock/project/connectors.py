@@ -20,7 +20,6 @@ __all__ = ["LATER", "build_image", "connector", "is_buildable"]
 
 LATER = "this version of tapdock does not support it yet; remove it"
 INSTEAD = {
-    "maps": LATER,
     "schedule": LATER,
     "registry_auth": f"{LATER} (`docker login` works already)",
     "volumes": "write mounts under `mounts`",

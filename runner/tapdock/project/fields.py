@@ -1,6 +1,5 @@
 """Read typed values of the project file. Each value has its place with it, so that errors can name the place."""
 
-import difflib
 import json
 import re
 import shlex
@@ -14,6 +13,8 @@ from tapdock.project.discovery import Discovery
 from tapdock.project.interpolate import Unset
 from tapdock.project.keys import LISTS, MOST, PATTERNS, Key, Pattern
 from tapdock.project.layers import Path, dotted
+from tapdock.project.secret import Secret
+from tapdock.text.nearest import did_you_mean
 
 __all__ = ["Field", "did_you_mean", "written_size"]
 
@@ -21,13 +22,6 @@ T = TypeVar("T")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """Return the hint `did you mean …?` with the nearest known word; None if no word is near."""
-    words = {each.lower(): each for each in known}
-    near = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.6)
-    return f"did you mean `{words[near[0]]}`?" if near else None
 
 
 @dataclass(frozen=True)
@@ -240,6 +234,24 @@ def written_size(size: float) -> str:
     return next(f"{number:g}{unit}" for unit, number in reversed(units) if number >= 1 and number.is_integer())
 
 
+def _mapping(field: Field) -> dict[str, Any]:
+    """Return a mapping as it is written; its references have their values later."""
+    field.entries()
+    return dict(field.value or {})
+
+
+def _secret(field: Field) -> Secret:
+    """Return a secret. It is not read yet, so that commands that do not need it work without it."""
+    if not isinstance(field.value, Secret):
+        hint = "put it into `.env` or the environment, and refer to it: `${NAME}`, `${file:PATH}` or `${exec:PROGRAM}`"
+        raise field.error("is a secret, which must not be in the project file", hint=hint)
+    return field.value
+
+
+def _public(field: Field) -> str | Secret:
+    return field.value if isinstance(field.value, Secret) else field.text()
+
+
 def _label(field: Field) -> str:
     if isinstance(field.value, bool):
         return str(field.value).lower()
@@ -254,4 +266,7 @@ _READERS: Mapping[str, Callable[[Field], Any]] = {
     "labels": Field.labels,
     "duration": Field.duration,
     "discovery": _discovery,
+    "mapping": _mapping,
+    "secret": _secret,
+    "public": _public,
 }

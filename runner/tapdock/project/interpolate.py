@@ -63,8 +63,20 @@ class Unset(Secret):
     __str__ = __repr__
 
 
+_MAPS = ("maps", "stream_maps", "stream_map_config", "hash_key", "encrypt_key")
+
+
+def _is_map(path: Keys) -> bool:
+    return path[:1] in (("sources",), ("pipelines",)) and path[2:3] != () and path[2] in _MAPS
+
+
 def is_private(path: Keys) -> bool:
-    """Return True for connector config and env, and for `vars`: text from the environment becomes a `Secret` there."""
+    """Return True for connector config and env, for `vars`, and for the keys and values with which maps compute.
+
+    Text from the environment becomes a `Secret` there.
+    """
+    if _is_map(path):
+        return path[2] not in ("maps", "stream_maps")
     if path[:1] == ("defaults",):
         return path[1:2] == ("env",)
     if path[:1] == ("vars",):
@@ -119,10 +131,10 @@ def _text(text: str, scope: Scope, path: Keys, origin: str) -> "str | Secret":
 
 def _joined(pieces: list[Piece], path: Keys, place: str) -> "str | Secret":
     made = Composed(tuple(piece for piece in pieces if piece != ""), place=place)
-    if not is_private(path):
-        if made.builtins:
-            where = "which only has a value in `config` and `env` of a source or a target"
-            raise UsageError(f"{place} refers to `{made.builtins[0].written}`, {where}", hint="write the text itself")
+    if made.builtins and (_is_map(path) or not is_private(path)):
+        where = "which only has a value in `config` and `env` of a source or a target"
+        raise UsageError(f"{place} refers to `{made.builtins[0].written}`, {where}", hint="write the text itself")
+    if not is_private(path) and not _is_map(path):  # an expression with a secret in it is refused later
         return made.reveal()
     if all(isinstance(piece, str) for piece in pieces):
         return made.reveal()

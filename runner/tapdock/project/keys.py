@@ -5,7 +5,7 @@ here, and one attribute of the model.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from keyword import iskeyword
 from typing import Any, Literal, get_args
@@ -18,6 +18,7 @@ __all__ = [
     "DEFAULTS",
     "INCLUDED",
     "LISTS",
+    "MAPS",
     "MOST",
     "MOUNT",
     "PATTERNS",
@@ -37,6 +38,7 @@ Form = Literal[
     "text", "texts", "words", "flag", "count", "number", "size", "duration", "choice",
     "config", "env", "vars", "labels", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
     "discovery", "platform", "network", "user", "hosts", "python", "packages", "requirements", "date",
+    "mapping", "secret", "public",
 ]  # fmt: skip
 """How a value is written: what the loader reads it with, and what its JSON schema is."""
 
@@ -115,6 +117,56 @@ _LABELS = (
     Key(name="labels", form="labels", help="Short texts by name, for example `team: sales`. Run records have them."),
     Key(name="annotations", form="labels", help="Longer texts by name, such as a description. Run records have them."),
 )
+
+MAPS = (
+    Key(
+        name="maps",
+        form="mapping",
+        help="What happens to streams and fields on their way to the target: they are renamed, computed, filtered, "
+        "hashed or removed. See [stream maps](maps.md). `stream_maps` is the same.",
+    ),
+    Key(name="stream_map_config", form="mapping", help="Values that expressions of `maps` use as `config['name']`."),
+    Key(
+        name="faker_config",
+        form="mapping",
+        help="`seed` and `locale` of the generator `fake` in expressions of `maps`.",
+    ),
+    Key(
+        name="flattening_enabled",
+        form="flag",
+        default="false",
+        help="Whether fields of nested objects become columns of their own. It needs `flattening_max_depth`.",
+    ),
+    Key(
+        name="flattening_max_depth",
+        form="count",
+        help="How many levels of objects become columns. Deeper objects become JSON text.",
+    ),
+    Key(
+        name="flattening_separator",
+        form="text",
+        default="__",
+        help="The text between the parts of a column's name after flattening.",
+    ),
+    Key(
+        name="flattening_max_key_length",
+        form="count",
+        least=1,
+        default="255",
+        help="From this length on, the names of columns are shortened when objects are flattened.",
+    ),
+    Key(
+        name="hash_key",
+        form="secret",
+        help="The key of the function `hash` in `maps`, of at least 16 bytes: a reference such as `${HASH_KEY}`.",
+    ),
+    Key(
+        name="encrypt_key",
+        form="public",
+        help="The RSA public key of the function `encrypt` in `maps`, as PEM text, or `${file:public.pem}`.",
+    ),
+)
+"""The keys of a pipeline or a source that map its streams. Their names are the Singer SDK's."""
 
 ROOT = (
     Key(name="version", form="count", help="The version of this format. It must be `1`."),
@@ -271,6 +323,7 @@ CONNECTOR = (
         default="false",
         help="Allow `overwrite` with a target that empties its tables first. A run that fails may leave them empty.",
     ),
+    *(replace(key, role="source") for key in MAPS),
     Key(
         name="load_schema",
         form="text",
@@ -501,6 +554,14 @@ PIPELINE = (
         help="What happens to a record that cannot be translated.",
     ),
     Key(
+        name="undeclared_fields",
+        form="choice",
+        words=model.UndeclaredFields,
+        help="What happens to fields of records that their schema does not declare: `pass` and count them in every "
+        "record, `drop` them, write them into one column (`json`), or treat the record as bad (`fail`). Without it, "
+        "they are passed on: see [routes](routes.md#fields-that-no-schema-declares).",
+    ),
+    Key(
         name="meta_changes",
         form="flag",
         default="false",
@@ -513,6 +574,7 @@ PIPELINE = (
         default="false",
         help="From a Singer tap to an Airbyte destination: refuse records that do not match the schema of the tap.",
     ),
+    *MAPS,
     *_LABELS,
 )
 

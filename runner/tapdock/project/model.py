@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tapdock.project.discovery import CACHED, Discovery
+from tapdock.project.maps import MapKeys
 from tapdock.project.secret import LateSecrets, Secret
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "StateType",
     "StreamOptions",
     "SyncMode",
+    "UndeclaredFields",
 ]
 
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?:==(?P<version>[A-Za-z0-9.!+_-]+))?")
@@ -43,6 +45,7 @@ Rotate = Literal["secrets", "all", "none"]
 SyncMode = Literal["full_refresh", "incremental"]
 DestinationMode = Literal["append", "overwrite", "append_dedup"]
 OnBadRecord = Literal["fail", "set_aside"]
+UndeclaredFields = Literal["pass", "drop", "json", "fail"]
 LateSchema = Literal["spool", "stream"]
 SchemaPolicy = Literal["evolve", "freeze", "fail"]
 ReplicationMethod = Literal["FULL_TABLE", "INCREMENTAL", "LOG_BASED"]
@@ -181,7 +184,7 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Connector:
+class Connector(MapKeys):
     """A source or a target of the project file: one entry, one container.
 
     `rotate` says which values of its config the connector may change for its later runs. `max_line` is in bytes.
@@ -247,11 +250,12 @@ class Namespacing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pipeline:
+class Pipeline(MapKeys):
     """A source and a target that have a name together, with options.
 
     `meta_changes` keeps the source's notes about its own changes to a record, as a column of the target.
-    `validate_records` refuses a tap's records whose values do not match the types in its schema.
+    `validate_records` refuses a tap's records whose values do not match the types in its schema. `undeclared_fields` is
+    what happens to fields that are not in the schema; None passes them on, and may count them in part of the records.
     """
 
     name: str
@@ -264,6 +268,7 @@ class Pipeline:
     schema_changes: SchemaPolicy = "evolve"
     late_schema: LateSchema = "spool"
     on_bad_record: OnBadRecord = "fail"
+    undeclared_fields: UndeclaredFields | None = None
     meta_changes: bool = False
     validate_records: bool = False
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)

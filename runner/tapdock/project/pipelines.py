@@ -6,7 +6,7 @@ from typing import Literal
 
 from tapdock.project.connectors import LATER
 from tapdock.project.fields import Field, did_you_mean
-from tapdock.project.keys import PIPELINE, misplaced, names
+from tapdock.project.keys import MAPS, PIPELINE, misplaced, names
 from tapdock.project.model import Connector, Namespacing, Pipeline
 from tapdock.project.state_keys import is_state, key_of
 
@@ -15,7 +15,6 @@ __all__ = ["pipeline", "require_own_states"]
 _SAFE = re.compile(r"[^\s.-](?:.*\S)?")  # of a `state_id`, which is an argument of commands and the name of a file
 _OWN = ("source", "target", "namespace", "namespace_format", "prefix")  # checked together
 _INSTEAD = {
-    "maps": LATER,
     "schedule": LATER,
     "destination": "write `target`",
     "streams": "write options of streams under `streams` of the source",
@@ -28,13 +27,25 @@ def pipeline(field: Field, sources: Mapping[str, Connector], targets: Mapping[st
     known = names(PIPELINE)
     keys = field.keys(known, instead={**misplaced(known), **_INSTEAD})
     given = {key.name: keys[key.name].read(key) for key in PIPELINE if key.name in keys and key.name not in _OWN}
+    source = _named(field, keys, "source", sources, targets)
+    _require_one_place(keys, sources[source])
     return Pipeline(
         name=str(field.path[-1]),
-        source=_named(field, keys, "source", sources, targets),
+        source=source,
         target=_named(field, keys, "target", targets, sources),
         namespacing=_namespacing(keys),
         **given,
     )
+
+
+def _require_one_place(keys: Mapping[str, Field], source: Connector) -> None:
+    """Raise UsageError if a pipeline and its source both map streams: it would not be clear which map comes first."""
+    if not source.has_maps:
+        return
+    for name in names(MAPS):
+        if name in keys:
+            problem = f"maps streams, and so does the source `{source.name}`"
+            raise keys[name].error(problem, hint=f"write all maps in one place: here, or under `sources.{source.name}`")
 
 
 def _namespacing(keys: Mapping[str, Field]) -> Namespacing:

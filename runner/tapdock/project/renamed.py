@@ -1,4 +1,4 @@
-"""Keys of the project file that have a new name. The old name works, with a warning."""
+"""Keys of the project file that have several names. An old name works with a warning."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,10 +6,16 @@ from typing import Any
 from tapdock.errors import UsageError
 from tapdock.project.layers import Layer, Path, dotted
 
-__all__ = ["OLD_NAMES", "renamed"]
+__all__ = ["OLD_NAMES", "OTHER_NAMES", "renamed"]
 
 OLD_NAMES: Mapping[str, Mapping[str, str]] = {"pipelines": {"on_schema_change": "late_schema"}}
 """By the block of the file: old names of its entries' keys, and the new ones."""
+
+OTHER_NAMES: Mapping[str, Mapping[str, str]] = {
+    "sources": {"stream_maps": "maps"},
+    "pipelines": {"stream_maps": "maps"},
+}
+"""Names that keys also have, because other programs use them."""
 
 
 def renamed(layer: Layer, *, replaces: bool = False) -> tuple[Layer, tuple[str, ...]]:
@@ -20,14 +26,20 @@ def renamed(layer: Layer, *, replaces: bool = False) -> tuple[Layer, tuple[str, 
     tree, origins = layer.tree, dict(layer.origins)
     notes = []
     for place in _places(layer.tree):
-        old, new = str(place[-1]), OLD_NAMES[str(place[-3])][str(place[-1])]
+        group, old = str(place[-3]), str(place[-1])
+        is_old = old in OLD_NAMES.get(group, {})
+        new = OLD_NAMES[group][old] if is_old else OTHER_NAMES[group][old]
         path = (*place[:-1], new)
         origin = origins.pop(place, "tapdock.yaml")
         if _at(tree, path) is not None and not replaces:
-            raise UsageError(f"{origin}: `{dotted(place)}` is the old name of `{new}`", hint="remove one of the two")
+            same = f"is the old name of `{new}`" if is_old else f"means the same as `{new}`"
+            raise UsageError(f"{origin}: `{dotted(place)}` {same}", hint="remove one of the two")
         tree = _moved(tree, place, new)
         origins[path] = origin
-        notes.append(f"warning: {origin}: `{old}` is now `{new}`: rename it")
+        inner = {each: at for each, at in origins.items() if each[: len(place)] == place}
+        origins = {each: at for each, at in origins.items() if each not in inner}
+        origins |= {(*path, *each[len(place) :]): at for each, at in inner.items()}
+        notes += [f"warning: {origin}: `{old}` is now `{new}`: rename it"] if is_old else []
     return Layer(tree, origins), tuple(notes)
 
 
@@ -39,11 +51,17 @@ def _places(tree: Mapping[str, Any]) -> list[Path]:
         blocks += [("environments", name) for name in environments]
     places: list[Path] = []
     for block in blocks:
-        for group, names in OLD_NAMES.items():
+        for group, names in _names().items():
             entries = _at(tree, (*block, group))
             for name, entry in entries.items() if isinstance(entries, dict) else ():
                 places += [(*block, group, name, old) for old in names if isinstance(entry, dict) and old in entry]
     return places
+
+
+def _names() -> dict[str, set[str]]:
+    """Return all names of keys but their own ones, by the block of the file."""
+    groups = OLD_NAMES.keys() | OTHER_NAMES.keys()
+    return {group: {*OLD_NAMES.get(group, {}), *OTHER_NAMES.get(group, {})} for group in sorted(groups)}
 
 
 def _at(tree: Any, path: Path) -> Any:

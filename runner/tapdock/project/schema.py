@@ -20,7 +20,7 @@ from tapdock.project.keys import (
     Key,
     Pattern,
 )
-from tapdock.project.renamed import OLD_NAMES
+from tapdock.project.renamed import OLD_NAMES, OTHER_NAMES
 
 __all__ = ["json_schema"]
 
@@ -36,6 +36,9 @@ _FORMS: dict[str, Schema] = {
     "paths": {"anyOf": [_TEXT, {"type": "array", "items": _TEXTS}]},
     "flag": {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, _VARIABLE]},
     "config": {"type": "object"},
+    "mapping": {"type": "object"},
+    "secret": _VARIABLE,
+    "public": {"type": "string"},
     "env": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},
     "vars": {
         "type": ["object", "null"],
@@ -66,9 +69,11 @@ def json_schema() -> Schema:
         "state_backend": _object(STATE_BACKEND),
         "registries": _object(REGISTRIES),
         "defaults": _object(key for key in CONNECTOR if key.shared),
-        "sources": _entries(_object(key for key in CONNECTOR if key.role != "target")),
+        "sources": _entries(
+            _with_names(_object(key for key in CONNECTOR if key.role != "target"), OTHER_NAMES["sources"])
+        ),
         "targets": _entries(_object(key for key in CONNECTOR if key.role != "source")),
-        "pipelines": _entries(_with_old_names(_object(PIPELINE), OLD_NAMES["pipelines"])),
+        "pipelines": _entries(_with_names(_object(PIPELINE), OTHER_NAMES["pipelines"], old=OLD_NAMES["pipelines"])),
     }
     blocks = {key.name: {**blocks[key.name], "description": key.help} for key in ROOT if key.name in blocks}
     environment = {"type": ["object", "null"], "properties": blocks, "additionalProperties": False}
@@ -98,9 +103,12 @@ def _object(keys: Iterable[Key]) -> Schema:
     return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
 
 
-def _with_old_names(schema: Schema, names: Mapping[str, str]) -> Schema:
+def _with_names(schema: Schema, others: Mapping[str, str], *, old: Mapping[str, str] | None = None) -> Schema:
+    """Return the schema of an entry with further names of its keys; editors warn of the old ones."""
     known = schema["properties"]
-    return {**schema, "properties": known | {old: {**known[new], "deprecated": True} for old, new in names.items()}}
+    more = {other: known[name] for other, name in others.items()}
+    more |= {each: {**known[name], "deprecated": True} for each, name in (old or {}).items()}
+    return {**schema, "properties": known | more}
 
 
 def _pattern(pattern: Pattern) -> Schema:

@@ -14,6 +14,7 @@ from tapdock.runs.target_files import replaces_files
 from tapdock.state.envelope import Envelope
 from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import selected_catalog
+from tapdock.translate.maps.landing import landed_streams
 from tapdock.translate.names import singer_names, target_keys
 from tapdock.translate.states.airbyte import state_to_pass, without_streams
 from tapdock.translate.states.singer import lacks_bookmark, singer_state_on_a_line, singer_state_to_pass
@@ -114,14 +115,20 @@ def _renewed(prepared: PreparedRun, *, full_refresh: bool) -> list[Stream]:
 
 
 def names_of(prepared: PreparedRun) -> dict[str, str]:
-    """Return each stream's name in the target, as far as it is known before the start."""
-    keys = [one.stream.key for one in prepared.streams]
+    """Return each stream's name in the target, as far as it is known before the start.
+
+    A tap may name a stream in three ways, so for another Singer target only names that maps give are known.
+    """
+    translation, landed = prepared.translation, prepared.landed
     if prepared.route == "singer-singer":
-        return {}
-    translation = prepared.translation
+        return {one.label: one.target.stream.name for one in landed if one.map}
+    keys = [one.target.stream.key for one in landed]
+    names: Mapping[StreamKey, object]
     if prepared.target.kind == "singer":
-        return {str(key): name for key, name in singer_names(keys, translation.namespacing, translation.tables).items()}
-    return {str(key): str(name) for key, name in target_keys(keys, translation.namespacing, translation.tables).items()}
+        names = singer_names(keys, translation.namespacing, translation.tables)
+    else:
+        names = target_keys(keys, translation.namespacing, translation.tables)
+    return {one.label: str(names[one.target.stream.key]) for one in landed}
 
 
 def launches(prepared: PreparedRun, job: StartedRun) -> tuple[Launch, Launch]:
@@ -157,6 +164,8 @@ def _target(prepared: PreparedRun, job: StartedRun) -> Launch:
 
 def _destination_catalog(prepared: PreparedRun, job: StartedRun) -> bytes:
     is_airbyte = prepared.source.kind == "airbyte"
-    streams = tuple(one.landed() for one in job.streams) if is_airbyte else destination_streams(job.streams)
+    landed = landed_streams(job.streams, prepared.translation.maps, undeclared=prepared.translation.undeclared)
+    targets = tuple(one.target for one in landed)
+    streams = tuple(one.landed() for one in targets) if is_airbyte else destination_streams(targets)
     keys: Iterable[StreamKey] = (one.stream.key for one in streams)
     return configured_catalog(streams, names=target_keys(keys, prepared.translation.namespacing))

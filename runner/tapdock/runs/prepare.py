@@ -37,6 +37,8 @@ from tapdock.runs.unread import denied_globs, unread_names
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import unsupported_fields
+from tapdock.translate.maps.landing import Landed, landed_streams, only_read
+from tapdock.translate.maps.settings import settings_of
 
 __all__ = ["Options", "PreparedRun", "added_fields", "chosen_streams", "combined", "prepare"]
 
@@ -100,6 +102,11 @@ class PreparedRun:
         """The route, such as `airbyte-singer`: the name of the translator."""
         return f"{self.source.kind}-{self.target.kind}"
 
+    @property
+    def landed(self) -> tuple[Landed, ...]:
+        """The streams as the target gets them."""
+        return landed_streams(self.streams, self.translation.maps, undeclared=self.translation.undeclared)
+
 
 def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedRun:
     """Get images and kinds, check configs against their specs, and select streams. No record is read or written.
@@ -146,6 +153,10 @@ def combined(
     require_repaired(target, target_config, quirks)
     cannot = impossible(source, target, described, target_config, quirks)
     streams = chosen_streams(context, source, offered, options, cannot)
+    maps = settings_of(pipeline, source.connector)
+    if streams:
+        left_out = {str(one.key) for one in offered} - {str(one.stream.key) for one in streams}
+        streams = _still_read(only_read(streams, maps, left_out=left_out))
     state_id = key_of(pipeline, project.environment)
     schema = schema_policy.SchemaFacts()
     if feed is None and options.catalog is None:  # what the source itself offers
@@ -158,14 +169,16 @@ def combined(
     unsafe = empties_first(target, streams, target_config)
     if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
-    require_files(target, target_config, streams, quirks, is_check=feed is not None)
-    require_keys(source, target, target_config, streams, quirks)
-    require_described(source, target, described, target_config, streams, quirks)
-    target_config = with_deletes(target, target_config, described, streams, say=context.once)
+    landed = tuple(one.target for one in landed_streams(streams, maps, undeclared=pipeline.undeclared_fields))
+    require_files(target, target_config, landed, quirks, is_check=feed is not None)
+    require_keys(source, target, target_config, landed, quirks)
+    require_described(source, target, described, target_config, landed, quirks)
+    target_config = with_deletes(target, target_config, described, landed, say=context.once)
     _require_meant(pipeline, f"{source.kind}-{target.kind}")
     translation = TranslateOptions(
         namespacing=namespacing,
         on_bad_record=pipeline.on_bad_record,
+        undeclared=pipeline.undeclared_fields,
         meta_changes=pipeline.meta_changes,
         validate_records=pipeline.validate_records,
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.late_schema == "spool",
@@ -175,13 +188,14 @@ def combined(
         only_known=source.connector.discovery.mode == "committed" or options.policy(pipeline) == "freeze",
         max_line=source.connector.max_line,
         tables=table_names(target, described, target_config, quirks),
+        maps=maps,
     )
     prepared = PreparedRun(
         pipeline=pipeline,
         source=source,
         target=target,
         source_config=source_config,
-        target_config=with_load_method(source, target_config, described, streams, unsafe=unsafe),
+        target_config=with_load_method(source, target_config, described, landed, unsafe=unsafe),
         offered=offered,
         streams=streams,
         translation=translation,
@@ -195,6 +209,13 @@ def combined(
     if streams or not translation.spool:
         require_translatable(prepared.route, streams, translation)
     return prepared
+
+
+def _still_read(streams: tuple[ConfiguredStream, ...]) -> tuple[ConfiguredStream, ...]:
+    """Return the streams. Raises UsageError if maps removed all of them."""
+    if not streams:
+        raise UsageError("`maps` removes every stream that is selected", hint="map one to something else than `null`")
+    return streams
 
 
 def added_fields(streams: tuple[ConfiguredStream, ...]) -> str:

@@ -167,9 +167,9 @@ def _outputs(context: Context, run: PreparedRun) -> Iterator[_Output]:
     quirks, known = run.translation.quirks, names_of(run)
     files, drops = quirks.replaces_files, drops_rows(run) and not quirks.ignores_load_method
     owner = str(sorted(places(run.target.connector, context.project).items()))
-    for one in run.streams:
-        key = str(one.stream.key)
-        names = frozenset((known[key],) if known else message_names(one.stream))
+    for landed in run.landed:
+        one = landed.target
+        names = frozenset((known[landed.label],) if landed.label in known else message_names(one.stream))
         found, is_known = _places(run, names, local=context.engine.name == "local")
         yield _Output(
             owner="" if is_known else owner,

@@ -1,17 +1,20 @@
 """Airbyte source to Airbyte destination: records and states are passed unchanged; missing messages are added."""
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
 
+from tapdock.errors import TranslationError
 from tapdock.protocol.airbyte import Message, RecordMessage, StateMessage, StreamDescriptor
 from tapdock.protocol.airbyte_states import edited
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.lines import split
 from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
+from tapdock.translate.maps.landing import Landed, landed_streams, protections
+from tapdock.translate.maps.stream_map import StreamMap
 from tapdock.translate.names import target_keys
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_destination import Ack, AirbyteTarget
@@ -21,7 +24,8 @@ from tapdock.translate.states.forwarded import ForwardedLedger, fingerprint
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_lines import complete_line, empty_state_line
 from tapdock.translate.write.removal import Withheld, may_repeat, removal
-from tapdock.translate.write.rules import EMPTY
+from tapdock.translate.write.rules import EMPTY, Unwritable
+from tapdock.translate.write.undeclared import Undeclared, declared_names, watching
 
 __all__ = ["AirbyteToAirbyte"]
 
@@ -45,36 +49,65 @@ class AirbyteToAirbyte(WithoutScan):
         translation = translation or TranslateOptions()
         self._streams = streams
         self._wall = wall
-        self._notices = Notices(
-            emit, on_bad_record=translation.on_bad_record, withheld=Withheld(streams, translation.excluded)
-        )
+        landed = landed_streams(streams, translation.maps, undeclared=translation.undeclared)
+        withheld = Withheld(streams, translation.excluded, protected=protections(landed))
+        self._notices = Notices(emit, on_bad_record=translation.on_bad_record, withheld=withheld)
         self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
-        names = target_keys((stream.stream.key for stream in streams), translation.namespacing, translation.tables)
-        self._names = names if any(key != new for key, new in names.items()) else {}
+        self._copies = _copies(landed)
+        keys = (one.target.stream.key for one in landed)
+        names = target_keys(keys, translation.namespacing, translation.tables)
+        self._names = {key: new for key, new in names.items() if key != new}
         self._target = AirbyteTarget(self._notices, {new: key for key, new in names.items()})
         self._rules = {one.stream.key: rule for one in streams if (rule := removal(one.exclusion))}
-        self.states = ForwardedLedger(saved, names)
+        self._watched = self._watching(landed, translation)
+        copies = {key: [each.tally.key for each in found] for key, found in self._copies.items()}
+        self.states = ForwardedLedger(saved, self._source.tallies, copies=copies)
         self._by_name: dict[tuple[str | None, str | None], Tally] = {}
         for key, tally in self._source.tallies.items():
             self._by_name[key] = tally
             if not key.namespace:
                 self._by_name["", key.name] = tally
-            if self._names:
+            if key in self._copies:
+                tally.reason = "maps change it"
+                tally.written = {each.tally.key.name: 0 for each in self._copies[key]}
+            elif key in self._names:
                 tally.reason = f"its name in the target is `{names[key]}`"
             elif key in self._rules:
                 tally.reason = "fields are excluded"
         self._bare: dict[tuple[str | None, str | None], Tally] = {}
         for bare, key in self._source.bare.items():
             self._bare[bare] = self._bare["", bare.name] = self._source.tallies[key]
+        self._passing = self._passed_on()
         self._out: list[bytes] = []
+
+    def _watching(self, landed: Iterable[Landed], translation: TranslateOptions) -> dict[StreamKey, Undeclared]:
+        """Return the streams in the target whose records are read for fields that their schema does not declare."""
+        found = {}
+        for one in landed:
+            key, names = one.target.stream.key, declared_names(one.target.landed().stream.json_schema)
+            tally = self._source.tallies[one.source.stream.key]
+            if watch := watching(names, tally, self._notices, translation.undeclared):
+                found[key] = watch
+        return found
+
+    def _passed_on(self) -> dict[tuple[str | None, str | None], tuple[Tally, Callable[[bytes], bool] | None]]:
+        """Return the streams whose records may stay as they are, each with the test of a body that is still needed."""
+        tests = {key: watch.fits for key, watch in self._watched.items()}
+        changed = self._copies.keys() | self._names.keys() | self._rules.keys()
+        passed = {named: tally for named, tally in self._by_name.items() if tally.key not in changed}
+        return {named: (tally, tests.get(tally.key)) for named, tally in passed.items()}
 
     def opening(self) -> bytes:
         return b""
 
     def feed(self, lines: bytes) -> bytes:
         self._out = []
+        if over := [key for key, watch in self._watched.items() if watch.is_over]:
+            for key in over:
+                del self._watched[key]
+            self._passing = self._passed_on()
         whole = self._source.decoded(lines)
         if whole is not None:
             return self._whole(*whole)
@@ -84,18 +117,20 @@ class AirbyteToAirbyte(WithoutScan):
 
     def _whole(self, messages: list[Message], numbers: Sequence[int], lines: bytes) -> bytes:
         """Translate a batch with one message a line. Records that need no change are counted and passed together."""
-        by_name = {} if self._names or self._rules else self._by_name
+        passing = self._passing
         texts: list[bytes] = []
         passed = 0
         for place, message in enumerate(messages):
             if type(message) is RecordMessage and message.record is not None:
                 record = message.record
                 data = bytes(record.data)
-                tally = by_name.get((record.namespace, record.stream))
-                if tally and data[0] == _BRACE and data[1] == _QUOTE and type(record.emitted_at) is int:
-                    tally.records += 1
-                    tally.bytes += len(data)
-                    continue
+                known = passing.get((record.namespace, record.stream))
+                if known and data[0] == _BRACE and data[1] == _QUOTE and type(record.emitted_at) is int:
+                    tally, fits = known
+                    if fits is None or fits(data):
+                        tally.records += 1
+                        tally.bytes += len(data)
+                        continue
             texts = texts or split(lines)
             self._pass(texts[passed:place])
             self._one(message, texts[place], numbers[place])
@@ -129,20 +164,55 @@ class AirbyteToAirbyte(WithoutScan):
             return
         rule = self._rules.get(tally.key)
         kept = rule(data) if rule else data
-        if kept is not data and kept == EMPTY:  # it has only excluded fields
-            tally.empty += 1
+        try:
+            bodies = self._bodies(kept, data, tally)
+        except Unwritable as error:
+            what = TranslationError(f"line {number}: a record of stream `{tally.key}` {error}")
+            self._notices.bad_record(what, tally=tally, stream=str(tally.key), text=data)
             return
-        tally.records += 1
-        tally.bytes += len(kept)
-        if type(record.emitted_at) is not int:
+        tally.records += bool(bodies)
+        if bodies and type(record.emitted_at) is not int:
             text = self._timed(text, record.emitted_at, tally.key)
         is_bare = named not in self._by_name
         if is_bare:
             tally.reason = tally.reason or "the source sends it without its namespace"
         may_hide = rule is not None and may_repeat(text, b'"record"', b'"data"')
-        if is_bare or self._names or kept is not data or may_hide:
-            text = self._changed(text, tally.key, kept, renamed=is_bare or bool(self._names))
-        self._out += (text.rstrip(b"\r"), b"\n")
+        for key, body in bodies:
+            tally.bytes += len(body)
+            renamed = is_bare or key != tally.key or key in self._names
+            line = self._changed(text, key, body, renamed=renamed) if renamed or body is not data or may_hide else text
+            self._out += (line.rstrip(b"\r"), b"\n")
+
+    def _bodies(self, body: bytes, data: bytes, tally: Tally) -> list[tuple[StreamKey, bytes]]:
+        """Return the streams that get a record, each with its body: all that its maps make of it, or none.
+
+        `data` is the body as it came. A record that is not written is counted. Raises Unwritable.
+        """
+        if body is not data and body == EMPTY:  # it has only excluded fields
+            tally.empty += 1
+            return []
+        copies = self._copies.get(tally.key)
+        if copies is None:
+            found = [(tally.key, self._known(tally.key, body))]
+        else:
+            mapped = [(each, new) for each in copies if (new := each.map.apply(body)) is not None]
+            tally.filtered += not mapped
+            found = [(each.tally.key, self._known(each.tally.key, new)) for each, new in mapped]
+        kept = [(key, new) for key, new in found if new is data or new != EMPTY]
+        tally.empty += bool(found) and not kept  # it has only undeclared fields, which are dropped
+        if copies is None and kept and kept[0][1] is not body:
+            tally.reason = tally.reason or "undeclared fields are changed"
+        for each in copies or ():
+            for key, _ in kept:
+                if key == each.tally.key:
+                    each.tally.records += 1
+                    tally.written = {**(tally.written or {}), key.name: each.tally.records}
+        return kept
+
+    def _known(self, key: StreamKey, body: bytes) -> bytes:
+        """Return a body for the target after its undeclared fields were counted. Raises Unwritable."""
+        watch = self._watched.get(key)
+        return watch.handled(body) if watch and not watch.fits(body) else body
 
     def _timed(self, text: bytes, emitted_at: float | None, key: StreamKey) -> bytes:
         """Return a record whose time is in whole milliseconds: at others, destinations fail or skip the record."""
@@ -164,19 +234,25 @@ class AirbyteToAirbyte(WithoutScan):
         return msgspec.json.encode({**message, "record": record})
 
     def _state(self, state: SourceState, raw: Raw, text: bytes, number: int) -> None:
-        records = self._uncovered(state.key)
+        copies = self._copies.get(state.key) if state.key else None
+        records = self._counted(copies) if copies else self._uncovered(state.key)
+        is_covered = not any(records.values()) if isinstance(records, dict) else not records
         try:
             mark = fingerprint(raw, self._source.key_named)
-            if not records and self.states.is_last(state.key, mark):
+            if is_covered and self.states.is_last(state.key, mark):
                 return  # repeated: it covers nothing more, and destinations may treat it as an error
-            line = text if state.kind == "LEGACY" else self._addressed(text, raw, state.key)
+            if copies:
+                lines = [self._addressed(text, raw, state.key, each.tally.key) for each in copies]
+            else:
+                lines = [text if state.kind == "LEGACY" else self._addressed(text, raw, state.key, state.key)]
             self.states.note(state, mark, records=records)
         except (ValueError, KeyError) as error:
             raise self._source.unusable(error, number) from error
-        self._out += (line.rstrip(b"\r"), b"\n")
+        for line in lines:
+            self._out += (line.rstrip(b"\r"), b"\n")
 
-    def _addressed(self, text: bytes, raw: Raw, key: StreamKey | None) -> bytes:
-        """Return a state with the whole name in the target of its stream.
+    def _addressed(self, text: bytes, raw: Raw, key: StreamKey | None, copy: StreamKey | None) -> bytes:
+        """Return a state with the whole name in the target of its stream, or of a copy of it.
 
         Streams inside a GLOBAL state keep their names in the source (protocol.md 1.11), but get their namespaces.
         """
@@ -184,7 +260,7 @@ class AirbyteToAirbyte(WithoutScan):
         def with_whole_name(state: Raw) -> Raw:
             stream = msgspec.json.decode(state, type=_Members)
             named = key_of(msgspec.json.decode(stream["stream_descriptor"], type=StreamDescriptor))
-            whole = self._source.key_named(named) if key is None else self._named(key)
+            whole = self._source.key_named(named) if copy is None else self._named(copy)
             if named == whole:
                 return state
             descriptor = msgspec.json.decode(stream["stream_descriptor"], type=_Members)
@@ -196,8 +272,13 @@ class AirbyteToAirbyte(WithoutScan):
         )
 
     def _uncovered(self, key: StreamKey | None) -> int:
+        """Return how many records of a stream without maps, or of all streams, were sent since the last call."""
         tallies = self._source.tallies
-        return sum(tally.since_covered() for tally in ([tallies[key]] if key else tallies.values()))
+        if key:
+            return tallies[key].since_covered()
+        copied = [each.tally for found in self._copies.values() for each in found]
+        plain = [tally for each, tally in tallies.items() if each not in self._copies]
+        return sum(tally.since_covered() for tally in (*plain, *copied))
 
     def due(self) -> float | None:
         return None
@@ -216,8 +297,12 @@ class AirbyteToAirbyte(WithoutScan):
         self.counts.end()
         for key, tally in tallies.items():
             if tally.status == "complete":
-                out.append(complete_line(self._named(key), self._wall()))
+                out += [complete_line(self._named(name), self._wall()) for name in self._outputs(key)]
         return b"".join(out)
+
+    def _outputs(self, key: StreamKey) -> list[StreamKey]:
+        """Return the streams that a stream of the source becomes."""
+        return [each.tally.key for each in self._copies[key]] if key in self._copies else [key]
 
     def _lacks_state(self, stream: ConfiguredStream) -> bool:
         snapshot = stream.sync_mode == "full_refresh" and not stream.stream.is_resumable
@@ -225,11 +310,18 @@ class AirbyteToAirbyte(WithoutScan):
 
     def _missing_state(self, stream: ConfiguredStream) -> bytes:
         key = stream.stream.key
-        records = self._uncovered(key)
-        line = empty_state_line(self._named(key), records=records)
-        raw = msgspec.json.decode(line, type=StateMessage).state
+        copies = self._copies.get(key)
+        records = self._counted(copies) if copies else self._uncovered(key)
+        counts = records if isinstance(records, dict) else {key: records}
+        lines = [empty_state_line(self._named(name), records=count) for name, count in counts.items()]
+        raw = msgspec.json.decode(lines[0], type=StateMessage).state
         self.states.note(SourceState("STREAM", key, None), fingerprint(raw), records=records)
-        return line
+        return b"".join(lines)
+
+    @staticmethod
+    def _counted(copies: "list[_Copy]") -> dict[StreamKey, int]:
+        """Return how many records of each copy were sent since the last call."""
+        return {each.tally.key: each.tally.since_covered() for each in copies}
 
     def _named(self, key: StreamKey) -> StreamKey:
         return self._names.get(key, key)
@@ -241,12 +333,33 @@ class AirbyteToAirbyte(WithoutScan):
         counts = self.states.acked(ack.key, fingerprint(ack.raw, self._source.key_named))
         if not counts:
             return False
-        self._target.compare(ack, counts, self._source.tallies.get(ack.key) if ack.key else None)
+        self._target.compare(ack, counts, self._tally_of(ack.key) if ack.key else None)
         return True
+
+    def _tally_of(self, key: StreamKey) -> Tally | None:
+        """Return the counts of the source's stream that is written as a stream of the destination."""
+        owner = next((each for each, found in self._copies.items() if any(key == one.tally.key for one in found)), key)
+        return self._source.tallies.get(owner)
 
     @property
     def partial(self) -> bytes:
         return b"".join(self._out)
+
+
+class _Copy(NamedTuple):
+    """A stream of the destination that a map makes of one of the source, with its own counts."""
+
+    map: StreamMap
+    tally: Tally
+
+
+def _copies(landed: Iterable[Landed]) -> dict[StreamKey, list[_Copy]]:
+    """Return what the streams with maps become, by the streams of the source."""
+    found: dict[StreamKey, list[_Copy]] = {}
+    for one in landed:
+        if one.map:
+            found.setdefault(one.source.stream.key, []).append(_Copy(one.map, Tally(one.target.stream.key)))
+    return found
 
 
 def _raw(value: Any) -> Raw:

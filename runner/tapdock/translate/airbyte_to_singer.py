@@ -9,6 +9,8 @@ from tapdock.protocol import singer
 from tapdock.protocol.airbyte import Message, Record, RecordMessage
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
+from tapdock.translate.maps.landing import Landed, landed_streams, protections
+from tapdock.translate.maps.stream_map import StreamMap
 from tapdock.translate.names import singer_names
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_source import AirbyteSource
@@ -16,6 +18,8 @@ from tapdock.translate.read.singer_target import SingerTarget
 from tapdock.translate.states.pace import StatePacer
 from tapdock.translate.states.tokens import TokenLedger
 from tapdock.translate.states.wrapped_tap import EmbeddedStates
+from tapdock.translate.tally import Tally
+from tapdock.translate.write.mapped_singer_stream import MappedSingerStream
 from tapdock.translate.write.removal import Withheld
 from tapdock.translate.write.rules import EMPTY, Unwritable, as_text, with_member
 from tapdock.translate.write.singer_stream import CHANGES, SingerStream
@@ -43,27 +47,32 @@ class AirbyteToSinger(WithoutScan):
         ledger: TokenLedger | EmbeddedStates | None = None,
     ) -> None:
         translation = translation or TranslateOptions()
+        landed = landed_streams(streams, translation.maps, undeclared=translation.undeclared)
         self._notices = Notices(
             emit,
             on_bad_record=translation.on_bad_record,
             airbyte=("source",),
-            withheld=Withheld(streams, translation.excluded),
+            withheld=Withheld(streams, translation.excluded, protected=protections(landed)),
         )
         self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
-        names = singer_names((stream.stream.key for stream in streams), translation.namespacing, translation.tables)
-        self._routes = [_route(stream, names, self._source, translation) for stream in streams]
+        keys = (one.target.stream.key for one in landed)
+        names = singer_names(keys, translation.namespacing, translation.tables)
+        self._routes = [self._route(one, names, translation) for one in landed]
         self._opening = b"".join(route.opening() for route in self._routes)
         # Streams by the names in records; the namespace "" is the same as none.
-        self._by_name: dict[tuple[str | None, str | None], SingerStream] = {}
-        for route in self._routes:
+        self._by_name: dict[tuple[str | None, str | None], SingerStream | MappedSingerStream] = {}
+        for route in _by_source(landed, self._routes):
             self._by_name[route.key] = route
             if not route.key.namespace:
                 self._by_name["", route.key.name] = route
         for bare, key in self._source.bare.items():
             self._by_name[bare] = self._by_name["", bare.name] = self._by_name[key]
-        self.states = ledger or TokenLedger(names=names, saved=saved)
+        own: dict[StreamKey, str] = {}
+        for one in landed:  # a token names each stream of the source once
+            own.setdefault(one.source.stream.key, names[one.target.stream.key])
+        self.states = ledger or TokenLedger(names=own, saved=saved)
         self._target = SingerTarget(self._notices, ("bookmarks", "seq"))
         self._keeps_changes = translation.meta_changes
         self._baseline = translation.baseline
@@ -73,6 +82,10 @@ class AirbyteToSinger(WithoutScan):
         self._records = 0
         self._out: list[bytes] = []
         self._ends: dict[object, bytes] = {}
+
+    def _route(self, one: Landed, names: dict[StreamKey, str], translation: TranslateOptions) -> SingerStream:
+        tally = self._source.tallies[one.source.stream.key]
+        return SingerStream(one.target, names[one.target.stream.key], tally, self._notices, translation)
 
     def opening(self) -> bytes:
         return self._opening + (self._token() if self._baseline else b"")
@@ -91,6 +104,9 @@ class AirbyteToSinger(WithoutScan):
                 continue
             data = bytes(record.data)
             if (data[0] != _BRACE or data[1] != _QUOTE) and not self._source.is_body(data, route.tally, number):
+                continue
+            if isinstance(route, MappedSingerStream):
+                self._mapped(data, route, record, number)
                 continue
             is_ready = not route.rule
             if is_ready:
@@ -117,23 +133,50 @@ class AirbyteToSinger(WithoutScan):
 
     def _changed(self, data: bytes, route: SingerStream, number: int) -> bytes | None:
         """Return a body for the target; None if it has no field, or was set aside because it cannot be written."""
-        tally = route.tally
         try:
-            new = route.rule(data) if route.rule else data
-            if new == EMPTY:  # it has only excluded fields
-                tally.empty += 1
-                return None
-            if not route.fit.is_odd(new):
-                return new
-            new, notes = route.fit.fitted(new)
+            return self._fitted(data, route, number)
         except Unwritable as error:
-            what = TranslationError(f"line {number}: a record of stream `{tally.key}` {error}")
-            self._notices.bad_record(what, tally=tally, stream=str(tally.key), text=data)
+            self._unwritable(error, data, route.tally, number)
             return None
+
+    def _fitted(self, data: bytes, route: SingerStream, number: int) -> bytes | None:
+        """Return a body for the target; None if it has no field. Raises Unwritable."""
+        tally = route.tally
+        new = route.rule(data) if route.rule else data
+        if route.rule and new != EMPTY and route.matches(new):
+            return new
+        new = route.handled(new)
+        if new == EMPTY:  # it has only excluded fields, or undeclared ones that are dropped
+            tally.empty += 1
+            return None
+        if not route.fit.is_odd(new):
+            return new
+        new, notes = route.fit.fitted(new)
         if notes:
             tally.reason = tally.reason or "some values do not match its schema, and are converted"
             self._notices.mended([f"stream `{tally.key}`: {note}" for note in notes], number=number)
         return new
+
+    def _unwritable(self, error: Unwritable, data: bytes, tally: Tally, number: int) -> None:
+        what = TranslationError(f"line {number}: a record of stream `{tally.key}` {error}")
+        self._notices.bad_record(what, tally=tally, stream=str(tally.key), text=data)
+
+    def _mapped(self, data: bytes, stream: MappedSingerStream, record: Record, number: int) -> None:
+        """Write a record under each name that its maps give it: all of them, or none."""
+        tally = stream.tally
+        try:
+            found = [(route, self._fitted(body, route, number)) for route, body in stream.mapped(data)]
+        except Unwritable as error:
+            self._unwritable(error, data, tally, number)
+            return
+        bodies = [(route, body) for route, body in found if body is not None]
+        tally.records += bool(bodies)
+        for route, body in bodies:
+            if self._keeps_changes:
+                body = _with_changes(body, record)
+            self._records += 1
+            stream.count(route, body)
+            self._out += (route.start, body, self._end(record.emitted_at, route.version))
 
     def _messages(self, batch: bytes) -> Iterable[tuple[int, Message]]:
         whole = self._source.decoded(batch)
@@ -192,11 +235,17 @@ class AirbyteToSinger(WithoutScan):
         return b"".join(self._out)
 
 
-def _route(
-    stream: ConfiguredStream, names: dict[StreamKey, str], source: AirbyteSource, translation: TranslateOptions
-) -> SingerStream:
-    key = stream.stream.key
-    return SingerStream(stream, names[key], source.tallies[key], meta_changes=translation.meta_changes)
+def _by_source(landed: Iterable[Landed], routes: Iterable[SingerStream]) -> list[SingerStream | MappedSingerStream]:
+    """Return how each stream of the source is written, in the catalog's order."""
+    plain: dict[StreamKey, SingerStream] = {}
+    mapped: dict[StreamKey, list[tuple[StreamMap, SingerStream]]] = {}
+    sources = {one.source.stream.key: one.source for one in landed}
+    for one, route in zip(landed, routes, strict=True):
+        if one.map:
+            mapped.setdefault(one.source.stream.key, []).append((one.map, route))
+        else:
+            plain[route.key] = route
+    return [plain[key] if key in plain else MappedSingerStream(source, mapped[key]) for key, source in sources.items()]
 
 
 def _with_changes(data: bytes, record: Record) -> bytes:

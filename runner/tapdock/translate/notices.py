@@ -9,6 +9,7 @@ from tapdock.errors import Side, TranslationError
 from tapdock.events import Level, Logged, Rotated, SetAside
 from tapdock.project.model import OnBadRecord
 from tapdock.protocol.airbyte import DIALECT, ControlMessage, control_config, is_config, may_be_config
+from tapdock.protocol.catalog import StreamKey
 from tapdock.protocol.junk import Junk
 from tapdock.protocol.lines import split
 from tapdock.translate.base import Emit, Mismatch
@@ -118,7 +119,7 @@ class Notices:
         self.warn_once(f"set aside: {error.message}", about=("aside", stream))
 
     def closing(self, tallies: Iterable[Tally]) -> None:
-        """Log the totals of skipped, set aside, rejected and repaired records."""
+        """Log the totals of skipped, set aside, rejected and repaired records, and of undeclared fields."""
         for what, counts in (
             ("empty records were skipped", {str(tally.key): tally.empty for tally in tallies if tally.empty}),
             ("records were set aside", {str(tally.key): tally.set_aside for tally in tallies if tally.set_aside}),
@@ -127,6 +128,9 @@ class Notices:
             if counts:
                 each = ", ".join(f"`{name}` {count}" for name, count in counts.items())
                 self.log("warning", f"{sum(counts.values())} {what}: {each}")
+        for report in (tally.report() for tally in tallies if tally.undeclared):
+            stream, found = StreamKey.of(report.namespace, report.stream), report.undeclared_fields
+            self.log("warning", f"stream `{stream}`: fields that its schema does not declare: {found}")
         for note, count in self._mended.items():
             if count > 1:
                 self.log("warning", f"{note}, on {count} lines in total")

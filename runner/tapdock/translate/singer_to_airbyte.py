@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -10,6 +11,8 @@ from msgspec import Raw
 from tapdock.errors import SourceError, TranslationError, UsageError
 from tapdock.events import Renewed
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey, configured_catalog
+from tapdock.protocol.exclusion import Exclusion
+from tapdock.protocol.schema_edits import merged
 from tapdock.protocol.singer import (
     ActivateMessage,
     BatchMessage,
@@ -21,20 +24,28 @@ from tapdock.protocol.singer import (
     nulled_fields,
 )
 from tapdock.translate.base import Emit, TranslateOptions
-from tapdock.translate.catalogs.destination import expected_streams, new_streams, with_own_keys
+from tapdock.translate.catalogs.destination import Declared, expected_streams, new_streams, with_own_keys
+from tapdock.translate.catalogs.singer import declared_schema
+from tapdock.translate.maps.landing import as_mapped, landed_streams, protections, without_maps
+from tapdock.translate.maps.stream_map import StreamMap
+from tapdock.translate.maps.tap_maps import TapMaps
 from tapdock.translate.names import target_keys
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_destination import Ack, AirbyteTarget
 from tapdock.translate.read.batches import PIECE, bodies
 from tapdock.translate.read.declared import SPOOL, declared_fields, require_known
-from tapdock.translate.read.schema_scan import Scan
+from tapdock.translate.read.schema_scan import Scan, schema_of
 from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.states.pace import StatePacer
 from tapdock.translate.states.sequence import SequenceLedger
 from tapdock.translate.states.singer import bookmarked_versions
+from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_lines import complete_line
-from tapdock.translate.write.airbyte_stream import AirbyteStream, destination_streams
+from tapdock.translate.write.airbyte_stream import AirbyteStream, destination_stream, without_fields
+from tapdock.translate.write.mapped_airbyte_stream import MappedAirbyteStream
 from tapdock.translate.write.removal import Withheld
+from tapdock.translate.write.rules import Unwritable
+from tapdock.translate.write.undeclared import extra
 
 __all__ = ["SingerToAirbyte"]
 
@@ -55,7 +66,9 @@ class SingerToAirbyte:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._translation = told = translation or TranslateOptions()
-        withheld = Withheld(streams, told.excluded)
+        landed = landed_streams(streams, told.maps, undeclared=told.undeclared)
+        withheld = Withheld(streams, told.excluded, protected=protections(landed))
+        streams = without_maps(streams, landed)
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=("target",), withheld=withheld)
         self.left = self._notices.left
         self._source = SingerSource(streams, self._notices, told, saved=saved)
@@ -69,14 +82,16 @@ class SingerToAirbyte:
         self._numbers = itertools.count(int(wall() * 1e6)).__next__
         self._scan = Scan(self._source)
         self._sent: dict[StreamKey, set[str]] = {}
-        self._landings: dict[str | None, AirbyteStream] = {}
+        self._landings: dict[str | None, AirbyteStream | MappedAirbyteStream] = {}
+        self._maps = TapMaps(told.maps)
+        self._copies: dict[StreamKey, list[_Copy]] = {}
         self._numbered = 0
         self._landed: dict[StreamKey, ConfiguredStream] = {}
         self._names: dict[StreamKey, StreamKey] = {}
         self._target = AirbyteTarget(self._notices, {})
         self._out: list[bytes] = []
         if not self._translation.spool:
-            self._fix(destination_streams(streams))
+            self._fix([(one, without_fields(declared_schema(one), one.exclusion)) for one in streams])
 
     def scan(self, lines: bytes) -> None:
         self._scan.see(lines)
@@ -94,16 +109,17 @@ class SingerToAirbyte:
             tally.spooled = 0  # from now on, sent records are counted
         return configured_catalog(self._landed.values(), names=self._names)
 
-    def _found(self) -> tuple[ConfiguredStream, ...]:
+    def _found(self) -> list[Declared]:
         known = self._source.expected
         for key, renewed in with_own_keys(self._scan, known).items():
             known[key] = renewed
             said = ", ".join(f"`{path[0]}`" for path in renewed.primary_key)
             self._notices.log("info", f"stream `{key}`: rows are merged by {said}, the key in the tap's SCHEMA")
         expected = [
-            self._renewed(one, self._scan.versions.get(one.stream.key)) for one in expected_streams(self._scan, known)
+            (self._renewed(one, self._scan.versions.get(one.stream.key)), schema)
+            for one, schema in expected_streams(self._scan, known)
         ]
-        return (*expected, *new_streams(self._scan, self._source))
+        return [*expected, *new_streams(self._scan, self._source)]
 
     def _renewed(self, landed: ConfiguredStream, version: int | None) -> ConfiguredStream:
         """Return the stream; if the tap starts a new snapshot, with a new generation that replaces old rows (3.5)."""
@@ -116,15 +132,33 @@ class SingerToAirbyte:
         self._notices.log("info", f"stream `{landed.stream.key}`: the tap sends a new snapshot, replacing old rows")
         return msgspec.structs.replace(landed, generation_id=generation, minimum_generation_id=generation)
 
-    def _fix(self, landed: tuple[ConfiguredStream, ...]) -> None:
-        self._landed = {stream.stream.key: stream for stream in landed}
+    def _fix(self, declared: list[Declared]) -> None:
+        """Fix the destination's streams. Raises UsageError if names collide, or a map does not fit."""
+        self._copies = {one.stream.key: list(self._copied(one, schema)) for one, schema in declared}
+        copies = [each for found in self._copies.values() for each in found]
+        self._landed = {each.landed.stream.key: each.landed for each in copies}
+        if len(self._landed) < len(copies):
+            raise UsageError("two streams have the same name after `maps`", hint="give one of them another `__alias__`")
         self._names = target_keys(self._landed, self._translation.namespacing, self._translation.tables)
         self.states.begin(self._names)
         self._target = AirbyteTarget(self._notices, {new: key for key, new in self._names.items()})
-        for key, one in self._landed.items():
-            if one.destination_sync_mode == "overwrite" and key in self._source.tallies:
+        for key, found in self._copies.items():
+            replaces = any(each.landed.destination_sync_mode == "overwrite" for each in found)
+            if replaces and key in self._source.tallies:
                 # Before its SCHEMA, it is not known whether the tap reads the stream, so nothing may be replaced.
                 self._source.tallies[key].must_start = True
+
+    def _copied(self, one: ConfiguredStream, schema: dict[str, Any]) -> Iterator["_Copy"]:
+        """Yield what the destination gets of a stream: itself, or one stream for each of its maps."""
+        key = one.stream.key
+        tally = self._source.tallies.get(key) or Tally(key)
+        maps = self._maps.learn(key, schema, one.primary_key, tally)
+        if maps is None:
+            yield _Copy(None, destination_stream(one, schema), tally)
+        for each in maps or ():
+            text = merged(msgspec.json.encode(each.json_schema), extra(self._translation.undeclared))
+            landed = destination_stream(as_mapped(one, each), msgspec.json.decode(text, type=dict[str, Any]))
+            yield _Copy(each, landed, Tally(landed.stream.key))
 
     def opening(self) -> bytes:
         return b""
@@ -133,6 +167,8 @@ class SingerToAirbyte:
         out = self._out = []
         now = int(self._wall() * 1000)
         landings = self._landings
+        for one in landings.values():
+            one.end_watch()
         for number, message, text, nulled in self._messages(lines):
             if type(message) is not RecordMessage:
                 self._take(message, number)
@@ -141,15 +177,14 @@ class SingerToAirbyte:
             body = bytes(message.record)
             if landing is None:
                 self._unwritable(message.stream or "", number, text or msgspec.json.encode(message))
-            elif self._is_record(body, landing, number, text):
-                out.append(landing.record(body, message.time_extracted, now=now, nulled=nulled))
-        if self.states.waiting and self._pace.is_due(self._records):
+            else:
+                try:
+                    out.append(landing.record(body, message.time_extracted, now=now, nulled=nulled))
+                except Unwritable as error:
+                    self._refused(error, landing.tally, number, text or body)
+        if self.states.waiting and self._pace.is_due(self._source.records):
             out.append(self._token())
         return b"".join(out)
-
-    @property
-    def _records(self) -> int:
-        return sum(tally.records for tally in self._source.tallies.values())
 
     def _messages(self, batch: bytes) -> Iterator[tuple[int, Message, bytes | None, tuple[str, ...]]]:
         whole = self._source.decoded(batch)
@@ -162,26 +197,39 @@ class SingerToAirbyte:
             self._notices.mended(part.notes, number=number)
             yield number, message, part.text, nulled_fields(part)
 
-    def _landing(self, stream: str | None, number: int, version: float | None = None) -> AirbyteStream | None:
+    def _landing(
+        self, stream: str | None, number: int, version: float | None = None
+    ) -> AirbyteStream | MappedAirbyteStream | None:
         """Return how a stream's records are written from now on; None if the stream has no SCHEMA yet."""
         key = self._source.key(stream) if stream else None
         if stream is None or key not in self._sent:
             return None
-        before, landed = self._versions.get(key), self._landed[key]
-        anew = version is not None and before not in (None, version) and landed.sync_mode == "incremental"
+        before, copies = self._versions.get(key), self._copies[key]
+        is_incremental = any(each.landed.sync_mode == "incremental" for each in copies)
+        anew = version is not None and before not in (None, version) and is_incremental
         if anew and not self._translation.spool:
             what = f"line {number}: the tap started a new snapshot of stream `{key}`, which must replace old rows"
             raise TranslationError(what, hint="set `late_schema: spool`, so that the destination can replace them")
-        landing = self._landings[stream] = AirbyteStream(
-            landed,
-            self._names[key],
-            self._source.tally(stream),
-            self._numbers,
-            declared=self._sent[key],
-            exclusion=self._source.exclusion(stream),
-            validate=self._translation.validate_records,
-        )
+        outputs = [(each.map, self._output(each, key, stream)) for each in copies]
+        landing: AirbyteStream | MappedAirbyteStream = outputs[0][1]
+        if outputs[0][0] is not None:
+            maps = [(each, output) for each, output in outputs if each is not None]
+            landing = MappedAirbyteStream(self._source.tally(stream), self._source.exclusion(stream), maps)
+        self._landings[stream] = landing
         return landing
+
+    def _output(self, copy: "_Copy", key: StreamKey, stream: str) -> AirbyteStream:
+        properties = copy.map.json_schema.get("properties", {}) if copy.map else {}
+        return AirbyteStream(
+            copy.landed,
+            self._names[copy.landed.stream.key],
+            copy.tally if copy.map else self._source.tally(stream),
+            self._numbers,
+            declared=properties.keys() if copy.map else self._sent[key],
+            exclusion=None if copy.map else self._source.exclusion(stream),
+            notices=self._notices,
+            translation=self._translation,
+        )
 
     def _unwritable(self, stream: str, number: int, text: bytes) -> None:
         if self._source.is_left_out(stream, record=True):
@@ -190,17 +238,9 @@ class SingerToAirbyte:
         error = TranslationError(f"line {number}: {named or 'a RECORD without `stream`'}")
         self._source.refuse(error, text, stream=stream or None)
 
-    def _is_record(self, body: bytes, landing: AirbyteStream, number: int, text: bytes | None) -> bool:
-        tally = landing.tally
-        if body[1:2] != b'"' and body.startswith(b"{") and not body[1:-1].strip():
-            tally.empty += 1
-            return False
-        problem = landing.problem(body)
-        if problem is None:
-            return True
-        what = f"line {number}: a record of stream `{tally.key}` {problem}"
-        self._notices.bad_record(TranslationError(what), tally=tally, stream=str(tally.key), text=text or body)
-        return False
+    def _refused(self, error: Unwritable, tally: Tally, number: int, text: bytes) -> None:
+        what = TranslationError(f"line {number}: a record of stream `{tally.key}` {error}")
+        self._notices.bad_record(what, tally=tally, stream=str(tally.key), text=text)
 
     def _take(self, message: Message, number: int) -> None:
         self._source.counts.signs += 1
@@ -209,7 +249,7 @@ class SingerToAirbyte:
                 self._declared(message, number)
             case StateMessage(value=raw):
                 self._noted(raw, number)
-                if self.states.waiting and self._pace.is_due(self._records):
+                if self.states.waiting and self._pace.is_due(self._source.records):
                     self._out.append(self._token())
             case BatchMessage():
                 self._expand(message, number)
@@ -230,17 +270,34 @@ class SingerToAirbyte:
         if self._source.is_left_out(stream, record=False):
             return
         key = self._source.key(stream)
-        landed = self._landed.get(key)
-        if landed is None:
+        copies = self._copies.get(key)
+        if not copies:
             raise TranslationError(f"line {number}: stream `{key}` is not in the destination's catalog", hint=SPOOL)
         expected = self._source.expected.get(key)
         expects_key = expected is not None and expected.learns_key and not self._translation.spool
-        fields = declared_fields(message, landed, number, expects_key=expects_key)
-        self._source.tally(stream).status = "running"
+        is_mapped = copies[0].map is not None
+        fields: set[str] = set()
+        for each in copies:
+            fields = declared_fields(message, each.landed, number, expects_key=expects_key and not is_mapped)
         self._sent[key] = self._sent.get(key, set()) | fields
+        self._source.tally(stream).status = "running"
         self._landings.clear()
-        require_known(self._sent[key], landed, self._source.exclusion(stream), number)
+        if is_mapped:
+            self._remap(message, key, copies, number)
+        else:
+            require_known(self._sent[key], copies[0].landed, self._source.exclusion(stream), number)
         self._source.note_fields(stream, message.schema)
+
+    def _remap(self, message: SchemaMessage, key: StreamKey, copies: "list[_Copy]", number: int) -> None:
+        """Apply the maps to the latest SCHEMA. Raises TranslationError if the destination does not know a result."""
+        expected = self._source.expected.get(key)
+        schema = schema_of(message.schema, key, number, expected.fragments if expected else ())
+        schema = without_fields(schema, self._source.exclusion(message.stream or ""))
+        keys = expected.primary_key if expected else tuple((name,) for name in message.key_properties or ())
+        maps = self._maps.learn(key, schema, keys, self._source.tally(message.stream or "")) or ()
+        for place, each in enumerate(maps):
+            require_known(set(each.json_schema["properties"]), copies[place].landed, Exclusion(()), number)
+            copies[place] = copies[place]._replace(map=each)
 
     def _expand(self, message: BatchMessage, number: int) -> None:
         landing = self._landings.get(message.stream) or self._landing(message.stream, number)
@@ -250,9 +307,11 @@ class SingerToAirbyte:
         for body in bodies(
             message, translation=self._translation, number=number, notices=self._notices, tally=landing.tally
         ):
-            if self._is_record(body, landing, number, None):
+            try:
                 self._out.append(landing.record(body, None, now=int(self._wall() * 1000)))
-                size += len(body)
+            except Unwritable as error:
+                self._refused(error, landing.tally, number, body)
+            size += len(body)
             if self.spill and size > PIECE:
                 self.spill(b"".join(self._out))
                 self._out.clear()
@@ -262,24 +321,33 @@ class SingerToAirbyte:
         return self._pace.left() if self.states.waiting else None
 
     def tick(self) -> bytes:
-        return self._token() if self.states.waiting and self._pace.is_due(self._records) else b""
+        return self._token() if self.states.waiting and self._pace.is_due(self._source.records) else b""
 
     def _token(self) -> bytes:
-        self._numbered = self._records
+        self._numbered = self._source.records
         self._pace.sent(self._numbered)
-        return self.states.issue({key: tally.records for key, tally in self._source.tallies.items()})
+        counts = {key: tally.records for key, tally in self._source.tallies.items()}
+        counts |= {each.tally.key: each.tally.records for found in self._copies.values() for each in found if each.map}
+        return self.states.issue(counts)
 
     def closing(self, *, complete: bool) -> bytes:
         """Return a state, then COMPLETE. There is always a state: without one, a complete write is not acknowledged."""
         tallies = self._source.tallies
         self._notices.closing(tallies.values())
-        token = self._token() if self.states.waiting or self._records > self._numbered or not self.states.begun else b""
+        token = (
+            self._token()
+            if self.states.waiting or self._source.records > self._numbered or not self.states.begun
+            else b""
+        )
         if not complete:
             return token
         self.states.release()
         self.counts.end()
         finished = [
-            name for key, name in self._names.items() if key not in tallies or tallies[key].status == "complete"
+            self._names[each.landed.stream.key]
+            for key, found in self._copies.items()
+            for each in found
+            if key not in tallies or tallies[key].status == "complete"
         ]
         return token + b"".join(complete_line(name, self._wall()) for name in finished)
 
@@ -289,9 +357,24 @@ class SingerToAirbyte:
     def _acknowledged(self, ack: Ack) -> bool:
         moved, counted = self.states.acked(ack)
         if counted:
-            self._target.compare(ack, {counted.records}, self._source.tallies.get(counted.key) if counted.key else None)
+            self._target.compare(ack, {counted.records}, self._tally_of(counted.key) if counted.key else None)
         return moved
+
+    def _tally_of(self, key: StreamKey) -> Tally | None:
+        """Return the counts of the source's stream that is written as a stream of the destination."""
+        for source, found in self._copies.items():
+            if any(each.landed.stream.key == key for each in found):
+                return self._source.tallies.get(source)
+        return self._source.tallies.get(key)
 
     @property
     def partial(self) -> bytes:
         return b"".join(self._out)
+
+
+class _Copy(NamedTuple):
+    """A stream of the destination that is made of one of the tap. Without a map, `tally` counts both."""
+
+    map: StreamMap | None
+    landed: ConfiguredStream
+    tally: Tally

@@ -8,6 +8,7 @@ from msgspec import Raw
 from tapdock.errors import TranslationError
 from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.protocol.lines import split
 from tapdock.protocol.parts import Part
 from tapdock.protocol.schema_edits import merged, pruned
 from tapdock.protocol.singer import (
@@ -19,6 +20,8 @@ from tapdock.protocol.singer import (
     StateMessage,
 )
 from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
+from tapdock.translate.maps.landing import landed_streams, protections, without_maps
+from tapdock.translate.maps.stream_map import StreamMap
 from tapdock.translate.names import require_own_tables, shared_hint
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.batches import PIECE, bodies, rows_of
@@ -29,12 +32,16 @@ from tapdock.translate.schemas.nullable_items import with_nullable_items
 from tapdock.translate.schemas.repair import repaired
 from tapdock.translate.states.bookmarks import BookmarkLedger
 from tapdock.translate.tables import Tables
-from tapdock.translate.write.removal import Withheld, may_repeat, removal
+from tapdock.translate.write.removal import Withheld, may_repeat
 from tapdock.translate.write.rules import EMPTY, Rule
+from tapdock.translate.write.singer_bodies import SingerBodies
+from tapdock.translate.write.singer_copies import SingerCopies
 
 __all__ = ["SingerToSinger"]
 
 _Members = dict[str, Raw]
+Maps = tuple[StreamMap, ...] | None
+"""The maps of a stream; None if it has none."""
 
 
 class SingerToSinger(WithoutScan):
@@ -58,7 +65,9 @@ class SingerToSinger(WithoutScan):
         translation: TranslateOptions | None = None,
     ) -> None:
         self._translation = told = translation or TranslateOptions()
-        withheld = Withheld(streams, told.excluded)
+        landed = landed_streams(streams, told.maps, undeclared=told.undeclared)
+        withheld = Withheld(streams, told.excluded, protected=protections(landed))
+        streams = without_maps(streams, landed)
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=(), withheld=withheld)
         self.left = self._notices.left
         self._source = SingerSource(streams, self._notices, self._translation, saved=saved)
@@ -66,11 +75,12 @@ class SingerToSinger(WithoutScan):
         self.states = BookmarkLedger(saved, held=self._translation.last_state_only)
         self._target = SingerTarget(self._notices, self.states.names)
         self._glance = KnownPrefixes()
-        self._rules: dict[str, Rule | None] = {}
+        self._bodies = SingerBodies(self._source, self._notices, told.undeclared)
+        self._copies = SingerCopies(self._source, self._notices, told)
         self._versions: dict[str, int] = {}
         self._activations: dict[str, bytes] = {}
         self._latest: dict[str, int] = {}
-        require_own_tables(streams, self._translation.tables)
+        require_own_tables((one.target for one in landed), self._translation.tables)
         self._tables = Tables(self._translation.tables)
         self._declared: set[str] = set()
         self._repaired: set[str] = set()
@@ -85,17 +95,20 @@ class SingerToSinger(WithoutScan):
 
     def feed(self, lines: bytes) -> bytes:
         out = self._out = []
+        self._bodies.end_watch()
         for part, number in self._glance.parts(lines):
-            if number:
+            counted = self._glance.counts(part, number) if number else []
+            if counted and self._bodies.fit(part, (tally for tally, _, _ in counted)):
                 self._ends_with_state = False
                 out.append(part)
-                for tally, records, size in self._glance.counts(part, number):
+                for tally, records, size in counted:
                     self._source.line += records
                     tally.records += records
                     tally.bytes += size
             else:
-                self._source.line += 1
-                self._one(part)
+                for line in split(part) if number else [part]:
+                    self._source.line += 1
+                    self._one(line)
         return out[0] if len(out) == 1 else b"".join(out)
 
     def _one(self, text: bytes) -> None:
@@ -121,19 +134,19 @@ class SingerToSinger(WithoutScan):
             return b""
         if isinstance(message, SchemaMessage):
             self._source.learn_key(stream, message.key_properties or ())
-            self._rules.pop(stream, None)
-        rule = self._rule(stream)
-        is_read = rule is not None or isinstance(message, SchemaMessage)  # and it may be written anew
+            self._bodies.forget(stream)
+        rule, maps = self._bodies.rule(stream), self._copies.of(stream)
+        is_read = rule is not None or maps is not None or isinstance(message, SchemaMessage)  # it may be written anew
         if is_read:
             self._notices.mended(part.notes, number=number)
         text = part.text if is_read or not part.notes else part.as_it_came
         match message:
             case RecordMessage():
-                return self._record(message, stream, text, rule)
+                return self._record(message, stream, text, rule, maps)
             case SchemaMessage():
                 return self._schema(message, stream, text)
             case BatchMessage():
-                return self._batch(message, stream, text, rule)
+                return self._batch(message, stream, text, rule, maps)
             case ActivateMessage():
                 self._activations[stream] = text
                 self._versions[stream] = int(message.version or 0)
@@ -151,13 +164,7 @@ class SingerToSinger(WithoutScan):
             raise TranslationError(what) from error
         return text + b"\n" if value is message.value else singer.state_line(value)
 
-    def _rule(self, stream: str) -> Rule | None:
-        """Return the rule that removes the excluded fields of a stream; None if there are none."""
-        if stream not in self._rules:
-            self._rules[stream] = removal(self._source.exclusion(stream))
-        return self._rules[stream]
-
-    def _record(self, message: RecordMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
+    def _record(self, message: RecordMessage, stream: str, text: bytes, rule: Rule | None, maps: Maps) -> bytes:
         """Return a record for the target. If it needs no rule and no version, its beginning is known from now on."""
         tally = self._source.tally(stream)
         old = bytes(message.record)
@@ -165,23 +172,28 @@ class SingerToSinger(WithoutScan):
             error = TranslationError(f"line {self._source.line}: a record of stream `{tally.key}` {problem}")
             self._source.refuse(error, text, stream=stream)
             return b""
-        new = rule(old) if rule else old
-        if new is not old and new == EMPTY:  # it has only excluded fields
-            tally.empty += 1
+        if maps is not None:
+            self._note_version(message, stream)
+            body = rule(old) if rule else old
+            tally.empty += body == EMPTY
+            return self._copies.records(body, stream, maps, text) if body != EMPTY else b""
+        new = self._bodies.changed(old, stream, text)
+        if new is None:
             return b""
         tally.records += 1
-        if new is not old:
-            tally.reason = tally.reason or "fields are excluded, but the tap sends them"
         if new is not old or (rule and may_repeat(text, b'"record"')):
             text = msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "record": Raw(new)})
         tally.bytes += len(text)
-        if message.version is not None:
-            self._latest[stream] = max(int(message.version), self._latest.get(stream, 0))
-        else:
-            self._unversioned.add(stream)
-            if not rule and stream not in self._activations:
-                self._glance.learn(text, old, tally)
+        self._note_version(message, stream)
+        if message.version is None and not rule and stream not in self._activations:
+            self._glance.learn(text, old, tally)
         return text + b"\n"
+
+    def _note_version(self, message: RecordMessage, stream: str) -> None:
+        if message.version is None:
+            self._unversioned.add(stream)
+        else:
+            self._latest[stream] = max(int(message.version), self._latest.get(stream, 0))
 
     def _schema(self, message: SchemaMessage, stream: str, text: bytes) -> bytes:
         """Return a SCHEMA without excluded fields and unreadable keywords. Elements of arrays may be null.
@@ -189,15 +201,10 @@ class SingerToSinger(WithoutScan):
         Raises TranslationError if another stream is written to the same table.
         """
         self._declared.add(stream)
-        if shared := self._tables.shared(stream, stream):
-            other, table = shared
-            what = f"line {self._source.line}: streams `{other}` and `{stream}` share the table `{table}` of the target"
-            raise TranslationError(what, hint=shared_hint(stream, self._translation.tables))
         tally = self._source.tally(stream)
         tally.mark("running")
         wider = with_nullable_items(message.schema)
-        expected = self._source.expected.get(tally.key)
-        fragments = expected.fragments if expected else ()
+        fragments = self._source.fragments(stream)
         try:
             schema, sent = pruned(merged(wider, fragments), self._source.exclusion(stream), strict=True)
         except msgspec.MsgspecError as error:
@@ -206,22 +213,41 @@ class SingerToSinger(WithoutScan):
         self._source.note_fields(stream, message.schema)
         if sent:
             tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is excluded, but the tap sends it"
-        schema, removed = repaired(schema)
+        maps = self._copies.learn(message, stream, schema)
+        for name in [stream] if maps is None else [each.alias for each in maps]:
+            self._require_own_table(name)
+        if maps is not None:
+            return b"".join(self._copies.schema(text, each, self._readable) for each in maps)
+        kept = self._readable(schema, stream)
+        self._bodies.declare(stream, kept)
+        if not sent and kept is schema and not fragments and wider is message.schema:
+            return text + b"\n"
+        return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "schema": Raw(kept)}) + b"\n"
+
+    def _readable(self, schema: bytes, stream: str) -> bytes:
+        """Return a schema without keywords that targets cannot read; the same object if it has none."""
+        kept, removed = repaired(schema)
         if removed and stream not in self._repaired:
             self._repaired.add(stream)
             found = ", ".join(f"`{name}`" for name in removed)
             self._notices.log("info", f"stream `{stream}`: removed from its schema, as targets cannot read it: {found}")
-        if not sent and not removed and not fragments and wider is message.schema:
-            return text + b"\n"
-        return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "schema": Raw(schema)}) + b"\n"
+        return kept if removed else schema
 
-    def _batch(self, message: BatchMessage, stream: str, text: bytes, rule: Rule | None) -> bytes:
+    def _require_own_table(self, name: str) -> None:
+        """Raise TranslationError if another stream is written to the same table."""
+        if shared := self._tables.shared(name, name):
+            other, table = shared
+            what = f"line {self._source.line}: streams `{other}` and `{name}` share the table `{table}` of the target"
+            raise TranslationError(what, hint=shared_hint(name, self._translation.tables))
+
+    def _batch(self, message: BatchMessage, stream: str, text: bytes, rule: Rule | None, maps: Maps) -> bytes:
         """Return a BATCH unchanged if the target reads files and the order is kept, else its records.
 
         Targets write a file at once and records later, and its rows have no version.
         """
         tally = self._source.tally(stream)
-        mixed = tally.records > self._passed_rows.get(stream, 0) or stream in self._activations or rule
+        is_read = rule or maps is not None or self._bodies.reads_all
+        mixed = tally.records > self._passed_rows.get(stream, 0) or stream in self._activations or is_read
         rows = (
             rows_of(message, translation=self._translation)
             if self._translation.quirks.takes_batches and not mixed
@@ -229,6 +255,7 @@ class SingerToSinger(WithoutScan):
         )
         if rows is not None:
             self._unversioned.add(stream)
+            self._bodies.passed_unread(stream)
             tally.records += rows
             self._passed_rows[stream] = self._passed_rows.get(stream, 0) + rows
             return text + b"\n"
@@ -237,25 +264,36 @@ class SingerToSinger(WithoutScan):
             self._unversioned.add(stream)
         else:
             self._latest[stream] = max(version, self._latest.get(stream, 0))
-        start, end = singer.record_start(stream), singer.record_end(None, version=version)
+        end = singer.record_end(None, version=version)
         out: list[bytes] = []
         size = 0
         found = bodies(
             message, translation=self._translation, number=self._source.line, notices=self._notices, tally=tally
         )
-        for body in map(rule, found) if rule else found:
-            if rule and body == EMPTY:
-                tally.empty += 1
-                continue
-            tally.records += 1
-            tally.bytes += len(body)
-            size += len(body)
-            out += (start, body, end)
+        for old in found:
+            for name, body in self._rows(old, stream, rule, maps):
+                size += len(body)
+                out += (singer.record_start(name), body, end)
             if self.spill and size > PIECE:
                 self.spill(b"".join([*self._out, *out]))
                 self._out.clear()
                 out, size = [], 0
         return b"".join(out)
+
+    def _rows(self, old: bytes, stream: str, rule: Rule | None, maps: Maps) -> list[tuple[str, bytes]]:
+        """Return the streams of the target that get a row of a BATCH, each with its body, and count them."""
+        tally = self._source.tally(stream)
+        if maps is not None:
+            new = rule(old) if rule else old
+            tally.empty += new == EMPTY
+            found = self._copies.bodies(new, stream, maps, old) if new != EMPTY else []
+            return [(each.alias, body) for each, body in found]
+        body = self._bodies.changed(old, stream, old)
+        if body is None:
+            return []
+        tally.records += 1
+        tally.bytes += len(body)
+        return [(stream, body)]
 
     def due(self) -> float | None:
         return None
@@ -273,7 +311,8 @@ class SingerToSinger(WithoutScan):
         if not complete:
             return b""
         self.counts.end()
-        out = [text + b"\n" for stream, text in self._activations.items() if self._may_activate(stream)]
+        activations = self._activations.items()
+        out = [self._copies.renamed(text, stream) for stream, text in activations if self._may_activate(stream)]
         self.states.release()
         if out or self._translation.last_state_only or not self._ends_with_state:
             out.append(self.states.again())

@@ -13,9 +13,11 @@ Status = Literal["pending", "running", "complete", "incomplete", "failed"]
 class Tally:
     """Counts of one stream, and the status from its source. `reason` is why its bodies are rewritten; None if not.
 
-    `records` and `bytes` were sent to the target; `spooled` were read to be sent later. `checked` is the number of
+    `records` and `bytes` were sent to the target; `spooled` were read to be sent later. `filtered` were left out by a
+    map. `written` counts what was sent under each name in the target if the stream has maps. `checked` is the number of
     records at the source's last own count, `covered` the number that the last sent state covers. `must_start`: the
     stream is not complete if the source never started it, because the target would then replace its rows with none.
+    `undeclared` counts records by field that their schema does not declare; None if not every record was read for that.
     """
 
     __slots__ = (
@@ -24,6 +26,7 @@ class Tally:
         "covered",
         "empty",
         "excluded",
+        "filtered",
         "key",
         "must_start",
         "reason",
@@ -32,6 +35,8 @@ class Tally:
         "set_aside",
         "spooled",
         "status",
+        "undeclared",
+        "written",
     )
 
     def __init__(self, key: StreamKey, *, reason: str | None = None) -> None:
@@ -39,13 +44,15 @@ class Tally:
         self.reason = reason
         self.status: Status = "pending"
         self.must_start = False
-        self.records = self.bytes = self.empty = self.set_aside = self.rejected = self.excluded = 0
+        self.records = self.bytes = self.empty = self.set_aside = self.rejected = self.excluded = self.filtered = 0
+        self.written: dict[str, int] | None = None
         self.spooled = self.checked = self.covered = 0
+        self.undeclared: dict[str, int] | None = None
 
     @property
     def came(self) -> int:
         """The number of records that the source sent."""
-        return self.records + self.empty + self.set_aside
+        return self.records + self.empty + self.set_aside + self.filtered
 
     def since_checked(self) -> int:
         """Return how many records the source sent since the last call."""
@@ -82,4 +89,7 @@ class Tally:
             set_aside=self.set_aside,
             rejected=self.rejected,
             excluded=self.excluded,
+            filtered=self.filtered,
+            written=dict(self.written) if self.written is not None else None,
+            undeclared=None if self.undeclared is None else dict(self.undeclared),
         )

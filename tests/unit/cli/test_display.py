@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from tapdock.cli.display import most_urgent
@@ -130,3 +131,11 @@ def test_the_lines_of_the_side_that_failed_precede_the_end_of_the_run(tapdock, f
     *lines, run_ended = tapdock("runs", "logs").stdout.splitlines()
     assert "run ended" in run_ended
     assert any("target | INFO line 29" in line for line in lines)
+
+
+def test_undeclared_fields_are_counted_in_words():
+    counts = {"plan": 1200, "tags": 1, **{f"x{number}": 2 for number in range(5)}}
+    said = msgspec.structs.replace(report("users", "complete"), undeclared=counts).undeclared_fields
+    assert said.startswith("`plan` in 1,200 records, `tags` in 1 record, `x0` in 2 records")
+    assert said.endswith(", 2 more")
+    assert report("users", "complete").undeclared_fields == ""

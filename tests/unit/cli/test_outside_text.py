@@ -40,7 +40,14 @@ def keep_hostile_run(folder: Path) -> None:
         error=ErrorRecord(side="source", message=HOSTILE, hint=HOSTILE),
         streams=(
             StreamReport(
-                namespace=HOSTILE, stream=HOSTILE, records=1, bytes=1, status="failed", path="rewrite", reason=HOSTILE
+                namespace=HOSTILE,
+                stream=HOSTILE,
+                records=1,
+                bytes=1,
+                status="failed",
+                path="rewrite",
+                reason=HOSTILE,
+                undeclared={HOSTILE: 1},
             ),
         ),
         containers=(ContainerRecord(role="source", image=HOSTILE),),

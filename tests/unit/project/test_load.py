@@ -267,8 +267,8 @@ MISTAKES = [
     ),
     ("version: 1\nsources: {faker: {image: x}}\npipelines: {p: {source: fakr}}", "names `fakr`", "`faker`"),
     (
-        "version: 1\nsources: {s: {image: x}}\npipelines: {p: {source: s, maps: {}}}",
-        "`pipelines.p.maps`",
+        "version: 1\nsources: {s: {image: x}}\npipelines: {p: {source: s, schedule: daily}}",
+        "`pipelines.p.schedule`",
         "not support it yet",
     ),
     ("version: 1\nenvironments: {prod: {sauces: {}}}", "`environments.prod.sauces`", "`sources`"),

@@ -3,6 +3,8 @@
 import json
 
 from tapdock.protocol.catalog import Stream, StreamKey, configured
+from tapdock.translate.base import TranslateOptions
+from tapdock.translate.notices import Notices
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_stream import AirbyteStream, destination_stream
 
@@ -12,7 +14,8 @@ def test_a_record_that_has_only_a_sequence_is_empty() -> None:
     schema = {"properties": {"id": {"type": "integer"}}}
     stream = configured(Stream(name="log"), "incremental", cursor=(), key=(), excluded=())
     landed = destination_stream(stream, schema)
-    written = AirbyteStream(landed, key, Tally(key), lambda: 5, declared={"id"})
+    options, notices = TranslateOptions(), Notices(lambda _: None)
+    written = AirbyteStream(landed, key, Tally(key), lambda: 5, declared={"id"}, notices=notices, translation=options)
     assert written.record(b'{"_sdc_sequence":7}', None, now=1) == b""
     assert (written.tally.empty, written.tally.records) == (1, 0)
     line = written.record(b'{"_sdc_sequence":7,"id":1}', None, now=1)

@@ -1,6 +1,7 @@
 """Build the catalog of an Airbyte destination from the schemas that a tap sent."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -9,9 +10,12 @@ from tapdock.translate.catalogs.singer import declared_schema
 from tapdock.translate.catalogs.tap_keys import with_key_fields
 from tapdock.translate.read.schema_scan import Scan
 from tapdock.translate.read.singer_tap import SingerSource
-from tapdock.translate.write.airbyte_stream import destination_stream, unexpected, without_fields
+from tapdock.translate.write.airbyte_stream import unexpected, without_fields
 
-__all__ = ["expected_streams", "new_streams", "with_own_keys"]
+__all__ = ["Declared", "expected_streams", "new_streams", "with_own_keys"]
+
+Declared = tuple[ConfiguredStream, dict[str, Any]]
+"""A stream of the tap, and its schema for the destination."""
 
 
 def with_own_keys(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) -> dict[StreamKey, ConfiguredStream]:
@@ -35,18 +39,18 @@ def with_own_keys(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) ->
     return found
 
 
-def expected_streams(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) -> list[ConfiguredStream]:
+def expected_streams(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) -> list[Declared]:
     """Return the streams of the run, each with the schema that the tap sent, less the excluded fields."""
     return [
-        destination_stream(stream, without_fields(scan.schemas.get(key) or declared_schema(stream), stream.exclusion))
+        (stream, without_fields(scan.schemas.get(key) or declared_schema(stream), stream.exclusion))
         for key, stream in expected.items()
     ]
 
 
-def new_streams(scan: Scan, source: SingerSource) -> list[ConfiguredStream]:
+def new_streams(scan: Scan, source: SingerSource) -> list[Declared]:
     """Return the streams that the tap sent although discovery did not report them."""
     return [
-        destination_stream(unexpected(key, keys), without_fields(scan.schemas.get(key, {}), source.exclusion(key.name)))
+        (unexpected(key, keys), without_fields(scan.schemas.get(key, {}), source.exclusion(key.name)))
         for key, keys in scan.keys.items()
         if key not in source.expected
     ]

@@ -55,7 +55,7 @@ class Scan:
             return
         match message:
             case SchemaMessage(stream=str() as stream, schema=raw, key_properties=keys):
-                self._see(self._source.key(stream), raw, keys or [])
+                self._see(stream, raw, keys or [])
             case RecordMessage(stream=str() as stream, record=body, version=version):
                 if version is not None:
                     self.versions[self._source.key(stream)] = int(version)
@@ -67,13 +67,13 @@ class Scan:
             case _:
                 pass
 
-    def _see(self, key: StreamKey, raw: Raw, keys: list[str]) -> None:
+    def _see(self, stream: str, raw: Raw, keys: list[str]) -> None:
+        key = self._source.key(stream)
         if keys or key not in self.keys:
             self.keys[key] = keys
         self._source.tallies.setdefault(key, Tally(key))
-        expected = self._source.expected.get(key)
         try:
-            schema = schema_of(raw, key, self._source.line, expected.fragments if expected else ())
+            schema = schema_of(raw, key, self._source.line, self._source.fragments(stream))
         except TranslationError:
             return  # it is refused when it is translated
         if schema["properties"]:  # else it declares no fields

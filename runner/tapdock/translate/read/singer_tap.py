@@ -12,6 +12,7 @@ from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.lines import split, whole_messages
 from tapdock.protocol.parts import Part
 from tapdock.protocol.patterns import matcher, splits
+from tapdock.protocol.schema_edits import Fragment
 from tapdock.protocol.singer import Message
 from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names
@@ -20,6 +21,7 @@ from tapdock.translate.counts import Counts
 from tapdock.translate.notices import Notices
 from tapdock.translate.states.singer import without_skipped
 from tapdock.translate.tally import Tally
+from tapdock.translate.write.undeclared import extra
 
 __all__ = ["SingerSource"]
 
@@ -43,8 +45,14 @@ class SingerSource:
         self._only_known = options.only_known
         self._denied = options.denied
         self._is_denied: dict[str, bool] = {}
+        self._extra = extra(options.undeclared)
         self._saved = saved
         self._skipped: set[str] = set()
+
+    @property
+    def records(self) -> int:
+        """The number of records of all streams that were sent to the target."""
+        return sum(tally.records for tally in self.tallies.values())
 
     def key(self, stream: str) -> StreamKey:
         """Return the stream by its name in messages, which may differ from that in the catalog (protocol.md 3.1).
@@ -105,6 +113,11 @@ class SingerSource:
             return known.exclusion
         parts = [(name, field) for pattern in self._denied for name, field in splits(pattern)]
         return Exclusion((), (), [field for name, field in parts if matcher(name).fullmatch(stream)])
+
+    def fragments(self, stream: str) -> tuple[Fragment, ...]:
+        """Return the user's schemas of single fields of a stream, and that of the column for undeclared fields."""
+        known = self.expected.get(self.key(stream))
+        return known.fragments if known else self._extra
 
     def note_fields(self, stream: str, schema: Raw) -> None:
         """Warn about fields of a SCHEMA that are read, but are not in the catalog that the run keeps to."""

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -28,15 +28,28 @@ class ForwardedLedger:
 
     A destination may change the bytes and the `id` of a state. So a state is recognized by the value that its source
     will get again, for each stream and in order (protocol.md 1.6, 3.8). One thread notes states, another one reads
-    acknowledgements. `keys` are the configured streams.
+    acknowledgements. `keys` are the configured streams. `copies` are the streams of the destination that maps make of
+    one of the source: its state is saved when all of them have acknowledged it.
     """
 
-    def __init__(self, saved: str | None, keys: Iterable[StreamKey] = ()) -> None:
+    def __init__(
+        self,
+        saved: str | None,
+        keys: Iterable[StreamKey] = (),
+        *,
+        copies: Mapping[StreamKey, Sequence[StreamKey]] | None = None,
+    ) -> None:
         self._lock = threading.Lock()
         self._kind: Kind | None = None
         self._saved = Acknowledged(saved, keys)
         self._sent: dict[StreamKey | None, deque[_Sent]] = {}
         self._last: dict[StreamKey | None, bytes] = {}
+        self._copies = {key: tuple(found) for key, found in (copies or {}).items()}
+        self._sources = {copy: key for key, found in self._copies.items() for copy in found}
+        self._texts: dict[StreamKey, deque[str | None]] = {key: deque() for key in self._copies}
+        self._taken: dict[StreamKey, dict[StreamKey, int]] = {
+            key: dict.fromkeys(found, 0) for key, found in self._copies.items()
+        }
 
     @property
     def kind(self) -> Kind | None:
@@ -46,19 +59,28 @@ class ForwardedLedger:
     @property
     def streams(self) -> set[StreamKey | None]:
         """The streams for which a state was sent."""
-        return set(self._sent)
+        return {self._sources.get(key, key) if key else None for key in self._sent}
 
     def is_last(self, key: StreamKey | None, mark: bytes) -> bool:
         """Return True if this state is the last one that was sent for the stream."""
         return self._last.get(key) == mark
 
-    def note(self, state: SourceState, mark: bytes, *, records: int) -> None:
-        """Note a state that is sent now, after `records` since the one before. Raises ValueError for mixed kinds."""
+    def note(self, state: SourceState, mark: bytes, *, records: int | Mapping[StreamKey, int]) -> None:
+        """Note a state that is sent now, after `records` since the one before. Raises ValueError for mixed kinds.
+
+        The state of a stream with copies is sent for each of them, and `records` are by copy.
+        """
         kind = one_kind(self._kind, state)
         with self._lock:
             self._kind = kind
             self._last[state.key] = mark
-            self._sent.setdefault(state.key, deque()).append(_Sent(mark, state.text, records))
+            if isinstance(records, Mapping):
+                assert state.key, "only the state of a stream has copies"
+                self._texts[state.key].append(state.text)
+                for copy in self._copies[state.key]:
+                    self._sent.setdefault(copy, deque()).append(_Sent(mark, state.text, records[copy]))
+            else:
+                self._sent.setdefault(state.key, deque()).append(_Sent(mark, state.text, records))
 
     def acked(self, key: StreamKey | None, mark: bytes) -> set[int]:
         """Read an acknowledgement. Return the possible numbers of records that it covers.
@@ -78,15 +100,29 @@ class ForwardedLedger:
                 covered += one.records
                 if place in places:
                     counts.add(covered)
-            self._saved.take(key, one.text)
+            if key in self._sources:
+                self._advance(key, places[-1] + 1)
+            else:
+                self._saved.take(key, one.text)
             return counts
+
+    def _advance(self, copy: StreamKey, states: int) -> None:
+        """Count states that one copy acknowledged. Take the latest state that all copies have acknowledged."""
+        source = self._sources[copy]
+        taken, texts = self._taken[source], self._texts[source]
+        taken[copy] += states
+        least = min(taken.values())
+        if least:
+            latest = [texts.popleft() for _ in range(least)][-1]
+            self._taken[source] = {each: count - least for each, count in taken.items()}
+            self._saved.take(source, latest)
 
     def acked_all(self) -> None:
         """Count all sent states as acknowledged."""
         with self._lock:
             for key, sent in self._sent.items():
                 if sent:
-                    self._saved.take(key, sent[-1].text)
+                    self._saved.take(self._sources.get(key, key) if key else None, sent[-1].text)
                     sent.clear()
 
     def committed(self) -> str | None:

@@ -1,6 +1,6 @@
 """Write one stream of a Singer tap for an Airbyte destination: its catalog entry and its records."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,11 +11,14 @@ from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, config
 from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.schema_edits import pruned
 from tapdock.protocol.singer import body_problem, milliseconds
+from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import declared_schema
+from tapdock.translate.notices import Notices
 from tapdock.translate.schemas.validate import checker
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.removal import removal
-from tapdock.translate.write.rules import Rule, chain, marked_deleted, may_have, without
+from tapdock.translate.write.rules import Rule, Unwritable, chain, marked_deleted, may_have, without
+from tapdock.translate.write.undeclared import is_member, watching
 
 __all__ = ["SEQUENCE", "AirbyteStream", "destination_stream", "destination_streams", "unexpected", "without_fields"]
 
@@ -98,17 +101,22 @@ class AirbyteStream:
         *,
         declared: Collection[str],
         exclusion: Exclusion | None = None,
-        validate: bool = False,
+        notices: Notices,
+        translation: TranslateOptions,
     ) -> None:
         self.tally = tally
         self.fields = frozenset(landed.stream.json_schema.get("properties", {}))
-        self._check = checker(landed.stream.json_schema) if validate else None
+        self._check = checker(landed.stream.json_schema) if translation.validate_records else None
         ours = self.fields - set(declared)
         self._numbers = numbers if SEQUENCE in ours else None
         self._last = 0
         self._keys: list[str] = []
         if landed.destination_sync_mode == "append_dedup":
             self._keys = [path[0] for path in landed.primary_key if len(path) == 1]
+        self._missing = _missing_of(self._keys)
+        # If its key is read, reading the other names as well costs little.
+        policy = translation.undeclared or ("pass" if self._keys else None)
+        self._undeclared = watching(self.fields, tally, notices, policy)
         reasons = []
         rules: list[Rule] = []
         if exclusion and (rule := removal(exclusion)):
@@ -124,26 +132,40 @@ class AirbyteStream:
         namespace = b'"namespace":%s,' % _ENCODE(target.namespace) if target.namespace else b""
         self._start = b'{"type":"RECORD","record":{"stream":%s,%s"data":' % (_ENCODE(target.name), namespace)
 
-    def problem(self, body: bytes) -> str | None:
+    def end_watch(self) -> None:
+        """Stop reading records for undeclared fields, if enough of them had none."""
+        if self._undeclared and self._undeclared.is_over:
+            self._undeclared = None
+
+    def _problem(self, body: bytes) -> str | None:
         """Return why a record cannot be written: its key is incomplete, or a value has the wrong type; else None."""
         if not body.startswith(b"{"):
             return body_problem(body)
-        if self._keys:
-            members = _OBJECT.decode(body)
-            for name in self._keys:
-                if bytes(members.get(name, b"null")) == b"null":
-                    return f"has no value for `{name}`, which is part of its key"
+        if self._keys and (name := self._missing(body)):
+            return f"has no value for `{name}`, which is part of its key"
         return self._check(body) if self._check else None
 
     def record(self, body: bytes, extracted: str | None, *, now: int, nulled: Iterable[str] = ()) -> bytes:
         """Return the line; nothing for a record without fields, which is counted as empty.
 
+        Raises Unwritable for a record that the destination must not get.
+
         `now`, in epoch milliseconds, is used if the tap does not report the time of extraction.
         """
+        if body[1:2] != b'"' and body.startswith(b"{") and not body[1:-1].strip():
+            self.tally.empty += 1
+            return b""
+        if problem := self._problem(body):
+            raise Unwritable(problem)
         if self._rule:
             body = self._rule(body)
         if self._numbers and may_have(body, SEQUENCE):  # the tap sends it, although it does not declare it
             body = _UNNUMBERED(body)
+        if self._undeclared and not self._undeclared.fits(body):
+            new = self._undeclared.handled(body)
+            if new is not body:
+                self.tally.reason = self.tally.reason or "undeclared fields are changed"
+            body = new
         if body[1:2] != b'"' and not body[1:-1].strip():
             self.tally.empty += 1
             return b""
@@ -156,3 +178,28 @@ class AirbyteStream:
         changes = [{"field": name, "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"} for name in nulled]
         meta = b',"meta":{"changes":%s}' % _ENCODE(changes) if changes else b""
         return b'%s%s,"emitted_at":%d%s}}\n' % (self._start, body, self._last, meta)
+
+
+def _missing_of(names: Sequence[str]) -> Callable[[bytes], str | None]:
+    """Return a function that returns the first of the names that a body does not have, or whose value is null."""
+    if not all(map(is_member, names)):  # a type cannot have these names
+
+        def missing(body: bytes) -> str | None:
+            members = _OBJECT.decode(body)
+            return next((name for name in names if bytes(members.get(name, b"null")) == b"null"), None)
+
+        return missing
+    slots = {f"f{place}": name for place, name in enumerate(names)}
+    absent = Raw(b"null")
+    decode = msgspec.json.Decoder(
+        msgspec.defstruct("Key", [(slot, Raw, absent) for slot in slots], rename=slots, gc=False)
+    ).decode
+
+    def missing_slot(body: bytes) -> str | None:
+        key = decode(body)
+        for slot, name in slots.items():
+            if bytes(getattr(key, slot)) == b"null":
+                return name
+        return None
+
+    return missing_slot

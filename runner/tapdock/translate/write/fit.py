@@ -43,9 +43,13 @@ class Fit:
         self._schema = schema
 
     @functools.cached_property
-    def match(self) -> Callable[[bytes], object]:
-        """A function that raises msgspec.MsgspecError for an odd body. It is built when it is first used."""
+    def _decode(self) -> Callable[[bytes], object]:
         return msgspec.json.Decoder(_type(self._schema)).decode
+
+    @property
+    def types(self) -> dict[str, Any]:
+        """The types of the declared fields for a decoder, which raises msgspec.MsgspecError for an odd value."""
+        return {name: _type(schema) for name, schema in self._schema["properties"].items()}
 
     @functools.cached_property
     def _rule(self) -> Rule:
@@ -54,7 +58,7 @@ class Fit:
     def is_odd(self, body: bytes) -> bool:
         """Return False if every declared value has its type. This creates values, but no objects for nested ones."""
         try:
-            self.match(body)
+            self._decode(body)
         except msgspec.MsgspecError:
             return True  # also for numbers that Python cannot hold
         return False

@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import Raw
 
-from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.patterns import Path, pieces
 from tapdock.translate.write.rules import Rule, chain, finder, without
@@ -47,13 +47,23 @@ def may_repeat(text: bytes, *marks: bytes) -> bool:
 class Withheld:
     """Removes excluded fields from the text of a record that cannot be translated."""
 
-    def __init__(self, streams: Iterable[ConfiguredStream], left_out: Iterable[str] = ()) -> None:
-        """`left_out` are names of streams that the source offers, and that are not read."""
+    def __init__(
+        self,
+        streams: Iterable[ConfiguredStream],
+        left_out: Iterable[str] = (),
+        *,
+        protected: Mapping[StreamKey, Iterable[Rule]] | None = None,
+    ) -> None:
+        """`left_out` are names of streams that the source offers, and that are not read.
+
+        `protected` are rules of streams that remove the fields which their maps protect.
+        """
         rules: dict[str, list[Rule]] = {}
         for one in streams:
+            rule = removal(one.exclusion)
+            found = [*([rule] if rule else []), *(protected or {}).get(one.stream.key, ())]
             for name in {str(one.stream.key), one.stream.name}:
-                rule = removal(one.exclusion)
-                rules.setdefault(name, []).extend([rule] if rule else [])
+                rules.setdefault(name, []).extend(found)
         self._rules = {name: chain(found) for name, found in rules.items()}
         self._has_rules = any(self._rules.values())
         self._left_out = frozenset(left_out)

@@ -1,16 +1,22 @@
 """Write one stream of an Airbyte source for a Singer target: its SCHEMA, and the rule for its records."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import msgspec
 
 from tapdock.errors import UsageError
 from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
+from tapdock.translate.base import TranslateOptions
+from tapdock.translate.notices import Notices
 from tapdock.translate.schemas.to_singer import singer_schema, without_fields
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.fit import Fit
 from tapdock.translate.write.removal import removal
 from tapdock.translate.write.rules import Rule, chain, copied, marked_deleted
+from tapdock.translate.write.undeclared import Undeclared
 
 __all__ = ["CHANGES", "SingerStream"]
 
@@ -23,14 +29,22 @@ _TIME = {"type": ["null", "string"], "format": "date-time"}
 class SingerStream:
     """A stream: `start` precedes each record, `rule` changes bodies (None if they stay), `version` is the snapshot.
 
-    `fit` fits the result to the schema, and `match` raises msgspec.MsgspecError for a body that does not fit.
+    `match` raises msgspec.MsgspecError for a body that does not fit the schema, or has fields that are not in it.
+    `handled` handles such fields, and `fit` fits the result to the schema.
 
     Raises UsageError if the stream declares no fields, or for a key that a target cannot have (protocol.md 3.2).
     """
 
-    __slots__ = ("configured", "fit", "match", "name", "rule", "schema", "start", "tally", "version")
+    __slots__ = ("_undeclared", "configured", "fit", "match", "name", "rule", "schema", "start", "tally", "version")
 
-    def __init__(self, configured: ConfiguredStream, name: str, tally: Tally, *, meta_changes: bool) -> None:
+    def __init__(
+        self,
+        configured: ConfiguredStream,
+        name: str,
+        tally: Tally,
+        notices: Notices,
+        translation: TranslateOptions,
+    ) -> None:
         declared = configured.landed().stream
         exclusion = configured.exclusion
         translated = singer_schema(without_fields(declared, exclusion))
@@ -53,18 +67,34 @@ class SingerStream:
             properties[_SINGER_DELETED] = _TIME
             rules.append(marked_deleted(_AIRBYTE_DELETED, _SINGER_DELETED))
             reasons.append(f"deletes are copied to `{_SINGER_DELETED}`")
-        if meta_changes:
+        if translation.meta_changes:
             properties[CHANGES] = {"type": ["null", "string"]}
             reasons.append(f"the source's changes are added as `{CHANGES}`")
         self.rule = chain(rules)
         self.fit = Fit(self.schema)
+        policy = translation.undeclared or "pass"
+        self._undeclared = functools.cache(lambda: Undeclared(self.fit.types, tally, notices, policy))
+        tally.undeclared = {}
         self.match: Callable[[bytes], object] = self._first_match
         tally.reason = "; ".join(reasons) or None
 
     def _first_match(self, body: bytes) -> object:
         """Match the first record. Most streams of a large catalog send none, so they need no decoder."""
-        self.match = self.fit.match
+        self.match = self._undeclared().match
         return self.match(body)
+
+    def matches(self, body: bytes) -> bool:
+        try:
+            self.match(body)
+        except msgspec.MsgspecError:
+            return False
+        return True
+
+    def handled(self, body: bytes) -> bytes:
+        """Return a body that does not match with its undeclared fields as the user chose. Raises Unwritable."""
+        new = self._undeclared().handled(body)
+        self.match = self._undeclared().match  # it may know more fields now
+        return new
 
     @property
     def key(self) -> StreamKey:

@@ -1,0 +1,126 @@
+"""Change the bodies of a Singer tap's records for a Singer target: excluded and undeclared fields."""
+
+import functools
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from tapdock.errors import TranslationError
+from tapdock.project.model import UndeclaredFields
+from tapdock.translate.notices import Notices
+from tapdock.translate.read.singer_tap import SingerSource
+from tapdock.translate.tally import Tally
+from tapdock.translate.write.removal import removal
+from tapdock.translate.write.rules import EMPTY, Rule, Unwritable
+from tapdock.translate.write.undeclared import Undeclared, declared_names, watching
+
+__all__ = ["SingerBodies"]
+
+
+class SingerBodies:
+    """The changes of bodies, by the name of their stream in messages. `policy` is for undeclared fields."""
+
+    def __init__(self, source: SingerSource, notices: Notices, policy: UndeclaredFields | None) -> None:
+        self._source = source
+        self._notices = notices
+        self._policy = policy
+        self._rules: dict[str, Rule | None] = {}
+        self._watched: dict[str, Undeclared] = {}
+        self._unread: set[str] = set()
+        self._seen: set[str] = set()
+        self._lines: dict[type, Undeclared | None] = {}
+        self._decode: Callable[[bytes], list[Any]] | None = None
+
+    @property
+    def reads_all(self) -> bool:
+        """True if each record must be read, also those in files."""
+        return self._policy is not None
+
+    def rule(self, stream: str) -> Rule | None:
+        """Return the rule that removes the excluded fields of a stream; None if there are none."""
+        if stream not in self._rules:
+            self._rules[stream] = removal(self._source.exclusion(stream))
+        return self._rules[stream]
+
+    def forget(self, stream: str) -> None:
+        """Forget the rule of a stream, because its SCHEMA may have another key."""
+        self._rules.pop(stream, None)
+
+    def declare(self, stream: str, schema: bytes) -> None:
+        """Keep the fields that the target knows of a stream."""
+        self._watched.pop(stream, None)
+        self._decode = None
+        names = None if stream in self._unread else declared_names(msgspec.json.decode(schema))
+        if watch := watching(names, self._source.tally(stream), self._notices, self._policy):
+            self._watched[stream] = watch
+
+    def passed_unread(self, stream: str) -> None:
+        """Stop reading a stream, because the target gets some of its records in files that are not read."""
+        self._unread.add(stream)
+        self._watched.pop(stream, None)
+        self._source.tally(stream).undeclared = None
+        self._decode = None
+
+    def end_watch(self) -> None:
+        """Stop reading the streams of which enough records had no undeclared field."""
+        for stream in [stream for stream, watch in self._watched.items() if watch.is_over]:
+            del self._watched[stream]
+            self._decode = None
+
+    def fit(self, lines: bytes, tallies: Iterable[Tally]) -> bool:
+        """Return True if lines of which each is a record, and has no rule, are the same for the target.
+
+        `tallies` are those of their streams. The undeclared fields of such lines are counted.
+        """
+        if not self._watched or not any(watch.is_of(tally) for tally in tallies for watch in self._watched.values()):
+            return True
+        try:
+            found = (self._decode or self._built())(lines)
+        except (msgspec.MsgspecError, RecursionError):
+            return False
+        counted = {line: watch for line, watch in self._lines.items() if watch and watch.has_learned}
+        for line in found if counted else ():
+            if watch := counted.get(type(line)):
+                watch.count(line.record)
+        return True
+
+    def _built(self) -> Callable[[bytes], list[Any]]:
+        """Return the decoder of lines: those of each stream have the type of its bodies."""
+        self._lines = {}
+        for stream in self._seen:
+            watch = self._watched.get(stream)
+            body = watch.body if watch else Raw
+            line = msgspec.defstruct("Line", [("record", body)], tag_field="stream", tag=stream, gc=False)
+            self._lines[line] = watch
+        either = functools.reduce(operator.or_, self._lines)
+        decode: Callable[[bytes], list[Any]] = msgspec.json.Decoder(either).decode_lines
+        self._decode = decode
+        return decode
+
+    def changed(self, old: bytes, stream: str, text: bytes) -> bytes | None:
+        """Return the body of a record for the target; None if it has no field, or is refused or set aside as `text`."""
+        tally, rule, watch = self._source.tally(stream), self.rule(stream), self._watched.get(stream)
+        new = rule(old) if rule else old
+        if new is not old:
+            tally.reason = tally.reason or "fields are excluded, but the tap sends them"
+        if stream not in self._seen:
+            self._seen.add(stream)
+            self._decode = None
+        if watch and new != EMPTY and not watch.fits(new):
+            before = new
+            try:
+                new = watch.handled(new)
+            except Unwritable as error:
+                what = f"line {self._source.line}: a record of stream `{tally.key}` {error}"
+                self._source.refuse(TranslationError(what), text, stream=stream)
+                return None
+            self._decode = None
+            if new is not before:
+                tally.reason = tally.reason or "undeclared fields are changed"
+        if new is not old and new == EMPTY:  # it has only excluded fields, or undeclared ones that are dropped
+            tally.empty += 1
+            return None
+        return new
