@@ -10,6 +10,7 @@ from tapdock.project.discovery import CACHED, Discovery
 from tapdock.project.secret import LateSecrets, Secret
 
 __all__ = [
+    "BUFFER",
     "MAX_LINE",
     "Build",
     "CatalogFile",
@@ -167,6 +168,8 @@ class StreamOptions:
 
 MAX_LINE = 64 << 20
 """The default for the longest line that a connector may print, in bytes: a line is kept in memory."""
+BUFFER = 64 << 20
+"""The default for how far a source is read ahead of its target, in bytes of memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,7 +254,7 @@ class Pipeline:
     """A source and a target that have a name together, with options.
 
     `meta_changes` keeps the source's notes about its own changes to a record, as a column of the target.
-    `validate_records` refuses a tap's records whose values do not match the types in its schema.
+    `validate_records` refuses a tap's records whose values do not match the types in its schema. `buffer` is in bytes.
     """
 
     name: str
@@ -266,6 +269,7 @@ class Pipeline:
     on_bad_record: OnBadRecord = "fail"
     meta_changes: bool = False
     validate_records: bool = False
+    buffer: int = BUFFER
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
