@@ -83,6 +83,7 @@ def test_what_happens_to_odd_schemas_and_records(project):
         ("buffer: full", "`pipelines.demo.buffer` is `full`, not a size", "write a size such as `512m`"),
         ("buffer: {memory: 64m, disk: 2g}", "`pipelines.demo.buffer` is", "write a size such as `512m`"),
         ("buffer: -1", "`pipelines.demo.buffer` is `-1`, not a size", None),
+        ("buffer: 2000t", "`pipelines.demo.buffer` is `2000t`, not a size from `0` to `1024t`", None),
         ("retries: -1", "`pipelines.demo.retries` is `-1`", None),
         ("schedule: daily", "`pipelines.demo.schedule` is not a key here", ""),
         ("streams: {}", "`pipelines.demo.streams` is not a key here", "under `streams` of the source"),
