@@ -30,7 +30,8 @@ def say(line: str) -> None:
 class Sizes:
     """The sizes of the measurements. The real source creates two records for each of the `users`, and 100 more.
 
-    `replays`, `memory` and `pipe` are how often its recording is replayed.
+    `replays`, `memory` and `pipe` are how often its recording is replayed. `paced_records` is not a multiple of the
+    records after which `pausing_target` pauses: a pause after the last record is not hidden by any buffer.
     """
 
     users: int
@@ -41,8 +42,8 @@ class Sizes:
     paced_records: int
 
 
-FULL = Sizes(users=100_000, replays=5, memory=(1, 50), pipe=(2, 12), lone_records=50, paced_records=100_000)
-QUICK = Sizes(users=5_000, replays=20, memory=(20, 200), pipe=(20, 120), lone_records=15, paced_records=20_000)
+FULL = Sizes(users=100_000, replays=5, memory=(1, 50), pipe=(2, 12), lone_records=50, paced_records=105_000)
+QUICK = Sizes(users=5_000, replays=20, memory=(20, 200), pipe=(20, 120), lone_records=15, paced_records=25_000)
 
 
 @dataclass(frozen=True)
