@@ -30,7 +30,8 @@ def say(line: str) -> None:
 class Sizes:
     """The sizes of the measurements. The real source creates two records for each of the `users`, and 100 more.
 
-    `replays`, `memory` and `pipe` are how often its recording is replayed.
+    `replays`, `memory` and `pipe` are how often its recording is replayed. `paced_records` is not a multiple of the
+    records after which `pausing_target` pauses: a pause after the last record is not hidden by any buffer.
     """
 
     users: int
@@ -38,27 +39,28 @@ class Sizes:
     memory: tuple[int, int]
     pipe: tuple[int, int]
     lone_records: int
+    paced_records: int
 
 
-FULL = Sizes(users=100_000, replays=5, memory=(1, 50), pipe=(2, 12), lone_records=50)
-QUICK = Sizes(users=5_000, replays=20, memory=(20, 200), pipe=(20, 120), lone_records=15)
+FULL = Sizes(users=100_000, replays=5, memory=(1, 50), pipe=(2, 12), lone_records=50, paced_records=105_000)
+QUICK = Sizes(users=5_000, replays=20, memory=(20, 200), pipe=(20, 120), lone_records=15, paced_records=25_000)
 
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with a `tapdock.yaml` of one source `from` and one target `to`."""
+    """A folder with a `tapdock.yaml` of one pipeline `p`, from a source `from` to a target `to`."""
 
     folder: Path
     environ: Mapping[str, str] = field(default_factory=dict)
 
     def prepare(self) -> None:
         """Start a dry run, so that specs, streams and facts about the engine are cached."""
-        self._call("run", "from", "to", "--dry-run")
+        self._call("run", "p", "--dry-run")
 
     def run(self, *, records: int) -> Cost:
         """Start a whole run from scratch in a process of its own. Raises BenchError unless it read `records`."""
         shutil.rmtree(self.folder / ".tapdock/state", ignore_errors=True)
-        cost = self._call("run", "from", "to", "--json")
+        cost = self._call("run", "p", "--json")
         told = orjson.loads(cost.output)
         counted = sum(stream["records"] for stream in told["streams"])
         if counted != records or told["status"] != "succeeded":
@@ -85,11 +87,19 @@ class Bench:
         return recording.record(self.sizes.users, label=self.label, cache=self.cache)
 
     def project(
-        self, name: str, *, source: Mapping[str, Any], target: Mapping[str, Any], local: bool = False
+        self,
+        name: str,
+        *,
+        source: Mapping[str, Any],
+        target: Mapping[str, Any],
+        options: Mapping[str, Any] | None = None,
+        local: bool = False,
     ) -> Project:
+        """Write a project, with `options` of its pipeline, and prepare it."""
         folder = self.folder / name
         folder.mkdir()
-        content = {"version": 1, "sources": {"from": source}, "targets": {"to": target}}
+        pipeline = {"source": "from", "target": "to", **(options or {})}
+        content = {"version": 1, "sources": {"from": source}, "targets": {"to": target}, "pipelines": {"p": pipeline}}
         (folder / "tapdock.yaml").write_bytes(orjson.dumps(content))  # all JSON is YAML
         project = Project(folder, {"TAPDOCK_ENGINE": "local"} if local else {})
         project.prepare()

@@ -21,7 +21,7 @@ from benchmarks.runs import translator
 from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.relay.pump import Pump
 
-__all__ = ["cli", "cpu", "installed_bytes", "latency"]
+__all__ = ["cli", "cpu", "installed_bytes", "latency", "program"]
 
 _LONE = {"gap_seconds": 0.2}
 _REPEATS = 5
@@ -71,7 +71,7 @@ def _pumped(bench: Bench, streams: tuple[ConfiguredStream, ...]) -> float:
 
 def latency(bench: Bench) -> list[Row]:
     """Measure the latency of single records. The floor is the same two programs with only a pipe between them."""
-    source, target = (_program(bench.folder, name) for name in ("lone_source", "lone_target"))
+    source, target = (program(bench.folder, name) for name in ("lone_source", "lone_target"))
     taken = bench.folder / "taken.json"
     config, settings = {"records": bench.sizes.lone_records, **_LONE}, {"path": str(taken)}
     project = bench.project(
@@ -99,7 +99,8 @@ def latency(bench: Bench) -> list[Row]:
     return [Row(name=name, unit="ms", ours=values["ours"], floor=values["pipe"], budget=Budget(5, of="ours"))]
 
 
-def _program(folder: Path, name: str) -> Path:
+def program(folder: Path, name: str) -> Path:
+    """Write a program that starts one of `programs/` with this Python, and return its path."""
     path = folder / name
     path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -S {PROGRAMS / name}.py "$@"\n')
     path.chmod(0o755)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.bench import FULL, QUICK, Bench, say
 from benchmarks.containers import ask, labelled
+from benchmarks.decoupled import decoupled
 from benchmarks.inside import cli, cpu, latency
 from benchmarks.processes import BenchError
 from benchmarks.routes import routes
@@ -33,6 +34,7 @@ GROUPS: dict[str, Callable[[Bench], list[Row]]] = {
     "cli": cli,
     "pipe": pipe,
     "routes": routes,
+    "decoupled": decoupled,
 }
 
 

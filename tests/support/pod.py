@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engines.project import wait_for
 from tapdock.events import Event, Hello
-from tapdock.project.model import Limits
+from tapdock.project.model import BUFFER, Limits
 from tapdock.relay.host import serve
 from tapdock.relay.plan import RelayPlan
 
@@ -47,7 +47,7 @@ class Pod:
         self.events: list[Event] = []
         self.verdict = None
         self.received = b""
-        work = RelayPlan(**{"run_id": "r", "route": "singer-singer", "limits": QUICK, **plan})
+        work = RelayPlan(**{"run_id": "r", "route": "singer-singer", "limits": QUICK, "buffer": BUFFER, **plan})
 
         def run() -> None:
             self.verdict = serve(work, folder, inbox=self.inbox, emit=self.events.append)

@@ -192,3 +192,15 @@ def test_lone_records_say_how_long_they_were_under_way(tmp_path: Path) -> None:
     subprocess.run(["sh", "-c", f"{source} | {target}"], check=True)
     assert len(json.loads(taken.read_text())) == 3
     assert all(0 < nanoseconds < 5e9 for nanoseconds in json.loads(taken.read_text()))
+
+
+def test_all_that_a_paced_tap_prints_reaches_a_pausing_target(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"records": 120}')
+    tap = [sys.executable, "-I", "-S", str(PROGRAMS / "paced_tap.py"), "--config", str(tmp_path / "config.json")]
+    printed = subprocess.run(tap, capture_output=True, check=True).stdout
+    records = [line for line in printed.splitlines() if b'"RECORD"' in line]
+    assert [json.loads(line)["record"]["id"] for line in records] == [*range(1, 121)]
+    assert {round(len(line), -2) for line in records} == {1000}
+    target = [sys.executable, "-I", "-S", str(PROGRAMS / "pausing_target.py"), "--config", "none"]
+    done = subprocess.run(target, input=printed, capture_output=True, check=True)
+    assert json.loads(done.stdout) == {"bookmarks": {"paced": {"id": 120}}}

@@ -231,7 +231,8 @@ def _discovery(field: Field) -> Discovery:
 def written_size(size: float) -> str:
     """Return bytes as they are written in a project file: 6291456 is `6m`."""
     units = [(unit, size / 1024**power) for power, unit in enumerate(("", "k", "m", "g", "t"))]
-    return next(f"{number:g}{unit}" for unit, number in reversed(units) if number >= 1 and number.is_integer())
+    found = (f"{number:g}{unit}" for unit, number in reversed(units) if number >= 1 and number.is_integer())
+    return next(found, "0")
 
 
 def _mapping(field: Field) -> dict[str, Any]:

@@ -575,6 +575,13 @@ PIPELINE = (
         help="From a Singer tap to an Airbyte destination: refuse records that do not match the schema of the tap.",
     ),
     *MAPS,
+    Key(
+        name="buffer",
+        form="size",
+        default="64m",
+        help="How much of the source's output tapdock keeps in memory while the target pauses, so that the source can "
+        "continue. `0` keeps nothing: see [a target that pauses](routes.md#a-target-that-pauses).",
+    ),
     *_LABELS,
 )
 

@@ -11,6 +11,7 @@ from tapdock.project.maps import MapKeys
 from tapdock.project.secret import LateSecrets, Secret
 
 __all__ = [
+    "BUFFER",
     "MAX_LINE",
     "Build",
     "CatalogFile",
@@ -170,6 +171,8 @@ class StreamOptions:
 
 MAX_LINE = 64 << 20
 """The default for the longest line that a connector may print, in bytes: a line is kept in memory."""
+BUFFER = 64 << 20
+"""The default for how far a source is read ahead of its target, in bytes of memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,7 +258,8 @@ class Pipeline(MapKeys):
 
     `meta_changes` keeps the source's notes about its own changes to a record, as a column of the target.
     `validate_records` refuses a tap's records whose values do not match the types in its schema. `undeclared_fields` is
-    what happens to fields that are not in the schema; None passes them on, and may count them in part of the records.
+    what happens to fields that are not in the schema; None passes them on, and may count them in part of the records. `buffer`
+    is in bytes.
     """
 
     name: str
@@ -271,6 +275,7 @@ class Pipeline(MapKeys):
     undeclared_fields: UndeclaredFields | None = None
     meta_changes: bool = False
     validate_records: bool = False
+    buffer: int = BUFFER
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 

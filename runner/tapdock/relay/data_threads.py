@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from tapdock.errors import TargetError
+from tapdock.relay.acks import read_acks
 from tapdock.relay.messages import BadAcknowledgement, Inbox, PumpPaused, background
 from tapdock.relay.pipes import SidePipes
-from tapdock.relay.pump import Pump, read_acks
+from tapdock.relay.pump import Pump
 from tapdock.translate.base import Translator
 
 __all__ = ["DataThreads"]

@@ -19,7 +19,7 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
 
     `only_complete`: this target may replace old rows at the end of its input, so it is killed if the source failed.
     `scratch`: both sides share a folder. `strict_counts`: different counts fail the run. `engine`: an engine reports
-    how each container exited.
+    how each container exited. `buffer` is how far the source is read ahead of the target, in bytes.
     """
 
     run_id: str
@@ -29,6 +29,7 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
     source_files: tuple[InputFile, ...] = ()
     target_files: tuple[InputFile, ...] = ()
     limits: Limits = Limits()
+    buffer: int = 0
     translation: TranslateOptions = TranslateOptions()
     only_complete: bool = False
     scratch: bool = False

@@ -1,6 +1,6 @@
-"""The two threads that move bytes: from source to target, and the target's acknowledgements back.
+"""The thread that moves bytes from source to target.
 
-Blocking reads and writes on pipes provide back-pressure: memory use stays constant, however slow a side is.
+It reads the source no further than the pipeline's `buffer`: memory use stays constant, however slow a side is.
 """
 
 import contextlib
@@ -11,19 +11,16 @@ import select
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Protocol
 
-from tapdock.errors import EngineError, TargetError, TranslationError
+from tapdock.errors import EngineError, TranslationError
 from tapdock.project.model import MAX_LINE
-from tapdock.protocol.lines import split
 from tapdock.relay.pipes import write
+from tapdock.relay.read_ahead import CHUNK, Output, ReadAhead
 from tapdock.translate.base import Translator
 
-__all__ = ["Ending", "Input", "Output", "Pump", "read_acks", "whole_lines"]
+__all__ = ["Ending", "Input", "Pump", "each_batch", "whole_lines"]
 
-# Read in pieces that the allocator reuses: a megabyte at a time costs page faults and grows the process (measured).
-_CHUNK = 128 << 10
 _PIECE = 256 << 10
 _MOST_LEFT = 8 << 20  # no pipe holds more
 _STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]{1,200})"')
@@ -47,12 +44,6 @@ class Ending:
         return self._complete
 
 
-class Output(Protocol):
-    """A side with an output, as a file descriptor."""
-
-    out: int
-
-
 class Input(Protocol):
     """A side with an input, as a file descriptor."""
 
@@ -73,8 +64,9 @@ class Pump:
     `source_idle_since` and `target_idle_since` are clock readings while the pump waits for that side, else None: a
     side's clock does not run while the pump waits for the other one. `busy_since` is the reading since which the
     thread has worked without waiting. With `give`, the pump first reads the source to its end, then gives the target
-    its catalog and all data. `max_line` is in bytes. `torn` is true if the line of `error` has no end, as a killed
-    source leaves it.
+    its catalog and all data. `max_line` and `buffer` are in bytes; with a buffer, the target's pipe must be ours alone.
+    `torn` is true if the line of `error` has no end, as a killed source leaves it. `cut` is true if output of the
+    source is not passed on because the target has no more time for it.
     """
 
     def __init__(
@@ -86,6 +78,7 @@ class Pump:
         *,
         give: Callable[[bytes], None] | None = None,
         max_line: int = MAX_LINE,
+        buffer: int = 0,
     ) -> None:
         self.source_idle_since: float | None = None
         self.target_idle_since: float | None = None
@@ -94,7 +87,7 @@ class Pump:
         self.input_ended = False
         self.first_record: float | None = None
         self.error: TranslationError | None = None
-        self.torn = False
+        self.torn = self.cut = False
         self.ending = Ending()
         self._source = source
         self._target = target
@@ -103,9 +96,15 @@ class Pump:
         self._give = give
         self._given = give is None
         self._max_line = max_line
+        self._ahead = ReadAhead(source, buffer)
         self._batch = b""
         self._begun: list[bytes] = []
         translator.spill = self._send
+
+    @property
+    def held(self) -> int:
+        """The number of bytes that were read from the source and wait until the target has taken those before them."""
+        return self._ahead.held
 
     @property
     def headless(self) -> bool:
@@ -126,6 +125,9 @@ class Pump:
             self.busy_since = None
             self._drain()
             raise
+        except _CutError:
+            self.busy_since = None
+            self._drain()
         except TranslationError as error:
             self.error = error
             ended()
@@ -166,7 +168,7 @@ class Pump:
             give(catalog)
             self._given = True
             file.seek(0)
-            self._pass(iter(lambda: file.read(_CHUNK), b""))
+            self._pass(iter(lambda: file.read(CHUNK), b""))
 
     def _translate(self, lines: bytes) -> bytes:
         out = self._translator.feed(lines)
@@ -180,15 +182,17 @@ class Pump:
         poll.register(self._source.out, select.POLLIN)
         idle_from = self._clock()
         alive = self._translator.counts.alive
-        while True:
-            self.source_idle_since, self.busy_since = idle_from, None
-            due = self._translator.due()
-            if due is not None and not poll.poll(max(0, due) * 1000):
+        while not self.cut:
+            chunk = self._ahead.take()
+            if not chunk:
+                self.source_idle_since, self.busy_since = idle_from, None
+                due = self._translator.due()
+                if due is not None and not poll.poll(max(0, due) * 1000):
+                    self.source_idle_since = None
+                    self._send(self._translator.tick())
+                    continue
+                chunk = os.read(self._source.out, CHUNK)
                 self.source_idle_since = None
-                self._send(self._translator.tick())
-                continue
-            chunk = os.read(self._source.out, _CHUNK)
-            self.source_idle_since = None
             if not chunk:
                 return
             waited_until = self.busy_since = self._clock()
@@ -197,12 +201,13 @@ class Pump:
             # Log lines do not count as activity, and time spent on the target does not count against the source.
             idle_from = now if self._translator.counts.alive != alive else idle_from + now - waited_until
             alive = self._translator.counts.alive
+        raise _CutError
 
     def _send(self, data: bytes) -> None:
         view = memoryview(data)
         for start in range(0, len(view), _PIECE):
             self.target_idle_since, self.busy_since = self._clock(), None
-            write(self._target.input, view[start : start + _PIECE])
+            self._ahead.write(self._target.input, view[start : start + _PIECE])
             self.target_idle_since, self.busy_since = None, self._clock()
 
     def salvage(self) -> None:
@@ -212,18 +217,22 @@ class Pump:
         """
         with contextlib.suppress(OSError):  # nothing is left, or the pipe was never opened
             os.set_blocking(self._source.out, False)
-            chunks = (os.read(self._source.out, _CHUNK) for _ in range(_MOST_LEFT // _CHUNK))
-            for lines in whole_lines(iter(chunks.__next__, b"")):
-                self._translator.left(lines)
+            reads = (os.read(self._source.out, CHUNK) for _ in range(_MOST_LEFT // CHUNK))
+            chunks = itertools.chain(tuple(self._begun), iter(self._ahead.take, b""), iter(reads.__next__, b""))
+            each_batch(whole_lines(chunks), self._translator.left, chunks)
 
     def _drain(self) -> None:
         """Read the rest of the source's output, so that the source can end. Only renewed configs in it are used."""
-        chunks = iter(lambda: os.read(self._source.out, _CHUNK), b"")
+        chunks = iter(lambda: self._ahead.take() or os.read(self._source.out, CHUNK), b"")
         begun, self._begun = self._begun, []
-        _each(whole_lines(itertools.chain(begun, chunks)), self._translator.left, chunks)
+        each_batch(whole_lines(itertools.chain(begun, chunks)), self._translator.left, chunks)
 
 
-def _each(batches: Iterator[bytes], use: Callable[[bytes], None], chunks: Iterator[bytes]) -> None:
+class _CutError(Exception):
+    """No more output of the source is passed on."""
+
+
+def each_batch(batches: Iterator[bytes], use: Callable[[bytes], None], chunks: Iterator[bytes]) -> None:
     """Call `use` with all whole lines, also after a line that is too long. `chunks` is what `batches` are made from."""
     while True:
         try:
@@ -274,27 +283,3 @@ def _keep(fd: int, lines: bytes) -> None:
     except OSError as error:
         hint = f"free space in {tempfile.gettempdir()} or set TMPDIR; `late_schema: stream` needs no space"
         raise EngineError(f"the source's output could not be spooled to disk: {error.strerror}", hint=hint) from error
-
-
-def read_acks(
-    target: Output, translator: Translator, *, acked: Callable[[], None], wrong: Callable[[TargetError], None]
-) -> None:
-    """Read the target's lines until its output ends. Call `acked` after each progress, `wrong` for an invalid state.
-
-    The rest is read even after an error: a target whose output is not read would never end, and it may renew tokens.
-    """
-    chunks = iter(lambda: os.read(target.out, _CHUNK), b"")
-    batches = whole_lines(chunks)
-    try:
-        for lines in batches:
-            for line in split(lines):
-                try:
-                    if translator.acked(line):
-                        acked()
-                except TargetError as error:
-                    wrong(error)
-                    _each(itertools.chain([lines], batches), partial(translator.left, side="target"), chunks)
-                    return
-    except TranslationError as error:
-        wrong(TargetError(f"the target's output cannot be read: {error.message}"))
-        _each(whole_lines(chunks), partial(translator.left, side="target"), chunks)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from tapdock.events import Killed
 from tapdock.project.model import Limits
+from tapdock.relay.pump import Pump
 from tapdock.relay.side import SideState
 from tapdock.relay.timers import Timers
 from tapdock.translate.base import Emit
@@ -21,6 +22,7 @@ class Stopping:
         self,
         source: SideState,
         target: SideState,
+        pump: Pump,
         timers: Timers,
         limits: Limits,
         *,
@@ -30,6 +32,7 @@ class Stopping:
         self.started = False
         self._source = source
         self._target = target
+        self._pump = pump
         self._timers = timers
         self._limits = limits
         self._emit = emit
@@ -45,6 +48,27 @@ class Stopping:
         elif source.code is None and not source.stopping:
             source.stop()
             self._timers.arm("source stops", self._limits.stop_grace, lambda: self.kill(source))
+
+    def drain(self) -> None:
+        """Stop the source. The target gets what was read from it for `stop_grace`, and has as long again to end."""
+        self.stop_source()
+        self._timers.arm("buffer drains", self._limits.stop_grace, self._cut)
+        self._timers.arm("target drains", 2 * self._limits.stop_grace, lambda: self.kill(self._target))
+
+    def source_killed(self) -> None:
+        """Expect the end of the output of a source that was killed: where its container lives on, there is none."""
+        self._timers.arm("source writes", 2 * self._limits.gone, self._still_writes)
+
+    def _still_writes(self) -> None:
+        if self._pump.held and not self._pump.cut:  # the end of its output may be behind what the buffer holds
+            self._cut()
+            self.source_killed()
+        elif not self._pump.source_ended:
+            self.kill(self._target)
+
+    def _cut(self) -> None:
+        """Drop what the target has not taken in time, so that it can end in order."""
+        self._pump.cut = self._pump.cut or self._pump.held > 0
 
     def kill(self, side: SideState) -> None:
         """Close the lifeline. A container that never said hello has not opened any pipe; the runner removes it."""

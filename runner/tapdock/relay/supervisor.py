@@ -74,12 +74,13 @@ class _Supervisor:
         self._target = SideState("target", target, inbox)
         self._commits = Checkpoints(self._translator, emit=self._emit, clock=clock)
         give = target.give if plan.translation.spool else None
-        self._pump = Pump(source, target, self._translator, clock, give=give, max_line=plan.translation.max_line)
+        longest = plan.translation.max_line
+        self._pump = Pump(source, target, self._translator, clock, give=give, max_line=longest, buffer=plan.buffer)
         self._threads = DataThreads(self._pump, target, self._translator, inbox)
         self._cause = FirstFailure()
         self._timers = Timers(clock)
         self._stopping = Stopping(
-            self._source, self._target, self._timers, plan.limits, emit=self._emit, ended=self._ended
+            self._source, self._target, self._pump, self._timers, plan.limits, emit=self._emit, ended=self._ended
         )
         self._exits = ExitCodes(
             self._timers, seconds=plan.limits.gone, ended=self._ended, contradicted=self._contradicted
@@ -226,12 +227,8 @@ class _Supervisor:
         elif code and not self._source.stopping:
             self._cause.source_exited(code)
         if self._source.killed:  # where nobody kills its container for us, it may go on writing
-            self._timers.arm("source writes", 2 * self._plan.limits.gone, self._still_writes)
+            self._stopping.source_killed()
         self._conclude()  # a quick source may be over before the target is there: its output waits in the pipe
-
-    def _still_writes(self) -> None:
-        if not self._pump.source_ended:
-            self._stopping.kill(self._target)
 
     def _target_ended(self, code: int) -> None:
         if not self._pump.input_ended:
@@ -252,7 +249,7 @@ class _Supervisor:
         self._cause.source_read(self._source.code)
         if self._plan.strict_counts:
             self._cause.counts_differ(self._translator.counts.mismatches())
-        complete = self._source.code == 0 and self._cause.is_sound
+        complete = self._source.code == 0 and self._cause.is_sound and not self._pump.cut
         failures = self._translator.counts.failures(ended=complete)
         self._cause.unfinished(failures)
         if self._plan.only_complete and not (complete and not failures):
@@ -263,8 +260,7 @@ class _Supervisor:
 
     def _stop(self, code: int) -> None:
         self._cause.end(code)
-        self._stopping.stop_source()
-        self._timers.arm("target drains", 2 * self._plan.limits.stop_grace, lambda: self._stopping.kill(self._target))
+        self._stopping.drain()
 
     def _abandon(self) -> None:
         """Stop waiting for the data threads: both connectors have ended, so nobody reads what they still write."""

@@ -77,6 +77,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             source_files=source.files,
             target_files=target.files,
             limits=_limits(prepared),
+            buffer=prepared.pipeline.buffer,
             translation=job.translation,
             only_complete=prepared.only_complete,
             scratch=prepared.scratch,

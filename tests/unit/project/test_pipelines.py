@@ -38,6 +38,12 @@ def test_what_is_not_said(project):
     assert (read.source, read.target, read.retries) == ("tap", "lake", 0)
     assert (read.late_schema, read.on_bad_record, read.meta_changes) == ("spool", "fail", False)
     assert read.namespacing == Namespacing()
+    assert read.buffer == 64 << 20
+
+
+@pytest.mark.parametrize(("written", "size"), [("0", 0), ("256m", 256 << 20), ("1000", 1000)])
+def test_how_far_a_source_is_read_ahead(project, written, size):
+    assert demo(project(f"buffer: {written}")).buffer == size
 
 
 @pytest.mark.parametrize(
@@ -74,6 +80,10 @@ def test_what_happens_to_odd_schemas_and_records(project):
         ("on_bad_record: skip", "`pipelines.demo.on_bad_record` is `skip`, not one of `fail`", None),
         ("late_schema: spol", "`pipelines.demo.late_schema` is `spol`", "did you mean `spool`?"),
         ("meta_changes: 3", "`pipelines.demo.meta_changes` is `3`", None),
+        ("buffer: full", "`pipelines.demo.buffer` is `full`, not a size", "write a size such as `512m`"),
+        ("buffer: {memory: 64m, disk: 2g}", "`pipelines.demo.buffer` is", "write a size such as `512m`"),
+        ("buffer: -1", "`pipelines.demo.buffer` is `-1`, not a size", None),
+        ("buffer: 2000t", "`pipelines.demo.buffer` is `2000t`, not a size from `0` to `1024t`", None),
         ("retries: -1", "`pipelines.demo.retries` is `-1`", None),
         ("schedule: daily", "`pipelines.demo.schedule` is not a key here", ""),
         ("streams: {}", "`pipelines.demo.streams` is not a key here", "under `streams` of the source"),
