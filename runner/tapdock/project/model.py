@@ -258,8 +258,8 @@ class Pipeline(MapKeys):
 
     `meta_changes` keeps the source's notes about its own changes to a record, as a column of the target.
     `validate_records` refuses a tap's records whose values do not match the types in its schema. `undeclared_fields` is
-    what happens to fields that are not in the schema; None passes them on, and may count them in part of the records. `buffer`
-    is in bytes.
+    what happens to fields that are not in the schema; None passes them on, and may count them in part of the records.
+    `buffer` is in bytes.
     """
 
     name: str
