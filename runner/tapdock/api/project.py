@@ -26,9 +26,10 @@ from tapdock.protocol.catalog import Stream
 from tapdock.relay.signals import Signals
 from tapdock.runs import attempts, records
 from tapdock.runs.prepare import Options
-from tapdock.runs.reading import SourceRecord, read_records
+from tapdock.runs.reading import read_records, to_read
 from tapdock.runs.records import RunRecord
 from tapdock.runs.replaced_rows import require_own_rows
+from tapdock.runs.source_records import SourceRecord
 from tapdock.state import store
 from tapdock.state.envelope import Envelope
 
@@ -202,7 +203,7 @@ class Source:
         with redacted(self._project._session):
             context = self._project._context(Signals(ignored), said)
             ready = _prepared(context, self._connector)
-            yield from read_records(context, ready, options)
+            yield from read_records(context, ready, to_read(context, ready, options))
         said.raise_error()
 
 

@@ -123,6 +123,8 @@ class _Supervisor:
                 self._thread_ended(thread, reason)
             case messages.Stop():
                 self._stop(message.code)
+            case messages.Enough():
+                self._stopping.stop_source()
             case messages.Kill():
                 self._cause.end(message.code)
                 self._stopping.kill(self._source)
