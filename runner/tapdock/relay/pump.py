@@ -1,4 +1,4 @@
-"""The two threads that move bytes: from source to target, and the target's acknowledgements back.
+"""The thread that moves bytes from source to target.
 
 Blocking reads and writes on pipes provide back-pressure: memory use stays constant, however slow a side is.
 """
@@ -11,16 +11,15 @@ import select
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Protocol
 
-from tapdock.errors import EngineError, TargetError, TranslationError
+from tapdock.errors import EngineError, TranslationError
 from tapdock.project.model import MAX_LINE
-from tapdock.protocol.lines import split
+from tapdock.relay.limit import Limit
 from tapdock.relay.pipes import write
 from tapdock.translate.base import Translator
 
-__all__ = ["Ending", "Input", "Output", "Pump", "read_acks", "whole_lines"]
+__all__ = ["Ending", "Input", "Output", "Pump", "each_batch", "whole_lines"]
 
 # Read in pieces that the allocator reuses: a megabyte at a time costs page faults and grows the process (measured).
 _CHUNK = 128 << 10
@@ -73,8 +72,8 @@ class Pump:
     `source_idle_since` and `target_idle_since` are clock readings while the pump waits for that side, else None: a
     side's clock does not run while the pump waits for the other one. `busy_since` is the reading since which the
     thread has worked without waiting. With `give`, the pump first reads the source to its end, then gives the target
-    its catalog and all data. `max_line` is in bytes. `torn` is true if the line of `error` has no end, as a killed
-    source leaves it.
+    its catalog and all data. When the `limit` is reached, `limited` becomes true, and `enough` is called. `max_line` is
+    in bytes. `torn` is true if the line of `error` has no end, as a killed source leaves it.
     """
 
     def __init__(
@@ -86,7 +85,10 @@ class Pump:
         *,
         give: Callable[[bytes], None] | None = None,
         max_line: int = MAX_LINE,
+        limit: Limit | None = None,
+        enough: Callable[[], None] = lambda: None,
     ) -> None:
+        self.limited = False
         self.source_idle_since: float | None = None
         self.target_idle_since: float | None = None
         self.busy_since: float | None = None
@@ -103,7 +105,10 @@ class Pump:
         self._give = give
         self._given = give is None
         self._max_line = max_line
+        self._limit = limit
+        self._enough = enough
         self._batch = b""
+        self._unsent = False
         self._begun: list[bytes] = []
         translator.spill = self._send
 
@@ -121,7 +126,7 @@ class Pump:
             if self._give:
                 self._spool(self._give)
             else:
-                self._pass(self._chunks())
+                self._pass(self._lines(self._begun))
         except BrokenPipeError:
             self.busy_since = None
             self._drain()
@@ -129,7 +134,7 @@ class Pump:
         except TranslationError as error:
             self.error = error
             ended()
-            if self._given:
+            if self._given and self._unsent:
                 self._send(self._translator.partial)
             self.busy_since = None
             self._translator.left(self._batch)  # the lines after the bad one
@@ -148,9 +153,22 @@ class Pump:
         self.input_ended = True
         self._target.end_input()
 
-    def _pass(self, chunks: Iterator[bytes]) -> None:
+    def _lines(self, begun: list[bytes] | None = None) -> Iterator[bytes]:
+        """Yield whole lines of the source. Once the limit is reached, the rest of its output is drained."""
+        batches = whole_lines(self._chunks(), self._max_line, begun)
+        if self._limit is None:
+            yield from batches
+            return
+        yield from self._limit.wanted(batches, self._translator.counts.reports)
+        if self._limit.is_reached:
+            self.limited = True
+            self._enough()
+            self.busy_since = None
+            self._drain()
+
+    def _pass(self, batches: Iterator[bytes]) -> None:
         self._send(self._translator.opening())
-        for lines in whole_lines(chunks, self._max_line, self._begun):
+        for lines in batches:
             self.torn = not lines.endswith(b"\n")
             self._batch = lines
             self._send(self._translate(lines))
@@ -158,7 +176,7 @@ class Pump:
     def _spool(self, give: Callable[[bytes], None]) -> None:
         """Write the source's output to a file, then pass it on. The unnamed file disappears with this process."""
         with tempfile.TemporaryFile(buffering=0) as file:
-            for lines in whole_lines(self._chunks(), self._max_line):
+            for lines in self._lines():
                 self._translator.scan(lines)
                 _keep(file.fileno(), lines)
             catalog = self._translator.catalog()
@@ -166,10 +184,12 @@ class Pump:
             give(catalog)
             self._given = True
             file.seek(0)
-            self._pass(iter(lambda: file.read(_CHUNK), b""))
+            self._pass(whole_lines(iter(lambda: file.read(_CHUNK), b""), self._max_line, self._begun))
 
     def _translate(self, lines: bytes) -> bytes:
+        self._unsent = True
         out = self._translator.feed(lines)
+        self._unsent = False
         if self.first_record is None and any(report.records for report in self._translator.counts.reports()):
             self.first_record = self._clock()
         return out
@@ -220,10 +240,10 @@ class Pump:
         """Read the rest of the source's output, so that the source can end. Only renewed configs in it are used."""
         chunks = iter(lambda: os.read(self._source.out, _CHUNK), b"")
         begun, self._begun = self._begun, []
-        _each(whole_lines(itertools.chain(begun, chunks)), self._translator.left, chunks)
+        each_batch(whole_lines(itertools.chain(begun, chunks)), self._translator.left, chunks)
 
 
-def _each(batches: Iterator[bytes], use: Callable[[bytes], None], chunks: Iterator[bytes]) -> None:
+def each_batch(batches: Iterator[bytes], use: Callable[[bytes], None], chunks: Iterator[bytes]) -> None:
     """Call `use` with all whole lines, also after a line that is too long. `chunks` is what `batches` are made from."""
     while True:
         try:
@@ -274,27 +294,3 @@ def _keep(fd: int, lines: bytes) -> None:
     except OSError as error:
         hint = f"free space in {tempfile.gettempdir()} or set TMPDIR; `late_schema: stream` needs no space"
         raise EngineError(f"the source's output could not be spooled to disk: {error.strerror}", hint=hint) from error
-
-
-def read_acks(
-    target: Output, translator: Translator, *, acked: Callable[[], None], wrong: Callable[[TargetError], None]
-) -> None:
-    """Read the target's lines until its output ends. Call `acked` after each progress, `wrong` for an invalid state.
-
-    The rest is read even after an error: a target whose output is not read would never end, and it may renew tokens.
-    """
-    chunks = iter(lambda: os.read(target.out, _CHUNK), b"")
-    batches = whole_lines(chunks)
-    try:
-        for lines in batches:
-            for line in split(lines):
-                try:
-                    if translator.acked(line):
-                        acked()
-                except TargetError as error:
-                    wrong(error)
-                    _each(itertools.chain([lines], batches), partial(translator.left, side="target"), chunks)
-                    return
-    except TranslationError as error:
-        wrong(TargetError(f"the target's output cannot be read: {error.message}"))
-        _each(whole_lines(chunks), partial(translator.left, side="target"), chunks)
