@@ -48,8 +48,7 @@ def preview(
     """Show the first records of a source, without a target
 
     The selected streams are read from their beginning, without excluded fields. No state is read or saved. Once each
-    stream has N records, or is complete, tapdock asks the source to stop. Most sources read one stream after the other:
-    to see a late one soon, name it.
+    stream has N records, or is complete, tapdock asks the source to stop.
 
     The table has as many fields as fit; long values are cut. `--json` prints everything. Known secrets are masked.
 

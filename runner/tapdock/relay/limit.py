@@ -15,7 +15,7 @@ from tapdock.protocol.lines import split
 from tapdock.translate.catalogs.singer import emitted_names
 from tapdock.translate.write.airbyte_lines import complete_line
 
-__all__ = ["Limit", "has_all", "marked"]
+__all__ = ["Limit", "marked", "wanting"]
 
 
 class Limit:
@@ -81,7 +81,7 @@ class Limit:
         """
         for lines in batches:
             yield self._passed(lines)
-            if has_all(reports(), self._streams, self._most):
+            if self._streams and not wanting(reports(), self._streams, self._most):
                 self.is_reached = True
                 if rest := self._ending(reports()):
                     yield rest
@@ -101,13 +101,15 @@ class Limit:
         )
 
 
-def has_all(reports: Sequence[StreamReport], streams: Sequence[ConfiguredStream], most: int) -> bool:
-    """Return True if each configured stream sent `most` records or is complete, so that nothing more is wanted.
+def wanting(
+    reports: Sequence[StreamReport], streams: Sequence[ConfiguredStream], most: int
+) -> tuple[ConfiguredStream, ...]:
+    """Return the configured streams of which more is wanted: they have fewer than `most` records, and may get more.
 
-    The reports of configured streams are the first ones. Without configured streams, more may always come.
+    The reports of configured streams are the first ones.
     """
-    first = reports[: len(streams)]
-    return bool(first) and all(_came(one) >= most or one.status == "complete" for one in first)
+    pairs = zip(streams, reports, strict=False)
+    return tuple(one for one, report in pairs if _came(report) < most and report.status != "complete")
 
 
 def marked(report: StreamReport, most: int) -> StreamReport:

@@ -20,7 +20,7 @@ from tapdock.events import Event, Failed, Logged, Output, Rotated
 from tapdock.launch import Launch
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog
 from tapdock.relay.host import Outcome, perform
-from tapdock.relay.limit import has_all
+from tapdock.relay.limit import wanting
 from tapdock.relay.messages import Enough, Kill, Order
 from tapdock.relay.plan import Collection
 from tapdock.relay.pump import whole_lines
@@ -38,6 +38,7 @@ __all__ = ["ToRead", "read_records", "to_read"]
 
 _MOST_PIECES = 4  # of the output, of up to 256 KiB each, that wait for the reader
 _TURN_SECONDS = 0.2
+_MOST_SKIPPED = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +71,8 @@ def read_records(
     """Yield the records of the selected streams from their beginning, without excluded fields.
 
     With a `limit`, only so many records of each stream are yielded. Once each stream has as many, or is complete, the
-    source is asked to stop; how it exits is then not a failure. A source whose streams are known only during the run
-    is read to its end.
+    source is asked to stop; how it exits is then not a failure. A large stream does not delay the others for long: the
+    source is stopped, and started again for the rest. If its streams are known only during the run, it is read whole.
 
     The source waits while the reader works. If the reader stops early and closes the generator, the source is killed
     and its container is removed. Raises TapdockError: also after all records, if the source failed in the end.
@@ -106,15 +107,23 @@ def read_records(
             except TranslationError as raised:
                 error, translated = raised, translator.partial
             yield from wanted(translated)
-            if limit and has_all(translator.counts.reports(), streams, limit):
+            left = wanting(translator.counts.reports(), streams, limit) if limit else streams
+            skipped = sum(max(0, count - limit) for count in found.values()) if limit else 0
+            if streams and (not left or (skipped > _MOST_SKIPPED and len(left) < len(streams))):
                 reading.stop()
-                return
+                break
             if error and batch.endswith(b"\n"):
                 raise error
             if error:
                 reading.cause.torn(error)  # how a killed source leaves its last line
             translator.states.acked_all()  # nothing saves states here, and they would fill the memory
-        reading.require_good(translator)
+        else:
+            reading.require_good(translator)
+            return
+    if left:
+        context.say(f"{ready.connector.name}: reading {', '.join(str(one.stream.key) for one in left)}")
+        config = operations.resolved_config(context, ready)  # the source may have changed it
+        yield from read_records(context, ready, replace(what, streams=left, config=config), limit=limit)
 
 
 def _launch(ready: PreparedConnector, what: ToRead) -> Launch:

@@ -78,6 +78,15 @@ def test_the_source_is_stopped_once_each_stream_has_its_records_or_is_complete(m
     assert not list(tmp_path.glob(".tapdock/runs/*"))
 
 
+def test_a_large_stream_does_not_delay_the_others(made):
+    preview = made({"first": (FOREVER, None), "second": (FOREVER, None), "last": (2, "COMPLETE")})
+    ended = preview("--limit", "1", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert streams_of(ended) == {"first": [1], "second": [1], "last": [1]}
+    assert "shop: reading second, last\n" in ended.stderr
+    assert "shop: reading last\n" in ended.stderr
+
+
 def test_a_source_that_does_not_stop_is_killed_and_the_preview_is_good(made):
     preview = made({"endless": (FOREVER, None)}, on_term="signal.SIG_IGN", stop_grace="0.2s")
     ended = preview("--json")
