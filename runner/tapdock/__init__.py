@@ -14,8 +14,8 @@ if TYPE_CHECKING:
         TranslationError,
         UsageError,
     )
-    from tapdock.runs.reading import SourceRecord
     from tapdock.runs.records import RunRecord
+    from tapdock.runs.source_records import SourceRecord
 
 __all__ = [
     "EngineError",
@@ -40,7 +40,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     **dict.fromkeys(("Project", "Records", "Source", "Target", "load"), "api"),
-    "SourceRecord": "runs.reading",
+    "SourceRecord": "runs.source_records",
     "RunRecord": "runs.records",
 }
 

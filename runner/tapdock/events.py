@@ -39,15 +39,15 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     not declare; None if not every record was read for that. `reason` states why bodies are rewritten.
 
     In the verdict, a stream has the `status` `complete` only if its source finished it and the target stored it,
-    `failed` if the error names it, `not reached` if the source never started it, otherwise `incomplete`. Before the
-    verdict, `pending` and `running` occur.
+    `limited` if the target stored as many records as the run's limit, `failed` if the error names it, `not reached` if
+    the source never started it, otherwise `incomplete`. Before the verdict, `pending` and `running` occur.
     """
 
     namespace: str | None
     stream: str
     records: int
     bytes: int
-    status: Literal["pending", "running", "complete", "incomplete", "failed", "not reached"]
+    status: Literal["pending", "running", "complete", "incomplete", "failed", "not reached", "limited"]
     path: Literal["splice", "rewrite"]
     reason: str | None = None
     empty: int = 0

@@ -26,9 +26,10 @@ from tapdock.protocol.catalog import Stream
 from tapdock.relay.signals import Signals
 from tapdock.runs import attempts, records
 from tapdock.runs.prepare import Options
-from tapdock.runs.reading import SourceRecord, read_records
+from tapdock.runs.reading import read_records, to_read
 from tapdock.runs.records import RunRecord
 from tapdock.runs.replaced_rows import require_own_rows
+from tapdock.runs.source_records import SourceRecord
 from tapdock.state import store
 from tapdock.state.envelope import Envelope
 
@@ -91,6 +92,7 @@ class Project:
         refresh_catalog: bool = False,
         accept_schema_changes: bool = False,
         strict_counts: bool = False,
+        limit: int | None = None,
         locked: bool = False,
         check: bool = True,
         on_message: OnMessage | None = None,
@@ -99,7 +101,8 @@ class Project:
         """Run a pipeline, or a source into a target, and return the record of the last attempt.
 
         If the run failed, its error is raised, whose `run_id` names the record (see `record`); with `check=False`, the
-        record is returned instead. Ctrl-C in the main thread stops the run in order, and raises KeyboardInterrupt then.
+        record is returned instead. `limit` is the most records of each stream that are written. Ctrl-C in the main
+        thread stops the run in order, and raises KeyboardInterrupt then.
         `on_message` gets lines for people, `on_progress` the counts, about once a second and at the end. Both are
         called in other threads; an error that one of them raises is raised at the end of the run.
         """
@@ -111,6 +114,7 @@ class Project:
             refresh_catalog=refresh_catalog,
             accept_schema_changes=accept_schema_changes,
             strict_counts=strict_counts,
+            limit=_limit(limit),
         )
         said, shown = Callback(on_message), Callback(on_progress)
         with redacted(self._session), orders() as signals:
@@ -187,22 +191,24 @@ class Source:
         self,
         streams: str | Iterable[str] = (),
         *,
+        limit: int | None = None,
         refresh_catalog: bool = False,
         on_message: OnMessage | None = None,
     ) -> "Records":
         """Return an iterator over the records of the selected streams, from their beginning. No state is saved.
 
-        `streams` are patterns that choose among what the project selects, as with `tapdock run --select`. The source
-        waits while the records are used, so memory stays bounded. If the source fails, the error is raised at the end.
+        `streams` are patterns that choose among what the project selects, as with `tapdock run --select`. With a
+        `limit`, at most so many records of each stream are read, as with `tapdock preview`. The source waits while the
+        records are used, so memory stays bounded. If the source fails, the error is raised at the end.
         """
         options = Options(select=_texts(streams), save_state=False, refresh_catalog=refresh_catalog)
-        return Records(self._records(options, Callback(on_message)))
+        return Records(self._records(options, Callback(on_message), _limit(limit)))
 
-    def _records(self, options: Options, said: "Callback") -> Generator[SourceRecord, None, None]:
+    def _records(self, options: Options, said: "Callback", limit: int | None) -> Generator[SourceRecord, None, None]:
         with redacted(self._project._session):
             context = self._project._context(Signals(ignored), said)
             ready = _prepared(context, self._connector)
-            yield from read_records(context, ready, options)
+            yield from read_records(context, ready, to_read(context, ready, options), limit=limit)
         said.raise_error()
 
 
@@ -236,6 +242,13 @@ def _checked(project: Project, connector: Connector, on_message: OnMessage | Non
             raise checks.failure(connector, result)
     said.raise_error()
     return result
+
+
+def _limit(given: int | None) -> int | None:
+    """Return the limit of records. Raises UsageError for one that is not positive."""
+    if given is not None and given < 1:
+        raise UsageError(f"`limit` is {given}, but it must be at least 1")
+    return given
 
 
 def _texts(given: str | Iterable[str]) -> tuple[str, ...]:

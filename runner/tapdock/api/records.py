@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator
 from contextlib import suppress
 
 from tapdock.errors import UsageError
-from tapdock.runs.reading import SourceRecord
+from tapdock.runs.source_records import SourceRecord
 
 __all__ = ["Records"]
 

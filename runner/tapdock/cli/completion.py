@@ -166,7 +166,7 @@ def _after(plain: list[str], last: str, grammar: Grammar, session: Session) -> I
 
 _NAMELESS = {"init", "search", "wrap", "lock", "doctor", "gc", "relay", "schema", "config schema"}
 _NAMELESS |= {"state list", "state import", "runs list"}
-_SOURCES = {"discover", "select", "catalog refresh", "catalog show", "catalog diff", "catalog commit"}
+_SOURCES = {"preview", "discover", "select", "catalog refresh", "catalog show", "catalog diff", "catalog commit"}
 _CONNECTORS = {"spec", "check", "test", "build", "invoke"}
 _SEVERAL = {"run", "build"}
 _WORDS = {"add": ("source", "target"), "completion": tuple(_SCRIPTS)}

@@ -210,7 +210,8 @@ def _print_result(name: str, record: RunRecord) -> None:
             out(one_line(f"{_name(report)}: its schema does not declare {undeclared}; see `undeclared_fields`"))
     total = sum(report.records for report in record.streams)
     saved = f"state {record.state_id} saved" if record.state.committed else "state unchanged"
-    took = f"{record.seconds.total:.1f} s: {total:,} records; {saved}; run {record.run_id}"
+    most = f", at most {record.limit:,} of each stream" if record.limit else ""
+    took = f"{record.seconds.total:.1f} s: {total:,} records{most}; {saved}; run {record.run_id}"
     result(name, record.status, f"in {took}", good=record.status == "succeeded")
 
 

@@ -11,6 +11,7 @@ from tapdock.connectors.about import about
 from tapdock.connectors.context import Context as Operations
 from tapdock.connectors.paths import unmounted
 from tapdock.runs.given import Part, files_given, messages_given
+from tapdock.runs.limited import require_limitable
 from tapdock.runs.prepare import Options, PreparedRun, added_fields
 from tapdock.runs.schema_policy import report, require_accepted
 from tapdock.runs.target_modes import target_mode
@@ -45,6 +46,7 @@ def show_plans(operations: Operations, plans: Sequence[PreparedRun], options: Op
     """Print what each run would read, and where it would start. Raises UsageError for one that would not begin."""
     for plan in plans:
         require_accepted(operations.project, plan.pipeline, plan.schema)
+        require_limitable(plan, options)
     described = [
         _described(operations, plan, has_state=read(operations.backend, plan.state_id) is not None) for plan in plans
     ]

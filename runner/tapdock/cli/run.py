@@ -42,6 +42,9 @@ def run(
     exclude: Annotated[
         list[str] | None, typer.Option(help="Leave out this of what the project selects: `users.email`; repeatable.")
     ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=1, help="Write at most N records of each stream.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what a run would read, and stop.")] = False,
     dump: Annotated[
         Part | None, typer.Option(help="Print what each side would be given, with secrets masked, and stop.")
@@ -80,6 +83,9 @@ def run(
     missing. `--dump` prints the config, the catalog or the state for each side, or the messages for the target, made of
     the first 100 records. It starts the source for discovery and for `messages`, and never the target.
 
+    With `--limit N`, at most N records of each stream are written, and then the source is stopped. Only states that
+    cover no record beyond the limit are saved, so a later run misses none. Streams that overwrite are refused.
+
     Example: tapdock run faker lake --select 'users.*' --json
 
     Example: tapdock run demo --dump catalog
@@ -93,6 +99,7 @@ def run(
         accept_schema_changes=accept,
         catalog=own_file(catalog),
         state=own_file(state),
+        limit=limit,
     )
     if verbose and quiet:
         raise UsageError("`--verbose` and `--quiet` exclude each other")
@@ -180,6 +187,7 @@ def _require_fitting(options: Options, *, dry_run: bool, dump: Part | None) -> N
         "`--state` and `--full-refresh`": options.state is not None and options.full_refresh,
         "`--catalog` and `--refresh-catalog`": options.catalog is not None and options.refresh_catalog,
         "`--dump` and `--dry-run`": dump and dry_run,
+        "`--dump` and `--limit`": dump and options.limit is not None,
     }
     if found := next((pair for pair, given in pairs.items() if given), None):
         raise UsageError(f"{found} exclude each other")

@@ -115,6 +115,7 @@ def _print(record: RunRecord) -> None:
         "state": f"{record.state_id} in {record.state.backend}, saved {times}",
         "started": record.started_at,
         "status": f"{record.status}{code}",
+        "limit": record.limit and f"{record.limit:,} records of each stream",
         "seconds": f"{record.seconds.total:.1f}",
         "error": error and f"{error.side}: {error.message}",
         "hint": error and error.hint,

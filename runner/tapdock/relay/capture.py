@@ -139,6 +139,8 @@ class _Collector:
                 self._ended(137 if self._side.engine_code is None else self._side.engine_code)
             case messages.Stop() | messages.Kill():
                 self._give_up(Verdict(exit_code=message.code, message="stopped by signal"))
+            case messages.Enough():
+                self._stop()
             case messages.Abort():
                 self._give_up(Verdict(exit_code=message.exit_code, message=message.message, hint=message.hint))
             case messages.ConfigRewritten(_, config):
@@ -147,6 +149,8 @@ class _Collector:
                 self._reading = False
                 if self._counter.reached and self._side.code is None and not self._failure:
                     self._stop()
+                    self._reading = True
+                    background("rest", self._drain, self._inbox)
             case messages.ThreadEnded("output", SourceError() as error):
                 self._reading = False
                 self._give_up(Verdict(exit_code=3, side="source", message=error.message, hint=error.hint))
@@ -166,10 +170,11 @@ class _Collector:
 
     def _stop(self) -> None:
         """Ask a source to stop that has printed enough. It may do so only after its output was read."""
+        if self._side.code is not None:
+            self._kill()  # a process that it left behind may hold the output
+            return
         self._side.stop()
         self._deadline = self._clock() + self._stop_seconds
-        self._reading = True
-        background("rest", self._drain, self._inbox)
 
     def _drain(self) -> None:
         while os.read(self._side.ends.out, _CHUNK):

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 from tapdock.errors import TargetError
 from tapdock.relay.acks import read_acks
-from tapdock.relay.messages import BadAcknowledgement, Inbox, PumpPaused, background
+from tapdock.relay.messages import BadAcknowledgement, Enough, Inbox, PumpPaused, background
 from tapdock.relay.pipes import SidePipes
+from tapdock.relay.plan import RelayPlan, limit_of
 from tapdock.relay.pump import Pump
 from tapdock.translate.base import Translator
 
-__all__ = ["DataThreads"]
+__all__ = ["DataThreads", "pump_of"]
 
 
 class DataThreads:
@@ -33,3 +34,26 @@ class DataThreads:
 
     def _refuse(self, error: TargetError) -> None:
         self._inbox.put(BadAcknowledgement(error))
+
+
+def pump_of(
+    plan: RelayPlan,
+    source: SidePipes,
+    target: SidePipes,
+    translator: Translator,
+    *,
+    inbox: Inbox,
+    clock: Callable[[], float],
+) -> Pump:
+    """Return the pump of a run. If it reaches the limit of records, it puts `Enough` into the inbox."""
+    return Pump(
+        source,
+        target,
+        translator,
+        clock,
+        give=target.give if plan.translation.spool else None,
+        max_line=plan.translation.max_line,
+        limit=limit_of(plan),
+        enough=lambda: inbox.put(Enough()),
+        buffer=plan.buffer,
+    )

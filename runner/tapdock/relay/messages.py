@@ -13,6 +13,7 @@ __all__ = [
     "Abort",
     "BadAcknowledgement",
     "ConfigRewritten",
+    "Enough",
     "Exited",
     "Inbox",
     "Kill",
@@ -42,6 +43,10 @@ class Kill(msgspec.Struct, frozen=True, tag="kill"):
     code: int
 
 
+class Enough(msgspec.Struct, frozen=True, tag="enough"):
+    """All records that are wanted were read: ask the source to stop. How it then exits is not a failure."""
+
+
 class Exited(msgspec.Struct, frozen=True, tag="exited"):
     """The engine reported that the container of a side has ended."""
 
@@ -57,7 +62,7 @@ class Abort(msgspec.Struct, frozen=True, tag="abort", kw_only=True):
     hint: str | None = None
 
 
-Order = Stop | Kill | Exited | Abort
+Order = Stop | Kill | Enough | Exited | Abort
 
 
 class LauncherSaid(NamedTuple):

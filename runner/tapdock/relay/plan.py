@@ -6,12 +6,13 @@ from pathlib import Path
 import msgspec
 
 from tapdock.launch import InputFile
-from tapdock.project.model import Limits
+from tapdock.project.model import Kind, Limits
 from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.relay.limit import Limit
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Emit, TranslateOptions, Translator
 
-__all__ = ["Collection", "RelayPlan", "decode_plan", "translator"]
+__all__ = ["Collection", "RelayPlan", "decode_plan", "limit_of", "translator"]
 
 
 class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
@@ -19,7 +20,8 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
 
     `only_complete`: this target may replace old rows at the end of its input, so it is killed if the source failed.
     `scratch`: both sides share a folder. `strict_counts`: different counts fail the run. `engine`: an engine reports
-    how each container exited. `buffer` is how far the source is read ahead of the target, in bytes.
+    how each container exited. `limit` is the most records of each stream that the target gets. `buffer` is how far the
+    source is read ahead of the target, in bytes.
     """
 
     run_id: str
@@ -35,6 +37,7 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
     scratch: bool = False
     strict_counts: bool = False
     engine: bool = False
+    limit: int | None = None
 
 
 class Collection(msgspec.Struct, frozen=True, kw_only=True, tag="collection"):
@@ -60,6 +63,14 @@ def decode_plan(line: bytes) -> RelayPlan | Collection:
     if isinstance(work, RelayPlan) and work.route not in ROUTES:
         raise msgspec.ValidationError(f"there is no route `{work.route}`")
     return work
+
+
+def limit_of(plan: RelayPlan) -> Limit | None:
+    """Return the limit of the source's output. With `last_state_only`, a state is valid only at the source's end."""
+    if plan.limit is None:
+        return None
+    kind: Kind = "airbyte" if plan.route.startswith("airbyte-") else "singer"
+    return Limit(plan.limit, kind, plan.streams, states=not plan.translation.last_state_only)
 
 
 def translator(plan: RelayPlan, folder: Path, *, emit: Emit, clock: Callable[[], float]) -> Translator:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from tapdock.errors import EngineError, TranslationError
 from tapdock.project.model import MAX_LINE
+from tapdock.relay.limit import Limit
 from tapdock.relay.pipes import write
 from tapdock.relay.read_ahead import CHUNK, Output, ReadAhead
 from tapdock.translate.base import Translator
@@ -64,9 +65,10 @@ class Pump:
     `source_idle_since` and `target_idle_since` are clock readings while the pump waits for that side, else None: a
     side's clock does not run while the pump waits for the other one. `busy_since` is the reading since which the
     thread has worked without waiting. With `give`, the pump first reads the source to its end, then gives the target
-    its catalog and all data. `max_line` and `buffer` are in bytes; with a buffer, the target's pipe must be ours alone.
-    `torn` is true if the line of `error` has no end, as a killed source leaves it. `cut` is true if output of the
-    source is not passed on because the target has no more time for it.
+    its catalog and all data. When the `limit` is reached, `limited` becomes true, and `enough` is called. `max_line` and
+    `buffer` are in bytes; with a buffer, the target's pipe must be ours alone. `torn` is true if the line of `error`
+    has no end, as a killed source leaves it. `cut` is true if output of the source is not passed on because the target
+    has no more time for it.
     """
 
     def __init__(
@@ -78,8 +80,11 @@ class Pump:
         *,
         give: Callable[[bytes], None] | None = None,
         max_line: int = MAX_LINE,
+        limit: Limit | None = None,
+        enough: Callable[[], None] = lambda: None,
         buffer: int = 0,
     ) -> None:
+        self.limited = False
         self.source_idle_since: float | None = None
         self.target_idle_since: float | None = None
         self.busy_since: float | None = None
@@ -96,8 +101,11 @@ class Pump:
         self._give = give
         self._given = give is None
         self._max_line = max_line
+        self._limit = limit
+        self._enough = enough
         self._ahead = ReadAhead(source, buffer)
         self._batch = b""
+        self._unsent = False
         self._begun: list[bytes] = []
         translator.spill = self._send
 
@@ -120,7 +128,7 @@ class Pump:
             if self._give:
                 self._spool(self._give)
             else:
-                self._pass(self._chunks())
+                self._pass(self._lines(self._begun))
         except BrokenPipeError:
             self.busy_since = None
             self._drain()
@@ -131,7 +139,7 @@ class Pump:
         except TranslationError as error:
             self.error = error
             ended()
-            if self._given:
+            if self._given and self._unsent:
                 self._send(self._translator.partial)
             self.busy_since = None
             self._translator.left(self._batch)  # the lines after the bad one
@@ -150,9 +158,22 @@ class Pump:
         self.input_ended = True
         self._target.end_input()
 
-    def _pass(self, chunks: Iterator[bytes]) -> None:
+    def _lines(self, begun: list[bytes] | None = None) -> Iterator[bytes]:
+        """Yield whole lines of the source. Once the limit is reached, the rest of its output is drained."""
+        batches = whole_lines(self._chunks(), self._max_line, begun)
+        if self._limit is None:
+            yield from batches
+            return
+        yield from self._limit.wanted(batches, self._translator.counts.reports)
+        if self._limit.is_reached:
+            self.limited = True
+            self._enough()
+            self.busy_since = None
+            self._drain()
+
+    def _pass(self, batches: Iterator[bytes]) -> None:
         self._send(self._translator.opening())
-        for lines in whole_lines(chunks, self._max_line, self._begun):
+        for lines in batches:
             self.torn = not lines.endswith(b"\n")
             self._batch = lines
             self._send(self._translate(lines))
@@ -160,7 +181,7 @@ class Pump:
     def _spool(self, give: Callable[[bytes], None]) -> None:
         """Write the source's output to a file, then pass it on. The unnamed file disappears with this process."""
         with tempfile.TemporaryFile(buffering=0) as file:
-            for lines in whole_lines(self._chunks(), self._max_line):
+            for lines in self._lines():
                 self._translator.scan(lines)
                 _keep(file.fileno(), lines)
             catalog = self._translator.catalog()
@@ -168,10 +189,12 @@ class Pump:
             give(catalog)
             self._given = True
             file.seek(0)
-            self._pass(iter(lambda: file.read(CHUNK), b""))
+            self._pass(whole_lines(iter(lambda: file.read(CHUNK), b""), self._max_line, self._begun))
 
     def _translate(self, lines: bytes) -> bytes:
+        self._unsent = True
         out = self._translator.feed(lines)
+        self._unsent = False
         if self.first_record is None and any(report.records for report in self._translator.counts.reports()):
             self.first_record = self._clock()
         return out

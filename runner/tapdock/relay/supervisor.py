@@ -17,12 +17,11 @@ from tapdock.errors import Side as SideName
 from tapdock.events import Event, Failed, Finished, Logged, RelayReady, Rotated, Verdict
 from tapdock.relay import messages
 from tapdock.relay.checkpoints import Checkpoints
-from tapdock.relay.data_threads import DataThreads
+from tapdock.relay.data_threads import DataThreads, pump_of
 from tapdock.relay.exits import ExitCodes
 from tapdock.relay.idle import IdleLimits
 from tapdock.relay.pipes import SidePipes
 from tapdock.relay.plan import RelayPlan, translator
-from tapdock.relay.pump import Pump
 from tapdock.relay.side import SideState
 from tapdock.relay.stopping import Stopping
 from tapdock.relay.timers import Timers
@@ -73,9 +72,7 @@ class _Supervisor:
         self._source = SideState("source", source, inbox)
         self._target = SideState("target", target, inbox)
         self._commits = Checkpoints(self._translator, emit=self._emit, clock=clock)
-        give = target.give if plan.translation.spool else None
-        longest = plan.translation.max_line
-        self._pump = Pump(source, target, self._translator, clock, give=give, max_line=longest, buffer=plan.buffer)
+        self._pump = pump_of(plan, source, target, self._translator, inbox=inbox, clock=clock)
         self._threads = DataThreads(self._pump, target, self._translator, inbox)
         self._cause = FirstFailure()
         self._timers = Timers(clock)
@@ -124,6 +121,8 @@ class _Supervisor:
                 self._thread_ended(thread, reason)
             case messages.Stop():
                 self._stop(message.code)
+            case messages.Enough():
+                self._stopping.stop_source()
             case messages.Kill():
                 self._cause.end(message.code)
                 self._stopping.kill(self._source)
@@ -192,7 +191,7 @@ class _Supervisor:
             self._timers.arm("source lingers", self._plan.limits.exit_grace, self._lingered)
 
     def _lingered(self) -> None:
-        if self._source.code is None:
+        if self._source.code is None and not self._pump.limited:
             seconds = self._plan.limits.exit_grace
             self._fail(self._source.error(f"the source closed its output but did not exit within {seconds:g} s"))
 
@@ -246,10 +245,10 @@ class _Supervisor:
         self._refused()  # also if the pump's message about it is still in the inbox
         if not self._pump.source_ended or self._source.code is None:
             return
-        self._cause.source_read(self._source.code)
+        self._cause.source_read(self._source.code, limited=self._pump.limited)
         if self._plan.strict_counts:
             self._cause.counts_differ(self._translator.counts.mismatches())
-        complete = self._source.code == 0 and self._cause.is_sound and not self._pump.cut
+        complete = (self._pump.limited or self._source.code == 0) and self._cause.is_sound and not self._pump.cut
         failures = self._translator.counts.failures(ended=complete)
         self._cause.unfinished(failures)
         if self._plan.only_complete and not (complete and not failures):
@@ -287,7 +286,7 @@ class _Supervisor:
         first = self._pump.first_record
         verdict = msgspec.structs.replace(
             self._cause.verdict(),
-            streams=self._cause.streams(self._translator, target_code=self._target.code),
+            streams=self._cause.streams(self._translator, target_code=self._target.code, limit=self._plan.limit),
             first_record_seconds=None if first is None else first - self._began,
             source_code=self._source.code,
             target_code=self._target.code,

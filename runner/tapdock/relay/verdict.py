@@ -5,6 +5,7 @@ import msgspec
 from tapdock.errors import SourceError, TapdockError, TargetError, TranslationError
 from tapdock.events import Failed, StreamReport, Verdict
 from tapdock.protocol.catalog import StreamKey
+from tapdock.relay.limit import marked
 from tapdock.translate.base import Mismatch, Translator
 
 __all__ = ["FirstFailure"]
@@ -27,11 +28,14 @@ class FirstFailure:
         self._target_trouble: Failed | None = None
         self._torn: TranslationError | None = None
         self._exit: SourceError | None = None
+        self._later: TapdockError | None = None
 
     def fail(self, error: TapdockError) -> None:
         """Record a failure."""
         if self.error is None and self.ending is None:
             self.error = error
+        elif self._exit and self.error is self._exit:
+            self._later = self._later or error
 
     def end(self, code: int) -> None:
         """Record that the run was asked to end."""
@@ -51,8 +55,14 @@ class FirstFailure:
         self._exit = self._exit_error(code)
         self.fail(self._exit)
 
-    def source_read(self, code: int) -> None:
-        """Record that all output of the source was read. An error that names no stream then fails the run."""
+    def source_read(self, code: int, *, limited: bool = False) -> None:
+        """Record that all output of the source was read. An error that names no stream then fails the run.
+
+        `limited`: the source was stopped because nothing more was wanted, so that its exit code does not count.
+        """
+        if limited:
+            self.error = self._later if self._exit and self.error is self._exit else self.error
+            self._exit = None
         if self._exit and self.error is self._exit:
             self.error = self._exit = self._exit_error(code)
         if self._torn and code == 0:
@@ -120,14 +130,17 @@ class FirstFailure:
         if strict_counts:
             self.counts_differ(translator.counts.mismatches())
 
-    def streams(self, translator: Translator, *, target_code: int | None) -> tuple[StreamReport, ...]:
+    def streams(
+        self, translator: Translator, *, target_code: int | None, limit: int | None = None
+    ) -> tuple[StreamReport, ...]:
         """Return the counts of the streams. A stream is complete only if the target ended well and acknowledged it all.
 
         Otherwise it is not known which records the target stored. No stream is left as pending or running.
         """
         failed = self._target_trouble or isinstance(self.error, TargetError)
         stored = target_code == 0 and translator.states.settled and not failed
-        return tuple(self._at_the_end(report, stored=stored) for report in translator.counts.reports())
+        reports = tuple(self._at_the_end(report, stored=stored) for report in translator.counts.reports())
+        return reports if limit is None else tuple(marked(report, limit) for report in reports)
 
     def _at_the_end(self, report: StreamReport, *, stored: bool) -> StreamReport:
         status = report.status

@@ -22,6 +22,7 @@ from tapdock.relay.host import Outcome
 from tapdock.runs import execute, records, schema_policy
 from tapdock.runs.archive import Archive
 from tapdock.runs.beside import stored_beside
+from tapdock.runs.limited import require_limitable
 from tapdock.runs.log_file import LogFile, log_to
 from tapdock.runs.prepare import Options, PreparedRun, added_fields, prepare
 from tapdock.runs.recorder import Recorder
@@ -55,7 +56,7 @@ def run(
         context.progress(f"{wanted.name} failed; retrying in {attempt.upcoming_sleep:.0f} s ({which}){reason}")
 
     retrying = Retrying(
-        stop=stop_after_attempt(wanted.retries + 1),
+        stop=stop_after_attempt(1 if options.limit else wanted.retries + 1),  # each attempt reads up to the limit
         wait=wait_exponential(multiplier=5, max=299) + wait_random(0, 1),
         retry=retry_if_result(may_pass),
         sleep=context.signals.sleep,
@@ -140,17 +141,20 @@ class _Attempt:
         self._started = context.now()
         self._clock = time.monotonic()
         self._recorder = Recorder(context, run_id=run_id, log=log, show=show)
+        self._limit: int | None = None
         self._prepared: PreparedRun | None = None
         self._outcome: Outcome | None = None
 
     def perform(self, options: Options) -> RunRecord:
         error: TapdockError | Interrupted | None = None
+        self._limit = options.limit
         try:
             self._log.info("run started", pipeline=self._wanted.name)
             began = self.record()
             _keep(self._context, began)
             _archive(self._context, began)
             self._prepared = prepare(self._context, self._wanted, options)
+            require_limitable(self._prepared, options)
             self._log_changes(self._prepared)
             if added := added_fields(self._prepared.streams):
                 self._log.info("read although not selected: keys and cursors", fields=added)
@@ -206,6 +210,7 @@ class _Attempt:
                 to_first_record=self._first_record(verdict),
             ),
             relay=self._outcome.relay if self._outcome else None,
+            limit=self._limit,
             schema_changes=self._prepared.schema.changes if self._prepared else (),
             labels={name: self._context.redacted(text) for name, text in self._texts("labels").items()},
             annotations={name: self._context.redacted(text) for name, text in self._texts("annotations").items()},

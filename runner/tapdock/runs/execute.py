@@ -83,6 +83,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             scratch=prepared.scratch,
             strict_counts=options.strict_counts,
             engine=True,
+            limit=options.limit,
         )
         with context.signals.orders(inbox, doing=f"waiting for the target to finish what it has received {AGAIN}"):
             outcome = _performed(context, plan, (source, target), inbox, recorder)

@@ -21,7 +21,7 @@ from tapdock.state.store import read
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Translator
 
-__all__ = ["MOST_RECORDS", "FilePart", "Part", "files_given", "messages_given", "shown_file"]
+__all__ = ["MOST_RECORDS", "FilePart", "Part", "files_given", "masked_json", "messages_given", "shown_file"]
 
 MOST_RECORDS = 100
 FilePart = Literal["config", "catalog", "state"]
@@ -48,10 +48,10 @@ def shown_file(context: Context, ready: PreparedConnector, launch: Launch, part:
         return None
     if part == "config":
         content = msgspec.json.encode(masking.masked(parse_json(content), spec(context, ready)))
-    return msgspec.Raw(_masked(context, content))
+    return msgspec.Raw(masked_json(context, content))
 
 
-def _masked(context: Context, content: bytes) -> bytes:
+def masked_json(context: Context, content: bytes) -> bytes:
     """Return JSON text without the known secrets. Text without any of them stays as it is, with every digit."""
     text = content.decode()
     if context.redactor(text) == text:
@@ -98,7 +98,7 @@ def messages_given(
     sent, error = _translated(translator, asked.text.encode(), spool=job.translation.spool, failed=failed)
     for line in split(sent):
         if line.strip():
-            yield _masked(context, bytes(line).rstrip(b"\n")).decode()
+            yield masked_json(context, bytes(line).rstrip(b"\n")).decode()
     for each in told:
         say(context.redacted(each))
     if error:

@@ -57,6 +57,7 @@ class Options:
 
     `began` is when the first attempt began, in seconds since the epoch. `${NOW}` is this time in all attempts.
     `catalog` and `state` replace discovery and the saved state for this run; with `state`, `save_state` is False.
+    `limit` is the most records of each stream that the target gets.
     """
 
     full_refresh: bool = False
@@ -70,6 +71,7 @@ class Options:
     attempt: int = 1
     began: float | None = None
     run_id: str | None = None
+    limit: int | None = None
 
     def policy(self, pipeline: Pipeline) -> SchemaPolicy:
         return "evolve" if self.accept_schema_changes else pipeline.schema_changes

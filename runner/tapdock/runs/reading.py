@@ -4,14 +4,11 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from typing import Any
-
-import msgspec
 
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context, PreparedConnector
@@ -21,48 +18,41 @@ from tapdock.connectors.operations import Resolved
 from tapdock.errors import Interrupted, SourceError, TranslationError, UsageError
 from tapdock.events import Event, Failed, Logged, Output, Rotated
 from tapdock.launch import Launch
-from tapdock.protocol import airbyte as airbyte_messages
-from tapdock.protocol import lines
-from tapdock.protocol import singer as singer_messages
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog
 from tapdock.relay.host import Outcome, perform
-from tapdock.relay.messages import Kill
+from tapdock.relay.limit import wanting
+from tapdock.relay.messages import Enough, Kill, Order
 from tapdock.relay.plan import Collection
 from tapdock.relay.pump import whole_lines
 from tapdock.relay.verdict import FirstFailure
 from tapdock.runs.prepare import Options, chosen_streams
 from tapdock.runs.schema_policy import asks_again
+from tapdock.runs.source_records import SourceRecord, found_in
 from tapdock.runs.unread import denied_globs, unread_names
 from tapdock.text.last_words import LastWords
 from tapdock.translate import ROUTES
 from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, selected_catalog
 
-__all__ = ["SourceRecord", "read_records"]
+__all__ = ["ToRead", "read_records", "to_read"]
 
 _MOST_PIECES = 4  # of the output, of up to 256 KiB each, that wait for the reader
 _TURN_SECONDS = 0.2
-_BODY = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+_MOST_SKIPPED = 10_000
 
 
-class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A record of a source. Numbers in `data` keep every digit: they are `int` or `Decimal`.
+@dataclass(frozen=True, kw_only=True)
+class ToRead:
+    """What is read of a source: the `streams` of those that it has `offered`. `select` is the choice for this call."""
 
-    `emitted_at` is in UTC; None if the source reports no time.
-    """
-
-    stream: str
-    namespace: str | None = None
-    data: dict[str, Any]
-    emitted_at: datetime | None = None
+    offered: tuple[Stream, ...]
+    streams: tuple[ConfiguredStream, ...]
+    config: Resolved
+    select: tuple[str, ...] = ()
 
 
-def read_records(context: Context, ready: PreparedConnector, options: Options) -> Iterator[SourceRecord]:
-    """Yield the records of the selected streams from their beginning, without excluded fields.
-
-    The source waits while the reader works. If the reader stops early and closes the generator, the source is killed
-    and its container is removed. Raises TapdockError: also after all records, if the source failed in the end.
-    """
+def to_read(context: Context, ready: PreparedConnector, options: Options) -> ToRead:
+    """Choose the streams that are read. Raises TapdockError if the source cannot be read like this."""
     refresh = asks_again(ready.connector, "evolve", wanted=options.refresh_catalog)
     offered = operations.discover(context, ready, refresh=refresh)
     config = operations.resolved_config(context, ready)
@@ -72,12 +62,27 @@ def read_records(context: Context, ready: PreparedConnector, options: Options) -
             hint="remove `batch_config`, or run a pipeline",
         )
     streams = chosen_streams(context, ready, offered, options, None)
-    reading = _Reading(context, ready, config, _launch(ready, config, offered, streams))
-    excluded = unread_names(ready.kind, offered, streams)
-    translation = TranslateOptions(
+    return ToRead(offered=offered, streams=streams, config=config, select=options.select)
+
+
+def read_records(
+    context: Context, ready: PreparedConnector, what: ToRead, *, limit: int | None = None
+) -> Iterator[SourceRecord]:
+    """Yield the records of the selected streams from their beginning, without excluded fields.
+
+    With a `limit`, only so many records of each stream are yielded. Once each stream has as many, or is complete, the
+    source is asked to stop; how it exits is then not a failure. A large stream does not delay the others for long: the
+    source is stopped, and started again for the rest. If its streams are known only during the run, it is read whole.
+
+    The source waits while the reader works. If the reader stops early and closes the generator, the source is killed
+    and its container is removed. Raises TapdockError: also after all records, if the source failed in the end.
+    """
+    streams = what.streams
+    reading = _Reading(context, ready, what.config, _launch(ready, what))
+    translation = TranslateOptions(  # also for what else changes records on their way, such as stream maps
         baseline=False,
-        excluded=excluded,
-        denied=denied_globs(ready.connector, options.select),
+        excluded=unread_names(ready.kind, what.offered, streams),
+        denied=denied_globs(ready.connector, what.select),
         only_known=ready.connector.discovery.mode == "committed",
         max_line=ready.connector.max_line,
     )
@@ -85,32 +90,50 @@ def read_records(context: Context, ready: PreparedConnector, options: Options) -
         streams=streams, saved=None, emit=reading.emit, clock=time.monotonic, translation=translation
     )
     names = {name: one.stream.key for one in streams for name in emitted_names(one.stream)}
-    parse = _of_airbyte if ready.kind == "airbyte" else lambda batch: _of_singer(batch, names)
+    found: Counter[StreamKey] = Counter()
+
+    def wanted(batch: bytes) -> Iterator[SourceRecord]:
+        """Yield the records of a batch up to the limit. Only these are decoded."""
+        for each in found_in(batch, ready.kind, names):
+            found[each.key] += 1
+            if limit is None or found[each.key] <= limit:
+                yield each.decoded()
+
     with reading:
         for batch in whole_lines(reading.chunks(), ready.connector.max_line):
+            error: TranslationError | None = None
             try:
                 translated = translator.feed(batch)
-            except TranslationError as error:
-                yield from parse(translator.partial)
-                if batch.endswith(b"\n"):
-                    raise
+            except TranslationError as raised:
+                error, translated = raised, translator.partial
+            yield from wanted(translated)
+            left = wanting(translator.counts.reports(), streams, limit) if limit else streams
+            skipped = sum(max(0, count - limit) for count in found.values()) if limit else 0
+            if streams and (not left or (skipped > _MOST_SKIPPED and len(left) < len(streams))):
+                reading.stop()
+                break
+            if error and batch.endswith(b"\n"):
+                raise error
+            if error:
                 reading.cause.torn(error)  # how a killed source leaves its last line
-            else:
-                yield from parse(translated)
             translator.states.acked_all()  # nothing saves states here, and they would fill the memory
-        reading.require_good(translator)
+        else:
+            reading.require_good(translator)
+            return
+    if left:
+        context.say(f"{ready.connector.name}: reading {', '.join(str(one.stream.key) for one in left)}")
+        config = operations.resolved_config(context, ready)  # the source may have changed it
+        yield from read_records(context, ready, replace(what, streams=left, config=config), limit=limit)
 
 
-def _launch(
-    ready: PreparedConnector, config: Resolved, offered: tuple[Stream, ...], streams: tuple[ConfiguredStream, ...]
-) -> Launch:
-    connector = ready.connector
+def _launch(ready: PreparedConnector, what: ToRead) -> Launch:
+    connector, config = ready.connector, what.config.given
     if ready.kind == "airbyte":
-        catalog = configured_catalog(streams)
-        return airbyte.read(connector, ready.facts, config=config.given, catalog=catalog, state=None)
+        catalog = configured_catalog(what.streams)
+        return airbyte.read(connector, ready.facts, config=config, catalog=catalog, state=None)
     legacy, log_key = connector.catalog_option == "--properties", ready.quirks.log_key
-    selected = selected_catalog(offered, streams, legacy=legacy, log_key=log_key) if offered else None
-    return singer.read(connector, ready.facts, config=config.given, catalog=selected, state=None)
+    selected = selected_catalog(what.offered, what.streams, legacy=legacy, log_key=log_key) if what.offered else None
+    return singer.read(connector, ready.facts, config=config, catalog=selected, state=None)
 
 
 class _Reading:
@@ -134,8 +157,17 @@ class _Reading:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end(Kill(code=130))
+
+    def stop(self) -> None:
+        """Ask the source to stop, because all that is wanted was read. Raises TapdockError if the engine failed."""
+        self._end(Enough())
+        self._code()
+
+    def _end(self, order: Order) -> None:
+        """Drop what the source still prints, and wait until it has ended."""
         self._closed.set()
-        self._inbox.put(Kill(code=130))
+        self._inbox.put(order)
         while self._thread.is_alive():
             self._thread.join(_TURN_SECONDS)  # in short waits, so that a signal is handled
 
@@ -233,32 +265,3 @@ class _Reading:
             raise SourceError(f"source `{self._ready.connector.name}`: {verdict.message}", hint=verdict.hint)
         ended = outcome.exits.get("source")  # also the engine's code: a connector could forge that of its launcher
         return verdict.source_code or (ended.code if ended else None) or 0
-
-
-def _of_airbyte(batch: bytes) -> Iterator[SourceRecord]:
-    for message in airbyte_messages.MESSAGES.decode_lines(batch):
-        if isinstance(message, airbyte_messages.RecordMessage) and (record := message.record):
-            key = StreamKey.of(record.namespace, record.stream or "")
-            yield _record(key, record.data, record.emitted_at)
-
-
-def _of_singer(batch: bytes, names: Mapping[str, StreamKey]) -> Iterator[SourceRecord]:
-    for line in lines.split(batch):
-        for part in singer_messages.DIALECT.parts(line):
-            if isinstance(part.message, singer_messages.RecordMessage):
-                stream, time_extracted = part.message.stream or "", part.message.time_extracted
-                at = singer_messages.milliseconds(time_extracted) if time_extracted else None
-                yield _record(names.get(stream, StreamKey(None, stream)), part.message.record, at)
-
-
-def _record(key: StreamKey, body: msgspec.Raw, milliseconds: float | None) -> SourceRecord:
-    try:
-        data = _BODY.decode(body)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise TranslationError(f"a record of stream `{key}` cannot be read: {error}") from error
-    try:
-        at = None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        what = f"a record of stream `{key}` has the time {milliseconds:.0f}, which is not in milliseconds since 1970"
-        raise TranslationError(what) from error
-    return SourceRecord(stream=key.name, namespace=key.namespace, data=data, emitted_at=at)

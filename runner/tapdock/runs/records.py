@@ -83,6 +83,7 @@ class Seconds(msgspec.Struct, frozen=True, kw_only=True):
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One run, as `tapdock run --json` prints it. `started_at` is in UTC, `exit_code` is None during the run.
+    `limit` is the most records of each stream that the run was allowed to write.
 
     `labels` and `annotations` are those of the pipeline, its source, its target and the project, in this order of
     priority.
@@ -104,6 +105,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     schema_changes: tuple[SchemaChange, ...] = ()
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
+    limit: int | None = None
 
 
 def new_run_id(now: float, token: str) -> str:

@@ -92,7 +92,7 @@ def _of(error: TapdockError, figures: Verdict) -> Verdict:
     streams = figures.streams
     if error.side == "target":
         streams = tuple(
-            msgspec.structs.replace(each, status="incomplete") if each.status == "complete" else each
+            msgspec.structs.replace(each, status="incomplete") if each.status in ("complete", "limited") else each
             for each in streams
         )
     return msgspec.structs.replace(

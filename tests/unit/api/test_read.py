@@ -204,6 +204,18 @@ def test_a_source_that_is_silent_too_long_is_an_error(load, running):
     assert running() == []
 
 
+def test_a_limit_ends_the_source_and_the_iteration(load, running):
+    project = load("forever users")
+    found = project.sources["shop"].read(limit=3)
+    assert [each.data["id"] for each in found] == [1, 2, 3]
+    assert list(found) == []
+    assert running() == []
+    assert project.run("demo", limit=2).streams[0].records == 2
+    for call in (lambda: project.run("demo", limit=0), lambda: project.sources["shop"].read(limit=-1)):
+        with pytest.raises(tapdock.UsageError, match="must be at least 1"):
+            call()
+
+
 def test_another_thread_can_read(load):
     found = load("until users 30").sources["shop"].read()
     first = next(found)

@@ -1,0 +1,124 @@
+"""`tapdock preview`: show the first records of each stream of a source. Nothing is written, and no state is saved."""
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from tapdock.cli.assembly import operations_of
+from tapdock.cli.connectors import AsJson, InPipeline, Verbose, in_pipeline
+from tapdock.cli.session import shared
+from tapdock.cli.state import print_exactly
+from tapdock.connectors import operations
+from tapdock.connectors.context import Context as Operations
+from tapdock.errors import UsageError
+from tapdock.protocol.catalog import StreamKey
+from tapdock.relay.signals import Signals
+from tapdock.runs.given import masked_json
+from tapdock.runs.prepare import Options
+from tapdock.runs.reading import read_records, to_read
+from tapdock.text.clean import one_line
+from tapdock.text.output import out, print_table, said_at_once
+
+__all__ = ["preview"]
+
+_WIDTH = 80
+_GAP = 2
+_WIDEST = 30
+_JSON = msgspec.json.Encoder(decimal_format="number")
+_Found = dict[StreamKey, list[Mapping[str, Any]]]
+
+
+def preview(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(help="A source of the project.")],
+    streams: Annotated[
+        list[str] | None, typer.Argument(help="Only this of what the project selects: `users`, `users.email`.")
+    ] = None,
+    *,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="The most records of each stream.")] = 10,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+    pipeline: InPipeline = None,
+) -> None:
+    """Show the first records of a source, without a target
+
+    The selected streams are read from their beginning, without excluded fields. No state is read or saved. Once each
+    stream has N records, or is complete, tapdock asks the source to stop.
+
+    The table has as many fields as fit; long values are cut. `--json` prints everything. Known secrets are masked.
+
+    Example: tapdock preview faker users --limit 3
+
+    Example: tapdock preview faker --json
+    """
+    session = shared(ctx)
+    connector = in_pipeline(session.project, source, pipeline)
+    if connector.role != "source":
+        raise UsageError(f"`{source}` is a target; only sources have records to read")
+    options = Options(select=tuple(streams or ()), save_state=False)
+    with Signals(said_at_once) as signals:
+        needed = operations_of(session, signals, verbose=verbose)
+        ready = operations.prepare(needed, connector)
+        what = to_read(needed, ready, options)
+        found: _Found = {one.stream.key: [] for one in what.streams}
+        try:
+            for record in read_records(needed, ready, what, limit=limit):
+                found.setdefault(StreamKey(record.namespace, record.stream), []).append(record.data)
+        finally:  # what came before a failure may explain it
+            _show(needed, found, limit, as_json=as_json)
+
+
+def _show(needed: Operations, found: _Found, limit: int, *, as_json: bool) -> None:
+    if as_json:
+        whole = [
+            {"stream": key.name, "namespace": key.namespace, "records": [_whole(needed, each) for each in records]}
+            for key, records in found.items()
+        ]
+        print_exactly({"limit": limit, "streams": whole})
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
+    for number, (key, records) in enumerate(found.items()):
+        if number:
+            out("")
+        out(one_line(f"{key}: {len(records)} record{'s' * (len(records) != 1)}"))
+        if records:
+            _print_records([{name: _text(needed, value) for name, value in each.items()} for each in records], width)
+
+
+def _whole(needed: Operations, record: Mapping[str, Any]) -> msgspec.Raw:
+    """Return a record as JSON. One with a known secret is written anew without it."""
+    return msgspec.Raw(masked_json(needed, _JSON.encode(record)))
+
+
+def _text(needed: Operations, value: object) -> str:
+    """Return a value for a table: texts as they are, everything else as JSON."""
+    return one_line(needed.redactor(value if isinstance(value, str) else _JSON.encode(value).decode()))
+
+
+def _print_records(records: Sequence[Mapping[str, str]], width: int) -> None:
+    """Print the fields that fit, in the order in which they came, and the names of the others."""
+    names = list(dict.fromkeys(name for record in records for name in record))
+    shown: list[str] = []
+    left = width
+    for name in names:
+        needed = min(_WIDEST, max(len(one_line(name)), *(len(record.get(name, "")) for record in records)))
+        if shown and needed + _GAP > left:
+            break
+        shown.append(name)
+        left -= min(needed, width) + _GAP
+    rows = [[_cut(record.get(name, ""), width) for name in shown] for record in records]
+    print_table([_cut(one_line(name), width) for name in shown], rows)
+    if hidden := [one_line(name) for name in names if name not in shown]:
+        text = f"not shown: {', '.join(hidden)}"
+        for line in textwrap.wrap(text, width, break_on_hyphens=False):
+            out(line)
+
+
+def _cut(text: str, width: int) -> str:
+    most = min(_WIDEST, width)
+    return text if len(text) <= most else f"{text[: most - 1]}…"

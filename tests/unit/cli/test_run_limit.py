@@ -1,0 +1,119 @@
+"""Tests `run --limit`: what is written and saved on each route, and which runs are refused."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from support.pages import page_steps
+
+pytestmark = pytest.mark.long
+CONNECTORS = Path(__file__).parents[2] / "connectors"
+KINDS = {"tap": "singer", "target": "singer", "source": "airbyte", "destination": "airbyte"}
+ROUTES = [("tap", "target", 50), ("tap", "destination", 2), ("source", "target", 2), ("source", "destination", 50)]
+
+
+@pytest.fixture
+def project(tmp_path, tapdock):
+    """project(source, target, *steps, **keys) -> a function that runs tapdock in a project whose source takes them."""
+    (tmp_path / "data").mkdir()
+
+    def made(source, target, *steps, target_config=None, **keys):
+        if source == "source":
+            steps = [step.replace("state", "state orders") for step in steps if not step.startswith("schema")]
+        config = {"token": "t", "streams": ["orders", "users"], "steps": list(steps)}
+        given = {"image": str(CONNECTORS / f"{source}.py"), "kind": KINDS[source], "config": config}
+        path = tmp_path / ("data/rows" if target == "target" else "data")
+        config = {"path": str(path), "password": "p", **(target_config or {})}
+        whole = {
+            "version": 1,
+            "sources": {"shop": {"stop_grace": "5s", **given, **keys}},
+            "targets": {
+                "lake": {"image": str(CONNECTORS / f"{target}.py"), "kind": KINDS[target], "config": config},
+            },
+            "pipelines": {"demo": {"source": "shop", "target": "lake"}},
+        }
+        (tmp_path / "tapdock.yaml").write_text(json.dumps(whole))
+        return lambda *words: tapdock(*words, TAPDOCK_ENGINE="local")
+
+    return made
+
+
+def rows(folder):
+    """Return the ids of the rows in the target, by stream."""
+    found = {"orders": [], "users": []}
+    for file in sorted(folder.glob("data/*")):
+        for line in file.read_text().splitlines() if file.stem in ("rows", "orders", "users") else ():
+            row = json.loads(line)
+            if isinstance(row, dict):
+                found[row.get("stream", file.stem)].append((row.get("record") or row["data"])["id"])
+    return found
+
+
+@pytest.mark.parametrize(("source", "target", "orders"), ROUTES)
+def test_a_limited_run_writes_no_more_and_a_later_run_misses_nothing(project, tmp_path, source, target, orders):
+    """Only the state before the first record that is left out may be saved: with 50 orders, that is none."""
+    first = ("schema orders", f"until orders {orders}", "state", "schema users", "forever users")
+    tapdock = project(source, target, *first)
+    ended = tapdock("run", "demo", "--limit", "2", "--json")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert rows(tmp_path) == {"orders": [1, 2], "users": [1, 2]}
+    record = json.loads(ended.stdout)
+    assert (record["status"], record["limit"]) == ("succeeded", 2)
+    assert [(each["records"], each["status"]) for each in record["streams"]] == [(2, "limited")] * 2
+    then = (*first[:1], "until orders 50", "state", "schema users", "until users 4", "state")
+    ended = project(source, target, *then)("run", "demo", "--quiet")
+    assert ended.returncode == 0, ended.stderr
+    found = rows(tmp_path)
+    assert set(found["orders"]) == set(range(1, 51)), "a state was saved that covers orders which were left out"
+    assert set(found["users"]) == {1, 2, 3, 4}
+    if orders == 2:
+        assert len(found["orders"]) == 50, "the orders that were written are not read again"
+
+
+def test_the_result_names_the_limit_and_nothing_is_limited_that_ends_before_it(project, tmp_path):
+    tapdock = project("tap", "target", "schema orders", "until orders 4", "state", "schema users", "until users 9")
+    ended = tapdock("run", "demo", "--limit", "5")
+    assert ended.returncode == 0, ended.stderr
+    assert [line.split()[-1] for line in ended.stdout.splitlines()[1:3]] == ["complete", "limited"]
+    assert "9 records, at most 5 of each stream; state" in ended.stdout
+    assert "5 records of each stream" in tapdock("runs", "show").stdout
+
+
+OVERWRITE = {"streams": {"users": {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}}}
+
+
+def test_rows_of_earlier_runs_are_never_replaced_by_a_few(project, tmp_path):
+    tapdock = project("source", "destination", "until users 3", **OVERWRITE)
+    for words in (("--limit", "2"), ("--limit", "2", "--dry-run")):
+        ended = tapdock("run", "demo", *words)
+        assert ended.returncode == 2
+        assert "`--limit` would replace all rows of `users` in target `lake` with a few" in ended.stderr
+        assert "`tapdock preview shop` shows the first records without a target" in ended.stderr
+    assert rows(tmp_path) == {"orders": [], "users": []}
+    assert (
+        "`--dump` and `--limit` exclude each other" in tapdock("run", "demo", "--limit", "2", "--dump", "state").stderr
+    )
+    assert tapdock("run", "demo", "--limit", "0").returncode == 2
+
+
+def test_a_limited_run_is_not_repeated(project, tmp_path):
+    """Each attempt would write up to the limit."""
+    tapdock = project("source", "target", "until orders 1", "error - transient_error", "exit 1")
+    file = tmp_path / "tapdock.yaml"
+    whole = json.loads(file.read_text())
+    whole["pipelines"]["demo"]["retries"] = 1
+    file.write_text(json.dumps(whole))
+    ended = tapdock("run", "demo", "--limit", "2")
+    assert ended.returncode == 3
+    assert "retrying" not in ended.stderr
+    assert rows(tmp_path)["orders"] == [1]
+
+
+def test_the_command_of_the_page(project, tmp_path):
+    tapdock = project("source", "target", "until orders 200", "until users 200")
+    for step in page_steps("inspecting.md", "A run of a few records"):
+        ended = tapdock(*shlex.split(step.command)[1:])
+        assert ended.returncode == 0, ended.stderr
+    assert rows(tmp_path)["users"] == list(range(1, 101))
