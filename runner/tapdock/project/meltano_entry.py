@@ -11,8 +11,8 @@ from typing import Any
 from tapdock.project.connectors import build_image, is_buildable
 from tapdock.project.meltano_files import Files, Notes
 from tapdock.project.meltano_references import references, referred
-from tapdock.project.meltano_selection import EVERYTHING, selection
-from tapdock.project.meltano_settings import Plugin, Settings
+from tapdock.project.meltano_selection import EVERYTHING, if_there, selection
+from tapdock.project.meltano_settings import Plugin, Settings, own_streams
 from tapdock.project.model import Build, CatalogOption, ReplicationMethod
 
 __all__ = ["Shared", "annotations", "default_schema", "entry", "known_to", "schema_of"]
@@ -120,13 +120,14 @@ def _source(plugin: Plugin, settings: Settings, shared: Shared, *path: str | int
     elif extras.get("use_cached_catalog") is False and not given:
         found["discovery"] = "always"
     if discovers or given:
-        patterns, left = selection(extras, shared.files.folder)
+        own = own_streams(plugin, shared.files)
+        patterns, left = selection(extras, shared.files.folder, own=own)
         if patterns != EVERYTHING or "select" in extras:
             found["select"] = list(patterns)
         for line in left:
             notes.add(f"{plugin.name}: {line}", *path, "select")
         if streams := _streams(plugin.name, extras if not given else {}, notes, *path):
-            found["streams"] = streams
+            found["streams"] = {name if name in own else if_there(name): one for name, one in streams.items()}
     elif "select" in extras:
         notes.add(f"`select` of {plugin.name}, which Meltano ignores for a tap that cannot discover its streams", *path)
     return found | {"load_schema": schema_of(plugin, settings)}
