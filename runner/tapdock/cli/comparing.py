@@ -17,6 +17,7 @@ from tapdock.project.load import load
 from tapdock.project.meltano_files import Files
 from tapdock.project.meltano_references import expanded
 from tapdock.project.meltano_settings import Plugin, plugins_of, settings_of
+from tapdock.project.meltano_states import place_of_states
 from tapdock.project.model import Connector, Pipeline, Project
 from tapdock.project.named import load_schema, sides
 from tapdock.project.secret import Secret
@@ -71,14 +72,13 @@ def compare(
     environ = {**files.variables, **given, **environ}
     file = (folder / FILE).absolute()
     project = load(file, environment=environment, environ=environ, texts={file.resolve(): text}, env_files=env_files)
-    names = _states(files)
+    names = _states(files, environ)
     return [_compared(pipeline, project, files, names, left, environ) for pipeline in project.pipelines.values()]
 
 
-def _states(files: Files) -> set[str] | None:
+def _states(files: Files, environ: Mapping[str, str]) -> set[str] | None:
     """Return the names of Meltano's states; None if they are in a place that cannot be read."""
-    place = str((files.tree.get("state_backend") or {}).get("uri") or ".meltano/meltano.db")
-    place = place.removeprefix("file://")
+    place = place_of_states(files, files.folder, environ)
     place = place if "://" in place else str(files.folder / place)
     try:
         return set(states_of_meltano(place, files.folder))

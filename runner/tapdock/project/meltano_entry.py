@@ -11,16 +11,14 @@ from typing import Any
 from tapdock.project.connectors import build_image, is_buildable
 from tapdock.project.meltano_files import Files, Notes
 from tapdock.project.meltano_references import references, referred
-from tapdock.project.meltano_selection import EVERYTHING, selection
-from tapdock.project.meltano_settings import Plugin, Settings
-from tapdock.project.model import Build, CatalogOption, ReplicationMethod
+from tapdock.project.meltano_selection import EVERYTHING, if_there, selection
+from tapdock.project.meltano_settings import Plugin, Settings, own_streams
+from tapdock.project.meltano_streams import streams_of
+from tapdock.project.model import Build, CatalogOption
 
 __all__ = ["Shared", "annotations", "default_schema", "entry", "known_to", "schema_of"]
 
-_MAPPINGS = ("metadata", "schema")
 _STANZA = ("airbyte_spec", "airbyte_config", "docker_mounts")
-_OURS = {"replication-key": "cursor_field", "table-key-properties": "primary_key", "view-key-properties": "primary_key"}
-_METHODS = ReplicationMethod.__args__  # type: ignore[attr-defined] # a Literal
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _PYTHON = re.compile(r"(?:.*python)?(3\.\d+)")
 _DOT = re.compile(r"(?<!\\)\.")
@@ -120,49 +118,17 @@ def _source(plugin: Plugin, settings: Settings, shared: Shared, *path: str | int
     elif extras.get("use_cached_catalog") is False and not given:
         found["discovery"] = "always"
     if discovers or given:
-        patterns, left = selection(extras, shared.files.folder)
+        own = own_streams(plugin, shared.files)
+        patterns, left = selection(extras, shared.files.folder, own=own)
         if patterns != EVERYTHING or "select" in extras:
             found["select"] = list(patterns)
         for line in left:
             notes.add(f"{plugin.name}: {line}", *path, "select")
-        if streams := _streams(plugin.name, extras if not given else {}, notes, *path):
-            found["streams"] = streams
+        if streams := streams_of(plugin.name, extras if not given else {}, notes, *path):
+            found["streams"] = {name if name in own else if_there(name): one for name, one in streams.items()}
     elif "select" in extras:
         notes.add(f"`select` of {plugin.name}, which Meltano ignores for a tap that cannot discover its streams", *path)
     return found | {"load_schema": schema_of(plugin, settings)}
-
-
-def _streams(name: str, extras: Mapping[str, Any], notes: Notes, *path: str | int) -> dict[str, Any]:
-    """Return the options of streams from `metadata` and `schema`, whose keys are `metadata.<stream>.<field>.<key>`."""
-    found: dict[str, Any] = {}
-    for key, value in extras.items():
-        kind, _, rest = key.partition(".")
-        if kind not in _MAPPINGS or "." not in rest:
-            continue
-        stream, *fields, last = rest.split(".")
-        options = found.setdefault(stream, {})
-        if kind == "schema" and fields:
-            inner = options.setdefault("schema", {})
-            for part in fields:
-                inner = inner.setdefault(part, {})
-            inner[last] = value
-        elif last == "selected":
-            if value is not False:
-                notes.add(f"`metadata` of {name} (`{rest}`): select it with `select`", *path, kind)
-        elif any(referred(value)):
-            notes.add(f"`{kind}` of {name} (`{rest}`), which has a variable: write the value itself", *path, kind)
-        elif not fields and last in _OURS:
-            options[_OURS[last]] = [value] if isinstance(value, str) else value
-        elif not fields and last in ("replication-method", "forced-replication-method"):
-            if str(value).upper() in _METHODS:
-                options["replication_method"] = str(value).upper()
-            else:
-                notes.add(f"`metadata` of {name} (`{rest}`)", *path, kind)
-        else:
-            parts = ".".join(part for part in fields if part != "properties")
-            metadata = options.setdefault("metadata", {})
-            (metadata.setdefault(parts, {}) if parts else metadata)[last] = value
-    return {stream: options for stream, options in found.items() if options}
 
 
 def _built(plugin: Plugin, notes: Notes) -> dict[str, Any]:

@@ -1,18 +1,22 @@
 """List what a Meltano project has beside its extractors, loaders, jobs and schedules: tapdock has no place for it."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tapdock.project.meltano_files import Files, Notes
 from tapdock.project.meltano_settings import EXTRAS, Plugin, variable_of
+from tapdock.project.meltano_states import PLACES, place_of_states
 
 __all__ = ["others"]
 
 _ROOT = {
     *("version", "default_environment", "environments", "plugins", "jobs", "schedules", "include_paths", "env"),
     *("state_backend", "annotations", "project_id", "send_anonymous_usage_stats", "requires_meltano", "hub_url"),
+    "database_uri",
 }
 _PLUGIN = {
     *("name", "namespace", "variant", "pip_url", "executable", "config", "capabilities", "settings", "label", "python"),
@@ -29,6 +33,8 @@ _PLUGIN = {
     ),
 }
 _SOURCE = set(EXTRAS)
+_DATABASES = ("postgresql", "postgres", "mssql")
+"""Meltano's system database on a server, which `tapdock state import` does not read."""
 
 
 def others(files: Files, plugins: Mapping[str, Mapping[str, Plugin]], notes: Notes, folder: Path) -> None:
@@ -55,11 +61,20 @@ def others(files: Files, plugins: Mapping[str, Mapping[str, Plugin]], notes: Not
         notes.add(f"{what}, which is set in the system database: `meltano config list {plugin_name}` shows it")
     if files.variables and folder.absolute() != files.folder.absolute():
         notes.add(f"`.env`: copy it from {files.folder} into the folder of the new project")
-    if not all(plugins.values()):
-        return  # without a pair there is no state
-    uri = (tree.get("state_backend") or {}).get("uri") or ".meltano/meltano.db"
-    shown = re.sub(r"//[^/]*@", "//", uri)  # the address may contain a password
-    notes.add(f"states: import them with `tapdock state import {shown} --format meltano`", "state_backend", "uri")
+    if all(plugins.values()):  # without a pair there is no state
+        _states(files, folder, notes)
+
+
+def _states(files: Files, folder: Path, notes: Notes) -> None:
+    given = {name: files.variables[name] for name in PLACES if name in files.variables}
+    place = place_of_states(files, folder, given)
+    shown = re.sub(r"//[^/]*@", "//", place)  # the address may contain a password
+    path = ("state_backend", "uri") if files.tree.get("state_backend") else ("database_uri",)
+    if urlsplit(place).scheme.partition("+")[0] in _DATABASES:
+        hint = "`meltano state get NAME | tapdock state import - NAME --format meltano`"
+        notes.add(f"states, which are in the database {shown}: import each of them with {hint}", *path)
+    else:
+        notes.add(f"states: import them with `tapdock state import {shlex.quote(shown)} --format meltano`", *path)
 
 
 def _other(kind: str, entry: Mapping[str, Any], notes: Notes, *path: str | int) -> None:

@@ -1,13 +1,13 @@
 """Convert what Meltano selects: `select`, `select_filter`, `selected` in `metadata`, and a catalog of one's own."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-__all__ = ["EVERYTHING", "NOTHING", "selection"]
+__all__ = ["EVERYTHING", "NOTHING", "if_there", "selection"]
 
 EVERYTHING = ("*.*",)
 NOTHING = ("!*",)
@@ -30,10 +30,22 @@ class _Catalog(msgspec.Struct):
     streams: list[_Stream]
 
 
-def selection(extras: Mapping[str, Any], folder: Path) -> tuple[tuple[str, ...], list[str]]:
+def if_there(name: str) -> str:
+    """Return a glob that matches only this name. A glob that matches no stream is a warning, and a name is an error.
+
+    >>> if_there("shop-orders"), if_there("*_log")
+    ('[s]hop-orders', '*_log')
+    """
+    return name if _GLOB & set(name) or name[:1] in ("", "\\") else f"[{name[0]}]{name[1:]}"
+
+
+def selection(
+    extras: Mapping[str, Any], folder: Path, *, own: Set[str] | None = None
+) -> tuple[tuple[str, ...], list[str]]:
     """Return patterns that select what Meltano selects, never more, and what they leave out of it, for people.
 
-    For Meltano, a list without an inclusion selects nothing. `folder` is that of a catalog.
+    For Meltano, a list without an inclusion selects nothing. `folder` is that of a catalog. `own` are the streams in
+    `metadata` that must exist; without it, all of them.
     """
     left: list[str] = []
     if extras.get("catalog"):
@@ -44,7 +56,7 @@ def selection(extras: Mapping[str, Any], folder: Path) -> tuple[tuple[str, ...],
         left += [f"`{key}`, which Meltano ignores beside `catalog`" for key in ignored]
     else:
         patterns = tuple(map(str, extras.get("select", EVERYTHING)))
-        patterns += tuple(dict.fromkeys(_deselected(extras)))
+        patterns += tuple(dict.fromkeys(_deselected(extras, own)))
     included = [pattern for pattern in patterns if not pattern.startswith("!")]
     excluded = [pattern for pattern in patterns if pattern.startswith("!")]
     if not included:
@@ -83,12 +95,14 @@ def _split(pattern: str) -> tuple[str, str]:
     return pattern[:place], pattern[place + 1 :]
 
 
-def _deselected(extras: Mapping[str, Any]) -> Iterator[str]:
+def _deselected(extras: Mapping[str, Any], own: Set[str] | None) -> Iterator[str]:
     """Yield exclusions for `selected: false` in `metadata`."""
     for key, value in extras.items():
         name, *path = key.split(".")
         if name == "metadata" and path[-1:] == ["selected"] and value is False:
-            yield f"!{'.'.join(part for part in path[:-1] if part != 'properties')}"
+            stream, *fields = path[:-1] or [""]
+            stream = stream if own is None or stream in own else if_there(stream)
+            yield f"!{'.'.join((stream, *(part for part in fields if part != 'properties')))}"
 
 
 def _of_catalog(file: Path) -> tuple[str, ...]:

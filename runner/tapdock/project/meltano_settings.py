@@ -13,7 +13,7 @@ from tapdock.project.layers import Path as Keys
 from tapdock.project.meltano_files import Files, LockName
 from tapdock.project.values import number, parse_json
 
-__all__ = ["EXTRAS", "Plugin", "Settings", "plugins_of", "settings_of", "variable_of"]
+__all__ = ["EXTRAS", "Plugin", "Settings", "own_streams", "plugins_of", "settings_of", "variable_of"]
 
 EXTRAS = ("catalog", "load_schema", "metadata", "schema", "select", "select_filter", "use_cached_catalog")
 """What an extractor has beside its settings; a variable such as `TAP_GITHUB__SELECT` sets it, too."""
@@ -125,6 +125,18 @@ def settings_of(plugin: Plugin, files: Files, environment: Mapping[str, Any] | N
         asked = {} if place else {key: _like(value) for key, value in given.items()}
         _by_variables(found, names, {**asked, **known}, own, files.variables)
     return found
+
+
+def own_streams(plugin: Plugin, files: Files) -> set[str]:
+    """Return the streams that a plugin itself names in `metadata` and `schema`, in any environment.
+
+    Meltano only warns of a stream that does not exist. A plugin that inherits may not have all streams of its parent.
+    A plugin without a parent names all of them.
+    """
+    blocks = (_block(one, plugin.kind, plugin.name) for one in files.tree.get("environments") or ())
+    entries = [plugin.lock or {}, *plugin.line] if len(plugin.line) == 1 else [plugin.line[0]]
+    keys = (key.split(".") for entry in (*entries, *blocks) for key in _extras(entry))
+    return {key[1] for key in keys if key[0] in _MAPPINGS and len(key) > 1}
 
 
 def _by_variables(

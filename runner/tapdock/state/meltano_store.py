@@ -38,6 +38,7 @@ def states_of_meltano(place: str, folder: Path) -> dict[str, str]:
     """
     if urlsplit(place).scheme == "sqlite":
         place = unquote(urlsplit(place).path).removeprefix("/")  # `sqlite:////absolute` has one slash more
+    place = place.removeprefix("file://")
     if "://" in place:
         return _of_bucket(place, folder)
     found = dict(_of_database(Path(place)) if _is_database(Path(place)) else _of_folder(Path(place)))
@@ -48,9 +49,11 @@ def states_of_meltano(place: str, folder: Path) -> dict[str, str]:
 
 
 def _of_folder(folder: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted(folder.glob(f"*/{_FILE}")):
+    for path in sorted(folder.rglob(_FILE)):  # the name of a state may contain slashes
+        if path.parent == folder:
+            continue
         try:
-            yield path.parent.name, path.read_text("utf-8")
+            yield path.parent.relative_to(folder).as_posix(), path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise StateError(f"{path} cannot be read: {error}") from error
 

@@ -19,6 +19,7 @@ from tapdock.project.load import load
 
 REGISTRY = CORPUS.parent / "registry" / "airbyte" / "oss_registry.json"
 ABOUT = CHECKOUT / "tests" / "support" / "tap_postgres_about.json"
+VECTOR = CHECKOUT / "tests" / "support" / "cdk_vector_spec.json"
 PROJECT = """\
 version: 1
 sources:
@@ -232,6 +233,51 @@ def test_the_settings_of_a_singer_tap(tmp_path):
     assert (tmp_path / ".env").read_text() == "SHOP_PASSWORD='pa55 word'\nSHOP_SSH_TUNNEL_PRIVATE_KEY=k3y\n"
 
 
+def test_the_cdks_own_spec_with_choices_inside_of_an_object(tmp_path):
+    """`VectorDBConfigModel` of airbyte-cdk 7.39.1: the spec of all its destinations for vectors."""
+    spec = json.loads(VECTOR.read_text())
+    with dialog(project(tmp_path, spec)) as terminal:
+        terminal.answer("Embedding (embedding)", "9")
+        assert "answer with a number from 1 to 5" in terminal.answer("", "OpenAI")
+        terminal.answer("OpenAI API key (embedding.openai_key)", "<")
+        assert terminal.answer("Embedding (embedding)", "Azure OpenAI").endswith("[OpenAI] > ")
+        terminal.prompt("Azure OpenAI API key (embedding.openai_key)")
+        assert not terminal.echoes
+        terminal.type("s3cr$t")
+        terminal.answer("(embedding.api_base)", "https://x.example.com")
+        terminal.answer("(embedding.deployment)", "mine")
+        terminal.answer("Chunk size (processing.chunk_size)", "0")
+        assert "the value is too small: minimum is 1" in terminal.answer("", "200")
+        terminal.answer("Also ask about 5 optional settings?", "y")
+        terminal.answer("Chunk overlap (processing.chunk_overlap)", "")
+        for place, line in ((1, "text"), (2, "user.name"), (3, "")):
+            terminal.answer(f"(processing.text_fields), item {place}", line)
+        terminal.answer("(processing.metadata_fields), item 1", "")
+        terminal.answer("Set Text splitter (processing.text_splitter)?", "y")
+        terminal.answer("Text splitter (processing.text_splitter)", "By Programming Language")
+        terminal.answer("(processing.text_splitter.language)", "cobol")
+        terminal.answer("", "python")
+        shown = terminal.prompt()
+        while WRITE not in shown:
+            terminal.type(REST.get(next((name for name in REST if name in shown), ""), ""))
+            shown = terminal.prompt()
+        terminal.type("y")
+        terminal.answer(CHECK, "n")
+        assert terminal.end() == 0
+        assert "s3cr$t" not in terminal.shown
+    azure = {"mode": "azure_openai", "openai_key": "s3cr$t", "api_base": "https://x.example.com", "deployment": "mine"}
+    assert written(tmp_path, spec) == {
+        "embedding": azure,
+        "processing": {
+            "chunk_size": 200,
+            "text_fields": ["text", "user.name"],
+            "text_splitter": {"mode": "code", "language": "python"},
+            "field_name_mappings": [{"from_field": "a", "to_field": "b"}],
+        },
+    }
+    assert "s3cr" not in (tmp_path / "tapdock.yaml").read_text()
+
+
 TAP = """#!%s
 import json, sys
 if "--about" in sys.argv:
@@ -258,6 +304,7 @@ def test_the_spec_is_asked_for_and_the_config_checked(tmp_path):
     assert written(tmp_path, SMALL) == {"name": "x", "password": "hunter22"}
 
 
+REST = {"from_field": "a", "to_field": "b", "item 1": "y"}
 SMALL = {
     "type": "object",
     "required": ["name", "password"],

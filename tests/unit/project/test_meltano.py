@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tapdock.connectors.selection import select_streams
 from tapdock.connectors.settings import coerce
 from tapdock.errors import UsageError
 from tapdock.project.load import load
@@ -18,6 +19,7 @@ from tapdock.project.meltano_files import Files
 from tapdock.project.meltano_selection import selection
 from tapdock.project.meltano_settings import plugins_of, settings_of
 from tapdock.project.model import Config
+from tapdock.translate.catalogs.singer import singer_streams
 
 MELTANO = """\
 version: 1
@@ -98,6 +100,7 @@ def test_what_comes_along(file):
                 **github,
                 "config": {"repositories": ["c/d"], "nested": {"key": 1}},
                 "select": ["pulls.*"],
+                "streams": {"[i]ssues": github["streams"]["issues"]},
             },
             "tap-faker": {
                 "config": {
@@ -460,3 +463,28 @@ jobs: [{name: all, tasks: [tap-x target-y]}]
     target = load(tmp_path / "tapdock.yaml", environment="dev", environ=environ).targets["target-y"]
     assert coerce(target.config, {}) == {"schema": "my TARGET", "color": "blue"}
     assert coerce(Config(target.env), {}) == {"ENVIRONMENT": "blue", "TODAY": "monday"}
+
+
+@pytest.mark.parametrize("offered", ["lines", "lines orders gone"])
+def test_a_stream_that_only_the_parent_has(tmp_path, offered):
+    """Meltano only warns of it, so the source that inherits its options reads what it has."""
+    full = {"orders": {"replication-method": "FULL_TABLE"}, "gone": {"selected": False}, "tables_*": {"x": 1}}
+    base = {"name": "tap-a", "namespace": "a", "pip_url": "a", "metadata": full, "schema": {"orders": {"id": {"a": 1}}}}
+    by_key = {"lines": {"replication-method": "INCREMENTAL", "replication-key": "id"}}
+    child = {"name": "tap-b", "inherit_from": "tap-a", "metadata": by_key}
+    environments = [{"name": "prod", "config": {"plugins": {"extractors": [{"name": "tap-b", "metadata": by_key}]}}}]
+    tree = {"plugins": {"extractors": [base, child]}, "environments": environments}
+    (tmp_path / "tapdock.yaml").write_text(yaml.safe_dump(converted(Files(tree)).project))
+    project = load(tmp_path / "tapdock.yaml", environment="prod", environ={})
+    streams = [
+        {"tap_stream_id": name, "schema": {"properties": {"id": {"type": "integer"}}}} for name in offered.split()
+    ]
+    found = singer_streams(json.dumps({"streams": streams}).encode())
+    source = project.sources["tap-b"]
+    chosen = {each.stream.name: each for each in select_streams(found, source.select, source.streams, warn=print)}
+    assert set(chosen) == set(offered.split()) - {"gone"}
+    assert chosen["lines"].sync_mode == "incremental"
+    assert "orders" not in chosen or chosen["orders"].sync_mode == "full_refresh"
+    if offered == "lines":
+        with pytest.raises(UsageError, match="there is no stream `orders`"):
+            select_streams(found, (), project.sources["tap-a"].streams, warn=print)
