@@ -78,6 +78,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
         "schema": ("config:schema", "Print the JSON schema of the project file"),
     },
     "schema": ("config:schema", "Print the JSON schema of the project file"),
+    "decrypt": ("decrypt:decrypt", "Decrypt values that a stream map encrypted"),
     "wrap": ("engine:wrap", "Build a Singer tap image from an Airbyte source image"),
     "build": ("engine:build", "Build the images of connectors that have `build`"),
     "lock": ("engine:lock_images", "Write the digests of all images to tapdock.lock"),

@@ -164,7 +164,7 @@ def _after(plain: list[str], last: str, grammar: Grammar, session: Session) -> I
     return _names(" ".join(path), [word for word in plain if not word.startswith("-")], session)
 
 
-_NAMELESS = {"init", "search", "wrap", "lock", "doctor", "gc", "relay", "schema", "config schema"}
+_NAMELESS = {"init", "search", "decrypt", "wrap", "lock", "doctor", "gc", "relay", "schema", "config schema"}
 _NAMELESS |= {"state list", "state import", "runs list"}
 _SOURCES = {"preview", "discover", "select", "catalog refresh", "catalog show", "catalog diff", "catalog commit"}
 _CONNECTORS = {"spec", "check", "test", "build", "invoke"}

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Callable
 from difflib import get_close_matches
+from operator import itemgetter
 from typing import Any
 
 from tapdock.translate.maps import private
@@ -160,7 +161,7 @@ def _receiver(build: Build, node: ast.Call, func: ast.Attribute) -> Step:
         key = node.args[0]
         if isinstance(key, ast.Constant) and isinstance(key.value, str):
             build.read(key.value)
-            return lambda frame: frame[RECORD]
+            return itemgetter(RECORD)
     return build.step(func.value)
 
 

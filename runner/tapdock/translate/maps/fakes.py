@@ -28,16 +28,29 @@ def new_fake(config: Mapping[str, Any] | None) -> Any:
     except ModuleNotFoundError as error:
         hint = "install it with `pip install 'tapdock[faker]'`"
         raise UsageError("the name `fake` in an expression requires the package `faker`", hint=hint) from error
-    config = config or {}
-    locale = config.get("locale")
+    seed, locale = _checked(config or {})
     try:
         fake = Faker(locale)
     except AttributeError as error:
         hint = "use a locale of Faker such as `en_US` or `de_DE`"
         raise UsageError(f"faker_config: `locale` is not known to Faker: `{locale}`", hint=hint) from error
-    if config.get("seed") is not None:
-        fake.seed_instance(config["seed"])
+    if seed is not None:
+        fake.seed_instance(seed)
     return fake
+
+
+def _checked(config: Mapping[str, Any]) -> tuple[int | float | str | None, str | list[str] | None]:
+    """Return the seed and the locale. A misspelled seed would give other values in each run."""
+    unknown = sorted(set(config) - {"seed", "locale"})
+    if unknown:
+        raise UsageError(f"faker_config: `{unknown[0]}` is not a setting", hint="the settings are `seed` and `locale`")
+    seed, locale = config.get("seed"), config.get("locale")
+    if seed is not None and not isinstance(seed, int | float | str):
+        raise UsageError("faker_config: `seed` is not a number or a text", hint="for example `seed: 5`")
+    names = locale if isinstance(locale, list) else [locale]
+    if locale is not None and not (names and all(isinstance(name, str) for name in names)):
+        raise UsageError("faker_config: `locale` is not a text or a list of texts", hint="for example `locale: de_DE`")
+    return seed, locale
 
 
 def fake_method(fake: Any, name: str) -> Callable[..., Any] | None:

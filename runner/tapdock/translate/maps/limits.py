@@ -38,7 +38,7 @@ MAX_WEIGHT = 50_000_000
 """Characters of a value that becomes text as a whole. An item of a list or an object counts as `ITEM_COST`."""
 BUDGET = 100_000_000
 """Characters that all operations of one evaluation may make. An item counts as `ITEM_COST`."""
-ITEM_COST = 20
+ITEM_COST = 40
 STEP_COST = 50
 """What a node of a comprehension uses of the budget in each round."""
 

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Callable
 from difflib import get_close_matches
+from operator import itemgetter
 from typing import Any
 
 from tapdock.translate.maps.build import (
@@ -55,7 +56,7 @@ def _name(build: Build, node: ast.Name) -> Step:
     name = node.id
     place = build.place(name)
     if place is not None:
-        return lambda frame: frame[place]
+        return itemgetter(place)
     if name in MAPS_NAMES:
         return _maps_name(build, node)
     if build.scope.fields is not None and name not in build.scope.fields:
@@ -102,13 +103,13 @@ def _maps_name(build: Build, node: ast.Name) -> Step:
     match node.id:
         case "_" | "record":
             build.reads = None
-            return lambda frame: frame[RECORD]
+            return itemgetter(RECORD)
         case "config":
             return always(dict(build.scope.config))
         case "__stream_name__":
-            return lambda frame: frame[STREAM]
+            return itemgetter(STREAM)
         case "__original_stream_name__":
-            return lambda frame: frame[ORIGINAL]
+            return itemgetter(ORIGINAL)
         case "self":
             return _own(build)
     raise build.refused(node, "`fake` is not a value", "call one of its generators, for example `fake.first_name()`")

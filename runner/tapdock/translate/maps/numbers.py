@@ -58,24 +58,32 @@ def exact(value: Any) -> Any:
     return Decimal(repr(value)) if type(value) is float else value
 
 
-def with_constant(name: str, right: Any) -> Callable[[Any], bool] | None:
-    """Return a faster comparison with a value that is neither a Decimal nor a float, or None."""
-    plain = _PLAIN_COMPARISONS.get(name)
-    if plain is None or type(right) not in (int, str, bool, type(None)):
+def with_constant(name: str, step: Callable[[Any], Any], right: Any) -> Callable[[Any], bool] | None:
+    """Return a faster comparison of a step's result with a value that is neither a Decimal nor a float, or None."""
+    if type(right) not in (int, str, bool, type(None)):
         return None
-    sign, compare = plain
+    match name:
+        case "Eq":
+            return lambda frame: step(frame) == right
+        case "NotEq":
+            return lambda frame: step(frame) != right
+        case "Is":
+            return lambda frame: step(frame) is right
+        case "IsNot":
+            return lambda frame: step(frame) is not right
+    if name not in _ORDERINGS:
+        return None
+    sign, compare = _ORDERINGS[name]
 
-    if name in ("Eq", "NotEq"):
-        return (lambda left: left == right) if name == "Eq" else (lambda left: left != right)
-
-    def compared(left: Any) -> bool:
+    def ordered(frame: Any) -> bool:
+        left = step(frame)
         try:
-            return compare(left, right)  # type: ignore[no-any-return]
+            return bool(compare(left, right))
         except TypeError:
             pass  # the text of the error could contain values
         raise _impossible(sign, left, right)
 
-    return compared
+    return ordered
 
 
 def _impossible(sign: str, left: Any, right: Any) -> Fault:
@@ -245,9 +253,7 @@ def _contained(left: Any, right: Any) -> bool:
     raise Fault(f"`in` is not possible for {described(left)} and {described(right)}")
 
 
-_PLAIN_COMPARISONS: dict[str, tuple[str, Operator]] = {
-    "Eq": ("==", operator.eq),
-    "NotEq": ("!=", operator.ne),
+_ORDERINGS: dict[str, tuple[str, Operator]] = {
     "Lt": ("<", operator.lt),
     "LtE": ("<=", operator.le),
     "Gt": (">", operator.gt),
@@ -256,7 +262,7 @@ _PLAIN_COMPARISONS: dict[str, tuple[str, Operator]] = {
 COMPARISONS: dict[str, Operator] = {
     "Eq": _equal,
     "NotEq": lambda left, right: not _equal(left, right),
-    **{name: _ordered(*_PLAIN_COMPARISONS[name]) for name in ("Lt", "LtE", "Gt", "GtE")},
+    **{name: _ordered(sign, plain) for name, (sign, plain) in _ORDERINGS.items()},
     "In": _contained,
     "NotIn": lambda left, right: not _contained(left, right),
     "Is": lambda left, right: left is right,

@@ -85,15 +85,21 @@ def masked(value: Any, keep: Any = 4) -> str | None:
     return "*" * (len(whole) - shown) + whole[len(whole) - shown :]
 
 
+def _require_cryptography(what: str) -> None:
+    try:
+        import cryptography  # noqa: F401
+    except ModuleNotFoundError as error:
+        hint = "install it with `pip install 'tapdock[encryption]'`"
+        raise UsageError(f"{what} requires the package `cryptography`", hint=hint) from error
+
+
 @lru_cache(maxsize=8)
 def _public(pem: bytes) -> tuple[Any, str]:
     """Return an RSA key with its short fingerprint."""
-    try:
-        from cryptography.hazmat.primitives import serialization
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-    except ModuleNotFoundError as error:
-        hint = "install it with `pip install 'tapdock[encryption]'`"
-        raise UsageError("the function `encrypt` requires the package `cryptography`", hint=hint) from error
+    _require_cryptography("the function `encrypt`")
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
     hint = "`openssl rsa -in private.pem -pubout -out public.pem` writes the public key of a private one"
     if b"PRIVATE KEY" in pem:
         raise UsageError("the key of the function `encrypt` is a private key: it must be the public one", hint=hint)
@@ -156,12 +162,14 @@ def decrypted(text: str, pem: bytes, *, password: bytes | None = None) -> Any:
 
     Raises UsageError for a key that cannot be used, another key, and a text that is not one of `encrypted`.
     """
+    _require_cryptography("the decryption of values")
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     mark, fingerprint, encoded = _split(text)
     key = _private(pem, password)
     if _fingerprint(key.public_key()) != fingerprint:
-        raise UsageError(f"the value was encrypted for another key, with the fingerprint `{fingerprint}`")
+        hint = "use the private key that belongs to the `encrypt_key` of the run"
+        raise UsageError(f"the value was encrypted for another key, with the fingerprint `{fingerprint}`", hint=hint)
     size = key.key_size // 8
     try:
         body = base64.b64decode(encoded, validate=True)
@@ -190,9 +198,11 @@ def _private(pem: bytes, password: bytes | None) -> Any:
         key = serialization.load_pem_private_key(pem, password)
     except TypeError:
         what = "is not encrypted, but a password is given" if password else "is encrypted: its password is required"
-        raise UsageError(f"the private key {what}") from None
+        hint = "`openssl rsa -in locked.pem -out private.pem` writes the key without its password"
+        raise UsageError(f"the private key {what}", hint=None if password else hint) from None
     except Exception:
-        raise UsageError("the private key cannot be read: it must be in PEM format") from None
+        hint = "it begins with a line such as `-----BEGIN PRIVATE KEY-----`"
+        raise UsageError("the private key cannot be read: it must be in PEM format", hint=hint) from None
     if not isinstance(key, RSAPrivateKey):
         raise UsageError("the private key is not an RSA key")
     return key

@@ -98,10 +98,9 @@ def _compare(build: Build, node: ast.Compare) -> Step:
     if len(pairs) == 1:
         ((operator, second),) = pairs
         right = node.comparators[0]
-        fast = with_constant(type(node.ops[0]).__name__, right.value) if isinstance(right, ast.Constant) else None
-        if fast is not None:
-            return lambda frame: fast(first(frame))
-        return lambda frame: operator(first(frame), second(frame))
+        name = type(node.ops[0]).__name__
+        fast = with_constant(name, first, right.value) if isinstance(right, ast.Constant) else None
+        return fast or (lambda frame: operator(first(frame), second(frame)))
 
     def chain(frame: Frame) -> bool:
         left = first(frame)
@@ -183,10 +182,12 @@ def _slice(build: Build, node: ast.Slice) -> Step:
 
 
 def _joined(build: Build, node: ast.JoinedStr) -> Step:
-    steps = [build.step(one) for one in node.values]
+    steps: list[str | Step] = [
+        str(one.value) if isinstance(one, ast.Constant) else build.step(one) for one in node.values
+    ]
 
     def join(frame: Frame) -> str:
-        parts = [step(frame) for step in steps]
+        parts = [step if isinstance(step, str) else step(frame) for step in steps]
         made = "".join(parts)
         if len(made) > FREE:
             check_length(len(made), *parts)
@@ -196,12 +197,20 @@ def _joined(build: Build, node: ast.JoinedStr) -> Step:
     return join
 
 
+def _shown(value: Step) -> Step:
+    def show(frame: Frame) -> str:
+        found = value(frame)
+        return found if type(found) is str else text(found)
+
+    return show
+
+
 def _formatted(build: Build, node: ast.FormattedValue) -> Step:
     if node.conversion not in (-1, ord("s")):
         raise build.refused(node, f"`!{chr(node.conversion)}` is not part of the language", "leave the conversion out")
     value = build.step(node.value)
     if node.format_spec is None:
-        return lambda frame: text(value(frame))
+        return _shown(value)
     spec = build.step(node.format_spec)
     as_text = node.conversion != -1
     return lambda frame: formatted(text(value(frame)) if as_text else value(frame), spec(frame))

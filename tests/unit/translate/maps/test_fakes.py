@@ -84,6 +84,22 @@ def test_a_locale_that_does_not_exist():
     assert "en_US" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("faker", "why"),
+    [
+        ({"sede": 5}, "`sede` is not a setting"),
+        ({"seed": [5]}, "`seed` is not a number or a text"),
+        ({"locale": 5}, "`locale` is not a text or a list of texts"),
+        ({"locale": []}, "`locale` is not a text or a list of texts"),
+        ({"locale": ["de_DE", None]}, "`locale` is not a text or a list of texts"),
+    ],
+)
+def test_settings_that_would_have_no_effect_or_fail_later(faker, why):
+    with pytest.raises(UsageError, match=why) as caught:
+        compiled("fake.name()", Scope({}, faker=faker))
+    assert caught.value.hint
+
+
 def test_a_generator_that_does_not_exist_is_named():
     with pytest.raises(UsageError, match=r"`fake.nmae` is not allowed"):
         compiled("fake.nmae()", Scope({}))
