@@ -18,6 +18,7 @@ from tapdock.translate.names import singer_names, target_keys
 from tapdock.translate.states.airbyte import state_to_pass, without_streams
 from tapdock.translate.states.singer import lacks_bookmark, singer_state_on_a_line, singer_state_to_pass
 from tapdock.translate.write.airbyte_stream import destination_streams
+from tapdock.translate.write.schemaless import with_data
 from tapdock.translate.write.undeclared import with_extra
 
 __all__ = ["StartedRun", "begun", "drops_rows", "launches", "names_of"]
@@ -158,7 +159,10 @@ def _target(prepared: PreparedRun, job: StartedRun) -> Launch:
 
 def _destination_catalog(prepared: PreparedRun, job: StartedRun) -> bytes:
     is_airbyte = prepared.source.kind == "airbyte"
-    chosen = with_extra(job.streams, prepared.translation.undeclared)
-    streams = tuple(one.landed() for one in chosen) if is_airbyte else destination_streams(chosen)
+    if is_airbyte:
+        chosen, _ = with_data(job.streams, prepared.translation.schemaless)
+        streams = tuple(one.landed() for one in with_extra(chosen, prepared.translation.undeclared))
+    else:
+        streams = destination_streams(job.streams, prepared.translation)
     keys: Iterable[StreamKey] = (one.stream.key for one in streams)
     return configured_catalog(streams, names=target_keys(keys, prepared.translation.namespacing))

@@ -23,6 +23,7 @@ from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_lines import complete_line, empty_state_line
 from tapdock.translate.write.removal import Withheld, may_repeat, removal
 from tapdock.translate.write.rules import EMPTY, Unwritable
+from tapdock.translate.write.schemaless import REASON, no_fields, with_data
 from tapdock.translate.write.undeclared import Undeclared, declared_names, watching, with_extra
 
 __all__ = ["AirbyteToAirbyte"]
@@ -45,18 +46,19 @@ class AirbyteToAirbyte(WithoutScan):
         wall: Callable[[], float] = time.time,
     ) -> None:
         translation = translation or TranslateOptions()
-        self._streams = streams = with_extra(streams, translation.undeclared)
         self._wall = wall
         self._notices = Notices(
             emit, on_bad_record=translation.on_bad_record, withheld=Withheld(streams, translation.excluded)
         )
         self.left = self._notices.left
+        streams, data_rules = with_data(streams, translation.schemaless)
+        self._streams = streams = with_extra(streams, translation.undeclared)
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
         names = target_keys((stream.stream.key for stream in streams), translation.namespacing, translation.tables)
         self._names = names if any(key != new for key, new in names.items()) else {}
         self._target = AirbyteTarget(self._notices, {new: key for key, new in names.items()})
-        self._rules = {one.stream.key: rule for one in streams if (rule := removal(one.exclusion))}
+        self._rules = {one.stream.key: rule for one in streams if (rule := removal(one.exclusion))} | data_rules
         self._watched = self._watching(translation)
         self.states = ForwardedLedger(saved, names)
         self._by_name: dict[tuple[str | None, str | None], Tally] = {}
@@ -67,7 +69,7 @@ class AirbyteToAirbyte(WithoutScan):
             if self._names:
                 tally.reason = f"its name in the target is `{names[key]}`"
             elif key in self._rules:
-                tally.reason = "fields are excluded"
+                tally.reason = REASON if key in data_rules else "fields are excluded"
         self._bare: dict[tuple[str | None, str | None], Tally] = {}
         for bare, key in self._source.bare.items():
             self._bare[bare] = self._bare["", bare.name] = self._source.tallies[key]
@@ -91,13 +93,15 @@ class AirbyteToAirbyte(WithoutScan):
         return {named: (tally, tests.get(tally.key)) for named, tally in self._by_name.items()}
 
     def opening(self) -> bytes:
+        for one in self._streams:
+            if not declared_names(one.landed().stream.json_schema):
+                self._notices.log("warning", no_fields(one.stream.key))
         return b""
 
     def feed(self, lines: bytes) -> bytes:
         self._out = []
-        if over := [key for key, watch in self._watched.items() if watch.is_over]:
-            for key in over:
-                del self._watched[key]
+        if any(watch.is_over for watch in self._watched.values()):
+            self._watched = {key: watch for key, watch in self._watched.items() if not watch.is_over}
             self._passing = self._passed_on()
         whole = self._source.decoded(lines)
         if whole is not None:

@@ -18,6 +18,7 @@ from tapdock.translate.states.tokens import TokenLedger
 from tapdock.translate.states.wrapped_tap import EmbeddedStates
 from tapdock.translate.write.removal import Withheld
 from tapdock.translate.write.rules import EMPTY, Unwritable, as_text, with_member
+from tapdock.translate.write.schemaless import with_data
 from tapdock.translate.write.singer_stream import CHANGES, SingerStream
 from tapdock.translate.write.undeclared import with_extra
 
@@ -44,13 +45,10 @@ class AirbyteToSinger(WithoutScan):
         ledger: TokenLedger | EmbeddedStates | None = None,
     ) -> None:
         translation = translation or TranslateOptions()
+        withheld = Withheld(streams, translation.excluded)
+        self._notices = Notices(emit, on_bad_record=translation.on_bad_record, airbyte=("source",), withheld=withheld)
+        streams, self._data_rules = with_data(streams, translation.schemaless or "json")
         streams = with_extra(streams, translation.undeclared)
-        self._notices = Notices(
-            emit,
-            on_bad_record=translation.on_bad_record,
-            airbyte=("source",),
-            withheld=Withheld(streams, translation.excluded),
-        )
         self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
@@ -80,7 +78,8 @@ class AirbyteToSinger(WithoutScan):
         self, stream: ConfiguredStream, names: dict[StreamKey, str], translation: TranslateOptions
     ) -> SingerStream:
         key = stream.stream.key
-        return SingerStream(stream, names[key], self._source.tallies[key], self._notices, translation)
+        tally, rule = self._source.tallies[key], self._data_rules.get(key)
+        return SingerStream(stream, names[key], tally, self._notices, translation, data_rule=rule)
 
     def opening(self) -> bytes:
         return self._opening + (self._token() if self._baseline else b"")

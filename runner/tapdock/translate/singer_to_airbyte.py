@@ -37,7 +37,6 @@ from tapdock.translate.write.airbyte_lines import complete_line
 from tapdock.translate.write.airbyte_stream import AirbyteStream, destination_streams
 from tapdock.translate.write.removal import Withheld
 from tapdock.translate.write.rules import Unwritable
-from tapdock.translate.write.undeclared import with_extra
 
 __all__ = ["SingerToAirbyte"]
 
@@ -58,7 +57,6 @@ class SingerToAirbyte:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._translation = told = translation or TranslateOptions()
-        streams = with_extra(streams, told.undeclared)
         withheld = Withheld(streams, told.excluded)
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=("target",), withheld=withheld)
         self.left = self._notices.left
@@ -80,7 +78,7 @@ class SingerToAirbyte:
         self._target = AirbyteTarget(self._notices, {})
         self._out: list[bytes] = []
         if not self._translation.spool:
-            self._fix(destination_streams(streams))
+            self._fix(destination_streams(streams, told))
 
     def scan(self, lines: bytes) -> None:
         self._scan.see(lines)
@@ -99,15 +97,16 @@ class SingerToAirbyte:
         return configured_catalog(self._landed.values(), names=self._names)
 
     def _found(self) -> tuple[ConfiguredStream, ...]:
-        known = self._source.expected
+        known, told = self._source.expected, self._translation
         for key, renewed in with_own_keys(self._scan, known).items():
             known[key] = renewed
             said = ", ".join(f"`{path[0]}`" for path in renewed.primary_key)
             self._notices.log("info", f"stream `{key}`: rows are merged by {said}, the key in the tap's SCHEMA")
         expected = [
-            self._renewed(one, self._scan.versions.get(one.stream.key)) for one in expected_streams(self._scan, known)
+            self._renewed(one, self._scan.versions.get(one.stream.key))
+            for one in expected_streams(self._scan, known, told)
         ]
-        return (*expected, *new_streams(self._scan, self._source))
+        return (*expected, *new_streams(self._scan, self._source, told))
 
     def _renewed(self, landed: ConfiguredStream, version: int | None) -> ConfiguredStream:
         """Return the stream; if the tap starts a new snapshot, with a new generation that replaces old rows (3.5)."""

@@ -33,7 +33,6 @@ from tapdock.translate.tables import Tables
 from tapdock.translate.write.removal import Withheld, may_repeat
 from tapdock.translate.write.rules import Rule
 from tapdock.translate.write.singer_bodies import SingerBodies
-from tapdock.translate.write.undeclared import with_extra
 
 __all__ = ["SingerToSinger"]
 
@@ -61,7 +60,6 @@ class SingerToSinger(WithoutScan):
         translation: TranslateOptions | None = None,
     ) -> None:
         self._translation = told = translation or TranslateOptions()
-        streams = with_extra(streams, told.undeclared)
         withheld = Withheld(streams, told.excluded)
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=(), withheld=withheld)
         self.left = self._notices.left
@@ -70,7 +68,7 @@ class SingerToSinger(WithoutScan):
         self.states = BookmarkLedger(saved, held=self._translation.last_state_only)
         self._target = SingerTarget(self._notices, self.states.names)
         self._glance = KnownPrefixes()
-        self._bodies = SingerBodies(self._source, self._notices, told.undeclared)
+        self._bodies = SingerBodies(self._source, self._notices, told)
         self._versions: dict[str, int] = {}
         self._activations: dict[str, bytes] = {}
         self._latest: dict[str, int] = {}
@@ -204,12 +202,14 @@ class SingerToSinger(WithoutScan):
         if sent:
             tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is excluded, but the tap sends it"
         schema, removed = repaired(schema)
-        self._bodies.declare(stream, schema)
+        before, schema = schema, self._bodies.declare(stream, schema, message.key_properties or ())
+        if schema is not before:
+            self._glance.forget()  # its records may be written anew from now on
         if removed and stream not in self._repaired:
             self._repaired.add(stream)
             found = ", ".join(f"`{name}`" for name in removed)
             self._notices.log("info", f"stream `{stream}`: removed from its schema, as targets cannot read it: {found}")
-        if not sent and not removed and not fragments and wider is message.schema:
+        if not sent and not removed and not fragments and wider is message.schema and schema is before:
             return text + b"\n"
         return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "schema": Raw(schema)}) + b"\n"
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
+from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import declared_schema
 from tapdock.translate.catalogs.tap_keys import with_key_fields
 from tapdock.translate.read.schema_scan import Scan
@@ -25,7 +26,8 @@ def with_own_keys(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) ->
         names = scan.keys.get(key, [])
         if not stream.learns_key or not names or set(names) == {path[0] for path in stream.primary_key}:
             continue
-        if not set(names) <= set(scan.schemas.get(key, stream.stream.json_schema).get("properties") or {}):
+        fields = set(scan.schemas.get(key, stream.stream.json_schema).get("properties") or names)
+        if not set(names) <= fields:
             continue
         found[key] = msgspec.structs.replace(
             with_key_fields(stream, names),
@@ -35,18 +37,22 @@ def with_own_keys(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) ->
     return found
 
 
-def expected_streams(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) -> list[ConfiguredStream]:
+def expected_streams(
+    scan: Scan, expected: Mapping[StreamKey, ConfiguredStream], translation: TranslateOptions
+) -> list[ConfiguredStream]:
     """Return the streams of the run, each with the schema that the tap sent, less the excluded fields."""
+    schemas = {key: scan.schemas.get(key) or declared_schema(stream) for key, stream in expected.items()}
     return [
-        destination_stream(stream, without_fields(scan.schemas.get(key) or declared_schema(stream), stream.exclusion))
+        destination_stream(stream, without_fields(schemas[key], stream.exclusion), translation)
         for key, stream in expected.items()
     ]
 
 
-def new_streams(scan: Scan, source: SingerSource) -> list[ConfiguredStream]:
+def new_streams(scan: Scan, source: SingerSource, translation: TranslateOptions) -> list[ConfiguredStream]:
     """Return the streams that the tap sent although discovery did not report them."""
+    schemas = {key: without_fields(scan.schemas.get(key, {}), source.exclusion(key.name)) for key in scan.keys}
     return [
-        destination_stream(unexpected(key, keys), without_fields(scan.schemas.get(key, {}), source.exclusion(key.name)))
+        destination_stream(unexpected(key, keys), schemas[key], translation)
         for key, keys in scan.keys.items()
         if key not in source.expected
     ]
