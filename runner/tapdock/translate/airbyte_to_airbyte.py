@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from tapdock.errors import TranslationError
 from tapdock.protocol.airbyte import Message, RecordMessage, StateMessage, StreamDescriptor
 from tapdock.protocol.airbyte_states import edited
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
@@ -20,11 +19,11 @@ from tapdock.translate.read.airbyte_source import AirbyteSource
 from tapdock.translate.states.airbyte import SourceState, key_of
 from tapdock.translate.states.forwarded import ForwardedLedger, fingerprint
 from tapdock.translate.tally import Tally
+from tapdock.translate.write.airbyte_bodies import AirbyteBodies
 from tapdock.translate.write.airbyte_lines import complete_line, empty_state_line
-from tapdock.translate.write.removal import Withheld, may_repeat, removal
-from tapdock.translate.write.rules import EMPTY, Unwritable
-from tapdock.translate.write.schemaless import REASON, no_fields, with_data
-from tapdock.translate.write.undeclared import Undeclared, declared_names, watching, with_extra
+from tapdock.translate.write.removal import Withheld, may_repeat
+from tapdock.translate.write.schemaless import no_fields, with_data
+from tapdock.translate.write.undeclared import declared_names, with_extra
 
 __all__ = ["AirbyteToAirbyte"]
 
@@ -58,8 +57,7 @@ class AirbyteToAirbyte(WithoutScan):
         names = target_keys((stream.stream.key for stream in streams), translation.namespacing, translation.tables)
         self._names = names if any(key != new for key, new in names.items()) else {}
         self._target = AirbyteTarget(self._notices, {new: key for key, new in names.items()})
-        self._rules = {one.stream.key: rule for one in streams if (rule := removal(one.exclusion))} | data_rules
-        self._watched = self._watching(translation)
+        self._bodies = AirbyteBodies(streams, data_rules, self._source.tallies, self._notices, translation)
         self.states = ForwardedLedger(saved, names)
         self._by_name: dict[tuple[str | None, str | None], Tally] = {}
         for key, tally in self._source.tallies.items():
@@ -68,29 +66,18 @@ class AirbyteToAirbyte(WithoutScan):
                 self._by_name["", key.name] = tally
             if self._names:
                 tally.reason = f"its name in the target is `{names[key]}`"
-            elif key in self._rules:
-                tally.reason = REASON if key in data_rules else "fields are excluded"
         self._bare: dict[tuple[str | None, str | None], Tally] = {}
         for bare, key in self._source.bare.items():
             self._bare[bare] = self._bare["", bare.name] = self._source.tallies[key]
         self._passing = self._passed_on()
         self._out: list[bytes] = []
 
-    def _watching(self, translation: TranslateOptions) -> dict[StreamKey, Undeclared]:
-        """Return the streams whose records are read for fields that their schema does not declare."""
-        found = {}
-        for one in self._streams:
-            key, names = one.stream.key, declared_names(one.landed().stream.json_schema)
-            if watch := watching(names, self._source.tallies[key], self._notices, translation.undeclared):
-                found[key] = watch
-        return found
-
     def _passed_on(self) -> dict[tuple[str | None, str | None], tuple[Tally, Callable[[bytes], bool] | None]]:
         """Return the streams whose records may stay as they are, each with the test of a body that is still needed."""
-        if self._names or self._rules:
+        if self._names:
             return {}
-        tests = {key: watch.fits for key, watch in self._watched.items()}
-        return {named: (tally, tests.get(tally.key)) for named, tally in self._by_name.items()}
+        test, rules = self._bodies.test, self._bodies.rules
+        return {named: (tally, test(tally.key)) for named, tally in self._by_name.items() if tally.key not in rules}
 
     def opening(self) -> bytes:
         for one in self._streams:
@@ -100,8 +87,7 @@ class AirbyteToAirbyte(WithoutScan):
 
     def feed(self, lines: bytes) -> bytes:
         self._out = []
-        if any(watch.is_over for watch in self._watched.values()):
-            self._watched = {key: watch for key, watch in self._watched.items() if not watch.is_over}
+        if self._bodies.end_watch():
             self._passing = self._passed_on()
         whole = self._source.decoded(lines)
         if whole is not None:
@@ -157,21 +143,9 @@ class AirbyteToAirbyte(WithoutScan):
         data = bytes(record.data)
         if (data[0] != _BRACE or data[1] != _QUOTE) and not self._source.is_body(data, tally, number, text):
             return
-        rule = self._rules.get(tally.key)
-        kept = rule(data) if rule else data
-        watch = self._watched.get(tally.key)
-        if watch and kept != EMPTY and not watch.fits(kept):
-            try:
-                kept = watch.handled(kept)
-            except Unwritable as error:
-                what = TranslationError(f"line {number}: a record of stream `{tally.key}` {error}")
-                self._notices.bad_record(what, tally=tally, stream=str(tally.key), text=data)
-                return
-        if kept is not data and kept == EMPTY:  # it has only excluded fields, or undeclared ones that are dropped
-            tally.empty += 1
+        kept = self._bodies.changed(data, tally, number)
+        if kept is None:
             return
-        if watch and kept is not data:
-            tally.reason = tally.reason or "undeclared fields are changed"
         tally.records += 1
         tally.bytes += len(kept)
         if type(record.emitted_at) is not int:
@@ -179,7 +153,7 @@ class AirbyteToAirbyte(WithoutScan):
         is_bare = named not in self._by_name
         if is_bare:
             tally.reason = tally.reason or "the source sends it without its namespace"
-        may_hide = rule is not None and may_repeat(text, b'"record"', b'"data"')
+        may_hide = tally.key in self._bodies.rules and may_repeat(text, b'"record"', b'"data"')
         if is_bare or self._names or kept is not data or may_hide:
             text = self._changed(text, tally.key, kept, renamed=is_bare or bool(self._names))
         self._out += (text.rstrip(b"\r"), b"\n")

@@ -185,6 +185,7 @@ class SingerToAirbyte:
             exclusion=self._source.exclusion(stream),
             notices=self._notices,
             translation=self._translation,
+            fragments=self._source.fragments(stream),
         )
         return landing
 

@@ -21,7 +21,7 @@ from tapdock.translate.counts import Counts
 from tapdock.translate.notices import Notices
 from tapdock.translate.states.singer import without_skipped
 from tapdock.translate.tally import Tally
-from tapdock.translate.write.undeclared import with_extra
+from tapdock.translate.write.undeclared import declared_names, require_no_extra
 
 __all__ = ["SingerSource"]
 
@@ -36,7 +36,8 @@ class SingerSource:
         self, streams: Iterable[ConfiguredStream], notices: Notices, options: TranslateOptions, *, saved: str | None
     ) -> None:
         self.expected = {stream.stream.key: stream for stream in streams}
-        with_extra(tuple(self.expected.values()), options.undeclared)  # only to refuse the name of its column
+        for key, stream in self.expected.items() if options.undeclared == "json" else ():
+            require_no_extra(key, declared_names(stream.stream.json_schema) or ())
         self.tallies: dict[StreamKey, Tally] = {key: Tally(key) for key in self.expected}
         self.line = 0
         self.counts = Counts(self.tallies, notices)

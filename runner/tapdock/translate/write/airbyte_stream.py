@@ -9,13 +9,14 @@ from msgspec import Raw
 from tapdock.errors import UsageError
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured
 from tapdock.protocol.exclusion import Exclusion
-from tapdock.protocol.schema_edits import pruned
+from tapdock.protocol.schema_edits import Fragment, pruned
 from tapdock.protocol.singer import body_problem, milliseconds
 from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import declared_schema
 from tapdock.translate.notices import Notices
 from tapdock.translate.schemas.validate import checker
 from tapdock.translate.tally import Tally
+from tapdock.translate.write.conversion import conversion
 from tapdock.translate.write.removal import removal
 from tapdock.translate.write.rules import Rule, Unwritable, chain, marked_deleted, may_have, without
 from tapdock.translate.write.schemaless import DATA, REASON, data_columns, data_rule, data_schema, is_data, refused
@@ -103,7 +104,8 @@ def unexpected(key: StreamKey, fields: Iterable[str]) -> ConfiguredStream:
 class AirbyteStream:
     """Turns bodies into RECORDs; `target` is the stream's name in the destination, `numbers` returns the sequence.
 
-    `declared` are the fields in the tap's own SCHEMA, `exclusion` are those that are removed.
+    `declared` are the fields in the tap's own SCHEMA, `exclusion` are those that are removed. `fragments` are the
+    user's schemas of fields, whose values are converted.
     """
 
     def __init__(
@@ -117,6 +119,7 @@ class AirbyteStream:
         exclusion: Exclusion | None = None,
         notices: Notices,
         translation: TranslateOptions,
+        fragments: Sequence[Fragment] = (),
     ) -> None:
         self.tally = tally
         properties = landed.stream.json_schema.get("properties", {})
@@ -137,6 +140,9 @@ class AirbyteStream:
         if exclusion and (rule := removal(exclusion)):
             rules.append(rule)
             reasons.append(f"{exclusion} is excluded, if the tap sends it")
+        if rule := conversion(landed.stream.json_schema, fragments, notices.converter(tally)):
+            rules.append(rule)
+            reasons.append("values are converted to the user's schema")
         if is_data(landed.stream.json_schema):
             rules.append(data_rule(Exclusion(()), [name for name in properties if name not in (DATA, SEQUENCE)]))
             reasons.append(REASON)
@@ -156,12 +162,12 @@ class AirbyteStream:
             self._undeclared = None
 
     def _problem(self, body: bytes) -> str | None:
-        """Return why a record cannot be written: its key is incomplete, or a value has the wrong type; else None."""
+        """Return why a record cannot be written: it is not an object, or its key is incomplete; else None."""
         if not body.startswith(b"{"):
             return body_problem(body)
         if self._keys and (name := self._missing(body)):
             return f"has no value for `{name}`, which is part of its key"
-        return self._check(body) if self._check else None
+        return None
 
     def record(self, body: bytes, extracted: str | None, *, now: int, nulled: Iterable[str] = ()) -> bytes:
         """Return the line; nothing for a record without fields, which is counted as empty.
@@ -177,6 +183,8 @@ class AirbyteStream:
             raise Unwritable(problem)
         if self._rule:
             body = self._rule(body)
+        if self._check and (problem := self._check(body)):
+            raise Unwritable(problem)
         if self._numbers and may_have(body, SEQUENCE):  # the tap sends it, although it does not declare it
             body = _UNNUMBERED(body)
         if self._undeclared and not self._undeclared.fits(body):

@@ -14,8 +14,9 @@ from tapdock.translate.base import TranslateOptions
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.tally import Tally
+from tapdock.translate.write.conversion import conversion
 from tapdock.translate.write.removal import removal
-from tapdock.translate.write.rules import EMPTY, Rule, Unwritable
+from tapdock.translate.write.rules import EMPTY, Rule, Unwritable, chain
 from tapdock.translate.write.schemaless import DATA, REASON, data_rule, data_schema, no_fields, refused
 from tapdock.translate.write.undeclared import EXTRA_FRAGMENT, Undeclared, declared_names, watching
 
@@ -65,6 +66,11 @@ class SingerBodies:
             self._watched[stream] = watch
         if not names:
             return self._without_fields(stream, schema, key)
+        if rule := conversion(
+            msgspec.json.decode(schema), self._source.fragments(stream), self._notices.converter(tally)
+        ):
+            self._rules[stream] = chain([one for one in (self.rule(stream), rule) if one])
+            tally.reason = "values are converted to the user's schema"
         return merged(schema, [EXTRA_FRAGMENT]) if self._policy == "json" else schema
 
     def _without_fields(self, stream: str, schema: bytes, key: Sequence[str]) -> bytes:
@@ -126,23 +132,22 @@ class SingerBodies:
     def changed(self, old: bytes, stream: str, text: bytes) -> bytes | None:
         """Return the body of a record for the target; None if it has no field, or is refused or set aside as `text`."""
         tally, rule, watch = self._source.tally(stream), self.rule(stream), self._watched.get(stream)
-        new = rule(old) if rule else old
-        if new is not old:
-            tally.reason = tally.reason or "fields are excluded, but the tap sends them"
         if stream not in self._seen:
             self._seen.add(stream)
             self._decode = None
-        if watch and new != EMPTY and not watch.fits(new):
-            before = new
-            try:
-                new = watch.handled(new)
-            except Unwritable as error:
-                what = f"line {self._source.line}: a record of stream `{tally.key}` {error}"
-                self._source.refuse(TranslationError(what), text, stream=stream)
-                return None
-            self._decode = None
-            if new is not before:
-                tally.reason = tally.reason or "undeclared fields are changed"
+        try:
+            new = rule(old) if rule else old
+            if new is not old:
+                tally.reason = tally.reason or "fields are excluded, but the tap sends them"
+            if watch and new != EMPTY and not watch.fits(new):
+                before, new = new, watch.handled(new)
+                self._decode = None
+                if new is not before:
+                    tally.reason = tally.reason or "undeclared fields are changed"
+        except Unwritable as error:
+            what = f"line {self._source.line}: a record of stream `{tally.key}` {error}"
+            self._source.refuse(TranslationError(what), text, stream=stream)
+            return None
         if new is not old and new == EMPTY:  # it has only excluded fields, or undeclared ones that are dropped
             tally.empty += 1
             return None

@@ -185,7 +185,7 @@ def watching(
 
 
 def with_extra(streams: tuple[ConfiguredStream, ...], policy: UndeclaredFields | None) -> tuple[ConfiguredStream, ...]:
-    """Return the streams as the target gets them, with the column that a policy adds if they declare any fields.
+    """Return the streams of an Airbyte source with the column that a policy adds, if they declare any fields.
 
     Raises UsageError for a stream that has a field of this name.
     """
