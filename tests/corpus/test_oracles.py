@@ -27,7 +27,7 @@ from tapdock.project.model import Namespacing
 from tapdock.protocol.catalog import configured_catalog
 from tapdock.translate.base import Quirks
 from tapdock.translate.names import target_keys
-from tapdock.translate.singer_to_airbyte import destination_streams
+from tapdock.translate.write.airbyte_stream import destination_streams
 
 pytestmark = [needs_corpus, pytest.mark.long]
 

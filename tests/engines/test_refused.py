@@ -13,10 +13,6 @@ REFUSED = {
         {"describes": {"source_defined_primary_key": [["id", "number"]]}},
         "stream `users` has the key `id.number`, which is nested",
     ),
-    "a stream without fields": (
-        {"describes": {"json_schema": {"type": "object"}}},
-        "the source declares no fields for stream `users`",
-    ),
 }
 
 

@@ -562,6 +562,13 @@ PIPELINE = (
         "they are passed on: see [routes](routes.md#fields-that-no-schema-declares).",
     ),
     Key(
+        name="schemaless",
+        form="choice",
+        words=model.Schemaless,
+        help="What happens to streams that declare no fields: `json` writes each record into one column `data`, and "
+        "`refuse` ends the run. Without it, see [routes](routes.md#streams-that-declare-no-fields).",
+    ),
+    Key(
         name="meta_changes",
         form="flag",
         default="false",

@@ -32,6 +32,7 @@ __all__ = [
     "ReplicationMethod",
     "Rotate",
     "SchemaPolicy",
+    "Schemaless",
     "StateType",
     "StreamOptions",
     "SyncMode",
@@ -47,6 +48,7 @@ SyncMode = Literal["full_refresh", "incremental"]
 DestinationMode = Literal["append", "overwrite", "append_dedup"]
 OnBadRecord = Literal["fail", "set_aside"]
 UndeclaredFields = Literal["pass", "drop", "json", "fail"]
+Schemaless = Literal["json", "refuse"]
 LateSchema = Literal["spool", "stream"]
 SchemaPolicy = Literal["evolve", "freeze", "fail"]
 ReplicationMethod = Literal["FULL_TABLE", "INCREMENTAL", "LOG_BASED"]
@@ -93,8 +95,7 @@ class Mount:
 class Build:
     """How an image of a connector is built: `family` is a folder of `images/`, `package` requirements with spaces.
 
-    `apt` are names of Debian packages; `with_`, `constraints` and `overrides` are lists of requirements. `before` is a
-    day.
+    `apt` are Debian packages; `with_`, `constraints` and `overrides` are lists of requirements. `before` is a day.
     """
 
     family: Literal["singer", "airbyte-python"]
@@ -147,8 +148,7 @@ class CatalogFile:
 class StreamOptions:
     """A user's options for one stream; for an empty one, the source's default is used.
 
-    `schema` has JSON Schema keywords by field. `metadata` is for a Singer tap's catalog. `given` are the names of the
-    attributes that the user wrote.
+    `schema` has JSON Schema keywords by field. `metadata` is for a Singer tap's catalog. `given` is what a user wrote.
     """
 
     sync_mode: SyncMode | None = None
@@ -257,9 +257,7 @@ class Pipeline(MapKeys):
     """A source and a target that have a name together, with options.
 
     `meta_changes` keeps the source's notes about its own changes to a record, as a column of the target.
-    `validate_records` refuses a tap's records whose values do not match the types in its schema. `undeclared_fields` is
-    what happens to fields that are not in the schema; None passes them on, and may count them in part of the records.
-    `buffer` is in bytes.
+    `validate_records` refuses a tap's records whose values do not match the types in its schema. `buffer` is in bytes.
     """
 
     name: str
@@ -273,6 +271,7 @@ class Pipeline(MapKeys):
     late_schema: LateSchema = "spool"
     on_bad_record: OnBadRecord = "fail"
     undeclared_fields: UndeclaredFields | None = None
+    schemaless: Schemaless | None = None
     meta_changes: bool = False
     validate_records: bool = False
     buffer: int = BUFFER

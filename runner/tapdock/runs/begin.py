@@ -164,8 +164,14 @@ def _target(prepared: PreparedRun, job: StartedRun) -> Launch:
 
 def _destination_catalog(prepared: PreparedRun, job: StartedRun) -> bytes:
     is_airbyte = prepared.source.kind == "airbyte"
-    landed = landed_streams(job.streams, prepared.translation.maps, undeclared=prepared.translation.undeclared)
-    targets = tuple(one.target for one in landed)
-    streams = tuple(one.landed() for one in targets) if is_airbyte else destination_streams(targets)
+    translation = prepared.translation
+    if is_airbyte:
+        landed = landed_streams(
+            job.streams, translation.maps, undeclared=translation.undeclared, schemaless=translation.schemaless
+        )
+        streams = tuple(one.target.landed() for one in landed)
+    else:
+        mapped = landed_streams(job.streams, translation.maps)
+        streams = destination_streams(tuple(one.target for one in mapped), translation)
     keys: Iterable[StreamKey] = (one.stream.key for one in streams)
     return configured_catalog(streams, names=target_keys(keys, prepared.translation.namespacing))

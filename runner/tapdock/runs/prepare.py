@@ -181,6 +181,7 @@ def combined(
         namespacing=namespacing,
         on_bad_record=pipeline.on_bad_record,
         undeclared=pipeline.undeclared_fields,
+        schemaless=pipeline.schemaless,
         meta_changes=pipeline.meta_changes,
         validate_records=pipeline.validate_records,
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.late_schema == "spool",

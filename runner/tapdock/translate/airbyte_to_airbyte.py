@@ -13,7 +13,7 @@ from tapdock.protocol.airbyte_states import edited
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.lines import split
 from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
-from tapdock.translate.maps.landing import Landed, landed_streams, protections
+from tapdock.translate.maps.landing import Landed, before_maps, landed_streams, protections
 from tapdock.translate.maps.stream_map import StreamMap
 from tapdock.translate.names import target_keys
 from tapdock.translate.notices import Notices
@@ -22,10 +22,12 @@ from tapdock.translate.read.airbyte_source import AirbyteSource
 from tapdock.translate.states.airbyte import SourceState, key_of
 from tapdock.translate.states.forwarded import ForwardedLedger, fingerprint
 from tapdock.translate.tally import Tally
+from tapdock.translate.write.airbyte_bodies import AirbyteBodies
 from tapdock.translate.write.airbyte_lines import complete_line, empty_state_line
-from tapdock.translate.write.removal import Withheld, may_repeat, removal
+from tapdock.translate.write.removal import Withheld, may_repeat
 from tapdock.translate.write.rules import EMPTY, Unwritable
-from tapdock.translate.write.undeclared import Undeclared, declared_names, watching
+from tapdock.translate.write.schemaless import no_fields
+from tapdock.translate.write.undeclared import declared_names
 
 __all__ = ["AirbyteToAirbyte"]
 
@@ -49,21 +51,30 @@ class AirbyteToAirbyte(WithoutScan):
         translation = translation or TranslateOptions()
         self._streams = streams
         self._wall = wall
-        landed = landed_streams(streams, translation.maps, undeclared=translation.undeclared)
+        landed = landed_streams(
+            streams, translation.maps, undeclared=translation.undeclared, schemaless=translation.schemaless
+        )
         withheld = Withheld(streams, translation.excluded, protected=protections(landed))
         self._notices = Notices(emit, on_bad_record=translation.on_bad_record, withheld=withheld)
         self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)
+        tallies = self._source.tallies
         self.counts = self._source.counts
         self._copies = _copies(landed)
         keys = (one.target.stream.key for one in landed)
         names = target_keys(keys, translation.namespacing, translation.tables)
         self._names = {key: new for key, new in names.items() if key != new}
         self._target = AirbyteTarget(self._notices, {new: key for key, new in names.items()})
-        self._rules = {one.stream.key: rule for one in streams if (rule := removal(one.exclusion))}
-        self._watched = self._watching(landed, translation)
+        self._before = {
+            key: before_maps(one, self._notices.converter(tallies[key])) for key, one in _mapped(landed).items()
+        }
+        targets = [one.target.landed().stream for one in landed]
+        self._fieldless = [one.key for one in targets if not declared_names(one.json_schema)]
+        owners = {each.target.stream.key: tallies[each.source.stream.key] for each in reversed(landed)}
+        owners |= {each.tally.key: each.tally for found in self._copies.values() for each in found[1:]}
+        self._bodies = AirbyteBodies(landed, owners, self._notices, translation)
         copies = {key: [each.tally.key for each in found] for key, found in self._copies.items()}
-        self.states = ForwardedLedger(saved, self._source.tallies, copies=copies)
+        self.states = ForwardedLedger(saved, tallies, copies=copies)
         self._by_name: dict[tuple[str | None, str | None], Tally] = {}
         for key, tally in self._source.tallies.items():
             self._by_name[key] = tally
@@ -74,39 +85,26 @@ class AirbyteToAirbyte(WithoutScan):
                 tally.written = {each.tally.key.name: 0 for each in self._copies[key]}
             elif key in self._names:
                 tally.reason = f"its name in the target is `{names[key]}`"
-            elif key in self._rules:
-                tally.reason = "fields are excluded"
         self._bare: dict[tuple[str | None, str | None], Tally] = {}
         for bare, key in self._source.bare.items():
             self._bare[bare] = self._bare["", bare.name] = self._source.tallies[key]
         self._passing = self._passed_on()
         self._out: list[bytes] = []
 
-    def _watching(self, landed: Iterable[Landed], translation: TranslateOptions) -> dict[StreamKey, Undeclared]:
-        """Return the streams in the target whose records are read for fields that their schema does not declare."""
-        found = {}
-        for one in landed:
-            key, names = one.target.stream.key, declared_names(one.target.landed().stream.json_schema)
-            tally = self._source.tallies[one.source.stream.key]
-            if watch := watching(names, tally, self._notices, translation.undeclared):
-                found[key] = watch
-        return found
-
     def _passed_on(self) -> dict[tuple[str | None, str | None], tuple[Tally, Callable[[bytes], bool] | None]]:
         """Return the streams whose records may stay as they are, each with the test of a body that is still needed."""
-        tests = {key: watch.fits for key, watch in self._watched.items()}
-        changed = self._copies.keys() | self._names.keys() | self._rules.keys()
+        changed = self._copies.keys() | self._names.keys() | self._bodies.rules.keys()
         passed = {named: tally for named, tally in self._by_name.items() if tally.key not in changed}
-        return {named: (tally, tests.get(tally.key)) for named, tally in passed.items()}
+        return {named: (tally, self._bodies.test(tally.key)) for named, tally in passed.items()}
 
     def opening(self) -> bytes:
+        for key in self._fieldless:
+            self._notices.log("warning", no_fields(key))
         return b""
 
     def feed(self, lines: bytes) -> bytes:
         self._out = []
-        if over := [key for key, watch in self._watched.items() if watch.is_over]:
-            for key in over:
-                del self._watched[key]
+        if self._bodies.end_watch():
             self._passing = self._passed_on()
         whole = self._source.decoded(lines)
         if whole is not None:
@@ -162,10 +160,8 @@ class AirbyteToAirbyte(WithoutScan):
         data = bytes(record.data)
         if (data[0] != _BRACE or data[1] != _QUOTE) and not self._source.is_body(data, tally, number, text):
             return
-        rule = self._rules.get(tally.key)
-        kept = rule(data) if rule else data
         try:
-            bodies = self._bodies(kept, data, tally)
+            bodies = self._written(data, tally)
         except Unwritable as error:
             what = TranslationError(f"line {number}: a record of stream `{tally.key}` {error}")
             self._notices.bad_record(what, tally=tally, stream=str(tally.key), text=data)
@@ -176,43 +172,37 @@ class AirbyteToAirbyte(WithoutScan):
         is_bare = named not in self._by_name
         if is_bare:
             tally.reason = tally.reason or "the source sends it without its namespace"
-        may_hide = rule is not None and may_repeat(text, b'"record"', b'"data"')
+        may_hide = tally.key in self._bodies.rules and may_repeat(text, b'"record"', b'"data"')
         for key, body in bodies:
             tally.bytes += len(body)
             renamed = is_bare or key != tally.key or key in self._names
             line = self._changed(text, key, body, renamed=renamed) if renamed or body is not data or may_hide else text
             self._out += (line.rstrip(b"\r"), b"\n")
 
-    def _bodies(self, body: bytes, data: bytes, tally: Tally) -> list[tuple[StreamKey, bytes]]:
+    def _written(self, data: bytes, tally: Tally) -> list[tuple[StreamKey, bytes]]:
         """Return the streams that get a record, each with its body: all that its maps make of it, or none.
 
-        `data` is the body as it came. A record that is not written is counted. Raises Unwritable.
+        A record that is not written is counted. Raises Unwritable.
         """
-        if body is not data and body == EMPTY:  # it has only excluded fields
-            tally.empty += 1
-            return []
         copies = self._copies.get(tally.key)
         if copies is None:
-            found = [(tally.key, self._known(tally.key, body))]
-        else:
-            mapped = [(each, new) for each in copies if (new := each.map.apply(body)) is not None]
-            tally.filtered += not mapped
-            found = [(each.tally.key, self._known(each.tally.key, new)) for each, new in mapped]
-        kept = [(key, new) for key, new in found if new is data or new != EMPTY]
+            body = self._bodies.written(data, tally.key)
+            tally.empty += body is not data and body == EMPTY  # it has only excluded or dropped fields
+            return [(tally.key, body)] if body is data or body != EMPTY else []
+        before = self._before[tally.key]
+        body = before(data) if before else data
+        if body == EMPTY:
+            tally.empty += 1
+            return []
+        mapped = [(each, new) for each in copies if (new := each.map.apply(body)) is not None]
+        found = [(each, self._bodies.written(new, each.tally.key)) for each, new in mapped]
+        kept = [(each, new) for each, new in found if new != EMPTY]
+        tally.filtered += not mapped
         tally.empty += bool(found) and not kept  # it has only undeclared fields, which are dropped
-        if copies is None and kept and kept[0][1] is not body:
-            tally.reason = tally.reason or "undeclared fields are changed"
-        for each in copies or ():
-            for key, _ in kept:
-                if key == each.tally.key:
-                    each.tally.records += 1
-                    tally.written = {**(tally.written or {}), key.name: each.tally.records}
-        return kept
-
-    def _known(self, key: StreamKey, body: bytes) -> bytes:
-        """Return a body for the target after its undeclared fields were counted. Raises Unwritable."""
-        watch = self._watched.get(key)
-        return watch.handled(body) if watch and not watch.fits(body) else body
+        for each, _ in kept:
+            each.tally.records += 1
+            tally.written = {**(tally.written or {}), each.tally.key.name: each.tally.records}
+        return [(each.tally.key, new) for each, new in kept]
 
     def _timed(self, text: bytes, emitted_at: float | None, key: StreamKey) -> bytes:
         """Return a record whose time is in whole milliseconds: at others, destinations fail or skip the record."""
@@ -351,6 +341,11 @@ class _Copy(NamedTuple):
 
     map: StreamMap
     tally: Tally
+
+
+def _mapped(landed: Iterable[Landed]) -> dict[StreamKey, ConfiguredStream]:
+    """Return the streams of the source that have maps."""
+    return {one.source.stream.key: one.source for one in landed if one.map}
 
 
 def _copies(landed: Iterable[Landed]) -> dict[StreamKey, list[_Copy]]:

@@ -47,7 +47,12 @@ class AirbyteToSinger(WithoutScan):
         ledger: TokenLedger | EmbeddedStates | None = None,
     ) -> None:
         translation = translation or TranslateOptions()
-        landed = landed_streams(streams, translation.maps, undeclared=translation.undeclared)
+        landed = landed_streams(
+            streams,
+            translation.maps,
+            undeclared=translation.undeclared,
+            schemaless=translation.schemaless or "json",
+        )
         self._notices = Notices(
             emit,
             on_bad_record=translation.on_bad_record,
@@ -63,7 +68,7 @@ class AirbyteToSinger(WithoutScan):
         self._opening = b"".join(route.opening() for route in self._routes)
         # Streams by the names in records; the namespace "" is the same as none.
         self._by_name: dict[tuple[str | None, str | None], SingerStream | MappedSingerStream] = {}
-        for route in _by_source(landed, self._routes):
+        for route in _by_source(landed, self._routes, self._notices):
             self._by_name[route.key] = route
             if not route.key.namespace:
                 self._by_name["", route.key.name] = route
@@ -84,8 +89,8 @@ class AirbyteToSinger(WithoutScan):
         self._ends: dict[object, bytes] = {}
 
     def _route(self, one: Landed, names: dict[StreamKey, str], translation: TranslateOptions) -> SingerStream:
-        tally = self._source.tallies[one.source.stream.key]
-        return SingerStream(one.target, names[one.target.stream.key], tally, self._notices, translation)
+        tally, name = self._source.tallies[one.source.stream.key], names[one.target.stream.key]
+        return SingerStream(one.target, name, tally, self._notices, translation, data_rule=one.data_rule)
 
     def opening(self) -> bytes:
         return self._opening + (self._token() if self._baseline else b"")
@@ -235,7 +240,9 @@ class AirbyteToSinger(WithoutScan):
         return b"".join(self._out)
 
 
-def _by_source(landed: Iterable[Landed], routes: Iterable[SingerStream]) -> list[SingerStream | MappedSingerStream]:
+def _by_source(
+    landed: Iterable[Landed], routes: Iterable[SingerStream], notices: Notices
+) -> list[SingerStream | MappedSingerStream]:
     """Return how each stream of the source is written, in the catalog's order."""
     plain: dict[StreamKey, SingerStream] = {}
     mapped: dict[StreamKey, list[tuple[StreamMap, SingerStream]]] = {}
@@ -245,7 +252,10 @@ def _by_source(landed: Iterable[Landed], routes: Iterable[SingerStream]) -> list
             mapped.setdefault(one.source.stream.key, []).append((one.map, route))
         else:
             plain[route.key] = route
-    return [plain[key] if key in plain else MappedSingerStream(source, mapped[key]) for key, source in sources.items()]
+    return [
+        plain[key] if key in plain else MappedSingerStream(source, mapped[key], notices)
+        for key, source in sources.items()
+    ]
 
 
 def _with_changes(data: bytes, record: Record) -> bytes:

@@ -7,7 +7,7 @@ import msgspec
 
 from tapdock.errors import Side
 from tapdock.events import Event, StreamReport
-from tapdock.project.model import MAX_LINE, Namespacing, OnBadRecord, StateType, UndeclaredFields
+from tapdock.project.model import MAX_LINE, Namespacing, OnBadRecord, Schemaless, StateType, UndeclaredFields
 from tapdock.translate.maps.settings import MapSettings
 from tapdock.translate.tables import TableNames, TableRule
 
@@ -99,13 +99,15 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     the user did not select, with the names in the source's messages. `denied` are globs of streams and fields that the
     user excluded, for streams that a tap sends without having them in its catalog. `only_known`: such streams are
     skipped. `undeclared` is what happens to fields that the schema of their record does not declare; None if the user
-    did not choose. `max_line` is the longest line of the source, in bytes. `tables` is what the target makes of stream
-    names. `maps` is what happens to streams and fields on their way.
+    did not choose. `schemaless` is what happens to streams without declared fields; None is the default of the route.
+    `max_line` is the longest line of the source, in bytes. `tables` is what the target makes of stream names. `maps`
+    is what happens to streams and fields on their way.
     """
 
     namespacing: Namespacing = Namespacing()
     on_bad_record: OnBadRecord = "fail"
     undeclared: UndeclaredFields | None = None
+    schemaless: Schemaless | None = None
     meta_changes: bool = False
     validate_records: bool = False
     spool: bool = False

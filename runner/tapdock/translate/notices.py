@@ -1,7 +1,7 @@
 """Report what a translator finds beside its data: log lines, warnings, counts that differ, bad records."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from msgspec import Raw
 
@@ -106,6 +106,17 @@ class Notices:
             self._mended[note] += 1
             if self._mended[note] == 1:
                 self.log("warning", f"line {number}: {note}")
+
+    def converter(self, tally: Tally) -> Callable[[str], None]:
+        """Return a function that counts the conversions of a stream's values like repairs, without their lines."""
+
+        def converted(note: str) -> None:
+            what = f"stream `{tally.key}`: {note}"
+            self._mended[what] += 1
+            if self._mended[what] == 1:
+                self.log("warning", what)
+
+        return converted
 
     def bad_record(self, error: TranslationError, *, tally: Tally | None, stream: str | None, text: bytes) -> None:
         """Raise `error` for a record that cannot be translated, or set the record aside and count it."""

@@ -12,7 +12,6 @@ from tapdock.errors import SourceError, TranslationError, UsageError
 from tapdock.events import Renewed
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey, configured_catalog
 from tapdock.protocol.exclusion import Exclusion
-from tapdock.protocol.schema_edits import merged
 from tapdock.protocol.singer import (
     ActivateMessage,
     BatchMessage,
@@ -26,7 +25,7 @@ from tapdock.protocol.singer import (
 from tapdock.translate.base import Emit, TranslateOptions
 from tapdock.translate.catalogs.destination import Declared, expected_streams, new_streams, with_own_keys
 from tapdock.translate.catalogs.singer import declared_schema
-from tapdock.translate.maps.landing import as_mapped, landed_streams, protections, without_maps
+from tapdock.translate.maps.landing import as_mapped, landed_streams, protections
 from tapdock.translate.maps.stream_map import StreamMap
 from tapdock.translate.maps.tap_maps import TapMaps
 from tapdock.translate.names import target_keys
@@ -42,10 +41,10 @@ from tapdock.translate.states.singer import bookmarked_versions
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_lines import complete_line
 from tapdock.translate.write.airbyte_stream import AirbyteStream, destination_stream, without_fields
+from tapdock.translate.write.conversion import conversion
 from tapdock.translate.write.mapped_airbyte_stream import MappedAirbyteStream
-from tapdock.translate.write.removal import Withheld
-from tapdock.translate.write.rules import Unwritable
-from tapdock.translate.write.undeclared import extra
+from tapdock.translate.write.removal import Withheld, removal
+from tapdock.translate.write.rules import Unwritable, chain
 
 __all__ = ["SingerToAirbyte"]
 
@@ -66,9 +65,8 @@ class SingerToAirbyte:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._translation = told = translation or TranslateOptions()
-        landed = landed_streams(streams, told.maps, undeclared=told.undeclared)
+        landed = landed_streams(streams, told.maps)
         withheld = Withheld(streams, told.excluded, protected=protections(landed))
-        streams = without_maps(streams, landed)
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=("target",), withheld=withheld)
         self.left = self._notices.left
         self._source = SingerSource(streams, self._notices, told, saved=saved)
@@ -85,6 +83,7 @@ class SingerToAirbyte:
         self._landings: dict[str | None, AirbyteStream | MappedAirbyteStream] = {}
         self._maps = TapMaps(told.maps)
         self._copies: dict[StreamKey, list[_Copy]] = {}
+        self._schemas: dict[StreamKey, dict[str, Any]] = {}
         self._numbered = 0
         self._landed: dict[StreamKey, ConfiguredStream] = {}
         self._names: dict[StreamKey, StreamKey] = {}
@@ -154,10 +153,9 @@ class SingerToAirbyte:
         tally = self._source.tallies.get(key) or Tally(key)
         maps = self._maps.learn(key, schema, one.primary_key, tally)
         if maps is None:
-            yield _Copy(None, destination_stream(one, schema), tally)
+            yield _Copy(None, destination_stream(one, schema, self._translation), tally)
         for each in maps or ():
-            text = merged(msgspec.json.encode(each.json_schema), extra(self._translation.undeclared))
-            landed = destination_stream(as_mapped(one, each), msgspec.json.decode(text, type=dict[str, Any]))
+            landed = destination_stream(as_mapped(one, each), each.json_schema, self._translation)
             yield _Copy(each, landed, Tally(landed.stream.key))
 
     def opening(self) -> bytes:
@@ -214,7 +212,10 @@ class SingerToAirbyte:
         landing: AirbyteStream | MappedAirbyteStream = outputs[0][1]
         if outputs[0][0] is not None:
             maps = [(each, output) for each, output in outputs if each is not None]
-            landing = MappedAirbyteStream(self._source.tally(stream), self._source.exclusion(stream), maps)
+            tally, schema = self._source.tally(stream), self._schemas.get(key, {})
+            convert = conversion(schema, self._source.fragments(stream), self._notices.converter(tally))
+            rules = [removal(self._source.exclusion(stream)), convert]
+            landing = MappedAirbyteStream(tally, chain([rule for rule in rules if rule]), maps)
         self._landings[stream] = landing
         return landing
 
@@ -229,6 +230,7 @@ class SingerToAirbyte:
             exclusion=None if copy.map else self._source.exclusion(stream),
             notices=self._notices,
             translation=self._translation,
+            fragments=() if copy.map else self._source.fragments(stream),
         )
 
     def _unwritable(self, stream: str, number: int, text: bytes) -> None:
@@ -292,7 +294,7 @@ class SingerToAirbyte:
         """Apply the maps to the latest SCHEMA. Raises TranslationError if the destination does not know a result."""
         expected = self._source.expected.get(key)
         schema = schema_of(message.schema, key, number, expected.fragments if expected else ())
-        schema = without_fields(schema, self._source.exclusion(message.stream or ""))
+        schema = self._schemas[key] = without_fields(schema, self._source.exclusion(message.stream or ""))
         keys = expected.primary_key if expected else tuple((name,) for name in message.key_properties or ())
         maps = self._maps.learn(key, schema, keys, self._source.tally(message.stream or "")) or ()
         for place, each in enumerate(maps):

@@ -20,7 +20,7 @@ from tapdock.protocol.singer import (
     StateMessage,
 )
 from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
-from tapdock.translate.maps.landing import landed_streams, protections, without_maps
+from tapdock.translate.maps.landing import landed_streams, protections
 from tapdock.translate.maps.stream_map import StreamMap
 from tapdock.translate.names import require_own_tables, shared_hint
 from tapdock.translate.notices import Notices
@@ -33,7 +33,7 @@ from tapdock.translate.schemas.repair import repaired
 from tapdock.translate.states.bookmarks import BookmarkLedger
 from tapdock.translate.tables import Tables
 from tapdock.translate.write.removal import Withheld, may_repeat
-from tapdock.translate.write.rules import EMPTY, Rule
+from tapdock.translate.write.rules import Rule
 from tapdock.translate.write.singer_bodies import SingerBodies
 from tapdock.translate.write.singer_copies import SingerCopies
 
@@ -65,9 +65,8 @@ class SingerToSinger(WithoutScan):
         translation: TranslateOptions | None = None,
     ) -> None:
         self._translation = told = translation or TranslateOptions()
-        landed = landed_streams(streams, told.maps, undeclared=told.undeclared)
+        landed = landed_streams(streams, told.maps)
         withheld = Withheld(streams, told.excluded, protected=protections(landed))
-        streams = without_maps(streams, landed)
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=(), withheld=withheld)
         self.left = self._notices.left
         self._source = SingerSource(streams, self._notices, self._translation, saved=saved)
@@ -75,7 +74,7 @@ class SingerToSinger(WithoutScan):
         self.states = BookmarkLedger(saved, held=self._translation.last_state_only)
         self._target = SingerTarget(self._notices, self.states.names)
         self._glance = KnownPrefixes()
-        self._bodies = SingerBodies(self._source, self._notices, told.undeclared)
+        self._bodies = SingerBodies(self._source, self._notices, told)
         self._copies = SingerCopies(self._source, self._notices, told)
         self._versions: dict[str, int] = {}
         self._activations: dict[str, bytes] = {}
@@ -174,9 +173,7 @@ class SingerToSinger(WithoutScan):
             return b""
         if maps is not None:
             self._note_version(message, stream)
-            body = rule(old) if rule else old
-            tally.empty += body == EMPTY
-            return self._copies.records(body, stream, maps, text) if body != EMPTY else b""
+            return self._copies.records(old, stream, maps, text)
         new = self._bodies.changed(old, stream, text)
         if new is None:
             return b""
@@ -217,9 +214,12 @@ class SingerToSinger(WithoutScan):
         for name in [stream] if maps is None else [each.alias for each in maps]:
             self._require_own_table(name)
         if maps is not None:
+            self._glance.forget()
             return b"".join(self._copies.schema(text, each, self._readable) for each in maps)
-        kept = self._readable(schema, stream)
-        self._bodies.declare(stream, kept)
+        readable = self._readable(schema, stream)
+        kept = self._bodies.declare(stream, readable, message.key_properties or ())
+        if kept is not readable:
+            self._glance.forget()  # its records may be written anew from now on
         if not sent and kept is schema and not fragments and wider is message.schema:
             return text + b"\n"
         return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "schema": Raw(kept)}) + b"\n"
@@ -271,7 +271,7 @@ class SingerToSinger(WithoutScan):
             message, translation=self._translation, number=self._source.line, notices=self._notices, tally=tally
         )
         for old in found:
-            for name, body in self._rows(old, stream, rule, maps):
+            for name, body in self._rows(old, stream, maps):
                 size += len(body)
                 out += (singer.record_start(name), body, end)
             if self.spill and size > PIECE:
@@ -280,14 +280,11 @@ class SingerToSinger(WithoutScan):
                 out, size = [], 0
         return b"".join(out)
 
-    def _rows(self, old: bytes, stream: str, rule: Rule | None, maps: Maps) -> list[tuple[str, bytes]]:
+    def _rows(self, old: bytes, stream: str, maps: Maps) -> list[tuple[str, bytes]]:
         """Return the streams of the target that get a row of a BATCH, each with its body, and count them."""
         tally = self._source.tally(stream)
         if maps is not None:
-            new = rule(old) if rule else old
-            tally.empty += new == EMPTY
-            found = self._copies.bodies(new, stream, maps, old) if new != EMPTY else []
-            return [(each.alias, body) for each, body in found]
+            return [(each.alias, new) for each, new in self._copies.bodies(old, stream, maps, old)]
         body = self._bodies.changed(old, stream, old)
         if body is None:
             return []

@@ -29,7 +29,8 @@ def with_own_keys(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) ->
         names = scan.keys.get(key, [])
         if not stream.learns_key or not names or set(names) == {path[0] for path in stream.primary_key}:
             continue
-        if not set(names) <= set(scan.schemas.get(key, stream.stream.json_schema).get("properties") or {}):
+        fields = set(scan.schemas.get(key, stream.stream.json_schema).get("properties") or names)
+        if not set(names) <= fields:
             continue
         found[key] = msgspec.structs.replace(
             with_key_fields(stream, names),
@@ -41,16 +42,11 @@ def with_own_keys(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) ->
 
 def expected_streams(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream]) -> list[Declared]:
     """Return the streams of the run, each with the schema that the tap sent, less the excluded fields."""
-    return [
-        (stream, without_fields(scan.schemas.get(key) or declared_schema(stream), stream.exclusion))
-        for key, stream in expected.items()
-    ]
+    schemas = {key: scan.schemas.get(key) or declared_schema(stream) for key, stream in expected.items()}
+    return [(stream, without_fields(schemas[key], stream.exclusion)) for key, stream in expected.items()]
 
 
 def new_streams(scan: Scan, source: SingerSource) -> list[Declared]:
     """Return the streams that the tap sent although discovery did not report them."""
-    return [
-        (unexpected(key, keys), without_fields(scan.schemas.get(key, {}), source.exclusion(key.name)))
-        for key, keys in scan.keys.items()
-        if key not in source.expected
-    ]
+    schemas = {key: without_fields(scan.schemas.get(key, {}), source.exclusion(key.name)) for key in scan.keys}
+    return [(unexpected(key, keys), schemas[key]) for key, keys in scan.keys.items() if key not in source.expected]

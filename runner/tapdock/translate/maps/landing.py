@@ -1,27 +1,34 @@
 """The streams of a run as the target gets them: one for each map of a source's stream."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from tapdock.project.model import UndeclaredFields
+from tapdock.project.model import Schemaless, UndeclaredFields
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
-from tapdock.translate.maps.plan import maps_of
+from tapdock.translate.maps.plan import maps_of, read_schema
 from tapdock.translate.maps.settings import MapSettings
 from tapdock.translate.maps.stream_map import StreamMap
-from tapdock.translate.write.rules import Rule
+from tapdock.translate.write.conversion import conversion
+from tapdock.translate.write.removal import removal
+from tapdock.translate.write.rules import Rule, chain
+from tapdock.translate.write.schemaless import with_data
 from tapdock.translate.write.undeclared import with_extra
 
-__all__ = ["Landed", "as_mapped", "landed_streams", "only_read", "protections", "without_maps"]
+__all__ = ["Landed", "as_mapped", "before_maps", "landed_streams", "only_read", "protections"]
 
 
 class Landed(NamedTuple):
-    """A stream in the target. `map` is None if its records are those of the `source`."""
+    """A stream in the target. `map` is None if its records are those of the `source`.
+
+    `data_rule` writes whole records into one column, because the stream declares no fields: see `with_data`.
+    """
 
     source: ConfiguredStream
     target: ConfiguredStream
     map: StreamMap | None
+    data_rule: Rule | None = None
 
     @property
     def label(self) -> str:
@@ -35,17 +42,24 @@ def landed_streams(
     settings: MapSettings | None,
     *,
     undeclared: UndeclaredFields | None = None,
+    schemaless: Schemaless | None = None,
 ) -> tuple[Landed, ...]:
-    """Return what the target gets of each stream, in order, with the column that `undeclared` adds.
+    """Return what the target gets of each stream, in order.
 
-    Raises UsageError: see `maps_of` and `with_extra`.
+    For an Airbyte source, `undeclared` and `schemaless` may add columns; for a tap, they do so by its SCHEMA messages.
+    Raises UsageError: see `maps_of`, `with_data` and `with_extra`.
     """
     maps = maps_of(streams, settings, all_known=False) if settings else {}
     pairs: list[tuple[ConfiguredStream, StreamMap | None]] = [
         (one, each) for one in streams for each in maps.get(one.stream.key, (None,))
     ]
-    targets = with_extra(tuple(as_mapped(one, each) if each else one for one, each in pairs), undeclared)
-    return tuple(Landed(one, target, each) for (one, each), target in zip(pairs, targets, strict=True))
+    plain = tuple(as_mapped(one, each) if each else one for one, each in pairs)
+    wrapped, rules = with_data(plain, schemaless)
+    targets = with_extra(wrapped, undeclared)
+    return tuple(
+        Landed(one, target, each, rules.get(target.stream.key))
+        for (one, each), target in zip(pairs, targets, strict=True)
+    )
 
 
 def only_read(
@@ -104,7 +118,7 @@ def protections(landed: Iterable[Landed]) -> dict[StreamKey, list[Rule]]:
     return found
 
 
-def without_maps(streams: tuple[ConfiguredStream, ...], landed: Iterable[Landed]) -> tuple[ConfiguredStream, ...]:
-    """Return the streams of a tap. Those without maps have what is added to their schema in the target."""
-    plain = {one.source.stream.key: one.target for one in landed if one.map is None}
-    return tuple(plain.get(one.stream.key, one) for one in streams)
+def before_maps(one: ConfiguredStream, say: Callable[[str], None]) -> Rule | None:
+    """Return the rule for the bodies of a stream before its maps: without excluded fields, with converted values."""
+    rules = [removal(one.exclusion), conversion(read_schema(one), one.fragments, say)]
+    return chain([rule for rule in rules if rule])

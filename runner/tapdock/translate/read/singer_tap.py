@@ -21,7 +21,7 @@ from tapdock.translate.counts import Counts
 from tapdock.translate.notices import Notices
 from tapdock.translate.states.singer import without_skipped
 from tapdock.translate.tally import Tally
-from tapdock.translate.write.undeclared import extra
+from tapdock.translate.write.undeclared import declared_names, require_no_extra
 
 __all__ = ["SingerSource"]
 
@@ -36,6 +36,8 @@ class SingerSource:
         self, streams: Iterable[ConfiguredStream], notices: Notices, options: TranslateOptions, *, saved: str | None
     ) -> None:
         self.expected = {stream.stream.key: stream for stream in streams}
+        for key, stream in self.expected.items() if options.undeclared == "json" else ():
+            require_no_extra(key, declared_names(stream.stream.json_schema) or ())
         self.tallies: dict[StreamKey, Tally] = {key: Tally(key) for key in self.expected}
         self.line = 0
         self.counts = Counts(self.tallies, notices)
@@ -45,7 +47,6 @@ class SingerSource:
         self._only_known = options.only_known
         self._denied = options.denied
         self._is_denied: dict[str, bool] = {}
-        self._extra = extra(options.undeclared)
         self._saved = saved
         self._skipped: set[str] = set()
 
@@ -115,9 +116,14 @@ class SingerSource:
         return Exclusion((), (), [field for name, field in parts if matcher(name).fullmatch(stream)])
 
     def fragments(self, stream: str) -> tuple[Fragment, ...]:
-        """Return the user's schemas of single fields of a stream, and that of the column for undeclared fields."""
+        """Return the user's schemas of single fields of a stream."""
         known = self.expected.get(self.key(stream))
-        return known.fragments if known else self._extra
+        return known.fragments if known else ()
+
+    def cursor(self, stream: str) -> tuple[str, ...]:
+        """Return the cursor of a stream of the catalog, if it has one that is not nested."""
+        known = self.expected.get(self.key(stream))
+        return known.cursor_field if known and len(known.cursor_field) == 1 else ()
 
     def note_fields(self, stream: str, schema: Raw) -> None:
         """Warn about fields of a SCHEMA that are read, but are not in the catalog that the run keeps to."""

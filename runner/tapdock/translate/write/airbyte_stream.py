@@ -9,16 +9,18 @@ from msgspec import Raw
 from tapdock.errors import UsageError
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured
 from tapdock.protocol.exclusion import Exclusion
-from tapdock.protocol.schema_edits import pruned
+from tapdock.protocol.schema_edits import Fragment, pruned
 from tapdock.protocol.singer import body_problem, milliseconds
 from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import declared_schema
 from tapdock.translate.notices import Notices
 from tapdock.translate.schemas.validate import checker
 from tapdock.translate.tally import Tally
+from tapdock.translate.write.conversion import conversion
 from tapdock.translate.write.removal import removal
 from tapdock.translate.write.rules import Rule, Unwritable, chain, marked_deleted, may_have, without
-from tapdock.translate.write.undeclared import is_member, watching
+from tapdock.translate.write.schemaless import DATA, REASON, data_columns, data_rule, data_schema, is_data, refused
+from tapdock.translate.write.undeclared import EXTRA, EXTRA_FRAGMENT, is_member, require_no_extra, watching
 
 __all__ = ["SEQUENCE", "AirbyteStream", "destination_stream", "destination_streams", "unexpected", "without_fields"]
 
@@ -32,19 +34,29 @@ _Schema = Mapping[str, Any]
 _UNNUMBERED = without((SEQUENCE,))
 
 
-def destination_stream(configured: ConfiguredStream, schema: _Schema) -> ConfiguredStream:
+def destination_stream(
+    configured: ConfiguredStream, schema: _Schema, translation: TranslateOptions | None = None
+) -> ConfiguredStream:
     """Return the stream for the destination's catalog, with the columns that tapdock adds.
 
-    Raises UsageError for a key that is not in the schema. A cursor that is not in the schema is ignored.
+    Raises UsageError for a key that is not in the schema, for a stream without fields that is refused, and for a field
+    with the name of a column of tapdock. A cursor that is not in the schema is ignored.
     """
-    properties = dict(schema.get("properties", {}))
-    for path in configured.primary_key if properties else ():
+    properties, translation = dict(schema.get("properties", {})), translation or TranslateOptions()
+    if not properties:
+        if translation.schemaless == "refuse":
+            raise refused(configured.stream.key)
+        properties = data_schema(data_columns(configured))["properties"]
+    elif translation.undeclared == "json":
+        require_no_extra(configured.stream.key, properties)
+        properties[EXTRA] = EXTRA_FRAGMENT[1]
+    for path in configured.primary_key:
         if configured.destination_sync_mode == "append_dedup" and path[0] not in properties:
             raise UsageError(
                 f"stream `{configured.stream.key}` has the key `{path[0]}`, which is not in its schema",
                 hint=f"name another under `streams`: `{configured.stream.key}: {{primary_key: [<field>]}}`",
             )
-    cursor = configured.cursor_field if set(configured.cursor_field[:1]) <= properties.keys() else ()
+    cursor = configured.cursor_field if set(configured.cursor_field[:1]) <= schema.get("properties", {}).keys() else ()
     if _SINGER_DELETED in properties:
         properties.setdefault(_AIRBYTE_DELETED, _TIME)
     ordered = configured.destination_sync_mode == "append_dedup" or configured.sync_mode == "incremental"
@@ -66,10 +78,13 @@ def destination_stream(configured: ConfiguredStream, schema: _Schema) -> Configu
     )
 
 
-def destination_streams(streams: tuple[ConfiguredStream, ...]) -> tuple[ConfiguredStream, ...]:
+def destination_streams(
+    streams: tuple[ConfiguredStream, ...], translation: TranslateOptions | None = None
+) -> tuple[ConfiguredStream, ...]:
     """Return the destination's streams from the tap's discovery, for a run that does not wait for SCHEMA messages."""
     return tuple(
-        destination_stream(stream, without_fields(declared_schema(stream), stream.exclusion)) for stream in streams
+        destination_stream(stream, without_fields(declared_schema(stream), stream.exclusion), translation)
+        for stream in streams
     )
 
 
@@ -89,7 +104,8 @@ def unexpected(key: StreamKey, fields: Iterable[str]) -> ConfiguredStream:
 class AirbyteStream:
     """Turns bodies into RECORDs; `target` is the stream's name in the destination, `numbers` returns the sequence.
 
-    `declared` are the fields in the tap's own SCHEMA, `exclusion` are those that are removed.
+    `declared` are the fields in the tap's own SCHEMA, `exclusion` are those that are removed. `fragments` are the
+    user's schemas of fields, whose values are converted.
     """
 
     def __init__(
@@ -103,9 +119,11 @@ class AirbyteStream:
         exclusion: Exclusion | None = None,
         notices: Notices,
         translation: TranslateOptions,
+        fragments: Sequence[Fragment] = (),
     ) -> None:
         self.tally = tally
-        self.fields = frozenset(landed.stream.json_schema.get("properties", {}))
+        properties = landed.stream.json_schema.get("properties", {})
+        self.fields = frozenset(properties)
         self._check = checker(landed.stream.json_schema) if translation.validate_records else None
         ours = self.fields - set(declared)
         self._numbers = numbers if SEQUENCE in ours else None
@@ -122,6 +140,12 @@ class AirbyteStream:
         if exclusion and (rule := removal(exclusion)):
             rules.append(rule)
             reasons.append(f"{exclusion} is excluded, if the tap sends it")
+        if rule := conversion(landed.stream.json_schema, fragments, notices.converter(tally)):
+            rules.append(rule)
+            reasons.append("values are converted to the user's schema")
+        if is_data(landed.stream.json_schema):
+            rules.append(data_rule(Exclusion(()), [name for name in properties if name not in (DATA, SEQUENCE)]))
+            reasons.append(REASON)
         if _AIRBYTE_DELETED in ours:
             rules.append(marked_deleted(_SINGER_DELETED, _AIRBYTE_DELETED))
             reasons.append(f"deletes are copied to `{_AIRBYTE_DELETED}`")
@@ -138,12 +162,12 @@ class AirbyteStream:
             self._undeclared = None
 
     def _problem(self, body: bytes) -> str | None:
-        """Return why a record cannot be written: its key is incomplete, or a value has the wrong type; else None."""
+        """Return why a record cannot be written: it is not an object, or its key is incomplete; else None."""
         if not body.startswith(b"{"):
             return body_problem(body)
         if self._keys and (name := self._missing(body)):
             return f"has no value for `{name}`, which is part of its key"
-        return self._check(body) if self._check else None
+        return None
 
     def record(self, body: bytes, extracted: str | None, *, now: int, nulled: Iterable[str] = ()) -> bytes:
         """Return the line; nothing for a record without fields, which is counted as empty.
@@ -159,6 +183,8 @@ class AirbyteStream:
             raise Unwritable(problem)
         if self._rule:
             body = self._rule(body)
+        if self._check and (problem := self._check(body)):
+            raise Unwritable(problem)
         if self._numbers and may_have(body, SEQUENCE):  # the tap sends it, although it does not declare it
             body = _UNNUMBERED(body)
         if self._undeclared and not self._undeclared.fits(body):

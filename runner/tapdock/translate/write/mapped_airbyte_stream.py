@@ -2,26 +2,25 @@
 
 from collections.abc import Iterable, Sequence
 
-from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.singer import body_problem
 from tapdock.translate.maps.stream_map import StreamMap
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_stream import AirbyteStream
-from tapdock.translate.write.removal import removal
-from tapdock.translate.write.rules import EMPTY, Unwritable
+from tapdock.translate.write.rules import EMPTY, Rule, Unwritable
 
 __all__ = ["MappedAirbyteStream"]
 
 
 class MappedAirbyteStream:
-    """A stream of a tap with the streams that its maps make of it. `tally` counts what the tap sent."""
+    """A stream of a tap with the streams that its maps make of it. `tally` counts what the tap sent.
 
-    def __init__(
-        self, tally: Tally, exclusion: Exclusion | None, outputs: Sequence[tuple[StreamMap, AirbyteStream]]
-    ) -> None:
+    `before` is the rule for bodies before their maps.
+    """
+
+    def __init__(self, tally: Tally, before: Rule | None, outputs: Sequence[tuple[StreamMap, AirbyteStream]]) -> None:
         self.tally = tally
         self._outputs = tuple(outputs)
-        self._removal = removal(exclusion) if exclusion else None
+        self._before = before
         tally.reason = "maps change it"
 
     def end_watch(self) -> None:
@@ -36,7 +35,7 @@ class MappedAirbyteStream:
         tally = self.tally
         if problem := body_problem(body):
             raise Unwritable(problem)
-        body = self._removal(body) if self._removal else body
+        body = self._before(body) if self._before else body
         if body == EMPTY or (body[1:2] != b'"' and not body[1:-1].strip()):
             tally.empty += 1
             return b""

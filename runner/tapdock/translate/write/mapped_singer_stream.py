@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
+from tapdock.translate.maps.landing import before_maps
 from tapdock.translate.maps.stream_map import StreamMap
-from tapdock.translate.write.removal import removal
+from tapdock.translate.notices import Notices
 from tapdock.translate.write.rules import EMPTY
 from tapdock.translate.write.singer_stream import SingerStream
 
@@ -14,13 +15,15 @@ __all__ = ["MappedSingerStream"]
 class MappedSingerStream:
     """A stream of a source with the streams that its maps make of it, each of which has a name in the target."""
 
-    __slots__ = ("_outputs", "_removal", "_written", "key", "tally")
+    __slots__ = ("_before", "_outputs", "_written", "key", "tally")
 
-    def __init__(self, source: ConfiguredStream, outputs: Sequence[tuple[StreamMap, SingerStream]]) -> None:
+    def __init__(
+        self, source: ConfiguredStream, outputs: Sequence[tuple[StreamMap, SingerStream]], notices: Notices
+    ) -> None:
         self.key: StreamKey = source.stream.key
         self.tally = outputs[0][1].tally
         self._outputs = tuple(outputs)
-        self._removal = removal(source.exclusion)
+        self._before = before_maps(source, notices.converter(self.tally))
         self._written = self.tally.written = {route.name: 0 for _, route in outputs}
         self.tally.reason = "maps change it"
 
@@ -29,8 +32,8 @@ class MappedSingerStream:
 
         Raises Unwritable.
         """
-        if self._removal:
-            body = self._removal(body)
+        if self._before:
+            body = self._before(body)
             if body == EMPTY:
                 self.tally.empty += 1
                 return

@@ -2,31 +2,35 @@
 
 import functools
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from tapdock.errors import TranslationError
-from tapdock.project.model import UndeclaredFields
+from tapdock.protocol.schema_edits import merged
+from tapdock.translate.base import TranslateOptions
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.tally import Tally
+from tapdock.translate.write.conversion import conversion
 from tapdock.translate.write.removal import removal
-from tapdock.translate.write.rules import EMPTY, Rule, Unwritable
-from tapdock.translate.write.undeclared import Undeclared, declared_names, watching
+from tapdock.translate.write.rules import EMPTY, Rule, Unwritable, chain
+from tapdock.translate.write.schemaless import DATA, REASON, data_rule, data_schema, no_fields, refused
+from tapdock.translate.write.undeclared import EXTRA_FRAGMENT, Undeclared, declared_names, watching
 
 __all__ = ["SingerBodies"]
 
 
 class SingerBodies:
-    """The changes of bodies, by the name of their stream in messages. `policy` is for undeclared fields."""
+    """The changes of bodies, by the name of their stream in messages."""
 
-    def __init__(self, source: SingerSource, notices: Notices, policy: UndeclaredFields | None) -> None:
+    def __init__(self, source: SingerSource, notices: Notices, translation: TranslateOptions) -> None:
         self._source = source
         self._notices = notices
-        self._policy = policy
+        self._policy = translation.undeclared
+        self._schemaless = translation.schemaless
         self._rules: dict[str, Rule | None] = {}
         self._watched: dict[str, Undeclared] = {}
         self._unread: set[str] = set()
@@ -40,7 +44,7 @@ class SingerBodies:
         return self._policy is not None
 
     def rule(self, stream: str) -> Rule | None:
-        """Return the rule that removes the excluded fields of a stream; None if there are none."""
+        """Return the rule that removes the excluded fields of a stream, or puts its bodies into a column; or None."""
         if stream not in self._rules:
             self._rules[stream] = removal(self._source.exclusion(stream))
         return self._rules[stream]
@@ -49,13 +53,38 @@ class SingerBodies:
         """Forget the rule of a stream, because its SCHEMA may have another key."""
         self._rules.pop(stream, None)
 
-    def declare(self, stream: str, schema: bytes) -> None:
-        """Keep the fields that the target knows of a stream."""
+    def declare(self, stream: str, schema: bytes, key: Sequence[str]) -> bytes:
+        """Keep the fields of a stream from its SCHEMA, and return the schema for the target.
+
+        Raises TranslationError for a stream without fields that is refused.
+        """
         self._watched.pop(stream, None)
         self._decode = None
-        names = None if stream in self._unread else declared_names(msgspec.json.decode(schema))
-        if watch := watching(names, self._source.tally(stream), self._notices, self._policy):
+        tally = self._source.tally(stream)
+        names = declared_names(msgspec.json.decode(schema))
+        if watch := watching(None if stream in self._unread else names, tally, self._notices, self._policy):
             self._watched[stream] = watch
+        if not names:
+            return self._without_fields(stream, schema, key)
+        if rule := conversion(
+            msgspec.json.decode(schema), self._source.fragments(stream), self._notices.converter(tally)
+        ):
+            self._rules[stream] = chain([one for one in (self.rule(stream), rule) if one])
+            tally.reason = "values are converted to the user's schema"
+        return merged(schema, [EXTRA_FRAGMENT]) if self._policy == "json" else schema
+
+    def _without_fields(self, stream: str, schema: bytes, key: Sequence[str]) -> bytes:
+        tally = self._source.tally(stream)
+        if self._schemaless is None:
+            self._notices.warn_once(no_fields(tally.key), about=("schemaless", tally.key))
+            return schema
+        columns = dict.fromkeys((*key, *self._source.cursor(stream)))
+        if self._schemaless == "refuse" or DATA in columns:
+            error = refused(tally.key)
+            raise TranslationError(f"line {self._source.line}: {error.message}", hint=error.hint)
+        self._rules[stream] = data_rule(self._source.exclusion(stream), list(columns))
+        tally.reason = REASON
+        return msgspec.json.encode(data_schema(list(columns)))
 
     def passed_unread(self, stream: str) -> None:
         """Stop reading a stream, because the target gets some of its records in files that are not read."""
@@ -103,23 +132,22 @@ class SingerBodies:
     def changed(self, old: bytes, stream: str, text: bytes) -> bytes | None:
         """Return the body of a record for the target; None if it has no field, or is refused or set aside as `text`."""
         tally, rule, watch = self._source.tally(stream), self.rule(stream), self._watched.get(stream)
-        new = rule(old) if rule else old
-        if new is not old:
-            tally.reason = tally.reason or "fields are excluded, but the tap sends them"
         if stream not in self._seen:
             self._seen.add(stream)
             self._decode = None
-        if watch and new != EMPTY and not watch.fits(new):
-            before = new
-            try:
-                new = watch.handled(new)
-            except Unwritable as error:
-                what = f"line {self._source.line}: a record of stream `{tally.key}` {error}"
-                self._source.refuse(TranslationError(what), text, stream=stream)
-                return None
-            self._decode = None
-            if new is not before:
-                tally.reason = tally.reason or "undeclared fields are changed"
+        try:
+            new = rule(old) if rule else old
+            if new is not old:
+                tally.reason = tally.reason or "fields are excluded, but the tap sends them"
+            if watch and new != EMPTY and not watch.fits(new):
+                before, new = new, watch.handled(new)
+                self._decode = None
+                if new is not before:
+                    tally.reason = tally.reason or "undeclared fields are changed"
+        except Unwritable as error:
+            what = f"line {self._source.line}: a record of stream `{tally.key}` {error}"
+            self._source.refuse(TranslationError(what), text, stream=stream)
+            return None
         if new is not old and new == EMPTY:  # it has only excluded fields, or undeclared ones that are dropped
             tally.empty += 1
             return None

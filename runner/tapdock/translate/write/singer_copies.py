@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from tapdock.errors import TranslationError
+from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.schema_edits import merged
 from tapdock.protocol.singer import SchemaMessage
 from tapdock.translate.base import TranslateOptions
@@ -14,8 +15,12 @@ from tapdock.translate.maps.stream_map import StreamMap
 from tapdock.translate.maps.tap_maps import TapMaps
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.singer_tap import SingerSource
-from tapdock.translate.write.rules import EMPTY, Unwritable
-from tapdock.translate.write.undeclared import Undeclared, declared_names, extra, watching
+from tapdock.translate.tally import Tally
+from tapdock.translate.write.conversion import conversion
+from tapdock.translate.write.removal import removal
+from tapdock.translate.write.rules import EMPTY, Rule, Unwritable, chain
+from tapdock.translate.write.schemaless import DATA, data_rule, data_schema, no_fields, refused
+from tapdock.translate.write.undeclared import EXTRA_FRAGMENT, Undeclared, declared_names, watching
 
 __all__ = ["SingerCopies"]
 
@@ -30,7 +35,11 @@ class SingerCopies:
         self._notices = notices
         self._maps = TapMaps(translation.maps)
         self._policy = translation.undeclared
+        self._schemaless = translation.schemaless
         self._has_maps = translation.maps is not None
+        self._before: dict[str, Rule | None] = {}
+        self._rules: dict[str, Rule] = {}
+        self._schemas: dict[str, bytes] = {}
         self._watched: dict[str, Undeclared] = {}
 
     def of(self, stream: str) -> tuple[StreamMap, ...] | None:
@@ -48,21 +57,39 @@ class SingerCopies:
         keys = tuple((name,) for name in message.key_properties or ())
         declared = msgspec.json.decode(schema, type=dict[str, Any])
         maps = self._maps.learn(tally.key, declared, keys, tally)
-        for each in maps or ():
-            names = declared_names(self._declared(each))
-            self._watched.pop(each.alias, None)
-            if watch := watching(names, tally, self._notices, self._policy):
-                self._watched[each.alias] = watch
+        if maps is not None:
+            convert = conversion(declared, self._source.fragments(stream), self._notices.converter(tally))
+            rules = [removal(self._source.exclusion(stream)), convert]
+            self._before[stream] = chain([rule for rule in rules if rule])
+        for place, each in enumerate(maps or ()):
+            self._declare(each, stream, tally if place == 0 else Tally(tally.key))
         return maps
 
-    def _declared(self, each: StreamMap) -> dict[str, Any]:
-        text = merged(msgspec.json.encode(each.json_schema), extra(self._policy))
-        return msgspec.json.decode(text, type=dict[str, Any])
+    def _declare(self, each: StreamMap, stream: str, tally: Tally) -> None:
+        """Keep the schema of a copy for the target, and what changes its bodies after the map."""
+        names = declared_names(each.json_schema)
+        self._watched.pop(each.alias, None)
+        self._rules.pop(each.alias, None)
+        schema = msgspec.json.encode(each.json_schema)
+        if watch := watching(names, tally, self._notices, self._policy):
+            self._watched[each.alias] = watch
+        if names and self._policy == "json":
+            schema = merged(schema, [EXTRA_FRAGMENT])
+        elif not names and self._schemaless is None:
+            self._notices.warn_once(no_fields(tally.key), about=("schemaless", tally.key))
+        elif not names:
+            columns = list(dict.fromkeys((*(path[0] for path in each.primary_key), *self._source.cursor(stream))))
+            if self._schemaless == "refuse" or DATA in columns:
+                error = refused(tally.key)
+                raise TranslationError(f"line {self._source.line}: {error.message}", hint=error.hint)
+            self._rules[each.alias] = data_rule(Exclusion(()), columns)
+            schema = msgspec.json.encode(data_schema(columns))
+        self._schemas[each.alias] = schema
 
     def schema(self, text: bytes, each: StreamMap, readable: Callable[[bytes, str], bytes]) -> bytes:
         """Return the SCHEMA of a stream under the name that a map gives it."""
         members = msgspec.json.decode(text, type=_Members)
-        schema = readable(msgspec.json.encode(self._declared(each)), each.alias)
+        schema = readable(self._schemas[each.alias], each.alias)
         found = {**members, "stream": _raw(each.alias), "schema": Raw(schema)}
         found["key_properties"] = _raw([path[0] for path in each.primary_key])
         if "bookmark_properties" in members:
@@ -80,6 +107,11 @@ class SingerCopies:
         """
         tally = self._source.tally(stream)
         try:
+            before = self._before_maps(stream)
+            body = before(body) if before else body
+            if body == EMPTY:  # it has only excluded fields
+                tally.empty += 1
+                return []
             found = [(each, new) for each in maps if (new := each.apply(body)) is not None]
             known = [(each, self._known(each, new)) for each, new in found]
         except Unwritable as error:
@@ -96,8 +128,15 @@ class SingerCopies:
             tally.bytes += len(new)
         return kept
 
+    def _before_maps(self, stream: str) -> Rule | None:
+        """Return the rule for bodies before their maps; before a SCHEMA, it only removes excluded fields."""
+        if stream not in self._before:
+            self._before[stream] = removal(self._source.exclusion(stream))
+        return self._before[stream]
+
     def _known(self, each: StreamMap, body: bytes) -> bytes:
-        watch = self._watched.get(each.alias)
+        rule, watch = self._rules.get(each.alias), self._watched.get(each.alias)
+        body = rule(body) if rule else body
         return watch.handled(body) if watch and not watch.fits(body) else body
 
     def records(self, body: bytes, stream: str, maps: tuple[StreamMap, ...], text: bytes) -> bytes:

@@ -16,6 +16,7 @@ from tapdock.translate.tally import Tally
 from tapdock.translate.write.fit import Fit
 from tapdock.translate.write.removal import removal
 from tapdock.translate.write.rules import Rule, chain, copied, marked_deleted
+from tapdock.translate.write.schemaless import REASON
 from tapdock.translate.write.undeclared import Undeclared
 
 __all__ = ["CHANGES", "SingerStream"]
@@ -32,7 +33,9 @@ class SingerStream:
     `match` raises msgspec.MsgspecError for a body that does not fit the schema, or has fields that are not in it.
     `handled` handles such fields, and `fit` fits the result to the schema.
 
-    Raises UsageError if the stream declares no fields, or for a key that a target cannot have (protocol.md 3.2).
+    `data_rule` puts the records of a stream without declared fields into one column.
+
+    Raises UsageError for a key that a target cannot have (protocol.md 3.2).
     """
 
     __slots__ = ("_undeclared", "configured", "fit", "match", "name", "rule", "schema", "start", "tally", "version")
@@ -44,6 +47,8 @@ class SingerStream:
         tally: Tally,
         notices: Notices,
         translation: TranslateOptions,
+        *,
+        data_rule: Rule | None = None,
     ) -> None:
         declared = configured.landed().stream
         exclusion = configured.exclusion
@@ -56,6 +61,9 @@ class SingerStream:
         self.version = configured.generation_id if configured.destination_sync_mode == "overwrite" else None
         reasons = [translated.reason] if translated.reason else []
         rules: list[Rule] = [translated.rule] if translated.rule else []
+        if data_rule:
+            rules.insert(0, data_rule)
+            reasons.append(REASON)
         if rule := removal(exclusion):
             rules.insert(0, rule)
             reasons.append(f"{exclusion} is excluded")

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from tapdock.errors import UsageError
 from tapdock.project.model import UndeclaredFields
-from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.exclusion import DELETE_MARKS
 from tapdock.protocol.json_pointer import referred
 from tapdock.protocol.schema_edits import Fragment
@@ -17,7 +17,18 @@ from tapdock.translate.notices import Notices
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.rules import Unwritable
 
-__all__ = ["EXTRA", "OTHERS", "WATCHED", "Undeclared", "declared_names", "extra", "is_member", "watching", "with_extra"]
+__all__ = [
+    "EXTRA",
+    "EXTRA_FRAGMENT",
+    "OTHERS",
+    "WATCHED",
+    "Undeclared",
+    "declared_names",
+    "is_member",
+    "require_no_extra",
+    "watching",
+    "with_extra",
+]
 
 EXTRA = "_undeclared"
 """The column for such fields with `undeclared_fields: json`: one object with all of them."""
@@ -25,7 +36,7 @@ OTHERS = "(other fields)"
 """The count of further names, if a stream has too many of them: names that are data must not fill the memory."""
 WATCHED = 1_000
 """The number of records of a stream that are read to find such fields, where records are otherwise passed unread."""
-_FRAGMENT: Fragment = ((EXTRA,), {"type": ["null", "object"]})
+EXTRA_FRAGMENT: Fragment = ((EXTRA,), {"type": ["null", "object"]})
 _MOST_COUNTED = 200
 _MOST_WARNED = 10
 _MOST_LEARNED = 16
@@ -173,24 +184,30 @@ def watching(
     return Undeclared(dict.fromkeys(names, Raw), tally, notices, policy)
 
 
-def extra(policy: UndeclaredFields | None) -> tuple[Fragment, ...]:
-    """Return the schema of the column that a policy adds to each stream."""
-    return (_FRAGMENT,) if policy == "json" else ()
-
-
 def with_extra(streams: tuple[ConfiguredStream, ...], policy: UndeclaredFields | None) -> tuple[ConfiguredStream, ...]:
-    """Return the streams as the target gets them, with the column that a policy adds.
+    """Return the streams of an Airbyte source with the column that a policy adds, if they declare any fields.
 
     Raises UsageError for a stream that has a field of this name.
     """
     if policy != "json":
         return streams
-    if found := next((one for one in streams if EXTRA in (declared_names(one.stream.json_schema) or ())), None):
+    for one in streams:
+        require_no_extra(one.stream.key, declared_names(one.stream.json_schema) or ())
+    return tuple(
+        msgspec.structs.replace(one, fragments=(*one.fragments, EXTRA_FRAGMENT))
+        if declared_names(one.landed().stream.json_schema)
+        else one
+        for one in streams
+    )
+
+
+def require_no_extra(key: StreamKey, names: Collection[str]) -> None:
+    """Raise UsageError if a stream has a field with the name of the column."""
+    if EXTRA in names:
         raise UsageError(
-            f"stream `{found.stream.key}` has a field `{EXTRA}`, the column of `undeclared_fields: json`",
-            hint=f"use `drop` or `pass` instead, or exclude it with `!{found.stream.key}.{EXTRA}` under `select`",
+            f"stream `{key}` has a field `{EXTRA}`, which is the column of `undeclared_fields: json`",
+            hint="set `undeclared_fields` to `pass` or `drop` in the pipeline",
         )
-    return tuple(msgspec.structs.replace(one, fragments=(*one.fragments, _FRAGMENT)) for one in streams)
 
 
 def declared_names(schema: Any) -> frozenset[str] | None:

@@ -1,0 +1,57 @@
+"""Convert the values of fields whose type a user overrides with `schema:`, where that is exact."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tapdock.protocol.catalog import Stream
+from tapdock.protocol.patterns import Path
+from tapdock.protocol.schema_edits import Fragment
+from tapdock.translate.schemas.to_singer import singer_schema
+from tapdock.translate.write.fit import Fit
+from tapdock.translate.write.rules import Rule
+from tapdock.translate.write.undeclared import EXTRA_FRAGMENT
+
+__all__ = ["conversion"]
+
+
+def conversion(schema: Mapping[str, Any], fragments: Sequence[Fragment], say: Callable[[str], None]) -> Rule | None:
+    """Return the rule that fits the values of overridden fields to a `schema` that has the fragments; None if none.
+
+    Other fields are not looked at, and neither are fields of several types, because each of them is allowed. The rule
+    raises Unwritable for a value that has no exact form. `say` gets a note for each kind of conversion of a body.
+    """
+    paths = {one[0] for one in fragments if one[1].get("type") is not None and one != EXTRA_FRAGMENT}
+    fields = {}
+    for name in {path[0] for path in paths} & schema.get("properties", {}).keys():
+        one = {**schema, "properties": {name: schema["properties"][name]}}
+        translated = singer_schema(Stream(name=name, json_schema=one))
+        within = {path[1:] for path in paths if path[0] == name}
+        field = None if translated.rule else _only(translated.schema["properties"][name], within)
+        if field:
+            fields[name] = field
+    if not fields:
+        return None
+    fit = Fit({"type": "object", "properties": fields})
+
+    def convert(body: bytes) -> bytes:
+        if not fit.is_odd(body):
+            return body
+        new, notes = fit.fitted(body)
+        for note in notes:
+            say(note)
+        return new
+
+    return convert
+
+
+def _only(schema: Mapping[str, Any], paths: set[Path]) -> dict[str, Any] | None:
+    """Return the part of a schema with the fields at these paths; None if it does not have them."""
+    if () in paths:
+        return dict(schema)
+    if isinstance(items := schema.get("items"), Mapping):
+        inner = _only(items, paths)
+        return {**schema, "items": inner} if inner else None
+    known = schema.get("properties", {})
+    parts = {name: _only(known[name], {path[1:] for path in paths if path[0] == name}) for name in known}
+    found = {name: part for name, part in parts.items() if part}
+    return {**schema, "properties": found} if found else None

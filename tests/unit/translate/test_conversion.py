@@ -1,0 +1,135 @@
+"""Tests that values of fields whose type the user overrides are converted where that is exact, on every route."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from tapdock.connectors.selection import select_streams
+from tapdock.errors import TranslationError
+from tapdock.events import Event, Logged, SetAside
+from tapdock.project.model import StreamOptions
+from tapdock.protocol.catalog import parse_catalog
+from tapdock.translate import ROUTES
+from tapdock.translate.base import TranslateOptions, Translator
+from tapdock.translate.catalogs.singer import singer_streams
+from unit.translate.test_undeclared import ALL, UNTOUCHED, body_of
+
+ADDRESS = {"type": "object", "properties": {"zip": {"type": "integer"}, "city": {"type": "string"}}}
+FIELDS: dict[str, Any] = {
+    "id": {"type": "integer"},
+    "f": {"type": "string"},
+    "address": ADDRESS,
+    "parts": {"type": "array", "items": ADDRESS},
+}
+SINGER = {"stream": "s", "tap_stream_id": "s", "schema": {"type": "object", "properties": FIELDS}}
+AIRBYTE = {"name": "s", "json_schema": {"type": "object", "properties": FIELDS}}
+
+
+class Run:
+    def __init__(self, route: str, fields: dict[str, Any], **options: Any) -> None:
+        self.route = route
+        self.events: list[Event] = []
+        is_airbyte = route.startswith("airbyte")
+        parse = parse_catalog if is_airbyte else singer_streams
+        offered = parse(json.dumps({"streams": [AIRBYTE if is_airbyte else SINGER]}).encode())
+        streams = select_streams(offered, [], {"s": StreamOptions(schema=fields)})
+        given = {"spool": route == "singer-airbyte", "baseline": False, "undeclared": "pass", **options}
+        self.made: Translator = ROUTES[route](
+            streams=streams,
+            saved=None,
+            emit=self.events.append,
+            clock=lambda: 0.0,
+            translation=msgspec.convert(given, TranslateOptions),
+        )
+        opening = json.dumps({"type": "SCHEMA", **SINGER, "key_properties": []}).encode() + b"\n"
+        if route == "singer-airbyte":
+            self.made.scan(opening)
+            self.made.catalog()
+        if not is_airbyte:
+            self.made.feed(opening)
+
+    def sent(self, *bodies: str) -> list[str]:
+        start, end = '{"type":"RECORD","stream":"s","record":', "}\n"
+        if self.route.startswith("airbyte"):
+            start, end = '{"type":"RECORD","record":{"stream":"s","data":', ',"emitted_at":1}}\n'
+        found = self.made.feed("".join(f"{start}{body}{end}" for body in bodies).encode())
+        return [body_of(line) for line in found.decode().splitlines() if json.loads(line)["type"] == "RECORD"]
+
+
+@pytest.mark.parametrize("route", ALL)
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("number", '"12.50"', "12.50"),
+        ("number", '"123456789012345678901234567890.10"', "123456789012345678901234567890.10"),
+        ("number", "1.50", "1.50"),
+        ("integer", '"12"', "12"),
+        ("string", "1.50", '"1.50"'),
+        ("string", "true", '"true"'),
+        ("boolean", '"true"', "true"),
+        ("boolean", '"false"', "false"),
+        ("object", '"{\\"a\\": 1.50}"', '{"a":1.50}'),
+        ("array", '"[1.50]"', "[1.50]"),
+        ("number", "null", "null"),
+    ],
+)
+def test_a_value_with_an_exact_form_is_converted(route: str, kind: str, value: str, expected: str) -> None:
+    run = Run(route, {"f": {"type": kind}})
+    assert run.sent(f'{{"f":{value}}}', '{"id":1}') == [f'{{"f":{expected}}}', '{"id":1}']
+    said = [event.message for event in run.events if isinstance(event, Logged) and "was converted" in event.message]
+    assert bool(said) == (value != expected)
+
+
+@pytest.mark.parametrize("route", ALL)
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("number", '"abc"'),
+        ("number", '" 12.50"'),
+        ("number", '"1,5"'),
+        ("number", '"012"'),
+        ("integer", '"12.50"'),
+        ("integer", "1.5"),
+        ("boolean", '"yes"'),
+        ("boolean", "2"),
+        ("object", '"[1]"'),
+        ("array", '"x"'),
+        ("number", "true"),
+    ],
+)
+def test_any_other_value_is_a_bad_record(route: str, kind: str, value: str) -> None:
+    run = Run(route, {"f": {"type": kind}})
+    with pytest.raises(TranslationError, match=r"a record of stream `s` has .* in `f`, which its schema declares as"):
+        run.sent(f'{{"f":{value}}}')
+    run = Run(route, {"f": {"type": kind}}, on_bad_record="set_aside")
+    assert run.sent(f'{{"f":{value}}}', '{"id":1}') == ['{"id":1}']
+    assert [event.stream for event in run.events if isinstance(event, SetAside)] == ["s"]
+
+
+@pytest.mark.parametrize("route", ALL)
+def test_a_nested_field_is_converted(route: str) -> None:
+    run = Run(route, {"address.zip": {"type": "string"}, "parts.zip": {"type": "string"}})
+    body = '{"address":{"zip":12,"city":"a"},"parts":[{"zip":3},null,{"city":"b"}]}'
+    assert run.sent(body) == ['{"address":{"zip":"12","city":"a"},"parts":[{"zip":"3"},null,{"city":"b"}]}']
+
+
+@pytest.mark.parametrize("route", [*UNTOUCHED, "singer-airbyte"])
+def test_other_fields_and_fields_of_several_types_stay(route: str) -> None:
+    """From Airbyte to Singer, every field must match, because the SCHEMA is ours."""
+    run = Run(route, {"f": {"type": ["string", "number"]}, "address.zip": {"type": "string"}})
+    body = '{"id":"x","f":1.50,"address":{"zip":"1","city":2}}'
+    assert run.sent(body) == [body]
+    assert not any(isinstance(event, Logged) for event in run.events)
+
+
+def test_values_are_checked_after_their_conversion() -> None:
+    run = Run("singer-airbyte", {"f": {"type": "number"}}, validate_records=True)
+    assert run.sent('{"f":"1.50"}') == ['{"f":1.50}']
+
+
+@pytest.mark.parametrize("route", ALL)
+def test_the_column_for_undeclared_fields_is_not_checked(route: str) -> None:
+    run = Run(route, {"f": {"type": "number"}}, undeclared="json")
+    assert run.sent('{"f":"1.50","_undeclared":2}') == ['{"f":1.50,"_undeclared":{"_undeclared":2}}']
