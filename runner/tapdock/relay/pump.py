@@ -66,9 +66,9 @@ class Pump:
     side's clock does not run while the pump waits for the other one. `busy_since` is the reading since which the
     thread has worked without waiting. With `give`, the pump first reads the source to its end, then gives the target
     its catalog and all data. When the `limit` is reached, `limited` becomes true, and `enough` is called. `max_line`
-    and `buffer` are in bytes; with a buffer, the target's pipe must be ours alone. `torn` is true if the line of `error`
-    has no end, as a killed source leaves it. `cut` is true if output of the source is not passed on because the target
-    has no more time for it.
+    and `buffer` are in bytes; with a buffer, the target's pipe must be ours alone. `torn` is true if the line of
+    `error` has no end, as a killed source leaves it. `cut` is true if output of the source is not passed on because the
+    target has no more time for it.
     """
 
     def __init__(
