@@ -20,6 +20,7 @@ from tapdock.project.model import Connector, Limits
 from tapdock.relay.host import Outcome, perform
 from tapdock.relay.messages import Kill
 from tapdock.relay.plan import RelayPlan
+from tapdock.relay.player import play
 from tapdock.relay.signals import AGAIN
 from tapdock.runs.begin import begun, launches, names_of
 from tapdock.runs.lost_files import lost_files
@@ -28,6 +29,8 @@ from tapdock.runs.own_files import with_own_state
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.replaced_rows import say_replaced
+from tapdock.runs.replay import require_next, saved_at_the_end
+from tapdock.runs.spool_files import Batch
 from tapdock.runs.target_place import renamed
 from tapdock.runs.value_changes import value_changes
 from tapdock.runs.verdict import RunFacts, decide_verdict
@@ -60,7 +63,11 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
         if state.envelope is None and options.attempt == 1:  # the first run
             _say_changes(context, prepared)
         _remember(context, prepared, options)
-        job = begun(prepared, state.envelope, options, now=context.now())
+        if prepared.spool:
+            require_next(prepared.spool, state.envelope, options)
+            options = dataclasses.replace(options, attempt=1)  # each attempt runs the whole batch
+        kept = None if prepared.spool and options.full_refresh else state.envelope
+        job = begun(prepared, kept, options, now=context.now())
         config, connector = prepared.target_config.given, prepared.target.connector
         if job.resumes and state.envelope:
             _say_new(context, prepared, state.envelope)
@@ -74,7 +81,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             route=prepared.route,
             streams=job.streams,
             state=job.saved,
-            source_files=source.files,
+            source_files=() if prepared.spool else source.files,
             target_files=target.files,
             limits=_limits(prepared),
             buffer=prepared.pipeline.buffer,
@@ -86,7 +93,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             limit=options.limit,
         )
         with context.signals.orders(inbox, doing=f"waiting for the target to finish what it has received {AGAIN}"):
-            outcome = _performed(context, plan, (source, target), inbox, recorder)
+            outcome = _performed(context, plan, (source, target), inbox, recorder, spool=prepared.spool)
             recorder.finish()
     facts = _facts(outcome, recorder, (source, target), lost, strict=options.strict_counts)
     facts = dataclasses.replace(
@@ -137,18 +144,25 @@ def _say_new(context: Context, prepared: PreparedRun, envelope: Envelope) -> Non
 
 
 def _performed(
-    context: Context, plan: RelayPlan, both: tuple[Launch, Launch], inbox: "queue.SimpleQueue[Any]", recorder: Recorder
+    context: Context,
+    plan: RelayPlan,
+    both: tuple[Launch, Launch],
+    inbox: "queue.SimpleQueue[Any]",
+    recorder: Recorder,
+    *,
+    spool: Batch | None,
 ) -> Outcome:
     try:
         return perform(
             context.engine,
             plan,
-            both,
+            both[1:] if spool else both,
             relay_image=context.relay_image,
             inbox=inbox,
-            emit=recorder,
+            emit=saved_at_the_end(spool, recorder) if spool else recorder,
             logs=recorder.output.stderr,
             ended=recorder.finish,
+            play=partial(play, spool.pieces()) if spool else None,
         )
     except TapdockError as error:
         return Outcome(failure=error)
