@@ -18,6 +18,7 @@ from tapdock.connectors.operations import Resolved
 from tapdock.errors import Interrupted, SourceError, TranslationError, UsageError
 from tapdock.events import Event, Failed, Logged, Output, Rotated
 from tapdock.launch import Launch
+from tapdock.project.model import Pipeline
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog
 from tapdock.relay.host import Outcome, perform
 from tapdock.relay.limit import wanting
@@ -33,6 +34,8 @@ from tapdock.text.last_words import LastWords
 from tapdock.translate import ROUTES
 from tapdock.translate.base import TranslateOptions, Translator
 from tapdock.translate.catalogs.singer import emitted_names, selected_catalog
+from tapdock.translate.maps.landing import Landed, landed_streams, only_read
+from tapdock.translate.maps.settings import MapSettings, settings_of
 
 __all__ = ["Reading", "ToRead", "launch_of", "read_records", "to_read", "translator_of"]
 
@@ -43,16 +46,30 @@ _MOST_SKIPPED = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class ToRead:
-    """What is read of a source: the `streams` of those that it has `offered`. `select` is the choice for this call."""
+    """What is read of a source: the `streams` of those that it has `offered`. `select` is the choice for this call.
+
+    `maps` change the records before the reader gets them.
+    """
 
     offered: tuple[Stream, ...]
     streams: tuple[ConfiguredStream, ...]
     config: Resolved
     select: tuple[str, ...] = ()
+    maps: MapSettings | None = None
+
+    @property
+    def landed(self) -> tuple[Landed, ...]:
+        """The streams as the reader gets them."""
+        return landed_streams(self.streams, self.maps)
 
 
-def to_read(context: Context, ready: PreparedConnector, options: Options) -> ToRead:
-    """Choose the streams that are read. Raises TapdockError if the source cannot be read like this."""
+def to_read(
+    context: Context, ready: PreparedConnector, options: Options, *, pipeline: Pipeline | None = None
+) -> ToRead:
+    """Choose the streams that are read. Raises TapdockError if the source cannot be read like this.
+
+    Without a `pipeline`, the maps are those of the source.
+    """
     refresh = asks_again(ready.connector, "evolve", wanted=options.refresh_catalog)
     offered = operations.discover(context, ready, refresh=refresh)
     config = operations.resolved_config(context, ready)
@@ -62,7 +79,11 @@ def to_read(context: Context, ready: PreparedConnector, options: Options) -> ToR
             hint="remove `batch_config`, or run a pipeline",
         )
     streams = chosen_streams(context, ready, offered, options, None)
-    return ToRead(offered=offered, streams=streams, config=config, select=options.select)
+    maps = settings_of(pipeline or Pipeline(name="", source=ready.connector.name, target=""), ready.connector)
+    if streams:
+        left_out = {str(one.key) for one in offered} - {str(one.stream.key) for one in streams}
+        streams = only_read(streams, maps, left_out=left_out)
+    return ToRead(offered=offered, streams=streams, config=config, select=options.select, maps=maps)
 
 
 def read_records(
@@ -80,7 +101,8 @@ def read_records(
     streams = what.streams
     reading = Reading(context, ready, what.config, launch_of(ready, what))
     translator = translator_of(ready, what, reading)
-    names = {name: one.stream.key for one in streams for name in emitted_names(one.stream)}
+    targets = [one.target.stream for one in what.landed]
+    names = {name: one.key for one in targets for name in emitted_names(one)}
     found: Counter[StreamKey] = Counter()
 
     def wanted(batch: bytes) -> Iterator[SourceRecord]:
@@ -120,13 +142,14 @@ def read_records(
 def translator_of(
     ready: PreparedConnector, what: ToRead, reading: "Reading", *, saved: str | None = None
 ) -> Translator:
-    """Return the translator of the source into its own protocol: it removes what is not to be read."""
-    translation = TranslateOptions(  # also for what else changes records on their way, such as stream maps
+    """Return the translator of the source into its own protocol: it removes what is not read, and applies maps."""
+    translation = TranslateOptions(
         baseline=False,
         excluded=unread_names(ready.kind, what.offered, what.streams),
         denied=denied_globs(ready.connector, what.select),
         only_known=ready.connector.discovery.mode == "committed",
         max_line=ready.connector.max_line,
+        maps=what.maps,
     )
     found: Translator = ROUTES[f"{ready.kind}-{ready.kind}"](
         streams=what.streams, saved=saved, emit=reading.emit, clock=time.monotonic, translation=translation

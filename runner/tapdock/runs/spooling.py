@@ -26,6 +26,11 @@ def spool(context: Context, ready: PreparedConnector, options: Options, folder: 
     _require_same(ready, batches, folder)
     saved = batches[-1].manifest.end if batches else None
     what = to_read(context, ready, options)
+    if what.maps:
+        raise UsageError(
+            f"source `{ready.connector.name}` has maps, which would change its records again on their way to a target",
+            hint="move the maps into the pipelines of the source: `run --from DIR PIPELINE` applies them",
+        )
     if ready.kind == "airbyte":
         passed = state_to_pass(saved, what.streams)
     else:
