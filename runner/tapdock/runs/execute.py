@@ -134,7 +134,10 @@ def _say_changes(context: Context, prepared: PreparedRun) -> None:
 def _say_new(context: Context, prepared: PreparedRun, envelope: Envelope) -> None:
     pipeline = prepared.pipeline
     reason = why_new(prepared.target.connector, context.project, envelope)
-    reason = reason or renamed(envelope.names, names_of(prepared))
+    names = {}
+    if prepared.route == "singer-singer":  # a stream that no map renames has one of the names that the tap may use
+        names = {str(one.stream.key): one.stream.name for one in prepared.streams}
+    reason = reason or renamed({**names, **envelope.names}, {**names, **names_of(prepared)})
     if reason is None:
         return
     named = pipeline.name in context.project.pipelines
