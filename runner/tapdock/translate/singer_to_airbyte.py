@@ -62,7 +62,7 @@ class SingerToAirbyte:
     ) -> None:
         self._translation = told = translation or TranslateOptions()
         landed = landed_streams(streams, told.maps)
-        withheld = Withheld(streams, told.excluded, protected=protections(landed))
+        withheld = Withheld(streams, told.excluded, protected=protections(landed, told.maps))
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=("target",), withheld=withheld)
         self.left = self._notices.left
         self._source = SingerSource(streams, self._notices, told, saved=saved)
