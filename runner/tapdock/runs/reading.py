@@ -5,9 +5,10 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from tapdock.connectors import operations
@@ -87,7 +88,12 @@ def to_read(
 
 
 def read_records(
-    context: Context, ready: PreparedConnector, what: ToRead, *, limit: int | None = None
+    context: Context,
+    ready: PreparedConnector,
+    what: ToRead,
+    *,
+    limit: int | None = None,
+    shown: Mapping[StreamKey, int] = MappingProxyType({}),
 ) -> Iterator[SourceRecord]:
     """Yield the records of the selected streams from their beginning, without excluded fields.
 
@@ -109,7 +115,7 @@ def read_records(
         """Yield the records of a batch up to the limit. Only these are decoded."""
         for each in found_in(batch, ready.kind, names):
             found[each.key] += 1
-            if limit is None or found[each.key] <= limit:
+            if limit is None or shown.get(each.key, 0) < found[each.key] <= limit:
                 yield each.decoded()
 
     with reading:
@@ -136,7 +142,9 @@ def read_records(
     if left:
         context.say(f"{ready.connector.name}: reading {', '.join(str(one.stream.key) for one in left)}")
         config = operations.resolved_config(context, ready)  # the source may have changed it
-        yield from read_records(context, ready, replace(what, streams=left, config=config), limit=limit)
+        yield from read_records(
+            context, ready, replace(what, streams=left, config=config), limit=limit, shown=Counter(shown) | found
+        )
 
 
 def translator_of(

@@ -209,7 +209,7 @@ class SingerToSinger(WithoutScan):
             return b"".join(self._copies.schema(text, each, self._readable) for each in maps)
         readable = self._readable(schema, stream)
         kept = self._bodies.declare(stream, readable, message.key_properties or ())
-        if kept is not readable:
+        if kept is not readable or self._bodies.rule(stream):
             self._glance.forget()  # its records may be written anew from now on
         if not sent and kept is schema and not fragments and wider is message.schema:
             return text + b"\n"

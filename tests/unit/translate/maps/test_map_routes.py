@@ -248,15 +248,10 @@ PLAIN = "ada@example.com"
 ADDRESS = f'{{"id":1,"address":{{"city":"Oslo","email":"{PLAIN}"}}}}'
 
 
-@pytest.mark.parametrize("entry", ["address", "dict(address)", "record['address']"])
+@pytest.mark.parametrize("entry", ["address", "record['address']"])
 @pytest.mark.parametrize("route", ROUTES)
 def test_an_entry_for_a_field_does_not_undo_a_rule_for_a_field_inside_of_it(route: str, entry: str) -> None:
-    maps = {"*.email": "hash", "users": {"address": entry}}
-    try:
-        run, _ = begun(route, maps, [])
-    except UsageError as error:
-        assert "protects `address.email`" in str(error)
-        return
+    run, _ = begun(route, {"*.email": "hash", "users": {"address": entry}}, [])
     assert PLAIN.encode() not in run.feed(message(route, ADDRESS))
 
 
