@@ -90,7 +90,8 @@ def test_the_relay_imports_no_engine_no_project_file_and_no_state():
         reached.add(module)
         left += imports(module) - reached
     assert not {room(name) for name in reached} & {"engines", "state", "cli", "connectors", "runs"}
-    values = {"tapdock.project", "tapdock.project.model", "tapdock.project.secret", "tapdock.project.discovery"}
+    values = {"tapdock.project", "tapdock.project.model", "tapdock.project.secret"}
+    values |= {"tapdock.project.discovery", "tapdock.project.limits"}
     assert {name for name in reached if room(name) == "project"} <= values
 
 

@@ -36,6 +36,15 @@ _FORMS: dict[str, Schema] = {
     "paths": {"anyOf": [_TEXT, {"type": "array", "items": _TEXTS}]},
     "flag": {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, _VARIABLE]},
     "config": {"type": "object"},
+    "mappings": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"name": _TEXT, "config": {"type": ["object", "null"]}},
+            "required": ["name"],
+            "additionalProperties": False,
+        },
+    },
     "env": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},
     "vars": {
         "type": ["object", "null"],
@@ -66,8 +75,9 @@ def json_schema() -> Schema:
         "state_backend": _object(STATE_BACKEND),
         "registries": _object(REGISTRIES),
         "defaults": _object(key for key in CONNECTOR if key.shared),
-        "sources": _entries(_object(key for key in CONNECTOR if key.role != "target")),
-        "targets": _entries(_object(key for key in CONNECTOR if key.role != "source")),
+        "sources": _entries(_object(key for key in CONNECTOR if key.role in (None, "source"))),
+        "mappers": _entries(_object(key for key in CONNECTOR if key.role in (None, "mapper"))),
+        "targets": _entries(_object(key for key in CONNECTOR if key.role in (None, "target"))),
         "pipelines": _entries(_with_old_names(_object(PIPELINE), OLD_NAMES["pipelines"])),
     }
     blocks = {key.name: {**blocks[key.name], "description": key.help} for key in ROOT if key.name in blocks}

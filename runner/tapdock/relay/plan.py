@@ -11,7 +11,18 @@ from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Emit, TranslateOptions, Translator
 
-__all__ = ["Collection", "RelayPlan", "decode_plan", "translator"]
+__all__ = ["Collection", "MapperPlan", "RelayPlan", "decode_plan", "translator"]
+
+
+class MapperPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The mapper of a run: the name under which the run used it, and its input files.
+
+    `only` are the names of the streams that the source may send; None if it may send any.
+    """
+
+    name: str = "mapper"
+    files: tuple[InputFile, ...] = ()
+    only: frozenset[str] | None = None
 
 
 class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
@@ -19,7 +30,7 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
 
     `only_complete`: this target may replace old rows at the end of its input, so it is killed if the source failed.
     `scratch`: both sides share a folder. `strict_counts`: different counts fail the run. `engine`: an engine reports
-    how each container exited.
+    how each container exited. `mapper`: between the source and tapdock is a mapper.
     """
 
     run_id: str
@@ -27,6 +38,7 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
     streams: tuple[ConfiguredStream, ...] = ()
     state: str | None = None
     source_files: tuple[InputFile, ...] = ()
+    mapper: MapperPlan | None = None
     target_files: tuple[InputFile, ...] = ()
     limits: Limits = Limits()
     translation: TranslateOptions = TranslateOptions()

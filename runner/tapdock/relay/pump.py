@@ -73,8 +73,8 @@ class Pump:
     `source_idle_since` and `target_idle_since` are clock readings while the pump waits for that side, else None: a
     side's clock does not run while the pump waits for the other one. `busy_since` is the reading since which the
     thread has worked without waiting. With `give`, the pump first reads the source to its end, then gives the target
-    its catalog and all data. `max_line` is in bytes. `torn` is true if the line of `error` has no end, as a killed
-    source leaves it.
+    its catalog and all data. `max_line` is in bytes. `seen` gets all lines. `torn` is true if the line of `error` has
+    no end, as a killed source leaves it.
     """
 
     def __init__(
@@ -86,12 +86,12 @@ class Pump:
         *,
         give: Callable[[bytes], None] | None = None,
         max_line: int = MAX_LINE,
+        seen: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         self.source_idle_since: float | None = None
         self.target_idle_since: float | None = None
         self.busy_since: float | None = None
-        self.source_ended = False
-        self.input_ended = False
+        self.source_ended = self.input_ended = False
         self.first_record: float | None = None
         self.error: TranslationError | None = None
         self.torn = False
@@ -102,7 +102,7 @@ class Pump:
         self._clock = clock
         self._give = give
         self._given = give is None
-        self._max_line = max_line
+        self._max_line, self._seen = max_line, seen
         self._batch = b""
         self._begun: list[bytes] = []
         translator.spill = self._send
@@ -151,8 +151,8 @@ class Pump:
     def _pass(self, chunks: Iterator[bytes]) -> None:
         self._send(self._translator.opening())
         for lines in whole_lines(chunks, self._max_line, self._begun):
-            self.torn = not lines.endswith(b"\n")
-            self._batch = lines
+            self.torn, self._batch = not lines.endswith(b"\n"), lines
+            self._seen(lines)
             self._send(self._translate(lines))
 
     def _spool(self, give: Callable[[bytes], None]) -> None:

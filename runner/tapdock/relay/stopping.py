@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tapdock.events import Killed
 from tapdock.project.model import Limits
 from tapdock.relay.side import SideState
+from tapdock.relay.sides import Sides
 from tapdock.relay.timers import Timers
 from tapdock.translate.base import Emit
 
@@ -19,8 +20,7 @@ class Stopping:
 
     def __init__(
         self,
-        source: SideState,
-        target: SideState,
+        sides: Sides,
         timers: Timers,
         limits: Limits,
         *,
@@ -28,8 +28,8 @@ class Stopping:
         ended: Callable[[SideState, int], None],
     ) -> None:
         self.started = False
-        self._source = source
-        self._target = target
+        self._source = sides.source
+        self._behind = sides.behind
         self._timers = timers
         self._limits = limits
         self._emit = emit
@@ -39,15 +39,19 @@ class Stopping:
         """Ask the source to stop, and kill it after `stop_grace`. A side that has not started is killed at once."""
         source = self._source
         if not self.started:
-            self.kill(self._target)  # it received no data, so there is nothing to drain
+            self.kill(*self._behind)  # they received no data, so there is nothing to drain
         if not source.greeted:
             self.kill(source)
         elif source.code is None and not source.stopping:
             source.stop()
             self._timers.arm("source stops", self._limits.stop_grace, lambda: self.kill(source))
 
-    def kill(self, side: SideState) -> None:
+    def kill(self, *sides: SideState) -> None:
         """Close the lifeline. A container that never said hello has not opened any pipe; the runner removes it."""
+        for side in sides:
+            self._kill(side)
+
+    def _kill(self, side: SideState) -> None:
         if side.code is not None:
             return
         side.kill()

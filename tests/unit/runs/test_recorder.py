@@ -1,5 +1,6 @@
 """Tests how the recorder handles a run's events, and failures during that."""
 
+import dataclasses
 import json
 import os
 import queue
@@ -70,11 +71,14 @@ class Run:
         self.recorder = Recorder(context, run_id="r1", log=log, show=self.shown.append)
         connector = context.project.sources["s"]
         config = SimpleNamespace(given={}, rules=None)
+        source, target = (
+            SimpleNamespace(kind="singer", connector=dataclasses.replace(connector, role=role))
+            for role in ("source", "target")
+        )
         prepared = SimpleNamespace(
-            source=SimpleNamespace(kind="singer", connector=connector),
-            target=SimpleNamespace(kind="singer", connector=connector),
-            source_config=config,
-            target_config=config,
+            source=source,
+            target=target,
+            sides=((source, config), (target, config)),
             state_id="default:s-to-t",
             route="singer-singer",
             streams=(),
