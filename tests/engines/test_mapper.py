@@ -174,3 +174,29 @@ def test_commands_that_know_a_mapper(mapped):
     refused = mapped.run("remove", "between", "--yes")
     assert refused.code == 2
     assert "pipelines.mapped" in refused.stderr
+
+
+@local_only
+@pytest.mark.slow
+def test_a_stream_outside_of_a_committed_catalog(mapped):
+    """The mapper could give it a name that is read. Its streams are written, although no catalog has them."""
+    mapped.source_keys = {"discovery": "committed"}
+    mapped.steps("schema users", "until users 4", "state")
+    assert mapped.run("catalog", "commit", "source").code == 0
+    ended = run(mapped)
+    assert ended.code == 0, ended.stderr
+    assert mapped.ids("people") == {2, 4}
+    mapped.steps("schema users", "until users 8", "schema more", "until more 2", hidden=["more"])
+    refused = run(mapped)
+    assert (refused.code, refused.message) == (3, "the source sent stream `more`, which is not in the catalog")
+    assert mapped.ids("more") == set()
+
+
+@local_only
+@pytest.mark.slow
+def test_files_of_a_tap(mapped):
+    """A mapper cannot read BATCH files."""
+    mapped.steps("schema users", batch_config={"storage": {"root": "file:///tapdock/scratch"}})
+    ended = run(mapped)
+    assert ended.code == 2
+    assert "mappers do not support `batch_config`" in ended.message
