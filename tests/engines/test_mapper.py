@@ -169,6 +169,8 @@ def test_commands_that_know_a_mapper(mapped):
     checked = mapped.run("check", "between")
     assert checked.code == 0, checked.stderr
     assert "a Singer mapper has no check of its own" in checked.stdout
+    by_hand = json.loads(mapped.run("invoke", "forgets", "--dump", "config").stdout)
+    assert by_hand == {"names": {"users": "people"}, "does": "forgets", "key": "[secret]"}
     given = json.loads(mapped.run("run", "mapped", "--dump", "config").stdout)
     assert given["mapper"] == {"names": {"users": "people"}, "does": "all", "key": "[secret]"}
     plan = json.loads(mapped.run("run", "mapped", "--dry-run", "--json").stdout)
