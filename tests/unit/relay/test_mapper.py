@@ -42,6 +42,13 @@ def source_obeys(pod: Pod) -> None:
     pod.source.leave()
 
 
+def mapper_reads(pod: Pod, last: bytes) -> None:
+    """Read the input up to a line: a mapper prints no state before it has read it."""
+    found = b""
+    while last not in found:
+        found += os.read(pod.mapper.input, 1 << 16)
+
+
 def mapper_exits(pod: Pod, code: int) -> None:
     pod.mapper.say(f"exit {code}\n")
     pod.mapper.leave()
@@ -126,6 +133,7 @@ def test_a_state_that_the_source_did_not_write(tmp_path, invented):
     pod = pod_of(tmp_path)
     source_says(pod, SCHEMA, ROW, STATE, NEXT, code=None)
     threading.Thread(target=source_obeys, args=(pod,), daemon=True).start()
+    mapper_reads(pod, NEXT)
     for line in (SCHEMA, ROW, STATE, NEXT, invented + b"\n"):
         os.write(pod.mapper.out, line)
     wait_for(lambda: {Killed("mapper"), Killed("target")} <= set(pod.events), "their end")
@@ -142,10 +150,9 @@ def test_a_mapper_that_exits_before_it_has_read_all(tmp_path, code):
     """Exit code 0 is no success: the rest of the rows went nowhere. What the target got is committed."""
     pod = pod_of(tmp_path)
     source_says(pod, SCHEMA, ROW, STATE, code=None)
-    got = b""
-    while not got.endswith(STATE):
-        got += os.read(pod.mapper.input, 1 << 16)
-    os.write(pod.mapper.out, got)
+    mapper_reads(pod, STATE)
+    for line in (SCHEMA, ROW, STATE):
+        os.write(pod.mapper.out, line)
     mapper_exits(pod, code)
     source_obeys(pod)
     drained_until_end(pod)
