@@ -60,6 +60,14 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     undeclared: dict[str, int] | None = None
 
     @property
+    def copies(self) -> str:
+        """The streams in the target with their counts, for a message; empty if there is one of the same name."""
+        written = self.written or {}
+        if len(written) == 1 and self.stream in written:
+            return ""
+        return ", ".join(f"`{name}` ({count:,})" for name, count in written.items())
+
+    @property
     def undeclared_fields(self) -> str:
         """The first undeclared fields with their counts, for a message; empty if there are none."""
         counts = list((self.undeclared or {}).items())

@@ -15,6 +15,7 @@ from benchmarks.bench import FULL, QUICK, Bench, say
 from benchmarks.containers import ask, labelled
 from benchmarks.decoupled import decoupled
 from benchmarks.inside import cli, cpu, latency
+from benchmarks.maps import maps
 from benchmarks.processes import BenchError
 from benchmarks.routes import routes
 from benchmarks.rows import Row, as_json, table
@@ -35,6 +36,7 @@ GROUPS: dict[str, Callable[[Bench], list[Row]]] = {
     "pipe": pipe,
     "routes": routes,
     "decoupled": decoupled,
+    "maps": maps,
 }
 
 

@@ -25,7 +25,6 @@ REFUSED = {
     "record_missing_key_property.singer": KEYLESS,
     "target-postgres/record_missing_required_property.singer": KEYLESS,
     "pk_updates.singer": "line 1: a SCHEMA of stream `example_stream` without `key_properties`",
-    "invalid_schema.singer": "`test_invalid_schema`",
     "invalid-message-order.json": "line 3: a record of stream `tap_mysql_test-test_table_two` before its SCHEMA",
     "fixerio-invalid-bad-type.json": "line 2: .*`exchange_rate` cannot be read: there is no message type `FOO`",
     "fixerio-invalid-no-stream.json": "line 2: a RECORD without `stream`",

@@ -206,6 +206,8 @@ def _print_result(name: str, record: RunRecord) -> None:
     for report in record.streams:
         if excluded := _excluded(report):
             out(one_line(f"{_name(report)}: {excluded}"))
+        if copies := report.copies:
+            out(one_line(f"{_name(report)}: written as {copies}"))
         if undeclared := report.undeclared_fields:
             out(one_line(f"{_name(report)}: its schema does not declare {undeclared}; see `undeclared_fields`"))
     if record.mapper:
@@ -243,6 +245,7 @@ def _excluded(report: StreamReport) -> str:
         "set aside (`tapdock runs show` names the file)": report.set_aside,
         "rejected by the target": report.rejected,
         "not selected, but sent by the source": report.excluded,
+        "left out by a map": report.filtered,
     }
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 

@@ -1,6 +1,6 @@
 """What `run --dry-run` and `run --dump` print: a plan, and what each side would be given."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ from tapdock.cli.state import print_exactly, text_of
 from tapdock.connectors.about import about
 from tapdock.connectors.context import Context as Operations
 from tapdock.connectors.paths import unmounted
+from tapdock.protocol.catalog import StreamKey
 from tapdock.runs.given import Part, files_given, messages_given
 from tapdock.runs.limited import require_limitable
 from tapdock.runs.prepare import Options, PreparedRun, added_fields
@@ -18,6 +19,8 @@ from tapdock.runs.target_modes import target_mode
 from tapdock.state.store import read
 from tapdock.text.clean import one_line
 from tapdock.text.output import out, out_json, print_json, print_table
+from tapdock.translate.maps.describe import describe
+from tapdock.translate.maps.stream_map import StreamMap
 
 __all__ = ["own_file", "show_given", "show_plans"]
 
@@ -68,6 +71,8 @@ def show_plans(operations: Operations, plans: Sequence[PreparedRun], options: Op
         if left := [f"{s['stream']}.{name}" for s in facts["streams"] for name in s["excluded"]]:
             more = f" and {len(left) - _MOST_LEFT} more" if len(left) > _MOST_LEFT else ""
             out(one_line(f"not read: {', '.join(left[:_MOST_LEFT])}{more}"))
+        if uses := facts.get("maps"):
+            print_table(["stream", "in the target", "field", "what happens to it"], _uses(uses))
         for kind, found in report(plan.schema).items():
             out(one_line(f"schema changes since run {plan.schema.since}, {kind.replace('_', ' ')}: {found}"))
         if added := added_fields(plan.streams):
@@ -78,6 +83,33 @@ def show_plans(operations: Operations, plans: Sequence[PreparedRun], options: Op
 
 def _start(*, has_state: bool) -> str:
     return "resuming from the saved state" if has_state else "starting from scratch: no state is saved"
+
+
+def _uses(uses: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the rows of the table of maps: each field of a stream with maps, and one row for another stream."""
+    for use in uses:
+        stream, target = use["stream"], use["target"]
+        if use["filter"]:
+            yield stream, target, "(records)", f"only where `{use['filter']}`"
+        for field in use["fields"]:
+            yield stream, target, field["field"], field["what"]
+
+
+def _mapped(plan: PreparedRun) -> list[dict[str, Any]]:
+    """Return what happens to each field of the streams of a run with maps."""
+    maps: dict[StreamKey, list[StreamMap]] = {}
+    for each in plan.landed:
+        maps.setdefault(each.source.stream.key, []).extend([each.map] if each.map else [])
+    return [
+        {
+            "stream": use.stream,
+            "target": use.alias,
+            "filter": use.filter,
+            "fields": [{"field": field.field, "what": field.what} for field in use.fields],
+        }
+        for stream in plan.streams
+        for use in describe(stream, maps[stream.stream.key] or None)
+    ]
 
 
 def _key_and_cursor(stream: dict[str, Any]) -> tuple[str, str]:
@@ -97,6 +129,7 @@ def _described(operations: Operations, plan: PreparedRun, *, has_state: bool) ->
             each.place for ready, _ in plan.sides for each in unmounted(operations.engine, ready.connector)
         ],
         "schema_changes": msgspec.to_builtins(plan.schema.changes),
+        **({"maps": _mapped(plan)} if plan.translation.maps else {}),
         "streams": [
             {
                 "stream": str(stream.stream.key),

@@ -47,8 +47,8 @@ def preview(
 ) -> None:
     """Show the first records of a source, without a target
 
-    The selected streams are read from their beginning, without excluded fields. No state is read or saved. Once each
-    stream has N records, or is complete, tapdock asks the source to stop.
+    The selected streams are read from their beginning, without excluded fields, and after their maps. No state is read
+    or saved. Once each stream has N records, or is complete, tapdock asks the source to stop.
 
     The table has as many fields as fit; long values are cut. `--json` prints everything. Known secrets are masked.
 
@@ -64,8 +64,8 @@ def preview(
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
         ready = operations.prepare(needed, connector)
-        what = to_read(needed, ready, options)
-        found: _Found = {one.stream.key: [] for one in what.streams}
+        what = to_read(needed, ready, options, pipeline=session.project.pipelines.get(pipeline or ""))
+        found: _Found = {one.target.stream.key: [] for one in what.landed}
         try:
             for record in read_records(needed, ready, what, limit=limit):
                 found.setdefault(StreamKey(record.namespace, record.stream), []).append(record.data)

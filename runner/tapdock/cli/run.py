@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -15,6 +16,7 @@ from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
 from tapdock.cli.plans import own_file, show_given, show_plans
 from tapdock.cli.session import Session, shared
+from tapdock.cli.spools import blocks_of, options_of_batches, read_batches, read_into
 from tapdock.connectors.context import Context as Operations
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
 from tapdock.project.blocks import parse_blocks
@@ -25,6 +27,7 @@ from tapdock.runs.given import Part
 from tapdock.runs.prepare import Options, prepare
 from tapdock.runs.records import ErrorRecord, RunRecord
 from tapdock.runs.replaced_rows import require_own_rows
+from tapdock.runs.spool_files import Batch
 from tapdock.text.output import print_json, print_table
 
 __all__ = ["run"]
@@ -44,6 +47,12 @@ def run(
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", min=1, help="Write at most N records of each stream.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="DIR", help="Read a source into files in this folder: a spool.")
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="DIR", help="Run the files of a spool into a target.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what a run would read, and stop.")] = False,
     dump: Annotated[
@@ -86,6 +95,13 @@ def run(
     With `--limit N`, at most N records of each stream are written, and then the source is stopped. Only states that
     cover no record beyond the limit are saved, so a later run misses none. Streams that overwrite are refused.
 
+    With `--to DIR`, a source is read into files, from where the files end. `--from DIR` runs them into a target, as
+    often as you like. If the saved state is at the end of a batch of files, only later batches are run.
+
+    Example: tapdock run faker --to spool
+
+    Example: tapdock run --from spool lake
+
     Example: tapdock run faker lake --select 'users.*' --json
 
     Example: tapdock run demo --dump catalog
@@ -104,6 +120,7 @@ def run(
     if verbose and quiet:
         raise UsageError("`--verbose` and `--quiet` exclude each other")
     _require_fitting(options, dry_run=dry_run, dump=dump)
+    _require_spoolable(options, to=to, from_=from_, other=bool(dry_run or dump or concurrency > 1))
     session = shared(ctx)
     view = View(
         log_format=session.log_format,
@@ -114,16 +131,20 @@ def run(
         several=concurrency > 1,
     )
     try:
-        code = _perform(
-            session,
-            blocks or [],
-            options,
-            dry_run=dry_run,
-            dump=dump,
-            view=view,
-            concurrency=concurrency,
-            locked=locked,
-        )
+        if to is not None:
+            code = read_into(session, blocks or [], options, Path(to), as_json=as_json, locked=locked)
+        else:
+            code = _perform(
+                session,
+                blocks or [],
+                options,
+                batches=() if from_ is None else read_batches(Path(from_)),
+                dry_run=dry_run,
+                dump=dump,
+                view=view,
+                concurrency=concurrency,
+                locked=locked,
+            )
     except (TapdockError, Interrupted) as error:
         if as_json:
             print_json(_refusal(session, error))
@@ -140,6 +161,7 @@ def _perform(
     blocks: Sequence[str],
     options: Options,
     *,
+    batches: Sequence[Batch],
     dry_run: bool,
     dump: Part | None,
     view: View,
@@ -147,6 +169,8 @@ def _perform(
     locked: bool,
 ) -> int:
     as_json = not view.table
+    if batches:
+        blocks = blocks_of(session.project, batches, blocks)
     if not blocks:
         raise _nothing_named(session.project, as_json=as_json)
     pipelines = parse_blocks(session.project, blocks)
@@ -170,12 +194,16 @@ def _perform(
         def show(wanted: Pipeline) -> Display:
             return Display(wanted.name, view, screen, colour=session.colour)
 
+        chosen = options_of_batches(operations, pipelines[0], batches, options) if batches else [options]
         with suppress(Interrupted):  # between two blocks; `signals.code` has the exit code
-            _run_all(operations, pipelines, options, records, show=show, concurrency=concurrency)
+            for each in chosen:
+                _run_all(operations, pipelines, each, records, show=show, concurrency=concurrency)
     code = next((r.exit_code for r in records if r.exit_code), None) or signals.code or 0
-    left = list((Counter(wanted.name for wanted in pipelines) - Counter(done.pipeline for done in records)).elements())
+    left = list(
+        (Counter(each.name for each in pipelines if chosen) - Counter(done.pipeline for done in records)).elements()
+    )
     if as_json:
-        print_json(_as_json(records, code, left, blocks=len(pipelines)))
+        print_json(_as_json(records, code, left, blocks=len(pipelines) * len(chosen)))
     elif left:
         said(f"not started: {', '.join(left)}")
     return code
@@ -191,6 +219,28 @@ def _require_fitting(options: Options, *, dry_run: bool, dump: Part | None) -> N
     }
     if found := next((pair for pair, given in pairs.items() if given), None):
         raise UsageError(f"{found} exclude each other")
+
+
+def _require_spoolable(options: Options, *, to: str | None, from_: str | None, other: bool) -> None:
+    """Raise UsageError for options that have no meaning together with `--to` or `--from`."""
+    if to is None and from_ is None:
+        return
+    name = "--to" if to is not None else "--from"
+    given = {
+        "`--from`": to is not None and from_ is not None,
+        "`--limit`": options.limit is not None,
+        "`--catalog`": options.catalog is not None,
+        "`--state`": options.state is not None,
+        "`--full-refresh`": to is not None and options.full_refresh,
+        "`--no-state-update`": to is not None and not options.save_state,
+        "`--strict-counts`": to is not None and options.strict_counts,
+        "`--accept-schema-changes`": to is not None and options.accept_schema_changes,
+        "`--refresh-catalog`": from_ is not None and options.refresh_catalog,
+        "`--dry-run`, `--dump` or `--concurrency`": other,
+    }
+    if found := next((option for option, is_given in given.items() if is_given), None):
+        hint = "name a new folder to read everything again" if "full" in found else None
+        raise UsageError(f"`{name}` cannot be used together with {found}", hint=hint)
 
 
 def _nothing_named(project: Project, *, as_json: bool) -> UsageError:

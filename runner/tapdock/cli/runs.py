@@ -129,12 +129,19 @@ def _print(record: RunRecord) -> None:
             f"{each.records:,}",
             each.bytes,
             each.status,
-            each.empty + each.set_aside + each.rejected + each.excluded,
+            each.empty + each.set_aside + each.rejected + each.excluded + each.filtered,
             f"{each.path}: {each.reason}" if each.reason else each.path,
         )
         for each in record.streams
     ]
     _print_part(("STREAM", "RECORDS", "BYTES", "STATUS", "LEFT OUT", "PATH"), streams)
+    copies = [
+        (row[0], name, f"{count:,}")
+        for row, each in zip(streams, record.streams, strict=True)
+        for name, count in (each.written or {}).items()
+        if each.copies
+    ]
+    _print_part(("STREAM", "WRITTEN AS", "RECORDS"), copies)
     undeclared = [
         (row[0], name, f"{count:,}")
         for row, each in zip(streams, record.streams, strict=True)

@@ -7,7 +7,7 @@ from tapdock.project.fields import did_you_mean
 from tapdock.project.mapping import is_mapper, unfit, usable
 from tapdock.project.model import Pipeline, Project
 
-__all__ = ["parse_blocks"]
+__all__ = ["block_of", "parse_blocks"]
 
 
 def parse_blocks(project: Project, words: Sequence[str]) -> list[Pipeline]:
@@ -30,6 +30,11 @@ def parse_blocks(project: Project, words: Sequence[str]) -> list[Pipeline]:
         else:
             raise _unknown(project, name)
     return pipelines
+
+
+def block_of(project: Project, pipeline: Pipeline) -> str:
+    """Return the words that name this pipeline in a command."""
+    return pipeline.name if pipeline.name in project.pipelines else " ".join(pipeline.connectors)
 
 
 def _mappers(project: Project, source: str, left: list[str]) -> tuple[str, ...]:

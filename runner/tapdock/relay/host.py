@@ -63,18 +63,23 @@ def perform(
     emit: Emit,
     logs: Callable[[str], Logs],
     ended: Callable[[], None] = lambda: None,
+    play: Callable[[Path, Inbox], None] | None = None,
 ) -> Outcome:
     """Run the relay and the connectors until all have ended, and remove everything that was created.
 
     `inbox` takes Stop and Kill from signal handlers. `emit` is called from several threads and must not raise. `logs`
     returns the function that takes a role's stderr lines. `ended` is called before the containers are removed, in every
-    ending. Raises EngineError if there is no verdict because the engine failed or the relay died, UsageError if a
-    mounted folder cannot be created or the engine cannot access it.
+    ending. `play` takes the place of a source's container, on the pipes in a folder. Raises EngineError if there is no
+    verdict because the engine failed or the relay died, UsageError if a mounted folder cannot be created or the engine
+    cannot access it.
     """
     placed = tuple(engine.placed(launch) for launch in launches)
     for launch in launches:
         make_folders(launch, emit)
     with engine.run(work.run_id, image=placed[0].image) as run:
+        if play and not run.folder:
+            hint = "run it on the machine of the engine; see `tapdock doctor`"
+            raise EngineError("a spool needs an engine that shares a folder with tapdock", hint=hint)
         listener = _Listener(emit)
         place: _Beside | _Contained
         facts: ImageFacts | None = None
@@ -90,8 +95,12 @@ def perform(
         listener.ready.wait()
         if not listener.began:
             place.verdict()  # raises, because the relay failed before any connector started
+        if play and run.folder:
+            play(run.folder / "source", inbox)
         with Connectors(run, placed, inbox, logs) as connectors:
-            alone = placed[0].role if len(placed) == 1 else None  # the only side of a Collection is called the source
+            alone = (
+                placed[0].role if isinstance(work, Collection) else None
+            )  # the only side of a Collection is called the source
             listener.killed = lambda side: connectors.kill(alone or side)
             try:
                 verdict = place.verdict()

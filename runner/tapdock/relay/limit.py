@@ -81,7 +81,7 @@ class Limit:
         """
         for lines in batches:
             yield self._passed(lines)
-            if self._streams and not wanting(reports(), self._streams, self._most):
+            if self._streams and not wanting(reports(), self._streams, self._most, filtered=True):
                 self.is_reached = True
                 if rest := self._ending(reports()):
                     yield rest
@@ -102,14 +102,15 @@ class Limit:
 
 
 def wanting(
-    reports: Sequence[StreamReport], streams: Sequence[ConfiguredStream], most: int
+    reports: Sequence[StreamReport], streams: Sequence[ConfiguredStream], most: int, *, filtered: bool = False
 ) -> tuple[ConfiguredStream, ...]:
     """Return the configured streams of which more is wanted: they have fewer than `most` records, and may get more.
 
-    The reports of configured streams are the first ones.
+    The reports of configured streams are the first ones. With `filtered`, records that a map left out count too.
     """
-    pairs = zip(streams, reports, strict=False)
-    return tuple(one for one, report in pairs if _came(report) < most and report.status != "complete")
+    counts = [_came(report) - (0 if filtered else report.filtered) for report in reports]
+    each = zip(streams, reports, counts, strict=False)
+    return tuple(one for one, report, count in each if count < most and report.status != "complete")
 
 
 def marked(report: StreamReport, most: int) -> StreamReport:

@@ -16,8 +16,6 @@ from tapdock.translate.states.canonical import canonical
 
 __all__ = ["Mapped"]
 
-_PIPES = 4 << 20
-"""More bytes than the pipes before and behind a mapper hold, together with what it has read of them."""
 _SHORTEST = len(b'{"type":"STATE","value":{}}\n')
 _LOST = "correct the mapper's `config`, or use a mapper that passes each STATE message on unchanged"
 
@@ -29,8 +27,8 @@ class Mapped:
     that the source never wrote would be saved, and the next run of the source would start from it.
     """
 
-    def __init__(self, name: str, buffer: int) -> None:
-        """Remember as many states as fit into the pipes, and into a buffer of so many bytes behind the mapper."""
+    def __init__(self, name: str, held: int) -> None:
+        """`held` is how many bytes may be on their way from `into` to `out`. The states that fit in are remembered."""
         self._name = name
         self.moved = 0
         self.records_in: Counter[str] = Counter()
@@ -38,7 +36,7 @@ class Mapped:
         self._states_in = self._states_out = 0
         self._activations_in = self._activations_out = 0
         self._lock = threading.Lock()
-        self._awaited: deque[bytes] = deque(maxlen=(_PIPES + buffer) // _SHORTEST)
+        self._awaited: deque[bytes] = deque(maxlen=held // _SHORTEST)
         self._last_in = self._last_out = b""
 
     def into(self, messages: Iterable[Message]) -> None:

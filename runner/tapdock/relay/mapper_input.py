@@ -19,6 +19,8 @@ from tapdock.translate.notices import Notices
 __all__ = ["MapperInput"]
 
 _CHUNK = 128 << 10
+_PIPES = 4 << 20
+"""More bytes than the pipes before and behind a mapper hold, together with what it has read of them."""
 
 
 class MapperInput:
@@ -46,7 +48,7 @@ class MapperInput:
         self.source_ended = self.input_ended = False
         self.error: TapdockError | None = None
         self.torn: TranslationError | None = None
-        self.mapped = Mapped(plan.name, buffer)
+        self.mapped = Mapped(plan.name, _PIPES + buffer)
         self._source = source
         self._mapper = mapper
         self._only = plan.only

@@ -27,6 +27,7 @@ from tapdock.runs.log_file import LogFile, log_to
 from tapdock.runs.prepare import Options, PreparedRun, added_fields, prepare
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
+from tapdock.runs.replay import prepare_replay
 from tapdock.text.secret_names import masked_text
 
 __all__ = ["MakeLog", "run"]
@@ -153,7 +154,8 @@ class _Attempt:
             began = self.record()
             _keep(self._context, began)
             _archive(self._context, began)
-            self._prepared = prepare(self._context, self._wanted, options)
+            make = prepare_replay if options.spool else prepare
+            self._prepared = make(self._context, self._wanted, options)
             require_limitable(self._prepared, options)
             self._log_changes(self._prepared)
             if added := added_fields(self._prepared.streams):

@@ -141,8 +141,8 @@ def launches(prepared: PreparedRun, job: StartedRun) -> tuple[Launch, ...]:
 
 def _source(prepared: PreparedRun, job: StartedRun) -> Launch:
     ready, config = prepared.source, prepared.source_config.given
-    if prepared.feed is not None:
-        return feed(ready.connector, ready.facts, prepared.feed)
+    if prepared.feed is not None or prepared.spool:  # the container of a spool is never started
+        return feed(ready.connector, ready.facts, prepared.feed or b"")
     if ready.kind == "airbyte":
         catalog = configured_catalog(job.streams)
         return airbyte.read(ready.connector, ready.facts, config=config, catalog=catalog, state=job.passed)

@@ -1,9 +1,11 @@
 """Run the image of a connector by hand, with its config, and the catalog and the state that a run would give it."""
 
 import dataclasses
+import os
 import re
 import secrets
 import signal
+import stat
 from collections.abc import Sequence
 
 from tapdock.connectors import operations
@@ -26,7 +28,7 @@ from tapdock.runs.prepare import Options, prepare
 from tapdock.state.store import read
 from tapdock.translate.catalogs.singer import selected_catalog
 
-__all__ = ["invoke", "launch_by_hand", "placeholders"]
+__all__ = ["has_input", "invoke", "launch_by_hand", "placeholders"]
 
 _PLACEHOLDER = re.compile(r"(.*)\{(config|catalog|state)\}", re.DOTALL)
 
@@ -130,12 +132,20 @@ class _Forward:
             self._attended.signal(self._numbers.pop(0))
 
 
+def has_input(stdio: Stdio) -> bool:
+    """Return True if the input is a pipe or a file: not a terminal, and not /dev/null."""
+    return stdio.stdin is not None and not stdio.terminal and not stat.S_ISCHR(os.fstat(stdio.stdin).st_mode)
+
+
 def invoke(context: Context, ready: PreparedConnector, config: Resolved, launch: Launch, stdio: Stdio) -> int:
     """Run the connector on these descriptors, and return its exit code. Nothing of it is left.
 
     A config that the connector changed is kept as after a run. Raises EngineError.
     """
     placed = context.engine.placed(launch)
+    if has_input(stdio) and context.engine.facts().product == "Podman":
+        # Its attach API drops what it has not passed on when the connection ends, and may miss the end otherwise.
+        context.once("warning: Podman may drop the end of a long input: use a Docker Engine to pipe into a connector")
 
     def emit(event: Event) -> None:
         if isinstance(event, Logged):

@@ -16,10 +16,12 @@ from tapdock.connectors.known_streams import remember_read
 from tapdock.connectors.paths import unmounted
 from tapdock.errors import StateError, TapdockError
 from tapdock.launch import InputFile, Launch, Role
+from tapdock.project.blocks import block_of
 from tapdock.project.model import Connector, Limits
 from tapdock.relay.host import Outcome, perform
 from tapdock.relay.messages import Kill
 from tapdock.relay.plan import MapperPlan, RelayPlan
+from tapdock.relay.player import play
 from tapdock.relay.signals import AGAIN
 from tapdock.runs.begin import begun, launches, names_of
 from tapdock.runs.lost_files import lost_files
@@ -28,6 +30,8 @@ from tapdock.runs.own_files import with_own_state
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.replaced_rows import say_replaced
+from tapdock.runs.replay import require_next, saved_at_the_end
+from tapdock.runs.spool_files import Batch
 from tapdock.runs.target_place import renamed
 from tapdock.runs.value_changes import value_changes
 from tapdock.runs.verdict import RunFacts, decide_verdict
@@ -60,7 +64,11 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
         if state.envelope is None and options.attempt == 1:  # the first run
             _say_changes(context, prepared)
         _remember(context, prepared, options)
-        job = begun(prepared, state.envelope, options, now=context.now())
+        if prepared.spool:
+            require_next(prepared.spool, state.envelope, options)
+            options = dataclasses.replace(options, attempt=1)  # each attempt runs the whole batch
+        kept = None if prepared.spool and options.full_refresh else state.envelope
+        job = begun(prepared, kept, options, now=context.now())
         config, connector = prepared.target_config.given, prepared.target.connector
         if job.resumes and state.envelope:
             _say_new(context, prepared, state.envelope)
@@ -75,7 +83,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             route=prepared.route,
             streams=job.streams,
             state=job.saved,
-            source_files=files["source"],
+            source_files=() if prepared.spool else files["source"],
             mapper=_mapper(prepared, files),
             target_files=files["target"],
             limits=_limits(prepared),
@@ -88,7 +96,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             limit=options.limit,
         )
         with context.signals.orders(inbox, doing=f"waiting for the target to finish what it has received {AGAIN}"):
-            outcome = _performed(context, plan, placed, inbox, recorder)
+            outcome = _performed(context, plan, placed, inbox, recorder, spool=prepared.spool)
             recorder.finish()
     facts = _facts(outcome, recorder, placed, lost, strict=options.strict_counts)
     facts = dataclasses.replace(
@@ -134,28 +142,37 @@ def _say_changes(context: Context, prepared: PreparedRun) -> None:
 def _say_new(context: Context, prepared: PreparedRun, envelope: Envelope) -> None:
     pipeline = prepared.pipeline
     reason = why_new(prepared.target.connector, context.project, envelope)
-    reason = reason or renamed(envelope.names, names_of(prepared))
+    names = {}
+    if prepared.route == "singer-singer":  # a stream that no map renames has one of the names that the tap may use
+        names = {str(one.stream.key): one.stream.name for one in prepared.streams}
+    reason = reason or renamed({**names, **envelope.names}, {**names, **names_of(prepared)})
     if reason is None:
         return
-    named = pipeline.name in context.project.pipelines
-    run = f"tapdock run {pipeline.name if named else f'{pipeline.source} {pipeline.target}'} --full-refresh"
+    run = f"tapdock run {block_of(context.project, pipeline)} --full-refresh"
     context.progress(f"warning: {reason}, but this run resumes from the state `{prepared.state_id}`")
     context.progress(f"hint: if rows of earlier runs are missing there, `{run}` reads all rows again")
 
 
 def _performed(
-    context: Context, plan: RelayPlan, placed: tuple[Launch, ...], inbox: "queue.SimpleQueue[Any]", recorder: Recorder
+    context: Context,
+    plan: RelayPlan,
+    placed: tuple[Launch, ...],
+    inbox: "queue.SimpleQueue[Any]",
+    recorder: Recorder,
+    *,
+    spool: Batch | None,
 ) -> Outcome:
     try:
         return perform(
             context.engine,
             plan,
-            placed,
+            placed[1:] if spool else placed,
             relay_image=context.relay_image,
             inbox=inbox,
-            emit=recorder,
+            emit=saved_at_the_end(spool, recorder) if spool else recorder,
             logs=recorder.output.stderr,
             ended=recorder.finish,
+            play=partial(play, spool.pieces()) if spool else None,
         )
     except TapdockError as error:
         return Outcome(failure=error)

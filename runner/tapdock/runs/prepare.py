@@ -24,6 +24,7 @@ from tapdock.runs.deletes import with_deletes
 from tapdock.runs.mapper import PreparedMapper, prepare_mapper, require_no_maps, require_singer
 from tapdock.runs.meant import require_meant
 from tapdock.runs.own_files import offer, require_state
+from tapdock.runs.spool_files import Batch
 from tapdock.runs.sync_modes import (
     empties_first,
     impossible,
@@ -51,7 +52,7 @@ class Options:
 
     `began` is when the first attempt began, in seconds since the epoch. `${NOW}` is this time in all attempts.
     `catalog` and `state` replace discovery and the saved state for this run; with `state`, `save_state` is False.
-    `limit` is the most records of each stream that the target gets.
+    `limit` is the most records of each stream that the target gets. `spool` takes the place of the source.
     """
 
     full_refresh: bool = False
@@ -66,6 +67,7 @@ class Options:
     began: float | None = None
     run_id: str | None = None
     limit: int | None = None
+    spool: Batch | None = field(default=None, repr=False)
 
     def policy(self, pipeline: Pipeline) -> SchemaPolicy:
         return "evolve" if self.accept_schema_changes else pipeline.schema_changes
@@ -76,7 +78,7 @@ class PreparedRun:
     """Everything that is decided before a run starts.
 
     `offered` are all streams of the source, `streams` are those that the run reads. `scratch`: the source writes files
-    for the target. `only_complete`: see `RelayPlan`. `feed` takes the place of the source's output. `schema`: changes.
+    for the target. `only_complete`: see `RelayPlan`. `feed` and `spool` replace the source's output. `schema`: changes.
     `mapper` is between source and target.
     """
 
@@ -94,6 +96,7 @@ class PreparedRun:
     scratch: bool = False
     feed: bytes | None = field(default=None, repr=False)
     mapper: PreparedMapper | None = None
+    spool: Batch | None = field(default=None, repr=False)
 
     @property
     def sides(self) -> tuple[tuple[PreparedConnector, Resolved], ...]:
@@ -181,7 +184,7 @@ def combined(
         streams = _still_read(only_read(streams, maps, left_out=left_out))
     state_id = key_of(pipeline, project.environment)
     schema = schema_policy.SchemaFacts()
-    if feed is None and options.catalog is None:  # what the source itself offers
+    if feed is None and options.catalog is None and options.spool is None:  # what the source itself offers
         policy, named = options.policy(pipeline), schema_policy.is_namespaced(source, namespacing)
         streams, schema = schema_policy.applied(
             context, source.connector, policy, offered, streams, state_id, namespaced=named, only=options.select

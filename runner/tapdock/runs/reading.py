@@ -18,6 +18,7 @@ from tapdock.connectors.operations import Resolved
 from tapdock.errors import Interrupted, SourceError, TranslationError, UsageError
 from tapdock.events import Event, Failed, Logged, Output, Rotated
 from tapdock.launch import Launch
+from tapdock.project.model import Pipeline
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog
 from tapdock.relay.host import Outcome, perform
 from tapdock.relay.limit import wanting
@@ -31,10 +32,12 @@ from tapdock.runs.source_records import SourceRecord, found_in
 from tapdock.runs.unread import denied_globs, unread_names
 from tapdock.text.last_words import LastWords
 from tapdock.translate import ROUTES
-from tapdock.translate.base import TranslateOptions
+from tapdock.translate.base import TranslateOptions, Translator
 from tapdock.translate.catalogs.singer import emitted_names, selected_catalog
+from tapdock.translate.maps.landing import Landed, landed_streams, only_read
+from tapdock.translate.maps.settings import MapSettings, settings_of
 
-__all__ = ["ToRead", "read_records", "to_read"]
+__all__ = ["Reading", "ToRead", "launch_of", "read_records", "to_read", "translator_of"]
 
 _MOST_PIECES = 4  # of the output, of up to 256 KiB each, that wait for the reader
 _TURN_SECONDS = 0.2
@@ -43,16 +46,30 @@ _MOST_SKIPPED = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class ToRead:
-    """What is read of a source: the `streams` of those that it has `offered`. `select` is the choice for this call."""
+    """What is read of a source: the `streams` of those that it has `offered`. `select` is the choice for this call.
+
+    `maps` change the records before the reader gets them.
+    """
 
     offered: tuple[Stream, ...]
     streams: tuple[ConfiguredStream, ...]
     config: Resolved
     select: tuple[str, ...] = ()
+    maps: MapSettings | None = None
+
+    @property
+    def landed(self) -> tuple[Landed, ...]:
+        """The streams as the reader gets them."""
+        return landed_streams(self.streams, self.maps)
 
 
-def to_read(context: Context, ready: PreparedConnector, options: Options) -> ToRead:
-    """Choose the streams that are read. Raises TapdockError if the source cannot be read like this."""
+def to_read(
+    context: Context, ready: PreparedConnector, options: Options, *, pipeline: Pipeline | None = None
+) -> ToRead:
+    """Choose the streams that are read. Raises TapdockError if the source cannot be read like this.
+
+    Without a `pipeline`, the maps are those of the source.
+    """
     refresh = asks_again(ready.connector, "evolve", wanted=options.refresh_catalog)
     offered = operations.discover(context, ready, refresh=refresh)
     config = operations.resolved_config(context, ready)
@@ -62,7 +79,11 @@ def to_read(context: Context, ready: PreparedConnector, options: Options) -> ToR
             hint="remove `batch_config`, or run a pipeline",
         )
     streams = chosen_streams(context, ready, offered, options, None)
-    return ToRead(offered=offered, streams=streams, config=config, select=options.select)
+    maps = settings_of(pipeline or Pipeline(name="", source=ready.connector.name, target=""), ready.connector)
+    if streams:
+        left_out = {str(one.key) for one in offered} - {str(one.stream.key) for one in streams}
+        streams = only_read(streams, maps, left_out=left_out)
+    return ToRead(offered=offered, streams=streams, config=config, select=options.select, maps=maps)
 
 
 def read_records(
@@ -78,18 +99,10 @@ def read_records(
     and its container is removed. Raises TapdockError: also after all records, if the source failed in the end.
     """
     streams = what.streams
-    reading = _Reading(context, ready, what.config, _launch(ready, what))
-    translation = TranslateOptions(  # also for what else changes records on their way, such as stream maps
-        baseline=False,
-        excluded=unread_names(ready.kind, what.offered, streams),
-        denied=denied_globs(ready.connector, what.select),
-        only_known=ready.connector.discovery.mode == "committed",
-        max_line=ready.connector.max_line,
-    )
-    translator = ROUTES[f"{ready.kind}-{ready.kind}"](
-        streams=streams, saved=None, emit=reading.emit, clock=time.monotonic, translation=translation
-    )
-    names = {name: one.stream.key for one in streams for name in emitted_names(one.stream)}
+    reading = Reading(context, ready, what.config, launch_of(ready, what))
+    translator = translator_of(ready, what, reading)
+    targets = [one.target.stream for one in what.landed]
+    names = {name: one.key for one in targets for name in emitted_names(one)}
     found: Counter[StreamKey] = Counter()
 
     def wanted(batch: bytes) -> Iterator[SourceRecord]:
@@ -126,17 +139,36 @@ def read_records(
         yield from read_records(context, ready, replace(what, streams=left, config=config), limit=limit)
 
 
-def _launch(ready: PreparedConnector, what: ToRead) -> Launch:
+def translator_of(
+    ready: PreparedConnector, what: ToRead, reading: "Reading", *, saved: str | None = None
+) -> Translator:
+    """Return the translator of the source into its own protocol: it removes what is not read, and applies maps."""
+    translation = TranslateOptions(
+        baseline=False,
+        excluded=unread_names(ready.kind, what.offered, what.streams),
+        denied=denied_globs(ready.connector, what.select),
+        only_known=ready.connector.discovery.mode == "committed",
+        max_line=ready.connector.max_line,
+        maps=what.maps,
+    )
+    found: Translator = ROUTES[f"{ready.kind}-{ready.kind}"](
+        streams=what.streams, saved=saved, emit=reading.emit, clock=time.monotonic, translation=translation
+    )
+    return found
+
+
+def launch_of(ready: PreparedConnector, what: ToRead, *, state: str | None = None) -> Launch:
+    """Return the launch that reads the source, from its beginning or from a state."""
     connector, config = ready.connector, what.config.given
     if ready.kind == "airbyte":
         catalog = configured_catalog(what.streams)
-        return airbyte.read(connector, ready.facts, config=config, catalog=catalog, state=None)
+        return airbyte.read(connector, ready.facts, config=config, catalog=catalog, state=state)
     legacy, log_key = connector.catalog_option == "--properties", ready.quirks.log_key
     selected = selected_catalog(what.offered, what.streams, legacy=legacy, log_key=log_key) if what.offered else None
-    return singer.read(connector, ready.facts, config=config, catalog=selected, state=None)
+    return singer.read(connector, ready.facts, config=config, catalog=selected, state=state)
 
 
-class _Reading:
+class Reading:
     """A source that runs in a thread of its own. A context manager: the source has ended when the block ends."""
 
     def __init__(self, context: Context, ready: PreparedConnector, config: Resolved, launch: Launch) -> None:
@@ -152,7 +184,7 @@ class _Reading:
         self._outcome: Outcome | BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="reading", daemon=True)
 
-    def __enter__(self) -> "_Reading":
+    def __enter__(self) -> "Reading":
         self._thread.start()
         return self
 
@@ -233,21 +265,25 @@ class _Reading:
                 return
             yield piece
 
-    def require_good(self, translator: Any) -> None:
-        """Raise the reason for which the records are not all that the source has. Its output was read to the end."""
+    def require_good(self, translator: Translator) -> bytes:
+        """Return the last messages, after the output was read to its end.
+
+        Raises the reason for which the records are not all that the source has.
+        """
         code = self._code()
         if code:
             self.cause.source_exited(code)
         self.cause.source_read(code)
         complete = code == 0 and self.cause.is_sound
         self.cause.unfinished(translator.counts.failures(ended=complete))
-        translator.closing(complete=complete)
+        closing = translator.closing(complete=complete)
         self.cause.unfinished(translator.counts.failures())
         if error := self.cause.error:
             name = f"source `{self._ready.connector.name}`"
             words = self._last.last if code and self._last.last not in error.message else ""
             error.message = f"{name}: {error.message}{f': {words}' if words else ''}"
             raise error
+        return closing
 
     def _code(self) -> int:
         """Return the exit code of the source. Raises TapdockError or Interrupted if there is none."""

@@ -49,6 +49,14 @@ class Metrics:
         said: list[str] = []
         for report in reports:
             key = next((key for key in known if (key.namespace, key.name) == (report.namespace, report.stream)), None)
+            if report.written is not None:
+                pairs = [(name, self._records[name], count) for name, count in report.written.items()]
+                said += [
+                    f"stream `{name}`: the target counted {own} records, but {count} were sent"
+                    for name, own, count in pairs
+                    if name in self._records and own != count
+                ]
+                continue
             full = f"{report.namespace}.{report.stream}" if report.namespace else report.stream
             called = {names.get(full, report.stream), *(emitted_names(known[key]) if key else ())}
             counts = [self._records[name] for name in called if name in self._records]

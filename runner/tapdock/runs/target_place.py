@@ -83,8 +83,11 @@ def moved(target: Connector, project: Project, before: Mapping[str, str]) -> str
 
 def renamed(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
     """Return why the table of a stream looks new, or None. Both map a stream to its name in the target."""
-    for stream in before.keys() & now.keys():
-        if before[stream] != now[stream]:
+    for stream, name in now.items():
+        source, _, copy = stream.rpartition(" as ")
+        if copy and source in before and stream not in before:
+            return f"stream `{source}` is now also written to `{name}`, which has no rows of earlier runs"
+        if stream in before and before[stream] != name:
             return f"stream `{stream}` is now written to `{now[stream]}`, and was written to `{before[stream]}` before"
     return None
 

@@ -1,8 +1,8 @@
 """Airbyte source to Airbyte destination: records and states are passed unchanged; missing messages are added."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -13,8 +13,7 @@ from tapdock.protocol.airbyte_states import edited
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.lines import split
 from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
-from tapdock.translate.maps.landing import Landed, before_maps, landed_streams, protections
-from tapdock.translate.maps.stream_map import StreamMap
+from tapdock.translate.maps.landing import landed_streams, protections
 from tapdock.translate.names import target_keys
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_destination import Ack, AirbyteTarget
@@ -22,10 +21,10 @@ from tapdock.translate.read.airbyte_source import AirbyteSource
 from tapdock.translate.states.airbyte import SourceState, key_of
 from tapdock.translate.states.forwarded import ForwardedLedger, fingerprint
 from tapdock.translate.tally import Tally
-from tapdock.translate.write.airbyte_bodies import AirbyteBodies
+from tapdock.translate.write.airbyte_copies import AirbyteCopies
 from tapdock.translate.write.airbyte_lines import complete_line, empty_state_line
 from tapdock.translate.write.removal import Withheld, may_repeat
-from tapdock.translate.write.rules import EMPTY, Unwritable
+from tapdock.translate.write.rules import Unwritable
 from tapdock.translate.write.schemaless import no_fields
 from tapdock.translate.write.undeclared import declared_names
 
@@ -60,30 +59,20 @@ class AirbyteToAirbyte(WithoutScan):
         self._source = AirbyteSource(streams, self._notices)
         tallies = self._source.tallies
         self.counts = self._source.counts
-        self._copies = _copies(landed)
         keys = (one.target.stream.key for one in landed)
         names = target_keys(keys, translation.namespacing, translation.tables)
         self._names = {key: new for key, new in names.items() if key != new}
         self._target = AirbyteTarget(self._notices, {new: key for key, new in names.items()})
-        self._before = {
-            key: before_maps(one, self._notices.converter(tallies[key])) for key, one in _mapped(landed).items()
-        }
         targets = [one.target.landed().stream for one in landed]
         self._fieldless = [one.key for one in targets if not declared_names(one.json_schema)]
-        owners = {each.target.stream.key: tallies[each.source.stream.key] for each in reversed(landed)}
-        owners |= {each.tally.key: each.tally for found in self._copies.values() for each in found[1:]}
-        self._bodies = AirbyteBodies(landed, owners, self._notices, translation)
-        copies = {key: [each.tally.key for each in found] for key, found in self._copies.items()}
-        self.states = ForwardedLedger(saved, tallies, copies=copies)
+        self._copies = AirbyteCopies(landed, tallies, self._notices, translation)
+        self.states = ForwardedLedger(saved, tallies, copies=self._copies.streams)
         self._by_name: dict[tuple[str | None, str | None], Tally] = {}
         for key, tally in self._source.tallies.items():
             self._by_name[key] = tally
             if not key.namespace:
                 self._by_name["", key.name] = tally
-            if key in self._copies:
-                tally.reason = "maps change it"
-                tally.written = {each.tally.key.name: 0 for each in self._copies[key]}
-            elif key in self._names:
+            if key in self._names and key not in self._copies.streams:
                 tally.reason = f"its name in the target is `{names[key]}`"
         self._bare: dict[tuple[str | None, str | None], Tally] = {}
         for bare, key in self._source.bare.items():
@@ -93,9 +82,9 @@ class AirbyteToAirbyte(WithoutScan):
 
     def _passed_on(self) -> dict[tuple[str | None, str | None], tuple[Tally, Callable[[bytes], bool] | None]]:
         """Return the streams whose records may stay as they are, each with the test of a body that is still needed."""
-        changed = self._copies.keys() | self._names.keys() | self._bodies.rules.keys()
+        changed = self._copies.streams.keys() | self._names.keys() | self._copies.bodies.rules.keys()
         passed = {named: tally for named, tally in self._by_name.items() if tally.key not in changed}
-        return {named: (tally, self._bodies.test(tally.key)) for named, tally in passed.items()}
+        return {named: (tally, self._copies.bodies.test(tally.key)) for named, tally in passed.items()}
 
     def opening(self) -> bytes:
         for key in self._fieldless:
@@ -104,7 +93,7 @@ class AirbyteToAirbyte(WithoutScan):
 
     def feed(self, lines: bytes) -> bytes:
         self._out = []
-        if self._bodies.end_watch():
+        if self._copies.bodies.end_watch():
             self._passing = self._passed_on()
         whole = self._source.decoded(lines)
         if whole is not None:
@@ -161,7 +150,7 @@ class AirbyteToAirbyte(WithoutScan):
         if (data[0] != _BRACE or data[1] != _QUOTE) and not self._source.is_body(data, tally, number, text):
             return
         try:
-            bodies = self._written(data, tally)
+            bodies = self._copies.written(data, tally)
         except Unwritable as error:
             what = TranslationError(f"line {number}: a record of stream `{tally.key}` {error}")
             self._notices.bad_record(what, tally=tally, stream=str(tally.key), text=data)
@@ -172,37 +161,12 @@ class AirbyteToAirbyte(WithoutScan):
         is_bare = named not in self._by_name
         if is_bare:
             tally.reason = tally.reason or "the source sends it without its namespace"
-        may_hide = tally.key in self._bodies.rules and may_repeat(text, b'"record"', b'"data"')
+        may_hide = tally.key in self._copies.bodies.rules and may_repeat(text, b'"record"', b'"data"')
         for key, body in bodies:
             tally.bytes += len(body)
             renamed = is_bare or key != tally.key or key in self._names
             line = self._changed(text, key, body, renamed=renamed) if renamed or body is not data or may_hide else text
             self._out += (line.rstrip(b"\r"), b"\n")
-
-    def _written(self, data: bytes, tally: Tally) -> list[tuple[StreamKey, bytes]]:
-        """Return the streams that get a record, each with its body: all that its maps make of it, or none.
-
-        A record that is not written is counted. Raises Unwritable.
-        """
-        copies = self._copies.get(tally.key)
-        if copies is None:
-            body = self._bodies.written(data, tally.key)
-            tally.empty += body is not data and body == EMPTY  # it has only excluded or dropped fields
-            return [(tally.key, body)] if body is data or body != EMPTY else []
-        before = self._before[tally.key]
-        body = before(data) if before else data
-        if body == EMPTY:
-            tally.empty += 1
-            return []
-        mapped = [(each, new) for each in copies if (new := each.map.apply(body)) is not None]
-        found = [(each, self._bodies.written(new, each.tally.key)) for each, new in mapped]
-        kept = [(each, new) for each, new in found if new != EMPTY]
-        tally.filtered += not mapped
-        tally.empty += bool(found) and not kept  # it has only undeclared fields, which are dropped
-        for each, _ in kept:
-            each.tally.records += 1
-            tally.written = {**(tally.written or {}), each.tally.key.name: each.tally.records}
-        return [(each.tally.key, new) for each, new in kept]
 
     def _timed(self, text: bytes, emitted_at: float | None, key: StreamKey) -> bytes:
         """Return a record whose time is in whole milliseconds: at others, destinations fail or skip the record."""
@@ -224,15 +188,15 @@ class AirbyteToAirbyte(WithoutScan):
         return msgspec.json.encode({**message, "record": record})
 
     def _state(self, state: SourceState, raw: Raw, text: bytes, number: int) -> None:
-        copies = self._copies.get(state.key) if state.key else None
-        records = self._counted(copies) if copies else self._uncovered(state.key)
+        copies = self._copies.streams.get(state.key, ()) if state.key else ()
+        records = self._copies.counted(state.key) if copies and state.key else self._uncovered(state.key)
         is_covered = not any(records.values()) if isinstance(records, dict) else not records
         try:
             mark = fingerprint(raw, self._source.key_named)
             if is_covered and self.states.is_last(state.key, mark):
                 return  # repeated: it covers nothing more, and destinations may treat it as an error
             if copies:
-                lines = [self._addressed(text, raw, state.key, each.tally.key) for each in copies]
+                lines = [self._addressed(text, raw, state.key, copy) for copy in copies]
             else:
                 lines = [text if state.kind == "LEGACY" else self._addressed(text, raw, state.key, state.key)]
             self.states.note(state, mark, records=records)
@@ -266,9 +230,9 @@ class AirbyteToAirbyte(WithoutScan):
         tallies = self._source.tallies
         if key:
             return tallies[key].since_covered()
-        copied = [each.tally for found in self._copies.values() for each in found]
-        plain = [tally for each, tally in tallies.items() if each not in self._copies]
-        return sum(tally.since_covered() for tally in (*plain, *copied))
+        copied = sum(sum(self._copies.counted(each).values()) for each in self._copies.streams)
+        plain = [tally for each, tally in tallies.items() if each not in self._copies.streams]
+        return copied + sum(tally.since_covered() for tally in plain)
 
     def due(self) -> float | None:
         return None
@@ -287,12 +251,8 @@ class AirbyteToAirbyte(WithoutScan):
         self.counts.end()
         for key, tally in tallies.items():
             if tally.status == "complete":
-                out += [complete_line(self._named(name), self._wall()) for name in self._outputs(key)]
+                out += [complete_line(self._named(name), self._wall()) for name in self._copies.streams.get(key, [key])]
         return b"".join(out)
-
-    def _outputs(self, key: StreamKey) -> list[StreamKey]:
-        """Return the streams that a stream of the source becomes."""
-        return [each.tally.key for each in self._copies[key]] if key in self._copies else [key]
 
     def _lacks_state(self, stream: ConfiguredStream) -> bool:
         snapshot = stream.sync_mode == "full_refresh" and not stream.stream.is_resumable
@@ -300,18 +260,12 @@ class AirbyteToAirbyte(WithoutScan):
 
     def _missing_state(self, stream: ConfiguredStream) -> bytes:
         key = stream.stream.key
-        copies = self._copies.get(key)
-        records = self._counted(copies) if copies else self._uncovered(key)
+        records = self._copies.counted(key) if key in self._copies.streams else self._uncovered(key)
         counts = records if isinstance(records, dict) else {key: records}
         lines = [empty_state_line(self._named(name), records=count) for name, count in counts.items()]
         raw = msgspec.json.decode(lines[0], type=StateMessage).state
         self.states.note(SourceState("STREAM", key, None), fingerprint(raw), records=records)
         return b"".join(lines)
-
-    @staticmethod
-    def _counted(copies: "list[_Copy]") -> dict[StreamKey, int]:
-        """Return how many records of each copy were sent since the last call."""
-        return {each.tally.key: each.tally.since_covered() for each in copies}
 
     def _named(self, key: StreamKey) -> StreamKey:
         return self._names.get(key, key)
@@ -323,38 +277,12 @@ class AirbyteToAirbyte(WithoutScan):
         counts = self.states.acked(ack.key, fingerprint(ack.raw, self._source.key_named))
         if not counts:
             return False
-        self._target.compare(ack, counts, self._tally_of(ack.key) if ack.key else None)
+        self._target.compare(ack, counts, self._copies.tally_of(ack.key) if ack.key else None)
         return True
-
-    def _tally_of(self, key: StreamKey) -> Tally | None:
-        """Return the counts of the source's stream that is written as a stream of the destination."""
-        owner = next((each for each, found in self._copies.items() if any(key == one.tally.key for one in found)), key)
-        return self._source.tallies.get(owner)
 
     @property
     def partial(self) -> bytes:
         return b"".join(self._out)
-
-
-class _Copy(NamedTuple):
-    """A stream of the destination that a map makes of one of the source, with its own counts."""
-
-    map: StreamMap
-    tally: Tally
-
-
-def _mapped(landed: Iterable[Landed]) -> dict[StreamKey, ConfiguredStream]:
-    """Return the streams of the source that have maps."""
-    return {one.source.stream.key: one.source for one in landed if one.map}
-
-
-def _copies(landed: Iterable[Landed]) -> dict[StreamKey, list[_Copy]]:
-    """Return what the streams with maps become, by the streams of the source."""
-    found: dict[StreamKey, list[_Copy]] = {}
-    for one in landed:
-        if one.map:
-            found.setdefault(one.source.stream.key, []).append(_Copy(one.map, Tally(one.target.stream.key)))
-    return found
 
 
 def _raw(value: Any) -> Raw:

@@ -3,7 +3,6 @@
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -11,7 +10,6 @@ from msgspec import Raw
 from tapdock.errors import SourceError, TranslationError, UsageError
 from tapdock.events import Renewed
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey, configured_catalog
-from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.singer import (
     ActivateMessage,
     BatchMessage,
@@ -25,26 +23,24 @@ from tapdock.protocol.singer import (
 from tapdock.translate.base import Emit, TranslateOptions
 from tapdock.translate.catalogs.destination import Declared, expected_streams, new_streams, with_own_keys
 from tapdock.translate.catalogs.singer import declared_schema
-from tapdock.translate.maps.landing import as_mapped, landed_streams, protections
-from tapdock.translate.maps.stream_map import StreamMap
-from tapdock.translate.maps.tap_maps import TapMaps
+from tapdock.translate.maps.landing import landed_streams, protections
 from tapdock.translate.names import target_keys
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.airbyte_destination import Ack, AirbyteTarget
 from tapdock.translate.read.batches import PIECE, bodies
-from tapdock.translate.read.declared import SPOOL, declared_fields, require_known
-from tapdock.translate.read.schema_scan import Scan, schema_of
+from tapdock.translate.read.declared import SPOOL
+from tapdock.translate.read.schema_scan import Scan
 from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.states.pace import StatePacer
 from tapdock.translate.states.sequence import SequenceLedger
 from tapdock.translate.states.singer import bookmarked_versions
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_lines import complete_line
-from tapdock.translate.write.airbyte_stream import AirbyteStream, destination_stream, without_fields
-from tapdock.translate.write.conversion import conversion
+from tapdock.translate.write.airbyte_stream import AirbyteStream, without_fields
+from tapdock.translate.write.destination_copies import DestinationCopies
 from tapdock.translate.write.mapped_airbyte_stream import MappedAirbyteStream
-from tapdock.translate.write.removal import Withheld, removal
-from tapdock.translate.write.rules import Unwritable, chain
+from tapdock.translate.write.removal import Withheld
+from tapdock.translate.write.rules import Unwritable
 
 __all__ = ["SingerToAirbyte"]
 
@@ -81,9 +77,7 @@ class SingerToAirbyte:
         self._scan = Scan(self._source)
         self._sent: dict[StreamKey, set[str]] = {}
         self._landings: dict[str | None, AirbyteStream | MappedAirbyteStream] = {}
-        self._maps = TapMaps(told.maps)
-        self._copies: dict[StreamKey, list[_Copy]] = {}
-        self._schemas: dict[StreamKey, dict[str, Any]] = {}
+        self._copies = DestinationCopies(self._source, self._notices, told)
         self._numbered = 0
         self._landed: dict[StreamKey, ConfiguredStream] = {}
         self._names: dict[StreamKey, StreamKey] = {}
@@ -133,30 +127,14 @@ class SingerToAirbyte:
 
     def _fix(self, declared: list[Declared]) -> None:
         """Fix the destination's streams. Raises UsageError if names collide, or a map does not fit."""
-        self._copies = {one.stream.key: list(self._copied(one, schema)) for one, schema in declared}
-        copies = [each for found in self._copies.values() for each in found]
-        self._landed = {each.landed.stream.key: each.landed for each in copies}
-        if len(self._landed) < len(copies):
-            raise UsageError("two streams have the same name after `maps`", hint="give one of them another `__alias__`")
+        self._landed = self._copies.fix(declared)
         self._names = target_keys(self._landed, self._translation.namespacing, self._translation.tables)
         self.states.begin(self._names)
         self._target = AirbyteTarget(self._notices, {new: key for key, new in self._names.items()})
-        for key, found in self._copies.items():
-            replaces = any(each.landed.destination_sync_mode == "overwrite" for each in found)
-            if replaces and key in self._source.tallies:
+        for key in self._copies.streams:
+            if self._copies.overwrites(key) and key in self._source.tallies:
                 # Before its SCHEMA, it is not known whether the tap reads the stream, so nothing may be replaced.
                 self._source.tallies[key].must_start = True
-
-    def _copied(self, one: ConfiguredStream, schema: dict[str, Any]) -> Iterator["_Copy"]:
-        """Yield what the destination gets of a stream: itself, or one stream for each of its maps."""
-        key = one.stream.key
-        tally = self._source.tallies.get(key) or Tally(key)
-        maps = self._maps.learn(key, schema, one.primary_key, tally)
-        if maps is None:
-            yield _Copy(None, destination_stream(one, schema, self._translation), tally)
-        for each in maps or ():
-            landed = destination_stream(as_mapped(one, each), each.json_schema, self._translation)
-            yield _Copy(each, landed, Tally(landed.stream.key))
 
     def opening(self) -> bytes:
         return b""
@@ -202,36 +180,14 @@ class SingerToAirbyte:
         key = self._source.key(stream) if stream else None
         if stream is None or key not in self._sent:
             return None
-        before, copies = self._versions.get(key), self._copies[key]
-        is_incremental = any(each.landed.sync_mode == "incremental" for each in copies)
-        anew = version is not None and before not in (None, version) and is_incremental
+        before = self._versions.get(key)
+        anew = version is not None and before not in (None, version) and self._copies.is_incremental(key)
         if anew and not self._translation.spool:
             what = f"line {number}: the tap started a new snapshot of stream `{key}`, which must replace old rows"
             raise TranslationError(what, hint="set `late_schema: spool`, so that the destination can replace them")
-        outputs = [(each.map, self._output(each, key, stream)) for each in copies]
-        landing: AirbyteStream | MappedAirbyteStream = outputs[0][1]
-        if outputs[0][0] is not None:
-            maps = [(each, output) for each, output in outputs if each is not None]
-            tally, schema = self._source.tally(stream), self._schemas.get(key, {})
-            convert = conversion(schema, self._source.fragments(stream), self._notices.converter(tally))
-            rules = [removal(self._source.exclusion(stream)), convert]
-            landing = MappedAirbyteStream(tally, chain([rule for rule in rules if rule]), maps)
+        landing = self._copies.landing(stream, self._names, self._numbers, declared=self._sent[key])
         self._landings[stream] = landing
         return landing
-
-    def _output(self, copy: "_Copy", key: StreamKey, stream: str) -> AirbyteStream:
-        properties = copy.map.json_schema.get("properties", {}) if copy.map else {}
-        return AirbyteStream(
-            copy.landed,
-            self._names[copy.landed.stream.key],
-            copy.tally if copy.map else self._source.tally(stream),
-            self._numbers,
-            declared=properties.keys() if copy.map else self._sent[key],
-            exclusion=None if copy.map else self._source.exclusion(stream),
-            notices=self._notices,
-            translation=self._translation,
-            fragments=() if copy.map else self._source.fragments(stream),
-        )
 
     def _unwritable(self, stream: str, number: int, text: bytes) -> None:
         if self._source.is_left_out(stream, record=True):
@@ -272,34 +228,16 @@ class SingerToAirbyte:
         if self._source.is_left_out(stream, record=False):
             return
         key = self._source.key(stream)
-        copies = self._copies.get(key)
-        if not copies:
+        if key not in self._copies.streams:
             raise TranslationError(f"line {number}: stream `{key}` is not in the destination's catalog", hint=SPOOL)
         expected = self._source.expected.get(key)
         expects_key = expected is not None and expected.learns_key and not self._translation.spool
-        is_mapped = copies[0].map is not None
-        fields: set[str] = set()
-        for each in copies:
-            fields = declared_fields(message, each.landed, number, expects_key=expects_key and not is_mapped)
+        fields = self._copies.fields(message, key, number, expects_key=expects_key)
         self._sent[key] = self._sent.get(key, set()) | fields
         self._source.tally(stream).status = "running"
         self._landings.clear()
-        if is_mapped:
-            self._remap(message, key, copies, number)
-        else:
-            require_known(self._sent[key], copies[0].landed, self._source.exclusion(stream), number)
+        self._copies.require_known(message, key, number, fields=self._sent[key])
         self._source.note_fields(stream, message.schema)
-
-    def _remap(self, message: SchemaMessage, key: StreamKey, copies: "list[_Copy]", number: int) -> None:
-        """Apply the maps to the latest SCHEMA. Raises TranslationError if the destination does not know a result."""
-        expected = self._source.expected.get(key)
-        schema = schema_of(message.schema, key, number, expected.fragments if expected else ())
-        schema = self._schemas[key] = without_fields(schema, self._source.exclusion(message.stream or ""))
-        keys = expected.primary_key if expected else tuple((name,) for name in message.key_properties or ())
-        maps = self._maps.learn(key, schema, keys, self._source.tally(message.stream or "")) or ()
-        for place, each in enumerate(maps):
-            require_known(set(each.json_schema["properties"]), copies[place].landed, Exclusion(()), number)
-            copies[place] = copies[place]._replace(map=each)
 
     def _expand(self, message: BatchMessage, number: int) -> None:
         landing = self._landings.get(message.stream) or self._landing(message.stream, number)
@@ -328,9 +266,7 @@ class SingerToAirbyte:
     def _token(self) -> bytes:
         self._numbered = self._source.records
         self._pace.sent(self._numbered)
-        counts = {key: tally.records for key, tally in self._source.tallies.items()}
-        counts |= {each.tally.key: each.tally.records for found in self._copies.values() for each in found if each.map}
-        return self.states.issue(counts)
+        return self.states.issue(self._copies.counts())
 
     def closing(self, *, complete: bool) -> bytes:
         """Return a state, then COMPLETE. There is always a state: without one, a complete write is not acknowledged."""
@@ -345,12 +281,8 @@ class SingerToAirbyte:
             return token
         self.states.release()
         self.counts.end()
-        finished = [
-            self._names[each.landed.stream.key]
-            for key, found in self._copies.items()
-            for each in found
-            if key not in tallies or tallies[key].status == "complete"
-        ]
+        done = [key for key in self._copies.streams if key not in tallies or tallies[key].status == "complete"]
+        finished = [self._names[copy] for key in done for copy in self._copies.streams[key]]
         return token + b"".join(complete_line(name, self._wall()) for name in finished)
 
     def acked(self, line: bytes) -> bool:
@@ -359,24 +291,9 @@ class SingerToAirbyte:
     def _acknowledged(self, ack: Ack) -> bool:
         moved, counted = self.states.acked(ack)
         if counted:
-            self._target.compare(ack, {counted.records}, self._tally_of(counted.key) if counted.key else None)
+            self._target.compare(ack, {counted.records}, self._copies.tally_of(counted.key) if counted.key else None)
         return moved
-
-    def _tally_of(self, key: StreamKey) -> Tally | None:
-        """Return the counts of the source's stream that is written as a stream of the destination."""
-        for source, found in self._copies.items():
-            if any(each.landed.stream.key == key for each in found):
-                return self._source.tallies.get(source)
-        return self._source.tallies.get(key)
 
     @property
     def partial(self) -> bytes:
         return b"".join(self._out)
-
-
-class _Copy(NamedTuple):
-    """A stream of the destination that is made of one of the tap. Without a map, `tally` counts both."""
-
-    map: StreamMap | None
-    landed: ConfiguredStream
-    tally: Tally

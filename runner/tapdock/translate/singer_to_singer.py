@@ -30,6 +30,7 @@ from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.read.singer_target import SingerTarget
 from tapdock.translate.schemas.nullable_items import with_nullable_items
 from tapdock.translate.schemas.repair import repaired
+from tapdock.translate.states.activations import Activations
 from tapdock.translate.states.bookmarks import BookmarkLedger
 from tapdock.translate.tables import Tables
 from tapdock.translate.write.removal import Withheld, may_repeat
@@ -76,14 +77,11 @@ class SingerToSinger(WithoutScan):
         self._glance = KnownPrefixes()
         self._bodies = SingerBodies(self._source, self._notices, told)
         self._copies = SingerCopies(self._source, self._notices, told)
-        self._versions: dict[str, int] = {}
-        self._activations: dict[str, bytes] = {}
-        self._latest: dict[str, int] = {}
+        self._activations = Activations(self._notices)
         require_own_tables((one.target for one in landed), self._translation.tables)
         self._tables = Tables(self._translation.tables)
         self._declared: set[str] = set()
         self._repaired: set[str] = set()
-        self._unversioned: set[str] = set()
         self._passed_rows: dict[str, int] = {}
         self._ends_with_state = True
         self._out: list[bytes] = []
@@ -147,8 +145,7 @@ class SingerToSinger(WithoutScan):
             case BatchMessage():
                 return self._batch(message, stream, text, rule, maps)
             case ActivateMessage():
-                self._activations[stream] = text
-                self._versions[stream] = int(message.version or 0)
+                self._activations.hold(stream, text, message.version)
                 self._glance.forget()
                 return b""
         raise AssertionError(message)
@@ -172,7 +169,7 @@ class SingerToSinger(WithoutScan):
             self._source.refuse(error, text, stream=stream)
             return b""
         if maps is not None:
-            self._note_version(message, stream)
+            self._activations.note(stream, message.version)
             return self._copies.records(old, stream, maps, text)
         new = self._bodies.changed(old, stream, text)
         if new is None:
@@ -181,16 +178,10 @@ class SingerToSinger(WithoutScan):
         if new is not old or (rule and may_repeat(text, b'"record"')):
             text = msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "record": Raw(new)})
         tally.bytes += len(text)
-        self._note_version(message, stream)
+        self._activations.note(stream, message.version)
         if message.version is None and not rule and stream not in self._activations:
             self._glance.learn(text, old, tally)
         return text + b"\n"
-
-    def _note_version(self, message: RecordMessage, stream: str) -> None:
-        if message.version is None:
-            self._unversioned.add(stream)
-        else:
-            self._latest[stream] = max(int(message.version), self._latest.get(stream, 0))
 
     def _schema(self, message: SchemaMessage, stream: str, text: bytes) -> bytes:
         """Return a SCHEMA without excluded fields and unreadable keywords. Elements of arrays may be null.
@@ -254,16 +245,13 @@ class SingerToSinger(WithoutScan):
             else None
         )
         if rows is not None:
-            self._unversioned.add(stream)
+            self._activations.note(stream, None)
             self._bodies.passed_unread(stream)
             tally.records += rows
             self._passed_rows[stream] = self._passed_rows.get(stream, 0) + rows
             return text + b"\n"
-        version = self._versions.get(stream)
-        if version is None:
-            self._unversioned.add(stream)
-        else:
-            self._latest[stream] = max(version, self._latest.get(stream, 0))
+        version = self._activations.version(stream)
+        self._activations.note(stream, version)
         end = singer.record_end(None, version=version)
         out: list[bytes] = []
         size = 0
@@ -308,23 +296,11 @@ class SingerToSinger(WithoutScan):
         if not complete:
             return b""
         self.counts.end()
-        activations = self._activations.items()
-        out = [self._copies.renamed(text, stream) for stream, text in activations if self._may_activate(stream)]
+        out = [self._copies.renamed(text, stream) for stream, text in self._activations.allowed(self._declared)]
         self.states.release()
         if out or self._translation.last_state_only or not self._ends_with_state:
             out.append(self.states.again())
         return b"".join(out)
-
-    def _may_activate(self, stream: str) -> bool:
-        """Return True if old rows of the stream can be replaced.
-
-        Targets delete rows of other versions and without a version, and fail for a stream without a SCHEMA.
-        """
-        if stream in self._unversioned or self._latest.get(stream, 0) > self._versions[stream]:
-            message = f"stream `{stream}` has records of a later version, or without a version: its old rows are kept"
-            self._notices.warn_once(message, about=("version", stream))
-            return False
-        return stream in self._declared
 
     def acked(self, line: bytes) -> bool:
         return self._target.read_line(line, self.states.acked)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from support.pages import Shell, page_steps
+from tapdock.engines.attended import Stdio
 from tapdock.launch import FileArg
-from tapdock.runs.by_hand import placeholders
+from tapdock.runs.by_hand import has_input, placeholders
 
 pytestmark = pytest.mark.long
 CONNECTORS = Path(__file__).parents[2] / "connectors"
@@ -181,3 +182,15 @@ def test_the_commands_of_the_page(project):
     read, dumped = shell.follow(page_steps("inspecting.md"))
     assert read.output.count('"RECORD"') == 10
     assert json.loads(dumped.output)["streams"]
+
+
+@pytest.mark.parametrize(("terminal", "wanted"), [(False, True), (True, False)])
+def test_what_is_input(terminal, wanted):
+    def stdio(stdin: int | None) -> Stdio:
+        return Stdio(stdin=stdin, stdout=1, stderr=2, terminal=terminal)
+
+    reading, writing = os.pipe()
+    with open(reading, "rb") as pipe, open(writing, "wb"), open(__file__, "rb") as file, open(os.devnull, "rb") as null:
+        assert [has_input(stdio(one.fileno())) for one in (pipe, file)] == [wanted, wanted]
+        assert not has_input(stdio(null.fileno()))
+        assert not has_input(stdio(None))

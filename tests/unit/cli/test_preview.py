@@ -164,3 +164,22 @@ def test_the_commands_of_the_page(tmp_path, made, tapdock):
         ended = tapdock(*shlex.split(step.command)[1:], TAPDOCK_ENGINE="local", TOKEN=SECRET)
         assert ended.returncode == 0, ended.stderr
         assert "xxxxx" in ended.stdout
+
+
+def test_a_preview_shows_records_after_the_maps_of_the_source(made):
+    maps = {"people": {"__source__": "endless", "__filter__": "id % 2 == 0", "name": "mask(name, keep=1)"}, "few": None}
+    preview = made({"few": (2, "COMPLETE"), "endless": (FOREVER, None)}, maps={**maps, "endless": None})
+    ended = preview("--limit", "3", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert streams_of(ended) == {"people": [2, 4, 6]}
+    assert "****x" in ended.stdout
+    assert "xxxxx" not in ended.stdout
+
+
+def test_a_source_with_maps_is_not_read_into_files(made, tmp_path, tapdock):
+    made({"few": (2, "COMPLETE")}, maps={"few": {"name": "hash(name)"}}, hash_key="${TOKEN}")
+    command = ("--project", str(tmp_path), "run", "shop", "--to", str(tmp_path / "files"))
+    ended = tapdock(*command, TAPDOCK_ENGINE="local", TOKEN=SECRET)
+    assert ended.returncode == 2
+    assert "move the maps into the pipelines" in ended.stderr
+    assert not list(tmp_path.glob("files/*"))

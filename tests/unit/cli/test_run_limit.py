@@ -11,7 +11,12 @@ from support.pages import page_steps
 pytestmark = pytest.mark.long
 CONNECTORS = Path(__file__).parents[2] / "connectors"
 KINDS = {"tap": "singer", "target": "singer", "source": "airbyte", "destination": "airbyte"}
-ROUTES = [("tap", "target", 50), ("tap", "destination", 2), ("source", "target", 2), ("source", "destination", 50)]
+ROUTES = [
+    ("tap", "target", 50),
+    pytest.param("tap", "destination", 2, marks=pytest.mark.slow),
+    ("source", "target", 2),
+    pytest.param("source", "destination", 50, marks=pytest.mark.slow),
+]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tapdock.errors import UsageError
-from tapdock.project.blocks import parse_blocks
+from tapdock.project.blocks import block_of, parse_blocks
 from tapdock.project.load import load
 from tapdock.project.mapping import mapper_of
 from tapdock.project.named import mapper
@@ -63,6 +63,8 @@ def test_blocks(tmp_path):
         ("tap-to-lake", ()),
         ("tap-to-lake", ("plain",)),
     ]
+    named = [block_of(loaded, each) for each in blocks]
+    assert named == ["tap hide lake", "nightly", "tap lake", "tap plain lake"], "for commands in hints"
 
 
 @pytest.mark.parametrize(

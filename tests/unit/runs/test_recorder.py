@@ -25,6 +25,7 @@ from tapdock.runs import recorder as module
 from tapdock.runs import unsaved
 from tapdock.runs.recorder import Recorder
 from tapdock.state.backends.file import FileBackend
+from tapdock.translate.base import TranslateOptions
 
 PROJECT = """\
 version: 1
@@ -82,6 +83,8 @@ class Run:
             state_id="default:s-to-t",
             route="singer-singer",
             streams=(),
+            landed=(),
+            translation=TranslateOptions(),
         )
         self.recorder.begin(prepared, held, self.inbox, {"users": 1}, **given)
 

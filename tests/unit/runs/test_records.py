@@ -41,11 +41,12 @@ def test_the_record_is_the_object_of_the_command_line():
     assert set(value) == {
         *("version", "run_id", "pipeline", "state_id", "started_at", "status", "exit_code", "error"),
         *("streams", "state", "containers", "seconds", "relay", "schema_changes", "labels", "annotations", "mapper"),
+        "limit",
     }
     assert set(value["error"]) == {"side", "message", "hint", "retryable"}
     assert set(value["streams"][0]) == {
         *("namespace", "stream", "records", "bytes", "status", "path", "reason"),
-        *("empty", "set_aside", "rejected", "excluded", "undeclared"),
+        *("empty", "set_aside", "rejected", "excluded", "undeclared", "filtered", "written"),
     }
     assert set(value["state"]) == {"committed", "backend"}
     assert set(value["containers"][0]) == {

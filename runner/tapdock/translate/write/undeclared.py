@@ -61,7 +61,9 @@ class Undeclared:
     def __init__(
         self, types: Mapping[str, Any], tally: Tally, notices: Notices, policy: UndeclaredFields | None
     ) -> None:
-        self._types = {name: kind for name, kind in types.items() if name != EXTRA or policy != "json"}
+        # Both protocols know the marks of deletions. Without its mark, a deleted row would be written as a live one.
+        known = {**dict.fromkeys(_MARKS, Raw), **types}
+        self._types = {name: kind for name, kind in known.items() if name != EXTRA or policy != "json"}
         self._tally = tally
         self._notices = notices
         self._policy: UndeclaredFields = policy or "pass"
@@ -151,9 +153,8 @@ class Undeclared:
             return body
         if self._policy == "fail":
             raise Unwritable(f"has {_listed(names)}, which its schema does not declare (`undeclared_fields: fail`)")
-        # Without the mark of its deletion, a deleted row would be written as a live one.
-        moved = {name: members.pop(name) for name in names if name not in _MARKS}
-        if self._policy == "json" and moved:
+        moved = {name: members.pop(name) for name in names}
+        if self._policy == "json":
             members[EXTRA] = Raw(_ENCODE(moved))
         return _ENCODE(members)
 

@@ -1,0 +1,79 @@
+"""Read a source into a spool. The next reading of the same spool resumes behind the last one."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tapdock import __version__
+from tapdock.connectors.context import Context, PreparedConnector
+from tapdock.errors import TranslationError, UsageError
+from tapdock.protocol.catalog import StreamKey
+from tapdock.relay.pump import whole_lines
+from tapdock.runs.prepare import Options
+from tapdock.runs.reading import Reading, launch_of, to_read, translator_of
+from tapdock.runs.spool_files import Batch, BatchWriter, Manifest, read_spool
+from tapdock.translate.states.airbyte import state_to_pass
+from tapdock.translate.states.singer import singer_state_on_a_line
+
+__all__ = ["spool"]
+
+
+def spool(context: Context, ready: PreparedConnector, options: Options, folder: Path) -> Manifest:
+    """Read the selected streams into a new batch, from the state at the end of the last one, and return its manifest.
+
+    Excluded fields are removed before anything is written. Raises TapdockError; then nothing of the batch is left.
+    """
+    batches = read_spool(folder) if folder.exists() else ()
+    _require_same(ready, batches, folder)
+    saved = batches[-1].manifest.end if batches else None
+    what = to_read(context, ready, options)
+    if what.maps:
+        raise UsageError(
+            f"source `{ready.connector.name}` has maps, which would change its records again on their way to a target",
+            hint="move the maps into the pipelines of the source: `run --from DIR PIPELINE` applies them",
+        )
+    if ready.kind == "airbyte":
+        passed = state_to_pass(saved, what.streams)
+    else:
+        saved = passed = singer_state_on_a_line(saved)
+    reading = Reading(context, ready, what.config, launch_of(ready, what, state=passed))
+    translator = translator_of(ready, what, reading, saved=saved)
+    read_at = datetime.fromtimestamp(context.now(), UTC).isoformat(timespec="seconds")
+    with BatchWriter(folder, len(batches) + 1) as writer, reading:
+        translator.spill = writer.write
+        writer.write(translator.opening())
+        for lines in whole_lines(reading.chunks(), ready.connector.max_line):
+            try:
+                writer.write(translator.feed(lines))
+            except TranslationError as error:
+                if lines.endswith(b"\n"):
+                    raise
+                reading.cause.torn(error)
+            translator.states.acked_all()  # what is written here is as good as acknowledged
+        writer.write(reading.require_good(translator))
+        translator.states.acked_all()
+        return writer.finish(
+            Manifest(
+                tapdock=__version__,
+                source=ready.connector.name,
+                kind=ready.kind,
+                read_at=read_at,
+                offered=what.offered,
+                streams=what.streams,
+                records={str(StreamKey(r.namespace, r.stream)): r.records for r in translator.counts.reports()},
+                parts=(),
+                start=saved,
+                end=translator.states.committed() or saved,
+            )
+        )
+
+
+def _require_same(ready: PreparedConnector, batches: tuple[Batch, ...], folder: Path) -> None:
+    """Raise UsageError for a spool of another source: its state would be passed to this one."""
+    if not batches:
+        return
+    known = batches[-1].manifest
+    if (known.source, known.kind) != (ready.connector.name, ready.kind):
+        raise UsageError(
+            f"the spool {folder} is of source `{known.source}`, not of `{ready.connector.name}`",
+            hint="name another folder",
+        )

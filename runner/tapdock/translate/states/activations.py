@@ -1,0 +1,51 @@
+"""The ACTIVATE_VERSION messages of a tap, which are held until the source has ended well."""
+
+from collections.abc import Collection, Iterator
+
+from tapdock.translate.notices import Notices
+
+__all__ = ["Activations"]
+
+
+class Activations:
+    """The held messages, by stream, and the versions of the records that were sent.
+
+    A tap may send the message at its start, and then a target would delete old rows before the new ones are written.
+    """
+
+    def __init__(self, notices: Notices) -> None:
+        self._notices = notices
+        self._texts: dict[str, bytes] = {}
+        self._versions: dict[str, int] = {}
+        self._latest: dict[str, int] = {}
+        self._unversioned: set[str] = set()
+
+    def __contains__(self, stream: str) -> bool:
+        return stream in self._texts
+
+    def hold(self, stream: str, text: bytes, version: float | None) -> None:
+        self._texts[stream] = text
+        self._versions[stream] = int(version or 0)
+
+    def version(self, stream: str) -> int | None:
+        """Return the version of the last held message of a stream."""
+        return self._versions.get(stream)
+
+    def note(self, stream: str, version: float | None) -> None:
+        """Note the version of a record that is sent; None if it has none."""
+        if version is None:
+            self._unversioned.add(stream)
+        else:
+            self._latest[stream] = max(int(version), self._latest.get(stream, 0))
+
+    def allowed(self, declared: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the streams whose old rows can be replaced, with their messages. `declared` have sent a SCHEMA.
+
+        Targets delete rows of other versions and without a version, and fail for a stream without a SCHEMA.
+        """
+        for stream, text in self._texts.items():
+            if stream in self._unversioned or self._latest.get(stream, 0) > self._versions[stream]:
+                what = f"stream `{stream}` has records of a later version, or without a version: its old rows are kept"
+                self._notices.warn_once(what, about=("version", stream))
+            elif stream in declared:
+                yield stream, text

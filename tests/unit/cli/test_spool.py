@@ -1,0 +1,214 @@
+"""Tests spools: `run SOURCE --to DIR` and `run --from DIR TARGET` on each route, and which spools are refused."""
+
+import gzip
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from support.pages import page_steps
+from tapdock.runs.spool_files import BatchWriter, Manifest, read_spool
+
+pytestmark = pytest.mark.long
+CONNECTORS = Path(__file__).parents[2] / "connectors"
+KINDS = {"tap": "singer", "target": "singer", "source": "airbyte", "destination": "airbyte"}
+ROUTES = [
+    pytest.param("tap", "target", "STREAM", marks=pytest.mark.slow),
+    ("tap", "destination", "STREAM"),
+    ("source", "target", "GLOBAL"),
+    pytest.param("source", "destination", "STREAM", marks=pytest.mark.slow),
+]
+FIRST = ("schema orders", "until orders 5", "state", "until orders 7", "state")
+SECOND = ("schema orders", "until orders 9", "state")
+
+
+@pytest.fixture
+def project(tmp_path, tapdock):
+    """project(source, target, *steps, **keys) -> a function that runs tapdock in a project whose source takes them."""
+    (tmp_path / "data").mkdir()
+
+    def made(source, target, *steps, target_config=None, states="STREAM", **keys):
+        if source == "source":
+            steps = [step.replace("state", "state orders") for step in steps if not step.startswith("schema")]
+        config = {"token": "t", "streams": ["orders", "users"], "steps": list(steps)}
+        config |= {"states": states} if source == "source" else {}
+        given = {"image": str(CONNECTORS / f"{source}.py"), "kind": KINDS[source], "config": config}
+        path = tmp_path / ("data/rows" if target == "target" else "data")
+        config = {"path": str(path), "password": "p", **(target_config or {})}
+        whole = {
+            "version": 1,
+            "sources": {"shop": {"stop_grace": "5s", **given, **keys}},
+            "targets": {
+                "lake": {"image": str(CONNECTORS / f"{target}.py"), "kind": KINDS[target], "config": config},
+            },
+            "pipelines": {"demo": {"source": "shop", "target": "lake"}},
+        }
+        (tmp_path / "tapdock.yaml").write_text(json.dumps(whole))
+        return lambda *words: tapdock(*words, TAPDOCK_ENGINE="local")
+
+    return made
+
+
+def rows(folder):
+    """Return the ids of the rows in the target, by stream."""
+    found = {"orders": [], "users": []}
+    for file in sorted(folder.glob("data/*")):
+        for line in file.read_text().splitlines() if file.stem in ("rows", "orders", "users") else ():
+            row = json.loads(line)
+            if isinstance(row, dict):
+                found[row.get("stream", file.stem)].append((row.get("record") or row["data"])["id"])
+    return found
+
+
+def done(tapdock, *words):
+    ended = tapdock("run", *words)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended
+
+
+@pytest.mark.parametrize(("source", "target", "states"), ROUTES)
+def test_a_spool_is_run_as_often_as_needed_and_its_state_is_that_of_the_source(
+    project, tmp_path, source, target, states
+):
+    spool = str(tmp_path / "spool")
+    done(project(source, target, *FIRST, states=states), "shop", "--to", spool)
+    tapdock = project(source, target, *SECOND, states=states)
+    ended = done(tapdock, "shop", "--to", spool, "--json")
+    assert json.loads(ended.stdout)["records"]["orders"] == 2, "it goes on behind the first batch"
+    assert rows(tmp_path)["orders"] == []
+    assert not list(tmp_path.glob(".tapdock/state/*"))
+    folders, files = [tmp_path / "spool", *tmp_path.glob("spool/*")], list(tmp_path.glob("spool/*/*"))
+    assert {oct(each.stat().st_mode & 0o777) for each in folders} == {"0o700"}
+    assert {oct(each.stat().st_mode & 0o777) for each in files} == {"0o600"}
+    assert len(files) == 4
+
+    ended = done(tapdock, "--from", spool, "lake", "--json")
+    assert [run["status"] for run in json.loads(ended.stdout)["runs"]] == ["succeeded", "succeeded"]
+    assert rows(tmp_path)["orders"] == list(range(1, 10))
+    ended = done(tapdock, "--from", spool, "lake")
+    assert "0 of 2 batches of the spool are run" in ended.stderr
+    assert rows(tmp_path)["orders"] == list(range(1, 10))
+    done(tapdock, "--from", spool, "lake", "--no-state-update", "--quiet")
+    assert rows(tmp_path)["orders"] == [*range(1, 10)] * 2
+    done(tapdock, "--from", spool, "lake", "--full-refresh", "--quiet")
+    assert rows(tmp_path)["orders"] == [*range(1, 10)] * 3
+
+    done(project(source, target, "schema orders", "until orders 12", "state", states=states), "demo", "--quiet")
+    assert rows(tmp_path)["orders"][27:] == [10, 11, 12], "the source itself resumes behind the spool"
+    ended = tapdock("run", "--from", spool, "lake")
+    assert ended.returncode == 2
+    assert "is not one at which a batch of this spool begins or ends" in ended.stderr
+
+
+@pytest.fixture
+def spool(project, tmp_path):
+    """A spool of one batch with 7 orders."""
+    done(project("source", "target", *FIRST), "shop", "--to", str(tmp_path / "spool"))
+    return tmp_path / "spool"
+
+
+def test_the_commands_of_the_page(project, tmp_path):
+    tapdock = project("source", "target", *FIRST)
+    file = tmp_path / "tapdock.yaml"
+    file.write_text(file.read_text().replace('"shop"', '"faker"'))
+    for step in page_steps("inspecting.md", "Files between source and target"):
+        ended = tapdock(*shlex.split(step.command)[1:])
+        assert ended.returncode == 0, ended.stderr
+    assert rows(tmp_path)["orders"] == [*range(1, 8)] * 2
+
+
+def text_of(folder):
+    return b"".join(gzip.decompress(each.read_bytes()) for each in sorted(folder.glob("*/*.gz"))).decode()
+
+
+def test_excluded_fields_and_secrets_are_not_in_the_files(project, tmp_path):
+    tapdock = project("source", "target", *FIRST, select=["*", "!*.name"])
+    file = tmp_path / "tapdock.yaml"
+    file.write_text(file.read_text().replace('"token": "t"', '"token": "s3cret-0123456789"'))
+    done(tapdock, "shop", "--to", str(tmp_path / "spool"))
+    text = text_of(tmp_path / "spool")
+    assert '"id":7' in text.replace(" ", "")
+    assert "orders-7" not in text
+    assert "s3cret" not in text + "".join(each.read_text() for each in tmp_path.glob("spool/*/*.json"))
+    changed = project("source", "target", *FIRST)("run", "--from", str(tmp_path / "spool"), "lake")
+    assert changed.returncode == 2
+    assert "the spool has other fields of stream `orders`" in changed.stderr
+    assert rows(tmp_path)["orders"] == []
+
+
+def test_a_source_that_fails_leaves_nothing_of_its_batch(project, spool, tmp_path):
+    ended = project("source", "target", "until orders 9", "exit 3")("run", "shop", "--to", str(spool))
+    assert ended.returncode == 3
+    assert [each.name for each in spool.iterdir()] == ["00001"]
+    done(project("source", "target", *SECOND), "--from", str(spool), "lake")
+    assert rows(tmp_path)["orders"] == list(range(1, 8))
+
+
+def test_a_batch_that_a_target_did_not_take_whole_is_run_again(project, spool, tmp_path):
+    """The target acknowledged the state after five orders, which is inside of the batch: it is not saved."""
+    failing = {"after": 6, "then": "exit 1"}
+    ended = project("source", "destination", *FIRST, target_config=failing)("run", "--from", str(spool), "lake")
+    assert ended.returncode == 4
+    assert rows(tmp_path)["orders"] == [1, 2, 3, 4, 5]
+    done(project("source", "destination", *FIRST), "--from", str(spool), "demo", "--quiet")
+    assert rows(tmp_path)["orders"] == [1, 2, 3, 4, 5, *range(1, 8)]
+
+
+def rewritten(batch, **changes):
+    file = batch / "manifest.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+DAMAGES = [
+    (lambda batch: (batch / "manifest.json").unlink(), "was not finished: it has no manifest.json"),
+    (lambda batch: (batch / "manifest.json").write_text("{"), "is damaged"),
+    (lambda batch: rewritten(batch, format=2), "has the format 2 of a spool, but this tapdock reads format 1"),
+    (lambda batch: (batch / "part-00001.jsonl.gz").write_bytes(b"x"), "has changed since it was written"),
+    (lambda batch: (batch / "part-00001.jsonl.gz").unlink(), "part-00001.jsonl.gz cannot be read"),
+    (lambda batch: batch.rename(batch.with_name("00002")), "is not complete: 00002 does not follow"),
+    (lambda batch: (batch.parent / "note.txt").write_text(""), "is not a spool: it contains `note.txt`"),
+]
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGES, ids=[each[1][:20] for each in DAMAGES])
+def test_a_damaged_spool_is_found_before_anything_starts(project, tmp_path, damage, message):
+    tapdock = project("source", "target", *FIRST)
+    batch = tmp_path / "spool" / "00001"
+    with BatchWriter(batch.parent, 1) as writer:
+        writer.write(b"{}\n")
+        writer.finish(
+            Manifest(
+                tapdock="1", source="shop", kind="airbyte", read_at="", offered=(), streams=(), records={}, parts=()
+            )
+        )
+    assert len(read_spool(batch.parent)) == 1
+    damage(batch)
+    for words in (("--from", str(batch.parent), "lake"), ("shop", "--to", str(batch.parent))):
+        ended = tapdock("run", *words)
+        assert (ended.returncode, ended.stdout) == (2, ""), words
+        assert message in ended.stderr
+
+
+def test_a_writer_that_does_not_finish_leaves_nothing(tmp_path):
+    with BatchWriter(tmp_path / "spool", 1) as writer:
+        writer.write(b"{}\n")
+    assert list(tmp_path.glob("spool/*")) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["lake", "--to", "x"], "`--to` needs the name of one source"),
+        (["--from", "x", "lake"], "the spool x cannot be read"),
+        (["shop", "--to", "x", "--from", "x"], "`--to` cannot be used together with `--from`"),
+        (["shop", "--to", "x", "--full-refresh"], "`--to` cannot be used together with `--full-refresh`"),
+        (["--from", "x", "lake", "--limit", "2"], "`--from` cannot be used together with `--limit`"),
+        (["--from", "x", "lake", "--dry-run"], "`--from` cannot be used together with `--dry-run`"),
+    ],
+)
+def test_options_that_have_no_meaning_are_refused(project, tmp_path, words, message):
+    ended = project("source", "target", *FIRST)("run", *words)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert not (tmp_path / "x").exists()
