@@ -93,7 +93,7 @@ def _generations(run: Row) -> dict[str, tuple[int, int]]:
     return {each["stream"]["name"]: (each["generation_id"], each["minimum_generation_id"]) for each in streams}
 
 
-@pytest.mark.parametrize("old", ["false", "true"])
+@pytest.mark.parametrize("old", ["false", pytest.param("true", marks=pytest.mark.slow)])
 def test_a_source_that_fails_midway_overwrites_nothing(parcels, web, old):
     """`old` is a destination that treats the end of its input as complete."""
     words = ("run", "snapshots", "strict", "--json")

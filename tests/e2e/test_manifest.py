@@ -101,3 +101,25 @@ def test_a_config_that_the_source_changed_is_kept_without_the_manifest(post):
     assert shown["sources.parcels.config.region"] == "[secret]"
     assert shown["sources.parcels.manifest"] == str(post.folder / "parcels.yaml")
     assert not [path for path in shown if "injected" in path]
+
+
+def test_a_stream_without_declared_fields_arrives_in_one_column(post):
+    _edit(
+        post,
+        "properties: {id: {type: integer}, weight: {type: string}, changed_at: {type: string, format: date-time}}",
+        "properties: {}",
+    )
+    file = post.folder / "tapdock.yaml"
+    lake = """targets:
+  lake:
+    build: {singer: target-duckdb==0.8.0}
+    config: {filepath: /data/lake.duckdb, default_target_schema: main}
+    mounts: ["./lake:/data"]
+"""
+    file.write_text(file.read_text().replace("targets:\n", lake, 1))
+    ended = post.well("run", "parcels", "lake", "--select", "parcels", "--json")
+    assert ended.records == {"parcels": 5}
+    rows = post.query("SELECT id, data FROM main.parcels ORDER BY id")
+    assert [key for key, _ in rows] == ["1", "2", "3", "4", "5"]
+    assert json.loads(rows[0][1])["id"] == 1
+    assert json.loads(rows[0][1]).keys() == {"id", "weight", "changed_at"}

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from engines.places import CONTAINER, LOCAL, SLOW_BESIDE
+from engines.places import LOCAL, SLOW_BESIDE, SLOW_CONTAINER
 
 pytestmark = [
-    pytest.mark.parametrize("place", [LOCAL, SLOW_BESIDE, CONTAINER]),
+    pytest.mark.parametrize("place", [LOCAL, SLOW_BESIDE, SLOW_CONTAINER]),
     pytest.mark.parametrize("writes", ["target", "destination"]),
     pytest.mark.parametrize("reads", ["source", "tap"]),
 ]

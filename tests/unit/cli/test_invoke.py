@@ -179,7 +179,7 @@ def test_the_commands_of_the_page(project):
     shell.environ.update(TAPDOCK_ENGINE="local", TOKEN=TOKEN)
     file = project / "tapdock.yaml"
     file.write_text(file.read_text().replace('"alone"', '"faker"'))
-    read, dumped = shell.follow(page_steps("inspecting.md"))
+    read, dumped = shell.follow(page_steps("inspecting.md", "A connector by hand"))
     assert read.output.count('"RECORD"') == 10
     assert json.loads(dumped.output)["streams"]
 
