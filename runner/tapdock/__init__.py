@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from tapdock.errors import (
         EngineError,
         LeaseHeld,
+        MapperError,
         SourceError,
         StateError,
         TapdockError,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EngineError",
     "LeaseHeld",
+    "MapperError",
     "Project",
     "Records",
     "RunRecord",

@@ -9,23 +9,26 @@ TapdockError
 │   ├── Conflict          somebody else changed it in the meantime
 │   └── UnreadableState   its text is not a state
 ├── LeaseHeld         7   another live run holds the same state
-└── EngineError       8   no engine, no image, no permission
-    └── ImageMissing      the image does not exist and cannot be pulled
+├── EngineError       8   no engine, no image, no permission
+│   └── ImageMissing      the image does not exist and cannot be pulled
+└── MapperError      10   the mapper failed, or lost a state
 
 Interrupted           130 or 143   ended by SIGINT or SIGTERM
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
-Side = Literal["source", "target", "runner"]
+Side = Literal["source", "mapper", "target", "runner"]
 
 __all__ = [
+    "ERROR_OF",
     "Conflict",
     "ContainerGone",
     "EngineError",
     "ImageMissing",
     "Interrupted",
     "LeaseHeld",
+    "MapperError",
     "Side",
     "SourceError",
     "StateError",
@@ -103,6 +106,20 @@ class ContainerGone(EngineError):
 
 class ImageMissing(EngineError):
     pass
+
+
+class MapperError(TapdockError):
+    exit_code = 10
+    side = "mapper"
+
+
+ERROR_OF: Final[dict[Side, type[TapdockError]]] = {
+    "source": SourceError,
+    "mapper": MapperError,
+    "target": TargetError,
+    "runner": TapdockError,
+}
+"""The error for a failure of a side."""
 
 
 class Interrupted(BaseException):

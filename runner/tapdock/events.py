@@ -15,6 +15,7 @@ __all__ = [
     "Killed",
     "Level",
     "Logged",
+    "MapperReport",
     "Output",
     "Progress",
     "RelayReady",
@@ -72,6 +73,20 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
         counts = list((self.undeclared or {}).items())
         named = [f"`{name}` in {count:,} record{'s' * (count != 1)}" for name, count in counts[:_MOST_NAMED]]
         return ", ".join([*named, *([f"{len(counts) - _MOST_NAMED} more"] if len(counts) > _MOST_NAMED else [])])
+
+
+class MapperReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What went into a mapper and what it printed: RECORD messages by stream, and the number of STATE messages.
+
+    `name` is that under which the run used it. A mapper may filter, copy and rename, so that the numbers may differ.
+    The last state must be the same.
+    """
+
+    name: str
+    records_in: dict[str, int]
+    records_out: dict[str, int]
+    states_in: int
+    states_out: int
 
 
 class Logged(msgspec.Struct, frozen=True, tag="log"):
@@ -165,7 +180,7 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
 class Verdict(msgspec.Struct, frozen=True, tag="verdict", kw_only=True):
     """How a run ended: exit code (0 is success), the side that failed, a message, and a hint.
 
-    `timed_out`: a single connector did not answer in time.
+    `mapper` has the counts of the mapper, if the run had one. `timed_out`: a single connector did not answer in time.
     """
 
     exit_code: int
@@ -176,7 +191,9 @@ class Verdict(msgspec.Struct, frozen=True, tag="verdict", kw_only=True):
     streams: tuple[StreamReport, ...] = ()
     first_record_seconds: float | None = None
     source_code: int | None = None
+    mapper_code: int | None = None
     target_code: int | None = None
+    mapper: MapperReport | None = None
     timed_out: bool = False
 
 

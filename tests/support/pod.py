@@ -56,10 +56,13 @@ class Pod:
         self.thread.start()
         self.source = Launcher(folder / "source", stdin=False)
         self.target = Launcher(folder / "target", stdin=True)
+        sides = {"source": self.source, "target": self.target}
+        if work.mapper:
+            self.mapper = sides["mapper"] = Launcher(folder / "mapper", stdin=True)
         if greet:
-            self.source.say("hello\n")
-            self.target.say("hello\n")
-            wait_for(lambda: {Hello("source"), Hello("target")} <= set(self._hellos()), "both greetings")
+            for side in sides.values():
+                side.say("hello\n")
+            wait_for(lambda: {Hello(name) for name in sides} <= set(self._hellos()), "all greetings")
 
     def _hellos(self) -> list[Event]:
         return [event for event in self.events if isinstance(event, Hello)]

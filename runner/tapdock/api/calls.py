@@ -11,6 +11,7 @@ from tapdock.errors import (
     EngineError,
     Interrupted,
     LeaseHeld,
+    MapperError,
     SourceError,
     StateError,
     TapdockError,
@@ -23,9 +24,18 @@ from tapdock.runs.records import RunRecord
 
 __all__ = ["Callback", "error_of", "ignored", "orders", "redacted"]
 
-_KINDS = {
+_KINDS: dict[int, type[TapdockError]] = {
     kind.exit_code: kind
-    for kind in (UsageError, SourceError, TargetError, TranslationError, StateError, LeaseHeld, EngineError)
+    for kind in (
+        UsageError,
+        SourceError,
+        MapperError,
+        TargetError,
+        TranslationError,
+        StateError,
+        LeaseHeld,
+        EngineError,
+    )
 }
 
 

@@ -24,7 +24,7 @@ from tapdock.text.output import err
 
 __all__ = ["add"]
 
-_GROUPS = ("sources", "targets", "pipelines")
+_GROUPS = ("sources", "mappers", "targets", "pipelines")
 
 
 def add(
@@ -159,7 +159,12 @@ def _is_there(session: Session, role: Role, name: str, found: Found) -> bool:
         if isinstance(block, dict)
     }
     taken = [f"{at}{group}" for at, block in blocks.items() for group in _GROUPS if name in (block.get(group) or ())]
-    known = {"sources": project.sources, "targets": project.targets, "pipelines": project.pipelines}
+    known = {
+        "sources": project.sources,
+        "mappers": project.mappers,
+        "targets": project.targets,
+        "pipelines": project.pipelines,
+    }
     taken += [group for group, entries in known.items() if name in entries and group not in taken]
     if taken:
         hint = f"choose another name: `--as {name}-{2 if taken[0] == f'{role}s' else role}`"

@@ -57,7 +57,7 @@ def _asked(ctx: typer.Context, name: str, pipeline: str | None, *, verbose: bool
     session = shared(ctx)
     connector = in_pipeline(session.project, name, pipeline)
     if connector.role != "source":
-        raise UsageError(f"`{name}` is a target; only sources have catalogs")
+        raise UsageError(f"`{name}` is a {connector.role}; only sources have catalogs")
     if not connector.reports_streams:
         raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
     with Signals(said_at_once) as signals:

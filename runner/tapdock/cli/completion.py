@@ -182,18 +182,20 @@ def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str
         from tapdock.runs.records import ids
 
         return ("latest", *ids(session.private))
-    sources, targets, pipelines, states = _of_project(session)
+    sources, mappers, targets, pipelines, states = _of_project(session)
     if command == "run":
-        return targets if given and given[-1] in sources else (*pipelines, *sources)
+        if given and given[-1] in sources:
+            return (*mappers, *targets)
+        return targets if given and given[-1] in mappers else (*pipelines, *sources)
     if command in _SOURCES:
         return sources
     if command in _CONNECTORS or (command.startswith("config ") and command != "config show"):
-        return (*sources, *targets)
-    return (*pipelines, *states) if command.startswith("state ") else (*pipelines, *sources, *targets)
+        return (*sources, *mappers, *targets)
+    return (*pipelines, *states) if command.startswith("state ") else (*pipelines, *sources, *mappers, *targets)
 
 
 def _of_project(session: Session) -> tuple[Sequence[str], ...]:
-    """Return sources, targets, pipelines and states: the names in the files, without a value of any reference.
+    """Return sources, mappers, targets, pipelines and states: the names in the files, without a value of any reference.
 
     A reference such as `${exec:…}` may start a program, which a key press must not do.
     """
@@ -210,7 +212,7 @@ def _of_project(session: Session) -> tuple[Sequence[str], ...]:
         tree = document.read(session.file).tree
     pipelines = tree.get("pipelines") or {}
     states = [_state(name, entry, environment) for name, entry in pipelines.items() if isinstance(entry, dict)]
-    names = ([*(tree.get(group) or ())] for group in ("sources", "targets", "pipelines"))
+    names = ([*(tree.get(group) or ())] for group in ("sources", "mappers", "targets", "pipelines"))
     return *names, [state for state in states if "$" not in state]
 
 

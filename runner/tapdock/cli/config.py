@@ -39,7 +39,7 @@ def show(
     session = shared(ctx)
     project = session.project
     if name is not None:
-        _require_known(name, [*project.sources, *project.targets, *project.pipelines])
+        _require_known(name, [*(each.name for each in project.connectors), *project.pipelines])
     found = [row for row in (*rows(project), *_rotated(session)) if name is None or row[0][1:2] == (name,)]
     if as_json:
         print_json([_fact(project, *row) for row in found])
@@ -61,7 +61,7 @@ def forget_rotated(
     Example: tapdock config forget-rotated faker --yes
     """
     session = shared(ctx)
-    _require_known(name, [*session.project.sources, *session.project.targets])
+    _require_known(name, [each.name for each in session.project.connectors])
     asked(f"Discard what {name} changed in its config?", yes=yes)
     forgotten = rotated_config.reset(session.backend, rotated_config.overlay_key(name, session.project.environment))
     err(f"discarded what {name} changed in its config" if forgotten else f"{name} has not changed its config")
@@ -99,17 +99,16 @@ def _require_known(name: str, names: list[str]) -> None:
 
 def _rotated(session: Session) -> Iterator[tuple[Path, Any, str]]:
     """Yield (path, placeholder, origin) of each value that a connector changed itself. The values stay hidden."""
-    for group, connectors in (("sources", session.project.sources), ("targets", session.project.targets)):
-        for name, connector in connectors.items():
-            try:
-                found = rotated_config.kept(
-                    session.backend, rotated_config.overlay_key(name, session.project.environment)
-                )
-            except StateError as error:
-                yield (group, name, "config"), "[unreadable]", error.message
-                continue
-            for pointer in found.pointers if found else ():
-                yield (group, name, "config", *parts(pointer)), "[secret]", _use(connector, found)
+    for connector in session.project.connectors:
+        path = (f"{connector.role}s", connector.name, "config")
+        try:
+            key = rotated_config.overlay_key(connector.name, session.project.environment)
+            found = rotated_config.kept(session.backend, key)
+        except StateError as error:
+            yield path, "[unreadable]", error.message
+            continue
+        for pointer in found.pointers if found else ():
+            yield (*path, *parts(pointer)), "[secret]", _use(connector, found)
 
 
 def _use(connector: Connector, kept: rotated_config.Kept | None) -> str:
@@ -131,13 +130,14 @@ def _references(project: Project, path: Path) -> str:
 
 
 def variables_of(project: Project, path: Path) -> tuple[str, ...]:
-    """Return the variables to which the project file refers in `config` and `env` of a connector, and in maps."""
-    if path[0] not in ("sources", "targets", "pipelines") or path[2:3] == ():
-        return ()
-    if path[2] not in ("config", "env", *names(MAPS)) or (path[0] == "pipelines" and path[2] in ("config", "env")):
+    """Return the variables to which the project file refers in settings of a connector, and in maps of a pipeline."""
+    own = ("config", "env", "mappings", *names(MAPS)) if path[0] != "pipelines" else names(MAPS)
+    if path[0] not in ("sources", "mappers", "targets", "pipelines") or path[2:3] == () or path[2] not in own:
         return ()
     entries: Mapping[str, MapKeys] = getattr(project, str(path[0]))
     value: Any = getattr(entries[str(path[1])], str(path[2]))
+    if path[2] == "mappings":
+        value = [{"config": config} for config in value.values()]
     for part in path[3:]:
         known = isinstance(part, int) and isinstance(value, list | tuple) and part < len(value)
         value = value[part] if known else value.get(part) if isinstance(value, Mapping) else None
@@ -183,9 +183,9 @@ def _values(project: Project) -> Iterator[tuple[Path, Any]]:
         yield from walk(texts, (key,)) if texts else ()
     yield from ((("registries", name), place) for name, place in project.registries.items())
     cache = Cache(project.private / "cache")
-    for group, connectors in (("sources", project.sources), ("targets", project.targets)):
-        for name, connector in connectors.items():
-            yield from _connector((group, name), connector, known_specs.remembered(cache, connector))
+    for connector in project.connectors:
+        path = (f"{connector.role}s", connector.name)
+        yield from _connector(path, connector, known_specs.remembered(cache, connector))
     for name, pipeline in project.pipelines.items():
         said = {field.name: getattr(pipeline, field.name) for field in dataclasses.fields(Pipeline)}
         naming = said.pop("namespacing")
@@ -194,7 +194,7 @@ def _values(project: Project) -> Iterator[tuple[Path, Any]]:
         for key, value in said.items():
             if key in ("labels", "annotations"):
                 yield from walk(value, ("pipelines", name, key)) if value else ()
-            elif key != "name" and value not in (None, ""):
+            elif key != "name" and value not in (None, "", ()):
                 yield ("pipelines", name, key), value
         for key in maps:
             yield from _map_key(("pipelines", name), pipeline, key)
@@ -215,6 +215,9 @@ def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | Non
         match key.form:
             case "config" | "env":
                 yield from walk(masking.masked(value, schema if key.form == "config" else None), here)
+            case "mappings":
+                for index, config in enumerate(value.values()):
+                    yield from walk(masking.masked(config, schema), (*here, index, "config"))
             case "labels":
                 yield from walk(value, here)
             case "texts" | "words" | "mounts":  # lists that are shown in one line

@@ -118,4 +118,6 @@ def above(connector: Connector) -> Path:
 
 def of(project: Project, connector: Connector) -> Connector:
     """Return the connector of this name in another state of the project."""
-    return (project.sources if connector.role == "source" else project.targets)[connector.name]
+    found = project.connector(connector.name)
+    assert found is not None, "it was in the file before the edit"
+    return found

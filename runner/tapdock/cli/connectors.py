@@ -16,6 +16,7 @@ from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.sample import Sample, sample
 from tapdock.errors import SourceError, UsageError
 from tapdock.project.fields import did_you_mean
+from tapdock.project.mapping import mapper_of, usable
 from tapdock.project.model import Connector, Kind, Project
 from tapdock.project.named import alone
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
@@ -107,12 +108,12 @@ def checked(
     read: int | None = None,
     write: bool = False,
 ) -> None:
-    """Check a connector, and print the result. Raises SourceError or TargetError if the check failed."""
+    """Check a connector, and print the result. Raises an error of its side if the check failed."""
     connector = in_pipeline(session.project, name, pipeline)
     if read and connector.role != "source":
-        raise UsageError(f"`{name}` is a target; only sources have records to read")
+        raise UsageError(f"`{name}` is a {connector.role}; only sources have records to read")
     if write and connector.role != "target":
-        raise UsageError(f"`{name}` is a source; only targets can be written to")
+        raise UsageError(f"`{name}` is a {connector.role}; only targets can be written to")
     found: Sample | Written | None = None
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
@@ -132,7 +133,7 @@ def checked(
 
 
 def _show(connector: Connector, result: checks.Checked, found: Sample | Written | None, *, as_json: bool) -> None:
-    """Print the result. Raises SourceError or TargetError if the check failed."""
+    """Print the result. Raises an error of the connector's side if the check failed."""
     name = connector.name
     if as_json:
         answer: dict[str, Any] = {"succeeded": result.succeeded, "message": result.message, "checked_by": result.how}
@@ -222,7 +223,7 @@ def offered_by(
     """Return a source, its kind and the streams that it offers. Raises UsageError for a target."""
     connector = in_pipeline(session.project, name, pipeline)
     if connector.role != "source":
-        raise UsageError(f"`{name}` is a target; only sources have streams")
+        raise UsageError(f"`{name}` is a {connector.role}; only sources have streams")
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
         ready = operations.prepare(needed, connector)
@@ -259,10 +260,12 @@ def _selected(session: Session, connector: Connector, streams: tuple[Stream, ...
 
 def in_pipeline(project: Project, name: str, pipeline: str | None) -> Connector:
     """Return a connector, with the built-in variables of a pipeline. Raises UsageError if the pipeline lacks it."""
+    if name not in project.mappers and name in usable(project.mappers):
+        return mapper_of(name, project.mappers)
     connector = named(project, name)
     if pipeline is None:
         return connector
-    users = {each.name: each for each in project.pipelines.values() if name in (each.source, each.target)}
+    users = {each.name: each for each in project.pipelines.values() if name in each.connectors}
     if pipeline not in users:
         hint = did_you_mean(pipeline, users) or f"pipelines with `{name}`: {', '.join(users) or 'none'}"
         raise UsageError(f"there is no pipeline `{pipeline}` with {connector.role} `{name}`", hint=hint)
@@ -270,10 +273,10 @@ def in_pipeline(project: Project, name: str, pipeline: str | None) -> Connector:
 
 
 def named(project: Project, name: str) -> Connector:
-    """Return a source or a target of the project. Raises UsageError if there is none."""
-    connector = project.sources.get(name) or project.targets.get(name)
+    """Return a source, a mapper or a target of the project. Raises UsageError if there is none."""
+    connector = project.connector(name)
     if connector is None:
-        known = [*project.sources, *project.targets]
+        known = [each.name for each in project.connectors]
         hint = did_you_mean(name, known) or f"known: {', '.join(known) or 'nothing yet'}"
-        raise UsageError(f"there is no source or target `{name}` in {project.file.name}", hint=hint)
+        raise UsageError(f"there is no source, mapper or target `{name}` in {project.file.name}", hint=hint)
     return connector

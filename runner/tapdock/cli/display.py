@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tapdock.events import Level, Progress, StreamReport
+from tapdock.events import Level, MapperReport, Progress, StreamReport
 from tapdock.log import Format, Log
 from tapdock.runs.log_file import LogFile
 from tapdock.runs.records import RunRecord
 from tapdock.text.clean import clean, one_line
 from tapdock.text.output import failed, log_text, out, print_table, result, said_at_once
 
-__all__ = ["Display", "Screen", "View", "folded", "most_urgent", "size"]
+__all__ = ["Display", "Screen", "View", "folded", "mapped", "most_urgent", "size"]
 
 _LINE_SECONDS = 5.0
 _URGENCY = {"failed": 0, "incomplete": 1, "running": 2}
@@ -210,11 +210,28 @@ def _print_result(name: str, record: RunRecord) -> None:
             out(one_line(f"{_name(report)}: written as {copies}"))
         if undeclared := report.undeclared_fields:
             out(one_line(f"{_name(report)}: its schema does not declare {undeclared}; see `undeclared_fields`"))
+    if record.mapper:
+        out(one_line(f"mapper {record.mapper.name}: {mapped(record.mapper)}"))
     total = sum(report.records for report in record.streams)
     saved = f"state {record.state_id} saved" if record.state.committed else "state unchanged"
     most = f", at most {record.limit:,} of each stream" if record.limit else ""
     took = f"{record.seconds.total:.1f} s: {total:,} records{most}; {saved}; run {record.run_id}"
     result(name, record.status, f"in {took}", good=record.status == "succeeded")
+
+
+def mapped(report: MapperReport) -> str:
+    """Return how many records a mapper read and printed.
+
+    >>> mapped(MapperReport(name="m", records_in={"b": 1, "a": 1200}, records_out={}, states_in=1, states_out=1))
+    'read 1,201 records (a 1,200, b 1) and printed 0 records'
+    """
+    both = [_counted(counts) for counts in (report.records_in, report.records_out)]
+    return f"read {both[0]} and printed {both[1]}"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    each = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+    return f"{sum(counts.values()):,} records" + (f" ({each})" if each else "")
 
 
 def _name(report: StreamReport) -> str:

@@ -54,7 +54,7 @@ def _to_build(project: Project, names: list[str]) -> list[Connector]:
 
 
 def _connectors(project: Project) -> list[Connector]:
-    return [*project.sources.values(), *project.targets.values()]
+    return list(project.connectors)
 
 
 def wrap(

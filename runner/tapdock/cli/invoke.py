@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tapdock.cli.assembly import operations_of
-from tapdock.cli.connectors import Name, named
+from tapdock.cli.connectors import Name, in_pipeline
 from tapdock.cli.session import Session, shared
 from tapdock.cli.state import print_exactly
 from tapdock.connectors import operations
@@ -47,7 +47,7 @@ def invoke(
     Example: tapdock invoke faker --dump catalog
     """
     session = shared(ctx)
-    connector = named(session.project, name)
+    connector = in_pipeline(session.project, name, None)
     words = args or []
     if dump and words:
         raise UsageError("`--dump` prints a file and does not run the connector, so it takes no arguments")

@@ -63,7 +63,7 @@ def list_project(
 
 
 def _require_known(project: Project, name: str) -> None:
-    names = [*project.pipelines, *project.sources, *project.targets]
+    names = [*project.pipelines, *(each.name for each in project.connectors)]
     if name not in names:
         hint = did_you_mean(name, names) or f"known: {', '.join(names) or 'nothing yet'}"
         raise UsageError(f"there is no pipeline, source or target `{name}` in {project.file.name}", hint=hint)
@@ -74,7 +74,7 @@ def listed(session: Session, name: str | None) -> dict[str, Any]:
     project = session.project
     cache = Cache(session.private / "cache")
     digests = read_if_present(project.folder)
-    connectors = (*project.sources.values(), *project.targets.values())
+    connectors = project.connectors
     owners: tuple[Project | Pipeline | Connector, ...] = (project, *project.pipelines.values(), *connectors)
     has_texts = any(each.labels or each.annotations for each in owners)
     redactor = _redactor(project) if has_texts else None
@@ -88,6 +88,7 @@ def listed(session: Session, name: str | None) -> dict[str, Any]:
                 "name": each.name,
                 "source": each.source,
                 "target": each.target,
+                "mappers": list(each.mappers),
                 "state_id": key_of(each, project.environment),
                 **_texts(each, redactor),
                 **_streams(known_streams.known_read(cache, each, project.environment)),

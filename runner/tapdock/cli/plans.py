@@ -61,7 +61,8 @@ def show_plans(operations: Operations, plans: Sequence[PreparedRun], options: Op
             state = "starting from the state of `--state`, without saving one"
         else:
             state = _start(has_state=facts["has_state"])
-        out(f"{plan.pipeline.name}: {facts['source']} -> {facts['target']}; {plan.state_id}: {state}")
+        chain = " -> ".join((facts["source"], *facts["mappers"], facts["target"]))
+        out(f"{plan.pipeline.name}: {chain}; {plan.state_id}: {state}")
         rows = [
             (s["stream"], s["sync_mode"], s["destination_sync_mode"] or "set by the target", *_key_and_cursor(s))
             for s in facts["streams"]
@@ -120,11 +121,12 @@ def _described(operations: Operations, plan: PreparedRun, *, has_state: bool) ->
     return {
         "pipeline": plan.pipeline.name,
         "source": plan.source.facts.image,
+        "mappers": [plan.mapper.ready.facts.image] if plan.mapper else [],
         "target": plan.target.facts.image,
         "state_id": plan.state_id,
         "has_state": has_state,
         "paths_without_mount": [
-            each.place for ready in (plan.source, plan.target) for each in unmounted(operations.engine, ready.connector)
+            each.place for ready, _ in plan.sides for each in unmounted(operations.engine, ready.connector)
         ],
         "schema_changes": msgspec.to_builtins(plan.schema.changes),
         **({"maps": _mapped(plan)} if plan.translation.maps else {}),

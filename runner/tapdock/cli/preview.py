@@ -59,7 +59,7 @@ def preview(
     session = shared(ctx)
     connector = in_pipeline(session.project, source, pipeline)
     if connector.role != "source":
-        raise UsageError(f"`{source}` is a target; only sources have records to read")
+        raise UsageError(f"`{source}` is a {connector.role}; only sources have records to read")
     options = Options(select=tuple(streams or ()), save_state=False)
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)

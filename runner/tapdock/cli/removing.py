@@ -24,12 +24,12 @@ from tapdock.text.output import err
 
 __all__ = ["remove"]
 
-_GROUPS = ("sources", "targets", "pipelines")
+_GROUPS = ("sources", "mappers", "targets", "pipelines")
 
 
 def remove(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="A source, a target or a pipeline.")],
+    name: Annotated[str, typer.Argument(help="A source, a mapper, a target or a pipeline.")],
     *,
     yes: Yes = False,
 ) -> None:
@@ -94,7 +94,12 @@ def _require_unused(tree: dict[str, Any], name: str, label: str) -> None:
                 parents = words.get("extends")
                 given = parents if isinstance(parents, list) else [parents]
                 if group == "pipelines":
-                    given = [words.get("source"), words.get("target")]
+                    mappers = words.get("mappers")
+                    given = [
+                        words.get("source"),
+                        words.get("target"),
+                        *(mappers if isinstance(mappers, list) else [mappers]),
+                    ]
                 if name in given:
                     users[dotted((*at, group, key))] = None
     if users:
@@ -139,6 +144,7 @@ def _unknown(session: Session, tree: dict[str, Any], name: str) -> UsageError:
     project = session.project
     for group, entries in (
         ("sources", project.sources),
+        ("mappers", project.mappers),
         ("targets", project.targets),
         ("pipelines", project.pipelines),
     ):

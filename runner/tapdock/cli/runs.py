@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tapdock.cli.change_rows import COLUMNS, change_rows
+from tapdock.cli.display import mapped
 from tapdock.cli.session import Session, shared
 from tapdock.errors import StateError, UsageError
 from tapdock.runs import records, rotation
@@ -117,6 +118,7 @@ def _print(record: RunRecord) -> None:
         "status": f"{record.status}{code}",
         "limit": record.limit and f"{record.limit:,} records of each stream",
         "seconds": f"{record.seconds.total:.1f}",
+        "mapper": record.mapper and f"{record.mapper.name} {mapped(record.mapper)}",
         "error": error and f"{error.side}: {error.message}",
         "hint": error and error.hint,
     }

@@ -152,7 +152,9 @@ class Session:
     def own_words(self) -> frozenset[str]:
         """tapdock's commands, and the names in the project file (if it is loaded)."""
         project: Project | None = self.__dict__.get("project")
-        named = (project.environment, *project.sources, *project.targets, *project.pipelines) if project else ()
+        named = (
+            (project.environment, *(each.name for each in project.connectors), *project.pipelines) if project else ()
+        )
         return frozenset(("tapdock", *self.commands, *(name for name in named if name)))
 
     @property

@@ -11,7 +11,7 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.mistaken import Role, require_fitting, require_role, role_shown
 from tapdock.connectors.spec_checks import cleaned, flaw
-from tapdock.errors import SourceError, TapdockError, TargetError
+from tapdock.errors import ERROR_OF, TapdockError
 
 __all__ = ["About", "about", "spec"]
 
@@ -77,7 +77,7 @@ def _cached(context: Context, name: str) -> About | None:
 
 
 def _failed(ready: PreparedConnector) -> type[TapdockError]:
-    return SourceError if ready.connector.role == "source" else TargetError
+    return ERROR_OF[ready.connector.role]
 
 
 def spec(context: Context, ready: PreparedConnector) -> Mapping[str, Any] | None:

@@ -15,7 +15,7 @@ import msgspec
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.base import place_of
 from tapdock.connectors.paths import path_hint, unmounted
-from tapdock.errors import EngineError, Interrupted, SourceError, TapdockError, TargetError
+from tapdock.errors import ERROR_OF, EngineError, Interrupted, TapdockError
 from tapdock.events import Event, Output, Rotated, Verdict
 from tapdock.launch import Exit, Launch
 from tapdock.project.model import Connector
@@ -77,7 +77,7 @@ def _engine_code(ended: Exit | None) -> int:
 
 
 def _failure_of(connector: Connector) -> type[TapdockError]:
-    return SourceError if connector.role == "source" else TargetError
+    return ERROR_OF[connector.role]
 
 
 class _Heard:

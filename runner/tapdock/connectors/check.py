@@ -10,7 +10,7 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.mistaken import require_fitting
 from tapdock.connectors.operations import Resolved
-from tapdock.errors import EngineError, SourceError, TapdockError, TargetError
+from tapdock.errors import ERROR_OF, EngineError, SourceError, TapdockError
 from tapdock.project.model import Connector
 from tapdock.text.network_hints import network_hint
 
@@ -47,26 +47,31 @@ def check(context: Context, ready: PreparedConnector) -> Checked:
     return _by_spec(ready, has_spec=has_spec)
 
 
-def failure(connector: Connector, result: Checked) -> SourceError | TargetError:
+def failure(connector: Connector, result: Checked) -> TapdockError:
     """Return the error for a check that failed."""
     name, role = connector.name, connector.role
     hint = result.hint or f"correct `{role}s.{name}.config`; `tapdock spec {name}` shows what it takes"
-    kind = SourceError if role == "source" else TargetError
-    return kind(f"{role} `{name}` failed its check: {result.message or 'no reason given'}", hint=hint)
+    return ERROR_OF[role](f"{role} `{name}` failed its check: {result.message or 'no reason given'}", hint=hint)
 
 
 def _by_spec(ready: PreparedConnector, *, has_spec: bool) -> Checked:
     """Return what is known of a connector that has answered `--about`, or not, and has nothing else to ask."""
-    name, is_target = ready.connector.name, ready.connector.role == "target"
-    what = "target" if is_target else "tap without discovery"
+    name, role = ready.connector.name, ready.connector.role
+    what = "tap without discovery" if role == "source" else role
     untested = f"a Singer {what} has no check of its own, so nothing was contacted, and its credentials were not tested"
-    hint = f"`tapdock check {name} {'--write' if is_target else '--read 10'}` tests them"
+    hint = f"`tapdock check {name} {'--write' if role == 'target' else '--read 10'}` tests them"
+    if role == "mapper":
+        untested, hint = "a Singer mapper has no check of its own", _run_of(ready.connector)
     if has_spec:
         message = f"its image starts, and its config matches the settings that it reports; {untested}"
         return Checked(succeeded=True, message=message, how=_SPEC, hint=hint, is_partial=True)
     message = f"its image starts, but it reports no settings to compare its config with; {untested}"
     hint = f"{hint}; {ready.assumed}" if ready.assumed else hint
     return Checked(succeeded=True, message=message, how=None, hint=hint, is_partial=True)
+
+
+def _run_of(mapper: Connector) -> str:
+    return f"`tapdock run SOURCE {next(iter(mapper.mappings), mapper.name)} TARGET` uses it"
 
 
 def _by_itself(context: Context, ready: PreparedConnector, config: Resolved) -> Checked:

@@ -37,12 +37,8 @@ def secret_texts(config: Mapping[str, Any], schema: Schema | None) -> tuple[str,
 def connector_secrets(connector: Connector) -> tuple[str, ...]:
     """Return the secrets of a connector in the project file, including tokens in addresses of its packages."""
     package = secrets_in(connector.build.package) if connector.build else ()
-    return (
-        *secret_texts(connector.config, None),
-        *secret_texts(connector.env, None),
-        *package,
-        *map_secrets(connector),
-    )
+    configs = (connector.config, *connector.mappings.values(), connector.env)
+    return (*(text for config in configs for text in secret_texts(config, None)), *package, *map_secrets(connector))
 
 
 def map_secrets(keys: MapKeys) -> tuple[str, ...]:
@@ -55,7 +51,7 @@ def map_secrets(keys: MapKeys) -> tuple[str, ...]:
 def project_secrets(project: Project) -> Iterator[str]:
     """Yield the secrets of all connectors, and those in the address of the state backend."""
     yield from secrets_in(project.state_uri)
-    for connector in (*project.sources.values(), *project.targets.values()):
+    for connector in project.connectors:
         yield from connector_secrets(connector)
     for pipeline in project.pipelines.values():
         yield from map_secrets(pipeline)

@@ -6,19 +6,22 @@ from tapdock.connectors.ask import Asked
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.base import kind_line, whole_place
 from tapdock.errors import UsageError
-from tapdock.project.model import Kind
+from tapdock.project.model import ConnectorRole, Kind
 from tapdock.protocol.answer import is_airbyte
 from tapdock.text.usage import Seen, seen
 
 Role = Literal["source", "target"]
+"""The roles that the output of a program can show."""
 
 __all__ = ["Role", "require_fitting", "require_role", "role_shown"]
 
-_NOUNS: dict[tuple[Kind, Role | None], str] = {
+_NOUNS: dict[tuple[Kind, ConnectorRole | None], str] = {
     ("airbyte", None): "an Airbyte connector",
     ("airbyte", "source"): "an Airbyte source",
     ("airbyte", "target"): "an Airbyte destination",
+    ("airbyte", "mapper"): "an Airbyte mapper",
     ("singer", None): "a Singer connector",
+    ("singer", "mapper"): "a Singer mapper",
     ("singer", "source"): "a Singer tap",
     ("singer", "target"): "a Singer target",
 }

@@ -1,6 +1,6 @@
 """The interface of an engine, which starts a `Process` from a `Launch`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -98,8 +98,13 @@ class Run(Protocol):
         """Start a connector that a user runs by hand, on the user's own descriptors. Raises EngineError."""
         ...
 
-    def start_relay(self, image: str, log: Logs, *, scratch: bool) -> tuple[Process, Conversation]:
-        """Start the relay in a container that has both sides' pipes, and their scratch folder. Raises EngineError."""
+    def start_relay(
+        self, image: str, log: Logs, *, roles: Sequence[Role], scratch: bool
+    ) -> tuple[Process, Conversation]:
+        """Start the relay in a container that has the pipes of all roles, and their scratch folder.
+
+        Raises EngineError.
+        """
         ...
 
 

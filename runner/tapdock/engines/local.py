@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tapdock.engines import folders
@@ -117,7 +117,9 @@ class LocalRun:
             raise EngineError(f"`{launch.called}` could not be started: {error}") from error
         return LocalAttended(process, memory / "config.json", launch, terminal=stdio.terminal)
 
-    def start_relay(self, image: str, log: Logs, *, scratch: bool) -> tuple["LocalProcess", Conversation]:
+    def start_relay(
+        self, image: str, log: Logs, *, roles: Sequence[Role], scratch: bool
+    ) -> tuple["LocalProcess", Conversation]:
         raise EngineError("the local engine always shares its folders", hint="unset TAPDOCK_RELAY")
 
 

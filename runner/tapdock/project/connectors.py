@@ -1,4 +1,4 @@
-"""Read one entry under `sources:` or `targets:` as a `Connector`."""
+"""Read one entry under `sources:`, `mappers:` or `targets:` as a `Connector`."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from tapdock.project.discovery import Discovery
 from tapdock.project.fields import Field
 from tapdock.project.keys import BUILD, CONNECTOR, PATTERNS, Key, misplaced, names
 from tapdock.project.manifests import PROGRAM, manifest
-from tapdock.project.model import Build, Config, Connector, Limits
+from tapdock.project.model import Build, Config, Connector, ConnectorRole, Limits
 from tapdock.project.mounts import mounts
 from tapdock.project.secret import Secret
 from tapdock.project.streams import catalog_file, stream_options
@@ -36,8 +36,8 @@ _OPTION = re.compile(
 FAMILIES: dict[str, Literal["singer", "airbyte-python"]] = {"singer": "singer", "airbyte": "airbyte-python"}
 
 
-def connector(field: Field, role: Literal["source", "target"], folder: Path) -> Connector:
-    """Return a source or a target. Raises UsageError with the place of the first mistake in it."""
+def connector(field: Field, role: ConnectorRole, folder: Path) -> Connector:
+    """Return a connector. Raises UsageError with the place of the first mistake in it."""
     known = names(CONNECTOR, role=role)
     keys = field.keys(known, instead={**misplaced(known), **INSTEAD})
     build = _build(keys["build"]) if "build" in keys else _program(keys)
@@ -69,6 +69,8 @@ def _value(key: Key, field: Field, folder: Path) -> Any:
     match key.form:
         case "config":
             return _config(field)
+        case "mappings":
+            return _mappings(field)
         case "env":
             return {name: _variable(name, inner) for name, inner in field.entries().items()}
         case "mounts":
@@ -180,6 +182,21 @@ def _config(field: Field) -> Config:
     return Config(field.value)
 
 
+def _mappings(field: Field) -> dict[str, Config]:
+    found: dict[str, Config] = {}
+    for item in field.items():
+        keys = item.keys(("name", "config"))
+        if "name" not in keys:
+            raise item.error("has no `name`", hint="for example `{name: hide-emails, config: {…}}`")
+        name = keys["name"].text()
+        if not _PROGRAM.fullmatch(name):
+            raise keys["name"].wrong("a valid name", hint="use letters, digits, `-`, `_` and `.`")
+        if name in found:
+            raise keys["name"].error(f"is `{name}`, which another mapping of the list has, too", hint="rename one")
+        found[name] = _config(keys["config"]) if "config" in keys else Config()
+    return found
+
+
 def _variable(name: str, field: Field) -> str | Secret:
     if not _VARIABLE.fullmatch(name):
         raise field.error(
@@ -198,6 +215,6 @@ def _variable(name: str, field: Field) -> str | Secret:
     return field.text()
 
 
-def _limits(keys: Mapping[str, Field], role: Literal["source", "target"]) -> Limits:
+def _limits(keys: Mapping[str, Field], role: ConnectorRole) -> Limits:
     attributes = {"idle_timeout": f"{role}_idle", "stop_grace": "stop_grace", "exit_grace": "exit_grace"}
     return Limits(**{attributes[name]: keys[name].duration() for name in attributes if name in keys})

@@ -7,7 +7,7 @@ from tapdock.project.layers import Layer, Path, merge
 
 __all__ = ["extended", "with_inherited"]
 
-_OTHERS = {"sources": "targets", "targets": "sources"}
+_GROUPS = ("sources", "mappers", "targets")
 _PROGRAM = ("image", "build", "manifest")
 """Keys that say which program a connector is. One that has its own gets none of them from another."""
 
@@ -17,7 +17,7 @@ def extended(layer: Layer, label: str) -> Layer:
 
     Mappings in `config` are merged, every other key is replaced. Raises UsageError for an unknown name or a circle.
     """
-    for group in _OTHERS:
+    for group in _GROUPS:
         entries = layer.tree.get(group)
         if not isinstance(entries, dict) or not any(_names(entry) for entry in entries.values()):
             continue
@@ -31,7 +31,7 @@ def extended(layer: Layer, label: str) -> Layer:
 
 def with_inherited(layer: Layer, path: Path, label: str) -> Layer:
     """Return the layer in which a connector itself has the inherited value of the key that `path` leads into."""
-    entries = layer.tree.get(str(path[0])) if path[0] in _OTHERS and len(path) > 2 else None
+    entries = layer.tree.get(str(path[0])) if path[0] in _GROUPS and len(path) > 2 else None
     entry = entries.get(path[1]) if isinstance(entries, dict) else None
     if not _names(entry) or path[2] == "extends" or (len(path) == 3 and path[2] in _PROGRAM):
         return layer
@@ -81,8 +81,9 @@ class _Extending:
 
 
 def _unknown(field: Field, base: str, layer: Layer, group: str) -> Exception:
-    if base in (layer.tree.get(_OTHERS[group]) or ()):
-        return field.error(f"names `{base}`, which is a {_OTHERS[group][:-1]}, not a {group[:-1]}")
+    for other in _GROUPS:
+        if other != group and base in (layer.tree.get(other) or ()):
+            return field.error(f"names `{base}`, which is a {other[:-1]}, not a {group[:-1]}")
     known = layer.tree[group]
     hint = did_you_mean(base, known) or f"known {group}: {', '.join(known)}"
     return field.error(f"names `{base}`, but there is no such {group[:-1]}", hint=hint)

@@ -81,7 +81,8 @@ def is_private(path: Keys) -> bool:
         return path[1:2] == ("env",)
     if path[:1] == ("vars",):
         return True
-    return path[:1] in (("sources",), ("targets",)) and path[2:3] in (("config",), ("env",))
+    groups = (("sources",), ("mappers",), ("targets",))
+    return path[:1] in groups and path[2:3] in (("config",), ("env",), ("mappings",))
 
 
 @dataclass(frozen=True, kw_only=True)

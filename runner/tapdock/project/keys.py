@@ -37,7 +37,7 @@ __all__ = [
 Form = Literal[
     "text", "texts", "words", "flag", "count", "number", "size", "duration", "choice",
     "config", "env", "vars", "labels", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
-    "discovery", "platform", "network", "user", "hosts", "python", "packages", "requirements", "date",
+    "mappings", "discovery", "platform", "network", "user", "hosts", "python", "packages", "requirements", "date",
     "mapping", "secret", "public",
 ]  # fmt: skip
 """How a value is written: what the loader reads it with, and what its JSON schema is."""
@@ -86,7 +86,7 @@ MOST: Mapping[Form, float] = {
 class Key:
     """One key. `help` is what it does, in Markdown, for the reference page.
 
-    `role` and `kind` are those of the connectors that have the key; None stands for both. A `shared` key may also be
+    `role` and `kind` are those of the connectors that have the key; None stands for all. A `shared` key may also be
     given under `defaults:`. `default` is written as in the file; `target_default` differs from it for targets. `least`
     is the smallest value of a count, a number or a size (in bytes).
     """
@@ -95,7 +95,7 @@ class Key:
     form: Form
     help: str
     words: Any = None
-    role: Literal["source", "target"] | None = None
+    role: model.ConnectorRole | None = None
     kind: model.Kind | None = None
     shared: bool = False
     default: str | None = None
@@ -189,8 +189,9 @@ ROOT = (
     *_LABELS,
     Key(name="state_backend", form="keys", help="Where states are kept."),
     Key(name="registries", form="keys", help="Where `tapdock search` and `tapdock add` look connectors up."),
-    Key(name="defaults", form="keys", help="Keys that all sources and targets share, unless they have their own."),
+    Key(name="defaults", form="keys", help="Keys that all connectors share, unless they have their own."),
     Key(name="sources", form="entries", help="Sources by name."),
+    Key(name="mappers", form="entries", help="Mappers by name: see [mappers](mappers.md)."),
     Key(name="targets", form="entries", help="Targets by name."),
     Key(name="pipelines", form="entries", help="Pipelines by name: a source and a target that run together."),
     Key(
@@ -202,7 +203,7 @@ ROOT = (
     ),
 )
 
-INCLUDED = ("version", "include", "vars", "sources", "targets", "pipelines", "environments")
+INCLUDED = ("version", "include", "vars", "sources", "mappers", "targets", "pipelines", "environments")
 """The keys of ROOT that an included file may have."""
 
 STATE_BACKEND = (
@@ -331,6 +332,13 @@ CONNECTOR = (
         help="The value of `${LOAD_SCHEMA}` in the config of its targets. Without it, the name of the source, with `_` "
         "in place of each character that is not a letter or a digit.",
     ),
+    Key(
+        name="mappings",
+        form="mappings",
+        role="mapper",
+        help="Named settings: a list of `{name: …, config: {…}}`. A run names one of them instead of the mapper. "
+        "Each key of its `config` replaces that key of the mapper's `config`.",
+    ),
     *_LABELS,
     Key(name="mounts", form="mounts", help="Folders and volumes that the container has, as in Compose."),
     Key(name="entrypoint", form="words", help="A program to start instead of the entrypoint of the image."),
@@ -392,8 +400,8 @@ CONNECTOR = (
         shared=True,
         default="30s",
         help="How long a source may take to exit after tapdock asked it to stop; then it is killed. After SIGINT or "
-        "SIGTERM, a target is killed if it has not exited after twice this time. "
-        "A run uses the larger of the values of its source and its target.",
+        "SIGTERM, a target is killed if it has not exited after twice this time; with a mapper, the mapper after twice "
+        "and the target after three times this time. A run uses the largest of the values of its connectors.",
     ),
     Key(
         name="exit_grace",
@@ -504,6 +512,11 @@ PIPELINE = (
     Key(name="source", form="text", help="The name of a source."),
     Key(name="target", form="text", help="The name of a target."),
     Key(
+        name="mappers",
+        form="texts",
+        help="The name of a mapper, or of one of its mappings, between a Singer tap and a Singer target.",
+    ),
+    Key(
         name="retries",
         form="count",
         default="0",
@@ -602,15 +615,15 @@ def names(keys: Iterable[Key], *, role: str | None = None) -> tuple[str, ...]:
 def misplaced(known: tuple[str, ...]) -> dict[str, str]:
     """Return hints for the keys that are not `known` in one place, but are keys of another: where to write them."""
     places = {key.name: "a stream under `streams:`" for key in STREAM} | {key.name: "a pipeline" for key in PIPELINE}
-    places |= {key.name: f"a {key.role or 'source or a target'}" for key in CONNECTOR}
+    places |= {key.name: f"a {key.role or 'source, a mapper or a target'}" for key in CONNECTOR}
     return {name: f"only {place} can have `{name}`" for name, place in places.items() if name not in known}
 
 
-def _defaults(role: Literal["source", "target"]) -> Mapping[str, str]:
+def _defaults(role: model.ConnectorRole) -> Mapping[str, str]:
     shared = (key for key in CONNECTOR if key.shared and key.role in (None, role))
     found = {key.name: (role == "target" and key.target_default) or key.default for key in shared}
     return {name: value for name, value in found.items() if value is not None}
 
 
-DEFAULTS = {"source": _defaults("source"), "target": _defaults("target")}
+DEFAULTS = {role: _defaults(role) for role in get_args(model.ConnectorRole)}
 """What a connector has under a shared key that neither its entry nor `defaults:` sets."""

@@ -7,7 +7,7 @@ import dataclasses
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 from tapdock.errors import UsageError
 from tapdock.project.airbyte_wrapper import translated
@@ -22,9 +22,9 @@ from tapdock.project.interpolate import VARIABLE, Scope, interpolate, parse_dote
 from tapdock.project.keys import CONNECTOR, DEFAULTS, REGISTRIES, ROOT, STATE_BACKEND, misplaced, names
 from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
-from tapdock.project.model import Connector, Pipeline, Project
+from tapdock.project.model import Connector, ConnectorRole, Pipeline, Project
 from tapdock.project.overrides import ROOTS, overridden
-from tapdock.project.pipelines import pipeline, require_own_states
+from tapdock.project.pipelines import pipeline, require_own_names, require_own_states
 from tapdock.project.references import References
 from tapdock.project.renamed import renamed
 from tapdock.project.secret import Secret
@@ -43,7 +43,6 @@ INSTEAD = {
     "plugins": "write `sources` and `targets`",
     "jobs": LATER,
     "tasks": LATER,
-    "mappers": LATER,
     "schedules": LATER,
 }
 
@@ -195,11 +194,8 @@ def _with_defaults(layer: Layer, label: str, *, state_uri: str) -> Layer:
     origins: dict[Keys, str] = {}
     if cut(layer, ("state_backend",)).tree.get("uri") is None:
         layer = _with_state_uri(layer, state_uri)
-    roles: tuple[tuple[str, Literal["source", "target"]], ...] = (
-        ("sources", "source"),
-        ("targets", "target"),
-    )
-    for group, role in roles:
+    for role in get_args(ConnectorRole):
+        group = f"{role}s"
         of_role = names(CONNECTOR, role=role)
         given = {key: value for key, value in defaults.tree.items() if value is not None and key in of_role}
         for name, entry in cut(layer, (group,)).tree.items():
@@ -225,13 +221,14 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
     root = Field(layer.tree, (), layer.origins, file.name)
     keys = root.keys(("version", *ROOTS))
     sources = _connectors(keys, "source", file.parent)
+    mappers = _connectors(keys, "mapper", file.parent)
     targets = _connectors(keys, "target", file.parent)
     fields = keys["pipelines"].entries() if "pipelines" in keys else {}
     pipelines: dict[str, Pipeline] = {}
     for name, field in fields.items():
         _check_name(field, name)
-        pipelines[name] = pipeline(field, sources, targets)
-    _unique(keys)
+        pipelines[name] = pipeline(field, sources, targets, mappers)
+    require_own_names(keys, mappers)
     require_own_states(pipelines, fields, environment)
     return Project(
         folder=file.parent,
@@ -240,6 +237,7 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         state_uri=_state_uri(keys["state_backend"]),
         sources=sources,
         targets=targets,
+        mappers=mappers,
         pipelines=pipelines,
         private=private,
         labels=keys["labels"].labels() if "labels" in keys else {},
@@ -258,7 +256,7 @@ def _is_empty_key(path: Keys, tree: Any) -> bool:
     return tree is None
 
 
-def _connectors(keys: Mapping[str, Field], role: Literal["source", "target"], folder: Path) -> dict[str, Connector]:
+def _connectors(keys: Mapping[str, Field], role: ConnectorRole, folder: Path) -> dict[str, Connector]:
     fields = keys[f"{role}s"].entries() if f"{role}s" in keys else {}
     for name, field in fields.items():
         _check_name(field, name)
@@ -273,19 +271,6 @@ def _connectors(keys: Mapping[str, Field], role: Literal["source", "target"], fo
 def _check_name(field: Field, name: str) -> None:
     if not NAME.fullmatch(name):
         raise field.error("is not a valid name", hint="use letters, digits, `-`, `_` and `.`")
-
-
-def _unique(keys: Mapping[str, Field]) -> None:
-    seen: dict[str, Field] = {}
-    for group in ("sources", "targets", "pipelines"):
-        for name, field in keys[group].entries().items() if group in keys else ():
-            if name in seen:
-                first = seen[name]
-                raise field.error(
-                    f"has the same name as `{dotted(first.path)}` ({first.origin})",
-                    hint="rename one: `tapdock run` accepts names of sources, targets and pipelines",
-                )
-            seen[name] = field
 
 
 def _registries(keys: Mapping[str, Field]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tapdock.project.discovery import CACHED, Discovery
+from tapdock.project.limits import BUFFER, MAX_LINE, Limits
 from tapdock.project.maps import MapKeys
 from tapdock.project.secret import LateSecrets, Secret
 
@@ -18,6 +19,7 @@ __all__ = [
     "CatalogOption",
     "Config",
     "Connector",
+    "ConnectorRole",
     "DestinationMode",
     "Kind",
     "LateSchema",
@@ -42,6 +44,7 @@ __all__ = [
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?:==(?P<version>[A-Za-z0-9.!+_-]+))?")
 
 Kind = Literal["airbyte", "singer"]
+ConnectorRole = Literal["source", "mapper", "target"]
 Pull = Literal["missing", "always", "never"]
 Rotate = Literal["secrets", "all", "none"]
 SyncMode = Literal["full_refresh", "incremental"]
@@ -169,38 +172,21 @@ class StreamOptions:
         object.__setattr__(self, "given", self.given | found)
 
 
-MAX_LINE = 64 << 20
-"""The default for the longest line that a connector may print, in bytes: a line is kept in memory."""
-BUFFER = 64 << 20
-"""The default for how far a source is read ahead of its target, in bytes of memory."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """Times in seconds after which a side counts as failed; after `gone`, a side that was killed counts as ended."""
-
-    source_idle: float = 3 * 3600.0
-    target_idle: float = 24 * 3600.0
-    stop_grace: float = 30.0
-    exit_grace: float = 60.0
-    gone: float = 5.0
-
-
 @dataclass(frozen=True, kw_only=True)
 class Connector(MapKeys):
-    """A source or a target of the project file: one entry, one container.
+    """A source, a mapper or a target of the project file: one entry, one container.
 
     `rotate` says which values of its config the connector may change for its later runs. `max_line` is in bytes.
 
     For Singer taps: `catalog` is the user's own catalog, `catalog_option` the option that passes it to the tap. For
-    targets: `state_type` is the type of Airbyte states that
-    the target acknowledges. `waits_for_complete` says that the end of the input alone replaces no data.
-    `allow_unsafe_overwrite` allows that a table is empty after a failed run. For sources: `load_schema` is the value of
-    `${LOAD_SCHEMA}` in the config of their target.
+    targets: `state_type` is the type of Airbyte states that the target acknowledges. `waits_for_complete` says that the
+    end of the input alone replaces no data. `allow_unsafe_overwrite` allows that a table is empty after a failed run.
+    For sources: `load_schema` is the value of `${LOAD_SCHEMA}` in the config of their target. For mappers: `mappings`
+    are named settings, which a run puts over those in `config`.
     """
 
     name: str
-    role: Literal["source", "target"]
+    role: ConnectorRole
     image: str
     extends: str | None = None
     kind: Kind | None = None
@@ -222,7 +208,7 @@ class Connector(MapKeys):
     pids: int = 4096
     pull: Pull = "missing"
     rotate: Rotate = "secrets"
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     max_line: int = MAX_LINE
     catalog: CatalogFile | None = None
     catalog_option: CatalogOption = "--catalog"
@@ -231,6 +217,7 @@ class Connector(MapKeys):
     waits_for_complete: bool = False
     allow_unsafe_overwrite: bool = False
     load_schema: str | None = None
+    mappings: Mapping[str, Config] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
 
@@ -254,7 +241,7 @@ class Namespacing:
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline(MapKeys):
-    """A source and a target that have a name together, with options.
+    """A source and a target that have a name together, with options. `mappers` has at most one name.
 
     `meta_changes` keeps the source's notes about its own changes to a record, as a column of the target.
     `validate_records` refuses a tap's records whose values do not match the types in its schema. `buffer` is in bytes.
@@ -263,6 +250,7 @@ class Pipeline(MapKeys):
     name: str
     source: str
     target: str
+    mappers: tuple[str, ...] = ()
     retries: int = 0
     state_suffix: str | None = None
     state_id: str | None = None
@@ -278,14 +266,18 @@ class Pipeline(MapKeys):
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
+    @property
+    def connectors(self) -> tuple[str, ...]:
+        return (self.source, *self.mappers, self.target)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
     """The whole project file, checked.
 
-    `private` is the folder of caches, run records and the default state; `registries` maps names of registries
-    to their places; `origins` maps a dotted path to its origin. `references` reads the secrets of files and programs.
-    `warnings` are about the project file, for people. `env_files` are those with which it was loaded.
+    `private` is the folder of caches, run records and the default state; `registries` maps names of registries to their
+    places; `origins` maps a dotted path to its origin. `references` reads secrets of files and programs. `warnings` are
+    for people. `env_files` are those with which it was loaded.
     """
 
     folder: Path
@@ -296,6 +288,7 @@ class Project:
     targets: Mapping[str, Connector]
     pipelines: Mapping[str, Pipeline]
     private: Path
+    mappers: Mapping[str, Connector] = field(default_factory=dict)
     registries: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -303,3 +296,12 @@ class Project:
     references: LateSecrets | None = field(default=None, compare=False, repr=False)
     warnings: tuple[str, ...] = ()
     env_files: tuple[Path, ...] = ()
+
+    @property
+    def connectors(self) -> tuple[Connector, ...]:
+        """All sources, mappers and targets."""
+        return (*self.sources.values(), *self.mappers.values(), *self.targets.values())
+
+    def connector(self, name: str) -> Connector | None:
+        """Return the source, the mapper or the target with this name."""
+        return next((each for each in self.connectors if each.name == name), None)

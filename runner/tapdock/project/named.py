@@ -4,9 +4,10 @@ import dataclasses
 import re
 
 from tapdock.project.composed import completed
+from tapdock.project.mapping import mapper_of
 from tapdock.project.model import Config, Connector, Pipeline, Project
 
-__all__ = ["NO_RUN", "alone", "is_namespaced", "load_schema", "sides"]
+__all__ = ["NO_RUN", "alone", "is_namespaced", "load_schema", "mapper", "sides"]
 
 NO_RUN = "no-run"
 """The value of `${RUN_ID}` where no run is: for `check`, `discover` and `--dry-run`."""
@@ -16,15 +17,26 @@ def sides(
     project: Project, pipeline: Pipeline, *, now: float, run_id: str | None = None
 ) -> tuple[Connector, Connector]:
     """Return the source and the target of a pipeline with all built-in variables. `now` is when its run began."""
-    source = project.sources[pipeline.source]
-    names = {
-        "SOURCE": source.name,
+    names = _names(project, pipeline, run_id)
+    source, target = project.sources[pipeline.source], project.targets[pipeline.target]
+    return _named(source, names, now), _named(target, names, now)
+
+
+def mapper(project: Project, pipeline: Pipeline, *, now: float, run_id: str | None = None) -> Connector | None:
+    """Return the mapper of a pipeline with all built-in variables; None if it has none."""
+    if not pipeline.mappers:
+        return None
+    return _named(mapper_of(pipeline.mappers[0], project.mappers), _names(project, pipeline, run_id), now)
+
+
+def _names(project: Project, pipeline: Pipeline, run_id: str | None) -> dict[str, str]:
+    return {
+        "SOURCE": pipeline.source,
         "TARGET": pipeline.target,
         "PIPELINE": pipeline.name,
-        "LOAD_SCHEMA": load_schema(source),
+        "LOAD_SCHEMA": load_schema(project.sources[pipeline.source]),
         "RUN_ID": run_id or NO_RUN,
     }
-    return _named(source, names, now), _named(project.targets[pipeline.target], names, now)
 
 
 def alone(project: Project, connector: Connector, *, now: float, pipeline: Pipeline | None = None) -> Connector:
@@ -32,6 +44,8 @@ def alone(project: Project, connector: Connector, *, now: float, pipeline: Pipel
 
     Without a pipeline, it gets what is known of it. What is missing is an error when it is needed.
     """
+    if connector.role == "mapper":
+        return _named(connector, {"RUN_ID": NO_RUN}, now)
     users = [each for each in project.pipelines.values() if connector.name in (each.source, each.target)]
     if pipeline is None and len(users) == 1:
         pipeline = users[0]

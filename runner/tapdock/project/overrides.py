@@ -74,7 +74,7 @@ def _path(variable: str, layer: Layer) -> Path:
             continue
         names = inside if isinstance(inside, dict) else {}
         found = _match(word, names, variable)
-        if found is None and len(path) == 1 and root in ("sources", "targets", "pipelines"):
+        if found is None and len(path) == 1 and root in ("sources", "mappers", "targets", "pipelines"):
             near = did_you_mean(word.replace("_", "-"), names) or did_you_mean(word, names)
             raise UsageError(
                 f"the environment variable `{variable}` does not match an entry of `{root}`",

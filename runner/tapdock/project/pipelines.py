@@ -7,13 +7,16 @@ from typing import Literal
 from tapdock.project.connectors import LATER
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.keys import MAPS, PIPELINE, misplaced, names
+from tapdock.project.layers import dotted
+from tapdock.project.mapping import unfit
 from tapdock.project.model import Connector, Namespacing, Pipeline
 from tapdock.project.state_keys import is_state, key_of
 
-__all__ = ["pipeline", "require_own_states"]
+__all__ = ["pipeline", "require_own_names", "require_own_states"]
 
 _SAFE = re.compile(r"[^\s.-](?:.*\S)?")  # of a `state_id`, which is an argument of commands and the name of a file
-_OWN = ("source", "target", "namespace", "namespace_format", "prefix")  # checked together
+_OWN = ("source", "target", "mappers", "namespace", "namespace_format", "prefix")  # checked together
+_GROUPS = ("sources", "mappers", "targets", "pipelines")
 _INSTEAD = {
     "schedule": LATER,
     "destination": "write `target`",
@@ -22,8 +25,13 @@ _INSTEAD = {
 _SOURCE_NAMESPACE = "${SOURCE_NAMESPACE}"
 
 
-def pipeline(field: Field, sources: Mapping[str, Connector], targets: Mapping[str, Connector]) -> Pipeline:
-    """Return a pipeline. Raises UsageError if its source or its target does not exist."""
+def pipeline(
+    field: Field,
+    sources: Mapping[str, Connector],
+    targets: Mapping[str, Connector],
+    mappers: Mapping[str, Connector],
+) -> Pipeline:
+    """Return a pipeline. Raises UsageError if its source, its target or its mapper does not exist."""
     known = names(PIPELINE)
     keys = field.keys(known, instead={**misplaced(known), **_INSTEAD})
     given = {key.name: keys[key.name].read(key) for key in PIPELINE if key.name in keys and key.name not in _OWN}
@@ -33,6 +41,7 @@ def pipeline(field: Field, sources: Mapping[str, Connector], targets: Mapping[st
         name=str(field.path[-1]),
         source=source,
         target=_named(field, keys, "target", targets, sources),
+        mappers=_mappers(keys["mappers"], mappers) if "mappers" in keys else (),
         namespacing=_namespacing(keys),
         **given,
     )
@@ -49,7 +58,7 @@ def _require_one_place(keys: Mapping[str, Field], source: Connector) -> None:
 
 
 def _namespacing(keys: Mapping[str, Field]) -> Namespacing:
-    given = {key.name: keys[key.name].read(key) for key in PIPELINE if key.name in keys and key.name in _OWN[2:]}
+    given = {key.name: keys[key.name].read(key) for key in PIPELINE if key.name in keys and key.name in _OWN[3:]}
     kind, text = given.get("namespace"), given.get("namespace_format", "")
     if (kind == "customformat") != bool(text):
         at = keys["namespace_format" if text else "namespace"]
@@ -57,6 +66,18 @@ def _namespacing(keys: Mapping[str, Field]) -> Namespacing:
         hint = f"for example `namespace: customformat` and `namespace_format: raw_${_SOURCE_NAMESPACE}`"
         raise at.error(f"must be used together with `{other}`", hint=hint)
     return Namespacing(kind=kind, format=text, prefix=given.get("prefix", ""))
+
+
+def _mappers(field: Field, mappers: Mapping[str, Connector]) -> tuple[str, ...]:
+    names = field.texts()
+    if len(names) > 1:
+        raise field.error(
+            f"names {len(names)} mappers, but a run has at most one", hint="put the settings of all into one mapping"
+        )
+    for name in names:
+        if problem := unfit(name, mappers):
+            raise field.error(f"names `{name}`, {problem[0]}", hint=problem[1])
+    return names
 
 
 def _named(
@@ -75,6 +96,22 @@ def _named(
         raise keys[role].error(f"names `{name}`, which is a {others[name].role}, not a {role}")
     hint = did_you_mean(name, known) or f"known {role}s: {', '.join(known) or 'none yet'}"
     raise keys[role].error(f"names `{name}`, but there is no such {role}", hint=hint)
+
+
+def require_own_names(keys: Mapping[str, Field], mappers: Mapping[str, Connector]) -> None:
+    """Raise UsageError if two connectors, mappings or pipelines have the same name."""
+    named = [pair for group in _GROUPS if group in keys for pair in keys[group].entries().items()]
+    for mapper in mappers.values():
+        for place, name in enumerate(mapper.mappings):
+            named.append((name, keys["mappers"].child(mapper.name).child("mappings").child(place)))
+    seen: dict[str, Field] = {}
+    for name, field in named:
+        if name in seen:
+            raise field.error(
+                f"has the same name as `{dotted(seen[name].path)}` ({seen[name].origin})",
+                hint="rename one: `tapdock run` accepts names of connectors, mappings and pipelines",
+            )
+        seen[name] = field
 
 
 def require_own_states(pipelines: Mapping[str, Pipeline], fields: Mapping[str, Field], environment: str | None) -> None:

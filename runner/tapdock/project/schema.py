@@ -20,6 +20,7 @@ from tapdock.project.keys import (
     Key,
     Pattern,
 )
+from tapdock.project.model import ConnectorRole
 from tapdock.project.renamed import OLD_NAMES, OTHER_NAMES
 
 __all__ = ["json_schema"]
@@ -39,6 +40,15 @@ _FORMS: dict[str, Schema] = {
     "mapping": {"type": "object"},
     "secret": _VARIABLE,
     "public": {"type": "string"},
+    "mappings": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"name": _TEXT, "config": {"type": ["object", "null"]}},
+            "required": ["name"],
+            "additionalProperties": False,
+        },
+    },
     "env": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},
     "vars": {
         "type": ["object", "null"],
@@ -69,10 +79,9 @@ def json_schema() -> Schema:
         "state_backend": _object(STATE_BACKEND),
         "registries": _object(REGISTRIES),
         "defaults": _object(key for key in CONNECTOR if key.shared),
-        "sources": _entries(
-            _with_names(_object(key for key in CONNECTOR if key.role != "target"), OTHER_NAMES["sources"])
-        ),
-        "targets": _entries(_object(key for key in CONNECTOR if key.role != "source")),
+        "sources": _entries(_with_names(_connector("source"), OTHER_NAMES["sources"])),
+        "mappers": _entries(_connector("mapper")),
+        "targets": _entries(_connector("target")),
         "pipelines": _entries(_with_names(_object(PIPELINE), OTHER_NAMES["pipelines"], old=OLD_NAMES["pipelines"])),
     }
     blocks = {key.name: {**blocks[key.name], "description": key.help} for key in ROOT if key.name in blocks}
@@ -95,6 +104,10 @@ def json_schema() -> Schema:
 
 def _entries(schema: Schema) -> Schema:
     return {"type": ["object", "null"], "additionalProperties": schema}
+
+
+def _connector(role: ConnectorRole) -> Schema:
+    return _object(key for key in CONNECTOR if key.role in (None, role))
 
 
 def _object(keys: Iterable[Key]) -> Schema:

@@ -60,7 +60,8 @@ class Connectors:
         if ended.code is None:
             self._inbox.put(Abort(exit_code=8, message=unanswered(ended.error), hint=LEFT))
         else:
-            self._inbox.put(Exited(side="source" if launch.role == "source" else "target", code=ended.code))
+            assert launch.role != "relay", "its container is started in another way"
+            self._inbox.put(Exited(side=launch.role, code=ended.code))
 
     def __enter__(self) -> "Connectors":
         return self

@@ -89,7 +89,9 @@ def perform(
             facts = engine.inspect(relay_image())
             assert facts is not None, "`relay_image` pulls the image or raises"
             scratch = isinstance(work, RelayPlan) and work.scratch
-            place = _Contained(work, *run.start_relay(facts.image, logs("relay"), scratch=scratch), inbox, listener)
+            roles = dict.fromkeys(("source", "target", *(launch.role for launch in placed)))
+            started = run.start_relay(facts.image, logs("relay"), roles=tuple(roles), scratch=scratch)
+            place = _Contained(work, *started, inbox, listener)
         listener.ready.wait()
         if not listener.began:
             place.verdict()  # raises, because the relay failed before any connector started

@@ -28,7 +28,7 @@ __all__ = [
     "background",
 ]
 
-SideName = Literal["source", "target"]
+SideName = Literal["source", "mapper", "target"]
 
 
 class Stop(msgspec.Struct, frozen=True, tag="stop"):

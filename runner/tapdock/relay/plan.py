@@ -12,7 +12,18 @@ from tapdock.relay.limit import Limit
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Emit, TranslateOptions, Translator
 
-__all__ = ["Collection", "RelayPlan", "decode_plan", "limit_of", "translator"]
+__all__ = ["Collection", "MapperPlan", "RelayPlan", "decode_plan", "limit_of", "translator"]
+
+
+class MapperPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The mapper of a run: the name under which the run used it, and its input files.
+
+    `only` are the names of the streams that the source may send; None if it may send any.
+    """
+
+    name: str = "mapper"
+    files: tuple[InputFile, ...] = ()
+    only: frozenset[str] | None = None
 
 
 class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
@@ -20,8 +31,8 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
 
     `only_complete`: this target may replace old rows at the end of its input, so it is killed if the source failed.
     `scratch`: both sides share a folder. `strict_counts`: different counts fail the run. `engine`: an engine reports
-    how each container exited. `limit` is the most records of each stream that the target gets. `buffer` is how far the
-    source is read ahead of the target, in bytes.
+    how each container exited. `mapper`: between the source and tapdock is a mapper. `limit` is the most records of each
+    stream that the target gets. `buffer` is how far the output for the target is read ahead of it, in bytes.
     """
 
     run_id: str
@@ -29,6 +40,7 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
     streams: tuple[ConfiguredStream, ...] = ()
     state: str | None = None
     source_files: tuple[InputFile, ...] = ()
+    mapper: MapperPlan | None = None
     target_files: tuple[InputFile, ...] = ()
     limits: Limits = Limits()
     buffer: int = 0

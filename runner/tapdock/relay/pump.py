@@ -9,40 +9,22 @@ import os
 import re
 import select
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from tapdock.errors import EngineError, TranslationError
 from tapdock.project.model import MAX_LINE
+from tapdock.relay.ending import Ending
 from tapdock.relay.limit import Limit
 from tapdock.relay.pipes import write
 from tapdock.relay.read_ahead import CHUNK, Output, ReadAhead
 from tapdock.translate.base import Translator
 
-__all__ = ["Ending", "Input", "Pump", "each_batch", "whole_lines"]
+__all__ = ["Input", "Pump", "each_batch", "whole_lines"]
 
 _PIECE = 256 << 10
 _MOST_LEFT = 8 << 20  # no pipe holds more
 _STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]{1,200})"')
-
-
-class Ending:
-    """How the source ended. The supervisor sets it once, and the pump waits for it."""
-
-    def __init__(self) -> None:
-        self._known = threading.Event()
-        self._complete: bool | None = False
-
-    def tell(self, *, complete: bool | None) -> None:
-        """Set the ending, if it is not set. `complete=None`: the target must not see the end of its input."""
-        if not self._known.is_set():
-            self._complete = complete
-            self._known.set()
-
-    def wait(self) -> bool | None:
-        self._known.wait()
-        return self._complete
 
 
 class Input(Protocol):
@@ -65,10 +47,10 @@ class Pump:
     `source_idle_since` and `target_idle_since` are clock readings while the pump waits for that side, else None: a
     side's clock does not run while the pump waits for the other one. `busy_since` is the reading since which the
     thread has worked without waiting. With `give`, the pump first reads the source to its end, then gives the target
-    its catalog and all data. When the `limit` is reached, `limited` becomes true, and `enough` is called. `max_line`
-    and `buffer` are in bytes; with a buffer, the target's pipe must be ours alone. `torn` is true if the line of
-    `error` has no end, as a killed source leaves it. `cut` is true if output of the source is not passed on because the
-    target has no more time for it.
+    its catalog and all data. When the `limit` is reached, `limited` becomes true, and `enough` is called. `seen` gets
+    all lines that are passed on. `max_line` and `buffer` are in bytes; with a buffer, the target's pipe must be ours
+    alone. `torn` is true if the line of `error` has no end, as a killed source leaves it. `cut` is true if output of
+    the source is not passed on because the target has no more time for it.
     """
 
     def __init__(
@@ -80,6 +62,7 @@ class Pump:
         *,
         give: Callable[[bytes], None] | None = None,
         max_line: int = MAX_LINE,
+        seen: Callable[[bytes], None] = lambda _: None,
         limit: Limit | None = None,
         enough: Callable[[], None] = lambda: None,
         buffer: int = 0,
@@ -88,8 +71,7 @@ class Pump:
         self.source_idle_since: float | None = None
         self.target_idle_since: float | None = None
         self.busy_since: float | None = None
-        self.source_ended = False
-        self.input_ended = False
+        self.source_ended = self.input_ended = False
         self.first_record: float | None = None
         self.error: TranslationError | None = None
         self.torn = self.cut = False
@@ -100,7 +82,7 @@ class Pump:
         self._clock = clock
         self._give = give
         self._given = give is None
-        self._max_line = max_line
+        self._max_line, self._seen = max_line, seen
         self._limit = limit
         self._enough = enough
         self._ahead = ReadAhead(source, buffer)
@@ -174,8 +156,8 @@ class Pump:
     def _pass(self, batches: Iterator[bytes]) -> None:
         self._send(self._translator.opening())
         for lines in batches:
-            self.torn = not lines.endswith(b"\n")
-            self._batch = lines
+            self.torn, self._batch = not lines.endswith(b"\n"), lines
+            self._seen(lines)
             self._send(self._translate(lines))
 
     def _spool(self, give: Callable[[bytes], None]) -> None:

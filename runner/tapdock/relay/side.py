@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tapdock.errors import SourceError, TapdockError, TargetError
+from tapdock.errors import ERROR_OF, TapdockError
 from tapdock.events import Hello
 from tapdock.relay.messages import ConfigRewritten, Inbox, LauncherGone, LauncherSaid, SideName, background
 from tapdock.relay.pipes import SidePipes
@@ -61,6 +61,5 @@ class SideState:
         self.ends.kill()
 
     def error(self, message: str, *, hint: str | None = None, retryable: bool = False) -> TapdockError:
-        """Return an error of this side: SourceError or TargetError."""
-        kind = SourceError if self.name == "source" else TargetError
-        return kind(message, hint=hint, retryable=retryable)
+        """Return an error of this side, such as a SourceError."""
+        return ERROR_OF[self.name](message, hint=hint, retryable=retryable)

@@ -12,17 +12,17 @@ from typing import assert_never
 
 import msgspec
 
-from tapdock.errors import EngineError, LeaseHeld, SourceError, StateError, TapdockError, TargetError
-from tapdock.errors import Side as SideName
+from tapdock.errors import EngineError, LeaseHeld, MapperError, SourceError, StateError, TapdockError, TargetError
 from tapdock.events import Event, Failed, Finished, Logged, RelayReady, Rotated, Verdict
 from tapdock.relay import messages
 from tapdock.relay.checkpoints import Checkpoints
-from tapdock.relay.data_threads import DataThreads, pump_of
+from tapdock.relay.data_threads import MAPPER_INPUT, DataThreads, feed_of, pump_of
 from tapdock.relay.exits import ExitCodes
 from tapdock.relay.idle import IdleLimits
-from tapdock.relay.pipes import SidePipes
+from tapdock.relay.overdue import Overdue
 from tapdock.relay.plan import RelayPlan, translator
 from tapdock.relay.side import SideState
+from tapdock.relay.sides import Sides, opened
 from tapdock.relay.stopping import Stopping
 from tapdock.relay.timers import Timers
 from tapdock.relay.verdict import FirstFailure
@@ -31,26 +31,23 @@ from tapdock.translate.base import Emit
 __all__ = ["relay"]
 
 _TURN_SECONDS = 1.0
-_ABORTS = {kind.exit_code: kind for kind in (SourceError, TargetError, StateError, LeaseHeld, EngineError)}
+_ABORTS = {kind.exit_code: kind for kind in (SourceError, MapperError, TargetError, StateError, LeaseHeld, EngineError)}
 
 
 def relay(plan: RelayPlan, folder: Path, *, inbox: messages.Inbox, emit: Emit, clock: Callable[[], float]) -> Verdict:
-    """Create the pipes in `folder`/source and `folder`/target, and serve both launchers until both are gone.
+    """Create the pipes of each side in `folder`, in a folder of its name, and serve the launchers until all are gone.
 
     `inbox` takes orders from outside (Stop, Kill, Exited, Abort); `emit` is called from several threads. How the
     connectors ended, and what could not be translated or saved, is in the verdict and never raised.
     """
-    with (
-        SidePipes(folder / "source", files=plan.source_files, stdin=False) as source,
-        SidePipes(folder / "target", files=plan.target_files, stdin=True) as target,
-    ):
-        supervisor = _Supervisor(plan, source, target, inbox=inbox, emit=emit, clock=clock)
+    with opened(plan, folder, inbox) as sides:
+        supervisor = _Supervisor(plan, folder, sides, inbox=inbox, emit=emit, clock=clock)
         emit(RelayReady())
         return supervisor.run()
 
 
 class _Supervisor:
-    """Handles the messages of launchers, threads and the runner, one at a time, until both sides have ended.
+    """Handles the messages of launchers, threads and the runner, one at a time, until all sides have ended.
 
     An exit status is a cause of failure, a broken pipe never is.
     """
@@ -58,8 +55,8 @@ class _Supervisor:
     def __init__(
         self,
         plan: RelayPlan,
-        source: SidePipes,
-        target: SidePipes,
+        folder: Path,
+        sides: Sides,
         *,
         inbox: messages.Inbox,
         emit: Emit,
@@ -68,25 +65,24 @@ class _Supervisor:
         self._emit_outside = emit
         self._inbox = inbox
         self._plan = plan
-        self._translator = translator(plan, source.folder.parent, emit=self._emit, clock=clock)
-        self._source = SideState("source", source, inbox)
-        self._target = SideState("target", target, inbox)
+        self._translator = translator(plan, folder, emit=self._emit, clock=clock)
+        self._sides, self._source, self._target = sides, sides.source, sides.target
         self._commits = Checkpoints(self._translator, emit=self._emit, clock=clock)
-        self._pump = pump_of(plan, source, target, self._translator, inbox=inbox, clock=clock)
-        self._threads = DataThreads(self._pump, target, self._translator, inbox)
+        self._feed = feed = feed_of(plan, sides, emit=self._emit, clock=clock)
+        self._pump = pump_of(plan, sides, self._translator, feed=feed, inbox=inbox, clock=clock)
+        self._threads = DataThreads(self._pump, sides.target.ends, self._translator, inbox, feed=feed)
         self._cause = FirstFailure()
         self._timers = Timers(clock)
-        self._stopping = Stopping(
-            self._source, self._target, self._pump, self._timers, plan.limits, emit=self._emit, ended=self._ended
-        )
+        self._stopping = Stopping(sides, self._timers, plan.limits, emit=self._emit, ended=self._ended)
         self._exits = ExitCodes(
             self._timers, seconds=plan.limits.gone, ended=self._ended, contradicted=self._contradicted
         )
-        self._silence = IdleLimits(self._pump, plan.limits, clock)
+        self._overdue = Overdue(sides, self._threads, self._timers, plan.limits, self._stopping, fail=self._fail)
+        self._silence = IdleLimits(self._pump, plan.limits, clock, feed=feed)
         self._began = clock()
 
     def run(self) -> Verdict:
-        while self._source.code is None or self._target.code is None or self._threads.running or self._exits.open:
+        while not self._sides.ended or self._threads.running or self._exits.open:
             try:
                 message = self._inbox.get(timeout=self._timers.wait(_TURN_SECONDS))
             except queue.Empty:
@@ -106,11 +102,11 @@ class _Supervisor:
     def _take(self, message: messages.Message) -> None:
         match message:
             case messages.LauncherSaid(name, words):
-                self._launcher_said(self._side(name), words)
+                self._launcher_said(self._sides.named(name), words)
             case messages.LauncherGone(name):
-                self._exits.of_a_closed_pipe(self._side(name))
+                self._exits.of_a_closed_pipe(self._sides.named(name))
             case messages.Exited():
-                self._exits.of_the_engine(self._side(message.side), message.code)
+                self._exits.of_the_engine(self._sides.named(message.side), message.code)
             case messages.ConfigRewritten(name, config):
                 self._emit(Rotated(name, config))
             case messages.PumpPaused():
@@ -125,17 +121,13 @@ class _Supervisor:
                 self._stopping.stop_source()
             case messages.Kill():
                 self._cause.end(message.code)
-                self._stopping.kill(self._source)
-                self._stopping.kill(self._target)
+                self._stopping.kill(*self._sides.all)
                 self._exits.open.clear()
-                self._timers.arm("threads", self._plan.limits.gone, self._abandon)
+                self._overdue.threads(self._plan.limits.gone)
             case messages.Abort():
                 self._fail(_ABORTS.get(message.exit_code, TapdockError)(message.message, hint=message.hint))
             case _:
                 assert_never(message)
-
-    def _side(self, name: SideName) -> SideState:
-        return self._source if name == "source" else self._target
 
     def _launcher_said(self, side: SideState, words: list[str]) -> None:
         if side.code is not None and words:
@@ -144,28 +136,27 @@ class _Supervisor:
             case ["hello"]:
                 if hello := side.greet():
                     self._emit(hello)
-                if self._source.greeted and self._target.greeted:
+                if self._sides.greeted:
                     self._start()
             case ["short", name, got, size]:
                 message = f"`{name}` reached the {side.name} with {got} of its {size} bytes"
-                self._fail(side.error(message, retryable=True), kill=side)
+                self._fail(side.error(message, retryable=True), side)
             case ["exit", code]:
-                replaced = self._plan.only_complete and side is self._source
+                replaced = self._plan.only_complete and side is not self._target
                 self._exits.of_the_pipe(side, int(code), engine=self._plan.engine, wait=replaced)
             case _:
                 message = f"the {side.name}'s container wrote to a pipe that only tapdock's own commands may use"
                 hint = f"check where the image of the {side.name} comes from"
-                self._fail(side.error(message, hint=hint), kill=side)
+                self._fail(side.error(message, hint=hint), side)
 
     def _contradicted(self, side: SideState, what: str) -> None:
-        self._fail(side.error(f"the {side.name} {what}"), kill=side)
+        self._fail(side.error(f"the {side.name} {what}"), side)
 
-    def _fail(self, error: TapdockError, *, kill: SideState | None = None) -> None:
-        """Record the failure and ask the source to stop. Kill the given side, which cannot continue."""
+    def _fail(self, error: TapdockError, *kill: SideState) -> None:
+        """Record the failure and ask the source to stop. Kill the given sides, which cannot continue."""
         self._cause.fail(error)
         self._stopping.stop_source()
-        if kill:
-            self._stopping.kill(kill)
+        self._stopping.kill(*kill)
 
     def _start(self) -> None:
         self._stopping.started = True
@@ -177,6 +168,10 @@ class _Supervisor:
         self._commits.moved()
 
     def _refused(self) -> None:
+        if self._feed and self._feed.torn:
+            self._cause.torn(self._feed.torn)
+        if self._feed and self._feed.error:
+            self._fail(self._feed.error, *self._sides.behind[:-1])
         if self._pump.error and self._pump.torn and not self._pump.headless:
             self._cause.torn(self._pump.error)
         elif self._pump.error:
@@ -187,47 +182,55 @@ class _Supervisor:
 
     def _turned(self) -> None:
         self._conclude()
-        if self._pump.source_ended and self._source.code is None:
-            self._timers.arm("source lingers", self._plan.limits.exit_grace, self._lingered)
-
-    def _lingered(self) -> None:
-        if self._source.code is None and not self._pump.limited:
-            seconds = self._plan.limits.exit_grace
-            self._fail(self._source.error(f"the source closed its output but did not exit within {seconds:g} s"))
+        self._overdue.outputs()
 
     def _thread_ended(self, thread: str, error: BaseException | None) -> None:
         self._threads.running.discard(thread)
         if error is None:
             return
         if isinstance(error, TapdockError):
-            self._fail(error, kill=self._target if thread == "pump" else None)
+            self._fail(error, *(self._sides.behind if thread == "pump" else ()))
         elif isinstance(error, BrokenPipeError):
-            self._timers.arm("target left", self._plan.limits.gone, lambda: self._stopping.kill(self._target))
-        else:  # a fault of ours: both sides are ended in order all the same, and the log has all of it
+            self._overdue.input_broke(self._sides.named("mapper" if thread == MAPPER_INPUT else "target"))
+        else:  # a fault of ours: all sides are ended in order all the same, and the log has all of it
             self._emit(Logged("runner", "error", "".join(traceback.format_exception(error))))
-            self._fail(TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}"), kill=self._target)
+            self._fail(TapdockError(f"tapdock itself failed: {type(error).__name__}: {error}"), *self._sides.behind)
 
     def _ended(self, side: SideState, code: int) -> None:
         if side.code is not None:
             return
         side.code = code
         self._emit(Finished(side.name, code))
-        if self._source.code is not None and self._target.code is not None:
-            self._timers.arm("threads", 2 * self._plan.limits.gone, self._abandon)
+        if self._sides.ended:
+            self._overdue.threads(2 * self._plan.limits.gone)
         if side is self._source:
             self._source_ended(code)
-        else:
+        elif side is self._target:
             self._target_ended(code)
+        else:
+            self._mapper_ended(side, code)
 
     def _source_ended(self, code: int) -> None:
         if not self._source.greeted:
             self._cause.fail(self._source.error("the source ended before it had read anything"))
-            self._stopping.kill(self._target)
+            self._stopping.kill(*self._sides.behind)
         elif code and not self._source.stopping:
             self._cause.source_exited(code)
         if self._source.killed:  # where nobody kills its container for us, it may go on writing
-            self._stopping.source_killed()
+            self._overdue.killed(self._source)
+        if self._feed:
+            self._feed.end()
         self._conclude()  # a quick source may be over before the target is there: its output waits in the pipe
+
+    def _mapper_ended(self, mapper: SideState, code: int) -> None:
+        if not (self._feed and self._feed.input_ended):
+            self._cause.fail(mapper.error(f"the mapper exited with {code} before the end of its input"))
+        elif code:
+            self._cause.fail(mapper.error(f"the mapper exited with {code}"))
+        if mapper.killed:
+            self._overdue.killed(mapper)
+        self._stopping.stop_source()
+        self._conclude()
 
     def _target_ended(self, code: int) -> None:
         if not self._pump.input_ended:
@@ -241,14 +244,17 @@ class _Supervisor:
         self._stopping.stop_source()
 
     def _conclude(self) -> None:
-        """Let the pump write the end of the stream once both the output and the exit code of the source are known."""
+        """Let the pump write the end of the stream once the output and the exit code of all before it are known."""
         self._refused()  # also if the pump's message about it is still in the inbox
-        if not self._pump.source_ended or self._source.code is None:
+        code = self._sides.read_code
+        if not self._pump.source_ended or code is None:
             return
-        self._cause.source_read(self._source.code, limited=self._pump.limited)
+        self._cause.source_read(code, limited=self._pump.limited)
+        if self._feed and self._cause.is_sound and (fault := self._feed.mapped.fault()):
+            self._cause.fail(fault)
         if self._plan.strict_counts:
             self._cause.counts_differ(self._translator.counts.mismatches())
-        complete = (self._pump.limited or self._source.code == 0) and self._cause.is_sound and not self._pump.cut
+        complete = (self._pump.limited or code == 0) and self._cause.is_sound and not self._pump.cut
         failures = self._translator.counts.failures(ended=complete)
         self._cause.unfinished(failures)
         if self._plan.only_complete and not (complete and not failures):
@@ -259,37 +265,27 @@ class _Supervisor:
 
     def _stop(self, code: int) -> None:
         self._cause.end(code)
-        self._stopping.drain()
-
-    def _abandon(self) -> None:
-        """Stop waiting for the data threads: both connectors have ended, so nobody reads what they still write."""
-        if not self._threads.running:
-            return
-        stuck = " and ".join(sorted(self._threads.running))
-        message = f"tapdock's own work (`{stuck}`) did not end after both connectors had"
-        self._cause.fail(TapdockError(message, hint="report this with the run's log: `tapdock runs logs`"))
-        self._source.ends.abandon()
-        self._target.ends.abandon()
-        self._threads.running.clear()
-        self._pump.ending.tell(complete=None)
+        self._overdue.drain()
 
     def _tend(self) -> None:
         self._timers.fire()
-        source, target = self._silence.of_source(self._source), self._silence.of_target(self._target)
-        own = self._silence.of_tapdock()
-        if error := source or target or own:
-            self._fail(error, kill=self._target if target or own else None)
+        if found := self._silence.exceeded(self._sides):
+            self._fail(found[0], *found[1])
         self._commits.tend(started=self._stopping.started)
 
     def _verdict(self) -> Verdict:
         self._cause.settle(self._translator, strict_counts=self._plan.strict_counts)
+        for warning in self._feed.mapped.warnings() if self._feed else ():
+            self._emit(Logged("mapper", "warning", warning))
         first = self._pump.first_record
         verdict = msgspec.structs.replace(
             self._cause.verdict(),
             streams=self._cause.streams(self._translator, target_code=self._target.code, limit=self._plan.limit),
             first_record_seconds=None if first is None else first - self._began,
             source_code=self._source.code,
+            mapper_code=self._sides.mapper and self._sides.mapper.code,
             target_code=self._target.code,
+            mapper=self._feed and self._feed.mapped.report(),
         )
         self._emit(verdict)
         return verdict

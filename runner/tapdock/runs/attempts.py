@@ -168,7 +168,7 @@ class _Attempt:
         record = self.record(error, ended=True)
         if record.error and record.status != "stopped":  # the last lines that were not printed may explain it
             side = record.error.side
-            self._log.unfold(*(("source", "target") if side == "runner" else (side,)))
+            self._log.unfold(*(("source", "mapper", "target") if side == "runner" else (side,)))
         self._log.end("run ended", status=record.status, exit_code=record.exit_code)
         return record
 
@@ -205,6 +205,7 @@ class _Attempt:
             exit_code=exit_code,
             error=_error_of(error, verdict, redacted=self._context.message),
             streams=verdict.streams if verdict else (),
+            mapper=verdict.mapper if verdict else None,
             state=StateRecord(committed=self._recorder.commits, backend=masked_text(self._context.backend.uri)),
             containers=self._containers(),
             seconds=Seconds(
@@ -238,7 +239,7 @@ class _Attempt:
         return (
             *(
                 _container(ready.connector.role, ready.facts, exits.get(ready.connector.role))
-                for ready in (self._prepared.source, self._prepared.target)
+                for ready, _ in self._prepared.sides
             ),
             *([_container("relay", relay, exits.get("relay"))] if relay else []),
         )

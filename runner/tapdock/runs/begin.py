@@ -131,9 +131,12 @@ def names_of(prepared: PreparedRun) -> dict[str, str]:
     return {one.label: str(names[one.target.stream.key]) for one in landed}
 
 
-def launches(prepared: PreparedRun, job: StartedRun) -> tuple[Launch, Launch]:
-    """Return what to start: the containers of source and target."""
-    return _source(prepared, job), _target(prepared, job)
+def launches(prepared: PreparedRun, job: StartedRun) -> tuple[Launch, ...]:
+    """Return what to start: the containers of the sides, in the order of `prepared.sides`."""
+    mapper = prepared.mapper
+    config = mapper.config.given if mapper else {}
+    between = (singer.map_(mapper.ready.connector, mapper.ready.facts, config=config),) if mapper else ()
+    return _source(prepared, job), *between, _target(prepared, job)
 
 
 def _source(prepared: PreparedRun, job: StartedRun) -> Launch:

@@ -20,7 +20,7 @@ class ConnectorOutput:
     """
 
     def __init__(self, log: Log, redacted: Callable[[str], str]) -> None:
-        self.words = {"source": LastWords(), "target": LastWords()}
+        self.words = {"source": LastWords(), "mapper": LastWords(), "target": LastWords()}
         self.metrics = Metrics()
         self._log = log
         self._redacted = redacted
@@ -28,7 +28,7 @@ class ConnectorOutput:
 
     def stderr(self, role: str) -> Callable[[str], None]:
         """Return a function that takes the lines that a role prints on stderr."""
-        side: Side = "source" if role == "source" else "target" if role == "target" else "runner"
+        side: Side = role if role in ("source", "mapper", "target") else "runner"  # type: ignore[assignment]
         levels = OwnLevels()
 
         def hear(line: str) -> None:

@@ -129,7 +129,7 @@ def _of_state(project: Project, target: Connector, key: str) -> Connector:
 
 def of_connectors(project: Project) -> Iterator[Finding]:
     """Check the variables and the mounted files and folders of each connector, which needs no engine."""
-    for connector in (*project.sources.values(), *project.targets.values()):
+    for connector in project.connectors:
         yield from needs.of_variables(connector)
         yield from needs.of_mounts(connector)
 
@@ -139,7 +139,7 @@ def of_project(
 ) -> Iterator[Finding]:
     """Check disk and memory, and for each connector its network, its image, its platform and its mounts."""
     yield from _disk(project.private)
-    connectors = [*project.sources.values(), *project.targets.values()]
+    connectors = list(project.connectors)
     yield from _memory(connectors, engine.facts())
     for connector in connectors:
         yield from looked_at(f"network of {connector.name}", lambda c=connector: needs.of_network(engine, c))  # type: ignore[misc]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,11 +15,12 @@ from tapdock.connectors.kinds.base import place_of, whole_place
 from tapdock.connectors.known_streams import remember_read
 from tapdock.connectors.paths import unmounted
 from tapdock.errors import StateError, TapdockError
-from tapdock.launch import Launch
+from tapdock.launch import InputFile, Launch, Role
+from tapdock.project.blocks import block_of
 from tapdock.project.model import Connector, Limits
 from tapdock.relay.host import Outcome, perform
 from tapdock.relay.messages import Kill
-from tapdock.relay.plan import RelayPlan
+from tapdock.relay.plan import MapperPlan, RelayPlan
 from tapdock.relay.player import play
 from tapdock.relay.signals import AGAIN
 from tapdock.runs.begin import begun, launches, names_of
@@ -46,7 +47,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
 
     Raises TapdockError if the run cannot start. After the start, every failure is in the verdict.
     """
-    ends = (prepared.source.connector, prepared.target.connector)
+    ends = tuple(ready.connector for ready, _ in prepared.sides)
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     lost: list[TapdockError] = []
 
@@ -73,7 +74,8 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             _say_new(context, prepared, state.envelope)
         if state.held and job.changed:
             state.held.save(job.saved, dialect=prepared.source.kind, generations=job.generations)
-        source, target = (_placed(context, *both) for both in zip(ends, launches(prepared, job), strict=True))
+        placed = tuple(_placed(context, *both) for both in zip(ends, launches(prepared, job), strict=True))
+        files = {launch.role: launch.files for launch in placed}
         lost_rows = partial(lost_files, context.engine, connector, config, run_id=run_id)
         recorder.begin(prepared, state.held, inbox, job.generations, lost_rows=lost_rows)
         plan = RelayPlan(
@@ -81,8 +83,9 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             route=prepared.route,
             streams=job.streams,
             state=job.saved,
-            source_files=() if prepared.spool else source.files,
-            target_files=target.files,
+            source_files=() if prepared.spool else files["source"],
+            mapper=_mapper(prepared, files),
+            target_files=files["target"],
             limits=_limits(prepared),
             buffer=prepared.pipeline.buffer,
             translation=job.translation,
@@ -93,9 +96,9 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             limit=options.limit,
         )
         with context.signals.orders(inbox, doing=f"waiting for the target to finish what it has received {AGAIN}"):
-            outcome = _performed(context, plan, (source, target), inbox, recorder, spool=prepared.spool)
+            outcome = _performed(context, plan, placed, inbox, recorder, spool=prepared.spool)
             recorder.finish()
-    facts = _facts(outcome, recorder, (source, target), lost, strict=options.strict_counts)
+    facts = _facts(outcome, recorder, placed, lost, strict=options.strict_counts)
     facts = dataclasses.replace(
         facts,
         unmounted={end.role: unmounted(context.engine, end) for end in ends},
@@ -104,6 +107,11 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
     verdict = decide_verdict(facts)
     verdict = msgspec.structs.replace(verdict, message=verdict.message and context.message(verdict.message))
     return dataclasses.replace(outcome, verdict=verdict)
+
+
+def _mapper(prepared: PreparedRun, files: Mapping[Role, tuple[InputFile, ...]]) -> MapperPlan | None:
+    mapper = prepared.mapper
+    return MapperPlan(name=mapper.name, files=files["mapper"], only=mapper.only) if mapper else None
 
 
 def _placed(context: Context, connector: Connector, launch: Launch) -> Launch:
@@ -125,7 +133,7 @@ def _say_unmounted(context: Context, prepared: PreparedRun) -> None:
 
 
 def _say_changes(context: Context, prepared: PreparedRun) -> None:
-    for end in (prepared.source, prepared.target):
+    for end, _ in prepared.sides:
         name = f"{end.connector.role} `{end.connector.name}`"
         for warning in value_changes(name, prepared.streams, end.quirks):
             context.progress(context.redacted(warning))
@@ -140,8 +148,7 @@ def _say_new(context: Context, prepared: PreparedRun, envelope: Envelope) -> Non
     reason = reason or renamed({**names, **envelope.names}, {**names, **names_of(prepared)})
     if reason is None:
         return
-    named = pipeline.name in context.project.pipelines
-    run = f"tapdock run {pipeline.name if named else f'{pipeline.source} {pipeline.target}'} --full-refresh"
+    run = f"tapdock run {block_of(context.project, pipeline)} --full-refresh"
     context.progress(f"warning: {reason}, but this run resumes from the state `{prepared.state_id}`")
     context.progress(f"hint: if rows of earlier runs are missing there, `{run}` reads all rows again")
 
@@ -149,7 +156,7 @@ def _say_new(context: Context, prepared: PreparedRun, envelope: Envelope) -> Non
 def _performed(
     context: Context,
     plan: RelayPlan,
-    both: tuple[Launch, Launch],
+    placed: tuple[Launch, ...],
     inbox: "queue.SimpleQueue[Any]",
     recorder: Recorder,
     *,
@@ -159,7 +166,7 @@ def _performed(
         return perform(
             context.engine,
             plan,
-            both[1:] if spool else both,
+            placed[1:] if spool else placed,
             relay_image=context.relay_image,
             inbox=inbox,
             emit=saved_at_the_end(spool, recorder) if spool else recorder,
@@ -172,7 +179,7 @@ def _performed(
 
 
 def _facts(
-    outcome: Outcome, recorder: Recorder, both: tuple[Launch, Launch], lost: list[TapdockError], *, strict: bool
+    outcome: Outcome, recorder: Recorder, placed: tuple[Launch, ...], lost: list[TapdockError], *, strict: bool
 ) -> RunFacts:
     """Collect the facts about a finished run."""
     relay = outcome.verdict
@@ -185,7 +192,7 @@ def _facts(
         unsaved=recorder.unsaved,
         differing=differing if strict else (),
         exits=outcome.exits,
-        memory={launch.role: launch.memory for launch in both},
+        memory={launch.role: launch.memory for launch in placed},
         last_words={side: words.last for side, words in recorder.output.words.items()},
         printed={side: words.printed for side, words in recorder.output.words.items()},
         unexplained=frozenset(side for side, words in recorder.output.words.items() if not words.explains),
@@ -193,11 +200,13 @@ def _facts(
 
 
 def _limits(prepared: PreparedRun) -> Limits:
-    source, target = prepared.source.connector.limits, prepared.target.connector.limits
+    each = [ready.connector.limits for ready, _ in prepared.sides]
+    source, between, target = each[0], each[-2], each[-1]
     return Limits(
         source_idle=source.source_idle,
+        mapper_idle=between.mapper_idle,
         target_idle=target.target_idle,
-        stop_grace=max(source.stop_grace, target.stop_grace),
+        stop_grace=max(limits.stop_grace for limits in each),
         exit_grace=source.exit_grace,
     )
 

@@ -31,7 +31,7 @@ Part = Literal["config", "catalog", "state", "messages"]
 def files_given(context: Context, prepared: PreparedRun, options: Options, part: FilePart) -> Mapping[str, Any]:
     """Return the file of each side as JSON; None for a side that gets no such file."""
     both = launches(prepared, _started(context, prepared, options))
-    readies = (prepared.source, prepared.target)
+    readies = [ready for ready, _ in prepared.sides]
     return {launch.role: shown_file(context, ready, launch, part) for ready, launch in zip(readies, both, strict=True)}
 
 
@@ -81,8 +81,13 @@ def messages_given(
             "the messages of a source with `batch_config` name files that only a run has",
             hint="remove `batch_config`, or use another part: config, catalog or state",
         )
+    if prepared.mapper:
+        raise UsageError(
+            f"the messages for the target depend on the mapper `{prepared.mapper.name}`, which only a run starts",
+            hint="leave out the mapper to see what it would get, or use another part: config, catalog or state",
+        )
     job = _started(context, prepared, options)
-    source, _ = launches(prepared, job)
+    source = launches(prepared, job)[0]
     ready = prepared.source
     keep = operations.keeper(context, ready.connector, prepared.source_config)
     asked = ask(context, ready, source, keep=keep, records=MOST_RECORDS)

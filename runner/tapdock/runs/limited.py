@@ -1,4 +1,4 @@
-"""Which runs can have a limit of records: those that keep the rows of earlier runs."""
+"""Which runs can have a limit of records: those whose records can be counted, and that keep earlier rows."""
 
 from tapdock.errors import UsageError
 from tapdock.runs.begin import drops_rows
@@ -8,7 +8,7 @@ __all__ = ["require_limitable"]
 
 
 def require_limitable(prepared: PreparedRun, options: Options) -> None:
-    """Raise UsageError for a limit if a part of the rows would replace all rows of earlier runs."""
+    """Raise UsageError for a limit if it cannot be counted, or if a few rows would replace those of earlier runs."""
     if options.limit is None:
         return
     source, target = prepared.source.connector.name, prepared.target.connector.name
@@ -21,6 +21,11 @@ def require_limitable(prepared: PreparedRun, options: Options) -> None:
     if drops_rows(prepared):
         raise UsageError(
             f"`--limit` would replace rows of earlier runs: target `{target}` removes them when it starts", hint=hint
+        )
+    if prepared.mapper:
+        raise UsageError(
+            f"`--limit` does not support mappers: `{prepared.mapper.name}` may rename and drop the records to count",
+            hint=f"run without `--limit`; {hint}, and without the mapper",
         )
     if prepared.scratch:
         raise UsageError(

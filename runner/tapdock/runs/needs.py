@@ -18,11 +18,11 @@ __all__ = ["of_mounts", "of_network", "of_variables"]
 
 
 def of_variables(connector: Connector) -> Iterator[Finding]:
-    """Yield an error for each variable that the config or `env` of a connector needs and that is not set.
+    """Yield an error for each variable that the config, a mapping or `env` of a connector needs and that is not set.
 
     The same holds for files with secrets. Programs that print secrets are not started.
     """
-    for error in _missing([connector.config, connector.env]):
+    for error in _missing([connector.config, *connector.mappings.values(), connector.env]):
         yield Finding(what=f"variables of {connector.name}", level="error", found=error.message, fix=error.hint)
 
 

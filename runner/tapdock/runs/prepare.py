@@ -21,6 +21,8 @@ from tapdock.project.state_keys import key_of
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs import schema_policy
 from tapdock.runs.deletes import with_deletes
+from tapdock.runs.mapper import PreparedMapper, prepare_mapper, require_no_maps, require_singer
+from tapdock.runs.meant import require_meant
 from tapdock.runs.own_files import offer, require_state
 from tapdock.runs.spool_files import Batch
 from tapdock.runs.sync_modes import (
@@ -37,19 +39,11 @@ from tapdock.runs.target_tables import table_names
 from tapdock.runs.unread import denied_globs, unread_names
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
-from tapdock.translate.catalogs.singer import unsupported_fields
+from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
 from tapdock.translate.maps.landing import Landed, landed_streams, only_read
 from tapdock.translate.maps.settings import settings_of
 
 __all__ = ["Options", "PreparedRun", "added_fields", "chosen_streams", "combined", "prepare"]
-
-
-_MEANT = {
-    "meta_changes": "airbyte-singer",
-    "late_schema": "singer-airbyte",
-    "validate_records": "singer-airbyte",
-}
-"""Options of a pipeline that only apply to one route."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +79,7 @@ class PreparedRun:
 
     `offered` are all streams of the source, `streams` are those that the run reads. `scratch`: the source writes files
     for the target. `only_complete`: see `RelayPlan`. `feed` and `spool` replace the source's output. `schema`: changes.
+    `mapper` is between source and target.
     """
 
     pipeline: Pipeline
@@ -100,7 +95,14 @@ class PreparedRun:
     only_complete: bool = False
     scratch: bool = False
     feed: bytes | None = field(default=None, repr=False)
+    mapper: PreparedMapper | None = None
     spool: Batch | None = field(default=None, repr=False)
+
+    @property
+    def sides(self) -> tuple[tuple[PreparedConnector, Resolved], ...]:
+        """The connectors with their configs, in the order of the data."""
+        mapper = ((self.mapper.ready, self.mapper.config),) if self.mapper else ()
+        return ((self.source, self.source_config), *mapper, (self.target, self.target_config))
 
     @property
     def route(self) -> str:
@@ -123,7 +125,10 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     source, target = (
         operations.prepare(context, each) for each in sides(project, pipeline, now=began, run_id=options.run_id)
     )
+    mapper = prepare_mapper(context, pipeline, now=began, run_id=options.run_id)
     namespacing = _namespacing(pipeline, source, target)
+    require_singer(pipeline, mapper, source, target)
+    require_no_maps(pipeline, mapper, source.connector)
     # Discovery may rotate a token that works only once, so the config for the run is resolved after it.
     namespaced = schema_policy.is_namespaced(source, namespacing)
     refresh = schema_policy.asks_again(source.connector, pipeline.schema_changes, wanted=options.refresh_catalog)
@@ -133,9 +138,24 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         remember_offered(context.cache, source.connector, project.environment, offered, now=context.now())
     source_config = operations.resolved_config(context, source)
     operations.say_laid(context, source.connector, source_config)
-    return combined(
+    run = combined(
         context, pipeline, options, source=source, offered=offered, source_config=source_config, target=target
     )
+    return _with_mapper(run, mapper) if mapper else run
+
+
+def _with_mapper(run: PreparedRun, mapper: PreparedMapper) -> PreparedRun:
+    """Return the run with a mapper, which may rename streams: so the tap's streams are compared with the catalog.
+
+    Raises UsageError for a tap that writes files: a mapper cannot read them.
+    """
+    if run.scratch:
+        hint = "remove `batch_config` from the config of the source, or run the pipeline without the mapper"
+        raise UsageError(f"pipeline `{run.pipeline.name}`: mappers do not support `batch_config`", hint=hint)
+    known = frozenset(name for one in run.streams for name in emitted_names(one.stream))
+    only = known if run.translation.only_known else None
+    translation = msgspec.structs.replace(run.translation, only_known=False)
+    return dataclasses.replace(run, translation=translation, mapper=dataclasses.replace(mapper, only=only))
 
 
 def combined(
@@ -179,7 +199,7 @@ def combined(
     require_keys(source, target, target_config, landed, quirks)
     require_described(source, target, described, target_config, landed, quirks)
     target_config = with_deletes(target, target_config, described, landed, say=context.once)
-    _require_meant(pipeline, f"{source.kind}-{target.kind}")
+    require_meant(pipeline, f"{source.kind}-{target.kind}")
     translation = TranslateOptions(
         namespacing=namespacing,
         on_bad_record=pipeline.on_bad_record,
@@ -243,18 +263,6 @@ def _namespacing(pipeline: Pipeline, source: PreparedConnector, target: Prepared
             hint="messages are passed on unchanged; use the target's own settings to name its tables",
         )
     return said if said.kind else dataclasses.replace(said, kind="destination")
-
-
-def _require_meant(pipeline: Pipeline, route: str) -> None:
-    """Raise UsageError for an option that has no effect on this route."""
-    plain = Pipeline(name="", source="", target="")
-    for option, meant in _MEANT.items():
-        if getattr(pipeline, option) != getattr(plain, option) and route != meant:
-            source, target = (kind.title() for kind in meant.split("-"))
-            raise UsageError(
-                f"pipeline `{pipeline.name}`: `{option}` only applies to {source}-to-{target} pipelines",
-                hint="remove it",
-            )
 
 
 def _say_unreadable(context: Context, source: str, streams: tuple[ConfiguredStream, ...]) -> None:

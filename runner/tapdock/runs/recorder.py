@@ -10,16 +10,7 @@ from functools import partial
 
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context
-from tapdock.errors import (
-    ContainerGone,
-    EngineError,
-    Side,
-    SourceError,
-    StateError,
-    TapdockError,
-    TargetError,
-    unforeseen,
-)
+from tapdock.errors import ERROR_OF, ContainerGone, EngineError, Side, StateError, TapdockError, unforeseen
 from tapdock.events import (
     Committed,
     Event,
@@ -188,7 +179,7 @@ class Recorder:
     def _keep_config(self, side: Side, config: str) -> None:
         """Keep a config that a connector changed.
 
-        After too many changes, raises SourceError or TargetError. Of the rest only the last one is kept, at the end.
+        After too many changes, raises an error of this side. Of the rest only the last one is kept, at the end.
         """
         self._rotations += 1
         if self._rotations <= _MOST_ROTATIONS:
@@ -196,14 +187,10 @@ class Recorder:
             self._unkept.remove(side)
             return
         self._excess[side] = config
-        failed = SourceError if side == "source" else TargetError
-        raise failed(f"the {side} changed its config more than {_MOST_ROTATIONS} times in one run")
+        raise ERROR_OF[side](f"the {side} changed its config more than {_MOST_ROTATIONS} times in one run")
 
     def _keep(self, side: Side, config: str) -> None:
-        prepared = self._prepared
-        ready, known = (
-            (prepared.source, prepared.source_config) if side == "source" else (prepared.target, prepared.target_config)
-        )
+        ready, known = next(each for each in self._prepared.sides if each[0].connector.role == side)
         operations.keep_rotated(self._context, ready.connector, known, config)
         self._log.info("config rotated", side=side)
 

@@ -14,7 +14,7 @@ import msgspec
 
 from tapdock.connectors.schema_changes import SchemaChange
 from tapdock.errors import Side, UsageError
-from tapdock.events import SetAside, StreamReport
+from tapdock.events import MapperReport, SetAside, StreamReport
 from tapdock.files import made, write_whole
 from tapdock.runs import rotation
 from tapdock.runs.log_file import log_lines as joined_lines
@@ -86,7 +86,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     `limit` is the most records of each stream that the run was allowed to write.
 
     `labels` and `annotations` are those of the pipeline, its source, its target and the project, in this order of
-    priority.
+    priority. `mapper` is None for a run without a mapper.
     """
 
     version: int = 1
@@ -98,6 +98,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None
     error: ErrorRecord | None = None
     streams: tuple[StreamReport, ...] = ()
+    mapper: MapperReport | None = None
     state: StateRecord
     containers: tuple[ContainerRecord, ...] = ()
     seconds: Seconds

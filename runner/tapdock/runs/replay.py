@@ -57,10 +57,15 @@ def require_next(batch: Batch, envelope: Envelope | None, options: Options) -> N
 def prepare_replay(context: Context, pipeline: Pipeline, options: Options) -> PreparedRun:
     """Prepare the run of a batch: the target as ever, and the source without its image.
 
-    Raises UsageError if the project now reads other streams or fields than the spool has.
+    Raises UsageError if the project now reads other streams or fields than the spool has, and for a mapper.
     """
     batch = options.spool
     assert batch is not None, "the caller has one"
+    if pipeline.mappers:
+        raise UsageError(
+            f"pipeline `{pipeline.name}` has the mapper `{pipeline.mappers[0]}`, and a spool is run without mappers",
+            hint="run the pipeline without `--from`, so that it reads the source",
+        )
     began = context.now() if options.began is None else options.began
     source, target = sides(context.project, pipeline, now=began, run_id=options.run_id)
     played = PreparedConnector(

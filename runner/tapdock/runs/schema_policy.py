@@ -11,6 +11,7 @@ from tapdock.connectors.schema_changes import SchemaChange, changes, fields_of, 
 from tapdock.connectors.schema_types import ARRAY, differences
 from tapdock.connectors.selection import select_streams
 from tapdock.errors import StateError, UsageError
+from tapdock.project.blocks import block_of
 from tapdock.project.model import Connector, Namespacing, Pipeline, Project, SchemaPolicy
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.protocol.exclusion import Exclusion
@@ -201,9 +202,8 @@ def _seen_without(stream: SeenStream, new: frozenset[Path]) -> SeenStream:
 
 def require_accepted(project: Project, pipeline: Pipeline, facts: SchemaFacts) -> None:
     """Raise UsageError for changes that the policy does not allow. It names them and how to accept them."""
-    blocks = pipeline.name if pipeline.name in project.pipelines else f"{pipeline.source} {pipeline.target}"
     where = f" --environment {project.environment}" if project.environment else ""
-    run = f"tapdock run {blocks} {_ACCEPT}{where}"
+    run = f"tapdock run {block_of(project, pipeline)} {_ACCEPT}{where}"
     diff = f"tapdock catalog diff {pipeline.source}{where}"
     hint = f"`{run}` reads on with what the source offers now; `{diff}` shows all changes"
     found = [each for each in facts.changes if each.is_read]

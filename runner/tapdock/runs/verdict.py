@@ -117,7 +117,8 @@ def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
     exit_ = facts.exits.get(side)
     if exit_ and exit_.oom_killed:
         return msgspec.structs.replace(verdict, **_out_of_memory(side, facts.memory[side], exit_))
-    failed = verdict.source_code if side == "source" else verdict.target_code
+    codes = {"source": verdict.source_code, "mapper": verdict.mapper_code, "target": verdict.target_code}
+    failed = codes[side]
     said = (facts.last_words if failed else facts.printed).get(side, "")
     if failed and failed > _LAST_OF_ITS_OWN and side in facts.unexplained:
         said = ""  # a killed program did not choose its last line

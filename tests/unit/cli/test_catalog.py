@@ -120,7 +120,7 @@ def test_refresh_changes_what_the_next_run_uses(shop):
     ("words", "keys", "message"),
     [
         (("show", "t"), {}, "`t` is a target; only sources have catalogs"),
-        (("show", "x"), {}, "there is no source or target `x`"),
+        (("show", "x"), {}, "there is no source, mapper or target `x`"),
         (("refresh", "s"), {"discovery": "committed"}, "runs of `s` use the committed catalog catalogs/s.json"),
         (("diff", "s"), {"discovery": False}, "`s` does not support discovery"),
         (("show", "s"), {"discovery": "committed"}, "source `s` has no committed catalog"),

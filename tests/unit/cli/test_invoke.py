@@ -155,7 +155,7 @@ def test_dumped_configs_have_no_secrets(invoke):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["shp"], "there is no source or target `shp`"),
+        (["shp"], "there is no source, mapper or target `shp`"),
         (["shop", "--pipeline", "dmo"], "there is no pipeline `dmo`"),
         (["alone", "--pipeline", "demo"], "pipeline `demo` does not use `alone`"),
         (["shop", "--dump", "config", "--", "x"], "takes no arguments"),

@@ -76,6 +76,7 @@ def test_the_format_of_a_project_that_has_not_run(project, folder):
                 "name": "demo",
                 "source": "shop",
                 "target": "lake",
+                "mappers": [],
                 "state_id": "default:shop-to-lake:eu",
                 "labels": {"tier": "1"},
                 "annotations": {"about": "orders"},

@@ -233,7 +233,11 @@ MISTAKES = [
     ("version: 1\nsources: {a: {image: x, retries: 2}}", "`sources.a.retries` is not a key here", "only a pipeline"),
     ("version: 1\nsources: {a: {image: x, primary_key: id}}", "`sources.a.primary_key` is not a", "only a stream"),
     ("version: 1\ndefaults: {select: [b]}", "`defaults.select` is not a key here", "only a source can have `select`"),
-    ("version: 1\npipelines: {p: {network: n}}", "`pipelines.p.network` is not", "only a source or a target can have"),
+    (
+        "version: 1\npipelines: {p: {network: n}}",
+        "`pipelines.p.network` is not",
+        "only a source, a mapper or a target can have",
+    ),
     ("version: 1\ntargets: {a: {image: x, mounts: ['data/x:/y']}}", "neither a path nor", "`./data/x`"),
     (
         "version: 1\ntargets: {a: {image: x, mounts: ['/y']}}",

@@ -12,7 +12,8 @@ from support.pod import QUICK, SCHEMA, Pod, drained_until_end
 from tapdock.events import Committed, Finished, Killed, Rotated
 from tapdock.project.model import Limits
 from tapdock.relay.messages import Abort, Kill, Stop
-from tapdock.relay.stopping import Stopping
+from tapdock.relay.overdue import Overdue
+from tapdock.relay.sides import Sides
 from tapdock.relay.timers import Timers
 from unit.relay.test_renewed_configs import RECORD, control, new, streams
 
@@ -136,23 +137,67 @@ class Held:
         self.cut = self.source_ended = False
 
 
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A side of which only the name is known."""
+
+    name: str
+
+
+@dataclasses.dataclass
+class Threads:
+    """The threads of a run, of which `readers` read the outputs."""
+
+    readers: list[Held]
+    pump: Held
+
+
+class Kills:
+    """Notes the names of the sides that are killed."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def kill(self, *sides: Named) -> None:
+        self.names += [side.name for side in sides]
+
+
+@pytest.mark.parametrize(
+    ("mapper", "side", "behind"),
+    [(False, "source", ["target"]), (True, "source", ["mapper", "target"]), (True, "mapper", ["target"])],
+)
 @pytest.mark.parametrize(
     ("held", "ends", "cut", "killed"),
     [(0, False, False, True), (0, True, False, False), (5, False, True, True), (5, True, True, False)],
 )
-def test_the_end_of_a_killed_sources_output_may_be_behind_the_buffer(held, ends, cut, killed):
-    """Only if it does not come after the buffer was dropped, the source still writes."""
+def test_the_end_of_a_killed_sides_output_may_be_behind_the_buffer(mapper, side, behind, held, ends, cut, killed):
+    """Only if it does not come after the buffer was dropped, the side still writes."""
     now = 0.0
     timers = Timers(lambda: now)
-    pump = Held(held)
-    stopping = Stopping(None, None, pump, timers, Limits(gone=5), emit=None, ended=None)
-    dead: list = []
-    stopping.kill = dead.append
-    stopping.source_killed()
-    pump.source_ended = ends and not held
+    pump, kills = Held(held), Kills()
+    readers = [Held(0), pump] if mapper else [pump]
+    sides = Sides(Named("source"), Named("mapper") if mapper else None, Named("target"))
+    reader = readers[sides.all.index(Named(side))]
+    overdue = Overdue(sides, Threads(readers, pump), timers, Limits(gone=5), kills, fail=None)
+    overdue.killed(Named(side))
     for now in (9.9, 10.0, 19.9, 20.0):
+        reader.source_ended = ends and not pump.held
         timers.fire()
         assert pump.cut == (cut and now >= 10)
-        pump.source_ended = ends
         pump.held = 0 if pump.cut else held
-    assert (dead == [None]) == killed
+    assert kills.names == (behind if killed else [])
+
+
+def test_the_end_of_a_killed_sources_output_was_read_although_bytes_wait_behind_the_mapper():
+    """The target may take its time: nothing is dropped."""
+    now = 0.0
+    timers = Timers(lambda: now)
+    feed, pump, kills = Held(0), Held(5), Kills()
+    sides = Sides(Named("source"), Named("mapper"), Named("target"))
+    overdue = Overdue(sides, Threads([feed, pump], pump), timers, Limits(gone=5), kills, fail=None)
+    overdue.killed(Named("source"))
+    feed.source_ended = True
+    now = 10.0
+    timers.fire()
+    assert timers.wait(60) == 60, "nothing is expected any more"
+    assert (pump.cut, kills.names) == (False, [])

@@ -12,7 +12,7 @@ from support.pod import Pod, drained_until_end
 from tapdock.connectors.selection import select_streams
 from tapdock.events import Committed, Failed, Hello
 from tapdock.protocol.catalog import ConfiguredStream, parse_catalog
-from tapdock.relay.pump import Ending
+from tapdock.relay.ending import Ending
 
 pytestmark = pytest.mark.long
 

@@ -21,3 +21,13 @@ def test_missing_variables_and_files_are_named_and_no_program_is_started(tmp_pat
         "tapdock.yaml:5: `sources.s.config.a` needs the file none, which cannot be read: No such file or directory",
         "tapdock.yaml:5: `sources.s.config.d.0` needs the variable `NOT_SET`, which is not set",
     ]
+
+
+def test_missing_variables_of_a_mapping(tmp_path):
+    text = 'version: 1\nmappers: {m: {image: x, mappings: [{name: a, config: {key: "${NOT_SET}"}}]}}\n'
+    (tmp_path / "tapdock.yaml").write_text(text)
+    read = load(tmp_path / "tapdock.yaml", environment=None, environ={})
+    found = [each.found for each in of_variables(read.mappers["m"])]
+    assert found == [
+        "tapdock.yaml:2: `mappers.m.mappings.0.config.key` needs the variable `NOT_SET`, which is not set",
+    ]

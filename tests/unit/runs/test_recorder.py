@@ -1,5 +1,6 @@
 """Tests how the recorder handles a run's events, and failures during that."""
 
+import dataclasses
 import json
 import os
 import queue
@@ -71,11 +72,14 @@ class Run:
         self.recorder = Recorder(context, run_id="r1", log=log, show=self.shown.append)
         connector = context.project.sources["s"]
         config = SimpleNamespace(given={}, rules=None)
+        source, mapper, target = (
+            SimpleNamespace(kind="singer", connector=dataclasses.replace(connector, role=role))
+            for role in ("source", "mapper", "target")
+        )
         prepared = SimpleNamespace(
-            source=SimpleNamespace(kind="singer", connector=connector),
-            target=SimpleNamespace(kind="singer", connector=connector),
-            source_config=config,
-            target_config=config,
+            source=source,
+            target=target,
+            sides=((source, config), (mapper, config), (target, config)),
             state_id="default:s-to-t",
             route="singer-singer",
             streams=(),
@@ -197,6 +201,16 @@ def test_a_config_changes_a_hundred_times_at_most_and_states_are_saved_all_the_s
     assert run.recorder.failed.side == "target"
     assert {order.exit_code for order in run.orders()} == {4}
     assert len(held.saved) == 1
+
+
+@pytest.mark.parametrize("side", ["source", "mapper", "target"])
+def test_a_changed_config_is_kept_for_the_side_that_changed_it(tmp_path, monkeypatch, side):
+    kept = []
+    monkeypatch.setattr(module.operations, "keep_rotated", lambda _, connector, *_given: kept.append(connector.role))
+    run = Run(tmp_path, Held())
+    run.recorder(Rotated(side, '{"token":1}'))
+    run.done()
+    assert kept == [side]
 
 
 def test_whatever_goes_wrong_here_ends_the_run_in_order_and_is_logged(tmp_path):

@@ -40,7 +40,8 @@ def test_the_record_is_the_object_of_the_command_line():
     assert value["run_id"] == "20261122T112233Z-ab12cd"
     assert set(value) == {
         *("version", "run_id", "pipeline", "state_id", "started_at", "status", "exit_code", "error"),
-        *("streams", "state", "containers", "seconds", "relay", "schema_changes", "labels", "annotations", "limit"),
+        *("streams", "state", "containers", "seconds", "relay", "schema_changes", "labels", "annotations", "mapper"),
+        "limit",
     }
     assert set(value["error"]) == {"side", "message", "hint", "retryable"}
     assert set(value["streams"][0]) == {

@@ -7,8 +7,9 @@ import pytest
 
 from tapdock.errors import UsageError
 from tapdock.events import Committed, Verdict
+from tapdock.project.model import Pipeline
 from tapdock.runs.prepare import Options
-from tapdock.runs.replay import due, require_next, saved_at_the_end
+from tapdock.runs.replay import due, prepare_replay, require_next, saved_at_the_end
 from tapdock.runs.spool_files import Batch, Manifest
 from tapdock.state.envelope import Envelope
 
@@ -101,3 +102,10 @@ def test_the_state_is_saved_once_all_is_acknowledged(events, saved):
         receive(event)
     assert [each.state for each in seen if isinstance(each, Committed)] == saved
     assert seen[-1] is events[-1]
+
+
+def test_a_pipeline_with_a_mapper_is_refused():
+    """Its target would get what the mapper hides."""
+    wanted = Pipeline(name="p", source="s", mappers=("hide",), target="t")
+    with pytest.raises(UsageError, match="pipeline `p` has the mapper `hide`, and a spool is run without mappers"):
+        prepare_replay(None, wanted, Options(spool=spool(None, 1)[0]))

@@ -16,6 +16,7 @@ WELL = Verdict(exit_code=0, streams=STREAMS, source_code=0, target_code=0)
 SOURCE = Verdict(
     exit_code=3, side="source", message="the source exited with 1", hint="look", streams=STREAMS, source_code=1
 )
+MAPPER = Verdict(exit_code=10, side="mapper", message="the mapper exited with 1", mapper_code=1)
 TARGET = Verdict(exit_code=4, side="target", message="the target exited with 0 without a word", target_code=0)
 FAILED_TARGET = Verdict(exit_code=4, side="target", message="the target exited with 2", target_code=2)
 KILLED_TARGET = Verdict(exit_code=4, side="target", message="the target exited with 137", target_code=137)
@@ -31,7 +32,7 @@ FILE = Path("/p/unsaved-x.json")
 UNSAVED = Unsaved(error=StateError("s3://b is gone", hint="see whether it is there"), file=FILE, state_id="x")
 NOWHERE = Unsaved(error=StateError("s3://b is gone"), file=None, state_id="x")
 KEPT = f"the state is in {FILE}: run `tapdock state set x {FILE}`"
-LIMITS = {"source": 64 << 20, "target": None}
+LIMITS = {"source": 64 << 20, "mapper": 32 << 20, "target": None}
 LOST = LeaseHeld("another run has the state", hint="wait for it")
 
 # facts -> exit code, side, message, hint
@@ -44,6 +45,32 @@ CASES = {
     "a source that failed, in its own words": (
         {"relay": SOURCE, "last_words": {"source": "no such table", "target": "bye"}},
         (3, "source", "the source exited with 1: no such table", "look"),
+    ),
+    "a mapper that failed, in its own words": (
+        {"relay": MAPPER, "last_words": {"mapper": "KeyError: no field `email`", "source": "bye"}},
+        (10, "mapper", "the mapper exited with 1: KeyError: no field `email`", None),
+    ),
+    "a mapper that ran out of memory": (
+        {"relay": MAPPER, "exits": {"mapper": KILLED}},
+        (
+            10,
+            "mapper",
+            "the mapper ran out of memory (limit 32 MiB, peak 70 MiB)",
+            "increase `memory` of the mapper in the project file",
+        ),
+    ),
+    "a mapper in whose place is a target": (
+        {
+            "relay": MAPPER,
+            "last_words": {"mapper": "usage: target-x [-h] -c CONFIG"},
+            "places": {"mapper": "`mappers.m`"},
+        },
+        (
+            10,
+            "mapper",
+            "the mapper exited with 1: usage: target-x [-h] -c CONFIG",
+            "the mapper seems to be a target: move `mappers.m` to `targets`, or correct its `image`",
+        ),
     ),
     "a source that cannot reach its server": (
         {"relay": SOURCE, "last_words": {"source": "connect ECONNREFUSED 10.0.0.5:1"}},

@@ -8,7 +8,7 @@ from tapdock.connectors.kinds import base
 from tapdock.launch import FileArg, ImageFacts, InputFile, Launch
 from tapdock.project.model import Connector
 
-__all__ = ["about", "discover", "read", "write"]
+__all__ = ["about", "discover", "map_", "read", "write"]
 
 _CATALOG = FileArg("catalog.json")
 _STATE = FileArg("state.json")
@@ -44,6 +44,12 @@ def read(
         files.append(InputFile(_STATE.name, state.encode()))
     launch = base.launch(connector, facts, role="source", args=tuple(args), files=tuple(files))
     return dataclasses.replace(launch, scratch=scratch)
+
+
+def map_(connector: Connector, facts: ImageFacts, *, config: Mapping[str, Any]) -> Launch:
+    """Return the launch of a mapper, which gets a tap's messages and prints those for the target."""
+    args = ("--config", base.CONFIG)
+    return base.launch(connector, facts, role="mapper", args=args, files=(base.config_file(config),), stdin=True)
 
 
 def write(connector: Connector, facts: ImageFacts, *, config: Mapping[str, Any], scratch: bool = False) -> Launch:

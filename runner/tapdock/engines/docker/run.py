@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tapdock.engines.docker.container_spec import MEMORY, PIPES, attended_spec, 
 from tapdock.engines.docker.errors import CONNECTION, answering, reason_of, refused
 from tapdock.engines.docker.process import DockerConversation, DockerProcess
 from tapdock.errors import EngineError
-from tapdock.launch import Launch
+from tapdock.launch import Launch, Role
 
 __all__ = ["LABEL_OWNER", "LABEL_RUN", "DockerRun", "container_name"]
 
@@ -128,8 +128,10 @@ class DockerRun:
         """Return the engine's path, or the volume, of a folder that the relay uses as well."""
         return self._locate(str(self.folder / name)) if self.folder else self._volume(name)
 
-    def start_relay(self, image: str, log: Logs, *, scratch: bool) -> tuple[DockerProcess, DockerConversation]:
-        names = ["source", "target", *(["scratch"] if scratch else [])]
+    def start_relay(
+        self, image: str, log: Logs, *, roles: Sequence[Role], scratch: bool
+    ) -> tuple[DockerProcess, DockerConversation]:
+        names = [*roles, *(["scratch"] if scratch else [])]
         for name in names:
             self._make_volume(self._volume(name), blocks=_SCRATCH_BLOCKS if name == "scratch" else _PIPE_BLOCKS)
         binds = [f"{self._volume(name)}:{PIPES}/{name}" for name in names]
