@@ -9,13 +9,14 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from tapdock.cli.assembly import operations_of
+from tapdock.cli.assembly import operations_of, said
 from tapdock.cli.connectors import AsJson, InPipeline, Verbose, in_pipeline
 from tapdock.cli.session import shared
 from tapdock.cli.state import print_exactly
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context as Operations
 from tapdock.errors import UsageError
+from tapdock.project.model import Pipeline, Project
 from tapdock.protocol.catalog import StreamKey
 from tapdock.relay.signals import Signals
 from tapdock.runs.given import masked_json
@@ -64,13 +65,25 @@ def preview(
     with Signals(said_at_once) as signals:
         needed = operations_of(session, signals, verbose=verbose)
         ready = operations.prepare(needed, connector)
-        what = to_read(needed, ready, options, pipeline=session.project.pipelines.get(pipeline or ""))
+        what = to_read(needed, ready, options, pipeline=_pipeline_of(session.project, source, pipeline))
         found: _Found = {one.target.stream.key: [] for one in what.landed}
         try:
             for record in read_records(needed, ready, what, limit=limit):
                 found.setdefault(StreamKey(record.namespace, record.stream), []).append(record.data)
         finally:  # what came before a failure may explain it
             _show(needed, found, limit, as_json=as_json)
+
+
+def _pipeline_of(project: Project, source: str, name: str | None) -> Pipeline | None:
+    """Return the pipeline whose maps are applied: the named one, or the only one of the source."""
+    if name is not None:
+        return project.pipelines[name]
+    users = [each for each in project.pipelines.values() if each.source == source]
+    if len(users) == 1:
+        return users[0]
+    if mapped := [each.name for each in users if each.has_maps]:
+        said(f"note: the maps of {', '.join(mapped)} are not applied; `--pipeline {mapped[0]}` applies them")
+    return None
 
 
 def _show(needed: Operations, found: _Found, limit: int, *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from tapdock.engines.base import Engine
 from tapdock.project.composed import Composed
+from tapdock.project.interpolate import Unset
 from tapdock.project.model import Connector, Mount
 from tapdock.project.secret import Secret
 
@@ -45,8 +46,8 @@ def paths_in(config: Mapping[str, Any]) -> tuple[ConfigPath, ...]:
 
 
 def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Composed) and not value.is_known:
-        return  # a secret that no command has needed yet
+    if isinstance(value, Unset) or (isinstance(value, Composed) and not value.is_known):
+        return  # a variable that is not set, or a secret that no command has needed yet
     if isinstance(value, Secret):
         yield key, value.reveal()
     elif isinstance(value, str):

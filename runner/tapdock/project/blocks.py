@@ -26,6 +26,7 @@ def parse_blocks(project: Project, words: Sequence[str]) -> list[Pipeline]:
             target = left.pop(0) if left else ""
             if target not in project.targets:
                 raise _no_target(project, name, target)
+            _require_no_maps(project, name, target)
             pipelines.append(Pipeline(name=f"{name}-to-{target}", source=name, target=target, mappers=mappers))
         else:
             raise _unknown(project, name)
@@ -49,6 +50,16 @@ def _mappers(project: Project, source: str, left: list[str]) -> tuple[str, ...]:
         said = ", ".join(f"`{name}`" for name in names)
         raise UsageError(f"a run has at most one mapper, not {said}", hint="put the settings of all into one mapping")
     return tuple(names)
+
+
+def _require_no_maps(project: Project, source: str, target: str) -> None:
+    """Raise UsageError if a pipeline of this source and target has maps: without them, plain text may be written."""
+    users = [one for one in project.pipelines.values() if (one.source, one.target) == (source, target)]
+    if found := next((one.name for one in users if one.has_maps), None):
+        raise UsageError(
+            f"pipeline `{found}` maps what `{source}` writes to `{target}`, and `{source} {target}` would not",
+            hint=f"`tapdock run {found}`; or move the maps to `sources.{source}`, where they hold for each of its runs",
+        )
 
 
 def _no_target(project: Project, source: str, word: str) -> UsageError:

@@ -22,6 +22,11 @@ def require_limitable(prepared: PreparedRun, options: Options) -> None:
         raise UsageError(
             f"`--limit` would replace rows of earlier runs: target `{target}` removes them when it starts", hint=hint
         )
+    if options.full_refresh and options.save_state:
+        raise UsageError(
+            f"`--limit` with `--full-refresh` would clear the state `{prepared.state_id}` for a few records",
+            hint=f"add `--no-state-update`, which leaves the state as it is; {hint}",
+        )
     if prepared.mapper:
         raise UsageError(
             f"`--limit` does not support mappers: `{prepared.mapper.name}` may rename and drop the records to count",

@@ -7,6 +7,7 @@ import pytest
 from tapdock.cli.config import rows, variables_of
 from tapdock.connectors.masking import project_secrets
 from tapdock.errors import UsageError
+from tapdock.project.blocks import parse_blocks
 from tapdock.project.load import load
 from tapdock.project.schema import json_schema
 from tapdock.translate.maps.settings import MapSettings, checked, settings_of
@@ -188,3 +189,12 @@ def test_the_schema_has_both_names():
     file["sources"]["s"]["hash_key"] = KEY
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(file, schema)
+
+
+def test_a_source_and_a_target_cannot_be_run_without_the_maps_of_their_pipeline(project):
+    read = project(pipeline="maps: {users: {email: hash(email)}}")
+    assert parse_blocks(read, ["nightly"])
+    with pytest.raises(UsageError, match="pipeline `nightly` maps what `shop` writes to `lake`") as raised:
+        parse_blocks(read, ["shop", "lake"])
+    assert "`tapdock run nightly`" in (raised.value.hint or "")
+    assert parse_blocks(project(), ["shop", "lake"])

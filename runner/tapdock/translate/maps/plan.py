@@ -101,7 +101,7 @@ def _require_rules(streams: Sequence[ConfiguredStream], left_out: Collection[str
         if any(matching_paths(rule.pattern, StreamKey(None, name), {}) is not None for name in left_out):
             continue
         names = [f"{one.stream.key}.{name}" for one in streams for name in one.stream.json_schema.get("properties", {})]
-        hint = did_you_mean(rule.pattern, names) or "`tapdock streams` lists streams with their fields"
+        hint = did_you_mean(rule.pattern, names) or "`tapdock select NAME --list --all` lists streams with their fields"
         raise settings.error(rule.pattern, problem="matches no field of any stream", hint=hint)
 
 
