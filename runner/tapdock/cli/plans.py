@@ -11,9 +11,10 @@ from tapdock.connectors.about import about
 from tapdock.connectors.context import Context as Operations
 from tapdock.connectors.paths import unmounted
 from tapdock.protocol.catalog import StreamKey
+from tapdock.runs.chosen import added_fields
 from tapdock.runs.given import Part, files_given, messages_given
 from tapdock.runs.limited import require_limitable
-from tapdock.runs.prepare import Options, PreparedRun, added_fields
+from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.schema_policy import report, require_accepted
 from tapdock.runs.target_modes import target_mode
 from tapdock.state.store import read

@@ -83,4 +83,5 @@ def options_of_batches(
     found = due(batches, read(operations.backend, state_id), options, state_id=state_id)
     again = "" if found else "; `--full-refresh` runs all of it again"
     said(f"{len(found)} of {len(batches)} batches of the spool are run into `{wanted.target}`{again}")
-    return [replace(options, spool=batch, full_refresh=options.full_refresh and batch is found[0]) for batch in found]
+    anew = [options.full_refresh and (batch is found[0] or batch.manifest.start is None) for batch in found]
+    return [replace(options, spool=batch, full_refresh=each) for batch, each in zip(found, anew, strict=True)]

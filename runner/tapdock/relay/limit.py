@@ -108,9 +108,13 @@ def wanting(
 
     The reports of configured streams are the first ones. With `filtered`, records that a map left out count too.
     """
-    counts = [_came(report) - (0 if filtered else report.filtered) for report in reports]
+    counts = [_came(report) if filtered else _shown(report) for report in reports]
     each = zip(streams, reports, counts, strict=False)
     return tuple(one for one, report, count in each if count < most and report.status != "complete")
+
+
+def _shown(report: StreamReport) -> int:
+    return min(report.written.values()) if report.written else _came(report) - report.filtered
 
 
 def marked(report: StreamReport, most: int) -> StreamReport:

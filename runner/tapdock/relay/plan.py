@@ -87,7 +87,7 @@ def limit_of(plan: RelayPlan) -> Limit | None:
 
 def translator(plan: RelayPlan, folder: Path, *, emit: Emit, clock: Callable[[], float]) -> Translator:
     """Return the route's translator. If both sides share a folder, it is created beside their pipes."""
-    translation = plan.translation
+    translation = msgspec.structs.replace(plan.translation, limited=plan.limit is not None)
     if plan.scratch:
         scratch = folder / "scratch"
         if not scratch.is_dir():  # a volume exists already

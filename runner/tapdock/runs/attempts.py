@@ -22,9 +22,10 @@ from tapdock.relay.host import Outcome
 from tapdock.runs import execute, records, schema_policy
 from tapdock.runs.archive import Archive
 from tapdock.runs.beside import stored_beside
+from tapdock.runs.chosen import added_fields
 from tapdock.runs.limited import require_limitable
 from tapdock.runs.log_file import LogFile, log_to
-from tapdock.runs.prepare import Options, PreparedRun, added_fields, prepare
+from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.runs.replay import prepare_replay

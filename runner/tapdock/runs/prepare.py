@@ -11,15 +11,13 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.operations import Resolved
-from tapdock.connectors.selection import select_streams
-from tapdock.connectors.stream_modes import Modes
-from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
-from tapdock.project.model import Connector, Namespacing, Pipeline, SchemaPolicy
+from tapdock.project.model import Namespacing, Pipeline, SchemaPolicy
 from tapdock.project.named import sides
 from tapdock.project.state_keys import key_of
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs import schema_policy
+from tapdock.runs.chosen import chosen_streams
 from tapdock.runs.deletes import with_deletes
 from tapdock.runs.mapper import PreparedMapper, prepare_mapper, require_no_maps, require_singer
 from tapdock.runs.meant import require_meant
@@ -40,10 +38,10 @@ from tapdock.runs.unread import denied_globs, unread_names
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
-from tapdock.translate.maps.landing import Landed, landed_streams, only_read
+from tapdock.translate.maps.landing import Landed, landed_streams
 from tapdock.translate.maps.settings import settings_of
 
-__all__ = ["Options", "PreparedRun", "added_fields", "chosen_streams", "combined", "prepare"]
+__all__ = ["Options", "PreparedRun", "combined", "prepare"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,11 +175,9 @@ def combined(
     quirks = _quirks(target, described)
     require_repaired(target, target_config, quirks)
     cannot = impossible(source, target, described, target_config, quirks)
-    streams = chosen_streams(context, source, offered, options, cannot)
     maps = settings_of(pipeline, source.connector)
-    if streams:
-        left_out = {str(one.key) for one in offered} - {str(one.stream.key) for one in streams}
-        streams = _still_read(only_read(streams, maps, left_out=left_out))
+    only, anew = options.select, options.full_refresh
+    streams = chosen_streams(context, source, offered, cannot, only=only, full_refresh=anew, maps=maps)
     state_id = key_of(pipeline, project.environment)
     schema = schema_policy.SchemaFacts()
     if feed is None and options.catalog is None and options.spool is None:  # what the source itself offers
@@ -237,18 +233,6 @@ def combined(
     return prepared
 
 
-def _still_read(streams: tuple[ConfiguredStream, ...]) -> tuple[ConfiguredStream, ...]:
-    """Return the streams. Raises UsageError if maps removed all of them."""
-    if not streams:
-        raise UsageError("`maps` removes every stream that is selected", hint="map one to something else than `null`")
-    return streams
-
-
-def added_fields(streams: tuple[ConfiguredStream, ...]) -> str:
-    """Return the fields of keys and cursors that are read although `select` does not list them; empty without any."""
-    return ", ".join(f"{one.stream.key}.{name}" for one in streams for name in one.added)
-
-
 def _namespacing(pipeline: Pipeline, source: PreparedConnector, target: PreparedConnector) -> Namespacing:
     """Return how streams are named in the target. A tap's streams have no namespace unless the pipeline sets one.
 
@@ -285,42 +269,4 @@ def _quirks(target: PreparedConnector, described: About) -> Quirks:
         activates="activate-version" in capabilities if known.activates is None else known.activates,
         waits_for_complete=known.waits_for_complete or connector.waits_for_complete,
         state_type=connector.state_type or known.state_type,
-    )
-
-
-def _require_all(source: Connector, options: Options) -> None:
-    """Raise UsageError for a choice of streams or fields if they are known only during the run: it would be ignored."""
-    given = {"`--select` or `--exclude`": options.select, "`select`": source.select, "`streams`": source.streams}
-    if found := next((name for name, value in given.items() if value), None):
-        raise UsageError(
-            f"{found} has no effect for source `{source.name}`: with `discovery: false`, its streams are not known"
-            " before the run",
-            hint=f"write a catalog with the streams and fields, and name it with `catalog: FILE`, or remove {found}",
-        )
-
-
-def chosen_streams(
-    context: Context,
-    source: PreparedConnector,
-    offered: tuple[Stream, ...],
-    options: Options,
-    cannot: Modes | None,
-) -> tuple[ConfiguredStream, ...]:
-    """Return the streams that are read; none if the tap reports them only during the run. Raises UsageError.
-
-    `cannot` are the modes that the target does not support; None without a target.
-    """
-    connector = source.connector
-    require_singer_options(source)
-    if not connector.reports_streams:
-        _require_all(connector, options)
-        return ()  # the tap reports its streams during the run
-    return select_streams(
-        offered,
-        connector.select,
-        connector.streams,
-        only=options.select,
-        full_refresh=options.full_refresh,
-        modes=cannot,
-        warn=lambda said: context.once(context.redacted(said)),
     )

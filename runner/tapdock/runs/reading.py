@@ -5,9 +5,10 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from tapdock.connectors import operations
@@ -26,7 +27,8 @@ from tapdock.relay.messages import Enough, Kill, Order
 from tapdock.relay.plan import Collection
 from tapdock.relay.pump import whole_lines
 from tapdock.relay.verdict import FirstFailure
-from tapdock.runs.prepare import Options, chosen_streams
+from tapdock.runs.chosen import chosen_streams
+from tapdock.runs.prepare import Options
 from tapdock.runs.schema_policy import asks_again
 from tapdock.runs.source_records import SourceRecord, found_in
 from tapdock.runs.unread import denied_globs, unread_names
@@ -34,7 +36,7 @@ from tapdock.text.last_words import LastWords
 from tapdock.translate import ROUTES
 from tapdock.translate.base import TranslateOptions, Translator
 from tapdock.translate.catalogs.singer import emitted_names, selected_catalog
-from tapdock.translate.maps.landing import Landed, landed_streams, only_read
+from tapdock.translate.maps.landing import Landed, landed_streams
 from tapdock.translate.maps.settings import MapSettings, settings_of
 
 __all__ = ["Reading", "ToRead", "launch_of", "read_records", "to_read", "translator_of"]
@@ -78,16 +80,19 @@ def to_read(
             f"source `{ready.connector.name}` has a `batch_config`, whose files only a run has",
             hint="remove `batch_config`, or run a pipeline",
         )
-    streams = chosen_streams(context, ready, offered, options, None)
     maps = settings_of(pipeline or Pipeline(name="", source=ready.connector.name, target=""), ready.connector)
-    if streams:
-        left_out = {str(one.key) for one in offered} - {str(one.stream.key) for one in streams}
-        streams = only_read(streams, maps, left_out=left_out)
+    only, anew = options.select, options.full_refresh
+    streams = chosen_streams(context, ready, offered, None, only=only, full_refresh=anew, maps=maps)
     return ToRead(offered=offered, streams=streams, config=config, select=options.select, maps=maps)
 
 
 def read_records(
-    context: Context, ready: PreparedConnector, what: ToRead, *, limit: int | None = None
+    context: Context,
+    ready: PreparedConnector,
+    what: ToRead,
+    *,
+    limit: int | None = None,
+    shown: Mapping[StreamKey, int] = MappingProxyType({}),
 ) -> Iterator[SourceRecord]:
     """Yield the records of the selected streams from their beginning, without excluded fields.
 
@@ -109,7 +114,7 @@ def read_records(
         """Yield the records of a batch up to the limit. Only these are decoded."""
         for each in found_in(batch, ready.kind, names):
             found[each.key] += 1
-            if limit is None or found[each.key] <= limit:
+            if limit is None or shown.get(each.key, 0) < found[each.key] <= limit:
                 yield each.decoded()
 
     with reading:
@@ -136,7 +141,9 @@ def read_records(
     if left:
         context.say(f"{ready.connector.name}: reading {', '.join(str(one.stream.key) for one in left)}")
         config = operations.resolved_config(context, ready)  # the source may have changed it
-        yield from read_records(context, ready, replace(what, streams=left, config=config), limit=limit)
+        yield from read_records(
+            context, ready, replace(what, streams=left, config=config), limit=limit, shown=Counter(shown) | found
+        )
 
 
 def translator_of(

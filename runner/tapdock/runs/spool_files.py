@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import msgspec
 
@@ -72,11 +73,28 @@ class Batch:
         for part in self.manifest.parts:
             path = self.folder / part.name
             try:
-                with gzip.open(path) as file:
+                with path.open("rb") as raw, gzip.open(cast("BinaryIO", hashed := _Hashed(raw))) as file:
                     while piece := file.read(_PIECE):
                         yield piece
             except (OSError, EOFError, zlib.error) as error:
                 raise EngineError(f"{path} cannot be read: {error}") from error
+            if hashed.digest.hexdigest() != part.sha256:
+                raise EngineError(
+                    f"{path} has changed since the run began", hint="read the source again into a new folder"
+                )
+
+
+class _Hashed:
+    """A file whose content is hashed while it is read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.digest = hashlib.sha256()
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.digest.update(data)
+        return data
 
 
 def read_spool(folder: Path) -> tuple[Batch, ...]:

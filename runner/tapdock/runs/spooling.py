@@ -12,7 +12,7 @@ from tapdock.runs.prepare import Options
 from tapdock.runs.reading import Reading, launch_of, to_read, translator_of
 from tapdock.runs.spool_files import Batch, BatchWriter, Manifest, read_spool
 from tapdock.translate.states.airbyte import state_to_pass
-from tapdock.translate.states.singer import singer_state_on_a_line
+from tapdock.translate.states.singer import singer_state_on_a_line, singer_state_to_pass
 
 __all__ = ["spool"]
 
@@ -34,7 +34,9 @@ def spool(context: Context, ready: PreparedConnector, options: Options, folder: 
     if ready.kind == "airbyte":
         passed = state_to_pass(saved, what.streams)
     else:
-        saved = passed = singer_state_on_a_line(saved)
+        saved = singer_state_on_a_line(saved)
+        full = [one.stream for one in what.streams if one.sync_mode == "full_refresh"]
+        passed = singer_state_to_pass(saved, full)
     reading = Reading(context, ready, what.config, launch_of(ready, what, state=passed))
     translator = translator_of(ready, what, reading, saved=saved)
     read_at = datetime.fromtimestamp(context.now(), UTC).isoformat(timespec="seconds")

@@ -53,7 +53,7 @@ class AirbyteToAirbyte(WithoutScan):
         landed = landed_streams(
             streams, translation.maps, undeclared=translation.undeclared, schemaless=translation.schemaless
         )
-        withheld = Withheld(streams, translation.excluded, protected=protections(landed))
+        withheld = Withheld(streams, translation.excluded, protected=protections(landed, translation.maps))
         self._notices = Notices(emit, on_bad_record=translation.on_bad_record, withheld=withheld)
         self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)
@@ -161,7 +161,8 @@ class AirbyteToAirbyte(WithoutScan):
         is_bare = named not in self._by_name
         if is_bare:
             tally.reason = tally.reason or "the source sends it without its namespace"
-        may_hide = tally.key in self._copies.bodies.rules and may_repeat(text, b'"record"', b'"data"')
+        is_changed = tally.key in self._copies.bodies.rules or tally.key in self._copies.streams
+        may_hide = is_changed and may_repeat(text, b'"record"', b'"data"')
         for key, body in bodies:
             tally.bytes += len(body)
             renamed = is_bare or key != tally.key or key in self._names

@@ -57,18 +57,19 @@ class AirbyteToSinger(WithoutScan):
             emit,
             on_bad_record=translation.on_bad_record,
             airbyte=("source",),
-            withheld=Withheld(streams, translation.excluded, protected=protections(landed)),
+            withheld=Withheld(streams, translation.excluded, protected=protections(landed, translation.maps)),
         )
         self.left = self._notices.left
         self._source = AirbyteSource(streams, self._notices)
         self.counts = self._source.counts
         keys = (one.target.stream.key for one in landed)
         names = singer_names(keys, translation.namespacing, translation.tables)
-        self._routes = [self._route(one, names, translation) for one in landed]
-        self._opening = b"".join(route.opening() for route in self._routes)
+        self._routed: set[StreamKey] = set()
+        self._routes = [(one.source.stream.key, self._route(one, names, translation)) for one in landed]
+        self._opening = b"".join(route.opening() for _, route in self._routes)
         # Streams by the names in records; the namespace "" is the same as none.
         self._by_name: dict[tuple[str | None, str | None], SingerStream | MappedSingerStream] = {}
-        for route in _by_source(landed, self._routes, self._notices):
+        for route in _by_source(landed, [route for _, route in self._routes], self._notices):
             self._by_name[route.key] = route
             if not route.key.namespace:
                 self._by_name["", route.key.name] = route
@@ -89,7 +90,10 @@ class AirbyteToSinger(WithoutScan):
         self._ends: dict[object, bytes] = {}
 
     def _route(self, one: Landed, names: dict[StreamKey, str], translation: TranslateOptions) -> SingerStream:
-        tally, name = self._source.tallies[one.source.stream.key], names[one.target.stream.key]
+        key, name = one.source.stream.key, names[one.target.stream.key]
+        # Only the first copy of a stream counts undeclared fields, so that each record counts once.
+        tally = Tally(key) if key in self._routed else self._source.tallies[key]
+        self._routed.add(key)
         return SingerStream(one.target, name, tally, self._notices, translation, data_rule=one.data_rule)
 
     def opening(self) -> bytes:
@@ -221,14 +225,14 @@ class AirbyteToSinger(WithoutScan):
     def closing(self, *, complete: bool) -> bytes:
         """Return the messages that replace old rows, then the last token, which covers them (protocol.md 3.5)."""
         complete = complete and not self._source.failed
-        tallies = self._source.tallies.values()
+        tallies = self._source.tallies
         if complete:
             self.counts.end()
-        self._notices.closing(tallies)
+        self._notices.closing(tallies.values())
         activated = [
             singer.activate_line(route.name, route.version)
-            for route in self._routes
-            if complete and route.version is not None and route.tally.status == "complete"
+            for key, route in self._routes
+            if complete and route.version is not None and tallies[key].status == "complete"
         ]
         return b"".join(activated) + self._token()
 

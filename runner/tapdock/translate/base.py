@@ -101,7 +101,7 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     skipped. `undeclared` is what happens to fields that the schema of their record does not declare; None if the user
     did not choose. `schemaless` is what happens to streams without declared fields; None is the default of the route.
     `max_line` is the longest line of the source, in bytes. `tables` is what the target makes of stream names. `maps`
-    is what happens to streams and fields on their way.
+    is what happens to streams and fields on their way. `limited`: the target gets a few records of each stream.
     """
 
     namespacing: Namespacing = Namespacing()
@@ -121,6 +121,7 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_line: int = MAX_LINE
     tables: TableNames = TableNames()
     maps: MapSettings | None = None
+    limited: bool = False
 
 
 class States(Protocol):

@@ -45,7 +45,7 @@ class Notices:
         self._withheld = withheld or Withheld(())
         self._configs: dict[Side, str] = {}
         self._mended: Counter[str] = Counter()
-        self._junk: dict[Side, Junk] = {"source": Junk(), "target": Junk()}
+        self._junk: dict[Side, Junk] = {"source": Junk(hides_json=self._withheld.has_rules), "target": Junk()}
 
     def log(self, level: Level, message: str, *, side: Side = "source") -> None:
         self.emit(Logged(side, level, message[:_LONGEST_LOG]))

@@ -62,7 +62,7 @@ class SingerToAirbyte:
     ) -> None:
         self._translation = told = translation or TranslateOptions()
         landed = landed_streams(streams, told.maps)
-        withheld = Withheld(streams, told.excluded, protected=protections(landed))
+        withheld = Withheld(streams, told.excluded, protected=protections(landed, told.maps))
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=("target",), withheld=withheld)
         self.left = self._notices.left
         self._source = SingerSource(streams, self._notices, told, saved=saved)
@@ -119,6 +119,10 @@ class SingerToAirbyte:
         before = self._versions.get(landed.stream.key)
         if landed.sync_mode == "full_refresh" or version is None or before in (None, version):
             return landed
+        if self._translation.limited:
+            key = landed.stream.key
+            what = f"the tap sends a new snapshot of stream `{key}`, and a few records would replace all rows"
+            raise TranslationError(what, hint="run without `--limit`, or leave the stream out with `--exclude`")
         generation = max(landed.generation_id + 1, int(self._wall()))
         self.states.hold()  # if this run does not end well, the tap must start the snapshot again
         self._notices.emit(Renewed(str(landed.stream.key), generation))

@@ -67,7 +67,7 @@ class SingerToSinger(WithoutScan):
     ) -> None:
         self._translation = told = translation or TranslateOptions()
         landed = landed_streams(streams, told.maps)
-        withheld = Withheld(streams, told.excluded, protected=protections(landed))
+        withheld = Withheld(streams, told.excluded, protected=protections(landed, told.maps))
         self._notices = Notices(emit, on_bad_record=told.on_bad_record, airbyte=(), withheld=withheld)
         self.left = self._notices.left
         self._source = SingerSource(streams, self._notices, self._translation, saved=saved)
@@ -203,13 +203,13 @@ class SingerToSinger(WithoutScan):
             tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is excluded, but the tap sends it"
         maps = self._copies.learn(message, stream, schema)
         for name in [stream] if maps is None else [each.alias for each in maps]:
-            self._require_own_table(name)
+            self._require_own_table(stream, name)
         if maps is not None:
             self._glance.forget()
             return b"".join(self._copies.schema(text, each, self._readable) for each in maps)
         readable = self._readable(schema, stream)
         kept = self._bodies.declare(stream, readable, message.key_properties or ())
-        if kept is not readable:
+        if kept is not readable or self._bodies.rule(stream):
             self._glance.forget()  # its records may be written anew from now on
         if not sent and kept is schema and not fragments and wider is message.schema:
             return text + b"\n"
@@ -224,11 +224,12 @@ class SingerToSinger(WithoutScan):
             self._notices.log("info", f"stream `{stream}`: removed from its schema, as targets cannot read it: {found}")
         return kept if removed else schema
 
-    def _require_own_table(self, name: str) -> None:
-        """Raise TranslationError if another stream is written to the same table."""
-        if shared := self._tables.shared(name, name):
+    def _require_own_table(self, stream: str, name: str) -> None:
+        """Raise TranslationError if another stream, or another copy of this one, is written to the same table."""
+        label = stream if name == stream else f"{stream} as {name}"
+        if shared := self._tables.shared(label, name):
             other, table = shared
-            what = f"line {self._source.line}: streams `{other}` and `{name}` share the table `{table}` of the target"
+            what = f"line {self._source.line}: streams `{other}` and `{label}` share the table `{table}` of the target"
             raise TranslationError(what, hint=shared_hint(name, self._translation.tables))
 
     def _batch(self, message: BatchMessage, stream: str, text: bytes, rule: Rule | None, maps: Maps) -> bytes:

@@ -30,6 +30,12 @@ class Field:
     uses_own: bool = False
     protects: bool = False
 
+    @property
+    def replaces(self) -> bool:
+        """True if the field gets a value that does not depend on its own, such as `fake.email()`."""
+        reads = self.expression.reads if self.expression else None
+        return self.copies != self.name and not self.uses_own and reads is not None and self.name not in reads
+
     @classmethod
     def of(cls, name: str, text: str | None, expression: Expression | None, *, declared: Collection[str]) -> "Field":
         """Return the field for an expression; `declared` are the fields of the source's schema."""

@@ -109,8 +109,13 @@ def as_mapped(one: ConfiguredStream, each: StreamMap) -> ConfiguredStream:
     )
 
 
-def protections(landed: Iterable[Landed]) -> dict[StreamKey, list[Rule]]:
-    """Return the rules that remove what maps protect from the text of a record that cannot be translated."""
+def protections(landed: Iterable[Landed], settings: MapSettings | None) -> dict[StreamKey, list[Rule]] | None:
+    """Return the rules that remove what maps protect from the text of a record that cannot be translated.
+
+    None if the run has no maps.
+    """
+    if settings is None:
+        return None
     found: dict[StreamKey, list[Rule]] = {}
     for one in landed:
         if one.map:

@@ -25,6 +25,8 @@ _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _ARRAY = msgspec.json.Decoder(list[Raw])
 _NUMBERS = msgspec.json.Encoder(decimal_format="number").encode
 _EXACT = msgspec.json.Decoder(float_hook=Decimal)
+_TEXT = msgspec.json.Decoder(str)
+_WHOLE = msgspec.json.Decoder()
 _MOST_KNOWN = 10_000
 
 
@@ -76,7 +78,7 @@ class Guards:
         is_plain = not any(is_glob(field) or len(pieces(field)) > 1 for field in fields)  # a name may have dots
         self._known: dict[Path, Guard | None] = {}
         self.may_match: Callable[[bytes], bool] = (
-            finder([unescaped(field) for field in fields]) if is_plain else lambda _: True
+            finder([unescaped(field) for field in fields], parts=[b'\\"']) if is_plain else lambda _: True
         )
 
     def __bool__(self) -> bool:
@@ -99,7 +101,7 @@ class Guards:
         found: dict[str, Raw] = {}
         for name, value in members.items():
             if name in skip:
-                found[name] = value
+                found[name] = Raw(self._inside(bytes(value), (name,), removes=removes))
             elif (new := self._field(bytes(value), (name,), removes=removes)) is not None:
                 found[name] = Raw(new)
         return found
@@ -118,6 +120,8 @@ class Guards:
             raise Unwritable(f"cannot be mapped: field `{'.'.join(path)}`: {error}") from None
 
     def _inside(self, value: bytes, path: Path, *, removes: bool) -> bytes:
+        if value[:1] == b'"' and b'\\"' in value:
+            return self._inside_text(value, path, removes=removes)
         if value[:1] not in (b"{", b"[") or not self.may_match(value):
             return value
         if value[:1] == b"[":
@@ -126,6 +130,18 @@ class Guards:
         members = _OBJECT.decode(value)
         new = {name: self._field(bytes(each), (*path, name), removes=removes) for name, each in members.items()}
         return bytes(_ENCODE({name: Raw(each) for name, each in new.items() if each is not None}))
+
+    def _inside_text(self, value: bytes, path: Path, *, removes: bool) -> bytes:
+        """Return JSON in a text with the rules applied: routes and targets may turn such text into an object."""
+        text = _TEXT.decode(value).strip().encode()
+        if text[:1] not in (b"{", b"["):
+            return value
+        try:
+            _WHOLE.decode(text)
+        except (msgspec.MsgspecError, RecursionError):
+            return value
+        new = self._inside(text, path, removes=removes)
+        return value if new is text else bytes(_ENCODE(new.decode()))
 
     def schema(self, schema: Mapping[str, Any], *, skip: Collection[str]) -> dict[str, Any]:
         """Return a schema with the types that the rules result in, without the fields that they remove."""
@@ -178,9 +194,7 @@ class _Walk:
         found = {}
         for name, field in fields.items():
             within = (*path, name)
-            if len(within) == 1 and name in self._skip:
-                found[name] = field
-            elif (guard := self._guards.of(within)) is None:
+            if (len(within) == 1 and name in self._skip) or (guard := self._guards.of(within)) is None:
                 found[name] = self.node(field, within, seen)
             elif guard.expression is not None:
                 found[name] = nullable(guard.expression.schema or field)

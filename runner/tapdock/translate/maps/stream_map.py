@@ -101,7 +101,7 @@ class StreamMap:
             return body
         try:
             members = _OBJECT.decode(body)
-            if self._filter and not self._passes(members, self._filter):
+            if self._filter and not _is_deleted(members) and not self._passes(members, self._filter):
                 return None
             if self.guards:
                 members = self.guards.record(members, skip=self.entry.fields)
@@ -125,6 +125,8 @@ class StreamMap:
                     reads = members.keys() if field.expression.reads is None else field.expression.reads
                     for name in {*reads, field.name}:
                         members.pop(name, None)
+                elif field.replaces:
+                    members.pop(field.name, None)
             return bytes(_ENCODE(self.guards.record(members, skip=(), removes=True)))
         except (msgspec.MsgspecError, Unwritable):
             return EMPTY
@@ -201,7 +203,9 @@ class StreamMap:
             kept = {name: known[name] for name in (*keys, *_MARKS) if name in known}
             found |= {"type": "object", "properties": kept}
         properties = found["properties"]
-        for field in self.fields:
+        # Beside a few computed columns, the rest of a stream without declared fields would not be stored (`with_data`).
+        declares = bool(self.declared) or self.entry.only_listed
+        for field in self.fields if declares else ():
             if field.expression is None:
                 properties.pop(field.name, None)
             else:
@@ -258,6 +262,11 @@ class StreamMap:
             )
             raise self._error(problem=problem, hint="set another key with `__key_properties__`")
         return (names[0],) if names else (column(path, self._settings.flattening),)
+
+
+def _is_deleted(members: Mapping[str, Raw]) -> bool:
+    """Return True for a row that was deleted: most of its fields are null, so a filter would keep it in the target."""
+    return any(bytes(members.get(name, b"null")) != b"null" for name in _MARKS)
 
 
 def _raw(value: Any) -> Raw:

@@ -120,6 +120,7 @@ class AirbyteStream:
         notices: Notices,
         translation: TranslateOptions,
         fragments: Sequence[Fragment] = (),
+        watched: Tally | None = None,
     ) -> None:
         self.tally = tally
         properties = landed.stream.json_schema.get("properties", {})
@@ -134,7 +135,7 @@ class AirbyteStream:
         self._missing = _missing_of(self._keys)
         # If its key is read, reading the other names as well costs little.
         policy = translation.undeclared or ("pass" if self._keys else None)
-        self._undeclared = watching(self.fields, tally, notices, policy)
+        self._undeclared = watching(self.fields, watched or tally, notices, policy)
         reasons = []
         rules: list[Rule] = []
         if exclusion and (rule := removal(exclusion)):

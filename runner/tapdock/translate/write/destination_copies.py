@@ -131,9 +131,10 @@ class DestinationCopies:
                     declared=each.map.json_schema.get("properties", {}),
                     notices=self._notices,
                     translation=self._translation,
+                    watched=tally if place == 0 else None,
                 ),
             )
-            for each in copies
+            for place, each in enumerate(copies)
             if each.map
         ]
         convert = conversion(self._schemas.get(key, {}), fragments, self._notices.converter(tally))

@@ -17,7 +17,7 @@ __all__ = ["Withheld", "may_repeat", "removal"]
 _ENCODE = msgspec.json.Encoder().encode
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _ARRAY = msgspec.json.Decoder(list[Raw])
-_NOT_KEPT = b"(not kept: it may have what `select` leaves out)"
+_NOT_KEPT = b"(not kept: it may have what `select` or `maps` leave out)"
 _PLAIN = re.compile(r"[A-Za-z0-9_ -]+")
 
 
@@ -56,7 +56,7 @@ class Withheld:
     ) -> None:
         """`left_out` are names of streams that the source offers, and that are not read.
 
-        `protected` are rules of streams that remove the fields which their maps protect.
+        `protected` are rules of streams that remove the fields which their maps protect; None if the run has no maps.
         """
         rules: dict[str, list[Rule]] = {}
         for one in streams:
@@ -65,7 +65,7 @@ class Withheld:
             for name in {str(one.stream.key), one.stream.name}:
                 rules.setdefault(name, []).extend(found)
         self._rules = {name: chain(found) for name, found in rules.items()}
-        self._has_rules = any(self._rules.values())
+        self.has_rules = protected is not None or any(self._rules.values())
         self._left_out = frozenset(left_out)
 
     def kept(self, stream: str | None, text: bytes) -> bytes:
@@ -76,7 +76,7 @@ class Withheld:
         """
         if stream in self._left_out:
             return _NOT_KEPT
-        if not self._has_rules or (stream in self._rules and self._rules[stream] is None):
+        if not self.has_rules or (stream in self._rules and self._rules[stream] is None):
             return text
         rule = self._rules.get(stream or "")
         try:

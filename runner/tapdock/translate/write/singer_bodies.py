@@ -141,7 +141,8 @@ class SingerBodies:
                 tally.reason = tally.reason or "fields are excluded, but the tap sends them"
             if watch and new != EMPTY and not watch.fits(new):
                 before, new = new, watch.handled(new)
-                self._decode = None
+                if watch.has_learned:
+                    self._decode = None
                 if new is not before:
                     tally.reason = tally.reason or "undeclared fields are changed"
         except Unwritable as error:

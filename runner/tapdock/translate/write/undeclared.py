@@ -69,7 +69,9 @@ class Undeclared:
         self._policy: UndeclaredFields = policy or "pass"
         self._may_end = policy is None
         self._learned: list[str] = []
-        self._counts = tally.undeclared = tally.undeclared or {}
+        if tally.undeclared is None:
+            tally.undeclared = {}
+        self._counts = tally.undeclared
 
     @functools.cached_property
     def body(self) -> Any:
@@ -163,23 +165,25 @@ class Undeclared:
         if name not in counts and known >= _MOST_COUNTED:
             name = OTHERS
         counts[name] = counts.get(name, 0) + 1
-        if counts[name] > 1:
-            return
-        if self._policy == "pass" and len(self._learned) < _MOST_LEARNED and is_member(name) and name != OTHERS:
-            self._learned.append(name)
-            for built in ("body", "match"):
-                self.__dict__.pop(built, None)
-        if self._policy in _WAYS and known < _MOST_WARNED:
+        if self._policy == "pass" and name != OTHERS and name not in self._learned:
+            self._learn(name)
+        if counts[name] == 1 and self._policy in _WAYS and known < _MOST_WARNED:
             key = self._tally.key
             what = f"stream `{key}`: records have the field `{name}`, which its schema does not declare: "
             self._notices.warn_once(what + _WAYS[self._policy], about=("undeclared", key, name))
+
+    def _learn(self, name: str) -> None:
+        if len(self._learned) < _MOST_LEARNED and is_member(name):
+            self._learned.append(name)
+            for built in ("body", "match"):
+                self.__dict__.pop(built, None)
 
 
 def watching(
     names: Collection[str] | None, tally: Tally, notices: Notices, policy: UndeclaredFields | None
 ) -> Undeclared | None:
     """Return what counts the other fields of a stream; None if it declares no names, or some records were not read."""
-    if not names or (tally.came and tally.undeclared is None):
+    if not names or (policy is None and tally.came and tally.undeclared is None):
         tally.undeclared = None
         return None
     return Undeclared(dict.fromkeys(names, Raw), tally, notices, policy)

@@ -234,6 +234,130 @@ def test_two_streams_with_one_name_are_refused(route: str) -> None:
         begun(route, {"users": {"__alias__": "plain"}}, [])
 
 
+@pytest.mark.parametrize("route", ROUTES)
+def test_undeclared_fields_are_counted_once_for_all_copies(route: str) -> None:
+    run, _ = begun(route, {"copy": {"__source__": "users"}, "users": {"price": None}}, [], undeclared="drop")
+    run.feed(message(route, '{"id":1,"new":"n"}') + message(route, '{"id":2,"new":"n"}'))
+    (report, _) = run.counts.reports()
+    assert (report.undeclared, report.written) == ({"new": 2}, {"users": 2, "copy": 2})
+
+
+# --- what a rule protects --------------------------------------------------------------------------------------------
+
+PLAIN = "ada@example.com"
+ADDRESS = f'{{"id":1,"address":{{"city":"Oslo","email":"{PLAIN}"}}}}'
+
+
+@pytest.mark.parametrize("entry", ["address", "record['address']"])
+@pytest.mark.parametrize("route", ROUTES)
+def test_an_entry_for_a_field_does_not_undo_a_rule_for_a_field_inside_of_it(route: str, entry: str) -> None:
+    run, _ = begun(route, {"*.email": "hash", "users": {"address": entry}}, [])
+    assert PLAIN.encode() not in run.feed(message(route, ADDRESS))
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_rule_protects_fields_in_json_that_is_a_text(route: str) -> None:
+    run, _ = begun(route, {"*.email": "hash"}, [])
+    body = json.dumps({"id": 1, "address": json.dumps({"city": "Oslo", "email": PLAIN})})
+    sent = run.feed(message(route, body))
+    assert PLAIN.encode() not in sent
+    assert b"Oslo" in sent
+
+
+@pytest.mark.parametrize("member", ["data", "record"])
+def test_a_message_with_a_member_twice_is_written_anew(member: str) -> None:
+    run, _ = begun("airbyte-airbyte", {"*.email": "hash"}, [])
+    body = f'{{"id":1,"email":"{PLAIN}"}}'
+    if member == "data":
+        text = f'{{"type":"RECORD","record":{{"stream":"users","data":{body},"data":{{"id":1}},"emitted_at":1}}}}'
+    else:
+        inner = [f'"record":{{"stream":"users","data":{one},"emitted_at":1}}' for one in (body, '{"id":1}')]
+        text = f'{{"type":"RECORD",{inner[0]},{inner[1]}}}'
+    sent = run.feed(text.encode() + b"\n")
+    assert PLAIN.encode() not in sent
+    assert written(sent) == [("users", {"id": 1})]
+
+
+@pytest.mark.parametrize("route", ["singer-singer", "singer-airbyte"])
+def test_a_bad_record_of_a_stream_in_no_catalog_is_not_kept(route: str) -> None:
+    events: list[Event] = []
+    settings = checked(MapKeys(maps={"*.email": "mask", "users": {"half": "1 / price"}}, hash_key=KEY))
+    translation = TranslateOptions(maps=settings, on_bad_record="set_aside", spool=route == "singer-airbyte")
+    run = ROUTES[route](streams=(), saved=None, emit=events.append, clock=lambda: 0.0, translation=translation)
+    declared = {"type": "SCHEMA", "stream": "users", "schema": SCHEMA, "key_properties": ["id"]}
+    lines = json.dumps(declared).encode() + b"\n" + message(route, f'{{"id":1,"email":"{PLAIN}","price":0}}')
+    if translation.spool:
+        run.scan(lines)
+        run.catalog()
+    run.opening()
+    assert PLAIN.encode() not in run.feed(lines)
+    assert any("half" in repr(event) for event in events)
+    assert PLAIN not in repr(events)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_field_that_gets_another_value_is_not_kept_in_a_bad_record(route: str) -> None:
+    events: list[Event] = []
+    maps = {"users": {"email": "'redacted'", "half": "1 / price"}}
+    run, _ = begun(route, maps, events, on_bad_record="set_aside")
+    run.feed(message(route, f'{{"id":1,"email":"{PLAIN}","price":0}}'))
+    assert "half" in repr(events)
+    assert PLAIN not in repr(events)
+
+
+@pytest.mark.parametrize("junk", [f'{{"id":3,"email":"{PLAIN}"}}', f'"email": "{PLAIN}"', f'x {{"email": "{PLAIN}"'])
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_line_that_is_no_message_is_not_logged_if_it_may_have_protected_fields(route: str, junk: str) -> None:
+    events: list[Event] = []
+    run, _ = begun(route, {"*.email": "mask"}, events)
+    sent = run.feed(junk.encode() + b"\nplain text of a connector\n")
+    assert PLAIN not in repr(events)
+    assert PLAIN.encode() not in sent
+    assert "bytes are not shown" in repr(events)
+    assert "plain text of a connector" in repr(events)
+
+
+@pytest.mark.parametrize("mark", ["_ab_cdc_deleted_at", "_sdc_deleted_at"])
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_filter_lets_deletes_pass(route: str, mark: str) -> None:
+    run, _ = begun(route, {"users": {"__filter__": "plan == 'pro'"}}, [])
+    ((_, row),) = written(run.feed(message(route, f'{{"id":1,"plan":null,"{mark}":"2026-01-01T00:00:00Z"}}')))
+    assert row["id"] == 1
+    assert row[mark]
+
+
+@pytest.mark.parametrize("maps", [{"*": {"__alias__": "all"}}, {"users": {"__alias__": "plain"}}])
+def test_two_streams_of_no_catalog_with_one_name_are_refused(maps: dict[str, Any]) -> None:
+    settings = checked(MapKeys(maps=maps))
+    translation = TranslateOptions(maps=settings)
+    run = ROUTES["singer-singer"](
+        streams=(), saved=None, emit=lambda _: None, clock=lambda: 0.0, translation=translation
+    )
+    schemas = [
+        json.dumps({"type": "SCHEMA", "stream": name, "schema": SCHEMA, "key_properties": ["id"]})
+        for name in ("users", "plain")
+    ]
+    with pytest.raises(TranslationError, match="share the table"):
+        run.feed("\n".join(schemas).encode() + b"\n")
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_map_of_a_stream_without_declared_fields_keeps_the_rest_of_its_records(route: str) -> None:
+    settings = checked(MapKeys(maps={"users": {"email": "hash(record['email'])"}}, hash_key=KEY))
+    translation = TranslateOptions(maps=settings, schemaless="json")
+    if route.startswith("singer"):
+        streams = singer_streams(b'{"streams":[{"tap_stream_id":"users","stream":"users","schema":{}}]}')
+    else:
+        streams = parse_catalog(b'{"streams":[{"name":"users","json_schema":{}}]}')
+    chosen = tuple(ConfiguredStream(stream=one, sync_mode="full_refresh") for one in streams)
+    run = ROUTES[route](streams=chosen, saved=None, emit=lambda _: None, clock=lambda: 0.0, translation=translation)
+    if route.startswith("singer"):
+        run.feed(b'{"type":"SCHEMA","stream":"users","schema":{},"key_properties":[]}\n')
+    ((_, row),) = written(run.feed(message(route, f'{{"id":1,"email":"{PLAIN}"}}')))
+    assert row["data"]["id"] == 1
+    assert len(row["data"]["email"]) == 64
+
+
 # --- states ----------------------------------------------------------------------------------------------------------
 
 
