@@ -10,6 +10,7 @@ from tapdock.relay.pipes import SidePipes
 from tapdock.relay.plan import RelayPlan, limit_of
 from tapdock.relay.pump import Pump
 from tapdock.relay.sides import Sides
+from tapdock.relay.unselected import Unselected
 from tapdock.translate.base import Emit, Translator
 
 __all__ = ["MAPPER_INPUT", "DataThreads", "feed_of", "pump_of"]
@@ -72,6 +73,7 @@ def feed_of(plan: RelayPlan, sides: Sides, *, emit: Emit, clock: Callable[[], fl
         plan.mapper,
         max_line=plan.translation.max_line,
         buffer=plan.buffer,
+        unselected=Unselected(plan, emit),
         emit=emit,
         clock=clock,
     )

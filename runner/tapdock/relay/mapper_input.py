@@ -13,6 +13,7 @@ from tapdock.relay.pipes import write
 from tapdock.relay.plan import MapperPlan
 from tapdock.relay.pump import Input, whole_lines
 from tapdock.relay.read_ahead import Output
+from tapdock.relay.unselected import Unselected
 from tapdock.translate.base import Emit
 from tapdock.translate.notices import Notices
 
@@ -40,6 +41,7 @@ class MapperInput:
         *,
         max_line: int,
         buffer: int,
+        unselected: Unselected,
         emit: Emit,
         clock: Callable[[], float],
     ) -> None:
@@ -52,6 +54,7 @@ class MapperInput:
         self._source = source
         self._mapper = mapper
         self._only = plan.only
+        self._unselected = unselected
         self._max_line = max_line
         self._notices = Notices(emit, airbyte=())
         self._clock = clock
@@ -89,7 +92,7 @@ class MapperInput:
 
     def _pass(self, lines: bytes) -> None:
         is_torn = not lines.endswith(b"\n")
-        whole = None if is_torn else whole_messages(lines, singer.MESSAGES.decode_lines)
+        whole = None if is_torn or self._unselected else whole_messages(lines, singer.MESSAGES.decode_lines)
         try:
             messages, clean = (whole.messages, whole.lines) if whole else self._cleaned(lines)
         except TranslationError as error:
@@ -105,20 +108,23 @@ class MapperInput:
         self.mapper_idle_since = None
 
     def _cleaned(self, lines: bytes) -> tuple[list[Message], bytes]:
-        """Return the messages, and a line for each of them. Raises TranslationError for a broken one."""
+        """Return the messages for the mapper, and a line for each. Raises TranslationError for a broken one."""
         messages: list[Message] = []
         out: list[bytes] = []
-        for text in split(lines):
+        for line in split(lines):
             self._line += 1
-            for part in singer.DIALECT.parts(text):
+            for part in singer.DIALECT.parts(line):
                 if part.refused:
                     raise TranslationError(f"line {self._line}: {part.refused}", hint="a mapper needs whole messages")
                 if part.message is None:
                     self._notices.junk(part.text, self._line)
                     continue
                 self._notices.mended(part.notes, number=self._line)
-                messages.append(part.message)
-                out += (part.text, b"\n")
+                if text := self._unselected.without(part.message, part.text) if self._unselected else part.text:
+                    messages.append(part.message)
+                    out += (text, b"\n")
+                else:
+                    self.mapped.moved += 1
         return messages, b"".join(out)
 
     def _require_known(self) -> None:

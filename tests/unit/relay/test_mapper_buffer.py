@@ -226,7 +226,7 @@ def test_states_that_fit_between_both_sides_of_a_mapper_are_remembered():
 @pytest.mark.slow
 def test_as_many_states_as_the_buffer_holds_are_remembered():
     """A tap may print a state after each record, while the target loads its first batch."""
-    feed = MapperInput(None, None, MapperPlan(), max_line=1, buffer=BUFFER, emit=print, clock=float)
+    feed = MapperInput(None, None, MapperPlan(), max_line=1, buffer=BUFFER, unselected=False, emit=print, clock=float)
     text = states(range(160_000))
     feed.mapped.into(singer.MESSAGES.decode_lines(text))
     feed.mapped.out(states(range(2)))
