@@ -14,12 +14,14 @@ from tapdock.connectors.selection import select_streams
 from tapdock.errors import TranslationError, UsageError
 from tapdock.events import Event, SetAside, StreamReport
 from tapdock.launch import SCRATCH
-from tapdock.protocol.catalog import ConfiguredStream, parse_catalog
+from tapdock.protocol.catalog import ConfiguredStream, StreamKey, parse_catalog
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Quirks, TranslateOptions, Translator
 from tapdock.translate.catalogs.singer import singer_streams
+from tapdock.translate.notices import Notices
+from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_stream import destination_streams
-from tapdock.translate.write.undeclared import EXTRA, OTHERS, WATCHED, declared_names, with_extra
+from tapdock.translate.write.undeclared import EXTRA, OTHERS, WATCHED, declared_names, watching, with_extra
 
 Names = dict[str, dict[str, Any]]
 ALL = tuple(ROUTES)
@@ -43,10 +45,9 @@ class Run:
         self.names = names
         self.events: list[Event] = []
         self.wants = streams
-        spool = route == "singer-airbyte"
-        given = {"undeclared": policy, "baseline": False, "spool": spool, **options}
+        given = {"undeclared": policy, "baseline": False, "spool": route == "singer-airbyte", **options}
         self.made: Translator = ROUTES[route](
-            streams=configured_streams(route, names, streams),
+            streams=configured_streams(route, names, streams) if streams else (),
             saved=None,
             emit=self.events.append,
             clock=lambda: 0.0,
@@ -54,7 +55,7 @@ class Run:
         )
         opening = self.opening_lines()
         self.catalog: Any = None
-        if spool:
+        if given["spool"]:
             self.made.scan(opening)
             self.catalog = json.loads(self.made.catalog() or b"")
         self.sent = self.made.opening() + self.made.feed(opening)
@@ -276,6 +277,38 @@ def test_a_later_schema_declares_the_field() -> None:
     run.made.feed(run.opening_lines())
     run.feed(['{"id":1,"x":2}', '{"id":1,"y":2}'])
     assert run.report().undeclared == {"x": 1, "y": 1}
+
+
+@pytest.mark.parametrize("policy", ["drop", "json", "fail"])
+@pytest.mark.parametrize("is_fieldless_first", [True, False])
+def test_a_choice_holds_after_records_whose_fields_are_not_known(policy: str, is_fieldless_first: bool) -> None:
+    """Those come before the SCHEMA of their stream, or after a first SCHEMA without fields."""
+    run = Run("singer-singer", policy, streams=(), on_bad_record="set_aside")
+    run.wants = ("s",)
+    if is_fieldless_first:
+        run.names = {}
+        run.made.feed(run.opening_lines())
+    assert run.feed(['{"id":1,"x":1}'] * 3) == ['{"id":1,"x":1}'] * 3
+    run.names = FIELDS
+    run.made.feed(run.opening_lines())
+    expected = {"drop": ['{"id":2}'], "json": ['{"id":2,"_undeclared":{"x":2}}'], "fail": []}
+    assert run.feed(['{"id":2,"x":2}'] * 2) == expected[policy] * 2
+    assert run.report().undeclared == {"x": 2}
+    assert run.report().set_aside == (2 if policy == "fail" else 0)
+
+
+def test_a_field_that_passes_is_known_again_after_a_second_schema() -> None:
+    """Otherwise each later record with it would be read twice."""
+    tally = Tally(StreamKey(None, "s"))
+    body = b'{"id":1,"x":2}'
+    for number in (1, 2):
+        watch = watching(["id"], tally, Notices(print, on_bad_record="fail", airbyte=()), "pass")
+        assert watch
+        assert not watch.fits(body)
+        assert watch.handled(body) is body
+        assert watch.has_learned
+        assert watch.fits(body)
+        assert tally.undeclared == {"x": 2 * number}
 
 
 @pytest.mark.parametrize("policy", [None, "drop"])

@@ -140,8 +140,8 @@ class SingerBodies:
             if new is not old:
                 tally.reason = tally.reason or "fields are excluded, but the tap sends them"
             if watch and new != EMPTY and not watch.fits(new):
-                before, new = new, watch.handled(new)
-                if watch.has_learned:
+                known, before, new = watch.body, new, watch.handled(new)
+                if watch.body is not known:  # it has learned a field
                     self._decode = None
                 if new is not before:
                     tally.reason = tally.reason or "undeclared fields are changed"
