@@ -14,10 +14,12 @@ from tapdock.connectors.selection import select_streams
 from tapdock.errors import TranslationError, UsageError
 from tapdock.events import Event, SetAside, StreamReport
 from tapdock.launch import SCRATCH
+from tapdock.project.maps import MapKeys
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey, parse_catalog
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Quirks, TranslateOptions, Translator
 from tapdock.translate.catalogs.singer import singer_streams
+from tapdock.translate.maps.settings import checked
 from tapdock.translate.notices import Notices
 from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_stream import destination_streams
@@ -45,13 +47,14 @@ class Run:
         self.names = names
         self.events: list[Event] = []
         self.wants = streams
+        maps = options.pop("maps", None)
         given = {"undeclared": policy, "baseline": False, "spool": route == "singer-airbyte", **options}
         self.made: Translator = ROUTES[route](
             streams=configured_streams(route, names, streams) if streams else (),
             saved=None,
             emit=self.events.append,
             clock=lambda: 0.0,
-            translation=msgspec.convert(given, TranslateOptions),
+            translation=msgspec.structs.replace(msgspec.convert(given, TranslateOptions), maps=maps),
         )
         opening = self.opening_lines()
         self.catalog: Any = None
@@ -138,6 +141,21 @@ def test_each_policy_has_one_result_on_all_routes(route: str, policy: str, expec
     assert run.feed(bodies) == [*expected, *(['{"_undeclared":{"x":[1]}}'] if policy == "json" else [])]
     assert run.report().undeclared == {"x": 3}
     assert run.report().empty == (policy == "drop")
+
+
+@pytest.mark.parametrize("route", ALL)
+@pytest.mark.parametrize("maps", [None, {"s": {"id": "id"}}])
+@pytest.mark.parametrize(("policy", "expected"), [("drop", ""), ("json", ',"_undeclared":{"x":"\\ufffd"}')])
+def test_a_record_that_is_repaired_is_changed_as_well(
+    route: str, maps: dict[str, Any] | None, policy: str, expected: str
+) -> None:
+    """Its parts cannot be read before that. The repairs of a record that stays are left to the target."""
+    run = Run(route, policy, maps=maps and checked(MapKeys(maps=maps)))
+    body = '{"id":NaN,"name":"\\ud800","x":"\\udfff"}'
+    assert run.feed([body, '{"id":1}']) == [f'{{"id":null,"name":"\\ufffd"{expected}}}', '{"id":1}']
+    warnings = run.warnings()
+    assert [said for said in warnings if "U+FFFD" in said]
+    assert [said for said in warnings if "`NaN`" in said]
 
 
 @pytest.mark.parametrize("route", ALL)
