@@ -41,16 +41,18 @@ class Run:
         *,
         names: Names = FIELDS,
         streams: tuple[str, ...] = ("s",),
+        key: str | None = None,
         **options: Any,
     ) -> None:
         self.route = route
         self.names = names
         self.events: list[Event] = []
         self.wants = streams
+        self.key = [key] if key else []
         maps = options.pop("maps", None)
         given = {"undeclared": policy, "baseline": False, "spool": route == "singer-airbyte", **options}
         self.made: Translator = ROUTES[route](
-            streams=configured_streams(route, names, streams) if streams else (),
+            streams=configured_streams(route, names, streams, key=key) if streams else (),
             saved=None,
             emit=self.events.append,
             clock=lambda: 0.0,
@@ -67,7 +69,8 @@ class Run:
         if self.route.startswith("airbyte"):
             return b""
         schema = {"type": "object", "properties": self.names}
-        messages = [{"type": "SCHEMA", "stream": name, "schema": schema, "key_properties": []} for name in self.wants]
+        opening = {"type": "SCHEMA", "schema": schema, "key_properties": self.key}
+        messages = [{**opening, "stream": name} for name in self.wants]
         return b"".join(json.dumps(message).encode() + b"\n" for message in messages)
 
     def feed(self, bodies: Iterable[str], stream: str = "s") -> list[str]:
@@ -87,14 +90,19 @@ class Run:
         return [event.message for event in self.events if getattr(event, "level", "") == "warning"]  # type: ignore[union-attr]
 
 
-def configured_streams(route: str, names: Names, streams: tuple[str, ...]) -> tuple[ConfiguredStream, ...]:
+def configured_streams(
+    route: str, names: Names, streams: tuple[str, ...], *, key: str | None = None
+) -> tuple[ConfiguredStream, ...]:
+    """Return the streams of a source. A stream with a key has the cursor `at`."""
     schema = {"type": "object", "properties": names}
     if route.startswith("airbyte"):
-        entries: list[Any] = [
-            {"name": name, "json_schema": schema, "supported_sync_modes": ["full_refresh"]} for name in streams
-        ]
+        entry: dict[str, Any] = {"json_schema": schema, "supported_sync_modes": ["full_refresh", "incremental"]}
+        if key:
+            entry |= {"source_defined_primary_key": [[key]], "default_cursor_field": ["at"]}
+        entries = [{**entry, "name": name} for name in streams]
         return select_streams(parse_catalog(json.dumps({"streams": entries}).encode()), [], {})
-    entries = [{"stream": name, "tap_stream_id": name, "schema": schema} for name in streams]
+    entry = {"schema": schema, "replication_key": "at"} if key else {"schema": schema}
+    entries = [{**entry, "stream": name, "tap_stream_id": name} for name in streams]
     return select_streams(singer_streams(json.dumps({"streams": entries}).encode()), [], {})
 
 
@@ -156,6 +164,29 @@ def test_a_record_that_is_repaired_is_changed_as_well(
     warnings = run.warnings()
     assert [said for said in warnings if "U+FFFD" in said]
     assert [said for said in warnings if "`NaN`" in said]
+
+
+@pytest.mark.parametrize("route", UNTOUCHED)
+@pytest.mark.parametrize("maps", [None, {"s": {"__alias__": "'s'"}}])
+@pytest.mark.parametrize(("policy", "expected"), [("drop", ""), ("json", ',"_undeclared":{"x":1}')])
+def test_the_key_and_the_cursor_stay_although_no_schema_declares_them(
+    route: str, maps: dict[str, Any] | None, policy: str, expected: str
+) -> None:
+    """Without its key, a row would replace others, or be written twice. The other routes refuse to merge by it."""
+    run = Run(route, policy, key="k", maps=maps and checked(MapKeys(maps=maps)))
+    assert run.feed(['{"id":1,"k":2,"at":3,"x":1}']) == [f'{{"id":1,"k":2,"at":3{expected}}}']
+    assert run.feed(['{"id":1,"k":2,"at":3}'] * 2) == ['{"id":1,"k":2,"at":3}'] * 2
+    assert run.report().undeclared == {"x": 1}
+
+
+@pytest.mark.parametrize("route", UNTOUCHED)
+def test_a_key_that_no_schema_declares_is_counted_or_refused(route: str) -> None:
+    """A target that creates columns from the schema would not store it."""
+    run = Run(route, "pass", key="k")
+    assert run.feed(['{"id":1,"k":2}']) == ['{"id":1,"k":2}']
+    assert run.report().undeclared == {"k": 1}
+    with pytest.raises(TranslationError, match="has the field `k`, which its schema does not declare"):
+        Run(route, "fail", key="k").feed(['{"id":1,"k":2}'])
 
 
 @pytest.mark.parametrize("route", ALL)

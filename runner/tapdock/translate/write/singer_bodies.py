@@ -62,7 +62,8 @@ class SingerBodies:
         self._decode = None
         tally = self._source.tally(stream)
         names = declared_names(msgspec.json.decode(schema))
-        if watch := watching(None if stream in self._unread else names, tally, self._notices, self._policy):
+        known, keys = None if stream in self._unread else names, (*key, *self._source.cursor(stream))
+        if watch := watching(known, tally, self._notices, self._policy, keys=keys):
             self._watched[stream] = watch
         if not names:
             return self._without_fields(stream, schema, key)
