@@ -226,17 +226,19 @@ def require_no_extra(key: StreamKey, names: Collection[str]) -> None:
 
 def declared_names(schema: Any) -> frozenset[str] | None:
     """Return the names of the fields that a schema declares, also in its alternatives; None if it declares none."""
-    return frozenset(_names(schema, schema, ())) or None
+    return frozenset(_names(schema, schema, set())) or None
 
 
-def _names(schema: Any, root: Any, seen: tuple[str, ...]) -> set[str]:
+def _names(schema: Any, root: Any, seen: set[str]) -> set[str]:
+    """Return the names; the references in `seen` are not followed again, because schemas may double at each of them."""
     if not isinstance(schema, Mapping):
         return set()
     properties = schema.get("properties")
     found = set(properties) if isinstance(properties, Mapping) else set()
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference not in seen:
-        found |= _names(referred(root, reference), root, (*seen, reference))
+        seen.add(reference)
+        found |= _names(referred(root, reference), root, seen)
     for combination in _COMBINATIONS:
         branches = schema.get(combination)
         for branch in branches if isinstance(branches, list) else ():
