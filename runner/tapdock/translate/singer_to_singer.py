@@ -139,7 +139,7 @@ class SingerToSinger(WithoutScan):
         text = part.text if is_read or not part.notes else part.as_it_came
         match message:
             case RecordMessage():
-                return self._record(message, stream, text, rule, maps)
+                return self._record(message, stream, part, text, rule, maps)
             case SchemaMessage():
                 return self._schema(message, stream, text)
             case BatchMessage():
@@ -160,8 +160,13 @@ class SingerToSinger(WithoutScan):
             raise TranslationError(what) from error
         return text + b"\n" if value is message.value else singer.state_line(value)
 
-    def _record(self, message: RecordMessage, stream: str, text: bytes, rule: Rule | None, maps: Maps) -> bytes:
-        """Return a record for the target. If it needs no rule and no version, its beginning is known from now on."""
+    def _record(
+        self, message: RecordMessage, stream: str, part: Part[Message], text: bytes, rule: Rule | None, maps: Maps
+    ) -> bytes:
+        """Return a record for the target. If it needs no rule and no version, its beginning is known from now on.
+
+        `text` is its part; as it came, if no rule or map reads it.
+        """
         tally = self._source.tally(stream)
         old = bytes(message.record)
         if problem := singer.body_problem(old):
@@ -176,6 +181,9 @@ class SingerToSinger(WithoutScan):
             return b""
         tally.records += 1
         if new is not old or (rule and may_repeat(text, b'"record"')):
+            if text is not part.text:
+                self._notices.mended(part.notes, number=self._source.line)
+                text = part.text
             text = msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "record": Raw(new)})
         tally.bytes += len(text)
         self._activations.note(stream, message.version)

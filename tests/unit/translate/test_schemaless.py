@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 
 from tapdock.connectors.selection import select_streams
@@ -36,6 +37,21 @@ def test_a_stream_is_refused_if_the_user_wants_that(route: str) -> None:
     with pytest.raises(TapdockError, match="the source declares no fields for stream `s`") as found:
         Run(route, None, names={}, schemaless="refuse")
     assert "`schemaless: json`" in (found.value.hint or "")
+
+
+@pytest.mark.parametrize("policy", ["drop", "json"])
+def test_a_stream_whose_fields_only_alternatives_declare_is_not_one_of_them(policy: str) -> None:
+    schema = {"anyOf": [{"properties": {"id": {"type": "integer"}}}, {"properties": {"name": {"type": "string"}}}]}
+    streams = select_streams([Stream(name="s", json_schema=schema)], ["s", "!s.name"], {})
+    told = msgspec.convert({"schemaless": "json", "undeclared": policy}, TranslateOptions)
+    made = ROUTES["airbyte-singer"](
+        streams=streams, saved=None, emit=lambda _: None, clock=lambda: 0.0, translation=told
+    )
+    columns = list(json.loads(made.opening().splitlines()[0])["schema"]["properties"])
+    assert columns == (["id", "_undeclared"] if policy == "json" else ["id"])
+    line = b'{"type":"RECORD","record":{"stream":"s","data":{"id":1,"name":"PRIVATE","x":2},"emitted_at":1}}\n'
+    expected = b'"record":{"id":1,"_undeclared":{"x":2}}' if policy == "json" else b'"record":{"id":1}'
+    assert expected in made.feed(line)
 
 
 @pytest.mark.parametrize("route", ALL)

@@ -2,9 +2,10 @@ from typing import Any
 
 import pytest
 
-from tapdock.errors import UsageError
+from tapdock.errors import TranslationError, UsageError
 from tapdock.protocol.catalog import Stream
 from tapdock.translate.schemas.to_singer import singer_schema
+from tapdock.translate.write.undeclared import declared_names
 
 
 def translated(schema: Any, **root: Any) -> tuple[dict[str, Any], bytes]:
@@ -118,6 +119,31 @@ def test_the_root_may_be_a_reference() -> None:
         "type": "object",
         "properties": {"a": null_or("string")},
     }
+
+
+@pytest.mark.parametrize("combination", ["allOf", "anyOf", "oneOf"])
+def test_fields_that_only_alternatives_declare_are_columns(combination: str) -> None:
+    """A field that they declare as several types is text. The schema's own declaration of a field is used alone."""
+    a = {"properties": {"id": {"type": "integer"}, "a": {"type": "string"}, "own": {"type": "string"}}}
+    b = {"properties": {"id": {"type": "boolean"}, "b": {"type": "number"}, "a": {"type": "string"}}}
+    schema = {combination: [{"type": "null"}, a, {"$ref": "#/definitions/b"}, {"$ref": "#"}], "definitions": {"b": b}}
+    columns = {"id": null_or("string"), "a": null_or("string"), "b": null_or("number"), "own": null_or("string")}
+    found, rule, _ = singer_schema(Stream(name="s", json_schema=schema))
+    assert found["properties"] == columns
+    assert rule is not None
+    assert rule(b'{"id":1,"a":"x"}') == b'{"id":"1","a":"x"}'
+    own = {**schema, "properties": {"own": {"type": "integer"}}}
+    found, _, _ = singer_schema(Stream(name="s", json_schema=own))
+    assert found["properties"] == {**columns, "own": null_or("integer")}
+
+
+@pytest.mark.long
+def test_alternatives_that_double_at_each_step_are_refused() -> None:
+    steps = {f"d{step}": {"allOf": [{"$ref": f"#/definitions/d{step + 1}"}] * 2} for step in range(40)}
+    root = {"$ref": "#/definitions/d0", "definitions": {**steps, "d40": {"properties": {"a": {}}}}}
+    assert declared_names(root) == {"a"}
+    with pytest.raises(TranslationError, match="expands to more than"):
+        singer_schema(Stream(name="s", json_schema=root))
 
 
 @pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"properties": {}}, {"properties": 7}])

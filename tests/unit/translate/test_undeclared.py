@@ -14,12 +14,16 @@ from tapdock.connectors.selection import select_streams
 from tapdock.errors import TranslationError, UsageError
 from tapdock.events import Event, SetAside, StreamReport
 from tapdock.launch import SCRATCH
-from tapdock.protocol.catalog import ConfiguredStream, parse_catalog
+from tapdock.project.maps import MapKeys
+from tapdock.protocol.catalog import ConfiguredStream, StreamKey, parse_catalog
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Quirks, TranslateOptions, Translator
 from tapdock.translate.catalogs.singer import singer_streams
+from tapdock.translate.maps.settings import checked
+from tapdock.translate.notices import Notices
+from tapdock.translate.tally import Tally
 from tapdock.translate.write.airbyte_stream import destination_streams
-from tapdock.translate.write.undeclared import EXTRA, OTHERS, WATCHED, declared_names, with_extra
+from tapdock.translate.write.undeclared import EXTRA, OTHERS, WATCHED, declared_names, watching, with_extra
 
 Names = dict[str, dict[str, Any]]
 ALL = tuple(ROUTES)
@@ -37,24 +41,26 @@ class Run:
         *,
         names: Names = FIELDS,
         streams: tuple[str, ...] = ("s",),
+        key: str | None = None,
         **options: Any,
     ) -> None:
         self.route = route
         self.names = names
         self.events: list[Event] = []
         self.wants = streams
-        spool = route == "singer-airbyte"
-        given = {"undeclared": policy, "baseline": False, "spool": spool, **options}
+        self.key = [key] if key else []
+        maps = options.pop("maps", None)
+        given = {"undeclared": policy, "baseline": False, "spool": route == "singer-airbyte", **options}
         self.made: Translator = ROUTES[route](
-            streams=configured_streams(route, names, streams),
+            streams=configured_streams(route, names, streams, key=key) if streams else (),
             saved=None,
             emit=self.events.append,
             clock=lambda: 0.0,
-            translation=msgspec.convert(given, TranslateOptions),
+            translation=msgspec.structs.replace(msgspec.convert(given, TranslateOptions), maps=maps),
         )
         opening = self.opening_lines()
         self.catalog: Any = None
-        if spool:
+        if given["spool"]:
             self.made.scan(opening)
             self.catalog = json.loads(self.made.catalog() or b"")
         self.sent = self.made.opening() + self.made.feed(opening)
@@ -63,7 +69,8 @@ class Run:
         if self.route.startswith("airbyte"):
             return b""
         schema = {"type": "object", "properties": self.names}
-        messages = [{"type": "SCHEMA", "stream": name, "schema": schema, "key_properties": []} for name in self.wants]
+        opening = {"type": "SCHEMA", "schema": schema, "key_properties": self.key}
+        messages = [{**opening, "stream": name} for name in self.wants]
         return b"".join(json.dumps(message).encode() + b"\n" for message in messages)
 
     def feed(self, bodies: Iterable[str], stream: str = "s") -> list[str]:
@@ -83,14 +90,19 @@ class Run:
         return [event.message for event in self.events if getattr(event, "level", "") == "warning"]  # type: ignore[union-attr]
 
 
-def configured_streams(route: str, names: Names, streams: tuple[str, ...]) -> tuple[ConfiguredStream, ...]:
+def configured_streams(
+    route: str, names: Names, streams: tuple[str, ...], *, key: str | None = None
+) -> tuple[ConfiguredStream, ...]:
+    """Return the streams of a source. A stream with a key has the cursor `at`."""
     schema = {"type": "object", "properties": names}
     if route.startswith("airbyte"):
-        entries: list[Any] = [
-            {"name": name, "json_schema": schema, "supported_sync_modes": ["full_refresh"]} for name in streams
-        ]
+        entry: dict[str, Any] = {"json_schema": schema, "supported_sync_modes": ["full_refresh", "incremental"]}
+        if key:
+            entry |= {"source_defined_primary_key": [[key]], "default_cursor_field": ["at"]}
+        entries = [{**entry, "name": name} for name in streams]
         return select_streams(parse_catalog(json.dumps({"streams": entries}).encode()), [], {})
-    entries = [{"stream": name, "tap_stream_id": name, "schema": schema} for name in streams]
+    entry = {"schema": schema, "replication_key": "at"} if key else {"schema": schema}
+    entries = [{**entry, "stream": name, "tap_stream_id": name} for name in streams]
     return select_streams(singer_streams(json.dumps({"streams": entries}).encode()), [], {})
 
 
@@ -137,6 +149,44 @@ def test_each_policy_has_one_result_on_all_routes(route: str, policy: str, expec
     assert run.feed(bodies) == [*expected, *(['{"_undeclared":{"x":[1]}}'] if policy == "json" else [])]
     assert run.report().undeclared == {"x": 3}
     assert run.report().empty == (policy == "drop")
+
+
+@pytest.mark.parametrize("route", ALL)
+@pytest.mark.parametrize("maps", [None, {"s": {"id": "id"}}])
+@pytest.mark.parametrize(("policy", "expected"), [("drop", ""), ("json", ',"_undeclared":{"x":"\\ufffd"}')])
+def test_a_record_that_is_repaired_is_changed_as_well(
+    route: str, maps: dict[str, Any] | None, policy: str, expected: str
+) -> None:
+    """Its parts cannot be read before that. The repairs of a record that stays are left to the target."""
+    run = Run(route, policy, maps=maps and checked(MapKeys(maps=maps)))
+    body = '{"id":NaN,"name":"\\ud800","x":"\\udfff"}'
+    assert run.feed([body, '{"id":1}']) == [f'{{"id":null,"name":"\\ufffd"{expected}}}', '{"id":1}']
+    warnings = run.warnings()
+    assert [said for said in warnings if "U+FFFD" in said]
+    assert [said for said in warnings if "`NaN`" in said]
+
+
+@pytest.mark.parametrize("route", UNTOUCHED)
+@pytest.mark.parametrize("maps", [None, {"s": {"__alias__": "'s'"}}])
+@pytest.mark.parametrize(("policy", "expected"), [("drop", ""), ("json", ',"_undeclared":{"x":1}')])
+def test_the_key_and_the_cursor_stay_although_no_schema_declares_them(
+    route: str, maps: dict[str, Any] | None, policy: str, expected: str
+) -> None:
+    """Without its key, a row would replace others, or be written twice. The other routes refuse to merge by it."""
+    run = Run(route, policy, key="k", maps=maps and checked(MapKeys(maps=maps)))
+    assert run.feed(['{"id":1,"k":2,"at":3,"x":1}']) == [f'{{"id":1,"k":2,"at":3{expected}}}']
+    assert run.feed(['{"id":1,"k":2,"at":3}'] * 2) == ['{"id":1,"k":2,"at":3}'] * 2
+    assert run.report().undeclared == {"x": 1}
+
+
+@pytest.mark.parametrize("route", UNTOUCHED)
+def test_a_key_that_no_schema_declares_is_counted_or_refused(route: str) -> None:
+    """A target that creates columns from the schema would not store it."""
+    run = Run(route, "pass", key="k")
+    assert run.feed(['{"id":1,"k":2}']) == ['{"id":1,"k":2}']
+    assert run.report().undeclared == {"k": 1}
+    with pytest.raises(TranslationError, match="has the field `k`, which its schema does not declare"):
+        Run(route, "fail", key="k").feed(['{"id":1,"k":2}'])
 
 
 @pytest.mark.parametrize("route", ALL)
@@ -276,6 +326,38 @@ def test_a_later_schema_declares_the_field() -> None:
     run.made.feed(run.opening_lines())
     run.feed(['{"id":1,"x":2}', '{"id":1,"y":2}'])
     assert run.report().undeclared == {"x": 1, "y": 1}
+
+
+@pytest.mark.parametrize("policy", ["drop", "json", "fail"])
+@pytest.mark.parametrize("is_fieldless_first", [True, False])
+def test_a_choice_holds_after_records_whose_fields_are_not_known(policy: str, is_fieldless_first: bool) -> None:
+    """Those come before the SCHEMA of their stream, or after a first SCHEMA without fields."""
+    run = Run("singer-singer", policy, streams=(), on_bad_record="set_aside")
+    run.wants = ("s",)
+    if is_fieldless_first:
+        run.names = {}
+        run.made.feed(run.opening_lines())
+    assert run.feed(['{"id":1,"x":1}'] * 3) == ['{"id":1,"x":1}'] * 3
+    run.names = FIELDS
+    run.made.feed(run.opening_lines())
+    expected = {"drop": ['{"id":2}'], "json": ['{"id":2,"_undeclared":{"x":2}}'], "fail": []}
+    assert run.feed(['{"id":2,"x":2}'] * 2) == expected[policy] * 2
+    assert run.report().undeclared == {"x": 2}
+    assert run.report().set_aside == (2 if policy == "fail" else 0)
+
+
+def test_a_field_that_passes_is_known_again_after_a_second_schema() -> None:
+    """Otherwise each later record with it would be read twice."""
+    tally = Tally(StreamKey(None, "s"))
+    body = b'{"id":1,"x":2}'
+    for number in (1, 2):
+        watch = watching(["id"], tally, Notices(print, on_bad_record="fail", airbyte=()), "pass")
+        assert watch
+        assert not watch.fits(body)
+        assert watch.handled(body) is body
+        assert watch.has_learned
+        assert watch.fits(body)
+        assert tally.undeclared == {"x": 2 * number}
 
 
 @pytest.mark.parametrize("policy", [None, "drop"])

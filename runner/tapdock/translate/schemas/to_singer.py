@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tapdock.errors import UsageError
 from tapdock.protocol.catalog import Stream
 from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.json_pointer import referred
 from tapdock.protocol.schema_edits import pruned
 from tapdock.translate.schemas.expansion import Root
 from tapdock.translate.write.rules import Rule, as_number, as_text, fields, items
+from tapdock.translate.write.schemaless import refused
 
-__all__ = ["Translated", "singer_schema", "without_fields"]
+__all__ = ["Translated", "field_schema", "singer_schema", "without_fields"]
 
 
 class Translated(NamedTuple):
@@ -36,15 +36,17 @@ def singer_schema(stream: Stream) -> Translated:
     Raises UsageError if the source declares no fields, because targets create their columns from them.
     """
     root = Root(stream.json_schema)
-    properties = _followed(root, root).get("properties")
-    if not isinstance(properties, dict) or not properties:
-        raise UsageError(
-            f"the source declares no fields for stream `{stream.key}`",
-            hint=f"exclude it with `!{stream.key}` under `select`",
-        )
+    properties = _declared(root, root, ())
+    if not properties:
+        raise refused(stream.key)
     schemas, rules = _properties(properties, root, ("#",))
     reason = f"{_listed(rules)} must be converted" if rules else None
     return Translated({"type": "object", "properties": schemas}, fields(rules) if rules else None, reason)
+
+
+def field_schema(schema: Mapping[str, Any], name: str) -> Translated:
+    """Return the schema of one field that the schema of a record has among its own `properties`."""
+    return _translate(schema["properties"][name], Root(schema), ("#",))
 
 
 def _listed(names: Collection[str]) -> str:
@@ -182,7 +184,25 @@ def _referred(reference: str, root: Root, seen: tuple[str, ...]) -> Translated:
     return _translate(target, root, (*seen, reference))
 
 
-def _followed(schema: Mapping[str, Any], root: Root) -> Mapping[str, Any]:
-    """Return the definition that a root schema only refers to, as generated schemas do; else the schema itself."""
-    target = referred(root, schema.get("$ref"))
-    return target if isinstance(target, dict) else schema
+def _declared(schema: Any, root: Root, seen: tuple[str, ...]) -> dict[str, Any]:
+    """Return the schemas of the fields of a record, also of those that only a definition or an alternative declares.
+
+    The schema's own declaration of a field is used. Without it, all alternatives count that declare the field.
+    """
+    root.spend()
+    if not isinstance(schema, dict):
+        return {}
+    own = schema.get("properties")
+    parts = []
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference not in seen:
+        parts.append(_declared(referred(root, reference), root, (*seen, reference)))
+    for combination in _COMBINATIONS:
+        branches = schema.get(combination)
+        parts += [_declared(one, root, seen) for one in (branches if isinstance(branches, list) else ())]
+    found: dict[str, list[Any]] = {}
+    for part in parts:
+        for name, one in part.items():
+            found.setdefault(name, []).append(one)
+    inner = {name: some[0] if len(some) == 1 else {"anyOf": some} for name, some in found.items()}
+    return {**inner, **(own if isinstance(own, dict) else {})}

@@ -42,7 +42,8 @@ class AirbyteBodies:
             if rule := chain([rule for rule in found.values() if rule]):
                 self.rules[key] = rule
                 tally.reason = "; ".join(reason for reason, rule in found.items() if rule)
-            if watch := watching(declared_names(schema), tally, notices, translation.undeclared):
+            keys = [path[0] for path in (*one.primary_key, one.cursor_field) if path]
+            if watch := watching(declared_names(schema), tally, notices, translation.undeclared, keys=keys):
                 self._watched[key] = watch
 
     def end_watch(self) -> bool:

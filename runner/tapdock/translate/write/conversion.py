@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tapdock.protocol.catalog import Stream
 from tapdock.protocol.patterns import Path
 from tapdock.protocol.schema_edits import Fragment
-from tapdock.translate.schemas.to_singer import singer_schema
+from tapdock.translate.schemas.to_singer import field_schema
 from tapdock.translate.write.fit import Fit
 from tapdock.translate.write.rules import Rule
 from tapdock.translate.write.undeclared import EXTRA_FRAGMENT
@@ -23,10 +22,9 @@ def conversion(schema: Mapping[str, Any], fragments: Sequence[Fragment], say: Ca
     paths = {one[0] for one in fragments if one[1].get("type") is not None and one != EXTRA_FRAGMENT}
     fields = {}
     for name in {path[0] for path in paths} & schema.get("properties", {}).keys():
-        one = {**schema, "properties": {name: schema["properties"][name]}}
-        translated = singer_schema(Stream(name=name, json_schema=one))
+        translated = field_schema(schema, name)
         within = {path[1:] for path in paths if path[0] == name}
-        field = None if translated.rule else _only(translated.schema["properties"][name], within)
+        field = None if translated.rule else _only(translated.schema, within)
         if field:
             fields[name] = field
     if not fields:

@@ -62,7 +62,8 @@ class SingerBodies:
         self._decode = None
         tally = self._source.tally(stream)
         names = declared_names(msgspec.json.decode(schema))
-        if watch := watching(None if stream in self._unread else names, tally, self._notices, self._policy):
+        known, keys = None if stream in self._unread else names, (*key, *self._source.cursor(stream))
+        if watch := watching(known, tally, self._notices, self._policy, keys=keys):
             self._watched[stream] = watch
         if not names:
             return self._without_fields(stream, schema, key)
@@ -140,8 +141,8 @@ class SingerBodies:
             if new is not old:
                 tally.reason = tally.reason or "fields are excluded, but the tap sends them"
             if watch and new != EMPTY and not watch.fits(new):
-                before, new = new, watch.handled(new)
-                if watch.has_learned:
+                known, before, new = watch.body, new, watch.handled(new)
+                if watch.body is not known:  # it has learned a field
                     self._decode = None
                 if new is not before:
                     tally.reason = tally.reason or "undeclared fields are changed"

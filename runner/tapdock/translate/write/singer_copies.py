@@ -71,7 +71,9 @@ class SingerCopies:
         self._watched.pop(each.alias, None)
         self._rules.pop(each.alias, None)
         schema = msgspec.json.encode(each.json_schema)
-        if watch := watching(names, tally, self._notices, self._policy):
+        cursor = each.cursor(self._source.cursor(stream))
+        keys = [path[0] for path in (*each.primary_key, cursor) if path]
+        if watch := watching(names, tally, self._notices, self._policy, keys=keys):
             self._watched[each.alias] = watch
         if names and self._policy == "json":
             schema = merged(schema, [EXTRA_FRAGMENT])

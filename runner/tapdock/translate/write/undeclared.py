@@ -1,7 +1,7 @@
 """Count the fields of records that their schema does not declare, and pass, remove, keep or refuse them."""
 
 import functools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -180,13 +180,22 @@ class Undeclared:
 
 
 def watching(
-    names: Collection[str] | None, tally: Tally, notices: Notices, policy: UndeclaredFields | None
+    names: Collection[str] | None,
+    tally: Tally,
+    notices: Notices,
+    policy: UndeclaredFields | None,
+    *,
+    keys: Iterable[str] = (),
 ) -> Undeclared | None:
-    """Return what counts the other fields of a stream; None if it declares no names, or some records were not read."""
+    """Return what counts the other fields of a stream; None if it declares no names, or some records were not read.
+
+    `keys` are the fields of its key and its cursor. They stay where they are, also if they are not declared.
+    """
     if not names or (policy is None and tally.came and tally.undeclared is None):
         tally.undeclared = None
         return None
-    return Undeclared(dict.fromkeys(names, Raw), tally, notices, policy)
+    known = {*names, *keys} if policy in ("drop", "json") else names
+    return Undeclared(dict.fromkeys(known, Raw), tally, notices, policy)
 
 
 def with_extra(streams: tuple[ConfiguredStream, ...], policy: UndeclaredFields | None) -> tuple[ConfiguredStream, ...]:
@@ -217,17 +226,19 @@ def require_no_extra(key: StreamKey, names: Collection[str]) -> None:
 
 def declared_names(schema: Any) -> frozenset[str] | None:
     """Return the names of the fields that a schema declares, also in its alternatives; None if it declares none."""
-    return frozenset(_names(schema, schema, ())) or None
+    return frozenset(_names(schema, schema, set())) or None
 
 
-def _names(schema: Any, root: Any, seen: tuple[str, ...]) -> set[str]:
+def _names(schema: Any, root: Any, seen: set[str]) -> set[str]:
+    """Return the names; the references in `seen` are not followed again, because schemas may double at each of them."""
     if not isinstance(schema, Mapping):
         return set()
     properties = schema.get("properties")
     found = set(properties) if isinstance(properties, Mapping) else set()
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference not in seen:
-        found |= _names(referred(root, reference), root, (*seen, reference))
+        seen.add(reference)
+        found |= _names(referred(root, reference), root, seen)
     for combination in _COMBINATIONS:
         branches = schema.get(combination)
         for branch in branches if isinstance(branches, list) else ():
