@@ -101,7 +101,7 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     skipped. `undeclared` is what happens to fields that the schema of their record does not declare; None if the user
     did not choose. `schemaless` is what happens to streams without declared fields; None is the default of the route.
     `max_line` is the longest line of the source, in bytes. `tables` is what the target makes of stream names. `maps`
-    is what happens to streams and fields on their way. `limited`: the target gets only the first records of each stream.
+    is what happens to streams and fields on their way. `limited`: the target gets the first records of each stream.
     """
 
     namespacing: Namespacing = Namespacing()

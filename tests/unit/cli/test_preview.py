@@ -197,9 +197,17 @@ def test_each_copy_of_a_stream_has_its_records(made):
 
 
 def test_a_source_with_maps_is_not_read_into_files(made, tmp_path, tapdock):
-    made({"few": (2, "COMPLETE")}, maps={"few": {"name": "hash(name)"}}, hash_key="${TOKEN}")
+    for maps, message in (
+        ({"few": {"name": "hash(name)"}}, "the maps of source `shop` protect or remove `few.name`"),
+        ({"few": {"name": "name.upper()"}}, "move the maps into the pipelines"),
+    ):
+        made({"few": (2, "COMPLETE")}, maps=maps, hash_key="${TOKEN}")
+        not_read(tmp_path, tapdock, message)
+
+
+def not_read(tmp_path, tapdock, message):
     command = ("--project", str(tmp_path), "run", "shop", "--to", str(tmp_path / "files"))
     ended = tapdock(*command, TAPDOCK_ENGINE="local", TOKEN=SECRET)
     assert ended.returncode == 2
-    assert "move the maps into the pipelines" in ended.stderr
+    assert message in ended.stderr
     assert not list(tmp_path.glob("files/*"))
