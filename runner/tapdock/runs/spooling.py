@@ -8,6 +8,7 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.errors import TranslationError, UsageError
 from tapdock.protocol.catalog import StreamKey
 from tapdock.relay.pump import whole_lines
+from tapdock.runs.plain_text import require_nothing_protected
 from tapdock.runs.prepare import Options
 from tapdock.runs.reading import Reading, launch_of, to_read, translator_of
 from tapdock.runs.spool_files import Batch, BatchWriter, Manifest, read_spool
@@ -26,6 +27,7 @@ def spool(context: Context, ready: PreparedConnector, options: Options, folder: 
     _require_same(ready, batches, folder)
     saved = batches[-1].manifest.end if batches else None
     what = to_read(context, ready, options)
+    require_nothing_protected(context.project.pipelines.values(), ready.connector, what.streams)
     if what.maps:
         raise UsageError(
             f"source `{ready.connector.name}` has maps, which would change its records again on their way to a target",

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +86,18 @@ def test_a_large_stream_does_not_delay_the_others(made):
     assert streams_of(ended) == {"first": [1], "second": [1], "last": [1]}
     assert "shop: reading second, last\n" in ended.stderr
     assert "shop: reading last\n" in ended.stderr
+
+
+def test_a_source_that_is_started_again_shows_no_record_twice(tmp_path, tapdock):
+    steps = ["schema orders", "schema users", "until orders 3", "until users 15000", "until orders 50", "state"]
+    config = {"token": "t", "streams": ["orders", "users"], "steps": steps}
+    tap = Path(__file__).parents[2] / "connectors" / "tap.py"
+    source = {"image": str(tap), "kind": "singer", "stop_grace": "5s", "config": config}
+    (tmp_path / "tapdock.yaml").write_text(json.dumps({"version": 1, "sources": {"shop": source}}))
+    ended = tapdock("--project", str(tmp_path), "preview", "shop", "--limit", "5", "--json", TAPDOCK_ENGINE="local")
+    assert ended.returncode == 0, ended.stderr
+    assert "shop: reading orders\n" in ended.stderr
+    assert streams_of(ended) == {"orders": [1, 2, 3, 4, 5], "users": [1, 2, 3, 4, 5]}
 
 
 def test_a_source_that_does_not_stop_is_killed_and_the_preview_is_good(made):
@@ -176,10 +189,25 @@ def test_a_preview_shows_records_after_the_maps_of_the_source(made):
     assert "xxxxx" not in ended.stdout
 
 
+def test_each_copy_of_a_stream_has_its_records(made):
+    maps = {"endless": {"__filter__": "id > 9000"}, "all": {"__source__": "endless"}}
+    ended = made({"endless": (FOREVER, None)}, maps=maps)("--limit", "2", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert streams_of(ended) == {"endless": [9001, 9002], "all": [1, 2]}
+
+
 def test_a_source_with_maps_is_not_read_into_files(made, tmp_path, tapdock):
-    made({"few": (2, "COMPLETE")}, maps={"few": {"name": "hash(name)"}}, hash_key="${TOKEN}")
+    for maps, message in (
+        ({"few": {"name": "hash(name)"}}, "the maps of source `shop` protect or remove `few.name`"),
+        ({"few": {"name": "name.upper()"}}, "move the maps into the pipelines"),
+    ):
+        made({"few": (2, "COMPLETE")}, maps=maps, hash_key="${TOKEN}")
+        not_read(tmp_path, tapdock, message)
+
+
+def not_read(tmp_path, tapdock, message):
     command = ("--project", str(tmp_path), "run", "shop", "--to", str(tmp_path / "files"))
     ended = tapdock(*command, TAPDOCK_ENGINE="local", TOKEN=SECRET)
     assert ended.returncode == 2
-    assert "move the maps into the pipelines" in ended.stderr
+    assert message in ended.stderr
     assert not list(tmp_path.glob("files/*"))

@@ -103,6 +103,36 @@ def test_rows_of_earlier_runs_are_never_replaced_by_a_few(project, tmp_path):
     assert tapdock("run", "demo", "--limit", "0").returncode == 2
 
 
+def test_a_new_snapshot_of_a_tap_does_not_replace_rows(project, tmp_path):
+    """An Airbyte destination would drop the rows of the generation before."""
+
+    def snapshot(version, first, last, *more):
+        schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
+        about = {"stream": "users", "version": version}
+        bookmark = {"bookmarks": {"users": {"id": last, "version": version}}}
+        lines = [
+            {"type": "SCHEMA", "stream": "users", "schema": schema, "key_properties": ["id"]},
+            *({"type": "RECORD", "record": {"id": number}, **about} for number in range(first, last + 1)),
+            {"type": "ACTIVATE_VERSION", **about},
+            {"type": "STATE", "value": bookmark},
+        ]
+        (tmp_path / "lines").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        tapdock = project("tap", "destination", f"file {tmp_path / 'lines'}", *more)
+        file = tmp_path / "tapdock.yaml"
+        whole = json.loads(file.read_text())
+        whole["pipelines"]["demo"]["late_schema"] = "spool"
+        whole["sources"]["shop"]["config"]["streams"] = ["users"]
+        file.write_text(json.dumps(whole))
+        return tapdock
+
+    assert snapshot(1, 1, 10)("run", "demo", "--quiet").returncode == 0
+    ended = snapshot(2, 101, 120, "forever users")("run", "demo", "--quiet", "--limit", "3")
+    assert ended.returncode == 5
+    assert "sends a new snapshot of stream `users`, and a few records would replace all rows" in ended.stderr
+    assert "run without `--limit`" in ended.stderr
+    assert rows(tmp_path)["users"] == list(range(1, 11))
+
+
 def test_a_limited_run_is_not_repeated(project, tmp_path):
     """Each attempt would write up to the limit."""
     tapdock = project("source", "target", "until orders 1", "error - transient_error", "exit 1")

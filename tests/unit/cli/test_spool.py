@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.pages import page_steps
+from tapdock.errors import EngineError
 from tapdock.runs.spool_files import BatchWriter, Manifest, read_spool
 
 pytestmark = pytest.mark.long
@@ -177,17 +178,44 @@ def test_a_damaged_spool_is_found_before_anything_starts(project, tmp_path, dama
     batch = tmp_path / "spool" / "00001"
     with BatchWriter(batch.parent, 1) as writer:
         writer.write(b"{}\n")
-        writer.finish(
-            Manifest(
-                tapdock="1", source="shop", kind="airbyte", read_at="", offered=(), streams=(), records={}, parts=()
-            )
-        )
+        writer.finish(manifest())
     assert len(read_spool(batch.parent)) == 1
     damage(batch)
     for words in (("--from", str(batch.parent), "lake"), ("shop", "--to", str(batch.parent))):
         ended = tapdock("run", *words)
         assert (ended.returncode, ended.stdout) == (2, ""), words
         assert message in ended.stderr
+
+
+def manifest(**more):
+    given = {"tapdock": "1", "source": "shop", "kind": "airbyte", "read_at": "", "offered": (), "streams": ()}
+    return Manifest(**{**given, "records": {}, "parts": (), **more})
+
+
+def test_a_file_that_changes_while_it_is_run_is_found(tmp_path):
+    with BatchWriter(tmp_path / "spool", 1) as writer:
+        writer.write(b"{}\n" * 9)
+        writer.finish(manifest())
+    (batch,) = read_spool(tmp_path / "spool")
+    assert b"".join(batch.pieces()) == b"{}\n" * 9
+    (batch.folder / "part-00001.jsonl.gz").write_bytes(gzip.compress(b"{}\n" * 8))
+    with pytest.raises(EngineError, match="has changed since the run began"):
+        list(batch.pieces())
+
+
+def test_a_stream_that_is_read_whole_is_whole_in_each_batch(project, tmp_path):
+    """The state of a full table is not passed to the tap again: rows would be overwritten by the rest of them."""
+    overwrite = {"users": {"destination_sync_mode": "overwrite"}}
+    for count in (5, 8):
+        tapdock = project("tap", "destination", "schema users", f"until users {count}", "state", streams=overwrite)
+        file = tmp_path / "tapdock.yaml"
+        whole = json.loads(file.read_text())
+        more = {"streams": ["users"], "replication": "FULL_TABLE", "resumes_full": True}
+        whole["sources"]["shop"]["config"].update(more)
+        file.write_text(json.dumps(whole))
+        done(tapdock, "shop", "--to", "spool")
+    done(tapdock, "--from", "spool", "lake", "--quiet")
+    assert rows(tmp_path)["users"] == list(range(1, 9))
 
 
 def test_a_writer_that_does_not_finish_leaves_nothing(tmp_path):

@@ -74,6 +74,10 @@ def test_more_is_wanted_of_a_stream_until_it_has_its_records_or_is_complete():
     assert wanting([report(1, empty=1), report(1, set_aside=1)], two, 2) == ()
     assert wanting([report(1), report(2)], two, 2) == (a,)
     assert wanting([report(2), report(1, "failed")], two, 2) == (b,)
+    copied = report(9, filtered=8, written={"a": 1, "copy": 9})
+    assert wanting([copied, report(2)], two, 2) == (a,), "each copy is wanted"
+    assert wanting([report(9, written={"a": 2, "copy": 9}), report(2)], two, 2) == ()
+    assert wanting([copied, report(2)], two, 2, filtered=True) == ()
 
 
 def limited(folder, *, records=2, **plan):

@@ -2,9 +2,11 @@
 
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tapdock.cli.spools import options_of_batches
 from tapdock.errors import UsageError
 from tapdock.events import Committed, Verdict
 from tapdock.project.model import Pipeline
@@ -76,6 +78,25 @@ def test_everything_again_needs_the_first_records():
     assert numbers(spool(None, 1, 2), 9, full_refresh=True) == [1, 2]
     with pytest.raises(UsageError, match="does not begin with the first records"):
         numbers(spool(3, 4), 9, full_refresh=True)
+
+
+@pytest.mark.parametrize(
+    ("borders", "anew"),
+    [
+        ((None, 1, 2), [True, False]),  # the second batch goes on where the first one ends
+        ((None, None, 1, 2), [True, True, False]),  # no state was saved behind the first one
+        ((None, None, None), [True, True]),
+    ],
+)
+def test_everything_again_forgets_the_saved_state_until_a_batch_has_one(borders, anew):
+    operations = SimpleNamespace(
+        backend=SimpleNamespace(get=lambda _: None), project=SimpleNamespace(environment="default")
+    )
+    wanted = Pipeline(name="p", source="s", target="t")
+    found = options_of_batches(operations, wanted, spool(*borders), Options(full_refresh=True))
+    assert [each.full_refresh for each in found] == anew
+    for each, at in zip(found, [9, *borders[1:]], strict=False):
+        require_next(each.spool, envelope(at or 9), each)
 
 
 def test_a_run_in_between_is_noticed_under_the_lease():
