@@ -93,19 +93,15 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
 class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of a run's translation, from the project file and from the connectors.
 
-        `spool`: the source is read to its end before the target's catalog is created. `last_state_only`: no state is saved
-        before the source has ended well. `baseline`: a state without new content is sent first; only tests turn it off.
-        `scratch` is this process's path of the folder for BATCH files, None if there is none. `excluded` are streams that
-        the user did not select, with the names in the source's messages. `denied` are globs of streams and fields that the
-        user excluded, for streams that a tap sends without having them in its catalog. `only_known`: such streams are
-        skipped. `undeclared` is what happens to fields that the schema of their record does not declare; None if the user
-        did not choose. `schemaless` is what happens to streams without declared fields; None is the default of the route.
-        `max_line` is the longest line of the source, in bytes. `tables` is what the target makes of stream names. `maps`
-    <<<<<<< HEAD
-        is what happens to streams and fields on their way. `limited`: the target gets a few records of each stream.
-    =======
-        is what happens to streams and fields on their way. `limited`: the target gets the first records of each stream.
-    >>>>>>> fixrelay
+    `spool`: the source is read to its end before the target's catalog is created. `last_state_only`: no state is saved
+    before the source has ended well. `baseline`: a state without new content is sent first; only tests turn it off.
+    `scratch` is this process's path of the folder for BATCH files, None if there is none. `excluded` are streams that
+    the user did not select, with the names in the source's messages. `denied` are globs of streams and fields that the
+    user excluded, for streams that a tap sends without having them in its catalog. `only_known`: such streams are
+    skipped. `undeclared` is what happens to fields that the schema of their record does not declare; None if the user
+    did not choose. `schemaless` is what happens to streams without declared fields; None is the default of the route.
+    `max_line` is the longest line of the source, in bytes. `tables` is what the target makes of stream names. `maps`
+    is what happens to streams and fields on their way. `limited`: the target gets a few records of each stream.
     """
 
     namespacing: Namespacing = Namespacing()
