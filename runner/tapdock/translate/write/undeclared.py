@@ -1,6 +1,7 @@
 """Count the fields of records that their schema does not declare, and pass, remove, keep or refuse them."""
 
 import functools
+import operator
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -89,6 +90,11 @@ class Undeclared:
         )
 
     @functools.cached_property
+    def _values(self) -> Callable[[object], tuple[object, ...]]:
+        """A function that returns the known fields of a body of the type, in order, and one more."""
+        return operator.attrgetter("u0", *(f"u{place}" for place in range(1, len(self._learned))), "u0")
+
+    @functools.cached_property
     def match(self) -> Callable[[bytes], object]:
         """A function that raises msgspec.MsgspecError unless a body has declared fields only, each of its type.
 
@@ -115,9 +121,10 @@ class Undeclared:
 
     def count(self, body: object) -> None:
         """Count the known fields of a body that was decoded by its type."""
-        for place, name in enumerate(self._learned):
-            if getattr(body, f"u{place}") is not None:
-                self._counts[name] += 1
+        counts = self._counts
+        for name, value in zip(self._learned, self._values(body), strict=False):
+            if value is not None:
+                counts[name] += 1
 
     def fits(self, body: bytes) -> bool:
         """Return True if a body needs no change, and nothing of it is left to count."""
@@ -175,7 +182,7 @@ class Undeclared:
     def _learn(self, name: str) -> None:
         if len(self._learned) < _MOST_LEARNED and is_member(name):
             self._learned.append(name)
-            for built in ("body", "match"):
+            for built in ("body", "match", "_values"):
                 self.__dict__.pop(built, None)
 
 
