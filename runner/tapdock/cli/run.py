@@ -1,7 +1,6 @@
 """`tapdock run`: run pipelines, show their progress and print their records."""
 
 import queue
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,7 +15,7 @@ from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
 from tapdock.cli.plans import own_file, show_given, show_plans
 from tapdock.cli.session import Session, shared
-from tapdock.cli.spools import blocks_of, options_of_batches, read_batches, read_into
+from tapdock.cli.spools import blocks_of, not_started, options_of_batches, read_batches, read_into
 from tapdock.connectors.context import Context as Operations
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
 from tapdock.project.blocks import parse_blocks
@@ -27,6 +26,7 @@ from tapdock.runs.given import Part
 from tapdock.runs.prepare import Options, prepare
 from tapdock.runs.records import ErrorRecord, RunRecord
 from tapdock.runs.replaced_rows import require_own_rows
+from tapdock.runs.replay import require_all_spooled
 from tapdock.runs.spool_files import Batch
 from tapdock.text.output import print_json, print_table
 
@@ -195,13 +195,13 @@ def _perform(
             return Display(wanted.name, view, screen, colour=session.colour)
 
         chosen = options_of_batches(operations, pipelines[0], batches, options) if batches else [options]
+        if batches:
+            require_all_spooled(operations, pipelines[0], chosen)
         with suppress(Interrupted):  # between two blocks; `signals.code` has the exit code
             for each in chosen:
                 _run_all(operations, pipelines, each, records, show=show, concurrency=concurrency)
     code = next((r.exit_code for r in records if r.exit_code), None) or signals.code or 0
-    left = list(
-        (Counter(each.name for each in pipelines if chosen) - Counter(done.pipeline for done in records)).elements()
-    )
+    left = not_started(pipelines, chosen, records)
     if as_json:
         print_json(_as_json(records, code, left, blocks=len(pipelines) * len(chosen)))
     elif left:

@@ -1,5 +1,6 @@
 """`tapdock run SOURCE --to DIR` and `tapdock run --from DIR TARGET`: spools."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +18,14 @@ from tapdock.project.named import alone
 from tapdock.project.state_keys import key_of
 from tapdock.relay.signals import Signals
 from tapdock.runs.prepare import Options
+from tapdock.runs.records import RunRecord
 from tapdock.runs.replay import due
 from tapdock.runs.spool_files import Batch, read_spool
 from tapdock.runs.spooling import spool
 from tapdock.state.store import read
 from tapdock.text.output import out, print_json, said_at_once
 
-__all__ = ["blocks_of", "options_of_batches", "read_batches", "read_into"]
+__all__ = ["blocks_of", "not_started", "options_of_batches", "read_batches", "read_into"]
 
 
 def read_into(
@@ -85,3 +87,11 @@ def options_of_batches(
     said(f"{len(found)} of {len(batches)} batches of the spool are run into `{wanted.target}`{again}")
     anew = [options.full_refresh and (batch is found[0] or batch.manifest.start is None) for batch in found]
     return [replace(options, spool=batch, full_refresh=each) for batch, each in zip(found, anew, strict=True)]
+
+
+def not_started(pipelines: Sequence[Pipeline], chosen: Sequence[Options], records: Sequence[RunRecord]) -> list[str]:
+    """Return the names of the blocks that did not start: pipelines, or the folders of batches."""
+    if any(each.spool for each in chosen):  # of one pipeline, one after the other
+        return [str(each.spool.folder) for each in chosen[len(records) :] if each.spool]
+    left = Counter(each.name for each in pipelines if chosen) - Counter(done.pipeline for done in records)
+    return list(left.elements())

@@ -1,23 +1,23 @@
 """Run a spool into a target: what is run, in which order, and when its state is saved."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.operations import Resolved
-from tapdock.errors import UsageError
+from tapdock.errors import TapdockError, UsageError
 from tapdock.events import Committed, Event, Verdict
 from tapdock.launch import ImageFacts
 from tapdock.project.model import Pipeline
 from tapdock.project.named import sides
 from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.runs.prepare import Options, PreparedRun, combined
-from tapdock.runs.spool_files import Batch, Manifest, same_state
+from tapdock.runs.spool_files import Batch, same_state
 from tapdock.state.envelope import Envelope
 from tapdock.translate.base import Emit, Quirks
 
-__all__ = ["due", "prepare_replay", "require_next", "saved_at_the_end"]
+__all__ = ["difference", "due", "prepare_replay", "require_all_spooled", "require_next", "saved_at_the_end"]
 
 
 def due(batches: Sequence[Batch], envelope: Envelope | None, options: Options, *, state_id: str) -> tuple[Batch, ...]:
@@ -83,22 +83,41 @@ def prepare_replay(context: Context, pipeline: Pipeline, options: Options) -> Pr
         source_config=Resolved(user={}, given={}),
         target=operations.prepare(context, target),
     )
-    _require_spooled(run.streams, batch.manifest)
+    _require_spooled(run.streams, batch)
     return replace(run, spool=batch)
 
 
-def _require_spooled(streams: tuple[ConfiguredStream, ...], manifest: Manifest) -> None:
-    wanted, known = ({one.stream.key: one for one in each} for each in (streams, manifest.streams))
-    again = "restore `select` and `streams` of the source, or read it again with `--to`"
-    for key in wanted.keys() - known.keys():
-        raise UsageError(f"the spool does not have the stream `{key}`", hint=again)
-    for key in known.keys() - wanted.keys():
-        raise UsageError(f"the spool has the stream `{key}`, which the project does not select", hint=again)
-    for key, one in wanted.items():
+def require_all_spooled(context: Context, pipeline: Pipeline, several: Sequence[Options]) -> None:
+    """Raise UsageError if one of several batches cannot be run as the project is now, before the first one is run.
+
+    A single batch is checked by its run. Other errors, such as those of the engine, are reported by the first run.
+    """
+    for each in several if len(several) > 1 else ():
+        try:
+            prepare_replay(context, pipeline, each)
+        except UsageError:
+            raise
+        except TapdockError:
+            return
+
+
+def _require_spooled(streams: tuple[ConfiguredStream, ...], batch: Batch) -> None:
+    if what := difference(streams, batch.manifest.streams):
+        hint = "restore `select` and `streams` of the source, or read it again with `--to` into another folder"
+        raise UsageError(f"{batch.folder}: {what}", hint=hint)
+
+
+def difference(wanted: Iterable[ConfiguredStream], spooled: Iterable[ConfiguredStream]) -> str | None:
+    """Return how the streams that are read now differ from those of a batch; None if they do not."""
+    ours, known = ({one.stream.key: one for one in each} for each in (wanted, spooled))
+    for key in ours.keys() - known.keys():
+        return f"the spool does not have the stream `{key}`"
+    for key in known.keys() - ours.keys():
+        return f"the spool has the stream `{key}`, which the project does not select"
+    for key, one in ours.items():
         if _reading(one) != _reading(known[key]):
-            raise UsageError(
-                f"the spool has other fields of stream `{key}`, or was read in another sync mode", hint=again
-            )
+            return f"the spool has other fields of stream `{key}`, or was read in another sync mode"
+    return None
 
 
 def _reading(one: ConfiguredStream) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from tapdock.relay.pump import whole_lines
 from tapdock.runs.plain_text import require_nothing_protected
 from tapdock.runs.prepare import Options
 from tapdock.runs.reading import Reading, launch_of, to_read, translator_of
+from tapdock.runs.replay import difference
 from tapdock.runs.spool_files import Batch, BatchWriter, Manifest, read_spool
 from tapdock.translate.states.airbyte import state_to_pass
 from tapdock.translate.states.singer import singer_state_on_a_line, singer_state_to_pass
@@ -27,6 +28,9 @@ def spool(context: Context, ready: PreparedConnector, options: Options, folder: 
     _require_same(ready, batches, folder)
     saved = batches[-1].manifest.end if batches else None
     what = to_read(context, ready, options)
+    if batches and (other := difference(what.streams, batches[-1].manifest.streams)):
+        # its state covers only its streams, and one project cannot run both batches
+        raise UsageError(f"{batches[-1].folder}: {other}", hint="name another folder, or select the same as before")
     require_nothing_protected(context.project.pipelines.values(), ready.connector, what.streams)
     if what.maps:
         raise UsageError(

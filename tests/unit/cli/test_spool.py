@@ -138,6 +138,56 @@ def test_excluded_fields_and_secrets_are_not_in_the_files(project, tmp_path):
     assert rows(tmp_path)["orders"] == []
 
 
+def test_other_streams_are_not_added_to_a_spool(project, spool, tmp_path):
+    """The state at the end of its last batch covers orders and users: rows of another selection would be missing."""
+    tapdock = project("source", "target", *SECOND)
+    for words, message in (
+        (["--select", "orders.*"], "the spool has the stream `users`, which the project does not select"),
+        (["--exclude", "*.name"], "the spool has other fields of stream `"),
+    ):
+        ended = tapdock("run", "shop", "--to", str(spool), *words)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert f"{spool / '00001'}: {message}" in ended.stderr
+        assert "name another folder" in ended.stderr
+    assert [each.name for each in spool.iterdir()] == ["00001"]
+
+
+def test_all_batches_are_checked_before_the_first_one_is_run(project, spool, tmp_path):
+    tapdock = project("source", "target", *SECOND)
+    done(tapdock, "shop", "--to", str(spool))
+    file = spool / "00002" / "manifest.json"
+    whole = json.loads(file.read_text())
+    rewritten(file.parent, streams=[one for one in whole["streams"] if one["stream"]["name"] == "orders"])
+    ended = tapdock("run", "--from", str(spool), "lake")
+    assert ended.returncode == 2
+    assert f"{file.parent}: the spool does not have the stream `users`" in ended.stderr
+    assert rows(tmp_path)["orders"] == []
+
+
+def test_batches_behind_one_that_failed_are_named(project, spool, tmp_path):
+    done(project("source", "target", *SECOND), "shop", "--to", str(spool))
+    failing = project("source", "target", *SECOND, target_config={"after": 2, "then": "exit 1"})
+    ended = failing("run", "--from", str(spool), "lake")
+    assert ended.returncode == 4
+    assert f"not started: {spool / '00002'}\n" in ended.stderr
+    told = json.loads(failing("run", "--from", str(spool), "lake", "--json").stdout)
+    assert (len(told["runs"]), told["not_started"]) == (1, [str(spool / "00002")])
+
+
+def test_what_a_pipeline_protects_is_not_written(project, tmp_path):
+    tapdock = project("source", "target", *FIRST)
+    file = tmp_path / "tapdock.yaml"
+    whole = json.loads(file.read_text())
+    whole["pipelines"]["demo"]["maps"] = {"*.name": "drop"}
+    file.write_text(json.dumps(whole))
+    ended = tapdock("run", "shop", "--to", "spool")
+    assert ended.returncode == 2
+    assert "the maps of pipeline `demo` protect or remove `*.name`" in ended.stderr
+    assert not (tmp_path / "spool").exists()
+    done(tapdock, "shop", "--to", "spool", "--exclude", "*.name")
+    assert "orders-7" not in text_of(tmp_path / "spool")
+
+
 def test_a_source_that_fails_leaves_nothing_of_its_batch(project, spool, tmp_path):
     ended = project("source", "target", "until orders 9", "exit 3")("run", "shop", "--to", str(spool))
     assert ended.returncode == 3
