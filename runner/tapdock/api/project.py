@@ -26,10 +26,11 @@ from tapdock.protocol.catalog import Stream
 from tapdock.relay.signals import Signals
 from tapdock.runs import attempts, records
 from tapdock.runs.prepare import Options
-from tapdock.runs.reading import read_records, to_read
+from tapdock.runs.reading import read_records
 from tapdock.runs.records import RunRecord
 from tapdock.runs.replaced_rows import require_own_rows
 from tapdock.runs.source_records import SourceRecord
+from tapdock.runs.to_read import to_read
 from tapdock.state import store
 from tapdock.state.envelope import Envelope
 

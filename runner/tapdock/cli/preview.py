@@ -21,7 +21,8 @@ from tapdock.protocol.catalog import StreamKey
 from tapdock.relay.signals import Signals
 from tapdock.runs.given import masked_json
 from tapdock.runs.prepare import Options
-from tapdock.runs.reading import read_records, to_read
+from tapdock.runs.reading import read_records
+from tapdock.runs.to_read import to_read
 from tapdock.text.clean import one_line
 from tapdock.text.output import out, print_table, said_at_once
 

@@ -7,83 +7,37 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context, PreparedConnector
-from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.kinds.base import place_of
 from tapdock.connectors.operations import Resolved
-from tapdock.errors import Interrupted, SourceError, TranslationError, UsageError
+from tapdock.errors import Interrupted, SourceError, TranslationError
 from tapdock.events import Event, Failed, Logged, Output, Rotated
 from tapdock.launch import Launch
-from tapdock.project.model import Pipeline
-from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog
+from tapdock.protocol.catalog import StreamKey
 from tapdock.relay.host import Outcome, perform
 from tapdock.relay.limit import wanting
 from tapdock.relay.messages import Enough, Kill, Order
 from tapdock.relay.plan import Collection
 from tapdock.relay.pump import whole_lines
 from tapdock.relay.verdict import FirstFailure
-from tapdock.runs.chosen import chosen_streams
-from tapdock.runs.prepare import Options
-from tapdock.runs.schema_policy import asks_again
 from tapdock.runs.source_records import SourceRecord, found_in
+from tapdock.runs.to_read import ToRead, launch_of
 from tapdock.runs.unread import denied_globs, unread_names
 from tapdock.text.last_words import LastWords
 from tapdock.translate import ROUTES
 from tapdock.translate.base import TranslateOptions, Translator
-from tapdock.translate.catalogs.singer import emitted_names, selected_catalog
-from tapdock.translate.maps.landing import Landed, landed_streams
-from tapdock.translate.maps.settings import MapSettings, settings_of
+from tapdock.translate.catalogs.singer import emitted_names
 
-__all__ = ["Reading", "ToRead", "launch_of", "read_records", "to_read", "translator_of"]
+__all__ = ["Reading", "read_records", "translator_of"]
 
 _MOST_PIECES = 4  # of the output, of up to 256 KiB each, that wait for the reader
 _TURN_SECONDS = 0.2
 _MOST_SKIPPED = 10_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToRead:
-    """What is read of a source: the `streams` of those that it has `offered`. `select` is the choice for this call.
-
-    `maps` change the records before the reader gets them.
-    """
-
-    offered: tuple[Stream, ...]
-    streams: tuple[ConfiguredStream, ...]
-    config: Resolved
-    select: tuple[str, ...] = ()
-    maps: MapSettings | None = None
-
-    @property
-    def landed(self) -> tuple[Landed, ...]:
-        """The streams as the reader gets them."""
-        return landed_streams(self.streams, self.maps)
-
-
-def to_read(
-    context: Context, ready: PreparedConnector, options: Options, *, pipeline: Pipeline | None = None
-) -> ToRead:
-    """Choose the streams that are read. Raises TapdockError if the source cannot be read like this.
-
-    Without a `pipeline`, the maps are those of the source.
-    """
-    refresh = asks_again(ready.connector, "evolve", wanted=options.refresh_catalog)
-    offered = operations.discover(context, ready, refresh=refresh)
-    config = operations.resolved_config(context, ready)
-    if ready.kind == "singer" and "batch_config" in config.user:
-        raise UsageError(
-            f"source `{ready.connector.name}` has a `batch_config`, whose files only a run has",
-            hint="remove `batch_config`, or run a pipeline",
-        )
-    maps = settings_of(pipeline or Pipeline(name="", source=ready.connector.name, target=""), ready.connector)
-    only, anew = options.select, options.full_refresh
-    streams = chosen_streams(context, ready, offered, None, only=only, full_refresh=anew, maps=maps)
-    return ToRead(offered=offered, streams=streams, config=config, select=options.select, maps=maps)
 
 
 def read_records(
@@ -162,17 +116,6 @@ def translator_of(
         streams=what.streams, saved=saved, emit=reading.emit, clock=time.monotonic, translation=translation
     )
     return found
-
-
-def launch_of(ready: PreparedConnector, what: ToRead, *, state: str | None = None) -> Launch:
-    """Return the launch that reads the source, from its beginning or from a state."""
-    connector, config = ready.connector, what.config.given
-    if ready.kind == "airbyte":
-        catalog = configured_catalog(what.streams)
-        return airbyte.read(connector, ready.facts, config=config, catalog=catalog, state=state)
-    legacy, log_key = connector.catalog_option == "--properties", ready.quirks.log_key
-    selected = selected_catalog(what.offered, what.streams, legacy=legacy, log_key=log_key) if what.offered else None
-    return singer.read(connector, ready.facts, config=config, catalog=selected, state=state)
 
 
 class Reading:

@@ -10,9 +10,10 @@ from tapdock.protocol.catalog import StreamKey
 from tapdock.relay.pump import whole_lines
 from tapdock.runs.plain_text import require_nothing_protected
 from tapdock.runs.prepare import Options
-from tapdock.runs.reading import Reading, launch_of, to_read, translator_of
+from tapdock.runs.reading import Reading, translator_of
 from tapdock.runs.replay import difference
 from tapdock.runs.spool_files import Batch, BatchWriter, Manifest, read_spool
+from tapdock.runs.to_read import launch_of, to_read
 from tapdock.translate.states.airbyte import state_to_pass
 from tapdock.translate.states.singer import singer_state_on_a_line, singer_state_to_pass
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from tapdock.errors import UsageError
+from tapdock.errors import TranslationError, UsageError
 from tapdock.project.model import Namespacing
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.translate.catalogs.singer import message_names
 from tapdock.translate.tables import TableNames, Tables
 
-__all__ = ["require_own_tables", "shared_hint", "singer_names", "target_keys"]
+__all__ = ["OwnTables", "require_own_tables", "shared_hint", "singer_names", "target_keys"]
 
 _SOURCE_NAMESPACE = "${SOURCE_NAMESPACE}"
 
@@ -86,6 +86,22 @@ def require_own_tables(streams: Iterable[ConfiguredStream], rules: TableNames) -
     for one in streams:
         if shared := tables.shared(str(one.stream.key), *message_names(one.stream)):
             raise _shared(shared, str(one.stream.key), rules)
+
+
+class OwnTables:
+    """The tables of a tap's streams by the names in its messages, and by those that maps give them."""
+
+    def __init__(self, rules: TableNames) -> None:
+        self._rules = rules
+        self._tables = Tables(rules)
+
+    def require(self, stream: str, name: str, *, line: int) -> None:
+        """Raise TranslationError if another stream, or another copy of this one, is written to the same table."""
+        label = stream if name == stream else f"{stream} as {name}"
+        if shared := self._tables.shared(label, name):
+            other, table = shared
+            what = f"line {line}: streams `{other}` and `{label}` share the table `{table}` of the target"
+            raise TranslationError(what, hint=shared_hint(name, self._rules))
 
 
 def _shared(shared: tuple[str, str], stream: str, rules: TableNames) -> UsageError:

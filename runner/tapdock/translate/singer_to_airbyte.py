@@ -276,11 +276,8 @@ class SingerToAirbyte:
         """Return a state, then COMPLETE. There is always a state: without one, a complete write is not acknowledged."""
         tallies = self._source.tallies
         self._notices.closing(tallies.values())
-        token = (
-            self._token()
-            if self.states.waiting or self._source.records > self._numbered or not self.states.begun
-            else b""
-        )
+        is_behind = self._source.records > self._numbered or not self.states.begun
+        token = self._token() if self.states.waiting or is_behind else b""
         if not complete:
             return token
         self.states.release()

@@ -22,17 +22,16 @@ from tapdock.protocol.singer import (
 from tapdock.translate.base import Emit, TranslateOptions, WithoutScan
 from tapdock.translate.maps.landing import landed_streams, protections
 from tapdock.translate.maps.stream_map import StreamMap
-from tapdock.translate.names import require_own_tables, shared_hint
+from tapdock.translate.names import OwnTables, require_own_tables
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.batches import PIECE, bodies, rows_of
 from tapdock.translate.read.known_prefixes import KnownPrefixes
 from tapdock.translate.read.singer_tap import SingerSource
 from tapdock.translate.read.singer_target import SingerTarget
 from tapdock.translate.schemas.nullable_items import with_nullable_items
-from tapdock.translate.schemas.repair import repaired
+from tapdock.translate.schemas.readable import ReadableSchemas
 from tapdock.translate.states.activations import Activations
 from tapdock.translate.states.bookmarks import BookmarkLedger
-from tapdock.translate.tables import Tables
 from tapdock.translate.write.removal import Withheld, may_repeat
 from tapdock.translate.write.rules import Rule
 from tapdock.translate.write.singer_bodies import SingerBodies
@@ -41,8 +40,7 @@ from tapdock.translate.write.singer_copies import SingerCopies
 __all__ = ["SingerToSinger"]
 
 _Members = dict[str, Raw]
-Maps = tuple[StreamMap, ...] | None
-"""The maps of a stream; None if it has none."""
+Maps = tuple[StreamMap, ...] | None  # None if a stream has none
 
 
 class SingerToSinger(WithoutScan):
@@ -78,10 +76,10 @@ class SingerToSinger(WithoutScan):
         self._bodies = SingerBodies(self._source, self._notices, told)
         self._copies = SingerCopies(self._source, self._notices, told)
         self._activations = Activations(self._notices)
+        self._readable = ReadableSchemas(self._notices)
         require_own_tables((one.target for one in landed), self._translation.tables)
-        self._tables = Tables(self._translation.tables)
+        self._tables = OwnTables(self._translation.tables)
         self._declared: set[str] = set()
-        self._repaired: set[str] = set()
         self._passed_rows: dict[str, int] = {}
         self._ends_with_state = True
         self._out: list[bytes] = []
@@ -211,34 +209,17 @@ class SingerToSinger(WithoutScan):
             tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is excluded, but the tap sends it"
         maps = self._copies.learn(message, stream, schema)
         for name in [stream] if maps is None else [each.alias for each in maps]:
-            self._require_own_table(stream, name)
+            self._tables.require(stream, name, line=self._source.line)
         if maps is not None:
             self._glance.forget()
-            return b"".join(self._copies.schema(text, each, self._readable) for each in maps)
-        readable = self._readable(schema, stream)
+            return b"".join(self._copies.schema(text, each, self._readable.of) for each in maps)
+        readable = self._readable.of(schema, stream)
         kept = self._bodies.declare(stream, readable, message.key_properties or ())
         if kept is not readable or self._bodies.rule(stream):
             self._glance.forget()  # its records may be written anew from now on
         if not sent and kept is schema and not fragments and wider is message.schema:
             return text + b"\n"
         return msgspec.json.encode({**msgspec.json.decode(text, type=_Members), "schema": Raw(kept)}) + b"\n"
-
-    def _readable(self, schema: bytes, stream: str) -> bytes:
-        """Return a schema without keywords that targets cannot read; the same object if it has none."""
-        kept, removed = repaired(schema)
-        if removed and stream not in self._repaired:
-            self._repaired.add(stream)
-            found = ", ".join(f"`{name}`" for name in removed)
-            self._notices.log("info", f"stream `{stream}`: removed from its schema, as targets cannot read it: {found}")
-        return kept if removed else schema
-
-    def _require_own_table(self, stream: str, name: str) -> None:
-        """Raise TranslationError if another stream, or another copy of this one, is written to the same table."""
-        label = stream if name == stream else f"{stream} as {name}"
-        if shared := self._tables.shared(label, name):
-            other, table = shared
-            what = f"line {self._source.line}: streams `{other}` and `{label}` share the table `{table}` of the target"
-            raise TranslationError(what, hint=shared_hint(name, self._translation.tables))
 
     def _batch(self, message: BatchMessage, stream: str, text: bytes, rule: Rule | None, maps: Maps) -> bytes:
         """Return a BATCH unchanged if the target reads files and the order is kept, else its records.

@@ -10,9 +10,9 @@ from tapdock.protocol.schema_edits import merged, pruned
 from tapdock.text.nearest import did_you_mean
 from tapdock.translate.maps.protect import matching_paths
 from tapdock.translate.maps.settings import Entry, MapSettings, glob_matches
-from tapdock.translate.maps.stream_map import StreamMap, maps_for
+from tapdock.translate.maps.stream_map import Keys, StreamMap
 
-__all__ = ["maps_of", "read_schema"]
+__all__ = ["maps_for", "maps_of", "read_schema"]
 
 
 def maps_of(
@@ -118,3 +118,24 @@ def _require_own_names(
                 hint = "use another name: `__alias__: \"'pre_' + __stream_name__\"` gives each stream of a glob its own"
                 raise settings.error(problem=problem, hint=hint)
             taken[name] = key
+
+
+def maps_for(
+    key: StreamKey, schema: Mapping[str, Any], primary_key: Keys, settings: MapSettings
+) -> tuple[StreamMap, ...] | None:
+    """Return the maps of a stream, the one with its own name first; `()` if it is removed, None if nothing maps it.
+
+    The entry that is written last wins, whether it names the stream or is a glob. Raises UsageError.
+    """
+    entries = [entry for entry in settings.entries if glob_matches(entry.streams, key)]
+    own = [entry for entry in entries if not entry.is_copy]
+    copies = [entry for entry in entries if entry.is_copy]
+    if own:
+        first = [] if own[-1].is_removed else [own[-1]]
+    elif settings.removes_others:
+        first = []
+    else:
+        first = [Entry(name=key.name, streams=key.name)]
+    made = tuple(StreamMap(entry, key, settings, schema=schema, primary_key=primary_key) for entry in (*first, *copies))
+    is_untouched = not own and not copies and first and not settings.flattening and not made[0].has_rules
+    return None if is_untouched else made

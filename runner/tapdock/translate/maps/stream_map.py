@@ -19,10 +19,10 @@ from tapdock.translate.maps.field import WHOLE, Field
 from tapdock.translate.maps.flatten import Flat, column
 from tapdock.translate.maps.nullable import nullable
 from tapdock.translate.maps.protect import Guards
-from tapdock.translate.maps.settings import Entry, MapSettings, glob_matches
+from tapdock.translate.maps.settings import Entry, MapSettings
 from tapdock.translate.write.rules import EMPTY, Unwritable
 
-__all__ = ["StreamMap", "maps_for"]
+__all__ = ["Keys", "StreamMap"]
 
 Keys = tuple[Path, ...]
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
@@ -285,24 +285,3 @@ def _union(expressions: Iterable[Expression]) -> frozenset[str] | None:
             return None
         found |= expression.reads
     return found
-
-
-def maps_for(
-    key: StreamKey, schema: Mapping[str, Any], primary_key: Keys, settings: MapSettings
-) -> tuple[StreamMap, ...] | None:
-    """Return the maps of a stream, the one with its own name first; `()` if it is removed, None if nothing maps it.
-
-    The entry that is written last wins, whether it names the stream or is a glob. Raises UsageError.
-    """
-    entries = [entry for entry in settings.entries if glob_matches(entry.streams, key)]
-    own = [entry for entry in entries if not entry.is_copy]
-    copies = [entry for entry in entries if entry.is_copy]
-    if own:
-        first = [] if own[-1].is_removed else [own[-1]]
-    elif settings.removes_others:
-        first = []
-    else:
-        first = [Entry(name=key.name, streams=key.name)]
-    made = tuple(StreamMap(entry, key, settings, schema=schema, primary_key=primary_key) for entry in (*first, *copies))
-    is_untouched = not own and not copies and first and not settings.flattening and not made[0].has_rules
-    return None if is_untouched else made

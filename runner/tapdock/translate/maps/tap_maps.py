@@ -5,9 +5,9 @@ from typing import Any
 
 from tapdock.errors import TranslationError, UsageError
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
-from tapdock.translate.maps.plan import read_schema
+from tapdock.translate.maps.plan import maps_for, read_schema
 from tapdock.translate.maps.settings import MapSettings
-from tapdock.translate.maps.stream_map import StreamMap, maps_for
+from tapdock.translate.maps.stream_map import StreamMap
 from tapdock.translate.tally import Tally
 
 __all__ = ["TapMaps"]

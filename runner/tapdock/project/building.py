@@ -1,0 +1,45 @@
+"""How the image of a connector is built from packages."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Build"]
+
+_REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?:==(?P<version>[A-Za-z0-9.!+_-]+))?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """How an image of a connector is built: `family` is a folder of `images/`, `package` requirements with spaces.
+
+    `apt` are Debian packages; `with_`, `constraints` and `overrides` are lists of requirements. `before` is a day.
+    """
+
+    family: Literal["singer", "airbyte-python"]
+    package: str
+    executable: str | None = None
+    python: str | None = None
+    apt: tuple[str, ...] = ()
+    with_: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    before: str | None = None
+
+    @property
+    def program(self) -> str | None:
+        """Return the program's likely name: `executable`, else the name of the first package without `airbyte-`.
+
+        None if the first package has no plain name. Without `executable`, the recipe finds the program.
+        """
+        first = _REQUIREMENT.fullmatch(self.package.split(" ")[0])
+        if self.executable or first is None:
+            return self.executable
+        name = first["name"].lower().replace("_", "-")
+        return name.removeprefix("airbyte-") if self.family == "airbyte-python" else name
+
+    @property
+    def version(self) -> str | None:
+        """Return the version of the first package; None if it is not pinned."""
+        first = _REQUIREMENT.fullmatch(self.package.split(" ")[0])
+        return first["version"] if first else None
