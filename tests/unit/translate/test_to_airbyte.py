@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tapdock.connectors.selection import select_streams
 from tapdock.errors import TranslationError
+from tapdock.project.model import Namespacing
 from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import singer_streams
 from tapdock.translate.singer_to_airbyte import SingerToAirbyte
@@ -115,3 +116,25 @@ def test_a_cursor_that_no_schema_declares_is_none() -> None:
     (stream,) = json.loads(run.catalog() or b"")["streams"]
     assert stream["cursor_field"] == ["_sdc_sequence"]
     assert "_sdc_sequence" in stream["stream"]["json_schema"]["properties"]
+
+
+def test_two_streams_of_one_name_in_different_schemas() -> None:
+    """The name without its schema means neither of them, so nothing may look it up."""
+    entries = [
+        {
+            "tap_stream_id": f"{schema}-orders",
+            "stream": f"{schema}-orders",
+            "schema": {"type": "object", "properties": {"id": {"type": "integer"}}},
+            "metadata": [{"breadcrumb": [], "metadata": {"schema-name": schema}}],
+        }
+        for schema in ("shop", "archive")
+    ]
+    streams = singer_streams(json.dumps({"streams": entries}).encode(), namespaced=True)
+    chosen = select_streams(streams, (), {})
+    names = Namespacing(kind="source")
+    translation = TranslateOptions(spool=True, namespacing=names)
+    run = SingerToAirbyte(streams=chosen, saved=None, emit=lambda _: None, clock=lambda: 0.0, translation=translation)
+    lines = SCHEMA.replace(b'"s"', b'"shop-orders"') + SCHEMA.replace(b'"s"', b'"archive-orders"')
+    run.scan(lines)
+    catalog = json.loads(run.catalog() or b"")
+    assert {str(each["stream"].get("namespace")) for each in catalog["streams"]} == {"shop", "archive"}

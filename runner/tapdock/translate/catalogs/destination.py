@@ -48,5 +48,8 @@ def expected_streams(scan: Scan, expected: Mapping[StreamKey, ConfiguredStream])
 
 def new_streams(scan: Scan, source: SingerSource) -> list[Declared]:
     """Return the streams that the tap sent although discovery did not report them."""
-    schemas = {key: without_fields(scan.schemas.get(key, {}), source.exclusion(key.name)) for key in scan.keys}
-    return [(unexpected(key, keys), schemas[key]) for key, keys in scan.keys.items() if key not in source.expected]
+    return [
+        (unexpected(key, keys), without_fields(scan.schemas.get(key, {}), source.exclusion(key.name)))
+        for key, keys in scan.keys.items()
+        if key not in source.expected
+    ]
