@@ -87,6 +87,11 @@ def _add(session: Session, connector: Connector, streams: Sequence[Stream], patt
     added = [pattern for pattern in patterns if edit.add(pattern)]
     select_streams(streams, edit.patterns, connector.streams)  # a run must be possible
     _write(edit, added, "added", "has them already")
+    whole = next((each for each in edit.patterns if each in ("*", "*.*")), None)
+    if whole and any(not pattern.startswith("!") and pattern != whole for pattern in added):
+        said(
+            f"note: `{whole}` still selects everything; `tapdock select {connector.name} --remove '{whole}'` removes it"
+        )
 
 
 def _require_match(offered: Offered, name: str, pattern: str) -> None:

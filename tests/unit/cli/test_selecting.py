@@ -246,3 +246,12 @@ def test_the_page(select, folder) -> None:
     shell.environ["TAPDOCK_ENGINE"] = "local"
     shell.follow(page_steps("selection.md", "From the command line"))
     assert "- orders\n" in text(folder)
+
+
+def test_a_pattern_beside_one_that_selects_everything_is_told(select, folder: Path):
+    file = folder / "tapdock.yaml"
+    file.write_text(file.read_text().replace("- users.*  # all", '- "*"'))
+    added = select("users")
+    assert added.returncode == 0, added.stderr
+    assert "`*` still selects everything; `tapdock select shop --remove '*'` removes it" in added.stderr
+    assert "still selects" not in select("users.email", "--exclude").stderr
