@@ -134,6 +134,8 @@ def set_setting(
         if "${" in text:
             err("note: `${` is written as plain text; with `--reference`, `${NAME}` refers to a variable")
     save(edit, path, {} if no_validate else schema, value=new)
+    if not schema and not no_validate:
+        err(f"note: {name} reports no settings, so the name and the value were not checked")
     if edit.secrets and value is not None:
         err("note: the history of your shell may have this secret; `--from-file -` reads it from stdin")
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from difflib import SequenceMatcher
 from typing import Annotated, Any
 
 import typer
@@ -54,8 +55,9 @@ def remove(
         text = edit.remove(text, place, label=file.name, keep_comments=False)
     lost = Counter(each for _, each in edit.comments(before)) - Counter(each for _, each in edit.comments(text))
     lost_count = lost.total()
+    gone = _changed_lines(before, text)
     for line, comment in edit.comments(before):
-        if lost[comment] > 0:
+        if lost[comment] > 0 and line in gone:
             lost[comment] -= 1
             err(f"{file.name}:{line}: this comment is removed too: {comment}")
     if lost and not yes:
@@ -68,6 +70,12 @@ def remove(
     said(f"removed {' and '.join(dotted(place) for place in places)} from {file.name}")
     for key in states:
         said(f"kept the state {key}: `tapdock state clear {key}` removes it")
+
+
+def _changed_lines(before: str, after: str) -> set[int]:
+    """Return the numbers of the lines that are not in the new text."""
+    changes = SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False).get_opcodes()
+    return {line for tag, first, end, _, _ in changes if tag != "equal" for line in range(first + 1, end + 1)}
 
 
 def _blocks(tree: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -87,6 +87,21 @@ def _add(session: Session, connector: Connector, streams: Sequence[Stream], patt
     added = [pattern for pattern in patterns if edit.add(pattern)]
     select_streams(streams, edit.patterns, connector.streams)  # a run must be possible
     _write(edit, added, "added", "has them already")
+    _tell_targets_that_merge(streams, edit.patterns, connector)
+    whole = next((each for each in edit.patterns if each in ("*", "*.*")), None)
+    if whole and any(not pattern.startswith("!") and pattern != whole for pattern in added):
+        said(
+            f"note: `{whole}` still selects everything; `tapdock select {connector.name} --remove '{whole}'` removes it"
+        )
+
+
+def _tell_targets_that_merge(streams: Sequence[Stream], patterns: Sequence[str], connector: Connector) -> None:
+    """Tell that runs into some targets are not possible any more: which ones, only a run knows."""
+    try:
+        select_streams(streams, patterns, connector.streams, modes={})
+    except UsageError as error:
+        said(f"note: a run into a target that merges rows by their key fails: {error.message}")
+        said(f"hint: {error.hint}")
 
 
 def _require_match(offered: Offered, name: str, pattern: str) -> None:

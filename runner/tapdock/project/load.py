@@ -162,7 +162,9 @@ def _own_values(layer: Layer, scope: Scope, label: str) -> tuple[Layer, Scope]:
 def _chosen(layer: Layer, environment: str | None, label: str) -> Layer:
     blocks = cut(layer, ("environments",))
     if environment is not None and environment not in blocks.tree:
-        hint = did_you_mean(environment, blocks.tree) or f"known: {', '.join(blocks.tree) or 'none'}"
+        none = f"add `environments: {{{environment}: {{}}}}` to {label}"
+        known = f"known: {', '.join(blocks.tree)}" if blocks.tree else none
+        hint = did_you_mean(environment, blocks.tree) or known
         raise UsageError(f"{label} has no environment `{environment}`", hint=hint)
     kept = {key: value for key, value in layer.tree.items() if key != "environments"}
     base = Layer(kept, {path: origin for path, origin in layer.origins.items() if path[0] != "environments"})

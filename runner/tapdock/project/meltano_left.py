@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Set
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +33,12 @@ _PLUGIN = {
     ),
 }
 _SOURCE = set(EXTRAS)
+_FILE_SETTING = re.compile(r"(?i)path|file|folder|director|database$")
+_FILE = re.compile(
+    r"(?:\./)?[\w-][\w.-]*(?:/[\w.-]+)+/?|output|data"
+    r"|(?:\./)?[\w-]+\.(?:duckdb|db|sqlite|csv|jsonl?|parquet|pem|key)"
+)
+"""A relative path: Meltano's programs begin in its folder, and a container does not see it."""
 _DATABASES = ("postgresql", "postgres", "mssql")
 """Meltano's system database on a server, which `tapdock state import` does not read."""
 
@@ -94,6 +100,19 @@ def _plugin(plugin: Plugin, files: Files, notes: Notes) -> None:
         notes.add(f"the defaults of {name}: there is no {file}, which `meltano lock` writes", *plugin.path)
     for line in _variables(plugin, files):
         notes.add(line, *plugin.path)
+    for key, value in _files(entry.get("config")):
+        path = PurePosixPath(value)
+        folder = path.parts[0] if len(path.parts) > 1 or not path.suffix else "data"
+        inside = path if path.parts[0] == folder else f"data/{path}"
+        fix = f'write `mounts: ["./{folder}:/{folder}"]` and `/{inside}`'
+        notes.add(f"the file of `{key}: {value}` of {name}: {fix}", *plugin.path, "config", key)
+
+
+def _files(config: Any) -> Iterator[tuple[str, str]]:
+    """Yield the settings with a path in Meltano's folder."""
+    for key, value in config.items() if isinstance(config, dict) else ():
+        if isinstance(value, str) and _FILE_SETTING.search(key) and _FILE.fullmatch(value):
+            yield key, value
 
 
 def _variables(plugin: Plugin, files: Files) -> Iterator[str]:

@@ -511,3 +511,18 @@ def test_files_of_variables_are_read_whenever_the_project_is_loaded(tapdock, fol
     ):
         ended = tapdock(*files, *words, TAPDOCK_ENGINE="local")
         assert ended.returncode == 0, ended.stderr
+
+
+def test_a_connector_without_a_spec_is_told(tapdock, folder):
+    """Some targets report no settings: a misspelled name would otherwise look checked."""
+    program = folder / "program"
+    program.write_text("#!/bin/sh\nexit 2\n")
+    program.chmod(0o755)
+    file = folder / "tapdock.yaml"
+    file.write_text(
+        file.read_text().replace("{image: lake:1, config: {}}", f"{{image: {program}, kind: singer, config: {{}}}}")
+    )
+    ended = tapdock("config", "set", "lake", "pasword", "x", TAPDOCK_ENGINE="local")
+    assert ended.returncode == 0, ended.stderr
+    assert "note: lake reports no settings, so the name and the value were not checked" in ended.stderr
+    assert "not checked" not in tapdock("config", "set", "lake", "other", "x", "--no-validate").stderr

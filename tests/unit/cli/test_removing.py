@@ -169,3 +169,12 @@ def test_the_comment_above_an_entry_goes_with_it(tapdock, folder):
     assert "tapdock.yaml:9: this comment is removed too: # the next one" in ended.stderr
     assert "# the next one" not in text(folder)
     assert "# what is read\nsources:\n" in text(folder)
+
+
+def test_equal_comments_are_named_by_the_lines_that_go(tapdock, tmp_path):
+    text = "version: 1\nsources:\n  a:\n    image: x # (text)\n  b:\n    image: x # (text)\ntargets: {}\n"
+    (tmp_path / "tapdock.yaml").write_text(text)
+    ended = tapdock("--project", str(tmp_path), "remove", "b", "--yes")
+    assert ended.returncode == 0, ended.stderr
+    assert "tapdock.yaml:6: this comment is removed too: # (text)" in ended.stderr
+    assert "tapdock.yaml:4:" not in ended.stderr

@@ -246,3 +246,19 @@ def test_the_page(select, folder) -> None:
     shell.environ["TAPDOCK_ENGINE"] = "local"
     shell.follow(page_steps("selection.md", "From the command line"))
     assert "- orders\n" in text(folder)
+
+
+def test_a_pattern_beside_one_that_selects_everything_is_told(select, folder: Path):
+    file = folder / "tapdock.yaml"
+    file.write_text(file.read_text().replace("- users.*  # all", '- "*"'))
+    added = select("users")
+    assert added.returncode == 0, added.stderr
+    assert "`*` still selects everything; `tapdock select shop --remove '*'` removes it" in added.stderr
+    assert "still selects" not in select("users.email", "--exclude").stderr
+
+
+def test_excluding_a_key_tells_which_runs_fail(select):
+    ended = select("users.id", "--exclude")
+    assert ended.returncode == 0, ended.stderr
+    assert "note: a run into a target that merges rows by their key fails: " in ended.stderr
+    assert "part of its key" in ended.stderr

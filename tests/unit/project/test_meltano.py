@@ -488,3 +488,24 @@ def test_a_stream_that_only_the_parent_has(tmp_path, offered):
     if offered == "lines":
         with pytest.raises(UsageError, match="there is no stream `orders`"):
             select_streams(found, (), project.sources["tap-a"].streams, warn=print)
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        (
+            {"filepath": "output/warehouse.duckdb"},
+            'write `mounts: ["./output:/output"]` and `/output/warehouse.duckdb`',
+        ),
+        ({"destination_path": "output"}, 'write `mounts: ["./output:/output"]` and `/output`'),
+        ({"filepath": "./lake.duckdb"}, 'write `mounts: ["./data:/data"]` and `/data/lake.duckdb`'),
+        ({"filepath": "/data/lake.duckdb"}, None),
+        ({"filepath": "$MELTANO_PROJECT_ROOT/lake.duckdb"}, None),
+        ({"database": "warehouse"}, None),
+        ({"api_path": "/v1/users"}, None),
+        ({"url": "output/x"}, None),
+    ],
+)
+def test_files_in_the_folder_of_the_project_need_a_mount(config, line):
+    lines = [each for each in source(config=config)[1].splitlines() if "the file of" in each]
+    assert [line in each for each in lines] == ([True] if line else [])
