@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.places import in_both_placements
+from engines.places import docker_only
 from engines.project import wait_for
 
 
@@ -42,7 +42,7 @@ def test_the_search_finds_what_is_there(api, disk, images):
         api.remove_container(made["Id"])
 
 
-@in_both_placements
+@docker_only
 def test_no_secret_on_the_engines_disk(project, disk):
     project.source_keys = {"env": {"TOKEN": "${TAPDOCK_TEST_SECRET}"}}
     project.steps("babble", "environ TOKEN", "until users 20", "state", "forever users")

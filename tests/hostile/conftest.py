@@ -27,7 +27,9 @@ sys.exit(main())
 """
 
 
-both_users = pytest.mark.parametrize("uid", ["0", "1000"], ids=["root", "user"])
+both_users = pytest.mark.parametrize(
+    "uid", [pytest.param("0", id="root"), pytest.param("1000", id="user", marks=pytest.mark.slow)]
+)
 one_place = pytest.mark.parametrize("place", [BESIDE])
 
 

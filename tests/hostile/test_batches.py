@@ -53,6 +53,7 @@ def test_a_small_file_that_unpacks_to_300_megabytes(attacked, next_run):
     next_run()
 
 
+@pytest.mark.slow
 def test_folders_that_are_nested_too_deep_for_any_path(attacked, next_run):
     project = attacked(batch="nested")
     ended = project.run()
