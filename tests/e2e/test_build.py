@@ -145,7 +145,8 @@ def test_the_reason_of_a_build_that_fails(plain, tag, build, message, hint):
 @pytest.mark.slow
 def test_a_package_that_pins_what_does_not_exist_is_built_and_starts(plain, tag):
     """tapdock has an override for it."""
-    _write(plain, tag, airbyte="airbyte-source-file==0.6.0", python="3.11")
+    build = {"airbyte": "airbyte-source-file==0.6.0", "python": "3.11"}
+    plain.write(PROJECT.replace("targets:", "sources:").format(tag=tag, build=json.dumps(build)))
     if "but the base image has Python" in plain("build").stderr:
         pytest.skip("this package needs Python 3.10 or 3.11")
     assert "dataset_name" in json.loads(plain.well("spec", "lines", "--json").stdout)["properties"]

@@ -155,7 +155,7 @@ def test_a_daemon_that_is_killed(inner, inner_machine):
         wait_for(lambda: "source-faker" in connectors(inner), "the source", seconds=60)
         inner.well("pkill", "-KILL", "dockerd")
         record = json.loads(running.communicate(timeout=120)[0])
-    assert (running.returncode, record["exit_code"]) == (8, 8)
+    assert (running.returncode, record["exit_code"]) == (8, 8), record["error"]
     assert "the engine stopped answering" in record["error"]["message"]
     assert "tapdock gc" in record["error"]["hint"]
     wait_for(lambda: connectors(inner) == "", "the end of both connectors", seconds=20)

@@ -10,12 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import docker.errors
-import requests.exceptions
-
 from tapdock.engines.base import Logs, Swept
 from tapdock.engines.docker import build_leftovers, sweep
-from tapdock.engines.docker.errors import CONNECTION
+from tapdock.engines.docker.errors import CONNECTION, reason_of
 from tapdock.errors import EngineError
 from tapdock.log import clean
 
@@ -118,9 +115,8 @@ def build(
                     decode=True,
                 )
             )
-        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-            why = getattr(error, "explanation", None) or error
-            raise EngineError(f"`{tag}` could not be built: {why}") from error
+        except CONNECTION as error:  # also when the engine dies while it builds
+            raise EngineError(f"`{tag}` could not be built: {reason_of(error)}") from error
         finally:
             if indexes:  # other builders than Docker's may keep them in the history
                 with suppress(*CONNECTION):
