@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.orders import orders_of, rows
 from support.pages import page_steps
 from tapdock.errors import EngineError
 from tapdock.runs.spool_files import BatchWriter, Manifest, read_spool
@@ -26,40 +27,7 @@ SECOND = ("schema orders", "until orders 9", "state")
 
 @pytest.fixture
 def project(tmp_path, tapdock):
-    """project(source, target, *steps, **keys) -> a function that runs tapdock in a project whose source takes them."""
-    (tmp_path / "data").mkdir()
-
-    def made(source, target, *steps, target_config=None, states="STREAM", **keys):
-        if source == "source":
-            steps = [step.replace("state", "state orders") for step in steps if not step.startswith("schema")]
-        config = {"token": "t", "streams": ["orders", "users"], "steps": list(steps)}
-        config |= {"states": states} if source == "source" else {}
-        given = {"image": str(CONNECTORS / f"{source}.py"), "kind": KINDS[source], "config": config}
-        path = tmp_path / ("data/rows" if target == "target" else "data")
-        config = {"path": str(path), "password": "p", **(target_config or {})}
-        whole = {
-            "version": 1,
-            "sources": {"shop": {"stop_grace": "5s", **given, **keys}},
-            "targets": {
-                "lake": {"image": str(CONNECTORS / f"{target}.py"), "kind": KINDS[target], "config": config},
-            },
-            "pipelines": {"demo": {"source": "shop", "target": "lake"}},
-        }
-        (tmp_path / "tapdock.yaml").write_text(json.dumps(whole))
-        return lambda *words: tapdock(*words, TAPDOCK_ENGINE="local")
-
-    return made
-
-
-def rows(folder):
-    """Return the ids of the rows in the target, by stream."""
-    found = {"orders": [], "users": []}
-    for file in sorted(folder.glob("data/*")):
-        for line in file.read_text().splitlines() if file.stem in ("rows", "orders", "users") else ():
-            row = json.loads(line)
-            if isinstance(row, dict):
-                found[row.get("stream", file.stem)].append((row.get("record") or row["data"])["id"])
-    return found
+    return orders_of(tmp_path, tapdock)
 
 
 def done(tapdock, *words):

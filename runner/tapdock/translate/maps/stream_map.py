@@ -80,10 +80,6 @@ class StreamMap:
         """Return True for a field that the entry does not list, if it removes such fields."""
         return self.entry.only_listed and name not in self.entry.fields and name not in self._always
 
-    def registered(self, schema: Mapping[str, Any], primary_key: Keys) -> "StreamMap":
-        """Return the map for another schema of the same stream, which a tap may send at any time."""
-        return StreamMap(self.entry, self.source, self._settings, schema=schema, primary_key=primary_key)
-
     def cursor(self, path: Path) -> Path:
         """Return the cursor in the target; `()` if its value is not the source's, so that rows cannot be compared."""
         if not path or path[0] in self.entry.fields or any(self.guards.of(path[:end]) for end in _ends(path)):

@@ -6,12 +6,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tapdock.errors import UsageError
+from tapdock.errors import TranslationError, UsageError
 from tapdock.project.maps import MapKeys
 from tapdock.project.secret import Secret
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.translate.maps.plan import maps_of
 from tapdock.translate.maps.settings import checked
+from tapdock.translate.maps.tap_maps import TapMaps
+from tapdock.translate.tally import Tally
 from tapdock.translate.write.rules import Unwritable
 from unit.translate.maps.sides import configured, mapped
 
@@ -190,14 +192,15 @@ def test_the_cursor_is_the_source_s_own_value_or_none() -> None:
 
 
 def test_a_schema_that_arrives_again_has_a_map_of_its_own() -> None:
-    found = mapped({"stream_maps": {"users": {"copy": "email"}}}, SCHEMA)
-    assert found
+    settings = checked(MapKeys(maps={"users": {"copy": "email"}}))
+    key, tap = StreamKey(None, "users"), TapMaps(settings)
+    assert tap.learn(key, SCHEMA, (("id",),), Tally(key))
     more = {"type": "object", "properties": {**SCHEMA["properties"], "new": {"type": "string"}}}
-    again = found[0].registered(more, (("new",),))
+    (again,) = tap.learn(key, more, (("new",),), Tally(key)) or ()
     assert (again.alias, again.primary_key) == ("users", (("new",),))
     assert list(again.json_schema["properties"]) == ["id", "email", "at", "amount", "new", "copy"]
-    with pytest.raises(UsageError, match="`email`"):
-        found[0].registered({"type": "object", "properties": {"id": {"type": "integer"}}}, ())
+    with pytest.raises(TranslationError, match="`email`"):
+        tap.learn(key, {"type": "object", "properties": {"id": {"type": "integer"}}}, (), Tally(key))
 
 
 def test_the_source_s_schema_is_not_changed() -> None:
