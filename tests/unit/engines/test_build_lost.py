@@ -18,5 +18,6 @@ def test_an_engine_that_dies_while_it_builds_is_an_error_of_the_engine(tmp_path,
         raise urllib3.exceptions.ProtocolError("Connection broken: IncompleteRead(0 bytes read)")
 
     api = SimpleNamespace(build=answer)
-    with pytest.raises(EngineError, match="`x:1` could not be built: the engine stopped answering"):
+    with pytest.raises(EngineError, match="`x:1` could not be built: the engine stopped answering") as raised:
         build.build(api, tmp_path, tag="x:1", args={}, indexes={}, labels={}, progress=lambda _: None)
+    assert "`tapdock gc`" in (raised.value.hint or "")

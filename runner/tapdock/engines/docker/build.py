@@ -12,7 +12,7 @@ from typing import Any
 
 from tapdock.engines.base import Logs, Swept
 from tapdock.engines.docker import build_leftovers, sweep
-from tapdock.engines.docker.errors import CONNECTION, reason_of
+from tapdock.engines.docker.errors import CONNECTION, hint_of, reason_of
 from tapdock.errors import EngineError
 from tapdock.log import clean
 
@@ -116,7 +116,7 @@ def build(
                 )
             )
         except CONNECTION as error:  # also when the engine dies while it builds
-            raise EngineError(f"`{tag}` could not be built: {reason_of(error)}") from error
+            raise EngineError(f"`{tag}` could not be built: {reason_of(error)}", hint=hint_of(error)) from error
         finally:
             if indexes:  # other builders than Docker's may keep them in the history
                 with suppress(*CONNECTION):

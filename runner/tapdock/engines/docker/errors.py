@@ -10,7 +10,7 @@ import urllib3.exceptions
 
 from tapdock.errors import EngineError, ImageMissing, UsageError
 
-__all__ = ["CONNECTION", "answering", "pull_failed", "reason_of", "refused", "uncovered"]
+__all__ = ["CONNECTION", "answering", "hint_of", "pull_failed", "reason_of", "refused", "uncovered"]
 
 # A lost connection raises errors of the layers below docker's own client.
 CONNECTION = (
@@ -40,6 +40,13 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, _BROKEN):
         return "the engine stopped answering"
     return str(error)
+
+
+def hint_of(error: Exception) -> str | None:
+    """Return what to do after a connection that broke; None for an answer of the engine."""
+    if getattr(error, "explanation", None) or not isinstance(error, _BROKEN):
+        return None
+    return "start the engine, and run the command again; `tapdock gc` removes what is left behind"
 
 
 def pull_failed(image: str, reason: str) -> ImageMissing:
