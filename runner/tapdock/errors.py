@@ -11,14 +11,15 @@ TapdockError
 ├── LeaseHeld         7   another live run holds the same state
 ├── EngineError       8   no engine, no image, no permission
 │   └── ImageMissing      the image does not exist and cannot be pulled
-└── MapperError      10   the mapper failed, or lost a state
+├── MapperError      10   the mapper failed, or lost a state
+└── TaskError        11   a task that runs before or after a pipeline or a job failed
 
 Interrupted           130 or 143   ended by SIGINT or SIGTERM
 """
 
 from typing import ClassVar, Final, Literal
 
-Side = Literal["source", "mapper", "target", "runner"]
+Side = Literal["source", "mapper", "target", "task", "runner"]
 
 __all__ = [
     "ERROR_OF",
@@ -34,6 +35,7 @@ __all__ = [
     "StateError",
     "TapdockError",
     "TargetError",
+    "TaskError",
     "TranslationError",
     "UnreadableState",
     "UsageError",
@@ -113,10 +115,16 @@ class MapperError(TapdockError):
     side = "mapper"
 
 
+class TaskError(TapdockError):
+    exit_code = 11
+    side = "task"
+
+
 ERROR_OF: Final[dict[Side, type[TapdockError]]] = {
     "source": SourceError,
     "mapper": MapperError,
     "target": TargetError,
+    "task": TaskError,
     "runner": TapdockError,
 }
 """The error for a failure of a side."""

@@ -10,7 +10,7 @@ __all__ = ["SCRATCH", "Exit", "FileArg", "ImageFacts", "InputFile", "Launch", "R
 SCRATCH = "/tapdock/scratch"
 """The path of the folder that both connectors of a run share, if they share one."""
 
-Role = Literal["source", "mapper", "target", "relay"]
+Role = Literal["source", "mapper", "target", "task", "relay"]
 
 
 @dataclass(frozen=True)

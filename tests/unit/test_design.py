@@ -90,7 +90,9 @@ def test_the_relay_imports_no_engine_no_project_file_and_no_state():
         reached.add(module)
         left += imports(module) - reached
     assert not {room(name) for name in reached} & {"engines", "state", "cli", "connectors", "runs"}
-    values = {f"tapdock.project.{name}" for name in ("building", "discovery", "limits", "maps", "model", "secret")}
+    values = {
+        f"tapdock.project.{name}" for name in ("building", "discovery", "limits", "maps", "model", "secret", "steps")
+    }
     assert {name for name in reached if room(name) == "project"} <= {"tapdock.project", *values}
 
 

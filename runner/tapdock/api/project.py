@@ -120,14 +120,15 @@ class Project:
         said, shown = Callback(on_message), Callback(on_progress)
         with redacted(self._session), orders() as signals:
             wanted = parse_blocks(self._session.project, blocks)
-            if len(wanted) != 1:
+            pipelines = [each for each in wanted if isinstance(each, Pipeline)]
+            if len(wanted) != 1 or not pipelines:
                 hint = 'for example `project.run("demo")`, or `project.run("faker", "lake")`'
                 raise UsageError(f"a run needs one pipeline, or a source and a target, not {list(blocks)}", hint=hint)
             context = self._context(signals, said, locked=locked)
-            require_own_rows(context, wanted, options, concurrent=False)
+            require_own_rows(context, pipelines, options, concurrent=False)
             context.engine.sweep()
             record = attempts.run(
-                context, wanted[0], options, make_log=lambda run_id, file: Log(run_id, file=file), show=shown
+                context, pipelines[0], options, make_log=lambda run_id, file: Log(run_id, file=file), show=shown
             )
         counts = (sum(each.records for each in record.streams), sum(each.bytes for each in record.streams))
         shown(Progress(streams=record.streams, records=counts[0], bytes=counts[1]))

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from tapdock.cache import Cache
@@ -15,8 +16,9 @@ from tapdock.project.fields import did_you_mean
 from tapdock.project.keys import BUILD, CONNECTOR, MAPS, names
 from tapdock.project.layers import Path, dotted, walk
 from tapdock.project.maps import MapKeys
-from tapdock.project.model import Connector, Mount, Pipeline, Project, StreamOptions
+from tapdock.project.model import Connector, Job, Mount, Pipeline, Project, StreamOptions
 from tapdock.project.secret import Secret
+from tapdock.project.steps import After, Command
 from tapdock.protocol.json_pointer import parts
 from tapdock.text.output import err, print_json, print_table
 from tapdock.text.secret_names import masked_text
@@ -39,7 +41,7 @@ def show(
     session = shared(ctx)
     project = session.project
     if name is not None:
-        _require_known(name, [*(each.name for each in project.connectors), *project.pipelines])
+        _require_known(name, [*(each.name for each in project.connectors), *project.pipelines, *project.jobs])
     found = [row for row in (*rows(project), *_rotated(session)) if name is None or row[0][1:2] == (name,)]
     if as_json:
         print_json([_fact(project, *row) for row in found])
@@ -194,16 +196,25 @@ def _values(project: Project) -> Iterator[tuple[Path, Any]]:
         for key, value in said.items():
             if key in ("labels", "annotations"):
                 yield from walk(value, ("pipelines", name, key)) if value else ()
+            elif isinstance(value, After):
+                yield from walk(_plain(value), ("pipelines", name, key)) if value else ()
             elif key != "name" and value not in (None, "", ()):
                 yield ("pipelines", name, key), value
         for key in maps:
             yield from _map_key(("pipelines", name), pipeline, key)
+    for job in project.jobs.values():
+        yield from walk({key: value for key, value in _plain(job).items() if key != "name"}, ("jobs", job.name))
+
+
+def _plain(value: After | Command | Job) -> Any:
+    """Return a value as it is written in a project file, without what is empty."""
+    return {key: inner for key, inner in msgspec.to_builtins(value).items() if inner not in ((), [], {}, None)}
 
 
 def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | None) -> Iterator[tuple[Path, Any]]:
     """`schema` is the connector's spec, if it is known."""
     for key in CONNECTOR:
-        if key.role not in (None, connector.role):
+        if not key.of(connector.role):
             continue
         if key.name in names(MAPS):
             yield from _map_key(path, connector, key.name)
@@ -220,6 +231,8 @@ def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | Non
                     yield from walk(masking.masked(config, schema), (*here, index, "config"))
             case "labels":
                 yield from walk(value, here)
+            case "commands":
+                yield from walk({name: _plain(command) for name, command in value.items()}, here)
             case "texts" | "words" | "mounts":  # lists that are shown in one line
                 yield here, [_mount(item) if isinstance(item, Mount) else item for item in value]
             case "streams":

@@ -18,7 +18,7 @@ from tapdock.cli.session import Session, shared
 from tapdock.cli.spools import blocks_of, not_started, options_of_batches, read_batches, read_into
 from tapdock.connectors.context import Context as Operations
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
-from tapdock.project.blocks import parse_blocks
+from tapdock.project.blocks import parse_blocks, pipelines_of
 from tapdock.project.model import Pipeline, Project
 from tapdock.relay.signals import Signals
 from tapdock.runs import attempts
@@ -173,7 +173,7 @@ def _perform(
         blocks = blocks_of(session.project, batches, blocks)
     if not blocks:
         raise _nothing_named(session.project, as_json=as_json)
-    pipelines = parse_blocks(session.project, blocks)
+    pipelines = list(pipelines_of(parse_blocks(session.project, blocks)))
     if len(pipelines) > 1 and (dump or options.catalog is not None or options.state is not None):
         raise UsageError("`--dump`, `--catalog` and `--state` need a single pipeline, or a source and a target")
     records: list[RunRecord] = []

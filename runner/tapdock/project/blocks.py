@@ -1,36 +1,140 @@
-"""Blocks of a run: the pipelines, or the sources with their targets, that a user names."""
+"""Blocks of a run: what a user names on the command line, and what the steps of a job name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.mapping import is_mapper, unfit, usable
 from tapdock.project.model import Pipeline, Project
+from tapdock.project.steps import Hooks, Job, Parallel
 
-__all__ = ["block_of", "parse_blocks"]
+__all__ = [
+    "Block",
+    "Group",
+    "JobBlock",
+    "TaskBlock",
+    "block_of",
+    "parse_blocks",
+    "parse_task",
+    "parse_tasks",
+    "pipelines_of",
+]
 
 
-def parse_blocks(project: Project, words: Sequence[str]) -> list[Pipeline]:
-    """Return the pipelines that the words name; a source followed by a target makes an unnamed pipeline.
+@dataclass(frozen=True)
+class TaskBlock:
+    """A command of a task."""
 
-    Between them may be a mapper. Raises UsageError for an unknown name and for a source or a target alone.
+    task: str
+    command: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.task}:{self.command}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Sequences of blocks that may run at the same time. A block that fails ends its own sequence."""
+
+    members: tuple[tuple["Block", ...], ...]
+
+
+@dataclass(frozen=True)
+class JobBlock:
+    """A job: blocks that run one after the other. A block that fails ends the job."""
+
+    name: str
+    blocks: tuple["Block", ...]
+    hooks: Hooks
+
+
+Block = Pipeline | TaskBlock | JobBlock | Group
+
+
+def parse_blocks(project: Project, words: Sequence[str]) -> list[Block]:
+    """Return the blocks that the words name: pipelines, commands of tasks (`TASK:COMMAND`), jobs, and a source followed
+    by a target, which make an unnamed pipeline. Between them may be a mapper.
+
+    Raises UsageError for an unknown name, for a source or a target alone, and for a job that contains itself.
     """
-    pipelines: list[Pipeline] = []
+    return _parsed(project, words, ())
+
+
+def _parsed(project: Project, words: Sequence[str], jobs: tuple[str, ...]) -> list[Block]:
+    """`jobs` are the names of the jobs around these words."""
+    blocks: list[Block] = []
     left = list(words)
     while left:
         name = left.pop(0)
         if name in project.pipelines:
-            pipelines.append(project.pipelines[name])
+            blocks.append(project.pipelines[name])
+        elif name in project.jobs:
+            blocks.append(_job(project, project.jobs[name], jobs))
+        elif ":" in name or name in project.tasks:
+            blocks.append(parse_task(project, name))
         elif name in project.sources:
             mappers = _mappers(project, name, left)
             target = left.pop(0) if left else ""
             if target not in project.targets:
                 raise _no_target(project, name, target)
             _require_no_maps(project, name, target)
-            pipelines.append(Pipeline(name=f"{name}-to-{target}", source=name, target=target, mappers=mappers))
+            blocks.append(Pipeline(name=f"{name}-to-{target}", source=name, target=target, mappers=mappers))
         else:
             raise _unknown(project, name)
-    return pipelines
+    return blocks
+
+
+def _job(project: Project, job: Job, jobs: tuple[str, ...]) -> JobBlock:
+    if job.name in jobs:
+        chain = " -> ".join((*jobs[jobs.index(job.name) :], job.name))
+        raise UsageError(f"job `{job.name}` contains itself: {chain}", hint="remove it from one of the jobs")
+    parse_tasks(project, job.tasks)
+    inside = (*jobs, job.name)
+    blocks = tuple(block for step in job.steps for block in _step(project, step, inside))
+    return JobBlock(job.name, blocks, Hooks(before=job.before, after=job.after))
+
+
+def _step(project: Project, step: str | Parallel, jobs: tuple[str, ...]) -> list[Block]:
+    if isinstance(step, str):
+        return _parsed(project, step.split(), jobs)
+    members = (tuple(block for inner in member for block in _step(project, inner, jobs)) for member in step.members)
+    return [Group(tuple(members))]
+
+
+def parse_tasks(project: Project, words: Sequence[str]) -> tuple[TaskBlock, ...]:
+    """Return the commands of tasks that hooks name. Raises UsageError for an unknown one."""
+    return tuple(parse_task(project, word) for word in words)
+
+
+def parse_task(project: Project, word: str) -> TaskBlock:
+    """Return the command of a task for `TASK:COMMAND`. Raises UsageError if there is no such task or command."""
+    name, _, command = word.partition(":")
+    task = project.tasks.get(name)
+    if task is None:
+        hint = did_you_mean(name, project.tasks) or f"known tasks: {', '.join(project.tasks) or 'none yet'}"
+        raise UsageError(f"there is no task `{name}`", hint=hint)
+    if command in task.commands:
+        return TaskBlock(name, command)
+    known = ", ".join(f"{name}:{each}" for each in task.commands)
+    near = did_you_mean(command, task.commands)
+    hint = near or (f"commands: {known}" if known else f"add one: `tasks.{name}.commands`")
+    what = f"has no command `{command}`" if command else "needs a command"
+    raise UsageError(f"task `{name}` {what}", hint=hint)
+
+
+def pipelines_of(blocks: Sequence[Block]) -> Iterator[Pipeline]:
+    """Yield the pipelines in blocks, in order."""
+    for block in blocks:
+        match block:
+            case Pipeline():
+                yield block
+            case JobBlock(blocks=inner):
+                yield from pipelines_of(inner)
+            case Group(members=members):
+                for member in members:
+                    yield from pipelines_of(member)
 
 
 def block_of(project: Project, pipeline: Pipeline) -> str:
@@ -76,6 +180,7 @@ def _unknown(project: Project, name: str) -> UsageError:
         return UsageError(f"`{name}` is a mapper, and must follow a source", hint=f"`tapdock run SOURCE {name} TARGET`")
     if name in project.targets:
         return UsageError(f"`{name}` is a target, and must follow a source", hint=f"`tapdock run SOURCE {name}`")
-    known = [*project.pipelines, *project.sources, *project.targets]
+    known = [*project.pipelines, *project.jobs, *project.sources, *project.targets, *project.tasks]
     hint = did_you_mean(name, known) or f"known: {', '.join(known) or 'nothing yet'}"
-    return UsageError(f"there is no pipeline, source or target `{name}` in {project.file.name}", hint=hint)
+    what = "pipeline, job, task, source or target" if project.jobs or project.tasks else "pipeline, source or target"
+    return UsageError(f"there is no {what} `{name}` in {project.file.name}", hint=hint)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tapdock.project.discovery import Discovery
 from tapdock.project.fields import Field
+from tapdock.project.jobs import commands
 from tapdock.project.keys import BUILD, CONNECTOR, PATTERNS, Key, misplaced, names
 from tapdock.project.manifests import PROGRAM, manifest
 from tapdock.project.model import Build, Config, Connector, ConnectorRole, Limits
@@ -71,6 +72,8 @@ def _value(key: Key, field: Field, folder: Path) -> Any:
             return _config(field)
         case "mappings":
             return _mappings(field)
+        case "commands":
+            return commands(field)
         case "env":
             return {name: _variable(name, inner) for name, inner in field.entries().items()}
         case "mounts":

@@ -14,9 +14,12 @@ from tapdock.project import model
 
 __all__ = [
     "BUILD",
+    "COMMAND",
     "CONNECTOR",
     "DEFAULTS",
+    "HOOKS",
     "INCLUDED",
+    "JOB",
     "LISTS",
     "MAPS",
     "MOST",
@@ -38,7 +41,7 @@ Form = Literal[
     "text", "texts", "words", "flag", "count", "number", "size", "duration", "choice",
     "config", "env", "vars", "labels", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
     "mappings", "discovery", "platform", "network", "user", "hosts", "python", "packages", "requirements", "date",
-    "mapping", "secret", "public",
+    "mapping", "secret", "public", "commands", "after", "steps",
 ]  # fmt: skip
 """How a value is written: what the loader reads it with, and what its JSON schema is."""
 
@@ -86,21 +89,25 @@ MOST: Mapping[Form, float] = {
 class Key:
     """One key. `help` is what it does, in Markdown, for the reference page.
 
-    `role` and `kind` are those of the connectors that have the key; None stands for all. A `shared` key may also be
-    given under `defaults:`. `default` is written as in the file; `target_default` differs from it for targets. `least`
-    is the smallest value of a count, a number or a size (in bytes).
+    `roles` and `kind` are those of the connectors that have the key; `()` and None stand for all. A `shared` key may
+    also be given under `defaults:`. `default` is written as in the file; `target_default` differs from it for targets.
+    `least` is the smallest value of a count, a number or a size (in bytes).
     """
 
     name: str
     form: Form
     help: str
     words: Any = None
-    role: model.ConnectorRole | None = None
+    roles: tuple[model.ConnectorRole, ...] = ()
     kind: model.Kind | None = None
     shared: bool = False
     default: str | None = None
     target_default: str | None = None
     least: float = 0
+
+    def of(self, role: str) -> bool:
+        """Return True if connectors of a role have this key."""
+        return not self.roles or role in self.roles
 
     @property
     def attribute(self) -> str:
@@ -112,6 +119,9 @@ class Key:
         """The words that a `choice` accepts."""
         return get_args(self.words)
 
+
+_DATA: tuple[model.ConnectorRole, ...] = ("source", "mapper", "target")
+"""All roles but that of tasks, through which no records pass."""
 
 _LABELS = (
     Key(name="labels", form="labels", help="Short texts by name, for example `team: sales`. Run records have them."),
@@ -194,6 +204,8 @@ ROOT = (
     Key(name="mappers", form="entries", help="Mappers by name: see [mappers](mappers.md)."),
     Key(name="targets", form="entries", help="Targets by name."),
     Key(name="pipelines", form="entries", help="Pipelines by name: a source and a target that run together."),
+    Key(name="tasks", form="entries", help="Tasks by name: programs that run before, between and after pipelines."),
+    Key(name="jobs", form="entries", help="Jobs by name: pipelines and tasks that run one after the other."),
     Key(
         name="environments",
         form="entries",
@@ -203,7 +215,9 @@ ROOT = (
     ),
 )
 
-INCLUDED = ("version", "include", "vars", "sources", "mappers", "targets", "pipelines", "environments")
+INCLUDED = (
+    "version", "include", "vars", "sources", "mappers", "targets", "pipelines", "tasks", "jobs", "environments",
+)  # fmt: skip
 """The keys of ROOT that an included file may have."""
 
 STATE_BACKEND = (
@@ -245,30 +259,39 @@ CONNECTOR = (
     Key(
         name="manifest",
         form="manifest",
-        role="source",
+        roles=("source",),
         help="The file of a low-code source (`manifest.yaml` of Airbyte's connector builder), relative to the project.",
     ),
     Key(
         name="kind",
         form="choice",
+        roles=_DATA,
         words=model.Kind,
         help="The protocol of the connector. tapdock finds it out from the image; set it if that result is wrong.",
     ),
-    Key(name="config", form="config", help="The connector's own settings, as its documentation describes them."),
+    Key(
+        name="config",
+        form="config",
+        roles=_DATA,
+        help="The connector's own settings, as its documentation describes them.",
+    ),
     Key(
         name="select",
         form="texts",
-        role="source",
+        roles=("source",),
         help="Patterns of streams and fields to read: `users`, `users.*`, `!users.password`. "
         "Without it, every stream is read. See [selection](selection.md).",
     ),
     Key(
-        name="streams", form="streams", role="source", help="Options of single streams, by name or by a glob of names."
+        name="streams",
+        form="streams",
+        roles=("source",),
+        help="Options of single streams, by name or by a glob of names.",
     ),
     Key(
         name="catalog",
         form="catalog",
-        role="source",
+        roles=("source",),
         kind="singer",
         help="The file of a catalog that is used instead of discovery.",
     ),
@@ -276,7 +299,7 @@ CONNECTOR = (
         name="catalog_option",
         form="choice",
         words=model.CatalogOption,
-        role="source",
+        roles=("source",),
         kind="singer",
         default="--catalog",
         help="The option of the tap that takes the catalog. Old taps only have `--properties`.",
@@ -284,7 +307,7 @@ CONNECTOR = (
     Key(
         name="discovery",
         form="discovery",
-        role="source",
+        roles=("source",),
         default="cached",
         help="When the streams are discovered: `cached` at most once a day, a duration such as `6h` for another age, "
         "`always` before each run, and `committed` never: [the catalog in `catalogs/NAME.json`](catalogs.md) is used. "
@@ -293,7 +316,7 @@ CONNECTOR = (
     Key(
         name="max_line",
         form="size",
-        role="source",
+        roles=("source",),
         default="64m",
         least=1024,
         help="The longest line that tapdock reads from the source. A longer line ends the run.",
@@ -302,7 +325,7 @@ CONNECTOR = (
         name="state_type",
         form="choice",
         words=model.StateType,
-        role="target",
+        roles=("target",),
         kind="airbyte",
         help="The type of the states that tapdock sends to the destination after the records of a Singer tap, and that "
         "the destination returns. It is `global` for destinations that tapdock does not know.",
@@ -310,7 +333,7 @@ CONNECTOR = (
     Key(
         name="waits_for_complete",
         form="flag",
-        role="target",
+        roles=("target",),
         kind="airbyte",
         default="false",
         help="Whether the destination replaces a table only after the status COMPLETE. If not, the end of its "
@@ -319,30 +342,36 @@ CONNECTOR = (
     Key(
         name="allow_unsafe_overwrite",
         form="flag",
-        role="target",
+        roles=("target",),
         kind="singer",
         default="false",
         help="Allow `overwrite` with a target that empties its tables first. A run that fails may leave them empty.",
     ),
-    *(replace(key, role="source") for key in MAPS),
+    *(replace(key, roles=("source",)) for key in MAPS),
     Key(
         name="load_schema",
         form="text",
-        role="source",
+        roles=("source",),
         help="The value of `${LOAD_SCHEMA}` in the config of its targets. Without it, the name of the source, with `_` "
         "in place of each character that is not a letter or a digit.",
     ),
     Key(
         name="mappings",
         form="mappings",
-        role="mapper",
+        roles=("mapper",),
         help="Named settings: a list of `{name: …, config: {…}}`. A run names one of them instead of the mapper. "
         "Each key of its `config` replaces that key of the mapper's `config`.",
+    ),
+    Key(
+        name="commands",
+        form="commands",
+        roles=("task",),
+        help="The commands of the task by name: arguments, or `{args: …, executable: …}`.",
     ),
     *_LABELS,
     Key(name="mounts", form="mounts", help="Folders and volumes that the container has, as in Compose."),
     Key(name="entrypoint", form="words", help="A program to start instead of the entrypoint of the image."),
-    Key(name="command", form="words", help="Arguments that come before those of tapdock."),
+    Key(name="command", form="words", roles=_DATA, help="Arguments that come before those of tapdock."),
     Key(name="env", form="env", shared=True, help="Environment variables of the container."),
     Key(name="platform", form="platform", shared=True, help="The platform of the image."),
     Key(
@@ -389,6 +418,7 @@ CONNECTOR = (
     Key(
         name="idle_timeout",
         form="duration",
+        roles=_DATA,
         shared=True,
         default="3h",
         target_default="24h",
@@ -406,7 +436,7 @@ CONNECTOR = (
     Key(
         name="exit_grace",
         form="duration",
-        role="source",
+        roles=("source",),
         shared=True,
         default="60s",
         help="How long the source may take to exit after it closed its output. Then the run fails.",
@@ -414,6 +444,7 @@ CONNECTOR = (
     Key(
         name="rotate",
         form="choice",
+        roles=_DATA,
         words=model.Rotate,
         shared=True,
         default="secrets",
@@ -505,6 +536,16 @@ STREAM = (
         form="config",
         help="Metadata for the catalog of a Singer tap: of the stream, or by field. "
         "See [selection](selection.md#metadata-for-singer-taps).",
+    ),
+)
+
+HOOKS = (
+    Key(name="before", form="texts", help="Commands of tasks that run first. If one fails, nothing else starts."),
+    Key(
+        name="after",
+        form="after",
+        help="Commands of tasks that run afterwards: a list runs in every case, and `{success: …, failure: …, "
+        "always: …}` has a list for each case.",
     ),
 )
 
@@ -602,25 +643,48 @@ PIPELINE = (
         help="How much of the source's output tapdock keeps in memory while the target pauses, so that the source can "
         "continue. `0` keeps nothing: see [a target that pauses](routes.md#a-target-that-pauses).",
     ),
+    *HOOKS,
+    *_LABELS,
+)
+
+
+COMMAND = (
+    Key(name="args", form="words", help="The arguments of the program."),
+    Key(name="executable", form="text", help="The program to start instead of the entrypoint of the image."),
+)
+
+JOB = (
+    Key(
+        name="steps",
+        form="steps",
+        help="What runs, in order: pipelines, `SOURCE TARGET`, `TASK:COMMAND`, other jobs, and `{parallel: […]}`.",
+    ),
+    *HOOKS,
     *_LABELS,
 )
 
 
 def names(keys: Iterable[Key], *, role: str | None = None) -> tuple[str, ...]:
     """Return the names of keys; with `role` only those that such a connector has."""
-    return tuple(key.name for key in keys if role is None or key.role in (None, role))
+    return tuple(key.name for key in keys if role is None or key.of(role))
 
 
 @cache
 def misplaced(known: tuple[str, ...]) -> dict[str, str]:
     """Return hints for the keys that are not `known` in one place, but are keys of another: where to write them."""
     places = {key.name: "a stream under `streams:`" for key in STREAM} | {key.name: "a pipeline" for key in PIPELINE}
-    places |= {key.name: f"a {key.role or 'source, a mapper or a target'}" for key in CONNECTOR}
+    places |= {key.name: f"a {_either(key.roles or get_args(model.ConnectorRole))}" for key in CONNECTOR}
     return {name: f"only {place} can have `{name}`" for name, place in places.items() if name not in known}
 
 
+def _either(roles: tuple[str, ...]) -> str:
+    """Return roles as a choice: `source, a mapper or a target`."""
+    *front, last = roles
+    return f"{', a '.join(front)} or a {last}" if front else last
+
+
 def _defaults(role: model.ConnectorRole) -> Mapping[str, str]:
-    shared = (key for key in CONNECTOR if key.shared and key.role in (None, role))
+    shared = (key for key in CONNECTOR if key.shared and key.of(role))
     found = {key.name: (role == "target" and key.target_default) or key.default for key in shared}
     return {name: value for name, value in found.items() if value is not None}
 

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from tapdock.errors import UsageError
 from tapdock.project.airbyte_wrapper import translated
+from tapdock.project.blocks import parse_blocks, parse_tasks
 from tapdock.project.builtin import NAMES
 from tapdock.project.connectors import connector
 from tapdock.project.extends import extended
@@ -19,6 +20,7 @@ from tapdock.project.files import text_of
 from tapdock.project.home import DOTENV, HOME, private_folder
 from tapdock.project.include import read_included
 from tapdock.project.interpolate import VARIABLE, Scope, interpolate, parse_dotenv
+from tapdock.project.jobs import job
 from tapdock.project.keys import CONNECTOR, DEFAULTS, REGISTRIES, ROOT, STATE_BACKEND, misplaced, names
 from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
@@ -41,8 +43,6 @@ INSTEAD = {
     "extractors": "write `sources`",
     "taps": "write `sources`",
     "plugins": "write `sources` and `targets`",
-    "jobs": LATER,
-    "tasks": LATER,
     "schedules": LATER,
 }
 
@@ -230,9 +230,12 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
     for name, field in fields.items():
         _check_name(field, name)
         pipelines[name] = pipeline(field, sources, targets, mappers)
+    jobs = keys["jobs"].entries() if "jobs" in keys else {}
+    for name, field in jobs.items():
+        _check_name(field, name)
     require_own_names(keys, mappers)
     require_own_states(pipelines, fields, environment)
-    return Project(
+    found = Project(
         folder=file.parent,
         file=file,
         environment=environment,
@@ -241,12 +244,28 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         targets=targets,
         mappers=mappers,
         pipelines=pipelines,
+        tasks=_connectors(keys, "task", file.parent),
+        jobs={name: job(field) for name, field in jobs.items()},
         private=private,
         labels=keys["labels"].labels() if "labels" in keys else {},
         annotations=keys["annotations"].labels() if "annotations" in keys else {},
         registries=_registries(keys),
         origins={dotted(path): origin for path, origin in layer.origins.items() if not _is_empty_key(path, layer.tree)},
     )
+    _require_known(found, {**fields, **jobs})
+    return found
+
+
+def _require_known(project: Project, fields: Mapping[str, Field]) -> None:
+    """Raise UsageError if a job or a hook names what does not exist, or if a job contains itself."""
+    for name, field in fields.items():
+        try:
+            if name in project.jobs:
+                parse_blocks(project, [name])
+            else:
+                parse_tasks(project, project.pipelines[name].tasks)
+        except UsageError as error:
+            raise UsageError(f"{field.origin}: `{dotted(field.path)}`: {error.message}", hint=error.hint) from None
 
 
 def _is_empty_key(path: Keys, tree: Any) -> bool:

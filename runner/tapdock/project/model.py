@@ -10,6 +10,7 @@ from tapdock.project.discovery import CACHED, Discovery
 from tapdock.project.limits import BUFFER, MAX_LINE, Limits
 from tapdock.project.maps import MapKeys
 from tapdock.project.secret import LateSecrets, Secret
+from tapdock.project.steps import Command, Hooks, Job
 
 __all__ = [
     "BUFFER",
@@ -17,10 +18,13 @@ __all__ = [
     "Build",
     "CatalogFile",
     "CatalogOption",
+    "Command",
     "Config",
     "Connector",
     "ConnectorRole",
     "DestinationMode",
+    "Hooks",
+    "Job",
     "Kind",
     "LateSchema",
     "Limits",
@@ -42,7 +46,7 @@ __all__ = [
 ]
 
 Kind = Literal["airbyte", "singer"]
-ConnectorRole = Literal["source", "mapper", "target"]
+ConnectorRole = Literal["source", "mapper", "target", "task"]
 Pull = Literal["missing", "always", "never"]
 Rotate = Literal["secrets", "all", "none"]
 SyncMode = Literal["full_refresh", "incremental"]
@@ -136,7 +140,7 @@ class StreamOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Connector(MapKeys):
-    """A source, a mapper or a target of the project file: one entry, one container.
+    """A source, a mapper, a target or a task of the project file: one entry, one container.
 
     `rotate` says which values of its config the connector may change for its later runs. `max_line` is in bytes.
 
@@ -144,7 +148,7 @@ class Connector(MapKeys):
     targets: `state_type` is the type of Airbyte states that the target acknowledges. `waits_for_complete` says that the
     end of the input alone replaces no data. `allow_unsafe_overwrite` allows that a table is empty after a failed run.
     For sources: `load_schema` is the value of `${LOAD_SCHEMA}` in the config of their target. For mappers: `mappings`
-    are named settings, which a run puts over those in `config`.
+    are named settings, which a run puts over those in `config`. For tasks: `commands` are what can be run, by name.
     """
 
     name: str
@@ -180,6 +184,7 @@ class Connector(MapKeys):
     allow_unsafe_overwrite: bool = False
     load_schema: str | None = None
     mappings: Mapping[str, Config] = field(default_factory=dict)
+    commands: Mapping[str, Command] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
 
@@ -202,7 +207,7 @@ class Namespacing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pipeline(MapKeys):
+class Pipeline(MapKeys, Hooks):
     """A source and a target that have a name together, with options. `mappers` has at most one name.
 
     `meta_changes` keeps the source's notes about its own changes to a record, as a column of the target.
@@ -251,6 +256,8 @@ class Project:
     pipelines: Mapping[str, Pipeline]
     private: Path
     mappers: Mapping[str, Connector] = field(default_factory=dict)
+    tasks: Mapping[str, Connector] = field(default_factory=dict)
+    jobs: Mapping[str, Job] = field(default_factory=dict)
     registries: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -261,9 +268,10 @@ class Project:
 
     @property
     def connectors(self) -> tuple[Connector, ...]:
-        """All sources, mappers and targets."""
-        return (*self.sources.values(), *self.mappers.values(), *self.targets.values())
+        """All sources, mappers, targets and tasks."""
+        groups = (self.sources, self.mappers, self.targets, self.tasks)
+        return tuple(each for group in groups for each in group.values())
 
     def connector(self, name: str) -> Connector | None:
-        """Return the source, the mapper or the target with this name."""
+        """Return the source, the mapper, the target or the task with this name."""
         return next((each for each in self.connectors if each.name == name), None)

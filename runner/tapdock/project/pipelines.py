@@ -6,6 +6,7 @@ from typing import Literal
 
 from tapdock.project.connectors import LATER
 from tapdock.project.fields import Field, did_you_mean
+from tapdock.project.jobs import after
 from tapdock.project.keys import MAPS, PIPELINE, misplaced, names
 from tapdock.project.layers import dotted
 from tapdock.project.mapping import unfit
@@ -16,7 +17,7 @@ __all__ = ["pipeline", "require_own_names", "require_own_states"]
 
 _SAFE = re.compile(r"[^\s.-](?:.*\S)?")  # of a `state_id`, which is an argument of commands and the name of a file
 _OWN = ("source", "target", "mappers", "namespace", "namespace_format", "prefix")  # checked together
-_GROUPS = ("sources", "mappers", "targets", "pipelines")
+_GROUPS = ("sources", "mappers", "targets", "pipelines", "tasks", "jobs")
 _INSTEAD = {
     "schedule": LATER,
     "destination": "write `target`",
@@ -34,7 +35,10 @@ def pipeline(
     """Return a pipeline. Raises UsageError if its source, its target or its mapper does not exist."""
     known = names(PIPELINE)
     keys = field.keys(known, instead={**misplaced(known), **_INSTEAD})
-    given = {key.name: keys[key.name].read(key) for key in PIPELINE if key.name in keys and key.name not in _OWN}
+    plain = (key for key in PIPELINE if key.name in keys and key.name not in (*_OWN, "after"))
+    given = {key.name: keys[key.name].read(key) for key in plain}
+    if "after" in keys:
+        given["after"] = after(keys["after"])
     source = _named(field, keys, "source", sources, targets)
     _require_one_place(keys, sources[source])
     return Pipeline(
@@ -99,7 +103,7 @@ def _named(
 
 
 def require_own_names(keys: Mapping[str, Field], mappers: Mapping[str, Connector]) -> None:
-    """Raise UsageError if two connectors, mappings or pipelines have the same name."""
+    """Raise UsageError if two connectors, mappings, pipelines, tasks or jobs have the same name."""
     named = [pair for group in _GROUPS if group in keys for pair in keys[group].entries().items()]
     for mapper in mappers.values():
         for place, name in enumerate(mapper.mappings):
@@ -109,7 +113,7 @@ def require_own_names(keys: Mapping[str, Field], mappers: Mapping[str, Connector
         if name in seen:
             raise field.error(
                 f"has the same name as `{dotted(seen[name].path)}` ({seen[name].origin})",
-                hint="rename one: `tapdock run` accepts names of connectors, mappings and pipelines",
+                hint="rename one: `tapdock run` accepts names of connectors, mappings, pipelines, tasks and jobs",
             )
         seen[name] = field
 

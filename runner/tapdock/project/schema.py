@@ -7,7 +7,9 @@ from tapdock.project.builtin import NAMES
 from tapdock.project.interpolate import VARIABLE
 from tapdock.project.keys import (
     BUILD,
+    COMMAND,
     CONNECTOR,
+    JOB,
     LISTS,
     MOST,
     MOUNT,
@@ -64,10 +66,42 @@ _FORMS: dict[str, Schema] = {
         ]
     },
     "labels": {"type": ["object", "null"], "additionalProperties": {"type": ["string", "integer", "boolean", "null"]}},
+    "after": {
+        "anyOf": [
+            _TEXTS,
+            {
+                "type": "object",
+                "properties": dict.fromkeys(("always", "success", "failure"), _TEXTS),
+                "additionalProperties": False,
+            },
+        ]
+    },
+    "steps": {"anyOf": [_TEXT, {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}}]},
     "manifest": {"type": "string"},
     "catalog": {"type": "string"},
 }
 """Values that any variable may be part of are text as well: the loader reads them when the variable is known."""
+
+
+_STEP: Schema = {
+    "anyOf": [
+        _TEXT,
+        {
+            "type": "object",
+            "properties": {
+                "parallel": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "anyOf": [{"$ref": "#/$defs/step"}, {"type": "array", "items": {"$ref": "#/$defs/step"}}]
+                    },
+                }
+            },
+            "required": ["parallel"],
+            "additionalProperties": False,
+        },
+    ]
+}
 
 
 def json_schema() -> Schema:
@@ -82,6 +116,8 @@ def json_schema() -> Schema:
         "sources": _entries(_with_names(_connector("source"), OTHER_NAMES["sources"])),
         "mappers": _entries(_connector("mapper")),
         "targets": _entries(_connector("target")),
+        "tasks": _entries(_connector("task")),
+        "jobs": _entries({"anyOf": [_FORMS["steps"], _object(JOB)]}),
         "pipelines": _entries(_with_names(_object(PIPELINE), OTHER_NAMES["pipelines"], old=OLD_NAMES["pipelines"])),
     }
     blocks = {key.name: {**blocks[key.name], "description": key.help} for key in ROOT if key.name in blocks}
@@ -99,6 +135,7 @@ def json_schema() -> Schema:
         },
         "required": ["version"],
         "additionalProperties": False,
+        "$defs": {"step": _STEP},
     }
 
 
@@ -107,7 +144,7 @@ def _entries(schema: Schema) -> Schema:
 
 
 def _connector(role: ConnectorRole) -> Schema:
-    return _object(key for key in CONNECTOR if key.role in (None, role))
+    return _object(key for key in CONNECTOR if key.of(role))
 
 
 def _object(keys: Iterable[Key]) -> Schema:
@@ -149,6 +186,8 @@ def _value(key: Key) -> Schema:
             return {"anyOf": [one, {"type": "array", "items": one}]}
         case form if form in PATTERNS:
             return _pattern(PATTERNS[form])
+        case "commands":
+            return _entries({"anyOf": [_TEXTS, _object(COMMAND)]})
         case "build":
             return _object(BUILD)
         case "mounts":

@@ -61,6 +61,7 @@ class Connectors:
             self._inbox.put(Abort(exit_code=8, message=unanswered(ended.error), hint=LEFT))
         else:
             assert launch.role != "relay", "its container is started in another way"
+            assert launch.role != "task", "no records pass through tasks"
             self._inbox.put(Exited(side=launch.role, code=ended.code))
 
     def __enter__(self) -> "Connectors":

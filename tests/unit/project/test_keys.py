@@ -20,11 +20,12 @@ from tapdock.project.keys import CONNECTOR, PIPELINE, Key
 from tapdock.project.load import load
 from tapdock.project.model import Connector, Pipeline
 from tapdock.project.schema import json_schema
+from tapdock.project.steps import After
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "runner" / "guides").glob("*.md"))]
 PAGE = ROOT / "runner" / "guides" / "project-file.md"
-TABLES = ("ROOT", "STATE_BACKEND", "REGISTRIES", "CONNECTOR", "BUILD", "MOUNT", "STREAM", "PIPELINE")
+TABLES = ("ROOT", "STATE_BACKEND", "REGISTRIES", "CONNECTOR", "BUILD", "MOUNT", "STREAM", "PIPELINE", "COMMAND", "JOB")
 MANIFEST = "type: DeclarativeSource\nversion: 7.0.0\nstreams: []\ncheck: {type: CheckStream, stream_names: []}\n"
 
 SCHEMA = jsonschema.validators.validator_for(json_schema())(json_schema())
@@ -105,6 +106,9 @@ PLACES = [
     ("targets", "lake"),
     ("targets", "lake", "mounts", 1),
     ("pipelines", "nightly"),
+    ("tasks", "files"),
+    ("tasks", "files", "commands", "show"),
+    ("jobs", "everything"),
     ("environments", "prod"),
 ]
 
@@ -147,7 +151,7 @@ def test_the_defaults_of_the_table_are_those_of_the_model(model, key):
     """`config show` and the page then say the same."""
     defaults = {field.name: field.default for field in dataclasses.fields(model)}
     if key.default is None or key.name not in defaults:
-        assert key.form == "duration" or defaults.get(key.name) in (None, (), dataclasses.MISSING)
+        assert key.form == "duration" or defaults.get(key.name) in (None, (), After(), dataclasses.MISSING)
     else:
         assert read_default(key) == defaults[key.name]
 

@@ -236,7 +236,7 @@ MISTAKES = [
     (
         "version: 1\npipelines: {p: {network: n}}",
         "`pipelines.p.network` is not",
-        "only a source, a mapper or a target can have",
+        "only a source, a mapper, a target or a task can have",
     ),
     ("version: 1\ntargets: {a: {image: x, mounts: ['data/x:/y']}}", "neither a path nor", "`./data/x`"),
     (

@@ -1,0 +1,60 @@
+"""Values of what runs beside pipelines: commands of tasks, hooks, and jobs with their steps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["After", "Command", "Hooks", "Job", "Parallel", "Step"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A command of a task: arguments, and the program if it is not the entrypoint of the image."""
+
+    args: tuple[str, ...] = ()
+    executable: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class After:
+    """Commands of tasks (`TASK:COMMAND`) that run afterwards: in every case, after a success, after a failure."""
+
+    always: tuple[str, ...] = ()
+    success: tuple[str, ...] = ()
+    failure: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.always or self.success or self.failure)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """What runs around a pipeline or a job. If a command of `before` fails, the pipeline or the job does not start."""
+
+    before: tuple[str, ...] = ()
+    after: After = After()
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """All commands of tasks that the hooks name."""
+        return (*self.before, *self.after.always, *self.after.success, *self.after.failure)
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """Sequences of steps that may run at the same time."""
+
+    members: tuple[tuple["Step", ...], ...]
+
+
+Step = str | Parallel
+"""One step of a job: the words of a block as on the command line (`demo`, `faker lake`, `dbt:build`), or a group."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Hooks):
+    """Steps that run one after the other under one name."""
+
+    name: str
+    steps: tuple[Step, ...]
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
