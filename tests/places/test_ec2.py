@@ -132,7 +132,8 @@ def booted(api, demo, written, parameters, tmp_path) -> Iterator[Seat]:
         try:
             wait_for(lambda: _property(seat, "ExecMainExitTimestamp"), "the first run", seconds=120)
         except AssertionError as error:
-            raise AssertionError(f"{error}: {seat('systemctl', 'status', 'tapdock.service').stdout}{_log(seat)}") from None
+            status = seat("systemctl", "status", "tapdock.service").stdout
+            raise AssertionError(f"{error}: {status}{_log(seat)}") from None
         yield seat
 
 
