@@ -123,12 +123,8 @@ def test_a_stream_without_declared_fields_arrives_in_one_column(post, web):
     assert [key for key, _ in rows] == ["1", "2", "3", "4", "5"]
     assert json.loads(rows[0][1])["id"] == 1
     assert json.loads(rows[0][1]).keys() == {"id", "weight", "changed_at"}
-    file.write_text(
-        file.read_text().replace(
-            "pipelines:\n",
-            "pipelines:\n  typed: {source: parcels, target: lake, state_suffix: t, prefix: typed_, schemaless: infer}\n",
-        )
-    )
+    typed = "{source: parcels, target: lake, state_suffix: t, prefix: typed_, schemaless: infer}"
+    file.write_text(file.read_text().replace("pipelines:\n", f"pipelines:\n  typed: {typed}\n"))
     ended = post.well("run", "typed", "--select", "parcels", "--json")
     assert ended.records == {"parcels": 5}
     assert "to learn their fields" in ended.stderr
