@@ -1,6 +1,6 @@
 """Find pipelines of which one replaces the rows of another, because both write to one table or file of a target."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, combinations
@@ -49,13 +49,24 @@ class _Plan:
         return any(each.replaced for each in self.outputs) or drops_rows(self.run)
 
 
-def require_own_rows(context: Context, pipelines: Sequence[Pipeline], options: Options, *, concurrent: bool) -> None:
+def require_own_rows(
+    context: Context,
+    pipelines: Sequence[Pipeline],
+    options: Options,
+    *,
+    at_once: Collection[frozenset[Pipeline]] = (),
+) -> None:
     """Raise UsageError if one of the pipelines would replace rows of another; report it if that is not certain.
 
-    Pipelines that may write to the same place are prepared for this. If that fails, their runs report it. Two pipelines
-    of one source write the same rows, so that only one of them may write at a time.
+    `at_once` are the pairs that may run at the same time. Pipelines that may write to the same place are prepared for
+    this. If that fails, their runs report it. Two pipelines of one source write the same rows, so that only one of them
+    may write at a time.
     """
-    pairs = [pair for pair in combinations(pipelines, 2) if _may_meet(context, *pair, concurrent=concurrent)]
+    pairs = [
+        pair
+        for pair in combinations(dict.fromkeys(pipelines), 2)
+        if _may_meet(context, *pair, concurrent=frozenset(pair) in at_once)
+    ]
     replacing = {each for each in dict.fromkeys(chain(*pairs)) if _may_replace(context, each)}
     plans: dict[Pipeline, _Plan | None] = {}
     for pair in pairs:
@@ -66,7 +77,7 @@ def require_own_rows(context: Context, pipelines: Sequence[Pipeline], options: O
                 plans[each] = _planned(context, each, options)
         one, other = (plans[each] for each in pair)
         if one and other:
-            _require_apart(context, one, other, concurrent=concurrent)
+            _require_apart(context, one, other, concurrent=frozenset(pair) in at_once)
 
 
 def _planned(context: Context, pipeline: Pipeline, options: Options) -> _Plan | None:
@@ -123,7 +134,7 @@ def _require_apart(context: Context, one: _Plan, other: _Plan, *, concurrent: bo
         raise UsageError(
             f"{names} both write {where}, and {_reason(winner, first, second)}, so rows of `{loser.pipeline.name}`"
             " would be lost",
-            hint="run them without `--concurrency`, or " * (not lasting) + _way_out(context, other.run),
+            hint="`--concurrency 1` runs them one after the other, or " * (not lasting) + _way_out(context, other.run),
         )
 
 
