@@ -18,7 +18,7 @@ from tapdock.cli.session import Session, shared
 from tapdock.cli.spools import blocks_of, not_started, options_of_batches, read_batches, read_into
 from tapdock.connectors.context import Context as Operations
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
-from tapdock.project.blocks import parse_blocks, pipelines_of
+from tapdock.project.blocks import TaskBlock, parse_blocks, pipelines_of
 from tapdock.project.model import Pipeline, Project
 from tapdock.relay.signals import Signals
 from tapdock.runs import attempts
@@ -28,6 +28,7 @@ from tapdock.runs.records import ErrorRecord, RunRecord
 from tapdock.runs.replaced_rows import require_own_rows
 from tapdock.runs.replay import require_all_spooled
 from tapdock.runs.spool_files import Batch
+from tapdock.runs.tasks import run_task
 from tapdock.text.output import print_json, print_table
 
 __all__ = ["run"]
@@ -173,8 +174,11 @@ def _perform(
         blocks = blocks_of(session.project, batches, blocks)
     if not blocks:
         raise _nothing_named(session.project, as_json=as_json)
-    pipelines = list(pipelines_of(parse_blocks(session.project, blocks)))
-    if len(pipelines) > 1 and (dump or options.catalog is not None or options.state is not None):
+    parsed = parse_blocks(session.project, blocks)
+    pipelines = list(pipelines_of(parsed))
+    wanted_blocks = [each for each in parsed if isinstance(each, Pipeline | TaskBlock)] or pipelines
+    for_one = dump or options.catalog is not None or options.state is not None
+    if for_one and (len(wanted_blocks) > 1 or not pipelines):
         raise UsageError("`--dump`, `--catalog` and `--state` need a single pipeline, or a source and a target")
     records: list[RunRecord] = []
     screen = Screen()
@@ -183,7 +187,8 @@ def _perform(
         require_own_rows(operations, pipelines, options, concurrent=concurrency > 1)
         if dry_run:
             plans = [prepare(operations, wanted, options) for wanted in pipelines]
-            show_plans(operations, plans, options, as_json=as_json)
+            tasks = [each for each in wanted_blocks if isinstance(each, TaskBlock)]
+            show_plans(operations, plans, options, as_json=as_json, tasks=tasks)
             return 0
         if dump:
             show_given(operations, prepare(operations, pipelines[0], options), options, dump)
@@ -191,7 +196,7 @@ def _perform(
         for name, reason in operations.engine.sweep().kept:
             said(not_removed(name, reason))
 
-        def show(wanted: Pipeline) -> Display:
+        def show(wanted: Pipeline | TaskBlock) -> Display:
             return Display(wanted.name, view, screen, colour=session.colour)
 
         chosen = options_of_batches(operations, pipelines[0], batches, options) if batches else [options]
@@ -199,11 +204,11 @@ def _perform(
             require_all_spooled(operations, pipelines[0], chosen)
         with suppress(Interrupted):  # between two blocks; `signals.code` has the exit code
             for each in chosen:
-                _run_all(operations, pipelines, each, records, show=show, concurrency=concurrency)
+                _run_all(operations, wanted_blocks, each, records, show=show, concurrency=concurrency)
     code = next((r.exit_code for r in records if r.exit_code), None) or signals.code or 0
-    left = not_started(pipelines, chosen, records)
+    left = not_started(wanted_blocks, chosen, records)
     if as_json:
-        print_json(_as_json(records, code, left, blocks=len(pipelines) * len(chosen)))
+        print_json(_as_json(records, code, left, blocks=len(wanted_blocks) * len(chosen)))
     elif left:
         said(f"not started: {', '.join(left)}")
     return code
@@ -254,21 +259,24 @@ def _nothing_named(project: Project, *, as_json: bool) -> UsageError:
 
 def _run_all(
     operations: Operations,
-    pipelines: Sequence[Pipeline],
+    pipelines: Sequence[Pipeline | TaskBlock],
     options: Options,
     records: list[RunRecord],
     *,
-    show: Callable[[Pipeline], Display],
+    show: Callable[[Pipeline | TaskBlock], Display],
     concurrency: int,
 ) -> None:
     """Run the pipelines in order and append to `records`. After a failure or a signal, no further block starts."""
 
-    def one(wanted: Pipeline) -> RunRecord | None:
+    def one(wanted: Pipeline | TaskBlock) -> RunRecord | None:
         if operations.signals.code or any(known.exit_code for known in records):
             return None
         with show(wanted) as display:
             named = replace(operations, progress=display.say)
-            done = attempts.run(named, wanted, options, make_log=display.log, show=display.progress)
+            if isinstance(wanted, TaskBlock):
+                done = run_task(named, wanted, make_log=display.log)
+            else:
+                done = attempts.run(named, wanted, options, make_log=display.log, show=display.progress)
             records.append(done)
             over = "printing the result of the run"
             with operations.signals.orders(queue.SimpleQueue(), doing=over):  # a signal must not interrupt it

@@ -12,6 +12,7 @@ from tapdock.cli.session import Session
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context as Operations
 from tapdock.errors import UsageError
+from tapdock.project.blocks import TaskBlock
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Pipeline, Project
 from tapdock.project.named import alone
@@ -89,7 +90,9 @@ def options_of_batches(
     return [replace(options, spool=batch, full_refresh=each) for batch, each in zip(found, anew, strict=True)]
 
 
-def not_started(pipelines: Sequence[Pipeline], chosen: Sequence[Options], records: Sequence[RunRecord]) -> list[str]:
+def not_started(
+    pipelines: Sequence[Pipeline | TaskBlock], chosen: Sequence[Options], records: Sequence[RunRecord]
+) -> list[str]:
     """Return the names of the blocks that did not start: pipelines, or the folders of batches."""
     if any(each.spool for each in chosen):  # of one pipeline, one after the other
         return [str(each.spool.folder) for each in chosen[len(records) :] if each.spool]
