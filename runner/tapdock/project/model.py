@@ -42,11 +42,13 @@ __all__ = [
     "StateType",
     "StreamOptions",
     "SyncMode",
+    "TaskEngine",
     "UndeclaredFields",
 ]
 
 Kind = Literal["airbyte", "singer"]
 ConnectorRole = Literal["source", "mapper", "target", "task"]
+TaskEngine = Literal["container", "host"]
 Pull = Literal["missing", "always", "never"]
 Rotate = Literal["secrets", "all", "none"]
 SyncMode = Literal["full_refresh", "incremental"]
@@ -149,6 +151,7 @@ class Connector(MapKeys):
     end of the input alone replaces no data. `allow_unsafe_overwrite` allows that a table is empty after a failed run.
     For sources: `load_schema` is the value of `${LOAD_SCHEMA}` in the config of their target. For mappers: `mappings`
     are named settings, which a run puts over those in `config`. For tasks: `commands` are what can be run, by name.
+    `engine` says whether they are containers or programs of this machine. `working_dir` is where they start.
     """
 
     name: str
@@ -185,8 +188,15 @@ class Connector(MapKeys):
     load_schema: str | None = None
     mappings: Mapping[str, Config] = field(default_factory=dict)
     commands: Mapping[str, Command] = field(default_factory=dict)
+    engine: TaskEngine = "container"
+    working_dir: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_on_host(self) -> bool:
+        """True for a task whose commands are programs of this machine: it has no image."""
+        return self.engine == "host"
 
     @property
     def reports_streams(self) -> bool:
@@ -271,6 +281,11 @@ class Project:
         """All sources, mappers, targets and tasks."""
         groups = (self.sources, self.mappers, self.targets, self.tasks)
         return tuple(each for group in groups for each in group.values())
+
+    @property
+    def in_containers(self) -> tuple[Connector, ...]:
+        """All connectors but tasks on the host, which have no image."""
+        return tuple(each for each in self.connectors if not each.is_on_host)
 
     def connector(self, name: str) -> Connector | None:
         """Return the source, the mapper, the target or the task with this name."""
