@@ -14,12 +14,14 @@ import typer
 from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
 from tapdock.cli.plans import own_file, show_given, show_plans
+from tapdock.cli.row_summaries import row_summaries, runs_all_rows
 from tapdock.cli.session import Session, shared
 from tapdock.cli.spools import blocks_of, not_started, options_of_batches, read_batches, read_into
 from tapdock.connectors.context import Context as Operations
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
 from tapdock.project.blocks import parse_blocks, pipelines_of
 from tapdock.project.model import Pipeline, Project
+from tapdock.project.rows import same_matrix
 from tapdock.relay.signals import Signals
 from tapdock.runs import attempts
 from tapdock.runs.given import Part
@@ -28,7 +30,7 @@ from tapdock.runs.records import ErrorRecord, RunRecord
 from tapdock.runs.replaced_rows import require_own_rows
 from tapdock.runs.replay import require_all_spooled
 from tapdock.runs.spool_files import Batch
-from tapdock.text.output import print_json, print_table
+from tapdock.text.output import err, print_json, print_table
 
 __all__ = ["run"]
 
@@ -173,7 +175,8 @@ def _perform(
         blocks = blocks_of(session.project, batches, blocks)
     if not blocks:
         raise _nothing_named(session.project, as_json=as_json)
-    pipelines = list(pipelines_of(parse_blocks(session.project, blocks)))
+    parsed = parse_blocks(session.project, blocks)
+    pipelines = list(pipelines_of(parsed))
     if len(pipelines) > 1 and (dump or options.catalog is not None or options.state is not None):
         raise UsageError("`--dump`, `--catalog` and `--state` need a single pipeline, or a source and a target")
     records: list[RunRecord] = []
@@ -186,7 +189,8 @@ def _perform(
             show_plans(operations, plans, options, as_json=as_json)
             return 0
         if dump:
-            show_given(operations, prepare(operations, pipelines[0], options), options, dump)
+            of_row = operations.of(pipelines[0])
+            show_given(of_row, prepare(of_row, pipelines[0], options), options, dump)
             return 0
         for name, reason in operations.engine.sweep().kept:
             said(not_removed(name, reason))
@@ -203,8 +207,12 @@ def _perform(
     code = next((r.exit_code for r in records if r.exit_code), None) or signals.code or 0
     left = not_started(pipelines, chosen, records)
     if as_json:
-        print_json(_as_json(records, code, left, blocks=len(pipelines) * len(chosen)))
-    elif left:
+        single = len(pipelines) * len(chosen) == 1 and not runs_all_rows(parsed)
+        print_json(_as_json(records, code, left, single=single))
+        return code
+    for line in row_summaries(parsed, records):
+        err(line)
+    if left:
         said(f"not started: {', '.join(left)}")
     return code
 
@@ -261,10 +269,14 @@ def _run_all(
     show: Callable[[Pipeline], Display],
     concurrency: int,
 ) -> None:
-    """Run the pipelines in order and append to `records`. After a failure or a signal, no further block starts."""
+    """Run the pipelines in order and append to `records`. After a failure or a signal, no further block starts.
+
+    A row of a matrix that fails does not stop the other rows.
+    """
 
     def one(wanted: Pipeline) -> RunRecord | None:
-        if operations.signals.code or any(known.exit_code for known in records):
+        failed = (known.pipeline for known in records if known.exit_code)
+        if operations.signals.code or any(not same_matrix(name, wanted.name) for name in failed):
             return None
         with show(wanted) as display:
             named = replace(operations, progress=display.say)
@@ -290,8 +302,8 @@ def _refusal(session: Session, error: TapdockError | Interrupted) -> Any:
     return {"status": "failed", "exit_code": error.exit_code, "error": msgspec.to_builtins(told)}
 
 
-def _as_json(records: Sequence[RunRecord], code: int, left: Sequence[str], *, blocks: int) -> Any:
+def _as_json(records: Sequence[RunRecord], code: int, left: Sequence[str], *, single: bool) -> Any:
     """Return the record of a single block, or one object with the records of all blocks, and names of those `left`."""
-    if blocks == 1 and records:
+    if single and records:
         return msgspec.to_builtins(records[0])
     return {"exit_code": code, "runs": [msgspec.to_builtins(done) for done in records], "not_started": list(left)}

@@ -117,10 +117,8 @@ def without_missing(layer: Layer, scope: Scope, label: str) -> tuple[Layer, Mapp
 def _is_missing(value: Any, path: Path, missing: dict[Entry, Unset]) -> bool:
     if not isinstance(value, Unset) or not value.is_of_row or is_private(path):
         return False
-    if path[2:3] in (("maps",), ("stream_maps",)):
-        return False
     missing.setdefault((str(path[0]), str(path[1])), value)
-    return True
+    return path[2:3] not in (("maps",), ("stream_maps",))  # without an expression, a field would be passed on as it is
 
 
 def _misplaced(path: Path, named: Collection[str]) -> tuple[str, str] | None:
