@@ -47,7 +47,8 @@ def invoke(
     Example: tapdock invoke faker --dump catalog
     """
     session = shared(ctx)
-    connector = in_pipeline(session.project, name, None)
+    session.choose_row(pipeline)
+    connector = in_pipeline(session, name, None)
     words = args or []
     if dump and words:
         raise UsageError("`--dump` prints a file and does not run the connector, so it takes no arguments")
@@ -70,6 +71,7 @@ def _pipeline(session: Session, connector: Connector, wanted: str | None) -> Pip
     pipelines = session.project.pipelines
     if wanted is None:
         using = [each for each in pipelines.values() if connector.name in (each.source, each.target)]
+        using = [each for each in using if not each.is_template]
         return using[0] if len(using) == 1 else None
     found = pipelines.get(wanted)
     if found is None:

@@ -208,7 +208,7 @@ def _row_value(match: re.Match[str], scope: Scope) -> Any:
     name, default, row = match["row"], match["row_default"], scope.row
     if row is None:
         example = scope.matrices[0] if scope.matrices else "PIPELINE"
-        hint = f"name one: `tapdock run '{example}[ROW]'`; other commands have `--pipeline '{example}[ROW]'`"
+        hint = f"name one: `tapdock run '{example}[ROW]'`, or `--pipeline '{example}[ROW]'` of other commands"
         problem = f"depends on the row of a matrix: it refers to `${{matrix.{name}}}`"
         return Unset(PREFIX + name, path=(), origin="", problem=problem, hint=hint)
     found = row.values.get(name)

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from tapdock.project.row import Row, row_name, split_name
 from tapdock.project.secret import Secret
 from tapdock.project.state_keys import key_of
 
-__all__ = ["Rows", "named_pipeline", "same_matrix"]
+__all__ = ["Rows", "is_row_key", "keys_begin", "named_pipeline", "row_of_key", "same_matrix", "state_facts"]
 
 
 @dataclass(kw_only=True)
@@ -97,6 +98,45 @@ def named_pipeline(project: Project, name: str) -> Pipeline | None:
         example = shlex.quote(row_name(pipeline, "ROW"))
         raise UsageError(f"pipeline `{name}` has a matrix", hint=f"name one of its rows: {example}")
     return project.rows.pipelines(project, found, (row,))[0]
+
+
+def is_row_key(project: Project, key: str) -> bool:
+    """Return True for a key that the state of a row can have. The rows are not read, and may be removed ones."""
+    return any(keys_begin(project, each) == key.rpartition(":")[0] for each in project.pipelines.values())
+
+
+def keys_begin(project: Project, pipeline: Pipeline) -> str | None:
+    """Return the text before `:ROW` in the keys of a matrix; None if there is no matrix, or the text is not known."""
+    if not pipeline.is_template or pipeline.state_id:
+        return None
+    return key_of(pipeline, project.environment)
+
+
+def state_facts(project: Project, pipeline: Pipeline) -> dict[str, Any]:
+    """Return the name of the pipeline's state for programs; for a matrix, those of its rows.
+
+    `rows` is None for rows that a command prints, which is not started.
+    """
+    if not pipeline.is_template or pipeline.matrix is None or project.rows is None:
+        return {"state_id": key_of(pipeline, project.environment)}
+    rows = None
+    if not pipeline.matrix.command:
+        made = project.rows.pipelines(project, pipeline, None)
+        rows = [{"name": each.name, "row": each.row, "state_id": key_of(each, project.environment)} for each in made]
+    command = shlex.join(pipeline.matrix.command) or None
+    return {"state_id": None, "matrix": {"file": pipeline.matrix.file, "command": command, "rows": rows}}
+
+
+def row_of_key(project: Project, key: str) -> Pipeline | None:
+    """Return the row that has this state; None if there is none, or if a command would have to be started for it."""
+    name = key.rpartition(":")[2]
+    for each in project.pipelines.values():
+        if each.is_template and each.matrix and not each.matrix.command and project.rows:
+            with suppress(UsageError):
+                found = project.rows.pipelines(project, each, (name,))
+                if key_of(found[0], project.environment) == key:
+                    return found[0]
+    return None
 
 
 def same_matrix(one: str, other: str) -> bool:
