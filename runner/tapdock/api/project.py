@@ -19,7 +19,7 @@ from tapdock.connectors.known_streams import remember_offered
 from tapdock.errors import UsageError
 from tapdock.events import Progress
 from tapdock.log import Log
-from tapdock.project.blocks import parse_blocks
+from tapdock.project.blocks import RowsBlock, parse_blocks, pipelines_of
 from tapdock.project.model import Connector, Pipeline
 from tapdock.project.named import alone
 from tapdock.protocol.catalog import Stream
@@ -120,8 +120,11 @@ class Project:
         said, shown = Callback(on_message), Callback(on_progress)
         with redacted(self._session), orders() as signals:
             wanted = parse_blocks(self._session.project, blocks)
-            pipelines = [each for each in wanted if isinstance(each, Pipeline)]
-            if len(wanted) != 1 or not pipelines:
+            if len(wanted) == 1 and isinstance(wanted[0], RowsBlock) and wanted[0].names is None:
+                hint = f'run each row: `project.run("{wanted[0].name}[ROW]")`'
+                raise UsageError(f"pipeline `{wanted[0].name}` has a matrix, and a call runs one row", hint=hint)
+            pipelines = list(pipelines_of([each for each in wanted if isinstance(each, Pipeline | RowsBlock)]))
+            if len(wanted) != 1 or len(pipelines) != 1:
                 hint = 'for example `project.run("demo")`, or `project.run("faker", "lake")`'
                 raise UsageError(f"a run needs one pipeline, or a source and a target, not {list(blocks)}", hint=hint)
             context = self._context(signals, said, locked=locked)

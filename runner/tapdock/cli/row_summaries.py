@@ -21,7 +21,7 @@ def runs_all_rows(blocks: Sequence[Block]) -> bool:
 def row_summaries(blocks: Sequence[Block], records: Sequence[RunRecord]) -> Iterator[str]:
     """Yield lines of at most 80 characters: how many rows of each matrix succeeded, and why others failed."""
     for block in blocks:
-        if isinstance(block, RowsBlock):
+        if isinstance(block, RowsBlock) and len(block.names or ()) != 1:
             yield from _summary(block, records)
 
 
