@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tapdock.api import Project, Records, Source, Target, load
+    from tapdock.api import JobResult, Project, Records, Source, Target, load
     from tapdock.errors import (
         EngineError,
         LeaseHeld,
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         StateError,
         TapdockError,
         TargetError,
+        TaskError,
         TranslationError,
         UsageError,
     )
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EngineError",
+    "JobResult",
     "LeaseHeld",
     "MapperError",
     "Project",
@@ -32,6 +34,7 @@ __all__ = [
     "TapdockError",
     "Target",
     "TargetError",
+    "TaskError",
     "TranslationError",
     "UsageError",
     "__version__",
@@ -41,7 +44,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _MODULES = {
-    **dict.fromkeys(("Project", "Records", "Source", "Target", "load"), "api"),
+    **dict.fromkeys(("JobResult", "Project", "Records", "Source", "Target", "load"), "api"),
     "SourceRecord": "runs.source_records",
     "RunRecord": "runs.records",
 }

@@ -3,7 +3,8 @@
 Each function can be called from any thread. Errors are those of the command line (`tapdock.errors`).
 """
 
+from tapdock.api.jobs import JobResult
 from tapdock.api.project import Project, Source, Target, load
 from tapdock.api.records import Records
 
-__all__ = ["Project", "Records", "Source", "Target", "load"]
+__all__ = ["JobResult", "Project", "Records", "Source", "Target", "load"]

@@ -16,13 +16,14 @@ from tapdock.errors import (
     StateError,
     TapdockError,
     TargetError,
+    TaskError,
     TranslationError,
     UsageError,
 )
 from tapdock.relay.signals import Signals
 from tapdock.runs.records import RunRecord
 
-__all__ = ["Callback", "error_of", "ignored", "orders", "redacted"]
+__all__ = ["Callback", "error_of", "ignored", "orders", "redacted", "with_note"]
 
 _KINDS: dict[int, type[TapdockError]] = {
     kind.exit_code: kind
@@ -30,6 +31,7 @@ _KINDS: dict[int, type[TapdockError]] = {
         UsageError,
         SourceError,
         MapperError,
+        TaskError,
         TargetError,
         TranslationError,
         StateError,
@@ -63,7 +65,7 @@ def ignored(_: object) -> None:
 
 
 def error_of(record: RunRecord) -> TapdockError:
-    kind = _KINDS.get(record.exit_code or 0, TapdockError)
+    kind = TaskError if record.kind == "task" else _KINDS.get(record.exit_code or 0, TapdockError)
     told = record.error
     error = kind(
         told.message if told else f"the run ended with exit code {record.exit_code}",
@@ -71,10 +73,10 @@ def error_of(record: RunRecord) -> TapdockError:
         retryable=bool(told and told.retryable),
     )
     error.run_id = record.run_id
-    return _with_note(error)
+    return with_note(error)
 
 
-def _with_note(error: TapdockError) -> TapdockError:
+def with_note(error: TapdockError) -> TapdockError:
     """Return the error with its hint as a note, which tracebacks show."""
     if error.hint and not getattr(error, "__notes__", ()):
         error.add_note(f"hint: {error.hint}")
@@ -95,7 +97,7 @@ def redacted(session: Session) -> Iterator[None]:
         error.message, error.hint = session.redacted(error.message), error.hint and session.redacted(error.hint)
         error.args = (error.message,)
         error.__cause__ = error.__context__ = None
-        _with_note(error)
+        with_note(error)
         raise
 
 

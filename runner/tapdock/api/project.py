@@ -2,12 +2,13 @@
 
 import os
 import threading
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from tapdock.api.calls import Callback, error_of, ignored, orders, redacted
+from tapdock.api.jobs import JobResult, first_error, performed
 from tapdock.api.records import Records
 from tapdock.cli.assembly import operations_of
 from tapdock.cli.session import Session
@@ -18,18 +19,18 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.known_streams import remember_offered
 from tapdock.errors import UsageError
 from tapdock.events import Progress
-from tapdock.log import Log
-from tapdock.project.blocks import RowsBlock, parse_blocks, pipelines_of
+from tapdock.project.blocks import Block, JobBlock, RowsBlock, TaskBlock, parse_blocks
+from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Pipeline
 from tapdock.project.named import alone
 from tapdock.protocol.catalog import Stream
 from tapdock.relay.signals import Signals
-from tapdock.runs import attempts, records
+from tapdock.runs import records
 from tapdock.runs.prepare import Options
 from tapdock.runs.reading import read_records
 from tapdock.runs.records import RunRecord
-from tapdock.runs.replaced_rows import require_own_rows
 from tapdock.runs.source_records import SourceRecord
+from tapdock.runs.steps import AT_ONCE, tree_of
 from tapdock.runs.to_read import to_read
 from tapdock.state import store
 from tapdock.state.envelope import Envelope
@@ -119,20 +120,11 @@ class Project:
         )
         said, shown = Callback(on_message), Callback(on_progress)
         with redacted(self._session), orders() as signals:
-            wanted = parse_blocks(self._session.project, blocks)
-            if len(wanted) == 1 and isinstance(wanted[0], RowsBlock) and wanted[0].names is None:
-                hint = f'run each row: `project.run("{wanted[0].name}[ROW]")`'
-                raise UsageError(f"pipeline `{wanted[0].name}` has a matrix, and a call runs one row", hint=hint)
-            pipelines = list(pipelines_of([each for each in wanted if isinstance(each, Pipeline | RowsBlock)]))
-            if len(wanted) != 1 or len(pipelines) != 1:
-                hint = 'for example `project.run("demo")`, or `project.run("faker", "lake")`'
-                raise UsageError(f"a run needs one pipeline, or a source and a target, not {list(blocks)}", hint=hint)
+            found = parse_blocks(self._session.project, blocks)
+            _require_one(found, blocks)
             context = self._context(signals, said, locked=locked)
-            require_own_rows(context, pipelines, options, concurrent=False)
-            context.engine.sweep()
-            record = attempts.run(
-                context, pipelines[0], options, make_log=lambda run_id, file: Log(run_id, file=file), show=shown
-            )
+            ended = performed(context, tree_of(context.project, found), options, limit=1, shown=shown)
+        record = ended.records[0]
         counts = (sum(each.records for each in record.streams), sum(each.bytes for each in record.streams))
         shown(Progress(streams=record.streams, records=counts[0], bytes=counts[1]))
         said.raise_error()
@@ -140,6 +132,42 @@ class Project:
         if check and record.exit_code:
             raise error_of(record)
         return record
+
+    def run_job(
+        self,
+        name: str,
+        *,
+        concurrency: int | None = None,
+        full_refresh: bool = False,
+        save_state: bool = True,
+        limit: int | None = None,
+        locked: bool = False,
+        check: bool = True,
+        on_message: OnMessage | None = None,
+    ) -> JobResult:
+        """Run a job, and return how each of its steps ended.
+
+        If the job failed, the error of its first failure is raised; with `check=False`, the result is returned instead.
+        `concurrency` is how many steps run at the same time at most; without it, 4. `on_message` gets lines for people,
+        each with the name of the step, in other threads. Ctrl-C is as for `run`.
+        """
+        if concurrency is not None and concurrency < 1:
+            raise UsageError(f"`concurrency` is {concurrency}, but it must be at least 1")
+        options = Options(full_refresh=full_refresh, save_state=save_state, limit=_limit(limit))
+        said = Callback(on_message)
+        with redacted(self._session), orders() as signals:
+            found = self._session.project
+            if name not in found.jobs:
+                hint = did_you_mean(name, found.jobs) or f"known jobs: {', '.join(found.jobs) or 'none yet'}"
+                raise UsageError(f"there is no job `{name}` in {found.file.name}", hint=hint)
+            context = self._context(signals, said, locked=locked)
+            tree = tree_of(context.project, parse_blocks(found, [name]))
+            ended = performed(context, tree, options, limit=concurrency or AT_ONCE, shown=ignored, named=True)
+        said.raise_error()
+        if check and ended.exit_code:
+            raise first_error(ended)
+        left = tuple(step.name for step in ended.not_started)
+        return JobResult(job=name, exit_code=ended.exit_code, runs=ended.runs, not_started=left, errors=ended.errors)
 
     def record(self, run_id: str = "latest") -> RunRecord:
         """Return the record of a run of this machine. Raises UsageError if there is none."""
@@ -247,6 +275,22 @@ def _checked(project: Project, connector: Connector, on_message: OnMessage | Non
             raise checks.failure(connector, result)
     said.raise_error()
     return result
+
+
+def _require_one(found: Sequence[Block], blocks: Sequence[str]) -> None:
+    """Raise UsageError unless there is one record of a run."""
+    if len(found) == 1 and isinstance(found[0], Pipeline | TaskBlock):
+        return
+    if len(found) == 1 and isinstance(found[0], RowsBlock):
+        if len(found[0].names or ()) == 1:
+            return
+        hint = f'run each row: `project.run("{found[0].name}[ROW]")`'
+        raise UsageError(f"pipeline `{found[0].name}` has a matrix, and a call runs one row", hint=hint)
+    if len(found) == 1 and isinstance(found[0], JobBlock):
+        name = found[0].name
+        raise UsageError(f"`{name}` is a job, which has several records", hint=f'`project.run_job("{name}")`')
+    hint = 'for example `project.run("demo")`, or `project.run("faker", "lake")`'
+    raise UsageError(f"a run needs one pipeline, or a source and a target, not {list(blocks)}", hint=hint)
 
 
 def _limit(given: int | None) -> int | None:

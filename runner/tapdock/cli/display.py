@@ -201,6 +201,10 @@ def folded(counts: Mapping[str, int]) -> str:
 
 
 def _print_result(name: str, record: RunRecord) -> None:
+    if record.kind == "task":
+        took = f"in {record.seconds.total:.1f} s; run {record.run_id}"
+        result(name, record.status, took, good=record.status == "succeeded")
+        return
     if record.streams:
         print_table(["stream", "records", "size", "status"], [_row(report) for report in record.streams])
     for report in record.streams:

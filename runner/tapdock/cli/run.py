@@ -1,43 +1,40 @@
-"""`tapdock run`: run pipelines, show their progress and print their records."""
+"""`tapdock run`: run pipelines, commands of tasks and jobs, show their progress and print their records."""
 
-import queue
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 
 from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
 from tapdock.cli.plans import own_file, show_given, show_plans
-from tapdock.cli.row_summaries import row_summaries, runs_all_rows
+from tapdock.cli.run_options import require_fitting, require_for_steps, require_spoolable
+from tapdock.cli.run_result import nothing_named, refusal, show_ended, show_steps
 from tapdock.cli.session import Session, shared
-from tapdock.cli.spools import blocks_of, not_started, options_of_batches, read_batches, read_into
-from tapdock.connectors.context import Context as Operations
+from tapdock.cli.spools import blocks_of, options_of_batches, read_batches, read_into, without_hooks
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
-from tapdock.project.blocks import parse_blocks, pipelines_of
-from tapdock.project.model import Pipeline, Project
-from tapdock.project.rows import same_matrix
+from tapdock.project.blocks import parse_blocks
 from tapdock.relay.signals import Signals
-from tapdock.runs import attempts
+from tapdock.runs.acts import RealActs
 from tapdock.runs.given import Part
+from tapdock.runs.jobs import perform
 from tapdock.runs.prepare import Options, prepare
-from tapdock.runs.records import ErrorRecord, RunRecord
 from tapdock.runs.replaced_rows import require_own_rows
 from tapdock.runs.replay import require_all_spooled
 from tapdock.runs.spool_files import Batch
-from tapdock.text.output import err, print_json, print_table
+from tapdock.runs.steps import AT_ONCE, Order, at_once, pipelines_in, require_own_states, steps_of, together, tree_of
+from tapdock.text.output import print_json
 
 __all__ = ["run"]
 
 
 def run(
     ctx: typer.Context,
-    blocks: Annotated[list[str] | None, typer.Argument(help="Pipelines, or a source followed by a target.")] = None,
+    blocks: Annotated[
+        list[str] | None, typer.Argument(help="Pipelines, jobs, `TASK:COMMAND`, or a source followed by a target.")
+    ] = None,
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Read every stream from its beginning.")] = False,
     no_state_update: Annotated[bool, typer.Option("--no-state-update", help="Do not change the saved state.")] = False,
     select: Annotated[
@@ -67,7 +64,9 @@ def run(
         str | None, typer.Option(metavar="FILE", help="Start from this state, as `state get` prints it; save none.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's record as one JSON object.")] = False,
-    concurrency: Annotated[int, typer.Option(min=1, help="How many blocks run at the same time.")] = 1,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="How many blocks run at the same time; in groups of jobs, 4.")
+    ] = None,
     refresh_catalog: Annotated[
         bool, typer.Option("--refresh-catalog", help="Discover the source's streams again.")
     ] = False,
@@ -82,7 +81,10 @@ def run(
     """Run pipelines, or sources into targets, one after the other
 
     tapdock saves the states that the target acknowledged, and the next run resumes from the last one. If a block fails,
-    the following blocks do not start. Without arguments, the pipelines of the project are listed.
+    the following blocks do not start. Without arguments, the pipelines and jobs of the project are listed.
+
+    A job runs its steps, and its groups at most four at a time, or as many as `--concurrency` says. A step that fails
+    stops what follows it in its own sequence only.
 
     Of the connectors' own log lines, only warnings and errors are printed. The run's log has all lines; if a run fails,
     the last ones of the side that failed are printed too. With `--log-format json`, INFO lines are always printed,
@@ -121,8 +123,8 @@ def run(
     )
     if verbose and quiet:
         raise UsageError("`--verbose` and `--quiet` exclude each other")
-    _require_fitting(options, dry_run=dry_run, dump=dump)
-    _require_spoolable(options, to=to, from_=from_, other=bool(dry_run or dump or concurrency > 1))
+    require_fitting(options, dry_run=dry_run, dump=dump)
+    require_spoolable(options, to=to, from_=from_, other=bool(dry_run or dump or (concurrency or 1) > 1))
     session = shared(ctx)
     view = View(
         log_format=session.log_format,
@@ -130,7 +132,6 @@ def run(
         lines="info" if verbose else session.log_level or ("info" if session.log_format == "json" else "warning"),
         progress=not quiet,
         table=not as_json,
-        several=concurrency > 1,
     )
     try:
         if to is not None:
@@ -149,11 +150,11 @@ def run(
             )
     except (TapdockError, Interrupted) as error:
         if as_json:
-            print_json(_refusal(session, error))
+            print_json(refusal(session, error))
         raise
     except Exception as error:
         if as_json:
-            print_json(_refusal(session, unforeseen(error)))
+            print_json(refusal(session, unforeseen(error)))
         raise
     raise typer.Exit(code)
 
@@ -167,143 +168,46 @@ def _perform(
     dry_run: bool,
     dump: Part | None,
     view: View,
-    concurrency: int,
+    concurrency: int | None,
     locked: bool,
 ) -> int:
     as_json = not view.table
     if batches:
         blocks = blocks_of(session.project, batches, blocks)
     if not blocks:
-        raise _nothing_named(session.project, as_json=as_json)
-    parsed = parse_blocks(session.project, blocks)
-    pipelines = list(pipelines_of(parsed))
-    if len(pipelines) > 1 and (dump or options.catalog is not None or options.state is not None):
-        raise UsageError("`--dump`, `--catalog` and `--state` need a single pipeline, or a source and a target")
-    records: list[RunRecord] = []
-    screen = Screen()
+        raise nothing_named(session.project, as_json=as_json)
+    order: Order = "at once" if (concurrency or 1) > 1 else "in order"
+    tree = tree_of(session.project, parse_blocks(session.project, blocks), order=order)
+    require_for_steps(tree, options, dump=dump)
+    limit = concurrency or AT_ONCE
+    pairs = list(together(tree, limit))
+    require_own_states(session.project, pairs)
+    pipelines = pipelines_in(tree)
+    screen, shown = Screen(), replace(view, several=bool(pairs) or order == "at once")
     with Signals(screen.say) as signals:
         operations = operations_of(session, signals, locked=locked, quiet=not view.progress)
-        require_own_rows(operations, pipelines, options, concurrent=concurrency > 1)
+        require_own_rows(operations, pipelines, options, at_once=at_once(pairs))
         if dry_run:
             plans = [prepare(operations, wanted, options) for wanted in pipelines]
+            show_steps(tree, as_json=as_json)
             show_plans(operations, plans, options, as_json=as_json)
             return 0
         if dump:
-            of_row = operations.of(pipelines[0])
-            show_given(of_row, prepare(of_row, pipelines[0], options), options, dump)
+            show_given(operations.of(pipelines[0]), prepare(operations, pipelines[0], options), options, dump)
             return 0
         for name, reason in operations.engine.sweep().kept:
             said(not_removed(name, reason))
-
-        def show(wanted: Pipeline) -> Display:
-            return Display(wanted.name, view, screen, colour=session.colour)
-
-        chosen = options_of_batches(operations, pipelines[0], batches, options) if batches else [options]
+        chosen: dict[str, Options] = {}
         if batches:
-            require_all_spooled(operations, pipelines[0], chosen)
-        with suppress(Interrupted):  # between two blocks; `signals.code` has the exit code
-            for each in chosen:
-                _run_all(operations, pipelines, each, records, show=show, concurrency=concurrency)
-    code = next((r.exit_code for r in records if r.exit_code), None) or signals.code or 0
-    left = not_started(pipelines, chosen, records)
-    if as_json:
-        single = len(pipelines) * len(chosen) == 1 and not runs_all_rows(parsed)
-        print_json(_as_json(records, code, left, single=single))
-        return code
-    for line in row_summaries(parsed, records):
-        err(line)
-    if left:
-        said(f"not started: {', '.join(left)}")
-    return code
-
-
-def _require_fitting(options: Options, *, dry_run: bool, dump: Part | None) -> None:
-    """Raise UsageError for options of which one would have no effect."""
-    pairs = {
-        "`--state` and `--full-refresh`": options.state is not None and options.full_refresh,
-        "`--catalog` and `--refresh-catalog`": options.catalog is not None and options.refresh_catalog,
-        "`--dump` and `--dry-run`": dump and dry_run,
-        "`--dump` and `--limit`": dump and options.limit is not None,
-    }
-    if found := next((pair for pair, given in pairs.items() if given), None):
-        raise UsageError(f"{found} exclude each other")
-
-
-def _require_spoolable(options: Options, *, to: str | None, from_: str | None, other: bool) -> None:
-    """Raise UsageError for options that have no meaning together with `--to` or `--from`."""
-    if to is None and from_ is None:
-        return
-    name = "--to" if to is not None else "--from"
-    given = {
-        "`--from`": to is not None and from_ is not None,
-        "`--limit`": options.limit is not None,
-        "`--catalog`": options.catalog is not None,
-        "`--state`": options.state is not None,
-        "`--full-refresh`": to is not None and options.full_refresh,
-        "`--no-state-update`": to is not None and not options.save_state,
-        "`--strict-counts`": to is not None and options.strict_counts,
-        "`--accept-schema-changes`": to is not None and options.accept_schema_changes,
-        "`--refresh-catalog`": from_ is not None and options.refresh_catalog,
-        "`--dry-run`, `--dump` or `--concurrency`": other,
-    }
-    if found := next((option for option, is_given in given.items() if is_given), None):
-        hint = "name a new folder to read everything again" if "full" in found else None
-        raise UsageError(f"`{name}` cannot be used together with {found}", hint=hint)
-
-
-def _nothing_named(project: Project, *, as_json: bool) -> UsageError:
-    """List the pipelines. Return the error for a call without any: a script with an empty variable must not succeed."""
-    if not as_json and project.pipelines:
-        rows = [[name, each.source, each.target] for name, each in project.pipelines.items()]
-        print_table(["pipeline", "source", "target"], rows)
-    first = next(iter(project.pipelines), "SOURCE TARGET")
-    return UsageError("name what to run: pipelines, or a source and a target", hint=f"`tapdock run {first}`")
-
-
-def _run_all(
-    operations: Operations,
-    pipelines: Sequence[Pipeline],
-    options: Options,
-    records: list[RunRecord],
-    *,
-    show: Callable[[Pipeline], Display],
-    concurrency: int,
-) -> None:
-    """Run the pipelines in order and append to `records`. After a failure or a signal, no further block starts.
-
-    A row of a matrix that fails does not stop the other rows.
-    """
-
-    def one(wanted: Pipeline) -> RunRecord | None:
-        failed = (known.pipeline for known in records if known.exit_code)
-        if operations.signals.code or any(not same_matrix(name, wanted.name) for name in failed):
-            return None
-        with show(wanted) as display:
-            named = replace(operations, progress=display.say)
-            done = attempts.run(named, wanted, options, make_log=display.log, show=display.progress)
-            records.append(done)
-            over = "printing the result of the run"
-            with operations.signals.orders(queue.SimpleQueue(), doing=over):  # a signal must not interrupt it
-                display.ended(done)
-        return done
-
-    if concurrency == 1:
-        for wanted in pipelines:
-            one(wanted)
-    else:
-        with ThreadPoolExecutor(concurrency) as pool:
-            list(pool.map(one, pipelines))
-
-
-def _refusal(session: Session, error: TapdockError | Interrupted) -> Any:
-    """Return what `--json` prints if no run started, so that there is no record."""
-    message, hint = session.redacted(error.message), error.hint and session.redacted(error.hint)
-    told = ErrorRecord(side=error.side, message=message, hint=hint, retryable=error.retryable)
-    return {"status": "failed", "exit_code": error.exit_code, "error": msgspec.to_builtins(told)}
-
-
-def _as_json(records: Sequence[RunRecord], code: int, left: Sequence[str], *, single: bool) -> Any:
-    """Return the record of a single block, or one object with the records of all blocks, and names of those `left`."""
-    if single and records:
-        return msgspec.to_builtins(records[0])
-    return {"exit_code": code, "runs": [msgspec.to_builtins(done) for done in records], "not_started": list(left)}
+            each = options_of_batches(operations, pipelines[0], batches, options)
+            require_all_spooled(operations, pipelines[0], each)
+            tree = without_hooks(pipelines[0], len(each))
+            chosen = {step.place: its for step, its in zip(steps_of(tree), each, strict=True)}
+        acts = RealActs(
+            operations,
+            lambda step: chosen.get(step.place, options),
+            lambda name: Display(name, shown, screen, colour=session.colour),
+        )
+        ended = perform(tree, acts, limit=limit, received=signals)
+    show_ended(session, tree, ended, chosen, as_json=as_json)
+    return ended.exit_code

@@ -1,6 +1,5 @@
 """`tapdock run SOURCE --to DIR` and `tapdock run --from DIR TARGET`: spools."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +17,14 @@ from tapdock.project.named import alone
 from tapdock.project.state_keys import key_of
 from tapdock.relay.signals import Signals
 from tapdock.runs.prepare import Options
-from tapdock.runs.records import RunRecord
 from tapdock.runs.replay import due
 from tapdock.runs.spool_files import Batch, read_spool
 from tapdock.runs.spooling import spool
+from tapdock.runs.steps import InOrder, Step
 from tapdock.state.store import read
 from tapdock.text.output import out, print_json, said_at_once
 
-__all__ = ["blocks_of", "not_started", "options_of_batches", "read_batches", "read_into"]
+__all__ = ["blocks_of", "options_of_batches", "read_batches", "read_into", "without_hooks"]
 
 
 def read_into(
@@ -92,9 +91,6 @@ def options_of_batches(
     return [replace(options, spool=batch, full_refresh=each) for batch, each in zip(found, anew, strict=True)]
 
 
-def not_started(pipelines: Sequence[Pipeline], chosen: Sequence[Options], records: Sequence[RunRecord]) -> list[str]:
-    """Return the names of the blocks that did not start: pipelines, or the folders of batches."""
-    if any(each.spool for each in chosen):  # of one pipeline, one after the other
-        return [str(each.spool.folder) for each in chosen[len(records) :] if each.spool]
-    left = Counter(each.name for each in pipelines if chosen) - Counter(done.pipeline for done in records)
-    return list(left.elements())
+def without_hooks(pipeline: Pipeline, batches: int) -> InOrder:
+    """Return the runs of a pipeline for batches of a spool. Hooks run with the pipeline's own source only."""
+    return InOrder(tuple(Step(block=pipeline, place=str(number)) for number in range(1, batches + 1)))

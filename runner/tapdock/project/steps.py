@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["After", "Command", "Hooks", "Job", "Parallel", "Step"]
+__all__ = ["After", "Command", "Hooks", "Job", "Parallel", "Step", "in_words"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,3 +58,16 @@ class Job(Hooks):
     steps: tuple[Step, ...]
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+def in_words(steps: tuple[Step, ...]) -> str:
+    """Return steps as text.
+
+    >>> in_words(("a", Parallel((("b",), ("c", "t:x"))), "d"))
+    'a, (b | c, t:x), d'
+    """
+    return ", ".join(step if isinstance(step, str) else _group_in_words(step) for step in steps)
+
+
+def _group_in_words(group: Parallel) -> str:
+    return f"({' | '.join(in_words(member) for member in group.members)})"

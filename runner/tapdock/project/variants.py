@@ -131,7 +131,7 @@ def _misplaced(path: Path, named: Collection[str]) -> tuple[str, str] | None:
         if path[2] in _FIXED_HERE:
             return f"but `{path[2]}` is the same for all rows", "write the name itself; its config can refer to the row"
         return None
-    if path[0] in _GROUPS and len(path) > 2:
+    if path[0] in _GROUPS[:3] and len(path) > 2:
         if path[2] not in _FIXED:
             return None
         hint = "write the value itself, or define a second connector and a second pipeline"

@@ -42,6 +42,18 @@ class SecondSignal:
             self._ended.set()
 
 
+class _Later:
+    """Passes the signals after the first one on."""
+
+    def __init__(self, later: "Signals") -> None:
+        self._later = later
+
+    def put(self, order: Order, /) -> None:
+        """Take an order."""
+        if isinstance(order, Kill):
+            self._later.receive(order.code - 128)
+
+
 class Signals:
     """A context manager for the main thread. The runs of all threads get their orders from it.
 
@@ -68,6 +80,22 @@ class Signals:
     def code(self) -> int | None:
         """The exit code after a signal, None before the first one."""
         return 128 + self._received[0] if self._received else None
+
+    @property
+    def count(self) -> int:
+        """How many signals were received."""
+        return len(self._received)
+
+    @contextmanager
+    def later(self, *, doing: str) -> Iterator["Signals"]:
+        """Yield signals for what still runs after the first signal: only those count that are received from now on."""
+        later = Signals(self._told, numbers=())
+        with self.orders(_Later(later), doing=doing):
+            yield later
+
+    def receive(self, number: int) -> None:
+        """Handle a signal."""
+        self._handle(number, None)
 
     def wait_for(self, ended: threading.Event, *, doing: str) -> None:
         """Wait until `ended` is set by another thread, or here at a second signal. `doing` is as for `orders`."""

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Literal
 
+import msgspec
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential, wait_random
 
 from tapdock.connectors.context import Context
@@ -31,7 +32,7 @@ from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Second
 from tapdock.runs.replay import prepare_replay
 from tapdock.text.secret_names import masked_text
 
-__all__ = ["MakeLog", "run"]
+__all__ = ["MakeLog", "fail", "refuse", "run"]
 
 MakeLog = Callable[[str, LogFile | None], Log]
 """A function that makes the log of a run from the run's id and its log file."""
@@ -97,6 +98,34 @@ def _run_once(
             attempt.keep_catalog(record)
         _archive(context, record)
     return record
+
+
+def refuse(context: Context, wanted: Pipeline, error: TapdockError, *, make_log: MakeLog) -> RunRecord:
+    """Write and return the record of a run that does not start, because of this error."""
+    now = context.now()
+    run_id = records.new_run_id(now, records.run_token(now))
+    with records.going_on(context.project.private, run_id):
+        with _log_file(context, run_id) as file:
+            log = make_log(run_id, file)
+            record = _Attempt(context, wanted, run_id, _not_shown, log).record(error, ended=True)
+            log.end("run not started", status=record.status, exit_code=record.exit_code)
+        _keep(context, record)
+        _archive(context, record)
+    return record
+
+
+def fail(context: Context, record: RunRecord, error: TapdockError) -> RunRecord:
+    """Write and return the record of a run that has succeeded, but failed afterwards by this error."""
+    told = _error_of(error, None, redacted=context.message)
+    failed = msgspec.structs.replace(record, status="failed", exit_code=error.exit_code, error=told)
+    _keep(context, failed)
+    if archive := Archive.beside(context.backend, context.project.private):
+        stored_beside(context, lambda: archive.write(failed), what=_RECORD)
+    return failed
+
+
+def _not_shown(_: Progress) -> None:
+    """Show no counts of a run that does not start."""
 
 
 def _archive(context: Context, record: RunRecord) -> None:

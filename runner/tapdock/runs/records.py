@@ -90,6 +90,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     version: int = 1
+    kind: Literal["pipeline", "task"] = "pipeline"
     run_id: str
     pipeline: str
     state_id: str

@@ -1,6 +1,6 @@
 """Find pipelines of which one replaces the rows of another, because both write to one table or file of a target."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, combinations
@@ -55,13 +55,20 @@ class _Plan:
         return any(each.replaced for each in self.outputs) or drops_rows(self.run)
 
 
-def require_own_rows(context: Context, pipelines: Sequence[Pipeline], options: Options, *, concurrent: bool) -> None:
+def require_own_rows(
+    context: Context,
+    pipelines: Sequence[Pipeline],
+    options: Options,
+    *,
+    at_once: Collection[frozenset[Pipeline]] = (),
+) -> None:
     """Raise UsageError if one of the pipelines would replace rows of another; report it if that is not certain.
 
-    Pipelines that may write to the same place are prepared for this. If that fails, their runs report it. Two pipelines
-    of one source write the same rows, so that only one of them may write at a time. Rows of a matrix differ.
+    `at_once` are the pairs that may run at the same time. Pipelines that may write to the same place are prepared for
+    this. If that fails, their runs report it. Two pipelines of one source write the same rows, so that only one of them
+    may write at a time. Rows of a matrix are of different sources.
     """
-    pairs = list(_pairs(context, pipelines, concurrent=concurrent))
+    pairs = list(_pairs(context, tuple(dict.fromkeys(pipelines)), at_once))
     replacing = {each for each in dict.fromkeys(chain(*pairs)) if _may_replace(context, each)}
     plans: dict[Pipeline, _Plan | None] = {}
     for pair in pairs:
@@ -72,10 +79,12 @@ def require_own_rows(context: Context, pipelines: Sequence[Pipeline], options: O
                 plans[each] = _planned(context, each, options)
         one, other = (plans[each] for each in pair)
         if one and other:
-            _require_apart(context, one, other, concurrent=concurrent)
+            _require_apart(context, one, other, concurrent=frozenset(pair) in at_once)
 
 
-def _pairs(context: Context, pipelines: Sequence[Pipeline], *, concurrent: bool) -> Iterator[tuple[Pipeline, Pipeline]]:
+def _pairs(
+    context: Context, pipelines: Sequence[Pipeline], at_once: Collection[frozenset[Pipeline]]
+) -> Iterator[tuple[Pipeline, Pipeline]]:
     """Yield the pipelines that may write to the same place.
 
     The rows of a matrix, of which there may be hundreds, are put into groups by their place. In a group, each row is
@@ -91,7 +100,7 @@ def _pairs(context: Context, pipelines: Sequence[Pipeline], *, concurrent: bool)
             yield first, each
     for pair in combinations(others, 2):
         is_matrix = pair[0].row and same_matrix(pair[0].name, pair[1].name)
-        if not is_matrix and _may_meet(context, *pair, concurrent=concurrent):
+        if not is_matrix and _may_meet(context, *pair, concurrent=frozenset(pair) in at_once):
             yield pair
 
 
@@ -161,7 +170,7 @@ def _require_apart(context: Context, one: _Plan, other: _Plan, *, concurrent: bo
         raise UsageError(
             f"{names} both write {where}, and {_reason(winner, first, second)}, so rows of `{loser.pipeline.name}`"
             " would be lost",
-            hint="run them without `--concurrency`, or " * (not lasting) + _way_out(context, other.run),
+            hint="`--concurrency 1` runs them one after the other, or " * (not lasting) + _way_out(context, other.run),
         )
 
 

@@ -13,7 +13,7 @@ def test_words_become_values():
     values = _values("run", "demo", "7", "--concurrency", "3", "--select", "5", "--select", "b.*", "--json")
     assert (values["blocks"], values["select"], values["concurrency"]) == (("demo", "7"), ("5", "b.*"), 3)
     assert (values["as_json"], values["quiet"], type(values["concurrency"])) == (True, False, int)
-    assert (_values("run")["concurrency"], _values("check", "faker")["read"]) == (1, None)
+    assert (_values("run")["concurrency"], _values("check", "faker")["read"]) == (None, None)
     assert not _values("run")["blocks"]
     assert not _values("run")["select"]
 

@@ -53,7 +53,7 @@ def test_the_command_line_has_priority_and_empty_variables_count_as_not_set(call
     given = {"TAPDOCK_RUN_SELECT": "orders", "TAPDOCK_RUN_FULL_REFRESH": "0", "TAPDOCK_RUN_CONCURRENCY": " "}
     found, _ = called("demo", "--select", "users", **given)
     assert found["options"].select == ("users",)
-    assert (found["options"].full_refresh, found["concurrency"]) == (False, 1)
+    assert (found["options"].full_refresh, found["concurrency"]) == (False, None)
 
 
 def test_variables_of_the_project_count_too(called, folder):

@@ -114,7 +114,7 @@ def test_two_runs_of_one_second_may_replace_a_file_with_the_time_in_its_name(run
     ended = run("a", "b", "--concurrency", "2", csv=TIMED)
     assert ended.returncode == 2
     assert f"`{folder}/out/users-{{timestamp}}.csv`, and they would run at the same time" in ended.stderr
-    assert "hint: run them without `--concurrency`, or write `b` to a copy" in ended.stderr
+    assert "hint: `--concurrency 1` runs them one after the other, or write `b` to a copy" in ended.stderr
 
 
 def test_a_later_command_warns_about_the_rows_that_it_replaces(run, folder):
@@ -175,4 +175,4 @@ def test_a_table_that_one_pipeline_overwrites(tapdock, folder, first, second, op
     if problem:
         assert f"`a` and `b` both write the table `users`, and {problem}" in ended.stderr
         assert "set `pipelines.b.prefix: b_`" in ended.stderr
-        assert ("without `--concurrency`" in ended.stderr) == bool(options)
+        assert ("hint: `--concurrency 1` runs" in ended.stderr) == bool(options)

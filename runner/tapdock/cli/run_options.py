@@ -1,0 +1,75 @@
+"""Which options and blocks of `tapdock run` can be used together."""
+
+from tapdock.errors import UsageError
+from tapdock.project.model import Pipeline
+from tapdock.runs.given import Part
+from tapdock.runs.prepare import Options
+from tapdock.runs.steps import InOrder, JobStep, Node, RowsStep, Step, Together, steps_of
+
+__all__ = ["require_fitting", "require_for_steps", "require_spoolable"]
+
+
+def require_fitting(options: Options, *, dry_run: bool, dump: Part | None) -> None:
+    """Raise UsageError for options of which one would have no effect."""
+    pairs = {
+        "`--state` and `--full-refresh`": options.state is not None and options.full_refresh,
+        "`--catalog` and `--refresh-catalog`": options.catalog is not None and options.refresh_catalog,
+        "`--dump` and `--dry-run`": dump and dry_run,
+        "`--dump` and `--limit`": dump and options.limit is not None,
+    }
+    if found := next((pair for pair, given in pairs.items() if given), None):
+        raise UsageError(f"{found} exclude each other")
+
+
+def require_spoolable(options: Options, *, to: str | None, from_: str | None, other: bool) -> None:
+    """Raise UsageError for options that have no meaning together with `--to` or `--from`."""
+    if to is None and from_ is None:
+        return
+    name = "--to" if to is not None else "--from"
+    given = {
+        "`--from`": to is not None and from_ is not None,
+        "`--limit`": options.limit is not None,
+        "`--catalog`": options.catalog is not None,
+        "`--state`": options.state is not None,
+        "`--full-refresh`": to is not None and options.full_refresh,
+        "`--no-state-update`": to is not None and not options.save_state,
+        "`--strict-counts`": to is not None and options.strict_counts,
+        "`--accept-schema-changes`": to is not None and options.accept_schema_changes,
+        "`--refresh-catalog`": from_ is not None and options.refresh_catalog,
+        "`--dry-run`, `--dump` or `--concurrency`": other,
+    }
+    if found := next((option for option, is_given in given.items() if is_given), None):
+        hint = "name a new folder to read everything again" if "full" in found else None
+        raise UsageError(f"`{name}` cannot be used together with {found}", hint=hint)
+
+
+def require_for_steps(node: InOrder | Together, options: Options, *, dump: Part | None) -> None:
+    """Raise UsageError for options that do not apply to these steps: to jobs, or to commands of tasks alone."""
+    blocks = node.members
+    needs_one = dump or options.catalog is not None or options.state is not None
+    single = blocks[0].members if len(blocks) == 1 and isinstance(blocks[0], RowsStep) else blocks
+    if needs_one and not (len(single) == 1 and _is_pipeline(single[0])):
+        raise UsageError("`--dump`, `--catalog` and `--state` need a single pipeline, or a source and a target")
+    pipelines = [step for step in steps_of(node) if _is_pipeline(step)]
+    jobs = [each for each in blocks if isinstance(each, JobStep)]
+    if options.select and jobs and len(pipelines) > 1:
+        raise UsageError(
+            f"job `{jobs[0].name}` runs {len(pipelines)} pipelines; `--select` and `--exclude` choose streams of one",
+            hint=f"run the pipeline alone: `tapdock run {pipelines[0].name}`",
+        )
+    given = {
+        "`--full-refresh`": options.full_refresh,
+        "`--no-state-update`": not options.save_state,
+        "`--select` or `--exclude`": bool(options.select),
+        "`--limit`": options.limit is not None,
+        "`--accept-schema-changes`": options.accept_schema_changes,
+        "`--strict-counts`": options.strict_counts,
+    }
+    if any(isinstance(each, RowsStep) for each in blocks):
+        return  # a matrix may have no rows
+    if not pipelines and (found := next((option for option, is_given in given.items() if is_given), None)):
+        raise UsageError(f"{found} has no effect: no pipeline is run", hint="leave it out")
+
+
+def _is_pipeline(node: Node) -> bool:
+    return isinstance(node, Step) and isinstance(node.block, Pipeline)

@@ -1,0 +1,98 @@
+"""The leaves of a run: pipelines and commands of tasks, each shown while it runs."""
+
+import queue
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Protocol
+
+from tapdock.connectors.context import Context
+from tapdock.errors import TaskError
+from tapdock.events import Progress
+from tapdock.log import Log
+from tapdock.project.blocks import TaskBlock
+from tapdock.project.model import Pipeline
+from tapdock.runs import attempts
+from tapdock.runs.log_file import LogFile
+from tapdock.runs.prepare import Options
+from tapdock.runs.records import RunRecord
+from tapdock.runs.steps import Step
+from tapdock.runs.tasks import run_task
+
+__all__ = ["RealActs", "Shown"]
+
+
+class Shown(AbstractContextManager["Shown"], Protocol):
+    """What shows one run."""
+
+    def log(self, run_id: str, file: LogFile | None) -> Log:
+        """Return the log of an attempt."""
+
+    def say(self, line: str) -> None:
+        """Report one line for people."""
+
+    def progress(self, progress: Progress) -> None:
+        """Report counts of records."""
+
+    def ended(self, record: RunRecord) -> None:
+        """Report the result."""
+
+
+class RealActs:
+    """Runs pipelines and commands of tasks. `options` are those of a step, `show` returns what shows it."""
+
+    def __init__(self, context: Context, options: Callable[[Step], Options], show: Callable[[str], Shown]) -> None:
+        self._context = context
+        self._options = options
+        self._show = show
+
+    def pipeline(self, step: Step) -> RunRecord:
+        """Run a pipeline, and return the record of its last attempt."""
+        wanted, options = _pipeline(step), self._options(step)
+
+        def act(shown: Shown) -> RunRecord:
+            context = replace(self._context, progress=shown.say)
+            return attempts.run(context, wanted, options, make_log=shown.log, show=shown.progress)
+
+        return self._shown(step.name, act)
+
+    def task(self, block: TaskBlock) -> RunRecord:
+        """Run a command of a task. If a signal was received, the next one is the first for it."""
+
+        def act(shown: Shown) -> RunRecord:
+            context = replace(self._context, progress=shown.say)
+            if not context.signals.count:
+                return run_task(context, block, make_log=shown.log)
+            with context.signals.later(doing=f"running {block.name}") as later:
+                return run_task(replace(context, signals=later), block, make_log=shown.log)
+
+        return self._shown(block.name, act)
+
+    def refused(self, step: Step, error: TaskError) -> RunRecord:
+        """Write and return the record of a pipeline that does not start."""
+        wanted = _pipeline(step)
+        return self._shown(step.name, lambda shown: attempts.refuse(self._context, wanted, error, make_log=shown.log))
+
+    def failed_after(self, record: RunRecord, error: TaskError) -> RunRecord:
+        """Write the record of a pipeline again. The pipeline's own result was reported before."""
+        self.job_failed(error)
+        return attempts.fail(self._context, record, error)
+
+    def job_failed(self, error: TaskError) -> None:
+        """Report the failure of a hook."""
+        self._context.progress(f"error: {error.message}")
+        if error.hint:
+            self._context.progress(f"hint: {error.hint}")
+
+    def _shown(self, name: str, act: Callable[[Shown], RunRecord]) -> RunRecord:
+        with self._show(name) as shown:
+            record = act(shown)
+            over = "printing the result of the run"
+            with self._context.signals.orders(queue.SimpleQueue(), doing=over):  # a signal must not interrupt it
+                shown.ended(record)
+        return record
+
+
+def _pipeline(step: Step) -> Pipeline:
+    assert isinstance(step.block, Pipeline), "only a pipeline has options and hooks"
+    return step.block

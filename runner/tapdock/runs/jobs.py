@@ -1,0 +1,240 @@
+"""Perform the steps of a run: in order and at the same time, with hooks, until a failure or a signal."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from tapdock.errors import Interrupted, TaskError
+from tapdock.project.blocks import TaskBlock
+from tapdock.runs.records import RunRecord
+from tapdock.runs.steps import InOrder, JobStep, Node, RowsStep, Step, Together, Wrap, steps_of
+
+__all__ = ["Acts", "Ended", "Ran", "Received", "perform"]
+
+
+class Acts(Protocol):
+    """What a run does at the leaves of its tree. Each method reports what it does, and may be called in any thread."""
+
+    def pipeline(self, step: Step) -> RunRecord:
+        """Run a pipeline, and return its record."""
+
+    def task(self, block: TaskBlock) -> RunRecord:
+        """Run a command of a task. Signals that were received before do not stop it."""
+
+    def refused(self, step: Step, error: TaskError) -> RunRecord:
+        """Return the record of a pipeline that does not start, because of what runs before it."""
+
+    def failed_after(self, record: RunRecord, error: TaskError) -> RunRecord:
+        """Return the record of a pipeline again, that succeeded before something that runs after it failed."""
+
+    def job_failed(self, error: TaskError) -> None:
+        """Report that a hook of a job failed."""
+
+
+class Received(Protocol):
+    """The signals that were received."""
+
+    @property
+    def code(self) -> int | None: ...
+
+    @property
+    def count(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """A record and its place: that of its step, or of a hook: `1/before`."""
+
+    place: str
+    record: RunRecord
+    is_hook: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What has run, in the order of the ends, and what has not. `exit_code` is that of the first failure."""
+
+    exit_code: int
+    runs: tuple[Ran, ...]
+    not_started: tuple[Step, ...]
+    errors: tuple[TaskError, ...]
+
+    @property
+    def records(self) -> list[RunRecord]:
+        """The records of the steps, without those of hooks."""
+        return [each.record for each in self.runs if not each.is_hook]
+
+
+def perform(node: Node, acts: Acts, *, limit: int, received: Received) -> Ended:
+    """Run the steps, at most `limit` at the same time. A failure stops what follows in the same sequence only.
+
+    After a signal, nothing new starts except what always runs after a pipeline or a job that has started. After a
+    second one, that does not start either. After an error that is raised, no step starts. It is raised at the end.
+    """
+    run = _Performance(acts, limit, received)
+    with suppress(Interrupted):  # between two acts; `received.code` has the exit code
+        run.node(node)
+    if run.error:
+        raise run.error
+    started = {each.place for each in run.runs}
+    return Ended(
+        exit_code=next(iter(run.codes), None) or received.code or 0,
+        runs=tuple(run.runs),
+        not_started=tuple(step for step in steps_of(node) if step.place not in started),
+        errors=tuple(run.errors),
+    )
+
+
+class _Performance:
+    def __init__(self, acts: Acts, limit: int, received: Received) -> None:
+        self._acts = acts
+        self._received = received
+        self._limit = limit
+        self._slots = threading.Semaphore(limit)
+        self._lock = threading.Lock()
+        self.error: Exception | None = None
+        self.codes: list[int] = []
+        self.runs: list[Ran] = []
+        self.errors: list[TaskError] = []
+
+    def node(self, node: Node) -> bool:
+        """Run a node, and return True if all of it succeeded."""
+        match node:
+            case Step():
+                return self._step(node)
+            case JobStep():
+                return self._job(node)
+            case InOrder(members=members):
+                return all(self.node(member) for member in members)  # none after one that failed
+            case Together():
+                return self._together(node)
+            case RowsStep(members=rows):
+                if node.at_once and rows:
+                    return self._together(Together(members=rows))
+                return all([self.node(row) for row in rows])  # noqa: C419 - a row that fails does not stop the others
+
+    def _together(self, group: Together) -> bool:
+        has_failed = threading.Event()
+
+        def member(node: Node) -> None:
+            if (group.stops and self.codes) or not self.node(node):
+                has_failed.set()
+
+        workers = min(self._limit, len(group.members))
+        with ThreadPoolExecutor(workers, thread_name_prefix="step") as pool:
+            left = [pool.submit(member, node) for node in group.members]
+            while left:
+                with suppress(Interrupted):  # in the main thread. What runs ends in order, and nothing new starts
+                    left = list(wait(left).not_done)
+        return not has_failed.is_set()
+
+    def _step(self, step: Step) -> bool:
+        with self._slots:
+            if not self._may_start():
+                return False
+            block = step.block
+            if isinstance(block, TaskBlock):
+                task = block
+                record = self._ran(lambda: self._acts.task(task))
+            else:
+                record = self._pipeline(step)
+        if record is None:
+            return False
+        self._note(Ran(place=step.place, record=record))
+        if record.exit_code:
+            self.codes.append(record.exit_code)
+        return record.exit_code == 0
+
+    def _pipeline(self, step: Step) -> RunRecord | None:
+        is_ready, error = self._before(step.wrap, step.name, step.place)
+        if error:
+            failed = error
+            record = self._ran(lambda: self._acts.refused(step, failed))
+        else:
+            record = self._ran(lambda: self._acts.pipeline(step)) if is_ready else None
+        succeeded = record is not None and record.exit_code == 0
+        error = self._after(step.wrap, step.name, step.place, succeeded=succeeded)
+        if record and succeeded and error:
+            done, failed = record, error
+            return self._ran(lambda: self._acts.failed_after(done, failed)) or record
+        return record
+
+    def _job(self, job: JobStep) -> bool:
+        if not self._may_start():
+            return False
+        is_ready, error = self._before(job.wrap, job.name, job.place, hold=True)
+        if error:
+            self._job_failed(error)
+        succeeded = False
+        if is_ready:
+            with suppress(Interrupted):
+                succeeded = self.node(job.body)
+        error = self._after(job.wrap, job.name, job.place, succeeded=succeeded, hold=True)
+        if error and succeeded:
+            self._job_failed(error)
+        return succeeded and not error
+
+    def _job_failed(self, error: TaskError) -> None:
+        with self._lock:
+            self.codes.append(error.exit_code)
+            self.errors.append(error)
+        self._acts.job_failed(error)
+
+    def _before(self, wrap: Wrap, name: str, place: str, *, hold: bool = False) -> tuple[bool, TaskError | None]:
+        """Run what runs before. Return whether the pipeline or the job starts, and the failure because of which not."""
+        for block in wrap.before:
+            record = self._hook(block, f"{place}/before", hold=hold) if self._may_start() else None
+            if record is None or not self._may_start():
+                return False, None
+            if record.exit_code != 0:
+                return False, _error(block, record, f"before `{name}`", f", so `{name}` did not start")
+        return True, None
+
+    def _after(self, wrap: Wrap, name: str, place: str, *, succeeded: bool, hold: bool = False) -> TaskError | None:
+        """Run what runs after, also after a failure of one of these. Return the first failure."""
+        first: TaskError | None = None
+        for when, block in wrap.due(succeeded=succeeded):
+            if self._received.count > (1 if when == "always" else 0):
+                continue
+            record = self._hook(block, f"{place}/after", hold=hold)
+            if record and record.exit_code != 0 and not self._received.count:  # else a signal has stopped it
+                first = first or _error(block, record, f"after `{name}`", "")
+        return first
+
+    def _hook(self, block: TaskBlock, place: str, *, hold: bool) -> RunRecord | None:
+        """Run a hook. With `hold`, it needs one of the slots. A hook of a pipeline has that of its step."""
+        if hold:
+            with self._slots:
+                record = self._ran(lambda: self._acts.task(block))
+        else:
+            record = self._ran(lambda: self._acts.task(block))
+        if record:
+            self._note(Ran(place=place, record=record, is_hook=True))
+        return record
+
+    def _may_start(self) -> bool:
+        return self._received.count == 0 and self.error is None
+
+    def _note(self, ran: Ran) -> None:
+        with self._lock:
+            self.runs.append(ran)
+
+    def _ran(self, act: Callable[[], RunRecord]) -> RunRecord | None:
+        """Return the record of an act, None if a signal ended it, or if it raised an error."""
+        try:
+            return act()
+        except Interrupted:
+            return None
+        except Exception as error:
+            with self._lock:
+                self.error = self.error or error
+            return None
+
+
+def _error(block: TaskBlock, record: RunRecord, when: str, effect: str) -> TaskError:
+    failed = f"failed with exit code {record.exit_code}"
+    hint = f"`tapdock runs logs {record.run_id}`"
+    return TaskError(f"task `{block.name}`, which runs {when}, {failed}{effect}", hint=hint)
