@@ -19,7 +19,7 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.known_streams import remember_offered
 from tapdock.errors import UsageError
 from tapdock.events import Progress
-from tapdock.project.blocks import Block, JobBlock, TaskBlock, parse_blocks
+from tapdock.project.blocks import Block, JobBlock, RowsBlock, TaskBlock, parse_blocks
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Pipeline
 from tapdock.project.named import alone
@@ -281,6 +281,11 @@ def _require_one(found: Sequence[Block], blocks: Sequence[str]) -> None:
     """Raise UsageError unless there is one record of a run."""
     if len(found) == 1 and isinstance(found[0], Pipeline | TaskBlock):
         return
+    if len(found) == 1 and isinstance(found[0], RowsBlock):
+        if len(found[0].names or ()) == 1:
+            return
+        hint = f'run each row: `project.run("{found[0].name}[ROW]")`'
+        raise UsageError(f"pipeline `{found[0].name}` has a matrix, and a call runs one row", hint=hint)
     if len(found) == 1 and isinstance(found[0], JobBlock):
         name = found[0].name
         raise UsageError(f"`{name}` is a job, which has several records", hint=f'`project.run_job("{name}")`')

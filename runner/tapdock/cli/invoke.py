@@ -52,11 +52,12 @@ def invoke(
     Example: tapdock invoke dbt:build -- --full-refresh
     """
     session = shared(ctx)
+    session.choose_row(pipeline)
     if ":" in name or name in session.project.tasks:
         if dump or pipeline:
             raise UsageError("`--dump` and `--pipeline` are for connectors, not for tasks")
         raise typer.Exit(_invoke_task(session, name, args or []))
-    connector = in_pipeline(session.project, name, None)
+    connector = in_pipeline(session, name, None)
     words = args or []
     if dump and words:
         raise UsageError("`--dump` prints a file and does not run the connector, so it takes no arguments")
@@ -96,6 +97,7 @@ def _pipeline(session: Session, connector: Connector, wanted: str | None) -> Pip
     pipelines = session.project.pipelines
     if wanted is None:
         using = [each for each in pipelines.values() if connector.name in (each.source, each.target)]
+        using = [each for each in using if not each.is_template]
         return using[0] if len(using) == 1 else None
     found = pipelines.get(wanted)
     if found is None:

@@ -15,7 +15,8 @@ from tapdock.connectors.lockfile import read_if_present
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Pipeline, Project
-from tapdock.project.state_keys import key_of
+from tapdock.project.row import split_name
+from tapdock.project.rows import named_pipeline, state_facts
 from tapdock.text.output import out, print_json, print_table
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def list_project(
         print_json(facts)
         return
     if facts["pipelines"]:
-        rows = [(each["name"], each["source"], each["target"], each["state_id"]) for each in facts["pipelines"]]
+        rows = [(each["name"], each["source"], each["target"], _state_of(each)) for each in facts["pipelines"]]
         print_table(("PIPELINE", "SOURCE", "TARGET", "STATE"), rows)
     if facts["connectors"]:
         if facts["pipelines"]:
@@ -64,6 +65,8 @@ def list_project(
 
 def _require_known(project: Project, name: str) -> None:
     names = [*project.pipelines, *(each.name for each in project.connectors)]
+    if split_name(name)[1] is not None and named_pipeline(project, name):
+        return
     if name not in names:
         hint = did_you_mean(name, names) or f"known: {', '.join(names) or 'nothing yet'}"
         raise UsageError(f"there is no pipeline, source or target `{name}` in {project.file.name}", hint=hint)
@@ -89,17 +92,23 @@ def listed(session: Session, name: str | None) -> dict[str, Any]:
                 "source": each.source,
                 "target": each.target,
                 "mappers": list(each.mappers),
-                "state_id": key_of(each, project.environment),
+                **state_facts(project, each),
                 **_texts(each, redactor),
                 **_streams(known_streams.known_read(cache, each, project.environment)),
             }
-            for each in project.pipelines.values()
-            if name in (None, each.name)
+            for each in _pipelines(project, name)
         ],
         "connectors": [
             _connector(project, cache, digests, redactor, each) for each in connectors if name in (None, each.name)
         ],
     }
+
+
+def _pipelines(project: Project, name: str | None) -> list[Pipeline]:
+    if name is not None and split_name(name)[1] is not None:
+        row = named_pipeline(project, name)
+        return [row] if row else []
+    return [each for each in project.pipelines.values() if name in (None, each.name)]
 
 
 def _connector(
@@ -147,6 +156,14 @@ def _streams(known: KnownStreams | None) -> dict[str, Any]:
     if known is None:
         return {"streams_seen_at": None, "streams": None}
     return {"streams_seen_at": known.seen_at, "streams": [msgspec.to_builtins(each) for each in known.streams]}
+
+
+def _state_of(pipeline: Mapping[str, Any]) -> str:
+    """Return the name of the state for people, or that of the states of rows."""
+    if "matrix" not in pipeline:
+        return str(pipeline["state_id"])
+    rows, command = pipeline["matrix"]["rows"], pipeline["matrix"]["command"]
+    return f"one for each of {len(rows)} rows" if rows is not None else f"one for each row of `{command}`"
 
 
 def _row(connector: Mapping[str, Any]) -> tuple[str, ...]:

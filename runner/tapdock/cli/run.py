@@ -194,7 +194,7 @@ def _perform(
             show_plans(operations, plans, options, as_json=as_json, tasks=tasks)
             return 0
         if dump:
-            show_given(operations, prepare(operations, pipelines[0], options), options, dump)
+            show_given(operations.of(pipelines[0]), prepare(operations, pipelines[0], options), options, dump)
             return 0
         for name, reason in operations.engine.sweep().kept:
             said(not_removed(name, reason))

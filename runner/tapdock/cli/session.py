@@ -99,6 +99,15 @@ class Session:
             err(warning)
         return project
 
+    def choose_row(self, pipeline: str | None) -> None:
+        """For the name of a row of a matrix (`shop[acme]`), use the project of that row. Raises UsageError."""
+        from tapdock.project.row import split_name
+        from tapdock.project.rows import named_pipeline
+
+        if pipeline is not None and split_name(pipeline)[0] in self.project.pipelines:
+            found = named_pipeline(self.project, pipeline)
+            self.project = (found and found.variant) or self.project
+
     @property
     def private(self) -> Path:
         """The project's private folder: caches, run records, and states if no `state_backend` is configured.

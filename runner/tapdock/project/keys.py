@@ -41,7 +41,7 @@ Form = Literal[
     "text", "texts", "words", "flag", "count", "number", "size", "duration", "choice",
     "config", "env", "vars", "labels", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
     "mappings", "discovery", "platform", "network", "user", "hosts", "python", "packages", "requirements", "date",
-    "mapping", "secret", "public", "commands", "after", "steps",
+    "mapping", "secret", "public", "commands", "after", "steps", "matrix",
 ]  # fmt: skip
 """How a value is written: what the loader reads it with, and what its JSON schema is."""
 
@@ -596,6 +596,11 @@ PIPELINE = (
         form="text",
         help="The whole name of the state, the same in every environment. It is for a state with a name of its own, "
         "such as that of a schedule of Meltano. Two pipelines cannot have one state this way.",
+    ),
+    Key(
+        name="matrix",
+        form="matrix",
+        help="Rows for each of which the pipeline runs, with a state of its own: see [matrices](matrix.md).",
     ),
     Key(
         name="namespace",

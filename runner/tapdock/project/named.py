@@ -52,6 +52,7 @@ def alone(project: Project, connector: Connector, *, now: float, pipeline: Pipel
     if connector.role == "mapper":
         return _named(connector, {"RUN_ID": NO_RUN}, now)
     users = [each for each in project.pipelines.values() if connector.name in (each.source, each.target)]
+    users = [each for each in users if not each.is_template]
     if pipeline is None and len(users) == 1:
         pipeline = users[0]
     if pipeline is not None:

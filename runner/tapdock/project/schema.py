@@ -31,6 +31,10 @@ Schema = dict[str, Any]
 _VARIABLE: Schema = {"type": "string", "pattern": r"\$\{"}
 _TEXT: Schema = {"type": ["string", "integer"]}
 _MEASURE: Schema = {"type": "string", "pattern": r"^\s*\d|\$\{"}
+_ROWS: Schema = {
+    "type": "array",
+    "items": {"type": "object", "properties": {"name": {"type": ["string", "integer"]}}, "required": ["name"]},
+}
 _TEXTS: Schema = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
 _FORMS: dict[str, Schema] = {
     "text": _TEXT,
@@ -77,6 +81,26 @@ _FORMS: dict[str, Schema] = {
         ]
     },
     "steps": {"anyOf": [_TEXT, {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}}]},
+    "matrix": {
+        "anyOf": [
+            _ROWS,
+            {
+                "type": "object",
+                "properties": {
+                    "rows": _ROWS,
+                    "file": _TEXT,
+                    "command": _TEXTS,
+                    "columns": {
+                        "type": ["object", "null"],
+                        "additionalProperties": {"type": ["string", "number", "boolean"]},
+                    },
+                    "timeout": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _MEASURE]},
+                    "allow_empty": {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, _VARIABLE]},
+                },
+                "additionalProperties": False,
+            },
+        ]
+    },
     "manifest": {"type": "string"},
     "catalog": {"type": "string"},
 }

@@ -39,6 +39,7 @@ def run(
 
     A retryable failure is tried again, up to `retries` times. Failures are in the record; they are not raised.
     """
+    context = context.of(wanted)
 
     def may_pass(record: RunRecord) -> bool:
         return bool(record.error and record.error.retryable) and context.signals.code is None

@@ -10,7 +10,7 @@ from typing import Protocol
 from tapdock.errors import Interrupted, TaskError
 from tapdock.project.blocks import TaskBlock
 from tapdock.runs.records import RunRecord
-from tapdock.runs.steps import InOrder, JobStep, Node, Step, Together, Wrap, steps_of
+from tapdock.runs.steps import InOrder, JobStep, Node, RowsStep, Step, Together, Wrap, steps_of
 
 __all__ = ["Acts", "Ended", "Ran", "Received", "perform"]
 
@@ -111,6 +111,10 @@ class _Performance:
                 return all(self.node(member) for member in members)  # none after one that failed
             case Together():
                 return self._together(node)
+            case RowsStep(members=rows):
+                if node.at_once and rows:
+                    return self._together(Together(members=rows))
+                return all([self.node(row) for row in rows])  # noqa: C419 - a row that fails does not stop the others
 
     def _together(self, group: Together) -> bool:
         has_failed = threading.Event()

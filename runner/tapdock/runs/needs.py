@@ -23,14 +23,15 @@ def of_variables(connector: Connector) -> Iterator[Finding]:
 
     The same holds for files with secrets. Programs that print secrets are not started.
     """
-    for error in _missing([connector.config, *connector.mappings.values(), connector.env]):
+    for error in _missing([connector.config, *connector.mappings.values(), connector.env], is_row=bool(connector.row)):
         yield Finding(what=f"variables of {connector.name}", level="error", found=error.message, fix=error.hint)
 
 
-def _missing(value: Any) -> Iterator[UsageError]:
+def _missing(value: Any, *, is_row: bool) -> Iterator[UsageError]:
     match value:
         case Unset():
-            yield value.error()
+            if is_row or not value.is_of_row:  # without a row, a value of rows is not missing
+                yield value.error()
         case Composed():
             for piece in value.pieces:
                 if isinstance(piece, Reference) and piece.reference.startswith("file:"):
@@ -39,10 +40,10 @@ def _missing(value: Any) -> Iterator[UsageError]:
                     except UsageError as error:
                         yield error
         case Mapping():
-            yield from _missing(list(value.values()))
+            yield from _missing(list(value.values()), is_row=is_row)
         case list():
             for inner in value:
-                yield from _missing(inner)
+                yield from _missing(inner, is_row=is_row)
 
 
 def of_host(task: Connector) -> Iterator[Finding]:

@@ -119,6 +119,7 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
 
     Raises a TapdockError if the run could not start.
     """
+    context = context.of(pipeline)
     project = context.project
     began = context.now() if options.began is None else options.began
     source, target = (
