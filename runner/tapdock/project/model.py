@@ -11,6 +11,7 @@ from tapdock.project.limits import BUFFER, MAX_LINE, Limits
 from tapdock.project.maps import MapKeys
 from tapdock.project.secret import LateSecrets, Secret
 from tapdock.project.steps import Command, Hooks, Job
+from tapdock.project.window import WindowKeys
 
 __all__ = [
     "BUFFER",
@@ -147,8 +148,9 @@ class Connector(MapKeys):
     For Singer taps: `catalog` is the user's own catalog, `catalog_option` the option that passes it to the tap. For
     targets: `state_type` is the type of Airbyte states that the target acknowledges. `waits_for_complete` says that the
     end of the input alone replaces no data. `allow_unsafe_overwrite` allows that a table is empty after a failed run.
-    For sources: `load_schema` is the value of `${LOAD_SCHEMA}` in the config of their target. For mappers: `mappings`
-    are named settings, which a run puts over those in `config`. For tasks: `commands` are what can be run, by name.
+    For sources: `load_schema` is the value of `${LOAD_SCHEMA}` in the config of their target, and `window` names the
+    settings that take a date range. For mappers: `mappings` are named settings, which a run puts over those in
+    `config`. For tasks: `commands` are what can be run, by name.
     """
 
     name: str
@@ -183,6 +185,7 @@ class Connector(MapKeys):
     waits_for_complete: bool = False
     allow_unsafe_overwrite: bool = False
     load_schema: str | None = None
+    window: WindowKeys | None = None
     mappings: Mapping[str, Config] = field(default_factory=dict)
     commands: Mapping[str, Command] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
