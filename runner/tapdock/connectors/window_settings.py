@@ -12,10 +12,11 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.base import place_of
 from tapdock.connectors.operations import Resolved
 from tapdock.errors import UsageError
+from tapdock.project.layers import Path, dotted
 from tapdock.project.model import Connector
 from tapdock.project.window import DATE, Window, WindowKeys, formatted, is_whole, unit_of, unit_word, written
 
-__all__ = ["texts", "with_window"]
+__all__ = ["texts", "values", "with_window"]
 
 Schema = Mapping[str, Any]
 _SECONDS = "%Y-%m-%dT%H:%M:%SZ"
@@ -30,30 +31,45 @@ def with_window(context: Context, ready: PreparedConnector, config: Resolved, wi
 
     Raises UsageError with the place if the source has no such settings, or if they do not accept the window.
     """
-    connector, origins = ready.connector, context.project.origins
-    schema = spec(context, ready) or {}
+    connector, schema = ready.connector, spec(context, ready) or {}
+    given, user = config.given, config.user
+    for path, value in values(connector, schema, given, window, context.project.origins).items():
+        given, user = (config_keys.with_value(each, path, value) for each in (given, user))
+    if connector.window and not settings.settings_of(schema, schema):
+        named = f"`{connector.window.start}` and `{connector.window.end}`"
+        what = f"source `{connector.name}` does not report its settings, so make sure that it has {named}"
+        context.once(f"warning: {what}: without them, each window reads all rows")
+    return dataclasses.replace(config, given=given, user=user)
+
+
+def values(
+    connector: Connector, schema: Schema, config: Mapping[str, Any], window: Window, origins: Mapping[str, str]
+) -> dict[Path, Any]:
+    """Return the values of the settings that take a window, by path. `schema` is the connector's spec.
+
+    Raises UsageError.
+    """
     if connector.window is None:
         raise _without(connector, schema, origins)
-    if not settings.settings_of(schema, schema):
-        named = f"`{connector.window.start}` and `{connector.window.end}`"
-        what = f"warning: source `{connector.name}` does not report its settings: check that {named} are some of them"
-        context.once(what)
-    given, user = config.given, config.user
-    found = {}
+    found: dict[Path, Any] = {}
+    whole: Any = config
     for which in ("start", "end"):
         place = place_of(connector, f"window.{which}", origins)
         try:
-            found[which] = config_keys.place_of(config_keys.key_of(getattr(connector.window, which)), given, schema)
+            path = config_keys.place_of(config_keys.key_of(getattr(connector.window, which)), whole, schema)
         except UsageError as error:
             raise UsageError(f"{place}{error.message}", hint=error.hint) from None
-        own = config_keys.schema_of(found[which], given, schema)
-        value = _value(connector.window, which, window, own, schema, place)
-        given, user = (config_keys.with_value(each, found[which], value) for each in (given, user))
-    for which, path in found.items():
-        if refused := config_keys.refusals(path, given, schema)[0]:
+        found[path] = _value(connector.window, which, window, config_keys.schema_of(path, whole, schema), schema, place)
+        whole = config_keys.with_value(whole, path, found[path])
+    for which, path in zip(("start", "end"), found, strict=True):
+        around = config_keys.complaints(whole, schema).items()
+        refused = config_keys.refusals(path, whole, schema)[0]
+        refused += [f"`{dotted(at)}` {problem}" for at, problem in around if at and at == path[: len(at)] != path]
+        if refused:
+            place = place_of(connector, f"window.{which}", origins)
             hint = f"`tapdock spec {connector.name}` shows its settings"
-            raise UsageError(f"{place_of(connector, f'window.{which}', origins)}{'; '.join(refused)}", hint=hint)
-    return dataclasses.replace(config, given=given, user=user)
+            raise UsageError(f"{place}{'; '.join(refused)}", hint=hint)
+    return found
 
 
 def _without(connector: Connector, schema: Schema, origins: Mapping[str, str]) -> UsageError:
