@@ -1,18 +1,22 @@
 """Tests `run --from DATE --to DATE` and `backfill`: what is read, what is kept, and which runs are refused."""
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from support.orders import orders_of, rows
+from support.pages import page_steps
 from tapdock.state.backends.base import holder_here
 
 pytestmark = pytest.mark.long
+CONNECTORS = Path(__file__).parents[2] / "connectors"
 SOURCE = {"source": ("source", "destination"), "tap": ("tap", "target")}
 EACH = ["source", pytest.param("tap", marks=pytest.mark.slow)]
 WINDOW = {"source": {"start": "start_date", "end": "end_date"}}
@@ -244,3 +248,34 @@ def _when(condition, act):
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)
     act()
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def test_the_page(tmp_path, tapdock):
+    """Follow the page with connectors of our own in place of its images."""
+    (tmp_path / "data").mkdir()
+    ran = []
+    for step in page_steps("windows.md"):
+        if step.file:
+            text = step.text.replace("example/source-shop:1.0.0", str(CONNECTORS / "source.py"))
+            text = text.replace("example/destination-lake:1.0.0", str(CONNECTORS / "destination.py"))
+            text = text.replace("path: /data,", f"path: {tmp_path / 'data'},").replace(
+                "./data:/data", "./data:/data:ro"
+            )
+            text = text.replace("      token:", "      steps: [days users, state]\n      token:")
+            (tmp_path / step.file).write_text(text)
+            continue
+        words = shlex.split(step.command)[1:]
+        ended = tapdock(*words, TAPDOCK_ENGINE="local", SHOP_TOKEN="t", LAKE_PASSWORD="p")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        ran += [(words[0], ended.stdout.splitlines()[-1])]
+    (first, window), *backfills, (_, status) = ran
+    assert (first, "window 2026-01-01 to 2026-02-01" in window) == ("run", True)
+    assert [line for _, line in backfills] == [
+        "demo: 3 of 3 steps are done",
+        "demo: 5 of 5 steps are done, 3 of them before",
+    ]
+    assert status.split() == ["users", "2025-12-01", "2026-05-01"]
+    assert rows(tmp_path)["users"][:31] == list(range(1, 32))
