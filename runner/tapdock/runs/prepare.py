@@ -51,6 +51,7 @@ class Options:
     `began` is when the first attempt began, in seconds since the epoch. `${NOW}` is this time in all attempts.
     `catalog` and `state` replace discovery and the saved state for this run; with `state`, `save_state` is False.
     `limit` is the most records of each stream that the target gets. `spool` takes the place of the source.
+    `cleared` and `saved_earlier` are what earlier attempts did to the state (`StateRecord`).
     """
 
     full_refresh: bool = False
@@ -66,6 +67,20 @@ class Options:
     run_id: str | None = None
     limit: int | None = None
     spool: Batch | None = field(default=None, repr=False)
+    cleared: tuple[str, ...] = ()
+    saved_earlier: int = 0
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Return the options that change what is read or saved, as they are written for `tapdock run`."""
+        return (
+            *(["--full-refresh"] if self.full_refresh else ()),
+            *(["--state FILE"] if self.state is not None else [] if self.save_state else ["--no-state-update"]),
+            *(["--catalog FILE"] if self.catalog is not None else ()),
+            *([f"--limit {self.limit}"] if self.limit else ()),
+            *(["--from DIR"] if self.spool else ()),
+            *(f"--exclude {each[1:]}" if each.startswith("!") else f"--select {each}" for each in self.select),
+        )
 
     def policy(self, pipeline: Pipeline) -> SchemaPolicy:
         return "evolve" if self.accept_schema_changes else pipeline.schema_changes
