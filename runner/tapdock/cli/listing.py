@@ -154,7 +154,7 @@ def _row(connector: Mapping[str, Any]) -> tuple[str, ...]:
         connector["role"],
         connector["kind"] or _UNKNOWN,
         connector["image"],
-        digest[:_DIGEST] if digest else "no",
+        f"{digest[:_DIGEST]}…" if digest else "no",
     )
 
 

@@ -20,7 +20,12 @@ def project(tmp_path, tapdock):
         rows = {"path": str(tmp_path / "data" / "rows")}
         target = {"image": str(CONNECTORS / "target.py"), "kind": "singer", "config": rows}
         pipeline = {"source": "shop", "target": "lake", "retries": retries}
-        whole = {"version": 1, "sources": {"shop": source}, "targets": {"lake": target}, "pipelines": {"demo": pipeline}}
+        whole = {
+            "version": 1,
+            "sources": {"shop": source},
+            "targets": {"lake": target},
+            "pipelines": {"demo": pipeline},
+        }
         (tmp_path / "tapdock.yaml").write_text(json.dumps(whole))
         return lambda *words: tapdock(*words, TAPDOCK_ENGINE="local")
 
@@ -36,7 +41,9 @@ def test_a_failed_full_refresh_says_that_the_state_was_cleared(project):
     tapdock = project("exit 1")
     ended = tapdock("run", "demo", "--full-refresh", "--quiet")
     assert ended.returncode == 3
-    assert "; state default:shop-to-lake cleared for users: the next run reads from the beginning; run " in result(ended)
+    assert "; state default:shop-to-lake cleared for users: the next run reads from the beginning; run " in result(
+        ended
+    )
     assert tapdock("state", "get", "demo").returncode == 6, "there is no state any more"
     assert "cleared at the start for users, saved 0 times" in tapdock("runs", "show").stdout
     again = tapdock("run", "demo", "--quiet")
