@@ -5,6 +5,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +15,12 @@ from tapdock.connectors.paths import unmounted
 from tapdock.engines.base import Engine, EngineFacts
 from tapdock.errors import Conflict, EngineError, StateError
 from tapdock.events import Event, Output
+from tapdock.files import is_missing
 from tapdock.launch import Launch
 from tapdock.project.model import Connector, Pipeline, Project
 from tapdock.project.named import sides
 from tapdock.project.state_keys import key_of, own_ids, source_of, target_of
+from tapdock.project.used import is_used
 from tapdock.relay.host import perform
 from tapdock.relay.plan import Collection
 from tapdock.runs import needs
@@ -130,8 +133,15 @@ def _of_state(project: Project, target: Connector, key: str) -> Connector:
 def of_connectors(project: Project) -> Iterator[Finding]:
     """Check the variables and the mounted files and folders of each connector, which needs no engine."""
     for connector in project.connectors:
-        yield from needs.of_variables(connector)
-        yield from needs.of_mounts(connector)
+        for found in (*needs.of_variables(connector), *needs.of_mounts(connector)):
+            yield _needed(project, connector, found)
+
+
+def _needed(project: Project, connector: Connector, finding: Finding) -> Finding:
+    """Return an error of a connector that nothing uses as a warning: the pipelines can start."""
+    if finding.level != "error" or is_used(project, connector):
+        return finding
+    return replace(finding, level="warning", found=f"{finding.found} (no pipeline and no job uses {connector.name})")
 
 
 def of_project(
@@ -142,11 +152,13 @@ def of_project(
     connectors = list(project.connectors)
     yield from _memory(connectors, engine.facts())
     for connector in connectors:
-        yield from looked_at(f"network of {connector.name}", lambda c=connector: needs.of_network(engine, c))  # type: ignore[misc]
-        yield from looked_at(f"image of {connector.name}", lambda c=connector: _image(engine, c, making))  # type: ignore[misc]
+        found = looked_at(f"network of {connector.name}", lambda c=connector: needs.of_network(engine, c))  # type: ignore[misc]
+        found += looked_at(f"image of {connector.name}", lambda c=connector: _image(engine, c, making))  # type: ignore[misc]
+        yield from (_needed(project, connector, each) for each in found)
     here = [connector for connector in connectors if engine.inspect(connector.image)]
     for connector in here:
-        yield from looked_at(f"mounts of {connector.name}", lambda c=connector: _mounts(engine, c))  # type: ignore[misc]
+        found = looked_at(f"mounts of {connector.name}", lambda c=connector: _mounts(engine, c))  # type: ignore[misc]
+        yield from (_needed(project, connector, each) for each in found)
     for connector in connectors:
         yield from _paths(engine, connector)
     if here:
@@ -215,15 +227,15 @@ def _platform(what: str, connector: Connector, built_for: str, machine: str) -> 
 
 
 def _mounts(engine: Engine, connector: Connector) -> Iterator[Finding]:
-    if not connector.mounts:
-        return
     launch = Launch(role=connector.role, image=connector.image, entrypoint=(), mounts=connector.mounts)
     placed = engine.placed(launch)
     pairs = [
         f"{mine.source} is {theirs.source}" if mine.source != theirs.source else mine.source
         for mine, theirs in zip(launch.mounts, placed.mounts, strict=True)
+        if mine.source != theirs.source or mine.is_volume or not is_missing(mine.source)  # `needs` reports the others
     ]
-    yield Finding(what=f"mounts of {connector.name}", found=f"the engine has {', '.join(pairs)}")
+    if pairs:
+        yield Finding(what=f"mounts of {connector.name}", found=f"the engine has {', '.join(pairs)}")
 
 
 def _paths(engine: Engine, connector: Connector) -> Iterator[Finding]:
