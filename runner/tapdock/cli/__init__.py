@@ -31,6 +31,8 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "add": ("adding:add", "Add a source or a target to the project, by its name in a registry"),
     "remove": ("removing:remove", "Remove a source, a target or a pipeline from the project"),
     "run": ("run:run", "Run pipelines, or sources into targets, one after the other"),
+    "elt": ("elt:elt", "Run a source into a target, with the options of `meltano elt`"),
+    "el": ("elt:elt", "Run a source into a target, with the options of `meltano elt`"),
     "preview": ("preview:preview", "Show the first records of a source, without a target"),
     "list": ("listing:list_project", "List pipelines, connectors and the streams that were seen last"),
     "spec": ("connectors:spec", "Show which settings a connector takes"),

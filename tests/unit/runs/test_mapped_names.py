@@ -12,7 +12,7 @@ from tapdock.translate.maps.plan import maps_of
 from tapdock.translate.maps.settings import settings_of
 
 MAPS = {
-    "users": {"__alias__": "people", "label": "name", "secret": "len(email)"},
+    "users": {"__alias__": "people", "label": "name", "secret": "email.upper()"},
     "public-*": {"__alias__": "'t_' + __stream_name__"},
     "copies": {"__source__": "orders", "total": "price * 2"},
 }
