@@ -32,11 +32,16 @@ class Build:
 
         None if the first package has no plain name. Without `executable`, the recipe finds the program.
         """
-        first = _REQUIREMENT.fullmatch(self.package.split(" ")[0])
-        if self.executable or first is None:
+        name = self.package_name
+        if self.executable or name is None:
             return self.executable
-        name = first["name"].lower().replace("_", "-")
         return name.removeprefix("airbyte-") if self.family == "airbyte-python" else name
+
+    @property
+    def package_name(self) -> str | None:
+        """Return the name of the first package; None if it has no plain name, such as an address."""
+        first = _REQUIREMENT.fullmatch(self.package.split(" ")[0])
+        return first["name"].lower().replace("_", "-") if first else None
 
     @property
     def version(self) -> str | None:

@@ -11,13 +11,14 @@ from tapdock.project.builtin import NAMES
 from tapdock.project.meltano_entry import Shared, annotations, default_schema, entry, known_to, schema_of
 from tapdock.project.meltano_files import Files, Notes, included, read_files
 from tapdock.project.meltano_left import others
+from tapdock.project.meltano_mappers import names_of
 from tapdock.project.meltano_pipelines import pipelines
 from tapdock.project.meltano_references import free, references, referred
 from tapdock.project.meltano_settings import Plugin, plugins_of, settings_of
 
 __all__ = ["Converted", "converted", "permissions", "read"]
 
-_ROLES = {"extractors": "sources", "loaders": "targets"}
+_ROLES = {"extractors": "sources", "mappers": "mappers", "loaders": "targets"}
 
 
 class Converted(NamedTuple):
@@ -50,7 +51,9 @@ def converted(files: Files, folder: Path | None = None) -> Converted:
     """Convert the content of a Meltano project. `folder` is that of the new project file."""
     notes = Notes(files.origins)
     plugins = {kind: plugins_of(files, kind) for kind in _ROLES}
-    found = pipelines(files.tree, plugins["extractors"], plugins["loaders"], notes)
+    names = {role: list(plugins[kind]) for kind, role in _ROLES.items()}
+    names["mappings"] = [name for plugin in plugins["mappers"].values() for name in names_of(plugin)]
+    found = pipelines(files.tree, names, notes)
     pairs = frozenset((each["source"], each["target"]) for each in found.values())
     shared = Shared(files, folder or files.folder, notes, plugins["extractors"], pairs)
     default = files.tree.get("default_environment")

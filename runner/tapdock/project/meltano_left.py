@@ -67,7 +67,7 @@ def others(files: Files, plugins: Mapping[str, Mapping[str, Plugin]], notes: Not
         notes.add(f"{what}, which is set in the system database: `meltano config list {plugin_name}` shows it")
     if files.variables and folder.absolute() != files.folder.absolute():
         notes.add(f"`.env`: copy it from {files.folder} into the folder of the new project")
-    if all(plugins.values()):  # without a pair there is no state
+    if plugins["extractors"] and plugins["loaders"]:  # without a pair there is no state
         _states(files, folder, notes)
 
 
@@ -91,7 +91,8 @@ def _other(kind: str, entry: Mapping[str, Any], notes: Notes, *path: str | int) 
 
 def _plugin(plugin: Plugin, files: Files, notes: Notes) -> None:
     name, entry, base = plugin.name, plugin.line[0], plugin.line[-1]
-    known = _PLUGIN | (_SOURCE if plugin.kind == "extractors" else set())
+    more: Mapping[str, Set[str]] = {"extractors": _SOURCE, "mappers": {"mappings"}}
+    known = _PLUGIN | more.get(plugin.kind, set())
     for key in entry:
         if key not in known and not key.startswith("_"):
             notes.add(f"`{key}` of {name}", *plugin.path, key)

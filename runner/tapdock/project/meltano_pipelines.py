@@ -12,19 +12,23 @@ __all__ = ["pipelines"]
 
 
 def pipelines(
-    meltano: Mapping[str, Any], sources: Collection[str], targets: Collection[str], notes: Notes
+    meltano: Mapping[str, Any], names: Mapping[str, Collection[str]], notes: Notes
 ) -> dict[str, dict[str, Any]]:
     """Return pipelines: from jobs, and from schedules of an extractor and a loader.
 
-    The state of such a schedule has the schedule's name.
+    `names` are those of `sources`, `mappers`, `mappings` and `targets`. The state of such a schedule has the schedule's
+    name.
     """
+    sources, targets = names["sources"], names["targets"]
+    taken = {name for each in names.values() for name in each}
     found: dict[str, dict[str, Any]] = {}
     for place, job in enumerate(meltano.get("jobs") or []):
-        pairs = list(_pairs(job, sources, targets, notes, "jobs", place))
-        for number, (source, target) in enumerate(pairs, 1):
+        pairs = list(_pairs(job, names, notes, "jobs", place))
+        for number, (source, mapping, target) in enumerate(pairs, 1):
             wanted = job["name"] if len(pairs) == 1 else f"{job['name']}-{number}"
-            name = _name(wanted, {*sources, *targets, *found}, notes, "jobs", place)
-            found[name] = {"source": source, "target": target}
+            name = _name(wanted, {*taken, *found}, notes, "jobs", place)
+            mappers = {"mappers": [mapping]} if mapping else {}
+            found[name] = {"source": source, **mappers, "target": target}
             if labels := annotations(job.get("annotations")):
                 found[name]["annotations"] = labels
     for place, schedule in enumerate(meltano.get("schedules") or []):
@@ -71,19 +75,26 @@ def _name(wanted: str, taken: Collection[str], notes: Notes, *path: str | int) -
 
 
 def _pairs(
-    job: Mapping[str, Any], sources: Collection[str], targets: Collection[str], notes: Notes, *path: str | int
-) -> Iterator[tuple[str, str]]:
+    job: Mapping[str, Any], names: Mapping[str, Collection[str]], notes: Notes, *path: str | int
+) -> Iterator[tuple[str, str | None, str]]:
+    """Yield the source, the mapping between both, if there is one, and the target of each pair of a job."""
     tasks = job.get("tasks") or []
     words = [word for task in ([tasks] if isinstance(tasks, str) else tasks) for word in _words(task)]
+    used: set[int] = set()
     for number, word in enumerate(words):
-        if word in targets and number and words[number - 1] in sources:
-            yield words[number - 1], word
-        elif word not in sources and word not in targets:
+        before, mapping = ["", "", *words][number : number + 2]
+        if word in names["targets"] and mapping in names["sources"]:
+            yield mapping, None, word
+        elif word in names["targets"] and mapping in names["mappings"] and before in names["sources"]:
+            used.add(number - 1)
+            yield before, mapping, word
+        elif word in names["targets"]:
+            why = "because it does not directly follow a source, or one mapping after a source"
+            notes.add(f"`{word}` of the job `{job['name']}`, {why}", *path, "tasks")
+    for number, word in enumerate(words):
+        known = word in names["sources"] or word in names["targets"]
+        if not known and number not in used:
             notes.add(f"`{word}` of the job `{job['name']}`", *path, "tasks")
-        elif word in targets:
-            notes.add(
-                f"`{word}` of the job `{job['name']}`, because it does not directly follow a source", *path, "tasks"
-            )
 
 
 def _words(task: Any) -> list[str]:

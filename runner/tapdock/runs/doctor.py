@@ -4,8 +4,8 @@ import queue
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 

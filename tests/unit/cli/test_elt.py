@@ -13,7 +13,9 @@ PROJECT = """\
 version: 1
 sources: {tap-a: {image: x}}
 targets: {target-b: {image: y}}
-pipelines: {nightly: {source: tap-a, target: target-b, state_id: old-id}, eu: {source: tap-a, target: target-b, state_suffix: eu}}
+pipelines:
+  nightly: {source: tap-a, target: target-b, state_id: old-id}
+  eu: {source: tap-a, target: target-b, state_suffix: eu}
 environments: {prod: {}}
 """
 
