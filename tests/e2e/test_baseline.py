@@ -19,7 +19,7 @@ from tapdock.translate.base import TranslateOptions
 from tapdock.translate.singer_to_singer import SingerToSinger
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
-IMAGE = "tapdock/target-postgres:2.1.2"
+IMAGE = "tapdock/target-postgres:2.1.2-eddfe83f"
 BATCH = 5
 SCHEMA = {"type": "object", "properties": {"id": {"type": ["null", "integer"]}}}
 STREAMS = tuple(

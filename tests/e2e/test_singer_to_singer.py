@@ -9,7 +9,7 @@ from support.variants import variants
 
 pytestmark = pytest.mark.docker
 taps = variants("tap", "melt", "pipe")
-IMAGES = {"melt": "tapdock/tap-postgres:0.10.0", "pipe": "tapdock/tap-postgres:1.8.4"}
+IMAGES = {"melt": "tapdock/tap-postgres:0.10.0-5f82d613", "pipe": "tapdock/tap-postgres:1.8.4-a6960b4d"}
 
 
 @taps

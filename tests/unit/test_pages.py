@@ -158,6 +158,14 @@ def test_adding_connectors(shell):
         (shell.folder / "hub" / name).parent.mkdir(parents=True, exist_ok=True)
         (shell.folder / "hub" / name).write_text(json.dumps(content))
     shell.environ |= {"TAPDOCK_REGISTRIES__AIRBYTE": "hub/airbyte.json", "TAPDOCK_REGISTRIES__MELTANOHUB": "hub"}
-    shell.follow(page_steps("adding-connectors.md"))
+    shell.follow(page_steps("adding-connectors.md", "Adding connectors"))
     (shown, *_) = re.findall(r"^```yaml\nsources:\n(.*?)^```$", PAGES["adding-connectors.md"].read_text(), re.S | re.M)
     assert shown in (shell.folder / "tapdock.yaml").read_text()
+
+
+@pytest.mark.long
+def test_a_mirror_of_a_registry(shell):
+    shell.follow(page_steps("adding-connectors.md", "Mirrors, and machines without internet"))
+    text = (shell.folder / "tapdock.yaml").read_text()
+    assert "singer: tap-shop==2.4.1\n" in text
+    assert "api_key: ${SHOP_API_KEY}\n" in text

@@ -32,6 +32,8 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "remove": ("removing:remove", "Remove a source, a target or a pipeline from the project"),
     "run": ("run:run", "Run pipelines, or sources into targets, one after the other"),
     "backfill": ("backfill:backfill", "Read a range of time of a pipeline in steps, beside its state"),
+    "elt": ("elt:elt", "Run a source into a target, with the options of `meltano elt`"),
+    "el": ("elt:elt", "Run a source into a target, with the options of `meltano elt`"),
     "preview": ("preview:preview", "Show the first records of a source, without a target"),
     "list": ("listing:list_project", "List pipelines, connectors and the streams that were seen last"),
     "spec": ("connectors:spec", "Show which settings a connector takes"),

@@ -168,13 +168,13 @@ _NAMELESS = {"init", "search", "decrypt", "wrap", "lock", "doctor", "gc", "relay
 _NAMELESS |= {"state list", "state import", "runs list"}
 _SOURCES = {"preview", "discover", "select", "catalog refresh", "catalog show", "catalog diff", "catalog commit"}
 _CONNECTORS = {"spec", "check", "test", "build", "invoke"}
-_SEVERAL = {"run", "build"}
+_SEVERAL = {"run": 99, "build": 99, "elt": 2, "el": 2}  # the most arguments
 _WORDS = {"add": ("source", "target"), "completion": tuple(_SCRIPTS)}
 
 
 def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str]:
     """Return the names that can be the next argument of a command."""
-    if command in _NAMELESS or (given and command not in _SEVERAL):
+    if command in _NAMELESS or len(given) >= _SEVERAL.get(command, 1):
         return ()
     if command in _WORDS:
         return _WORDS[command]
@@ -183,6 +183,8 @@ def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str
 
         return ("latest", *ids(session.private))
     sources, mappers, targets, pipelines, states, tasks, commands, jobs = _of_project(session)
+    if command in ("elt", "el"):
+        return targets if given else sources
     if command == "run":
         if given and given[-1] in sources:
             return (*mappers, *targets)

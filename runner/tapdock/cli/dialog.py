@@ -161,7 +161,8 @@ def _prompt(question: Question, spec: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))[:_WIDTH]
+    text = one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 
 def _line(prompt: str, *, hide: bool = False) -> str:

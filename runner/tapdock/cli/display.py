@@ -217,11 +217,21 @@ def _print_result(name: str, record: RunRecord) -> None:
     if record.mapper:
         out(one_line(f"mapper {record.mapper.name}: {mapped(record.mapper)}"))
     total = sum(report.records for report in record.streams)
-    saved = f"state {record.state_id} saved" if record.state.committed else "state unchanged"
     most = f", at most {record.limit:,} of each stream" if record.limit else ""
     window = f"; window {record.window.start} to {record.window.end}" if record.window else ""
-    took = f"{record.seconds.total:.1f} s: {total:,} records{most}{window}; {saved}; run {record.run_id}"
+    took = f"{record.seconds.total:.1f} s: {total:,} records{most}{window}; {state_change(record)}; run {record.run_id}"
     result(name, record.status, f"in {took}", good=record.status == "succeeded")
+
+
+def state_change(record: RunRecord) -> str:
+    """Return what the run did to the saved state, with its earlier attempts."""
+    state = record.state
+    if state.committed or state.earlier:
+        return f"state {record.state_id} saved"
+    if not state.cleared:
+        return "state unchanged"
+    which = state.cleared[0] if len(state.cleared) == 1 else f"{len(state.cleared)} streams"
+    return f"state {record.state_id} cleared for {which}: the next run reads from the beginning"
 
 
 def mapped(report: MapperReport) -> str:

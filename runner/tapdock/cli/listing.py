@@ -173,7 +173,7 @@ def _row(connector: Mapping[str, Any]) -> tuple[str, ...]:
         connector["role"],
         "" if connector["role"] == "task" else connector["kind"] or _UNKNOWN,
         connector["image"] or "(the host)",
-        digest[:_DIGEST] if digest else "no",
+        f"{digest[:_DIGEST]}…" if digest else "no",
     )
 
 

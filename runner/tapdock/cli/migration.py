@@ -75,11 +75,11 @@ def import_state(
         several = states_of_meltano(file, session.project.folder)
         found = _by_valid_id(several)
     else:
-        if key is None:
+        text = None if key is None and file == "-" else text_of(file)  # a file that is missing is the first error
+        if key is None or text is None:
             raise UsageError(
                 "the name of the state is missing", hint=f"`tapdock state import {file} NAME --format {source}`"
             )
-        text = text_of(file)
         found = {known_id(session, key, any_name=any_name): text}
     taken = {name: _imported(name, text, source, renames) for name, text in found.items()}
     _save(session, taken, is_single=not several, yes=yes)

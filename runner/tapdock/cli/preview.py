@@ -1,9 +1,10 @@
 """`tapdock preview`: show the first records of each stream of a source. Nothing is written, and no state is saved."""
 
+import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -17,7 +18,8 @@ from tapdock.connectors import operations
 from tapdock.connectors.context import Context as Operations
 from tapdock.errors import UsageError
 from tapdock.project.model import Pipeline, Project
-from tapdock.protocol.catalog import StreamKey
+from tapdock.protocol.catalog import Stream, StreamKey
+from tapdock.protocol.patterns import escaped
 from tapdock.relay.signals import Signals
 from tapdock.runs.given import masked_json
 from tapdock.runs.prepare import Options
@@ -30,7 +32,7 @@ __all__ = ["preview"]
 
 _WIDTH = 80
 _GAP = 2
-_WIDEST = 30
+_WIDEST = (30, 16)  # characters of a value: the second if not all fields fit with the first
 _JSON = msgspec.json.Encoder(decimal_format="number")
 _Found = dict[StreamKey, list[Mapping[str, Any]]]
 
@@ -72,7 +74,8 @@ def preview(
             for record in read_records(needed, ready, what, limit=limit):
                 found.setdefault(StreamKey(record.namespace, record.stream), []).append(record.data)
         finally:  # what came before a failure may explain it
-            _show(needed, found, limit, as_json=as_json)
+            origins = {one.target.stream.key: one.source.stream for one in what.landed}
+            _show(needed, found, limit, source=source, origins=origins, as_json=as_json)
 
 
 def _pipeline_of(project: Project, source: str, name: str | None) -> Pipeline | None:
@@ -87,7 +90,9 @@ def _pipeline_of(project: Project, source: str, name: str | None) -> Pipeline | 
     return None
 
 
-def _show(needed: Operations, found: _Found, limit: int, *, as_json: bool) -> None:
+def _show(
+    needed: Operations, found: _Found, limit: int, *, source: str, origins: Mapping[StreamKey, Stream], as_json: bool
+) -> None:
     if as_json:
         whole = [
             {"stream": key.name, "namespace": key.namespace, "records": [_whole(needed, each) for each in records]}
@@ -101,7 +106,8 @@ def _show(needed: Operations, found: _Found, limit: int, *, as_json: bool) -> No
             out("")
         out(one_line(f"{key}: {len(records)} record{'s' * (len(records) != 1)}"))
         if records:
-            _print_records([{name: _text(needed, value) for name, value in each.items()} for each in records], width)
+            rows = [{name: _text(needed, value) for name, value in each.items()} for each in records]
+            _print_records(rows, width, source=source, stream=origins.get(key))
 
 
 def _whole(needed: Operations, record: Mapping[str, Any]) -> msgspec.Raw:
@@ -114,25 +120,42 @@ def _text(needed: Operations, value: object) -> str:
     return one_line(needed.redactor(value if isinstance(value, str) else _JSON.encode(value).decode()))
 
 
-def _print_records(records: Sequence[Mapping[str, str]], width: int) -> None:
-    """Print the fields that fit, in the order in which they came, and the names of the others."""
+def _print_records(records: Sequence[Mapping[str, str]], width: int, *, source: str, stream: Stream | None) -> None:
+    """Print the fields that fit, in the order in which they came, and the names of the others with how to see them.
+
+    `stream` is the one of the source, whose declared fields can be chosen.
+    """
     names = list(dict.fromkeys(name for record in records for name in record))
     shown: list[str] = []
-    left = width
-    for name in names:
-        needed = min(_WIDEST, max(len(one_line(name)), *(len(record.get(name, "")) for record in records)))
-        if shown and needed + _GAP > left:
-            break
-        shown.append(name)
-        left -= min(needed, width) + _GAP
-    rows = [[_cut(record.get(name, ""), width) for name in shown] for record in records]
-    print_table([_cut(one_line(name), width) for name in shown], rows)
+    widest = width
+    for most in _WIDEST:
+        if len(shown) < len(names):
+            widest = min(most, width)
+            shown = list(_fitting(names, records, widest, width))
+    rows = [[_cut(record.get(name, ""), widest) for name in shown] for record in records]
+    print_table([_cut(one_line(name), widest) for name in shown], rows)
     if hidden := [one_line(name) for name in names if name not in shown]:
-        text = f"not shown: {', '.join(hidden)}"
+        declared = stream.json_schema.get("properties") or {} if stream else {}
+        field = next((name for name in names if name not in shown and name in declared), None)
+        ways = "`--json` shows everything"
+        if field and stream:
+            chosen = f"{escaped(str(stream.key))}.{escaped(field)}"
+            ways = f"`tapdock preview {source} {shlex.quote(one_line(chosen))}` shows this field, {ways}"
+        text = f"not shown: {', '.join(hidden)} ({ways})"
         for line in textwrap.wrap(text, width, break_on_hyphens=False):
             out(line)
 
 
-def _cut(text: str, width: int) -> str:
-    most = min(_WIDEST, width)
+def _fitting(names: Sequence[str], records: Sequence[Mapping[str, str]], widest: int, width: int) -> Iterator[str]:
+    """Yield the first fields whose columns fit, at least one, if their values have at most `widest` characters."""
+    left = width
+    for number, name in enumerate(names):
+        needed = min(widest, max(len(one_line(name)), *(len(record.get(name, "")) for record in records)))
+        if number and needed > left:
+            return
+        yield name
+        left -= needed + _GAP
+
+
+def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -42,7 +42,7 @@ def list_runs(
     if as_json:
         print_json([json.loads(records.to_json(record)) for record in found])
         return
-    columns = ("RUN", "PIPELINE", "STATUS", "CODE", "RECORDS", "SECONDS")
+    columns = ("RUN", "PIPELINE", "STATUS", "CODE", "RECORDS", "SECONDS", "OPTIONS")
     print_table(columns, [_row(record) for record in found])
 
 
@@ -90,7 +90,8 @@ def _row(record: RunRecord) -> tuple[Any, ...]:
     records = sum(stream.records for stream in record.streams)
     code = "" if record.exit_code is None else record.exit_code
     count = f"{records:,}" if record.kind == "pipeline" else ""
-    return record.run_id, record.pipeline, record.status, code, count, f"{record.seconds.total:.1f}"
+    seconds, options = f"{record.seconds.total:.1f}", " ".join(record.options)
+    return record.run_id, record.pipeline, record.status, code, count, seconds, options
 
 
 def show(ctx: typer.Context, run: Run = "latest", *, as_json: Json = False) -> None:
@@ -110,13 +111,14 @@ def show(ctx: typer.Context, run: Run = "latest", *, as_json: Json = False) -> N
 
 def _print(record: RunRecord) -> None:
     """Print what the record has: a run that has not ended, or that failed early, has less."""
-    error, times = record.error, "1 time" if record.state.committed == 1 else f"{record.state.committed} times"
+    error = record.error
     code = "" if record.exit_code is None else f" (exit code {record.exit_code})"
     facts = {
         record.kind: record.pipeline,
-        "state": record.kind == "pipeline" and f"{record.state_id} in {record.state.backend}, saved {times}",
+        "state": record.kind == "pipeline" and f"{record.state_id} in {record.state.backend}{_state_uses(record)}",
         "started": record.started_at,
         "status": f"{record.status}{code}",
+        "options": " ".join(record.options),
         "limit": record.limit and f"{record.limit:,} records of each stream",
         "window": record.window and f"{record.window.start} to {record.window.end}",
         "seconds": f"{record.seconds.total:.1f}",
@@ -156,6 +158,16 @@ def _print(record: RunRecord) -> None:
         for each in record.containers
     ]
     _print_part(("CONTAINER", "IMAGE", "CODE", "PEAK MB", "CPU SECONDS"), containers)
+
+
+def _state_uses(record: RunRecord) -> str:
+    """Return what the run did to its state. A record without an end was written at the start of its run."""
+    state = record.state
+    if record.exit_code is None:
+        return ""
+    times = "1 time" if state.committed == 1 else f"{state.committed} times"
+    cleared = f"cleared at the start for {', '.join(state.cleared)}, " if state.cleared else ""
+    return f", {cleared}saved {times}"
 
 
 def _print_part(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -51,7 +51,7 @@ def _type(setting: Mapping[str, Any]) -> str:
 
 
 def _description(setting: Mapping[str, Any]) -> str:
-    text = str(setting.get("description") or setting.get("title") or "").split("\n")[0]
+    text = " ".join(str(setting.get("description") or setting.get("title") or "").split())
     allowed = setting.get("enum")
     if isinstance(allowed, list):
         values = ", ".join(json.dumps(each, ensure_ascii=False) for each in allowed)

@@ -247,7 +247,8 @@ def text_of(file: str) -> str:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         text.encode()  # in some locales, bytes that are not Unicode are read as surrogates
     except (OSError, UnicodeError) as error:
-        raise UsageError(f"cannot read {file}: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"cannot read {file}: {reason}") from error
     return text
 
 

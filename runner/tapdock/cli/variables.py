@@ -13,14 +13,14 @@ _FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false":
 
 
 class Defaults(dict[str, Any]):
-    """Defaults of options by the name of a command. Those of `run` are read when `run` is called."""
+    """Defaults of options by the name of a command. Those of `run` are read when `run` or `elt` is called."""
 
     def __init__(self, read: Callable[[], dict[str, Any]]) -> None:
         super().__init__()
         self._read = read
 
     def get(self, name: Any, default: Any = None) -> Any:
-        return self._read() if name == "run" else default
+        return self._read() if name in ("run", "elt", "el") else default
 
 
 def run_options(variables: Mapping[str, str], params: list[Any]) -> dict[str, Any]:

@@ -36,10 +36,9 @@ class Build:
         """
         if self.family == "python":
             return self.named if self.package else "python"
-        first = _REQUIREMENT.fullmatch(self.package.split(" ")[0])
-        if self.executable or first is None:
+        name = self.package_name
+        if self.executable or name is None:
             return self.executable
-        name = first["name"].lower().replace("_", "-")
         return name.removeprefix("airbyte-") if self.family == "airbyte-python" else name
 
     @property
@@ -48,6 +47,12 @@ class Build:
         first = self.package.split(" ")[0]
         found = None if "://" in first else _NAME.match(first)
         return found[0].lower().replace("_", "-") if found else None
+
+    @property
+    def package_name(self) -> str | None:
+        """Return the name of the first package; None if it has no plain name, such as an address."""
+        first = _REQUIREMENT.fullmatch(self.package.split(" ")[0])
+        return first["name"].lower().replace("_", "-") if first else None
 
     @property
     def version(self) -> str | None:

@@ -120,7 +120,8 @@ def _unnamed(field: Field) -> str:
 def build_image(build: Build) -> str | None:
     """Return `tapdock/<program>:<version>`; None if the package has no plain name.
 
-    A build that also depends on other keys gets a hash of them at the end, so that each has an image of its own.
+    A build that also depends on other keys gets a hash of them at the end, so that each has an image of its own. So
+    does a program of a package with another name, which several packages may have, and a package with extras.
 
     >>> build_image(Build(family="singer", package="target-duckdb==0.8.0"))
     'tapdock/target-duckdb:0.8.0'
@@ -130,9 +131,13 @@ def build_image(build: Build) -> str | None:
     if not build.program:
         return None
     given = [(key.name, getattr(build, key.attribute)) for key in BUILD if key.form in PATTERNS]
-    more = [*build.package.split()[1:], *(each for each in given if each[1])]
     if build.family == "python":
+        more = [*build.package.split()[1:], *(each for each in given if each[1])]
         more += [*([build.package] if build.package and not build.version else []), *filter(None, (build.executable,))]
+    else:
+        first, *others = build.package.split()
+        is_plain = build.executable in (None, build.package_name) and "[" not in first
+        more = [*(() if is_plain else (first,)), *others, *(each for each in given if each[1])]
     ending = f"-{blake2b(repr(more).encode(), digest_size=4).hexdigest()}" if more else ""
     return f"tapdock/{build.program.lower()}:{build.version or 'latest'}{ending}"
 

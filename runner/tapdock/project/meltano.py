@@ -11,6 +11,7 @@ from tapdock.project.builtin import NAMES
 from tapdock.project.meltano_entry import Shared, annotations, default_schema, entry, known_to, schema_of
 from tapdock.project.meltano_files import Files, Notes, included, read_files
 from tapdock.project.meltano_left import others
+from tapdock.project.meltano_mappers import names_of
 from tapdock.project.meltano_pipelines import pipelines
 from tapdock.project.meltano_references import free, references, referred
 from tapdock.project.meltano_settings import Plugin, plugins_of, settings_of
@@ -18,7 +19,13 @@ from tapdock.project.meltano_tasks import TASKS, commands_of, task_entry
 
 __all__ = ["Converted", "converted", "permissions", "read"]
 
-_ROLES = {"extractors": "sources", "loaders": "targets", "utilities": "tasks", "transformers": "tasks"}
+_ROLES = {
+    "extractors": "sources",
+    "mappers": "mappers",
+    "loaders": "targets",
+    "utilities": "tasks",
+    "transformers": "tasks",
+}
 
 
 class Converted(NamedTuple):
@@ -51,10 +58,14 @@ def converted(files: Files, folder: Path | None = None) -> Converted:
     """Convert the content of a Meltano project. `folder` is that of the new project file."""
     notes = Notes(files.origins)
     plugins = {kind: plugins_of(files, kind) for kind in _ROLES}
-    commands = {
+    names: dict[str, list[str]] = {}
+    for kind, role in _ROLES.items():
+        names.setdefault(role, []).extend(plugins[kind])
+    names["mappings"] = [name for plugin in plugins["mappers"].values() for name in names_of(plugin)]
+    names["commands"] = [
         f"{name}:{command}" for kind in TASKS for name, one in plugins[kind].items() for command in commands_of(one)
-    }
-    found, jobs = pipelines(files.tree, plugins["extractors"], plugins["loaders"], commands, notes)
+    ]
+    found, jobs = pipelines(files.tree, names, notes)
     pairs = frozenset((each["source"], each["target"]) for each in found.values())
     shared = Shared(files, folder or files.folder, notes, plugins["extractors"], pairs)
     default = files.tree.get("default_environment")

@@ -10,6 +10,7 @@ from typing import Any
 
 from tapdock.project.connectors import build_image, is_buildable
 from tapdock.project.meltano_files import Files, Notes
+from tapdock.project.meltano_mappers import mappings_of
 from tapdock.project.meltano_references import references, referred
 from tapdock.project.meltano_selection import EVERYTHING, if_there, selection
 from tapdock.project.meltano_settings import Plugin, Settings, own_streams
@@ -64,7 +65,7 @@ def annotations(given: Any, prefix: str = "") -> dict[str, str]:
 
 def known_to(plugin: Plugin, shared: Shared, schemas: Mapping[str, str]) -> dict[str, str]:
     """Return the texts for the variables that Meltano sets for a plugin. `schemas` are those of all sources."""
-    word = "EXTRACTOR" if plugin.kind == "extractors" else "LOADER"
+    word = {"extractors": "EXTRACTOR", "mappers": "MAPPER"}.get(plugin.kind, "LOADER")
     own = {"NAME": plugin.name, "NAMESPACE": plugin.namespace, "VARIANT": str(plugin.get("variant") or "")}
     known = {f"MELTANO_{word}_{key}": value for key, value in own.items()} | {"MELTANO_ENVIRONMENT": "${ENVIRONMENT}"}
     if plugin.kind == "loaders":
@@ -80,7 +81,8 @@ def entry(
 ) -> dict[str, Any]:
     """Return the entry of a plugin. `path` leads to the place in `meltano.yml` for which it is."""
     notes = shared.notes
-    for name in dict.fromkeys(referred([settings.config, settings.env])):
+    more = mappings_of(plugin) if plugin.kind == "mappers" else []
+    for name in dict.fromkeys(referred([settings.config, settings.env, more])):
         if name.startswith("MELTANO_") and name not in known:
             notes.add(
                 f"`${name}` in the config of {plugin.name}: tapdock has no such variable, so set another value", *path
@@ -95,6 +97,8 @@ def entry(
             found["config"] = _nested(plugin.name, config, notes, *path)
     if plugin.kind == "extractors":
         found |= _source(plugin, settings, shared, *path)
+    if plugin.kind == "mappers" and (mappings := mappings_of(plugin)):
+        found["mappings"] = mappings
     if settings.env:
         found["env"] = settings.env
     if labels := annotations(plugin.line[0].get("annotations")):

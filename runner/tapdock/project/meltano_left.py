@@ -92,8 +92,9 @@ def _other(kind: str, entry: Mapping[str, Any], notes: Notes, *path: str | int) 
 
 def _plugin(plugin: Plugin, files: Files, notes: Notes) -> None:
     name, entry, base = plugin.name, plugin.line[0], plugin.line[-1]
-    known = _PLUGIN | (_SOURCE if plugin.kind == "extractors" else set())
-    known |= {"commands"} if plugin.kind in TASKS else set()
+    more: dict[str, Set[str]] = {"extractors": _SOURCE, "mappers": {"mappings"}}
+    more |= {kind: {"commands"} for kind in TASKS}
+    known = _PLUGIN | more.get(plugin.kind, set())
     for key in entry:
         if key not in known and not key.startswith("_"):
             notes.add(f"`{key}` of {name}", *plugin.path, key)

@@ -12,20 +12,19 @@ __all__ = ["pipelines"]
 
 
 def pipelines(
-    meltano: Mapping[str, Any],
-    sources: Collection[str],
-    targets: Collection[str],
-    commands: Collection[str],
-    notes: Notes,
+    meltano: Mapping[str, Any], names: Mapping[str, Collection[str]], notes: Notes
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     """Return pipelines: from jobs, and from schedules of an extractor and a loader; and jobs of more than one step.
 
-    The state of such a schedule has the schedule's name. `commands` are those of tasks.
+    `names` are those of `sources`, `mappers`, `mappings`, `targets`, `tasks` and `commands` of tasks. The state of such
+    a schedule has the schedule's name.
     """
+    sources, targets = names["sources"], names["targets"]
+    taken = {name for each in names.values() for name in each}
     found: dict[str, dict[str, Any]] = {}
     jobs: dict[str, Any] = {}
     for place, job in enumerate(meltano.get("jobs") or []):
-        parts = list(_parts(job, sources, targets, commands, notes, "jobs", place))
+        parts = list(_parts(job, names, notes, "jobs", place))
         labels = annotations(job.get("annotations"))
         steps = []
         number = 0
@@ -34,12 +33,14 @@ def pipelines(
                 steps.append(part)
                 continue
             number += 1
+            source, mapping, target = part
             wanted = job["name"] if len(parts) == 1 else f"{job['name']}-{number}"
-            name = _name(wanted, {*sources, *targets, *found, *jobs}, notes, "jobs", place)
-            found[name] = {"source": part[0], "target": part[1]} | ({"annotations": labels} if labels else {})
+            name = _name(wanted, {*taken, *found, *jobs}, notes, "jobs", place)
+            mappers = {"mappers": [mapping]} if mapping else {}
+            found[name] = {"source": source, **mappers, "target": target} | ({"annotations": labels} if labels else {})
             steps.append(name)
         if len(parts) > 1 or any(isinstance(part, str) for part in parts):
-            name = _name(job["name"], {*sources, *targets, *found, *jobs}, notes, "jobs", place)
+            name = _name(job["name"], {*taken, *found, *jobs}, notes, "jobs", place)
             jobs[name] = {"steps": steps, "annotations": labels} if labels else {"steps": steps}
     for place, schedule in enumerate(meltano.get("schedules") or []):
         _schedule(schedule, found, {*sources, *jobs}, sources, targets, notes, "schedules", place)
@@ -86,27 +87,32 @@ def _name(wanted: str, taken: Collection[str], notes: Notes, *path: str | int) -
 
 
 def _parts(
-    job: Mapping[str, Any],
-    sources: Collection[str],
-    targets: Collection[str],
-    commands: Collection[str],
-    notes: Notes,
-    *path: str | int,
-) -> Iterator[tuple[str, str] | str]:
-    """Yield the steps of a job in order: sources with their targets, and commands of tasks."""
+    job: Mapping[str, Any], names: Mapping[str, Collection[str]], notes: Notes, *path: str | int
+) -> Iterator[tuple[str, str | None, str] | str]:
+    """Yield the steps of a job in order: commands of tasks, and sources with their mappings and targets.
+
+    The mapping is None if there is none between source and target.
+    """
     tasks = job.get("tasks") or []
     words = [word for task in ([tasks] if isinstance(tasks, str) else tasks) for word in _words(task)]
+    used: set[int] = set()
     for number, word in enumerate(words):
-        if word in targets and number and words[number - 1] in sources:
-            yield words[number - 1], word
-        elif word in commands:
+        before, mapping = ["", "", *words][number : number + 2]
+        if word in names["targets"] and mapping in names["sources"]:
+            yield mapping, None, word
+        elif word in names["targets"] and mapping in names["mappings"] and before in names["sources"]:
+            used.add(number - 1)
+            yield before, mapping, word
+        elif word in names["targets"]:
+            why = "because it does not directly follow a source, or one mapping after a source"
+            notes.add(f"`{word}` of the job `{job['name']}`, {why}", *path, "tasks")
+        elif word in names["commands"]:
+            used.add(number)
             yield word
-        elif word not in sources and word not in targets:
+    for number, word in enumerate(words):
+        known = word in names["sources"] or word in names["targets"]
+        if not known and number not in used:
             notes.add(f"`{word}` of the job `{job['name']}`", *path, "tasks")
-        elif word in targets:
-            notes.add(
-                f"`{word}` of the job `{job['name']}`, because it does not directly follow a source", *path, "tasks"
-            )
 
 
 def _words(task: Any) -> list[str]:

@@ -25,7 +25,7 @@ from tapdock.runs.keeping import STATUS, MakeLog, archive, archive_again, contai
 from tapdock.runs.limited import require_limitable
 from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.recorder import Recorder
-from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord, WindowRecord
+from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.runs.replay import prepare_replay
 from tapdock.runs.windows import require_windowable, window_record
 from tapdock.text.secret_names import masked_text
@@ -62,9 +62,15 @@ def run(
     attempts = itertools.count(1)
     began = context.now()
 
+    so_far = dataclasses.replace(options, began=began)
+
     def attempt() -> RunRecord:
-        this = dataclasses.replace(options, attempt=next(attempts), began=began)
-        return _run_once(context, wanted, this, make_log, show)
+        nonlocal so_far
+        so_far = dataclasses.replace(so_far, attempt=next(attempts))
+        record = _run_once(context, wanted, so_far, make_log, show)
+        state = record.state
+        so_far = dataclasses.replace(so_far, cleared=state.cleared, saved_earlier=state.earlier + state.committed)
+        return record
 
     record: RunRecord = retrying(attempt)
     return record
@@ -132,15 +138,13 @@ class _Attempt:
         self._started = context.now()
         self._clock = time.monotonic()
         self._recorder = Recorder(context, run_id=run_id, log=log, show=show)
-        self._limit: int | None = None
-        self._window: WindowRecord | None = None
+        self._options = Options()
         self._prepared: PreparedRun | None = None
         self._outcome: Outcome | None = None
 
     def perform(self, options: Options) -> RunRecord:
         error: TapdockError | Interrupted | None = None
-        self._limit = options.limit
-        self._window = window_record(options)
+        self._options = options
         try:
             self._log.info("run started", pipeline=self._wanted.name)
             began = self.record()
@@ -199,18 +203,27 @@ class _Attempt:
             error=_error_of(error, verdict, redacted=self._context.message),
             streams=verdict.streams if verdict else (),
             mapper=verdict.mapper if verdict else None,
-            state=StateRecord(committed=self._recorder.commits, backend=masked_text(self._context.backend.uri)),
+            state=self._state(),
             containers=self._containers(),
             seconds=Seconds(
                 total=round(time.monotonic() - self._clock, 3),
                 to_first_record=self._first_record(verdict),
             ),
             relay=self._outcome.relay if self._outcome else None,
-            limit=self._limit,
-            window=self._window,
+            limit=self._options.limit,
+            window=window_record(self._options),
+            options=self._options.written,
             schema_changes=self._prepared.schema.changes if self._prepared else (),
             labels={name: self._context.redacted(text) for name, text in self._texts("labels").items()},
             annotations={name: self._context.redacted(text) for name, text in self._texts("annotations").items()},
+        )
+
+    def _state(self) -> StateRecord:
+        return StateRecord(
+            committed=self._recorder.commits,
+            backend=masked_text(self._context.backend.uri),
+            cleared=tuple(dict.fromkeys((*self._options.cleared, *self._recorder.cleared))),
+            earlier=self._options.saved_earlier,
         )
 
     def _texts(self, key: Literal["labels", "annotations"]) -> dict[str, str]:

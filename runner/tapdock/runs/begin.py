@@ -11,6 +11,7 @@ from tapdock.launch import Launch
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.target_files import replaces_files
+from tapdock.state.edit import streams as state_streams
 from tapdock.state.envelope import Envelope
 from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import selected_catalog
@@ -27,6 +28,8 @@ __all__ = ["StartedRun", "begun", "drops_rows", "launches", "names_of"]
 class StartedRun:
     """What a run starts from. `saved` is the whole saved state, `passed` is what the source gets of it.
 
+    `cleared` are the streams whose state is not in `saved` any more.
+
     `changed`: the state or its generations must be saved before anything is read, so that a failed snapshot is not
     mistaken for a part of the next one.
     """
@@ -37,6 +40,7 @@ class StartedRun:
     passed: str | None
     generations: Mapping[str, int]
     changed: bool
+    cleared: tuple[str, ...] = ()
 
     @property
     def resumes(self) -> bool:
@@ -55,11 +59,13 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
     resumable = {one.stream.key for one in prepared.streams if _is_snapshot(one) and one.stream.is_resumable}
     goes_on = options.attempt > 1 and options.save_state and _keeps_rows(prepared)
     resuming = resumable if goes_on else set()
+    cleared: tuple[str, ...] = ()
     streams = tuple(_numbered(one, before, now=now, resumed=one.stream.key in resuming) for one in prepared.streams)
     generations = {**before, **{str(one.stream.key): one.generation_id for one in streams if one.generation_id}}
     if prepared.source.kind == "airbyte":
         known = [one.stream.key for one in prepared.streams]
         saved = without_streams(saved, resumable - resuming, among=known)  # drop partial snapshots of former jobs
+        cleared = _cleared(envelope.state if envelope else None, saved)
         passed = state_to_pass(saved, streams, resuming=resuming)
     else:
         saved = singer_state_on_a_line(saved)  # Singer to Singer, it is the target's first line
@@ -75,7 +81,16 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
         passed=passed,
         generations=generations,
         changed=changed,
+        cleared=cleared,
     )
+
+
+def _cleared(before: str | None, after: str | None) -> tuple[str, ...]:
+    """Return the streams of an Airbyte state that are not in it any more."""
+    if before == after or not before:
+        return ()
+    left = state_streams(after, "airbyte") if after else []
+    return tuple(stream for stream in state_streams(before, "airbyte") if stream not in left)
 
 
 def _keeps_rows(prepared: PreparedRun) -> bool:

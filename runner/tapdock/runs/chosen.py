@@ -9,6 +9,7 @@ from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
 from tapdock.project.model import Connector
 from tapdock.protocol.catalog import ConfiguredStream, Stream
+from tapdock.runs.mapped_names import name_hint
 from tapdock.translate.maps.landing import only_read
 from tapdock.translate.maps.settings import MapSettings
 
@@ -34,15 +35,20 @@ def chosen_streams(
     if not connector.reports_streams:
         _require_all(connector, only)
         return ()  # the tap reports its streams during the run
-    streams = select_streams(
-        offered,
-        connector.select,
-        connector.streams,
-        only=only,
-        full_refresh=full_refresh,
-        modes=cannot,
-        warn=lambda said: context.once(context.redacted(said)),
-    )
+    try:
+        streams = select_streams(
+            offered,
+            connector.select,
+            connector.streams,
+            only=only,
+            full_refresh=full_refresh,
+            modes=cannot,
+            warn=lambda said: context.once(context.redacted(said)),
+        )
+    except UsageError as error:
+        if maps and (hint := name_hint((*only, *connector.select), offered, maps)):
+            raise UsageError(error.message, hint=hint) from None
+        raise
     left_out = {str(one.key) for one in offered} - {str(one.stream.key) for one in streams}
     found = only_read(streams, maps, left_out=left_out)
     if streams and not found:

@@ -5,6 +5,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -15,11 +16,13 @@ from tapdock.connectors.paths import unmounted
 from tapdock.engines.base import Engine, EngineFacts
 from tapdock.errors import Conflict, EngineError, StateError, UsageError
 from tapdock.events import Event, Output
+from tapdock.files import is_missing
 from tapdock.launch import Launch
 from tapdock.project.model import Connector, Pipeline, Project
 from tapdock.project.named import sides
 from tapdock.project.rows import is_row_key, row_of_key
 from tapdock.project.state_keys import key_of, own_ids, source_of, target_of
+from tapdock.project.used import is_used
 from tapdock.relay.host import perform
 from tapdock.relay.plan import Collection
 from tapdock.runs import needs
@@ -143,10 +146,16 @@ def _of_state(project: Project, target: Connector, key: str) -> Connector:
 def of_connectors(project: Project) -> Iterator[Finding]:
     """Check the variables and the mounted files and folders of each connector, which needs no engine."""
     for connector in project.connectors:
-        yield from needs.of_variables(connector)
-        yield from needs.of_mounts(connector)
-        yield from needs.of_host(connector)
+        for found in (*needs.of_variables(connector), *needs.of_mounts(connector), *needs.of_host(connector)):
+            yield _needed(project, connector, found)
     yield from of_matrices(project)
+
+
+def _needed(project: Project, connector: Connector, finding: Finding) -> Finding:
+    """Return an error of a connector that nothing uses as a warning: the pipelines can start."""
+    if finding.level != "error" or is_used(project, connector):
+        return finding
+    return replace(finding, level="warning", found=f"{finding.found} (no pipeline and no job uses {connector.name})")
 
 
 def of_project(
@@ -157,11 +166,13 @@ def of_project(
     connectors = list(project.in_containers)
     yield from _memory(connectors, engine.facts())
     for connector in connectors:
-        yield from looked_at(f"network of {connector.name}", lambda c=connector: needs.of_network(engine, c))  # type: ignore[misc]
-        yield from looked_at(f"image of {connector.name}", lambda c=connector: _image(engine, c, making))  # type: ignore[misc]
+        found = looked_at(f"network of {connector.name}", lambda c=connector: needs.of_network(engine, c))  # type: ignore[misc]
+        found += looked_at(f"image of {connector.name}", lambda c=connector: _image(engine, c, making))  # type: ignore[misc]
+        yield from (_needed(project, connector, each) for each in found)
     here = [connector for connector in connectors if engine.inspect(connector.image)]
     for connector in here:
-        yield from looked_at(f"mounts of {connector.name}", lambda c=connector: _mounts(engine, c))  # type: ignore[misc]
+        found = looked_at(f"mounts of {connector.name}", lambda c=connector: _mounts(engine, c))  # type: ignore[misc]
+        yield from (_needed(project, connector, each) for each in found)
     for connector in connectors:
         yield from _paths(engine, connector)
     if here:
@@ -230,15 +241,15 @@ def _platform(what: str, connector: Connector, built_for: str, machine: str) -> 
 
 
 def _mounts(engine: Engine, connector: Connector) -> Iterator[Finding]:
-    if not connector.mounts:
-        return
     launch = Launch(role=connector.role, image=connector.image, entrypoint=(), mounts=connector.mounts)
     placed = engine.placed(launch)
     pairs = [
         f"{mine.source} is {theirs.source}" if mine.source != theirs.source else mine.source
         for mine, theirs in zip(launch.mounts, placed.mounts, strict=True)
+        if mine.source != theirs.source or mine.is_volume or not is_missing(mine.source)  # `needs` reports the others
     ]
-    yield Finding(what=f"mounts of {connector.name}", found=f"the engine has {', '.join(pairs)}")
+    if pairs:
+        yield Finding(what=f"mounts of {connector.name}", found=f"the engine has {', '.join(pairs)}")
 
 
 def _paths(engine: Engine, connector: Connector) -> Iterator[Finding]:

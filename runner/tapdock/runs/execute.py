@@ -74,6 +74,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             _say_new(context, prepared, state.envelope)
         if state.held and job.changed:
             state.held.save(job.saved, dialect=prepared.source.kind, generations=job.generations)
+            recorder.cleared = job.cleared
         placed = tuple(_placed(context, *both) for both in zip(ends, launches(prepared, job), strict=True))
         files = {launch.role: launch.files for launch in placed}
         lost_rows = partial(lost_files, context.engine, connector, config, run_id=run_id)

@@ -55,6 +55,7 @@ class Options:
     `catalog` and `state` replace discovery and the saved state for this run; with `state`, `save_state` is False.
     `limit` is the most records of each stream that the target gets. `spool` takes the place of the source. `window` is
     the range of time that is read, without the saved state; then, `save_state` is False (`of_window`).
+    `cleared` and `saved_earlier` are what earlier attempts did to the state (`StateRecord`).
     """
 
     full_refresh: bool = False
@@ -71,6 +72,21 @@ class Options:
     limit: int | None = None
     spool: Batch | None = field(default=None, repr=False)
     window: Window | None = None
+    cleared: tuple[str, ...] = ()
+    saved_earlier: int = 0
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Return the options that change what is read or saved, as they are written for `tapdock run`."""
+        return (
+            *(["--full-refresh"] if self.full_refresh else ()),
+            *(["--state FILE"] if self.state is not None else [] if self.save_state else ["--no-state-update"]),
+            *(["--catalog FILE"] if self.catalog is not None else ()),
+            *([f"--limit {self.limit}"] if self.limit else ()),
+            *(["--from DIR"] if self.spool else ()),
+            *(["--from {} --to {}".format(*self.window.ends)] if self.window else ()),
+            *(f"--exclude {each[1:]}" if each.startswith("!") else f"--select {each}" for each in self.select),
+        )
 
     def of_window(self, window: Window) -> "Options":
         return dataclasses.replace(self, window=window, save_state=False)

@@ -51,11 +51,13 @@ class Recorder:
 
     A separate thread writes to the state backend, in order, so that a slow server delays neither the data nor a
     signal. `failed` is the first error. `unsaved` is the state that the target acknowledged but that is not saved yet.
-    `relay_began` is a time of the monotonic clock. `output` is what the connectors printed.
+    `cleared` are the streams whose state was removed at the start. `relay_began` is a time of the monotonic clock.
+    `output` is what the connectors printed.
     """
 
     def __init__(self, context: Context, *, run_id: str, log: Log, show: Callable[[Progress], None]) -> None:
         self.commits = 0
+        self.cleared: tuple[str, ...] = ()
         self.relay_began = time.monotonic()
         self.failed: TapdockError | None = None
         self.unsaved: Unsaved | None = None

@@ -61,10 +61,16 @@ class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StateRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The number of states that this run saved (`committed`), and the URI of the backend without passwords."""
+    """The number of states that this run saved (`committed`), and the URI of the backend without passwords.
+
+    `cleared` names the streams whose state the run removed at its start, so that they are read from their beginning.
+    `earlier` is the number of states that earlier attempts at this run saved; `cleared` includes their streams.
+    """
 
     committed: int
     backend: str
+    cleared: tuple[str, ...] = ()
+    earlier: int = 0
 
 
 class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +101,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One run, as `tapdock run --json` prints it. `started_at` is in UTC, `exit_code` is None during the run.
     A record of the kind `task` is of a command of a task: it has no state, and its exit code is that of the command.
     `limit` is the most records of each stream that the run was allowed to write, `window` the range of time that it
-    reads.
+    reads. `options` are the options of `run` that change what is read or saved, as they are written.
 
     `labels` and `annotations` are those of the pipeline, its source, its target and the project, in this order of
     priority. `mapper` is None for a run without a mapper.
@@ -121,6 +127,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     annotations: dict[str, str] = {}
     limit: int | None = None
     window: WindowRecord | None = None
+    options: tuple[str, ...] = ()
 
 
 def new_run_id(now: float, token: str) -> str:

@@ -5,13 +5,12 @@ import os
 import re
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from itertools import zip_longest
 from typing import TextIO
 
 from tapdock.text.clean import clean, harmless_json, one_line
+from tapdock.text.table import table_lines
 
 __all__ = [
     "err",
@@ -27,8 +26,6 @@ __all__ = [
 ]
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-_GAP = "  "
-_NARROWEST = 8
 
 
 def out(text: str) -> None:
@@ -99,33 +96,11 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write aligned columns to stdout. In a terminal, cells are wrapped to its width; nothing is cut."""
-    table = [list(columns), *(["" if cell is None else one_line(str(cell)) for cell in row] for row in rows)]
-    widths = [max(len(row[index]) for row in table) for index in range(len(columns))]
-    if sys.stdout.isatty():
-        widths = _fitting(widths, shutil.get_terminal_size().columns - len(_GAP) * (len(columns) - 1))
-    for row in table:
-        cells = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
-        for parts in zip_longest(*cells, fillvalue=""):
-            out(_GAP.join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip())
-
-
-def _fitting(widths: list[int], room: int) -> list[int]:
-    """Return widths whose sum is `room` if possible: the widest columns are narrowed first, to no less than 8."""
-    narrowed = list(widths)
-    while sum(narrowed) > room and max(narrowed) > _NARROWEST:
-        widest = max(narrowed)
-        next_width = max([_NARROWEST, *(width for width in narrowed if width < widest)])
-        many = narrowed.count(widest)
-        least = max(next_width, widest - -(-(sum(narrowed) - room) // many))
-        narrowed = [least if width == widest else width for width in narrowed]
-    return narrowed
-
-
-def _wrapped(cell: str, width: int) -> list[str]:
-    if len(cell) <= width:
-        return [cell]
-    return textwrap.wrap(cell, max(width, 1), break_on_hyphens=False) or [""]
+    """Write a table to stdout. In a terminal, it is laid out for its width; nothing is cut."""
+    table = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in table_lines(list(columns), table, width=width):
+        out(line)
 
 
 def _say(text: str) -> None:

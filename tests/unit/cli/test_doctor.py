@@ -65,3 +65,29 @@ def test_doctor_names_a_state_whose_target_is_new(tapdock, folder):
     (folder / "data").mkdir()
     (folder / "data" / "lake.duckdb").touch()
     assert "looks new" not in tapdock("doctor", **environ).stdout
+
+
+def test_what_no_pipeline_uses_is_not_an_error(tapdock, doctor, folder):
+    spare = "  spare: {image: /nowhere, config: {key: '${SPARE_KEY}'}, mounts: ['./none:/none:ro']}\n"
+    pipelines = "pipelines: {demo: {source: shop, target: lake}}\n"
+    text = PROJECT.replace("sources:\n", f"sources:\n{spare}").replace('mounts: ["./c', 'mounts: ["./data/c')
+    (folder / "tapdock.yaml").write_text(text + pipelines)
+    (folder / "data" / "certificates").mkdir(parents=True)
+    environ = {"SHOP_PASSWORD": "a", "SHOP_TOKEN": "b"}
+    assert doctor(**environ) == (0, {})
+    printed = tapdock("doctor", TAPDOCK_ENGINE="local", **environ).stdout
+    assert "`SPARE_KEY`, which is not set (no pipeline and no job uses spare)" in printed
+    errors = doctor()[1]
+    assert errors
+    assert not any("SPARE_KEY" in found for found in errors)
+    (folder / "tapdock.yaml").write_text(text + pipelines + "jobs: {nightly: [demo, spare lake]}\n")
+    assert any("SPARE_KEY" in found for found in doctor(**environ)[1]), "a job uses it"
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_each_mount_is_listed_once(tapdock, folder, exists):
+    (folder / "tapdock.yaml").write_text("version: 1\ntargets: {lake: {image: /bin/true, mounts: ['./data:/data']}}\n")
+    if exists:
+        (folder / "data").mkdir()
+    printed = tapdock("doctor", TAPDOCK_ENGINE="local").stdout
+    assert printed.count("mounts of lake") == 1

@@ -152,6 +152,8 @@ def test_the_table_fits_eighty_columns_and_secrets_are_masked(made):
     assert lines[-2:] == ["", "none: 0 records"]
     assert "not shown: a_rather_long_field_" in ended.stdout
     assert "a_rather_long_field_8" in ended.stdout
+    told = " ".join(ended.stdout[ended.stdout.index("not shown") :].split())
+    assert "(`--json` shows everything)" in told, "the source does not declare these fields, so they cannot be chosen"
     whole = preview("--json")
     record, masked = json.loads(whole.stdout)["streams"][0]["records"]
     assert (record["t"], record["a_rather_long_field_8"]) == ("a\x1b[31m\nb", "v" * 50)
@@ -211,3 +213,14 @@ def not_read(tmp_path, tapdock, message):
     assert ended.returncode == 2
     assert message in ended.stderr
     assert not list(tmp_path.glob("files/*"))
+
+
+def test_a_field_that_is_left_out_can_be_seen(made, tmp_path):
+    """The hint has the name of the stream in the source, not the one after its map."""
+    maps = {"few": {"__alias__": "some", **{f"wide_{n}": "name" for n in range(9)}, "id": "id"}}
+    preview = made({"few": (2, "COMPLETE")}, fields='"none": "v" * 90, "more": "v" * 90, "last": "v" * 90', maps=maps)
+    ended = preview()
+    assert ended.returncode == 0, ended.stderr
+    assert "some: 2 records" in ended.stdout
+    assert "not shown: " in ended.stdout
+    assert "shows everything)" in " ".join(ended.stdout.split())

@@ -38,7 +38,7 @@ def test_settings_are_shown_with_defaults_choices_secrets_and_nested_options():
     assert spec_rows(SPEC) == [
         ["host", "string", "yes", "", "Host"],
         ["password", "string or null, secret", "", "", ""],
-        ["mode", "string", "yes", '"a"', 'How to read. One of: "a", "b"'],
+        ["mode", "string", "yes", '"a"', 'How to read. More. One of: "a", "b"'],
         ["tunnel", "object", "", "", ""],
         ["tunnel", "choice", "", "", "No tunnel"],
         ["tunnel.method", "string", "", "", 'Always "none"'],

@@ -150,6 +150,21 @@ def test_each_key_makes_another_image(option):
     assert build_image(other).startswith("tapdock/target-jsonl:0.1.4-")
 
 
+def test_packages_with_the_same_program_have_images_of_their_own():
+    packages = (
+        "tap-x==1",
+        "meltanolabs-tap-x==1",
+        "pipelinewise-tap-x==1",
+        "tap-x[s3]==1",
+        "git+https://a/x",
+        "git+https://b/x",
+    )
+    names = [build_image(replace(JSONL, package=package, executable="tap-x")) for package in packages]
+    assert len(set(names)) == len(packages)
+    assert names[0] == build_image(replace(JSONL, package="tap-x==1")) == "tapdock/tap-x:1"
+    assert build_image(replace(JSONL, package="tap_x==1", executable="tap-x")) == "tapdock/tap-x:1"
+
+
 def test_more_requirements_make_another_image():
     one, two = (replace(JSONL, package=f"target-jsonl==0.1.4 six=={version}") for version in (1, 2))
     assert len({build_image(JSONL), build_image(one), build_image(two)}) == 3

@@ -111,6 +111,7 @@ def test_what_comes_along(file):
             "tap-locked": {"build": {"singer": "someones-tap-locked"}},
             "tap-unknown": {"build": {"singer": "tap-unknown"}},
         },
+        "mappers": {"mapper": {"build": {"singer": "mapper"}}},
         "targets": {
             "target-git": {
                 "image": "tapdock/target-git:latest",
@@ -122,7 +123,8 @@ def test_what_comes_along(file):
         "tasks": {"dbt": {"entrypoint": ["dbt"]}},
         "jobs": {"two": {"steps": ["two-1", "two-2"]}},
         "pipelines": {
-            "all": {"source": "tap-github", "target": "target-git"},
+            "all-1": {"source": "tap-github", "target": "target-git"},
+            "all-2": {"source": "tap-faker", "mappers": ["mapper"], "target": "target-git"},
             "two-1": {"source": "tap-github", "target": "target-git"},
             "two-2": {"source": "tap-faker", "target": "target-git"},
             "old": {"source": "tap-faker", "target": "target-more", "state_id": "old"},
@@ -136,7 +138,7 @@ def test_what_comes_along(file):
                 "sources": {
                     "tap-github": in_prod,
                 },
-                "pipelines": {name: {"state_suffix": "${SUFFIX}"} for name in ("all", "two-1", "two-2")},
+                "pipelines": {name: {"state_suffix": "${SUFFIX}"} for name in ("all-1", "all-2", "two-1", "two-2")},
             },
         },
     }
@@ -148,12 +150,10 @@ def test_what_does_not(file):
         "add `auth_token: ${TAP_GITHUB_AUTH_TOKEN}`",
         "add `api.key: ${TAP_LOCKED_API_KEY}`",
         "the package of tap-unknown",
-        "`mapper` of the job `all`",
-        "`target-git` of the job `all`, because it does not directly follow a source",
         "`dbt:run` of the job `all`",
         "meltano.yml:39: the schedule `nightly` of the job `all` (@daily)",
         "meltano.yml:14: the priority of `env` (LIMIT, PLACE, REGION)",
-        "`mapper` of mappers",
+        "the package of mapper, which neither",
         "`dbt` has no commands",
         "`tapdock state import s3://bucket/meltano --format meltano`",
     ):
@@ -173,7 +173,7 @@ def test_the_command_makes_a_project_that_loads(file, tmp_path):
     )
     assert project.sources["tap-faker"].image == "airbyte/source-faker:7.2.1"
     assert project.sources["tap-github"].select == ("issues.*",)
-    assert project.pipelines["all"].state_suffix == "s"
+    assert project.pipelines["all-1"].state_suffix == "s"
     assert subprocess.run(command, capture_output=True).returncode == 2, "a project that is there stays"
 
 
@@ -511,3 +511,54 @@ def test_a_stream_that_only_the_parent_has(tmp_path, offered):
 def test_files_in_the_folder_of_the_project_need_a_mount(config, line):
     lines = [each for each in source(config=config)[1].splitlines() if "the file of" in each]
     assert [line in each for each in lines] == ([True] if line else [])
+
+
+MAPPED = """\
+version: 1
+plugins:
+  extractors: [{name: tap-a, pip_url: tap-a==1}]
+  mappers:
+  - name: meltano-map-transformer
+    pip_url: meltano-map-transform==0.12.3
+    executable: meltano-map-transform
+    config: {flattening_enabled: true}
+    mappings:
+    - {name: hide, config: {stream_maps: {public-users: {email: md5(email), key: $SALT}}}}
+    - {name: drop, config: {stream_maps: {public-users: __NULL__}}}
+  loaders: [{name: target-b, pip_url: target-b==1}]
+environments:
+- name: prod
+  config: {plugins: {mappers: [{name: meltano-map-transformer, config: {flattening_enabled: false}}]}}
+jobs:
+- {name: hidden, tasks: tap-a hide target-b}
+- {name: twice, tasks: [tap-a hide drop target-b]}
+- {name: alone, tasks: [hide, tap-a, drop target-b]}
+"""
+
+
+def test_mappers_and_pipelines_with_a_mapping(tmp_path):
+    """A pipeline without its mapping would write what the mapping hides, so a job with two has no pipeline."""
+    (tmp_path / "meltano.yml").write_text(MAPPED)
+    project, left = read(tmp_path / "meltano.yml")
+    mapper = project["mappers"]["meltano-map-transformer"]
+    assert mapper["build"] == {"singer": "meltano-map-transform==0.12.3", "executable": "meltano-map-transform"}
+    assert mapper["config"] == {"flattening_enabled": True}
+    users = {"email": "md5(email)", "key": "${SALT}"}
+    hide, drop = mapper["mappings"]
+    assert hide == {"name": "hide", "config": {"stream_maps": {"public-users": users}}}
+    assert drop["config"] == {"stream_maps": {"public-users": "__NULL__"}}
+    assert project["pipelines"] == {
+        "hidden": {"source": "tap-a", "mappers": ["hide"], "target": "target-b"},
+        "alone": {"source": "tap-a", "mappers": ["drop"], "target": "target-b"},
+    }
+    assert project["environments"]["prod"]["mappers"] == {
+        "meltano-map-transformer": {"config": {"flattening_enabled": False}}
+    }
+    text = "\n".join(left)
+    assert "`target-b` of the job `twice`, because it does not directly follow a source, or one mapping" in text
+    assert all(f"`{word}` of the job `twice`" in text for word in ("hide", "drop"))
+    assert "`hide` of the job `alone`" in text
+    assert "meltano-map-transformer" not in text
+    (tmp_path / "tapdock.yaml").write_text(json.dumps(project))
+    loaded = load(tmp_path / "tapdock.yaml", environment="prod", environ={"SALT": "s"})
+    assert loaded.pipelines["hidden"].mappers == ("hide",)

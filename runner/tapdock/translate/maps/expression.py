@@ -24,7 +24,7 @@ from tapdock.translate.maps.inference import Schema, inferred
 from tapdock.translate.maps.limits import BUDGET, MAX_DEPTH, MAX_EXPRESSION, Fault
 from tapdock.translate.maps.results import result
 
-__all__ = ["ABSENT", "Expression", "Scope", "Uncomputable", "UnknownName", "compiled"]
+__all__ = ["ABSENT", "Expression", "Scope", "Uncomputable", "UnknownName", "bare_words", "compiled"]
 
 _STEPS = {**syntax.STEPS, **loops.STEPS, **names.STEPS, **calls.STEPS}
 _REASONS: dict[type[Exception], str] = {
@@ -98,6 +98,14 @@ def compiled(text: str, scope: Scope, *, field: str | None = None) -> Expression
     step = build.step(node)
     reads = None if build.reads is None else frozenset(build.reads)
     return Expression(text.strip(), inferred(node), reads, field, step, build.variables)
+
+
+def bare_words(text: str) -> frozenset[str]:
+    """Return the names in an expression, among them those of fields; none for a text that is not an expression."""
+    try:
+        return frozenset(node.id for node in ast.walk(_parsed(text.strip())) if isinstance(node, ast.Name))
+    except UsageError:
+        return frozenset()
 
 
 def _parsed(text: str) -> ast.expr:

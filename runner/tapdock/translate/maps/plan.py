@@ -5,10 +5,12 @@ from typing import Any
 
 import msgspec
 
+from tapdock.errors import UsageError
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.schema_edits import merged, pruned
 from tapdock.text.nearest import did_you_mean
 from tapdock.translate.maps.columns import with_columns
+from tapdock.translate.maps.expression import bare_words
 from tapdock.translate.maps.protect import matching_paths
 from tapdock.translate.maps.settings import Entry, MapSettings, glob_matches
 from tapdock.translate.maps.stream_map import Keys, StreamMap
@@ -32,7 +34,10 @@ def maps_of(
     """
     found: dict[StreamKey, tuple[StreamMap, ...]] = {}
     for one in streams:
-        maps = maps_for(one.stream.key, read_schema(one), one.primary_key, settings)
+        try:
+            maps = maps_for(one.stream.key, read_schema(one), one.primary_key, settings)
+        except UsageError as error:
+            raise _uses_excluded(one, settings, error) or error from None
         if maps is not None:
             found[one.stream.key] = maps
             for each in maps:
@@ -46,6 +51,23 @@ def maps_of(
         _require_rules(streams, left_out, settings)
     _require_own_names(streams, found, settings)
     return found
+
+
+def _uses_excluded(one: ConfiguredStream, settings: MapSettings, error: UsageError) -> UsageError | None:
+    """Return the error for an expression with a field that is not read; None if `error` has another reason."""
+    excluded = [name for name in one.excluded if f"`{name}` is not allowed" in error.message]
+    for entry in settings.entries if excluded else ():
+        if not glob_matches(entry.streams, one.stream.key):
+            continue
+        for name, text in (("__filter__", entry.filter), *entry.fields.items()):
+            if used := next((each for each in excluded if each in bare_words(text or "")), None):
+                return settings.error(
+                    entry.name,
+                    name,
+                    problem=f"uses the field `{used}` of `{one.stream.key}`, which is not selected",
+                    hint=f"select `{used}`; `{used}: null` in the same entry keeps it out of the target",
+                )
+    return None
 
 
 def read_schema(one: ConfiguredStream) -> dict[str, Any]:
