@@ -43,10 +43,10 @@ def backfill(
     status: Annotated[bool, typer.Option("--status", help="List what was read, and stop.")] = False,
     select: Annotated[
         list[str] | None,
-        typer.Option(help="Read only this of what the project selects: `users.*`, `users.email`; repeatable."),
+        typer.Option(help="Read only these streams of what the project selects: `users.*`; repeatable."),
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(help="Leave out this of what the project selects: `users.email`; repeatable.")
+        list[str] | None, typer.Option(help="Leave out these streams of what the project selects; repeatable.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object, with the records of all runs.")

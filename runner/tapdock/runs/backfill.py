@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tapdock.connectors.context import Context
+from tapdock.connectors.selection import select_streams
+from tapdock.connectors.window_settings import with_window
 from tapdock.errors import TapdockError, UsageError
 from tapdock.project.model import Pipeline
 from tapdock.project.window import Window
@@ -88,6 +90,7 @@ def run_steps(
     ) as held:
         _begin(context, prepared, held, asked, streams, token=token)
         steps = planned(asked.window, asked.by, held.progress.done(streams))
+        _require_fitting(context, prepared, steps)
         result.total, result.done = len(steps), sum(step.is_done for step in steps)
         _perform(
             context, prepared, held, (steps, asked.by), options, streams, perform=perform, result=result, lost=lost
@@ -101,7 +104,34 @@ def _prepared(context: Context, wanted: Pipeline, options: Options, window: Wind
     whole = options.of_window(window)
     prepared = prepare(context, wanted, whole)
     require_windowable(context, prepared, whole)
+    _require_whole_streams(prepared, options)
     return prepared
+
+
+def _require_fitting(context: Context, prepared: PreparedRun, steps: Sequence[Step]) -> None:
+    """Raise UsageError for a step that the source's settings do not take, such as half a day.
+
+    Only the times of the day can differ, so one step of each kind is tried.
+    """
+    kinds = {(step.window.start.time(), step.window.end.time()): step.window for step in steps if not step.is_done}
+    for window in kinds.values():
+        with_window(context, prepared.source, prepared.source_config, window)
+
+
+def _require_whole_streams(prepared: PreparedRun, options: Options) -> None:
+    """Raise UsageError if this call leaves out fields of a stream, which would count as read."""
+    source = prepared.source.connector
+    if not options.select:
+        return
+    every, chosen = (
+        {one.stream.key: (one.excluded, one.nested) for one in found}
+        for found in (
+            select_streams(prepared.offered, source.select, source.streams, only=only) for only in ((), options.select)
+        )
+    )
+    if names := [f"`{key}`" for key, left_out in chosen.items() if left_out != every.get(key)]:
+        hint = "choose whole streams, such as `--select 'users.*'`; `tapdock run --from --to` reads single fields"
+        raise UsageError(f"`--select` and `--exclude` leave out fields of {', '.join(names)}", hint=hint)
 
 
 def _begin(

@@ -13,7 +13,8 @@ import pytest
 
 from support.orders import orders_of, rows
 from support.pages import page_steps
-from tapdock.state.backends.base import holder_here
+from tapdock.state import backfills
+from tapdock.state.backends.base import holder_here, open_backend
 
 pytestmark = pytest.mark.long
 CONNECTORS = Path(__file__).parents[2] / "connectors"
@@ -204,6 +205,8 @@ def test_only_what_is_missing_of_a_stream_is_read_and_again_reads_all(project, t
         (("--from", "2010-01-01", "--to", "2026-01-01", "--by", "hour"), "has more than 10,000 steps"),
         ((*JANUARY, "--by", "months"), "`--by months` is not `month`"),
         (("--from", "spool", "--to", "2026-01-01"), "`spool` is not a date or a time"),
+        ((*JANUARY, "--exclude", "users.name"), "`--select` and `--exclude` leave out fields of `users`"),
+        ((*JANUARY, "--by", "36h"), "the setting takes whole days, so it cannot be 2026-01-"),
     ],
 )
 def test_ranges_that_cannot_be_read_are_refused(project, tmp_path, words, message):
@@ -225,6 +228,7 @@ def test_two_backfills_of_a_pipeline_do_not_run_at_once(project, tmp_path, backe
     assert rows(tmp_path)["users"] == list(range(1, 32))
 
 
+@pytest.mark.slow
 def test_a_signal_ends_the_step_and_the_next_call_reads_it_again(project, tmp_path, monkeypatch):
     flag = tmp_path / "data" / "users.jsonl"
     project("source", "days users", "forever orders")
@@ -241,6 +245,30 @@ def test_a_signal_ends_the_step_and_the_next_call_reads_it_again(project, tmp_pa
     assert (told["exit_code"], told["done"]) == (143, 0)
     ended = project()("backfill", "demo", *JANUARY, "--json")
     assert [window["from"] for window, _ in records(ended)] == ["2026-01-01"]
+
+
+@pytest.mark.slow
+def test_a_backfill_that_loses_its_lease_stops_and_counts_nothing(project, tmp_path, monkeypatch):
+    """Another machine may run the same step now."""
+    uri = f"sqlite:///{tmp_path}/state.db"
+    project("source", "days users", "forever orders")
+    file = tmp_path / "tapdock.yaml"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "state_backend": {"uri": uri}}))
+    monkeypatch.setenv("TAPDOCK_ENGINE", "local")
+    monkeypatch.setenv("TAPDOCK_LEASE_SECONDS", "4")
+    call = [sys.executable, "-m", "tapdock", "backfill", "demo", *QUARTER, "--json"]
+    process = subprocess.Popen(call, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    store = open_backend(uri, tmp_path)
+    written = tmp_path / "data" / "users.jsonl"
+    stopper = threading.Thread(target=lambda: _when(written.exists, lambda: store.unlock("backfill/default:demo")))
+    stopper.start()
+    stdout, stderr = process.communicate(timeout=60)
+    stopper.join()
+    assert process.returncode == 7, stderr
+    assert "was released" in stderr
+    told = json.loads(stdout)
+    assert [run["status"] for run in told["runs"]] == ["stopped"]
+    assert (told["done"], backfills.read(store, "default:demo").streams) == (0, {})
 
 
 def _when(condition, act):
