@@ -42,6 +42,7 @@ def test_the_record_is_the_object_of_the_command_line():
         *("version", "run_id", "pipeline", "state_id", "started_at", "status", "exit_code", "error"),
         *("streams", "state", "containers", "seconds", "relay", "schema_changes", "labels", "annotations", "mapper"),
         "limit",
+        "options",
     }
     assert set(value["error"]) == {"side", "message", "hint", "retryable"}
     assert set(value["streams"][0]) == {
