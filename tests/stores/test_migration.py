@@ -53,6 +53,7 @@ def test_all_of_meltanos_bucket(uri, tmp_path):
         (("postgresql://h/d",), "is not a bucket"),
         (("state.json", "a-to-b", "--rename", "a"), "does not name two streams"),
         (("missing.json", "a-to-b"), "cannot read missing.json"),
+        (("missing.json",), "cannot read missing.json: No such file or directory"),
     ],
 )
 def test_what_cannot_be_taken_over(tmp_path, words, message):

@@ -54,6 +54,8 @@ def elt(
     as `prod:faker-to-lake`, or the `state_id` of a pipeline with this source and this target.
 
     Example: tapdock elt faker lake --full-refresh
+
+    Example: tapdock el faker lake --dump extractor-config
     """
     if transform != "skip":
         hint = "make it a task, and name its command after the pair: `tapdock run SOURCE TARGET dbt:build`"

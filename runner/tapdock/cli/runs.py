@@ -163,7 +163,7 @@ def _print(record: RunRecord) -> None:
 def _state_uses(record: RunRecord) -> str:
     """Return what the run did to its state. A record without an end was written at the start of its run."""
     state = record.state
-    if record.exit_code is None:
+    if record.exit_code is None and not state.committed:
         return ""
     times = "1 time" if state.committed == 1 else f"{state.committed} times"
     cleared = f"cleared at the start for {', '.join(state.cleared)}, " if state.cleared else ""

@@ -48,7 +48,7 @@ def test_the_record_is_the_object_of_the_command_line():
         *("namespace", "stream", "records", "bytes", "status", "path", "reason"),
         *("empty", "set_aside", "rejected", "excluded", "undeclared", "filtered", "written"),
     }
-    assert set(value["state"]) == {"committed", "backend"}
+    assert set(value["state"]) == {"committed", "backend", "cleared", "earlier"}
     assert set(value["containers"][0]) == {
         *("role", "image", "digest", "exit_code", "oom_killed", "peak_memory_bytes", "cpu_seconds"),
     }
