@@ -29,6 +29,7 @@ from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.runs.replay import prepare_replay
+from tapdock.runs.scheduled import marked
 from tapdock.text.secret_names import masked_text
 
 __all__ = ["MakeLog", "run"]
@@ -144,12 +145,13 @@ class _Attempt:
         self._clock = time.monotonic()
         self._recorder = Recorder(context, run_id=run_id, log=log, show=show)
         self._limit: int | None = None
+        self._scheduled: str | None = None
         self._prepared: PreparedRun | None = None
         self._outcome: Outcome | None = None
 
     def perform(self, options: Options) -> RunRecord:
         error: TapdockError | Interrupted | None = None
-        self._limit = options.limit
+        self._limit, self._scheduled = options.limit, options.scheduled
         try:
             self._log.info("run started", pipeline=self._wanted.name)
             began = self.record()
@@ -196,6 +198,7 @@ class _Attempt:
         """Return the record as known now. The first one, written at the start, remains if the run is killed."""
         wanted, project = self._wanted, self._context.project
         verdict = self._outcome.verdict if self._outcome else None
+        schedule, due = marked(self._scheduled)
         exit_code = error.exit_code if error else verdict.exit_code if verdict else 1 if ended else None
         return RunRecord(
             run_id=self._run_id,
@@ -215,6 +218,8 @@ class _Attempt:
             ),
             relay=self._outcome.relay if self._outcome else None,
             limit=self._limit,
+            schedule=schedule,
+            scheduled_for=due,
             schema_changes=self._prepared.schema.changes if self._prepared else (),
             labels={name: self._context.redacted(text) for name, text in self._texts("labels").items()},
             annotations={name: self._context.redacted(text) for name, text in self._texts("annotations").items()},
