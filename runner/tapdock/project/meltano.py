@@ -11,7 +11,7 @@ from tapdock.project.builtin import NAMES
 from tapdock.project.meltano_entry import Shared, annotations, default_schema, entry, known_to, schema_of
 from tapdock.project.meltano_files import Files, Notes, included, read_files
 from tapdock.project.meltano_left import others
-from tapdock.project.meltano_pipelines import pipelines
+from tapdock.project.meltano_pipelines import runs
 from tapdock.project.meltano_references import free, references, referred
 from tapdock.project.meltano_settings import Plugin, plugins_of, settings_of
 
@@ -50,7 +50,7 @@ def converted(files: Files, folder: Path | None = None) -> Converted:
     """Convert the content of a Meltano project. `folder` is that of the new project file."""
     notes = Notes(files.origins)
     plugins = {kind: plugins_of(files, kind) for kind in _ROLES}
-    found = pipelines(files.tree, plugins["extractors"], plugins["loaders"], notes)
+    found, schedules = runs(files.tree, plugins["extractors"], plugins["loaders"], notes)
     pairs = frozenset((each["source"], each["target"]) for each in found.values())
     shared = Shared(files, folder or files.folder, notes, plugins["extractors"], pairs)
     default = files.tree.get("default_environment")
@@ -62,6 +62,8 @@ def converted(files: Files, folder: Path | None = None) -> Converted:
     result |= {role: {name: _short(name, one) for name, one in base[role].items()} for role in base}
     if found:
         result["pipelines"] = found
+    if schedules:
+        result["schedules"] = references(schedules)
     environments = {
         environment["name"]: _environment(environment, place, plugins, shared, base, result)
         for place, environment in enumerate(files.tree.get("environments") or [])

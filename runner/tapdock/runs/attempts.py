@@ -25,6 +25,7 @@ from tapdock.runs.beside import stored_beside
 from tapdock.runs.chosen import added_fields
 from tapdock.runs.limited import require_limitable
 from tapdock.runs.log_file import LogFile, log_to
+from tapdock.runs.notify import notify, require_notifiable
 from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
@@ -68,12 +69,17 @@ def run(
     )
     attempts = itertools.count(1)
     began = context.now()
+    run_ids: list[str] = []
 
     def attempt() -> RunRecord:
         this = dataclasses.replace(options, attempt=next(attempts), began=began)
-        return _run_once(context, wanted, this, make_log, show)
+        done = _run_once(context, wanted, this, make_log, show)
+        run_ids.append(done.run_id)
+        return done
 
     record: RunRecord = retrying(attempt)
+    with context.signals.orders(queue.SimpleQueue(), doing="sending notifications"):  # a signal has nothing to stop
+        notify(context, wanted, record, attempts=run_ids)
     return record
 
 
@@ -157,6 +163,7 @@ class _Attempt:
             began = self.record()
             _keep(self._context, began)
             _archive(self._context, began)
+            require_notifiable(self._wanted)
             make = prepare_replay if options.spool else prepare
             self._prepared = make(self._context, self._wanted, options)
             require_limitable(self._prepared, options)

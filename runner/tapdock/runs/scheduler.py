@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from tapdock.errors import TapdockError
-from tapdock.files import write_whole
+from tapdock.files import made, write_whole
 from tapdock.log import Log
 from tapdock.project.cron import BY_HAND
 from tapdock.project.steps import Schedule
@@ -26,7 +26,7 @@ __all__ = ["Child", "Scheduler"]
 
 _CLOCK_WRONG = 3600.0
 _HELD = 7
-_STOPPED = (130, 143)
+_STOPPED = (130, 143, -2, -15)  # also before the run handles signals
 
 
 class Child(Protocol):
@@ -97,6 +97,7 @@ class Scheduler:
 
     def begin(self, now: float) -> None:
         """Read what an earlier scheduler kept, and find the runs that it has left."""
+        made(self.folder)
         try:
             self._kept = msgspec.json.decode(self._file.read_bytes(), type=_Kept)
         except FileNotFoundError:
