@@ -44,9 +44,7 @@ def runs(meltano: Mapping[str, Any], sources: Collection[str], targets: Collecti
     return Runs(found, schedules)
 
 
-def _schedule(
-    schedule: Mapping[str, Any], words: list[str], notes: Notes, *path: str | int
-) -> dict[str, Any] | None:
+def _schedule(schedule: Mapping[str, Any], words: list[str], notes: Notes, *path: str | int) -> dict[str, Any] | None:
     """Return a schedule that runs pipelines; None, with a line, if there is nothing to run, or at no known time."""
     name, what = schedule["name"], f" of the job `{schedule['job']}`" if schedule.get("job") else ""
     line = f"the schedule `{name}`{what} ({schedule.get('interval')})"

@@ -76,7 +76,9 @@ def _known(context: Context, record: RunRecord) -> Iterator[RunRecord]:
         try:
             elsewhere = archive.ids()
         except TapdockError as error:
-            context.progress(f"the runs of other machines are not known, so a recovery may not be noticed: {error.message}")
+            context.progress(
+                f"the runs of other machines are not known, so a recovery may not be noticed: {error.message}"
+            )
     looked_at = 0
     for run_id in sorted({*own, *elsewhere} - {record.run_id}, reverse=True):
         found = records.record(private, run_id)
@@ -108,7 +110,8 @@ def message(record: RunRecord, event: Event, *, environment: str | None) -> dict
         "run_id": record.run_id,
         "status": record.status,
         "exit_code": record.exit_code,
-        "error": record.error and {"side": record.error.side, "message": record.error.message, "hint": record.error.hint},
+        "error": record.error
+        and {"side": record.error.side, "message": record.error.message, "hint": record.error.hint},
         "records": count,
         "started_at": record.started_at,
         "seconds": record.seconds.total,
@@ -139,7 +142,13 @@ def _address(each: Notify) -> str | None:
         _ = parts.port
     except ValueError:
         parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or not text.isascii() or not text.isprintable() or " " in text:
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or not text.isascii()
+        or not text.isprintable()
+        or " " in text
+    ):
         names = ", ".join(f"${{{name}}}" for name in each.url.variables) if each.url else ""
         raise UsageError(
             f"`notify.url`{f' from {names}' if names else ''} is not an address",

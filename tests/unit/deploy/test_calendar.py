@@ -84,4 +84,3 @@ def test_what_systemd_cannot_express():
         on_calendar(parsed("0 3 LW * *"), "UTC")
     with pytest.raises(Inexpressible, match="#"):
         on_calendar(parsed("0 3 */2 * MON#1"), "UTC")
-

@@ -83,7 +83,10 @@ def test_a_crontab_of_a_machine_in_the_zone(folder, capsys, monkeypatch):
     """The other schedule is in UTC, which this cron cannot do."""
     monkeypatch.setenv("TZ", "Europe/Berlin")
     assert main(["--project", str(folder), "deploy", "cron"]) == 2
-    assert "`weekly` (`30 4 * * MON`) cannot be written for cron: this machine is in Europe/Berlin" in capsys.readouterr().err
+    assert (
+        "`weekly` (`30 4 * * MON`) cannot be written for cron: this machine is in Europe/Berlin"
+        in capsys.readouterr().err
+    )
     (folder / "tapdock.yaml").write_text(PROJECT.replace('MON"', 'MON", timezone: Europe/Berlin'))
     (text,) = written(folder, capsys, "cron").values()
     assert re.findall(r"^\d\S* \S+ \S+ \S+ \S+(?= /)", text, re.MULTILINE) == ["0 3 * * *", "30 4 * * 1"]
@@ -99,7 +102,9 @@ def test_a_crontab_for_cronie(folder, capsys):
 
 def test_units_of_systemd(folder, capsys):
     found = written(folder, capsys, "systemd", "--output", str(folder / "units"))
-    assert sorted(found) == [f"tapdock-{name}.{kind}" for name in ("nightly", "weekly") for kind in ("service", "timer")]
+    assert sorted(found) == [
+        f"tapdock-{name}.{kind}" for name in ("nightly", "weekly") for kind in ("service", "timer")
+    ]
     assert "OnCalendar=*-*-* 03:00:00 Europe/Berlin\nRandomizedDelaySec=300s\n" in found["tapdock-nightly.timer"]
     assert "Persistent=yes" in found["tapdock-nightly.timer"]
     assert "Persistent=no" in found["tapdock-weekly.timer"]
@@ -114,7 +119,13 @@ def test_systemd_accepts_the_units(folder, capsys):
     said = [line for line in done.stderr.splitlines() if "tapdock-" in line]
     assert (done.returncode, said) == (0, [])
     rated = subprocess.run(
-        ["systemd-analyze", "security", "--offline=yes", "--threshold=45", folder / "deploy" / "tapdock-nightly.service"],
+        [
+            "systemd-analyze",
+            "security",
+            "--offline=yes",
+            "--threshold=45",
+            folder / "deploy" / "tapdock-nightly.service",
+        ],
         capture_output=True,
         text=True,
     )
@@ -171,7 +182,9 @@ def test_actionlint_finds_nothing(folder, capsys):
 def test_the_actions_are_those_of_this_repository():
     from tapdock.deploy import github
 
-    used = [value for name, value in vars(github).items() if isinstance(value, str) and re.match(r"actions/\S+@", value)]
+    used = [
+        value for name, value in vars(github).items() if isinstance(value, str) and re.match(r"actions/\S+@", value)
+    ]
     known = "".join(path.read_text() for path in (Path(__file__).parents[3] / ".github" / "workflows").iterdir())
     assert used
     assert [each for each in used if each not in known] == []
@@ -180,9 +193,13 @@ def test_the_actions_are_those_of_this_repository():
 @pytest.mark.parametrize(
     ("change", "command", "message"),
     [
-        (("0 3 * * *", "0 3 LW * *"), "systemd", "`nightly` (`0 3 LW * *`) cannot be written for systemd: it has no `LW`"),
+        (
+            ("0 3 * * *", "0 3 LW * *"),
+            "systemd",
+            "`nightly` (`0 3 LW * *`) cannot be written for systemd: it has no `LW`",
+        ),
         (("0 3 * * *", "0 1 1 * *"), "github-actions", "in UTC it would be on another day of the month"),
-        (("run: rest, cron: \"30", "run: demo, environment: prod, cron: \"30"), "github-actions", "both run `demo`"),
+        (('run: rest, cron: "30', 'run: demo, environment: prod, cron: "30'), "github-actions", "both run `demo`"),
         (("nightly:", "nightly: {enabled: false, run: rest, cron: '@daily'}\n  x:"), "cron", ""),
     ],
 )

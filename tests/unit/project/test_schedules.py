@@ -36,10 +36,19 @@ schedules:
     catch_up: true
 """
     found = project(tmp_path, text, environ={"T": "s3cret-s3cret"}).schedules["nightly"]
-    assert (found.run, found.cron, found.timezone, found.environment) == (("demo",), "0 3 * * *", "Europe/Berlin", "prod")
+    assert (found.run, found.cron, found.timezone, found.environment) == (
+        ("demo",),
+        "0 3 * * *",
+        "Europe/Berlin",
+        "prod",
+    )
     assert found.options == ("--full-refresh", "--limit=5", "--select", "users.*")
     assert (found.jitter, found.catch_up, found.enabled) == (300, True, True)
-    assert (found.env["TOKEN"].reveal(), found.env["PLAIN"], repr(found.env["TOKEN"])) == ("s3cret-s3cret", "1", "[secret]")
+    assert (found.env["TOKEN"].reveal(), found.env["PLAIN"], repr(found.env["TOKEN"])) == (
+        "s3cret-s3cret",
+        "1",
+        "[secret]",
+    )
 
 
 def test_what_only_an_environment_defines_may_be_named(tmp_path):
@@ -64,7 +73,11 @@ def test_schedules_of_included_files_and_environments(tmp_path):
         ("{run: demo}", "`schedules.s` has no `cron`", "@daily"),
         ("{run: demo, interval: '@daily'}", "`schedules.s.interval` is not a key here", "write `cron`"),
         ("{run: demo, cron: '0 0 31 2 *'}", "`schedules.s.cron` is `0 0 31 2 *`, which never fires", "no month"),
-        ("{run: dmo, cron: '@daily'}", "tapdock.yaml:6: `schedules.s.run`: there is no pipeline, source or target `dmo`", "`demo`"),
+        (
+            "{run: dmo, cron: '@daily'}",
+            "tapdock.yaml:6: `schedules.s.run`: there is no pipeline, source or target `dmo`",
+            "`demo`",
+        ),
         ("{run: big, cron: '@daily'}", "`schedules.s.run`", ""),
         ("{run: tapdock run demo, cron: '@daily'}", "begins with `tapdock run`", "write only `demo`"),
         ("{run: demo --full-refresh, cron: '@daily'}", "has the option `--full-refresh`", "under `options"),

@@ -152,7 +152,9 @@ def test_a_killed_scheduler_leaves_its_run_and_the_next_one_waits_for_it(world, 
     assert world.started == [("s", NOON)]
 
 
-@pytest.mark.parametrize(("outcome", "catch_up", "count"), [(None, False, 1), ("killed", False, 1), ("killed", True, 2)])
+@pytest.mark.parametrize(
+    ("outcome", "catch_up", "count"), [(None, False, 1), ("killed", False, 1), ("killed", True, 2)]
+)
 def test_a_run_that_died_with_its_scheduler_is_reported(world, outcome, catch_up, count):
     """As in a container that is killed. It runs again only if the schedule catches up, and then once."""
     schedule = replace(HOURLY, catch_up=catch_up)
