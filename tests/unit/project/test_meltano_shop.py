@@ -192,8 +192,7 @@ def test_how_an_image_is_made(shop):
         "meltano.yml:192: `dbt-postgres:nightly` of the job `shop`",
         "meltano.yml:199: `hide-emails` of the job `hidden`",
         "meltano.yml:199: `target-lake` of the job `hidden`, because it does not directly follow a source",
-        "meltano.yml:214: the name `files into lake`, which is taken or not valid: "
-        "the schedule is `files-into-lake` now",
+        "meltano.yml:214: the name `files into lake`, which is taken or not valid: the schedule is `files-into-lake` now",  # noqa: E501
         "meltano.yml:218: `transform: run` of the schedule `files into lake`",
         "pipelines/legacy.meltano.yml:5: the name `shop`, which is taken or not valid: the pipeline is `shop-2` now",
         "meltano.yml:173: `meltano-map-transformer` of mappers",
