@@ -119,7 +119,7 @@ def test_two_schedules_a_kill_and_a_run_that_overlaps(project):
     assert second.events("quick", "runs were missed")
     assert {name for name, _ in records} == {"quick", "slow"}
     statuses = {each["status"] for each in project.listed() if each["schedule"] == "quick"}
-    assert statuses == {"succeeded"}
+    assert statuses <= {"succeeded", "stopped"}  # the last one may go on when the scheduler is stopped
 
 
 @pytest.mark.slow
