@@ -25,6 +25,16 @@ def test_the_example_of_the_readme(demo, tmp_path):
     assert (tmp_path / "data" / "lake.duckdb").exists()
 
 
+def test_the_schedules_of_a_project(demo, tmp_path):
+    names = {"airbyte/source-faker:7.2.1": IMAGES[0]}
+    shell = Shell(tmp_path, names=names, TAPDOCK_BASE_IMAGE=base_image(), TZ="UTC")
+    said = {one.step.command: one.output for one in shell.follow(page_steps("schedules.md"))}
+    assert "demo succeeded" in said["tapdock schedule run nightly"]
+    assert (tmp_path / "deploy" / "crontab").exists()
+    assert (tmp_path / "deploy" / "tapdock-nightly.timer").exists()
+    assert (tmp_path / ".github" / "workflows" / "tapdock-nightly.yml").exists()
+
+
 def test_the_networks_of_a_container(api, tmp_path):
     name = f"tapdock-test-{uuid.uuid4().hex[:8]}"
     labels = {"io.tapdock.test": "places", "io.tapdock.owner": owner.mine()}

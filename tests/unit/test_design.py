@@ -25,7 +25,7 @@ FLOORS = (
     {"engines", "state", "translate"},
     {"relay"},
     {"connectors"},
-    {"runs"},
+    {"deploy", "runs"},
     {"cli"},
     {"__main__", "api"},
 )

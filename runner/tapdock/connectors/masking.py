@@ -49,7 +49,7 @@ def map_secrets(keys: MapKeys) -> tuple[str, ...]:
 
 
 def project_secrets(project: Project) -> Iterator[str]:
-    """Yield the secrets of all connectors, and those in the address of the state backend."""
+    """Yield the secrets of all connectors, pipelines and schedules, and those in the address of the state backend."""
     yield from secrets_in(project.state_uri)
     for connector in project.connectors:
         yield from connector_secrets(connector)
@@ -57,6 +57,11 @@ def project_secrets(project: Project) -> Iterator[str]:
         yield from map_secrets(pipeline)
         for row in (pipeline.matrix and pipeline.matrix.rows) or ():
             yield from secret_texts({name: each for name, each in row.values.items() if isinstance(each, Secret)}, None)
+        yield from secret_texts(
+            {str(number): each.url for number, each in enumerate(pipeline.notify) if each.url}, None
+        )
+    for schedule in project.schedules.values():
+        yield from secret_texts(schedule.env, None)
 
 
 def redactor_of(project: Project) -> Redactor:

@@ -22,7 +22,7 @@ from tapdock.project.secret import Secret
 from tapdock.project.values import flaw
 from tapdock.text.nearest import did_you_mean
 
-__all__ = ["VARIABLE", "Scope", "Unset", "interpolate", "is_private", "parse_dotenv"]
+__all__ = ["REFERENCE", "VARIABLE", "Scope", "Unset", "interpolate", "is_private", "parse_dotenv"]
 
 VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"
 """The names of variables, as a regular expression."""
@@ -87,17 +87,19 @@ def _is_map(path: Keys) -> bool:
 
 
 def is_private(path: Keys) -> bool:
-    """Return True for the config and `env` of connectors and tasks, for `vars`, and for what maps compute with.
+    """Return True for config and `env` of connectors, tasks and schedules, `vars`, `notify`, and what maps compute with.
 
     Text from the environment becomes a `Secret` there.
     """
     if _is_map(path):
         return path[2] not in ("maps", "stream_maps")
+    if path[:1] == ("pipelines",) and path[2:3] == ("notify",):
+        return True
     if path[:1] == ("defaults",):
         return path[1:2] == ("env",)
     if path[:1] == ("vars",) or (path[:1] == ("pipelines",) and path[2:3] == ("matrix",)):
         return True
-    groups = (("sources",), ("mappers",), ("targets",), ("tasks",))
+    groups = (("sources",), ("mappers",), ("targets",), ("tasks",), ("schedules",))
     return path[:1] in groups and path[2:3] in (("config",), ("env",), ("mappings",))
 
 

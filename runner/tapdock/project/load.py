@@ -33,20 +33,20 @@ from tapdock.project.references import References
 from tapdock.project.renamed import renamed
 from tapdock.project.row import Row
 from tapdock.project.rows import Rows
+from tapdock.project.schedules import names_by_environment, require_runnable, schedule
 from tapdock.project.variants import by_row, marked, matrices, of_row, only_used, without_missing, without_rows
 
 __all__ = ["load", "with_own_variables", "written"]
 
 STATE_URI = ".tapdock/state"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-LATER = "this version of tapdock does not support it yet; remove it"
 INSTEAD = {
     "destinations": "write `targets`",
     "loaders": "write `targets`",
     "extractors": "write `sources`",
     "taps": "write `sources`",
     "plugins": "write `sources` and `targets`",
-    "schedules": LATER,
+    "schedule": "write `schedules`",
 }
 
 
@@ -69,6 +69,7 @@ def load(
     layer, warnings = renamed(translated(read_included(file, trusted=trusted, texts=texts)))
     default = _check(Field(layer.tree, (), layer.origins, file.name))
     environment = (default if environment is None else environment) or None
+    blocks = names_by_environment(layer)
     layer = _chosen(layer, environment, file.name)
     variables, origins = variables_of(file.parent, environ, env_files)
     references = References(folder=file.parent, environ=variables)
@@ -78,6 +79,7 @@ def load(
         scope=Scope(variables=variables, environment=environment, references=references, matrices=matrices(layer.tree)),
         origins=origins,
         own=with_own_variables(file.parent, environ, env_files=env_files),
+        blocks=blocks,
     )
     found = base.project()
     rows = RowReader(folder=file.parent, label=file.name, scope=base.scope, trusted=trusted)
@@ -91,13 +93,17 @@ def load(
 
 @dataclass(frozen=True, kw_only=True)
 class _Base:
-    """A project file before its references are replaced. `own` are the environment and tapdock's own variables."""
+    """A project file before its references are replaced. `own` are the environment and tapdock's own variables.
+
+    `blocks` are the names of what can run in each environment.
+    """
 
     file: Path
     layer: Layer
     scope: Scope
     origins: Mapping[str, str]
     own: Mapping[str, str]
+    blocks: Mapping[str, Collection[str]]
 
     @cached_property
     def without_rows(self) -> Layer:
@@ -117,7 +123,7 @@ class _Base:
         state_uri = str(private / "state") if self.own.get(HOME) else STATE_URI
         users = by_row(layer, scope)
         layer = _with_defaults(extended(layer, label), label, state_uri=state_uri)
-        found = _project(layer, self.file, scope.environment, private)
+        found = _project(layer, self.file, scope.environment, private, self.blocks)
         found = dataclasses.replace(found, references=scope.references, warnings=more)
         return marked(found, users, missing, row)
 
@@ -203,7 +209,9 @@ def _with_state_uri(layer: Layer, uri: str) -> Layer:
     return merge(base, Layer({"state_backend": {"uri": uri}}, {("state_backend", "uri"): "default"}))
 
 
-def _project(layer: Layer, file: Path, environment: str | None, private: Path) -> Project:
+def _project(
+    layer: Layer, file: Path, environment: str | None, private: Path, blocks: Mapping[str, Collection[str]]
+) -> Project:
     root = Field(layer.tree, (), layer.origins, file.name)
     keys = root.keys(("version", *ROOTS))
     sources = _connectors(keys, "source", file.parent)
@@ -216,6 +224,9 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         pipelines[name] = pipeline(field, sources, targets, mappers)
     jobs = keys["jobs"].entries() if "jobs" in keys else {}
     for name, field in jobs.items():
+        _check_name(field, name)
+    schedules = keys["schedules"].entries() if "schedules" in keys else {}
+    for name, field in schedules.items():
         _check_name(field, name)
     require_own_names(keys, mappers)
     require_own_states(pipelines, fields, environment)
@@ -230,6 +241,7 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         pipelines=pipelines,
         tasks=_connectors(keys, "task", file.parent),
         jobs={name: job(field) for name, field in jobs.items()},
+        schedules={name: schedule(field, blocks) for name, field in schedules.items()},
         private=private,
         labels=keys["labels"].labels() if "labels" in keys else {},
         annotations=keys["annotations"].labels() if "annotations" in keys else {},
@@ -237,6 +249,7 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         origins={dotted(path): origin for path, origin in layer.origins.items() if not _is_empty_key(path, layer.tree)},
     )
     _require_known(found, {**fields, **jobs})
+    require_runnable(found, schedules, blocks)
     return found
 
 

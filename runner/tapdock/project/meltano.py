@@ -12,7 +12,7 @@ from tapdock.project.meltano_entry import Shared, annotations, default_schema, e
 from tapdock.project.meltano_files import Files, Notes, included, read_files
 from tapdock.project.meltano_left import others
 from tapdock.project.meltano_mappers import names_of
-from tapdock.project.meltano_pipelines import pipelines
+from tapdock.project.meltano_pipelines import runs
 from tapdock.project.meltano_references import free, references, referred
 from tapdock.project.meltano_settings import Plugin, plugins_of, settings_of
 from tapdock.project.meltano_tasks import TASKS, commands_of, task_entry
@@ -65,7 +65,7 @@ def converted(files: Files, folder: Path | None = None) -> Converted:
     names["commands"] = [
         f"{name}:{command}" for kind in TASKS for name, one in plugins[kind].items() for command in commands_of(one)
     ]
-    found, jobs = pipelines(files.tree, names, notes)
+    found, jobs, schedules = runs(files.tree, names, notes)
     pairs = frozenset((each["source"], each["target"]) for each in found.values())
     shared = Shared(files, folder or files.folder, notes, plugins["extractors"], pairs)
     default = files.tree.get("default_environment")
@@ -79,6 +79,8 @@ def converted(files: Files, folder: Path | None = None) -> Converted:
         result["pipelines"] = found
     if jobs:
         result["jobs"] = jobs
+    if schedules:
+        result["schedules"] = references(schedules)
     environments = {
         environment["name"]: _environment(environment, place, plugins, shared, base, result)
         for place, environment in enumerate(files.tree.get("environments") or [])

@@ -2,19 +2,26 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from tapdock.project.cron import BadCron, require_cron
 from tapdock.project.meltano_entry import annotations
 from tapdock.project.meltano_files import Notes
 from tapdock.project.state_keys import valid_id
 
-__all__ = ["pipelines"]
+__all__ = ["Runs", "runs"]
 
 
-def pipelines(
-    meltano: Mapping[str, Any], names: Mapping[str, Collection[str]], notes: Notes
-) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Return pipelines: from jobs, and from schedules of an extractor and a loader; and jobs of more than one step.
+class Runs(NamedTuple):
+    """The pipelines, the jobs and the schedules of a project, as they are written into `tapdock.yaml`."""
+
+    pipelines: dict[str, dict[str, Any]]
+    jobs: dict[str, dict[str, Any]]
+    schedules: dict[str, dict[str, Any]]
+
+
+def runs(meltano: Mapping[str, Any], names: Mapping[str, Collection[str]], notes: Notes) -> Runs:
+    """Return pipelines, of jobs and of schedules with an extractor and a loader; jobs of several steps; and schedules.
 
     `names` are those of `sources`, `mappers`, `mappings`, `targets`, `tasks` and `commands` of tasks. The state of such
     a schedule has the schedule's name.
@@ -22,32 +29,77 @@ def pipelines(
     sources, targets = names["sources"], names["targets"]
     taken = {name for each in names.values() for name in each}
     found: dict[str, dict[str, Any]] = {}
-    jobs: dict[str, Any] = {}
+    jobs: dict[str, dict[str, Any]] = {}
+    names_of_jobs: dict[str, str] = {}
     for place, job in enumerate(meltano.get("jobs") or []):
-        parts = list(_parts(job, names, notes, "jobs", place))
-        labels = annotations(job.get("annotations"))
-        steps = []
-        number = 0
-        for part in parts:
-            if isinstance(part, str):
-                steps.append(part)
-                continue
-            number += 1
-            source, mapping, target = part
-            wanted = job["name"] if len(parts) == 1 else f"{job['name']}-{number}"
-            name = _name(wanted, {*taken, *found, *jobs}, notes, "jobs", place)
-            mappers = {"mappers": [mapping]} if mapping else {}
-            found[name] = {"source": source, **mappers, "target": target} | ({"annotations": labels} if labels else {})
-            steps.append(name)
-        if len(parts) > 1 or any(isinstance(part, str) for part in parts):
-            name = _name(job["name"], {*taken, *found, *jobs}, notes, "jobs", place)
-            jobs[name] = {"steps": steps, "annotations": labels} if labels else {"steps": steps}
+        made = _job(job, found, {*taken, *jobs}, names, notes, "jobs", place)
+        if made is None:
+            continue
+        if isinstance(made, str):
+            names_of_jobs[job["name"]] = made
+            continue
+        name = names_of_jobs[job["name"]] = _name(
+            job["name"], {*taken, *found, *jobs}, notes, "jobs", place, what="job"
+        )
+        jobs[name] = made
+    schedules: dict[str, dict[str, Any]] = {}
     for place, schedule in enumerate(meltano.get("schedules") or []):
-        _schedule(schedule, found, {*sources, *jobs}, sources, targets, notes, "schedules", place)
-    return found, jobs
+        own = _pipeline(schedule, found, {*taken, *jobs}, sources, targets, notes, "schedules", place)
+        runs = own or names_of_jobs.get(str(schedule.get("job")))
+        if one := _schedule(schedule, [runs] if runs else [], notes, "schedules", place):
+            schedules[_name(schedule["name"], schedules, notes, "schedules", place, what="schedule")] = one
+    return Runs(found, jobs, schedules)
 
 
-def _schedule(
+def _job(
+    job: Mapping[str, Any],
+    found: dict[str, dict[str, Any]],
+    taken: Collection[str],
+    names: Mapping[str, Collection[str]],
+    notes: Notes,
+    *path: str | int,
+) -> dict[str, Any] | str | None:
+    """Add the pipelines of a job. Return the job, or the name of its only pipeline; None if nothing was converted."""
+    parts = list(_parts(job, names, notes, *path))
+    labels = {"annotations": each} if (each := annotations(job.get("annotations"))) else {}
+    steps = []
+    number = 0
+    for part in parts:
+        if isinstance(part, str):
+            steps.append(part)
+            continue
+        number += 1
+        source, mapping, target = part
+        wanted = job["name"] if len(parts) == 1 else f"{job['name']}-{number}"
+        name = _name(wanted, {*taken, *found}, notes, *path)
+        found[name] = {"source": source, **({"mappers": [mapping]} if mapping else {}), "target": target, **labels}
+        steps.append(name)
+    if not steps:
+        return None
+    is_pipeline = len(parts) == 1 and not isinstance(parts[0], str)
+    return steps[0] if is_pipeline else {"steps": steps, **labels}
+
+
+def _schedule(schedule: Mapping[str, Any], words: list[str], notes: Notes, *path: str | int) -> dict[str, Any] | None:
+    """Return a schedule that runs pipelines; None, with a line, if there is nothing to run, or at no known time."""
+    name, what = schedule["name"], f" of the job `{schedule['job']}`" if schedule.get("job") else ""
+    line = f"the schedule `{name}`{what} ({schedule.get('interval')})"
+    cron = " ".join(str(schedule.get("interval") or "@manual").split())
+    try:
+        require_cron(cron)
+    except BadCron as bad:
+        notes.add(f"{line}: its interval {bad.problem}", *path, "interval")
+        return None
+    if not words:
+        notes.add(f"{line}: nothing that it runs was converted", *path)
+        return None
+    made: dict[str, Any] = {"run": " ".join(words), "cron": cron}
+    if schedule.get("env"):
+        made["env"] = {key: str(value) for key, value in schedule["env"].items() if value is not None}
+    return made
+
+
+def _pipeline(
     schedule: Mapping[str, Any],
     found: dict[str, dict[str, Any]],
     taken: Collection[str],
@@ -55,34 +107,30 @@ def _schedule(
     targets: Collection[str],
     notes: Notes,
     *path: str | int,
-) -> None:
+) -> str | None:
+    """Add the pipeline of a schedule with an extractor and a loader, and return its name."""
     name, source, target = schedule["name"], schedule.get("extractor"), schedule.get("loader")
-    what = f" of the job `{schedule['job']}`" if schedule.get("job") else ""
-    notes.add(
-        f"the schedule `{name}`{what} ({schedule.get('interval')}): run it from cron, a timer or a workflow", *path
-    )
-    if schedule.get("env"):
-        notes.add(f"`env` of the schedule `{name}`: set these variables where you run it", *path, "env")
     if not (source and target):
-        return
+        return None
     if schedule.get("transform") in ("run", "only"):
         notes.add(f"`transform: {schedule['transform']}` of the schedule `{name}`", *path, "transform")
-    if source in sources and target in targets and schedule.get("transform") != "only":
-        own = _name(name, {*taken, *targets, *found}, notes, *path)
-        found[own] = {"source": source, "target": target, "state_id": valid_id(name)}
-        if valid_id(name) != name:
-            notes.add(f"the name of the state `{name}`: it is `{found[own]['state_id']}` now", *path)
-    else:
+    if source not in sources or target not in targets or schedule.get("transform") == "only":
         notes.add(f"`{source}` to `{target}` of the schedule `{name}`", *path)
+        return None
+    own = _name(name, {*taken, *found}, notes, *path)
+    found[own] = {"source": source, "target": target, "state_id": valid_id(name)}
+    if valid_id(name) != name:
+        notes.add(f"the name of the state `{name}`: it is `{found[own]['state_id']}` now", *path)
+    return own
 
 
-def _name(wanted: str, taken: Collection[str], notes: Notes, *path: str | int) -> str:
-    """Return a name for a pipeline that is valid and not taken."""
-    valid = re.sub(r"[^A-Za-z0-9._-]+", "-", wanted).lstrip("._-") or "pipeline"
+def _name(wanted: str, taken: Collection[str], notes: Notes, *path: str | int, what: str = "pipeline") -> str:
+    """Return a name for a pipeline or a schedule that is valid and not taken."""
+    valid = re.sub(r"[^A-Za-z0-9._-]+", "-", wanted).lstrip("._-") or what
     numbered = (f"{valid}-{number}" for number in range(2, len(taken) + 3))
     name = valid if valid not in taken else next(each for each in numbered if each not in taken)
     if name != wanted:
-        notes.add(f"the name `{wanted}`, which is taken or not valid: the pipeline is `{name}` now", *path)
+        notes.add(f"the name `{wanted}`, which is taken or not valid: the {what} is `{name}` now", *path)
     return name
 
 

@@ -11,7 +11,7 @@ from tapdock.project.limits import BUFFER, MAX_LINE, Limits
 from tapdock.project.maps import MapKeys
 from tapdock.project.row import Matrix, Row
 from tapdock.project.secret import LateSecrets, Secret
-from tapdock.project.steps import Command, Hooks, Job
+from tapdock.project.steps import Command, Hooks, Job, Notify, Schedule
 from tapdock.project.window import WindowKeys
 
 __all__ = [
@@ -254,6 +254,7 @@ class Pipeline(MapKeys, Hooks):
     matrix: Matrix | None = None
     row: str | None = None
     variant: "Project | None" = field(default=None, compare=False, repr=False)
+    notify: tuple[Notify, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -304,6 +305,7 @@ class Project:
     mappers: Mapping[str, Connector] = field(default_factory=dict)
     tasks: Mapping[str, Connector] = field(default_factory=dict)
     jobs: Mapping[str, Job] = field(default_factory=dict)
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
     registries: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -66,6 +66,7 @@ def only_used(layer: Layer, row: Row) -> Layer:
     A project of 500 rows is made 500 times, so that what a row does not need is left out.
     """
     tree, pipelines = dict(layer.tree), layer.tree["pipelines"]
+    tree.pop("schedules", None)
     target = pipelines[row.pipeline].get("target")
     kept = {name: each for name, each in pipelines.items() if isinstance(each, dict) and each.get("target") == target}
     tree["pipelines"] = kept

@@ -23,10 +23,12 @@ from tapdock.runs.beside import stored_beside
 from tapdock.runs.chosen import added_fields
 from tapdock.runs.keeping import STATUS, MakeLog, archive, archive_again, container_record, keep, run_log
 from tapdock.runs.limited import require_limitable
+from tapdock.runs.notify import notify, require_notifiable
 from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.runs.replay import prepare_replay
+from tapdock.runs.scheduled import marked
 from tapdock.runs.windows import require_windowable, window_record
 from tapdock.text.secret_names import masked_text
 
@@ -61,6 +63,7 @@ def run(
     )
     attempts = itertools.count(1)
     began = context.now()
+    run_ids: list[str] = []
 
     so_far = dataclasses.replace(options, began=began)
 
@@ -70,9 +73,12 @@ def run(
         record = _run_once(context, wanted, so_far, make_log, show)
         state = record.state
         so_far = dataclasses.replace(so_far, cleared=state.cleared, saved_earlier=state.earlier + state.committed)
+        run_ids.append(record.run_id)
         return record
 
     record: RunRecord = retrying(attempt)
+    with context.signals.orders(queue.SimpleQueue(), doing="sending notifications"):  # a signal has nothing to stop
+        notify(context, wanted, record, attempts=run_ids)
     return record
 
 
@@ -150,6 +156,7 @@ class _Attempt:
             began = self.record()
             keep(self._context, began)
             archive(self._context, began)
+            require_notifiable(self._wanted)
             make = prepare_replay if options.spool else prepare
             self._prepared = make(self._context, self._wanted, options)
             require_limitable(self._prepared, options)
@@ -192,6 +199,7 @@ class _Attempt:
         """Return the record as known now. The first one, written at the start, remains if the run is killed."""
         wanted, project = self._wanted, self._context.project
         verdict = self._outcome.verdict if self._outcome else None
+        schedule, due = marked(self._options.scheduled)
         exit_code = error.exit_code if error else verdict.exit_code if verdict else 1 if ended else None
         return RunRecord(
             run_id=self._run_id,
@@ -213,6 +221,8 @@ class _Attempt:
             limit=self._options.limit,
             window=window_record(self._options),
             options=self._options.written,
+            schedule=schedule,
+            scheduled_for=due,
             schema_changes=self._prepared.schema.changes if self._prepared else (),
             labels={name: self._context.redacted(text) for name, text in self._texts("labels").items()},
             annotations={name: self._context.redacted(text) for name, text in self._texts("annotations").items()},

@@ -104,7 +104,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     reads. `options` are the options of `run` that change what is read or saved, as they are written.
 
     `labels` and `annotations` are those of the pipeline, its source, its target and the project, in this order of
-    priority. `mapper` is None for a run without a mapper.
+    priority. `mapper` is None for a run without a mapper. `schedule` started the run, for the time `scheduled_for`.
     """
 
     version: int = 1
@@ -128,6 +128,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None = None
     window: WindowRecord | None = None
     options: tuple[str, ...] = ()
+    schedule: str | None = None
+    scheduled_for: str | None = None
 
 
 def new_run_id(now: float, token: str) -> str:

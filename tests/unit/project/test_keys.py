@@ -25,7 +25,20 @@ from tapdock.project.steps import After
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "runner" / "guides").glob("*.md"))]
 PAGE = ROOT / "runner" / "guides" / "project-file.md"
-TABLES = ("ROOT", "STATE_BACKEND", "REGISTRIES", "CONNECTOR", "BUILD", "MOUNT", "STREAM", "PIPELINE", "COMMAND", "JOB")
+TABLES = (
+    "ROOT",
+    "STATE_BACKEND",
+    "REGISTRIES",
+    "CONNECTOR",
+    "BUILD",
+    "MOUNT",
+    "STREAM",
+    "PIPELINE",
+    "COMMAND",
+    "JOB",
+    "SCHEDULE",
+    "NOTIFY",
+)
 MANIFEST = "type: DeclarativeSource\nversion: 7.0.0\nstreams: []\ncheck: {type: CheckStream, stream_names: []}\n"
 
 SCHEMA = jsonschema.validators.validator_for(json_schema())(json_schema())
@@ -109,6 +122,8 @@ PLACES = [
     ("tasks", "files"),
     ("tasks", "files", "commands", "show"),
     ("jobs", "everything"),
+    ("schedules", "every-night"),
+    ("pipelines", "weekly", "notify", 0),
     ("environments", "prod"),
 ]
 

@@ -187,7 +187,7 @@ MISTAKES = [
     ("version: 1\npipelins: {}", "tapdock.yaml:2: `pipelins` is not a known key", "`pipelines`"),
     ("version: 1\nsources: [a]", "tapdock.yaml:2: `sources` is a list, not a mapping", None),
     ("version: 1\nsources: {a: {imagee: x}}", "`sources.a.imagee` is not a known key", "`image`"),
-    ("version: 1\nsources: {a: {image: x, schedule: '@daily'}}", "`sources.a.schedule`", "does not support it yet"),
+    ("version: 1\nsources: {a: {image: x, schedule: '@daily'}}", "`sources.a.schedule`", "`schedules:`"),
     ("version: 1\nsources: {a: {}}", "`sources.a` has neither `image` nor `build`", "build"),
     (
         "version: 1\nsources: {a: {image: x, streams: {u: {schema: {id: integer}}}}}",
@@ -273,7 +273,7 @@ MISTAKES = [
     (
         "version: 1\nsources: {s: {image: x}}\npipelines: {p: {source: s, schedule: daily}}",
         "`pipelines.p.schedule`",
-        "not support it yet",
+        "under `schedules:`",
     ),
     ("version: 1\nenvironments: {prod: {sauces: {}}}", "`environments.prod.sauces`", "`sources`"),
     ("version: 1\na: &a [*a]", "aliases expand to too many values", None),

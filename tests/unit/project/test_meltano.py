@@ -129,6 +129,10 @@ def test_what_comes_along(file):
             "two-2": {"source": "tap-faker", "target": "target-git"},
             "old": {"source": "tap-faker", "target": "target-more", "state_id": "old"},
         },
+        "schedules": {
+            "nightly": {"run": "all", "cron": "@daily"},
+            "old": {"run": "old", "cron": "0 1 * * *"},
+        },
         "environments": {
             "dev": {},
             # The child does not inherit them: none of its settings has one of these names.
@@ -151,7 +155,6 @@ def test_what_does_not(file):
         "add `api.key: ${TAP_LOCKED_API_KEY}`",
         "the package of tap-unknown",
         "`dbt:run` of the job `all`",
-        "meltano.yml:39: the schedule `nightly` of the job `all` (@daily)",
         "meltano.yml:14: the priority of `env` (LIMIT, PLACE, REGION)",
         "the package of mapper, which neither",
         "`dbt` has no commands",

@@ -165,6 +165,23 @@ def test_how_streams_are_read(shop):
     assert (customers.sync_mode, customers.primary_key) == ("full_refresh", (("id",),))
 
 
+def test_schedules(shop):
+    """They run what was converted, with their variables, and a job runs its pipelines one after the other."""
+    schedules = loaded(shop, "prod").schedules
+    nightly = schedules["every-night"]
+    assert (nightly.cron, nightly.timezone, coerce(Config(nightly.env), {})) == (
+        "0 2 * * *",
+        "UTC",
+        {"REGION": "eu-south-1"},
+    )
+    assert nightly.run
+    assert (schedules["crm-to-files-hourly"].run, schedules["crm-to-files-hourly"].cron) == (
+        ("crm-to-files-hourly",),
+        "@hourly",
+    )
+    assert loaded(shop, "prod").pipelines["files-into-lake"].state_id == "files into lake"
+
+
 def test_variables_of_processes(shop):
     prod = loaded(shop, "prod")
     crm = coerce(Config(prod.sources["tap-crm"].env), {})
@@ -186,7 +203,7 @@ def test_how_an_image_is_made(shop):
 @pytest.mark.parametrize(
     "line",
     [
-        "meltano.yml:206: `env` of the schedule `every-night`: set these variables where you run it",
+        "meltano.yml:214: the name `files into lake`, which is taken or not valid: the schedule is `files-into-lake` now",  # noqa: E501
         "meltano.yml:218: `transform: run` of the schedule `files into lake`",
         "pipelines/legacy.meltano.yml:5: the name `shop`, which is taken or not valid: the pipeline is `shop-2` now",
         "meltano.yml:144: tap-files: `select`, which Meltano ignores beside `catalog`",

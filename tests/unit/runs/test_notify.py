@@ -1,0 +1,233 @@
+"""Messages about the end of runs: whole runs of small programs, and a real server that gets the messages."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tapdock.errors import UsageError
+from tapdock.project.model import Pipeline
+from tapdock.project.secret import Secret
+from tapdock.project.steps import Notify
+from tapdock.runs.notify import events_of, require_notifiable
+from tapdock.runs.records import RunRecord, Seconds, StateRecord
+
+pytestmark = pytest.mark.long
+CONNECTORS = Path(__file__).parents[2] / "connectors"
+WORD = "T0KEN-s3cret-in-the-path"
+
+
+class Hook:
+    """A server that records what it gets, and answers with `status`. With `holds`, it does not answer."""
+
+    def __init__(self) -> None:
+        self.got: list[dict[str, Any]] = []
+        self.status = 200
+        self.headers: dict[str, str] = {}
+        self.holds = threading.Event()
+        self.holds.set()
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                length = int(self.headers["Content-Length"])
+                hook.got.append(json.loads(self.rfile.read(length)))
+                assert self.headers["Content-Type"] == "application/json"
+                hook.holds.wait(60)
+                self.send_response(hook.status)
+                for name, value in hook.headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/services/{WORD}"
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    made = Hook()
+    yield made
+    made.holds.set()
+    made.server.shutdown()
+    made.server.server_close()
+
+
+class Runs:
+    """Runs the pipeline `demo` in its folder, with the steps of a source."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder, self.url = folder, url
+        self.notify: Any = {"on": ["failure", "recovery", "empty"], "url": "${HOOK}"}
+        self.more: dict[str, Any] = {}
+
+    def __call__(self, *steps: str) -> "subprocess.CompletedProcess[str]":
+        (self.folder / "data").mkdir(exist_ok=True)
+        source = {
+            "image": str(CONNECTORS / "source.py"),
+            "kind": "airbyte",
+            "config": {"token": "x", "steps": list(steps)},
+        }
+        target = {"image": str(CONNECTORS / "target.py"), "kind": "singer"}
+        target["config"] = {"path": str(self.folder / "data" / "rows.jsonl")}
+        pipeline = {"source": "a", "target": "b", "notify": self.notify, **self.more}
+        content = {"version": 1, "sources": {"a": source}, "targets": {"b": target}, "pipelines": {"demo": pipeline}}
+        (self.folder / "tapdock.yaml").write_text(json.dumps(content))
+        environ = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+        environ |= {"HOME": str(self.folder), "TAPDOCK_ENGINE": "local", "HOOK": self.url, "no_proxy": "*"}
+        words = [sys.executable, "-m", "tapdock", "run", "demo"]
+        return subprocess.run(words, cwd=self.folder, env=environ, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def run(tmp_path, hook) -> Runs:
+    return Runs(tmp_path, hook.url)
+
+
+GOOD, BAD, EMPTY = ("numbers users", "state"), ("state", "exit 1"), ("state",)
+
+
+def test_failure_recovery_and_no_records(run, hook, tmp_path):
+    """Each is told once. The address is in no output and in no file."""
+    codes = [run(*steps) for steps in (BAD, GOOD, EMPTY)]
+    assert [done.returncode for done in codes] == [3, 0, 0], codes[0].stderr
+    assert [(each["event"], each["exit_code"]) for each in hook.got] == [("failure", 3), ("recovery", 0), ("empty", 0)]
+    failure, recovery, _ = hook.got
+    assert failure["text"].startswith("tapdock: demo failed with exit code 3: ")
+    assert failure["error"]["side"] == "source"
+    assert "works again" in recovery["text"]
+    output = "".join(done.stdout + done.stderr for done in codes)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert WORD not in output
+    assert [path for path in files if WORD.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.slow
+def test_a_retry_is_not_a_recovery(run, hook, tmp_path):
+    """The failed attempt before it does not count: nobody was told of a failure."""
+    run.more = {"retries": 1}
+    done = run(f"once {tmp_path / 'tried'}", *GOOD)
+    assert (done.returncode, hook.got) == (0, []), done.stderr
+    assert "demo failed; retrying" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "reason"),
+    [
+        (500, {}, "answered with HTTP status 500"),
+        pytest.param(302, {"Location": "/elsewhere"}, "answered with HTTP status 302", marks=pytest.mark.slow),
+    ],
+)
+def test_an_address_that_fails_is_one_warning(run, hook, status, headers, reason):
+    hook.status, hook.headers = status, headers
+    done = run(*BAD)
+    assert done.returncode == 3
+    warnings = [line for line in done.stderr.splitlines() if "no message about the failure" in line]
+    assert len(warnings) == 1
+    assert reason in warnings[0]
+    assert len(hook.got) == 1
+    assert WORD not in done.stderr + done.stdout
+
+
+@pytest.mark.slow
+def test_an_address_where_nobody_listens(run):
+    run.url = f"http://127.0.0.1:9/{WORD}"
+    done = run(*BAD)
+    assert done.returncode == 3
+    assert "cannot be reached: Connection refused" in done.stderr
+    assert WORD not in done.stderr + done.stdout
+
+
+@pytest.mark.slow
+def test_an_address_that_does_not_answer(run, hook):
+    hook.holds.clear()
+    done = run(*BAD)
+    assert done.returncode == 3
+    assert "did not answer within 10 s" in done.stderr
+
+
+def test_a_command_gets_the_message(run, tmp_path):
+    program = tmp_path / "tell"
+    program.write_text(f"#!/bin/sh\ncat >{tmp_path}/told\n")
+    program.chmod(0o755)
+    run.notify = {"on": ["failure"], "command": [str(program)]}
+    assert run(*BAD).returncode == 3
+    assert json.loads((tmp_path / "told").read_text())["event"] == "failure"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "reason"), [("/no/such", "cannot be started: No such file"), ("false", "exited with 1")]
+)
+def test_a_command_that_fails_is_a_warning(run, command, reason):
+    run.notify = {"on": ["failure"], "command": [command]}
+    done = run(*BAD)
+    assert done.returncode == 3
+    assert reason in done.stderr
+
+
+def test_an_empty_address_tells_nobody(run):
+    run.url = ""
+    done = run(*BAD)
+    assert (done.returncode, "no message" in done.stderr) == (3, False)
+
+
+def test_an_address_that_is_none_fails_the_run(run):
+    """It would otherwise be noticed only when a message cannot be sent."""
+    run.url = WORD
+    done = run(*GOOD)
+    assert (done.returncode, "`notify.url` from ${HOOK} is not an address" in done.stderr) == (2, True)
+    assert WORD not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    "text", ["ftp://x/y", "https://", "https://x:port/", "http://x/ y\n", "javascript:1", "https://[::1"]
+)
+def test_what_is_not_an_address(text):
+    pipeline = Pipeline(name="p", source="a", target="b", notify=(Notify(on=("failure",), url=Secret(text)),))
+    with pytest.raises(UsageError) as raised:
+        require_notifiable(pipeline)
+    assert text not in raised.value.message
+
+
+def record(status: Any, code: int | None) -> RunRecord:
+    return RunRecord(
+        run_id="20261129T000000Z-1",
+        pipeline="demo",
+        state_id="default:a-to-b",
+        started_at="2026-11-29T00:00:00.000+00:00",
+        status=status,
+        exit_code=code,
+        state=StateRecord(committed=0, backend="x"),
+        seconds=Seconds(total=1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "events"),
+    [
+        (record("failed", 3), None, ("failure",)),
+        (record("failed", 3), record("failed", 3), ("failure",)),
+        (record("failed", 7), None, ()),  # another run has the state: skipped
+        (record("stopped", 143), None, ()),
+        (record("succeeded", 0), None, ("empty",)),
+        (record("succeeded", 0), record("failed", 3), ("recovery", "empty")),
+        (record("succeeded", 0), record("killed", None), ("recovery", "empty")),
+        (record("succeeded", 0), record("succeeded", 0), ("empty",)),
+    ],
+)
+def test_what_a_run_means(now, before, events):
+    assert events_of(now, before) == events
