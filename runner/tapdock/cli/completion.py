@@ -182,11 +182,13 @@ def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str
         from tapdock.runs.records import ids
 
         return ("latest", *ids(session.private))
-    sources, mappers, targets, pipelines, states = _of_project(session)
+    sources, mappers, targets, pipelines, jobs, tasks, commands, states = _of_project(session)
     if command == "run":
         if given and given[-1] in sources:
             return (*mappers, *targets)
-        return targets if given and given[-1] in mappers else (*pipelines, *sources)
+        return targets if given and given[-1] in mappers else (*pipelines, *jobs, *sources, *commands)
+    if command in ("remove", "list", "config show"):
+        return (*pipelines, *jobs, *sources, *mappers, *targets, *tasks)
     if command in _SOURCES:
         return sources
     if command in _CONNECTORS or (command.startswith("config ") and command != "config show"):
@@ -195,7 +197,8 @@ def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str
 
 
 def _of_project(session: Session) -> tuple[Sequence[str], ...]:
-    """Return sources, mappers, targets, pipelines and states: the names in the files, without a value of any reference.
+    """Return the names in the files, without a value of any reference: sources, mappers, targets, pipelines, jobs,
+    tasks, their commands, and states.
 
     A reference such as `${exec:…}` may start a program, which a key press must not do.
     """
@@ -212,8 +215,13 @@ def _of_project(session: Session) -> tuple[Sequence[str], ...]:
         tree = document.read(session.file).tree
     pipelines = tree.get("pipelines") or {}
     states = [_state(name, entry, environment) for name, entry in pipelines.items() if isinstance(entry, dict)]
-    names = ([*(tree.get(group) or ())] for group in ("sources", "mappers", "targets", "pipelines"))
-    return *names, [state for state in states if "$" not in state]
+    groups = ("sources", "mappers", "targets", "pipelines", "jobs", "tasks")
+    names = ([*(tree.get(group) or ())] for group in groups)
+    tasks = (tree.get("tasks") or {}).items()
+    commands = [
+        f"{name}:{each}" for name, task in tasks if isinstance(task, dict) for each in task.get("commands") or ()
+    ]
+    return *names, commands, [state for state in states if "$" not in state]
 
 
 def _environment(session: Session) -> str | None:

@@ -152,9 +152,8 @@ class Session:
     def own_words(self) -> frozenset[str]:
         """tapdock's commands, and the names in the project file (if it is loaded)."""
         project: Project | None = self.__dict__.get("project")
-        named = (
-            (project.environment, *(each.name for each in project.connectors), *project.pipelines) if project else ()
-        )
+        connectors = [each.name for each in project.connectors] if project else []
+        named = (project.environment, *connectors, *project.pipelines, *project.jobs) if project else ()
         return frozenset(("tapdock", *self.commands, *(name for name in named if name)))
 
     @property
