@@ -619,8 +619,9 @@ PIPELINE = (
         name="schemaless",
         form="choice",
         words=model.Schemaless,
-        help="What happens to streams that declare no fields: `json` writes each record into one column `data`, and "
-        "`refuse` ends the run. Without it, see [routes](routes.md#streams-that-declare-no-fields).",
+        help="What happens to streams that declare no fields: `json` writes each record into one column `data`, "
+        "`infer` finds their fields in the first records, and `refuse` ends the run. Without it, see "
+        "[routes](routes.md#streams-that-declare-no-fields).",
     ),
     Key(
         name="meta_changes",

@@ -137,5 +137,5 @@ def maps_for(
     else:
         first = [Entry(name=key.name, streams=key.name)]
     made = tuple(StreamMap(entry, key, settings, schema=schema, primary_key=primary_key) for entry in (*first, *copies))
-    is_untouched = not own and not copies and first and not settings.flattening and not made[0].has_rules
+    is_untouched = not own and not copies and first and not settings.flattening and not made[0].guards
     return None if is_untouched else made
