@@ -31,6 +31,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "add": ("adding:add", "Add a source or a target to the project, by its name in a registry"),
     "remove": ("removing:remove", "Remove a connector, a pipeline or a job from the project"),
     "run": ("run:run", "Run pipelines, or sources into targets, one after the other"),
+    "backfill": ("backfill:backfill", "Read a range of time of a pipeline in steps, beside its state"),
     "preview": ("preview:preview", "Show the first records of a source, without a target"),
     "list": ("listing:list_project", "List pipelines, jobs, connectors and the streams that were seen last"),
     "spec": ("connectors:spec", "Show which settings a connector takes"),
@@ -44,7 +45,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
         "diff": ("catalog:diff", "Compare what a source offers now with its committed or its last catalog"),
         "commit": ("catalog:commit", "Write what a source offers now into `catalogs/NAME.json`"),
     },
-    "invoke": ("invoke:invoke", "Run a connector's image by hand"),
+    "invoke": ("invoke:invoke", "Run a connector's image or a task by hand"),
     "state": {
         "list": ("state:list_states", "List the saved states"),
         "show": ("state:show", "Show one state: who saved it and when, and which run holds it"),

@@ -55,7 +55,7 @@ class _Asked:
 def _asked(ctx: typer.Context, name: str, pipeline: str | None, *, verbose: bool) -> Iterator[_Asked]:
     """Yield the source `name`. Raises UsageError for a target, and for a source that is never discovered."""
     session = shared(ctx)
-    connector = in_pipeline(session.project, name, pipeline)
+    connector = in_pipeline(session, name, pipeline)
     if connector.role != "source":
         raise UsageError(f"`{name}` is a {connector.role}; only sources have catalogs")
     if not connector.reports_streams:

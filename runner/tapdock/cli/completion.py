@@ -182,13 +182,17 @@ def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str
         from tapdock.runs.records import ids
 
         return ("latest", *ids(session.private))
-    sources, mappers, targets, pipelines, jobs, tasks, commands, states = _of_project(session)
+    sources, mappers, targets, pipelines, states, tasks, commands, jobs = _of_project(session)
     if command == "run":
         if given and given[-1] in sources:
             return (*mappers, *targets)
         return targets if given and given[-1] in mappers else (*pipelines, *jobs, *sources, *commands)
     if command in ("remove", "list", "config show"):
         return (*pipelines, *jobs, *sources, *mappers, *targets, *tasks)
+    if command == "invoke":
+        return (*sources, *mappers, *targets, *tasks, *commands)
+    if command == "build":
+        return (*sources, *mappers, *targets, *tasks)
     if command in _SOURCES:
         return sources
     if command in _CONNECTORS or (command.startswith("config ") and command != "config show"):
@@ -197,8 +201,9 @@ def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str
 
 
 def _of_project(session: Session) -> tuple[Sequence[str], ...]:
-    """Return the names in the files, without a value of any reference: sources, mappers, targets, pipelines, jobs,
-    tasks, their commands, and states.
+    """Return sources, mappers, targets, pipelines, states, tasks, their commands and jobs.
+
+    These are the names in the files, without a value of any reference.
 
     A reference such as `${exec:…}` may start a program, which a key press must not do.
     """
@@ -214,14 +219,26 @@ def _of_project(session: Session) -> tuple[Sequence[str], ...]:
     except UsageError:
         tree = document.read(session.file).tree
     pipelines = tree.get("pipelines") or {}
-    states = [_state(name, entry, environment) for name, entry in pipelines.items() if isinstance(entry, dict)]
-    groups = ("sources", "mappers", "targets", "pipelines", "jobs", "tasks")
-    names = ([*(tree.get(group) or ())] for group in groups)
-    tasks = (tree.get("tasks") or {}).items()
-    commands = [
-        f"{name}:{each}" for name, task in tasks if isinstance(task, dict) for each in task.get("commands") or ()
+    states = [
+        _state(name, entry, environment, row)
+        for name, entry in pipelines.items()
+        if isinstance(entry, dict)
+        for row in (_rows(entry) if entry.get("matrix") is not None else (None,))
     ]
-    return *names, commands, [state for state in states if "$" not in state]
+    rows = [f"{name}[{row}]" for name, entry in pipelines.items() for row in _rows(entry)]
+    names = ([*(tree.get(group) or ())] for group in ("sources", "mappers", "targets"))
+    tasks = {name: entry for name, entry in (tree.get("tasks") or {}).items() if isinstance(entry, dict)}
+    commands = [f"{name}:{each}" for name, entry in tasks.items() for each in entry.get("commands") or ()]
+    jobs = [*(tree.get("jobs") or ())]
+    return *names, [*pipelines, *rows], [state for state in states if "$" not in state], [*tasks], commands, jobs
+
+
+def _rows(entry: Any) -> list[str]:
+    """Return the names of the rows of a matrix that are in the project file."""
+    matrix = entry.get("matrix") if isinstance(entry, dict) else None
+    rows = matrix.get("rows") if isinstance(matrix, dict) else matrix
+    named = (row.get("name") for row in (rows if isinstance(rows, list) else ()) if isinstance(row, dict))
+    return [str(name) for name in named if name is not None]
 
 
 def _environment(session: Session) -> str | None:
@@ -233,11 +250,12 @@ def _environment(session: Session) -> str | None:
     return session.variables.get("TAPDOCK_ENVIRONMENT") or (default if isinstance(default, str) else None)
 
 
-def _state(name: str, entry: Mapping[str, Any], environment: str | None) -> str:
+def _state(name: str, entry: Mapping[str, Any], environment: str | None, row: str | None) -> str:
     from tapdock.project.model import Pipeline
     from tapdock.project.state_keys import key_of
 
     source, target, suffix, own = (
         str(entry.get(key) or "") for key in ("source", "target", "state_suffix", "state_id")
     )
-    return key_of(Pipeline(name=name, source=source, target=target, state_suffix=suffix, state_id=own), environment)
+    made = Pipeline(name=name, source=source, target=target, state_suffix=suffix, state_id=own, row=row)
+    return key_of(made, environment)

@@ -17,6 +17,7 @@ from tapdock.project.keys import BUILD, CONNECTOR, MAPS, names
 from tapdock.project.layers import Path, dotted, walk
 from tapdock.project.maps import MapKeys
 from tapdock.project.model import Connector, Job, Mount, Pipeline, Project, StreamOptions
+from tapdock.project.row import Matrix
 from tapdock.project.secret import Secret
 from tapdock.project.steps import After, Command
 from tapdock.protocol.json_pointer import parts
@@ -134,7 +135,7 @@ def _references(project: Project, path: Path) -> str:
 def variables_of(project: Project, path: Path) -> tuple[str, ...]:
     """Return the variables to which the project file refers in settings of a connector, and in maps of a pipeline."""
     own = ("config", "env", "mappings", *names(MAPS)) if path[0] != "pipelines" else names(MAPS)
-    if path[0] not in ("sources", "mappers", "targets", "pipelines") or path[2:3] == () or path[2] not in own:
+    if path[0] not in ("sources", "mappers", "targets", "tasks", "pipelines") or path[2:3] == () or path[2] not in own:
         return ()
     entries: Mapping[str, MapKeys] = getattr(project, str(path[0]))
     value: Any = getattr(entries[str(path[1])], str(path[2]))
@@ -190,12 +191,15 @@ def _values(project: Project) -> Iterator[tuple[Path, Any]]:
         yield from _connector(path, connector, known_specs.remembered(cache, connector))
     for name, pipeline in project.pipelines.items():
         said = {field.name: getattr(pipeline, field.name) for field in dataclasses.fields(Pipeline)}
+        del said["variant"], said["row"]
         naming = said.pop("namespacing")
         said |= {"namespace": naming.kind, "namespace_format": naming.format, "prefix": naming.prefix}
         maps = {key: said.pop(key) for key in names(MAPS)}
         for key, value in said.items():
             if key in ("labels", "annotations"):
                 yield from walk(value, ("pipelines", name, key)) if value else ()
+            elif key == "matrix":
+                yield from _matrix(name, value) if value else ()
             elif isinstance(value, After):
                 yield from walk(_plain(value), ("pipelines", name, key)) if value else ()
             elif key != "name" and value not in (None, "", ()):
@@ -204,6 +208,20 @@ def _values(project: Project) -> Iterator[tuple[Path, Any]]:
             yield from _map_key(("pipelines", name), pipeline, key)
     for job in project.jobs.values():
         yield from walk({key: value for key, value in _plain(job).items() if key != "name"}, ("jobs", job.name))
+
+
+def _matrix(pipeline: str, matrix: Matrix) -> Iterator[tuple[Path, Any]]:
+    """Yield the names of the rows that are in the project file, or where they are, and the columns."""
+    path: Path = ("pipelines", pipeline, "matrix")
+    said = {
+        "rows": None if matrix.rows is None else [row.name for row in matrix.rows],
+        "file": matrix.file,
+        "command": list(matrix.command) or None,
+        "timeout": matrix.seconds if matrix.command else None,
+        "allow_empty": matrix.allow_empty or None,
+    }
+    yield from (((*path, key), value) for key, value in said.items() if value is not None)
+    yield from (((*path, "columns", name), str(value)) for name, value in matrix.columns.items())
 
 
 def _plain(value: After | Command | Job) -> Any:
@@ -221,7 +239,7 @@ def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | Non
             continue
         here = (*path, key.name)
         value: Any = _limit(connector, key.name) if key.form == "duration" else getattr(connector, key.name)
-        if value in (None, (), {}):
+        if value in (None, (), {}, ""):
             continue
         match key.form:
             case "config" | "env":
@@ -239,10 +257,14 @@ def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | Non
                 for stream, options in value.items():
                     yield from (((*here, stream, name), inner) for name, inner in _stream(options).items())
             case "build":
-                yield (*here, value.family.removesuffix("-python")), value.package
+                families = {"airbyte-python": "airbyte", "python": "pip"}
+                if value.package:
+                    yield (*here, families.get(value.family, value.family)), value.package
                 for option in BUILD:
                     if given := getattr(value, option.attribute, None):
                         yield (*here, option.name), list(given) if isinstance(given, tuple) else given
+            case "window":
+                yield from walk({name: each for name, each in dataclasses.asdict(value).items() if each}, here)
             case "manifest" | "catalog":
                 yield here, str(value.file)
             case "discovery":

@@ -47,7 +47,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the connector's log lines.")]
 InPipeline = Annotated[
     str | None,
-    typer.Option("--pipeline", help="The pipeline for `${SOURCE}` and the like in the config. Default: the only one."),
+    typer.Option(
+        "--pipeline",
+        help="The pipeline, or `shop[row]`, for `${SOURCE}` and the like in the config. Default: the only one.",
+    ),
 ]
 
 
@@ -109,7 +112,7 @@ def checked(
     write: bool = False,
 ) -> None:
     """Check a connector, and print the result. Raises an error of its side if the check failed."""
-    connector = in_pipeline(session.project, name, pipeline)
+    connector = in_pipeline(session, name, pipeline)
     if read and connector.role != "source":
         raise UsageError(f"`{name}` is a {connector.role}; only sources have records to read")
     if write and connector.role != "target":
@@ -221,7 +224,7 @@ def offered_by(
     session: Session, name: str, *, refresh: bool, verbose: bool, pipeline: str | None = None
 ) -> tuple[Connector, Kind, tuple[Stream, ...]]:
     """Return a source, its kind and the streams that it offers. Raises UsageError for a target."""
-    connector = in_pipeline(session.project, name, pipeline)
+    connector = in_pipeline(session, name, pipeline)
     if connector.role != "source":
         raise UsageError(f"`{name}` is a {connector.role}; only sources have streams")
     with Signals(said_at_once) as signals:
@@ -258,8 +261,13 @@ def _selected(session: Session, connector: Connector, streams: tuple[Stream, ...
     return {one.stream.key: one for one in configured}
 
 
-def in_pipeline(project: Project, name: str, pipeline: str | None) -> Connector:
-    """Return a connector, with the built-in variables of a pipeline. Raises UsageError if the pipeline lacks it."""
+def in_pipeline(session: Session, name: str, pipeline: str | None) -> Connector:
+    """Return a connector, with the built-in variables of a pipeline. Raises UsageError if the pipeline lacks it.
+
+    For a row of a matrix, the session gets the project of that row.
+    """
+    session.choose_row(pipeline)
+    project = session.project
     if name not in project.mappers and name in usable(project.mappers):
         return mapper_of(name, project.mappers)
     connector = named(project, name)
@@ -274,6 +282,10 @@ def in_pipeline(project: Project, name: str, pipeline: str | None) -> Connector:
 
 def named(project: Project, name: str) -> Connector:
     """Return a source, a mapper or a target of the project. Raises UsageError if there is none."""
+    task = name.partition(":")[0]
+    if task in project.tasks:
+        hint = f"`tapdock invoke {task} -- …` runs it by hand, and `tapdock run {task}:COMMAND` one of its commands"
+        raise UsageError(f"`{task}` is a task, which has no config, no settings and no streams", hint=hint)
     connector = project.connector(name)
     if connector is None:
         known = [each.name for each in project.connectors]

@@ -15,7 +15,8 @@ from tapdock.connectors.lockfile import read_if_present
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Hooks, Job, Pipeline, Project
-from tapdock.project.state_keys import key_of
+from tapdock.project.row import split_name
+from tapdock.project.rows import named_pipeline, state_facts
 from tapdock.project.steps import Step, in_words
 from tapdock.text.output import out, print_json, print_table
 
@@ -55,7 +56,7 @@ def list_project(
         print_json(facts)
         return
     if facts["pipelines"]:
-        rows = [(each["name"], each["source"], each["target"], each["state_id"]) for each in facts["pipelines"]]
+        rows = [(each["name"], each["source"], each["target"], _state_of(each)) for each in facts["pipelines"]]
         print_table(("PIPELINE", "SOURCE", "TARGET", "STATE"), rows)
     if facts["jobs"]:
         if facts["pipelines"]:
@@ -72,6 +73,8 @@ def list_project(
 
 def _require_known(project: Project, name: str) -> None:
     names = [*project.pipelines, *project.jobs, *(each.name for each in project.connectors)]
+    if split_name(name)[1] is not None and named_pipeline(project, name):
+        return
     if name not in names:
         hint = did_you_mean(name, names) or f"known: {', '.join(names) or 'nothing yet'}"
         raise UsageError(f"there is no pipeline, job or connector `{name}` in {project.file.name}", hint=hint)
@@ -98,13 +101,12 @@ def listed(session: Session, name: str | None) -> dict[str, Any]:
                 "source": each.source,
                 "target": each.target,
                 "mappers": list(each.mappers),
-                "state_id": key_of(each, project.environment),
+                **state_facts(project, each),
                 **_hooks(each),
                 **_texts(each, redactor),
                 **_streams(known_streams.known_read(cache, each, project.environment)),
             }
-            for each in project.pipelines.values()
-            if name in (None, each.name)
+            for each in _pipelines(project, name)
         ],
         "jobs": [
             {"name": each.name, "steps": _steps(each.steps), **_hooks(each), **_texts(each, redactor)}
@@ -132,6 +134,13 @@ def _hooks(owner: Hooks) -> dict[str, Any]:
     return {"before": list(owner.before), "after": after}
 
 
+def _pipelines(project: Project, name: str | None) -> list[Pipeline]:
+    if name is not None and split_name(name)[1] is not None:
+        row = named_pipeline(project, name)
+        return [row] if row else []
+    return [each for each in project.pipelines.values() if name in (None, each.name)]
+
+
 def _connector(
     project: Project, cache: Cache, digests: Mapping[str, str], redactor: "Redactor | None", connector: Connector
 ) -> dict[str, Any]:
@@ -144,6 +153,8 @@ def _connector(
         "package": connector.build.package if connector.build else None,
         **_texts(connector, redactor),
     }
+    if connector.role == "task":
+        facts |= {"kind": None, "engine": connector.engine, "commands": sorted(connector.commands)}
     if connector.role == "source":
         facts |= _streams(known_streams.known_offered(cache, connector, project.environment))
     return facts
@@ -177,13 +188,21 @@ def _streams(known: KnownStreams | None) -> dict[str, Any]:
     return {"streams_seen_at": known.seen_at, "streams": [msgspec.to_builtins(each) for each in known.streams]}
 
 
+def _state_of(pipeline: Mapping[str, Any]) -> str:
+    """Return the name of the state for people, or that of the states of rows."""
+    if "matrix" not in pipeline:
+        return str(pipeline["state_id"])
+    rows, command = pipeline["matrix"]["rows"], pipeline["matrix"]["command"]
+    return f"one for each of {len(rows)} rows" if rows is not None else f"one for each row of `{command}`"
+
+
 def _row(connector: Mapping[str, Any]) -> tuple[str, ...]:
     digest = connector["digest"]
     return (
         connector["name"],
         connector["role"],
-        connector["kind"] or _UNKNOWN,
-        connector["image"],
+        "" if connector["role"] == "task" else connector["kind"] or _UNKNOWN,
+        connector["image"] or "(the host)",
         digest[:_DIGEST] if digest else "no",
     )
 

@@ -59,7 +59,7 @@ def preview(
     Example: tapdock preview faker --json
     """
     session = shared(ctx)
-    connector = in_pipeline(session.project, source, pipeline)
+    connector = in_pipeline(session, source, pipeline)
     if connector.role != "source":
         raise UsageError(f"`{source}` is a {connector.role}; only sources have records to read")
     options = Options(select=tuple(streams or ()), save_state=False)
@@ -79,7 +79,7 @@ def _pipeline_of(project: Project, source: str, name: str | None) -> Pipeline | 
     """Return the pipeline whose maps are applied: the named one, or the only one of the source."""
     if name is not None:
         return project.pipelines[name]
-    users = [each for each in project.pipelines.values() if each.source == source]
+    users = [each for each in project.pipelines.values() if each.source == source and not each.is_template]
     if len(users) == 1:
         return users[0]
     if mapped := [each.name for each in users if each.has_maps]:

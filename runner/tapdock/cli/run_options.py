@@ -4,7 +4,7 @@ from tapdock.errors import UsageError
 from tapdock.project.model import Pipeline
 from tapdock.runs.given import Part
 from tapdock.runs.prepare import Options
-from tapdock.runs.steps import InOrder, JobStep, Node, Step, Together, steps_of
+from tapdock.runs.steps import InOrder, JobStep, Node, RowsStep, Step, Together, steps_of
 
 __all__ = ["require_fitting", "require_for_steps", "require_spoolable"]
 
@@ -47,7 +47,8 @@ def require_for_steps(node: InOrder | Together, options: Options, *, dump: Part 
     """Raise UsageError for options that do not apply to these steps: to jobs, or to commands of tasks alone."""
     blocks = node.members
     needs_one = dump or options.catalog is not None or options.state is not None
-    if needs_one and not (len(blocks) == 1 and _is_pipeline(blocks[0])):
+    single = blocks[0].members if len(blocks) == 1 and isinstance(blocks[0], RowsStep) else blocks
+    if needs_one and not (len(single) == 1 and _is_pipeline(single[0])):
         raise UsageError("`--dump`, `--catalog` and `--state` need a single pipeline, or a source and a target")
     pipelines = [step for step in steps_of(node) if _is_pipeline(step)]
     jobs = [each for each in blocks if isinstance(each, JobStep)]
@@ -64,6 +65,8 @@ def require_for_steps(node: InOrder | Together, options: Options, *, dump: Part 
         "`--accept-schema-changes`": options.accept_schema_changes,
         "`--strict-counts`": options.strict_counts,
     }
+    if any(isinstance(each, RowsStep) for each in blocks):
+        return  # a matrix may have no rows
     if not pipelines and (found := next((option for option, is_given in given.items() if is_given), None)):
         raise UsageError(f"{found} has no effect: no pipeline is run", hint="leave it out")
 

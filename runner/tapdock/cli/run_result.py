@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from tapdock.cli.assembly import said
+from tapdock.cli.row_summaries import row_steps, row_summaries
 from tapdock.cli.session import Session
 from tapdock.errors import Interrupted, TapdockError, UsageError
 from tapdock.project.model import Pipeline, Project
@@ -13,8 +14,8 @@ from tapdock.project.steps import in_words
 from tapdock.runs.jobs import Ended
 from tapdock.runs.prepare import Options
 from tapdock.runs.records import ErrorRecord
-from tapdock.runs.steps import InOrder, JobStep, Node, Step, Together, Wrap, steps_of
-from tapdock.text.output import out, print_json, print_table
+from tapdock.runs.steps import InOrder, JobStep, Node, RowsStep, Step, Together, Wrap, steps_of
+from tapdock.text.output import err, out, print_json, print_table
 
 __all__ = ["nothing_named", "refusal", "show_ended", "show_steps"]
 
@@ -39,6 +40,10 @@ def show_ended(session: Session, tree: Node, ended: Ended, chosen: Mapping[str, 
         return
     if any(isinstance(each, JobStep) for each in _members(tree)):
         _print_summary(tree, ended)
+    counted = {step.place for rows in row_steps(tree) for step in rows.members}
+    for line in row_summaries(tree, ended):
+        err(line)
+    left = [_label(step, chosen) for step in ended.not_started if step.place not in counted]
     if left:
         said(f"not started: {', '.join(left)}")
 
@@ -57,7 +62,8 @@ def _as_json(session: Session, tree: Node, ended: Ended, left: list[str]) -> Any
     """Return the record of a single block, or one object with the records of all steps, and names of those `left`."""
     members = _members(tree)
     is_job = any(isinstance(each, JobStep) for each in members)
-    if len(members) == 1 and not is_job and ended.records:
+    is_single = not is_job and len(list(steps_of(tree))) == 1
+    if is_single and not any(each.names_all for each in row_steps(tree)) and ended.records:
         return msgspec.to_builtins(ended.records[0])
     places = {} if not is_job else {id(each.record): each.place for each in ended.runs}
     runs = [
@@ -112,7 +118,7 @@ def show_steps(tree: Node, *, as_json: bool) -> None:
     """Print the steps of jobs and tasks, and hooks, as a dry run shows them. Pipelines alone have their plans."""
     steps = list(steps_of(tree))
     is_plain = all(isinstance(step.block, Pipeline) and step.wrap == Wrap() for step in steps)
-    if as_json or (is_plain and all(isinstance(each, Step) for each in _members(tree))):
+    if as_json or (is_plain and all(isinstance(each, Step | RowsStep) for each in _members(tree))):
         return
     for line in _lines(tree, 0):
         out(line)
@@ -126,7 +132,7 @@ def _lines(node: Node, depth: int) -> Iterator[str]:
         case JobStep():
             yield f"{space}{node.place}:{_hooks(node.wrap)}"
             yield from _lines(node.body, depth + 1)
-        case InOrder(members=members):
+        case InOrder(members=members) | RowsStep(members=members):
             for member in members:
                 yield from _lines(member, depth)
         case Together(members=members):

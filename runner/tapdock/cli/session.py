@@ -99,6 +99,15 @@ class Session:
             err(warning)
         return project
 
+    def choose_row(self, pipeline: str | None) -> None:
+        """For the name of a row of a matrix (`shop[acme]`), use the project of that row. Raises UsageError."""
+        from tapdock.project.row import split_name
+        from tapdock.project.rows import named_pipeline
+
+        if pipeline is not None and split_name(pipeline)[0] in self.project.pipelines:
+            found = named_pipeline(self.project, pipeline)
+            self.project = (found and found.variant) or self.project
+
     @property
     def private(self) -> Path:
         """The project's private folder: caches, run records, and states if no `state_backend` is configured.
@@ -152,8 +161,11 @@ class Session:
     def own_words(self) -> frozenset[str]:
         """tapdock's commands, and the names in the project file (if it is loaded)."""
         project: Project | None = self.__dict__.get("project")
-        connectors = [each.name for each in project.connectors] if project else []
-        named = (project.environment, *connectors, *project.pipelines, *project.jobs) if project else ()
+        named: tuple[str | None, ...] = ()
+        if project:
+            commands = (name for task in project.tasks.values() for name in task.commands)
+            connectors = (each.name for each in project.connectors)
+            named = (project.environment, *connectors, *project.pipelines, *project.jobs, *commands)
         return frozenset(("tapdock", *self.commands, *(name for name in named if name)))
 
     @property

@@ -64,6 +64,9 @@ def blocks_of(project: Project, batches: Sequence[Batch], blocks: Sequence[str])
     if name in project.targets and source in project.sources:
         return [source, name]
     pipeline = project.pipelines.get(name)
+    if pipeline and pipeline.is_template:
+        hint = "run its rows without `--from`"
+        raise UsageError(f"pipeline `{name}` has a matrix, and a spool is not of one of its rows", hint=hint)
     if pipeline and pipeline.source == source:
         return [name]
     fitting = [*project.targets, *(each.name for each in project.pipelines.values() if each.source == source)]

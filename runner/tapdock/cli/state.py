@@ -12,6 +12,8 @@ import typer
 from tapdock.cli.session import Session, shared
 from tapdock.cli.state_ids import AnyName, dialect_of_source, known_id, require_dialect, state_id
 from tapdock.errors import StateError, UnreadableState, UsageError
+from tapdock.project.row import split_name
+from tapdock.project.rows import keys_begin
 from tapdock.state import edit, store, versions
 from tapdock.state.backends.base import Holder
 from tapdock.state.envelope import Dialect, Envelope, a_kind
@@ -80,7 +82,11 @@ def list_states(
 
 
 def _matches(session: Session, name: str, pattern: str) -> bool:
-    if pattern in session.project.pipelines:
+    pipeline, row = split_name(pattern)
+    found = session.project.pipelines.get(pipeline)
+    if found and found.is_template and row is None:
+        return name.rpartition(":")[0] == keys_begin(session.project, found)
+    if found:
         return name == state_id(session, pattern)
     return any(fnmatchcase(each, pattern) for each in (name, name.partition(":")[2]))
 

@@ -14,6 +14,8 @@ from tapdock.project.fields import did_you_mean
 from tapdock.project.include import read_included
 from tapdock.project.load import load
 from tapdock.project.model import Pipeline, Project
+from tapdock.project.row import split_name
+from tapdock.project.rows import is_row_key, named_pipeline
 from tapdock.project.state_keys import key_of, own_ids, source_of, state_key
 from tapdock.state import store, versions
 from tapdock.state.envelope import Dialect, a_kind
@@ -27,7 +29,7 @@ AnyName = Annotated[bool, typer.Option("--any-name", help="Accept a name that no
 
 def state_id(session: Session, name: str) -> str:
     """Return the key of a state. `name` is a key (`prod:faker-to-lake`), a key without environment, or a pipeline."""
-    pipeline = session.project.pipelines.get(name)
+    pipeline = named_pipeline(session.project, name)
     if pipeline:
         return key_of(pipeline, session.project.environment)
     if name in own_ids(session.project.pipelines):
@@ -44,7 +46,7 @@ def known_id(session: Session, name: str, *, any_name: bool | None = None) -> st
     names, StateError of the backend.
     """
     key = state_id(session, name)
-    if any_name or name in session.project.pipelines or _is_saved(session, key):
+    if any_name or split_name(name)[0] in session.project.pipelines or _is_saved(session, key):
         return key
     project = _project_of(session, key, hint=None if any_name is None else _FLAG)
     if project.state_uri != session.project.state_uri:
@@ -52,7 +54,7 @@ def known_id(session: Session, name: str, *, any_name: bool | None = None) -> st
         hint = f"`tapdock state get STATE | {there}` sets it there"
         raise UsageError(f"the environment of `{key}` keeps its states in another place", hint=hint)
     keys = _keys(project)
-    if key in keys:
+    if key in keys or is_row_key(project, key):
         return key
     short = (each.partition(":")[2] for each in keys)
     near = did_you_mean(name, (*session.project.pipelines, *short, *keys, *store.keys(session.backend)))
@@ -67,7 +69,7 @@ def is_used(session: Session, key: str) -> bool:
     """Return True if a pipeline of the project can use the state."""
     try:
         project = _project_of(session, key)
-        return project.state_uri == session.project.state_uri and key in _keys(project)
+        return project.state_uri == session.project.state_uri and (key in _keys(project) or is_row_key(project, key))
     except UsageError:
         return False
 
@@ -116,7 +118,7 @@ def _project_of(session: Session, key: str, *, hint: str | None = None) -> Proje
 def _keys(project: Project) -> set[str]:
     """Return the keys of the project's pipelines, and of each source with each target: `run` accepts these, too."""
     environment = project.environment
-    keys = {key_of(each, environment) for each in project.pipelines.values()}
+    keys = {key_of(each, environment) for each in project.pipelines.values() if not each.is_template}
     pairs = ((source, target) for source in project.sources for target in project.targets)
     return keys | {state_key(source, target, environment=environment) for source, target in pairs}
 
@@ -128,7 +130,8 @@ def keys_of_pipelines(session: Session) -> dict[str, Pipeline]:
     for environment in ("", *(tree.get("environments") or {})):
         with suppress(UsageError):
             project = load(session.file, environment=environment, environ=session.environ, env_files=session.env_files)
-            found |= {key_of(each, project.environment): each for each in project.pipelines.values()}
+            plain = [each for each in project.pipelines.values() if not each.is_template]
+            found |= {key_of(each, project.environment): each for each in plain}
     return found
 
 

@@ -1,14 +1,14 @@
 """The inputs of operations: the project with its engine and backend, and a connector whose image is present."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 from tapdock.cache import Cache
 from tapdock.connectors.images import Making
 from tapdock.engines.base import Engine, Logs
 from tapdock.launch import ImageFacts
-from tapdock.project.model import Connector, Kind, Project
+from tapdock.project.model import Connector, Kind, Pipeline, Project
 from tapdock.relay.signals import Signals
 from tapdock.state.backends.base import Backend
 from tapdock.text.redaction import Redactor
@@ -49,6 +49,11 @@ class Context:
             self.redactor.learn(secrets_in(address))
         if self.project.references:
             self.project.references.listen(self.redactor)
+
+    def of(self, pipeline: Pipeline) -> "Context":
+        """Return the context for a pipeline: for a row of a matrix, with the project of that row."""
+        project = pipeline.variant
+        return self if project is None or project is self.project else replace(self, project=project)
 
     @property
     def cache(self) -> Cache:

@@ -55,6 +55,8 @@ def project_secrets(project: Project) -> Iterator[str]:
         yield from connector_secrets(connector)
     for pipeline in project.pipelines.values():
         yield from map_secrets(pipeline)
+        for row in (pipeline.matrix and pipeline.matrix.rows) or ():
+            yield from secret_texts({name: each for name, each in row.values.items() if isinstance(each, Secret)}, None)
 
 
 def redactor_of(project: Project) -> Redactor:

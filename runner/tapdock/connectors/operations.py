@@ -54,6 +54,8 @@ def prepare(context: Context, connector: Connector) -> PreparedConnector:
 
     A connector without the names of a pipeline gets those of its only one: see `alone`.
     """
+    if connector.unset is not None:
+        connector.unset.reveal()
     connector = alone(context.project, connector, now=context.now())
     context.redactor.learn(masking.connector_secrets(connector))
     facts = _image(context, connector)
@@ -116,7 +118,7 @@ def resolved_config(context: Context, ready: PreparedConnector) -> Resolved:
     user = settings.coerce(connector.config, schema)
     unmoved = settings.coerce(Config(steady(connector.config)), schema)
     rules = rotation_rules.Rules(rotate=connector.rotate, schema=schema, program=rotation_rules.program(connector))
-    key = rotated_config.overlay_key(connector.name, context.project.environment)
+    key = rotated_config.overlay_key(connector.name, context.project.environment, row=connector.row)
     laid = rotated_config.laid(context.backend, key, unmoved, rules)
     given = rotation_rules.laid_over(user, laid.values)
     context.redactor.learn((*masking.secret_texts(given, schema), *masking.new_texts(given, user)))
@@ -285,7 +287,7 @@ def keep_rotated(context: Context, connector: Connector, config: Resolved, rotat
         return
     values.pop(airbyte.MANIFEST, None)  # a low-code source reports its manifest as a part of its config
     context.redactor.learn(sorted(masking.new_texts(values, config.user))[:_MOST_TEXTS])
-    key = rotated_config.overlay_key(connector.name, context.project.environment)
+    key = rotated_config.overlay_key(connector.name, context.project.environment, row=connector.row)
     found = rotated_config.record(context.backend, key, config.steady, values, config.rules, given=config.given)
     if found.changed:
         context.progress(f"{connector.name} changed its config: {_named(found.changed)}")

@@ -77,9 +77,9 @@ class _Overlay(msgspec.Struct, frozen=True, kw_only=True):
         return self.program in (None, rules.program)
 
 
-def overlay_key(source: str, environment: str | None) -> str:
-    """Return `<environment>:<source>`."""
-    return f"{environment or 'default'}:{source}"
+def overlay_key(source: str, environment: str | None, *, row: str | None = None) -> str:
+    """Return `<environment>:<source>`, and the row of a matrix on which the config depends: `prod:crm:shop[acme]`."""
+    return f"{environment or 'default'}:{source}" + (f":{row}" if row else "")
 
 
 def laid(backend: Backend, key: str, user_config: Mapping[str, Any], rules: Rules) -> Laid:

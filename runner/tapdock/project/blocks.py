@@ -1,18 +1,20 @@
 """Blocks of a run: what a user names on the command line, and what the steps of a job name."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.mapping import is_mapper, unfit, usable
 from tapdock.project.model import Pipeline, Project
+from tapdock.project.row import split_name
 from tapdock.project.steps import Hooks, Job, Parallel
 
 __all__ = [
     "Block",
     "Group",
     "JobBlock",
+    "RowsBlock",
     "TaskBlock",
     "block_of",
     "parse_blocks",
@@ -50,7 +52,26 @@ class JobBlock:
     hooks: Hooks
 
 
-Block = Pipeline | TaskBlock | JobBlock | Group
+@dataclass(frozen=True)
+class RowsBlock:
+    """Rows of the pipeline's matrix, each a pipeline: `names`, or all (None). A row that fails does not stop others."""
+
+    pipeline: Pipeline
+    names: tuple[str, ...] | None
+    project: Project = field(repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        return self.pipeline.name
+
+    @property
+    def pipelines(self) -> tuple[Pipeline, ...]:
+        """The pipelines of the rows, which are read here. Raises UsageError."""
+        rows = self.project.rows
+        return rows.pipelines(self.project, self.pipeline, self.names) if rows else ()
+
+
+Block = Pipeline | RowsBlock | TaskBlock | JobBlock | Group
 
 
 def parse_blocks(project: Project, words: Sequence[str]) -> list[Block]:
@@ -68,7 +89,13 @@ def _parsed(project: Project, words: Sequence[str], jobs: tuple[str, ...]) -> li
     left = list(words)
     while left:
         name = left.pop(0)
-        if name in project.pipelines:
+        if rows := _rows(project, name):
+            before = blocks[-1] if blocks else None
+            if isinstance(before, RowsBlock) and before.pipeline == rows.pipeline and before.names and rows.names:
+                rows = RowsBlock(rows.pipeline, (*before.names, *rows.names), project)
+                blocks.pop()
+            blocks.append(rows)
+        elif name in project.pipelines:
             blocks.append(project.pipelines[name])
         elif name in project.jobs:
             blocks.append(_job(project, project.jobs[name], jobs))
@@ -84,6 +111,17 @@ def _parsed(project: Project, words: Sequence[str], jobs: tuple[str, ...]) -> li
         else:
             raise _unknown(project, name)
     return blocks
+
+
+def _rows(project: Project, name: str) -> RowsBlock | None:
+    """Return the rows that `shop` or `shop[acme]` names; None for other names. Raises UsageError."""
+    pipeline, row = split_name(name)
+    found = project.pipelines.get(pipeline)
+    if found is None or (name in project.pipelines and not found.is_template):
+        return None
+    if not found.is_template:
+        raise UsageError(f"`{name}` names a row, but pipeline `{pipeline}` has no `matrix`", hint=f"write `{pipeline}`")
+    return RowsBlock(found, None if row is None else (row,), project)
 
 
 def _job(project: Project, job: Job, jobs: tuple[str, ...]) -> JobBlock:
@@ -130,6 +168,8 @@ def pipelines_of(blocks: Sequence[Block]) -> Iterator[Pipeline]:
         match block:
             case Pipeline():
                 yield block
+            case RowsBlock():
+                yield from block.pipelines
             case JobBlock(blocks=inner):
                 yield from pipelines_of(inner)
             case Group(members=members):

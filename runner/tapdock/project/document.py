@@ -1,8 +1,9 @@
 """Read a YAML file as a layer: with YAML 1.2 scalars and line numbers, and without duplicate keys."""
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -11,7 +12,9 @@ from tapdock.project.files import FAST, require_shallow, text_of
 from tapdock.project.layers import Layer, Path
 from tapdock.project.values import flaw
 
-__all__ = ["parse", "read"]
+__all__ = ["parse", "parse_list", "read"]
+
+T = TypeVar("T")
 
 MOST_NODES = 100_000  # that aliases may expand to: aliases of aliases can expand to more than fits in memory
 _SOON_READ = 1024**2
@@ -50,14 +53,23 @@ def read(file: FilePath, *, label: str | None = None) -> Layer:
 
 def parse(text: str, label: str) -> Layer:
     """Return YAML text as a layer whose origins are `label:line`. Raises UsageError."""
+    return _parsed(text, label, _read)
+
+
+def parse_list(text: str, label: str) -> tuple[list[Any], Mapping[Path, str]]:
+    """Return the items of YAML text that is a list, and the origin of each value by its path. Raises UsageError."""
+    return _parsed(text, label, _read_list)
+
+
+def _parsed(text: str, label: str, read: Callable[[Any, str], T]) -> T:
     try:
         try:
             require_shallow(text)
-            return _read(_FastLoader(text), label)
+            return read(_FastLoader(text), label)
         except yaml.YAMLError:
             if len(text) > _SOON_READ:
                 raise
-            return _read(_Loader(text), label)  # its errors are more detailed
+            return read(_Loader(text), label)  # its errors are more detailed
     except RecursionError as error:
         raise UsageError(f"{label} is nested too deeply", hint="is it the right file?") from error
     except yaml.MarkedYAMLError as error:
@@ -68,6 +80,10 @@ def parse(text: str, label: str) -> Layer:
 
 def _read(loader: Any, label: str) -> Layer:
     return _Reading(loader, label).layer(loader.get_single_node())
+
+
+def _read_list(loader: Any, label: str) -> tuple[list[Any], Mapping[Path, str]]:
+    return _Reading(loader, label).items(loader.get_single_node())
 
 
 def _malformed(error: yaml.MarkedYAMLError, label: str) -> UsageError:
@@ -103,6 +119,12 @@ class _Reading:
         if not isinstance(node, yaml.MappingNode):
             raise UsageError(f"{self._at(node)}: the file is not a mapping", hint="start it with `version: 1`")
         return Layer(self._mapping(node, ()), self._origins)
+
+    def items(self, node: yaml.Node | None) -> tuple[list[Any], Mapping[Path, str]]:
+        if node is not None and not isinstance(node, yaml.SequenceNode):
+            raise UsageError(f"{self._at(node)}: the file is not a list", hint="start each item with `- `")
+        value = [] if node is None else self._value(node, ())
+        return (value if isinstance(value, list) else []), self._origins
 
     def _at(self, node: yaml.Node) -> str:
         return f"{self._label}:{node.start_mark.line + 1}"

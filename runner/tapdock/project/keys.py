@@ -10,7 +10,7 @@ from functools import cache
 from keyword import iskeyword
 from typing import Any, Literal, get_args
 
-from tapdock.project import model
+from tapdock.project import model, window
 
 __all__ = [
     "BUILD",
@@ -30,6 +30,7 @@ __all__ = [
     "ROOT",
     "STATE_BACKEND",
     "STREAM",
+    "WINDOW",
     "Form",
     "Key",
     "Pattern",
@@ -41,7 +42,7 @@ Form = Literal[
     "text", "texts", "words", "flag", "count", "number", "size", "duration", "choice",
     "config", "env", "vars", "labels", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
     "mappings", "discovery", "platform", "network", "user", "hosts", "python", "packages", "requirements", "date",
-    "mapping", "secret", "public", "commands", "after", "steps",
+    "mapping", "secret", "public", "commands", "after", "steps", "matrix", "window",
 ]  # fmt: skip
 """How a value is written: what the loader reads it with, and what its JSON schema is."""
 
@@ -356,6 +357,12 @@ CONNECTOR = (
         "in place of each character that is not a letter or a digit.",
     ),
     Key(
+        name="window",
+        form="window",
+        roles=("source",),
+        help="The settings of the source that take a date range, for runs of a [window](windows.md).",
+    ),
+    Key(
         name="mappings",
         form="mappings",
         roles=("mapper",),
@@ -367,6 +374,22 @@ CONNECTOR = (
         form="commands",
         roles=("task",),
         help="The commands of the task by name: arguments, or `{args: …, executable: …}`.",
+    ),
+    Key(
+        name="engine",
+        form="choice",
+        words=model.TaskEngine,
+        roles=("task",),
+        default="container",
+        help="Where the commands run: in a `container`, or as programs of the `host`, without any isolation. "
+        "See [tasks](tasks.md#on-the-host).",
+    ),
+    Key(
+        name="working_dir",
+        form="text",
+        roles=("task",),
+        help="The folder in which the commands start: a path in the container; on the host, a path relative to the "
+        "project.",
     ),
     *_LABELS,
     Key(name="mounts", form="mounts", help="Folders and volumes that the container has, as in Compose."),
@@ -461,6 +484,11 @@ BUILD = (
     ),
     Key(name="airbyte", form="text", help='An Airbyte package: `"airbyte-source-faker==7.2.1"`.'),
     Key(
+        name="pip",
+        form="text",
+        help='For a task, any Python package: `"dbt-duckdb==1.9.*"`. More requirements may follow it.',
+    ),
+    Key(
         name="executable",
         form="text",
         help="The program to start, if the package has several and none of them has its name.",
@@ -489,6 +517,25 @@ MOUNT = (
     Key(name="source", form="text", help="A path, relative to the project, or the name of a volume."),
     Key(name="target", form="text", help="An absolute path in the container."),
     Key(name="read_only", form="flag", default="false", help="Whether the container may only read it."),
+)
+
+WINDOW = (
+    Key(name="start", form="text", help="The setting that takes the start: `start_date`, `range.from`."),
+    Key(name="end", form="text", help="The setting that takes the end."),
+    Key(
+        name="format",
+        form="text",
+        help="How both are written, as for `strftime`: `%Y-%m-%d`. `%s` is the number of seconds since 1970. Without "
+        "it, the connector's spec decides between a date and a date-time such as `2026-01-31T00:00:00Z`.",
+    ),
+    Key(
+        name="end_is",
+        form="choice",
+        words=window.EndIs,
+        default="exclusive",
+        help="Whether the source also reads what is exactly at the end (`inclusive`). Then it gets the last day, "
+        "second or microsecond before the end of the window.",
+    ),
 )
 
 STREAM = (
@@ -575,6 +622,11 @@ PIPELINE = (
         form="text",
         help="The whole name of the state, the same in every environment. It is for a state with a name of its own, "
         "such as that of a schedule of Meltano. Two pipelines cannot have one state this way.",
+    ),
+    Key(
+        name="matrix",
+        form="matrix",
+        help="Rows for each of which the pipeline runs, with a state of its own: see [matrices](matrix.md).",
     ),
     Key(
         name="namespace",

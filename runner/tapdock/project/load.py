@@ -6,35 +6,38 @@ Precedence: a variable `TAPDOCK_…`, the block of the chosen environment, the f
 import dataclasses
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
 from tapdock.errors import UsageError
 from tapdock.project.airbyte_wrapper import translated
 from tapdock.project.blocks import parse_blocks, parse_tasks
-from tapdock.project.builtin import NAMES
 from tapdock.project.connectors import connector
 from tapdock.project.extends import extended
 from tapdock.project.fields import Field, did_you_mean
-from tapdock.project.files import text_of
-from tapdock.project.home import DOTENV, HOME, private_folder
+from tapdock.project.home import HOME, private_folder
 from tapdock.project.include import read_included
-from tapdock.project.interpolate import VARIABLE, Scope, interpolate, parse_dotenv
+from tapdock.project.interpolate import Scope, interpolate
 from tapdock.project.jobs import job
 from tapdock.project.keys import CONNECTOR, DEFAULTS, REGISTRIES, ROOT, STATE_BACKEND, misplaced, names
 from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
+from tapdock.project.matrix import RowReader
 from tapdock.project.model import Connector, ConnectorRole, Pipeline, Project
 from tapdock.project.overrides import ROOTS, overridden
+from tapdock.project.own_values import own_values, variables_of, with_own_variables
 from tapdock.project.pipelines import pipeline, require_own_names, require_own_states
 from tapdock.project.references import References
 from tapdock.project.renamed import renamed
-from tapdock.project.secret import Secret
+from tapdock.project.row import Row
+from tapdock.project.rows import Rows
+from tapdock.project.variants import by_row, marked, matrices, of_row, only_used, without_missing, without_rows
 
 __all__ = ["load", "with_own_variables", "written"]
 
 STATE_URI = ".tapdock/state"
-_KEYS = {"TAPDOCK_STATE_KEY", "TAPDOCK_STATE_KEY_FILE"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 LATER = "this version of tapdock does not support it yet; remove it"
 INSTEAD = {
@@ -67,19 +70,56 @@ def load(
     default = _check(Field(layer.tree, (), layer.origins, file.name))
     environment = (default if environment is None else environment) or None
     layer = _chosen(layer, environment, file.name)
-    variables, origins = _variables(file.parent, environ, env_files)
+    variables, origins = variables_of(file.parent, environ, env_files)
     references = References(folder=file.parent, environ=variables)
-    scope = Scope(variables=variables, environment=environment, references=references)
-    layer, scope = _own_values(layer, scope, file.name)
-    layer, more = renamed(
-        overridden(interpolate(layer, scope), variables, origins=origins, label=file.name), replaces=True
+    base = _Base(
+        file=file,
+        layer=layer,
+        scope=Scope(variables=variables, environment=environment, references=references, matrices=matrices(layer.tree)),
+        origins=origins,
+        own=with_own_variables(file.parent, environ, env_files=env_files),
     )
-    own = with_own_variables(file.parent, environ, env_files=env_files)
-    private = private_folder(file.parent, own)
-    state_uri = str(private / "state") if own.get(HOME) else STATE_URI
-    layer = _with_defaults(extended(layer, file.name), file.name, state_uri=state_uri)
-    found = _project(layer, file, environment, private)
-    return dataclasses.replace(found, references=references, warnings=(*warnings, *more), env_files=tuple(env_files))
+    found = base.project()
+    rows = RowReader(folder=file.parent, label=file.name, scope=base.scope, trusted=trusted)
+    return dataclasses.replace(
+        found,
+        warnings=(*warnings, *found.warnings),
+        env_files=tuple(env_files),
+        rows=Rows(reader=rows, make=base.project) if base.scope.matrices else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Base:
+    """A project file before its references are replaced. `own` are the environment and tapdock's own variables."""
+
+    file: Path
+    layer: Layer
+    scope: Scope
+    origins: Mapping[str, str]
+    own: Mapping[str, str]
+
+    @cached_property
+    def without_rows(self) -> Layer:
+        return without_rows(self.layer)
+
+    def project(self, row: Row | None = None) -> Project:
+        """Return the project; with a `row` of a matrix, the one in which that row is a pipeline. Raises UsageError."""
+        label = self.file.name
+        layer = self.layer if row is None else of_row(self.without_rows, row)
+        scope = dataclasses.replace(self.scope, row=row, by_row=set())
+        layer, scope = own_values(layer, scope, label)
+        layer, missing = without_missing(interpolate(layer, scope), scope, label)
+        variables = self.scope.variables
+        layer, more = renamed(overridden(layer, variables, origins=self.origins, label=label), replaces=True)
+        layer = layer if row is None else only_used(layer, row)
+        private = private_folder(self.file.parent, self.own)
+        state_uri = str(private / "state") if self.own.get(HOME) else STATE_URI
+        users = by_row(layer, scope)
+        layer = _with_defaults(extended(layer, label), label, state_uri=state_uri)
+        found = _project(layer, self.file, scope.environment, private)
+        found = dataclasses.replace(found, references=scope.references, warnings=more)
+        return marked(found, users, missing, row)
 
 
 def written(
@@ -95,23 +135,6 @@ def written(
     """
     layer, _ = renamed(translated(read_included(file.absolute(), trusted=trusted, texts=texts)))
     return extended(_chosen(layer, environment, file.name), file.name)
-
-
-def with_own_variables(folder: Path, environ: Mapping[str, str], *, env_files: Sequence[Path] = ()) -> dict[str, str]:
-    """Return the environment, and tapdock's own variables (`TAPDOCK_…`) in the project's `.env`, which yield to it.
-
-    The same holds for those in `env_files`.
-
-    Paths in `.env` are relative to the project. An empty key in the environment does not replace one in the file,
-    because states would then be stored without encryption. Raises UsageError for a `.env` that cannot be read.
-    """
-    environ = {name: value for name, value in environ.items() if value or name not in _KEYS}
-    values, _ = _variables(folder, {}, env_files)
-    own = {name: value for name, value in values.items() if name.startswith("TAPDOCK_") and name not in environ}
-    if not _KEYS.isdisjoint(environ):  # one of the two in the environment replaces both in the file
-        own = {name: value for name, value in own.items() if name not in _KEYS}
-    own |= {name: str(folder / own[name]) for name in (HOME, "TAPDOCK_STATE_KEY_FILE") if own.get(name)}
-    return {**own, **environ}
 
 
 def _check(root: Field) -> str | None:
@@ -134,31 +157,6 @@ def _check(root: Field) -> str | None:
     return default
 
 
-def _own_values(layer: Layer, scope: Scope, label: str) -> tuple[Layer, Scope]:
-    """Return the layer without `vars`, and the scope with their values. A value may refer to those above it."""
-    kept = {key: value for key, value in layer.tree.items() if key not in ("vars", "default_environment")}
-    values: dict[str, str | Secret] = {}
-    for name in Field(layer.tree.get("vars"), ("vars",), layer.origins, label).entries():
-        scope = dataclasses.replace(scope, own=dict(values))
-        found = interpolate(Layer({"vars": {name: layer.tree["vars"][name]}}, layer.origins), scope)
-        field = Field(found.tree["vars"][name], ("vars", name), layer.origins, label)
-        if not re.fullmatch(VARIABLE, name):
-            raise field.error("is not a name of a variable", hint="use letters, digits and `_`")
-        if name in NAMES:
-            raise field.error("has the name of a built-in variable", hint=f"rename it: `${{{name}}}` is built in")
-        if name.startswith("TAPDOCK_"):
-            raise field.error("is a variable of tapdock's own", hint="put it into `.env`, or into the environment")
-        if isinstance(field.value, Secret):
-            values[name] = field.value
-        elif isinstance(field.value, bool):
-            values[name] = str(field.value).lower()
-        elif field.value == "":
-            values[name] = ""
-        elif field.value is not None:
-            values[name] = field.text()
-    return Layer(kept, layer.origins), dataclasses.replace(scope, own=values)
-
-
 def _chosen(layer: Layer, environment: str | None, label: str) -> Layer:
     blocks = cut(layer, ("environments",))
     if environment is not None and environment not in blocks.tree:
@@ -171,20 +169,6 @@ def _chosen(layer: Layer, environment: str | None, label: str) -> Layer:
     if environment is None:
         return base
     return merge(base, relabelled(cut(blocks, (environment,)), f"environment {environment}"))
-
-
-def _variables(
-    folder: Path, environ: Mapping[str, str], env_files: Sequence[Path]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the variables of the environment over those of files, and the origins of those from files."""
-    values: dict[str, str] = {}
-    origins: dict[str, str] = {}
-    dotenv = folder / DOTENV
-    for file in (*([dotenv] if dotenv.is_file() else []), *env_files):
-        found = parse_dotenv(text_of(file), file.name if file == dotenv else str(file), reserved=NAMES)
-        values |= found
-        origins |= dict.fromkeys(found, file.name if file == dotenv else str(file))
-    return {**values, **environ}, {name: origin for name, origin in origins.items() if name not in environ}
 
 
 def _with_defaults(layer: Layer, label: str, *, state_uri: str) -> Layer:

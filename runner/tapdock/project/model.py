@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from tapdock.project.building import Build
 from tapdock.project.discovery import CACHED, Discovery
 from tapdock.project.limits import BUFFER, MAX_LINE, Limits
 from tapdock.project.maps import MapKeys
+from tapdock.project.row import Matrix, Row
 from tapdock.project.secret import LateSecrets, Secret
 from tapdock.project.steps import Command, Hooks, Job
+from tapdock.project.window import WindowKeys
 
 __all__ = [
     "BUFFER",
@@ -42,11 +44,13 @@ __all__ = [
     "StateType",
     "StreamOptions",
     "SyncMode",
+    "TaskEngine",
     "UndeclaredFields",
 ]
 
 Kind = Literal["airbyte", "singer"]
 ConnectorRole = Literal["source", "mapper", "target", "task"]
+TaskEngine = Literal["container", "host"]
 Pull = Literal["missing", "always", "never"]
 Rotate = Literal["secrets", "all", "none"]
 SyncMode = Literal["full_refresh", "incremental"]
@@ -147,8 +151,13 @@ class Connector(MapKeys):
     For Singer taps: `catalog` is the user's own catalog, `catalog_option` the option that passes it to the tap. For
     targets: `state_type` is the type of Airbyte states that the target acknowledges. `waits_for_complete` says that the
     end of the input alone replaces no data. `allow_unsafe_overwrite` allows that a table is empty after a failed run.
-    For sources: `load_schema` is the value of `${LOAD_SCHEMA}` in the config of their target. For mappers: `mappings`
-    are named settings, which a run puts over those in `config`. For tasks: `commands` are what can be run, by name.
+    For sources: `load_schema` is the value of `${LOAD_SCHEMA}` in the config of their target, and `window` names the
+    settings that take a date range. For mappers: `mappings` are named settings, which a run puts over those in
+    `config`. For tasks: `commands` are what can be run, by name. `engine` says whether they are containers or programs
+    of this machine. `working_dir` is where they start.
+
+    `row` is the row of a matrix (`shop[acme]`) on which a value depends. `unset` is a key that has its value only in a
+    row: it raises the error.
     """
 
     name: str
@@ -183,10 +192,20 @@ class Connector(MapKeys):
     waits_for_complete: bool = False
     allow_unsafe_overwrite: bool = False
     load_schema: str | None = None
+    window: WindowKeys | None = None
     mappings: Mapping[str, Config] = field(default_factory=dict)
     commands: Mapping[str, Command] = field(default_factory=dict)
+    engine: TaskEngine = "container"
+    working_dir: str | None = None
+    row: str | None = None
+    unset: Secret | None = field(default=None, compare=False)
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_on_host(self) -> bool:
+        """True for a task whose commands are programs of this machine: it has no image."""
+        return self.engine == "host"
 
     @property
     def reports_streams(self) -> bool:
@@ -212,6 +231,8 @@ class Pipeline(MapKeys, Hooks):
 
     `meta_changes` keeps the source's notes about its own changes to a record, as a column of the target.
     `validate_records` refuses a tap's records whose values do not match the types in its schema. `buffer` is in bytes.
+    A pipeline `shop` with a `matrix` runs as the pipelines of its rows: `shop[acme]` has the `row` `acme`, and its
+    `variant` is the project with the values of this row.
     """
 
     name: str
@@ -230,12 +251,37 @@ class Pipeline(MapKeys, Hooks):
     meta_changes: bool = False
     validate_records: bool = False
     buffer: int = BUFFER
+    matrix: Matrix | None = None
+    row: str | None = None
+    variant: "Project | None" = field(default=None, compare=False, repr=False)
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
+    def is_template(self) -> bool:
+        """True for a pipeline that runs only as the rows of its matrix."""
+        return self.matrix is not None and self.row is None
+
+    @property
+    def columns(self) -> Mapping[str, Any]:
+        """Constant columns that are added to each record."""
+        return self.matrix.columns if self.matrix else {}
+
+    @property
     def connectors(self) -> tuple[str, ...]:
         return (self.source, *self.mappers, self.target)
+
+
+class RowPipelines(Protocol):
+    """Makes a pipeline of each row of a matrix."""
+
+    def read(self, pipeline: Pipeline, /) -> tuple[Row, ...]:
+        """Return the rows of a pipeline's matrix, which may start a program. Raises UsageError."""
+
+    def pipelines(
+        self, project: "Project", pipeline: Pipeline, names: tuple[str, ...] | None, /
+    ) -> tuple[Pipeline, ...]:
+        """Return the pipelines of the rows with these names; None stands for all. Raises UsageError."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,7 +290,7 @@ class Project:
 
     `private` is the folder of caches, run records and the default state; `registries` maps names of registries to their
     places; `origins` maps a dotted path to its origin. `references` reads secrets of files and programs. `warnings` are
-    for people. `env_files` are those with which it was loaded.
+    for people. `env_files` are those with which it was loaded. `rows` makes the pipelines of matrices.
     """
 
     folder: Path
@@ -265,12 +311,18 @@ class Project:
     references: LateSecrets | None = field(default=None, compare=False, repr=False)
     warnings: tuple[str, ...] = ()
     env_files: tuple[Path, ...] = ()
+    rows: RowPipelines | None = field(default=None, compare=False, repr=False)
 
     @property
     def connectors(self) -> tuple[Connector, ...]:
         """All sources, mappers, targets and tasks."""
         groups = (self.sources, self.mappers, self.targets, self.tasks)
         return tuple(each for group in groups for each in group.values())
+
+    @property
+    def in_containers(self) -> tuple[Connector, ...]:
+        """All connectors but tasks on the host, which have no image."""
+        return tuple(each for each in self.connectors if not each.is_on_host)
 
     def connector(self, name: str) -> Connector | None:
         """Return the source, the mapper, the target or the task with this name."""

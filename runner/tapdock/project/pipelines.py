@@ -10,6 +10,7 @@ from tapdock.project.jobs import after
 from tapdock.project.keys import MAPS, PIPELINE, misplaced, names
 from tapdock.project.layers import dotted
 from tapdock.project.mapping import unfit
+from tapdock.project.matrix import matrix
 from tapdock.project.model import Connector, Namespacing, Pipeline
 from tapdock.project.state_keys import is_state, key_of
 
@@ -35,10 +36,12 @@ def pipeline(
     """Return a pipeline. Raises UsageError if its source, its target or its mapper does not exist."""
     known = names(PIPELINE)
     keys = field.keys(known, instead={**misplaced(known), **_INSTEAD})
-    plain = (key for key in PIPELINE if key.name in keys and key.name not in (*_OWN, "after"))
+    plain = (key for key in PIPELINE if key.name in keys and key.name not in (*_OWN, "after", "matrix"))
     given = {key.name: keys[key.name].read(key) for key in plain}
     if "after" in keys:
         given["after"] = after(keys["after"])
+    if "matrix" in keys:
+        given["matrix"] = matrix(keys["matrix"])
     source = _named(field, keys, "source", sources, targets)
     _require_one_place(keys, sources[source])
     return Pipeline(

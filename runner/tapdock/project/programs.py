@@ -27,8 +27,12 @@ class Printed(NamedTuple):
     err: bytes
 
 
-def printed(words: Sequence[str], *, folder: Path, environ: Mapping[str, str], seconds: float) -> Printed:
+def printed(
+    words: Sequence[str], *, folder: Path, environ: Mapping[str, str], seconds: float, largest: int = LARGEST
+) -> Printed:
     """Run a program to its end and return what it printed. Raises OSError if it cannot be started, and TooLong.
+
+    TooLong also stands for more than `largest` bytes.
 
     It has a process group of its own, which is killed in every ending: nothing that the program started is left.
     """
@@ -44,7 +48,7 @@ def printed(words: Sequence[str], *, folder: Path, environ: Mapping[str, str], s
         start_new_session=True,
     )
     try:
-        out, err = _read(child, time.monotonic() + seconds, seconds)
+        out, err = _read(child, time.monotonic() + seconds, seconds, largest)
         return Printed(child.wait(), out, err)
     finally:
         with suppress(ProcessLookupError, PermissionError):
@@ -55,7 +59,7 @@ def printed(words: Sequence[str], *, folder: Path, environ: Mapping[str, str], s
                 pipe.close()
 
 
-def _read(child: Any, deadline: float, seconds: float) -> tuple[bytes, bytes]:
+def _read(child: Any, deadline: float, seconds: float, largest: int) -> tuple[bytes, bytes]:
     """Return stdout and the end of stderr, after the program has exited or has closed both."""
     found = {child.stdout: b"", child.stderr: b""}
     with selectors.DefaultSelector() as waiting:
@@ -71,8 +75,8 @@ def _read(child: Any, deadline: float, seconds: float) -> tuple[bytes, bytes]:
                     waiting.unregister(key.fileobj)
                 found[key.fileobj] += block
             found[child.stderr] = found[child.stderr][-_MOST_WORDS:]
-            if len(found[child.stdout]) > LARGEST:
-                raise TooLong("printed more than 1 MiB")
+            if len(found[child.stdout]) > largest:
+                raise TooLong(f"printed more than {largest >> 20} MiB")
             if over and not ready:
                 break
             if time.monotonic() > deadline:

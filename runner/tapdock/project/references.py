@@ -2,7 +2,7 @@
 
 import shlex
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,14 @@ class References:
         with self._lock:
             self.learners.add(learner)
             learner.learn(list(self._secrets))
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Pass secrets that were read elsewhere to all learners, and to later ones."""
+        with self._lock:
+            found = [text for text in secrets if text]
+            self._secrets.update(found)
+            for learner in self.learners:
+                learner.learn(found)
 
     @contextmanager
     def used(self) -> Iterator[None]:

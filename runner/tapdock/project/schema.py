@@ -19,6 +19,7 @@ from tapdock.project.keys import (
     ROOT,
     STATE_BACKEND,
     STREAM,
+    WINDOW,
     Key,
     Pattern,
 )
@@ -31,6 +32,10 @@ Schema = dict[str, Any]
 _VARIABLE: Schema = {"type": "string", "pattern": r"\$\{"}
 _TEXT: Schema = {"type": ["string", "integer"]}
 _MEASURE: Schema = {"type": "string", "pattern": r"^\s*\d|\$\{"}
+_ROWS: Schema = {
+    "type": "array",
+    "items": {"type": "object", "properties": {"name": {"type": ["string", "integer"]}}, "required": ["name"]},
+}
 _TEXTS: Schema = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
 _FORMS: dict[str, Schema] = {
     "text": _TEXT,
@@ -77,6 +82,26 @@ _FORMS: dict[str, Schema] = {
         ]
     },
     "steps": {"anyOf": [_TEXT, {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}}]},
+    "matrix": {
+        "anyOf": [
+            _ROWS,
+            {
+                "type": "object",
+                "properties": {
+                    "rows": _ROWS,
+                    "file": _TEXT,
+                    "command": _TEXTS,
+                    "columns": {
+                        "type": ["object", "null"],
+                        "additionalProperties": {"type": ["string", "number", "boolean"]},
+                    },
+                    "timeout": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _MEASURE]},
+                    "allow_empty": {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, _VARIABLE]},
+                },
+                "additionalProperties": False,
+            },
+        ]
+    },
     "manifest": {"type": "string"},
     "catalog": {"type": "string"},
 }
@@ -190,6 +215,8 @@ def _value(key: Key) -> Schema:
             return _entries({"anyOf": [_TEXTS, _object(COMMAND)]})
         case "build":
             return _object(BUILD)
+        case "window":
+            return _object(WINDOW)
         case "mounts":
             return {"anyOf": [_TEXT, {"type": "array", "items": {"anyOf": [_TEXT, _object(MOUNT)]}}]}
         case "streams":

@@ -28,7 +28,8 @@ def key_of(pipeline: Pipeline, environment: str | None) -> str:
     """
     if pipeline.state_id:
         return pipeline.state_id
-    return state_key(pipeline.source, pipeline.target, environment=environment, suffix=pipeline.state_suffix)
+    suffix = ":".join(part for part in (pipeline.state_suffix, pipeline.row) if part)
+    return state_key(pipeline.source, pipeline.target, environment=environment, suffix=suffix)
 
 
 def is_state(name: str) -> bool:

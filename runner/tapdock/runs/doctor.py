@@ -4,6 +4,7 @@ import queue
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -12,16 +13,18 @@ from tapdock.connectors import images
 from tapdock.connectors.images import Making
 from tapdock.connectors.paths import unmounted
 from tapdock.engines.base import Engine, EngineFacts
-from tapdock.errors import Conflict, EngineError, StateError
+from tapdock.errors import Conflict, EngineError, StateError, UsageError
 from tapdock.events import Event, Output
 from tapdock.launch import Launch
 from tapdock.project.model import Connector, Pipeline, Project
 from tapdock.project.named import sides
+from tapdock.project.rows import is_row_key, row_of_key
 from tapdock.project.state_keys import key_of, own_ids, source_of, target_of
 from tapdock.relay.host import perform
 from tapdock.relay.plan import Collection
 from tapdock.runs import needs
 from tapdock.runs.findings import Finding, looked_at
+from tapdock.runs.matrices import of_matrices
 from tapdock.runs.new_target import why_new
 from tapdock.state import store
 from tapdock.state.backends.base import Backend
@@ -110,6 +113,16 @@ def _new_target(project: Project, key: str, envelope: Envelope) -> Iterator[Find
     is_of_environment = key.partition(":")[0] == (project.environment or "default")
     if target is None or not (is_of_environment or key in own_ids(project.pipelines)):
         return
+    if is_row_key(project, key):
+        row = row_of_key(project, key)
+        if row is None or row.variant is None:
+            return
+        project, target = row.variant, row.variant.targets[row.target]
+    with suppress(UsageError) if project.rows else nullcontext():  # the target of a row, without a row
+        yield from _of_new_target(project, target, key, envelope)
+
+
+def _of_new_target(project: Project, target: Connector, key: str, envelope: Envelope) -> Iterator[Finding]:
     if reason := why_new(_of_state(project, target, key), project, envelope):
         found = f"{reason}, but there is a state `{key}`"
         fix = f"if earlier rows are missing there, `tapdock state clear {key}` lets the next run read them all"
@@ -132,6 +145,8 @@ def of_connectors(project: Project) -> Iterator[Finding]:
     for connector in project.connectors:
         yield from needs.of_variables(connector)
         yield from needs.of_mounts(connector)
+        yield from needs.of_host(connector)
+    yield from of_matrices(project)
 
 
 def of_project(
@@ -139,7 +154,7 @@ def of_project(
 ) -> Iterator[Finding]:
     """Check disk and memory, and for each connector its network, its image, its platform and its mounts."""
     yield from _disk(project.private)
-    connectors = list(project.connectors)
+    connectors = list(project.in_containers)
     yield from _memory(connectors, engine.facts())
     for connector in connectors:
         yield from looked_at(f"network of {connector.name}", lambda c=connector: needs.of_network(engine, c))  # type: ignore[misc]

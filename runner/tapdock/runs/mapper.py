@@ -64,6 +64,11 @@ def require_no_maps(pipeline: Pipeline, mapper: PreparedMapper | None, source: C
 
     A stream that a map removes would not even be read, although it is meant to be one that the mapper prints.
     """
+    if mapper and pipeline.columns:
+        raise UsageError(
+            f"pipeline `{pipeline.name}`: a mapper and `matrix.columns` cannot be used together",
+            hint=f"let the mapper `{mapper.name}` add the column: its config can refer to `${{matrix.name}}`",
+        )
     if mapper and (pipeline.has_maps or source.has_maps):
         place = f"`pipelines.{pipeline.name}`" if pipeline.has_maps else f"`sources.{source.name}`"
         raise UsageError(

@@ -23,10 +23,12 @@ __all__ = [
     "RUN_ID",
     "ContainerRecord",
     "ErrorRecord",
+    "Kind",
     "RunRecord",
     "Seconds",
     "StateRecord",
     "Status",
+    "WindowRecord",
     "aside_file",
     "found_in",
     "going_on",
@@ -45,6 +47,7 @@ __all__ = [
 ]
 
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-z]+")
+Kind = Literal["pipeline", "task"]
 Status = Literal["running", "succeeded", "failed", "stopped", "killed"]
 
 
@@ -81,16 +84,25 @@ class Seconds(msgspec.Struct, frozen=True, kw_only=True):
     to_first_record: float | None = None
 
 
+class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
+    """The range of time that a run read, in UTC: a date, or a date-time. The end is not a part of it."""
+
+    start: str
+    end: str
+
+
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One run, as `tapdock run --json` prints it. `started_at` is in UTC, `exit_code` is None during the run.
-    `limit` is the most records of each stream that the run was allowed to write.
+    A record of the kind `task` is of a command of a task: it has no state, and its exit code is that of the command.
+    `limit` is the most records of each stream that the run was allowed to write, `window` the range of time that it
+    reads.
 
     `labels` and `annotations` are those of the pipeline, its source, its target and the project, in this order of
     priority. `mapper` is None for a run without a mapper.
     """
 
     version: int = 1
-    kind: Literal["pipeline", "task"] = "pipeline"
+    kind: Kind = "pipeline"
     run_id: str
     pipeline: str
     state_id: str
@@ -108,6 +120,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     limit: int | None = None
+    window: WindowRecord | None = None
 
 
 def new_run_id(now: float, token: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, combinations
+from typing import Any
 
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context
@@ -11,15 +12,20 @@ from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.errors import StateError, TapdockError, UsageError
 from tapdock.project.model import Connector, Pipeline
 from tapdock.project.named import sides
+from tapdock.project.row import split_name
+from tapdock.project.rows import same_matrix
 from tapdock.project.state_keys import key_of
 from tapdock.runs.begin import drops_rows, names_of
 from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.target_files import file_of, own_file
 from tapdock.runs.target_place import moved, places
+from tapdock.state.store import keys as all_keys
 from tapdock.state.store import read
 from tapdock.translate.catalogs.singer import message_names
 
 __all__ = ["require_own_rows", "say_replaced"]
+
+_MOST_ROWS = 3  # whose states are read: the rows of a matrix write to places that are made in the same way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +66,9 @@ def require_own_rows(
 
     `at_once` are the pairs that may run at the same time. Pipelines that may write to the same place are prepared for
     this. If that fails, their runs report it. Two pipelines of one source write the same rows, so that only one of them
-    may write at a time.
+    may write at a time. Rows of a matrix are of different sources.
     """
-    pairs = [
-        pair
-        for pair in combinations(dict.fromkeys(pipelines), 2)
-        if _may_meet(context, *pair, concurrent=frozenset(pair) in at_once)
-    ]
+    pairs = list(_pairs(context, tuple(dict.fromkeys(pipelines)), at_once))
     replacing = {each for each in dict.fromkeys(chain(*pairs)) if _may_replace(context, each)}
     plans: dict[Pipeline, _Plan | None] = {}
     for pair in pairs:
@@ -80,23 +82,55 @@ def require_own_rows(
             _require_apart(context, one, other, concurrent=frozenset(pair) in at_once)
 
 
+def _pairs(
+    context: Context, pipelines: Sequence[Pipeline], at_once: Collection[frozenset[Pipeline]]
+) -> Iterator[tuple[Pipeline, Pipeline]]:
+    """Yield the pipelines that may write to the same place.
+
+    The rows of a matrix, of which there may be hundreds, are put into groups by their place. In a group, each row is
+    compared with the first one.
+    """
+    groups: dict[Any, Pipeline] = {}
+    others: list[Pipeline] = []
+    for each in pipelines:
+        first = groups.setdefault(_place(context, each), each) if each.row else each
+        if first is each:
+            others.append(each)
+        elif first != each:
+            yield first, each
+    for pair in combinations(others, 2):
+        is_matrix = pair[0].row and same_matrix(pair[0].name, pair[1].name)
+        if not is_matrix and _may_meet(context, *pair, concurrent=frozenset(pair) in at_once):
+            yield pair
+
+
+def _place(context: Context, row: Pipeline) -> Any:
+    """Return what the rows of a matrix have in common that write to the same tables or files."""
+    project = context.of(row).project
+    try:
+        found = places(sides(project, row, now=context.now())[1], project)
+    except UsageError:  # a variable or a file is missing, which the run reports
+        return row.name
+    return split_name(row.name)[0], tuple(sorted(found.items())), row.namespacing
+
+
 def _planned(context: Context, pipeline: Pipeline, options: Options) -> _Plan | None:
     try:
         run = prepare(context, pipeline, options)
     except TapdockError:
         return None
-    return _Plan(run=run, outputs=tuple(_outputs(context, run)))
+    return _Plan(run=run, outputs=tuple(_outputs(context.of(pipeline), run)))
 
 
 def _may_meet(context: Context, one: Pipeline, other: Pipeline, *, concurrent: bool) -> bool:
-    if one == other or (one.source == other.source and not concurrent):
+    if one == other or (one.source == other.source and one.variant is other.variant and not concurrent):
         return False
-    project, now = context.project, context.now()
-    first, second = (sides(project, each, now=now)[1] for each in (one, other))
-    if one.target == other.target or _share_a_folder(first, second):
+    here, there = context.of(one).project, context.of(other).project
+    first, second = sides(here, one, now=context.now())[1], sides(there, other, now=context.now())[1]
+    if (one.target == other.target and here is there) or _share_a_folder(first, second):
         return True
     try:
-        return places(first, project) == places(second, project)
+        return places(first, here) == places(second, there)
     except UsageError:  # a variable or a file is missing, which the run reports
         return True
 
@@ -107,6 +141,7 @@ def _share_a_folder(one: Connector, other: Connector) -> bool:
 
 
 def _may_replace(context: Context, pipeline: Pipeline) -> bool:
+    context = context.of(pipeline)
     source, target = sides(context.project, pipeline, now=context.now())
     overwrites = any(each.destination_sync_mode == "overwrite" for each in source.streams.values())
     if overwrites or "load_method" in target.config:
@@ -121,7 +156,8 @@ def _require_apart(context: Context, one: _Plan, other: _Plan, *, concurrent: bo
     if not (one.outputs and other.outputs) and (one.replaces or other.replaces):
         unknown = (other if one.outputs else one).run.source.connector.name
         context.once(f"warning: {names} may replace rows of each other: the streams of `{unknown}` are not known yet")
-    elsewhere = one.run.pipeline.source != other.run.pipeline.source
+    mine, theirs = one.run.pipeline, other.run.pipeline
+    elsewhere = mine.source != theirs.source or mine.variant is not theirs.variant
     for place, first, second in _shared(one, other):
         lasting = elsewhere and (second.replaced or (first.replaced and second.incremental))
         if not lasting and not (concurrent and (first.replaced or second.replaced or first.timed)):
@@ -158,13 +194,20 @@ def _reason(winner: PreparedRun, first: _Output, second: _Output) -> str:
 def _is_certain(one: PreparedRun, other: PreparedRun, first: _Output, second: _Output) -> bool:
     """Return True if both outputs are certainly the same: taps of one program use the same one of their names."""
     alone = len(first.names) == len(second.names) == 1 or one.source.program == other.source.program
-    same_target = not first.owner or one.target.connector == other.target.connector
+    rows = same_matrix(one.pipeline.name, other.pipeline.name)  # of one program, in one place
+    same_target = not first.owner or rows or one.target.connector == other.target.connector
     return alone and same_target and first.places == second.places
 
 
 def _way_out(context: Context, run: PreparedRun) -> str:
     """Return how the second of two pipelines gets tables or files of its own."""
     name, target, files = run.pipeline.name, run.target.connector.name, run.translation.quirks.replaces_files
+    if run.pipeline.row:
+        name = split_name(name)[0]
+        if run.route != "singer-singer":
+            return f"give each row tables of its own: `pipelines.{name}.prefix: ${{matrix.name}}_`"
+        what = "folder" if files else "schema"
+        return f"give each row a {what} of its own: refer to `${{matrix.name}}` in the config of `targets.{target}`"
     if run.route != "singer-singer" and name in context.project.pipelines:
         return f"set `pipelines.{name}.prefix: {name}_`"
     if files:
@@ -226,4 +269,8 @@ def _states_beside(context: Context, run: PreparedRun) -> list[str]:
     pipelines = [each for each in project.pipelines.values() if each.target == target]
     pipelines += [Pipeline(name=name, source=name, target=target) for name in project.sources]
     keys = [key_of(each, project.environment) for each in pipelines if each.source != run.pipeline.source]
+    if run.pipeline.row and not run.pipeline.state_id:
+        begin = run.state_id.rpartition(":")[0]
+        rows = [key for key in all_keys(context.backend) if key.rpartition(":")[0] == begin and key != run.state_id]
+        keys += rows[:_MOST_ROWS]
     return list(dict.fromkeys(keys))

@@ -6,7 +6,7 @@ from itertools import combinations, product
 from typing import Literal
 
 from tapdock.errors import UsageError
-from tapdock.project.blocks import Block, Group, JobBlock, TaskBlock, parse_tasks
+from tapdock.project.blocks import Block, Group, JobBlock, RowsBlock, TaskBlock, parse_tasks
 from tapdock.project.model import Pipeline, Project
 from tapdock.project.state_keys import key_of
 from tapdock.project.steps import Hooks
@@ -17,6 +17,7 @@ __all__ = [
     "JobStep",
     "Node",
     "Order",
+    "RowsStep",
     "Step",
     "Together",
     "When",
@@ -87,35 +88,51 @@ class JobStep:
     wrap: Wrap
 
 
-Node = Step | InOrder | Together | JobStep
+@dataclass(frozen=True, kw_only=True)
+class RowsStep:
+    """Rows of a matrix: all that run after one that fails, too. `names_all`: the user did not choose some of them."""
+
+    name: str
+    members: tuple[Step, ...]
+    names_all: bool
+    at_once: bool
+
+
+Node = Step | InOrder | Together | JobStep | RowsStep
 
 
 def tree_of(project: Project, blocks: Sequence[Block], *, order: Order = "in order") -> InOrder | Together:
     """Return the steps of a run. Blocks that run at the same time start no further one after a failure."""
-    nodes = tuple(_node(project, block, str(number)) for number, block in enumerate(blocks, 1))
+    nodes = tuple(_node(project, block, str(number), order) for number, block in enumerate(blocks, 1))
     return InOrder(nodes) if order == "in order" else Together(members=nodes, stops=True)
 
 
-def _node(project: Project, block: Block, place: str) -> Node:
+def _node(project: Project, block: Block, place: str, order: Order) -> Node:
     match block:
         case Pipeline():
             return Step(block=block, place=place, wrap=_wrap(project, block))
+        case RowsBlock(pipelines=rows):
+            steps = (Step(block=row, place=f"{place}/{row.row}", wrap=_wrap(project, row)) for row in rows)
+            is_all = block.names is None
+            return RowsStep(name=block.name, members=tuple(steps), names_all=is_all, at_once=order == "at once")
         case TaskBlock():
             return Step(block=block, place=place)
         case JobBlock(name=name, blocks=inner, hooks=hooks):
             within = name if place.isdecimal() else f"{place}/{name}"
-            return JobStep(name=name, place=within, body=_nodes(project, inner, within), wrap=_wrap(project, hooks))
+            return JobStep(
+                name=name, place=within, body=_nodes(project, inner, within, order), wrap=_wrap(project, hooks)
+            )
         case Group(members=members):
             places = ((f"{place}/{number}", member) for number, member in enumerate(members, 1))
-            return Together(members=tuple(_member(project, member, within) for within, member in places))
+            return Together(members=tuple(_member(project, member, within, order) for within, member in places))
 
 
-def _member(project: Project, blocks: Sequence[Block], place: str) -> Node:
-    return _node(project, blocks[0], place) if len(blocks) == 1 else _nodes(project, blocks, place)
+def _member(project: Project, blocks: Sequence[Block], place: str, order: Order) -> Node:
+    return _node(project, blocks[0], place, order) if len(blocks) == 1 else _nodes(project, blocks, place, order)
 
 
-def _nodes(project: Project, blocks: Sequence[Block], place: str) -> InOrder:
-    return InOrder(tuple(_node(project, block, f"{place}/{number}") for number, block in enumerate(blocks, 1)))
+def _nodes(project: Project, blocks: Sequence[Block], place: str, order: Order) -> InOrder:
+    return InOrder(tuple(_node(project, block, f"{place}/{number}", order) for number, block in enumerate(blocks, 1)))
 
 
 def _wrap(project: Project, hooks: Hooks) -> Wrap:
@@ -135,14 +152,14 @@ def steps_of(node: Node) -> Iterator[Step]:
             yield node
         case JobStep(body=body):
             yield from steps_of(body)
-        case InOrder(members=members) | Together(members=members):
+        case InOrder(members=members) | Together(members=members) | RowsStep(members=members):
             for member in members:
                 yield from steps_of(member)
 
 
 def together(node: Node, limit: int) -> Iterator[tuple[Step, Step]]:
-    """Yield the pairs of steps that may run at the same time, if `limit` steps may."""
-    if limit == 1 or isinstance(node, Step):
+    """Yield the pairs of steps that may run at the same time, if `limit` steps may; not of rows of one matrix."""
+    if limit == 1 or isinstance(node, Step | RowsStep):
         return
     if isinstance(node, JobStep):
         yield from together(node.body, limit)

@@ -107,7 +107,8 @@ def test_a_dry_run_shows_steps_and_hooks(run, folder):
         "  alone/1: a; after it dbt:build (failure)",
         "3: dbt:build",
     ]
-    assert [plan["pipeline"] for plan in json.loads(run("both", "--dry-run", "--json").stdout)] == ["a", "b"]
+    plans = json.loads(run("both", "--dry-run", "--json").stdout)
+    assert [plan["pipeline"] for plan in plans if "pipeline" in plan] == ["a", "b"]
     assert not (folder / ".tapdock" / "runs").exists()
 
 

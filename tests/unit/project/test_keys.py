@@ -157,7 +157,7 @@ def test_the_defaults_of_the_table_are_those_of_the_model(model, key):
 
 
 def test_every_attribute_of_a_connector_has_a_key():
-    made = {"name", "role", "limits"}
+    made = {"name", "role", "limits", "row", "unset"}
     assert {field.name for field in dataclasses.fields(Connector)} - made == {
         key.name for key in CONNECTOR if key.form != "duration"
     }

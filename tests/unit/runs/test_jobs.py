@@ -1,4 +1,4 @@
-"""Tests the order of steps, what failures and signals stop, and how hooks change the result: without an engine."""
+"""Tests in which order steps run, what failures and signals stop, and what hooks change: without an engine."""
 
 import threading
 from collections.abc import Callable, Iterator

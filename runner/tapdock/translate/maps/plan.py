@@ -8,6 +8,7 @@ import msgspec
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.schema_edits import merged, pruned
 from tapdock.text.nearest import did_you_mean
+from tapdock.translate.maps.columns import with_columns
 from tapdock.translate.maps.protect import matching_paths
 from tapdock.translate.maps.settings import Entry, MapSettings, glob_matches
 from tapdock.translate.maps.stream_map import Keys, StreamMap
@@ -136,6 +137,7 @@ def maps_for(
         first = []
     else:
         first = [Entry(name=key.name, streams=key.name)]
-    made = tuple(StreamMap(entry, key, settings, schema=schema, primary_key=primary_key) for entry in (*first, *copies))
+    used = [with_columns(entry, key, settings, schema, primary_key) for entry in (*first, *copies)]
+    made = tuple(StreamMap(entry, key, settings, schema=schema, primary_key=primary_key) for entry in used)
     is_untouched = not own and not copies and first and not settings.flattening and not made[0].guards
-    return None if is_untouched else made
+    return None if is_untouched and not settings.columns else made

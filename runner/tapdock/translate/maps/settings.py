@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -62,7 +62,10 @@ class FieldRule:
 
 @dataclass(frozen=True, kw_only=True)
 class MapSettings:
-    """All maps of a run. `place` is where they were written. `removes_others`: streams without an entry are removed."""
+    """All maps of a run. `place` is where they were written. `removes_others`: streams without an entry are removed.
+
+    `columns` are constants that each record gets: those of a row of a matrix.
+    """
 
     place: str
     entries: tuple[Entry, ...] = ()
@@ -73,6 +76,7 @@ class MapSettings:
     faker: Mapping[str, Any] | None = None
     hash_key: bytes | None = field(default=None, repr=False)
     encrypt_key: bytes | None = field(default=None, repr=False)
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
     def scope(self, fields: Iterable[str] | None) -> Scope:
         """Return what expressions of a stream may use; `fields` are those that its schema declares."""
@@ -93,9 +97,15 @@ def settings_of(pipeline: Pipeline, source: Connector) -> MapSettings | None:
 
     The loader refuses a project in which both have some.
     """
+    found = None
     if pipeline.has_maps:
-        return checked(pipeline, place=f"pipelines.{pipeline.name}.maps")
-    return checked(source, place=f"sources.{source.name}.maps") if source.has_maps else None
+        found = checked(pipeline, place=f"pipelines.{pipeline.name}.maps")
+    elif source.has_maps:
+        found = checked(source, place=f"sources.{source.name}.maps")
+    if not pipeline.columns:
+        return found
+    own = found or MapSettings(place=f"pipelines.{pipeline.name}.matrix.columns")
+    return replace(own, columns={name: _revealed(value) for name, value in pipeline.columns.items()})
 
 
 def glob_matches(pattern: str, key: StreamKey) -> bool:

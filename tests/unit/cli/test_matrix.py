@@ -1,0 +1,190 @@
+"""Runs of the rows of a matrix: whole runs of real programs, by the command line."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.pages import page_steps
+
+pytestmark = pytest.mark.long
+CONNECTORS = Path(__file__).parents[2] / "connectors"
+KINDS = {"tap": "singer", "target": "singer", "source": "airbyte", "destination": "airbyte"}
+GOOD, BAD = ["until users 3", "state"], ["until users 2", "error - config_error", "exit 1"]
+
+
+@pytest.fixture
+def project(folder, tapdock):
+    """project(rows, source=…, target=…, matrix=…, shared=…, **keys of the pipeline) writes the file; -> the command."""
+
+    def written(rows: Any, *, source="source", target="target", shared=False, matrix=None, entry=None, **keys: Any):
+        name = "all" if shared else "${matrix.name}"
+        path = f"{folder}/data/{name}" + ("" if target == "destination" else ".jsonl")
+        (folder / "data").mkdir(exist_ok=True)
+        config = {"token": "${matrix.token:-hunter22}", "steps": "${matrix.steps}"}
+        crm = {"image": str(CONNECTORS / f"{source}.py"), "kind": KINDS[source], "config": config, **(entry or {})}
+        lake = {"image": str(CONNECTORS / f"{target}.py"), "kind": KINDS[target]}
+        shop = {"source": "crm", "target": "lake", "matrix": {"rows": rows, **(matrix or {})}, **keys}
+        other = {"image": str(CONNECTORS / "source.py"), "config": {"token": "x", "steps": GOOD}, "kind": "airbyte"}
+        whole = {
+            "version": 1,
+            "sources": {"crm": crm, "other": other},
+            "targets": {"lake": {**lake, "config": {"path": path, "password": "hunter33"}}, "log": log(folder)},
+            "pipelines": {"shop": shop, "next": {"source": "other", "target": "log"}},
+        }
+        (folder / "tapdock.yaml").write_text(json.dumps(whole))
+        return tapdock
+
+    return written
+
+
+def log(folder: Path) -> dict[str, Any]:
+    path = str(folder / "data" / "next.jsonl")
+    return {"image": str(CONNECTORS / "target.py"), "kind": "singer", "config": {"path": path, "password": "x"}}
+
+
+@pytest.fixture(autouse=True)
+def local(monkeypatch):
+    monkeypatch.setenv("TAPDOCK_ENGINE", "local")
+
+
+def named(*names: str, steps: Any = GOOD) -> list[dict[str, Any]]:
+    return [{"name": name, "steps": steps} for name in names]
+
+
+def records(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line)["record"] for line in file.read_text().splitlines() if line != '"done"']
+
+
+def test_a_row_that_fails_does_not_stop_the_others(project, folder):
+    rows = [*named("acme"), *named("beta", steps=BAD), *named("gamma")]
+    tapdock = project(rows, matrix={"columns": {"tenant": "${matrix.name}"}})
+    ended = tapdock("run", "shop", "next")
+    assert ended.returncode == 3
+    assert "shop: 2 of 3 rows succeeded, 1 failed\n  beta (exit code 3): " in ended.stderr
+    assert "not started: next" in ended.stderr
+    summary = ended.stderr[ended.stderr.index("shop: 2 of 3") :]
+    assert max(map(len, summary.splitlines())) <= 80
+    for name in ("acme", "gamma"):
+        found = records(folder / "data" / f"{name}.jsonl")
+        assert [(each["id"], each["tenant"]) for each in found] == [(1, name), (2, name), (3, name)]
+    assert tapdock("state", "list", "shop").stdout.count("default:crm-to-lake:") == 2
+    again = json.loads(tapdock("run", "shop", "--json", "--concurrency", "3").stdout)
+    assert (again["exit_code"], again["not_started"]) == (3, [])
+    assert {each["pipeline"]: each["status"] for each in again["runs"]} == {
+        "shop[acme]": "succeeded",
+        "shop[beta]": "failed",
+        "shop[gamma]": "succeeded",
+    }
+    (one,) = (each for each in again["runs"] if each["pipeline"] == "shop[acme]")
+    assert one["state_id"] == "default:crm-to-lake:acme"
+    assert one["streams"][0]["records"] == 0, "the row resumes from its own state"
+
+
+def test_the_json_of_all_rows_is_one_object_and_that_of_one_row_is_its_record(project):
+    tapdock = project(named("acme"))
+    assert [each["pipeline"] for each in json.loads(tapdock("run", "shop", "--json").stdout)["runs"]] == ["shop[acme]"]
+    assert json.loads(tapdock("run", "shop[acme]", "--json").stdout)["pipeline"] == "shop[acme]"
+
+
+def test_rows_that_are_added_and_removed_keep_the_states_of_others(project):
+    project(named("acme", "beta"))("run", "shop", "--quiet")
+    tapdock = project(named("new", "beta"))
+    found = json.loads(tapdock("run", "shop", "--json").stdout)["runs"]
+    assert {each["pipeline"]: each["streams"][0]["records"] for each in found} == {"shop[new]": 3, "shop[beta]": 0}
+    assert "default:crm-to-lake:acme" in tapdock("state", "list").stdout
+    assert tapdock("state", "show", "default:crm-to-lake:acme").returncode == 0
+
+
+@pytest.mark.parametrize("concurrency", ["1", "2"])
+def test_rows_that_overwrite_one_table_are_refused(project, concurrency):
+    entry = {"streams": {"users": {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}}}
+    more = {"target": "destination", "shared": True, "entry": entry}
+    tapdock = project(named("acme", "beta"), **more)
+    ended = tapdock("run", "shop", "--concurrency", concurrency)
+    assert ended.returncode == 2
+    assert "`shop[acme]` and `shop[beta]` both write the table `users`" in ended.stderr
+    assert "hint: give each row tables of its own: `pipelines.shop.prefix: ${matrix.name}_`" in ended.stderr
+    assert tapdock("run", "shop[acme]", "--quiet").returncode == 0
+    ended = tapdock("run", "shop[beta]")
+    assert "so the rows of the state `default:crm-to-lake:acme` there are lost" in ended.stderr
+    ended = project(named("acme", "beta"), prefix="${matrix.name}_", **more)("run", "shop", "--full-refresh")
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize(("source", "target"), [("tap", "destination"), ("source", "destination"), ("tap", "target")])
+def test_columns_become_part_of_the_key_of_a_shared_table(project, folder, source, target):
+    steps = ["schema users", *GOOD] if source == "tap" else GOOD
+    columns = {"tenant": "${matrix.name}", "number": 7}
+    rows = named("acme", "beta", steps=steps)
+    tapdock = project(rows, source=source, target=target, shared=True, matrix={"columns": columns})
+    ended = tapdock("run", "shop", "--json")
+    assert ended.returncode == 0, ended.stderr
+    if target == "target":
+        found = records(folder / "data" / "all.jsonl")
+    else:
+        lines = (folder / "data" / "all" / "users.jsonl").read_text().splitlines()
+        found = [json.loads(line)["data"] for line in lines]
+        seen = [json.loads(line) for line in (folder / "data" / "all" / "runs.jsonl").read_text().splitlines()]
+        (stream,) = seen[0]["catalog"]["streams"]
+        assert stream["primary_key"] == [["tenant"], ["number"], ["id"]]
+        assert stream["stream"]["json_schema"]["properties"]["number"]["type"] == ["integer", "null"]
+    assert {(each["tenant"], each["number"], each["id"]) for each in found} == {
+        (name, 7, number) for name in ("acme", "beta") for number in (1, 2, 3)
+    }
+
+
+def test_a_column_that_a_stream_already_has_is_refused(project):
+    ended = project(named("acme"), matrix={"columns": {"name": "${matrix.name}"}})("run", "shop")
+    assert ended.returncode == 2
+    assert "the stream `users` already has a field `name`, which is also a column of the matrix" in ended.stderr
+
+
+def test_a_matrix_without_rows(project):
+    ended = project([])("run", "shop", "--json")
+    assert (ended.returncode, json.loads(ended.stdout)["status"]) == (2, "failed")
+    ended = project([], matrix={"allow_empty": True})("run", "shop")
+    assert (ended.returncode, ended.stderr) == (0, "warning: shop has no rows, so nothing was run\n")
+    ended = project([], matrix={"allow_empty": True})("run", "shop", "--json")
+    assert json.loads(ended.stdout) == {"exit_code": 0, "runs": [], "not_started": []}
+
+
+def test_commands_that_need_no_rows_start_no_program(project, folder):
+    script = [sys.executable, "-c", "open('ran', 'w'); print('[]')"]
+    tapdock = project([])
+    file = folder / "tapdock.yaml"
+    whole = json.loads(file.read_text())
+    whole["pipelines"]["shop"]["matrix"] = {"command": script}
+    file.write_text(json.dumps(whole))
+    for words in ("list", "list --json", "config show", "doctor", "state list shop", "run next --quiet", "runs list"):
+        assert tapdock(*words.split()).returncode == 0, words
+    assert not (folder / "ran").exists()
+    assert json.loads(tapdock("list", "shop", "--json").stdout)["pipelines"][0]["matrix"]["rows"] is None
+    assert tapdock("run", "shop").returncode == 2
+    assert (folder / "ran").exists()
+
+
+def test_a_secret_of_a_row_is_hidden(project, folder):
+    rows = [{"name": "acme", "token": "${TOKEN}", "steps": [*GOOD, "stderr the token is s3cret-of-acme", "exit 1"]}]
+    tapdock = project(rows)
+    secret = {"TOKEN": "s3cret-of-acme"}
+    shown = [
+        tapdock("run", "shop", **secret),
+        tapdock("config", "show", **secret),
+        tapdock("list", "--json", **secret),
+        tapdock("invoke", "crm", "--dump", "config", "--pipeline", "shop[acme]", **secret),
+    ]
+    assert all("s3cret-of-acme" not in each.stdout + each.stderr for each in shown)
+    files = [file for file in (folder / ".tapdock").rglob("*") if file.is_file()]
+    assert files
+    assert not [file for file in files if b"s3cret-of-acme" in file.read_bytes()]
+
+
+def test_the_commands_of_the_page(project):
+    tapdock = project(named("acme", "beta"))
+    for step in page_steps("matrix.md"):
+        ended = tapdock(*shlex.split(step.command, comments=True)[1:])
+        assert ended.returncode == 0, f"{step.command}: {ended.stderr}"
