@@ -189,6 +189,8 @@ def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str
         if given and given[-1] in sources:
             return (*mappers, *targets)
         return targets if given and given[-1] in mappers else (*pipelines, *jobs, *sources, *commands)
+    if command in ("remove", "list", "config show"):
+        return (*pipelines, *jobs, *sources, *mappers, *targets, *tasks)
     if command == "invoke":
         return (*sources, *mappers, *targets, *tasks, *commands)
     if command == "build":

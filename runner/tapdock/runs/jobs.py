@@ -138,29 +138,36 @@ class _Performance:
             block = step.block
             if isinstance(block, TaskBlock):
                 task = block
-                record = self._ran(lambda: self._acts.task(task))
-            else:
-                record = self._pipeline(step)
+                return self._ended(step, self._ran(lambda: self._acts.task(task)))
+            return self._pipeline(step)
+
+    def _pipeline(self, step: Step) -> bool:
+        is_ready, error = self._before(step.wrap, step.name, step.place)
+        record: RunRecord | None = None
+        if error:
+            refused = error
+            record = self._ran(lambda: self._acts.refused(step, refused))
+        elif is_ready:
+            record = self._ran(lambda: self._acts.pipeline(step))
+        succeeded = self._ended(step, record)
+        error = self._after(step.wrap, step.name, step.place, succeeded=succeeded)
+        if record is None or not succeeded or error is None:
+            return succeeded
+        done, failed = record, error
+        if again := self._ran(lambda: self._acts.failed_after(done, failed)):
+            with self._lock:
+                self.runs = [Ran(place=one.place, record=again) if one.record is done else one for one in self.runs]
+        self.codes.append(error.exit_code)
+        return False
+
+    def _ended(self, step: Step, record: RunRecord | None) -> bool:
+        """Note the end of a step. Return True if it succeeded."""
         if record is None:
             return False
         self._note(Ran(place=step.place, record=record))
         if record.exit_code:
             self.codes.append(record.exit_code)
         return record.exit_code == 0
-
-    def _pipeline(self, step: Step) -> RunRecord | None:
-        is_ready, error = self._before(step.wrap, step.name, step.place)
-        if error:
-            failed = error
-            record = self._ran(lambda: self._acts.refused(step, failed))
-        else:
-            record = self._ran(lambda: self._acts.pipeline(step)) if is_ready else None
-        succeeded = record is not None and record.exit_code == 0
-        error = self._after(step.wrap, step.name, step.place, succeeded=succeeded)
-        if record and succeeded and error:
-            done, failed = record, error
-            return self._ran(lambda: self._acts.failed_after(done, failed)) or record
-        return record
 
     def _job(self, job: JobStep) -> bool:
         if not self._may_start():
