@@ -133,7 +133,8 @@ def test_a_utility_is_a_task_and_its_commands_are_steps_of_jobs(shop):
         "both": ("both-1", "both-2"),
     }
     dbt = project.tasks["dbt-postgres"]
-    assert dbt.build and dbt.build.package == "dbt-core~=1.7 dbt-postgres~=1.7"
+    assert dbt.build
+    assert dbt.build.package == "dbt-core~=1.7 dbt-postgres~=1.7"
     assert dbt.commands["nightly"].args == ("run", "--select", "tag:nightly")
     assert (dbt.working_dir, [mount.target for mount in dbt.mounts]) == ("/project", ["/project"])
 

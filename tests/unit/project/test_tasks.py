@@ -195,6 +195,7 @@ def test_settings_are_variables_with_the_names_of_meltano(meltano):
     assert (env["DBT_DUCKDB_PATH"], env["DBT_DUCKDB_SCHEMA"]) == ("/project/data/lake.duckdb", "main")
     assert env["DBT_PROJECT_DIR"] == env["DBT_DUCKDB_PROJECT_DIR"] == "/project/transform"
     assert env["DBT_EXT_SKIP_PRE_INVOKE"] == "false"
+    assert (env["MELTANO_PROJECT_ROOT"], env["MELTANO_ENVIRONMENT"]) == ("/project", "dev")
     assert env["DBT_TARGET_PATH"] == Secret("/t", parts=("/t",), variables=("DBT_DUCKDB_TARGET_PATH",))
     assert loaded(meltano, "prod").tasks["dbt-duckdb"].env["DBT_DUCKDB_SCHEMA"] == "production"
 
