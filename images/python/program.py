@@ -63,9 +63,6 @@ def main(environ: "Mapping[str, str]", connector: Path) -> None:
     (connector / "programs").write_text("".join(f"{each}\n" for each in programs))
     if name:
         (connector / "default").write_text(f"{name}\n")
-        run = connector / "run"
-        run.write_text(f'#!/bin/sh\nexec {connector}/bin/{name} "$@"\n')  # for the test whether it starts
-        run.chmod(0o755)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,17 @@ def test_the_schedules_of_a_project(demo, tmp_path):
     assert (tmp_path / ".github" / "workflows" / "tapdock-nightly.yml").exists()
 
 
+def test_the_scripts_of_tasks(demo, tmp_path):
+    sections = page_steps("tasks.md", "A script", "A command of a shell", "By hand")
+    shell = Shell(tmp_path, TAPDOCK_BASE_IMAGE=base_image())
+    said = {one.step.command: one.output for one in shell.follow(sections)}
+    assert "report: make --day yesterday without a key" in said["tapdock run report:make"]
+    assert "report: clean" in said["tapdock run report:make report:clean"]
+    assert "task | report.py" in said["tapdock run shell:ls"]
+    assert said["tapdock invoke report:make -- --verbose"] == "report: make --day yesterday --verbose without a key\n"
+    assert said["tapdock invoke report -- -c 'print(6 * 7)'"] == "42\n"
+
+
 def test_the_networks_of_a_container(api, tmp_path):
     name = f"tapdock-test-{uuid.uuid4().hex[:8]}"
     labels = {"io.tapdock.test": "places", "io.tapdock.owner": owner.mine()}

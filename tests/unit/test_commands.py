@@ -144,6 +144,8 @@ def names(page: str) -> set[str]:
         block = yaml.safe_load(text)
         for key in ("sources", "targets", "pipelines", "jobs"):
             found |= set((block.get(key) or {}) if isinstance(block, dict) else {})
+        for name, task in ((block.get("tasks") or {}) if isinstance(block, dict) else {}).items():
+            found |= {f"{name}:{command}" for command in task.get("commands") or ()}
     return found
 
 

@@ -87,7 +87,7 @@ def _is_map(path: Keys) -> bool:
 
 
 def is_private(path: Keys) -> bool:
-    """Return True for config and `env` of connectors, tasks and schedules, `vars`, `notify`, and what maps compute with.
+    """Return True for config, `env`, `vars`, `notify`, and what maps compute with.
 
     Text from the environment becomes a `Secret` there.
     """

@@ -37,7 +37,10 @@ def task_entry(plugin: Plugin, settings: Settings, files: Files, notes: Notes, *
         "MELTANO_UTILITY_NAMESPACE": plugin.namespace,
         "MELTANO_UTILITY_VARIANT": str(plugin.get("variant") or ""),
     }
-    env = {**dict(_variables(plugin, settings)), **{name: _text(value) for name, value in settings.env.items()}}
+    env = {"MELTANO_PROJECT_ROOT": PROJECT}
+    if files.tree.get("default_environment"):  # otherwise there may be none
+        env["MELTANO_ENVIRONMENT"] = "$MELTANO_ENVIRONMENT"
+    env |= {**dict(_variables(plugin, settings)), **{name: _text(value) for name, value in settings.env.items()}}
     for name, value in env.items():  # a setting may refer to the variable of another one
         if not referred(value):
             known.setdefault(name, value)

@@ -120,7 +120,12 @@ def test_what_comes_along(file):
             },
             "target-more": {"build": {"singer": "target-duckdb==0.8.0"}},
         },
-        "tasks": {"dbt": {"entrypoint": ["dbt"]}},
+        "tasks": {
+            "dbt": {
+                "entrypoint": ["dbt"],
+                "env": {"MELTANO_PROJECT_ROOT": "/project", "MELTANO_ENVIRONMENT": "${ENVIRONMENT}"},
+            }
+        },
         "jobs": {"two": {"steps": ["two-1", "two-2"]}},
         "pipelines": {
             "all-1": {"source": "tap-github", "target": "target-git"},
