@@ -137,6 +137,14 @@ def test_columns_become_part_of_the_key_of_a_shared_table(project, folder, sourc
     }
 
 
+def test_rows_in_one_table_without_a_column_are_reported(project):
+    ended = project(named("acme", "beta", "gamma"), shared=True)("run", "shop", "--quiet")
+    assert ended.returncode == 0
+    assert ended.stderr.count("where rows of two tenants with the same key replace each other") == 1
+    ended = project(named("acme", "beta"))("run", "shop", "--quiet")
+    assert "warning" not in ended.stderr
+
+
 def test_a_column_that_a_stream_already_has_is_refused(project):
     ended = project(named("acme"), matrix={"columns": {"name": "${matrix.name}"}})("run", "shop")
     assert ended.returncode == 2
