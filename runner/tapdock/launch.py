@@ -39,9 +39,10 @@ class Launch:
 
     `image` is the id of the inspected image, if the engine has ids. `name` is its name in messages; empty means
     `image`. `as_caller`: the container writes into a folder of the user who runs tapdock, so the engine runs it as
-    this user. `place` is where the project file sets the mounts, for the beginning of messages. `scratch`: it shares a
-    folder with the other side, for files that messages name. Without `networks`, it joins the run's own network.
-    `guarded`: it cannot reach the metadata services of clouds.
+    this user. `working_dir` is where it starts, if that is not the image's own folder. `place` is where the project
+    file sets the mounts, for the beginning of messages. `scratch`: it shares a folder with the other side, for files
+    that messages name. Without `networks`, it joins the run's own network. `guarded`: it cannot reach the metadata
+    services of clouds.
     """
 
     role: Role
@@ -61,6 +62,7 @@ class Launch:
     is_root: bool = False
     as_caller: bool = False
     scratch: bool = False
+    working_dir: str | None = None
     platform: str | None = None
     memory: int | None = None
     cpus: float | None = None

@@ -33,8 +33,9 @@ class Log:
 
     `write` gets whole lines for people, `file` gets JSON lines of all levels. Both are optional. Apart from our own
     colors, the text cannot control a terminal or a CI. `level` is the lowest level that is written for people, `lines`
-    that of lines of connectors, if there is a file to read the others in. `folded` counts these others by side.
-    `pipeline` is part of each line, for several runs on one screen. `notes`: people see notes as well.
+    that of lines of connectors, if there is a file to read the others in. Lines of tasks are all written, as our own.
+    `folded` counts those that are not written, by side. `pipeline` is part of each line, for several runs on one
+    screen. `notes`: people see notes as well.
     """
 
     def __init__(
@@ -119,8 +120,9 @@ class Log:
                 except OSError as error:
                     self._file = None  # a full disk loses the log, not the run
                     self._say(f"warning: the log file is no longer written: {error.strerror}\n")
-            is_of_connector = event == "line" and fields["side"] != "runner"
-            least = self._rank_of_lines if is_of_connector and self._file else self._rank
+            side = fields["side"] if event == "line" else "runner"
+            is_of_connector = side != "runner"
+            least = self._rank_of_lines if side not in ("runner", "task") and self._file else self._rank
             if not to_people or (RANKS[level] < least and not is_of_connector):
                 return
             text = as_json if self._format == "json" else self._human(now, level, event, fields)

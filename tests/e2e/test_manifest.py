@@ -103,7 +103,7 @@ def test_a_config_that_the_source_changed_is_kept_without_the_manifest(post):
     assert not [path for path in shown if "injected" in path]
 
 
-def test_a_stream_without_declared_fields_arrives_in_one_column(post):
+def test_a_stream_without_declared_fields_arrives_in_one_column(post, web):
     _edit(
         post,
         "properties: {id: {type: integer}, weight: {type: string}, changed_at: {type: string, format: date-time}}",
@@ -123,3 +123,15 @@ def test_a_stream_without_declared_fields_arrives_in_one_column(post):
     assert [key for key, _ in rows] == ["1", "2", "3", "4", "5"]
     assert json.loads(rows[0][1])["id"] == 1
     assert json.loads(rows[0][1]).keys() == {"id", "weight", "changed_at"}
+    typed = "{source: parcels, target: lake, state_suffix: t, prefix: typed_, schemaless: infer}"
+    file.write_text(file.read_text().replace("pipelines:\n", f"pipelines:\n  typed: {typed}\n"))
+    ended = post.well("run", "typed", "--select", "parcels", "--json")
+    assert ended.records == {"parcels": 5}
+    assert "to learn their fields" in ended.stderr
+    rows = post.query("SELECT id, weight, typeof(id), typeof(weight) FROM main.typed_parcels ORDER BY id")
+    assert rows[0] == (1, "1.50", "HUGEINT", "VARCHAR")
+    web.ask("/parcels", "one more")
+    again = post.well("run", "typed", "--select", "parcels", "--json")
+    assert again.records == {"parcels": 1}
+    assert "to learn their fields" not in again.stderr, "the fields of the last run are used again"
+    assert post.query("SELECT max(id) FROM main.typed_parcels") == [(6,)]

@@ -129,7 +129,11 @@ def booted(api, demo, written, parameters, tmp_path) -> Iterator[Seat]:
         filled(seat, *IMAGES)
         for stage in (("init", "--local"), ("init",), ("modules", "--mode=config"), ("modules", "--mode=final")):
             seat.well("cloud-init", *stage)
-        wait_for(lambda: _property(seat, "ExecMainExitTimestamp"), "the first run", seconds=120)
+        try:
+            wait_for(lambda: _property(seat, "ExecMainExitTimestamp"), "the first run", seconds=120)
+        except AssertionError as error:
+            status = seat("systemctl", "status", "tapdock.service").stdout
+            raise AssertionError(f"{error}: {status}{_log(seat)}") from None
         yield seat
 
 

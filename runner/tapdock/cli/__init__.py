@@ -44,7 +44,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
         "diff": ("catalog:diff", "Compare what a source offers now with its committed or its last catalog"),
         "commit": ("catalog:commit", "Write what a source offers now into `catalogs/NAME.json`"),
     },
-    "invoke": ("invoke:invoke", "Run a connector's image by hand"),
+    "invoke": ("invoke:invoke", "Run a connector's image or a task by hand"),
     "state": {
         "list": ("state:list_states", "List the saved states"),
         "show": ("state:show", "Show one state: who saved it and when, and which run holds it"),

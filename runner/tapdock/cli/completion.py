@@ -182,11 +182,15 @@ def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str
         from tapdock.runs.records import ids
 
         return ("latest", *ids(session.private))
-    sources, mappers, targets, pipelines, states = _of_project(session)
+    sources, mappers, targets, pipelines, states, tasks, commands, jobs = _of_project(session)
     if command == "run":
         if given and given[-1] in sources:
             return (*mappers, *targets)
-        return targets if given and given[-1] in mappers else (*pipelines, *sources)
+        return targets if given and given[-1] in mappers else (*pipelines, *jobs, *sources, *commands)
+    if command == "invoke":
+        return (*sources, *mappers, *targets, *tasks, *commands)
+    if command == "build":
+        return (*sources, *mappers, *targets, *tasks)
     if command in _SOURCES:
         return sources
     if command in _CONNECTORS or (command.startswith("config ") and command != "config show"):
@@ -195,7 +199,9 @@ def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str
 
 
 def _of_project(session: Session) -> tuple[Sequence[str], ...]:
-    """Return sources, mappers, targets, pipelines and states: the names in the files, without a value of any reference.
+    """Return sources, mappers, targets, pipelines, states, tasks, their commands and jobs.
+
+    These are the names in the files, without a value of any reference.
 
     A reference such as `${exec:…}` may start a program, which a key press must not do.
     """
@@ -219,7 +225,10 @@ def _of_project(session: Session) -> tuple[Sequence[str], ...]:
     ]
     rows = [f"{name}[{row}]" for name, entry in pipelines.items() for row in _rows(entry)]
     names = ([*(tree.get(group) or ())] for group in ("sources", "mappers", "targets"))
-    return *names, [*pipelines, *rows], [state for state in states if "$" not in state]
+    tasks = {name: entry for name, entry in (tree.get("tasks") or {}).items() if isinstance(entry, dict)}
+    commands = [f"{name}:{each}" for name, entry in tasks.items() for each in entry.get("commands") or ()]
+    jobs = [*(tree.get("jobs") or ())]
+    return *names, [*pipelines, *rows], [state for state in states if "$" not in state], [*tasks], commands, jobs
 
 
 def _rows(entry: Any) -> list[str]:

@@ -135,7 +135,7 @@ def _references(project: Project, path: Path) -> str:
 def variables_of(project: Project, path: Path) -> tuple[str, ...]:
     """Return the variables to which the project file refers in settings of a connector, and in maps of a pipeline."""
     own = ("config", "env", "mappings", *names(MAPS)) if path[0] != "pipelines" else names(MAPS)
-    if path[0] not in ("sources", "mappers", "targets", "pipelines") or path[2:3] == () or path[2] not in own:
+    if path[0] not in ("sources", "mappers", "targets", "tasks", "pipelines") or path[2:3] == () or path[2] not in own:
         return ()
     entries: Mapping[str, MapKeys] = getattr(project, str(path[0]))
     value: Any = getattr(entries[str(path[1])], str(path[2]))
@@ -239,7 +239,7 @@ def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | Non
             continue
         here = (*path, key.name)
         value: Any = _limit(connector, key.name) if key.form == "duration" else getattr(connector, key.name)
-        if value in (None, (), {}):
+        if value in (None, (), {}, ""):
             continue
         match key.form:
             case "config" | "env":
@@ -257,7 +257,9 @@ def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | Non
                 for stream, options in value.items():
                     yield from (((*here, stream, name), inner) for name, inner in _stream(options).items())
             case "build":
-                yield (*here, value.family.removesuffix("-python")), value.package
+                families = {"airbyte-python": "airbyte", "python": "pip"}
+                if value.package:
+                    yield (*here, families.get(value.family, value.family)), value.package
                 for option in BUILD:
                     if given := getattr(value, option.attribute, None):
                         yield (*here, option.name), list(given) if isinstance(given, tuple) else given

@@ -282,6 +282,10 @@ def in_pipeline(session: Session, name: str, pipeline: str | None) -> Connector:
 
 def named(project: Project, name: str) -> Connector:
     """Return a source, a mapper or a target of the project. Raises UsageError if there is none."""
+    task = name.partition(":")[0]
+    if task in project.tasks:
+        hint = f"`tapdock invoke {task} -- …` runs it by hand, and `tapdock run {task}:COMMAND` one of its commands"
+        raise UsageError(f"`{task}` is a task, which has no config, no settings and no streams", hint=hint)
     connector = project.connector(name)
     if connector is None:
         known = [each.name for each in project.connectors]

@@ -54,7 +54,7 @@ def _to_build(project: Project, names: list[str]) -> list[Connector]:
 
 
 def _connectors(project: Project) -> list[Connector]:
-    return list(project.connectors)
+    return list(project.in_containers)
 
 
 def wrap(

@@ -1,4 +1,4 @@
-"""`tapdock invoke`: run a connector's image by hand."""
+"""`tapdock invoke`: run a connector's image, or a task, by hand."""
 
 import sys
 from typing import Annotated
@@ -6,17 +6,18 @@ from typing import Annotated
 import typer
 
 from tapdock.cli.assembly import operations_of
-from tapdock.cli.connectors import Name, in_pipeline
+from tapdock.cli.connectors import in_pipeline
 from tapdock.cli.session import Session, shared
 from tapdock.cli.state import print_exactly
 from tapdock.connectors import operations
 from tapdock.engines.attended import Stdio
 from tapdock.errors import UsageError
+from tapdock.project.blocks import parse_task
 from tapdock.project.fields import did_you_mean
-from tapdock.project.model import Connector, Pipeline
+from tapdock.project.model import Command, Connector, Pipeline
 from tapdock.project.named import alone
 from tapdock.relay.signals import Signals
-from tapdock.runs import by_hand
+from tapdock.runs import by_hand, tasks
 from tapdock.runs.given import FilePart, shown_file
 from tapdock.text.output import said_at_once
 
@@ -25,7 +26,7 @@ __all__ = ["invoke"]
 
 def invoke(
     ctx: typer.Context,
-    name: Name,
+    name: Annotated[str, typer.Argument(help="A source, a target, a task, or `TASK:COMMAND`.")],
     args: Annotated[list[str] | None, typer.Argument(help="Arguments of the connector, after `--`.")] = None,
     *,
     dump: Annotated[
@@ -35,7 +36,7 @@ def invoke(
         str | None, typer.Option(help="The pipeline whose catalog and state it gets. Default: the only one.")
     ] = None,
 ) -> None:
-    """Run a connector's image by hand
+    """Run a connector's image or a task by hand
 
     The connector gets its config, variables, mounts and network as in a run. Write `{config}`, `{catalog}` or `{state}`
     at the end of an argument for the path of that file: in the container, files are in /tapdock/files, in memory.
@@ -45,9 +46,17 @@ def invoke(
     Example: tapdock invoke faker -- read --config {config} --catalog {catalog}
 
     Example: tapdock invoke faker --dump catalog
+
+    For a command of a task, the arguments follow its own ones. For a task without a command, they are all arguments.
+
+    Example: tapdock invoke dbt:build -- --full-refresh
     """
     session = shared(ctx)
     session.choose_row(pipeline)
+    if ":" in name or name in session.project.tasks:
+        if dump or pipeline:
+            raise UsageError("`--dump` and `--pipeline` are for connectors, not for tasks")
+        raise typer.Exit(_invoke_task(session, name, args or []))
     connector = in_pipeline(session, name, None)
     words = args or []
     if dump and words:
@@ -64,6 +73,23 @@ def invoke(
         sys.stdout.flush()
         code = by_hand.invoke(needed, ready, config, launch, _stdio())
     raise typer.Exit(code)
+
+
+def _invoke_task(session: Session, name: str, words: list[str]) -> int:
+    task, command = _task_of(session, name)
+    with Signals(said_at_once) as signals:
+        needed = operations_of(session, signals, quiet=True)
+        sys.stdout.flush()
+        return tasks.invoke_task(needed, task, command, words, _stdio())
+
+
+def _task_of(session: Session, name: str) -> tuple[Connector, Command | None]:
+    project = session.project
+    if name in project.tasks:
+        return project.tasks[name], None
+    block = parse_task(project, name)
+    task = project.tasks[block.task]
+    return task, task.commands[block.command]
 
 
 def _pipeline(session: Session, connector: Connector, wanted: str | None) -> Pipeline | None:

@@ -123,6 +123,8 @@ def _connector(
         "package": connector.build.package if connector.build else None,
         **_texts(connector, redactor),
     }
+    if connector.role == "task":
+        facts |= {"kind": None, "engine": connector.engine, "commands": sorted(connector.commands)}
     if connector.role == "source":
         facts |= _streams(known_streams.known_offered(cache, connector, project.environment))
     return facts
@@ -169,8 +171,8 @@ def _row(connector: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         connector["name"],
         connector["role"],
-        connector["kind"] or _UNKNOWN,
-        connector["image"],
+        "" if connector["role"] == "task" else connector["kind"] or _UNKNOWN,
+        connector["image"] or "(the host)",
         digest[:_DIGEST] if digest else "no",
     )
 

@@ -1,5 +1,6 @@
 """What `run --dry-run` and `run --dump` print: a plan, and what each side would be given."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from tapdock.cli.state import print_exactly, text_of
 from tapdock.connectors.about import about
 from tapdock.connectors.context import Context as Operations
 from tapdock.connectors.paths import unmounted
+from tapdock.project.blocks import TaskBlock
 from tapdock.protocol.catalog import StreamKey
 from tapdock.runs.chosen import added_fields
 from tapdock.runs.given import Part, files_given, messages_given
@@ -17,6 +19,7 @@ from tapdock.runs.limited import require_limitable
 from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.schema_policy import report, require_accepted
 from tapdock.runs.target_modes import target_mode
+from tapdock.runs.task_plan import task_plan
 from tapdock.state.store import read
 from tapdock.text.clean import one_line
 from tapdock.text.output import out, out_json, print_json, print_table
@@ -46,17 +49,31 @@ def show_given(operations: Operations, plan: PreparedRun, options: Options, part
         out_json(line)
 
 
-def show_plans(operations: Operations, plans: Sequence[PreparedRun], options: Options, *, as_json: bool) -> None:
-    """Print what each run would read, and where it would start. Raises UsageError for one that would not begin."""
+def show_plans(
+    operations: Operations,
+    plans: Sequence[PreparedRun],
+    options: Options,
+    *,
+    as_json: bool,
+    tasks: Sequence[TaskBlock] = (),
+) -> None:
+    """Print what each run would read, and where it would start; of tasks, what they run, and where.
+
+    Raises UsageError for a run that would not begin.
+    """
     for plan in plans:
         require_accepted(operations.project, plan.pipeline, plan.schema)
         require_limitable(plan, options)
     described = [
         _described(operations, plan, has_state=read(operations.backend, plan.state_id) is not None) for plan in plans
     ]
+    commands = [task_plan(operations.project, each) for each in tasks]
     if as_json:
-        print_json(described[0] if len(described) == 1 else described)
+        both = [*described, *commands]
+        print_json(both[0] if len(both) == 1 else both)
         return
+    for each in commands:
+        out(one_line(f"{each['task']}: runs `{shlex.join(each['words'])}` {each['where']}"))
     for plan, facts in zip(plans, described, strict=True):
         if options.state is not None:
             state = "starting from the state of `--state`, without saving one"

@@ -15,7 +15,7 @@ from tapdock.cli.run_result import nothing_named, refusal, show_ended, show_step
 from tapdock.cli.session import Session, shared
 from tapdock.cli.spools import blocks_of, options_of_batches, read_batches, read_into, without_hooks
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
-from tapdock.project.blocks import parse_blocks
+from tapdock.project.blocks import TaskBlock, parse_blocks
 from tapdock.relay.signals import Signals
 from tapdock.runs.acts import RealActs
 from tapdock.runs.given import Part
@@ -190,7 +190,8 @@ def _perform(
         if dry_run:
             plans = [prepare(operations, wanted, options) for wanted in pipelines]
             show_steps(tree, as_json=as_json)
-            show_plans(operations, plans, options, as_json=as_json)
+            tasks = [step.block for step in steps_of(tree) if isinstance(step.block, TaskBlock)]
+            show_plans(operations, plans, options, as_json=as_json, tasks=tasks)
             return 0
         if dump:
             show_given(operations.of(pipelines[0]), prepare(operations, pipelines[0], options), options, dump)

@@ -89,7 +89,8 @@ def _record(session: Session, run: str) -> RunRecord:
 def _row(record: RunRecord) -> tuple[Any, ...]:
     records = sum(stream.records for stream in record.streams)
     code = "" if record.exit_code is None else record.exit_code
-    return record.run_id, record.pipeline, record.status, code, f"{records:,}", f"{record.seconds.total:.1f}"
+    count = f"{records:,}" if record.kind == "pipeline" else ""
+    return record.run_id, record.pipeline, record.status, code, count, f"{record.seconds.total:.1f}"
 
 
 def show(ctx: typer.Context, run: Run = "latest", *, as_json: Json = False) -> None:
@@ -112,8 +113,8 @@ def _print(record: RunRecord) -> None:
     error, times = record.error, "1 time" if record.state.committed == 1 else f"{record.state.committed} times"
     code = "" if record.exit_code is None else f" (exit code {record.exit_code})"
     facts = {
-        "pipeline": record.pipeline,
-        "state": f"{record.state_id} in {record.state.backend}, saved {times}",
+        record.kind: record.pipeline,
+        "state": record.kind == "pipeline" and f"{record.state_id} in {record.state.backend}, saved {times}",
         "started": record.started_at,
         "status": f"{record.status}{code}",
         "limit": record.limit and f"{record.limit:,} records of each stream",

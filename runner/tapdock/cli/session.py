@@ -161,9 +161,11 @@ class Session:
     def own_words(self) -> frozenset[str]:
         """tapdock's commands, and the names in the project file (if it is loaded)."""
         project: Project | None = self.__dict__.get("project")
-        named = (
-            (project.environment, *(each.name for each in project.connectors), *project.pipelines) if project else ()
-        )
+        named: tuple[str | None, ...] = ()
+        if project:
+            commands = (name for task in project.tasks.values() for name in task.commands)
+            connectors = (each.name for each in project.connectors)
+            named = (project.environment, *connectors, *project.pipelines, *project.jobs, *commands)
         return frozenset(("tapdock", *self.commands, *(name for name in named if name)))
 
     @property

@@ -113,9 +113,13 @@ def build_plan(build: Build, *, tag: str, base_image: str | None, base_digest: s
 
 
 def recipe_of(context: Path, args: Mapping[str, str], *bases: str | None) -> str:
-    """Return a hash of all inputs of an image: its folder's files, its arguments, and its base images."""
+    """Return a hash of all inputs of an image: its folder's files, its arguments, and its base images.
+
+    Bytecode is no input: pip writes it beside the programs of a recipe, and it is different after each installation.
+    """
     sha = hashlib.sha256(repr((sorted(args.items()), *bases)).encode())
-    for file in sorted(path for path in context.rglob("*") if path.is_file()):
+    files = (path for path in context.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
+    for file in sorted(files):
         sha.update(str(file.relative_to(context)).encode() + b"\0" + file.read_bytes())
     return sha.hexdigest()[:24]
 

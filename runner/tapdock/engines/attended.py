@@ -1,4 +1,4 @@
-"""A connector that a user runs by hand: its script, and the descriptors that it is connected to."""
+"""A connector that a user runs by hand, or a task: its script, and the descriptors that it is connected to."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,12 +11,16 @@ __all__ = ["Attended", "Stdio", "attended_command"]
 
 @dataclass(frozen=True, kw_only=True)
 class Stdio:
-    """Descriptors of this process. `stdin` is None for an empty input. `terminal`: all three are one terminal."""
+    """Descriptors of this process. `stdin` is None for an empty input. `terminal`: all three are one terminal.
+
+    `lifeline`: stdin is not an input. When its other end closes, because this process has died, the program is killed.
+    """
 
     stdin: int | None
     stdout: int
     stderr: int
     terminal: bool
+    lifeline: bool = False
 
 
 class Attended(Protocol):
@@ -35,7 +39,14 @@ class Attended(Protocol):
         """The config, if the connector has changed it; known after `wait`."""
         ...
 
+    @property
+    def oom_killed(self) -> bool:
+        """True if a process of it was killed because its memory was used up; known after `wait`."""
+        ...
 
-def attended_command(launch: Launch, *, memory: str) -> list[str]:
+
+def attended_command(launch: Launch, stdio: Stdio, *, memory: str) -> list[str]:
     """Return the command that waits for the input files in the folder `memory`, and then runs the connector."""
-    return ["/bin/sh", "-c", script("attended.sh"), "tapdock", memory, *launch.entrypoint, *launch.placed_args(memory)]
+    stdin = "lifeline" if stdio.lifeline else "stdin"
+    words = ["/bin/sh", "-c", script("attended.sh"), "tapdock", memory, stdin]
+    return [*words, *launch.entrypoint, *launch.placed_args(memory)]

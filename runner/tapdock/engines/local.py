@@ -110,9 +110,9 @@ class LocalRun:
         (memory / ".ready").touch()
         (memory / ".kept").touch()  # the file is still there when the program has ended
         env = {"PATH": os.environ.get("PATH", os.defpath), "TERM": os.environ.get("TERM", "dumb"), **launch.env}
-        argv = attended_command(launch, memory=str(memory))
+        argv = attended_command(launch, stdio, memory=str(memory))
         try:
-            process = self._stack.enter_context(_attended(argv, env, stdio))
+            process = self._stack.enter_context(_attended(argv, env, stdio, folder=launch.working_dir))
         except OSError as error:
             raise EngineError(f"`{launch.called}` could not be started: {error}") from error
         return LocalAttended(process, memory / "config.json", launch, terminal=stdio.terminal)
@@ -144,11 +144,19 @@ def _spawned(argv: list[str], env: dict[str, str]) -> Iterator["subprocess.Popen
 
 
 @contextlib.contextmanager
-def _attended(argv: list[str], env: dict[str, str], stdio: Stdio) -> Iterator["subprocess.Popen[bytes]"]:
+def _attended(
+    argv: list[str], env: dict[str, str], stdio: Stdio, *, folder: str | None
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Start a process on the user's descriptors. In a terminal, it has to be in the group of this process."""
     stdin = subprocess.DEVNULL if stdio.stdin is None else stdio.stdin
     process = subprocess.Popen(
-        argv, env=env, stdin=stdin, stdout=stdio.stdout, stderr=stdio.stderr, start_new_session=not stdio.terminal
+        argv,
+        env=env,
+        cwd=folder,
+        stdin=stdin,
+        stdout=stdio.stdout,
+        stderr=stdio.stderr,
+        start_new_session=not stdio.terminal,
     )
     try:
         yield process
@@ -163,6 +171,8 @@ def _attended(argv: list[str], env: dict[str, str], stdio: Stdio) -> Iterator["s
 class LocalAttended:
     """A program that a user runs by hand."""
 
+    oom_killed = False  # nothing limits its memory
+
     def __init__(
         self, process: "subprocess.Popen[bytes]", file: Path, launch: Launch, *, terminal: bool = False
     ) -> None:
@@ -174,6 +184,8 @@ class LocalAttended:
 
     def wait(self) -> int:
         code = self._process.wait()
+        if not self._terminal:
+            _kill_group(self._process)  # as all processes of a container end with it
         with contextlib.suppress(OSError):
             now = self._file.read_bytes()
             self.config = now.decode("utf-8", "replace") if now != self._given else None

@@ -6,17 +6,19 @@ from typing import Literal
 
 __all__ = ["Build"]
 
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?:==(?P<version>[A-Za-z0-9.!+_-]+))?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
     """How an image of a connector is built: `family` is a folder of `images/`, `package` requirements with spaces.
+    It is empty for the image of a task that only needs Python.
 
     `apt` are Debian packages; `with_`, `constraints` and `overrides` are lists of requirements. `before` is a day.
     """
 
-    family: Literal["singer", "airbyte-python"]
+    family: Literal["singer", "airbyte-python", "python"]
     package: str
     executable: str | None = None
     python: str | None = None
@@ -32,11 +34,20 @@ class Build:
 
         None if the first package has no plain name. Without `executable`, the recipe finds the program.
         """
+        if self.family == "python":
+            return self.named if self.package else "python"
         first = _REQUIREMENT.fullmatch(self.package.split(" ")[0])
         if self.executable or first is None:
             return self.executable
         name = first["name"].lower().replace("_", "-")
         return name.removeprefix("airbyte-") if self.family == "airbyte-python" else name
+
+    @property
+    def named(self) -> str | None:
+        """Return the name at the beginning of the requirements; None if they begin with an address."""
+        first = self.package.split(" ")[0]
+        found = None if "://" in first else _NAME.match(first)
+        return found[0].lower().replace("_", "-") if found else None
 
     @property
     def version(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Read one entry under `sources:`, `mappers:` or `targets:` as a `Connector`."""
+"""Read one entry under `sources:`, `mappers:`, `targets:` or `tasks:` as a `Connector`."""
 
 import re
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
+from tapdock.project import tasks
 from tapdock.project.discovery import Discovery
 from tapdock.project.fields import Field
 from tapdock.project.jobs import commands
@@ -34,14 +35,20 @@ _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _OPTION = re.compile(
     r"--pre|--no-deps|--no-build-isolation|--(prerelease|resolution|exclude-newer|no-binary|only-binary)=\S+"
 )
-FAMILIES: dict[str, Literal["singer", "airbyte-python"]] = {"singer": "singer", "airbyte": "airbyte-python"}
+FAMILIES: dict[str, Literal["singer", "airbyte-python", "python"]] = {
+    "singer": "singer",
+    "airbyte": "airbyte-python",
+    "pip": "python",
+}
 
 
 def connector(field: Field, role: ConnectorRole, folder: Path) -> Connector:
     """Return a connector. Raises UsageError with the place of the first mistake in it."""
     known = names(CONNECTOR, role=role)
-    keys = field.keys(known, instead={**misplaced(known), **INSTEAD})
-    build = _build(keys["build"]) if "build" in keys else _program(keys)
+    is_task = role == "task"
+    keys = field.keys(known, instead={**misplaced(known), **INSTEAD, **(tasks.INSTEAD if is_task else {})})
+    on_host = is_task and tasks.runs_on_host(field, keys)
+    build = _build(keys["build"], role) if "build" in keys else _program(keys, is_task=is_task and not on_host)
     given = {key.name: _value(key, keys[key.name], folder) for key in CONNECTOR if key.name in keys and _is_plain(key)}
     if "catalog" in given and given.get("discovery", Discovery()).mode in ("always", "committed"):
         hint = "remove one of the two; `catalog` names a file with the streams, which is used instead of discovery"
@@ -50,14 +57,15 @@ def connector(field: Field, role: ConnectorRole, folder: Path) -> Connector:
         raise keys["kind"].error(
             "is not `airbyte`, but only Airbyte sources have manifests", hint="remove `kind` or `manifest`"
         )
-    return Connector(
+    found = Connector(
         name=str(field.path[-1]),
         role=role,
-        image=_image(field, keys, build),
+        image="" if on_host else _image(field, keys, build),
         build=build,
         limits=_limits(keys, role),
         **given,
     )
+    return tasks.placed(found, keys, folder) if is_task else found
 
 
 def _is_plain(key: Key) -> bool:
@@ -120,24 +128,47 @@ def build_image(build: Build) -> str | None:
         return None
     given = [(key.name, getattr(build, key.attribute)) for key in BUILD if key.form in PATTERNS]
     more = [*build.package.split()[1:], *(each for each in given if each[1])]
+    if build.family == "python":
+        more += [*([build.package] if build.package and not build.version else []), *filter(None, (build.executable,))]
     ending = f"-{blake2b(repr(more).encode(), digest_size=4).hexdigest()}" if more else ""
     return f"tapdock/{build.program.lower()}:{build.version or 'latest'}{ending}"
 
 
-def _build(field: Field) -> Build:
+def _build(field: Field, role: ConnectorRole) -> Build:
     keys = field.keys(names(BUILD), instead={"manifest": "write `manifest:` beside `build`"})
     families = [name for name in FAMILIES if name in keys]
+    if role == "task":
+        return _task_build(keys)
+    if "pip" in keys:
+        raise keys["pip"].error(f"is for tasks, and this is a {role}", hint="write `singer` or `airbyte`")
     if len(families) != 1:
         raise field.error(
             "needs exactly one of `singer` and `airbyte`",
             hint='for example `build: {singer: "target-duckdb==0.8.0"}`',
         )
+    return _made(keys, FAMILIES[families[0]], _requirements(keys[families[0]]))
+
+
+def _task_build(keys: Mapping[str, Field]) -> Build:
+    """Return the build of a task: any packages, or none."""
+    for name in ("singer", "airbyte"):
+        if name in keys:
+            raise keys[name].error("is for connectors, and this is a task", hint="write `pip`")
+    if "python" in keys and not re.fullmatch(PATTERNS["python"].regex, str(keys["python"].value)):
+        hint = f'write packages under `pip`: `build: {{pip: "{keys["python"].value}"}}`'
+        raise keys["python"].wrong("a version of Python", hint=hint)
+    useless = [name for name in ("with", "constraints", "overrides", "before") if name in keys]
+    if useless and "pip" not in keys:
+        raise keys[useless[0]].error("has no effect without `pip`", hint="name the packages under `pip`")
+    return _made(keys, "python", _requirements(keys["pip"]) if "pip" in keys else "")
+
+
+def _made(keys: Mapping[str, Field], family: Literal["singer", "airbyte-python", "python"], package: str) -> Build:
     executable = keys["executable"].text() if "executable" in keys else None
     if executable and not _PROGRAM.fullmatch(executable):
         raise keys["executable"].wrong("the name of a program", hint="use letters, digits, `-`, `_` and `.`")
-    package = _requirements(keys[families[0]])
     given = {key.attribute: _option(key, keys[key.name]) for key in BUILD if key.name in keys and key.form in PATTERNS}
-    return Build(family=FAMILIES[families[0]], package=package, executable=executable, **given)
+    return Build(family=family, package=package, executable=executable, **given)
 
 
 def _option(key: Key, field: Field) -> Any:
@@ -175,8 +206,10 @@ def _without_credentials(field: Field, text: str) -> None:
         raise field.error("has a credential in an address, which would stay readable in the image", hint=hint)
 
 
-def _program(keys: Mapping[str, Field]) -> Build | None:
-    """Return the build for a manifest without `image` and `build`: the program that runs manifests. Else None."""
+def _program(keys: Mapping[str, Field], *, is_task: bool) -> Build | None:
+    """Return the build without `image` and `build`: of a task, or of the program that runs manifests. Else None."""
+    if is_task:
+        return None if "image" in keys else tasks.PLAIN
     return PROGRAM if "manifest" in keys and "image" not in keys else None
 
 

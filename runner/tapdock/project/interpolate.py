@@ -87,7 +87,7 @@ def _is_map(path: Keys) -> bool:
 
 
 def is_private(path: Keys) -> bool:
-    """Return True for connector config and env, for `vars`, and for the keys and values with which maps compute.
+    """Return True for the config and `env` of connectors and tasks, for `vars`, and for what maps compute with.
 
     Text from the environment becomes a `Secret` there.
     """
@@ -97,7 +97,7 @@ def is_private(path: Keys) -> bool:
         return path[1:2] == ("env",)
     if path[:1] == ("vars",) or (path[:1] == ("pipelines",) and path[2:3] == ("matrix",)):
         return True
-    groups = (("sources",), ("mappers",), ("targets",))
+    groups = (("sources",), ("mappers",), ("targets",), ("tasks",))
     return path[:1] in groups and path[2:3] in (("config",), ("env",), ("mappings",))
 
 

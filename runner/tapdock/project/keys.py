@@ -368,6 +368,22 @@ CONNECTOR = (
         roles=("task",),
         help="The commands of the task by name: arguments, or `{args: …, executable: …}`.",
     ),
+    Key(
+        name="engine",
+        form="choice",
+        words=model.TaskEngine,
+        roles=("task",),
+        default="container",
+        help="Where the commands run: in a `container`, or as programs of the `host`, without any isolation. "
+        "See [tasks](tasks.md#on-the-host).",
+    ),
+    Key(
+        name="working_dir",
+        form="text",
+        roles=("task",),
+        help="The folder in which the commands start: a path in the container; on the host, a path relative to the "
+        "project.",
+    ),
     *_LABELS,
     Key(name="mounts", form="mounts", help="Folders and volumes that the container has, as in Compose."),
     Key(name="entrypoint", form="words", help="A program to start instead of the entrypoint of the image."),
@@ -460,6 +476,11 @@ BUILD = (
         help='A Singer package: `"tap-github==1.0.0"`. More requirements may follow it, separated by spaces.',
     ),
     Key(name="airbyte", form="text", help='An Airbyte package: `"airbyte-source-faker==7.2.1"`.'),
+    Key(
+        name="pip",
+        form="text",
+        help='For a task, any Python package: `"dbt-duckdb==1.9.*"`. More requirements may follow it.',
+    ),
     Key(
         name="executable",
         form="text",
@@ -624,8 +645,9 @@ PIPELINE = (
         name="schemaless",
         form="choice",
         words=model.Schemaless,
-        help="What happens to streams that declare no fields: `json` writes each record into one column `data`, and "
-        "`refuse` ends the run. Without it, see [routes](routes.md#streams-that-declare-no-fields).",
+        help="What happens to streams that declare no fields: `json` writes each record into one column `data`, "
+        "`infer` finds their fields in the first records, and `refuse` ends the run. Without it, see "
+        "[routes](routes.md#streams-that-declare-no-fields).",
     ),
     Key(
         name="meta_changes",

@@ -14,10 +14,11 @@ from tapdock.project.meltano_left import others
 from tapdock.project.meltano_pipelines import pipelines
 from tapdock.project.meltano_references import free, references, referred
 from tapdock.project.meltano_settings import Plugin, plugins_of, settings_of
+from tapdock.project.meltano_tasks import TASKS, commands_of, task_entry
 
 __all__ = ["Converted", "converted", "permissions", "read"]
 
-_ROLES = {"extractors": "sources", "loaders": "targets"}
+_ROLES = {"extractors": "sources", "loaders": "targets", "utilities": "tasks", "transformers": "tasks"}
 
 
 class Converted(NamedTuple):
@@ -50,7 +51,10 @@ def converted(files: Files, folder: Path | None = None) -> Converted:
     """Convert the content of a Meltano project. `folder` is that of the new project file."""
     notes = Notes(files.origins)
     plugins = {kind: plugins_of(files, kind) for kind in _ROLES}
-    found = pipelines(files.tree, plugins["extractors"], plugins["loaders"], notes)
+    commands = {
+        f"{name}:{command}" for kind in TASKS for name, one in plugins[kind].items() for command in commands_of(one)
+    }
+    found, jobs = pipelines(files.tree, plugins["extractors"], plugins["loaders"], commands, notes)
     pairs = frozenset((each["source"], each["target"]) for each in found.values())
     shared = Shared(files, folder or files.folder, notes, plugins["extractors"], pairs)
     default = files.tree.get("default_environment")
@@ -62,6 +66,8 @@ def converted(files: Files, folder: Path | None = None) -> Converted:
     result |= {role: {name: _short(name, one) for name, one in base[role].items()} for role in base}
     if found:
         result["pipelines"] = found
+    if jobs:
+        result["jobs"] = jobs
     environments = {
         environment["name"]: _environment(environment, place, plugins, shared, base, result)
         for place, environment in enumerate(files.tree.get("environments") or [])
@@ -87,8 +93,11 @@ def _block(
     found: dict[str, dict[str, Any]] = {}
     for kind, role in _ROLES.items():
         for name, plugin in plugins[kind].items():
-            known = known_to(plugin, shared, schemas)
-            made = entry(plugin, values[kind][name], shared, known, *(path or plugin.path))
+            place = path or plugin.path
+            if role == "tasks":
+                made = task_entry(plugin, values[kind][name], shared.files, shared.notes, *place)
+            else:
+                made = entry(plugin, values[kind][name], shared, known_to(plugin, shared, schemas), *place)
             found.setdefault(role, {})[name] = made
     return found
 

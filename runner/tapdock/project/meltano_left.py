@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from tapdock.project.meltano_files import Files, Notes
 from tapdock.project.meltano_settings import EXTRAS, Plugin, variable_of
 from tapdock.project.meltano_states import PLACES, place_of_states
+from tapdock.project.meltano_tasks import TASKS
 
 __all__ = ["others"]
 
@@ -67,7 +68,7 @@ def others(files: Files, plugins: Mapping[str, Mapping[str, Plugin]], notes: Not
         notes.add(f"{what}, which is set in the system database: `meltano config list {plugin_name}` shows it")
     if files.variables and folder.absolute() != files.folder.absolute():
         notes.add(f"`.env`: copy it from {files.folder} into the folder of the new project")
-    if all(plugins.values()):  # without a pair there is no state
+    if plugins["extractors"] and plugins["loaders"]:  # without a pair there is no state
         _states(files, folder, notes)
 
 
@@ -92,6 +93,7 @@ def _other(kind: str, entry: Mapping[str, Any], notes: Notes, *path: str | int) 
 def _plugin(plugin: Plugin, files: Files, notes: Notes) -> None:
     name, entry, base = plugin.name, plugin.line[0], plugin.line[-1]
     known = _PLUGIN | (_SOURCE if plugin.kind == "extractors" else set())
+    known |= {"commands"} if plugin.kind in TASKS else set()
     for key in entry:
         if key not in known and not key.startswith("_"):
             notes.add(f"`{key}` of {name}", *plugin.path, key)
@@ -100,7 +102,7 @@ def _plugin(plugin: Plugin, files: Files, notes: Notes) -> None:
         notes.add(f"the defaults of {name}: there is no {file}, which `meltano lock` writes", *plugin.path)
     for line in _variables(plugin, files):
         notes.add(line, *plugin.path)
-    for key, value in _files(entry.get("config")):
+    for key, value in _files(entry.get("config") if plugin.kind not in TASKS else None):  # a task has the whole folder
         path = PurePosixPath(value)
         folder = path.parts[0] if len(path.parts) > 1 or not path.suffix else "data"
         inside = path if path.parts[0] == folder else f"data/{path}"
@@ -124,8 +126,9 @@ def _variables(plugin: Plugin, files: Files) -> Iterator[str]:
         variable = variable_of(plugin.name, setting)
         is_secret = definition.get("sensitive") or definition.get("kind") == "password"
         if is_secret and setting.partition(".")[0] not in config and variable not in files.variables:
-            line = f"`{setting}: ${{{variable}}}`"
-            yield f"{variable}, if it is set for Meltano: add {line} to the config of {plugin.name}"
+            is_task = plugin.kind in TASKS
+            line, where = f"`{variable if is_task else setting}: ${{{variable}}}`", "`env`" if is_task else "config"
+            yield f"{variable}, if it is set for Meltano: add {line} to the {where} of {plugin.name}"
     prefix = variable_of(plugin.name, "")
     for variable in sorted(name for name in files.variables if name.startswith(prefix) and name not in used):
         if not _is_of_child(variable, plugin, files):

@@ -1,4 +1,4 @@
-"""Find the pipelines of a Meltano project: in its jobs and in its schedules."""
+"""Find the pipelines and the jobs of a Meltano project: in its jobs and in its schedules."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -12,29 +12,44 @@ __all__ = ["pipelines"]
 
 
 def pipelines(
-    meltano: Mapping[str, Any], sources: Collection[str], targets: Collection[str], notes: Notes
-) -> dict[str, dict[str, Any]]:
-    """Return pipelines: from jobs, and from schedules of an extractor and a loader.
+    meltano: Mapping[str, Any],
+    sources: Collection[str],
+    targets: Collection[str],
+    commands: Collection[str],
+    notes: Notes,
+) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Return pipelines: from jobs, and from schedules of an extractor and a loader; and jobs of more than one step.
 
-    The state of such a schedule has the schedule's name.
+    The state of such a schedule has the schedule's name. `commands` are those of tasks.
     """
     found: dict[str, dict[str, Any]] = {}
+    jobs: dict[str, Any] = {}
     for place, job in enumerate(meltano.get("jobs") or []):
-        pairs = list(_pairs(job, sources, targets, notes, "jobs", place))
-        for number, (source, target) in enumerate(pairs, 1):
-            wanted = job["name"] if len(pairs) == 1 else f"{job['name']}-{number}"
-            name = _name(wanted, {*sources, *targets, *found}, notes, "jobs", place)
-            found[name] = {"source": source, "target": target}
-            if labels := annotations(job.get("annotations")):
-                found[name]["annotations"] = labels
+        parts = list(_parts(job, sources, targets, commands, notes, "jobs", place))
+        labels = annotations(job.get("annotations"))
+        steps = []
+        number = 0
+        for part in parts:
+            if isinstance(part, str):
+                steps.append(part)
+                continue
+            number += 1
+            wanted = job["name"] if len(parts) == 1 else f"{job['name']}-{number}"
+            name = _name(wanted, {*sources, *targets, *found, *jobs}, notes, "jobs", place)
+            found[name] = {"source": part[0], "target": part[1]} | ({"annotations": labels} if labels else {})
+            steps.append(name)
+        if len(parts) > 1 or any(isinstance(part, str) for part in parts):
+            name = _name(job["name"], {*sources, *targets, *found, *jobs}, notes, "jobs", place)
+            jobs[name] = {"steps": steps, "annotations": labels} if labels else {"steps": steps}
     for place, schedule in enumerate(meltano.get("schedules") or []):
-        _schedule(schedule, found, sources, targets, notes, "schedules", place)
-    return found
+        _schedule(schedule, found, {*sources, *jobs}, sources, targets, notes, "schedules", place)
+    return found, jobs
 
 
 def _schedule(
     schedule: Mapping[str, Any],
     found: dict[str, dict[str, Any]],
+    taken: Collection[str],
     sources: Collection[str],
     targets: Collection[str],
     notes: Notes,
@@ -52,7 +67,7 @@ def _schedule(
     if schedule.get("transform") in ("run", "only"):
         notes.add(f"`transform: {schedule['transform']}` of the schedule `{name}`", *path, "transform")
     if source in sources and target in targets and schedule.get("transform") != "only":
-        own = _name(name, {*sources, *targets, *found}, notes, *path)
+        own = _name(name, {*taken, *targets, *found}, notes, *path)
         found[own] = {"source": source, "target": target, "state_id": valid_id(name)}
         if valid_id(name) != name:
             notes.add(f"the name of the state `{name}`: it is `{found[own]['state_id']}` now", *path)
@@ -70,14 +85,22 @@ def _name(wanted: str, taken: Collection[str], notes: Notes, *path: str | int) -
     return name
 
 
-def _pairs(
-    job: Mapping[str, Any], sources: Collection[str], targets: Collection[str], notes: Notes, *path: str | int
-) -> Iterator[tuple[str, str]]:
+def _parts(
+    job: Mapping[str, Any],
+    sources: Collection[str],
+    targets: Collection[str],
+    commands: Collection[str],
+    notes: Notes,
+    *path: str | int,
+) -> Iterator[tuple[str, str] | str]:
+    """Yield the steps of a job in order: sources with their targets, and commands of tasks."""
     tasks = job.get("tasks") or []
     words = [word for task in ([tasks] if isinstance(tasks, str) else tasks) for word in _words(task)]
     for number, word in enumerate(words):
         if word in targets and number and words[number - 1] in sources:
             yield words[number - 1], word
+        elif word in commands:
+            yield word
         elif word not in sources and word not in targets:
             notes.add(f"`{word}` of the job `{job['name']}`", *path, "tasks")
         elif word in targets:

@@ -43,18 +43,20 @@ __all__ = [
     "StateType",
     "StreamOptions",
     "SyncMode",
+    "TaskEngine",
     "UndeclaredFields",
 ]
 
 Kind = Literal["airbyte", "singer"]
 ConnectorRole = Literal["source", "mapper", "target", "task"]
+TaskEngine = Literal["container", "host"]
 Pull = Literal["missing", "always", "never"]
 Rotate = Literal["secrets", "all", "none"]
 SyncMode = Literal["full_refresh", "incremental"]
 DestinationMode = Literal["append", "overwrite", "append_dedup"]
 OnBadRecord = Literal["fail", "set_aside"]
 UndeclaredFields = Literal["pass", "drop", "json", "fail"]
-Schemaless = Literal["json", "refuse"]
+Schemaless = Literal["json", "infer", "refuse"]
 LateSchema = Literal["spool", "stream"]
 SchemaPolicy = Literal["evolve", "freeze", "fail"]
 ReplicationMethod = Literal["FULL_TABLE", "INCREMENTAL", "LOG_BASED"]
@@ -150,6 +152,7 @@ class Connector(MapKeys):
     end of the input alone replaces no data. `allow_unsafe_overwrite` allows that a table is empty after a failed run.
     For sources: `load_schema` is the value of `${LOAD_SCHEMA}` in the config of their target. For mappers: `mappings`
     are named settings, which a run puts over those in `config`. For tasks: `commands` are what can be run, by name.
+    `engine` says whether they are containers or programs of this machine. `working_dir` is where they start.
 
     `row` is the row of a matrix (`shop[acme]`) on which a value depends. `unset` is a key that has its value only in a
     row: it raises the error.
@@ -189,10 +192,17 @@ class Connector(MapKeys):
     load_schema: str | None = None
     mappings: Mapping[str, Config] = field(default_factory=dict)
     commands: Mapping[str, Command] = field(default_factory=dict)
+    engine: TaskEngine = "container"
+    working_dir: str | None = None
     row: str | None = None
     unset: Secret | None = field(default=None, compare=False)
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_on_host(self) -> bool:
+        """True for a task whose commands are programs of this machine: it has no image."""
+        return self.engine == "host"
 
     @property
     def reports_streams(self) -> bool:
@@ -305,6 +315,11 @@ class Project:
         """All sources, mappers, targets and tasks."""
         groups = (self.sources, self.mappers, self.targets, self.tasks)
         return tuple(each for group in groups for each in group.values())
+
+    @property
+    def in_containers(self) -> tuple[Connector, ...]:
+        """All connectors but tasks on the host, which have no image."""
+        return tuple(each for each in self.connectors if not each.is_on_host)
 
     def connector(self, name: str) -> Connector | None:
         """Return the source, the mapper, the target or the task with this name."""

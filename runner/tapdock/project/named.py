@@ -7,7 +7,7 @@ from tapdock.project.composed import completed
 from tapdock.project.mapping import mapper_of
 from tapdock.project.model import Config, Connector, Pipeline, Project
 
-__all__ = ["NO_RUN", "alone", "is_namespaced", "load_schema", "mapper", "sides"]
+__all__ = ["NO_RUN", "alone", "is_namespaced", "load_schema", "mapper", "sides", "task_of_run"]
 
 NO_RUN = "no-run"
 """The value of `${RUN_ID}` where no run is: for `check`, `discover` and `--dry-run`."""
@@ -27,6 +27,11 @@ def mapper(project: Project, pipeline: Pipeline, *, now: float, run_id: str | No
     if not pipeline.mappers:
         return None
     return _named(mapper_of(pipeline.mappers[0], project.mappers), _names(project, pipeline, run_id), now)
+
+
+def task_of_run(task: Connector, *, now: float, run_id: str) -> Connector:
+    """Return a task with the built-in variables of a run of one of its commands."""
+    return _named(task, {"RUN_ID": run_id}, now)
 
 
 def _names(project: Project, pipeline: Pipeline, run_id: str | None) -> dict[str, str]:
@@ -52,6 +57,8 @@ def alone(project: Project, connector: Connector, *, now: float, pipeline: Pipel
         pipeline = users[0]
     if pipeline is not None:
         return sides(project, pipeline, now=now)[connector.role == "target"]
+    if connector.role == "task":
+        return _named(connector, {"RUN_ID": NO_RUN}, now)
     names = {"RUN_ID": NO_RUN, connector.role.upper(): connector.name}
     if connector.role == "source":
         names["LOAD_SCHEMA"] = load_schema(connector)

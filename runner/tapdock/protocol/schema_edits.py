@@ -144,25 +144,29 @@ def merged(schema: bytes | Raw, fragments: Sequence[Fragment]) -> bytes:
     return text
 
 
-def _with_fragment(text: bytes, root: bytes, path: Path, fragment: Mapping[str, Any]) -> bytes:
+def _with_fragment(
+    text: bytes, root: bytes, path: Path, fragment: Mapping[str, Any], seen: tuple[str, ...] = ()
+) -> bytes:
+    """`seen` are the references that were followed to the value at hand: a schema may refer to itself."""
     members = msgspec.json.decode(text, type=_Members) if text[:1] == b"{" else {}
     if not path:
         replaced = {*fragment, *(_OF_TYPES if "type" in fragment else ())}
         kept = {name: raw for name, raw in members.items() if name not in replaced}
         return msgspec.json.encode({**kept, **{name: one for name, one in fragment.items() if one is not None}})
-    members = _inlined(members, root)
+    members, seen = _inlined(members, root, seen)
     name, *rest = path
     for around in ("items", *_ALTERNATIVES):
         if "properties" not in members and around in members:
             inner = bytes(members[around])
-            if inner[:1] == b"{":
-                members[around] = Raw(_with_fragment(inner, root, path, fragment))
+            if inner[:1] == b"{" and not _is_seen(inner, seen):
+                members[around] = Raw(_with_fragment(inner, root, path, fragment, seen))
                 return msgspec.json.encode(members)
-            branches = [bytes(one) for one in msgspec.json.decode(inner, type=list[Raw])]
-            having = [at for at, one in enumerate(branches) if _has_fields(one, root)]
-            place = next((at for at in having if _has_field(branches[at], root, name)), having[0] if having else None)
+            branches = [bytes(one) for one in msgspec.json.decode(inner, type=list[Raw])] if inner[:1] == b"[" else []
+            having = [at for at, one in enumerate(branches) if _has_fields(one, root, seen)]
+            owners = [at for at in having if _has_field(branches[at], root, name, seen)]
+            place = next(iter((*owners, *having)), None)
             if place is not None:
-                branches[place] = _with_fragment(branches[place], root, path, fragment)
+                branches[place] = _with_fragment(branches[place], root, path, fragment, seen)
                 members[around] = Raw(b"[" + b",".join(branches) + b"]")
                 return msgspec.json.encode(members)
     properties = msgspec.json.decode(members.get("properties", Raw(b"{}")), type=_Members)
@@ -170,27 +174,37 @@ def _with_fragment(text: bytes, root: bytes, path: Path, fragment: Mapping[str, 
     return msgspec.json.encode({**members, "properties": Raw(msgspec.json.encode(properties))})
 
 
-def _inlined(members: _Members, root: bytes) -> _Members:
-    """Return the members, with those of the definition to which they refer."""
+def _reference(members: _Members) -> str | None:
     reference = msgspec.json.decode(members["$ref"]) if "$ref" in members else None
-    definition = _referred(root, reference) if isinstance(reference, str) else None
-    if definition is None or definition[:1] != b"{":
-        return members
-    return {**msgspec.json.decode(definition, type=_Members), **{k: v for k, v in members.items() if k != "$ref"}}
+    return reference if isinstance(reference, str) else None
 
 
-def _has_field(text: bytes, root: bytes, name: str) -> bool:
+def _is_seen(text: bytes, seen: tuple[str, ...]) -> bool:
+    return _reference(msgspec.json.decode(text, type=_Members)) in seen
+
+
+def _inlined(members: _Members, root: bytes, seen: tuple[str, ...]) -> tuple[_Members, tuple[str, ...]]:
+    """Return the members with those of the definition to which they refer, and the references followed so far."""
+    reference = _reference(members)
+    definition = _referred(root, reference) if reference is not None and reference not in seen else None
+    if reference is None or definition is None or definition[:1] != b"{":
+        return members, seen
+    own = {name: raw for name, raw in members.items() if name != "$ref"}
+    return {**msgspec.json.decode(definition, type=_Members), **own}, (*seen, reference)
+
+
+def _has_field(text: bytes, root: bytes, name: str, seen: tuple[str, ...]) -> bool:
     """Return True if a schema, or the elements of its arrays, has a field with this name."""
-    members = _inlined(msgspec.json.decode(text, type=_Members), root)
+    members, seen = _inlined(msgspec.json.decode(text, type=_Members), root, seen)
     properties = bytes(members.get("properties", b""))
     if properties[:1] == b"{":
         return name in msgspec.json.decode(properties, type=_Members)
     items = bytes(members.get("items", b""))
-    return items[:1] == b"{" and _has_field(items, root, name)
+    return items[:1] == b"{" and not _is_seen(items, seen) and _has_field(items, root, name, seen)
 
 
-def _has_fields(text: bytes, root: bytes) -> bool:
+def _has_fields(text: bytes, root: bytes, seen: tuple[str, ...]) -> bool:
     if text[:1] != b"{":
         return False
-    members = _inlined(msgspec.json.decode(text, type=_Members), root)
+    members, _ = _inlined(msgspec.json.decode(text, type=_Members), root, seen)
     return "properties" in members or "items" in members

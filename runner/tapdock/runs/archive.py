@@ -92,6 +92,8 @@ class Archive:
         now = (rotation.began(ended.run_id) or 0.0) + ended.seconds.total
         if now - (rotation.began(found.run_id) or 0.0) < _LONGEST_SECONDS:
             return True
+        if found.kind == "task":
+            return False  # it has no state, so no lease
         try:
             holder = self._backend.holder(found.state_id)
         except StateError:

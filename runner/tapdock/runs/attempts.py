@@ -4,8 +4,7 @@ import dataclasses
 import itertools
 import queue
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -15,17 +14,15 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attem
 from tapdock.connectors.context import Context
 from tapdock.errors import Interrupted, TapdockError, unforeseen
 from tapdock.events import Progress, Verdict
-from tapdock.launch import Exit, ImageFacts
 from tapdock.log import Log
 from tapdock.project.model import Pipeline
 from tapdock.project.state_keys import key_of
 from tapdock.relay.host import Outcome
 from tapdock.runs import execute, records, schema_policy
-from tapdock.runs.archive import Archive
 from tapdock.runs.beside import stored_beside
 from tapdock.runs.chosen import added_fields
+from tapdock.runs.keeping import STATUS, MakeLog, archive, archive_again, container_record, keep, run_log
 from tapdock.runs.limited import require_limitable
-from tapdock.runs.log_file import LogFile, log_to
 from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
@@ -33,12 +30,6 @@ from tapdock.runs.replay import prepare_replay
 from tapdock.text.secret_names import masked_text
 
 __all__ = ["MakeLog", "fail", "refuse", "run"]
-
-MakeLog = Callable[[str, LogFile | None], Log]
-"""A function that makes the log of a run from the run's id and its log file."""
-
-_RECORD = "the record of this run"
-_STATUS: dict[int, records.Status] = {0: "succeeded", 130: "stopped", 143: "stopped"}
 
 
 def run(
@@ -84,19 +75,19 @@ def _run_once(
     now = context.now()
     run_id = records.new_run_id(now, records.run_token(now))
     with records.going_on(context.project.private, run_id):
-        with _log_file(context, run_id) as file:
+        with run_log(context, run_id) as file:
             attempt = _Attempt(context, wanted, run_id, show, make_log(run_id, file))
             try:
                 record = attempt.perform(dataclasses.replace(options, run_id=run_id))
             except Exception as error:
-                _keep(context, attempt.record(unforeseen(error)))
+                keep(context, attempt.record(unforeseen(error)))
                 raise
         over = "writing the record of the run"
         with context.signals.orders(queue.SimpleQueue(), doing=over):  # a signal has nothing to stop
-            _keep(context, record)
+            keep(context, record)
         if options.save_state:
             attempt.keep_catalog(record)
-        _archive(context, record)
+        archive(context, record)
     return record
 
 
@@ -105,12 +96,12 @@ def refuse(context: Context, wanted: Pipeline, error: TapdockError, *, make_log:
     now = context.now()
     run_id = records.new_run_id(now, records.run_token(now))
     with records.going_on(context.project.private, run_id):
-        with _log_file(context, run_id) as file:
+        with run_log(context, run_id) as file:
             log = make_log(run_id, file)
             record = _Attempt(context, wanted, run_id, _not_shown, log).record(error, ended=True)
             log.end("run not started", status=record.status, exit_code=record.exit_code)
-        _keep(context, record)
-        _archive(context, record)
+        keep(context, record)
+        archive(context, record)
     return record
 
 
@@ -118,46 +109,13 @@ def fail(context: Context, record: RunRecord, error: TapdockError) -> RunRecord:
     """Write and return the record of a run that has succeeded, but failed afterwards by this error."""
     told = _error_of(error, None, redacted=context.message)
     failed = msgspec.structs.replace(record, status="failed", exit_code=error.exit_code, error=told)
-    _keep(context, failed)
-    if archive := Archive.beside(context.backend, context.project.private):
-        stored_beside(context, lambda: archive.write(failed), what=_RECORD)
+    keep(context, failed)
+    archive_again(context, failed)
     return failed
 
 
 def _not_shown(_: Progress) -> None:
     """Show no counts of a run that does not start."""
-
-
-def _archive(context: Context, record: RunRecord) -> None:
-    """Store the record beside the state as well, so that `tapdock runs` shows it on other machines."""
-    archive = Archive.beside(context.backend, context.project.private)
-    if archive is None:
-        return
-    if record.status == "running":
-        stored_beside(context, lambda: archive.write(record), what=_RECORD)
-    else:
-        log = records.log_file(context.project.private, record.run_id)
-        stored_beside(context, lambda: archive.close(record, log), what=_RECORD)
-
-
-@contextmanager
-def _log_file(context: Context, run_id: str) -> Iterator[LogFile | None]:
-    """Open the run's log file. Yield None if the disk is full or read-only: the run continues without a log file."""
-    with ExitStack() as stack:
-        try:
-            file = stack.enter_context(log_to(records.log_file(context.project.private, run_id)))
-        except OSError as error:
-            context.progress(f"this run has no log file: {error}")
-            file = None
-        yield file
-
-
-def _keep(context: Context, record: RunRecord) -> None:
-    """Write the record. A failure to write is only reported, so that the run keeps its verdict."""
-    try:
-        records.write(context.project.private, record)
-    except OSError as error:
-        context.progress(f"the record of this run could not be written: {error}")
 
 
 class _Attempt:
@@ -183,8 +141,8 @@ class _Attempt:
         try:
             self._log.info("run started", pipeline=self._wanted.name)
             began = self.record()
-            _keep(self._context, began)
-            _archive(self._context, began)
+            keep(self._context, began)
+            archive(self._context, began)
             make = prepare_replay if options.spool else prepare
             self._prepared = make(self._context, self._wanted, options)
             require_limitable(self._prepared, options)
@@ -232,7 +190,7 @@ class _Attempt:
             pipeline=wanted.name,
             state_id=key_of(wanted, project.environment),
             started_at=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="milliseconds"),
-            status="running" if exit_code is None else _STATUS.get(exit_code, "failed"),
+            status="running" if exit_code is None else STATUS.get(exit_code, "failed"),
             exit_code=exit_code,
             error=_error_of(error, verdict, redacted=self._context.message),
             streams=verdict.streams if verdict else (),
@@ -269,24 +227,11 @@ class _Attempt:
         relay = self._outcome.relay_facts if self._outcome else None
         return (
             *(
-                _container(ready.connector.role, ready.facts, exits.get(ready.connector.role))
+                container_record(ready.connector.role, ready.facts, exits.get(ready.connector.role))
                 for ready, _ in self._prepared.sides
             ),
-            *([_container("relay", relay, exits.get("relay"))] if relay else []),
+            *([container_record("relay", relay, exits.get("relay"))] if relay else []),
         )
-
-
-def _container(role: str, facts: ImageFacts, ended: Exit | None) -> ContainerRecord:
-    ended = ended or Exit(code=None)
-    return ContainerRecord(
-        role=role,
-        image=facts.image,
-        digest=facts.digest,
-        exit_code=ended.code,
-        oom_killed=ended.oom_killed,
-        peak_memory_bytes=ended.peak_memory_bytes,
-        cpu_seconds=ended.cpu_seconds,
-    )
 
 
 def _error_of(

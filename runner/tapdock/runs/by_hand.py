@@ -6,7 +6,10 @@ import re
 import secrets
 import signal
 import stat
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context, PreparedConnector
@@ -16,6 +19,7 @@ from tapdock.connectors.operations import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_options import require_singer_options
 from tapdock.engines.attended import Attended, Stdio
+from tapdock.engines.base import Engine
 from tapdock.errors import StateError, UsageError
 from tapdock.events import Event, Logged
 from tapdock.launch import FileArg, InputFile, Launch
@@ -23,12 +27,13 @@ from tapdock.project.model import Pipeline
 from tapdock.protocol.catalog import configured_catalog
 from tapdock.relay.host import make_folders
 from tapdock.relay.messages import Kill, Order, Stop
+from tapdock.relay.signals import AGAIN
 from tapdock.runs.begin import begun, launches
 from tapdock.runs.prepare import Options, prepare
 from tapdock.state.store import read
 from tapdock.translate.catalogs.singer import selected_catalog
 
-__all__ = ["has_input", "invoke", "launch_by_hand", "placeholders"]
+__all__ = ["Forward", "attend", "has_input", "invoke", "launch_by_hand", "placeholders"]
 
 _PLACEHOLDER = re.compile(r"(.*)\{(config|catalog|state)\}", re.DOTALL)
 
@@ -104,13 +109,14 @@ def _own_catalog(context: Context, ready: PreparedConnector) -> bytes:
     return selected_catalog(offered, chosen, legacy=legacy, log_key=ready.quirks.log_key)
 
 
-class _Forward:
-    """Passes the first signal of the user on to the connector, and kills it at the second one.
+class Forward:
+    """Passes the first signal of the user on to the program, and kills it at the second one.
 
-    `put` is called in the handler of a signal, also before the connector has started.
+    `put` is called in the handler of a signal, also before the program has started. `stopped` is set at the first one.
     """
 
     def __init__(self) -> None:
+        self.stopped = threading.Event()
         self._attended: Attended | None = None
         self._numbers: list[int] = []
 
@@ -118,6 +124,7 @@ class _Forward:
         match order:
             case Stop(code=code):
                 self._numbers.append(code - 128)
+                self.stopped.set()
             case Kill():
                 self._numbers.append(signal.SIGKILL)
         self._pass_on()
@@ -142,8 +149,37 @@ def invoke(context: Context, ready: PreparedConnector, config: Resolved, launch:
 
     A config that the connector changed is kept as after a run. Raises EngineError.
     """
-    placed = context.engine.placed(launch)
-    if has_input(stdio) and context.engine.facts().product == "Podman":
+    attended = attend(context, context.engine, launch, stdio, name=ready.connector.name)
+    if attended.config is not None:
+        operations.keep_rotated(context, ready.connector, config, attended.config)
+    return attended.code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a program ended. `config` is its config, if it has changed it."""
+
+    code: int
+    config: str | None
+    oom_killed: bool
+
+
+def attend(
+    context: Context,
+    engine: Engine,
+    launch: Launch,
+    stdio: Stdio,
+    *,
+    name: str,
+    run_id: str | None = None,
+    grace: float | None = None,
+) -> Ended:
+    """Run a launch on these descriptors, and return how it ended. Nothing of it is left. Raises EngineError.
+
+    With a `grace`, it is killed if it still runs so many seconds after the first signal. `name` is for messages.
+    """
+    placed = engine.placed(launch)
+    if not stdio.lifeline and has_input(stdio) and engine.facts().product == "Podman":
         # Its attach API drops what it has not passed on when the connection ends, and may miss the end otherwise.
         context.once("warning: Podman may drop the end of a long input: use a Docker Engine to pipe into a connector")
 
@@ -152,15 +188,33 @@ def invoke(context: Context, ready: PreparedConnector, config: Resolved, launch:
             context.progress(event.message)
 
     make_folders(launch, emit)
-    forward = _Forward()
+    forward = Forward()
     with (
-        context.signals.orders(forward, doing=f"waiting for {ready.connector.name} to end"),
-        context.engine.run(secrets.token_hex(6), image=placed.image) as run,
+        context.signals.orders(forward, doing=f"waiting for {name} to end {AGAIN}"),
+        engine.run(run_id or secrets.token_hex(6), image=placed.image) as run,
     ):
         attended = run.attend(placed, stdio)
         forward.begin(attended)
-        code = attended.wait()
-        changed = attended.config
-    if changed is not None:
-        operations.keep_rotated(context, ready.connector, config, changed)
-    return code
+        with _killed_after(attended, forward.stopped, grace):
+            code = attended.wait()
+    return Ended(code=code, config=attended.config, oom_killed=attended.oom_killed)
+
+
+@contextmanager
+def _killed_after(attended: Attended, stopped: threading.Event, grace: float | None) -> Iterator[None]:
+    """Kill the program if the block has not ended within `grace` seconds after `stopped` was set."""
+    over = threading.Event()
+
+    def work() -> None:
+        stopped.wait()
+        if not over.wait(grace):
+            attended.signal(signal.SIGKILL)
+
+    thread = threading.Thread(target=work, daemon=True)
+    if grace is not None:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        stopped.set()

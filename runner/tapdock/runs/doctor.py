@@ -145,6 +145,7 @@ def of_connectors(project: Project) -> Iterator[Finding]:
     for connector in project.connectors:
         yield from needs.of_variables(connector)
         yield from needs.of_mounts(connector)
+        yield from needs.of_host(connector)
     yield from of_matrices(project)
 
 
@@ -153,7 +154,7 @@ def of_project(
 ) -> Iterator[Finding]:
     """Check disk and memory, and for each connector its network, its image, its platform and its mounts."""
     yield from _disk(project.private)
-    connectors = list(project.connectors)
+    connectors = list(project.in_containers)
     yield from _memory(connectors, engine.facts())
     for connector in connectors:
         yield from looked_at(f"network of {connector.name}", lambda c=connector: needs.of_network(engine, c))  # type: ignore[misc]

@@ -1,6 +1,7 @@
 """Check what a connector needs besides its image: variables, mounted files and folders, and its network."""
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tapdock.project.model import Connector
 from tapdock.project.references import Reference
 from tapdock.runs.findings import Finding
 
-__all__ = ["of_mounts", "of_network", "of_variables"]
+__all__ = ["of_host", "of_mounts", "of_network", "of_variables"]
 
 
 def of_variables(connector: Connector) -> Iterator[Finding]:
@@ -43,6 +44,19 @@ def _missing(value: Any, *, is_row: bool) -> Iterator[UsageError]:
         case list():
             for inner in value:
                 yield from _missing(inner, is_row=is_row)
+
+
+def of_host(task: Connector) -> Iterator[Finding]:
+    """Yield that a task runs without a container, and a program of its commands that this machine does not have."""
+    if not task.is_on_host:
+        return
+    what = f"task {task.name}"
+    yield Finding(what=what, found="runs programs of this machine, without a container and without isolation")
+    for name, command in task.commands.items():
+        program = command.executable or next(iter((*(task.entrypoint or ()), *command.args)), None)
+        if program and "/" not in program and not shutil.which(program):
+            fix = f"install it, or correct `tasks.{task.name}.commands.{name}.executable`"
+            yield Finding(what=what, level="error", found=f"there is no program `{program}`", fix=fix)
 
 
 def of_mounts(connector: Connector) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs import schema_policy
 from tapdock.runs.chosen import chosen_streams
 from tapdock.runs.deletes import with_deletes
+from tapdock.runs.inferred import with_inferred
 from tapdock.runs.mapper import PreparedMapper, prepare_mapper, require_no_maps, require_singer
 from tapdock.runs.meant import require_meant
 from tapdock.runs.own_files import offer, require_state
@@ -186,6 +187,10 @@ def combined(
         streams, schema = schema_policy.applied(
             context, source.connector, policy, offered, streams, state_id, namespaced=named, only=options.select
         )
+    infers = pipeline.schemaless == "infer" and feed is None and options.spool is None
+    if infers:
+        again = options.refresh_catalog
+        streams, schema = with_inferred(context, source, offered, streams, schema, config=source_config, again=again)
     if source.kind == "singer":
         _say_unreadable(context, source.connector.name, streams)
     unsafe = empties_first(target, streams, target_config)
@@ -201,7 +206,7 @@ def combined(
         namespacing=namespacing,
         on_bad_record=pipeline.on_bad_record,
         undeclared=pipeline.undeclared_fields,
-        schemaless=pipeline.schemaless,
+        schemaless="json" if pipeline.schemaless == "infer" else pipeline.schemaless,
         meta_changes=pipeline.meta_changes,
         validate_records=pipeline.validate_records,
         spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.late_schema == "spool",

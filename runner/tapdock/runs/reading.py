@@ -25,8 +25,8 @@ from tapdock.relay.messages import Enough, Kill, Order
 from tapdock.relay.plan import Collection
 from tapdock.relay.pump import whole_lines
 from tapdock.relay.verdict import FirstFailure
+from tapdock.runs.source_read import ToRead, launch_of
 from tapdock.runs.source_records import SourceRecord, found_in
-from tapdock.runs.to_read import ToRead, launch_of
 from tapdock.runs.unread import denied_globs, unread_names
 from tapdock.text.last_words import LastWords
 from tapdock.translate import ROUTES

@@ -23,6 +23,7 @@ __all__ = [
     "RUN_ID",
     "ContainerRecord",
     "ErrorRecord",
+    "Kind",
     "RunRecord",
     "Seconds",
     "StateRecord",
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-z]+")
+Kind = Literal["pipeline", "task"]
 Status = Literal["running", "succeeded", "failed", "stopped", "killed"]
 
 
@@ -83,6 +85,7 @@ class Seconds(msgspec.Struct, frozen=True, kw_only=True):
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One run, as `tapdock run --json` prints it. `started_at` is in UTC, `exit_code` is None during the run.
+    A record of the kind `task` is of a command of a task: it has no state, and its exit code is that of the command.
     `limit` is the most records of each stream that the run was allowed to write.
 
     `labels` and `annotations` are those of the pipeline, its source, its target and the project, in this order of
@@ -90,7 +93,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     version: int = 1
-    kind: Literal["pipeline", "task"] = "pipeline"
+    kind: Kind = "pipeline"
     run_id: str
     pipeline: str
     state_id: str

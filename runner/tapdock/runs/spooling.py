@@ -12,8 +12,9 @@ from tapdock.runs.plain_text import require_nothing_protected
 from tapdock.runs.prepare import Options
 from tapdock.runs.reading import Reading, translator_of
 from tapdock.runs.replay import difference
+from tapdock.runs.source_read import launch_of
 from tapdock.runs.spool_files import Batch, BatchWriter, Manifest, read_spool
-from tapdock.runs.to_read import launch_of, to_read
+from tapdock.runs.to_read import to_read
 from tapdock.translate.states.airbyte import state_to_pass
 from tapdock.translate.states.singer import singer_state_on_a_line, singer_state_to_pass
 

@@ -31,7 +31,8 @@ VERSION = 1
 
 class SeenStream(msgspec.Struct, frozen=True, kw_only=True):
     """A stream as a run saw it. `read` are the top-level fields that the project selects, None without the stream.
-    `unread` are the fields inside of others that it does not select.
+    `unread` are the fields inside of others that it does not select. `inferred` are the JSON types of top-level fields
+    that no schema declares.
 
     `json_schema`, `sync_modes`, `primary_key` and `cursor_field` are those that the source declares.
     """
@@ -44,6 +45,7 @@ class SeenStream(msgspec.Struct, frozen=True, kw_only=True):
     cursor_field: tuple[str, ...] = ()
     read: tuple[str, ...] | None = None
     unread: tuple[tuple[str, ...], ...] = ()
+    inferred: dict[str, str] = {}
 
     @property
     def key(self) -> StreamKey:

@@ -7,9 +7,9 @@ __all__ = ["own_words"]
 
 _PLACES = re.compile(
     r"`(?P<command>tapdock [^`]*)`"
-    r"|\b(?:source|target|pipeline|state|did you mean) `(?P<name>[^`]*)`"
+    r"|\b(?:source|target|pipeline|task|job|state|did you mean) `(?P<name>[^`]*)`"
     r"|`(?P<state>[\w.-]+:[\w.-]+-to-[\w.:-]+)`"
-    r"|\b(?:sources|targets|pipelines)\.(?P<key>[\w-]+)"
+    r"|\b(?:sources|targets|pipelines|tasks|jobs)\.(?P<key>[\w-]+)"
     r"|\b(?P<file>tapdock)(?=\.yaml\b)"
 )
 """A command, a name after its role, the name of a state, a key of the project file, and that file."""

@@ -1,5 +1,6 @@
 """Tests which image is built with which content, and when it is built again."""
 
+import compileall
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from tapdock.cli.assembly import relay_image
 from tapdock.connectors import images, lockfile
-from tapdock.connectors.images import Making, build_plan, making
+from tapdock.connectors.images import Making, build_plan, making, recipe_of
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.errors import EngineError, UsageError
 from tapdock.launch import ImageFacts
@@ -104,6 +105,17 @@ def test_the_folder_of_a_recipe_has_a_dockerfile():
 def test_a_base_image_is_an_argument_only_where_it_is_given():
     assert "BASE_IMAGE" not in plan().args
     assert plan(base_image="base:1").args["BASE_IMAGE"] == "base:1"
+
+
+def test_bytecode_makes_no_other_recipe(tmp_path):
+    """pip compiles the programs of a recipe. If that counted, each installation would build all images again."""
+    (tmp_path / "program.py").write_text("pass")
+    before = recipe_of(tmp_path, {})
+    compileall.compile_dir(tmp_path, quiet=1)
+    assert list(tmp_path.rglob("*.pyc"))
+    assert recipe_of(tmp_path, {}) == before
+    (tmp_path / "program.py").write_text("pass\n")
+    assert recipe_of(tmp_path, {}) != before
 
 
 def test_what_makes_another_recipe():

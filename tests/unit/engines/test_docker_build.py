@@ -80,7 +80,7 @@ def test_every_recipe_that_installs_takes_indexes_from_that_argument():
     """In every step with an index, the same line of the recipe makes variables from the argument."""
     line = """case "${FTP_PROXY:-}" in "export "*) eval "$FTP_PROXY" ;; esac; unset FTP_PROXY"""
     recipes = [file for file in images_folder().rglob("Dockerfile") if "ARG PIP_INDEX_URL" in file.read_text()]
-    assert len(recipes) == 7
+    assert len(recipes) == 8
     for recipe in recipes:
         steps = re.findall(r"^RUN .*?[^\\\n]$", recipe.read_text(), re.DOTALL | re.MULTILINE)
         installs = [step for step in steps if re.search(r"pip install|npm install", step)]

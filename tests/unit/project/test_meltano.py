@@ -119,6 +119,8 @@ def test_what_comes_along(file):
             },
             "target-more": {"build": {"singer": "target-duckdb==0.8.0"}},
         },
+        "tasks": {"dbt": {"entrypoint": ["dbt"]}},
+        "jobs": {"two": {"steps": ["two-1", "two-2"]}},
         "pipelines": {
             "all": {"source": "tap-github", "target": "target-git"},
             "two-1": {"source": "tap-github", "target": "target-git"},
@@ -152,7 +154,7 @@ def test_what_does_not(file):
         "meltano.yml:39: the schedule `nightly` of the job `all` (@daily)",
         "meltano.yml:14: the priority of `env` (LIMIT, PLACE, REGION)",
         "`mapper` of mappers",
-        "`dbt` of utilities",
+        "`dbt` has no commands",
         "`tapdock state import s3://bucket/meltano --format meltano`",
     ):
         assert words in left
@@ -163,9 +165,9 @@ def test_the_command_makes_a_project_that_loads(file, tmp_path):
     command = [sys.executable, "-m", "tapdock", "--project", tmp_path / "new", "init", "--from-meltano", file.parent]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    assert "not carried over: meltano.yml:34: `dbt` of utilities" in ended.stderr
+    assert "not carried over: meltano.yml:34: `dbt` has no commands" in ended.stderr
     text = (tmp_path / "new" / "tapdock.yaml").read_text()
-    assert "# not carried over: meltano.yml:34: `dbt` of utilities" in text
+    assert "# not carried over: meltano.yml:34: `dbt` has no commands" in text
     project = load(
         tmp_path / "new" / "tapdock.yaml", environment="prod", environ={"PW": "p", "GH_TOKEN": "t", "SUFFIX": "s"}
     )

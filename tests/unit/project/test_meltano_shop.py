@@ -116,7 +116,7 @@ def test_a_pipeline_has_the_state_of_meltano(shop, environment):
     project = loaded(shop, environment)
     names = ANSWERS[environment]["states"]
     assert {name: key_of(one, environment) for name, one in project.pipelines.items()} == {
-        "shop": names["tap-shop target-lake"],
+        "shop-1": names["tap-shop target-lake"],
         "both-1": names["tap-shop--archive target-lake"],
         "both-2": names["tap-crm target-lake--raw"],
         "legacy": names["tap-legacy target-lake"],
@@ -124,6 +124,19 @@ def test_a_pipeline_has_the_state_of_meltano(shop, environment):
         "files-into-lake": "files into lake",
         "shop-2": "shop",
     }
+
+
+def test_a_utility_is_a_task_and_its_commands_are_steps_of_jobs(shop):
+    project = loaded(shop, "dev")
+    assert {name: job.steps for name, job in project.jobs.items()} == {
+        "shop": ("shop-1", "dbt-postgres:nightly"),
+        "both": ("both-1", "both-2"),
+    }
+    dbt = project.tasks["dbt-postgres"]
+    assert dbt.build
+    assert dbt.build.package == "dbt-core~=1.7 dbt-postgres~=1.7"
+    assert dbt.commands["nightly"].args == ("run", "--select", "tag:nightly")
+    assert (dbt.working_dir, [mount.target for mount in dbt.mounts]) == ("/project", ["/project"])
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -172,14 +185,12 @@ def test_how_an_image_is_made(shop):
 @pytest.mark.parametrize(
     "line",
     [
-        "meltano.yml:192: `dbt-postgres:nightly` of the job `shop`",
         "meltano.yml:199: `hide-emails` of the job `hidden`",
         "meltano.yml:199: `target-lake` of the job `hidden`, because it does not directly follow a source",
         "meltano.yml:206: `env` of the schedule `every-night`: set these variables where you run it",
         "meltano.yml:218: `transform: run` of the schedule `files into lake`",
         "pipelines/legacy.meltano.yml:5: the name `shop`, which is taken or not valid: the pipeline is `shop-2` now",
         "meltano.yml:173: `meltano-map-transformer` of mappers",
-        "meltano.yml:187: the command `dbt-postgres:nightly`",
         "meltano.yml:144: tap-files: `select`, which Meltano ignores beside `catalog`",
     ],
 )

@@ -165,3 +165,14 @@ def test_a_schema_of_a_field_is_merged_into_the_alternative_that_has_it() -> Non
         assert new[place]["properties"][name] == {"type": "number"}
         others = [at for at in range(4) if at != place]
         assert [new[at] for at in others] == [json.loads(text)["properties"]["a"]["anyOf"][at] for at in others]
+
+
+@pytest.mark.parametrize("around", [{"$ref": "#/definitions/x"}, {"anyOf": [{"$ref": "#/definitions/x"}]}])
+@pytest.mark.parametrize("within", ["items", "allOf"])
+def test_a_schema_that_refers_to_itself_gets_a_fragment(around: dict[str, Any], within: str) -> None:
+    inner: Any = {"$ref": "#/definitions/x"}
+    definition = {"type": "array", within: inner if within == "items" else [inner]}
+    schema = {"properties": {"x": around}, "definitions": {"x": definition}}
+    changed = json.loads(merged(json.dumps(schema).encode(), [(("x", "y"), {"type": "string"})]))
+    assert '"y": {"type": "string"}' in json.dumps(changed["properties"]["x"])
+    assert changed["definitions"] == schema["definitions"]

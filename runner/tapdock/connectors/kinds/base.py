@@ -179,6 +179,8 @@ def entrypoint_of(connector: Connector, facts: ImageFacts) -> tuple[str, ...]:
     entrypoint = connector.entrypoint or facts.entrypoint
     where = f"`{connector.image}` of {connector.role} `{connector.name}`"
     hint = "set `entrypoint:` to the connector's program, such as `[tap-github]`"
+    if connector.role == "task":
+        hint = "name the program: `executable` in the command, or `entrypoint` for all commands"
     if not entrypoint:
         raise UsageError(f"{where} has no ENTRYPOINT", hint=hint)
     shell = os.path.basename(entrypoint[0]) in _SHELLS and entrypoint[1:2] == ("-c",)  # noqa: PTH119 - a path of the image

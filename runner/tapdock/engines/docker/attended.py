@@ -1,4 +1,4 @@
-"""A container that a user runs by hand, on the terminal or the pipes of this process."""
+"""A container that a user runs by hand, or of a task: on the terminal or the pipes of this process."""
 
 import contextlib
 import os
@@ -37,6 +37,7 @@ class DockerAttended:
         memory: str,
     ) -> None:
         self.config: str | None = None
+        self.oom_killed = False
         self._api = api
         self._name = name
         self._launch = launch
@@ -53,7 +54,8 @@ class DockerAttended:
         """Put the input files into memory, connect the descriptors, and let the connector start. Raises EngineError."""
         for file in self._launch.files:
             self._place(file)
-        self._thread(self._watch)
+        if any(file.name == "config.json" for file in self._launch.files):
+            self._thread(self._watch)
         self._thread(self._pass_output)
         if self._stdio.terminal:
             self._before = termios.tcgetattr(self._stdio.stdout)
@@ -119,8 +121,9 @@ class DockerAttended:
             self._api.resize(self._name, height=size.lines, width=size.columns)
 
     def wait(self) -> int:
-        with answering("the engine did not report how the connector ended"):
+        with answering(f"the engine did not report how the {self._launch.role} ended"):
             code = int(self._api.wait(self._name, timeout=None)["StatusCode"])
+            self.oom_killed = bool(self._api.inspect_container(self._name)["State"]["OOMKilled"])
         for thread in self._threads:
             thread.join()
         self.config = self._rotated.decode("utf-8", "replace") or None

@@ -41,6 +41,7 @@ def container_spec(launch: Launch, *, pipes: str, scratch: str = "") -> dict[str
         "environment": {**launch.env, "TINI_KILL_PROCESS_GROUP": "1"},
         "user": launch.user,
         "platform": launch.platform,
+        **({"working_dir": launch.working_dir} if launch.working_dir else {}),
         "own_addresses": _METADATA if launch.guarded and launch.networks else [],
         "host": {
             "binds": [
@@ -72,7 +73,7 @@ def attended_spec(launch: Launch, stdio: Stdio) -> dict[str, Any]:
     more = {"TERM": os.environ.get("TERM", "xterm")} if stdio.terminal else {}
     return {
         **spec,
-        "entrypoint": attended_command(launch, memory=MEMORY),
+        "entrypoint": attended_command(launch, stdio, memory=MEMORY),
         "environment": {**spec["environment"], **more},
         "tty": stdio.terminal,
         "stdin_open": stdio.stdin is not None,

@@ -139,5 +139,5 @@ def maps_for(
         first = [Entry(name=key.name, streams=key.name)]
     used = [with_columns(entry, key, settings, schema, primary_key) for entry in (*first, *copies)]
     made = tuple(StreamMap(entry, key, settings, schema=schema, primary_key=primary_key) for entry in used)
-    is_untouched = not own and not copies and first and not settings.flattening and not made[0].has_rules
+    is_untouched = not own and not copies and first and not settings.flattening and not made[0].guards
     return None if is_untouched and not settings.columns else made

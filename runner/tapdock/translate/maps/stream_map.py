@@ -58,6 +58,9 @@ class StreamMap:
             for name, text in entry.fields.items()
         )
         self._steps = tuple((each.name, each.expression, each.copies, each.uses_own) for each in self.fields)
+        self._texts = frozenset(
+            each.name for each in self.fields if each.expression and self._is_default(each, each.expression)
+        )
         self._reads = _union(field.expression for field in self.fields if field.expression)
         self._only_rules = not (entry.fields or entry.only_listed or self._filter or settings.flattening)
         self._refuse_protected(schema)
@@ -70,11 +73,6 @@ class StreamMap:
         self._key = self._own_key(mapped, primary_key)
         self.primary_key = tuple(self._flattened(path) for path in self._key)
         self._always = tuple(dict.fromkeys((*(path[0] for path in self._key), *_MARKS)))
-
-    @property
-    def has_rules(self) -> bool:
-        """True if a rule for fields by pattern is about the stream."""
-        return bool(self.guards)
 
     def removes(self, name: str) -> bool:
         """Return True for a field that the entry does not list, if it removes such fields."""
@@ -143,7 +141,8 @@ class StreamMap:
                     result[name] = members[copies]
                 else:
                     own = _EXACT(members[name]) if uses_own and name in members else ABSENT
-                    result[name] = expression(record, stream=stream, original_stream=original, own=own)
+                    value = expression(record, stream=stream, original_stream=original, own=own)
+                    result[name] = _text(value) if name in self._texts else value
         except Uncomputable as error:
             raise self._unwritable(str(error)) from None
         return result
@@ -199,9 +198,7 @@ class StreamMap:
             kept = {name: known[name] for name in (*keys, *_MARKS) if name in known}
             found |= {"type": "object", "properties": kept}
         properties = found["properties"]
-        # Beside a few computed columns, the rest of a stream without declared fields would not be stored (`with_data`).
-        declares = bool(self.declared) or self.entry.only_listed
-        for field in self.fields if declares else ():
+        for field in self.fields if self._declares else ():
             if field.expression is None:
                 properties.pop(field.name, None)
             else:
@@ -219,6 +216,17 @@ class StreamMap:
             return self.declared[field.copies] if isinstance(self.declared[field.copies], Mapping) else {}
         old = known.get(field.name)
         return expression.schema or (old if isinstance(old, Mapping) else {"type": ["string"]})
+
+    @property
+    def _declares(self) -> bool:
+        """False for streams without declared fields: beside a few computed columns, the rest would not be stored."""
+        return bool(self.declared) or self.entry.only_listed
+
+    def _is_default(self, field: Field, expression: Expression) -> bool:
+        """Return True if the type of a computed field is not known, so that it is text, as with the SDK."""
+        if expression.schema is not None or field.copies is not None or expression.text.strip() in WHOLE:
+            return False
+        return self._declares and not isinstance(self.declared.get(field.name), Mapping)
 
     def _own_key(self, mapped: Mapping[str, Any], primary_key: Keys) -> Keys:
         properties = mapped["properties"]
@@ -258,6 +266,11 @@ class StreamMap:
             )
             raise self._error(problem=problem, hint="set another key with `__key_properties__`")
         return (names[0],) if names else (column(path, self._settings.flattening),)
+
+
+def _text(value: Any) -> str | None:
+    """Return a value for a field of type text: JSON for all that is not text, with the exact digits of numbers."""
+    return value if value is None or isinstance(value, str) else _ENCODE(value).decode()
 
 
 def _is_deleted(members: Mapping[str, Raw]) -> bool:

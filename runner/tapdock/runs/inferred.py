@@ -1,0 +1,103 @@
+"""`schemaless: infer`: the fields of streams that declare none, from their first records."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from tapdock.connectors.context import Context, PreparedConnector
+from tapdock.connectors.operations import Resolved
+from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
+from tapdock.runs.reading import read_records
+from tapdock.runs.schema_policy import SchemaFacts
+from tapdock.runs.source_read import ToRead
+from tapdock.translate.write.undeclared import declared_names
+
+__all__ = ["RECORDS", "type_of", "types_in", "with_inferred"]
+
+RECORDS = 100
+"""How many records of a stream are read to learn its fields."""
+_MOST_FIELDS = 1_000
+Types = Mapping[str, str]
+
+
+def with_inferred(
+    context: Context,
+    source: PreparedConnector,
+    offered: tuple[Stream, ...],
+    streams: tuple[ConfiguredStream, ...],
+    facts: SchemaFacts,
+    *,
+    config: Resolved,
+    again: bool,
+) -> tuple[tuple[ConfiguredStream, ...], SchemaFacts]:
+    """Return the streams with fields for those that declare none, and the facts that keep these fields.
+
+    The fields of the last successful run are used again, so that columns keep their types; with `again`, or for a
+    stream without any, the source is read for them. A stream without records gets none. Raises TapdockError.
+    """
+    without = [one for one in streams if not declared_names(one.landed().stream.json_schema)]
+    if not without:
+        return streams, facts
+    kept = facts.found.catalog.streams if facts.found.catalog and not again else ()
+    known: dict[StreamKey, Types] = {each.key: each.inferred for each in kept if each.inferred}
+    asked = tuple(one for one in without if one.stream.key not in known)
+    if asked:
+        known |= _read(context, source, ToRead(offered=offered, streams=asked, config=config))
+    fields = {one.stream.key: known[one.stream.key] for one in without if known.get(one.stream.key)}
+    found = tuple(_with_fields(one, fields.get(one.stream.key, {})) for one in streams)
+    seen = facts.streams and tuple(
+        msgspec.structs.replace(each, inferred=dict(fields.get(each.key, {}))) for each in facts.streams
+    )
+    return found, dataclasses.replace(facts, streams=seen)
+
+
+def _read(context: Context, source: PreparedConnector, what: ToRead) -> dict[StreamKey, Types]:
+    names = ", ".join(f"`{one.stream.key}`" for one in what.streams)
+    context.say(f"{source.connector.name}: reading up to {RECORDS} records of {names}, to learn their fields")
+    kinds: dict[StreamKey, dict[str, set[str]]] = {one.stream.key: {} for one in what.streams}
+    for record in read_records(context, source, what, limit=RECORDS):
+        known = kinds.get(StreamKey(record.namespace, record.stream))
+        for name, value in record.data.items() if known is not None else ():
+            if known is not None and (name in known or len(known) < _MOST_FIELDS):
+                known.setdefault(name, set()).update(types_in((value,)))
+    return {key: {name: type_of(each) for name, each in fields.items()} for key, fields in kinds.items()}
+
+
+def types_in(values: Iterable[Any]) -> set[str]:
+    """Return the JSON types of values, without that of null."""
+    return {_kind(value) for value in values if value is not None}
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case Decimal() | float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+    return "object"
+
+
+def type_of(kinds: Iterable[str]) -> str:
+    """Return the JSON type for values of these types; text, if they have no other one in common.
+
+    >>> type_of({"integer", "number"}), type_of({"object", "integer"}), type_of(())
+    ('number', 'string', 'string')
+    """
+    found = set(kinds)
+    if found == {"integer", "number"}:
+        return "number"
+    return found.pop() if len(found) == 1 else "string"
+
+
+def _with_fields(one: ConfiguredStream, types: Types) -> ConfiguredStream:
+    fragments = tuple(((name,), {"type": ["null", kind]}) for name, kind in types.items())
+    return msgspec.structs.replace(one, fragments=(*one.fragments, *fragments)) if fragments else one

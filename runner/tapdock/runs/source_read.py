@@ -1,0 +1,44 @@
+"""What is read of a source without a target: its streams, its config, its maps, and the launch that reads it."""
+
+from dataclasses import dataclass
+
+from tapdock.connectors.context import PreparedConnector
+from tapdock.connectors.kinds import airbyte, singer
+from tapdock.connectors.operations import Resolved
+from tapdock.launch import Launch
+from tapdock.protocol.catalog import ConfiguredStream, Stream, configured_catalog
+from tapdock.translate.catalogs.singer import selected_catalog
+from tapdock.translate.maps.landing import Landed, landed_streams
+from tapdock.translate.maps.settings import MapSettings
+
+__all__ = ["ToRead", "launch_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToRead:
+    """What is read of a source: the `streams` of those that it has `offered`. `select` is the choice for this call.
+
+    `maps` change the records before the reader gets them.
+    """
+
+    offered: tuple[Stream, ...]
+    streams: tuple[ConfiguredStream, ...]
+    config: Resolved
+    select: tuple[str, ...] = ()
+    maps: MapSettings | None = None
+
+    @property
+    def landed(self) -> tuple[Landed, ...]:
+        """The streams as the reader gets them."""
+        return landed_streams(self.streams, self.maps)
+
+
+def launch_of(ready: PreparedConnector, what: ToRead, *, state: str | None = None) -> Launch:
+    """Return the launch that reads the source, from its beginning or from a state."""
+    connector, config = ready.connector, what.config.given
+    if ready.kind == "airbyte":
+        catalog = configured_catalog(what.streams)
+        return airbyte.read(connector, ready.facts, config=config, catalog=catalog, state=state)
+    legacy, log_key = connector.catalog_option == "--properties", ready.quirks.log_key
+    selected = selected_catalog(what.offered, what.streams, legacy=legacy, log_key=log_key) if what.offered else None
+    return singer.read(connector, ready.facts, config=config, catalog=selected, state=state)
