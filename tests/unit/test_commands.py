@@ -136,13 +136,13 @@ def test_the_command_line_accepts_it(page, words):
 
 
 def names(page: str) -> set[str]:
-    """Return the names of sources, targets and pipelines in the project files of the page and of the example."""
+    """Return the names of sources, targets, pipelines and jobs in the project files of the page and of the example."""
     texts = re.findall(r"^```ya?ml\n(.*?)^```$", PAGES[page].read_text(), re.DOTALL | re.MULTILINE)
     texts.append((CHECKOUT / "runner" / "tapdock" / "cli" / "example.yaml").read_text())
     found: set[str] = set()
     for text in texts:
         block = yaml.safe_load(text)
-        for key in ("sources", "targets", "pipelines"):
+        for key in ("sources", "targets", "pipelines", "jobs"):
             found |= set((block.get(key) or {}) if isinstance(block, dict) else {})
     return found
 

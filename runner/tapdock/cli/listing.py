@@ -14,9 +14,10 @@ from tapdock.connectors.known_streams import KnownStreams
 from tapdock.connectors.lockfile import read_if_present
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
-from tapdock.project.model import Connector, Pipeline, Project
+from tapdock.project.model import Connector, Hooks, Job, Pipeline, Project
 from tapdock.project.row import split_name
 from tapdock.project.rows import named_pipeline, state_facts
+from tapdock.project.steps import Step, in_words
 from tapdock.text.output import out, print_json, print_table
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "list_project"]
 
+_Owner = Project | Pipeline | Job | Connector
 FORMAT = 1
 """The version of the JSON object. A change that can break a program that reads it raises the version."""
 _UNKNOWN = "not known yet"
@@ -32,11 +34,11 @@ _DIGEST = 19  # characters: `sha256:` and the beginning that Docker shows as wel
 
 def list_project(
     ctx: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="Only this source, target or pipeline, with its streams.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Only this pipeline, job or connector, with its streams.")] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List pipelines, connectors and the streams that were seen last
+    """List pipelines, jobs, connectors and the streams that were seen last
 
     No engine is needed: the streams of a source are those of its last discovery or run, the streams of a pipeline are
     those of its last whole run. The digests are those of tapdock.lock.
@@ -56,20 +58,26 @@ def list_project(
     if facts["pipelines"]:
         rows = [(each["name"], each["source"], each["target"], _state_of(each)) for each in facts["pipelines"]]
         print_table(("PIPELINE", "SOURCE", "TARGET", "STATE"), rows)
-    if facts["connectors"]:
+    if facts["jobs"]:
         if facts["pipelines"]:
+            out("")
+        print_table(
+            ("JOB", "STEPS"), [(each["name"], in_words(project.jobs[each["name"]].steps)) for each in facts["jobs"]]
+        )
+    if facts["connectors"]:
+        if facts["pipelines"] or facts["jobs"]:
             out("")
         print_table(("CONNECTOR", "ROLE", "KIND", "IMAGE", "LOCKED"), [_row(each) for each in facts["connectors"]])
     _print_streams([*facts["pipelines"], *facts["connectors"]], every=name is not None)
 
 
 def _require_known(project: Project, name: str) -> None:
-    names = [*project.pipelines, *(each.name for each in project.connectors)]
+    names = [*project.pipelines, *project.jobs, *(each.name for each in project.connectors)]
     if split_name(name)[1] is not None and named_pipeline(project, name):
         return
     if name not in names:
         hint = did_you_mean(name, names) or f"known: {', '.join(names) or 'nothing yet'}"
-        raise UsageError(f"there is no pipeline, source or target `{name}` in {project.file.name}", hint=hint)
+        raise UsageError(f"there is no pipeline, job or connector `{name}` in {project.file.name}", hint=hint)
 
 
 def listed(session: Session, name: str | None) -> dict[str, Any]:
@@ -78,7 +86,8 @@ def listed(session: Session, name: str | None) -> dict[str, Any]:
     cache = Cache(session.private / "cache")
     digests = read_if_present(project.folder)
     connectors = project.connectors
-    owners: tuple[Project | Pipeline | Connector, ...] = (project, *project.pipelines.values(), *connectors)
+    jobs = project.jobs.values()
+    owners: tuple[_Owner, ...] = (project, *project.pipelines.values(), *jobs, *connectors)
     has_texts = any(each.labels or each.annotations for each in owners)
     redactor = _redactor(project) if has_texts else None
     return {
@@ -93,10 +102,16 @@ def listed(session: Session, name: str | None) -> dict[str, Any]:
                 "target": each.target,
                 "mappers": list(each.mappers),
                 **state_facts(project, each),
+                **_hooks(each),
                 **_texts(each, redactor),
                 **_streams(known_streams.known_read(cache, each, project.environment)),
             }
             for each in _pipelines(project, name)
+        ],
+        "jobs": [
+            {"name": each.name, "steps": _steps(each.steps), **_hooks(each), **_texts(each, redactor)}
+            for each in jobs
+            if name in (None, each.name)
         ],
         "connectors": [
             _connector(project, cache, digests, redactor, each) for each in connectors if name in (None, each.name)
@@ -109,6 +124,21 @@ def _pipelines(project: Project, name: str | None) -> list[Pipeline]:
         row = named_pipeline(project, name)
         return [row] if row else []
     return [each for each in project.pipelines.values() if name in (None, each.name)]
+
+
+def _steps(steps: Iterable[Step]) -> list[Any]:
+    """Return steps as the project file has them: texts, and a list of lists for each group."""
+    return [
+        step if isinstance(step, str) else {"parallel": [_steps(member) for member in step.members]} for step in steps
+    ]
+
+
+def _hooks(owner: Hooks) -> dict[str, Any]:
+    """Return the commands of tasks that run before and after, if there are any."""
+    if not owner.tasks:
+        return {}
+    after = {when: list(getattr(owner.after, when)) for when in ("always", "success", "failure")}
+    return {"before": list(owner.before), "after": after}
 
 
 def _connector(
@@ -137,7 +167,7 @@ def _redactor(project: Project) -> "Redactor":
     return redactor_of(project)
 
 
-def _texts(owner: Project | Pipeline | Connector, redactor: "Redactor | None") -> dict[str, dict[str, str]]:
+def _texts(owner: _Owner, redactor: "Redactor | None") -> dict[str, dict[str, str]]:
     """Return the labels and the annotations, without secrets of connectors, as run records have them."""
     found = {"labels": owner.labels, "annotations": owner.annotations}
     return {

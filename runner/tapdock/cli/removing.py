@@ -1,4 +1,4 @@
-"""`tapdock remove`: take a connector or a pipeline out of the project file."""
+"""`tapdock remove`: take a connector, a pipeline or a job out of the project file."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -25,19 +25,19 @@ from tapdock.text.output import err
 
 __all__ = ["remove"]
 
-_GROUPS = ("sources", "mappers", "targets", "pipelines")
+_GROUPS = ("sources", "mappers", "targets", "tasks", "pipelines", "jobs")
 
 
 def remove(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="A source, a mapper, a target or a pipeline.")],
+    name: Annotated[str, typer.Argument(help="A source, a mapper, a target, a task, a pipeline or a job.")],
     *,
     yes: Yes = False,
 ) -> None:
-    """Remove a source, a target or a pipeline from the project
+    """Remove a connector, a pipeline or a job from the project
 
     The entry is removed from the project file, with its comments and with its blocks in environments. Saved states are
-    kept. A connector that a pipeline uses is not removed.
+    kept. What a pipeline or a job uses is not removed.
 
     Example: tapdock remove github --yes
     """
@@ -93,7 +93,7 @@ def _entries(block: dict[str, Any], group: str) -> dict[str, Any]:
 
 
 def _require_unused(tree: dict[str, Any], name: str, label: str) -> None:
-    """Raise UsageError if a pipeline or another connector needs the connector, in any environment."""
+    """Raise UsageError if a job, a pipeline or another connector needs what has this name, in any environment."""
     users: dict[str, None] = {}
     for at, block in _blocks(tree):
         for group in _GROUPS:
@@ -102,17 +102,23 @@ def _require_unused(tree: dict[str, Any], name: str, label: str) -> None:
                 parents = words.get("extends")
                 given = parents if isinstance(parents, list) else [parents]
                 if group == "pipelines":
-                    mappers = words.get("mappers")
-                    given = [
-                        words.get("source"),
-                        words.get("target"),
-                        *(mappers if isinstance(mappers, list) else [mappers]),
-                    ]
+                    given = _texts([words.get(part) for part in ("source", "target", "mappers", "before", "after")])
+                elif group == "jobs":
+                    given = _texts(entry)
                 if name in given:
                     users[dotted((*at, group, key))] = None
     if users:
         hint = "remove them first, or change them in the file: `tapdock remove PIPELINE`"
         raise UsageError(f"{label}: `{name}` is used by {', '.join(users)}", hint=hint)
+
+
+def _texts(value: Any) -> list[str]:
+    """Return the names in steps and hooks, without the commands of tasks."""
+    if isinstance(value, dict):
+        return [name for inner in value.values() for name in _texts(inner)]
+    if isinstance(value, list):
+        return [name for inner in value for name in _texts(inner)]
+    return [word.partition(":")[0] for word in value.split()] if isinstance(value, str) else []
 
 
 def _require_loadable(session: Session, text: str) -> None:
@@ -154,7 +160,9 @@ def _unknown(session: Session, tree: dict[str, Any], name: str) -> UsageError:
         ("sources", project.sources),
         ("mappers", project.mappers),
         ("targets", project.targets),
+        ("tasks", project.tasks),
         ("pipelines", project.pipelines),
+        ("jobs", project.jobs),
     ):
         if name in entries:
             origin = project.origins.get(dotted((group, name)), "another file")

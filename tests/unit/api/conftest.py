@@ -18,7 +18,11 @@ def load(tmp_path):
     """load(*steps, **config) -> a project whose source executes these steps."""
 
     def loaded(
-        *steps: str, kind: str = "airbyte", keys: dict[str, Any] | None = None, **config: Any
+        *steps: str,
+        kind: str = "airbyte",
+        keys: dict[str, Any] | None = None,
+        jobs: dict[str, Any] | None = None,
+        **config: Any,
     ) -> tapdock.Project:
         program = CONNECTORS / ("source.py" if kind == "airbyte" else "tap.py")
         whole = {"token": "${TOKEN}", "streams": ["users"], "steps": list(steps), **config}
@@ -36,6 +40,7 @@ def load(tmp_path):
             "sources": {"shop": source},
             "targets": {"lake": target},
             "pipelines": {"demo": {"source": "shop", "target": "lake"}},
+            "jobs": jobs or {},
             "environments": {"prod": {}},
         }
         (tmp_path / "tapdock.yaml").write_text(json.dumps(project))

@@ -60,6 +60,38 @@ def test_a_failed_run_raises_the_error_of_the_command_line(load):
     assert (record.status, record.error.message) == ("failed", caught.value.message)
 
 
+def test_a_job_returns_the_results_of_its_steps(load, capfd):
+    lines = []
+    project = load("until users 5", "state", jobs={"nightly": ["demo", {"parallel": ["shop lake"]}]})
+    done = project.run_job("nightly", on_message=lines.append)
+    assert [(run.place, run.record.pipeline, run.record.exit_code) for run in done.runs] == [
+        ("nightly/1", "demo", 0),
+        ("nightly/2/1", "shop-to-lake", 0),
+    ]
+    assert (done.job, done.exit_code, done.not_started, done.errors, done.failed) == ("nightly", 0, (), (), ())
+    assert any(line.startswith("demo: ") for line in lines)
+    assert project.record() == done.runs[1].record
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_failed_job_raises_the_first_error_or_returns_all_results(load):
+    project = load("until users 5", "exit 3", jobs={"nightly": ["demo", "shop lake"], "both": ["nightly", "demo"]})
+    with pytest.raises(tapdock.SourceError, match="exited with 3") as caught:
+        project.run_job("nightly")
+    assert project.record(caught.value.run_id).pipeline == "demo"
+    done = project.run_job("both", check=False)
+    assert (done.exit_code, done.not_started) == (3, ("shop-to-lake", "demo"))
+    assert [record.pipeline for record in done.failed] == ["demo"]
+    with pytest.raises(tapdock.UsageError, match="there is no job `nightli`") as raised:
+        project.run_job("nightli")
+    assert raised.value.hint == "did you mean `nightly`?"
+    with pytest.raises(tapdock.UsageError, match="`nightly` is a job") as raised:
+        project.run("nightly")
+    assert raised.value.hint == '`project.run_job("nightly")`'
+    with pytest.raises(tapdock.UsageError, match="would run at the same time with one state"):
+        load(jobs={"same": [{"parallel": ["demo", "shop lake"]}]}).run_job("same")
+
+
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [

@@ -74,6 +74,26 @@ def test_words(project, line, words):
     assert candidates(line.split(" "), GRAMMAR) == words
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("run n", ["nightly"]),
+        ("run dbt", ["dbt:build", "dbt:test"]),
+        ("run demo ", ["demo", "nightly", "faker", "dbt:build", "dbt:test"]),
+        ("remove ", ["demo", "nightly", "faker", "lake", "dbt"]),
+        ("list n", ["nightly"]),
+        ("config show d", ["demo", "dbt"]),
+    ],
+)
+def test_jobs_and_tasks(project, line, words):
+    (project / "tapdock.yaml").write_text(
+        "version: 1\nsources: {faker: {image: x}}\ntargets: {lake: {image: y}}\n"
+        "tasks: {dbt: {image: z, commands: {build: a, test: b}}}\n"
+        "pipelines: {demo: {source: faker, target: lake}}\njobs: {nightly: [demo, dbt:build]}\n"
+    )
+    assert candidates(line.split(" "), GRAMMAR) == words
+
+
 def test_ids_of_runs(project):
     run = project / ".tapdock" / "runs" / "20261122T112233Z-ab12cd"
     run.mkdir(parents=True)

@@ -55,6 +55,9 @@ def project(tapdock, folder):
                 "annotations": {"about": "orders"},
             },
         },
+        "jobs": {
+            "nightly": {"steps": [{"parallel": ["demo", ["shop lake", "demo"]]}, "demo"], "labels": {"tier": 2}},
+        },
         "environments": {"prod": {}},
         "labels": {"team": "sales"},
     }
@@ -82,6 +85,14 @@ def test_the_format_of_a_project_that_has_not_run(project, folder):
                 "annotations": {"about": "orders"},
                 "streams_seen_at": None,
                 "streams": None,
+            }
+        ],
+        "jobs": [
+            {
+                "name": "nightly",
+                "steps": [{"parallel": [["demo"], ["shop lake", "demo"]]}, "demo"],
+                "labels": {"tier": "2"},
+                "annotations": {},
             }
         ],
         "connectors": [
@@ -184,7 +195,7 @@ def test_a_damaged_cache_is_the_same_as_none(project, folder):
 def test_an_unknown_name_is_refused_with_a_suggestion(project):
     ended = project("list", "dmo")
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "there is no pipeline, source or target `dmo` in tapdock.yaml" in ended.stderr
+    assert "there is no pipeline, job or connector `dmo` in tapdock.yaml" in ended.stderr
     assert "did you mean `demo`?" in ended.stderr
 
 
@@ -230,3 +241,17 @@ def test_no_program_of_a_secret_reference_is_run(tapdock, folder):
     (folder / "tapdock.yaml").write_text(text + "labels: {team: sales}\n")
     assert tapdock("list", "--json").returncode == 0
     assert not (folder / "ran").exists()
+
+
+def test_a_job_and_its_hooks_are_listed(project, folder):
+    ended = project("list", "nightly")
+    assert ended.stdout.splitlines() == ["JOB      STEPS", "nightly  (demo | shop lake, demo), demo"]
+    whole = json.loads((folder / "tapdock.yaml").read_text())
+    whole["tasks"] = {"dbt": {"image": "x", "commands": {"build": "build", "test": "test"}}}
+    whole["pipelines"]["demo"]["after"] = {"failure": "dbt:test"}
+    whole["jobs"]["nightly"]["before"] = "dbt:build"
+    (folder / "tapdock.yaml").write_text(json.dumps(whole))
+    found = json.loads(project("list", "--json").stdout)
+    none = {"always": [], "success": [], "failure": []}
+    assert (found["jobs"][0]["before"], found["jobs"][0]["after"]) == (["dbt:build"], none)
+    assert (found["pipelines"][0]["before"], found["pipelines"][0]["after"]) == ([], {**none, "failure": ["dbt:test"]})

@@ -51,6 +51,7 @@ def folder(tmp_path: Path) -> Path:
         "sources": {"faker": {"image": str(tmp_path / "source"), "kind": "airbyte", "config": {"count": 100}}},
         "targets": {"lake": {"image": str(tmp_path / "target"), "kind": "singer"}},
         "pipelines": {"demo": {"source": "faker", "target": "lake"}},
+        "jobs": {"nightly": ["demo"]},
         "environments": {"prod": {}},
     }
     (tmp_path / "tapdock.yaml").write_text(json.dumps(whole))
@@ -66,6 +67,7 @@ EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGES["python.md"].read_text(),
 LAST = [
     "None",
     "100 records",
+    "0 () []",
     "`lake` is a target, and must follow a source `tapdock run SOURCE lake`",
     "users 100 0.1234567890123456789 2026-11-22 09:22:33+00:00",
     "1",

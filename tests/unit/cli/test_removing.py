@@ -64,6 +64,22 @@ def test_what_another_connector_extends_is_kept(tapdock, folder):
     assert "`a` is used by sources.b" in tapdock("remove", "a", "--yes").stderr
 
 
+def test_what_a_job_or_a_hook_uses_is_kept_and_a_job_can_be_removed(tapdock, folder):
+    (folder / "tapdock.yaml").write_text(
+        "version: 1\nsources: {s: {image: x}}\ntargets: {t: {image: y}}\n"
+        "tasks: {a: {image: z, commands: {go: x}}, b: {image: z, commands: {go: x}}}\n"
+        "pipelines: {p: {source: s, target: t, after: {failure: b:go}}}\n"
+        "jobs:\n  i: [p]\n  j: {steps: [{parallel: [[p, a:go], s t]}, i]}\n"
+    )
+    users = {"p": "jobs.i, jobs.j", "a": "jobs.j", "b": "pipelines.p", "i": "jobs.j", "s": "pipelines.p, jobs.j"}
+    for name, used_by in users.items():
+        ended = tapdock("remove", name, "--yes")
+        assert (ended.returncode, f"`{name}` is used by {used_by}\n" in ended.stderr) == (2, True), ended.stderr
+    assert "removed jobs.j" in tapdock("remove", "j", "--yes").stderr
+    assert "removed tasks.a" in tapdock("remove", "a", "--yes").stderr
+    assert "removed jobs.i" in tapdock("remove", "i", "--yes").stderr
+
+
 def test_what_an_included_file_uses_is_kept(tapdock, folder):
     content = "version: 1\ninclude: [more.yaml]\nsources: {a: {image: x}, c: {image: x}}\ntargets: {b: {image: y}}\n"
     (folder / "tapdock.yaml").write_text(content)
