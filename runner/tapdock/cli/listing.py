@@ -1,5 +1,6 @@
 """`tapdock list`: what the project has, and what is known about it without an engine."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -229,4 +230,4 @@ def _print_streams(owners: Iterable[Mapping[str, Any]], *, every: bool) -> None:
 
 
 def _asks(owner: Mapping[str, Any]) -> str:
-    return f"discover {owner['name']}" if "role" in owner else f"run {owner['name']}"
+    return f"discover {owner['name']}" if "role" in owner else f"run {shlex.quote(owner['name'])}"

@@ -142,7 +142,8 @@ def test_rows_in_one_table_without_a_column_are_reported(project):
     assert ended.returncode == 0
     assert ended.stderr.count("where rows of two tenants with the same key replace each other") == 1
     ended = project(named("acme", "beta"))("run", "shop", "--quiet")
-    assert "warning" not in ended.stderr
+    assert "same key" not in ended.stderr
+    assert "`tapdock run 'shop[acme]' --full-refresh` reads all rows again" in ended.stderr
 
 
 def test_a_column_that_a_stream_already_has_is_refused(project):
