@@ -99,7 +99,7 @@ def test_rows_that_are_added_and_removed_keep_the_states_of_others(project):
     assert tapdock("state", "show", "default:crm-to-lake:acme").returncode == 0
 
 
-@pytest.mark.parametrize("concurrency", ["1", "2"])
+@pytest.mark.parametrize("concurrency", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_rows_that_overwrite_one_table_are_refused(project, concurrency):
     entry = {"streams": {"users": {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}}}
     more = {"target": "destination", "shared": True, "entry": entry}
@@ -115,7 +115,14 @@ def test_rows_that_overwrite_one_table_are_refused(project, concurrency):
     assert ended.returncode == 0, ended.stderr
 
 
-@pytest.mark.parametrize(("source", "target"), [("tap", "destination"), ("source", "destination"), ("tap", "target")])
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("tap", "destination"),
+        pytest.param("source", "destination", marks=pytest.mark.slow),
+        pytest.param("tap", "target", marks=pytest.mark.slow),
+    ],
+)
 def test_columns_become_part_of_the_key_of_a_shared_table(project, folder, source, target):
     steps = ["schema users", *GOOD] if source == "tap" else GOOD
     columns = {"tenant": "${matrix.name}", "number": 7}
