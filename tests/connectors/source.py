@@ -3,10 +3,13 @@
 
     {"token": "…", "states": "STREAM", "streams": ["users"], "steps": ["until users 50", "state", "exit 1"]}
 
+`days users` has a record for each day from `start_date` to the day before `end_date`; its id is the day of 2026.
+
 A step is a method of `Source`. Records are numbered per stream; `until users 50` goes on behind the number in the
 state that the source was started with, as a real source does.
 """
 
+import datetime
 import json
 import os
 import signal
@@ -30,6 +33,8 @@ SPEC = {
         "states": {"type": "string", "enum": ["STREAM", "GLOBAL", "LEGACY"]},
         "streams": {"type": "array", "items": {"type": "string"}},
         "steps": {"type": "array", "items": {"type": "string"}},
+        "start_date": {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
+        "end_date": {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
         "slow": {"type": "boolean"},
         "check_gives": {"type": "string"},
         "describes": {"type": "object", "description": "What stands in every stream of the catalog instead"},
@@ -67,6 +72,12 @@ class Source:
     def until(self, stream, last):
         while self.cursors[stream] < int(last):
             self.record(stream)
+
+    def days(self, stream):
+        first, last = (datetime.date.fromisoformat(self.config[name]) for name in ("start_date", "end_date"))
+        eve = datetime.date(2025, 12, 31)
+        self.cursors[stream] = max(self.cursors[stream], (first - eve).days - 1)
+        self.until(stream, (last - eve).days - 1)
 
     def forever(self, stream):
         """Slowly, with a state after every record, until somebody ends it."""

@@ -3,12 +3,15 @@
 
     {"token": "…", "streams": ["users"], "steps": ["schema users", "until users 50", "state", "exit 1"]}
 
+`days users` has a record for each day from `range.from` to `range.to`, times that both belong to the range.
+
 A step is a method of `Tap`, its dashes written as underscores. Records are numbered per stream; `until users 50` goes
 on behind the bookmark in the state that the tap was started with, as a real tap does. What was not selected is not
 said. Nothing is put right: a record before its schema, or a version that nobody activates, is what a test may want.
 """
 
 import argparse
+import datetime
 import gzip
 import json
 import os
@@ -41,6 +44,10 @@ SETTINGS = {
         "spaced": {"type": "boolean", "description": "Spaces between the parts of a line"},
         "resumes_full": {"type": "boolean", "description": "FULL_TABLE keeps its place in the state"},
         "batch_config": {"type": "object"},
+        "range": {
+            "type": "object",
+            "properties": {name: {"type": "string", "format": "date-time"} for name in ("from", "to")},
+        },
         "slow": {"type": "boolean"},
         "about": {"type": "boolean"},
     },
@@ -232,6 +239,13 @@ class Tap:
     def until(self, name, last):
         while self.streams[name].cursor < int(last):
             self.record(name)
+
+    def days(self, name):
+        first, last = (datetime.datetime.fromisoformat(self.config["range"][end]) for end in ("from", "to"))
+        eve = datetime.datetime(2025, 12, 31, tzinfo=datetime.UTC)
+        stream = self.streams[name]
+        stream.cursor = max(stream.cursor, -((eve - first) // datetime.timedelta(days=1)) - 1)
+        self.until(name, (last - eve) // datetime.timedelta(days=1))
 
     def forever(self, name):
         """Slowly, with a state after every record, until somebody ends it."""

@@ -135,3 +135,31 @@ def test_a_stream_without_declared_fields_arrives_in_one_column(post, web):
     assert again.records == {"parcels": 1}
     assert "to learn their fields" not in again.stderr, "the fields of the last run are used again"
     assert post.query("SELECT max(id) FROM main.typed_parcels") == [(6,)]
+
+
+@pytest.mark.slow
+def test_a_backfill_reads_each_record_once_and_leaves_the_state(post, web):
+    """The source asks the service for `since` (inclusive) and `before` (exclusive), which are settings."""
+    _edit(post, "field_name: after}", "field_name: since}")
+    _edit(
+        post,
+        """    start_datetime: "{{ config['start'] }}"\n""",
+        """    start_datetime: "{{ config['start'] }}"
+    end_datetime: "{{ config.get('end', '2024-12-31T00:00:00Z') }}"
+    end_time_option: {type: RequestOption, inject_into: request_parameter, field_name: before}
+""",
+    )
+    setting = '      start: {$ref: "#/definitions/text"}'
+    _edit(post, setting, f"{setting}\n      end: {{type: string, format: date-time}}")
+    file = post.folder / "tapdock.yaml"
+    file.write_text(file.read_text().replace("    network:", "    window: {start: start, end: end}\n    network:", 1))
+    only = ("--select", "parcels.*")
+    call = ("backfill", "post", "--from", "2024-01-01", "--to", "2024-01-07", "--by", "2d", *only, "--json")
+    found = post.well(*call).json
+    assert [run["streams"][0]["records"] for run in found["runs"]] == [1, 2, 2]
+    assert [json.loads(line)["id"] for line in post.lines("parcels")] == [1, 2, 3, 4, 5]
+    asked = [path for path in web.ask("/asked") if path.startswith("/parcels?")]
+    assert any("since=2024-01-03T00%3A00%3A00Z&before=2024-01-05T00%3A00%3A00Z" in path for path in asked), asked
+    assert post.well("state", "list", "--json").json == []
+    assert post.well(*call).json["runs"] == []
+    assert post.well("run", "post", *only, "--json").records == {"parcels": 5}

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 
@@ -23,6 +24,7 @@ from tapdock.project.blocks import Block, JobBlock, RowsBlock, TaskBlock, parse_
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Pipeline
 from tapdock.project.named import alone
+from tapdock.project.window import Window
 from tapdock.protocol.catalog import Stream
 from tapdock.relay.signals import Signals
 from tapdock.runs import records
@@ -95,6 +97,7 @@ class Project:
         accept_schema_changes: bool = False,
         strict_counts: bool = False,
         limit: int | None = None,
+        window: tuple[str | date, str | date] | None = None,
         locked: bool = False,
         check: bool = True,
         on_message: OnMessage | None = None,
@@ -103,7 +106,8 @@ class Project:
         """Run a pipeline, or a source into a target, and return the record of the last attempt.
 
         If the run failed, its error is raised, whose `run_id` names the record (see `record`); with `check=False`, the
-        record is returned instead. `limit` is the most records of each stream that are written. Ctrl-C in the main
+        record is returned instead. `limit` is the most records of each stream that are written. `window` is the start
+        and the end of the range of time that is read, as with `tapdock run --from --to`. Ctrl-C in the main
         thread stops the run in order, and raises KeyboardInterrupt then.
         `on_message` gets lines for people, `on_progress` the counts, about once a second and at the end. Both are
         called in other threads; an error that one of them raises is raised at the end of the run.
@@ -118,6 +122,8 @@ class Project:
             strict_counts=strict_counts,
             limit=_limit(limit),
         )
+        if window is not None:
+            options = options.of_window(Window.of(*window))
         said, shown = Callback(on_message), Callback(on_progress)
         with redacted(self._session), orders() as signals:
             found = parse_blocks(self._session.project, blocks)

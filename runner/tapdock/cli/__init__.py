@@ -31,6 +31,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "add": ("adding:add", "Add a source or a target to the project, by its name in a registry"),
     "remove": ("removing:remove", "Remove a connector, a pipeline or a job from the project"),
     "run": ("run:run", "Run pipelines, or sources into targets, one after the other"),
+    "backfill": ("backfill:backfill", "Read a range of time of a pipeline in steps, beside its state"),
     "preview": ("preview:preview", "Show the first records of a source, without a target"),
     "list": ("listing:list_project", "List pipelines, jobs, connectors and the streams that were seen last"),
     "spec": ("connectors:spec", "Show which settings a connector takes"),

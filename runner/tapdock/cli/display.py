@@ -219,7 +219,8 @@ def _print_result(name: str, record: RunRecord) -> None:
     total = sum(report.records for report in record.streams)
     saved = f"state {record.state_id} saved" if record.state.committed else "state unchanged"
     most = f", at most {record.limit:,} of each stream" if record.limit else ""
-    took = f"{record.seconds.total:.1f} s: {total:,} records{most}; {saved}; run {record.run_id}"
+    window = f"; window {record.window.start} to {record.window.end}" if record.window else ""
+    took = f"{record.seconds.total:.1f} s: {total:,} records{most}{window}; {saved}; run {record.run_id}"
     result(name, record.status, f"in {took}", good=record.status == "succeeded")
 
 

@@ -20,6 +20,7 @@ from tapdock.runs.prepare import Options, PreparedRun
 from tapdock.runs.schema_policy import report, require_accepted
 from tapdock.runs.target_modes import target_mode
 from tapdock.runs.task_plan import task_plan
+from tapdock.runs.windows import require_windowable
 from tapdock.state.store import read
 from tapdock.text.clean import one_line
 from tapdock.text.output import out, out_json, print_json, print_table
@@ -64,6 +65,7 @@ def show_plans(
     for plan in plans:
         require_accepted(operations.project, plan.pipeline, plan.schema)
         require_limitable(plan, options)
+        require_windowable(operations, plan, options)
     described = [
         _described(operations, plan, has_state=read(operations.backend, plan.state_id) is not None) for plan in plans
     ]
@@ -77,6 +79,8 @@ def show_plans(
     for plan, facts in zip(plans, described, strict=True):
         if options.state is not None:
             state = "starting from the state of `--state`, without saving one"
+        elif options.window:
+            state = f"reading the window {options.window}, without the saved state"
         else:
             state = _start(has_state=facts["has_state"])
         chain = " -> ".join((facts["source"], *facts["mappers"], facts["target"]))

@@ -14,6 +14,7 @@ from tapdock.cli.run_options import require_fitting, require_for_steps, require_
 from tapdock.cli.run_result import nothing_named, refusal, show_ended, show_steps
 from tapdock.cli.session import Session, shared
 from tapdock.cli.spools import blocks_of, options_of_batches, read_batches, read_into, without_hooks
+from tapdock.cli.windows import with_window
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
 from tapdock.project.blocks import TaskBlock, parse_blocks
 from tapdock.relay.signals import Signals
@@ -48,10 +49,10 @@ def run(
         int | None, typer.Option("--limit", metavar="N", min=1, help="Write at most N records of each stream.")
     ] = None,
     to: Annotated[
-        str | None, typer.Option("--to", metavar="DIR", help="Read a source into files in this folder: a spool.")
+        str | None, typer.Option("--to", metavar="DIR|DATE", help="A spool to write, or the end of a window.")
     ] = None,
     from_: Annotated[
-        str | None, typer.Option("--from", metavar="DIR", help="Run the files of a spool into a target.")
+        str | None, typer.Option("--from", metavar="DIR|DATE", help="A spool to run, or the start of a window.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what a run would read, and stop.")] = False,
     dump: Annotated[
@@ -99,14 +100,15 @@ def run(
     With `--limit N`, at most N records of each stream are written, and then the source is stopped. Only states that
     cover no record beyond the limit are saved, so a later run misses none. Streams that overwrite are refused.
 
-    With `--to DIR`, a source is read into files, from where the files end. `--from DIR` runs them into a target, as
-    often as you like. If the saved state is at the end of a batch of files, only later batches are run.
+    With `--to DIR`, a source is read into files (a spool), from where the files end. `--from DIR` runs them into a
+    target, as often as you like. If the saved state is at the end of a batch of files, only later batches are run.
+
+    With two dates or times (`--from 2026-01-01 --to 2026-02-01`, UTC), only this window of the source is read, without
+    the end, and the saved state is neither used nor changed. A folder with the name of a date is `./2026-01-01`.
 
     Example: tapdock run faker --to spool
 
     Example: tapdock run --from spool lake
-
-    Example: tapdock run faker lake --select 'users.*' --json
 
     Example: tapdock run demo --dump catalog
     """
@@ -121,6 +123,7 @@ def run(
         state=own_file(state),
         limit=limit,
     )
+    options, to, from_ = with_window(options, to=to, from_=from_)
     if verbose and quiet:
         raise UsageError("`--verbose` and `--quiet` exclude each other")
     require_fitting(options, dry_run=dry_run, dump=dump)

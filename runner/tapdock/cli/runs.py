@@ -118,6 +118,7 @@ def _print(record: RunRecord) -> None:
         "started": record.started_at,
         "status": f"{record.status}{code}",
         "limit": record.limit and f"{record.limit:,} records of each stream",
+        "window": record.window and f"{record.window.start} to {record.window.end}",
         "seconds": f"{record.seconds.total:.1f}",
         "mapper": record.mapper and f"{record.mapper.name} {mapped(record.mapper)}",
         "error": error and f"{error.side}: {error.message}",

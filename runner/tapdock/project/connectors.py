@@ -10,12 +10,13 @@ from tapdock.project import tasks
 from tapdock.project.discovery import Discovery
 from tapdock.project.fields import Field
 from tapdock.project.jobs import commands
-from tapdock.project.keys import BUILD, CONNECTOR, PATTERNS, Key, misplaced, names
+from tapdock.project.keys import BUILD, CONNECTOR, PATTERNS, WINDOW, Key, misplaced, names
 from tapdock.project.manifests import PROGRAM, manifest
 from tapdock.project.model import Build, Config, Connector, ConnectorRole, Limits
 from tapdock.project.mounts import mounts
 from tapdock.project.secret import Secret
 from tapdock.project.streams import catalog_file, stream_options
+from tapdock.project.window import WindowKeys, unit_of
 from tapdock.text.secret_names import secrets_in
 
 __all__ = ["LATER", "build_image", "connector", "is_buildable"]
@@ -88,6 +89,8 @@ def _value(key: Key, field: Field, folder: Path) -> Any:
             return mounts(field, folder)
         case "streams":
             return {name: stream_options(inner) for name, inner in field.entries().items()}
+        case "window":
+            return _window(field)
         case "manifest":
             return manifest(field, folder)
         case "catalog":
@@ -211,6 +214,19 @@ def _program(keys: Mapping[str, Field], *, is_task: bool) -> Build | None:
     if is_task:
         return None if "image" in keys else tasks.PLAIN
     return PROGRAM if "manifest" in keys and "image" not in keys else None
+
+
+def _window(field: Field) -> WindowKeys:
+    keys = field.keys(names(WINDOW))
+    for needed in ("start", "end"):
+        if needed not in keys:
+            raise field.error(f"needs `{needed}`", hint="for example `{start: start_date, end: end_date}`")
+    given = {key.name: keys[key.name].read(key) for key in WINDOW if key.name in keys}
+    if given["start"] == given["end"]:
+        raise keys["end"].error("is the same setting as `start`", hint="a window needs one setting for each")
+    if "format" in given and unit_of(given["format"]) is None:
+        raise keys["format"].wrong("a format with a whole date", hint="for example `%Y-%m-%d` or `%Y-%m-%dT%H:%M:%SZ`")
+    return WindowKeys(**given)
 
 
 def _config(field: Field) -> Config:

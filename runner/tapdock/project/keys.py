@@ -10,7 +10,7 @@ from functools import cache
 from keyword import iskeyword
 from typing import Any, Literal, get_args
 
-from tapdock.project import model
+from tapdock.project import model, window
 
 __all__ = [
     "BUILD",
@@ -30,6 +30,7 @@ __all__ = [
     "ROOT",
     "STATE_BACKEND",
     "STREAM",
+    "WINDOW",
     "Form",
     "Key",
     "Pattern",
@@ -41,7 +42,7 @@ Form = Literal[
     "text", "texts", "words", "flag", "count", "number", "size", "duration", "choice",
     "config", "env", "vars", "labels", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
     "mappings", "discovery", "platform", "network", "user", "hosts", "python", "packages", "requirements", "date",
-    "mapping", "secret", "public", "commands", "after", "steps", "matrix",
+    "mapping", "secret", "public", "commands", "after", "steps", "matrix", "window",
 ]  # fmt: skip
 """How a value is written: what the loader reads it with, and what its JSON schema is."""
 
@@ -356,6 +357,12 @@ CONNECTOR = (
         "in place of each character that is not a letter or a digit.",
     ),
     Key(
+        name="window",
+        form="window",
+        roles=("source",),
+        help="The settings of the source that take a date range, for runs of a [window](windows.md).",
+    ),
+    Key(
         name="mappings",
         form="mappings",
         roles=("mapper",),
@@ -510,6 +517,25 @@ MOUNT = (
     Key(name="source", form="text", help="A path, relative to the project, or the name of a volume."),
     Key(name="target", form="text", help="An absolute path in the container."),
     Key(name="read_only", form="flag", default="false", help="Whether the container may only read it."),
+)
+
+WINDOW = (
+    Key(name="start", form="text", help="The setting that takes the start: `start_date`, `range.from`."),
+    Key(name="end", form="text", help="The setting that takes the end."),
+    Key(
+        name="format",
+        form="text",
+        help="How both are written, as for `strftime`: `%Y-%m-%d`. `%s` is the number of seconds since 1970. Without "
+        "it, the connector's spec decides between a date and a date-time such as `2026-01-31T00:00:00Z`.",
+    ),
+    Key(
+        name="end_is",
+        form="choice",
+        words=window.EndIs,
+        default="exclusive",
+        help="Whether the source also reads what is exactly at the end (`inclusive`). Then it gets the last day, "
+        "second or microsecond before the end of the window.",
+    ),
 )
 
 STREAM = (

@@ -12,6 +12,7 @@ from tapdock.project.maps import MapKeys
 from tapdock.project.row import Matrix, Row
 from tapdock.project.secret import LateSecrets, Secret
 from tapdock.project.steps import Command, Hooks, Job
+from tapdock.project.window import WindowKeys
 
 __all__ = [
     "BUFFER",
@@ -150,9 +151,10 @@ class Connector(MapKeys):
     For Singer taps: `catalog` is the user's own catalog, `catalog_option` the option that passes it to the tap. For
     targets: `state_type` is the type of Airbyte states that the target acknowledges. `waits_for_complete` says that the
     end of the input alone replaces no data. `allow_unsafe_overwrite` allows that a table is empty after a failed run.
-    For sources: `load_schema` is the value of `${LOAD_SCHEMA}` in the config of their target. For mappers: `mappings`
-    are named settings, which a run puts over those in `config`. For tasks: `commands` are what can be run, by name.
-    `engine` says whether they are containers or programs of this machine. `working_dir` is where they start.
+    For sources: `load_schema` is the value of `${LOAD_SCHEMA}` in the config of their target, and `window` names the
+    settings that take a date range. For mappers: `mappings` are named settings, which a run puts over those in
+    `config`. For tasks: `commands` are what can be run, by name. `engine` says whether they are containers or programs
+    of this machine. `working_dir` is where they start.
 
     `row` is the row of a matrix (`shop[acme]`) on which a value depends. `unset` is a key that has its value only in a
     row: it raises the error.
@@ -190,6 +192,7 @@ class Connector(MapKeys):
     waits_for_complete: bool = False
     allow_unsafe_overwrite: bool = False
     load_schema: str | None = None
+    window: WindowKeys | None = None
     mappings: Mapping[str, Config] = field(default_factory=dict)
     commands: Mapping[str, Command] = field(default_factory=dict)
     engine: TaskEngine = "container"

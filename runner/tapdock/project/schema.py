@@ -19,6 +19,7 @@ from tapdock.project.keys import (
     ROOT,
     STATE_BACKEND,
     STREAM,
+    WINDOW,
     Key,
     Pattern,
 )
@@ -214,6 +215,8 @@ def _value(key: Key) -> Schema:
             return _entries({"anyOf": [_TEXTS, _object(COMMAND)]})
         case "build":
             return _object(BUILD)
+        case "window":
+            return _object(WINDOW)
         case "mounts":
             return {"anyOf": [_TEXT, {"type": "array", "items": {"anyOf": [_TEXT, _object(MOUNT)]}}]}
         case "streams":

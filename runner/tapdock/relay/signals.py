@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NamedTuple, Protocol
 
@@ -106,6 +106,11 @@ class Signals:
     def sleep(self, seconds: float) -> None:
         """Wait `seconds`, or until a signal arrives."""
         self._stopped.wait(seconds)
+
+    def stop(self) -> None:
+        """Stop the runs in order, as SIGTERM does. It may be called in any thread."""
+        with suppress(Interrupted):
+            self._handle(signal.SIGTERM, None)
 
     @contextmanager
     def orders(self, inbox: Orders, *, doing: str) -> Iterator[None]:

@@ -25,8 +25,9 @@ from tapdock.runs.keeping import STATUS, MakeLog, archive, archive_again, contai
 from tapdock.runs.limited import require_limitable
 from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.recorder import Recorder
-from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
+from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord, WindowRecord
 from tapdock.runs.replay import prepare_replay
+from tapdock.runs.windows import require_windowable, window_record
 from tapdock.text.secret_names import masked_text
 
 __all__ = ["MakeLog", "fail", "refuse", "run"]
@@ -132,12 +133,14 @@ class _Attempt:
         self._clock = time.monotonic()
         self._recorder = Recorder(context, run_id=run_id, log=log, show=show)
         self._limit: int | None = None
+        self._window: WindowRecord | None = None
         self._prepared: PreparedRun | None = None
         self._outcome: Outcome | None = None
 
     def perform(self, options: Options) -> RunRecord:
         error: TapdockError | Interrupted | None = None
         self._limit = options.limit
+        self._window = window_record(options)
         try:
             self._log.info("run started", pipeline=self._wanted.name)
             began = self.record()
@@ -146,6 +149,7 @@ class _Attempt:
             make = prepare_replay if options.spool else prepare
             self._prepared = make(self._context, self._wanted, options)
             require_limitable(self._prepared, options)
+            require_windowable(self._context, self._prepared, options)
             self._log_changes(self._prepared)
             if added := added_fields(self._prepared.streams):
                 self._log.info("read although not selected: keys and cursors", fields=added)
@@ -203,6 +207,7 @@ class _Attempt:
             ),
             relay=self._outcome.relay if self._outcome else None,
             limit=self._limit,
+            window=self._window,
             schema_changes=self._prepared.schema.changes if self._prepared else (),
             labels={name: self._context.redacted(text) for name, text in self._texts("labels").items()},
             annotations={name: self._context.redacted(text) for name, text in self._texts("annotations").items()},

@@ -226,7 +226,9 @@ def _state(
     """Read the state, and hold its lease for the whole run unless the run saves no state."""
     if not options.save_state:
         found = read(context.backend, prepared.state_id)
-        yield _State(envelope=with_own_state(found, prepared.source, options.state, key=prepared.state_id), held=None)
+        key, window = prepared.state_id, options.window is not None
+        envelope = with_own_state(found, prepared.source, options.state, key=key, window=window)
+        yield _State(envelope=envelope, held=None)
         return
     engine = context.engine
     terms = LeaseTerms(

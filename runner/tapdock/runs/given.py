@@ -37,7 +37,8 @@ def files_given(context: Context, prepared: PreparedRun, options: Options, part:
 
 def _started(context: Context, prepared: PreparedRun, options: Options) -> StartedRun:
     saved = read(context.backend, prepared.state_id)
-    envelope = with_own_state(saved, prepared.source, options.state, key=prepared.state_id)
+    key, window = prepared.state_id, options.window is not None
+    envelope = with_own_state(saved, prepared.source, options.state, key=key, window=window)
     return begun(prepared, envelope, options, now=context.now())
 
 

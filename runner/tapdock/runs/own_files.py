@@ -81,8 +81,12 @@ def require_state(text: str | None, source: PreparedConnector) -> None:
         )
 
 
-def with_own_state(saved: Envelope | None, source: PreparedConnector, text: str | None, *, key: str) -> Envelope | None:
-    """Return the saved state with the user's text in its place, if there is one."""
+def with_own_state(
+    saved: Envelope | None, source: PreparedConnector, text: str | None, *, key: str, window: bool = False
+) -> Envelope | None:
+    """Return the saved state with the user's text in its place, if there is one. A `window` starts without a state."""
+    if window and saved:
+        return msgspec.structs.replace(saved, state=None)
     if text is None:
         return saved
     saved = saved or Envelope(key=key, run_id="", fence=0, nonce="", saved_at="")

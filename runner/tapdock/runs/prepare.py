@@ -11,10 +11,12 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.connectors.known_streams import remember_offered
 from tapdock.connectors.operations import Resolved
+from tapdock.connectors.window_settings import with_window
 from tapdock.errors import UsageError
 from tapdock.project.model import Namespacing, Pipeline, SchemaPolicy
 from tapdock.project.named import sides
 from tapdock.project.state_keys import key_of
+from tapdock.project.window import Window
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs import schema_policy
 from tapdock.runs.chosen import chosen_streams
@@ -51,7 +53,8 @@ class Options:
 
     `began` is when the first attempt began, in seconds since the epoch. `${NOW}` is this time in all attempts.
     `catalog` and `state` replace discovery and the saved state for this run; with `state`, `save_state` is False.
-    `limit` is the most records of each stream that the target gets. `spool` takes the place of the source.
+    `limit` is the most records of each stream that the target gets. `spool` takes the place of the source. `window` is
+    the range of time that is read, without the saved state; then, `save_state` is False (`of_window`).
     """
 
     full_refresh: bool = False
@@ -67,6 +70,10 @@ class Options:
     run_id: str | None = None
     limit: int | None = None
     spool: Batch | None = field(default=None, repr=False)
+    window: Window | None = None
+
+    def of_window(self, window: Window) -> "Options":
+        return dataclasses.replace(self, window=window, save_state=False)
 
     def policy(self, pipeline: Pipeline) -> SchemaPolicy:
         return "evolve" if self.accept_schema_changes else pipeline.schema_changes
@@ -138,6 +145,8 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
         remember_offered(context.cache, source.connector, project.environment, offered, now=context.now())
     source_config = operations.resolved_config(context, source)
     operations.say_laid(context, source.connector, source_config)
+    if options.window:
+        source_config = with_window(context, source, source_config, options.window)
     run = combined(
         context, pipeline, options, source=source, offered=offered, source_config=source_config, target=target
     )
@@ -217,6 +226,7 @@ def combined(
         max_line=source.connector.max_line,
         tables=table_names(target, described, target_config, quirks),
         maps=maps,
+        keeps_rows=options.window is not None,
     )
     prepared = PreparedRun(
         pipeline=pipeline,

@@ -28,6 +28,7 @@ __all__ = [
     "Seconds",
     "StateRecord",
     "Status",
+    "WindowRecord",
     "aside_file",
     "found_in",
     "going_on",
@@ -83,10 +84,18 @@ class Seconds(msgspec.Struct, frozen=True, kw_only=True):
     to_first_record: float | None = None
 
 
+class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
+    """The range of time that a run read, in UTC: a date, or a date-time. The end is not a part of it."""
+
+    start: str
+    end: str
+
+
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One run, as `tapdock run --json` prints it. `started_at` is in UTC, `exit_code` is None during the run.
     A record of the kind `task` is of a command of a task: it has no state, and its exit code is that of the command.
-    `limit` is the most records of each stream that the run was allowed to write.
+    `limit` is the most records of each stream that the run was allowed to write, `window` the range of time that it
+    reads.
 
     `labels` and `annotations` are those of the pipeline, its source, its target and the project, in this order of
     priority. `mapper` is None for a run without a mapper.
@@ -111,6 +120,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     limit: int | None = None
+    window: WindowRecord | None = None
 
 
 def new_run_id(now: float, token: str) -> str:

@@ -102,6 +102,7 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     did not choose. `schemaless` is what happens to streams without declared fields; None is the default of the route.
     `max_line` is the longest line of the source, in bytes. `tables` is what the target makes of stream names. `maps`
     is what happens to streams and fields on their way. `limited`: the target gets a few records of each stream.
+    `keeps_rows`: the records are a part of their streams (a window), and replace no other rows.
     """
 
     namespacing: Namespacing = Namespacing()
@@ -122,6 +123,7 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     tables: TableNames = TableNames()
     maps: MapSettings | None = None
     limited: bool = False
+    keeps_rows: bool = False
 
 
 class States(Protocol):

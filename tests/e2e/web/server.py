@@ -2,6 +2,7 @@
 """A web service with parcels and the steps of each on its way, for a low-code source to read.
 
 `/parcels?after=…&page=…&size=…` tells those that changed later, `/parcels/1/steps?after=…` the steps of one.
+With `since=…&before=…` instead, those of the time from the first one until before the second one.
 `POST /parcels` makes one more, or with the body `break` lets every second page fail until `mend`; `/asked` tells all
 that was asked for.
 """
@@ -24,7 +25,8 @@ def make_parcel():
 
 def page_of(query):
     size, page = int(query["size"]), int(query.get("page", "1"))
-    found = [parcel for parcel in parcels if parcel["changed_at"] > query["after"]]
+    found = [parcel for parcel in parcels if query.get("after", "") < parcel["changed_at"] < query.get("before", "9")]
+    found = [parcel for parcel in found if parcel["changed_at"] >= query.get("since", "")]
     return {"parcels": found[(page - 1) * size : page * size]}
 
 

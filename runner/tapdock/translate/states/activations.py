@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Iterator
 
+from tapdock.errors import TranslationError
 from tapdock.translate.notices import Notices
+from tapdock.translate.read.singer_tap import SingerSource
 
 __all__ = ["Activations"]
 
@@ -11,10 +13,12 @@ class Activations:
     """The held messages, by stream, and the versions of the records that were sent.
 
     A tap may send the message at its start, and then a target would delete old rows before the new ones are written.
+    In a run of a `window` of the source, none is passed on.
     """
 
-    def __init__(self, notices: Notices) -> None:
+    def __init__(self, notices: Notices, *, window: SingerSource | None = None) -> None:
         self._notices = notices
+        self._window = window
         self._texts: dict[str, bytes] = {}
         self._versions: dict[str, int] = {}
         self._latest: dict[str, int] = {}
@@ -24,6 +28,9 @@ class Activations:
         return stream in self._texts
 
     def hold(self, stream: str, text: bytes, version: float | None) -> None:
+        if self._window:
+            _require_snapshot(stream, self._window)
+            return
         self._texts[stream] = text
         self._versions[stream] = int(version or 0)
 
@@ -49,3 +56,17 @@ class Activations:
                 self._notices.warn_once(what, about=("version", stream))
             elif stream in declared:
                 yield stream, text
+
+
+def _require_snapshot(stream: str, source: SingerSource) -> None:
+    """Raise TranslationError for an activation in a run of a window, unless the stream is read whole.
+
+    Rows of a stream that is not read whole keep their version from run to run: the next run would activate its own
+    version, and the target would delete the rows of the window. A stream that is read whole gets a new version, and
+    all of its rows, in each run.
+    """
+    configured = source.expected.get(source.key(stream))
+    if configured is None or configured.sync_mode != "full_refresh":
+        what = f"the tap gives versions to the rows of stream `{stream}` (ACTIVATE_VERSION)"
+        hint = f"leave it out with `--exclude '{stream}'`: this stream cannot be read by windows"
+        raise TranslationError(f"{what}, so a later run would delete the rows of the window", hint=hint)
