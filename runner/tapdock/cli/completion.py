@@ -182,7 +182,7 @@ def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str
         from tapdock.runs.records import ids
 
         return ("latest", *ids(session.private))
-    sources, mappers, targets, pipelines, states, tasks, commands, jobs = _of_project(session)
+    sources, mappers, targets, pipelines, jobs, tasks, commands, states = _of_project(session)
     if command in ("elt", "el"):
         return targets if given else sources
     if command == "run":
@@ -203,9 +203,8 @@ def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str
 
 
 def _of_project(session: Session) -> tuple[Sequence[str], ...]:
-    """Return sources, mappers, targets, pipelines, states, tasks, their commands and jobs.
-
-    These are the names in the files, without a value of any reference.
+    """Return the names in the files, without a value of any reference: sources, mappers, targets, pipelines, jobs,
+    tasks, their commands, and states.
 
     A reference such as `${exec:…}` may start a program, which a key press must not do.
     """
@@ -229,10 +228,12 @@ def _of_project(session: Session) -> tuple[Sequence[str], ...]:
     ]
     rows = [f"{name}[{row}]" for name, entry in pipelines.items() for row in _rows(entry)]
     names = ([*(tree.get(group) or ())] for group in ("sources", "mappers", "targets"))
-    tasks = {name: entry for name, entry in (tree.get("tasks") or {}).items() if isinstance(entry, dict)}
-    commands = [f"{name}:{each}" for name, entry in tasks.items() for each in entry.get("commands") or ()]
-    jobs = [*(tree.get("jobs") or ())]
-    return *names, [*pipelines, *rows], [state for state in states if "$" not in state], [*tasks], commands, jobs
+    named = ([*(tree.get(group) or ())] for group in ("jobs", "tasks"))
+    tasks = (tree.get("tasks") or {}).items()
+    commands = [
+        f"{name}:{each}" for name, task in tasks if isinstance(task, dict) for each in task.get("commands") or ()
+    ]
+    return *names, [*pipelines, *rows], *named, commands, [state for state in states if "$" not in state]
 
 
 def _rows(entry: Any) -> list[str]:

@@ -1,5 +1,6 @@
 """`tapdock list`: what the project has, and what is known about it without an engine."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -119,6 +120,13 @@ def listed(session: Session, name: str | None) -> dict[str, Any]:
     }
 
 
+def _pipelines(project: Project, name: str | None) -> list[Pipeline]:
+    if name is not None and split_name(name)[1] is not None:
+        row = named_pipeline(project, name)
+        return [row] if row else []
+    return [each for each in project.pipelines.values() if name in (None, each.name)]
+
+
 def _steps(steps: Iterable[Step]) -> list[Any]:
     """Return steps as the project file has them: texts, and a list of lists for each group."""
     return [
@@ -132,13 +140,6 @@ def _hooks(owner: Hooks) -> dict[str, Any]:
         return {}
     after = {when: list(getattr(owner.after, when)) for when in ("always", "success", "failure")}
     return {"before": list(owner.before), "after": after}
-
-
-def _pipelines(project: Project, name: str | None) -> list[Pipeline]:
-    if name is not None and split_name(name)[1] is not None:
-        row = named_pipeline(project, name)
-        return [row] if row else []
-    return [each for each in project.pipelines.values() if name in (None, each.name)]
 
 
 def _connector(
@@ -229,4 +230,4 @@ def _print_streams(owners: Iterable[Mapping[str, Any]], *, every: bool) -> None:
 
 
 def _asks(owner: Mapping[str, Any]) -> str:
-    return f"discover {owner['name']}" if "role" in owner else f"run {owner['name']}"
+    return f"discover {owner['name']}" if "role" in owner else f"run {shlex.quote(owner['name'])}"

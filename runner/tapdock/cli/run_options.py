@@ -1,5 +1,7 @@
 """Which options and blocks of `tapdock run` can be used together."""
 
+import shlex
+
 from tapdock.errors import UsageError
 from tapdock.project.model import Pipeline
 from tapdock.runs.given import Part
@@ -55,7 +57,7 @@ def require_for_steps(node: InOrder | Together, options: Options, *, dump: Part 
     if options.select and jobs and len(pipelines) > 1:
         raise UsageError(
             f"job `{jobs[0].name}` runs {len(pipelines)} pipelines; `--select` and `--exclude` choose streams of one",
-            hint=f"run the pipeline alone: `tapdock run {pipelines[0].name}`",
+            hint=f"run the pipeline alone: `tapdock run {shlex.quote(pipelines[0].name)}`",
         )
     given = {
         "`--full-refresh`": options.full_refresh,

@@ -1,5 +1,6 @@
 """Blocks of a run: what a user names on the command line, and what the steps of a job name."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -179,7 +180,7 @@ def pipelines_of(blocks: Sequence[Block]) -> Iterator[Pipeline]:
 
 def block_of(project: Project, pipeline: Pipeline) -> str:
     """Return the words that name this pipeline in a command."""
-    return pipeline.name if pipeline.name in project.pipelines else " ".join(pipeline.connectors)
+    return shlex.quote(pipeline.name) if pipeline.name in project.pipelines else " ".join(pipeline.connectors)
 
 
 def _mappers(project: Project, source: str, left: list[str]) -> tuple[str, ...]:

@@ -164,7 +164,7 @@ def _text(text: str, scope: Scope, path: Keys, origin: str) -> Any:
             return found.at(path, origin)
         pieces += found.pieces if isinstance(found, Composed) else [found]
     made = _joined([*pieces, text[end:]], path, place)
-    if scope.row and isinstance(made, str) and is_private(path) and path[:1] != ("vars",):
+    if scope.row and "matrix." in text and isinstance(made, str) and is_private(path) and path[:1] != ("vars",):
         return filled(made, made)  # its type is that of the connector's spec
     return made
 
@@ -219,10 +219,12 @@ def _row_value(match: re.Match[str], scope: Scope) -> Any:
     if found is None or found == "":
         if default is not None:
             return default
-        if name in row.values:
+        if found == "":
             return found
         hint = did_you_mean(name, row.values) or f"its values: {', '.join(row.values)}"
         problem = f"refers to `${{matrix.{name}}}`, but the row `{row.name}` of `{row.pipeline}` has no `{name}`"
+        if name in row.values:
+            problem, hint = f"{problem}: it is empty", f"write `${{matrix.{name}:-text}}` for rows without it"
         return Unset(PREFIX + name, path=(), origin="", problem=problem, hint=hint)
     return found
 

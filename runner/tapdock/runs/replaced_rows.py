@@ -97,11 +97,25 @@ def _pairs(
         if first is each:
             others.append(each)
         elif first != each:
+            _warn_of_same_keys(context, first, each)
             yield first, each
     for pair in combinations(others, 2):
         is_matrix = pair[0].row and same_matrix(pair[0].name, pair[1].name)
         if not is_matrix and _may_meet(context, *pair, concurrent=frozenset(pair) in at_once):
             yield pair
+
+
+def _warn_of_same_keys(context: Context, one: Pipeline, other: Pipeline) -> None:
+    """Warn of rows in one place without a column that tells them apart. Once for each matrix."""
+    pipeline = split_name(one.name)[0]
+    if not one.columns and pipeline not in context.reported:
+        context.reported.add(pipeline)
+        context.progress(
+            f"warning: `{one.name}` and `{other.name}` write to the same place in `{one.target}`, where rows of two"
+            " tenants with the same key replace each other"
+        )
+        fix = f"add `pipelines.{pipeline}.matrix.columns: {{tenant: ${{matrix.name}}}}`, or separate their tables"
+        context.progress(f"hint: {fix}")
 
 
 def _place(context: Context, row: Pipeline) -> Any:

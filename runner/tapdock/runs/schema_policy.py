@@ -204,7 +204,8 @@ def require_accepted(project: Project, pipeline: Pipeline, facts: SchemaFacts) -
     """Raise UsageError for changes that the policy does not allow. It names them and how to accept them."""
     where = f" --environment {project.environment}" if project.environment else ""
     run = f"tapdock run {block_of(project, pipeline)} {_ACCEPT}{where}"
-    diff = f"tapdock catalog diff {pipeline.source}{where}"
+    of_row = f" --pipeline {block_of(project, pipeline)}" if pipeline.row else ""
+    diff = f"tapdock catalog diff {pipeline.source}{of_row}{where}"
     hint = f"`{run}` reads on with what the source offers now; `{diff}` shows all changes"
     found = [each for each in facts.changes if each.is_read]
     if facts.policy == "fail" and found:

@@ -99,7 +99,7 @@ def test_rows_that_are_added_and_removed_keep_the_states_of_others(project):
     assert tapdock("state", "show", "default:crm-to-lake:acme").returncode == 0
 
 
-@pytest.mark.parametrize("concurrency", ["1", "2"])
+@pytest.mark.parametrize("concurrency", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_rows_that_overwrite_one_table_are_refused(project, concurrency):
     entry = {"streams": {"users": {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}}}
     more = {"target": "destination", "shared": True, "entry": entry}
@@ -115,7 +115,14 @@ def test_rows_that_overwrite_one_table_are_refused(project, concurrency):
     assert ended.returncode == 0, ended.stderr
 
 
-@pytest.mark.parametrize(("source", "target"), [("tap", "destination"), ("source", "destination"), ("tap", "target")])
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("tap", "destination"),
+        pytest.param("source", "destination", marks=pytest.mark.slow),
+        pytest.param("tap", "target", marks=pytest.mark.slow),
+    ],
+)
 def test_columns_become_part_of_the_key_of_a_shared_table(project, folder, source, target):
     steps = ["schema users", *GOOD] if source == "tap" else GOOD
     columns = {"tenant": "${matrix.name}", "number": 7}
@@ -135,6 +142,15 @@ def test_columns_become_part_of_the_key_of_a_shared_table(project, folder, sourc
     assert {(each["tenant"], each["number"], each["id"]) for each in found} == {
         (name, 7, number) for name in ("acme", "beta") for number in (1, 2, 3)
     }
+
+
+def test_rows_in_one_table_without_a_column_are_reported(project):
+    ended = project(named("acme", "beta", "gamma"), shared=True)("run", "shop", "--quiet")
+    assert ended.returncode == 0
+    assert ended.stderr.count("where rows of two tenants with the same key replace each other") == 1
+    ended = project(named("acme", "beta"))("run", "shop", "--quiet")
+    assert "same key" not in ended.stderr
+    assert "`tapdock run 'shop[acme]' --full-refresh` reads all rows again" in ended.stderr
 
 
 def test_a_column_that_a_stream_already_has_is_refused(project):

@@ -296,13 +296,14 @@ def test_a_command_that_does_not_print_rows(tmp_path, program, said):
     [
         ({"source": {"image": "x-${matrix.name}"}}, "but `image` is the same for all rows"),
         ({"keys": {"labels": {"a": "${matrix.name}"}}}, "which has no value here"),
-        ({"prefix": "${matrix.nane}_"}, "has no `nane`\ndid you mean `name`?"),
+        ({"prefix": "${matrix.hosst}_"}, "has no `hosst`\ndid you mean `host`?"),
         ({"source": {"mounts": ["./${matrix.folder}:/data"]}}, "has no `folder`"),
+        ({"prefix": "${matrix.none}"}, "has no `none`: it is empty\nwrite `${matrix.none:-text}`"),
         ({"source": {"config": {"a": "x${matrix.list}"}}}, "inside of a text, but it is a list"),
     ],
 )
 def test_a_wrong_reference_is_refused(tmp_path, more, said):
-    assert said in problem(tmp_path, [{"name": "acme", "host": "h", "list": []}], **more)
+    assert said in problem(tmp_path, [{"name": "acme", "host": "h", "list": [], "none": None}], **more)
 
 
 def test_a_wrong_reference_in_a_config_is_an_error_of_the_row(tmp_path):

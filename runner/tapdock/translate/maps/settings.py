@@ -102,7 +102,7 @@ def settings_of(pipeline: Pipeline, source: Connector) -> MapSettings | None:
         found = checked(pipeline, place=f"pipelines.{pipeline.name}.maps")
     elif source.has_maps:
         found = checked(source, place=f"sources.{source.name}.maps")
-    if not pipeline.columns:
+    if not pipeline.columns or pipeline.is_template:
         return found
     own = found or MapSettings(place=f"pipelines.{pipeline.name}.matrix.columns")
     return replace(own, columns={name: _revealed(value) for name, value in pipeline.columns.items()})
