@@ -165,7 +165,8 @@ def _after(plain: list[str], last: str, grammar: Grammar, session: Session) -> I
 
 
 _NAMELESS = {"init", "search", "decrypt", "wrap", "lock", "doctor", "gc", "relay", "schema", "config schema"}
-_NAMELESS |= {"state list", "state import", "runs list"}
+_NAMELESS |= {"state list", "state import", "runs list", "schedule list", "schedule start"}
+_NAMELESS |= {"deploy cron", "deploy systemd", "deploy github-actions"}
 _SOURCES = {"preview", "discover", "select", "catalog refresh", "catalog show", "catalog diff", "catalog commit"}
 _CONNECTORS = {"spec", "check", "test", "build", "invoke"}
 _SEVERAL = {"run", "build"}
@@ -183,6 +184,8 @@ def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str
 
         return ("latest", *ids(session.private))
     sources, mappers, targets, pipelines, states = _of_project(session)
+    if command == "schedule run":
+        return _schedules(session)
     if command == "run":
         if given and given[-1] in sources:
             return (*mappers, *targets)
@@ -214,6 +217,12 @@ def _of_project(session: Session) -> tuple[Sequence[str], ...]:
     states = [_state(name, entry, environment) for name, entry in pipelines.items() if isinstance(entry, dict)]
     names = ([*(tree.get(group) or ())] for group in ("sources", "mappers", "targets", "pipelines"))
     return *names, [state for state in states if "$" not in state]
+
+
+def _schedules(session: Session) -> Sequence[str]:
+    from tapdock.project import document
+
+    return [*(document.read(session.file).tree.get("schedules") or ())]
 
 
 def _environment(session: Session) -> str | None:
