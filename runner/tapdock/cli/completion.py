@@ -165,7 +165,8 @@ def _after(plain: list[str], last: str, grammar: Grammar, session: Session) -> I
 
 
 _NAMELESS = {"init", "search", "decrypt", "wrap", "lock", "doctor", "gc", "relay", "schema", "config schema"}
-_NAMELESS |= {"state list", "state import", "runs list"}
+_NAMELESS |= {"state list", "state import", "runs list", "schedule list", "schedule start"}
+_NAMELESS |= {"deploy cron", "deploy systemd", "deploy github-actions"}
 _SOURCES = {"preview", "discover", "select", "catalog refresh", "catalog show", "catalog diff", "catalog commit"}
 _CONNECTORS = {"spec", "check", "test", "build", "invoke"}
 _SEVERAL = {"run": 99, "build": 99, "elt": 2, "el": 2}  # the most arguments
@@ -185,6 +186,8 @@ def _names(command: str, given: Sequence[str], session: Session) -> Iterable[str
     sources, mappers, targets, pipelines, jobs, tasks, commands, states = _of_project(session)
     if command in ("elt", "el"):
         return targets if given else sources
+    if command == "schedule run":
+        return _schedules(session)
     if command == "run":
         if given and given[-1] in sources:
             return (*mappers, *targets)
@@ -242,6 +245,12 @@ def _rows(entry: Any) -> list[str]:
     rows = matrix.get("rows") if isinstance(matrix, dict) else matrix
     named = (row.get("name") for row in (rows if isinstance(rows, list) else ()) if isinstance(row, dict))
     return [str(name) for name in named if name is not None]
+
+
+def _schedules(session: Session) -> Sequence[str]:
+    from tapdock.project import document
+
+    return [*(document.read(session.file).tree.get("schedules") or ())]
 
 
 def _environment(session: Session) -> str | None:
