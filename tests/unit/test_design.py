@@ -26,6 +26,7 @@ FLOORS = (
     {"relay"},
     {"connectors"},
     {"runs"},
+    {"deploy"},
     {"cli"},
     {"__main__", "api"},
 )

@@ -79,6 +79,9 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     },
     "schema": ("config:schema", "Print the JSON schema of the project file"),
     "decrypt": ("decrypt:decrypt", "Decrypt values that a stream map encrypted"),
+    "deploy": {
+        "airflow": ("deploy_airflow:airflow", "Write a DAG file for Airflow 2.11 and 3"),
+    },
     "wrap": ("engine:wrap", "Build a Singer tap image from an Airbyte source image"),
     "build": ("engine:build", "Build the images of connectors that have `build`"),
     "lock": ("engine:lock_images", "Write the digests of all images to tapdock.lock"),
@@ -92,6 +95,7 @@ GROUPS = {
     "state": "Show and change the saved states, from which runs resume",
     "runs": "Show the records and logs of runs",
     "config": "Show and change the settings of connectors",
+    "deploy": "Write files for other schedulers, which start runs at their times",
 }
 GLOBAL_OPTIONS = ("--project", "--environment", "--env-file", "--log-format", "--log-level")
 

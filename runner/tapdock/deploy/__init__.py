@@ -1,0 +1,1 @@
+"""Files for other schedulers, which start tapdock: rendered as text, without acts."""
