@@ -13,6 +13,7 @@ import typer
 
 from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
+from tapdock.cli.observing import observe
 from tapdock.cli.plans import own_file, show_given, show_plans
 from tapdock.cli.session import Session, shared
 from tapdock.cli.spools import blocks_of, not_started, options_of_batches, read_batches, read_into
@@ -122,6 +123,7 @@ def run(
     _require_fitting(options, dry_run=dry_run, dump=dump)
     _require_spoolable(options, to=to, from_=from_, other=bool(dry_run or dump or concurrency > 1))
     session = shared(ctx)
+    observe(ctx, session)
     view = View(
         log_format=session.log_format,
         level="warning" if quiet else session.log_level or "info",

@@ -12,6 +12,7 @@ from typing import Literal
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential, wait_random
 
 from tapdock.connectors.context import Context
+from tapdock.connectors.observer import tell
 from tapdock.errors import Interrupted, TapdockError, unforeseen
 from tapdock.events import Progress, Verdict
 from tapdock.launch import Exit, ImageFacts
@@ -24,6 +25,7 @@ from tapdock.runs.archive import Archive
 from tapdock.runs.beside import stored_beside
 from tapdock.runs.chosen import added_fields
 from tapdock.runs.limited import require_limitable
+from tapdock.runs.ended import ended_run
 from tapdock.runs.log_file import LogFile, log_to
 from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.recorder import Recorder
@@ -67,23 +69,33 @@ def run(
     )
     attempts = itertools.count(1)
     began = context.now()
+    last: list[_Attempt] = []
 
     def attempt() -> RunRecord:
         this = dataclasses.replace(options, attempt=next(attempts), began=began)
-        return _run_once(context, wanted, this, make_log, show)
+        return _run_once(context, wanted, this, make_log, show, last)
 
     record: RunRecord = retrying(attempt)
+    if observer := context.observer:
+        tell(lambda: observer.ended(ended_run(record, last[-1].prepared)), context.progress)
     return record
 
 
 def _run_once(
-    context: Context, wanted: Pipeline, options: Options, make_log: MakeLog, show: Callable[[Progress], None]
+    context: Context,
+    wanted: Pipeline,
+    options: Options,
+    make_log: MakeLog,
+    show: Callable[[Progress], None],
+    attempts: "list[_Attempt]",
 ) -> RunRecord:
+    """Run once, and append the attempt to `attempts`."""
     now = context.now()
     run_id = records.new_run_id(now, records.run_token(now))
     with records.going_on(context.project.private, run_id):
         with _log_file(context, run_id) as file:
             attempt = _Attempt(context, wanted, run_id, show, make_log(run_id, file))
+            attempts.append(attempt)
             try:
                 record = attempt.perform(dataclasses.replace(options, run_id=run_id))
             except Exception as error:
@@ -142,9 +154,11 @@ class _Attempt:
         self._log = log
         self._started = context.now()
         self._clock = time.monotonic()
+        if observer := context.observer:
+            log.listen(lambda level, entry: tell(lambda: observer.logged(level, entry), context.progress))
         self._recorder = Recorder(context, run_id=run_id, log=log, show=show)
         self._limit: int | None = None
-        self._prepared: PreparedRun | None = None
+        self.prepared: PreparedRun | None = None
         self._outcome: Outcome | None = None
 
     def perform(self, options: Options) -> RunRecord:
@@ -156,13 +170,13 @@ class _Attempt:
             _keep(self._context, began)
             _archive(self._context, began)
             make = prepare_replay if options.spool else prepare
-            self._prepared = make(self._context, self._wanted, options)
-            require_limitable(self._prepared, options)
-            self._log_changes(self._prepared)
-            if added := added_fields(self._prepared.streams):
+            self.prepared = make(self._context, self._wanted, options)
+            require_limitable(self.prepared, options)
+            self._log_changes(self.prepared)
+            if added := added_fields(self.prepared.streams):
                 self._log.info("read although not selected: keys and cursors", fields=added)
             self._outcome = execute.execute(
-                self._context, self._prepared, options, run_id=self._run_id, recorder=self._recorder
+                self._context, self.prepared, options, run_id=self._run_id, recorder=self._recorder
             )
         except (TapdockError, Interrupted) as raised:
             error = raised
@@ -183,9 +197,9 @@ class _Attempt:
 
     def keep_catalog(self, record: RunRecord) -> None:
         """Keep the catalog of a successful run beside its state, for the next run to compare with."""
-        if record.status != "succeeded" or self._prepared is None:
+        if record.status != "succeeded" or self.prepared is None:
             return
-        facts, state_id = self._prepared.schema, self._prepared.state_id
+        facts, state_id = self.prepared.schema, self.prepared.state_id
         stored_beside(
             self._context,
             lambda: schema_policy.keep(self._context, facts, state_id=state_id, run_id=self._run_id),
@@ -215,7 +229,7 @@ class _Attempt:
             ),
             relay=self._outcome.relay if self._outcome else None,
             limit=self._limit,
-            schema_changes=self._prepared.schema.changes if self._prepared else (),
+            schema_changes=self.prepared.schema.changes if self.prepared else (),
             labels={name: self._context.redacted(text) for name, text in self._texts("labels").items()},
             annotations={name: self._context.redacted(text) for name, text in self._texts("annotations").items()},
         )
@@ -233,14 +247,14 @@ class _Attempt:
         return round(self._recorder.relay_began - self._clock + verdict.first_record_seconds, 3)
 
     def _containers(self) -> tuple[ContainerRecord, ...]:
-        if self._prepared is None:
+        if self.prepared is None:
             return ()
         exits = self._outcome.exits if self._outcome else {}
         relay = self._outcome.relay_facts if self._outcome else None
         return (
             *(
                 _container(ready.connector.role, ready.facts, exits.get(ready.connector.role))
-                for ready, _ in self._prepared.sides
+                for ready, _ in self.prepared.sides
             ),
             *([_container("relay", relay, exits.get("relay"))] if relay else []),
         )
