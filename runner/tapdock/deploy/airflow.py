@@ -17,7 +17,7 @@ __all__ = ["MARK", "Dag", "Settings", "dags", "pools", "render"]
 
 MARK: Final = "written by `tapdock deploy airflow"
 """Text in the first line of each file, by which a file is known as one that may be written again."""
-_WINDOW = ("--from", "{{ data_interval_start | ds }}", "--to", "{{ data_interval_end | ds }}")
+_WINDOW = ("--from", "{{ data_interval_start | ts }}", "--to", "{{ data_interval_end | ts }}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,13 +39,14 @@ def reporting(environ: Mapping[str, str], *, say: Callable[[str], None]) -> Iter
     """
     with ExitStack() as stack:
         try:
-            keys = _asset_keys(_context(_decoded(environ, CONTEXT)))
+            context = _context(_decoded(environ, CONTEXT))
+            keys, named = _asset_keys(context), _named(context)
             file = _opened(_decoded(environ, MESSAGES), stack)
         except (ValueError, TypeError, AttributeError, OSError, zlib.error) as error:
             say(f"warning: nothing is reported to Dagster: {error}")
             yield None
             return
-        pipes = Pipes(file, keys, say)
+        pipes = Pipes(file, keys, named, say)
         pipes.send("opened", {"extras": {}})
         try:
             yield pipes
@@ -87,6 +88,13 @@ def _asset_keys(context: Any) -> tuple[str, ...] | None:
     return tuple(keys)
 
 
+def _named(context: Any) -> dict[str, str]:
+    """Return the keys of assets by the names of streams, which `tapdock.dagster` adds to the context."""
+    extras = context.get("extras") or {}
+    named = (extras.get("tapdock") or {}).get("assets") or {}
+    return {str(name): str(key) for name, key in named.items()}
+
+
 def _opened(params: Mapping[str, Any], stack: ExitStack) -> TextIO:
     if "path" in params:
         return stack.enter_context(Path(params["path"]).open("a", encoding="utf-8"))
@@ -104,6 +112,7 @@ class Pipes:
 
     file: TextIO
     keys: tuple[str, ...] | None
+    named: Mapping[str, str]
     say: Callable[[str], None]
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _is_broken: bool = field(default=False, init=False)
@@ -164,6 +173,8 @@ class Pipes:
 
         A step without assets gets the stream's own name as a key.
         """
+        if self.named:
+            return self.named.get(_name(stream))
         names = [each.stream.name for each in stream.targets]
         wanted = [[stream.report.namespace, stream.report.stream], [stream.report.stream], *([name] for name in names)]
         ends = ["/".join(_escaped(part) for part in parts) for parts in wanted if all(parts)]
