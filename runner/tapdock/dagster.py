@@ -155,7 +155,7 @@ def _key(pipeline: Mapping[str, Any], stream: Mapping[str, Any], prefix: Sequenc
 
 
 def _ended(words: Sequence[str], environ: Mapping[str, str]) -> tuple[int, str]:
-    """Run a command and return its exit code and its stdout. If Dagster stops the step, the command is stopped first."""
+    """Run a command and return its exit code and its stdout. If Dagster stops the step, the command is stopped."""
     with subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, text=True) as process:
         try:
             output, _ = process.communicate()
@@ -196,7 +196,7 @@ class TapdockComponent(dg.Component, dg.Model, dg.Resolvable):
     project: str
     pipelines: list[str] | None = None
     environment: str | None = None
-    key_prefix: list[str] = []
+    key_prefix: list[str] | None = None
     retries: int = 2
     retry_seconds: float = 300
 
@@ -206,7 +206,7 @@ class TapdockComponent(dg.Component, dg.Model, dg.Resolvable):
                 Path(context.path) / self.project,
                 pipelines=self.pipelines,
                 environment=self.environment,
-                key_prefix=self.key_prefix,
+                key_prefix=self.key_prefix or (),
                 retries=self.retries,
                 retry_seconds=self.retry_seconds,
             )

@@ -66,6 +66,17 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
         "show": ("runs:show", "Show the record of a run"),
         "logs": ("runs:logs", "Print the log of a run"),
     },
+    "schedule": {
+        "list": ("schedule:list_schedules", "List the schedules with their next times and their last runs"),
+        "run": ("schedule:run_schedule", "Run one schedule now, as the scheduler would"),
+        "start": ("scheduler:start", "Run the schedules at their times, in the foreground"),
+    },
+    "deploy": {
+        "cron": ("deploy:cron", "Write a crontab with the schedules of the project"),
+        "systemd": ("deploy:systemd", "Write a service and a timer of systemd for each schedule"),
+        "github-actions": ("deploy:github_actions", "Write a workflow of GitHub Actions for each schedule"),
+        "airflow": ("deploy_airflow:airflow", "Write a DAG file for Airflow 2.11 and 3"),
+    },
     "config": {
         "list": ("config_values:list_settings", "List the settings of one connector"),
         "get": ("config_values:get", "Print one setting of a connector"),
@@ -79,9 +90,6 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     },
     "schema": ("config:schema", "Print the JSON schema of the project file"),
     "decrypt": ("decrypt:decrypt", "Decrypt values that a stream map encrypted"),
-    "deploy": {
-        "airflow": ("deploy_airflow:airflow", "Write a DAG file for Airflow 2.11 and 3"),
-    },
     "wrap": ("engine:wrap", "Build a Singer tap image from an Airbyte source image"),
     "build": ("engine:build", "Build the images of connectors that have `build`"),
     "lock": ("engine:lock_images", "Write the digests of all images to tapdock.lock"),
@@ -94,8 +102,9 @@ GROUPS = {
     "catalog": "Show, compare and commit the catalogs of sources",
     "state": "Show and change the saved states, from which runs resume",
     "runs": "Show the records and logs of runs",
+    "schedule": "Show and run the schedules of the project",
+    "deploy": "Write what other schedulers need to start runs",
     "config": "Show and change the settings of connectors",
-    "deploy": "Write files for other schedulers, which start runs at their times",
 }
 GLOBAL_OPTIONS = ("--project", "--environment", "--env-file", "--log-format", "--log-level")
 

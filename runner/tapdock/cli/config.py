@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from tapdock.cache import Cache
+from tapdock.cli.schedule_rows import notify_rows, schedule_rows
 from tapdock.cli.session import Session, shared
 from tapdock.cli.state import Yes, asked
 from tapdock.connectors import known_specs, masking, rotated_config, rotation_rules
@@ -198,12 +199,16 @@ def _values(project: Project) -> Iterator[tuple[Path, Any]]:
                 yield from walk(value, ("pipelines", name, key)) if value else ()
             elif isinstance(value, After):
                 yield from walk(_plain(value), ("pipelines", name, key)) if value else ()
+            elif key == "notify":
+                yield from notify_rows(value, ("pipelines", name, key))
             elif key != "name" and value not in (None, "", ()):
                 yield ("pipelines", name, key), value
         for key in maps:
             yield from _map_key(("pipelines", name), pipeline, key)
     for job in project.jobs.values():
         yield from walk({key: value for key, value in _plain(job).items() if key != "name"}, ("jobs", job.name))
+
+    yield from schedule_rows(project.schedules.values())
 
 
 def _plain(value: After | Command | Job) -> Any:

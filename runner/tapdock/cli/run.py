@@ -117,6 +117,7 @@ def run(
         catalog=own_file(catalog),
         state=own_file(state),
         limit=limit,
+        scheduled=shared(ctx).environ.get("TAPDOCK_SCHEDULED"),
     )
     if verbose and quiet:
         raise UsageError("`--verbose` and `--quiet` exclude each other")

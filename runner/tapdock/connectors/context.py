@@ -26,8 +26,8 @@ class Context:
     """What every operation needs: the engine, the project, the state backend, and where progress is reported.
 
     `patience` is the time in seconds after which an optional question to a connector counts as not answered. If
-    `is_quiet`, steps of the preparation are not reported. `note` gets facts that are only for the log of a run. `observer`
-    is the orchestrator that started this process, if it wants reports.
+    `is_quiet`, steps of the preparation are not reported. `note` gets facts that are only for the log of a run.
+    `observer` is the orchestrator that started this process, if it wants reports.
     """
 
     engine: Engine

@@ -49,12 +49,17 @@ def map_secrets(keys: MapKeys) -> tuple[str, ...]:
 
 
 def project_secrets(project: Project) -> Iterator[str]:
-    """Yield the secrets of all connectors, and those in the address of the state backend."""
+    """Yield the secrets of all connectors, pipelines and schedules, and those in the address of the state backend."""
     yield from secrets_in(project.state_uri)
     for connector in project.connectors:
         yield from connector_secrets(connector)
     for pipeline in project.pipelines.values():
         yield from map_secrets(pipeline)
+        yield from secret_texts(
+            {str(number): each.url for number, each in enumerate(pipeline.notify) if each.url}, None
+        )
+    for schedule in project.schedules.values():
+        yield from secret_texts(schedule.env, None)
 
 
 def redactor_of(project: Project) -> Redactor:

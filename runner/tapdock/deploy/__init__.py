@@ -1,1 +1,1 @@
-"""Files for other schedulers, which start tapdock: rendered as text, without acts."""
+"""Renderers: what other schedulers need to start runs, as the texts of files."""

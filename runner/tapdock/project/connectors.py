@@ -17,11 +17,11 @@ from tapdock.project.secret import Secret
 from tapdock.project.streams import catalog_file, stream_options
 from tapdock.text.secret_names import secrets_in
 
-__all__ = ["LATER", "build_image", "connector", "is_buildable"]
+__all__ = ["LATER", "build_image", "connector", "is_buildable", "variables"]
 
 LATER = "this version of tapdock does not support it yet; remove it"
 INSTEAD = {
-    "schedule": LATER,
+    "schedule": "write an entry under `schedules:`",
     "registry_auth": f"{LATER} (`docker login` works already)",
     "volumes": "write mounts under `mounts`",
     "environment": "write environment variables of the container under `env`",
@@ -75,7 +75,7 @@ def _value(key: Key, field: Field, folder: Path) -> Any:
         case "commands":
             return commands(field)
         case "env":
-            return {name: _variable(name, inner) for name, inner in field.entries().items()}
+            return variables(field)
         case "mounts":
             return mounts(field, folder)
         case "streams":
@@ -198,6 +198,11 @@ def _mappings(field: Field) -> dict[str, Config]:
             raise keys["name"].error(f"is `{name}`, which another mapping of the list has, too", hint="rename one")
         found[name] = _config(keys["config"]) if "config" in keys else Config()
     return found
+
+
+def variables(field: Field) -> dict[str, str | Secret]:
+    """Return environment variables with their values."""
+    return {name: _variable(name, inner) for name, inner in field.entries().items()}
 
 
 def _variable(name: str, field: Field) -> str | Secret:

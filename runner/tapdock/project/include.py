@@ -16,7 +16,7 @@ from tapdock.project.owners import require_owner
 
 __all__ = ["read_included"]
 
-_ENTRIES = ("sources", "mappers", "targets", "pipelines", "tasks", "jobs")
+_ENTRIES = ("sources", "mappers", "targets", "pipelines", "tasks", "jobs", "schedules")
 
 
 def read_included(file: Path, *, trusted: Collection[int] | None, texts: Mapping[Path, str] | None = None) -> Layer:

@@ -20,7 +20,7 @@ from tapdock.project.references import Reference, References
 from tapdock.project.secret import Secret
 from tapdock.project.values import flaw
 
-__all__ = ["VARIABLE", "Scope", "Unset", "interpolate", "is_private", "parse_dotenv"]
+__all__ = ["REFERENCE", "VARIABLE", "Scope", "Unset", "interpolate", "is_private", "parse_dotenv"]
 
 VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"
 """The names of variables, as a regular expression."""
@@ -71,17 +71,19 @@ def _is_map(path: Keys) -> bool:
 
 
 def is_private(path: Keys) -> bool:
-    """Return True for connector config and env, for `vars`, and for the keys and values with which maps compute.
+    """Return True for connector config and env, `vars`, `notify`, and keys and values with which maps compute.
 
     Text from the environment becomes a `Secret` there.
     """
     if _is_map(path):
         return path[2] not in ("maps", "stream_maps")
+    if path[:1] == ("pipelines",) and path[2:3] == ("notify",):
+        return True
     if path[:1] == ("defaults",):
         return path[1:2] == ("env",)
     if path[:1] == ("vars",):
         return True
-    groups = (("sources",), ("mappers",), ("targets",))
+    groups = (("sources",), ("mappers",), ("targets",), ("schedules",))
     return path[:1] in groups and path[2:3] in (("config",), ("env",), ("mappings",))
 
 

@@ -24,10 +24,12 @@ __all__ = [
     "MAPS",
     "MOST",
     "MOUNT",
+    "NOTIFY",
     "PATTERNS",
     "PIPELINE",
     "REGISTRIES",
     "ROOT",
+    "SCHEDULE",
     "STATE_BACKEND",
     "STREAM",
     "Form",
@@ -41,7 +43,7 @@ Form = Literal[
     "text", "texts", "words", "flag", "count", "number", "size", "duration", "choice",
     "config", "env", "vars", "labels", "mounts", "streams", "build", "manifest", "catalog", "paths", "keys", "entries",
     "mappings", "discovery", "platform", "network", "user", "hosts", "python", "packages", "requirements", "date",
-    "mapping", "secret", "public", "commands", "after", "steps",
+    "mapping", "secret", "public", "commands", "after", "steps", "cron", "zone", "options", "notify",
 ]  # fmt: skip
 """How a value is written: what the loader reads it with, and what its JSON schema is."""
 
@@ -206,6 +208,7 @@ ROOT = (
     Key(name="pipelines", form="entries", help="Pipelines by name: a source and a target that run together."),
     Key(name="tasks", form="entries", help="Tasks by name: programs that run before, between and after pipelines."),
     Key(name="jobs", form="entries", help="Jobs by name: pipelines and tasks that run one after the other."),
+    Key(name="schedules", form="entries", help="Schedules by name: what runs when. See [schedules](schedules.md)."),
     Key(
         name="environments",
         form="entries",
@@ -216,7 +219,8 @@ ROOT = (
 )
 
 INCLUDED = (
-    "version", "include", "vars", "sources", "mappers", "targets", "pipelines", "tasks", "jobs", "environments",
+    "version", "include", "vars", "sources", "mappers", "targets", "pipelines", "tasks", "jobs", "schedules",
+    "environments",
 )  # fmt: skip
 """The keys of ROOT that an included file may have."""
 
@@ -644,6 +648,11 @@ PIPELINE = (
         "continue. `0` keeps nothing: see [a target that pauses](routes.md#a-target-that-pauses).",
     ),
     *HOOKS,
+    Key(
+        name="notify",
+        form="notify",
+        help="Who gets a message when a run has failed, or works again: see [notifications](notifications.md).",
+    ),
     *_LABELS,
 )
 
@@ -661,6 +670,51 @@ JOB = (
     ),
     *HOOKS,
     *_LABELS,
+)
+
+SCHEDULE = (
+    Key(name="run", form="words", help="What runs: the words after `tapdock run`, such as `demo`, or a job."),
+    Key(
+        name="cron",
+        form="cron",
+        help="When it runs: five fields of cron, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. With "
+        "`@manual`, only `tapdock schedule run` starts it.",
+    ),
+    Key(name="timezone", form="zone", default="UTC", help="The time zone of `cron`, for example `Europe/Berlin`."),
+    Key(
+        name="environment",
+        form="text",
+        help="The environment in which it runs. Without it, the one in which the project is loaded.",
+    ),
+    Key(name="options", form="options", help='Options of `tapdock run`: `["--full-refresh"]`.'),
+    Key(name="env", form="env", help="Environment variables of the run, which `${NAME}` in the project file uses."),
+    Key(
+        name="jitter",
+        form="duration",
+        help="The run starts up to this time later, so that not everything starts in the same second.",
+    ),
+    Key(
+        name="catch_up",
+        form="flag",
+        default="false",
+        help="Whether `tapdock schedule start` runs it once when runs were missed. Missed runs are reported anyway.",
+    ),
+    Key(name="enabled", form="flag", default="true", help="Whether it runs by itself."),
+)
+
+NOTIFY = (
+    Key(
+        name="on",
+        form="texts",
+        default="[failure, recovery]",
+        help="After which events: `failure`, `recovery` (the run before had failed), `empty` (no records).",
+    ),
+    Key(
+        name="url",
+        form="secret",
+        help="The address that gets the message as JSON, such as an incoming webhook of Slack: a reference.",
+    ),
+    Key(name="command", form="words", help="A program that gets the same JSON on its standard input."),
 )
 
 

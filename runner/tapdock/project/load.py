@@ -29,6 +29,7 @@ from tapdock.project.overrides import ROOTS, overridden
 from tapdock.project.pipelines import pipeline, require_own_names, require_own_states
 from tapdock.project.references import References
 from tapdock.project.renamed import renamed
+from tapdock.project.schedules import names_by_environment, require_runnable, schedule
 from tapdock.project.secret import Secret
 
 __all__ = ["load", "with_own_variables", "written"]
@@ -36,14 +37,13 @@ __all__ = ["load", "with_own_variables", "written"]
 STATE_URI = ".tapdock/state"
 _KEYS = {"TAPDOCK_STATE_KEY", "TAPDOCK_STATE_KEY_FILE"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-LATER = "this version of tapdock does not support it yet; remove it"
 INSTEAD = {
     "destinations": "write `targets`",
     "loaders": "write `targets`",
     "extractors": "write `sources`",
     "taps": "write `sources`",
     "plugins": "write `sources` and `targets`",
-    "schedules": LATER,
+    "schedule": "write `schedules`",
 }
 
 
@@ -66,6 +66,7 @@ def load(
     layer, warnings = renamed(translated(read_included(file, trusted=trusted, texts=texts)))
     default = _check(Field(layer.tree, (), layer.origins, file.name))
     environment = (default if environment is None else environment) or None
+    blocks = names_by_environment(layer)
     layer = _chosen(layer, environment, file.name)
     variables, origins = _variables(file.parent, environ, env_files)
     references = References(folder=file.parent, environ=variables)
@@ -78,7 +79,7 @@ def load(
     private = private_folder(file.parent, own)
     state_uri = str(private / "state") if own.get(HOME) else STATE_URI
     layer = _with_defaults(extended(layer, file.name), file.name, state_uri=state_uri)
-    found = _project(layer, file, environment, private)
+    found = _project(layer, file, environment, private, blocks)
     return dataclasses.replace(found, references=references, warnings=(*warnings, *more), env_files=tuple(env_files))
 
 
@@ -219,7 +220,9 @@ def _with_state_uri(layer: Layer, uri: str) -> Layer:
     return merge(base, Layer({"state_backend": {"uri": uri}}, {("state_backend", "uri"): "default"}))
 
 
-def _project(layer: Layer, file: Path, environment: str | None, private: Path) -> Project:
+def _project(
+    layer: Layer, file: Path, environment: str | None, private: Path, blocks: Mapping[str, Collection[str]]
+) -> Project:
     root = Field(layer.tree, (), layer.origins, file.name)
     keys = root.keys(("version", *ROOTS))
     sources = _connectors(keys, "source", file.parent)
@@ -232,6 +235,9 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         pipelines[name] = pipeline(field, sources, targets, mappers)
     jobs = keys["jobs"].entries() if "jobs" in keys else {}
     for name, field in jobs.items():
+        _check_name(field, name)
+    schedules = keys["schedules"].entries() if "schedules" in keys else {}
+    for name, field in schedules.items():
         _check_name(field, name)
     require_own_names(keys, mappers)
     require_own_states(pipelines, fields, environment)
@@ -246,6 +252,7 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         pipelines=pipelines,
         tasks=_connectors(keys, "task", file.parent),
         jobs={name: job(field) for name, field in jobs.items()},
+        schedules={name: schedule(field, blocks) for name, field in schedules.items()},
         private=private,
         labels=keys["labels"].labels() if "labels" in keys else {},
         annotations=keys["annotations"].labels() if "annotations" in keys else {},
@@ -253,6 +260,7 @@ def _project(layer: Layer, file: Path, environment: str | None, private: Path) -
         origins={dotted(path): origin for path, origin in layer.origins.items() if not _is_empty_key(path, layer.tree)},
     )
     _require_known(found, {**fields, **jobs})
+    require_runnable(found, schedules, blocks)
     return found
 
 

@@ -10,7 +10,7 @@ from tapdock.project.discovery import CACHED, Discovery
 from tapdock.project.limits import BUFFER, MAX_LINE, Limits
 from tapdock.project.maps import MapKeys
 from tapdock.project.secret import LateSecrets, Secret
-from tapdock.project.steps import Command, Hooks, Job
+from tapdock.project.steps import Command, Hooks, Job, Notify, Schedule
 
 __all__ = [
     "BUFFER",
@@ -230,6 +230,7 @@ class Pipeline(MapKeys, Hooks):
     meta_changes: bool = False
     validate_records: bool = False
     buffer: int = BUFFER
+    notify: tuple[Notify, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -258,6 +259,7 @@ class Project:
     mappers: Mapping[str, Connector] = field(default_factory=dict)
     tasks: Mapping[str, Connector] = field(default_factory=dict)
     jobs: Mapping[str, Job] = field(default_factory=dict)
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
     registries: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)

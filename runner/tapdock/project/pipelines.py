@@ -4,13 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-from tapdock.project.connectors import LATER
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.jobs import after
 from tapdock.project.keys import MAPS, PIPELINE, misplaced, names
 from tapdock.project.layers import dotted
 from tapdock.project.mapping import unfit
 from tapdock.project.model import Connector, Namespacing, Pipeline
+from tapdock.project.notify import notify
 from tapdock.project.state_keys import is_state, key_of
 
 __all__ = ["pipeline", "require_own_names", "require_own_states"]
@@ -19,7 +19,7 @@ _SAFE = re.compile(r"[^\s.-](?:.*\S)?")  # of a `state_id`, which is an argument
 _OWN = ("source", "target", "mappers", "namespace", "namespace_format", "prefix")  # checked together
 _GROUPS = ("sources", "mappers", "targets", "pipelines", "tasks", "jobs")
 _INSTEAD = {
-    "schedule": LATER,
+    "schedule": "write an entry under `schedules:`",
     "destination": "write `target`",
     "streams": "write options of streams under `streams` of the source",
 }
@@ -35,10 +35,12 @@ def pipeline(
     """Return a pipeline. Raises UsageError if its source, its target or its mapper does not exist."""
     known = names(PIPELINE)
     keys = field.keys(known, instead={**misplaced(known), **_INSTEAD})
-    plain = (key for key in PIPELINE if key.name in keys and key.name not in (*_OWN, "after"))
+    plain = (key for key in PIPELINE if key.name in keys and key.name not in (*_OWN, "after", "notify"))
     given = {key.name: keys[key.name].read(key) for key in plain}
     if "after" in keys:
         given["after"] = after(keys["after"])
+    if "notify" in keys:
+        given["notify"] = notify(keys["notify"])
     source = _named(field, keys, "source", sources, targets)
     _require_one_place(keys, sources[source])
     return Pipeline(

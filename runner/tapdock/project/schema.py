@@ -13,10 +13,12 @@ from tapdock.project.keys import (
     LISTS,
     MOST,
     MOUNT,
+    NOTIFY,
     PATTERNS,
     PIPELINE,
     REGISTRIES,
     ROOT,
+    SCHEDULE,
     STATE_BACKEND,
     STREAM,
     Key,
@@ -77,6 +79,9 @@ _FORMS: dict[str, Schema] = {
         ]
     },
     "steps": {"anyOf": [_TEXT, {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}}]},
+    "cron": {"type": "string", "minLength": 1},
+    "zone": {"type": "string", "minLength": 1},
+    "options": _TEXTS,
     "manifest": {"type": "string"},
     "catalog": {"type": "string"},
 }
@@ -118,6 +123,7 @@ def json_schema() -> Schema:
         "targets": _entries(_connector("target")),
         "tasks": _entries(_connector("task")),
         "jobs": _entries({"anyOf": [_FORMS["steps"], _object(JOB)]}),
+        "schedules": _entries(_object(SCHEDULE)),
         "pipelines": _entries(_with_names(_object(PIPELINE), OTHER_NAMES["pipelines"], old=OLD_NAMES["pipelines"])),
     }
     blocks = {key.name: {**blocks[key.name], "description": key.help} for key in ROOT if key.name in blocks}
@@ -192,6 +198,8 @@ def _value(key: Key) -> Schema:
             return _object(BUILD)
         case "mounts":
             return {"anyOf": [_TEXT, {"type": "array", "items": {"anyOf": [_TEXT, _object(MOUNT)]}}]}
+        case "notify":
+            return {"anyOf": [_object(NOTIFY), {"type": "array", "items": _object(NOTIFY)}]}
         case "streams":
             return _entries(_object(STREAM))
         case _:

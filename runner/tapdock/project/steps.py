@@ -1,9 +1,12 @@
-"""Values of what runs beside pipelines: commands of tasks, hooks, and jobs with their steps."""
+"""Values of what runs beside pipelines: commands of tasks, hooks, jobs, schedules, and notifications."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
-__all__ = ["After", "Command", "Hooks", "Job", "Parallel", "Step"]
+from tapdock.project.secret import Secret
+
+__all__ = ["After", "Command", "Event", "Hooks", "Job", "Notify", "Parallel", "Schedule", "Step"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,3 +61,34 @@ class Job(Hooks):
     steps: tuple[Step, ...]
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """When something runs. `run` and `options` are words of `tapdock run`, `jitter` is in seconds.
+
+    Without an `environment`, it runs in the one in which the project was loaded. `env` are variables of the run.
+    """
+
+    name: str
+    run: tuple[str, ...]
+    cron: str
+    timezone: str = "UTC"
+    environment: str | None = None
+    options: tuple[str, ...] = ()
+    env: Mapping[str, str | Secret] = field(default_factory=dict, hash=False)
+    jitter: float = 0.0
+    catch_up: bool = False
+    enabled: bool = True
+
+
+Event = Literal["failure", "recovery", "empty"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notify:
+    """Who gets a message about the end of a run: an address or a command, and after which events."""
+
+    on: tuple[Event, ...]
+    url: Secret | None = None
+    command: tuple[str, ...] = ()

@@ -24,13 +24,14 @@ from tapdock.runs import execute, records, schema_policy
 from tapdock.runs.archive import Archive
 from tapdock.runs.beside import stored_beside
 from tapdock.runs.chosen import added_fields
-from tapdock.runs.limited import require_limitable
 from tapdock.runs.ended import ended_run
+from tapdock.runs.limited import require_limitable
 from tapdock.runs.log_file import LogFile, log_to
 from tapdock.runs.prepare import Options, PreparedRun, prepare
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.runs.replay import prepare_replay
+from tapdock.runs.scheduled import marked
 from tapdock.text.secret_names import masked_text
 
 __all__ = ["MakeLog", "run"]
@@ -77,7 +78,7 @@ def run(
 
     record: RunRecord = retrying(attempt)
     if observer := context.observer:
-        tell(lambda: observer.ended(ended_run(record, last[-1].prepared)), context.progress)
+        tell(lambda: observer.ended(ended_run(record, last[-1]._prepared)), context.progress)
     return record
 
 
@@ -158,25 +159,26 @@ class _Attempt:
             log.listen(lambda level, entry: tell(lambda: observer.logged(level, entry), context.progress))
         self._recorder = Recorder(context, run_id=run_id, log=log, show=show)
         self._limit: int | None = None
-        self.prepared: PreparedRun | None = None
+        self._scheduled: str | None = None
+        self._prepared: PreparedRun | None = None
         self._outcome: Outcome | None = None
 
     def perform(self, options: Options) -> RunRecord:
         error: TapdockError | Interrupted | None = None
-        self._limit = options.limit
+        self._limit, self._scheduled = options.limit, options.scheduled
         try:
             self._log.info("run started", pipeline=self._wanted.name)
             began = self.record()
             _keep(self._context, began)
             _archive(self._context, began)
             make = prepare_replay if options.spool else prepare
-            self.prepared = make(self._context, self._wanted, options)
-            require_limitable(self.prepared, options)
-            self._log_changes(self.prepared)
-            if added := added_fields(self.prepared.streams):
+            self._prepared = make(self._context, self._wanted, options)
+            require_limitable(self._prepared, options)
+            self._log_changes(self._prepared)
+            if added := added_fields(self._prepared.streams):
                 self._log.info("read although not selected: keys and cursors", fields=added)
             self._outcome = execute.execute(
-                self._context, self.prepared, options, run_id=self._run_id, recorder=self._recorder
+                self._context, self._prepared, options, run_id=self._run_id, recorder=self._recorder
             )
         except (TapdockError, Interrupted) as raised:
             error = raised
@@ -197,9 +199,9 @@ class _Attempt:
 
     def keep_catalog(self, record: RunRecord) -> None:
         """Keep the catalog of a successful run beside its state, for the next run to compare with."""
-        if record.status != "succeeded" or self.prepared is None:
+        if record.status != "succeeded" or self._prepared is None:
             return
-        facts, state_id = self.prepared.schema, self.prepared.state_id
+        facts, state_id = self._prepared.schema, self._prepared.state_id
         stored_beside(
             self._context,
             lambda: schema_policy.keep(self._context, facts, state_id=state_id, run_id=self._run_id),
@@ -210,6 +212,7 @@ class _Attempt:
         """Return the record as known now. The first one, written at the start, remains if the run is killed."""
         wanted, project = self._wanted, self._context.project
         verdict = self._outcome.verdict if self._outcome else None
+        schedule, due = marked(self._scheduled)
         exit_code = error.exit_code if error else verdict.exit_code if verdict else 1 if ended else None
         return RunRecord(
             run_id=self._run_id,
@@ -229,7 +232,9 @@ class _Attempt:
             ),
             relay=self._outcome.relay if self._outcome else None,
             limit=self._limit,
-            schema_changes=self.prepared.schema.changes if self.prepared else (),
+            schedule=schedule,
+            scheduled_for=due,
+            schema_changes=self._prepared.schema.changes if self._prepared else (),
             labels={name: self._context.redacted(text) for name, text in self._texts("labels").items()},
             annotations={name: self._context.redacted(text) for name, text in self._texts("annotations").items()},
         )
@@ -247,14 +252,14 @@ class _Attempt:
         return round(self._recorder.relay_began - self._clock + verdict.first_record_seconds, 3)
 
     def _containers(self) -> tuple[ContainerRecord, ...]:
-        if self.prepared is None:
+        if self._prepared is None:
             return ()
         exits = self._outcome.exits if self._outcome else {}
         relay = self._outcome.relay_facts if self._outcome else None
         return (
             *(
                 _container(ready.connector.role, ready.facts, exits.get(ready.connector.role))
-                for ready, _ in self.prepared.sides
+                for ready, _ in self._prepared.sides
             ),
             *([_container("relay", relay, exits.get("relay"))] if relay else []),
         )

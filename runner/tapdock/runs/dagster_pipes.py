@@ -175,8 +175,9 @@ class Pipes:
         """
         if self.named:
             return self.named.get(_name(stream))
-        names = [each.stream.name for each in stream.targets]
-        wanted = [[stream.report.namespace, stream.report.stream], [stream.report.stream], *([name] for name in names)]
+        own = stream.report.stream
+        wanted: list[list[str | None]] = [[stream.report.namespace, own], [own]]
+        wanted += [[each.stream.name] for each in stream.targets]
         ends = ["/".join(_escaped(part) for part in parts) for parts in wanted if all(parts)]
         if self.keys is None:
             return ends[0]

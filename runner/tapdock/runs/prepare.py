@@ -51,6 +51,7 @@ class Options:
     `began` is when the first attempt began, in seconds since the epoch. `${NOW}` is this time in all attempts.
     `catalog` and `state` replace discovery and the saved state for this run; with `state`, `save_state` is False.
     `limit` is the most records of each stream that the target gets. `spool` takes the place of the source.
+    `scheduled` is the schedule that started the run, with its time (`runs/scheduled.py`).
     """
 
     full_refresh: bool = False
@@ -66,6 +67,7 @@ class Options:
     run_id: str | None = None
     limit: int | None = None
     spool: Batch | None = field(default=None, repr=False)
+    scheduled: str | None = None
 
     def policy(self, pipeline: Pipeline) -> SchemaPolicy:
         return "evolve" if self.accept_schema_changes else pipeline.schema_changes

@@ -86,7 +86,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     `limit` is the most records of each stream that the run was allowed to write.
 
     `labels` and `annotations` are those of the pipeline, its source, its target and the project, in this order of
-    priority. `mapper` is None for a run without a mapper.
+    priority. `mapper` is None for a run without a mapper. `schedule` started the run, for the time `scheduled_for`.
     """
 
     version: int = 1
@@ -107,6 +107,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     limit: int | None = None
+    schedule: str | None = None
+    scheduled_for: str | None = None
 
 
 def new_run_id(now: float, token: str) -> str:

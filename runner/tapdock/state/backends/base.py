@@ -23,6 +23,7 @@ __all__ = [
     "LeaseTerms",
     "Stored",
     "changed_meanwhile",
+    "extra_of",
     "held_by",
     "holder_here",
     "open_backend",
@@ -144,6 +145,13 @@ def open_backend(
         hint = f"install it with `pip install 'tapdock[{extra}]'`"
         raise UsageError(f"state in `{scheme}://` requires the package `{error.name}`", hint=hint) from error
     return opened
+
+
+def extra_of(uri: str) -> tuple[str, str | None]:
+    """Return the scheme of a URI (`file` for a folder), and the extra that its backend needs."""
+    scheme, separator, _ = uri.partition("://")
+    scheme = re.sub(r"\+.*", "", scheme) if separator else "file"
+    return scheme, _MODULES.get(scheme, ("", None))[1]
 
 
 def holder_here(run_id: str, *, since: float, owner: str = "") -> Holder:
