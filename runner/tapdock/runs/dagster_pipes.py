@@ -6,7 +6,7 @@ https://docs.dagster.io/guides/build/external-pipelines/dagster-pipes-details-an
 
 import base64
 import json
-import sys
+import os
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,11 +14,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from tapdock.connectors.observer import EndedRun, SeenStream
 from tapdock.events import Level
 from tapdock.protocol.catalog import ConfiguredStream
+from tapdock.text.output import log_text
 
 __all__ = ["CONTEXT", "MESSAGES", "Pipes", "reporting"]
 
@@ -41,12 +42,12 @@ def reporting(environ: Mapping[str, str], *, say: Callable[[str], None]) -> Iter
         try:
             context = _context(_decoded(environ, CONTEXT))
             keys, named = _asset_keys(context), _named(context)
-            file = _opened(_decoded(environ, MESSAGES), stack)
+            write = _opened(_decoded(environ, MESSAGES), stack)
         except (ValueError, TypeError, AttributeError, OSError, zlib.error) as error:
             say(f"warning: nothing is reported to Dagster: {error}")
             yield None
             return
-        pipes = Pipes(file, keys, named, say)
+        pipes = Pipes(write, keys, named, say)
         pipes.send("opened", {"extras": {}})
         try:
             yield pipes
@@ -95,22 +96,31 @@ def _named(context: Any) -> dict[str, str]:
     return {str(name): str(key) for name, key in named.items()}
 
 
-def _opened(params: Mapping[str, Any], stack: ExitStack) -> TextIO:
+def _opened(params: Mapping[str, Any], stack: ExitStack) -> Callable[[str], object]:
+    """Return the function that writes a line where the parameters say. It raises OSError."""
     if "path" in params:
-        return stack.enter_context(Path(params["path"]).open("a", encoding="utf-8"))
+        # not a file object: what it could not write, it would try again when it is closed, and raise another error
+        descriptor = os.open(params["path"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        stack.callback(os.close, descriptor)
+        return lambda line: _write_whole(descriptor, line.encode())
     stream = params.get("stdio") or params.get("buffered_stdio")
     if stream == "stderr":
-        return sys.stderr
+        return log_text
     if stream == "stdout":
         raise ValueError(f"{MESSAGES} asks for stdout, where the result of the run is; use a file or `stderr`")
     raise ValueError(f"{MESSAGES} has neither `path` nor `stdio`: this way to pass messages is not supported")
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 @dataclass
 class Pipes:
     """Writes messages to Dagster, from any thread. After a failure to write, it says so once and writes no more."""
 
-    file: TextIO
+    write: Callable[[str], object]
     keys: tuple[str, ...] | None
     named: Mapping[str, str]
     say: Callable[[str], None]
@@ -123,8 +133,7 @@ class Pipes:
             if self._is_broken:
                 return
             try:
-                self.file.write(line)
-                self.file.flush()
+                self.write(line)
             except (OSError, ValueError) as error:
                 self._is_broken = True
                 self.say(f"warning: nothing more is reported to Dagster: {error}")
