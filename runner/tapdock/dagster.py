@@ -16,7 +16,7 @@ import dagster as dg
 from tapdock.errors import UsageError
 from tapdock.protocol.patterns import escaped
 
-__all__ = ["TapdockComponent", "load_assets"]
+__all__ = ["load_assets"]
 
 _NOT_RETRIED = (2, 5)
 """Exit codes of failures that a retry does not change: the project, and messages that cannot be translated."""
@@ -188,26 +188,3 @@ def _pattern(namespace: str | None, stream: str) -> str:
 
 def _full(namespace: str | None, stream: str) -> str:
     return f"{namespace}.{stream}" if namespace else stream
-
-
-class TapdockComponent(dg.Component, dg.Model, dg.Resolvable):
-    """The pipelines of a project, as a component of `dg`. `project` is relative to the folder of its YAML file."""
-
-    project: str
-    pipelines: list[str] | None = None
-    environment: str | None = None
-    key_prefix: list[str] | None = None
-    retries: int = 2
-    retry_seconds: float = 300
-
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        return dg.Definitions(
-            assets=load_assets(
-                Path(context.path) / self.project,
-                pipelines=self.pipelines,
-                environment=self.environment,
-                key_prefix=self.key_prefix or (),
-                retries=self.retries,
-                retry_seconds=self.retry_seconds,
-            )
-        )

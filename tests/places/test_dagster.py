@@ -1,7 +1,6 @@
-"""Tests real Dagster with the code of its page: assets of streams, a subset, Dagster Pipes, failures, the component."""
+"""Tests real Dagster with the code of its page: assets of streams, a subset, Dagster Pipes, and failures."""
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -17,7 +16,6 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 PACKAGES = ("-r", str(CHECKOUT / "pyproject.toml"), "--extra", "dagster", "dagster==1.13.27")
 CODE = re.findall(r"^```python\n(.*?)^```$", PAGES["dagster.md"].read_text(), re.DOTALL | re.MULTILINE)
-COMPONENT = re.findall(r"^```yml\n(.*?)^```$", PAGES["dagster.md"].read_text(), re.DOTALL | re.MULTILINE)[0]
 SHOWN = """
 import json, sys
 import dagster as dg
@@ -140,25 +138,3 @@ def test_a_failure(programs, shell):
     file.write_text(json.dumps(project))
     said = python(programs, shell, FAILED)
     assert said.startswith("False 0 ['tapdock failed with exit code 2: "), said
-
-
-def test_the_component(programs, shell):
-    subprocess.run([shell.programs / "tapdock", "run", "demo"], cwd=shell.folder, env=shell.environ, check=True)
-    root = shell.folder.parent / "place"
-    defs = root / "place" / "defs" / "shop"
-    defs.mkdir(parents=True)
-    (root / "pyproject.toml").write_text(
-        '[project]\nname = "place"\nversion = "1"\n[tool.dg]\ndirectory_type = "project"\n'
-    )
-    for folder in (root / "place", defs.parent):
-        (folder / "__init__.py").touch()
-    text = COMPONENT.replace("../../shop", os.path.relpath(shell.folder, defs))
-    (defs / "defs.yaml").write_text(text)
-    code = f"""
-import sys; sys.path.insert(0, {str(root)!r})
-import dagster as dg
-from pathlib import Path
-found = dg.load_from_defs_folder(path_within_project=Path({str(defs)!r}))
-print(sorted(key.to_user_string() for key in found.resolve_all_asset_keys()))
-"""
-    assert python(programs, shell, code) == "['lake/orders', 'lake/users']"
