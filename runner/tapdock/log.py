@@ -66,6 +66,11 @@ class Log:
         self._rank_of_lines = max(RANKS[level], RANKS[lines])
         self._clock = clock
         self._lock = threading.Lock()
+        self._listener: Callable[[Level, Mapping[str, Any]], None] | None = None
+
+    def listen(self, listener: Callable[[Level, Mapping[str, Any]], None]) -> None:
+        """Call `listener` with each entry, of all levels. It must not raise, and gets entries from several threads."""
+        self._listener = listener
 
     def debug(self, event: str, **fields: Any) -> None:
         self._emit("debug", event, fields)
@@ -110,6 +115,8 @@ class Log:
             **fields,
         }
         as_json = harmless_json(_json(entry))
+        if self._listener and not self._is_over:
+            self._listener(level, entry)
         with self._lock:
             if self._is_over:
                 return

@@ -25,9 +25,10 @@ FLOORS = (
     {"engines", "state", "translate"},
     {"relay"},
     {"connectors"},
-    {"deploy", "runs"},
+    {"runs"},
+    {"deploy"},
     {"cli"},
-    {"__main__", "api"},
+    {"__main__", "api", "dagster"},
 )
 """The layers, the lowest first.
 
@@ -99,6 +100,8 @@ def test_the_relay_imports_no_engine_no_project_file_and_no_state():
 
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.endswith("__main__")])
 def test_public_names_are_listed_and_exist(module):
+    if module == "tapdock.dagster":
+        pytest.importorskip("dagster")  # an extra that tests install into an environment of its own
     found = importlib.import_module(module)
     members = vars(found)
     mine = {

@@ -78,6 +78,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
         "cron": ("deploy:cron", "Write a crontab with the schedules of the project"),
         "systemd": ("deploy:systemd", "Write a service and a timer of systemd for each schedule"),
         "github-actions": ("deploy:github_actions", "Write a workflow of GitHub Actions for each schedule"),
+        "airflow": ("deploy_airflow:airflow", "Write a DAG file for Airflow 2.11 and 3"),
     },
     "config": {
         "list": ("config_values:list_settings", "List the settings of one connector"),

@@ -96,6 +96,7 @@ def operations_of(
         locked=digests,
         is_quiet=quiet,
         redactor=Redactor(own=session.own_words),
+        observer=session.observer,
     )
 
 

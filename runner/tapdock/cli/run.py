@@ -9,6 +9,7 @@ import typer
 
 from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
+from tapdock.cli.observing import observe
 from tapdock.cli.plans import own_file, show_given, show_plans
 from tapdock.cli.run_options import require_fitting, require_for_steps, require_spoolable
 from tapdock.cli.run_result import nothing_named, refusal, show_ended, show_steps
@@ -130,6 +131,7 @@ def run(
     require_fitting(options, dry_run=dry_run, dump=dump)
     require_spoolable(options, to=to, from_=from_, other=bool(dry_run or dump or (concurrency or 1) > 1))
     session = shared(ctx)
+    observe(ctx, session)
     view = View(
         log_format=session.log_format,
         level="warning" if quiet else session.log_level or "info",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from tapdock.errors import UsageError
 
 if TYPE_CHECKING:
+    from tapdock.connectors.observer import Observer
     from tapdock.project.model import Project
     from tapdock.state.backends.base import Backend
     from tapdock.text.redaction import Redactor
@@ -22,7 +23,7 @@ __all__ = ["Session", "shared"]
 class Session:
     """The global options of a call, as `ctx.obj` of each command. `environ` is the environment of the process.
 
-    `commands` are the names of all commands.
+    `commands` are the names of all commands. `observer` is the orchestrator that started this process, if any.
     """
 
     folder: Path | None = None
@@ -32,6 +33,7 @@ class Session:
     env_files: tuple[Path, ...] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     commands: tuple[str, ...] = ()
+    observer: "Observer | None" = None
     _made_for: "tuple[Project | None, Redactor] | None" = field(default=None, init=False, repr=False)
 
     @cached_property

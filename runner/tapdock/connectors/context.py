@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 from tapdock.cache import Cache
 from tapdock.connectors.images import Making
+from tapdock.connectors.observer import Observer
 from tapdock.engines.base import Engine, Logs
 from tapdock.launch import ImageFacts
 from tapdock.project.model import Connector, Kind, Pipeline, Project
@@ -26,6 +27,7 @@ class Context:
 
     `patience` is the time in seconds after which an optional question to a connector counts as not answered. If
     `is_quiet`, steps of the preparation are not reported. `note` gets facts that are only for the log of a run.
+    `observer` is the orchestrator that started this process, if it wants reports.
     """
 
     engine: Engine
@@ -43,6 +45,7 @@ class Context:
     note: Logs = lambda _: None
     redactor: Redactor = field(default_factory=Redactor)
     reported: set[str] = field(default_factory=set)
+    observer: Observer | None = None
 
     def __post_init__(self) -> None:
         for address in (self.project.state_uri, *self.making.indexes.values()):

@@ -12,6 +12,7 @@ import msgspec
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential, wait_random
 
 from tapdock.connectors.context import Context
+from tapdock.connectors.observer import tell
 from tapdock.errors import Interrupted, TapdockError, unforeseen
 from tapdock.events import Progress, Verdict
 from tapdock.log import Log
@@ -21,6 +22,7 @@ from tapdock.relay.host import Outcome
 from tapdock.runs import execute, records, schema_policy
 from tapdock.runs.beside import stored_beside
 from tapdock.runs.chosen import added_fields
+from tapdock.runs.ended import ended_run
 from tapdock.runs.keeping import STATUS, MakeLog, archive, archive_again, container_record, keep, run_log
 from tapdock.runs.limited import require_limitable
 from tapdock.runs.notify import notify, require_notifiable
@@ -64,13 +66,13 @@ def run(
     attempts = itertools.count(1)
     began = context.now()
     run_ids: list[str] = []
-
+    last: list[_Attempt] = []
     so_far = dataclasses.replace(options, began=began)
 
     def attempt() -> RunRecord:
         nonlocal so_far
         so_far = dataclasses.replace(so_far, attempt=next(attempts))
-        record = _run_once(context, wanted, so_far, make_log, show)
+        record = _run_once(context, wanted, so_far, make_log, show, last)
         state = record.state
         so_far = dataclasses.replace(so_far, cleared=state.cleared, saved_earlier=state.earlier + state.committed)
         run_ids.append(record.run_id)
@@ -79,17 +81,26 @@ def run(
     record: RunRecord = retrying(attempt)
     with context.signals.orders(queue.SimpleQueue(), doing="sending notifications"):  # a signal has nothing to stop
         notify(context, wanted, record, attempts=run_ids)
+    if observer := context.observer:
+        tell(lambda: observer.ended(ended_run(record, last[-1]._prepared)), context.progress)
     return record
 
 
 def _run_once(
-    context: Context, wanted: Pipeline, options: Options, make_log: MakeLog, show: Callable[[Progress], None]
+    context: Context,
+    wanted: Pipeline,
+    options: Options,
+    make_log: MakeLog,
+    show: Callable[[Progress], None],
+    attempts: "list[_Attempt]",
 ) -> RunRecord:
+    """Run once, and append the attempt to `attempts`."""
     now = context.now()
     run_id = records.new_run_id(now, records.run_token(now))
     with records.going_on(context.project.private, run_id):
         with run_log(context, run_id) as file:
             attempt = _Attempt(context, wanted, run_id, show, make_log(run_id, file))
+            attempts.append(attempt)
             try:
                 record = attempt.perform(dataclasses.replace(options, run_id=run_id))
             except Exception as error:
@@ -143,6 +154,8 @@ class _Attempt:
         self._log = log
         self._started = context.now()
         self._clock = time.monotonic()
+        if observer := context.observer:
+            log.listen(lambda level, entry: tell(lambda: observer.logged(level, entry), context.progress))
         self._recorder = Recorder(context, run_id=run_id, log=log, show=show)
         self._options = Options()
         self._prepared: PreparedRun | None = None
