@@ -28,7 +28,7 @@ from tapdock.project.window import Window
 from tapdock.protocol.catalog import Stream
 from tapdock.relay.signals import Signals
 from tapdock.runs import records
-from tapdock.runs.prepare import Options
+from tapdock.runs.options import Options
 from tapdock.runs.reading import read_records
 from tapdock.runs.records import RunRecord
 from tapdock.runs.source_records import SourceRecord

@@ -29,7 +29,8 @@ from tapdock.relay.host import make_folders
 from tapdock.relay.messages import Kill, Order, Stop
 from tapdock.relay.signals import AGAIN
 from tapdock.runs.begin import begun, launches
-from tapdock.runs.prepare import Options, prepare
+from tapdock.runs.options import Options
+from tapdock.runs.prepare import prepare
 from tapdock.state.store import read
 from tapdock.translate.catalogs.singer import selected_catalog
 

@@ -26,8 +26,9 @@ from tapdock.relay.signals import AGAIN
 from tapdock.runs.begin import begun, launches, names_of
 from tapdock.runs.lost_files import lost_files
 from tapdock.runs.new_target import why_new
+from tapdock.runs.options import Options
 from tapdock.runs.own_files import with_own_state
-from tapdock.runs.prepare import Options, PreparedRun
+from tapdock.runs.prepare import PreparedRun
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.replaced_rows import say_replaced
 from tapdock.runs.replay import require_next, saved_at_the_end

@@ -12,7 +12,8 @@ from tapdock.launch import ImageFacts
 from tapdock.project.model import Pipeline
 from tapdock.project.named import sides
 from tapdock.protocol.catalog import ConfiguredStream
-from tapdock.runs.prepare import Options, PreparedRun, combined
+from tapdock.runs.options import Options
+from tapdock.runs.prepare import PreparedRun, combined
 from tapdock.runs.spool_files import Batch, same_state
 from tapdock.state.envelope import Envelope
 from tapdock.translate.base import Emit, Quirks
