@@ -15,7 +15,7 @@ from tapdock.connectors import operations
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.kinds.base import place_of
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_options import require_singer_options
 from tapdock.engines.attended import Attended, Stdio

@@ -8,7 +8,7 @@ import msgspec
 
 from tapdock.connectors.about import about
 from tapdock.connectors.context import Context, PreparedConnector
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.errors import Interrupted
 from tapdock.log import Log
 from tapdock.project.model import Connector, DestinationMode, Pipeline

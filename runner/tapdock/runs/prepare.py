@@ -10,7 +10,7 @@ from tapdock.connectors.about import About, about
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.connectors.known_streams import remember_offered
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.connectors.window_settings import with_window
 from tapdock.errors import UsageError
 from tapdock.project.model import Namespacing, Pipeline

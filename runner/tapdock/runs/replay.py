@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context, PreparedConnector
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.errors import TapdockError, UsageError
 from tapdock.events import Committed, Event, Verdict
 from tapdock.launch import ImageFacts

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tapdock.connectors.context import PreparedConnector
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.errors import StateError
 from tapdock.launch import ImageFacts
 from tapdock.project.model import CatalogOption, Connector, Kind, Namespacing, Pipeline
