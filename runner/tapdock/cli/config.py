@@ -13,11 +13,12 @@ from tapdock.cli.session import Session, shared
 from tapdock.cli.state import Yes, asked
 from tapdock.connectors import known_specs, masking, rotated_config, rotation_rules
 from tapdock.errors import StateError, UsageError
+from tapdock.project.connector_values import Mount
 from tapdock.project.fields import did_you_mean
 from tapdock.project.keys import BUILD, CONNECTOR, MAPS, names
 from tapdock.project.layers import Path, dotted, walk
 from tapdock.project.maps import MapKeys
-from tapdock.project.model import Connector, Job, Mount, Pipeline, Project, StreamOptions
+from tapdock.project.model import Connector, Job, Pipeline, Project, StreamOptions
 from tapdock.project.row import Matrix
 from tapdock.project.secret import Secret
 from tapdock.project.steps import After, Command

@@ -26,7 +26,8 @@ from tapdock.connectors.resolved import Resolved
 from tapdock.errors import EngineError, ImageMissing, SourceError, UsageError
 from tapdock.launch import ImageFacts
 from tapdock.project.composed import steady
-from tapdock.project.model import Config, Connector
+from tapdock.project.connector_values import Config
+from tapdock.project.model import Connector
 from tapdock.project.named import alone, is_namespaced
 from tapdock.project.secret import Secret
 from tapdock.protocol.catalog import Stream, parse_catalog
