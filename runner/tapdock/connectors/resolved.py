@@ -3,10 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tapdock.connectors import (
-    rotated_config,
-    rotation_rules,
-)
+from tapdock.connectors import rotated_config, rotation_rules
 
 __all__ = ["Resolved"]
 
