@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tapdock.project.model import Mount
+from tapdock.project.connector_values import Mount
 
 __all__ = ["SCRATCH", "Exit", "FileArg", "ImageFacts", "InputFile", "Launch", "Role"]
 

@@ -93,7 +93,18 @@ def test_the_relay_imports_no_engine_no_project_file_and_no_state():
     assert not {room(name) for name in reached} & {"engines", "state", "cli", "connectors", "runs"}
     values = {
         f"tapdock.project.{name}"
-        for name in ("building", "discovery", "limits", "maps", "model", "row", "secret", "steps", "window")
+        for name in (
+            "building",
+            "connector_values",
+            "discovery",
+            "limits",
+            "maps",
+            "model",
+            "row",
+            "secret",
+            "steps",
+            "window",
+        )
     }
     assert {name for name in reached if room(name) == "project"} <= {"tapdock.project", *values}
 

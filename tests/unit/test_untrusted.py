@@ -20,8 +20,9 @@ from tapdock.connectors.selection import select_streams
 from tapdock.connectors.spec_checks import cleaned, flaw
 from tapdock.errors import TapdockError, UsageError
 from tapdock.project import meltano
+from tapdock.project.connector_values import Config
 from tapdock.project.load import load
-from tapdock.project.model import Config, Project
+from tapdock.project.model import Project
 from tapdock.project.secret import Secret
 from tapdock.protocol.catalog import configured_catalog, parse_catalog
 from tapdock.translate import ROUTES

@@ -11,7 +11,7 @@ from tapdock.log import Log
 from tapdock.runs.acts import RealActs, Shown
 from tapdock.runs.jobs import Ended, Ran, perform
 from tapdock.runs.log_file import LogFile
-from tapdock.runs.prepare import Options
+from tapdock.runs.options import Options
 from tapdock.runs.records import RunRecord
 from tapdock.runs.replaced_rows import require_own_rows
 from tapdock.runs.steps import Node, at_once, pipelines_in, require_own_states, together

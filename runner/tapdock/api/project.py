@@ -2,12 +2,13 @@
 
 import os
 import threading
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 
+from tapdock.api.arguments import limit_of, require_one, texts_of
 from tapdock.api.calls import Callback, error_of, ignored, orders, redacted
 from tapdock.api.jobs import JobResult, first_error, performed
 from tapdock.api.records import Records
@@ -20,7 +21,7 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.known_streams import remember_offered
 from tapdock.errors import UsageError
 from tapdock.events import Progress
-from tapdock.project.blocks import Block, JobBlock, RowsBlock, TaskBlock, parse_blocks
+from tapdock.project.blocks import parse_blocks
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Pipeline
 from tapdock.project.named import alone
@@ -28,7 +29,7 @@ from tapdock.project.window import Window
 from tapdock.protocol.catalog import Stream
 from tapdock.relay.signals import Signals
 from tapdock.runs import records
-from tapdock.runs.prepare import Options
+from tapdock.runs.options import Options
 from tapdock.runs.reading import read_records
 from tapdock.runs.records import RunRecord
 from tapdock.runs.source_records import SourceRecord
@@ -112,22 +113,22 @@ class Project:
         `on_message` gets lines for people, `on_progress` the counts, about once a second and at the end. Both are
         called in other threads; an error that one of them raises is raised at the end of the run.
         """
-        left_out = (f"!{pattern.removeprefix('!')}" for pattern in _texts(exclude))
+        left_out = (f"!{pattern.removeprefix('!')}" for pattern in texts_of(exclude))
         options = Options(
             full_refresh=full_refresh,
             save_state=save_state,
-            select=(*_texts(select), *left_out),
+            select=(*texts_of(select), *left_out),
             refresh_catalog=refresh_catalog,
             accept_schema_changes=accept_schema_changes,
             strict_counts=strict_counts,
-            limit=_limit(limit),
+            limit=limit_of(limit),
         )
         if window is not None:
             options = options.of_window(Window.of(*window))
         said, shown = Callback(on_message), Callback(on_progress)
         with redacted(self._session), orders() as signals:
             found = parse_blocks(self._session.project, blocks)
-            _require_one(found, blocks)
+            require_one(found, blocks)
             context = self._context(signals, said, locked=locked)
             ended = performed(context, tree_of(context.project, found), options, limit=1, shown=shown)
         record = ended.records[0]
@@ -159,7 +160,7 @@ class Project:
         """
         if concurrency is not None and concurrency < 1:
             raise UsageError(f"`concurrency` is {concurrency}, but it must be at least 1")
-        options = Options(full_refresh=full_refresh, save_state=save_state, limit=_limit(limit))
+        options = Options(full_refresh=full_refresh, save_state=save_state, limit=limit_of(limit))
         said = Callback(on_message)
         with redacted(self._session), orders() as signals:
             found = self._session.project
@@ -240,8 +241,8 @@ class Source:
         `limit`, at most so many records of each stream are read, as with `tapdock preview`. The source waits while the
         records are used, so memory stays bounded. If the source fails, the error is raised at the end.
         """
-        options = Options(select=_texts(streams), save_state=False, refresh_catalog=refresh_catalog)
-        return Records(self._records(options, Callback(on_message), _limit(limit)))
+        options = Options(select=texts_of(streams), save_state=False, refresh_catalog=refresh_catalog)
+        return Records(self._records(options, Callback(on_message), limit_of(limit)))
 
     def _records(self, options: Options, said: "Callback", limit: int | None) -> Generator[SourceRecord, None, None]:
         with redacted(self._project._session):
@@ -281,30 +282,3 @@ def _checked(project: Project, connector: Connector, on_message: OnMessage | Non
             raise checks.failure(connector, result)
     said.raise_error()
     return result
-
-
-def _require_one(found: Sequence[Block], blocks: Sequence[str]) -> None:
-    """Raise UsageError unless there is one record of a run."""
-    if len(found) == 1 and isinstance(found[0], Pipeline | TaskBlock):
-        return
-    if len(found) == 1 and isinstance(found[0], RowsBlock):
-        if len(found[0].names or ()) == 1:
-            return
-        hint = f'run each row: `project.run("{found[0].name}[ROW]")`'
-        raise UsageError(f"pipeline `{found[0].name}` has a matrix, and a call runs one row", hint=hint)
-    if len(found) == 1 and isinstance(found[0], JobBlock):
-        name = found[0].name
-        raise UsageError(f"`{name}` is a job, which has several records", hint=f'`project.run_job("{name}")`')
-    hint = 'for example `project.run("demo")`, or `project.run("faker", "lake")`'
-    raise UsageError(f"a run needs one pipeline, or a source and a target, not {list(blocks)}", hint=hint)
-
-
-def _limit(given: int | None) -> int | None:
-    """Return the limit of records. Raises UsageError for one that is not positive."""
-    if given is not None and given < 1:
-        raise UsageError(f"`limit` is {given}, but it must be at least 1")
-    return given
-
-
-def _texts(given: str | Iterable[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)

@@ -7,7 +7,6 @@ import importlib
 import os
 import resource
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -17,6 +16,7 @@ import typer.core
 import typer.main
 
 from tapdock import __version__
+from tapdock.cli.crash import crashed
 from tapdock.cli.session import Session
 from tapdock.errors import Interrupted, TapdockError, UsageError
 from tapdock.text.output import err, failed, out
@@ -224,7 +224,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _quiet()
     except Exception as error:
-        return _unexpected(error, session)
+        return _told(*crashed(error, session), 1)
 
 
 def _perform(args: list[str], session: Session) -> int:
@@ -287,20 +287,3 @@ def _quiet() -> int:
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 141
-
-
-def _unexpected(error: Exception, session: Session) -> int:
-    import traceback
-
-    text = session.redacted("".join(traceback.format_exception(error)))
-    message = session.redacted(f"tapdock itself failed: {type(error).__name__}: {error}")
-    try:
-        from tapdock.runs.records import made_private
-
-        file = made_private(session.private, "crashes") / f"{int(time.time())}-{os.getpid()}.txt"
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
-            stream.write(f"tapdock {__version__}, Python {sys.version}\n{text}")
-    except (TapdockError, OSError):
-        err(text)
-        return _told(message, "this is a bug in tapdock: report it with the lines above", 1)
-    return _told(message, f"this is a bug in tapdock: report it with {file}", 1)

@@ -15,8 +15,8 @@ from tapdock.connectors.registry.lookup import Ambiguous, described
 from tapdock.connectors.registry.write import Written, written
 from tapdock.errors import TapdockError, UsageError
 from tapdock.project import document
+from tapdock.project.dotenv import parse_dotenv
 from tapdock.project.files import text_of
-from tapdock.project.interpolate import parse_dotenv
 from tapdock.project.load import NAME, load
 from tapdock.project.model import Build, Connector
 from tapdock.project.rewrite import rewrite

@@ -20,7 +20,7 @@ from tapdock.project.window_steps import parse_by
 from tapdock.relay.signals import Signals
 from tapdock.runs import attempts
 from tapdock.runs.backfill import Backfilled, Range, run_steps
-from tapdock.runs.prepare import Options
+from tapdock.runs.options import Options
 from tapdock.runs.records import ErrorRecord, RunRecord
 from tapdock.state import backfills
 from tapdock.text.clean import one_line

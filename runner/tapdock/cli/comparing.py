@@ -10,9 +10,9 @@ import msgspec
 
 from tapdock.connectors.selection import select_streams
 from tapdock.errors import StateError, TapdockError, UsageError
+from tapdock.project.dotenv import parse_dotenv
 from tapdock.project.files import text_of
 from tapdock.project.home import FILE
-from tapdock.project.interpolate import parse_dotenv
 from tapdock.project.load import load
 from tapdock.project.meltano_files import Files
 from tapdock.project.meltano_references import expanded

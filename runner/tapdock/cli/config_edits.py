@@ -5,7 +5,7 @@ from typing import Any
 
 from tapdock.cache import Cache
 from tapdock.cli.assembly import operations_of
-from tapdock.cli.config import origin_of
+from tapdock.cli.config_rows import origin_of
 from tapdock.cli.session import Session
 from tapdock.connectors import about, config_keys, known_specs, operations, settings
 from tapdock.connectors.config_edit import ConfigEdit

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tapdock.cli.config import origin_of, rows, variables_of
 from tapdock.cli.config_edits import above, edit_of, known_spec, of, save, spec_of
+from tapdock.cli.config_rows import origin_of, rows, variables_of
 from tapdock.cli.connectors import named
 from tapdock.cli.session import shared
 from tapdock.cli.spec_rows import spec_rows

@@ -16,7 +16,8 @@ from tapdock.protocol.catalog import StreamKey
 from tapdock.runs.chosen import added_fields
 from tapdock.runs.given import Part, files_given, messages_given
 from tapdock.runs.limited import require_limitable
-from tapdock.runs.prepare import Options, PreparedRun
+from tapdock.runs.options import Options
+from tapdock.runs.prepare import PreparedRun
 from tapdock.runs.schema_policy import report, require_accepted
 from tapdock.runs.target_modes import target_mode
 from tapdock.runs.task_plan import task_plan

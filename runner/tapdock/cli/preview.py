@@ -22,7 +22,7 @@ from tapdock.protocol.catalog import Stream, StreamKey
 from tapdock.protocol.patterns import escaped
 from tapdock.relay.signals import Signals
 from tapdock.runs.given import masked_json
-from tapdock.runs.prepare import Options
+from tapdock.runs.options import Options
 from tapdock.runs.reading import read_records
 from tapdock.runs.to_read import to_read
 from tapdock.text.clean import one_line

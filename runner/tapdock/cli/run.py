@@ -22,7 +22,8 @@ from tapdock.relay.signals import Signals
 from tapdock.runs.acts import RealActs
 from tapdock.runs.given import Part
 from tapdock.runs.jobs import perform
-from tapdock.runs.prepare import Options, prepare
+from tapdock.runs.options import Options
+from tapdock.runs.prepare import prepare
 from tapdock.runs.replaced_rows import require_own_rows
 from tapdock.runs.replay import require_all_spooled
 from tapdock.runs.spool_files import Batch

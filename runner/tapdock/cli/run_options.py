@@ -5,7 +5,7 @@ import shlex
 from tapdock.errors import UsageError
 from tapdock.project.model import Pipeline
 from tapdock.runs.given import Part
-from tapdock.runs.prepare import Options
+from tapdock.runs.options import Options
 from tapdock.runs.steps import InOrder, JobStep, Node, RowsStep, Step, Together, steps_of
 
 __all__ = ["require_fitting", "require_for_steps", "require_spoolable"]

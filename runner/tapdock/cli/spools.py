@@ -16,7 +16,7 @@ from tapdock.project.model import Pipeline, Project
 from tapdock.project.named import alone
 from tapdock.project.state_keys import key_of
 from tapdock.relay.signals import Signals
-from tapdock.runs.prepare import Options
+from tapdock.runs.options import Options
 from tapdock.runs.replay import due
 from tapdock.runs.spool_files import Batch, read_spool
 from tapdock.runs.spooling import spool

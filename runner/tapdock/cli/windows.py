@@ -2,7 +2,7 @@
 
 from tapdock.errors import UsageError
 from tapdock.project.window import Window, is_time
-from tapdock.runs.prepare import Options
+from tapdock.runs.options import Options
 
 __all__ = ["with_window"]
 

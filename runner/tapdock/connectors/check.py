@@ -9,7 +9,7 @@ from tapdock.connectors.ask import ask
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.mistaken import require_fitting
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.errors import ERROR_OF, EngineError, SourceError, TapdockError
 from tapdock.project.model import Connector
 from tapdock.text.network_hints import network_hint

@@ -14,11 +14,11 @@ from tapdock.files import write_whole
 from tapdock.project import document, edit
 from tapdock.project.airbyte_wrapper import translated
 from tapdock.project.builtin import NAMES
-from tapdock.project.dotenv import require_private, variable_name, with_values
+from tapdock.project.dotenv import parse_dotenv, require_private, variable_name, with_values
 from tapdock.project.files import text_of
 from tapdock.project.home import DOTENV
 from tapdock.project.include import read_included
-from tapdock.project.interpolate import REFERENCE, parse_dotenv
+from tapdock.project.interpolate import REFERENCE
 from tapdock.project.layers import Path, dotted, walk
 from tapdock.project.load import load, written
 from tapdock.project.model import Connector, Project

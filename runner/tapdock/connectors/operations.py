@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,17 +22,18 @@ from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.kinds.base import assumed, kind_of, place_of, require_kind
 from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.connectors.mistaken import require_fitting
+from tapdock.connectors.resolved import Resolved
 from tapdock.errors import EngineError, ImageMissing, SourceError, UsageError
 from tapdock.launch import ImageFacts
 from tapdock.project.composed import steady
-from tapdock.project.model import Config, Connector
+from tapdock.project.connector_values import Config
+from tapdock.project.model import Connector
 from tapdock.project.named import alone, is_namespaced
 from tapdock.project.secret import Secret
 from tapdock.protocol.catalog import Stream, parse_catalog
 from tapdock.translate.catalogs.singer import singer_streams
 
 __all__ = [
-    "Resolved",
     "committed",
     "discover",
     "discovered",
@@ -91,21 +91,6 @@ def _image(context: Context, connector: Connector) -> ImageFacts:
     except ImageMissing as error:
         error.message = f"{place_of(connector, 'build' if connector.build else 'image', origins)}{error.message}"
         raise
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resolved:
-    """A connector's config in plain values: `user` is the user's own, `given` is passed to the connector.
-
-    `laid` are the values that the connector changed in earlier runs, `rules` those for its next changes. `steady` is
-    `user` for comparisons: a date that moves every day is no change of it.
-    """
-
-    user: dict[str, Any] = field(repr=False)
-    given: dict[str, Any] = field(repr=False)
-    laid: rotated_config.Laid = field(default_factory=lambda: rotated_config.Laid({}), repr=False)
-    rules: rotation_rules.Rules = field(default_factory=rotation_rules.Rules)
-    steady: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def resolved_config(context: Context, ready: PreparedConnector) -> Resolved:

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from tapdock.engines.base import Engine
 from tapdock.project.composed import Composed
+from tapdock.project.connector_values import Mount
 from tapdock.project.interpolate import Unset
-from tapdock.project.model import Connector, Mount
+from tapdock.project.model import Connector
 from tapdock.project.secret import Secret
 
 __all__ = ["ConfigPath", "Unmounted", "is_covered", "mount_line", "path_hint", "paths_in", "uncovered", "unmounted"]

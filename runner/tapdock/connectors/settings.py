@@ -8,10 +8,10 @@ from fractions import Fraction
 from typing import Any
 
 from tapdock.project.builtin import Filled
+from tapdock.project.connector_values import Config
 from tapdock.project.fields import did_you_mean
 from tapdock.project.interpolate import Unset
 from tapdock.project.layers import Path, dotted
-from tapdock.project.model import Config
 from tapdock.project.secret import Secret
 from tapdock.project.values import number, parse_json
 from tapdock.protocol.json_pointer import referred

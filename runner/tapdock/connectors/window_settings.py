@@ -10,7 +10,7 @@ from tapdock.connectors import config_keys, settings
 from tapdock.connectors.about import spec
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.base import place_of
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.errors import UsageError
 from tapdock.project.layers import Path, dotted
 from tapdock.project.model import Connector

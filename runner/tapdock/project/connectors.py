@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tapdock.project import tasks
+from tapdock.project.connector_values import Config
 from tapdock.project.discovery import Discovery
 from tapdock.project.fields import Field
 from tapdock.project.jobs import commands
 from tapdock.project.keys import BUILD, CONNECTOR, PATTERNS, WINDOW, Key, misplaced, names
 from tapdock.project.manifests import MANIFEST_IMAGE, PROGRAM, manifest
-from tapdock.project.model import Build, Config, Connector, ConnectorRole, Limits
+from tapdock.project.model import Build, Connector, ConnectorRole, Limits
 from tapdock.project.mounts import mounts
 from tapdock.project.secret import Secret
 from tapdock.project.streams import catalog_file, stream_options

@@ -1,18 +1,45 @@
-"""Change values in the text of a `.env`, and check that git does not publish the file."""
+"""Read the values of a `.env`, change them in its text, and check that git does not publish the file."""
 
+import io
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from tapdock.errors import UsageError
 from tapdock.project.builtin import NAMES
-from tapdock.project.interpolate import parse_dotenv
+from tapdock.project.interpolate import VARIABLE
 
-__all__ = ["require_private", "variable_name", "with_values"]
+__all__ = ["parse_dotenv", "require_private", "variable_name", "with_values"]
 
+_NAME = re.compile(VARIABLE)
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+=,-]+")
+
+
+def parse_dotenv(text: str, label: str, *, reserved: Collection[str] = ()) -> dict[str, str]:
+    """Return the values of `NAME=value` lines, which may have `export`, quotes and comments as in python-dotenv.
+
+    References such as `${A}` are not replaced. Raises UsageError for any other line, and for a `reserved` name.
+
+    >>> parse_dotenv("A=1 # one\\nexport B='x y'", ".env")
+    {'A': '1', 'B': 'x y'}
+    """
+    from dotenv.parser import parse_stream
+
+    values: dict[str, str] = {}
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.key is None and not binding.error:
+            continue  # a comment
+        blank = len(binding.original.string) - len(binding.original.string.lstrip())
+        line = binding.original.line + binding.original.string.count("\n", 0, blank)
+        if binding.key in reserved:
+            hint = f"rename it: `${{{binding.key}}}` is a built-in variable"
+            raise UsageError(f"{label}:{line}: `{binding.key}` is a reserved name", hint=hint)
+        if binding.error or binding.key is None or binding.value is None or not _NAME.fullmatch(binding.key):
+            raise UsageError(f"{label}:{line}: not a `NAME=value` line", hint="comment it out with `#`")
+        values[binding.key] = binding.value
+    return values
 
 
 def variable_name(parts: tuple[str | int, ...]) -> str:

@@ -4,9 +4,8 @@ Values come from the environment, from files that `VAR_FILE` names, from the `.e
 from its `vars:`. `builtin.py` has the built-in variables, `references.py` secrets from files and programs.
 """
 
-import io
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,7 +21,14 @@ from tapdock.project.secret import Secret
 from tapdock.project.values import flaw
 from tapdock.text.nearest import did_you_mean
 
-__all__ = ["REFERENCE", "VARIABLE", "Scope", "Unset", "interpolate", "is_private", "parse_dotenv"]
+__all__ = [
+    "REFERENCE",
+    "VARIABLE",
+    "Scope",
+    "Unset",
+    "interpolate",
+    "is_private",
+]
 
 VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"
 """The names of variables, as a regular expression."""
@@ -30,7 +36,6 @@ REFERENCE = re.compile(
     rf"\$(?:(?P<escaped>\$)|\{{(?:(?P<later>(?:file|exec):(?!-)[^}}]*)|(?P<builtin>{BUILTIN}[^}}]*)"
     rf"|matrix\.(?P<row>[^}}:]*)(?::-(?P<row_default>[^}}]*))?|(?P<name>{VARIABLE})(?::-(?P<default>[^}}]*))?)\}}|\{{)"
 )
-_NAME = re.compile(VARIABLE)
 
 
 class Unset(Secret):
@@ -278,28 +283,3 @@ def _variable(name: str, variables: Mapping[str, str], *, place: str) -> str | N
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         message = f"{place} needs the file {file} of `{name}_FILE`, which cannot be read: {reason}"
         raise UsageError(message, hint=f"create the file, or correct `{name}_FILE`") from error
-
-
-def parse_dotenv(text: str, label: str, *, reserved: Collection[str] = ()) -> dict[str, str]:
-    """Return the values of `NAME=value` lines, which may have `export`, quotes and comments as in python-dotenv.
-
-    References such as `${A}` are not replaced. Raises UsageError for any other line, and for a `reserved` name.
-
-    >>> parse_dotenv("A=1 # one\\nexport B='x y'", ".env")
-    {'A': '1', 'B': 'x y'}
-    """
-    from dotenv.parser import parse_stream
-
-    values: dict[str, str] = {}
-    for binding in parse_stream(io.StringIO(text)):
-        if binding.key is None and not binding.error:
-            continue  # a comment
-        blank = len(binding.original.string) - len(binding.original.string.lstrip())
-        line = binding.original.line + binding.original.string.count("\n", 0, blank)
-        if binding.key in reserved:
-            hint = f"rename it: `${{{binding.key}}}` is a built-in variable"
-            raise UsageError(f"{label}:{line}: `{binding.key}` is a reserved name", hint=hint)
-        if binding.error or binding.key is None or binding.value is None or not _NAME.fullmatch(binding.key):
-            raise UsageError(f"{label}:{line}: not a `NAME=value` line", hint="comment it out with `#`")
-        values[binding.key] = binding.value
-    return values

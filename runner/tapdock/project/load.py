@@ -9,19 +9,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from tapdock.errors import UsageError
 from tapdock.project.airbyte_wrapper import translated
 from tapdock.project.blocks import parse_blocks, parse_tasks
 from tapdock.project.connectors import connector
+from tapdock.project.defaults import STATE_URI, with_defaults
 from tapdock.project.extends import extended
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.home import HOME, private_folder
 from tapdock.project.include import read_included
 from tapdock.project.interpolate import Scope, interpolate
 from tapdock.project.jobs import job
-from tapdock.project.keys import CONNECTOR, DEFAULTS, REGISTRIES, ROOT, STATE_BACKEND, misplaced, names
+from tapdock.project.keys import REGISTRIES, ROOT, STATE_BACKEND, names
 from tapdock.project.layers import Layer, cut, dotted, merge, relabelled
 from tapdock.project.layers import Path as Keys
 from tapdock.project.matrix import RowReader
@@ -38,7 +39,6 @@ from tapdock.project.variants import by_row, marked, matrices, of_row, only_used
 
 __all__ = ["load", "with_own_variables", "written"]
 
-STATE_URI = ".tapdock/state"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 INSTEAD = {
     "destinations": "write `targets`",
@@ -122,7 +122,7 @@ class _Base:
         private = private_folder(self.file.parent, self.own)
         state_uri = str(private / "state") if self.own.get(HOME) else STATE_URI
         users = by_row(layer, scope)
-        layer = _with_defaults(extended(layer, label), label, state_uri=state_uri)
+        layer = with_defaults(extended(layer, label), label, state_uri=state_uri)
         found = _project(layer, self.file, scope.environment, private, self.blocks)
         found = dataclasses.replace(found, references=scope.references, warnings=more)
         return marked(found, users, missing, row)
@@ -175,38 +175,6 @@ def _chosen(layer: Layer, environment: str | None, label: str) -> Layer:
     if environment is None:
         return base
     return merge(base, relabelled(cut(blocks, (environment,)), f"environment {environment}"))
-
-
-def _with_defaults(layer: Layer, label: str, *, state_uri: str) -> Layer:
-    """Return the layer with defaults: each connector over the `defaults:` block, and that over tapdock's defaults."""
-    defaults = cut(layer, ("defaults",))
-    shared = tuple(key.name for key in CONNECTOR if key.shared)
-    Field(defaults.tree, ("defaults",), layer.origins, label).keys(shared, instead=misplaced(shared))
-    tree: dict[str, Any] = {}
-    origins: dict[Keys, str] = {}
-    if cut(layer, ("state_backend",)).tree.get("uri") is None:
-        layer = _with_state_uri(layer, state_uri)
-    for role in get_args(ConnectorRole):
-        group = f"{role}s"
-        of_role = names(CONNECTOR, role=role)
-        given = {key: value for key, value in defaults.tree.items() if value is not None and key in of_role}
-        for name, entry in cut(layer, (group,)).tree.items():
-            if not isinstance(entry, dict):
-                continue
-            tree.setdefault(group, {})[name] = {**DEFAULTS[role], **given}
-            origins |= {(group, name, key): "default" for key in DEFAULTS[role]}
-            origins |= {(group, name, *path): origin for path, origin in defaults.origins.items() if path[0] in given}
-    return merge(Layer(tree, origins), layer)
-
-
-def _with_state_uri(layer: Layer, uri: str) -> Layer:
-    """Return the layer with the default in place of a `uri` that is missing or empty. A `state_backend` of another type
-    is returned as it is, to be refused.
-    """
-    if not isinstance(layer.tree.get("state_backend"), dict | None):
-        return layer
-    base = Layer({**layer.tree, "state_backend": layer.tree.get("state_backend") or {}}, layer.origins)
-    return merge(base, Layer({"state_backend": {"uri": uri}}, {("state_backend", "uri"): "default"}))
 
 
 def _project(

@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 
 from tapdock.errors import UsageError
+from tapdock.project.connector_values import Manifest
 from tapdock.project.fields import Field
 from tapdock.project.files import FAST, require_shallow, text_of
-from tapdock.project.model import Build, Manifest
+from tapdock.project.model import Build
 
 __all__ = ["MANIFEST_IMAGE", "PROGRAM", "manifest"]
 

@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Mapping
 
+from tapdock.project.connector_values import Config
 from tapdock.project.fields import did_you_mean
-from tapdock.project.model import Config, Connector
+from tapdock.project.model import Connector
 
 __all__ = ["is_mapper", "mapper_of", "unfit", "usable"]
 

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from tapdock.errors import UsageError
 from tapdock.project import document
+from tapdock.project.dotenv import parse_dotenv
 from tapdock.project.files import text_of
-from tapdock.project.interpolate import parse_dotenv
 from tapdock.project.layers import Layer
 from tapdock.project.layers import Path as Keys
 from tapdock.project.meltano_shape import Lock, Whole, require

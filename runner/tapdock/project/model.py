@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from tapdock.project.building import Build
+from tapdock.project.connector_values import CatalogFile, Config, Manifest, Mount
 from tapdock.project.discovery import CACHED, Discovery
 from tapdock.project.limits import BUFFER, MAX_LINE, Limits
 from tapdock.project.maps import MapKeys
@@ -18,10 +19,8 @@ __all__ = [
     "BUFFER",
     "MAX_LINE",
     "Build",
-    "CatalogFile",
     "CatalogOption",
     "Command",
-    "Config",
     "Connector",
     "ConnectorRole",
     "DestinationMode",
@@ -30,8 +29,6 @@ __all__ = [
     "Kind",
     "LateSchema",
     "Limits",
-    "Manifest",
-    "Mount",
     "Namespacing",
     "OnBadRecord",
     "Pipeline",
@@ -63,58 +60,6 @@ SchemaPolicy = Literal["evolve", "freeze", "fail"]
 ReplicationMethod = Literal["FULL_TABLE", "INCREMENTAL", "LOG_BASED"]
 CatalogOption = Literal["--catalog", "--properties"]
 StateType = Literal["global", "stream"]
-
-
-class Config(Mapping[str, Any]):
-    """A connector's config; values from the environment are `Secret`."""
-
-    __slots__ = ("_values",)
-
-    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
-        self._values = dict(values or {})
-
-    def __getitem__(self, key: str) -> Any:
-        return self._values[key]
-
-    def __iter__(self) -> Any:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"Config({', '.join(self._values)})"
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A user's mount; `source` is an absolute path, or a volume's name."""
-
-    source: str
-    target: str
-    read_only: bool = False
-    options: tuple[str, ...] = ()
-
-    @property
-    def is_volume(self) -> bool:
-        return not self.source.startswith("/")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
-    """The manifest of a low-code source: `content` is a JSON object, `spec` the schema of its config, if it has one."""
-
-    file: Path
-    content: bytes = field(repr=False)
-    spec: Mapping[str, Any] | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CatalogFile:
-    """A tap's catalog in a file of the user: `content` is JSON."""
-
-    file: Path
-    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

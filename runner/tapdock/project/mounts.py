@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
+from tapdock.project.connector_values import Mount
 from tapdock.project.fields import Field
 from tapdock.project.keys import MOUNT, names
-from tapdock.project.model import Mount
 
 __all__ = ["mounts"]
 

@@ -4,8 +4,9 @@ import dataclasses
 import re
 
 from tapdock.project.composed import completed
+from tapdock.project.connector_values import Config
 from tapdock.project.mapping import mapper_of
-from tapdock.project.model import Config, Connector, Pipeline, Project
+from tapdock.project.model import Connector, Pipeline, Project
 
 __all__ = ["NO_RUN", "alone", "is_namespaced", "load_schema", "mapper", "sides", "task_of_run"]
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tapdock.project.builtin import NAMES
+from tapdock.project.dotenv import parse_dotenv
 from tapdock.project.fields import Field
 from tapdock.project.files import text_of
 from tapdock.project.home import DOTENV, HOME
-from tapdock.project.interpolate import VARIABLE, Scope, interpolate, parse_dotenv
+from tapdock.project.interpolate import VARIABLE, Scope, interpolate
 from tapdock.project.layers import Layer
 from tapdock.project.secret import Secret
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 
+from tapdock.project.connector_values import CatalogFile
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.interpolate import Unset
 from tapdock.project.keys import STREAM, misplaced, names
-from tapdock.project.model import CatalogFile, DestinationMode, ReplicationMethod, StreamOptions, SyncMode
+from tapdock.project.model import DestinationMode, ReplicationMethod, StreamOptions, SyncMode
 from tapdock.project.secret import Secret
 
 __all__ = ["catalog_file", "stream_options"]

@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+from tapdock.project.connector_values import Mount
 from tapdock.project.fields import Field
-from tapdock.project.model import Build, Connector, Mount
+from tapdock.project.model import Build, Connector
 
 __all__ = ["INSTEAD", "PLAIN", "PROJECT", "placed", "runs_on_host"]
 

@@ -14,7 +14,7 @@ from tapdock.project.blocks import TaskBlock
 from tapdock.project.model import Pipeline
 from tapdock.runs import attempts
 from tapdock.runs.log_file import LogFile
-from tapdock.runs.prepare import Options
+from tapdock.runs.options import Options
 from tapdock.runs.records import RunRecord
 from tapdock.runs.steps import Step
 from tapdock.runs.tasks import run_task

@@ -26,7 +26,8 @@ from tapdock.runs.ended import ended_run
 from tapdock.runs.keeping import STATUS, MakeLog, archive, archive_again, container_record, keep, run_log
 from tapdock.runs.limited import require_limitable
 from tapdock.runs.notify import notify, require_notifiable
-from tapdock.runs.prepare import Options, PreparedRun, prepare
+from tapdock.runs.options import Options
+from tapdock.runs.prepare import PreparedRun, prepare
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
 from tapdock.runs.replay import prepare_replay

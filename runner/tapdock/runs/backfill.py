@@ -12,7 +12,8 @@ from tapdock.project.model import Pipeline
 from tapdock.project.window import Window
 from tapdock.project.window_steps import By, Step, planned
 from tapdock.runs import records
-from tapdock.runs.prepare import Options, PreparedRun, prepare
+from tapdock.runs.options import Options
+from tapdock.runs.prepare import PreparedRun, prepare
 from tapdock.runs.records import RunRecord
 from tapdock.runs.target_place import moved, places
 from tapdock.runs.windows import require_windowable

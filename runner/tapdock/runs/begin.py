@@ -9,7 +9,8 @@ from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.kinds.base import feed
 from tapdock.launch import Launch
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog
-from tapdock.runs.prepare import Options, PreparedRun
+from tapdock.runs.options import Options
+from tapdock.runs.prepare import PreparedRun
 from tapdock.runs.target_files import replaces_files
 from tapdock.state.edit import streams as state_streams
 from tapdock.state.envelope import Envelope

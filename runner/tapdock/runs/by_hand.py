@@ -15,7 +15,7 @@ from tapdock.connectors import operations
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.kinds.base import place_of
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_options import require_singer_options
 from tapdock.engines.attended import Attended, Stdio
@@ -29,7 +29,8 @@ from tapdock.relay.host import make_folders
 from tapdock.relay.messages import Kill, Order, Stop
 from tapdock.relay.signals import AGAIN
 from tapdock.runs.begin import begun, launches
-from tapdock.runs.prepare import Options, prepare
+from tapdock.runs.options import Options
+from tapdock.runs.prepare import prepare
 from tapdock.state.store import read
 from tapdock.translate.catalogs.singer import selected_catalog
 

@@ -8,14 +8,15 @@ import msgspec
 
 from tapdock.connectors.about import about
 from tapdock.connectors.context import Context, PreparedConnector
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.errors import Interrupted
 from tapdock.log import Log
 from tapdock.project.model import Connector, DestinationMode, Pipeline
 from tapdock.protocol.catalog import parse_catalog
 from tapdock.runs import execute
 from tapdock.runs.begin import names_of
-from tapdock.runs.prepare import Options, combined
+from tapdock.runs.options import Options
+from tapdock.runs.prepare import combined
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.records import new_run_id, run_token
 from tapdock.runs.target_modes import target_mode

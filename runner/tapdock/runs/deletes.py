@@ -4,7 +4,7 @@ import dataclasses
 
 from tapdock.connectors.about import About
 from tapdock.connectors.context import PreparedConnector
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.engines.base import Logs
 from tapdock.protocol.catalog import ConfiguredStream
 

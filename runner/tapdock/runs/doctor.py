@@ -1,6 +1,5 @@
 """Check everything that a run needs, and say how to fix what is missing."""
 
-import queue
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,8 +13,7 @@ from tapdock.connectors import images
 from tapdock.connectors.images import Making
 from tapdock.connectors.paths import unmounted
 from tapdock.engines.base import Engine, EngineFacts
-from tapdock.errors import Conflict, EngineError, StateError, UsageError
-from tapdock.events import Event, Output
+from tapdock.errors import Conflict, StateError, UsageError
 from tapdock.files import is_missing
 from tapdock.launch import Launch
 from tapdock.project.model import Connector, Pipeline, Project
@@ -23,9 +21,8 @@ from tapdock.project.named import sides
 from tapdock.project.rows import is_row_key, row_of_key
 from tapdock.project.state_keys import key_of, own_ids, source_of, target_of
 from tapdock.project.used import is_used
-from tapdock.relay.host import perform
-from tapdock.relay.plan import Collection
 from tapdock.runs import needs
+from tapdock.runs.data_path import data_path
 from tapdock.runs.findings import Finding, looked_at
 from tapdock.runs.matrices import of_matrices
 from tapdock.runs.new_target import why_new
@@ -176,7 +173,7 @@ def of_project(
     for connector in connectors:
         yield from _paths(engine, connector)
     if here:
-        yield from looked_at("data path", lambda: _data_path(engine, here[0].image, relay_image))
+        yield from looked_at("data path", lambda: data_path(engine, here[0].image, relay_image))
 
 
 def _disk(folder: Path) -> Iterator[Finding]:
@@ -255,54 +252,3 @@ def _mounts(engine: Engine, connector: Connector) -> Iterator[Finding]:
 def _paths(engine: Engine, connector: Connector) -> Iterator[Finding]:
     for each in unmounted(engine, connector):
         yield Finding(what=f"paths of {connector.name}", level="warning", found=each.found, fix=each.fix)
-
-
-def _data_path(engine: Engine, image: str, relay_image: Callable[[], str]) -> Iterator[Finding]:
-    with engine.run("doctor", image=image) as run:
-        shared = run.folder is not None
-    if shared:
-        yield Finding(what="data path", found="pipes in a folder that the engine shares")
-    else:
-        try:
-            name = relay_image()
-        except EngineError as error:
-            found = f"needs a container of tapdock's own image, which is not available: {error.message}"
-            yield Finding(what="data path", level="error", found=found, fix=error.hint)
-            return
-        yield Finding(what="data path", found=f"pipes in volumes, through a container of {name}")
-    yield from _isolation(engine, image, relay_image)
-
-
-_PROBE = """(: >"$0/new") 2>/dev/null && echo "writable pipes"
-while read -r line; do case $line in *169.254.169.254*) echo "no metadata"; break ;; esac; done </proc/net/fib_trie"""
-
-
-def _isolation(engine: Engine, image: str, relay_image: Callable[[], str]) -> Iterator[Finding]:
-    """Check what a connector can reach, with a container that is started like a connector's."""
-    program = ("/bin/sh", "-c", _PROBE, "/tapdock/pipes")
-    launch = Launch(role="source", image=image, entrypoint=program)
-    said: list[str] = []
-
-    def hear(event: Event) -> None:
-        if isinstance(event, Output):
-            said.append(event.text)
-
-    perform(
-        engine,
-        Collection(run_id=f"doctor-{secrets.token_hex(4)}", seconds=60.0),
-        (engine.placed(launch),),
-        relay_image=relay_image,
-        inbox=queue.SimpleQueue(),
-        emit=hear,
-        logs=lambda _: lambda _: None,
-    )
-    answer = "".join(said)
-    if "writable pipes" in answer:
-        fix = "data stays safe, but a connector can break its own run and fill the disk that holds the pipes"
-        yield Finding(what="pipes", level="warning", found="connectors can write into the folder of the pipes", fix=fix)
-    if "no metadata" in answer:
-        yield Finding(what="network", found="each run has a network of its own, without the cloud's metadata service")
-    else:
-        fix = "on a cloud machine, block 169.254.169.254 for containers, or set another `network:` for connectors"
-        found = "each run has a network of its own, but the cloud's metadata service is not blocked"
-        yield Finding(what="network", level="warning", found=found, fix=fix)

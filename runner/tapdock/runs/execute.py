@@ -23,11 +23,12 @@ from tapdock.relay.messages import Kill
 from tapdock.relay.plan import MapperPlan, RelayPlan
 from tapdock.relay.player import play
 from tapdock.relay.signals import AGAIN
-from tapdock.runs.begin import begun, launches, names_of
+from tapdock.runs.begin import StartedRun, begun, launches, names_of
 from tapdock.runs.lost_files import lost_files
 from tapdock.runs.new_target import why_new
+from tapdock.runs.options import Options
 from tapdock.runs.own_files import with_own_state
-from tapdock.runs.prepare import Options, PreparedRun
+from tapdock.runs.prepare import PreparedRun
 from tapdock.runs.recorder import Recorder
 from tapdock.runs.replaced_rows import say_replaced
 from tapdock.runs.replay import require_next, saved_at_the_end
@@ -79,23 +80,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
         files = {launch.role: launch.files for launch in placed}
         lost_rows = partial(lost_files, context.engine, connector, config, run_id=run_id)
         recorder.begin(prepared, state.held, inbox, job.generations, lost_rows=lost_rows)
-        plan = RelayPlan(
-            run_id=run_id,
-            route=prepared.route,
-            streams=job.streams,
-            state=job.saved,
-            source_files=() if prepared.spool else files["source"],
-            mapper=_mapper(prepared, files),
-            target_files=files["target"],
-            limits=_limits(prepared),
-            buffer=prepared.pipeline.buffer,
-            translation=job.translation,
-            only_complete=prepared.only_complete,
-            scratch=prepared.scratch,
-            strict_counts=options.strict_counts,
-            engine=True,
-            limit=options.limit,
-        )
+        plan = _plan(prepared, job, options, files, run_id=run_id)
         with context.signals.orders(inbox, doing=f"waiting for the target to finish what it has received {AGAIN}"):
             outcome = _performed(context, plan, placed, inbox, recorder, spool=prepared.spool)
             recorder.finish()
@@ -108,6 +93,34 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
     verdict = decide_verdict(facts)
     verdict = msgspec.structs.replace(verdict, message=verdict.message and context.message(verdict.message))
     return dataclasses.replace(outcome, verdict=verdict)
+
+
+def _plan(
+    prepared: PreparedRun,
+    job: StartedRun,
+    options: Options,
+    files: Mapping[Role, tuple[InputFile, ...]],
+    *,
+    run_id: str,
+) -> RelayPlan:
+    """Return what the relay needs for the run."""
+    return RelayPlan(
+        run_id=run_id,
+        route=prepared.route,
+        streams=job.streams,
+        state=job.saved,
+        source_files=() if prepared.spool else files["source"],
+        mapper=_mapper(prepared, files),
+        target_files=files["target"],
+        limits=_limits(prepared),
+        buffer=prepared.pipeline.buffer,
+        translation=job.translation,
+        only_complete=prepared.only_complete,
+        scratch=prepared.scratch,
+        strict_counts=options.strict_counts,
+        engine=True,
+        limit=options.limit,
+    )
 
 
 def _mapper(prepared: PreparedRun, files: Mapping[Role, tuple[InputFile, ...]]) -> MapperPlan | None:

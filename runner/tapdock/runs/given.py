@@ -15,8 +15,9 @@ from tapdock.launch import Launch
 from tapdock.project.values import parse_json
 from tapdock.protocol.lines import split
 from tapdock.runs.begin import StartedRun, begun, launches
+from tapdock.runs.options import Options
 from tapdock.runs.own_files import with_own_state
-from tapdock.runs.prepare import Options, PreparedRun
+from tapdock.runs.prepare import PreparedRun
 from tapdock.state.store import read
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Translator

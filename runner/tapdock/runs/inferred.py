@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tapdock.connectors.context import Context, PreparedConnector
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.runs.reading import read_records
 from tapdock.runs.schema_policy import SchemaFacts

@@ -2,7 +2,8 @@
 
 from tapdock.errors import UsageError
 from tapdock.runs.begin import drops_rows
-from tapdock.runs.prepare import Options, PreparedRun
+from tapdock.runs.options import Options
+from tapdock.runs.prepare import PreparedRun
 
 __all__ = ["require_limitable"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.base import kind_line
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.errors import UsageError
 from tapdock.project.model import Connector, Pipeline
 from tapdock.project.named import mapper

@@ -8,7 +8,7 @@ import msgspec
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.errors import SourceError, UsageError
-from tapdock.project.model import CatalogFile
+from tapdock.project.connector_values import CatalogFile
 from tapdock.protocol.catalog import Stream, parse_catalog
 from tapdock.state import edit
 from tapdock.state.envelope import Envelope, a_kind

@@ -10,21 +10,20 @@ from tapdock.connectors.about import About, about
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
 from tapdock.connectors.known_streams import remember_offered
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.connectors.window_settings import with_window
 from tapdock.errors import UsageError
-from tapdock.project.model import Namespacing, Pipeline, SchemaPolicy
+from tapdock.project.model import Namespacing, Pipeline
 from tapdock.project.named import sides
 from tapdock.project.state_keys import key_of
-from tapdock.project.window import Window
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs import schema_policy
-from tapdock.runs.chosen import chosen_streams
 from tapdock.runs.deletes import with_deletes
-from tapdock.runs.inferred import with_inferred
 from tapdock.runs.mapper import PreparedMapper, prepare_mapper, require_no_maps, require_singer
 from tapdock.runs.meant import require_meant
+from tapdock.runs.options import Options
 from tapdock.runs.own_files import offer, require_state
+from tapdock.runs.run_streams import read_streams
 from tapdock.runs.spool_files import Batch
 from tapdock.runs.sync_modes import (
     empties_first,
@@ -40,61 +39,11 @@ from tapdock.runs.target_tables import table_names
 from tapdock.runs.unread import denied_globs, unread_names
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
-from tapdock.translate.catalogs.singer import emitted_names, unsupported_fields
+from tapdock.translate.catalogs.singer import emitted_names
 from tapdock.translate.maps.landing import Landed, landed_streams
 from tapdock.translate.maps.settings import settings_of
 
-__all__ = ["Options", "PreparedRun", "combined", "prepare"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What a user requests for a single run. `attempt` is the number of the attempt, from 1, and `run_id` its id.
-
-    `began` is when the first attempt began, in seconds since the epoch. `${NOW}` is this time in all attempts.
-    `catalog` and `state` replace discovery and the saved state for this run; with `state`, `save_state` is False.
-    `limit` is the most records of each stream that the target gets. `spool` takes the place of the source. `window` is
-    the range of time that is read, without the saved state; then, `save_state` is False (`of_window`).
-    `cleared` and `saved_earlier` are what earlier attempts did to the state (`StateRecord`).
-    `scheduled` is the schedule that started the run, with its time (`runs/scheduled.py`).
-    """
-
-    full_refresh: bool = False
-    save_state: bool = True
-    select: tuple[str, ...] = ()
-    refresh_catalog: bool = False
-    strict_counts: bool = False
-    accept_schema_changes: bool = False
-    catalog: str | None = field(default=None, repr=False)
-    state: str | None = field(default=None, repr=False)
-    attempt: int = 1
-    began: float | None = None
-    run_id: str | None = None
-    limit: int | None = None
-    spool: Batch | None = field(default=None, repr=False)
-    scheduled: str | None = None
-    window: Window | None = None
-    cleared: tuple[str, ...] = ()
-    saved_earlier: int = 0
-
-    @property
-    def written(self) -> tuple[str, ...]:
-        """Return the options that change what is read or saved, as they are written for `tapdock run`."""
-        return (
-            *(["--full-refresh"] if self.full_refresh else ()),
-            *(["--state FILE"] if self.state is not None else [] if self.save_state else ["--no-state-update"]),
-            *(["--catalog FILE"] if self.catalog is not None else ()),
-            *([f"--limit {self.limit}"] if self.limit else ()),
-            *(["--from DIR"] if self.spool else ()),
-            *(["--from {} --to {}".format(*self.window.ends)] if self.window else ()),
-            *(f"--exclude {each[1:]}" if each.startswith("!") else f"--select {each}" for each in self.select),
-        )
-
-    def of_window(self, window: Window) -> "Options":
-        return dataclasses.replace(self, window=window, save_state=False)
-
-    def policy(self, pipeline: Pipeline) -> SchemaPolicy:
-        return "evolve" if self.accept_schema_changes else pipeline.schema_changes
+__all__ = ["PreparedRun", "combined", "prepare"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,54 +146,29 @@ def combined(
     feed: bytes | None = None,
 ) -> PreparedRun:
     """Return the run of a source into a target. Raises a TapdockError if it could not start."""
-    project, namespacing = context.project, _namespacing(pipeline, source, target)
-    target_config = operations.resolved_config(context, target)
-    operations.say_laid(context, target.connector, target_config)
-    described = about(context, target)
-    quirks = _quirks(target, described)
-    require_repaired(target, target_config, quirks)
+    namespacing = _namespacing(pipeline, source, target)
+    target_config, described, quirks = _asked(context, target)
     cannot = impossible(source, target, described, target_config, quirks)
     maps = settings_of(pipeline, source.connector)
-    only, anew = options.select, options.full_refresh
-    streams = chosen_streams(context, source, offered, cannot, only=only, full_refresh=anew, maps=maps)
-    state_id = key_of(pipeline, project.environment)
-    schema = schema_policy.SchemaFacts()
-    if feed is None and options.catalog is None and options.spool is None:  # what the source itself offers
-        policy, named = options.policy(pipeline), schema_policy.is_namespaced(source, namespacing)
-        streams, schema = schema_policy.applied(
-            context, source.connector, policy, offered, streams, state_id, namespaced=named, only=options.select
-        )
-    infers = pipeline.schemaless == "infer" and feed is None and options.spool is None
-    if infers:
-        again = options.refresh_catalog
-        streams, schema = with_inferred(context, source, offered, streams, schema, config=source_config, again=again)
-    if source.kind == "singer":
-        _say_unreadable(context, source.connector.name, streams)
+    named, is_check = schema_policy.is_namespaced(source, namespacing), feed is not None
+    streams, schema = read_streams(
+        context, pipeline, options, source, offered, source_config, cannot, maps, named=named, is_check=is_check
+    )
     unsafe = empties_first(target, streams, target_config)
     if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
     landed = tuple(one.target for one in landed_streams(streams, maps, undeclared=pipeline.undeclared_fields))
-    require_files(target, target_config, landed, quirks, is_check=feed is not None)
+    require_files(target, target_config, landed, quirks, is_check=is_check)
     require_keys(source, target, target_config, landed, quirks)
     require_described(source, target, described, target_config, landed, quirks)
     target_config = with_deletes(target, target_config, described, landed, say=context.once)
     require_meant(pipeline, f"{source.kind}-{target.kind}")
-    translation = TranslateOptions(
-        namespacing=namespacing,
-        on_bad_record=pipeline.on_bad_record,
-        undeclared=pipeline.undeclared_fields,
-        schemaless="json" if pipeline.schemaless == "infer" else pipeline.schemaless,
-        meta_changes=pipeline.meta_changes,
-        validate_records=pipeline.validate_records,
-        spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.late_schema == "spool",
+    translation = msgspec.structs.replace(
+        _translation(pipeline, options, source=source, target=target, namespacing=namespacing),
         quirks=quirks,
         excluded=unread_names(source.kind, offered, streams),
-        denied=denied_globs(source.connector, options.select),
-        only_known=source.connector.discovery.mode == "committed" or options.policy(pipeline) == "freeze",
-        max_line=source.connector.max_line,
         tables=table_names(target, described, target_config, quirks),
         maps=maps,
-        keeps_rows=options.window is not None,
     )
     prepared = PreparedRun(
         pipeline=pipeline,
@@ -255,7 +179,7 @@ def combined(
         offered=offered,
         streams=streams,
         translation=translation,
-        state_id=state_id,
+        state_id=key_of(pipeline, context.project.environment),
         schema=schema,
         only_complete=target.kind == "airbyte" and overwrites(streams) and not quirks.waits_for_complete,
         # Only if the user configured it: a tap that changes its own config does not get a shared folder.
@@ -265,6 +189,40 @@ def combined(
     if streams or not translation.spool:
         require_translatable(prepared.route, streams, translation)
     return prepared
+
+
+def _asked(context: Context, target: PreparedConnector) -> tuple[Resolved, About, Quirks]:
+    """Return the target's config, what it says about itself, and its quirks. Raises a TapdockError."""
+    config = operations.resolved_config(context, target)
+    operations.say_laid(context, target.connector, config)
+    described = about(context, target)
+    quirks = _quirks(target, described)
+    require_repaired(target, config, quirks)
+    return config, described, quirks
+
+
+def _translation(
+    pipeline: Pipeline,
+    options: Options,
+    *,
+    source: PreparedConnector,
+    target: PreparedConnector,
+    namespacing: Namespacing,
+) -> TranslateOptions:
+    """Return the options of the translation that do not depend on the streams or on the target's image."""
+    return TranslateOptions(
+        namespacing=namespacing,
+        on_bad_record=pipeline.on_bad_record,
+        undeclared=pipeline.undeclared_fields,
+        schemaless="json" if pipeline.schemaless == "infer" else pipeline.schemaless,
+        meta_changes=pipeline.meta_changes,
+        validate_records=pipeline.validate_records,
+        spool=(source.kind, target.kind) == ("singer", "airbyte") and pipeline.late_schema == "spool",
+        denied=denied_globs(source.connector, options.select),
+        only_known=source.connector.discovery.mode == "committed" or options.policy(pipeline) == "freeze",
+        max_line=source.connector.max_line,
+        keeps_rows=options.window is not None,
+    )
 
 
 def _namespacing(pipeline: Pipeline, source: PreparedConnector, target: PreparedConnector) -> Namespacing:
@@ -281,15 +239,6 @@ def _namespacing(pipeline: Pipeline, source: PreparedConnector, target: Prepared
             hint="messages are passed on unchanged; use the target's own settings to name its tables",
         )
     return said if said.kind else dataclasses.replace(said, kind="destination")
-
-
-def _say_unreadable(context: Context, source: str, streams: tuple[ConfiguredStream, ...]) -> None:
-    """Warn about the fields of each stream that its tap cannot read: they do not reach the target."""
-    for one in streams:
-        fields = [f"`{name}`" for name in unsupported_fields(one.stream) if name not in one.excluded]
-        if fields:
-            what = f"source `{source}` cannot read these fields of stream `{one.stream.key}`: {', '.join(fields)}"
-            context.once(context.redacted(f"warning: {what}"))
 
 
 def _quirks(target: PreparedConnector, described: About) -> Quirks:

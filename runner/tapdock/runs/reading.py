@@ -14,7 +14,7 @@ from typing import Any
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.base import place_of
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.errors import Interrupted, SourceError, TranslationError
 from tapdock.events import Event, Failed, Logged, Output, Rotated
 from tapdock.launch import Launch

@@ -16,7 +16,8 @@ from tapdock.project.row import split_name
 from tapdock.project.rows import same_matrix
 from tapdock.project.state_keys import key_of
 from tapdock.runs.begin import drops_rows, names_of
-from tapdock.runs.prepare import Options, PreparedRun, prepare
+from tapdock.runs.options import Options
+from tapdock.runs.prepare import PreparedRun, prepare
 from tapdock.runs.target_files import file_of, own_file
 from tapdock.runs.target_place import moved, places
 from tapdock.state.store import keys as all_keys

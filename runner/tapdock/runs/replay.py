@@ -5,14 +5,15 @@ from dataclasses import replace
 
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context, PreparedConnector
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.errors import TapdockError, UsageError
 from tapdock.events import Committed, Event, Verdict
 from tapdock.launch import ImageFacts
 from tapdock.project.model import Pipeline
 from tapdock.project.named import sides
 from tapdock.protocol.catalog import ConfiguredStream
-from tapdock.runs.prepare import Options, PreparedRun, combined
+from tapdock.runs.options import Options
+from tapdock.runs.prepare import PreparedRun, combined
 from tapdock.runs.spool_files import Batch, same_state
 from tapdock.state.envelope import Envelope
 from tapdock.translate.base import Emit, Quirks

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tapdock.connectors.context import PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.launch import Launch
 from tapdock.protocol.catalog import ConfiguredStream, Stream, configured_catalog
 from tapdock.translate.catalogs.singer import selected_catalog

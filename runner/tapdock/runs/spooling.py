@@ -8,8 +8,8 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.errors import TranslationError, UsageError
 from tapdock.protocol.catalog import StreamKey
 from tapdock.relay.pump import whole_lines
+from tapdock.runs.options import Options
 from tapdock.runs.plain_text import require_nothing_protected
-from tapdock.runs.prepare import Options
 from tapdock.runs.reading import Reading, translator_of
 from tapdock.runs.replay import difference
 from tapdock.runs.source_read import launch_of

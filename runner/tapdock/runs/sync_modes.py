@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from tapdock.connectors.about import About
 from tapdock.connectors.context import PreparedConnector
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.connectors.stream_modes import Modes
 from tapdock.errors import UsageError
 from tapdock.project.model import DestinationMode

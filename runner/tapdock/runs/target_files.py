@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 from tapdock.connectors.context import PreparedConnector
-from tapdock.connectors.operations import Resolved
 from tapdock.connectors.paths import is_covered
+from tapdock.connectors.resolved import Resolved
 from tapdock.errors import UsageError
 from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.translate.base import FileNames, Quirks

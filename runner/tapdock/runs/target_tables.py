@@ -2,7 +2,7 @@
 
 from tapdock.connectors.about import About
 from tapdock.connectors.context import PreparedConnector
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.translate.base import Quirks
 from tapdock.translate.tables import TableNames, TableRule
 

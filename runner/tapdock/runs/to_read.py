@@ -5,7 +5,7 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.errors import UsageError
 from tapdock.project.model import Pipeline
 from tapdock.runs.chosen import chosen_streams
-from tapdock.runs.prepare import Options
+from tapdock.runs.options import Options
 from tapdock.runs.schema_policy import asks_again
 from tapdock.runs.source_read import ToRead
 from tapdock.translate.maps.settings import settings_of

@@ -6,7 +6,8 @@ from tapdock.connectors.context import Context
 from tapdock.errors import UsageError
 from tapdock.project.window import Window
 from tapdock.runs.begin import drops_rows
-from tapdock.runs.prepare import Options, PreparedRun
+from tapdock.runs.options import Options
+from tapdock.runs.prepare import PreparedRun
 from tapdock.runs.records import WindowRecord
 
 __all__ = ["require_windowable", "window_record"]

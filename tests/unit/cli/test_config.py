@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tapdock.cli.config import rows
+from tapdock.cli.config_rows import rows
 from tapdock.project.layers import dotted
 from tapdock.project.load import load
 

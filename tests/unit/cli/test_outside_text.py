@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tapdock.cache import Cache
-from tapdock.cli.config import rows
+from tapdock.cli.config_rows import rows
 from tapdock.connectors import known_specs
 from tapdock.events import StreamReport
 from tapdock.project.load import load

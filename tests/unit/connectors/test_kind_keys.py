@@ -7,9 +7,10 @@ import pytest
 from tapdock.connectors.kinds.base import assumed, require_kind
 from tapdock.errors import UsageError
 from tapdock.launch import ImageFacts
+from tapdock.project.connector_values import CatalogFile
 from tapdock.project.discovery import Discovery
 from tapdock.project.keys import CONNECTOR
-from tapdock.project.model import CatalogFile, Connector
+from tapdock.project.model import Connector
 
 ORIGINS = {"sources.s.discovery": "tapdock.yaml:7"}
 ROWS: list[tuple[str, str, str, Any]] = [

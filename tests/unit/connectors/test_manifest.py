@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tapdock.connectors.kinds import airbyte
 from tapdock.launch import FileArg, ImageFacts
-from tapdock.project.model import Connector, Manifest
+from tapdock.project.connector_values import Manifest
+from tapdock.project.model import Connector
 
 FACTS = ImageFacts(image="x", digest="sha256:1", entrypoint=("run",))
 CONFIG = {"token": "t"}

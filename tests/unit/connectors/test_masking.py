@@ -5,9 +5,10 @@ import json
 import pytest
 
 from tapdock.connectors.masking import connector_secrets, masked, new_texts, secret_texts
+from tapdock.project.connector_values import Config
 from tapdock.project.interpolate import Scope, interpolate
 from tapdock.project.layers import Layer
-from tapdock.project.model import Build, Config, Connector
+from tapdock.project.model import Build, Connector
 from tapdock.project.secret import Secret
 from tapdock.text.secret_names import is_secret_name, masked_text, secrets_in
 

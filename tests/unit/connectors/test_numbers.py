@@ -18,8 +18,9 @@ from tapdock.connectors.settings import coerce, violations
 from tapdock.connectors.wrap.files import keep_rotated, merged
 from tapdock.errors import UsageError
 from tapdock.project import document
+from tapdock.project.connector_values import Config
 from tapdock.project.load import load
-from tapdock.project.model import Config, Connector
+from tapdock.project.model import Connector
 from tapdock.project.secret import Secret
 from tapdock.project.values import flaw, number, parse_json
 

@@ -9,7 +9,7 @@ import pytest
 from tapdock.connectors.context import PreparedConnector
 from tapdock.connectors.images import images_folder
 from tapdock.connectors.kinds.quirks import quirks_of
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.errors import UsageError
 from tapdock.launch import ImageFacts
 from tapdock.project.model import Connector

@@ -7,8 +7,9 @@ import pytest
 
 from tapdock.connectors.rotation_rules import Rules, allowed, described, name_of, parsed, program
 from tapdock.errors import UsageError
+from tapdock.project.connector_values import Manifest
 from tapdock.project.load import load
-from tapdock.project.model import Build, Connector, Manifest
+from tapdock.project.model import Build, Connector
 from tapdock.project.secret import Secret
 
 TOKEN = {"type": "string", "airbyte_secret": True}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapdock.connectors.settings import coerce, unknown, violations
-from tapdock.project.model import Config
+from tapdock.project.connector_values import Config
 from tapdock.project.secret import Secret
 
 SPEC = {

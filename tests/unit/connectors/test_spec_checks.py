@@ -9,7 +9,7 @@ import pytest
 from tapdock.connectors.masking import masked
 from tapdock.connectors.settings import coerce, violations
 from tapdock.connectors.spec_checks import flaw
-from tapdock.project.model import Config
+from tapdock.project.connector_values import Config
 
 REGISTRY = Path(__file__).parents[3].parent / "shared" / "registry"
 DOUBLING = {

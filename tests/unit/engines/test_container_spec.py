@@ -6,7 +6,7 @@ import pytest
 
 from tapdock.engines.docker.container_spec import container_spec
 from tapdock.launch import FileArg, InputFile, Launch
-from tapdock.project.model import Mount
+from tapdock.project.connector_values import Mount
 
 PLAIN = {"role": "source", "image": "sha256:1", "entrypoint": ("/tap",)}
 SPEC: dict[str, Any] = {

@@ -6,7 +6,7 @@ import pytest
 
 from tapdock.engines.docker.container_spec import container_spec
 from tapdock.launch import Launch
-from tapdock.project.model import Mount
+from tapdock.project.connector_values import Mount
 
 
 def host(mount: Mount) -> tuple[list[str], list[dict[str, Any]]]:

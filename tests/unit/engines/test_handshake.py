@@ -13,7 +13,7 @@ from tapdock.engines.docker.engine import DockerEngine
 from tapdock.engines.docker.handshake import NO_SECONDS, Answers
 from tapdock.errors import UsageError
 from tapdock.launch import Launch
-from tapdock.project.model import Mount
+from tapdock.project.connector_values import Mount
 from tapdock.runs import doctor
 
 

@@ -10,8 +10,9 @@ from tapdock.connectors.settings import coerce
 from tapdock.errors import UsageError
 from tapdock.project.builtin import read_builtin
 from tapdock.project.composed import steady
+from tapdock.project.connector_values import Config
 from tapdock.project.load import load
-from tapdock.project.model import Config, Project
+from tapdock.project.model import Project
 from tapdock.project.named import alone, sides
 from tapdock.project.secret import Secret
 from tapdock.runs.target_place import places

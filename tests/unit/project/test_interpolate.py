@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapdock.errors import UsageError
-from tapdock.project.interpolate import Scope, interpolate, parse_dotenv
+from tapdock.project.dotenv import parse_dotenv
+from tapdock.project.interpolate import Scope, interpolate
 from tapdock.project.layers import Layer
 
 NAMES = st.tuples(st.sampled_from("A_Z"), st.text("AZ_09", max_size=8)).map("".join)

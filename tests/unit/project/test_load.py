@@ -11,9 +11,10 @@ from jsonschema.validators import validator_for
 
 from tapdock.cli.session import Session
 from tapdock.errors import UsageError
+from tapdock.project.connector_values import Mount
 from tapdock.project.find import find_project
 from tapdock.project.load import load
-from tapdock.project.model import Build, Mount, Project, StreamOptions
+from tapdock.project.model import Build, Project, StreamOptions
 from tapdock.project.owners import trusted_users
 from tapdock.project.schema import json_schema
 from tapdock.project.secret import Secret

@@ -4,7 +4,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from tapdock.cli.config import rows, variables_of
+from tapdock.cli.config_rows import rows, variables_of
 from tapdock.connectors.masking import project_secrets
 from tapdock.errors import UsageError
 from tapdock.project.blocks import parse_blocks

@@ -13,12 +13,12 @@ import yaml
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.settings import coerce
 from tapdock.errors import UsageError
+from tapdock.project.connector_values import Config
 from tapdock.project.load import load
 from tapdock.project.meltano import converted, read
 from tapdock.project.meltano_files import Files
 from tapdock.project.meltano_selection import selection
 from tapdock.project.meltano_settings import plugins_of, settings_of
-from tapdock.project.model import Config
 from tapdock.translate.catalogs.singer import singer_streams
 
 MELTANO = """\

@@ -15,10 +15,11 @@ import yaml
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.settings import coerce
 from tapdock.errors import UsageError
+from tapdock.project.connector_values import Config
 from tapdock.project.load import load
 from tapdock.project.meltano import Converted, converted, read
 from tapdock.project.meltano_files import Files
-from tapdock.project.model import Config, Pipeline, Project
+from tapdock.project.model import Pipeline, Project
 from tapdock.project.named import load_schema, sides
 from tapdock.project.state_keys import key_of
 from tapdock.protocol.catalog import ConfiguredStream

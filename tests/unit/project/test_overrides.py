@@ -4,8 +4,8 @@ import pytest
 
 from tapdock.connectors.settings import coerce
 from tapdock.errors import UsageError
+from tapdock.project.connector_values import Config
 from tapdock.project.load import load
-from tapdock.project.model import Config
 
 PROJECT = """\
 version: 1

@@ -9,9 +9,10 @@ import yaml
 
 from tapdock.connectors.images import build_plan
 from tapdock.errors import UsageError
+from tapdock.project.connector_values import Mount
 from tapdock.project.load import load
 from tapdock.project.meltano import read
-from tapdock.project.model import Build, Connector, Mount, Project
+from tapdock.project.model import Build, Connector, Project
 from tapdock.project.secret import Secret
 
 HUB = Path(__file__).parent / "dbt-duckdb--jwills.lock"

@@ -11,7 +11,7 @@ from tapdock.engines.base import Run
 from tapdock.engines.local import LocalEngine
 from tapdock.errors import UsageError
 from tapdock.launch import Launch
-from tapdock.project.model import Mount
+from tapdock.project.connector_values import Mount
 from tapdock.relay.host import perform
 from tapdock.relay.plan import RelayPlan
 from tapdock.translate.base import Emit, TranslateOptions

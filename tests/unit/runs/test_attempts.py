@@ -17,7 +17,7 @@ from tapdock.project.load import load
 from tapdock.project.model import Pipeline
 from tapdock.relay.signals import Signals
 from tapdock.runs import attempts
-from tapdock.runs.prepare import Options
+from tapdock.runs.options import Options
 from tapdock.state.backends.file import FileBackend
 
 PROJECT = """\

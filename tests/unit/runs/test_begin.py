@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from tapdock.connectors.context import PreparedConnector
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.errors import StateError
 from tapdock.launch import ImageFacts
 from tapdock.project.model import CatalogOption, Connector, Kind, Namespacing, Pipeline
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs.begin import StartedRun, begun, launches, names_of
-from tapdock.runs.prepare import Options, PreparedRun
+from tapdock.runs.options import Options
+from tapdock.runs.prepare import PreparedRun
 from tapdock.state.envelope import Envelope
 from tapdock.translate.base import FileNames, Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import singer_streams

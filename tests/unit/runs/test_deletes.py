@@ -6,7 +6,7 @@ import pytest
 
 from tapdock.connectors.about import About
 from tapdock.connectors.context import PreparedConnector
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.launch import ImageFacts
 from tapdock.project.model import Connector, Kind
 from tapdock.protocol.catalog import ConfiguredStream, Stream

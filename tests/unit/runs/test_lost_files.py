@@ -7,7 +7,8 @@ import pytest
 from tapdock.connectors.paths import ConfigPath, mount_line, path_hint, paths_in, uncovered, unmounted
 from tapdock.engines.local import LocalEngine
 from tapdock.errors import EngineError, TargetError
-from tapdock.project.model import Config, Connector, Mount
+from tapdock.project.connector_values import Config, Mount
+from tapdock.project.model import Connector
 from tapdock.project.secret import Secret
 from tapdock.runs.lost_files import is_data, lost_files
 

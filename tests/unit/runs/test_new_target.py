@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tapdock.project.model import Connector, Mount
+from tapdock.project.connector_values import Mount
+from tapdock.project.model import Connector
 from tapdock.runs.new_target import looks_new
 
 

@@ -10,7 +10,7 @@ from tapdock.cli.spools import options_of_batches
 from tapdock.errors import UsageError
 from tapdock.events import Committed, Verdict
 from tapdock.project.model import Pipeline
-from tapdock.runs.prepare import Options
+from tapdock.runs.options import Options
 from tapdock.runs.replay import due, prepare_replay, require_next, saved_at_the_end
 from tapdock.runs.spool_files import Batch, Manifest
 from tapdock.state.envelope import Envelope

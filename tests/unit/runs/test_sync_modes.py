@@ -8,7 +8,7 @@ import pytest
 from tapdock.connectors.about import About
 from tapdock.connectors.context import PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.connectors.selection import select_streams
 from tapdock.errors import UsageError
 from tapdock.launch import ImageFacts

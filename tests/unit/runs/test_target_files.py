@@ -7,10 +7,11 @@ import pytest
 
 from tapdock.connectors.context import PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.errors import UsageError
 from tapdock.launch import ImageFacts
-from tapdock.project.model import Connector, Mount, SyncMode
+from tapdock.project.connector_values import Mount
+from tapdock.project.model import Connector, SyncMode
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs.target_files import file_of, replaces_files, require_files
 from tapdock.translate.base import Quirks

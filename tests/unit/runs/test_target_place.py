@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tapdock.project.model import Build, Config, Connector, Mount, Project
+from tapdock.project.connector_values import Config, Mount
+from tapdock.project.model import Build, Connector, Project
 from tapdock.project.secret import Secret
 from tapdock.runs.target_place import moved, places, renamed
 

@@ -7,7 +7,7 @@ import pytest
 from tapdock.connectors.about import About
 from tapdock.connectors.context import PreparedConnector
 from tapdock.connectors.kinds.quirks import quirks_of
-from tapdock.connectors.operations import Resolved
+from tapdock.connectors.resolved import Resolved
 from tapdock.launch import ImageFacts
 from tapdock.project.model import Connector, Kind
 from tapdock.runs.target_tables import table_names

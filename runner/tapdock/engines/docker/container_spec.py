@@ -8,7 +8,7 @@ import docker.types
 from tapdock.engines.attended import Stdio, attended_command
 from tapdock.engines.launcher import command
 from tapdock.launch import SCRATCH, Launch
-from tapdock.project.model import Mount
+from tapdock.project.connector_values import Mount
 
 __all__ = ["MEMORY", "PIPES", "attended_spec", "container_spec", "relay_spec"]
 

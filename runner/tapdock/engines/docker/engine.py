@@ -23,7 +23,7 @@ from tapdock.engines.owner import is_alive, mine
 from tapdock.engines.references import digest_of, split_tag
 from tapdock.errors import EngineError, UsageError
 from tapdock.launch import ImageFacts, Launch, Role
-from tapdock.project.model import Mount
+from tapdock.project.connector_values import Mount
 
 __all__ = ["DockerEngine", "connect"]
 
