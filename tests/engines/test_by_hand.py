@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from engines import leftovers
-from engines.places import BESIDE, LOCAL
+from engines.places import LOCAL, SLOW_BESIDE
 from engines.project import Project, wait_for
 
 PROGRAM = """
@@ -26,7 +26,7 @@ case "$1" in
     renew) printf '{"token": "n3w-token-value"}' >"$2" ;;
 esac
 """
-pytestmark = [pytest.mark.long, pytest.mark.parametrize("place", [LOCAL, BESIDE])]
+pytestmark = [pytest.mark.long, pytest.mark.parametrize("place", [LOCAL, SLOW_BESIDE])]
 
 
 def start(project: Project, *words: str, **stdio: Any) -> "subprocess.Popen[bytes]":

@@ -2,7 +2,10 @@
 
 import json
 
+from engines.places import anywhere
 
+
+@anywhere
 def test_two_of_three_rows_succeed(project):
     good = ["until users 3", "state"]
     rows = [

@@ -175,6 +175,7 @@ def test_what_cannot_start_has_the_code_of_its_reason(project):
 
 
 @CONTAINERS
+@pytest.mark.slow  # tests/places/test_pages.py runs nearly the same by the page
 def test_the_examples_of_the_seeds_run_in_the_folder_of_the_project(project):
     """A Python script with two commands, and a command of a shell, after a change of key names."""
     project.environ = {"TAPDOCK_BASE_IMAGE": base_image()}

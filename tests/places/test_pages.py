@@ -25,6 +25,7 @@ def test_the_example_of_the_readme(demo, tmp_path):
     assert (tmp_path / "data" / "lake.duckdb").exists()
 
 
+@pytest.mark.slow
 def test_the_schedules_of_a_project(demo, tmp_path):
     names = {"airbyte/source-faker:7.2.1": IMAGES[0]}
     shell = Shell(tmp_path, names=names, TAPDOCK_BASE_IMAGE=base_image(), TZ="UTC")
