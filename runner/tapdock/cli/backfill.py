@@ -13,7 +13,7 @@ from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
 from tapdock.cli.session import Session, shared
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
-from tapdock.project.blocks import parse_blocks
+from tapdock.project.blocks import RowsBlock, parse_blocks
 from tapdock.project.model import Pipeline
 from tapdock.project.window import Window
 from tapdock.project.window_steps import parse_by
@@ -98,6 +98,8 @@ def backfill(
             select=(*(select or ()), *(f"!{pattern.removeprefix('!')}" for pattern in exclude or ())),
             strict_counts=strict_counts,
         )
+        if wanted.tasks and not quiet:
+            said(f"note: a backfill does not run the tasks in `before` and `after` of `{wanted.name}`")
         code = _run(session, wanted, options, asked, view=view, result=result, locked=locked)
     except (TapdockError, Interrupted) as error:
         if as_json:
@@ -116,6 +118,12 @@ def backfill(
 
 def _pipeline(session: Session, blocks: list[str]) -> Pipeline:
     found = parse_blocks(session.project, blocks)
+    if len(found) == 1 and isinstance(found[0], RowsBlock):
+        if len(found[0].names or ()) == 1:
+            return found[0].pipelines[0]
+        name = found[0].name
+        hint = f"backfill each row: `tapdock backfill '{name}[ROW]'`"
+        raise UsageError(f"pipeline `{name}` has a matrix, and a backfill is of one of its rows", hint=hint)
     if len(found) == 1 and isinstance(found[0], Pipeline):
         return found[0]
     raise UsageError("a backfill is of one pipeline, or of a source and a target", hint="`tapdock list` lists them")

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Protocol
 
 from tapdock.connectors.context import Context
-from tapdock.errors import TaskError
+from tapdock.errors import Interrupted, TaskError
 from tapdock.events import Progress
 from tapdock.log import Log
 from tapdock.project.blocks import TaskBlock
 from tapdock.project.model import Pipeline
 from tapdock.runs import attempts
+from tapdock.runs.ended import Tell
 from tapdock.runs.log_file import LogFile
 from tapdock.runs.prepare import Options
 from tapdock.runs.records import RunRecord
@@ -39,12 +40,24 @@ class Shown(AbstractContextManager["Shown"], Protocol):
 
 
 class RealActs:
-    """Runs pipelines and commands of tasks. `options` are those of a step, `show` returns what shows it."""
+    """Runs pipelines and commands of tasks. `options` are those of a step, `show` returns what shows it.
 
-    def __init__(self, context: Context, options: Callable[[Step], Options], show: Callable[[str], Shown]) -> None:
+    `scheduled` is the schedule that started the run, for the records of steps.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        options: Callable[[Step], Options],
+        show: Callable[[str], Shown],
+        *,
+        scheduled: str | None = None,
+    ) -> None:
         self._context = context
         self._options = options
         self._show = show
+        self._scheduled = scheduled
+        self._tells: dict[str, Tell] = {}
 
     def pipeline(self, step: Step) -> RunRecord:
         """Run a pipeline, and return the record of its last attempt."""
@@ -52,33 +65,59 @@ class RealActs:
 
         def act(shown: Shown) -> RunRecord:
             context = replace(self._context, progress=shown.say)
-            return attempts.run(context, wanted, options, make_log=shown.log, show=shown.progress)
+            return attempts.run(
+                context, wanted, options, make_log=shown.log, show=shown.progress, later=self._later(step)
+            )
 
         return self._shown(step.name, act)
 
     def task(self, block: TaskBlock) -> RunRecord:
+        """Run a command of a task as a step."""
+        return self._task(block, self._scheduled)
+
+    def hook(self, block: TaskBlock) -> RunRecord:
+        """Run a command of a task as a hook, whose success is not that of the schedule."""
+        return self._task(block, None)
+
+    def _task(self, block: TaskBlock, scheduled: str | None) -> RunRecord:
         """Run a command of a task. If a signal was received, the next one is the first for it."""
 
         def act(shown: Shown) -> RunRecord:
             context = replace(self._context, progress=shown.say)
             if not context.signals.count:
-                return run_task(context, block, make_log=shown.log)
+                return run_task(context, block, make_log=shown.log, scheduled=scheduled)
             with context.signals.later(doing=f"running {block.name}") as later:
-                return run_task(replace(context, signals=later), block, make_log=shown.log)
+                return run_task(replace(context, signals=later), block, make_log=shown.log, scheduled=scheduled)
 
         return self._shown(block.name, act)
 
     def refused(self, step: Step, error: TaskError) -> RunRecord:
         """Write and return the record of a pipeline that does not start."""
-        wanted = _pipeline(step)
-        return self._shown(step.name, lambda shown: attempts.refuse(self._context, wanted, error, make_log=shown.log))
+        wanted, options = _pipeline(step), self._options(step)
 
-    def failed_after(self, record: RunRecord, error: TaskError) -> RunRecord:
+        def act(shown: Shown) -> RunRecord:
+            context = replace(self._context, progress=shown.say)
+            return attempts.refuse(context, wanted, options, error, make_log=shown.log, later=self._later(step))
+
+        return self._shown(step.name, act)
+
+    def failed_after(self, record: RunRecord, error: TaskError | Interrupted) -> RunRecord:
         """Write the record of a pipeline again. The pipeline's own result was reported before."""
         self.job_failed(error)
         return attempts.fail(self._context, record, error)
 
-    def job_failed(self, error: TaskError) -> None:
+    def ended(self, step: Step, record: RunRecord) -> None:
+        """Tell people and the observer how a pipeline ended, after its hooks."""
+        if tell := self._tells.pop(step.place, None):
+            tell(record)
+
+    def _later(self, step: Step) -> Callable[[Tell], None]:
+        def later(tell: Tell) -> None:
+            self._tells[step.place] = tell
+
+        return later
+
+    def job_failed(self, error: TaskError | Interrupted) -> None:
         """Report the failure of a hook."""
         self._context.progress(f"error: {error.message}")
         if error.hint:

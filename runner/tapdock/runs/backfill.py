@@ -59,6 +59,7 @@ def run_steps(
     `perform` runs one step; it also gets the number of the step in words. A step is noted as read after its run has
     succeeded. Raises TapdockError if a step cannot begin, or cannot be noted.
     """
+    context = context.of(wanted)
     now = datetime.fromtimestamp(context.now(), UTC)
     if asked.window.end > now:
         hint = f"for example `--to {now:%Y-%m-%d}`: what comes later would count as read"

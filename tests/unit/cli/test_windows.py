@@ -217,6 +217,24 @@ def test_ranges_that_cannot_be_read_are_refused(project, tmp_path, words, messag
     assert objects(tmp_path) == {}
 
 
+def test_a_backfill_of_a_row_of_a_matrix_uses_its_values(project, tmp_path):
+    tapdock = project()
+    file = tmp_path / "tapdock.yaml"
+    whole = json.loads(file.read_text())
+    whole["targets"]["lake"]["config"]["path"] += "${matrix.name}"
+    whole["pipelines"]["demo"] |= {"matrix": {"rows": [{"name": "acme"}, {"name": "other"}]}, "before": "t:x"}
+    whole["tasks"] = {"t": {"engine": "host", "commands": {"x": {"executable": "false"}}}}
+    file.write_text(json.dumps(whole))
+    ended = tapdock("backfill", "demo[acme]", *JANUARY)
+    assert ended.returncode == 0, ended.stderr
+    assert "note: a backfill does not run the tasks in `before` and `after` of `demo[acme]`" in ended.stderr
+    assert any("acme" in str(path) for path in tmp_path.rglob("*") if path.is_file() and ".tapdock" not in path.parts)
+    assert "2026-01-01  2026-02-01" in tapdock("backfill", "demo[acme]", "--status").stdout
+    assert "no step" in tapdock("backfill", "demo[other]", "--status").stdout
+    ended = tapdock("backfill", "demo", *JANUARY)
+    assert (ended.returncode, "`tapdock backfill 'demo[ROW]'`" in ended.stderr) == (2, True)
+
+
 def test_two_backfills_of_a_pipeline_do_not_run_at_once(project, tmp_path, backend):
     tapdock = project()
     with backend.acquire("backfill/default:demo", holder_here("20261129T000000Z-other", since=0)):
