@@ -214,7 +214,6 @@ def _perform(
             operations,
             lambda step: chosen.get(step.place, options),
             lambda name: Display(name, shown, screen, colour=session.colour),
-            scheduled=options.scheduled,
         )
         ended = perform(tree, acts, limit=limit, received=signals)
     show_ended(session, tree, ended, chosen, as_json=as_json)

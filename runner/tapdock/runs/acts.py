@@ -40,23 +40,12 @@ class Shown(AbstractContextManager["Shown"], Protocol):
 
 
 class RealActs:
-    """Runs pipelines and commands of tasks. `options` are those of a step, `show` returns what shows it.
+    """Runs pipelines and commands of tasks. `options` are those of a step, `show` returns what shows it."""
 
-    `scheduled` is the schedule that started the run, for the records of steps.
-    """
-
-    def __init__(
-        self,
-        context: Context,
-        options: Callable[[Step], Options],
-        show: Callable[[str], Shown],
-        *,
-        scheduled: str | None = None,
-    ) -> None:
+    def __init__(self, context: Context, options: Callable[[Step], Options], show: Callable[[str], Shown]) -> None:
         self._context = context
         self._options = options
         self._show = show
-        self._scheduled = scheduled
         self._tells: dict[str, Tell] = {}
 
     def pipeline(self, step: Step) -> RunRecord:
@@ -72,22 +61,14 @@ class RealActs:
         return self._shown(step.name, act)
 
     def task(self, block: TaskBlock) -> RunRecord:
-        """Run a command of a task as a step."""
-        return self._task(block, self._scheduled)
-
-    def hook(self, block: TaskBlock) -> RunRecord:
-        """Run a command of a task as a hook, whose success is not that of the schedule."""
-        return self._task(block, None)
-
-    def _task(self, block: TaskBlock, scheduled: str | None) -> RunRecord:
         """Run a command of a task. If a signal was received, the next one is the first for it."""
 
         def act(shown: Shown) -> RunRecord:
             context = replace(self._context, progress=shown.say)
             if not context.signals.count:
-                return run_task(context, block, make_log=shown.log, scheduled=scheduled)
+                return run_task(context, block, make_log=shown.log)
             with context.signals.later(doing=f"running {block.name}") as later:
-                return run_task(replace(context, signals=later), block, make_log=shown.log, scheduled=scheduled)
+                return run_task(replace(context, signals=later), block, make_log=shown.log)
 
         return self._shown(block.name, act)
 

@@ -26,10 +26,7 @@ class Acts(Protocol):
         """Run a pipeline, and return its record."""
 
     def task(self, block: TaskBlock) -> RunRecord:
-        """Run a command of a task as a step."""
-
-    def hook(self, block: TaskBlock) -> RunRecord:
-        """Run a command of a task as a hook. Signals that were received before do not stop it."""
+        """Run a command of a task. Signals that were received before do not stop it."""
 
     def refused(self, step: Step, error: TaskError) -> RunRecord:
         """Return the record of a pipeline that does not start, because of what runs before it."""
@@ -253,9 +250,9 @@ class _Performance:
         """Run a hook. With `hold`, it needs one of the slots. A hook of a pipeline has that of its step."""
         if hold:
             with self._slots:
-                record = self._ran(lambda: self._acts.hook(block))
+                record = self._ran(lambda: self._acts.task(block))
         else:
-            record = self._ran(lambda: self._acts.hook(block))
+            record = self._ran(lambda: self._acts.task(block))
         if record:
             self._note(Ran(place=place, record=record, is_hook=True))
         return record

@@ -27,7 +27,6 @@ from tapdock.project.secret import Secret
 from tapdock.runs import by_hand, records
 from tapdock.runs.keeping import STATUS, MakeLog, archive, container_record, keep, run_log
 from tapdock.runs.records import ErrorRecord, RunRecord, Seconds, StateRecord
-from tapdock.runs.scheduled import marked
 from tapdock.text.last_words import LastWords
 from tapdock.text.own_lines import OwnLevels
 from tapdock.text.secret_names import masked_text
@@ -40,16 +39,13 @@ _LAST_LINES_SECONDS = 5.0
 _NO_PROGRAM = (126, 127)
 
 
-def run_task(context: Context, block: TaskBlock, *, make_log: MakeLog, scheduled: str | None = None) -> RunRecord:
-    """Run a command of a task and return its record. Failures are in the record; they are not raised.
-
-    `scheduled` is the schedule that started the run, with its time (`runs/scheduled.py`).
-    """
+def run_task(context: Context, block: TaskBlock, *, make_log: MakeLog) -> RunRecord:
+    """Run a command of a task and return its record. Failures are in the record; they are not raised."""
     now = context.now()
     run_id = records.new_run_id(now, records.run_token(now))
     with records.going_on(context.project.private, run_id):
         with run_log(context, run_id) as file:
-            run = _TaskRun(context, block, run_id, make_log(run_id, file), scheduled)
+            run = _TaskRun(context, block, run_id, make_log(run_id, file))
             try:
                 record = run.perform()
             except Exception as error:
@@ -167,13 +163,12 @@ class _Output:
 class _TaskRun:
     """One run of a command. It collects the facts for the run record."""
 
-    def __init__(self, context: Context, block: TaskBlock, run_id: str, log: Log, scheduled: str | None) -> None:
+    def __init__(self, context: Context, block: TaskBlock, run_id: str, log: Log) -> None:
         self._context = dataclasses.replace(context, note=log.note)
         self._block = block
         self._task = context.project.tasks[block.task]
         self._run_id = run_id
         self._log = log
-        self._schedule, self._due = marked(scheduled)
         self._started = context.now()
         self._clock = time.monotonic()
         self._facts: ImageFacts | None = None
@@ -232,8 +227,6 @@ class _TaskRun:
             state=StateRecord(committed=0, backend=masked_text(self._context.backend.uri)),
             containers=(container_record("task", self._facts, ended),) if self._facts else (),
             seconds=Seconds(total=round(time.monotonic() - self._clock, 3)),
-            schedule=self._schedule,
-            scheduled_for=self._due,
             labels={name: redacted(text) for name, text in self._texts("labels").items()},
             annotations={name: redacted(text) for name, text in self._texts("annotations").items()},
         )

@@ -90,8 +90,6 @@ class FakeActs:
     def task(self, block: TaskBlock) -> RunRecord:
         return self._leaf(block.name, "task")
 
-    hook = task
-
     def refused(self, step: Step, error: TaskError) -> RunRecord:
         return self.failed_after(record(step.name, 0), error)
 
@@ -184,6 +182,14 @@ def test_a_signal_that_stops_what_runs_after_is_in_the_record(project):
     assert (acts.begun, ended.exit_code) == (["h", "x:5", "x:4"], 130)
     assert (ended.runs[0].place, ended.runs[0].record.exit_code) == ("j/1", 130)
     assert acts.ends == [("h", 130, 3)]
+
+
+def test_a_job_that_runs_twice_has_two_places(project):
+    acts = FakeActs({})
+    acts.effects["b"] = lambda: acts.codes.update(a=3)
+    ended = performed(project("jobs: {j: [a, b]}"), "j j", acts)
+    assert [(each.place, each.record.exit_code) for each in ended.runs] == [("#1/j/1", 0), ("#1/j/2", 0), ("#2/j/1", 3)]
+    assert [step.place for step in ended.not_started] == ["#2/j/2"]
 
 
 def test_an_error_in_a_thread_is_raised(project):

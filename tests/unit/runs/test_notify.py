@@ -84,7 +84,9 @@ class Runs:
         target = {"image": str(CONNECTORS / "target.py"), "kind": "singer"}
         target["config"] = {"path": str(self.folder / "data" / "rows.jsonl")}
         pipeline = {"source": "a", "target": "b", "notify": self.notify, **self.more}
+        task = {"engine": "host", "commands": {"bad": {"executable": "false"}, "ok": {"executable": "true"}}}
         content = {"version": 1, "sources": {"a": source}, "targets": {"b": target}, "pipelines": {"demo": pipeline}}
+        content["tasks"] = {"t": task}
         (self.folder / "tapdock.yaml").write_text(json.dumps(content))
         environ = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
         environ |= {"HOME": str(self.folder), "TAPDOCK_ENGINE": "local", "HOOK": self.url, "no_proxy": "*"}
@@ -113,6 +115,17 @@ def test_failure_recovery_and_no_records(run, hook, tmp_path):
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert WORD not in output
     assert [path for path in files if WORD.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize("hooks", [{"before": "t:bad"}, {"after": "t:bad"}], ids=str)
+def test_a_failed_hook_is_a_failure_and_then_a_recovery(run, hook, hooks):
+    run.more = {**hooks}
+    done = run(*GOOD)
+    assert (done.returncode, [each["event"] for each in hook.got]) == (11, ["failure"]), done.stderr
+    assert "task `t:bad`, which runs" in hook.got[0]["text"]
+    run.more = {"before": "t:ok", "after": "t:ok"}
+    done = run(*GOOD)
+    assert (done.returncode, [each["event"] for each in hook.got]) == (0, ["failure", "recovery"]), done.stderr
 
 
 @pytest.mark.slow
