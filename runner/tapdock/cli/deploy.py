@@ -21,6 +21,7 @@ from tapdock.deploy.systemd import units
 from tapdock.errors import UsageError
 from tapdock.project.blocks import parse_blocks, pipelines_of
 from tapdock.project.cron import BY_HAND, BadCron, require_zone
+from tapdock.project.home import FILE
 from tapdock.project.load import written
 from tapdock.project.model import Project
 from tapdock.project.owners import trusted_users
@@ -96,7 +97,7 @@ def github_actions(
     session = shared(ctx)
     found = _enabled(session)
     root = _repository(session.file.parent)
-    folder = session.file.parent.relative_to(root).as_posix()
+    named = session.file.parent if session.file.name == FILE else session.file
     project = session.project
     scheme, extra = extra_of(project.state_uri)
     extras = ",".join(name for name in (extra, "encryption") if name)
@@ -110,7 +111,7 @@ def github_actions(
         _require_own_states(found)
         err("states are kept in the cache of each workflow; a bucket or a database is safer: see guides/state.md")
     checkout = Checkout(
-        folder=folder,
+        project=named.relative_to(root).as_posix(),
         requirement=f"tapdock[{extras}]=={__version__}",
         environment=project.environment,
         states=states,

@@ -22,12 +22,14 @@ _SEASON = " && steps.season.outputs.is_now == 'yes'"
 
 @dataclass(frozen=True, kw_only=True)
 class Checkout:
-    """The project in its repository. `folder` is relative to the repository, `requirement` installs tapdock.
+    """The project in its repository. `requirement` installs tapdock.
+
+    `project` is its folder, or its file if that has another name than usual, relative to the repository.
 
     `states` is the folder of the states, relative to the repository, or None if they are on a server.
     """
 
-    folder: str
+    project: str
     requirement: str
     environment: str | None = None
     states: str | None = None
@@ -73,7 +75,7 @@ def _workflow(checkout: Checkout, schedule: Schedule, secrets: Sequence[str], se
         "permissions: {contents: read}",
         f"concurrency: {{group: {name}}} # one run at a time",
         "env:",
-        f"  TAPDOCK_PROJECT: {json.dumps(checkout.folder)}",
+        f"  TAPDOCK_PROJECT: {json.dumps(checkout.project)}",
         *([f"  TAPDOCK_ENVIRONMENT: {json.dumps(checkout.environment)}"] if checkout.environment else []),
         "jobs:",
         "  run:",

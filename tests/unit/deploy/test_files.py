@@ -231,3 +231,10 @@ def test_the_command_of_a_crontab_finds_its_schedule(folder, capsys):
     done = subprocess.run(["sh", "-c", words], env=environ, cwd="/", capture_output=True, text=True)
     assert done.returncode != 0
     assert "rest failed" in done.stdout + done.stderr
+
+
+def test_a_workflow_names_a_project_file_with_another_name(folder, capsys):
+    (folder / "tapdock.yaml").rename(folder / "eu.yaml")
+    assert main(["--project", str(folder / "eu.yaml"), "deploy", "github-actions"]) == 0
+    paths = capsys.readouterr().out.splitlines()
+    assert {yaml.safe_load(Path(path).read_text())["env"]["TAPDOCK_PROJECT"] for path in paths} == {"eu.yaml"}
