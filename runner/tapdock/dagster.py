@@ -73,7 +73,7 @@ def load_assets(
     partitions: Mapping[str, dg.PartitionsDefinition[str]] | None = None,
     retries: int = 2,
     retry_seconds: float = 300,
-    command: Sequence[str] = (sys.executable, "-m", "tapdock"),
+    command: Sequence[str] = (sys.executable, "-P", "-m", "tapdock"),
 ) -> list[dg.AssetsDefinition]:
     """Return the assets of a project: one for each stream of its pipelines, in groups that a subset can be run of.
 

@@ -18,7 +18,7 @@ from tapdock.cli.scheduled import THIS
 from tapdock.cli.session import Session, shared
 from tapdock.errors import LeaseHeld, UsageError
 from tapdock.log import Log
-from tapdock.project.blocks import parse_blocks
+from tapdock.project.blocks import TaskBlock, parse_blocks
 from tapdock.project.load import load
 from tapdock.project.model import Pipeline, Project
 from tapdock.project.owners import trusted_users
@@ -202,5 +202,5 @@ def _outcome(project: Project, private: Path, name: str, due: float) -> str | No
         blocks = parse_blocks(project, schedule.run) if schedule else []
     except UsageError:
         blocks = []
-    is_whole = len(blocks) == 1 and isinstance(blocks[0], Pipeline)
+    is_whole = len(blocks) == 1 and isinstance(blocks[0], Pipeline | TaskBlock)
     return "succeeded" if is_whole else f"{', '.join(newest)} succeeded, and the rest is not known"
