@@ -25,6 +25,7 @@ from tapdock.project.home import FILE
 from tapdock.project.load import written
 from tapdock.project.model import Project
 from tapdock.project.owners import trusted_users
+from tapdock.project.schedules import is_one_pipeline
 from tapdock.project.state_keys import key_of
 from tapdock.project.steps import Schedule
 from tapdock.project.used_variables import used_variables
@@ -72,7 +73,7 @@ def systemd(
     Example: tapdock deploy systemd --output units
     """
     session = shared(ctx)
-    chosen = [schedule for schedule, _ in _enabled(session).values()]
+    chosen = [(each, is_one_pipeline(its, each)) for each, its in _enabled(session).values()]
     folder = session.file.parent
     owner = pwd.getpwuid(folder.stat().st_uid)
     writable = [folder, session.private, Path(tempfile.gettempdir()), Path(owner.pw_dir, ".cache", "tapdock")]
@@ -116,7 +117,7 @@ def github_actions(
         environment=project.environment,
         states=states,
     )
-    chosen = [(each, _secrets(session, each, its)) for each, its in found.values()]
+    chosen = [(each, _secrets(session, each, its), is_one_pipeline(its, each)) for each, its in found.values()]
     files = workflows(checkout, chosen, now=time.time())
     written_files(session, output, root / ".github" / "workflows", files)
 
