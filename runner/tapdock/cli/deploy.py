@@ -21,9 +21,11 @@ from tapdock.deploy.systemd import units
 from tapdock.errors import UsageError
 from tapdock.project.blocks import parse_blocks, pipelines_of
 from tapdock.project.cron import BY_HAND, BadCron, require_zone
+from tapdock.project.home import FILE
 from tapdock.project.load import written
 from tapdock.project.model import Project
 from tapdock.project.owners import trusted_users
+from tapdock.project.schedules import is_one_pipeline
 from tapdock.project.state_keys import key_of
 from tapdock.project.steps import Schedule
 from tapdock.project.used_variables import used_variables
@@ -71,7 +73,7 @@ def systemd(
     Example: tapdock deploy systemd --output units
     """
     session = shared(ctx)
-    chosen = [schedule for schedule, _ in _enabled(session).values()]
+    chosen = [(each, is_one_pipeline(its, each)) for each, its in _enabled(session).values()]
     folder = session.file.parent
     owner = pwd.getpwuid(folder.stat().st_uid)
     writable = [folder, session.private, Path(tempfile.gettempdir()), Path(owner.pw_dir, ".cache", "tapdock")]
@@ -96,7 +98,7 @@ def github_actions(
     session = shared(ctx)
     found = _enabled(session)
     root = _repository(session.file.parent)
-    folder = session.file.parent.relative_to(root).as_posix()
+    named = session.file.parent if session.file.name == FILE else session.file
     project = session.project
     scheme, extra = extra_of(project.state_uri)
     extras = ",".join(name for name in (extra, "encryption") if name)
@@ -110,12 +112,12 @@ def github_actions(
         _require_own_states(found)
         err("states are kept in the cache of each workflow; a bucket or a database is safer: see guides/state.md")
     checkout = Checkout(
-        folder=folder,
+        project=named.relative_to(root).as_posix(),
         requirement=f"tapdock[{extras}]=={__version__}",
         environment=project.environment,
         states=states,
     )
-    chosen = [(each, _secrets(session, each, its)) for each, its in found.values()]
+    chosen = [(each, _secrets(session, each, its), is_one_pipeline(its, each)) for each, its in found.values()]
     files = workflows(checkout, chosen, now=time.time())
     written_files(session, output, root / ".github" / "workflows", files)
 

@@ -7,8 +7,9 @@ from typing import Literal, assert_never
 
 from tapdock.project.blocks import Block, Group, JobBlock, RowsBlock, TaskBlock, block_of
 from tapdock.project.model import Pipeline, Project
+from tapdock.project.row import row_name
 
-__all__ = ["DagTask", "Facts", "dag_tasks", "identifier"]
+__all__ = ["DagTask", "Facts", "dag_tasks", "identifier", "title_of"]
 
 Rule = Literal["all_success", "all_done", "one_failed"]
 _NOT_ALLOWED = re.compile(r"[^\w-]+")
@@ -50,6 +51,13 @@ def identifier(text: str) -> str:
     return _NOT_ALLOWED.sub("_", text).strip("_") or "_"
 
 
+def title_of(block: Pipeline | RowsBlock | TaskBlock | JobBlock) -> str:
+    """Return the name of a block: some rows of a matrix have the names of these rows."""
+    if isinstance(block, RowsBlock) and block.names:
+        return " ".join(row_name(block.name, row) for row in block.names)
+    return block.name
+
+
 def dag_tasks(project: Project, block: Block, facts: Facts) -> tuple[DagTask, ...]:
     """Return the tasks of one block. A job has a task for each of its blocks."""
     plan = _Plan(project, facts)
@@ -73,8 +81,9 @@ class _Plan:
             case Pipeline():
                 return self._pipeline(block, tuple(block_of(self.project, block).split()), after, group)
             case RowsBlock():  # in one task: which rows there are may be known only when it runs
-                rows = tuple(f"{block.name}[{name}]" for name in block.names or ()) or (block.name,)
-                return self._pipeline(block.pipeline, rows, after, group)
+                words = tuple(row_name(block.name, row) for row in block.names or ()) or (block.name,)
+                uris = dict.fromkeys(uri for row in block.pipelines for uri in self.facts.outlets(row))
+                return self._pipeline(block.pipeline, words, after, group, outlets=tuple(uris))
             case TaskBlock():
                 return self._task(block.name, after, group)
             case Group():
@@ -86,7 +95,13 @@ class _Plan:
                 assert_never(block)
 
     def _pipeline(
-        self, pipeline: Pipeline, words: tuple[str, ...], after: tuple[str, ...], group: str | None
+        self,
+        pipeline: Pipeline,
+        words: tuple[str, ...],
+        after: tuple[str, ...],
+        group: str | None,
+        *,
+        outlets: tuple[str, ...] | None = None,
     ) -> tuple[str, ...]:
         return self._append(
             DagTask(
@@ -96,7 +111,7 @@ class _Plan:
                 is_pipeline=True,
                 group=group,
                 pool=self.facts.pool(pipeline),
-                outlets=self.facts.outlets(pipeline),
+                outlets=self.facts.outlets(pipeline) if outlets is None else outlets,
             )
         )
 

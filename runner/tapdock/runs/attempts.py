@@ -233,7 +233,7 @@ class _Attempt:
         """Return the record as known now. The first one, written at the start, remains if the run is killed."""
         wanted, project = self._wanted, self._context.project
         verdict = self._outcome.verdict if self._outcome else None
-        schedule, due = marked(self._options.scheduled)
+        schedule, due = marked(self._context.scheduled)
         exit_code = error.exit_code if error else verdict.exit_code if verdict else 1 if ended else None
         return RunRecord(
             run_id=self._run_id,

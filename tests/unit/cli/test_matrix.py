@@ -204,3 +204,12 @@ def test_the_commands_of_the_page(project):
     for step in page_steps("matrix.md"):
         ended = tapdock(*shlex.split(step.command, comments=True)[1:])
         assert ended.returncode == 0, f"{step.command}: {ended.stderr}"
+
+
+def test_the_streams_of_a_matrix_are_those_of_its_rows(project):
+    """A run of all rows does not make streams of the pipeline itself known, so the hint names a row."""
+    tapdock = project(named("acme"))
+    assert "streams of shop: those of its rows; `tapdock list 'shop[ROW]'` shows them" in tapdock("list", "shop").stdout
+    assert tapdock("run", "shop").returncode == 0
+    assert "those of its rows" in tapdock("list", "shop").stdout
+    assert "streams of shop[acme], seen at" in tapdock("list", "shop[acme]").stdout

@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from tapdock.cli import main
+from tapdock.deploy.github import Checkout, workflows
+from tapdock.project.steps import Schedule
 
 PROJECT = """\
 version: 1
@@ -231,3 +233,26 @@ def test_the_command_of_a_crontab_finds_its_schedule(folder, capsys):
     done = subprocess.run(["sh", "-c", words], env=environ, cwd="/", capture_output=True, text=True)
     assert done.returncode != 0
     assert "rest failed" in done.stdout + done.stderr
+
+
+def test_a_workflow_names_a_project_file_with_another_name(folder, capsys):
+    (folder / "tapdock.yaml").rename(folder / "eu.yaml")
+    assert main(["--project", str(folder / "eu.yaml"), "deploy", "github-actions"]) == 0
+    paths = capsys.readouterr().out.splitlines()
+    assert {yaml.safe_load(Path(path).read_text())["env"]["TAPDOCK_PROJECT"] for path in paths} == {"eu.yaml"}
+
+
+def test_code_7_is_a_success_of_a_single_pipeline_only(folder, capsys):
+    """A job may have run a part of its steps. For a task, 7 is a code of its program."""
+    more = "tasks: {api: {engine: host, commands: {ask: {executable: curl}}}}\njobs: {both: [demo, rest]}\n"
+    jobs = '  job: {run: both, cron: "@daily"}\n  task: {run: "api:ask", cron: "@daily"}\n'
+    (folder / "tapdock.yaml").write_text(PROJECT.replace("environments:", f"{jobs}{more}environments:"))
+    units = written(folder, capsys, "systemd")
+    assert [name for name, text in units.items() if "SuccessExitStatus" in text] == [
+        "tapdock-nightly.service",
+        "tapdock-weekly.service",
+    ]
+    workflow = Checkout(project=".", requirement="tapdock")
+    job = Schedule(name="job", run=("both",), cron="@daily")
+    texts = [workflows(workflow, [(job, (), held)], now=0.0)["tapdock-job.yml"] for held in (True, False)]
+    assert ["test $? -eq 7" in text for text in texts] == [True, False]
