@@ -18,7 +18,7 @@ from tapdock.cli.scheduled import THIS
 from tapdock.cli.session import Session, shared
 from tapdock.errors import LeaseHeld, UsageError
 from tapdock.log import Log
-from tapdock.project.blocks import TaskBlock, parse_blocks
+from tapdock.project.blocks import Block, RowsBlock, TaskBlock, parse_blocks
 from tapdock.project.load import load
 from tapdock.project.model import Pipeline, Project
 from tapdock.project.owners import trusted_users
@@ -204,5 +204,18 @@ def _outcome(project: Project, private: Path, name: str, due: float) -> str | No
         blocks = parse_blocks(project, schedule.run) if schedule else []
     except UsageError:
         blocks = []
-    is_whole = len(blocks) == 1 and isinstance(blocks[0], Pipeline | TaskBlock)
+    is_whole = len(blocks) == 1 and _is_whole(blocks[0])
     return "succeeded" if is_whole else f"{', '.join(newest)} succeeded, and the rest is not known"
+
+
+def _is_whole(block: Block) -> bool:
+    """Return True if the record of its run says how all of it ended. It does not say that of hooks."""
+    match block:
+        case TaskBlock():
+            return True
+        case Pipeline():
+            return not block.tasks
+        case RowsBlock(pipeline=pipeline, names=names):
+            return len(names or ()) == 1 and not pipeline.tasks
+        case _:
+            return False

@@ -7,6 +7,10 @@ import subprocess
 import pytest
 
 from tapdock.cli.scheduled import THIS
+from tapdock.cli.scheduler import _outcome
+from tapdock.project.load import load
+from tapdock.runs import records
+from tapdock.runs.records import RunRecord, Seconds, StateRecord
 
 pytestmark = pytest.mark.long
 
@@ -55,3 +59,30 @@ def test_a_file_of_the_project_does_not_take_the_place_of_a_module(folder, liste
     words = [*THIS, "schedule", "run", "hourly"]
     subprocess.run(words, cwd=folder, env={**os.environ, "TAPDOCK_ENGINE": "local"}, check=True, capture_output=True)
     assert listed()["hourly"] == "succeeded"
+
+
+def test_a_run_that_was_killed_between_its_hooks_is_not_a_success(folder):
+    """The scheduler was killed, and finds the records of a run that it had started."""
+    hooked = "  nightly: {run: p, cron: '@daily'}\n  plain: {run: q, cron: '@daily'}\n"
+    more = "sources: {s: {image: x}}\ntargets: {t: {image: y}}\npipelines:\n"
+    more += "  p: {source: s, target: t, before: files:good}\n  q: {source: s, target: t, state_suffix: q}\n"
+    (folder / "tapdock.yaml").write_text(PROJECT + hooked.replace("nightly", "hooked") + more)
+    project = load(folder / "tapdock.yaml", environment=None, environ={})
+    due = "1970-01-01T00:00:00+00:00"
+    for number, (name, schedule) in enumerate((("files:good", "hooked"), ("q", "plain"), ("files:good", "hourly"))):
+        ended = RunRecord(
+            run_id=f"20261129T00000{number}Z-1234567",
+            pipeline=name,
+            state_id="",
+            started_at="",
+            status="succeeded",
+            exit_code=0,
+            state=StateRecord(committed=0, backend=""),
+            seconds=Seconds(total=0),
+            schedule=schedule,
+            scheduled_for=due,
+        )
+        records.write(project.private, ended)
+    found = {name: _outcome(project, project.private, name, 0) for name in ("hooked", "plain", "hourly", "nightly")}
+    expected = {"hooked": "files:good succeeded, and the rest is not known", "plain": "succeeded"}
+    assert found == {**expected, "hourly": "succeeded", "nightly": None}
