@@ -16,7 +16,7 @@ from tapdock.cli.scheduled import program, projects_of
 from tapdock.cli.session import Session, shared
 from tapdock.deploy.cron import crontab
 from tapdock.deploy.github import Checkout, workflows
-from tapdock.deploy.place import Place, write_files
+from tapdock.deploy.place import Place, left_files, write_files
 from tapdock.deploy.systemd import units
 from tapdock.errors import UsageError
 from tapdock.project.blocks import parse_blocks, pipelines_of
@@ -119,14 +119,22 @@ def github_actions(
     )
     chosen = [(each, _secrets(session, each, its), is_one_pipeline(its, each)) for each, its in found.values()]
     files = workflows(checkout, chosen, now=time.time())
-    written_files(session, output, root / ".github" / "workflows", files)
+    written_files(session, output, root / ".github" / "workflows", files, own=checkout.line)
 
 
-def written_files(session: Session, output: str | None, default: str | Path, files: Mapping[str, str]) -> None:
-    """Write files below the project's folder, or into `output`, and print their paths."""
+def written_files(
+    session: Session, output: str | None, default: str | Path, files: Mapping[str, str], *, own: str = ""
+) -> None:
+    """Write files below the project's folder, or into `output`, and print their paths.
+
+    Warn about files of schedules that were removed or disabled: what starts them still does. Files of this project
+    contain `own`.
+    """
     folder = Path(output) if output is not None else session.file.parent / default
-    for path in write_files(folder, files):
+    for path in write_files(folder, files, own=own):
         out(str(path))
+    for path in left_files(folder, files, own=own):
+        err(f"warning: {path} was written by an earlier call, for a schedule that is removed or disabled: remove it")
 
 
 def _enabled(session: Session) -> dict[str, tuple[Schedule, Project]]:
@@ -134,7 +142,8 @@ def _enabled(session: Session) -> dict[str, tuple[Schedule, Project]]:
         name: pair for name, pair in projects_of(session).items() if pair[0].enabled and pair[0].cron not in BY_HAND
     }
     if not found:
-        raise UsageError("the project has no schedule that runs by itself", hint="add one under `schedules:`")
+        hint = "add one under `schedules:`, and remove what an earlier call has written"
+        raise UsageError("the project has no schedule that runs by itself", hint=hint)
     return found
 
 

@@ -34,6 +34,11 @@ class Checkout:
     environment: str | None = None
     states: str | None = None
 
+    @property
+    def line(self) -> str:
+        """The line of a workflow that names the project."""
+        return f"  TAPDOCK_PROJECT: {json.dumps(self.project)}\n"
+
 
 def workflows(
     checkout: Checkout, schedules: Iterable[tuple[Schedule, Sequence[str], bool]], *, now: float
@@ -85,7 +90,7 @@ def _workflow(
         "permissions: {contents: read}",
         f"concurrency: {{group: {name}}} # one run at a time",
         "env:",
-        f"  TAPDOCK_PROJECT: {json.dumps(checkout.project)}",
+        checkout.line.rstrip("\n"),
         *([f"  TAPDOCK_ENVIRONMENT: {json.dumps(checkout.environment)}"] if checkout.environment else []),
         "jobs:",
         "  run:",

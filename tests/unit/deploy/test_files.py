@@ -256,3 +256,31 @@ def test_code_7_is_a_success_of_a_single_pipeline_only(folder, capsys):
     job = Schedule(name="job", run=("both",), cron="@daily")
     texts = [workflows(workflow, [(job, (), held)], now=0.0)["tapdock-job.yml"] for held in (True, False)]
     assert ["test $? -eq 7" in text for text in texts] == [True, False]
+
+
+def test_files_of_a_schedule_that_is_disabled_are_named(folder, capsys):
+    """A timer that stays would still start it: `schedule run` runs what is not enabled too."""
+    written(folder, capsys, "systemd")
+    (folder / "deploy" / "tapdock-mine.timer").write_text("[Timer]\n")
+    (folder / "tapdock.yaml").write_text(PROJECT.replace("catch_up: true", "enabled: false"))
+    assert main(["--project", str(folder), "deploy", "systemd"]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "by an earlier call" in line]
+    assert [line.split(" was written ")[0].rpartition("/")[2] for line in said] == [
+        "tapdock-nightly.service",
+        "tapdock-nightly.timer",
+    ]
+
+
+def test_projects_of_one_repository_keep_their_workflows(folder, capsys):
+    (folder.parent / ".git").mkdir()
+    other = folder.parent / "other"
+    other.mkdir()
+    (other / "tapdock.yaml").write_text(PROJECT.replace("weekly:", "other:"))
+    written(folder, capsys, "github-actions")
+    before = {path: path.read_text() for path in (folder.parent / ".github" / "workflows").iterdir()}
+    assert main(["--project", str(other), "deploy", "github-actions"]) == 2
+    assert "is of a schedule of another project" in capsys.readouterr().err
+    (other / "tapdock.yaml").write_text(PROJECT.replace("weekly:", "other:").replace("nightly:", "early:"))
+    assert main(["--project", str(other), "deploy", "github-actions"]) == 0
+    assert "by an earlier call" not in capsys.readouterr().err
+    assert {path: path.read_text() for path in before} == before
