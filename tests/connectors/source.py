@@ -131,9 +131,13 @@ class Source:
 
     def spend(self, path):
         """A token that works once: each run gets the next one. The last one is in the file."""
-        last = open(path).read() if os.path.exists(path) else "t"
+        last = "t"
+        if os.path.exists(path):
+            with open(path) as file:
+                last = file.read()
         self.expect(last)
-        open(path, "w").write(f"{last}+")
+        with open(path, "w") as file:
+            file.write(f"{last}+")
         self.control(f"{last}+")
 
     def rewrite(self, token):

@@ -14,7 +14,7 @@ OPEN = {"json_schema": {"type": "object"}, "supported_sync_modes": ["full_refres
 
 @pytest.fixture
 def project(tmp_path, tapdock):
-    """project(*steps, config=…, **keys) -> a function that runs tapdock with a source whose streams declare no fields."""
+    """project(*steps, config=…, keys=…) -> a function that runs tapdock; the source's streams declare no fields."""
     made = orders_of(tmp_path, tapdock)
 
     def written(*steps, config=None, keys=None, target="target"):
