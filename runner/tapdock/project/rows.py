@@ -63,11 +63,10 @@ class Rows:
                 continue
             with suppress(UsageError):  # its own runs report it
                 rows = self.read(other)
+                is_apart = bool(other.state_suffix and pipeline.state_suffix)  # each the same for all of its rows
                 if found[0].state_id:
                     rows = rows if rows and self._pipeline(project, rows[0]).state_id else ()
-                elif (other.source, other.target) != (pipeline.source, pipeline.target):
-                    rows = ()
-                elif other.state_suffix and pipeline.state_suffix:  # the same for all rows, so that they differ
+                elif is_apart or (other.source, other.target) != (pipeline.source, pipeline.target):
                     rows = ()
                 else:
                     rows = tuple(row for row in rows if row.name in names)

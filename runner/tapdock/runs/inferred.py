@@ -13,9 +13,10 @@ from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.runs.reading import read_records
 from tapdock.runs.schema_policy import SchemaFacts
 from tapdock.runs.source_read import ToRead
+from tapdock.translate.maps.settings import MapSettings
 from tapdock.translate.write.undeclared import declared_names
 
-__all__ = ["RECORDS", "Inferred", "type_of", "types_in", "with_inferred", "with_kept_types"]
+__all__ = ["RECORDS", "Inferred", "before_fields", "type_of", "types_in", "with_inferred", "with_kept_types"]
 
 RECORDS = 100
 """How many records of a stream are read to learn its fields."""
@@ -40,6 +41,14 @@ def with_kept_types(facts: SchemaFacts) -> SchemaFacts:
         msgspec.structs.replace(each, inferred=before.get(each.key, {})) for each in facts.streams
     )
     return dataclasses.replace(facts, streams=seen)
+
+
+def before_fields(maps: MapSettings | None) -> MapSettings | None:
+    """Return the maps without keys, which may name fields that are not known before the source was read for them."""
+    if maps is None:
+        return None
+    entries = tuple(dataclasses.replace(each, keys=() if each.keys else each.keys) for each in maps.entries)
+    return dataclasses.replace(maps, entries=entries, columns={})
 
 
 def with_inferred(

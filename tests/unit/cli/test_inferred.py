@@ -64,3 +64,14 @@ def test_a_run_of_a_window_gets_the_fields_that_every_run_gets(project, tmp_path
     assert stream["stream"]["json_schema"]["properties"].keys() >= {"id", "name", "price"}
     assert tapdock("run", "demo", *window, "--quiet").returncode == 0
     assert rows(tmp_path)["orders"] == [32, 33]
+
+
+def test_a_map_may_name_inferred_fields_as_the_key(project, tmp_path):
+    tapdock = project("until orders 2", "state", target="destination")
+    file = tmp_path / "tapdock.yaml"
+    whole = json.loads(file.read_text())
+    whole["pipelines"]["demo"]["maps"] = {"orders": {"__key_properties__": ["name"]}}
+    file.write_text(json.dumps(whole))
+    ended = tapdock("run", "demo", "--dump", "catalog")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["target"]["streams"][0]["primary_key"] == [["name"]]

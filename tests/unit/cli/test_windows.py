@@ -208,7 +208,7 @@ def test_steps_of_another_source_or_table_do_not_count(project, tmp_path):
     assert ended.returncode == 2
     assert "since the last backfill of `demo`, stream `orders` is now written to `new_orders`" in ended.stderr
     whole["sources"]["store"] = whole["sources"]["shop"]
-    whole["pipelines"]["demo"] ["source"] = "store"
+    whole["pipelines"]["demo"]["source"] = "store"
     file.write_text(json.dumps(whole))
     ended = tapdock("backfill", "demo", *JANUARY)
     assert "its source has changed from `shop` to `store`" in ended.stderr
