@@ -9,14 +9,16 @@ import msgspec
 
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.operations import resolved_config
+from tapdock.errors import UsageError
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.runs.reading import read_records
 from tapdock.runs.schema_policy import SchemaFacts
 from tapdock.runs.source_read import ToRead
+from tapdock.state import catalogs
 from tapdock.translate.maps.settings import MapSettings
 from tapdock.translate.write.undeclared import declared_names
 
-__all__ = ["RECORDS", "Inferred", "before_fields", "type_of", "types_in", "with_inferred", "with_kept_types"]
+__all__ = ["RECORDS", "Inferred", "before_fields", "learned", "type_of", "types_in", "with_inferred", "with_kept_types"]
 
 RECORDS = 100
 """How many records of a stream are read to learn its fields."""
@@ -67,6 +69,12 @@ def with_inferred(
     same fields. A stream without records gets none. Raises TapdockError.
     """
     without = [one for one in streams if not declared_names(one.landed().stream.json_schema)]
+    if not streams and not source.connector.reports_streams:
+        raise UsageError(
+            f"`schemaless: infer` has no effect for source `{source.connector.name}`: with `discovery: false`, its"
+            " streams are not known before the run",
+            hint="write a catalog with the streams, and name it with `catalog: FILE`; or remove `schemaless`",
+        )
     if not without:
         return Inferred(streams, facts)
     kept = facts.found.catalog.streams if facts.found.catalog and not again else ()
@@ -80,6 +88,22 @@ def with_inferred(
         msgspec.structs.replace(each, inferred=dict(fields.get(each.key, each.inferred))) for each in facts.streams
     )
     return Inferred(found, dataclasses.replace(facts, streams=seen), was_read=bool(asked))
+
+
+def learned(context: Context, streams: tuple[ConfiguredStream, ...], state_id: str) -> tuple[ConfiguredStream, ...]:
+    """Return the streams of a spool with the fields of the last successful run: the source is not read.
+
+    Raises UsageError for a stream whose fields no run has learned: its rows would be written in another form.
+    """
+    without = [one.stream.key for one in streams if not declared_names(one.landed().stream.json_schema)]
+    catalog = catalogs.find(context.backend, state_id).catalog if without else None
+    known = {each.key: each.inferred for each in catalog.streams if each.inferred} if catalog else {}
+    if unknown := next((key for key in without if key not in known), None):
+        raise UsageError(
+            f"the fields of `{unknown}` are not known: with `schemaless: infer`, a run that reads the source learns them",
+            hint="run the pipeline once without `--from`, or set `schemaless: json`",
+        )
+    return tuple(_with_fields(one, known[one.stream.key] if one.stream.key in without else {}) for one in streams)
 
 
 def _read(

@@ -21,7 +21,7 @@ from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs import schema_policy
 from tapdock.runs.chosen import chosen_streams
 from tapdock.runs.deletes import with_deletes
-from tapdock.runs.inferred import before_fields, with_inferred, with_kept_types
+from tapdock.runs.inferred import before_fields, learned, with_inferred, with_kept_types
 from tapdock.runs.mapper import PreparedMapper, prepare_mapper, require_no_maps, require_singer
 from tapdock.runs.meant import require_meant
 from tapdock.runs.own_files import offer, require_state
@@ -209,7 +209,7 @@ def combined(
     cannot = impossible(source, target, described, target_config, quirks)
     maps = settings_of(pipeline, source.connector)
     only, anew = options.select, options.full_refresh
-    infers = pipeline.schemaless == "infer" and feed is None and options.spool is None
+    infers = pipeline.schemaless == "infer" and feed is None
     known = before_fields(maps) if infers else maps
     streams = chosen_streams(context, source, offered, cannot, only=only, full_refresh=anew, maps=known)
     state_id = key_of(pipeline, project.environment)
@@ -220,7 +220,9 @@ def combined(
             context, source.connector, policy, offered, streams, state_id, namespaced=named, only=options.select
         )
     schema = with_kept_types(schema)
-    if infers:
+    if infers and options.spool:
+        streams = learned(context, streams, state_id)
+    elif infers:
         inferred = with_inferred(context, source, offered, streams, schema, again=options.refresh_catalog)
         streams, schema = inferred.streams, inferred.facts
         if inferred.was_read:  # a token that works only once may be another one now

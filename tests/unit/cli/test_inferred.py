@@ -75,3 +75,15 @@ def test_a_map_may_name_inferred_fields_as_the_key(project, tmp_path):
     ended = tapdock("run", "demo", "--dump", "catalog")
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["target"]["streams"][0]["primary_key"] == [["name"]]
+
+
+def test_a_spool_is_written_with_the_fields_that_a_run_has_learned(project, tmp_path):
+    tapdock = project("until orders 2", "state")
+    assert tapdock("run", "shop", "--to", str(tmp_path / "spool"), "--quiet").returncode == 0
+    ended = tapdock("run", "demo", "--from", str(tmp_path / "spool"))
+    assert ended.returncode == 2
+    assert "the fields of `orders` are not known" in ended.stderr
+    assert tapdock("run", "demo", "--quiet").returncode == 0
+    ended = tapdock("run", "demo", "--from", str(tmp_path / "spool"), "--full-refresh")
+    assert ended.returncode == 0, ended.stderr
+    assert rows(tmp_path)["orders"] == [1, 2, 1, 2], "rows with fields"
