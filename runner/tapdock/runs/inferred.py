@@ -100,7 +100,7 @@ def learned(context: Context, streams: tuple[ConfiguredStream, ...], state_id: s
     known = {each.key: each.inferred for each in catalog.streams if each.inferred} if catalog else {}
     if unknown := next((key for key in without if key not in known), None):
         raise UsageError(
-            f"the fields of `{unknown}` are not known: with `schemaless: infer`, a run that reads the source learns them",
+            f"the fields of `{unknown}` are not known: with `schemaless: infer`, a run learns them from the source",
             hint="run the pipeline once without `--from`, or set `schemaless: json`",
         )
     return tuple(_with_fields(one, known[one.stream.key] if one.stream.key in without else {}) for one in streams)
