@@ -15,6 +15,7 @@ from tapdock.cli.session import Session, shared
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
 from tapdock.project.blocks import RowsBlock, parse_blocks
 from tapdock.project.model import Pipeline
+from tapdock.project.rows import named_pipeline
 from tapdock.project.window import Window
 from tapdock.project.window_steps import parse_by
 from tapdock.relay.signals import Signals
@@ -31,7 +32,7 @@ __all__ = ["backfill"]
 
 def backfill(
     ctx: typer.Context,
-    blocks: Annotated[list[str], typer.Argument(help="A pipeline, or a source followed by a target.")],
+    blocks: Annotated[list[str], typer.Argument(help="A pipeline, a row of a matrix, or a source and a target.")],
     from_: Annotated[str | None, typer.Option("--from", metavar="DATE", help="The start of the range.")] = None,
     to: Annotated[
         str | None, typer.Option("--to", metavar="DATE", help="The end of the range, which is not read.")
@@ -118,15 +119,16 @@ def backfill(
 
 def _pipeline(session: Session, blocks: list[str]) -> Pipeline:
     found = parse_blocks(session.project, blocks)
-    if len(found) == 1 and isinstance(found[0], RowsBlock):
-        if len(found[0].names or ()) == 1:
-            return found[0].pipelines[0]
-        name = found[0].name
-        hint = f"backfill each row: `tapdock backfill '{name}[ROW]'`"
-        raise UsageError(f"pipeline `{name}` has a matrix, and a backfill is of one of its rows", hint=hint)
     if len(found) == 1 and isinstance(found[0], Pipeline):
         return found[0]
-    raise UsageError("a backfill is of one pipeline, or of a source and a target", hint="`tapdock list` lists them")
+    if len(found) == 1 and isinstance(found[0], RowsBlock) and len(blocks) == 1:
+        row = named_pipeline(session.project, blocks[0])
+        assert row is not None, "the name of a matrix, or of a row of one"
+        return row
+    raise UsageError(
+        "a backfill is of one pipeline, or of one row of a matrix, or of a source and a target",
+        hint="`tapdock list` lists them",
+    )
 
 
 def _run(
@@ -135,7 +137,7 @@ def _run(
     """Run the steps, and return the exit code."""
     screen = Screen()
     with Signals(screen.say) as signals:
-        operations = operations_of(session, signals, locked=locked, quiet=not view.progress)
+        operations = operations_of(session, signals, locked=locked, quiet=not view.progress).of(wanted)
         for name, reason in operations.engine.sweep().kept:
             said(not_removed(name, reason))
 

@@ -21,7 +21,7 @@ from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs import schema_policy
 from tapdock.runs.chosen import chosen_streams
 from tapdock.runs.deletes import with_deletes
-from tapdock.runs.inferred import with_inferred
+from tapdock.runs.inferred import before_fields, learned, with_inferred, with_kept_types
 from tapdock.runs.mapper import PreparedMapper, prepare_mapper, require_no_maps, require_singer
 from tapdock.runs.meant import require_meant
 from tapdock.runs.own_files import offer, require_state
@@ -159,14 +159,17 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     require_state(options.state, source)
     if options.catalog is None:
         remember_offered(context.cache, source.connector, project.environment, offered, now=context.now())
-    source_config = operations.resolved_config(context, source)
+    source_config = _source_config(context, source, options)
     operations.say_laid(context, source.connector, source_config)
-    if options.window:
-        source_config = with_window(context, source, source_config, options.window)
     run = combined(
         context, pipeline, options, source=source, offered=offered, source_config=source_config, target=target
     )
     return _with_mapper(run, mapper) if mapper else run
+
+
+def _source_config(context: Context, source: PreparedConnector, options: Options) -> Resolved:
+    found = operations.resolved_config(context, source)
+    return with_window(context, source, found, options.window) if options.window else found
 
 
 def _with_mapper(run: PreparedRun, mapper: PreparedMapper) -> PreparedRun:
@@ -204,7 +207,9 @@ def combined(
     cannot = impossible(source, target, described, target_config, quirks)
     maps = settings_of(pipeline, source.connector)
     only, anew = options.select, options.full_refresh
-    streams = chosen_streams(context, source, offered, cannot, only=only, full_refresh=anew, maps=maps)
+    infers = pipeline.schemaless == "infer" and feed is None
+    known = before_fields(maps) if infers else maps
+    streams = chosen_streams(context, source, offered, cannot, only=only, full_refresh=anew, maps=known)
     state_id = key_of(pipeline, project.environment)
     schema = schema_policy.SchemaFacts()
     if feed is None and options.catalog is None and options.spool is None:  # what the source itself offers
@@ -212,10 +217,14 @@ def combined(
         streams, schema = schema_policy.applied(
             context, source.connector, policy, offered, streams, state_id, namespaced=named, only=options.select
         )
-    infers = pipeline.schemaless == "infer" and feed is None and options.spool is None
-    if infers:
-        again = options.refresh_catalog
-        streams, schema = with_inferred(context, source, offered, streams, schema, config=source_config, again=again)
+    schema = with_kept_types(schema)
+    if infers and options.spool:
+        streams = learned(context, streams, state_id)
+    elif infers:
+        inferred = with_inferred(context, source, offered, streams, schema, again=options.refresh_catalog)
+        streams, schema = inferred.streams, inferred.facts
+        if inferred.was_read:  # a token that works only once may be another one now
+            source_config = _source_config(context, source, options)
     if source.kind == "singer":
         _say_unreadable(context, source.connector.name, streams)
     unsafe = empties_first(target, streams, target_config)

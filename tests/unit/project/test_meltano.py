@@ -126,7 +126,7 @@ def test_what_comes_along(file):
                 "env": {"MELTANO_PROJECT_ROOT": "/project", "MELTANO_ENVIRONMENT": "${ENVIRONMENT}"},
             }
         },
-        "jobs": {"two": {"steps": ["two-1", "two-2"]}},
+        "jobs": {"all": {"steps": ["all-1", "all-2"]}, "two": {"steps": ["two-1", "two-2"]}},
         "pipelines": {
             "all-1": {"source": "tap-github", "target": "target-git"},
             "all-2": {"source": "tap-faker", "mappers": ["mapper"], "target": "target-git"},
