@@ -222,6 +222,8 @@ def test_a_backfill_of_one_row(project, folder):
     ended = tapdock("backfill", "shop", "--status")
     assert "hint: name one of its rows: 'shop[ROW]'" in ended.stderr
     january = ("--from", "2026-01-01", "--to", "2026-02-01")
+    both = tapdock("backfill", "shop[acme]", "shop[beta]", *january)
+    assert (both.returncode, "a backfill is of one pipeline, or of one row" in both.stderr) == (2, True)
     ended = tapdock("backfill", "shop[acme]", *january, "--by", "week")
     assert ended.returncode == 0, ended.stderr
     assert [each["id"] for each in records(folder / "data" / "acme.jsonl")] == list(range(1, 32))
