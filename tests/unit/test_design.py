@@ -201,6 +201,7 @@ def test_the_example_of_the_readme_is_a_project(tmp_path):
 # All other modules write text by `tapdock.text.output`, which makes it harmless for terminals and CI logs.
 PRINTS = {
     "text.output": "it is the one way of text",
+    "dagster": "a warning of Python's names a pipeline, and what the command prints is passed on as it is, cleaned",
     "cli.relay": "its stdout is a protocol between two processes of ours, JSON lines that nobody reads",
     "cli.display": "rich draws the progress; every name in it is a cleaned rich Text",
     "cli.dialog": "typer asks; the parts of a spec in a prompt are made one line, and secrets are not echoed",

@@ -25,6 +25,6 @@ def schedule_rows(schedules: Iterable[Schedule]) -> Iterator[tuple[Path, Any]]:
 def notify_rows(notifications: Iterable[Notify], path: Path) -> Iterator[tuple[Path, Any]]:
     """Yield (path, value without secrets) of the notifications of a pipeline."""
     for number, each in enumerate(notifications):
-        given = {"on": list(each.on), "url": each.url, "command": list(each.command)}
+        given = {"events": list(each.events), "url": each.url, "command": list(each.command)}
         shown = masking.masked({name: value for name, value in given.items() if value}, None)
         yield from (((*path, number, name), value) for name, value in shown.items())

@@ -11,7 +11,7 @@ from tapdock.project.discovery import Discovery
 from tapdock.project.fields import Field
 from tapdock.project.jobs import commands
 from tapdock.project.keys import BUILD, CONNECTOR, PATTERNS, WINDOW, Key, misplaced, names
-from tapdock.project.manifests import PROGRAM, manifest
+from tapdock.project.manifests import MANIFEST_IMAGE, PROGRAM, manifest
 from tapdock.project.model import Build, Config, Connector, ConnectorRole, Limits
 from tapdock.project.mounts import mounts
 from tapdock.project.secret import Secret
@@ -110,6 +110,8 @@ def _image(field: Field, keys: Mapping[str, Field], build: Build | None) -> str:
             "has neither `image` nor `build`",
             hint='name an image, or let tapdock build one: `build: {singer: "target-duckdb==0.8.0"}`',
         )
+    if build is PROGRAM:
+        return MANIFEST_IMAGE
     return build_image(build) or _unnamed(keys["build"])
 
 

@@ -758,7 +758,7 @@ SCHEDULE = (
 
 NOTIFY = (
     Key(
-        name="on",
+        name="events",
         form="texts",
         default="[failure, recovery]",
         help="After which events: `failure`, `recovery` (the run before had failed), `empty` (no records).",

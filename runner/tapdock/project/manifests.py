@@ -13,9 +13,10 @@ from tapdock.project.fields import Field
 from tapdock.project.files import FAST, require_shallow, text_of
 from tapdock.project.model import Build, Manifest
 
-__all__ = ["PROGRAM", "manifest"]
+__all__ = ["MANIFEST_IMAGE", "PROGRAM", "manifest"]
 
 PROGRAM = Build(family="airbyte-python", package="airbyte-cdk==7.39.1", executable="source-declarative-manifest")
+MANIFEST_IMAGE = f"tapdock/source-declarative-manifest:{PROGRAM.version}"
 """The build that runs a manifest if no other image is named. Decision 0011 explains the package."""
 
 _RELATIVE = "paths are relative to the project file"

@@ -10,6 +10,7 @@ from tapdock.project.steps import Event, Notify
 __all__ = ["notify"]
 
 _DEFAULT: tuple[Event, ...] = ("failure", "recovery")
+_INSTEAD = {"to": "write `url` or `command`", "on": "write `events`", "webhook": "write `url`"}
 _EXAMPLE = "for example `notify: {url: ${SLACK_URL}}`"
 
 
@@ -19,25 +20,27 @@ def notify(field: Field) -> tuple[Notify, ...]:
 
 
 def _one(field: Field) -> Notify:
-    keys = field.keys(names(NOTIFY), instead={"to": "write `url` or `command`", "webhook": "write `url`"})
+    keys = field.keys(
+        names(NOTIFY), instead={"to": "write `url` or `command`", "on": "write `events`", "webhook": "write `url`"}
+    )
     if ("url" in keys) == ("command" in keys):
         raise field.error("needs exactly one of `url` and `command`", hint=_EXAMPLE)
-    on = _events(keys) if "on" in keys else _DEFAULT
+    events = _events(keys) if "events" in keys else _DEFAULT
     if "url" in keys:
         url = next(key for key in NOTIFY if key.name == "url")
-        return Notify(on=on, url=keys["url"].read(url))
-    return Notify(on=on, command=_command(keys["command"]))
+        return Notify(events=events, url=keys["url"].read(url))
+    return Notify(events=events, command=_command(keys["command"]))
 
 
 def _events(keys: dict[str, Field]) -> tuple[Event, ...]:
     known = get_args(Event)
-    for item in keys["on"].items():
+    for item in keys["events"].items():
         if item.value not in known:
             hint = did_you_mean(str(item.value), known)
             raise item.wrong(f"one of {', '.join(f'`{word}`' for word in known)}", hint=hint)
-    found: tuple[Event, ...] = tuple(item.value for item in keys["on"].items())
+    found: tuple[Event, ...] = tuple(item.value for item in keys["events"].items())
     if not found:
-        raise keys["on"].error("is empty", hint=f"known: {', '.join(known)}")
+        raise keys["events"].error("is empty", hint=f"known: {', '.join(known)}")
     return found
 
 

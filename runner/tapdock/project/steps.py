@@ -102,6 +102,6 @@ Event = Literal["failure", "recovery", "empty"]
 class Notify:
     """Who gets a message about the end of a run: an address or a command, and after which events."""
 
-    on: tuple[Event, ...]
+    events: tuple[Event, ...]
     url: Secret | None = None
     command: tuple[str, ...] = ()

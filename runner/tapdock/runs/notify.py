@@ -36,12 +36,12 @@ def notify(context: Context, pipeline: Pipeline, record: RunRecord, *, attempts:
     """
     if not pipeline.notify:
         return
-    wanted = {event for each in pipeline.notify for event in each.on}
+    wanted = {event for each in pipeline.notify for event in each.events}
     before = previous(context, record, attempts=attempts) if "recovery" in wanted else None
     events = events_of(record, before)
     for each in pipeline.notify:
         for event in events:
-            if event in each.on:
+            if event in each.events:
                 _tell(context, each, message(record, event, environment=context.project.environment))
 
 

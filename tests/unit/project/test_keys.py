@@ -123,7 +123,7 @@ PLACES = [
     ("tasks", "files", "commands", "show"),
     ("jobs", "everything"),
     ("schedules", "every-night"),
-    ("pipelines", "weekly", "notify", 0),
+    ("pipelines", "tenants", "notify", 0),
     ("environments", "prod"),
 ]
 

@@ -74,7 +74,7 @@ class Runs:
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder, self.url = folder, url
-        self.notify: Any = {"on": ["failure", "recovery", "empty"], "url": "${HOOK}"}
+        self.notify: Any = {"events": ["failure", "recovery", "empty"], "url": "${HOOK}"}
         self.more: dict[str, Any] = {}
         self.environ: dict[str, str] = {}
 
@@ -194,7 +194,7 @@ def test_a_command_gets_the_message(run, tmp_path):
     program = tmp_path / "tell"
     program.write_text(f"#!/bin/sh\ncat >{tmp_path}/told\n")
     program.chmod(0o755)
-    run.notify = {"on": ["failure"], "command": [str(program)]}
+    run.notify = {"events": ["failure"], "command": [str(program)]}
     assert run(*BAD).returncode == 3
     assert json.loads((tmp_path / "told").read_text())["event"] == "failure"
 
@@ -204,7 +204,7 @@ def test_a_command_gets_the_message(run, tmp_path):
     ("command", "reason"), [("/no/such", "cannot be started: No such file"), ("false", "exited with 1")]
 )
 def test_a_command_that_fails_is_a_warning(run, command, reason):
-    run.notify = {"on": ["failure"], "command": [command]}
+    run.notify = {"events": ["failure"], "command": [command]}
     done = run(*BAD)
     assert done.returncode == 3
     assert reason in done.stderr
@@ -228,7 +228,7 @@ def test_an_address_that_is_none_fails_the_run(run):
     "text", ["ftp://x/y", "https://", "https://x:port/", "http://x/ y\n", "javascript:1", "https://[::1"]
 )
 def test_what_is_not_an_address(text):
-    pipeline = Pipeline(name="p", source="a", target="b", notify=(Notify(on=("failure",), url=Secret(text)),))
+    pipeline = Pipeline(name="p", source="a", target="b", notify=(Notify(events=("failure",), url=Secret(text)),))
     with pytest.raises(UsageError) as raised:
         require_notifiable(pipeline)
     assert text not in raised.value.message

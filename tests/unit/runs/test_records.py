@@ -41,7 +41,7 @@ def test_the_record_is_the_object_of_the_command_line():
     assert set(value) == {
         *("version", "run_id", "pipeline", "state_id", "started_at", "status", "exit_code", "error"),
         *("streams", "state", "containers", "seconds", "relay", "schema_changes", "labels", "annotations", "mapper"),
-        *("limit", "kind", "window", "options"),
+        *("limit", "kind", "window", "options", "schedule", "scheduled_for"),
     }
     assert set(value["error"]) == {"side", "message", "hint", "retryable"}
     assert set(value["streams"][0]) == {

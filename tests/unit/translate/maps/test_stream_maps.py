@@ -94,7 +94,7 @@ def test_a_deselected_field_is_not_in_the_map_of_its_stream() -> None:
     )
     (only,) = maps_of([one], checked(MapKeys(maps={"users": {"email": None, "n": "str(id)"}})))[one.stream.key]
     assert list(only.json_schema["properties"]) == ["id", "at", "amount", "n"]
-    with pytest.raises(UsageError, match=r"`maps\.users\.n` cannot be used"):
+    with pytest.raises(UsageError, match=r"`maps\.users\.n` uses the field `email` of `users`, which is not selected"):
         maps_of([one], checked(MapKeys(maps={"users": {"n": "email"}})))
 
 
