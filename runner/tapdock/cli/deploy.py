@@ -25,6 +25,7 @@ from tapdock.project.home import FILE
 from tapdock.project.load import written
 from tapdock.project.model import Project
 from tapdock.project.owners import trusted_users
+from tapdock.project.row import split_name
 from tapdock.project.schedules import is_one_pipeline
 from tapdock.project.state_keys import key_of
 from tapdock.project.steps import Schedule
@@ -203,7 +204,7 @@ def names_in(project: Project, schedule: Schedule) -> set[str]:
     blocks = parse_blocks(project, schedule.run)
     found = {schedule.name, *(word.partition(":")[0] for word in schedule.run)}
     for pipeline in pipelines_of(blocks):
-        found |= {pipeline.name, pipeline.source, pipeline.target, *pipeline.mappers}
+        found |= {split_name(pipeline.name)[0], pipeline.source, pipeline.target, *pipeline.mappers}
         found |= {word.partition(":")[0] for word in pipeline.tasks}
     found |= {owner.name for owner in project.mappers.values() if not found.isdisjoint(owner.mappings)}
     found |= set(project.tasks) if set(schedule.run) & set(project.jobs) else set()

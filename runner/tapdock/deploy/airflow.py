@@ -179,6 +179,7 @@ def _as_data(task: DagTask) -> dict[str, Any]:
         "outlets": task.outlets,
         "rule": task.rule if task.rule != "all_success" else None,
         "is_pipeline": task.is_pipeline,
+        "is_matrix": task.is_matrix,
     }
     return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items() if value}
 

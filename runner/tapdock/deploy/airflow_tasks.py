@@ -20,13 +20,15 @@ class DagTask:
     """A task of a DAG. `words` are the arguments of `tapdock run`; without any, the task only joins others.
 
     `after` are the ids of the tasks before it. `is_pipeline`: the exit codes are those of tapdock, not of a command of
-    the project. `outlets` are the URIs of the streams that it writes.
+    the project. `is_matrix`: it runs several rows, so exit code 7 of one of them does not say that nothing has run.
+    `outlets` are the URIs of the streams that it writes.
     """
 
     task_id: str
     words: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     is_pipeline: bool = False
+    is_matrix: bool = False
     group: str | None = None
     pool: str | None = None
     outlets: tuple[str, ...] = ()
@@ -109,6 +111,7 @@ class _Plan:
                 words=(*words, *self.facts.window(pipeline)),
                 after=after,
                 is_pipeline=True,
+                is_matrix=pipeline.is_template and (len(words) > 1 or words == (pipeline.name,)),
                 group=group,
                 pool=self.facts.pool(pipeline),
                 outlets=self.facts.outlets(pipeline) if outlets is None else outlets,

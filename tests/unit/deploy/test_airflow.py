@@ -200,6 +200,13 @@ def test_rows_of_a_matrix_have_dags_and_schedules_of_their_own(deploy, shop):
     assert values(deploy("shop")[1])["DAGS"][0]["schedule"] == "@daily"
 
 
+def test_exit_code_7_of_several_rows_is_not_a_skip(deploy, shop):
+    """Another row may have failed: the exit code is that of the first one."""
+    (shop / "tapdock.yaml").write_text(ROWS)
+    blocks = (["shop"], ["shop[acme]", "shop[beta]"], ["shop[acme]"])
+    assert [tasks(deploy(*words)[1])["shop"].get("is_matrix", False) for words in blocks] == [True, True, False]
+
+
 def test_a_dag_that_is_started_by_hand_has_no_data_interval(deploy, shop):
     """Its interval is empty, so that a run of it as a window would be refused."""
     (shop / "tapdock.yaml").write_text(ROWS)

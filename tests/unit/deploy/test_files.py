@@ -284,3 +284,24 @@ def test_projects_of_one_repository_keep_their_workflows(folder, capsys):
     assert main(["--project", str(other), "deploy", "github-actions"]) == 0
     assert "by an earlier call" not in capsys.readouterr().err
     assert {path: path.read_text() for path in before} == before
+
+
+def test_rows_of_a_matrix_get_their_secrets(folder, capsys, monkeypatch):
+    """Those of all rows: the rows are read together. A base that a source extends is a part of it."""
+    monkeypatch.setenv("ACME_KEY", "s3cret-of-acme")
+    (folder / "tapdock.yaml").write_text("""\
+version: 1
+sources:
+  base: {image: x, config: {password: "${SHOP_TOKEN}"}}
+  crm: {extends: base, config: {key: "${matrix.key}"}}
+targets: {lake: {image: y}}
+pipelines: {shop: {source: crm, target: lake, matrix: [{name: acme, key: "${ACME_KEY}"}]}}
+jobs: {all: [shop]}
+schedules:
+  job: {run: all, cron: "@daily"}
+  row: {run: "shop[acme]", cron: "@hourly"}
+state_backend: {uri: "s3://bucket"}
+""")
+    for text in written(folder, capsys, "github-actions").values():
+        assert "ACME_KEY: ${{ secrets.ACME_KEY }}" in text
+        assert "SHOP_TOKEN: ${{ secrets.SHOP_TOKEN }}" in text
