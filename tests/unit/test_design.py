@@ -206,7 +206,6 @@ PRINTS = {
     "cli.display": "rich draws the progress; every name in it is a cleaned rich Text",
     "cli.dialog": "typer asks; the parts of a spec in a prompt are made one line, and secrets are not echoed",
     "cli.state": "typer asks for a confirmation; the question is made one line",
-    "dagster": "it is a library in Dagster's process: a warning there is how a library reports, and stdout is a pipe",
     "cli.state_edit": "the editor of the user gets the terminal; the question after it is constant",
 }
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
