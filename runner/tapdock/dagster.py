@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import warnings
@@ -73,7 +74,7 @@ def load_assets(
     partitions: Mapping[str, dg.PartitionsDefinition[str]] | None = None,
     retries: int = 2,
     retry_seconds: float = 300,
-    command: Sequence[str] = (sys.executable, "-m", "tapdock"),
+    command: Sequence[str] = (sys.executable, "-P", "-m", "tapdock"),
 ) -> list[dg.AssetsDefinition]:
     """Return the assets of a project: one for each stream of its pipelines, in groups that a subset can be run of.
 
@@ -92,11 +93,20 @@ def load_assets(
         if each["streams"]:
             found.append(_assets(each, base, key_prefix, (partitions or {}).get(each["name"]), retries, retry_seconds))
             continue
-        problem = f"the streams of pipeline `{each['name']}` are not known yet"
+        problem, hint = _no_assets(each)
         if wanted is not None:
-            raise UsageError(problem, hint=f"`tapdock run {each['name']}` finds them")
-        warnings.warn(f"{problem}, so it has no assets: `tapdock run {each['name']}` finds them", stacklevel=2)
+            raise UsageError(problem, hint=hint)
+        warnings.warn(f"{problem}, so it has no assets: {hint}", stacklevel=2)
     return found
+
+
+def _no_assets(pipeline: Mapping[str, Any]) -> tuple[str, str]:
+    """Return why a pipeline has no assets, and a hint."""
+    name = pipeline["name"]
+    if "matrix" in pipeline:
+        hint = "start its rows with `tapdock run`, which reports to Dagster by Pipes"
+        return f"pipeline `{name}` has a matrix, of which the rows are not assets", hint
+    return f"the streams of pipeline `{name}` are not known yet", f"`tapdock run {shlex.quote(name)}` finds them"
 
 
 def _listed(base: Sequence[str]) -> list[dict[str, Any]]:

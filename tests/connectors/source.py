@@ -79,6 +79,11 @@ class Source:
         self.cursors[stream] = max(self.cursors[stream], (first - eve).days - 1)
         self.until(stream, (last - eve).days - 1)
 
+    def january(self, stream):
+        """A record with a field that later ones do not have."""
+        if self.config["start_date"] < "2026-02-01":
+            self.record(stream, price=1.5)
+
     def forever(self, stream):
         """Slowly, with a state after every record, until somebody ends it."""
         while True:
@@ -123,6 +128,17 @@ class Source:
     def control(self, token):
         config = {**self.config, "token": token}
         say("CONTROL", control={"type": "CONNECTOR_CONFIG", "emitted_at": 1, "connectorConfig": {"config": config}})
+
+    def spend(self, path):
+        """A token that works once: each run gets the next one. The last one is in the file."""
+        last = "t"
+        if os.path.exists(path):
+            with open(path) as file:
+                last = file.read()
+        self.expect(last)
+        with open(path, "w") as file:
+            file.write(f"{last}+")
+        self.control(f"{last}+")
 
     def rewrite(self, token):
         """As some connectors do it: the config file itself."""

@@ -87,6 +87,8 @@ def first_error(ended: Ended) -> TapdockError:
     """Return the error of the first failure of a job."""
     hooks = [error for error in ended.errors if error.exit_code == ended.exit_code]
     failed = next((r for r in ended.records if r.exit_code == ended.exit_code), None)
+    if failed is None and not hooks:  # a task has a code of its own, which may not be that of the job
+        failed = next((r for r in ended.records if r.exit_code), None)
     if failed:
         return error_of(failed)
     return with_note(hooks[0]) if hooks else TapdockError(f"the job ended with exit code {ended.exit_code}")

@@ -17,6 +17,7 @@ from tapdock.errors import ImageMissing, UsageError
 from tapdock.files import tightened
 from tapdock.project.home import claim_home
 from tapdock.relay.signals import Signals
+from tapdock.runs.scheduled import MARK
 from tapdock.text.clean import one_line
 from tapdock.text.output import err
 from tapdock.text.redaction import Redactor
@@ -97,6 +98,7 @@ def operations_of(
         is_quiet=quiet,
         redactor=Redactor(own=session.own_words),
         observer=session.observer,
+        scheduled=session.environ.get(MARK),
     )
 
 

@@ -13,8 +13,9 @@ from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
 from tapdock.cli.session import Session, shared
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
-from tapdock.project.blocks import parse_blocks
+from tapdock.project.blocks import RowsBlock, parse_blocks
 from tapdock.project.model import Pipeline
+from tapdock.project.rows import named_pipeline
 from tapdock.project.window import Window
 from tapdock.project.window_steps import parse_by
 from tapdock.relay.signals import Signals
@@ -31,7 +32,7 @@ __all__ = ["backfill"]
 
 def backfill(
     ctx: typer.Context,
-    blocks: Annotated[list[str], typer.Argument(help="A pipeline, or a source followed by a target.")],
+    blocks: Annotated[list[str], typer.Argument(help="A pipeline, a row of a matrix, or a source and a target.")],
     from_: Annotated[str | None, typer.Option("--from", metavar="DATE", help="The start of the range.")] = None,
     to: Annotated[
         str | None, typer.Option("--to", metavar="DATE", help="The end of the range, which is not read.")
@@ -98,6 +99,8 @@ def backfill(
             select=(*(select or ()), *(f"!{pattern.removeprefix('!')}" for pattern in exclude or ())),
             strict_counts=strict_counts,
         )
+        if wanted.tasks and not quiet:
+            said(f"note: a backfill does not run the tasks in `before` and `after` of `{wanted.name}`")
         code = _run(session, wanted, options, asked, view=view, result=result, locked=locked)
     except (TapdockError, Interrupted) as error:
         if as_json:
@@ -118,7 +121,14 @@ def _pipeline(session: Session, blocks: list[str]) -> Pipeline:
     found = parse_blocks(session.project, blocks)
     if len(found) == 1 and isinstance(found[0], Pipeline):
         return found[0]
-    raise UsageError("a backfill is of one pipeline, or of a source and a target", hint="`tapdock list` lists them")
+    if len(found) == 1 and isinstance(found[0], RowsBlock) and len(blocks) == 1:
+        row = named_pipeline(session.project, blocks[0])
+        assert row is not None, "the name of a matrix, or of a row of one"
+        return row
+    raise UsageError(
+        "a backfill is of one pipeline, or of one row of a matrix, or of a source and a target",
+        hint="`tapdock list` lists them",
+    )
 
 
 def _run(
@@ -127,7 +137,7 @@ def _run(
     """Run the steps, and return the exit code."""
     screen = Screen()
     with Signals(screen.say) as signals:
-        operations = operations_of(session, signals, locked=locked, quiet=not view.progress)
+        operations = operations_of(session, signals, locked=locked, quiet=not view.progress).of(wanted)
         for name, reason in operations.engine.sweep().kept:
             said(not_removed(name, reason))
 

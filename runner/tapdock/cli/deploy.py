@@ -16,14 +16,17 @@ from tapdock.cli.scheduled import program, projects_of
 from tapdock.cli.session import Session, shared
 from tapdock.deploy.cron import crontab
 from tapdock.deploy.github import Checkout, workflows
-from tapdock.deploy.place import Place, write_files
+from tapdock.deploy.place import Place, left_files, write_files
 from tapdock.deploy.systemd import units
 from tapdock.errors import UsageError
 from tapdock.project.blocks import parse_blocks, pipelines_of
 from tapdock.project.cron import BY_HAND, BadCron, require_zone
+from tapdock.project.home import FILE
 from tapdock.project.load import written
 from tapdock.project.model import Project
 from tapdock.project.owners import trusted_users
+from tapdock.project.row import split_name
+from tapdock.project.schedules import is_one_pipeline
 from tapdock.project.state_keys import key_of
 from tapdock.project.steps import Schedule
 from tapdock.project.used_variables import used_variables
@@ -71,7 +74,7 @@ def systemd(
     Example: tapdock deploy systemd --output units
     """
     session = shared(ctx)
-    chosen = [schedule for schedule, _ in _enabled(session).values()]
+    chosen = [(each, is_one_pipeline(its, each)) for each, its in _enabled(session).values()]
     folder = session.file.parent
     owner = pwd.getpwuid(folder.stat().st_uid)
     writable = [folder, session.private, Path(tempfile.gettempdir()), Path(owner.pw_dir, ".cache", "tapdock")]
@@ -96,7 +99,7 @@ def github_actions(
     session = shared(ctx)
     found = _enabled(session)
     root = _repository(session.file.parent)
-    folder = session.file.parent.relative_to(root).as_posix()
+    named = session.file.parent if session.file.name == FILE else session.file
     project = session.project
     scheme, extra = extra_of(project.state_uri)
     extras = ",".join(name for name in (extra, "encryption") if name)
@@ -110,21 +113,29 @@ def github_actions(
         _require_own_states(found)
         err("states are kept in the cache of each workflow; a bucket or a database is safer: see guides/state.md")
     checkout = Checkout(
-        folder=folder,
+        project=named.relative_to(root).as_posix(),
         requirement=f"tapdock[{extras}]=={__version__}",
         environment=project.environment,
         states=states,
     )
-    chosen = [(each, _secrets(session, each, its)) for each, its in found.values()]
+    chosen = [(each, _secrets(session, each, its), is_one_pipeline(its, each)) for each, its in found.values()]
     files = workflows(checkout, chosen, now=time.time())
-    written_files(session, output, root / ".github" / "workflows", files)
+    written_files(session, output, root / ".github" / "workflows", files, own=checkout.line)
 
 
-def written_files(session: Session, output: str | None, default: str | Path, files: Mapping[str, str]) -> None:
-    """Write files below the project's folder, or into `output`, and print their paths."""
+def written_files(
+    session: Session, output: str | None, default: str | Path, files: Mapping[str, str], *, own: str = ""
+) -> None:
+    """Write files below the project's folder, or into `output`, and print their paths.
+
+    Warn about files of schedules that were removed or disabled: what starts them still does. Files of this project
+    contain `own`.
+    """
     folder = Path(output) if output is not None else session.file.parent / default
-    for path in write_files(folder, files):
+    for path in write_files(folder, files, own=own):
         out(str(path))
+    for path in left_files(folder, files, own=own):
+        err(f"warning: {path} was written by an earlier call, for a schedule that is removed or disabled: remove it")
 
 
 def _enabled(session: Session) -> dict[str, tuple[Schedule, Project]]:
@@ -132,7 +143,8 @@ def _enabled(session: Session) -> dict[str, tuple[Schedule, Project]]:
         name: pair for name, pair in projects_of(session).items() if pair[0].enabled and pair[0].cron not in BY_HAND
     }
     if not found:
-        raise UsageError("the project has no schedule that runs by itself", hint="add one under `schedules:`")
+        hint = "add one under `schedules:`, and remove what an earlier call has written"
+        raise UsageError("the project has no schedule that runs by itself", hint=hint)
     return found
 
 
@@ -192,7 +204,7 @@ def names_in(project: Project, schedule: Schedule) -> set[str]:
     blocks = parse_blocks(project, schedule.run)
     found = {schedule.name, *(word.partition(":")[0] for word in schedule.run)}
     for pipeline in pipelines_of(blocks):
-        found |= {pipeline.name, pipeline.source, pipeline.target, *pipeline.mappers}
+        found |= {split_name(pipeline.name)[0], pipeline.source, pipeline.target, *pipeline.mappers}
         found |= {word.partition(":")[0] for word in pipeline.tasks}
     found |= {owner.name for owner in project.mappers.values() if not found.isdisjoint(owner.mappings)}
     found |= set(project.tasks) if set(schedule.run) & set(project.jobs) else set()

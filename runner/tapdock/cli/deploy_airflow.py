@@ -14,6 +14,7 @@ from tapdock.cli.assembly import said
 from tapdock.cli.session import Session, shared
 from tapdock.connectors.known_streams import KnownStreams, known_read
 from tapdock.deploy.airflow import Settings, When, dags, pools, render
+from tapdock.deploy.airflow_tasks import title_of
 from tapdock.deploy.place import write_files
 from tapdock.errors import UsageError
 from tapdock.project.blocks import Block, Group, block_of, parse_blocks, pipelines_of
@@ -83,6 +84,7 @@ def airflow(
     settings = Settings(
         image=image or f"tapdock/runner:{__version__}",
         folder=_absolute(folder or str(project.folder), "--folder"),
+        file=session.file.name,
         socket=_absolute(socket, "--socket"),
         environment=project.environment,
         variables=dict(_variable(text) for text in variable or ()),
@@ -92,7 +94,8 @@ def airflow(
     )
     text = render(found, settings, command=shlex.join(["tapdock", "deploy", "airflow", *blocks]))
     for name in (name for name, known in streams.items() if known is None):
-        said(f"the streams of {name} are not known yet, so it has no assets: `tapdock run {name}`, then deploy again")
+        run = f"`tapdock run {shlex.quote(name)}`"
+        said(f"the streams of {name} are not known yet, so it has no assets: {run}, then deploy again")
     if output is None:
         out(text.rstrip("\n"))
         return
@@ -133,7 +136,7 @@ def _when(project: Project, block: Block, cron: str | None, zone: str | None) ->
     """
     if cron is not None:
         return When(cron=_cron(cron, zone or "UTC"), time_zone=zone or "UTC")
-    words = tuple(block_of(project, block).split()) if isinstance(block, Pipeline) else (_name(block),)
+    words = tuple(block_of(project, block).split() if isinstance(block, Pipeline) else _name(block).split())
     found = [
         each
         for each in project.schedules.values()
@@ -163,4 +166,4 @@ def _cron(text: str, zone: str) -> str:
 
 
 def _name(block: Block) -> str:
-    return "" if isinstance(block, Group) else block.name
+    return "" if isinstance(block, Group) else title_of(block)

@@ -40,8 +40,8 @@ def init(
     A `.gitignore` is written too, if the folder has none, and a JSON schema with which editors complete and check the
     project file.
 
-    From a Meltano project, tapdock converts extractors, loaders, their settings and selection, environments, and jobs
-    (as pipelines). Everything else is reported, and listed at the top of the new file.
+    From a Meltano project, tapdock converts extractors, loaders, mappers, utilities, their settings and selection,
+    environments, jobs and schedules. Everything else is reported, and listed at the top of the new file.
 
     `--compare` prints for each pipeline whether Meltano has its state, the schema in the target and the selection for
     Meltano and here, and what is not carried over.

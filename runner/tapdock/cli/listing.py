@@ -16,7 +16,7 @@ from tapdock.connectors.lockfile import read_if_present
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Hooks, Job, Pipeline, Project
-from tapdock.project.row import split_name
+from tapdock.project.row import row_name, split_name
 from tapdock.project.rows import named_pipeline, state_facts
 from tapdock.project.steps import Step, in_words
 from tapdock.text.output import out, print_json, print_table
@@ -214,7 +214,9 @@ def _print_streams(owners: Iterable[Mapping[str, Any]], *, every: bool) -> None:
         streams = owner["streams"]
         if streams is None:
             if every:
-                out(f"\nstreams of {owner['name']}: {_UNKNOWN}; `tapdock {_asks(owner)}` finds them")
+                known = "those of its rows" if "matrix" in owner else _UNKNOWN
+                does = "shows them" if "matrix" in owner else "finds them"
+                out(f"\nstreams of {owner['name']}: {known}; `tapdock {_asks(owner)}` {does}")
             continue
         out(f"\nstreams of {owner['name']}, seen at {owner['streams_seen_at']}:")
         rows = [
@@ -230,4 +232,6 @@ def _print_streams(owners: Iterable[Mapping[str, Any]], *, every: bool) -> None:
 
 
 def _asks(owner: Mapping[str, Any]) -> str:
+    if "matrix" in owner:
+        return f"list {shlex.quote(row_name(owner['name'], 'ROW'))}"
     return f"discover {owner['name']}" if "role" in owner else f"run {shlex.quote(owner['name'])}"

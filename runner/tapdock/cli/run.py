@@ -124,7 +124,6 @@ def run(
         catalog=own_file(catalog),
         state=own_file(state),
         limit=limit,
-        scheduled=shared(ctx).environ.get("TAPDOCK_SCHEDULED"),
     )
     options, to, from_ = with_window(options, to=to, from_=from_)
     if verbose and quiet:

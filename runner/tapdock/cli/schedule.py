@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -79,16 +80,20 @@ def _row(schedule: Schedule, fact: dict[str, Any]) -> list[str]:
     ]
 
 
-def _last_runs(private: Any, names: Iterable[str]) -> dict[str, RunRecord]:
-    """Return the newest record of each schedule."""
+def _last_runs(private: Path, names: Iterable[str]) -> dict[str, RunRecord]:
+    """Return a record of the last run of each schedule: the first one that has not succeeded, else the last one.
+
+    A run has several records if the schedule runs several blocks. They have the same time.
+    """
     found: dict[str, RunRecord] = {}
     wanted = set(names)
     for run_id in records.ids(private):
-        if wanted <= found.keys():
-            break
         record = records.record(private, run_id)
-        if record and record.schedule in wanted:
-            found.setdefault(record.schedule, record)
+        if record is None or record.schedule not in wanted:
+            continue
+        later = found.setdefault(record.schedule, record)
+        if record.scheduled_for == later.scheduled_for and record.status != "succeeded":
+            found[record.schedule] = record
     return found
 
 
@@ -115,7 +120,7 @@ def run_schedule(
     words = scheduled.command(
         THIS, schedule, file=session.file, environment=session.project.environment, env_files=session.env_files
     )
-    variables = scheduled.variables(schedule, session.environ, due=None)
+    variables = scheduled.variables(schedule, session.environ, due=time.time())
     made_private(session.private, "schedules")
     lock = scheduled.locked(scheduled.folder_of(session.private, session.project.environment), name)
     if lock is None:

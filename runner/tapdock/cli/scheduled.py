@@ -16,8 +16,8 @@ from tapdock.project.steps import Schedule
 
 __all__ = ["THIS", "program", "project_of", "projects_of", "schedule_of"]
 
-THIS = (sys.executable, "-m", "tapdock")
-"""The words that start this tapdock from this process."""
+THIS = (sys.executable, "-P", "-m", "tapdock")
+"""The words that start this tapdock. Without `-P`, a file `queue.py` in the current folder would replace Python's."""
 
 
 def program() -> tuple[str, ...]:

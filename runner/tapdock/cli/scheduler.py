@@ -18,10 +18,11 @@ from tapdock.cli.scheduled import THIS
 from tapdock.cli.session import Session, shared
 from tapdock.errors import LeaseHeld, UsageError
 from tapdock.log import Log
-from tapdock.project.blocks import parse_blocks
+from tapdock.project.blocks import Block, RowsBlock, TaskBlock, parse_blocks
 from tapdock.project.load import load
 from tapdock.project.model import Pipeline, Project
 from tapdock.project.owners import trusted_users
+from tapdock.project.schedules import is_one_pipeline
 from tapdock.project.steps import Schedule
 from tapdock.relay.signals import Signals
 from tapdock.runs import records, scheduled
@@ -64,6 +65,7 @@ def start(ctx: typer.Context) -> None:
         start=_starter(session, environment),
         outcome=lambda name, due: _outcome(projects.project, private, name, due),
         printed=_printer(session),
+        may_be_held=lambda schedule: is_one_pipeline(projects.project, schedule),
     )
     with Signals(said_at_once) as signals:
         orders: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -202,5 +204,18 @@ def _outcome(project: Project, private: Path, name: str, due: float) -> str | No
         blocks = parse_blocks(project, schedule.run) if schedule else []
     except UsageError:
         blocks = []
-    is_whole = len(blocks) == 1 and isinstance(blocks[0], Pipeline)
+    is_whole = len(blocks) == 1 and _is_whole(blocks[0])
     return "succeeded" if is_whole else f"{', '.join(newest)} succeeded, and the rest is not known"
+
+
+def _is_whole(block: Block) -> bool:
+    """Return True if the record of its run says how all of it ended. It does not say that of hooks."""
+    match block:
+        case TaskBlock():
+            return True
+        case Pipeline():
+            return not block.tasks
+        case RowsBlock(pipeline=pipeline, names=names):
+            return len(names or ()) == 1 and not pipeline.tasks
+        case _:
+            return False

@@ -27,7 +27,8 @@ class Context:
 
     `patience` is the time in seconds after which an optional question to a connector counts as not answered. If
     `is_quiet`, steps of the preparation are not reported. `note` gets facts that are only for the log of a run.
-    `observer` is the orchestrator that started this process, if it wants reports.
+    `observer` is the orchestrator that started this process, if it wants reports. `scheduled` is the schedule that
+    started it, with its time (`runs/scheduled.py`).
     """
 
     engine: Engine
@@ -46,6 +47,7 @@ class Context:
     redactor: Redactor = field(default_factory=Redactor)
     reported: set[str] = field(default_factory=set)
     observer: Observer | None = None
+    scheduled: str | None = None
 
     def __post_init__(self) -> None:
         for address in (self.project.state_uri, *self.making.indexes.values()):

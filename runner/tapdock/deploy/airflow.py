@@ -9,8 +9,10 @@ from typing import Any
 from urllib.parse import quote
 
 from tapdock.connectors.known_streams import KnownStreams
-from tapdock.deploy.airflow_tasks import DagTask, Facts, dag_tasks, identifier
-from tapdock.project.blocks import Block
+from tapdock.deploy.airflow_tasks import DagTask, Facts, dag_tasks, identifier, title_of
+from tapdock.errors import UsageError
+from tapdock.project.blocks import Block, Group, JobBlock, RowsBlock, TaskBlock
+from tapdock.project.home import FILE
 from tapdock.project.model import Pipeline, Project
 
 __all__ = ["Dag", "Settings", "When", "dags", "pools", "render"]
@@ -20,13 +22,15 @@ _WINDOW = ("--from", "{{ data_interval_start | ts }}", "--to", "{{ data_interval
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the tasks of all DAGs share. `folder` and `socket` are paths on the machine of the engine.
+    """What the tasks of all DAGs share. `folder` and `socket` are paths on the machine of the engine, and `file` is the
+    name of the project file.
 
     `variables` are templates of Airflow by the name of a variable. `env_files` are files of variables on that machine.
     """
 
     image: str
     folder: Path
+    file: str = FILE
     socket: Path = Path("/var/run/docker.sock")
     environment: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -63,23 +67,43 @@ def dags(
 ) -> tuple[Dag, ...]:
     """Return a DAG for each block. `streams` are those that are known of each pipeline, `when` is by block.
 
-    With `windows`, a source that has one is read for the data interval of each run.
+    With `windows`, a source that has one is read for the data interval of each run. A run by hand has no data interval.
+    Raises UsageError for two blocks that would have one name in Airflow.
     """
     base = ".".join(identifier(part) for part in (project.folder.name, project.environment) if part)
+    named = [each for each in blocks if not isinstance(each, Group)]
+    ids = [f"{base}.{identifier(title_of(each))}" for each in named]
+    if again := next((one for one in ids if ids.count(one) > 1), None):
+        names = " and ".join(f"`{title_of(each)}`" for each, one in zip(named, ids, strict=True) if one == again)
+        raise UsageError(f"{names} would both be the DAG `{again}`", hint="rename one of them")
+    return tuple(
+        _dag(project, each, one, streams, when[title_of(each)], windows=windows)
+        for each, one in zip(named, ids, strict=True)
+    )
+
+
+def _dag(
+    project: Project,
+    block: Pipeline | RowsBlock | TaskBlock | JobBlock,
+    dag_id: str,
+    streams: Mapping[str, KnownStreams | None],
+    when: When,
+    *,
+    windows: bool,
+) -> Dag:
+    has_interval = windows and when.cron is not None
     facts = Facts(
         pool=lambda pipeline: f"{identifier(project.folder.name)}.{identifier(pipeline.source)}",
-        window=lambda pipeline: _WINDOW if windows and _has_window(project, pipeline) else (),
+        window=lambda pipeline: _WINDOW if has_interval and _has_window(project, pipeline) else (),
         outlets=lambda pipeline: _outlets(project, pipeline, streams.get(pipeline.name)),
     )
-    return tuple(
-        Dag(
-            dag_id=f"{base}.{identifier(block.name)}",
-            description=f"{block.name} of the tapdock project {project.folder.name}",
-            when=when[block.name],
-            has_window=any(task.words[-4:] == _WINDOW for task in tasks),
-            tasks=tasks,
-        )
-        for block, tasks in ((each, dag_tasks(project, each, facts)) for each in blocks if hasattr(each, "name"))
+    tasks = dag_tasks(project, block, facts)
+    return Dag(
+        dag_id=dag_id,
+        description=f"{title_of(block)} of the tapdock project {project.folder.name}",
+        when=when,
+        has_window=any(task.words[-4:] == _WINDOW for task in tasks),
+        tasks=tasks,
     )
 
 
@@ -112,7 +136,8 @@ def _values(found: Sequence[Dag], settings: Settings) -> dict[str, str]:
         ("/var/run/docker.sock", str(settings.socket), "bind", False),
         ("/var/lib/tapdock", "tapdock", "volume", False),  # pipes of runs, and a cache of answers of images
     ]
-    options = ["--environment", settings.environment] if settings.environment else []
+    options = ["--project", f"/project/{settings.file}"] if settings.file != FILE else []
+    options += ["--environment", settings.environment] if settings.environment else []
     for number, file in enumerate(settings.env_files):
         target = f"/run/tapdock/env-{number}"
         mounts.append((target, str(file), "bind", True))
@@ -154,6 +179,7 @@ def _as_data(task: DagTask) -> dict[str, Any]:
         "outlets": task.outlets,
         "rule": task.rule if task.rule != "all_success" else None,
         "is_pipeline": task.is_pipeline,
+        "is_matrix": task.is_matrix,
     }
     return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items() if value}
 

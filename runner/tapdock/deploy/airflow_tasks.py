@@ -7,8 +7,9 @@ from typing import Literal, assert_never
 
 from tapdock.project.blocks import Block, Group, JobBlock, RowsBlock, TaskBlock, block_of
 from tapdock.project.model import Pipeline, Project
+from tapdock.project.row import row_name
 
-__all__ = ["DagTask", "Facts", "dag_tasks", "identifier"]
+__all__ = ["DagTask", "Facts", "dag_tasks", "identifier", "title_of"]
 
 Rule = Literal["all_success", "all_done", "one_failed"]
 _NOT_ALLOWED = re.compile(r"[^\w-]+")
@@ -19,13 +20,15 @@ class DagTask:
     """A task of a DAG. `words` are the arguments of `tapdock run`; without any, the task only joins others.
 
     `after` are the ids of the tasks before it. `is_pipeline`: the exit codes are those of tapdock, not of a command of
-    the project. `outlets` are the URIs of the streams that it writes.
+    the project. `is_matrix`: it runs several rows, so exit code 7 of one of them does not say that nothing has run.
+    `outlets` are the URIs of the streams that it writes.
     """
 
     task_id: str
     words: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     is_pipeline: bool = False
+    is_matrix: bool = False
     group: str | None = None
     pool: str | None = None
     outlets: tuple[str, ...] = ()
@@ -48,6 +51,13 @@ def identifier(text: str) -> str:
     ('dbt_build', 'shop_acme')
     """
     return _NOT_ALLOWED.sub("_", text).strip("_") or "_"
+
+
+def title_of(block: Pipeline | RowsBlock | TaskBlock | JobBlock) -> str:
+    """Return the name of a block: some rows of a matrix have the names of these rows."""
+    if isinstance(block, RowsBlock) and block.names:
+        return " ".join(row_name(block.name, row) for row in block.names)
+    return block.name
 
 
 def dag_tasks(project: Project, block: Block, facts: Facts) -> tuple[DagTask, ...]:
@@ -73,8 +83,9 @@ class _Plan:
             case Pipeline():
                 return self._pipeline(block, tuple(block_of(self.project, block).split()), after, group)
             case RowsBlock():  # in one task: which rows there are may be known only when it runs
-                rows = tuple(f"{block.name}[{name}]" for name in block.names or ()) or (block.name,)
-                return self._pipeline(block.pipeline, rows, after, group)
+                words = tuple(row_name(block.name, row) for row in block.names or ()) or (block.name,)
+                uris = dict.fromkeys(uri for row in block.pipelines for uri in self.facts.outlets(row))
+                return self._pipeline(block.pipeline, words, after, group, outlets=tuple(uris))
             case TaskBlock():
                 return self._task(block.name, after, group)
             case Group():
@@ -86,7 +97,13 @@ class _Plan:
                 assert_never(block)
 
     def _pipeline(
-        self, pipeline: Pipeline, words: tuple[str, ...], after: tuple[str, ...], group: str | None
+        self,
+        pipeline: Pipeline,
+        words: tuple[str, ...],
+        after: tuple[str, ...],
+        group: str | None,
+        *,
+        outlets: tuple[str, ...] | None = None,
     ) -> tuple[str, ...]:
         return self._append(
             DagTask(
@@ -94,9 +111,10 @@ class _Plan:
                 words=(*words, *self.facts.window(pipeline)),
                 after=after,
                 is_pipeline=True,
+                is_matrix=pipeline.is_template and (len(words) > 1 or words == (pipeline.name,)),
                 group=group,
                 pool=self.facts.pool(pipeline),
-                outlets=self.facts.outlets(pipeline),
+                outlets=self.facts.outlets(pipeline) if outlets is None else outlets,
             )
         )
 

@@ -24,7 +24,8 @@ def crontab(
     """
     zone = "in the zones that `CRON_TZ` names: only for a cron that reads it, such as cronie" if has_zones else machine
     lines = [
-        f"# {MARK} cron`. Install it with `crontab FILE`, and write it again after a change of a schedule.",
+        f"# {MARK} cron`. Write it again after a change of a schedule.",
+        "# Install it with `crontab FILE`, which replaces all other lines of this user's crontab.",
         f"# The times are {zone}.",
         "SHELL=/bin/sh",
         f"PATH={path}:{_FOLDERS}",

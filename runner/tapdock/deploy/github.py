@@ -22,24 +22,34 @@ _SEASON = " && steps.season.outputs.is_now == 'yes'"
 
 @dataclass(frozen=True, kw_only=True)
 class Checkout:
-    """The project in its repository. `folder` is relative to the repository, `requirement` installs tapdock.
+    """The project in its repository. `requirement` installs tapdock.
+
+    `project` is its folder, or its file if that has another name than usual, relative to the repository.
 
     `states` is the folder of the states, relative to the repository, or None if they are on a server.
     """
 
-    folder: str
+    project: str
     requirement: str
     environment: str | None = None
     states: str | None = None
 
+    @property
+    def line(self) -> str:
+        """The line of a workflow that names the project."""
+        return f"  TAPDOCK_PROJECT: {json.dumps(self.project)}\n"
 
-def workflows(checkout: Checkout, schedules: Iterable[tuple[Schedule, Sequence[str]]], *, now: float) -> dict[str, str]:
-    """Return the texts of workflows by file name. Each schedule has the names of the secrets that its run needs.
+
+def workflows(
+    checkout: Checkout, schedules: Iterable[tuple[Schedule, Sequence[str], bool]], *, now: float
+) -> dict[str, str]:
+    """Return the texts of workflows by file name. Each schedule has the names of the secrets that its run needs,
+    and a flag: exit code 7 of the run means that another run holds the state.
 
     Raises UsageError for a cron line that cannot be expressed in UTC, the only time zone of GitHub.
     """
     found = {}
-    for schedule, secrets in schedules:
+    for schedule, secrets, may_be_held in schedules:
         cron = parsed(schedule.cron)
         if cron is None:
             continue
@@ -48,7 +58,7 @@ def workflows(checkout: Checkout, schedules: Iterable[tuple[Schedule, Sequence[s
         except Inexpressible as error:
             problem = f"schedule `{schedule.name}` (`{schedule.cron}`) cannot be written for GitHub: {error}"
             raise UsageError(problem, hint="GitHub's schedules are in UTC: write it with `timezone: UTC`") from None
-        found[f"tapdock-{schedule.name}.yml"] = _workflow(checkout, schedule, secrets, seasons)
+        found[f"tapdock-{schedule.name}.yml"] = _workflow(checkout, schedule, secrets, seasons, may_be_held=may_be_held)
     return found
 
 
@@ -57,7 +67,14 @@ def _seasons(cron: Cron, zone: str, now: float) -> dict[int, list[str]]:
     return {offset: in_utc(cron, offset) for offset in offsets(zone, now)}
 
 
-def _workflow(checkout: Checkout, schedule: Schedule, secrets: Sequence[str], seasons: dict[int, list[str]]) -> str:
+def _workflow(
+    checkout: Checkout,
+    schedule: Schedule,
+    secrets: Sequence[str],
+    seasons: dict[int, list[str]],
+    *,
+    may_be_held: bool,
+) -> str:
     name = f"tapdock-{schedule.name}"
     lines = sorted({line for each in seasons.values() for line in each})
     several = len(seasons) > 1
@@ -73,7 +90,7 @@ def _workflow(checkout: Checkout, schedule: Schedule, secrets: Sequence[str], se
         "permissions: {contents: read}",
         f"concurrency: {{group: {name}}} # one run at a time",
         "env:",
-        f"  TAPDOCK_PROJECT: {json.dumps(checkout.folder)}",
+        checkout.line.rstrip("\n"),
         *([f"  TAPDOCK_ENVIRONMENT: {json.dumps(checkout.environment)}"] if checkout.environment else []),
         "jobs:",
         "  run:",
@@ -90,9 +107,9 @@ def _workflow(checkout: Checkout, schedule: Schedule, secrets: Sequence[str], se
         f"      - run: pip install {shlex.quote(checkout.requirement)}",
         *_if(condition),
         *(_cache(checkout.states, name, "Take the state of the last run", _RESTORE, "", condition)),
-        "      - name: Run it. Code 7 means that another run holds the state",
+        f"      - name: Run it{'. Code 7 means that another run holds the state' if may_be_held else ''}",
         *_if(condition),
-        f"        run: tapdock schedule run {schedule.name} || test $? -eq 7",
+        f"        run: tapdock schedule run {schedule.name}{' || test $? -eq 7' if may_be_held else ''}",
         "        env:",
         *(f"          {each}: ${{{{ secrets.{each} }}}}" for each in (*secrets, "TAPDOCK_STATE_KEY")),
         *(_cache(checkout.states, name, "Keep the state, also of a run that failed", _SAVE, "always()", condition)),

@@ -9,7 +9,7 @@ from tapdock.errors import UsageError
 from tapdock.files import write_whole
 from tapdock.project.steps import Schedule
 
-__all__ = ["MARK", "Place", "write_files"]
+__all__ = ["MARK", "Place", "left_files", "write_files"]
 
 MARK = "Written by `tapdock deploy"
 """Files that contain this text in their first lines may be replaced."""
@@ -37,15 +37,33 @@ class Place:
         return shlex.join(self.words(schedule, waits=waits))
 
 
-def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
+def left_files(folder: Path, files: Mapping[str, str], *, own: str = "") -> list[Path]:
+    """Return what an earlier call wrote into a folder for schedules that `files` do not have. It contains `own`."""
+    kinds = {Path(name).suffix for name in files} - {""}
+    found = [path for path in folder.glob("tapdock-*") if path.suffix in kinds and path.name not in files]
+    return sorted(path for path in found if path.is_file() and _is_ours(path) and own in _text(path))
+
+
+def _is_ours(path: Path) -> bool:
+    return MARK in _text(path)[:_HEAD]
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8", "replace")
+
+
+def write_files(folder: Path, files: Mapping[str, str], *, own: str = "") -> list[Path]:
     """Write files into a folder, which is created, and return their paths.
 
-    Raises UsageError, and writes none, if one of them exists and was not written by `tapdock deploy`.
+    Raises UsageError, and writes none, if one of them exists and was not written by `tapdock deploy`, or is of another
+    project: it does not contain `own`.
     """
     for name in files:
         path = folder / name
-        if path.exists() and MARK not in path.read_text("utf-8", "replace")[:_HEAD]:
+        if path.exists() and not _is_ours(path):
             raise UsageError(f"{path} exists, and was not written by tapdock", hint="choose another folder: `--output`")
+        if path.exists() and own not in _text(path):
+            raise UsageError(f"{path} is of a schedule of another project", hint="rename one of the two schedules")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():

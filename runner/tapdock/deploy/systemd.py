@@ -13,14 +13,20 @@ __all__ = ["units"]
 
 
 def units(
-    place: Place, schedules: Iterable[Schedule], *, user: str, group: str | None, writable: Iterable[Path]
+    place: Place,
+    schedules: Iterable[tuple[Schedule, bool]],
+    *,
+    user: str,
+    group: str | None,
+    writable: Iterable[Path],
 ) -> dict[str, str]:
     """Return the texts of unit files by their names. `group` may use the engine's socket.
 
-    Runs can write only below the folders `writable`. Raises UsageError for a cron line that systemd has no words for.
+    Each schedule has a flag: exit code 7 of its run means that another run holds the state. Runs can write only below
+    the folders `writable`. Raises UsageError for a cron line that systemd has no words for.
     """
     found = {}
-    for schedule in schedules:
+    for schedule, may_be_held in schedules:
         cron = parsed(schedule.cron)
         if cron is None:
             continue
@@ -30,15 +36,22 @@ def units(
             problem = f"schedule `{schedule.name}` (`{schedule.cron}`) cannot be written for systemd: {error}"
             raise UsageError(problem, hint="use `tapdock schedule start`") from None
         name = f"tapdock-{schedule.name}"
-        found[f"{name}.service"] = _service(place, schedule, user=user, group=group, writable=writable)
+        found[f"{name}.service"] = _service(
+            place, schedule, user=user, group=group, writable=writable, may_be_held=may_be_held
+        )
         found[f"{name}.timer"] = _timer(schedule, calendar)
     return found
 
 
-def _service(place: Place, schedule: Schedule, *, user: str, group: str | None, writable: Iterable[Path]) -> str:
+def _service(
+    place: Place, schedule: Schedule, *, user: str, group: str | None, writable: Iterable[Path], may_be_held: bool
+) -> str:
     command = " ".join(map(_quoted, place.words(schedule)))
     groups = f"SupplementaryGroups={group}\n" if group else ""
     paths = " ".join(dict.fromkeys(_quoted(f"-{path}") for path in writable))
+    held = (
+        "# 7: another run holds the state, so that this one was skipped\nSuccessExitStatus=7\n" if may_be_held else ""
+    )
     return f"""\
 # {MARK} systemd`. Write it again after a change of the schedule.
 [Unit]
@@ -51,9 +64,7 @@ Type=oneshot
 User={user}
 {groups}WorkingDirectory={_plain(str(place.file.parent))}
 ExecStart={command}
-# 7: another run holds the state, so that this one was skipped
-SuccessExitStatus=7
-# systemctl stop: the first signal ends a run in order
+{held}# systemctl stop: the first signal ends a run in order
 KillMode=mixed
 TimeoutStopSec=10min
 NoNewPrivileges=yes

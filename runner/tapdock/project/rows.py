@@ -46,8 +46,31 @@ class Rows:
         if any(self._pipeline(project, row).state_id for row in wanted[:1]):
             _require_own_states(project, [self._pipeline(project, row) for row in rows.values()])
         found = tuple(self._pipeline(project, row) for row in wanted)
-        _require_own_states(project, found)
+        _require_own_states(project, (*found, *self._beside(project, pipeline, found)))
         return found
+
+    def _beside(self, project: Project, pipeline: Pipeline, found: tuple[Pipeline, ...]) -> Iterator[Pipeline]:
+        """Yield the rows of other matrices that could have the states of these rows.
+
+        The name of a row is part of its state's name, unless it has a `state_id`. Rows that a command prints are
+        only compared if they were read already.
+        """
+        names = {each.row for each in found}
+        for other in project.pipelines.values():
+            if other.matrix is None or other.name == pipeline.name or not found:
+                continue
+            if other.matrix.command and other.name not in self.reader.known:
+                continue
+            with suppress(UsageError):  # its own runs report it
+                rows = self.read(other)
+                is_apart = bool(other.state_suffix and pipeline.state_suffix)  # each the same for all of its rows
+                if found[0].state_id:
+                    rows = rows if rows and self._pipeline(project, rows[0]).state_id else ()
+                elif is_apart or (other.source, other.target) != (pipeline.source, pipeline.target):
+                    rows = ()
+                else:
+                    rows = tuple(row for row in rows if row.name in names)
+                yield from (self._pipeline(project, row) for row in rows)
 
     def _pipeline(self, project: Project, row: Row) -> Pipeline:
         if row not in self.made:

@@ -10,10 +10,10 @@ from tapdock.project.cron import BadCron, require_cron, require_zone
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.keys import SCHEDULE, names
 from tapdock.project.layers import Layer, cut, dotted
-from tapdock.project.model import Project
+from tapdock.project.model import Pipeline, Project
 from tapdock.project.steps import Schedule
 
-__all__ = ["FLAGS", "REFUSED", "VALUES", "names_by_environment", "require_runnable", "schedule"]
+__all__ = ["FLAGS", "REFUSED", "VALUES", "is_one_pipeline", "names_by_environment", "require_runnable", "schedule"]
 
 _INSTEAD = {
     "interval": "write `cron`",
@@ -136,6 +136,18 @@ def _options(field: Field) -> tuple[str, ...]:
         if name in _NUMBERS and not (value.isdecimal() and int(value) > 0):
             raise field.error(f"has `{name} {value}`, which is not a number", hint=f'for example `["{name}", "10"]`')
     return words
+
+
+def is_one_pipeline(project: Project, schedule: Schedule) -> bool:
+    """Return True for a schedule whose exit code 7 means that nothing has run, because another run holds the state.
+
+    A job may have run a part of its steps, or another step may have failed. For a task, 7 is a code of its program.
+    """
+    try:
+        blocks = parse_blocks(project, schedule.run)
+    except UsageError:
+        return False
+    return len(blocks) == 1 and isinstance(blocks[0], Pipeline)
 
 
 def require_runnable(

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["After", "Command", "Hooks", "Job", "Parallel", "Step", "in_words"]
 from tapdock.project.secret import Secret
 
-__all__ = ["After", "Command", "Event", "Hooks", "Job", "Notify", "Parallel", "Schedule", "Step"]
+__all__ = ["After", "Command", "Event", "Hooks", "Job", "Notify", "Parallel", "Schedule", "Step", "in_words"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from tapdock.project.blocks import Block, Group, JobBlock, TaskBlock, parse_blocks
+from tapdock.project.blocks import Block, Group, JobBlock, RowsBlock, TaskBlock, parse_blocks
 from tapdock.project.model import Connector, Pipeline, Project
 
 __all__ = ["is_used"]
@@ -20,8 +20,9 @@ def _names(project: Project, blocks: Sequence[Block]) -> Iterator[str]:
     for block in blocks:
         match block:
             case Pipeline():
-                yield from block.connectors
-                yield from (word.partition(":")[0] for word in (*block.before, *_after(block)))
+                yield from _of_pipeline(block)
+            case RowsBlock():  # of the template: the rows are not read
+                yield from _of_pipeline(block.pipeline)
             case TaskBlock():
                 yield block.task
             case JobBlock():
@@ -32,5 +33,6 @@ def _names(project: Project, blocks: Sequence[Block]) -> Iterator[str]:
                     yield from _names(project, member)
 
 
-def _after(pipeline: Pipeline) -> tuple[str, ...]:
-    return (*pipeline.after.always, *pipeline.after.success, *pipeline.after.failure)
+def _of_pipeline(pipeline: Pipeline) -> Iterator[str]:
+    yield from pipeline.connectors
+    yield from (word.partition(":")[0] for word in pipeline.tasks)

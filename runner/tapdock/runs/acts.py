@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Protocol
 
 from tapdock.connectors.context import Context
-from tapdock.errors import TaskError
+from tapdock.errors import Interrupted, TaskError
 from tapdock.events import Progress
 from tapdock.log import Log
 from tapdock.project.blocks import TaskBlock
 from tapdock.project.model import Pipeline
 from tapdock.runs import attempts
+from tapdock.runs.ended import Tell
 from tapdock.runs.log_file import LogFile
 from tapdock.runs.options import Options
 from tapdock.runs.records import RunRecord
@@ -45,6 +46,7 @@ class RealActs:
         self._context = context
         self._options = options
         self._show = show
+        self._tells: dict[str, Tell] = {}
 
     def pipeline(self, step: Step) -> RunRecord:
         """Run a pipeline, and return the record of its last attempt."""
@@ -52,7 +54,9 @@ class RealActs:
 
         def act(shown: Shown) -> RunRecord:
             context = replace(self._context, progress=shown.say)
-            return attempts.run(context, wanted, options, make_log=shown.log, show=shown.progress)
+            return attempts.run(
+                context, wanted, options, make_log=shown.log, show=shown.progress, later=self._later(step)
+            )
 
         return self._shown(step.name, act)
 
@@ -70,15 +74,31 @@ class RealActs:
 
     def refused(self, step: Step, error: TaskError) -> RunRecord:
         """Write and return the record of a pipeline that does not start."""
-        wanted = _pipeline(step)
-        return self._shown(step.name, lambda shown: attempts.refuse(self._context, wanted, error, make_log=shown.log))
+        wanted, options = _pipeline(step), self._options(step)
 
-    def failed_after(self, record: RunRecord, error: TaskError) -> RunRecord:
+        def act(shown: Shown) -> RunRecord:
+            context = replace(self._context, progress=shown.say)
+            return attempts.refuse(context, wanted, options, error, make_log=shown.log, later=self._later(step))
+
+        return self._shown(step.name, act)
+
+    def failed_after(self, record: RunRecord, error: TaskError | Interrupted) -> RunRecord:
         """Write the record of a pipeline again. The pipeline's own result was reported before."""
         self.job_failed(error)
         return attempts.fail(self._context, record, error)
 
-    def job_failed(self, error: TaskError) -> None:
+    def ended(self, step: Step, record: RunRecord) -> None:
+        """Tell people and the observer how a pipeline ended, after its hooks."""
+        if tell := self._tells.pop(step.place, None):
+            tell(record)
+
+    def _later(self, step: Step) -> Callable[[Tell], None]:
+        def later(tell: Tell) -> None:
+            self._tells[step.place] = tell
+
+        return later
+
+    def job_failed(self, error: TaskError | Interrupted) -> None:
         """Report the failure of a hook."""
         self._context.progress(f"error: {error.message}")
         if error.hint:

@@ -22,14 +22,14 @@ from tapdock.relay.host import Outcome
 from tapdock.runs import execute, records, schema_policy
 from tapdock.runs.beside import stored_beside
 from tapdock.runs.chosen import added_fields
-from tapdock.runs.ended import ended_run
-from tapdock.runs.keeping import STATUS, MakeLog, archive, archive_again, container_record, keep, run_log
+from tapdock.runs.ended import Tell, telling
+from tapdock.runs.keeping import STATUS, MakeLog, archive, archive_again, container_record, error_record, keep, run_log
 from tapdock.runs.limited import require_limitable
-from tapdock.runs.notify import notify, require_notifiable
+from tapdock.runs.notify import require_notifiable
 from tapdock.runs.options import Options
 from tapdock.runs.prepare import PreparedRun, prepare
 from tapdock.runs.recorder import Recorder
-from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord, Seconds, StateRecord
+from tapdock.runs.records import ContainerRecord, RunRecord, Seconds, StateRecord
 from tapdock.runs.replay import prepare_replay
 from tapdock.runs.scheduled import marked
 from tapdock.runs.windows import require_windowable, window_record
@@ -39,11 +39,18 @@ __all__ = ["MakeLog", "fail", "refuse", "run"]
 
 
 def run(
-    context: Context, wanted: Pipeline, options: Options, *, make_log: MakeLog, show: Callable[[Progress], None]
+    context: Context,
+    wanted: Pipeline,
+    options: Options,
+    *,
+    make_log: MakeLog,
+    show: Callable[[Progress], None],
+    later: Callable[[Tell], None] | None = None,
 ) -> RunRecord:
     """Run a pipeline and return the record of the last attempt.
 
     A retryable failure is tried again, up to `retries` times. Failures are in the record; they are not raised.
+    People and the observer are told of the end, or `later` gets the function that tells them.
     """
     context = context.of(wanted)
 
@@ -80,10 +87,11 @@ def run(
         return record
 
     record: RunRecord = retrying(attempt)
-    with context.signals.orders(queue.SimpleQueue(), doing="sending notifications"):  # a signal has nothing to stop
-        notify(context, wanted, record, attempts=run_ids)
-    if observer := context.observer:
-        tell(lambda: observer.ended(ended_run(record, last[-1]._prepared)), context.progress)
+    end = telling(context, wanted, run_ids, last[-1]._prepared)
+    if later:
+        later(end)
+    else:
+        end(record)
     return record
 
 
@@ -116,24 +124,37 @@ def _run_once(
     return record
 
 
-def refuse(context: Context, wanted: Pipeline, error: TapdockError, *, make_log: MakeLog) -> RunRecord:
-    """Write and return the record of a run that does not start, because of this error."""
+def refuse(
+    context: Context,
+    wanted: Pipeline,
+    options: Options,
+    error: TapdockError,
+    *,
+    make_log: MakeLog,
+    later: Callable[[Tell], None],
+) -> RunRecord:
+    """Write and return the record of a run that does not start, because of this error. `later` is as for `run`."""
+    context = context.of(wanted)
     now = context.now()
     run_id = records.new_run_id(now, records.run_token(now))
     with records.going_on(context.project.private, run_id):
         with run_log(context, run_id) as file:
             log = make_log(run_id, file)
-            record = _Attempt(context, wanted, run_id, _not_shown, log).record(error, ended=True)
+            attempt = _Attempt(context, wanted, run_id, _not_shown, log)
+            attempt._options = options
+            record = attempt.record(error, ended=True)
             log.end("run not started", status=record.status, exit_code=record.exit_code)
         keep(context, record)
         archive(context, record)
+    later(telling(context, wanted, [run_id], None))
     return record
 
 
-def fail(context: Context, record: RunRecord, error: TapdockError) -> RunRecord:
-    """Write and return the record of a run that has succeeded, but failed afterwards by this error."""
-    told = _error_of(error, None, redacted=context.message)
-    failed = msgspec.structs.replace(record, status="failed", exit_code=error.exit_code, error=told)
+def fail(context: Context, record: RunRecord, error: TapdockError | Interrupted) -> RunRecord:
+    """Write and return the record of a run that has succeeded, but failed or was stopped afterwards by this error."""
+    told = error_record(error, None, redacted=context.message)
+    status = STATUS.get(error.exit_code, "failed")
+    failed = msgspec.structs.replace(record, status=status, exit_code=error.exit_code, error=told)
     keep(context, failed)
     archive_again(context, failed)
     return failed
@@ -213,7 +234,7 @@ class _Attempt:
         """Return the record as known now. The first one, written at the start, remains if the run is killed."""
         wanted, project = self._wanted, self._context.project
         verdict = self._outcome.verdict if self._outcome else None
-        schedule, due = marked(self._options.scheduled)
+        schedule, due = marked(self._context.scheduled)
         exit_code = error.exit_code if error else verdict.exit_code if verdict else 1 if ended else None
         return RunRecord(
             run_id=self._run_id,
@@ -222,7 +243,7 @@ class _Attempt:
             started_at=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="milliseconds"),
             status="running" if exit_code is None else STATUS.get(exit_code, "failed"),
             exit_code=exit_code,
-            error=_error_of(error, verdict, redacted=self._context.message),
+            error=error_record(error, verdict, redacted=self._context.message),
             streams=verdict.streams if verdict else (),
             mapper=verdict.mapper if verdict else None,
             state=self._state(),
@@ -274,16 +295,3 @@ class _Attempt:
             ),
             *([container_record("relay", relay, exits.get("relay"))] if relay else []),
         )
-
-
-def _error_of(
-    error: TapdockError | Interrupted | None, verdict: Verdict | None, *, redacted: Callable[[str], str]
-) -> ErrorRecord | None:
-    """Return why the run failed, or None. `redacted` removes secrets and control characters from text."""
-    if error:
-        side, message, hint, retryable = error.side, error.message, error.hint, error.retryable
-    elif verdict and verdict.message:
-        side, message, hint, retryable = verdict.side or "runner", verdict.message, verdict.hint, verdict.retryable
-    else:
-        return None
-    return ErrorRecord(side=side, message=redacted(message), hint=hint and redacted(hint), retryable=retryable)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import msgspec
+
 from tapdock.connectors.context import Context
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.window_settings import with_window
@@ -12,10 +14,11 @@ from tapdock.project.model import Pipeline
 from tapdock.project.window import Window
 from tapdock.project.window_steps import By, Step, planned
 from tapdock.runs import records
+from tapdock.runs.begin import names_of
 from tapdock.runs.options import Options
 from tapdock.runs.prepare import PreparedRun, prepare
 from tapdock.runs.records import RunRecord
-from tapdock.runs.target_place import moved, places
+from tapdock.runs.target_place import moved, places, renamed
 from tapdock.runs.windows import require_windowable
 from tapdock.state import backfills
 from tapdock.state.backends.base import LeaseTerms
@@ -142,11 +145,15 @@ def _begin(
     target, project = prepared.target.connector, context.project
     progress, name = held.progress, prepared.pipeline.name
     is_moved = moved(target, project, progress.places) is not None
+    other = _other_rows(prepared, progress)
     if asked.again:
-        kept = backfills.Progress(key=progress.key) if is_moved else progress
+        kept = backfills.Progress(key=progress.key) if is_moved or other else progress
         if (new := backfills.without(kept, streams, asked.window)) != progress:
-            held.save(new, run_id=token, places=places(target, project))
+            held.save(_noted(prepared, new), run_id=token, places=places(target, project))
         return
+    if other and progress.streams:
+        hint = f"`{asked.command} --again` reads the whole window"
+        raise UsageError(f"since the last backfill of `{name}`, {other}", hint=hint)
     if is_moved and progress.streams:
         raise UsageError(
             f"target `{target.name}` writes to another place than at the last backfill of `{name}`",
@@ -159,6 +166,19 @@ def _begin(
             f"other streams of `{name}` were read for this window, but not {named}",
             hint=f"`{asked.command} {only}` reads what is missing; `--again` reads all streams again",
         )
+
+
+def _other_rows(prepared: PreparedRun, progress: backfills.Progress) -> str | None:
+    """Return why the rows of earlier steps are not those that this backfill writes, or None."""
+    source = prepared.pipeline.source
+    if progress.source not in ("", source):
+        return f"its source has changed from `{progress.source}` to `{source}`"
+    return renamed(progress.names, names_of(prepared))
+
+
+def _noted(prepared: PreparedRun, progress: backfills.Progress) -> backfills.Progress:
+    names = {**progress.names, **names_of(prepared)}
+    return msgspec.structs.replace(progress, source=prepared.pipeline.source, names=names)
 
 
 def _perform(
@@ -185,5 +205,6 @@ def _perform(
         if record.exit_code or lost:
             return
         now_at = places(prepared.target.connector, context.project)
-        held.save(held.progress.with_done(streams, step.window), run_id=record.run_id, places=now_at)
+        done = _noted(prepared, held.progress.with_done(streams, step.window))
+        held.save(done, run_id=record.run_id, places=now_at)
         result.done += 1

@@ -3,24 +3,54 @@
 import dataclasses
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tapdock.connectors.context import Context, PreparedConnector
-from tapdock.connectors.resolved import Resolved
+from tapdock.connectors.operations import resolved_config
+from tapdock.errors import UsageError
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.runs.reading import read_records
 from tapdock.runs.schema_policy import SchemaFacts
 from tapdock.runs.source_read import ToRead
+from tapdock.state import catalogs
+from tapdock.translate.maps.settings import MapSettings
 from tapdock.translate.write.undeclared import declared_names
 
-__all__ = ["RECORDS", "type_of", "types_in", "with_inferred"]
+__all__ = ["RECORDS", "Inferred", "before_fields", "learned", "type_of", "types_in", "with_inferred", "with_kept_types"]
 
 RECORDS = 100
 """How many records of a stream are read to learn its fields."""
 _MOST_FIELDS = 1_000
 Types = Mapping[str, str]
+
+
+class Inferred(NamedTuple):
+    """The streams with their fields, and the facts that keep these. `was_read`: the source ran for them, so that it may
+    have changed its config.
+    """
+
+    streams: tuple[ConfiguredStream, ...]
+    facts: SchemaFacts
+    was_read: bool = False
+
+
+def with_kept_types(facts: SchemaFacts) -> SchemaFacts:
+    """Return the facts that keep the fields of earlier runs: a run may leave out a stream, or not need its fields."""
+    before = {each.key: each.inferred for each in facts.found.catalog.streams} if facts.found.catalog else {}
+    seen = facts.streams and tuple(
+        msgspec.structs.replace(each, inferred=before.get(each.key, {})) for each in facts.streams
+    )
+    return dataclasses.replace(facts, streams=seen)
+
+
+def before_fields(maps: MapSettings | None) -> MapSettings | None:
+    """Return the maps without keys, which may name fields that are not known before the source was read for them."""
+    if maps is None:
+        return None
+    entries = tuple(dataclasses.replace(each, keys=() if each.keys else each.keys) for each in maps.entries)
+    return dataclasses.replace(maps, entries=entries, columns={})
 
 
 def with_inferred(
@@ -30,31 +60,56 @@ def with_inferred(
     streams: tuple[ConfiguredStream, ...],
     facts: SchemaFacts,
     *,
-    config: Resolved,
     again: bool,
-) -> tuple[tuple[ConfiguredStream, ...], SchemaFacts]:
+) -> Inferred:
     """Return the streams with fields for those that declare none, and the facts that keep these fields.
 
     The fields of the last successful run are used again, so that columns keep their types; with `again`, or for a
-    stream without any, the source is read for them. A stream without records gets none. Raises TapdockError.
+    stream without any, the source is read for them, from its beginning also in a run of a window: each window gets the
+    same fields. A stream without records gets none. Raises TapdockError.
     """
     without = [one for one in streams if not declared_names(one.landed().stream.json_schema)]
+    if not streams and not source.connector.reports_streams:
+        raise UsageError(
+            f"`schemaless: infer` has no effect for source `{source.connector.name}`: with `discovery: false`, its"
+            " streams are not known before the run",
+            hint="write a catalog with the streams, and name it with `catalog: FILE`; or remove `schemaless`",
+        )
     if not without:
-        return streams, facts
+        return Inferred(streams, facts)
     kept = facts.found.catalog.streams if facts.found.catalog and not again else ()
     known: dict[StreamKey, Types] = {each.key: each.inferred for each in kept if each.inferred}
     asked = tuple(one for one in without if one.stream.key not in known)
     if asked:
-        known |= _read(context, source, ToRead(offered=offered, streams=asked, config=config))
+        known |= _read(context, source, offered, asked)
     fields = {one.stream.key: known[one.stream.key] for one in without if known.get(one.stream.key)}
     found = tuple(_with_fields(one, fields.get(one.stream.key, {})) for one in streams)
     seen = facts.streams and tuple(
-        msgspec.structs.replace(each, inferred=dict(fields.get(each.key, {}))) for each in facts.streams
+        msgspec.structs.replace(each, inferred=dict(fields.get(each.key, each.inferred))) for each in facts.streams
     )
-    return found, dataclasses.replace(facts, streams=seen)
+    return Inferred(found, dataclasses.replace(facts, streams=seen), was_read=bool(asked))
 
 
-def _read(context: Context, source: PreparedConnector, what: ToRead) -> dict[StreamKey, Types]:
+def learned(context: Context, streams: tuple[ConfiguredStream, ...], state_id: str) -> tuple[ConfiguredStream, ...]:
+    """Return the streams of a spool with the fields of the last successful run: the source is not read.
+
+    Raises UsageError for a stream whose fields no run has learned: its rows would be written in another form.
+    """
+    without = [one.stream.key for one in streams if not declared_names(one.landed().stream.json_schema)]
+    catalog = catalogs.find(context.backend, state_id).catalog if without else None
+    known = {each.key: each.inferred for each in catalog.streams if each.inferred} if catalog else {}
+    if unknown := next((key for key in without if key not in known), None):
+        raise UsageError(
+            f"the fields of `{unknown}` are not known: with `schemaless: infer`, a run learns them from the source",
+            hint="run the pipeline once without `--from`, or set `schemaless: json`",
+        )
+    return tuple(_with_fields(one, known[one.stream.key] if one.stream.key in without else {}) for one in streams)
+
+
+def _read(
+    context: Context, source: PreparedConnector, offered: tuple[Stream, ...], asked: tuple[ConfiguredStream, ...]
+) -> dict[StreamKey, Types]:
+    what = ToRead(offered=offered, streams=asked, config=resolved_config(context, source))
     names = ", ".join(f"`{one.stream.key}`" for one in what.streams)
     context.say(f"{source.connector.name}: reading up to {RECORDS} records of {names}, to learn their fields")
     kinds: dict[StreamKey, dict[str, set[str]]] = {one.stream.key: {} for one in what.streams}

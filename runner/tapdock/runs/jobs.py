@@ -5,14 +5,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from signal import SIGINT, SIGTERM
 from typing import Protocol
 
-from tapdock.errors import Interrupted, TaskError
+from tapdock.errors import Interrupted, LeaseHeld, TaskError
 from tapdock.project.blocks import TaskBlock
 from tapdock.runs.records import RunRecord
 from tapdock.runs.steps import InOrder, JobStep, Node, RowsStep, Step, Together, Wrap, steps_of
 
 __all__ = ["Acts", "Ended", "Ran", "Received", "perform"]
+
+_RESERVED = (LeaseHeld.exit_code, 128 + SIGINT, 128 + SIGTERM)
+"""Codes that schedulers do not count as failures: another run holds the state, or a signal has stopped the run."""
 
 
 class Acts(Protocol):
@@ -27,8 +31,11 @@ class Acts(Protocol):
     def refused(self, step: Step, error: TaskError) -> RunRecord:
         """Return the record of a pipeline that does not start, because of what runs before it."""
 
-    def failed_after(self, record: RunRecord, error: TaskError) -> RunRecord:
+    def failed_after(self, record: RunRecord, error: TaskError | Interrupted) -> RunRecord:
         """Return the record of a pipeline again, that succeeded before something that runs after it failed."""
+
+    def ended(self, step: Step, record: RunRecord) -> None:
+        """Take the last record of a pipeline, after its hooks."""
 
     def job_failed(self, error: TaskError) -> None:
         """Report that a hook of a job failed."""
@@ -95,7 +102,7 @@ class _Performance:
         self._limit = limit
         self._slots = threading.Semaphore(limit)
         self._lock = threading.Lock()
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.codes: list[int] = []
         self.runs: list[Ran] = []
         self.errors: list[TaskError] = []
@@ -125,11 +132,14 @@ class _Performance:
 
         workers = min(self._limit, len(group.members))
         with ThreadPoolExecutor(workers, thread_name_prefix="step") as pool:
-            left = [pool.submit(member, node) for node in group.members]
+            every = left = [pool.submit(member, node) for node in group.members]
             while left:
                 with suppress(Interrupted):  # in the main thread. What runs ends in order, and nothing new starts
                     left = list(wait(left).not_done)
-        return not has_failed.is_set()
+        for done in every:
+            if error := done.exception():
+                self._raise_later(error)
+        return not has_failed.is_set() and self.error is None
 
     def _step(self, step: Step) -> bool:
         with self._slots:
@@ -150,15 +160,31 @@ class _Performance:
         elif is_ready:
             record = self._ran(lambda: self._acts.pipeline(step))
         succeeded = self._ended(step, record)
-        error = self._after(step.wrap, step.name, step.place, succeeded=succeeded)
-        if record is None or not succeeded or error is None:
-            return succeeded
-        done, failed = record, error
-        if again := self._ran(lambda: self._acts.failed_after(done, failed)):
-            with self._lock:
-                self.runs = [Ran(place=one.place, record=again) if one.record is done else one for one in self.runs]
-        self.codes.append(error.exit_code)
-        return False
+        effect = self._after(step.wrap, step.name, step.place, succeeded=succeeded)
+        if record is None:
+            return False
+        done = last = record
+        if succeeded and effect:
+            succeeded, failed = False, effect
+            if again := self._ran(lambda: self._acts.failed_after(done, failed)):
+                last = again
+                with self._lock:
+                    self.runs = [Ran(place=one.place, record=last) if one.record is done else one for one in self.runs]
+            self.codes.append(failed.exit_code)
+        self._told(step, last)
+        return succeeded
+
+    def _told(self, step: Step, record: RunRecord) -> None:
+        try:
+            self._acts.ended(step, record)
+        except Interrupted:
+            return
+        except Exception as error:
+            self._raise_later(error)
+
+    def _raise_later(self, error: BaseException) -> None:
+        with self._lock:
+            self.error = self.error or error
 
     def _ended(self, step: Step, record: RunRecord | None) -> bool:
         """Note the end of a step. Return True if it succeeded."""
@@ -166,7 +192,7 @@ class _Performance:
             return False
         self._note(Ran(place=step.place, record=record))
         if record.exit_code:
-            self.codes.append(record.exit_code)
+            self.codes.append(_exit_code(record))
         return record.exit_code == 0
 
     def _job(self, job: JobStep) -> bool:
@@ -179,10 +205,10 @@ class _Performance:
         if is_ready:
             with suppress(Interrupted):
                 succeeded = self.node(job.body)
-        error = self._after(job.wrap, job.name, job.place, succeeded=succeeded, hold=True)
-        if error and succeeded:
-            self._job_failed(error)
-        return succeeded and not error
+        effect = self._after(job.wrap, job.name, job.place, succeeded=succeeded, hold=True)
+        if isinstance(effect, TaskError) and succeeded:
+            self._job_failed(effect)
+        return succeeded and not effect
 
     def _job_failed(self, error: TaskError) -> None:
         with self._lock:
@@ -200,16 +226,25 @@ class _Performance:
                 return False, _error(block, record, f"before `{name}`", f", so `{name}` did not start")
         return True, None
 
-    def _after(self, wrap: Wrap, name: str, place: str, *, succeeded: bool, hold: bool = False) -> TaskError | None:
-        """Run what runs after, also after a failure of one of these. Return the first failure."""
+    def _after(
+        self, wrap: Wrap, name: str, place: str, *, succeeded: bool, hold: bool = False
+    ) -> TaskError | Interrupted | None:
+        """Run what runs after, also after a failure of one of these. Return the first failure, or a signal's effect."""
         first: TaskError | None = None
+        is_whole = True
         for when, block in wrap.due(succeeded=succeeded):
             if self._received.count > (1 if when == "always" else 0):
+                is_whole = False
                 continue
             record = self._hook(block, f"{place}/after", hold=hold)
-            if record and record.exit_code != 0 and not self._received.count:  # else a signal has stopped it
+            if record is None or (record.exit_code != 0 and self._received.count):
+                is_whole = False
+            elif record.exit_code != 0:
                 first = first or _error(block, record, f"after `{name}`", "")
-        return first
+        code = self._received.code
+        if first or is_whole or code is None:
+            return first
+        return Interrupted(f"a signal has stopped what runs after `{name}`", exit_code=code)
 
     def _hook(self, block: TaskBlock, place: str, *, hold: bool) -> RunRecord | None:
         """Run a hook. With `hold`, it needs one of the slots. A hook of a pipeline has that of its step."""
@@ -236,9 +271,14 @@ class _Performance:
         except Interrupted:
             return None
         except Exception as error:
-            with self._lock:
-                self.error = self.error or error
+            self._raise_later(error)
             return None
+
+
+def _exit_code(record: RunRecord) -> int:
+    """Return what the run's exit code says of a failure. A task's own code must not mean something else there."""
+    code = record.exit_code or 1
+    return TaskError.exit_code if record.kind == "task" and record.status == "failed" and code in _RESERVED else code
 
 
 def _error(block: TaskBlock, record: RunRecord, when: str, effect: str) -> TaskError:

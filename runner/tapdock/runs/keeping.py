@@ -4,15 +4,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from tapdock.connectors.context import Context
+from tapdock.errors import Interrupted, TapdockError
+from tapdock.events import Verdict
 from tapdock.launch import Exit, ImageFacts
 from tapdock.log import Log
 from tapdock.runs import records
 from tapdock.runs.archive import Archive
 from tapdock.runs.beside import stored_beside
 from tapdock.runs.log_file import LogFile, log_to
-from tapdock.runs.records import ContainerRecord, RunRecord
+from tapdock.runs.records import ContainerRecord, ErrorRecord, RunRecord
 
-__all__ = ["STATUS", "MakeLog", "archive", "archive_again", "container_record", "keep", "run_log"]
+__all__ = ["STATUS", "MakeLog", "archive", "archive_again", "container_record", "error_record", "keep", "run_log"]
 
 MakeLog = Callable[[str, LogFile | None], Log]
 """A function that makes the log of a run from the run's id and its log file."""
@@ -71,3 +73,16 @@ def container_record(role: str, facts: ImageFacts, ended: Exit | None) -> Contai
         peak_memory_bytes=ended.peak_memory_bytes,
         cpu_seconds=ended.cpu_seconds,
     )
+
+
+def error_record(
+    error: TapdockError | Interrupted | None, verdict: Verdict | None, *, redacted: Callable[[str], str]
+) -> ErrorRecord | None:
+    """Return why the run failed, or None. `redacted` removes secrets and control characters from text."""
+    if error:
+        side, message, hint, retryable = error.side, error.message, error.hint, error.retryable
+    elif verdict and verdict.message:
+        side, message, hint, retryable = verdict.side or "runner", verdict.message, verdict.hint, verdict.retryable
+    else:
+        return None
+    return ErrorRecord(side=side, message=redacted(message), hint=hint and redacted(hint), retryable=retryable)

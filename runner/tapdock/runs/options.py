@@ -19,7 +19,6 @@ class Options:
     `limit` is the most records of each stream that the target gets. `spool` takes the place of the source. `window` is
     the range of time that is read, without the saved state; then, `save_state` is False (`of_window`).
     `cleared` and `saved_earlier` are what earlier attempts did to the state (`StateRecord`).
-    `scheduled` is the schedule that started the run, with its time (`runs/scheduled.py`).
     """
 
     full_refresh: bool = False
@@ -35,7 +34,6 @@ class Options:
     run_id: str | None = None
     limit: int | None = None
     spool: Batch | None = field(default=None, repr=False)
-    scheduled: str | None = None
     window: Window | None = None
     cleared: tuple[str, ...] = ()
     saved_earlier: int = 0

@@ -110,14 +110,17 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     require_state(options.state, source)
     if options.catalog is None:
         remember_offered(context.cache, source.connector, project.environment, offered, now=context.now())
-    source_config = operations.resolved_config(context, source)
+    source_config = _source_config(context, source, options)
     operations.say_laid(context, source.connector, source_config)
-    if options.window:
-        source_config = with_window(context, source, source_config, options.window)
     run = combined(
         context, pipeline, options, source=source, offered=offered, source_config=source_config, target=target
     )
     return _with_mapper(run, mapper) if mapper else run
+
+
+def _source_config(context: Context, source: PreparedConnector, options: Options) -> Resolved:
+    found = operations.resolved_config(context, source)
+    return with_window(context, source, found, options.window) if options.window else found
 
 
 def _with_mapper(run: PreparedRun, mapper: PreparedMapper) -> PreparedRun:
@@ -151,9 +154,10 @@ def combined(
     cannot = impossible(source, target, described, target_config, quirks)
     maps = settings_of(pipeline, source.connector)
     named, is_check = schema_policy.is_namespaced(source, namespacing), feed is not None
-    streams, schema = read_streams(
-        context, pipeline, options, source, offered, source_config, cannot, maps, named=named, is_check=is_check
-    )
+    found = read_streams(context, pipeline, options, source, offered, cannot, maps, named=named, is_check=is_check)
+    streams = found.streams
+    if found.was_read:  # a token that works only once may be another one now
+        source_config = _source_config(context, source, options)
     unsafe = empties_first(target, streams, target_config)
     if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
@@ -180,7 +184,7 @@ def combined(
         streams=streams,
         translation=translation,
         state_id=key_of(pipeline, context.project.environment),
-        schema=schema,
+        schema=found.facts,
         only_complete=target.kind == "airbyte" and overwrites(streams) and not quirks.waits_for_complete,
         # Only if the user configured it: a tap that changes its own config does not get a shared folder.
         scratch=source.kind == "singer" and "batch_config" in source_config.user,

@@ -1,5 +1,6 @@
 """What a scheduled run prints: it is in a file, so that the run can go on if the scheduler is killed."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +17,20 @@ class RunOutput:
     offset: int = 0
     rest: bytes = b""
 
-    def lines(self, *, ended: bool = False) -> list[str]:
-        """Return the lines since the last call; if the run has `ended`, also the last one without a line end."""
+    def lines(self, *, ended: bool = False) -> Iterator[str]:
+        """Yield the next lines, of a part of the file; if the run has `ended`, all that are left."""
         try:
-            with self.path.open("rb") as file:
-                file.seek(self.offset)
-                new = file.read(_PART)
+            file = self.path.open("rb")
         except OSError:
-            return []
-        self.offset += len(new)
-        *whole, self.rest = (self.rest + new).split(b"\n")
-        if ended and self.rest and len(new) < _PART:
-            whole, self.rest = [*whole, self.rest], b""
-        return [line.decode("utf-8", "replace") for line in whole]
+            return
+        with file:
+            file.seek(self.offset)
+            while new := file.read(_PART):
+                self.offset += len(new)
+                *whole, self.rest = (self.rest + new).split(b"\n")
+                yield from (line.decode("utf-8", "replace") for line in whole)
+                if not ended:
+                    return
+        if ended and self.rest:
+            yield self.rest.decode("utf-8", "replace")
+            self.rest = b""

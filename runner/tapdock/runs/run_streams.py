@@ -1,14 +1,13 @@
 """Choose the streams that a run reads, with the schemas that they have in it."""
 
 from tapdock.connectors.context import Context, PreparedConnector
-from tapdock.connectors.resolved import Resolved
 from tapdock.connectors.stream_modes import Modes
 from tapdock.project.model import Pipeline
 from tapdock.project.state_keys import key_of
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs import schema_policy
 from tapdock.runs.chosen import chosen_streams
-from tapdock.runs.inferred import with_inferred
+from tapdock.runs.inferred import Inferred, before_fields, learned, with_inferred, with_kept_types
 from tapdock.runs.options import Options
 from tapdock.translate.catalogs.singer import unsupported_fields
 from tapdock.translate.maps.settings import MapSettings
@@ -22,32 +21,35 @@ def read_streams(
     options: Options,
     source: PreparedConnector,
     offered: tuple[Stream, ...],
-    config: Resolved,
     cannot: Modes,
     maps: MapSettings | None,
     *,
     named: bool,
     is_check: bool,
-) -> tuple[tuple[ConfiguredStream, ...], schema_policy.SchemaFacts]:
+) -> Inferred:
     """Return the streams that are read, and the changes of their schemas. Raises a TapdockError.
 
-    `config` is the source's. `cannot` are the modes that the target does not support. `named` is for a source whose
+    `cannot` are the modes that the target does not support. `named` is for a source whose
     streams have namespaces in the target. With `is_check`, the streams are tapdock's own.
     """
     only, anew = options.select, options.full_refresh
-    streams = chosen_streams(context, source, offered, cannot, only=only, full_refresh=anew, maps=maps)
+    infers, key = pipeline.schemaless == "infer" and not is_check, key_of(pipeline, context.project.environment)
+    known = before_fields(maps) if infers else maps
+    streams = chosen_streams(context, source, offered, cannot, only=only, full_refresh=anew, maps=known)
     schema = schema_policy.SchemaFacts()
     if not is_check and options.catalog is None and options.spool is None:  # what the source itself offers
-        policy, key = options.policy(pipeline), key_of(pipeline, context.project.environment)
+        policy = options.policy(pipeline)
         streams, schema = schema_policy.applied(
             context, source.connector, policy, offered, streams, key, namespaced=named, only=only
         )
-    if pipeline.schemaless == "infer" and not is_check and options.spool is None:
-        again = options.refresh_catalog
-        streams, schema = with_inferred(context, source, offered, streams, schema, config=config, again=again)
+    found = Inferred(streams, with_kept_types(schema))
+    if infers and options.spool:
+        found = Inferred(learned(context, streams, key), found.facts)
+    elif infers:
+        found = with_inferred(context, source, offered, streams, found.facts, again=options.refresh_catalog)
     if source.kind == "singer":
-        _say_unreadable(context, source.connector.name, streams)
-    return streams, schema
+        _say_unreadable(context, source.connector.name, found.streams)
+    return found
 
 
 def _say_unreadable(context: Context, source: str, streams: tuple[ConfiguredStream, ...]) -> None:

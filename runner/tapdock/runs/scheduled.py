@@ -22,8 +22,8 @@ def folder_of(private: Path, environment: str | None) -> Path:
     return private / "schedules" / (environment or "default")
 
 
-def mark(name: str, due: float | None) -> str:
-    return f"{name} {datetime.fromtimestamp(due, UTC).isoformat()}" if due is not None else name
+def mark(name: str, due: float) -> str:
+    return f"{name} {datetime.fromtimestamp(due, UTC).isoformat()}"
 
 
 def marked(text: str | None) -> tuple[str | None, str | None]:
@@ -48,8 +48,11 @@ def command(
     return [*program, *words, "run", *schedule.run, *options, *schedule.options]
 
 
-def variables(schedule: Schedule, environ: Mapping[str, str], *, due: float | None) -> dict[str, str]:
-    """Return the variables of a run. Raises UsageError if a value of `env` is missing."""
+def variables(schedule: Schedule, environ: Mapping[str, str], *, due: float) -> dict[str, str]:
+    """Return the variables of a run. `due` is its time; of a run by hand, that of its start.
+
+    Raises UsageError if a value of `env` is missing.
+    """
     own = {name: value.reveal() if isinstance(value, Secret) else value for name, value in schedule.env.items()}
     return {**environ, **own, MARK: mark(schedule.name, due)}
 

@@ -59,11 +59,12 @@ class _Kept(msgspec.Struct, kw_only=True):
 
 @dataclass
 class _Going:
-    """A run that goes on. Without a `child`, an earlier scheduler started it."""
+    """A run that goes on. Without a `child`, an earlier scheduler started it. `may_be_held`: 7 is not a failure."""
 
     due: float
     child: Child | None
     output: "RunOutput | None" = None
+    may_be_held: bool = False
 
 
 Start = Callable[[Schedule, float, int, Path], Child]
@@ -76,7 +77,8 @@ Outcome = Callable[[str, float], str | None]
 class Scheduler:
     """Runs schedules. `turn` is called again and again with the time; nothing else reads a clock.
 
-    `place` is part of what the jitter is made of. `printed` gets each line of a run.
+    `place` is part of what the jitter is made of. `printed` gets each line of a run. `may_be_held` returns True for a
+    schedule whose exit code 7 means that another run holds the state.
     """
 
     folder: Path
@@ -85,6 +87,7 @@ class Scheduler:
     start: Start
     outcome: Outcome
     printed: Callable[[str, str], None]
+    may_be_held: Callable[[Schedule], bool]
     _kept: _Kept = field(default_factory=_Kept, init=False)
     _going: dict[str, _Going] = field(default_factory=dict, init=False)
     _again: dict[str, float] = field(default_factory=dict, init=False)
@@ -203,7 +206,7 @@ class Scheduler:
             return
         finally:
             os.close(lock)
-        self._going[name] = _Going(due, child, RunOutput(output))
+        self._going[name] = _Going(due, child, RunOutput(output), self.may_be_held(schedule))
         self.log.info("started", schedule=name, due=_text(due), pid=child.pid)
         entry.phase = "running"
         self._write()
@@ -220,17 +223,17 @@ class Scheduler:
             if code is None:
                 continue
             del self._going[name]
-            self._ended(name, going.due, code)
+            self._ended(name, going.due, code, may_be_held=going.may_be_held)
             entry = self._kept.schedules.get(name)
             if entry and entry.due == going.due:
                 entry.phase = "stopped" if self._stopping and code in _STOPPED else "ended"
                 self._write()
 
-    def _ended(self, name: str, due: float, code: int) -> None:
+    def _ended(self, name: str, due: float, code: int, *, may_be_held: bool) -> None:
         facts = {"schedule": name, "due": _text(due), "exit_code": code}
         if code == 0:
             self.log.info("succeeded", **facts)
-        elif code == _HELD:
+        elif code == _HELD and may_be_held:
             self.log.warning("skipped: another run holds the state", **facts)
         elif code in _STOPPED:
             self.log.warning("stopped", **facts)

@@ -52,7 +52,10 @@ class Wrap:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A pipeline with its hooks, or a command of a task. `place` is its position: `2`, or `nightly/2/1` in a job."""
+    """A pipeline with its hooks, or a command of a task. `place` is its position: `2`, or `nightly/2/1` in a job.
+
+    It is `#1/nightly/2/1` in a job that runs twice.
+    """
 
     block: Pipeline | TaskBlock
     place: str
@@ -103,7 +106,13 @@ Node = Step | InOrder | Together | JobStep | RowsStep
 
 def tree_of(project: Project, blocks: Sequence[Block], *, order: Order = "in order") -> InOrder | Together:
     """Return the steps of a run. Blocks that run at the same time start no further one after a failure."""
-    nodes = tuple(_node(project, block, str(number), order) for number, block in enumerate(blocks, 1))
+    jobs = [block.name for block in blocks if isinstance(block, JobBlock)]
+
+    def place(number: int, block: Block) -> str:
+        is_repeated = isinstance(block, JobBlock) and jobs.count(block.name) > 1
+        return f"#{number}" if is_repeated else str(number)
+
+    nodes = tuple(_node(project, block, place(number, block), order) for number, block in enumerate(blocks, 1))
     return InOrder(nodes) if order == "in order" else Together(members=nodes, stops=True)
 
 

@@ -27,6 +27,7 @@ from tapdock.project.secret import Secret
 from tapdock.runs import by_hand, records
 from tapdock.runs.keeping import STATUS, MakeLog, archive, container_record, keep, run_log
 from tapdock.runs.records import ErrorRecord, RunRecord, Seconds, StateRecord
+from tapdock.runs.scheduled import marked
 from tapdock.text.last_words import LastWords
 from tapdock.text.own_lines import OwnLevels
 from tapdock.text.secret_names import masked_text
@@ -215,6 +216,7 @@ class _TaskRun:
         """Return the record as known now. The first one, written at the start, remains if the run is killed."""
         code = error.exit_code if error else self._exit.code if self._exit else None
         redacted, ended = self._context.redacted, self._exit
+        schedule, due = marked(self._context.scheduled)
         return RunRecord(
             run_id=self._run_id,
             kind="task",
@@ -227,6 +229,8 @@ class _TaskRun:
             state=StateRecord(committed=0, backend=masked_text(self._context.backend.uri)),
             containers=(container_record("task", self._facts, ended),) if self._facts else (),
             seconds=Seconds(total=round(time.monotonic() - self._clock, 3)),
+            schedule=schedule,
+            scheduled_for=due,
             labels={name: redacted(text) for name, text in self._texts("labels").items()},
             annotations={name: redacted(text) for name, text in self._texts("annotations").items()},
         )

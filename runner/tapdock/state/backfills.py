@@ -20,13 +20,18 @@ Times = tuple[str, str]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """The stored form. `streams` has the windows that were read of each stream, `places` those of the target."""
+    """The stored form. `streams` has the windows that were read of each stream, `places` those of the target.
+
+    `source` is the name of the source, `names` maps a stream to its name in the target.
+    """
 
     version: int = VERSION
     key: str
     saved_at: str = ""
     run_id: str = ""
     places: dict[str, str] = {}
+    source: str = ""
+    names: dict[str, str] = {}
     streams: dict[str, tuple[Times, ...]] = {}
 
     def windows(self, stream: str) -> tuple[Window, ...]:

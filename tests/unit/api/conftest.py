@@ -22,6 +22,7 @@ def load(tmp_path):
         kind: str = "airbyte",
         keys: dict[str, Any] | None = None,
         jobs: dict[str, Any] | None = None,
+        commands: dict[str, Any] | None = None,
         **config: Any,
     ) -> tapdock.Project:
         program = CONNECTORS / ("source.py" if kind == "airbyte" else "tap.py")
@@ -41,6 +42,7 @@ def load(tmp_path):
             "targets": {"lake": target},
             "pipelines": {"demo": {"source": "shop", "target": "lake"}},
             "jobs": jobs or {},
+            "tasks": {"task": {"engine": "host", "commands": commands}} if commands else {},
             "environments": {"prod": {}},
         }
         (tmp_path / "tapdock.yaml").write_text(json.dumps(project))

@@ -92,6 +92,15 @@ def test_a_failed_job_raises_the_first_error_or_returns_all_results(load):
         load(jobs={"same": [{"parallel": ["demo", "shop lake"]}]}).run_job("same")
 
 
+def test_a_failed_task_of_a_job_is_its_error_whatever_its_code(load):
+    """`curl` ends with 7 if it cannot connect, which would mean that another run has the state."""
+    project = load(commands={"x": {"executable": "sh", "args": ["-c", "exit 7"]}}, jobs={"nightly": ["task:x", "demo"]})
+    with pytest.raises(tapdock.TaskError, match=r"task `task:x` failed \(exit code 7\)"):
+        project.run_job("nightly")
+    done = project.run_job("nightly", check=False)
+    assert (done.exit_code, done.runs[0].record.exit_code, done.not_started) == (11, 7, ("demo",))
+
+
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [

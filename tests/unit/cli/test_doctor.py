@@ -82,6 +82,9 @@ def test_what_no_pipeline_uses_is_not_an_error(tapdock, doctor, folder):
     assert not any("SPARE_KEY" in found for found in errors)
     (folder / "tapdock.yaml").write_text(text + pipelines + "jobs: {nightly: [demo, spare lake]}\n")
     assert any("SPARE_KEY" in found for found in doctor(**environ)[1]), "a job uses it"
+    rows = "pipelines: {rows: {source: spare, target: lake, matrix: [{name: acme}]}}\n"
+    (folder / "tapdock.yaml").write_text(text + rows)
+    assert any("SPARE_KEY" in found for found in doctor(**environ)[1]), "a pipeline with a matrix uses it"
 
 
 @pytest.mark.parametrize("exists", [True, False])

@@ -204,3 +204,45 @@ def test_the_commands_of_the_page(project):
     for step in page_steps("matrix.md"):
         ended = tapdock(*shlex.split(step.command, comments=True)[1:])
         assert ended.returncode == 0, f"{step.command}: {ended.stderr}"
+
+
+def test_the_streams_of_a_matrix_are_those_of_its_rows(project):
+    """A run of all rows does not make streams of the pipeline itself known, so the hint names a row."""
+    tapdock = project(named("acme"))
+    assert "streams of shop: those of its rows; `tapdock list 'shop[ROW]'` shows them" in tapdock("list", "shop").stdout
+    assert tapdock("run", "shop").returncode == 0
+    assert "those of its rows" in tapdock("list", "shop").stdout
+    assert "streams of shop[acme], seen at" in tapdock("list", "shop[acme]").stdout
+
+
+def test_a_backfill_of_one_row(project, folder):
+    rows = named("acme", "beta", steps=["days users", "state"])
+    entry = {"window": {"start": "start_date", "end": "end_date"}}
+    tapdock = project(rows, entry=entry)
+    ended = tapdock("backfill", "shop", "--status")
+    assert "hint: name one of its rows: 'shop[ROW]'" in ended.stderr
+    january = ("--from", "2026-01-01", "--to", "2026-02-01")
+    both = tapdock("backfill", "shop[acme]", "shop[beta]", *january)
+    assert (both.returncode, "a backfill is of one pipeline, or of one row" in both.stderr) == (2, True)
+    ended = tapdock("backfill", "shop[acme]", *january, "--by", "week")
+    assert ended.returncode == 0, ended.stderr
+    assert [each["id"] for each in records(folder / "data" / "acme.jsonl")] == list(range(1, 32))
+    assert "users   2026-01-01  2026-02-01" in tapdock("backfill", "shop[acme]", "--status").stdout
+    assert "no step of a backfill of shop[beta] was read yet" in tapdock("backfill", "shop[beta]", "--status").stdout
+
+
+def test_columns_of_a_stream_without_fields(project, folder):
+    describes = {"json_schema": {"type": "object"}, "supported_sync_modes": ["full_refresh", "incremental"]}
+    columns = {"columns": {"tenant": "${matrix.name}"}}
+    tapdock = project(named("acme"), matrix=columns, schemaless="json")
+    file = folder / "tapdock.yaml"
+    whole = json.loads(file.read_text())
+    whole["sources"]["crm"]["config"]["describes"] = describes
+    file.write_text(json.dumps(whole))
+    ended = tapdock("run", "shop")
+    assert ended.returncode == 2
+    assert "`users` declares no fields, so `matrix.columns` cannot be a part of its key" in ended.stderr
+    file.write_text(json.dumps(whole).replace('"schemaless": "json"', '"schemaless": "infer"'))
+    ended = tapdock("run", "shop")
+    assert ended.returncode == 0, ended.stderr
+    assert [each["tenant"] for each in records(folder / "data" / "acme.jsonl")] == ["acme"] * 3

@@ -197,6 +197,26 @@ def test_only_what_is_missing_of_a_stream_is_read_and_again_reads_all(project, t
     assert "target `lake` writes to another place than at the last backfill of `demo`" in ended.stderr
 
 
+def test_steps_of_another_source_or_table_do_not_count(project, tmp_path):
+    tapdock = project("source", "days orders", "state", target="destination")
+    assert tapdock("backfill", "demo", *JANUARY, "--quiet").returncode == 0
+    file = tmp_path / "tapdock.yaml"
+    whole = json.loads(file.read_text())
+    whole["pipelines"]["demo"]["prefix"] = "new_"
+    file.write_text(json.dumps(whole))
+    ended = tapdock("backfill", "demo", *JANUARY)
+    assert ended.returncode == 2
+    assert "since the last backfill of `demo`, stream `orders` is now written to `new_orders`" in ended.stderr
+    whole["sources"]["store"] = whole["sources"]["shop"]
+    whole["pipelines"]["demo"]["source"] = "store"
+    file.write_text(json.dumps(whole))
+    ended = tapdock("backfill", "demo", *JANUARY)
+    assert "its source has changed from `shop` to `store`" in ended.stderr
+    assert tapdock("backfill", "demo", *JANUARY, "--again", "--quiet").returncode == 0
+    ended = tapdock("backfill", "demo", *JANUARY, "--json")
+    assert (ended.returncode, json.loads(ended.stdout)["done"]) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -215,6 +235,20 @@ def test_ranges_that_cannot_be_read_are_refused(project, tmp_path, words, messag
     told = json.loads(ended.stdout)
     assert (message in told["error"]["message"], told["exit_code"], told["runs"]) == (True, 2, [])
     assert objects(tmp_path) == {}
+
+
+def test_a_backfill_says_that_it_runs_no_tasks(project, tmp_path):
+    tapdock = project(source="source")
+    file = tmp_path / "tapdock.yaml"
+    whole = json.loads(file.read_text())
+    whole["pipelines"]["demo"]["before"] = "t:x"
+    whole["tasks"] = {"t": {"engine": "host", "commands": {"x": {"executable": "false"}}}}
+    file.write_text(json.dumps(whole))
+    ended = tapdock("backfill", "demo", *JANUARY)
+    assert ended.returncode == 0, ended.stderr
+    assert "note: a backfill does not run the tasks in `before` and `after` of `demo`" in ended.stderr
+    ended = tapdock("backfill", "demo", "demo", *JANUARY)
+    assert (ended.returncode, "a backfill is of one pipeline" in ended.stderr) == (2, True)
 
 
 def test_two_backfills_of_a_pipeline_do_not_run_at_once(project, tmp_path, backend):

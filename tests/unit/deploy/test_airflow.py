@@ -179,3 +179,50 @@ def test_a_schedule_that_would_lose_something_is_refused(deploy, shop):
     (shop / "tapdock.yaml").write_text(PROJECT + "  late: {run: demo, cron: '@daily'}\n")
     assert "the schedules `early` and `late` run the same" in deploy("demo")[2]
     assert deploy("demo", "--schedule", "@daily")[0] == 0
+
+
+ROWS = """\
+version: 1
+sources: {crm: {image: x, window: {start: a, end: b}, config: {host: "${matrix.host}"}}}
+targets: {lake: {image: y}}
+pipelines: {shop: {source: crm, target: lake, matrix: [{name: acme, host: a}, {name: beta, host: b}]}}
+schedules: {all: {run: shop, cron: "@daily"}, beta: {run: "shop[beta]", cron: "@hourly"}}
+"""
+
+
+def test_rows_of_a_matrix_have_dags_and_schedules_of_their_own(deploy, shop):
+    (shop / "tapdock.yaml").write_text(ROWS + "jobs: {once: ['shop[acme]']}\n")
+    _, text, _ = deploy("shop[acme]", "once", "shop[beta]")
+    found = values(text)["DAGS"]
+    assert [each["dag_id"] for each in found] == ["my_shop.shop_acme", "my_shop.once", "my_shop.shop_beta"]
+    assert [each["schedule"] for each in found] == [None, None, "@hourly"]
+    assert [each["tasks"][0]["words"][0] for each in found] == ["shop[acme]", "shop[acme]", "shop[beta]"]
+    assert values(deploy("shop")[1])["DAGS"][0]["schedule"] == "@daily"
+
+
+def test_exit_code_7_of_several_rows_is_not_a_skip(deploy, shop):
+    """Another row may have failed: the exit code is that of the first one."""
+    (shop / "tapdock.yaml").write_text(ROWS)
+    blocks = (["shop"], ["shop[acme]", "shop[beta]"], ["shop[acme]"])
+    assert [tasks(deploy(*words)[1])["shop"].get("is_matrix", False) for words in blocks] == [True, True, False]
+
+
+def test_a_dag_that_is_started_by_hand_has_no_data_interval(deploy, shop):
+    """Its interval is empty, so that a run of it as a window would be refused."""
+    (shop / "tapdock.yaml").write_text(ROWS)
+    assert tasks(deploy("shop[acme]")[1])["shop"]["words"] == ["shop[acme]"]
+    assert "--from" in tasks(deploy("shop[beta]")[1])["shop"]["words"]
+
+
+def test_two_blocks_with_one_name_in_airflow_are_refused(deploy):
+    """Of two DAGs with one name, Airflow uses the last one."""
+    code, text, said = deploy("demo", "demo")
+    assert (code, text) == (2, "")
+    assert "`demo` and `demo` would both be the DAG `my_shop.demo`" in said
+
+
+def test_a_project_file_with_another_name(deploy, shop, capsys):
+    """Without its name, a run would use another file of the folder, or none."""
+    (shop / "tapdock.yaml").rename(shop / "eu.yaml")
+    assert main(["--project", str(shop / "eu.yaml"), "deploy", "airflow", "demo"]) == 0
+    assert values(capsys.readouterr().out)["OPTIONS"] == ["--project", "/project/eu.yaml"]

@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from tapdock.cli import main
+from tapdock.deploy.github import Checkout, workflows
+from tapdock.project.steps import Schedule
 
 PROJECT = """\
 version: 1
@@ -231,3 +233,75 @@ def test_the_command_of_a_crontab_finds_its_schedule(folder, capsys):
     done = subprocess.run(["sh", "-c", words], env=environ, cwd="/", capture_output=True, text=True)
     assert done.returncode != 0
     assert "rest failed" in done.stdout + done.stderr
+
+
+def test_a_workflow_names_a_project_file_with_another_name(folder, capsys):
+    (folder / "tapdock.yaml").rename(folder / "eu.yaml")
+    assert main(["--project", str(folder / "eu.yaml"), "deploy", "github-actions"]) == 0
+    paths = capsys.readouterr().out.splitlines()
+    assert {yaml.safe_load(Path(path).read_text())["env"]["TAPDOCK_PROJECT"] for path in paths} == {"eu.yaml"}
+
+
+def test_code_7_is_a_success_of_a_single_pipeline_only(folder, capsys):
+    """A job may have run a part of its steps. For a task, 7 is a code of its program."""
+    more = "tasks: {api: {engine: host, commands: {ask: {executable: curl}}}}\njobs: {both: [demo, rest]}\n"
+    jobs = '  job: {run: both, cron: "@daily"}\n  task: {run: "api:ask", cron: "@daily"}\n'
+    (folder / "tapdock.yaml").write_text(PROJECT.replace("environments:", f"{jobs}{more}environments:"))
+    units = written(folder, capsys, "systemd")
+    assert [name for name, text in units.items() if "SuccessExitStatus" in text] == [
+        "tapdock-nightly.service",
+        "tapdock-weekly.service",
+    ]
+    workflow = Checkout(project=".", requirement="tapdock")
+    job = Schedule(name="job", run=("both",), cron="@daily")
+    texts = [workflows(workflow, [(job, (), held)], now=0.0)["tapdock-job.yml"] for held in (True, False)]
+    assert ["test $? -eq 7" in text for text in texts] == [True, False]
+
+
+def test_files_of_a_schedule_that_is_disabled_are_named(folder, capsys):
+    """A timer that stays would still start it: `schedule run` runs what is not enabled too."""
+    written(folder, capsys, "systemd")
+    (folder / "deploy" / "tapdock-mine.timer").write_text("[Timer]\n")
+    (folder / "tapdock.yaml").write_text(PROJECT.replace("catch_up: true", "enabled: false"))
+    assert main(["--project", str(folder), "deploy", "systemd"]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "by an earlier call" in line]
+    assert [line.split(" was written ")[0].rpartition("/")[2] for line in said] == [
+        "tapdock-nightly.service",
+        "tapdock-nightly.timer",
+    ]
+
+
+def test_projects_of_one_repository_keep_their_workflows(folder, capsys):
+    (folder.parent / ".git").mkdir()
+    other = folder.parent / "other"
+    other.mkdir()
+    (other / "tapdock.yaml").write_text(PROJECT.replace("weekly:", "other:"))
+    written(folder, capsys, "github-actions")
+    before = {path: path.read_text() for path in (folder.parent / ".github" / "workflows").iterdir()}
+    assert main(["--project", str(other), "deploy", "github-actions"]) == 2
+    assert "is of a schedule of another project" in capsys.readouterr().err
+    (other / "tapdock.yaml").write_text(PROJECT.replace("weekly:", "other:").replace("nightly:", "early:"))
+    assert main(["--project", str(other), "deploy", "github-actions"]) == 0
+    assert "by an earlier call" not in capsys.readouterr().err
+    assert {path: path.read_text() for path in before} == before
+
+
+def test_rows_of_a_matrix_get_their_secrets(folder, capsys, monkeypatch):
+    """Those of all rows: the rows are read together. A base that a source extends is a part of it."""
+    monkeypatch.setenv("ACME_KEY", "s3cret-of-acme")
+    (folder / "tapdock.yaml").write_text("""\
+version: 1
+sources:
+  base: {image: x, config: {password: "${SHOP_TOKEN}"}}
+  crm: {extends: base, config: {key: "${matrix.key}"}}
+targets: {lake: {image: y}}
+pipelines: {shop: {source: crm, target: lake, matrix: [{name: acme, key: "${ACME_KEY}"}]}}
+jobs: {all: [shop]}
+schedules:
+  job: {run: all, cron: "@daily"}
+  row: {run: "shop[acme]", cron: "@hourly"}
+state_backend: {uri: "s3://bucket"}
+""")
+    for text in written(folder, capsys, "github-actions").values():
+        assert "ACME_KEY: ${{ secrets.ACME_KEY }}" in text
+        assert "SHOP_TOKEN: ${{ secrets.SHOP_TOKEN }}" in text

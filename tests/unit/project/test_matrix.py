@@ -166,6 +166,29 @@ def test_a_row_cannot_have_the_state_of_another_pipeline(tmp_path):
         rows(loaded, "shop[acme]")
 
 
+@pytest.mark.parametrize(
+    ("own", "second"),
+    [
+        ({"state_suffix": "eu"}, {"source": "crm", "state_suffix": "${matrix.host}"}),
+        ({"state_id": "n-${matrix.name}"}, {"source": "erp", "state_id": "n-${matrix.host}"}),
+    ],
+)
+def test_a_row_cannot_have_the_state_of_a_row_of_another_matrix(tmp_path, own, second):
+    project(tmp_path)
+    file = tmp_path / "tapdock.yaml"
+    whole = yaml.safe_load(file.read_text())
+    whole["sources"]["erp"] = whole["sources"]["crm"]
+    whole["pipelines"]["shop"] |= own
+    row = {"name": "acme", "host": "eu" if "state_suffix" in own else "beta"}
+    whole["pipelines"]["second"] = {"target": "lake", "matrix": [row, {"name": "gamma", "host": "us"}], **second}
+    file.write_text(yaml.safe_dump(whole))
+    loaded = load(file, environment=None, environ={})
+    assert [each.name for each in rows(loaded, "second[gamma]")] == ["second[gamma]"]
+    for name in ("second[acme]", "shop"):
+        with pytest.raises(UsageError, match="would share the state"):
+            rows(loaded, name)
+
+
 def test_a_state_id_refers_to_the_row(tmp_path):
     assert "so all rows would share one state" in problem(tmp_path, state_id="nightly")
     found = rows(project(tmp_path, state_id="nightly-${matrix.host}"))

@@ -67,6 +67,7 @@ class FakeActs:
         self.effects = effects or {}
         self.begun: list[str] = []
         self.told: list[str] = []
+        self.ends: list[tuple[str, int | None, int]] = []
         self.most = self.now = 0
         self.lock = threading.Lock()
 
@@ -95,6 +96,9 @@ class FakeActs:
     def failed_after(self, record: RunRecord, error: TaskError) -> RunRecord:
         told = ErrorRecord(side="task", message=error.message, hint=error.hint)
         return msgspec.structs.replace(record, exit_code=error.exit_code, status="failed", error=told)
+
+    def ended(self, step: Step, record: RunRecord) -> None:
+        self.ends.append((step.name, record.exit_code, len(self.begun)))
 
     def job_failed(self, error: TaskError) -> None:
         self.told.append(error.message)
@@ -161,6 +165,39 @@ def test_hooks_of_a_pipeline(project, case):
     assert (ended.exit_code, ended.records[0].exit_code) == (code, own)
     assert [step.name for step in ended.not_started] == ([] if code == 0 else ["b"])
     assert {each.place for each in ended.runs if each.is_hook} <= {"1/before", "1/after"}
+    assert acts.ends[0] == ("h", own, len(begun.split()))  # people are told after the hooks, by the last record
+
+
+@pytest.mark.parametrize(("own", "code"), [(1, 1), (7, 11), (130, 11), (143, 11), (77, 77)])
+def test_a_code_of_a_task_does_not_look_like_a_skipped_or_stopped_run(project, own, code):
+    ended = performed(project("jobs: {j: [x:1]}"), "j", FakeActs({"x:1": own}))
+    assert (ended.exit_code, ended.records[0].exit_code) == (code, own)
+
+
+def test_a_signal_that_stops_what_runs_after_is_in_the_record(project):
+    received = Received()
+    loaded = project("  h: {source: s, target: t, after: {success: [x:5], always: x:4}}\njobs: {j: [h, a]}")
+    acts = FakeActs({"x:5": 130}, {"x:5": lambda: setattr(received, "count", 1)})
+    ended = performed(loaded, "j", acts, received=received)
+    assert (acts.begun, ended.exit_code) == (["h", "x:5", "x:4"], 130)
+    assert (ended.runs[0].place, ended.runs[0].record.exit_code) == ("j/1", 130)
+    assert acts.ends == [("h", 130, 3)]
+
+
+def test_a_job_that_runs_twice_has_two_places(project):
+    acts = FakeActs({})
+    acts.effects["b"] = lambda: acts.codes.update(a=3)
+    ended = performed(project("jobs: {j: [a, b]}"), "j j", acts)
+    assert [(each.place, each.record.exit_code) for each in ended.runs] == [("#1/j/1", 0), ("#1/j/2", 0), ("#2/j/1", 3)]
+    assert [step.place for step in ended.not_started] == ["#2/j/2"]
+
+
+def test_an_error_in_a_thread_is_raised(project):
+    acts = FakeActs({})
+    acts.ended = lambda *_: (_ for _ in ()).throw(ValueError("a"))  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="a"):
+        performed(project("jobs: {j: [{parallel: [a, x:1]}, b]}"), "j", acts)
+    assert "b" not in acts.begun
 
 
 @pytest.mark.parametrize("case", HOOKS, ids=str)

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from zlib import compress
 
 import pytest
 
@@ -16,6 +18,7 @@ from tapdock.errors import UsageError
 from tapdock.project.model import Pipeline
 from tapdock.project.secret import Secret
 from tapdock.project.steps import Notify
+from tapdock.runs.dagster_pipes import CONTEXT, MESSAGES
 from tapdock.runs.notify import events_of, require_notifiable
 from tapdock.runs.records import RunRecord, Seconds, StateRecord
 
@@ -73,6 +76,7 @@ class Runs:
         self.folder, self.url = folder, url
         self.notify: Any = {"events": ["failure", "recovery", "empty"], "url": "${HOOK}"}
         self.more: dict[str, Any] = {}
+        self.environ: dict[str, str] = {}
 
     def __call__(self, *steps: str) -> "subprocess.CompletedProcess[str]":
         (self.folder / "data").mkdir(exist_ok=True)
@@ -84,10 +88,18 @@ class Runs:
         target = {"image": str(CONNECTORS / "target.py"), "kind": "singer"}
         target["config"] = {"path": str(self.folder / "data" / "rows.jsonl")}
         pipeline = {"source": "a", "target": "b", "notify": self.notify, **self.more}
+        task = {"engine": "host", "commands": {"bad": {"executable": "false"}, "ok": {"executable": "true"}}}
         content = {"version": 1, "sources": {"a": source}, "targets": {"b": target}, "pipelines": {"demo": pipeline}}
+        content["tasks"] = {"t": task}
         (self.folder / "tapdock.yaml").write_text(json.dumps(content))
         environ = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-        environ |= {"HOME": str(self.folder), "TAPDOCK_ENGINE": "local", "HOOK": self.url, "no_proxy": "*"}
+        environ |= {
+            "HOME": str(self.folder),
+            "TAPDOCK_ENGINE": "local",
+            "HOOK": self.url,
+            "no_proxy": "*",
+            **self.environ,
+        }
         words = [sys.executable, "-m", "tapdock", "run", "demo"]
         return subprocess.run(words, cwd=self.folder, env=environ, capture_output=True, text=True, timeout=120)
 
@@ -113,6 +125,25 @@ def test_failure_recovery_and_no_records(run, hook, tmp_path):
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert WORD not in output
     assert [path for path in files if WORD.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    "hooks", [{"after": "t:bad"}, pytest.param({"before": "t:bad"}, marks=pytest.mark.slow)], ids=str
+)
+def test_a_failed_hook_is_a_failure_and_then_a_recovery(run, hook, hooks, tmp_path):
+    """For Dagster, too: one asset for the whole pipeline is not materialized."""
+    params = {CONTEXT: {"data": {"asset_keys": ["whole"]}}, MESSAGES: {"path": str(tmp_path / "messages")}}
+    run.environ = {name: b64encode(compress(json.dumps(each).encode())).decode() for name, each in params.items()}
+    run.more = {**hooks}
+    done = run(*GOOD)
+    sent = [json.loads(line) for line in (tmp_path / "messages").read_text().splitlines()]
+    assert "report_asset_materialization" not in [each["method"] for each in sent]
+    assert "task `t:bad`, which runs" in sent[-2]["params"]["message"]
+    assert (done.returncode, [each["event"] for each in hook.got]) == (11, ["failure"]), done.stderr
+    assert "task `t:bad`, which runs" in hook.got[0]["text"]
+    run.more = {"before": "t:ok", "after": "t:ok"}
+    done = run(*GOOD)
+    assert (done.returncode, [each["event"] for each in hook.got]) == (0, ["failure", "recovery"]), done.stderr
 
 
 @pytest.mark.slow

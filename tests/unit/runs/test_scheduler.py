@@ -12,6 +12,7 @@ import pytest
 
 from tapdock.log import Log
 from tapdock.project.steps import Schedule
+from tapdock.runs.run_output import RunOutput
 from tapdock.runs.scheduled import locked
 from tapdock.runs.scheduler import Scheduler
 
@@ -41,6 +42,7 @@ class World:
             start=self._start,
             outcome=lambda _, due: self.outcomes.get(due),
             printed=lambda name, line: self.lines.append((name, line)),
+            may_be_held=lambda schedule: schedule.run == ("demo",),
         )
         made.begin(now)
         return made
@@ -233,6 +235,28 @@ def test_how_a_run_ended_is_said(world, code, said):
     turn(scheduler, NOON)
     ended(world, scheduler)
     assert world.heard(said)
+
+
+def test_code_7_of_a_job_or_a_task_is_a_failure(world):
+    """A part of the job has run, or the code is that of a program, such as `curl`."""
+    world.code = "raise SystemExit(7)"
+    job = replace(HOURLY, run=("nightly",))
+    scheduler = world.scheduler(NOON - 1)
+    turn(scheduler, NOON - 1, job)
+    turn(scheduler, NOON, job)
+    ended(world, scheduler)
+    assert world.heard("failed")
+    assert not world.heard("skipped")
+
+
+def test_all_that_a_run_has_printed_is_read_when_it_has_ended(tmp_path):
+    """Also what is longer than the part that is read at a time."""
+    (tmp_path / "out").write_text("x" * (3 << 20) + "\nsecond\n" + "line\n" * (1 << 19) + "last")
+    output = RunOutput(tmp_path / "out")
+    list(output.lines())
+    found = list(output.lines(ended=True))
+    assert (len(found), found[0] == "x" * (3 << 20), found[-1]) == (3 + (1 << 19), True, "last")
+    assert list(output.lines(ended=True)) == []
 
 
 def test_a_changed_schedule_counts_from_the_change(world):

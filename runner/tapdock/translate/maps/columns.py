@@ -33,6 +33,11 @@ def with_columns(
     keys = entry.keys
     if keys is None and all(len(path) == 1 for path in key):
         keys = tuple(path[0] for path in key)
+    if keys and not declared:
+        raise UsageError(
+            f"the stream `{stream}` declares no fields, so `matrix.columns` cannot be a part of its key",
+            hint="set `schemaless: infer` for the pipeline: it finds the fields in the first records",
+        )
     if keys:
         keys = (*(name for name in columns if name not in keys), *keys)
     values = {name: repr(str(value) if isinstance(value, str) else value) for name, value in columns.items()}
