@@ -35,7 +35,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "elt": ("elt:elt", "Run a source into a target, with the options of `meltano elt`"),
     "el": ("elt:elt", "Run a source into a target, with the options of `meltano elt`"),
     "preview": ("preview:preview", "Show the first records of a source, without a target"),
-    "list": ("listing:list_project", "List pipelines, jobs, connectors and the streams that were seen last"),
+    "list": ("listing:list_project", "List pipelines, jobs, schedules, connectors and the streams that were seen last"),
     "spec": ("connectors:spec", "Show which settings a connector takes"),
     "check": ("connectors:check", "Check that a connector's config works"),
     "test": ("connectors:check", "Check that a connector's config works"),

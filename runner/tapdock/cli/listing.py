@@ -18,7 +18,7 @@ from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Connector, Hooks, Job, Pipeline, Project
 from tapdock.project.row import row_name, split_name
 from tapdock.project.rows import named_pipeline, state_facts
-from tapdock.project.steps import Step, in_words
+from tapdock.project.steps import Schedule, Step, in_words
 from tapdock.text.output import out, print_json, print_table
 
 if TYPE_CHECKING:
@@ -35,11 +35,13 @@ _DIGEST = 19  # characters: `sha256:` and the beginning that Docker shows as wel
 
 def list_project(
     ctx: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="Only this pipeline, job or connector, with its streams.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Only this pipeline, job, schedule or connector, with its streams.")
+    ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List pipelines, jobs, connectors and the streams that were seen last
+    """List pipelines, jobs, schedules, connectors and the streams that were seen last
 
     No engine is needed: the streams of a source are those of its last discovery or run, the streams of a pipeline are
     those of its last whole run. The digests are those of tapdock.lock.
@@ -65,20 +67,29 @@ def list_project(
         print_table(
             ("JOB", "STEPS"), [(each["name"], in_words(project.jobs[each["name"]].steps)) for each in facts["jobs"]]
         )
-    if facts["connectors"]:
+    if facts["schedules"]:
         if facts["pipelines"] or facts["jobs"]:
+            out("")
+        print_table(("SCHEDULE", "RUNS", "WHEN", "TIME ZONE"), [_when(each) for each in facts["schedules"]])
+    if facts["connectors"]:
+        if facts["pipelines"] or facts["jobs"] or facts["schedules"]:
             out("")
         print_table(("CONNECTOR", "ROLE", "KIND", "IMAGE", "LOCKED"), [_row(each) for each in facts["connectors"]])
     _print_streams([*facts["pipelines"], *facts["connectors"]], every=name is not None)
 
 
+def _when(schedule: Mapping[str, Any]) -> tuple[str, ...]:
+    words = " ".join((*schedule["run"], *schedule["options"]))
+    return schedule["name"], words, schedule["cron"] if schedule["enabled"] else "disabled", schedule["timezone"]
+
+
 def _require_known(project: Project, name: str) -> None:
-    names = [*project.pipelines, *project.jobs, *(each.name for each in project.connectors)]
+    names = [*project.pipelines, *project.jobs, *project.schedules, *(each.name for each in project.connectors)]
     if split_name(name)[1] is not None and named_pipeline(project, name):
         return
     if name not in names:
         hint = did_you_mean(name, names) or f"known: {', '.join(names) or 'nothing yet'}"
-        raise UsageError(f"there is no pipeline, job or connector `{name}` in {project.file.name}", hint=hint)
+        raise UsageError(f"there is no pipeline, job, schedule or connector `{name}` in {project.file.name}", hint=hint)
 
 
 def listed(session: Session, name: str | None) -> dict[str, Any]:
@@ -114,9 +125,23 @@ def listed(session: Session, name: str | None) -> dict[str, Any]:
             for each in jobs
             if name in (None, each.name)
         ],
+        "schedules": [_schedule(each) for each in project.schedules.values() if name in (None, each.name)],
         "connectors": [
             _connector(project, cache, digests, redactor, each) for each in connectors if name in (None, each.name)
         ],
+    }
+
+
+def _schedule(schedule: Schedule) -> dict[str, Any]:
+    """Return a schedule without its variables, which may be secrets."""
+    return {
+        "name": schedule.name,
+        "run": list(schedule.run),
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+        "environment": schedule.environment,
+        "options": list(schedule.options),
+        "enabled": schedule.enabled,
     }
 
 

@@ -95,6 +95,7 @@ def test_the_format_of_a_project_that_has_not_run(project, folder):
                 "annotations": {},
             }
         ],
+        "schedules": [],
         "connectors": [
             {
                 "name": "shop",
@@ -195,7 +196,7 @@ def test_a_damaged_cache_is_the_same_as_none(project, folder):
 def test_an_unknown_name_is_refused_with_a_suggestion(project):
     ended = project("list", "dmo")
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "there is no pipeline, job or connector `dmo` in tapdock.yaml" in ended.stderr
+    assert "there is no pipeline, job, schedule or connector `dmo` in tapdock.yaml" in ended.stderr
     assert "did you mean `demo`?" in ended.stderr
 
 
@@ -255,3 +256,25 @@ def test_a_job_and_its_hooks_are_listed(project, folder):
     none = {"always": [], "success": [], "failure": []}
     assert (found["jobs"][0]["before"], found["jobs"][0]["after"]) == (["dbt:build"], none)
     assert (found["pipelines"][0]["before"], found["pipelines"][0]["after"]) == ([], {**none, "failure": ["dbt:test"]})
+
+
+def test_schedules_are_listed_without_their_variables(project, folder):
+    whole = json.loads((folder / "tapdock.yaml").read_text())
+    night = {"run": "nightly", "cron": "0 3 * * *", "timezone": "Europe/Berlin", "env": {"PW": "s3cret"}}
+    off = {"run": "demo", "cron": "@daily", "options": ["--full-refresh"], "enabled": False}
+    whole["schedules"] = {"night": night, "weekend": off}
+    (folder / "tapdock.yaml").write_text(json.dumps(whole))
+    ended = project("list", "night")
+    assert ended.stdout.splitlines()[1].split() == ["night", "nightly", "0", "3", "*", "*", "*", "Europe/Berlin"]
+    assert "demo --full-refresh  disabled" in project("list").stdout
+    text = project("list", "--json").stdout
+    assert "s3cret" not in text
+    assert json.loads(text)["schedules"][0] == {
+        "name": "night",
+        "run": ["nightly"],
+        "cron": "0 3 * * *",
+        "timezone": "Europe/Berlin",
+        "environment": None,
+        "options": [],
+        "enabled": True,
+    }
