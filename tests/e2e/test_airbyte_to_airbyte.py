@@ -61,6 +61,7 @@ def test_a_second_run_reads_only_what_is_new(parcels, web, target):
     assert saved == {"parcels", "steps"}
 
 
+@pytest.mark.slow
 @both
 def test_streams_have_other_names_in_the_target_alone(parcels, web, target):
     words = ("run", f"renamed_{target}", "--strict-counts", "--json")
@@ -73,6 +74,7 @@ def test_streams_have_other_names_in_the_target_alone(parcels, web, target):
     assert not any(one.get("namespace") for one in descriptors)
 
 
+@pytest.mark.slow
 @both
 def test_overwrite_leaves_the_rows_of_the_last_run(junction, target):
     words = ("--environment", "overwrite", "run", "samples", target, "--strict-counts", "--json")
@@ -93,6 +95,7 @@ def _generations(run: Row) -> dict[str, tuple[int, int]]:
     return {each["stream"]["name"]: (each["generation_id"], each["minimum_generation_id"]) for each in streams}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", ["false", pytest.param("true", marks=pytest.mark.slow)])
 def test_a_source_that_fails_midway_overwrites_nothing(parcels, web, old):
     """`old` is a destination that treats the end of its input as complete."""

@@ -21,6 +21,7 @@ def test_a_second_run_reads_only_what_is_new(parcels, web, database, target):
     assert parcels.well(*words).records == {"parcels": 0, "steps": 0}
 
 
+@pytest.mark.slow
 def test_overwrite_leaves_the_rows_of_the_last_run(junction, database):
     words = ("--environment", "overwrite", "run", "samples", "melt_base", *STRICTLY)
     assert junction.well(*words).records == {"products": 3, "customers": 3}
@@ -29,6 +30,7 @@ def test_overwrite_leaves_the_rows_of_the_last_run(junction, database):
     assert database.query("SELECT count(*) FROM landed.customers") == [["5"]]
 
 
+@pytest.mark.slow
 def test_a_source_that_fails_midway_overwrites_nothing(parcels, web, database):
     words = ("run", "snapshots", "melt_base", *STRICTLY)
     rows = "SELECT id FROM landed.parcels ORDER BY id"

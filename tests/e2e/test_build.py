@@ -79,6 +79,7 @@ def test_two_builds_at_once_both_succeed(shop, tag):
     assert sum("building tapdock-test/built" in each.stderr for each in ended) == 1
 
 
+@pytest.mark.slow
 def test_a_package_without_that_program(shop, tag):
     _write(shop, tag, singer="target-jsonl==0.1.4", executable="target-jsnl")
     ended = shop("build")
@@ -123,6 +124,7 @@ def test_keys_that_change_what_is_installed(plain, tag):
     assert "building" not in plain.well("build").stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "message", "hint"),
     [
@@ -178,6 +180,7 @@ def _steps(api, secret):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.alone
 def test_a_build_that_is_killed_leaves_no_credential(shop, tag, api):
     """The build is killed in the step that gets the index. The program's name makes the step unique to this test."""
@@ -195,6 +198,7 @@ def test_a_build_that_is_killed_leaves_no_credential(shop, tag, api):
     _assert_in_no_image(api, secret)
 
 
+@pytest.mark.slow
 @pytest.mark.alone
 def test_gc_removes_what_a_killed_build_left(shop, tag, api):
     """The build was made by another tool than tapdock, which passes the index as a plain argument."""
@@ -228,6 +232,7 @@ def test_a_singer_image_runs_as_any_user(shop, target):
     assert {file.stat().st_uid for file in place.iterdir()} == {31337}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lines", "faker"])
 def test_only_the_folder_of_a_mount_can_be_written_by_anybody(shop, name):
     image = shop.well("build", name).stdout.split()[-2]

@@ -28,6 +28,7 @@ def test_spec(junction, connector, setting):
     assert setting in junction.well("spec", connector).stdout
 
 
+@pytest.mark.slow
 def test_a_connector_without_a_spec_says_so(junction):
     mute = junction("spec", "pipe")
     assert (mute.code, "documentation" in mute.stderr) == (2, True)
@@ -55,6 +56,7 @@ def test_check(junction, database, connector, by):
     assert answer == {"succeeded": True, "message": message, "checked_by": by}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("connector", "code"),
     [("melt", 3), pytest.param("pipe", 3, marks=pytest.mark.slow), pytest.param(VECTORS, 4, marks=pytest.mark.slow)],
@@ -80,6 +82,7 @@ def test_discover(junction, database):
     assert junction("discover", "rows").code == 2
 
 
+@pytest.mark.slow
 def test_discover_calls_streams_as_the_pipeline_does(junction, database):
     shown = junction.well("discover", "melt_all").stdout
     assert "shop.orders" in shown

@@ -89,6 +89,7 @@ def test_its_image_is_one_that_is_built(post):
     assert post.well("run", "post", "--locked", "--json").records["parcels"] == 5
 
 
+@pytest.mark.slow
 def test_a_config_that_the_source_changed_is_kept_without_the_manifest(post):
     with (post.folder / "parcels.yaml").open("a") as file:
         file.write(MIGRATION)

@@ -29,6 +29,7 @@ def test_every_value_arrives(shop: Shop, postgres: Postgres, target: str):
     assert sorted(pairs) == sorted(PAIRS)
 
 
+@pytest.mark.slow
 @variants("target", *TARGETS)
 def test_a_value_that_cannot_be_stored_fails_the_run(shop: Shop, postgres: Postgres, target: str):
     ended = _run(shop, target, list(refused(target)))

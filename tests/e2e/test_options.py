@@ -7,6 +7,7 @@ import pytest
 pytestmark = pytest.mark.docker
 
 
+@pytest.mark.slow
 def test_select_takes_streams_and_leaves_out_fields(shop):
     chosen = ("--select", "users.*", "--select", "!users.address", "--select", "!users.height")
     assert shop.well("run", "faker", "lines", "--json", *chosen).records == {"users": 200}
@@ -36,6 +37,7 @@ def test_blocks_run_one_after_the_other(shop):
     assert shop.query("SELECT count(*) FROM entries") == [(5,)]
 
 
+@pytest.mark.slow
 def test_blocks_run_side_by_side(shop):
     ended = shop.well("run", "copy", "books", "--concurrency", "2", "--json").json
     assert sorted(run["pipeline"] for run in ended["runs"]) == ["books", "copy"]
@@ -73,6 +75,7 @@ def test_a_run_without_json_ends_with_its_table(shop):
     assert "7 records" in last
 
 
+@pytest.mark.slow
 def test_locked_images(shop):
     missing = shop("run", "copy", "--locked", "--dry-run")
     assert (missing.code, "`tapdock lock`" in missing.stderr) == (2, True)

@@ -42,6 +42,7 @@ def test_a_full_refresh_reads_everything_again(shop):
     assert shop.well("run", "copy", "--json").records["entries"] == 0
 
 
+@pytest.mark.slow
 def test_without_state_update_the_next_run_reads_the_same(shop):
     ended = shop.well("run", "copy", "--no-state-update", "--json")
     assert (ended.records["entries"], ended.json["state"]["committed"]) == (5, 0)
@@ -49,6 +50,7 @@ def test_without_state_update_the_next_run_reads_the_same(shop):
     assert shop.well("run", "copy", "--json").records["entries"] == 5
 
 
+@pytest.mark.slow
 def test_environments_have_states_of_their_own(shop):
     shop.well("run", "copy")
     large = shop.well("run", "copy", "--json", "--environment", "large")

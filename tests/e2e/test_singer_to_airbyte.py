@@ -38,6 +38,7 @@ def test_a_second_run_reads_only_what_is_new(junction, database, tap, target):
         assert first["amount"] == "1234567890123456789012345678.0123456789"
 
 
+@pytest.mark.slow
 @taps
 @both
 def test_changes_out_of_the_log(junction, database, tap, target):
@@ -65,6 +66,7 @@ def test_changes_out_of_the_log(junction, database, tap, target):
         assert junction.well(*words).records == {stream: 1 if tap == "pipe" else 0}
 
 
+@pytest.mark.slow
 def test_a_new_column_waits_for_the_end_or_is_refused(junction, database):
     """This tap sends columns that are not in its catalog: the catalog is that of the first run."""
     junction.well("run", "pipe", "strict")
@@ -79,6 +81,7 @@ def test_a_new_column_waits_for_the_end_or_is_refused(junction, database):
     assert _note(junction, "orders") == "new"
 
 
+@pytest.mark.slow
 def test_a_new_column_is_found_by_discovery(junction, database):
     """This tap sends only the columns in its catalog."""
     junction.well("run", "melt", "strict")
@@ -135,6 +138,7 @@ def test_a_tap_that_fails_midway_overwrites_nothing(junction, database, tap):
     assert sorted(row["item"] for row in junction.landed("strict", lines(tap))) == ["nut", "washer"]
 
 
+@pytest.mark.slow
 @both
 def test_rows_in_files_arrive_as_records(junction, database, target):
     words = ("run", "melt_files", target, "--strict-counts", "--json")
@@ -143,6 +147,7 @@ def test_rows_in_files_arrive_as_records(junction, database, target):
     assert len(junction.landed(target, "shop-lines")) == 3
 
 
+@pytest.mark.slow
 @taps
 def test_the_schema_of_a_table_is_its_namespace(junction, database, tap):
     words = ("run", f"{tap}_by_schema", "--strict-counts", "--json")

@@ -65,6 +65,7 @@ def test_a_second_run_reads_only_what_is_new(junction, database, tap, target):
     assert str(bookmark["replication_key_value"]).startswith("2024-01-05T00:00:00")
 
 
+@pytest.mark.slow
 def test_a_schema_of_an_older_draft_is_repaired(junction, database):
     """`exclusiveMaximum: true` is not valid in newer drafts. The target would stop at the first such schema."""
     ended = junction.well("run", "pipe", "melt_base", "--verbose")
@@ -89,6 +90,7 @@ def _customers(junction, database, target: str) -> dict[int, str]:
     return dict(rows)
 
 
+@pytest.mark.slow
 @taps
 def test_changes_out_of_the_log(junction, database, tap):
     """A deletion is passed on unchanged. One of the two targets also deletes the row."""
@@ -104,6 +106,7 @@ def test_changes_out_of_the_log(junction, database, tap):
     assert found == (kept if tap == "pipe" else [["1", "", "t"], *kept])
 
 
+@pytest.mark.slow
 @taps
 def test_a_whole_table_replaces_the_one_before(junction, database, tap):
     """The tap's own ACTIVATE_VERSION reaches the target after the rows."""
@@ -117,6 +120,7 @@ def test_a_whole_table_replaces_the_one_before(junction, database, tap):
     assert database.query("SELECT item FROM landed.lines ORDER BY item") == [["nut"], ["washer"]]
 
 
+@pytest.mark.slow
 def test_files_of_rows_go_through_where_the_target_reads_them(junction, database):
     ended = junction.well("run", "melt_files", "melt_base", "--strict-counts", "--json", "--verbose")
     assert "0 records, 4 batch manifests" in ended.stderr
@@ -127,6 +131,7 @@ def test_files_of_rows_go_through_where_the_target_reads_them(junction, database
     assert ended.records == {"shop-orders": 3, "shop-lines": 3}
 
 
+@pytest.mark.slow
 def test_files_of_rows_are_read_for_other_targets(junction, database):
     counts = junction.well("run", "melt_files", "lines", "--strict-counts", "--json").records
     assert counts == {"shop-orders": 3, "shop-lines": 3}

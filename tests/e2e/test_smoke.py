@@ -25,6 +25,7 @@ def test_every_record_reaches_a_singer_target(junction: Junction):
         assert [json.loads(line) for line in junction.lines(stream)] == [_without_unions(row) for row in rows], stream
 
 
+@pytest.mark.slow
 def test_every_record_reaches_an_airbyte_destination(junction: Junction):
     expected = _sent(junction)
     (junction.folder / "rows").mkdir()
@@ -34,6 +35,7 @@ def test_every_record_reaches_an_airbyte_destination(junction: Junction):
         assert _sorted(found) == _sorted(_merged(rows)), stream
 
 
+@pytest.mark.slow
 @variants("target", "melt_base", "pipe_base")
 def test_every_scenario_is_a_table_of_postgres(junction: Junction, database: Any, target: str):
     expected = _sent(junction)

@@ -23,6 +23,7 @@ def test_jsonl(shop: Shop):
     assert digits == [[EXACT, WHOLE]] * 5
 
 
+@pytest.mark.slow
 def test_csv(shop: Shop):
     records = shop.well("run", "faker", "sheets", "--json").records
     assert {stream: len(_sheet(shop, stream)) for stream in records} == records
@@ -39,6 +40,7 @@ def _sheet(shop: Shop, stream: str) -> list[dict[str, str]]:
 TEXTS = ["first", 'a "quote"', "two\nlines", "a\r", "\\", '\\"', "a,b;c|d\te", "'", "null", "1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [1, 2])
 def test_a_table_of_text_in_duckdb(shop: Shop, columns: int):
     """Every column is text, so that a header cannot be told from a row. In one column, the key is all there is."""
@@ -68,6 +70,7 @@ def test_postgres(shop: Shop, postgres: Postgres):
     assert postgres.query("SELECT exact, whole FROM entries") == [[EXACT, WHOLE]] * 5
 
 
+@pytest.mark.slow
 def test_a_key_of_two_columns_is_one_of_two_columns_in_postgres(shop: Shop, postgres: Postgres):
     for _ in range(2):  # `accounts` is sent completely in every run: the second run updates the rows by their key
         shop.well("run", "ledger", "base")

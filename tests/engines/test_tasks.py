@@ -67,8 +67,9 @@ def test_quiet_shows_the_last_lines_of_a_failure(project):
 
 
 def test_an_exit_code_of_a_signal_to_the_command_alone_is_a_failure(project):
+    """The record has the command's own code. That of tapdock would say that a user has stopped the run."""
     ended = run(project, "exit 130")
-    assert (ended.code, ended.record["status"]) == (130, "failed")
+    assert (ended.code, ended.record["exit_code"], ended.record["status"]) == (11, 130, "failed")
 
 
 def test_a_long_line_a_binary_and_a_missing_line_end(project):

@@ -83,6 +83,7 @@ def test_a_shell_that_plays_the_launcher_badly(attacked, next_run, shell):
     next_run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signals", [1, 2])
 def test_a_source_that_nobody_can_stop(attacked, next_run, signals):
     """The shell ignores the end of the run, and continues to write."""

@@ -69,6 +69,7 @@ def test_a_long_line_that_is_legal(attacked):
     assert peak(ended) < 600 << 20
 
 
+@pytest.mark.slow
 def test_an_answer_longer_than_memory_should_hold(attacked):
     project = attacked()
     project.source["discover_attacks"] = [f"long {500 << 20}"]
@@ -78,6 +79,7 @@ def test_an_answer_longer_than_memory_should_hold(attacked):
     assert peak(ended) < 400 << 20
 
 
+@pytest.mark.slow
 def test_a_target_that_prints_without_end(attacked):
     project = attacked(source=["records 1", "state"], target=[f"long {500 << 20}"])
     ended = project.run()

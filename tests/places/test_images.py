@@ -49,6 +49,7 @@ def _health(api, container) -> str:
     return state["Health"]["Status"] if state["Running"] else f"exited with {state['ExitCode']}"
 
 
+@pytest.mark.slow
 def test_licenses_of_others_are_in_the_image(runner_image):
     command = ("docker", "run", "--rm", "--entrypoint", "cat", runner_image, "/opt/tapdock/THIRD-PARTY-LICENSES")
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout

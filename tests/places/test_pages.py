@@ -47,6 +47,7 @@ def test_the_scripts_of_tasks(demo, tmp_path):
     assert said["tapdock invoke report -- -c 'print(6 * 7)'"] == "42\n"
 
 
+@pytest.mark.slow
 def test_the_networks_of_a_container(api, tmp_path):
     name = f"tapdock-test-{uuid.uuid4().hex[:8]}"
     labels = {"io.tapdock.test": "places", "io.tapdock.owner": owner.mine()}
@@ -58,6 +59,7 @@ def test_the_networks_of_a_container(api, tmp_path):
     assert ended.output.split() == ["bridge"]
 
 
+@pytest.mark.slow
 def test_an_image_of_a_connector_of_your_own(api, tmp_path):
     """The image finds its streams when tapdock asks it."""
     image = f"tapdock-test/numbers:{uuid.uuid4().hex[:8]}"

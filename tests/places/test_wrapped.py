@@ -66,6 +66,7 @@ def test_a_sync_and_a_second_one_from_its_state(tap):
     assert again[-1]["value"]["airbyte_state"][0]["stream"] == state["airbyte_state"][0]["stream"]
 
 
+@pytest.mark.slow
 def test_a_state_as_older_wrapped_taps_kept_it(tap):
     """The state is only the list, with indentation. The tap emits it on one line."""
     config = tap.put("config.json", CONFIG)
@@ -89,6 +90,7 @@ def test_a_file_that_is_not_there(tap, option):
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_what_the_runner_deselects_is_not_read(tap):
     config = tap.put("config.json", {"airbyte_config": CONFIG})  # the form of existing wrapped taps
     (catalog,) = tap.well("--config", config, "--discover")
@@ -102,6 +104,7 @@ def test_what_the_runner_deselects_is_not_read(tap):
     assert all("address" not in record and "id" in record for record in records)
 
 
+@pytest.mark.slow
 def test_its_settings_and_whether_they_work(tap):
     (about,) = tap.well("--about", "--format=json")
     assert "count" in about["settings"]["properties"]
@@ -111,6 +114,7 @@ def test_its_settings_and_whether_they_work(tap):
     assert "error" in bad.stderr
 
 
+@pytest.mark.slow
 @variants("user", "31337", "1000")
 def test_any_user_and_a_read_only_file_system(wrapped, tmp_path, user):
     tmp_path.chmod(0o755)
@@ -118,6 +122,7 @@ def test_any_user_and_a_read_only_file_system(wrapped, tmp_path, user):
     assert tap.well("--config", tap.put("config.json", CONFIG), "--discover")
 
 
+@pytest.mark.slow
 def test_the_source_fails_and_so_does_the_tap(api, tmp_path):
     """The last state covers the records before the failure, and the error has the source's message."""
     source = image(api, "source", runs_as="1000")
