@@ -54,6 +54,7 @@ def _write(shop, tag, **build):
     shop.write(PROJECT.format(tag=tag, build=json.dumps(build)))
 
 
+@pytest.mark.slow
 def test_an_image_is_made_again_only_for_another_recipe(shop, tag):
     _write(shop, tag, singer="target-jsonl==0.1.4")
     first = shop.well("build")

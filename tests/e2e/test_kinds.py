@@ -89,6 +89,7 @@ def test_discover_calls_streams_as_the_pipeline_does(junction, database):
     assert "archive.orders" in shown
 
 
+@pytest.mark.slow
 def test_a_tap_s_state(junction, database):
     """The saved state is the tap's own state, which other runners can use."""
     junction.well("run", "melt", "rows")

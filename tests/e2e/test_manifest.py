@@ -77,6 +77,7 @@ def test_a_check_asks_the_service(post):
     assert "forgotten" not in refused.stdout + refused.stderr
 
 
+@pytest.mark.slow
 def test_its_image_is_one_that_is_built(post):
     assert f"parcels  {IMAGE}  sha256:" in post.well("build", "parcels").stdout
     post.well("build", "lines")

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.docker
 FAKER_COUNT = "TAPDOCK_SOURCES__FAKER__CONFIG__COUNT"
 
 
+@pytest.mark.slow
 def test_spec(shop):
     schema = shop.well("spec", "faker", "--json").json
     assert schema["properties"]["count"]["type"] == "integer"

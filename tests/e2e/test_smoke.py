@@ -15,6 +15,7 @@ UNIONS = ("string_or_integer", "object_or_string")
 """Fields of several types. Toward Singer they are text, or JSON text."""
 
 
+@pytest.mark.slow
 def test_every_record_reaches_a_singer_target(junction: Junction):
     expected = _sent(junction)
     counts = junction.well("run", "smoke", "lines", "--strict-counts", "--json").records

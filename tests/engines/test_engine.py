@@ -145,6 +145,7 @@ def test_variables_reach_the_connector_and_nobody_else(project, api):
     assert project.secret not in said
 
 
+@pytest.mark.slow
 @docker_only
 def test_engine_goes_away_in_the_middle(project, place, api):
     if os.environ.get("DOCKER_HOST", ENGINE) != ENGINE:

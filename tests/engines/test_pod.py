@@ -155,6 +155,7 @@ def manifest(source: Launch, target: Launch, names: dict[str, str], folder: Path
     }
 
 
+@pytest.mark.slow
 def test_a_pod_moves_the_data_all_by_itself(podman, pod, tmp_path):
     pod("until users 50", "state", "until users 60")
     told = events(podman)

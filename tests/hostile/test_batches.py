@@ -34,6 +34,7 @@ def test_a_file_that_is_none(attacked, next_run, batch, message):
     next_run()
 
 
+@pytest.mark.slow
 def test_a_folder_that_becomes_a_link_while_its_files_are_read(attacked, next_run):
     """In every order of events, tapdock reads and removes files only in the shared folder."""
     project = attacked(batch="swap")
@@ -43,6 +44,7 @@ def test_a_folder_that_becomes_a_link_while_its_files_are_read(attacked, next_ru
     next_run()
 
 
+@pytest.mark.slow
 def test_a_small_file_that_unpacks_to_300_megabytes(attacked, next_run):
     project = attacked(batch="bomb")
     ended = project.run()

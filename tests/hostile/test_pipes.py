@@ -25,6 +25,7 @@ def test_a_source_finds_nothing_to_swap(attacked, next_run):
     next_run()
 
 
+@pytest.mark.slow
 @both_users
 def test_a_target_finds_nothing_to_swap_while_the_source_still_writes(attacked, next_run):
     project = attacked(source=["records 5", "sleep 2", "records 20", "state"], target=["swap", "nest", "fill"])
@@ -35,6 +36,7 @@ def test_a_target_finds_nothing_to_swap_while_the_source_still_writes(attacked, 
     next_run()
 
 
+@pytest.mark.slow
 @both_users
 def test_a_shell_that_swaps_before_it_greets(attacked, next_run):
     project = attacked(source=["records 20", "state"], shell="swap")
@@ -72,6 +74,7 @@ def test_words_on_the_control_pipe(attacked, next_run, side, word):
     next_run()
 
 
+@pytest.mark.slow
 @variants("shell", "flood-control", "config", "huge-config")
 def test_a_shell_that_plays_the_launcher_badly(attacked, next_run, shell):
     project = attacked(shell=shell)

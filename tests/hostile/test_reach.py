@@ -30,6 +30,7 @@ def test_a_run_has_a_network_of_its_own(attacked, neighbour):
     ]
 
 
+@pytest.mark.slow
 @one_place
 def test_a_user_chooses_another_network(attacked, neighbour):
     project = attacked(source=[f"connect {neighbour}:8000", "records 1", "state"])

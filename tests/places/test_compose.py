@@ -141,6 +141,7 @@ def example(section: str) -> Step:
     return Step("compose.md", section, yaml.safe_dump(whole), file="../shop/tapdock.yaml")
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page(clone, runner_image):
     """All servers become healthy. A connector, a client of each server and the machine reach them as the page says."""
     subprocess.run([CHECKOUT / "scripts" / "images", *SERVICES], check=True, capture_output=True)

@@ -48,6 +48,7 @@ def test_the_socket_and_the_project_are_all_that_it_needs(api, runner_image, pro
     assert api.containers(all=True, filters={"label": "io.tapdock.run"}) == []
 
 
+@pytest.mark.slow
 def test_a_read_only_file_system_and_no_capabilities(runner_image, project):
     """As in compose.yaml, and in a cluster with strict rules: any user, and only the mounts are writable."""
     group = str(os.stat("/var/run/docker.sock").st_gid)
@@ -56,6 +57,7 @@ def test_a_read_only_file_system_and_no_capabilities(runner_image, project):
     assert counts(run("run", "demo", "--json", image=runner_image, options=options)) == DEMO
 
 
+@pytest.mark.slow
 def test_a_project_that_is_read_only(runner_image, project, api):
     """States and caches are written to TAPDOCK_HOME. The files of the target have their own mount."""
     home = f"tapdock-test-{uuid.uuid4().hex[:8]}"

@@ -14,6 +14,7 @@ from tapdock.engines import owner
 pytestmark = pytest.mark.docker
 
 
+@pytest.mark.slow
 def test_the_example_of_the_readme(demo, tmp_path):
     names = {"airbyte/source-faker:7.2.1": IMAGES[0]}
     shell = Shell(tmp_path, names=names, TAPDOCK_BASE_IMAGE=base_image())
@@ -74,6 +75,7 @@ def test_an_image_of_a_connector_of_your_own(api, tmp_path):
         api.remove_image(image)
 
 
+@pytest.mark.slow
 def test_a_wrapped_tap(wrapped, tmp_path):
     """A program that keeps its input stands in for the target."""
     tmp_path.chmod(0o755)
