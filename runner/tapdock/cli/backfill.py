@@ -11,6 +11,7 @@ import typer
 
 from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
+from tapdock.cli.run_options import view_of
 from tapdock.cli.session import Session, shared
 from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
 from tapdock.project.blocks import RowsBlock, parse_blocks
@@ -71,16 +72,8 @@ def backfill(
 
     Example: tapdock backfill demo --status
     """
-    if verbose and quiet:
-        raise UsageError("`--verbose` and `--quiet` exclude each other")
     session = shared(ctx)
-    view = View(
-        log_format=session.log_format,
-        level="warning" if quiet else session.log_level or "info",
-        lines="info" if verbose else session.log_level or ("info" if session.log_format == "json" else "warning"),
-        progress=not quiet,
-        table=not as_json,
-    )
+    view = view_of(session, verbose=verbose, quiet=quiet, table=not as_json)
     result = Backfilled()
     try:
         wanted = _pipeline(session, blocks)

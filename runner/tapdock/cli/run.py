@@ -11,12 +11,12 @@ from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
 from tapdock.cli.observing import observe
 from tapdock.cli.plans import own_file, show_given, show_plans
-from tapdock.cli.run_options import require_fitting, require_for_steps, require_spoolable
+from tapdock.cli.run_options import require_fitting, require_for_steps, require_spoolable, view_of
 from tapdock.cli.run_result import nothing_named, refusal, show_ended, show_steps
 from tapdock.cli.session import Session, shared
 from tapdock.cli.spools import blocks_of, options_of_batches, read_batches, read_into, without_hooks
 from tapdock.cli.windows import with_window
-from tapdock.errors import Interrupted, TapdockError, UsageError, unforeseen
+from tapdock.errors import Interrupted, TapdockError, unforeseen
 from tapdock.project.blocks import TaskBlock, parse_blocks
 from tapdock.relay.signals import Signals
 from tapdock.runs.acts import RealActs
@@ -126,19 +126,11 @@ def run(
         limit=limit,
     )
     options, to, from_ = with_window(options, to=to, from_=from_)
-    if verbose and quiet:
-        raise UsageError("`--verbose` and `--quiet` exclude each other")
     require_fitting(options, dry_run=dry_run, dump=dump)
     require_spoolable(options, to=to, from_=from_, other=bool(dry_run or dump or (concurrency or 1) > 1))
     session = shared(ctx)
     observe(ctx, session)
-    view = View(
-        log_format=session.log_format,
-        level="warning" if quiet else session.log_level or "info",
-        lines="info" if verbose else session.log_level or ("info" if session.log_format == "json" else "warning"),
-        progress=not quiet,
-        table=not as_json,
-    )
+    view = view_of(session, verbose=verbose, quiet=quiet, table=not as_json)
     try:
         if to is not None:
             code = read_into(session, blocks or [], options, Path(to), as_json=as_json, locked=locked)

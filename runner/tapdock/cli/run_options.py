@@ -1,14 +1,29 @@
-"""Which options and blocks of `tapdock run` can be used together."""
+"""Which options and blocks of `tapdock run` can be used together, and how much of a run is printed."""
 
 import shlex
 
+from tapdock.cli.display import View
+from tapdock.cli.session import Session
 from tapdock.errors import UsageError
 from tapdock.project.model import Pipeline
 from tapdock.runs.given import Part
 from tapdock.runs.options import Options
 from tapdock.runs.steps import InOrder, JobStep, Node, RowsStep, Step, Together, steps_of
 
-__all__ = ["require_fitting", "require_for_steps", "require_spoolable"]
+__all__ = ["require_fitting", "require_for_steps", "require_spoolable", "view_of"]
+
+
+def view_of(session: Session, *, verbose: bool, quiet: bool, table: bool) -> View:
+    """Return how much of a run is printed. Raises UsageError for options that exclude each other."""
+    if verbose and quiet:
+        raise UsageError("`--verbose` and `--quiet` exclude each other")
+    return View(
+        log_format=session.log_format,
+        level="warning" if quiet else session.log_level or "info",
+        lines="info" if verbose else session.log_level or ("info" if session.log_format == "json" else "warning"),
+        progress=not quiet,
+        table=table,
+    )
 
 
 def require_fitting(options: Options, *, dry_run: bool, dump: Part | None) -> None:
