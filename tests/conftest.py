@@ -3,7 +3,9 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -32,7 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Handle SIGINT also where a shell has started pytest in the background, so that it and its children ignore it."""
+    """Handle SIGINT also where a shell has started pytest in the background, so that it and its children ignore it.
+
+    Let programs of the tests find the interpreter itself. A `python3` of pyenv is a script that starts 90 processes.
+    """
+    os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).resolve().parent), os.environ["PATH"]))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
