@@ -109,6 +109,12 @@ def test_actionlint_finds_nothing():
     require_valid_workflows(WORKFLOWS, ROOT)
 
 
+def test_the_full_tier_is_divided_without_a_rest():
+    parts = jobs(GITHUB / "workflows" / "ci.yaml")["full"]["strategy"]["matrix"]["tests"]
+    every = {file.relative_to(ROOT).parts[1] for file in ROOT.glob("tests/*/**/test_*.py")}
+    assert sorted(" ".join(parts).split()) == sorted(f"tests/{name}" for name in every)
+
+
 def test_the_fast_tier_runs_on_the_oldest_python():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     tested = jobs(GITHUB / "workflows" / "ci.yaml")["fast"]["strategy"]["matrix"]["python"]
