@@ -213,6 +213,7 @@ def _inherited(project: Project, group: str, connector: Connector, missing: Mapp
 def _require_fixed_states(project: Project) -> None:
     """Raise UsageError for matrices whose rows could have one state."""
     seen: dict[tuple[str, str, str | None], Pipeline] = {}
+    plain = [each for each in project.pipelines.values() if each.matrix is None and each.state_suffix]
     for name, each in project.pipelines.items():
         if each.matrix is None:
             continue
@@ -229,3 +230,21 @@ def _require_fixed_states(project: Project) -> None:
                 " could share states",
                 hint="give each of the two pipelines a `state_suffix` of its own",
             )
+        for beside in plain:
+            if (beside.source, beside.target) == (each.source, each.target) and _may_be_row(beside, each):
+                raise UsageError(
+                    f"{place} has a matrix, and the `state_suffix` `{beside.state_suffix}` of"
+                    f" `pipelines.{beside.name}` makes its state that of a row",
+                    hint="give one of the two pipelines another `state_suffix`",
+                )
+
+
+def _may_be_row(plain: Pipeline, matrix: Pipeline) -> bool:
+    """Return True if the state of a pipeline may be that of a row. Rows outside of the project file can have any name."""
+    begin = f"{matrix.state_suffix}:" if matrix.state_suffix else ""
+    suffix = plain.state_suffix or ""
+    rows = matrix.matrix.rows if matrix.matrix else None
+    if plain.state_id or not suffix.startswith(begin):
+        return False
+    name = suffix.removeprefix(begin)
+    return ":" not in name if rows is None else name in {row.name for row in rows}

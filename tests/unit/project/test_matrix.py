@@ -153,17 +153,29 @@ def test_names_of_rows(tmp_path):
     assert not is_row_key(loaded, "default:crm-to-lake")
 
 
-def test_a_row_cannot_have_the_state_of_another_pipeline(tmp_path):
-    other = {"plain": {"source": "crm", "target": "lake", "state_suffix": "acme"}}
+@pytest.mark.parametrize(
+    ("matrix", "own", "suffix"),
+    [
+        (ROWS, {}, "acme"),
+        (ROWS, {"state_suffix": "eu"}, "eu:acme"),
+        ({"file": "rows.json"}, {}, "acme"),  # is not read: a row can have any name
+        ({"command": ["rows"]}, {"state_suffix": "eu"}, "eu:acme"),
+    ],
+)
+def test_a_pipeline_cannot_have_the_state_of_a_row(tmp_path, matrix, own, suffix):
+    """It would go on from where the row ended, even if the row never runs with it."""
+    project(tmp_path, matrix, **own)
     file = tmp_path / "tapdock.yaml"
-    project(tmp_path)
     whole = yaml.safe_load(file.read_text())
-    whole["pipelines"] |= other
+    plain = whole["pipelines"]["plain"] = {"source": "erp", "target": "lake", "state_suffix": suffix}
+    whole["sources"]["erp"] = {"image": "x"}
+    whole["pipelines"]["shop"]["source"] = "erp"
     file.write_text(yaml.safe_dump(whole))
-    loaded = load(file, environment=None, environ={})
-    assert [each.name for each in rows(loaded, "shop[beta]")] == ["shop[beta]"]
-    with pytest.raises(UsageError, match=r"would share the state `default:crm-to-lake:acme`"):
-        rows(loaded, "shop[acme]")
+    with pytest.raises(UsageError, match=f"`{suffix}` of `pipelines.plain` makes its state that of a row"):
+        load(file, environment=None, environ={})
+    plain["state_suffix"] = "us:acme"
+    file.write_text(yaml.safe_dump(whole))
+    load(file, environment=None, environ={})
 
 
 @pytest.mark.parametrize(
