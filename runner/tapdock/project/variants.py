@@ -240,7 +240,7 @@ def _require_fixed_states(project: Project) -> None:
 
 
 def _may_be_row(plain: Pipeline, matrix: Pipeline) -> bool:
-    """Return True if the state of a pipeline may be that of a row. Rows outside of the project file can have any name."""
+    """Return True if the state of a pipeline may be that of a row. Rows of other files and programs have any name."""
     begin = f"{matrix.state_suffix}:" if matrix.state_suffix else ""
     suffix = plain.state_suffix or ""
     rows = matrix.matrix.rows if matrix.matrix else None
