@@ -28,7 +28,7 @@ PROJECT = HERE / "meltano"
 FILES = ("meltano.yml", "pipelines", "plugins")
 RUNS = "meltano run orders both log; meltano schedule run contacts-hourly; meltano schedule run 'archive into raw'"
 STATES = {
-    "orders": "prod:tap-shop-to-target-lake:eu-central-1",
+    "orders-1": "prod:tap-shop-to-target-lake:eu-central-1",
     "both-1": "prod:tap-archive-to-target-lake:eu-central-1",
     "both-2": "prod:tap-crm-to-target-base:eu-central-1",
     "log": "prod:tap-log-to-target-lake:eu-central-1",
@@ -36,7 +36,7 @@ STATES = {
     "archive-into-raw": "archive into raw",
 }
 READ = {
-    "orders": {"shop-orders": 3, "shop-lines": 3},
+    "orders-1": {"shop-orders": 3, "shop-lines": 3},
     "both-1": {"archive-orders": 2},
     "both-2": {"contacts": 3},
     "log": {"shop-orders": 3},
@@ -166,6 +166,9 @@ def test_the_first_run_of_each_pipeline_resumes_in_the_same_tables(meltano_image
     for each in (after, theirs_after):
         del each[STATES["log"]]  # the place in the log differs from database to database
     assert after == theirs_after
+    job = project.well("run", "orders", "--json")
+    assert [(run["pipeline"], run["exit_code"]) for run in job.json["runs"]] == [("orders-1", 0), ("report:nightly", 0)]
+    assert "the report is made" in job.stderr
 
 
 def _taken_over(project: Shop, network: str) -> None:
