@@ -20,6 +20,8 @@ __all__ = [
     "ABSENT",
     "FIRST_VARIABLE",
     "FREE",
+    "LEFT",
+    "OWN",
     "SIZED",
     "Build",
     "Frame",
@@ -30,6 +32,7 @@ __all__ = [
     "always",
     "charge",
     "metered",
+    "new_frame",
 ]
 
 Frame = list[Any]
@@ -75,6 +78,11 @@ class Scope:
     def fake(self) -> Any:
         """The Faker that these expressions share, so that two fields with the same generator get different values."""
         return new_fake(self.faker)
+
+
+def new_frame(record: Mapping[str, Any], stream: str, original_stream: str, variables: int) -> Frame:
+    """Return a frame for expressions with at most so many variables of comprehensions."""
+    return [record, stream, original_stream, ABSENT, 0, *[None] * variables]
 
 
 def always(value: Any) -> Step:

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any
 
 from tapdock.translate.maps import private
-from tapdock.translate.maps.build import FREE, RECORD, Build, Frame, Scope, Step, metered
+from tapdock.translate.maps.build import FREE, RECORD, SIZED, Build, Frame, Scope, Step, metered
 from tapdock.translate.maps.fakes import fake_method
 from tapdock.translate.maps.functions import FUNCTIONS, MODULES, Function
 from tapdock.translate.maps.limits import Fault
@@ -107,7 +107,7 @@ def _apply(build: Build, node: ast.Call, function: Function) -> Step:
 def _applied(call: Callable[[Any], Any], argument: Step) -> Step:
     def apply(frame: Frame) -> Any:
         made = call(argument(frame))
-        return made if type(made) is str and len(made) <= FREE else metered(frame, made)
+        return made if type(made) not in SIZED or len(made) <= FREE else metered(frame, made)
 
     return apply
 
@@ -138,18 +138,20 @@ def _method(build: Build, node: ast.Call, func: ast.Attribute) -> Step:
     value = _receiver(build, node, func)
     steps = [build.step(one) for one in node.args]
     named = [(str(one.arg), build.step(one.value)) for one in node.keywords]
+    is_fixed = not named and all(isinstance(one, ast.Constant) for one in node.args)
+    fixed = [step([]) for step in steps] if is_fixed else []
 
     def call(frame: Frame) -> Any:
         found = value(frame)
         method = by_type.get(type(found))
         if method is None:
             raise Fault(f"{described(found)} has no method `{name}`")
-        if named:
+        if is_fixed:
+            made = method(found, *fixed)
+        elif named:
             made = method(found, *[step(frame) for step in steps], **{key: step(frame) for key, step in named})
-        elif steps:
-            made = method(found, *[step(frame) for step in steps])
         else:
-            made = method(found)
+            made = method(found, *[step(frame) for step in steps])
         return made if type(made) is str and len(made) <= FREE else metered(frame, made)
 
     return call

@@ -14,10 +14,14 @@ from tapdock.errors import UsageError
 from tapdock.translate.maps import calls, loops, names, syntax
 from tapdock.translate.maps.build import (
     ABSENT,
+    LEFT,
+    OWN,
     Build,
+    Frame,
     Scope,
     Step,
     UnknownName,
+    new_frame,
     shortened,
 )
 from tapdock.translate.maps.inference import Schema, inferred
@@ -59,17 +63,21 @@ class Expression:
     reads: frozenset[str] | None
     field: str | None
     _step: Step = dataclasses.field(repr=False, compare=False)
-    _variables: int = dataclasses.field(repr=False, compare=False)
+    variables: int = dataclasses.field(repr=False, compare=False)
 
     def __call__(self, record: Mapping[str, Any], *, stream: str, original_stream: str, own: Any = ABSENT) -> Any:
         """Return the value for a record, as a value of JSON. Raises Uncomputable.
 
         `own` is what the record has in the field that is computed, for the name `self`.
         """
+        frame = new_frame(record, stream, original_stream, self.variables)
+        frame[OWN] = own
+        return self.of(frame)
+
+    def of(self, frame: Frame) -> Any:
+        """Return the value for a frame, which other expressions of the same record may use before and after it."""
+        frame[LEFT] = BUDGET
         try:
-            frame = [record, stream, original_stream, own, BUDGET]
-            if self._variables:
-                frame += [None] * self._variables
             value = self._step(frame)
             return value if type(value) is str and value.isascii() else result(value)
         except Exception as error:

@@ -16,6 +16,8 @@ __all__ = ["Flat", "column"]
 _ENCODE = msgspec.json.Encoder().encode
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _MOST_KNOWN = 10_000
+_QUOTE, _BRACE, _NULL = b'"{n'
+_NESTED = b"{["
 _COMBINATIONS = ("anyOf", "oneOf", "allOf")
 _LOWER = re.compile(r"[a-z]")
 _WORD = re.compile(r"(?:^|_)(.)")
@@ -114,14 +116,14 @@ class Flat:
         for key, value in members.items():
             name, opens, is_text = level.get(key) or self._learn(level, path, key)
             raw = bytes(value)
-            first = raw[:1]
-            if first == b"{" and opens:
-                self._into(found, _OBJECT.decode(raw), (*path, key))
-                continue
-            if first == b"n" and name in self._opened:
-                continue  # an object that is null: its columns are null
-            if first in (b"{", b"[") or (is_text and first not in (b'"', b"n")):
+            first = raw[0]
+            if first in _NESTED or (is_text and first != _QUOTE and first != _NULL):
+                if opens and first == _BRACE:
+                    self._into(found, _OBJECT.decode(raw), (*path, key))
+                    continue
                 value = Raw(_ENCODE(msgspec.json.format(raw, indent=-1).decode()))
+            elif first == _NULL and name in self._opened:
+                continue  # an object that is null: its columns are null
             if name in found:
                 raise Unwritable(f"has two fields that become the column `{name}` when it is flattened")
             found[name] = value

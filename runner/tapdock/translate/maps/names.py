@@ -175,6 +175,9 @@ def _listed(path: str) -> str:
     return ", ".join(f"`{one}`" for one in (*MODULES, *CONSTANTS) if one.split(".")[0] == module)
 
 
+_WITH_ITEMS = (str, list, tuple, dict)
+
+
 def _subscript(build: Build, node: ast.Subscript) -> Step:
     key = node.slice
     if isinstance(key, ast.Constant) and isinstance(key.value, str):
@@ -187,7 +190,7 @@ def _subscript(build: Build, node: ast.Subscript) -> Step:
 
     def read(frame: Frame) -> Any:
         found = value(frame)
-        if not isinstance(found, str | list | tuple | dict):
+        if not isinstance(found, _WITH_ITEMS):
             raise Fault(f"{described(found)} has no items")
         at = index(frame)
         try:

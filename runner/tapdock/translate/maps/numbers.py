@@ -26,6 +26,7 @@ _PLAIN = {
     *(datetime.date, datetime.datetime, datetime.time, datetime.timedelta),
 }
 _NUMBERS = frozenset({bool, int, float, Decimal})
+_NATIVE = frozenset({int, float})
 _JOINED = frozenset({str, list, tuple})
 _REPEATED = (str, list, tuple)
 _SEARCHED = (list, tuple, set)
@@ -160,6 +161,8 @@ def _rounded(compute: Callable[[Context, Any, Any], Decimal], left: Any, right: 
 
 
 def _divide(left: Any, right: Any) -> Any:
+    if type(left) in _NATIVE and type(right) in _NATIVE:
+        return left / right
     if _is_decimal(left, right):
         return _rounded(Context.divide, left, right)
     return _other("/", operator.truediv, *_spans(left, right))

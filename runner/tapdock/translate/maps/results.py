@@ -21,6 +21,8 @@ def result(value: Any) -> Any:
         return value
     if kind is str:
         return _unicode(value)
+    if value is None or kind is bool or (kind is float and math.isfinite(value)):
+        return value
     return _converted(value, [MAX_WEIGHT])
 
 

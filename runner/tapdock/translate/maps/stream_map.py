@@ -14,7 +14,8 @@ from tapdock.protocol.exclusion import DELETE_MARKS
 from tapdock.protocol.patterns import Path
 from tapdock.text.nearest import did_you_mean
 from tapdock.translate.maps.alias import alias_of
-from tapdock.translate.maps.expression import ABSENT, Expression, Uncomputable, compiled
+from tapdock.translate.maps.build import ABSENT, OWN, new_frame
+from tapdock.translate.maps.expression import Expression, Uncomputable, compiled
 from tapdock.translate.maps.field import WHOLE, Field
 from tapdock.translate.maps.flatten import Flat, column
 from tapdock.translate.maps.nullable import nullable
@@ -61,6 +62,7 @@ class StreamMap:
         self._texts = frozenset(
             each.name for each in self.fields if each.expression and self._is_default(each, each.expression)
         )
+        self._variables = max((each.expression.variables for each in self.fields if each.expression), default=0)
         self._reads = _union(field.expression for field in self.fields if field.expression)
         self._only_rules = not (entry.fields or entry.only_listed or self._filter or settings.flattening)
         self._refuse_protected(schema)
@@ -101,7 +103,9 @@ class StreamMap:
                 members = self.guards.record(members, skip=self.entry.fields)
             found = self._mapped(members)
             if self.flat and found:
-                found = self.flat.record({name: _raw(value) for name, value in found.items()})
+                if self._steps:
+                    found = {name: _raw(value) for name, value in found.items()}
+                found = self.flat.record(found)
         except msgspec.MsgspecError as error:
             raise Unwritable(f"cannot be read: {error}") from None
         return bytes(_ENCODE(found)) if found else None
@@ -132,7 +136,7 @@ class StreamMap:
         else:
             result = dict(members)
         record = self._record(members, self._reads) if self._reads != frozenset() else {}
-        stream, original = self.alias, self.source.name
+        frame = new_frame(record, self.alias, self.source.name, self._variables)
         try:
             for name, expression, copies, uses_own in self._steps:
                 if expression is None:
@@ -140,8 +144,8 @@ class StreamMap:
                 elif copies is not None and copies in members:
                     result[name] = members[copies]
                 else:
-                    own = _EXACT(members[name]) if uses_own and name in members else ABSENT
-                    value = expression(record, stream=stream, original_stream=original, own=own)
+                    frame[OWN] = _EXACT(members[name]) if uses_own and name in members else ABSENT
+                    value = expression.of(frame)
                     result[name] = _text(value) if name in self._texts else value
         except Uncomputable as error:
             raise self._unwritable(str(error)) from None
