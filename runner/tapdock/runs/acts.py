@@ -65,6 +65,7 @@ class RealActs:
 
         def act(shown: Shown) -> RunRecord:
             context = replace(self._context, progress=shown.say)
+            context = context.of(block.row) if block.row else context
             if not context.signals.count:
                 return run_task(context, block, make_log=shown.log)
             with context.signals.later(doing=f"running {block.name}") as later:

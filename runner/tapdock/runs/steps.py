@@ -1,7 +1,7 @@
 """The steps of a run as a tree of values: what runs in which order, at the same time, and around what."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Literal
 
@@ -10,6 +10,7 @@ from tapdock.project.blocks import Block, Group, JobBlock, RowsBlock, TaskBlock,
 from tapdock.project.model import Pipeline, Project
 from tapdock.project.state_keys import key_of
 from tapdock.project.steps import Hooks
+from tapdock.project.task_rows import require_row
 
 __all__ = [
     "AT_ONCE",
@@ -125,6 +126,7 @@ def _node(project: Project, block: Block, place: str, order: Order) -> Node:
             is_all = block.names is None
             return RowsStep(name=block.name, members=tuple(steps), names_all=is_all, at_once=order == "at once")
         case TaskBlock():
+            require_row(project, block)
             return Step(block=block, place=place)
         case JobBlock(name=name, blocks=inner, hooks=hooks):
             within = name if place.isdecimal() else f"{place}/{name}"
@@ -150,8 +152,17 @@ def _wrap(project: Project, hooks: Hooks) -> Wrap:
         ("failure", hooks.after.failure),
         ("always", hooks.after.always),
     )
-    after = tuple((when, block) for when, words in cases for block in parse_tasks(project, words))
-    return Wrap(before=parse_tasks(project, hooks.before), after=after)
+    after = tuple((when, block) for when, words in cases for block in _hooks(project, hooks, words))
+    return Wrap(before=_hooks(project, hooks, hooks.before), after=after)
+
+
+def _hooks(project: Project, owner: Hooks, words: Sequence[str]) -> tuple[TaskBlock, ...]:
+    """Return the commands around a pipeline or a job. Around a row, they have the values of the row."""
+    row = owner if isinstance(owner, Pipeline) and owner.row else None
+    found = tuple(replace(block, row=row) for block in parse_tasks(project, words))
+    for block in found:
+        require_row(project, block)
+    return found
 
 
 def steps_of(node: Node) -> Iterator[Step]:
