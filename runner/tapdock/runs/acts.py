@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Protocol
 
 from tapdock.connectors.context import Context
-from tapdock.errors import Interrupted, TaskError
+from tapdock.errors import Interrupted, TapdockError, TaskError
 from tapdock.events import Progress
 from tapdock.log import Log
 from tapdock.project.blocks import TaskBlock
 from tapdock.project.model import Pipeline
 from tapdock.runs import attempts
 from tapdock.runs.ended import Tell
+from tapdock.runs.held import held_by_another
 from tapdock.runs.log_file import LogFile
 from tapdock.runs.options import Options
 from tapdock.runs.records import RunRecord
@@ -73,8 +74,17 @@ class RealActs:
 
         return self._shown(block.name, act)
 
+    def held(self, step: Step) -> RunRecord | None:
+        """Write and return the record of a pipeline that another run excludes now; None if there is none."""
+        wanted, options = _pipeline(step), self._options(step)
+        error = held_by_another(self._context.of(wanted), wanted, options)
+        return self._refused(step, error) if error else None
+
     def refused(self, step: Step, error: TaskError) -> RunRecord:
         """Write and return the record of a pipeline that does not start."""
+        return self._refused(step, error)
+
+    def _refused(self, step: Step, error: TapdockError) -> RunRecord:
         wanted, options = _pipeline(step), self._options(step)
 
         def act(shown: Shown) -> RunRecord:

@@ -28,6 +28,9 @@ class Acts(Protocol):
     def task(self, block: TaskBlock) -> RunRecord:
         """Run a command of a task. Signals that were received before do not stop it."""
 
+    def held(self, step: Step) -> RunRecord | None:
+        """Return the record of a pipeline whose state another run holds now; None if the pipeline can start."""
+
     def refused(self, step: Step, error: TaskError) -> RunRecord:
         """Return the record of a pipeline that does not start, because of what runs before it."""
 
@@ -152,15 +155,11 @@ class _Performance:
             return self._pipeline(step)
 
     def _pipeline(self, step: Step) -> bool:
-        is_ready, error = self._before(step.wrap, step.name, step.place)
-        record: RunRecord | None = None
-        if error:
-            refused = error
-            record = self._ran(lambda: self._acts.refused(step, refused))
-        elif is_ready:
-            record = self._ran(lambda: self._acts.pipeline(step))
+        record = self._record(step)
         succeeded = self._ended(step, record)
-        effect = self._after(step.wrap, step.name, step.place, succeeded=succeeded)
+        effect = None
+        if record is None or record.exit_code != LeaseHeld.exit_code:  # else, another run uses what hooks clean up
+            effect = self._after(step.wrap, step.name, step.place, succeeded=succeeded)
         if record is None:
             return False
         done = last = record
@@ -173,6 +172,15 @@ class _Performance:
             self.codes.append(failed.exit_code)
         self._told(step, last)
         return succeeded
+
+    def _record(self, step: Step) -> RunRecord | None:
+        """Run a pipeline with what runs before it, or neither of them while another run holds its state."""
+        if step.wrap.before and (held := self._ran(lambda: self._acts.held(step))):
+            return held
+        is_ready, error = self._before(step.wrap, step.name, step.place)
+        if error:
+            return self._ran(lambda: self._acts.refused(step, error))
+        return self._ran(lambda: self._acts.pipeline(step)) if is_ready else None
 
     def _told(self, step: Step, record: RunRecord) -> None:
         try:
@@ -264,7 +272,7 @@ class _Performance:
         with self._lock:
             self.runs.append(ran)
 
-    def _ran(self, act: Callable[[], RunRecord]) -> RunRecord | None:
+    def _ran(self, act: Callable[[], RunRecord | None]) -> RunRecord | None:
         """Return the record of an act, None if a signal ended it, or if it raised an error."""
         try:
             return act()

@@ -65,6 +65,7 @@ class FakeActs:
     def __init__(self, codes: dict[str, int], effects: dict[str, Callable[[], None]] | None = None) -> None:
         self.codes = codes
         self.effects = effects or {}
+        self.holds: set[str] = set()
         self.begun: list[str] = []
         self.told: list[str] = []
         self.ends: list[tuple[str, int | None, int]] = []
@@ -89,6 +90,9 @@ class FakeActs:
 
     def task(self, block: TaskBlock) -> RunRecord:
         return self._leaf(block.name, "task")
+
+    def held(self, step: Step) -> RunRecord | None:
+        return record(step.name, 7) if step.name in self.holds else None
 
     def refused(self, step: Step, error: TaskError) -> RunRecord:
         return self.failed_after(record(step.name, 0), error)
@@ -211,6 +215,21 @@ def test_hooks_of_a_job(project, case):
     hook_failed = code == 11
     assert len(acts.told) == len(ended.errors) == int(hook_failed)
     assert ("a" in [step.name for step in ended.not_started]) == ("x:1" in codes)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_no_hook_runs_while_another_run_holds_the_state(project, before):
+    """Its state was held before its hooks began, or another run took it while they ran."""
+    loaded = project(f"  h: {{source: s, target: t, before: [x:1], {HOOKED}}}\njobs: {{j: {{steps: [h], {HOOKED}}}}}")
+    acts = FakeActs({"h": 7})
+    acts.holds = {"h"} if before else set()
+    ended = performed(loaded, "h a", acts)
+    assert acts.begun == ([] if before else ["x:1", "h"])
+    assert (ended.exit_code, [each.name for each in ended.not_started]) == (7, ["a"])
+    assert acts.ends == [("h", 7, len(acts.begun))]
+    acts.begun.clear()
+    assert performed(loaded, "j", acts).exit_code == 7
+    assert acts.begun[-2:] == ["x:6", "x:4"], "those of a job run: it has started, and no other job excludes it"
 
 
 def test_a_failed_hook_has_its_own_message(project):
