@@ -21,6 +21,7 @@ from tapdock.project.blocks import TaskBlock, parse_blocks
 from tapdock.relay.signals import Signals
 from tapdock.runs.acts import RealActs
 from tapdock.runs.given import Part
+from tapdock.runs.job_notify import require_notifiable_jobs
 from tapdock.runs.jobs import perform
 from tapdock.runs.options import Options
 from tapdock.runs.prepare import prepare
@@ -194,6 +195,7 @@ def _perform(
         if dump:
             show_given(operations.of(pipelines[0]), prepare(operations, pipelines[0], options), options, dump)
             return 0
+        require_notifiable_jobs(tree)
         for name, reason in operations.engine.sweep().kept:
             said(not_removed(name, reason))
         chosen: dict[str, Options] = {}

@@ -104,7 +104,7 @@ def is_private(path: Keys) -> bool:
     """
     if _is_map(path):
         return path[2] not in ("maps", "stream_maps")
-    if path[:1] == ("pipelines",) and path[2:3] == ("notify",):
+    if path[:1] in (("pipelines",), ("jobs",)) and path[2:3] == ("notify",):
         return True
     if path[:1] == ("defaults",):
         return path[1:2] == ("env",)

@@ -6,6 +6,7 @@ from typing import Any
 from tapdock.project.fields import Field
 from tapdock.project.interpolate import Unset
 from tapdock.project.keys import COMMAND, JOB, names
+from tapdock.project.notify import notify
 from tapdock.project.steps import After, Command, Job, Parallel, Step
 
 __all__ = ["after", "commands", "job"]
@@ -23,6 +24,8 @@ def job(field: Field) -> Job:
     given = {key.name: keys[key.name].read(key) for key in JOB if key.name in keys and key.form in ("texts", "labels")}
     if "after" in keys:
         given["after"] = after(keys["after"])
+    if "notify" in keys:
+        given["notify"] = notify(keys["notify"])
     return Job(name=str(field.path[-1]), steps=_steps(keys["steps"]), **given)
 
 

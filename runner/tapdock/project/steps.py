@@ -63,6 +63,7 @@ class Job(Hooks):
 
     name: str
     steps: tuple[Step, ...]
+    notify: "tuple[Notify, ...]" = ()
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 

@@ -15,10 +15,12 @@ from tapdock.project.model import Pipeline
 from tapdock.runs import attempts
 from tapdock.runs.ended import Tell
 from tapdock.runs.held import held_by_another
+from tapdock.runs.job_notify import JobNotes
 from tapdock.runs.log_file import LogFile
 from tapdock.runs.options import Options
+from tapdock.runs.performed import Ended
 from tapdock.runs.records import RunRecord
-from tapdock.runs.steps import Step
+from tapdock.runs.steps import JobStep, Step
 from tapdock.runs.tasks import run_task
 
 __all__ = ["RealActs", "Shown"]
@@ -48,6 +50,7 @@ class RealActs:
         self._options = options
         self._show = show
         self._tells: dict[str, Tell] = {}
+        self._jobs = JobNotes(context)
 
     def pipeline(self, step: Step) -> RunRecord:
         """Run a pipeline, and return the record of its last attempt."""
@@ -102,6 +105,15 @@ class RealActs:
         """Tell people and the observer how a pipeline ended, after its hooks."""
         if tell := self._tells.pop(step.place, None):
             tell(record)
+
+    def job_begins(self, job: JobStep) -> None:
+        """Note the start of a job of whose end people want to know."""
+        self._jobs.begins(job)
+
+    def job_ended(self, job: JobStep, ended: Ended) -> None:
+        """Tell people how a job ended."""
+        with self._context.signals.orders(queue.SimpleQueue(), doing="sending notifications"):
+            self._jobs.ended(job, ended)
 
     def _later(self, step: Step) -> Callable[[Tell], None]:
         def later(tell: Tell) -> None:

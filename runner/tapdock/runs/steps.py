@@ -9,7 +9,7 @@ from tapdock.errors import UsageError
 from tapdock.project.blocks import Block, Group, JobBlock, RowsBlock, TaskBlock, parse_tasks
 from tapdock.project.model import Pipeline, Project
 from tapdock.project.state_keys import key_of
-from tapdock.project.steps import Hooks
+from tapdock.project.steps import Hooks, Notify
 from tapdock.project.task_rows import require_row
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "When",
     "Wrap",
     "at_once",
+    "jobs_of",
     "pipelines_in",
     "require_own_states",
     "steps_of",
@@ -84,12 +85,13 @@ class Together:
 
 @dataclass(frozen=True, kw_only=True)
 class JobStep:
-    """A job with its hooks."""
+    """A job with its hooks, and who is told of its end."""
 
     name: str
     place: str
     body: InOrder
     wrap: Wrap
+    notify: tuple[Notify, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,11 @@ def _node(project: Project, block: Block, place: str, order: Order) -> Node:
         case JobBlock(name=name, blocks=inner, hooks=hooks):
             within = name if place.isdecimal() else f"{place}/{name}"
             return JobStep(
-                name=name, place=within, body=_nodes(project, inner, within, order), wrap=_wrap(project, hooks)
+                name=name,
+                place=within,
+                body=_nodes(project, inner, within, order),
+                wrap=_wrap(project, hooks),
+                notify=project.jobs[name].notify,
             )
         case Group(members=members):
             places = ((f"{place}/{number}", member) for number, member in enumerate(members, 1))
@@ -175,6 +181,17 @@ def steps_of(node: Node) -> Iterator[Step]:
         case InOrder(members=members) | Together(members=members) | RowsStep(members=members):
             for member in members:
                 yield from steps_of(member)
+
+
+def jobs_of(node: Node) -> Iterator[JobStep]:
+    """Yield all jobs, also those in others."""
+    match node:
+        case JobStep(body=body):
+            yield node
+            yield from jobs_of(body)
+        case InOrder(members=members) | Together(members=members):
+            for member in members:
+                yield from jobs_of(member)
 
 
 def together(node: Node, limit: int) -> Iterator[tuple[Step, Step]]:

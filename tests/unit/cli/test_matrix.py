@@ -281,6 +281,9 @@ def test_hooks_of_a_row_get_its_values(project, folder):
     assert not (folder / "data" / "next.jsonl").exists()
     ended = tapdock("invoke", "dbt:build", "--pipeline", "shop[beta]")
     assert (ended.returncode, (folder / "traces").read_text().splitlines()[3:]) == (0, ["beta beta s3cret-of-beta"])
+    for words in (["config", "show"], ["config", "show", "--json"], ["list", "--json"], ["doctor"]):
+        ended = tapdock(*words)
+        assert ended.returncode == 0, ended.stdout
     for wrong in ("shop", "shop[nobody]", "nothing[acme]"):
         assert tapdock("invoke", "dbt:build", "--pipeline", wrong).returncode == 2
     assert "`dbt:build` runs without a row" in tapdock("invoke", "dbt:build").stderr
