@@ -9,7 +9,7 @@ import typer
 
 from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
-from tapdock.cli.observing import observe
+from tapdock.cli.observing import observe, observe_end
 from tapdock.cli.plans import own_file, show_given, show_plans
 from tapdock.cli.run_options import require_fitting, require_for_steps, require_spoolable, view_of
 from tapdock.cli.run_result import nothing_named, refusal, show_ended, show_steps
@@ -155,6 +155,7 @@ def run(
         if as_json:
             print_json(refusal(session, unforeseen(error)))
         raise
+    observe_end(session, code)
     raise typer.Exit(code)
 
 
