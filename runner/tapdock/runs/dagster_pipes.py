@@ -234,7 +234,7 @@ def _stored(run: EndedRun) -> list[SeenStream]:
 
 
 def _totals(runs: Sequence[EndedRun]) -> dict[str, Any]:
-    """Return the sums of one run, or of those of a job. There, the name of a stream begins with that of its pipeline."""
+    """Return the sums of one run, or of those of a job, where names of streams begin with that of their pipeline."""
     streams = [(run, each) for run in runs for each in _stored(run)]
     names = [_name(each) if len(runs) == 1 else f"{run.pipeline}: {_name(each)}" for run, each in streams]
     counts = dict(zip(names, (each.report.records for _, each in streams), strict=True))
