@@ -55,13 +55,18 @@ def project(tmp_path) -> Shop:
         "select": ["users"],
     }
     whole = {"version": 1, "sources": {"faker": faker}, "targets": {"lake": lake}, "tasks": {"dbt": dbt}}
+    whole["jobs"] = {"nightly": ["faker lake", "dbt:build"]}
     (tmp_path / "tapdock.yaml").write_text(yaml.safe_dump(whole))
     return Shop(tmp_path, {"TAPDOCK_BASE_IMAGE": base_image()})
 
 
 def test_models_are_built_from_what_a_pipeline_wrote(project):
-    ended = project.well("run", "faker", "lake", "dbt:build", "--json")
-    assert [(run["kind"], run["exit_code"]) for run in ended.json["runs"]] == [("pipeline", 0), ("task", 0)]
+    ended = project.well("run", "nightly", "--json")
+    assert (ended.json["job"], ended.json["exit_code"]) == ("nightly", 0)
+    assert [(run["place"], run["kind"], run["exit_code"]) for run in ended.json["runs"]] == [
+        ("nightly/1", "pipeline", 0),
+        ("nightly/2", "task", 0),
+    ]
     assert "Completed successfully" in ended.stderr
     users = project.query("select id, upper(name) from users order by id")
     assert len(users) == 20
@@ -75,5 +80,5 @@ def test_models_are_built_from_what_a_pipeline_wrote(project):
     assert "there is no program `dbt_nothing` in this image; its packages have: " in missing.stderr
     assert " dbt_extension dbt_invoker " in missing.stderr
     (project.folder / "transform" / "models" / "names.sql").write_text("select id from nowhere")
-    broken = project("run", "faker", "lake", "dbt:build", "--json")
+    broken = project("run", "nightly", "--json")
     assert (broken.code, broken.json["runs"][1]["status"]) == (1, "failed")

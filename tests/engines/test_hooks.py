@@ -141,3 +141,21 @@ def test_hooks_do_not_run_where_nothing_is_run(hooked, tmp_path):
         assert ended.code == 0, ended.stderr
     assert trace(project) == []
     assert len(project.ids()) == 5
+
+
+@local_only
+def test_no_hook_runs_beside_another_run_of_the_pipeline(hooked):
+    """A hook that cleans up would remove what the other run uses."""
+    project = hooked(
+        *("until users 5", "state", "forever users"), before="t:ok", after={"always": "t:last", "failure": "t:bad"}
+    )
+    running = project.start("run", "p", "--json")
+    wait_for(lambda: len(project.ids()) >= 5, "the first rows")
+    ended = project.run("run", "p", "--json")
+    assert (ended.code, ended.record["status"], ended.record["exit_code"]) == (7, "failed", 7), ended.stderr
+    assert "is in use by run" in ended.message
+    assert trace(project) == ["ok"], "those of the first run"
+    running.signal(signal.SIGTERM)
+    assert running.ended().code == 143
+    assert trace(project) == ["ok", "last"]
+    assert [name for name, code in records(project) if code == 7] == ["p"]

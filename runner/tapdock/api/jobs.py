@@ -9,9 +9,11 @@ from tapdock.errors import TapdockError, TaskError
 from tapdock.events import Progress
 from tapdock.log import Log
 from tapdock.runs.acts import RealActs, Shown
-from tapdock.runs.jobs import Ended, Ran, perform
+from tapdock.runs.job_notify import require_notifiable_jobs
+from tapdock.runs.jobs import perform
 from tapdock.runs.log_file import LogFile
 from tapdock.runs.options import Options
+from tapdock.runs.performed import Ended, Ran
 from tapdock.runs.records import RunRecord
 from tapdock.runs.replaced_rows import require_own_rows
 from tapdock.runs.steps import Node, at_once, pipelines_in, require_own_states, together
@@ -76,6 +78,7 @@ def performed(
     pairs = list(together(node, limit))
     require_own_states(context.project, pairs)
     require_own_rows(context, pipelines_in(node), options, at_once=at_once(pairs))
+    require_notifiable_jobs(node)
     context.engine.sweep()
     acts = RealActs(
         context, lambda _: options, lambda name: _Unseen(f"{name}: " if named else "", context.progress, shown)

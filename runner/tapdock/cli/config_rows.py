@@ -100,6 +100,7 @@ def _values(project: Project) -> Iterator[tuple[Path, Any]]:
             yield from _map_key(("pipelines", name), pipeline, key)
     for job in project.jobs.values():
         yield from walk({key: value for key, value in _plain(job).items() if key != "name"}, ("jobs", job.name))
+        yield from notify_rows(job.notify, ("jobs", job.name, "notify"))
 
     yield from schedule_rows(project.schedules.values())
 
@@ -119,7 +120,12 @@ def _matrix(pipeline: str, matrix: Matrix) -> Iterator[tuple[Path, Any]]:
 
 
 def _plain(value: After | Command | Job) -> Any:
-    """Return a value as it is written in a project file, without what is empty."""
+    """Return a value as it is written in a project file, without what is empty, and without what has other rows."""
+    match value:
+        case Command():
+            value = dataclasses.replace(value, unset=None)
+        case Job():
+            value = dataclasses.replace(value, notify=())
     return {key: inner for key, inner in msgspec.to_builtins(value).items() if inner not in ((), [], {}, None)}
 
 

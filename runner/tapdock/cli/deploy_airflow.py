@@ -92,7 +92,7 @@ def airflow(
         retries=retries,
         retry_seconds=retry_delay,
     )
-    text = render(found, settings, command=shlex.join(["tapdock", "deploy", "airflow", *blocks]))
+    text = render(found, settings, command=shlex.join(["tapdock", *_globals(session), *_words(ctx, blocks)]))
     for name in (name for name, known in streams.items() if known is None):
         run = f"`tapdock run {shlex.quote(name)}`"
         said(f"the streams of {name} are not known yet, so it has no assets: {run}, then deploy again")
@@ -104,6 +104,29 @@ def airflow(
     said(f"{output} has {len(found)} DAG{'s' * (len(found) != 1)}: {', '.join(each.dag_id for each in found)}")
     for pool in pools(found):
         said(f"its tasks wait for a pool: `airflow pools set {pool} 1 'runs of a source'`")
+
+
+def _globals(session: Session) -> list[str]:
+    """Return the options before the command that change what is written."""
+    environment = session.project.environment
+    chosen = ["--environment", environment] if environment else []
+    return [*chosen, *(word for file in session.env_files for word in ("--env-file", str(file.absolute())))]
+
+
+def _words(ctx: typer.Context, blocks: Sequence[str]) -> list[str]:
+    """Return the words of this command, with the options that were given."""
+    words = ["deploy", "airflow", *blocks]
+    for option in ctx.command.params:
+        source = ctx.get_parameter_source(option.name or "")
+        if option.param_type_name != "option" or source is None or source.name == "DEFAULT":
+            continue
+        value = ctx.params[option.name or ""]
+        if isinstance(value, bool):
+            words.append((option.opts if value else option.secondary_opts)[0])
+        else:
+            each = value if isinstance(value, list | tuple) else [value]
+            words += [word for one in each for word in (option.opts[0], str(one))]
+    return words
 
 
 def _known(session: Session, project: Project, blocks: Sequence[Block]) -> dict[str, KnownStreams | None]:

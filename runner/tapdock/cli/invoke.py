@@ -16,6 +16,8 @@ from tapdock.project.blocks import parse_task
 from tapdock.project.fields import did_you_mean
 from tapdock.project.model import Command, Connector, Pipeline
 from tapdock.project.named import alone
+from tapdock.project.row import split_name
+from tapdock.project.task_rows import require_row
 from tapdock.relay.signals import Signals
 from tapdock.runs import by_hand, tasks
 from tapdock.runs.given import FilePart, shown_file
@@ -33,7 +35,10 @@ def invoke(
         FilePart | None, typer.Option(help="Print a file for the connector, with secrets masked, and stop.")
     ] = None,
     pipeline: Annotated[
-        str | None, typer.Option(help="The pipeline whose catalog and state it gets. Default: the only one.")
+        str | None,
+        typer.Option(
+            help="The pipeline whose catalog and state it gets, or a row (`shop[acme]`). Default: the only one."
+        ),
     ] = None,
 ) -> None:
     """Run a connector's image or a task by hand
@@ -54,8 +59,13 @@ def invoke(
     session = shared(ctx)
     session.choose_row(pipeline)
     if ":" in name or name in session.project.tasks:
-        if dump or pipeline:
-            raise UsageError("`--dump` and `--pipeline` are for connectors, not for tasks")
+        if dump:
+            raise UsageError("`--dump` is for connectors, not for tasks")
+        if pipeline and split_name(pipeline)[1] is None:
+            hint = "leave it out, or name a row of a matrix: `--pipeline 'shop[acme]'`"
+            raise UsageError("`--pipeline` of a task can only name a row, whose values the task gets", hint=hint)
+        if pipeline and pipeline not in session.project.pipelines:
+            raise UsageError(f"there is no pipeline `{split_name(pipeline)[0]}` with a matrix")
         raise typer.Exit(_invoke_task(session, name, args or []))
     connector = in_pipeline(session, name, None)
     words = args or []
@@ -88,6 +98,7 @@ def _task_of(session: Session, name: str) -> tuple[Connector, Command | None]:
     if name in project.tasks:
         return project.tasks[name], None
     block = parse_task(project, name)
+    require_row(project, block)
     task = project.tasks[block.task]
     return task, task.commands[block.command]
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from tapdock.cli.assembly import said
 from tapdock.cli.session import Session
+from tapdock.connectors.observer import tell
 
-__all__ = ["observe"]
+__all__ = ["observe", "observe_end"]
 
 
 def observe(ctx: Any, session: Session) -> None:
@@ -14,3 +15,9 @@ def observe(ctx: Any, session: Session) -> None:
         from tapdock.runs.dagster_pipes import reporting
 
         session.observer = ctx.with_resource(reporting(session.environ, say=said))
+
+
+def observe_end(session: Session, code: int) -> None:
+    """Report the exit code of the call to the orchestrator, if there is one."""
+    if observer := session.observer:
+        tell(lambda: observer.finished(succeeded=code == 0), said)

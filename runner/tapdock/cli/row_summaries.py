@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
-from tapdock.runs.jobs import Ended
+from tapdock.runs.performed import Ended
 from tapdock.runs.steps import JobStep, Node, RowsStep, Step
 from tapdock.text.clean import one_line
 

@@ -9,7 +9,7 @@ import typer
 
 from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
-from tapdock.cli.observing import observe
+from tapdock.cli.observing import observe, observe_end
 from tapdock.cli.plans import own_file, show_given, show_plans
 from tapdock.cli.run_options import require_fitting, require_for_steps, require_spoolable, view_of
 from tapdock.cli.run_result import nothing_named, refusal, show_ended, show_steps
@@ -21,6 +21,7 @@ from tapdock.project.blocks import TaskBlock, parse_blocks
 from tapdock.relay.signals import Signals
 from tapdock.runs.acts import RealActs
 from tapdock.runs.given import Part
+from tapdock.runs.job_notify import require_notifiable_jobs
 from tapdock.runs.jobs import perform
 from tapdock.runs.options import Options
 from tapdock.runs.prepare import prepare
@@ -154,6 +155,7 @@ def run(
         if as_json:
             print_json(refusal(session, unforeseen(error)))
         raise
+    observe_end(session, code)
     raise typer.Exit(code)
 
 
@@ -194,6 +196,7 @@ def _perform(
         if dump:
             show_given(operations.of(pipelines[0]), prepare(operations, pipelines[0], options), options, dump)
             return 0
+        require_notifiable_jobs(tree)
         for name, reason in operations.engine.sweep().kept:
             said(not_removed(name, reason))
         chosen: dict[str, Options] = {}

@@ -11,8 +11,8 @@ from tapdock.cli.session import Session
 from tapdock.errors import Interrupted, TapdockError, UsageError
 from tapdock.project.model import Pipeline, Project
 from tapdock.project.steps import in_words
-from tapdock.runs.jobs import Ended
 from tapdock.runs.options import Options
+from tapdock.runs.performed import Ended
 from tapdock.runs.records import ErrorRecord
 from tapdock.runs.steps import InOrder, JobStep, Node, RowsStep, Step, Together, Wrap, steps_of
 from tapdock.text.output import err, out, print_json, print_table

@@ -23,7 +23,7 @@ def schedule_rows(schedules: Iterable[Schedule]) -> Iterator[tuple[Path, Any]]:
 
 
 def notify_rows(notifications: Iterable[Notify], path: Path) -> Iterator[tuple[Path, Any]]:
-    """Yield (path, value without secrets) of the notifications of a pipeline."""
+    """Yield (path, value without secrets) of the notifications of a pipeline or a job."""
     for number, each in enumerate(notifications):
         given = {"events": list(each.events), "url": each.url, "command": list(each.command)}
         shown = masking.masked({name: value for name, value in given.items() if value}, None)

@@ -12,7 +12,7 @@ from tapdock.cli.state import asked, text_of
 from tapdock.cli.state_ids import is_used, require_dialect
 from tapdock.errors import StateError, UsageError
 from tapdock.files import write_whole
-from tapdock.state import transfer
+from tapdock.state import backfills, transfer
 from tapdock.state.backends.base import Backend, open_backend
 from tapdock.state.backends.sealed import as_stored, sealed_like
 from tapdock.text.clean import one_line
@@ -32,6 +32,8 @@ def export_all(session: Session, place: str | None, *, newer: Newer | None, yes:
         failed(error.message, error.hint)
     for envelope in found.states:
         _warn_if_held(backend, envelope.key)
+    for key in found.backfills:
+        _warn_if_held(backend, f"{backfills.PREFIX}{key}")
     counts = _counts(found)
     if place is None or place == "-":
         out_json(transfer.to_json(found).decode().rstrip("\n"))
@@ -61,7 +63,7 @@ def import_all(session: Session, place: str, *, newer: Newer | None, yes: bool) 
         found = transfer.collected(_other(backend, place))
     for error in found.damaged:
         failed(error.message, error.hint)
-    if not (found.states or found.rotated or found.catalogs or found.damaged):
+    if not (found.states or found.others or found.damaged):
         raise UsageError(f"there is no state in {place}", hint="name the file, the folder or the URI with the states")
     for envelope in found.states:
         require_dialect(session, envelope.key, envelope.dialect)
@@ -94,7 +96,8 @@ def _warn_if_held(backend: Backend, key: str) -> None:
     except StateError:
         return
     if holder:
-        err(f"warning: run {holder.run_id} holds state {key}: it is copied as it was saved last")
+        what = key if key.startswith(backfills.PREFIX) else f"state {key}"
+        err(f"warning: run {holder.run_id} holds {what}: it is copied as it was saved last")
 
 
 def _copy(found: transfer.Collected, into: Backend, *, run_id: str, newer: Newer | None, yes: bool) -> None:
@@ -126,7 +129,9 @@ def _copy(found: transfer.Collected, into: Backend, *, run_id: str, newer: Newer
 
 
 def _counts(found: transfer.Collected) -> str:
-    return f"{_states(len(found.states))}, {len(found.rotated)} rotated configs and {len(found.catalogs)} catalogs"
+    progress = f", and what {len(found.backfills)} backfills have read" if found.backfills else ""
+    others = f"{len(found.rotated)} rotated configs and {len(found.catalogs)} catalogs"
+    return f"{_states(len(found.states))}, {others}{progress}"
 
 
 def _states(count: int) -> str:

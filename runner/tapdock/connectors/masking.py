@@ -57,9 +57,9 @@ def project_secrets(project: Project) -> Iterator[str]:
         yield from map_secrets(pipeline)
         for row in (pipeline.matrix and pipeline.matrix.rows) or ():
             yield from secret_texts({name: each for name, each in row.values.items() if isinstance(each, Secret)}, None)
-        yield from secret_texts(
-            {str(number): each.url for number, each in enumerate(pipeline.notify) if each.url}, None
-        )
+    owners = (*(each.notify for each in project.pipelines.values()), *(each.notify for each in project.jobs.values()))
+    for notify in owners:
+        yield from secret_texts({str(number): each.url for number, each in enumerate(notify) if each.url}, None)
     for schedule in project.schedules.values():
         yield from secret_texts(schedule.env, None)
 

@@ -30,11 +30,14 @@ class EndedRun:
 
 
 class Observer(Protocol):
-    """Gets the entries of the log, and the end of each run."""
+    """Gets the entries of the log, the end of each run, and the end of all."""
 
     def logged(self, level: Level, entry: Mapping[str, Any], /) -> None: ...
 
     def ended(self, run: EndedRun, /) -> None: ...
+
+    def finished(self, *, succeeded: bool) -> None:
+        """Take the end of the whole call, after all of its runs."""
 
 
 def tell(action: Callable[[], None], say: Callable[[str], None]) -> None:

@@ -8,7 +8,7 @@ from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.mapping import is_mapper, unfit, usable
 from tapdock.project.model import Pipeline, Project
-from tapdock.project.row import split_name
+from tapdock.project.row import row_name, split_name
 from tapdock.project.steps import Hooks, Job, Parallel
 
 __all__ = [
@@ -27,14 +27,16 @@ __all__ = [
 
 @dataclass(frozen=True)
 class TaskBlock:
-    """A command of a task."""
+    """A command of a task. `row` is the row of a matrix around which it runs: `dbt:build[acme]` is one for `acme`."""
 
     task: str
     command: str
+    row: Pipeline | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.task}:{self.command}"
+        name = f"{self.task}:{self.command}"
+        return row_name(name, self.row.row) if self.row and self.row.row else name
 
 
 @dataclass(frozen=True)

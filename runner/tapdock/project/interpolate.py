@@ -91,6 +91,12 @@ def _is_map(path: Keys) -> bool:
     return path[:1] in (("sources",), ("pipelines",)) and path[2:3] != () and path[2] in _MAPS
 
 
+def _is_visible(path: Keys) -> bool:
+    """Return True for the words of a command line, which are visible in `ps` and `docker inspect`."""
+    groups = ("sources", "mappers", "targets", "tasks")
+    return path[0] in groups and path[2:3] in (("commands",), ("command",), ("entrypoint",))
+
+
 def is_private(path: Keys) -> bool:
     """Return True for config, `env`, `vars`, `notify`, and what maps compute with.
 
@@ -98,7 +104,7 @@ def is_private(path: Keys) -> bool:
     """
     if _is_map(path):
         return path[2] not in ("maps", "stream_maps")
-    if path[:1] == ("pipelines",) and path[2:3] == ("notify",):
+    if path[:1] in (("pipelines",), ("jobs",)) and path[2:3] == ("notify",):
         return True
     if path[:1] == ("defaults",):
         return path[1:2] == ("env",)
@@ -167,6 +173,9 @@ def _text(text: str, scope: Scope, path: Keys, origin: str) -> Any:
         found = "$" if match["escaped"] else _piece(match, scope, place)
         if isinstance(found, Unset):
             return found.at(path, origin)
+        if _is_visible(path) and not isinstance(found, str) and (match["row"] or match["name"] in scope.of_row):
+            hint = "write it under `env`, and refer to the variable in the program"
+            raise UsageError(f"{place} has a secret of a row, which every user of the machine could see", hint=hint)
         pieces += found.pieces if isinstance(found, Composed) else [found]
     made = _joined([*pieces, text[end:]], path, place)
     if scope.row and "matrix." in text and isinstance(made, str) and is_private(path) and path[:1] != ("vars",):

@@ -1,9 +1,12 @@
 """Read the entries under `jobs:`, the hooks of pipelines and jobs, and the commands of tasks."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from tapdock.project.fields import Field
+from tapdock.project.interpolate import Unset
 from tapdock.project.keys import COMMAND, JOB, names
+from tapdock.project.notify import notify
 from tapdock.project.steps import After, Command, Job, Parallel, Step
 
 __all__ = ["after", "commands", "job"]
@@ -21,6 +24,8 @@ def job(field: Field) -> Job:
     given = {key.name: keys[key.name].read(key) for key in JOB if key.name in keys and key.form in ("texts", "labels")}
     if "after" in keys:
         given["after"] = after(keys["after"])
+    if "notify" in keys:
+        given["notify"] = notify(keys["notify"])
     return Job(name=str(field.path[-1]), steps=_steps(keys["steps"]), **given)
 
 
@@ -54,6 +59,9 @@ def commands(field: Field) -> Mapping[str, Command]:
     """Return the commands of a task by name. Text or a list is arguments."""
     found: dict[str, Command] = {}
     for name, inner in field.entries().items():
+        if unset := _unset(inner.value):
+            found[name] = Command(args=(str(unset),), unset=unset)
+            continue
         if not isinstance(inner.value, dict | None):
             found[name] = Command(args=inner.words())
             continue
@@ -61,3 +69,11 @@ def commands(field: Field) -> Mapping[str, Command]:
         args = keys["args"].words() if "args" in keys else ()
         found[name] = Command(args=args, executable=keys["executable"].text() if "executable" in keys else None)
     return found
+
+
+def _unset(value: Any) -> Unset | None:
+    """Return the first value of a command that only a row of a matrix has; None if it has all of them."""
+    if isinstance(value, Unset):
+        return value if value.is_of_row else None
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next(filter(None, map(_unset, inner)), None)

@@ -723,6 +723,11 @@ JOB = (
         help="What runs, in order: pipelines, `SOURCE TARGET`, `TASK:COMMAND`, other jobs, and `{parallel: […]}`.",
     ),
     *HOOKS,
+    Key(
+        name="notify",
+        form="notify",
+        help="Who gets a message when the job has failed, or works again: see [notifications](notifications.md#jobs).",
+    ),
     *_LABELS,
 )
 

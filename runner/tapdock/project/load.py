@@ -35,6 +35,7 @@ from tapdock.project.renamed import renamed
 from tapdock.project.row import Row
 from tapdock.project.rows import Rows
 from tapdock.project.schedules import names_by_environment, require_runnable, schedule
+from tapdock.project.task_rows import require_rows
 from tapdock.project.variants import by_row, marked, matrices, of_row, only_used, without_missing, without_rows
 
 __all__ = ["load", "with_own_variables", "written"]
@@ -82,6 +83,7 @@ def load(
         blocks=blocks,
     )
     found = base.project()
+    require_rows(found)
     rows = RowReader(folder=file.parent, label=file.name, scope=base.scope, trusted=trusted)
     return dataclasses.replace(
         found,

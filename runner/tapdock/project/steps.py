@@ -11,10 +11,14 @@ __all__ = ["After", "Command", "Event", "Hooks", "Job", "Notify", "Parallel", "S
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """A command of a task: arguments, and the program if it is not the entrypoint of the image."""
+    """A command of a task: arguments, and the program if it is not the entrypoint of the image.
+
+    `unset` is a value that it has only in a row of a matrix: it raises the error.
+    """
 
     args: tuple[str, ...] = ()
     executable: str | None = None
+    unset: Secret | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,7 @@ class Job(Hooks):
 
     name: str
     steps: tuple[Step, ...]
+    notify: "tuple[Notify, ...]" = ()
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 

@@ -19,7 +19,7 @@ __all__ = ["Entry", "by_row", "marked", "matrices", "of_row", "only_used", "with
 Entry = tuple[str, str]
 """A connector or a pipeline: `("sources", "shop")`."""
 _GROUPS = ("sources", "mappers", "targets", "tasks")
-_FIXED = ("image", "build", "manifest", "catalog", "kind", "extends", "discovery")
+_FIXED = ("image", "build", "manifest", "catalog", "kind", "extends", "discovery", "engine")
 _FIXED_HERE = ("source", "target", "mappers", "before", "after")
 _ROWS = ("rows", "file", "command", "timeout", "allow_empty")
 
@@ -92,7 +92,8 @@ def _is_at(path: Path, tree: Mapping[str, Any]) -> bool:
 def without_missing(layer: Layer, scope: Scope, label: str) -> tuple[Layer, Mapping[Entry, Unset]]:
     """Return the layer without keys that have no value in this row, and the first of them by its entry.
 
-    Settings and maps keep an `Unset`. Raises UsageError for a reference to a row at a place that cannot have one.
+    Settings, maps and commands of tasks keep an `Unset`. Raises UsageError for a reference to a row at a place that
+    cannot have one.
     """
     if not scope.by_row:
         return layer, {}
@@ -118,6 +119,8 @@ def without_missing(layer: Layer, scope: Scope, label: str) -> tuple[Layer, Mapp
 def _is_missing(value: Any, path: Path, missing: dict[Entry, Unset]) -> bool:
     if not isinstance(value, Unset) or not value.is_of_row or is_private(path):
         return False
+    if path[0] == "tasks" and path[2:3] == ("commands",):
+        return False  # of one command only: the others of the task can run without a row
     missing.setdefault((str(path[0]), str(path[1])), value)
     return path[2:3] not in (("maps",), ("stream_maps",))  # without an expression, a field would be passed on as it is
 
@@ -132,12 +135,12 @@ def _misplaced(path: Path, named: Collection[str]) -> tuple[str, str] | None:
         if path[2] in _FIXED_HERE:
             return f"but `{path[2]}` is the same for all rows", "write the name itself; its config can refer to the row"
         return None
-    if path[0] in _GROUPS[:3] and len(path) > 2:
+    if path[0] in _GROUPS and len(path) > 2:
         if path[2] not in _FIXED:
             return None
         hint = "write the value itself, or define a second connector and a second pipeline"
         return f"but `{path[2]}` is the same for all rows", hint
-    return "which has no value here", "a pipeline with a `matrix`, its connectors and `vars` can refer to a row"
+    return "which has no value here", "a pipeline with a `matrix`, its connectors, tasks and `vars` can refer to a row"
 
 
 def by_row(layer: Layer, scope: Scope) -> Mapping[Entry, bool]:

@@ -7,17 +7,20 @@ from dataclasses import replace
 from typing import Protocol
 
 from tapdock.connectors.context import Context
-from tapdock.errors import Interrupted, TaskError
+from tapdock.errors import Interrupted, TapdockError, TaskError
 from tapdock.events import Progress
 from tapdock.log import Log
 from tapdock.project.blocks import TaskBlock
 from tapdock.project.model import Pipeline
 from tapdock.runs import attempts
 from tapdock.runs.ended import Tell
+from tapdock.runs.held import held_by_another
+from tapdock.runs.job_notify import JobNotes
 from tapdock.runs.log_file import LogFile
 from tapdock.runs.options import Options
+from tapdock.runs.performed import Ended
 from tapdock.runs.records import RunRecord
-from tapdock.runs.steps import Step
+from tapdock.runs.steps import JobStep, Step
 from tapdock.runs.tasks import run_task
 
 __all__ = ["RealActs", "Shown"]
@@ -47,6 +50,7 @@ class RealActs:
         self._options = options
         self._show = show
         self._tells: dict[str, Tell] = {}
+        self._jobs = JobNotes(context)
 
     def pipeline(self, step: Step) -> RunRecord:
         """Run a pipeline, and return the record of its last attempt."""
@@ -65,6 +69,7 @@ class RealActs:
 
         def act(shown: Shown) -> RunRecord:
             context = replace(self._context, progress=shown.say)
+            context = context.of(block.row) if block.row else context
             if not context.signals.count:
                 return run_task(context, block, make_log=shown.log)
             with context.signals.later(doing=f"running {block.name}") as later:
@@ -72,8 +77,17 @@ class RealActs:
 
         return self._shown(block.name, act)
 
+    def held(self, step: Step) -> RunRecord | None:
+        """Write and return the record of a pipeline that another run excludes now; None if there is none."""
+        wanted, options = _pipeline(step), self._options(step)
+        error = held_by_another(self._context.of(wanted), wanted, options)
+        return self._refused(step, error) if error else None
+
     def refused(self, step: Step, error: TaskError) -> RunRecord:
         """Write and return the record of a pipeline that does not start."""
+        return self._refused(step, error)
+
+    def _refused(self, step: Step, error: TapdockError) -> RunRecord:
         wanted, options = _pipeline(step), self._options(step)
 
         def act(shown: Shown) -> RunRecord:
@@ -91,6 +105,15 @@ class RealActs:
         """Tell people and the observer how a pipeline ended, after its hooks."""
         if tell := self._tells.pop(step.place, None):
             tell(record)
+
+    def job_begins(self, job: JobStep) -> None:
+        """Note the start of a job of whose end people want to know."""
+        self._jobs.begins(job)
+
+    def job_ended(self, job: JobStep, ended: Ended) -> None:
+        """Tell people how a job ended."""
+        with self._context.signals.orders(queue.SimpleQueue(), doing="sending notifications"):
+            self._jobs.ended(job, ended)
 
     def _later(self, step: Step) -> Callable[[Tell], None]:
         def later(tell: Tell) -> None:

@@ -191,7 +191,7 @@ class _Attempt:
             began = self.record()
             keep(self._context, began)
             archive(self._context, began)
-            require_notifiable(self._wanted)
+            require_notifiable(self._wanted.notify)
             make = prepare_replay if options.spool else prepare
             self._prepared = make(self._context, self._wanted, options)
             require_limitable(self._prepared, options)

@@ -126,6 +126,8 @@ class Pipes:
     say: Callable[[str], None]
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _is_broken: bool = field(default=False, init=False)
+    _whole: list[EndedRun] = field(default_factory=list, init=False)
+    _has_streams: bool = field(default=False, init=False)
 
     def send(self, method: str, params: Mapping[str, Any]) -> None:
         line = json.dumps({"__dagster_pipes_version": _VERSION, "method": method, "params": params}) + "\n"
@@ -153,15 +155,28 @@ class Pipes:
     def ended(self, run: EndedRun) -> None:
         """Send a materialization for each stream that is complete, and the error of a run that failed."""
         about = {"pipeline": run.pipeline, "run_id": run.run_id}
-        stored = [each for each in run.streams if each.report.status in _STORED]
+        stored = _stored(run)
         keys = [self._key_of(each) for each in stored]
-        if self.keys is not None and len(self.keys) == 1 and not any(keys) and run.succeeded:
-            self._materialize(self.keys[0], {**about, **_totals(stored)})  # one asset for the whole pipeline
+        if self.keys is not None and len(self.keys) == 1 and not any(keys):
+            self._whole.append(run)  # maybe one asset for all runs of this call: see `finished`
         else:
+            self._has_streams = True
             for each, key in zip(stored, keys, strict=True):
                 self._stream(each, key, about)
         if run.error:
             self.send("log", {"message": run.error, "level": "ERROR"})
+
+    def finished(self, *, succeeded: bool) -> None:
+        """Materialize the only asset of a step, with the sums of all runs, if everything succeeded.
+
+        Before the end, a job of two pipelines could still fail. If a run has a stream for the asset, other runs do not
+        count for it.
+        """
+        if self._has_streams:
+            for stream in (each for run in self._whole for each in _stored(run)):
+                self._stream(stream, None, {})
+        elif succeeded and self._whole and self.keys:
+            self._materialize(self.keys[0], _totals(self._whole))
 
     def _stream(self, stream: SeenStream, key: str | None, about: Mapping[str, Any]) -> None:
         if key is None:
@@ -214,11 +229,20 @@ def _metadata(stream: SeenStream) -> dict[str, Any]:
     return found
 
 
-def _totals(streams: Sequence[SeenStream]) -> dict[str, Any]:
-    counts = {_name(each): each.report.records for each in streams}
+def _stored(run: EndedRun) -> list[SeenStream]:
+    return [each for each in run.streams if each.report.status in _STORED]
+
+
+def _totals(runs: Sequence[EndedRun]) -> dict[str, Any]:
+    """Return the sums of one run, or of those of a job, where names of streams begin with that of their pipeline."""
+    streams = [(run, each) for run in runs for each in _stored(run)]
+    names = [_name(each) if len(runs) == 1 else f"{run.pipeline}: {_name(each)}" for run, each in streams]
+    counts = dict(zip(names, (each.report.records for _, each in streams), strict=True))
     return {
-        "records": sum(counts.values()),
-        "bytes": sum(each.report.bytes for each in streams),
+        "pipeline": ", ".join(run.pipeline for run in runs),
+        "run_id": ", ".join(run.run_id for run in runs),
+        "records": sum(each.report.records for _, each in streams),
+        "bytes": sum(each.report.bytes for _, each in streams),
         "streams": {"raw_value": counts, "type": "json"},
     }
 

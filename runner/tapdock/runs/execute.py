@@ -24,6 +24,7 @@ from tapdock.relay.plan import MapperPlan, RelayPlan
 from tapdock.relay.player import play
 from tapdock.relay.signals import AGAIN
 from tapdock.runs.begin import StartedRun, begun, launches, names_of
+from tapdock.runs.held import terms_of
 from tapdock.runs.lost_files import lost_files
 from tapdock.runs.new_target import why_new
 from tapdock.runs.options import Options
@@ -36,7 +37,6 @@ from tapdock.runs.spool_files import Batch
 from tapdock.runs.target_place import renamed
 from tapdock.runs.value_changes import value_changes
 from tapdock.runs.verdict import RunFacts, decide_verdict
-from tapdock.state.backends.base import LeaseTerms
 from tapdock.state.envelope import Envelope, a_kind
 from tapdock.state.store import StateSession, lease, read
 
@@ -244,13 +244,8 @@ def _state(
         envelope = with_own_state(found, prepared.source, options.state, key=key, window=window)
         yield _State(envelope=envelope, held=None)
         return
-    engine = context.engine
-    terms = LeaseTerms(
-        is_over=lambda holder: engine.is_over(holder.owner, holder.run_id), lost=lost, say=context.progress
-    )
-    with lease(
-        context.backend, prepared.state_id, run_id=run_id, owner=engine.owner, clock=context.now, terms=terms
-    ) as held:
+    owner, terms = context.engine.owner, terms_of(context, lost)
+    with lease(context.backend, prepared.state_id, run_id=run_id, owner=owner, clock=context.now, terms=terms) as held:
         yield _State(envelope=held.envelope, held=held)
 
 

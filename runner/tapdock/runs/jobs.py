@@ -4,75 +4,18 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
 from signal import SIGINT, SIGTERM
-from typing import Protocol
 
 from tapdock.errors import Interrupted, LeaseHeld, TaskError
 from tapdock.project.blocks import TaskBlock
+from tapdock.runs.performed import Acts, Ended, Ran, Received
 from tapdock.runs.records import RunRecord
 from tapdock.runs.steps import InOrder, JobStep, Node, RowsStep, Step, Together, Wrap, steps_of
 
-__all__ = ["Acts", "Ended", "Ran", "Received", "perform"]
+__all__ = ["perform"]
 
 _RESERVED = (LeaseHeld.exit_code, 128 + SIGINT, 128 + SIGTERM)
 """Codes that schedulers do not count as failures: another run holds the state, or a signal has stopped the run."""
-
-
-class Acts(Protocol):
-    """What a run does at the leaves of its tree. Each method reports what it does, and may be called in any thread."""
-
-    def pipeline(self, step: Step) -> RunRecord:
-        """Run a pipeline, and return its record."""
-
-    def task(self, block: TaskBlock) -> RunRecord:
-        """Run a command of a task. Signals that were received before do not stop it."""
-
-    def refused(self, step: Step, error: TaskError) -> RunRecord:
-        """Return the record of a pipeline that does not start, because of what runs before it."""
-
-    def failed_after(self, record: RunRecord, error: TaskError | Interrupted) -> RunRecord:
-        """Return the record of a pipeline again, that succeeded before something that runs after it failed."""
-
-    def ended(self, step: Step, record: RunRecord) -> None:
-        """Take the last record of a pipeline, after its hooks."""
-
-    def job_failed(self, error: TaskError) -> None:
-        """Report that a hook of a job failed."""
-
-
-class Received(Protocol):
-    """The signals that were received."""
-
-    @property
-    def code(self) -> int | None: ...
-
-    @property
-    def count(self) -> int: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ran:
-    """A record and its place: that of its step, or of a hook: `1/before`."""
-
-    place: str
-    record: RunRecord
-    is_hook: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """What has run, in the order of the ends, and what has not. `exit_code` is that of the first failure."""
-
-    exit_code: int
-    runs: tuple[Ran, ...]
-    not_started: tuple[Step, ...]
-    errors: tuple[TaskError, ...]
-
-    @property
-    def records(self) -> list[RunRecord]:
-        """The records of the steps, without those of hooks."""
-        return [each.record for each in self.runs if not each.is_hook]
 
 
 def perform(node: Node, acts: Acts, *, limit: int, received: Received) -> Ended:
@@ -86,13 +29,7 @@ def perform(node: Node, acts: Acts, *, limit: int, received: Received) -> Ended:
         run.node(node)
     if run.error:
         raise run.error
-    started = {each.place for each in run.runs}
-    return Ended(
-        exit_code=next(iter(run.codes), None) or received.code or 0,
-        runs=tuple(run.runs),
-        not_started=tuple(step for step in steps_of(node) if step.place not in started),
-        errors=tuple(run.errors),
-    )
+    return run.ended(node)
 
 
 class _Performance:
@@ -103,9 +40,28 @@ class _Performance:
         self._slots = threading.Semaphore(limit)
         self._lock = threading.Lock()
         self.error: BaseException | None = None
-        self.codes: list[int] = []
-        self.runs: list[Ran] = []
-        self.errors: list[TaskError] = []
+        self._codes: list[tuple[str, int]] = []  # with the place of the step or the job that failed
+        self._runs: list[Ran] = []
+        self._errors: list[tuple[str, TaskError]] = []
+
+    def ended(self, node: Node) -> Ended:
+        """Return what has run of these steps: of all, or of one job."""
+        within = node.place if isinstance(node, JobStep) else None
+
+        def is_in(place: str) -> bool:
+            return within is None or place == within or place.startswith(f"{within}/")
+
+        with self._lock:
+            runs = tuple(each for each in self._runs if is_in(each.place))
+            codes = [code for place, code in self._codes if is_in(place)]
+            errors = tuple(error for place, error in self._errors if is_in(place))
+        started = {each.place for each in runs}
+        return Ended(
+            exit_code=next(iter(codes), None) or self._received.code or int(self.error is not None),
+            runs=runs,
+            not_started=tuple(step for step in steps_of(node) if step.place not in started),
+            errors=errors,
+        )
 
     def node(self, node: Node) -> bool:
         """Run a node, and return True if all of it succeeded."""
@@ -127,7 +83,7 @@ class _Performance:
         has_failed = threading.Event()
 
         def member(node: Node) -> None:
-            if (group.stops and self.codes) or not self.node(node):
+            if (group.stops and self._codes) or not self.node(node):
                 has_failed.set()
 
         workers = min(self._limit, len(group.members))
@@ -152,15 +108,11 @@ class _Performance:
             return self._pipeline(step)
 
     def _pipeline(self, step: Step) -> bool:
-        is_ready, error = self._before(step.wrap, step.name, step.place)
-        record: RunRecord | None = None
-        if error:
-            refused = error
-            record = self._ran(lambda: self._acts.refused(step, refused))
-        elif is_ready:
-            record = self._ran(lambda: self._acts.pipeline(step))
+        record = self._record(step)
         succeeded = self._ended(step, record)
-        effect = self._after(step.wrap, step.name, step.place, succeeded=succeeded)
+        effect = None
+        if record is None or record.exit_code != LeaseHeld.exit_code:  # else, another run uses what hooks clean up
+            effect = self._after(step.wrap, step.name, step.place, succeeded=succeeded)
         if record is None:
             return False
         done = last = record
@@ -169,14 +121,25 @@ class _Performance:
             if again := self._ran(lambda: self._acts.failed_after(done, failed)):
                 last = again
                 with self._lock:
-                    self.runs = [Ran(place=one.place, record=last) if one.record is done else one for one in self.runs]
-            self.codes.append(failed.exit_code)
-        self._told(step, last)
+                    self._runs = [
+                        Ran(place=one.place, record=last) if one.record is done else one for one in self._runs
+                    ]
+            self._codes.append((step.place, failed.exit_code))
+        self._tell(lambda: self._acts.ended(step, last))
         return succeeded
 
-    def _told(self, step: Step, record: RunRecord) -> None:
+    def _record(self, step: Step) -> RunRecord | None:
+        """Run a pipeline with what runs before it, or neither of them while another run holds its state."""
+        if step.wrap.before and (held := self._ran(lambda: self._acts.held(step))):
+            return held
+        is_ready, error = self._before(step.wrap, step.name, step.place)
+        if error:
+            return self._ran(lambda: self._acts.refused(step, error))
+        return self._ran(lambda: self._acts.pipeline(step)) if is_ready else None
+
+    def _tell(self, act: Callable[[], None]) -> None:
         try:
-            self._acts.ended(step, record)
+            act()
         except Interrupted:
             return
         except Exception as error:
@@ -192,28 +155,30 @@ class _Performance:
             return False
         self._note(Ran(place=step.place, record=record))
         if record.exit_code:
-            self.codes.append(_exit_code(record))
+            self._codes.append((step.place, _exit_code(record)))
         return record.exit_code == 0
 
     def _job(self, job: JobStep) -> bool:
         if not self._may_start():
             return False
+        self._tell(lambda: self._acts.job_begins(job))
         is_ready, error = self._before(job.wrap, job.name, job.place, hold=True)
         if error:
-            self._job_failed(error)
+            self._job_failed(job, error)
         succeeded = False
         if is_ready:
             with suppress(Interrupted):
                 succeeded = self.node(job.body)
         effect = self._after(job.wrap, job.name, job.place, succeeded=succeeded, hold=True)
         if isinstance(effect, TaskError) and succeeded:
-            self._job_failed(effect)
+            self._job_failed(job, effect)
+        self._tell(lambda: self._acts.job_ended(job, self.ended(job)))
         return succeeded and not effect
 
-    def _job_failed(self, error: TaskError) -> None:
+    def _job_failed(self, job: JobStep, error: TaskError) -> None:
         with self._lock:
-            self.codes.append(error.exit_code)
-            self.errors.append(error)
+            self._codes.append((job.place, error.exit_code))
+            self._errors.append((job.place, error))
         self._acts.job_failed(error)
 
     def _before(self, wrap: Wrap, name: str, place: str, *, hold: bool = False) -> tuple[bool, TaskError | None]:
@@ -262,9 +227,9 @@ class _Performance:
 
     def _note(self, ran: Ran) -> None:
         with self._lock:
-            self.runs.append(ran)
+            self._runs.append(ran)
 
-    def _ran(self, act: Callable[[], RunRecord]) -> RunRecord | None:
+    def _ran(self, act: Callable[[], RunRecord | None]) -> RunRecord | None:
         """Return the record of an act, None if a signal ended it, or if it raised an error."""
         try:
             return act()

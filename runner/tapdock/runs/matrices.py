@@ -27,6 +27,8 @@ def of_matrices(project: Project) -> Iterator[Finding]:
             continue
         yield Finding(what=what, found=f"{len(rows)} rows")
         for row in rows:
-            for connector in (one for one in (row.variant.connectors if row.variant else ()) if one.row):
+            hooks = {word.partition(":")[0] for word in row.tasks}
+            users = [one for one in (row.variant.connectors if row.variant else ()) if one.row]
+            for connector in (one for one in users if one.role != "task" or one.name in hooks):
                 for found in needs.of_variables(connector):
                     yield dataclasses.replace(found, what=f"variables of {row.name}")

@@ -53,6 +53,8 @@ def of_host(task: Connector) -> Iterator[Finding]:
     what = f"task {task.name}"
     yield Finding(what=what, found="runs programs of this machine, without a container and without isolation")
     for name, command in task.commands.items():
+        if command.unset is not None:
+            continue  # its words are those of a row
         program = command.executable or next(iter((*(task.entrypoint or ()), *command.args)), None)
         if program and "/" not in program and not shutil.which(program):
             fix = f"install it, or correct `tasks.{task.name}.commands.{name}.executable`"

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from tapdock.runs import records
 from tapdock.runs.archive import Archive
 from tapdock.runs.records import RunRecord
 
-__all__ = ["events_of", "message", "notify", "previous", "require_notifiable"]
+__all__ = ["events_of", "message", "notify", "previous", "require_notifiable", "send"]
 
 SECONDS = 10.0
 """The longest that a notification may take."""
@@ -23,9 +23,9 @@ _OTHER_RUN = 7  # another run has the state: this one was skipped, which is not 
 _LOOKED_AT = 20  # runs of this pipeline in the archive: each is one request
 
 
-def require_notifiable(pipeline: Pipeline) -> None:
+def require_notifiable(wanted: Sequence[Notify]) -> None:
     """Raise UsageError if an address is not known or cannot be one, so that no failure is silent later."""
-    for each in pipeline.notify:
+    for each in wanted:
         _address(each)
 
 
@@ -39,10 +39,15 @@ def notify(context: Context, pipeline: Pipeline, record: RunRecord, *, attempts:
     wanted = {event for each in pipeline.notify for event in each.events}
     before = previous(context, record, attempts=attempts) if "recovery" in wanted else None
     events = events_of(record, before)
-    for each in pipeline.notify:
-        for event in events:
+    send(context, pipeline.notify, {event: message(record, event, context.project.environment) for event in events})
+
+
+def send(context: Context, wanted: Sequence[Notify], messages: Mapping[Event, Mapping[str, Any]]) -> None:
+    """Send the message about each event to those who want it. A failure to send is reported in one line."""
+    for each in wanted:
+        for event, content in messages.items():
             if event in each.events:
-                _tell(context, each, message(record, event, environment=context.project.environment))
+                _tell(context, each, content)
 
 
 def events_of(record: RunRecord, before: RunRecord | None) -> tuple[Event, ...]:
@@ -92,7 +97,7 @@ def _known(context: Context, record: RunRecord) -> Iterator[RunRecord]:
             yield found
 
 
-def message(record: RunRecord, event: Event, *, environment: str | None) -> dict[str, Any]:
+def message(record: RunRecord, event: Event, environment: str | None) -> dict[str, Any]:
     """Return what is sent. `text` is what Slack and compatible services show. Records contain no secrets."""
     count = sum(stream.records for stream in record.streams)
     place = f" ({environment})" if environment else ""

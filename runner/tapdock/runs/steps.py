@@ -1,7 +1,7 @@
 """The steps of a run as a tree of values: what runs in which order, at the same time, and around what."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Literal
 
@@ -9,7 +9,8 @@ from tapdock.errors import UsageError
 from tapdock.project.blocks import Block, Group, JobBlock, RowsBlock, TaskBlock, parse_tasks
 from tapdock.project.model import Pipeline, Project
 from tapdock.project.state_keys import key_of
-from tapdock.project.steps import Hooks
+from tapdock.project.steps import Hooks, Notify
+from tapdock.project.task_rows import require_row
 
 __all__ = [
     "AT_ONCE",
@@ -23,6 +24,7 @@ __all__ = [
     "When",
     "Wrap",
     "at_once",
+    "jobs_of",
     "pipelines_in",
     "require_own_states",
     "steps_of",
@@ -83,12 +85,13 @@ class Together:
 
 @dataclass(frozen=True, kw_only=True)
 class JobStep:
-    """A job with its hooks."""
+    """A job with its hooks, and who is told of its end."""
 
     name: str
     place: str
     body: InOrder
     wrap: Wrap
+    notify: tuple[Notify, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,11 +128,16 @@ def _node(project: Project, block: Block, place: str, order: Order) -> Node:
             is_all = block.names is None
             return RowsStep(name=block.name, members=tuple(steps), names_all=is_all, at_once=order == "at once")
         case TaskBlock():
+            require_row(project, block)
             return Step(block=block, place=place)
         case JobBlock(name=name, blocks=inner, hooks=hooks):
             within = name if place.isdecimal() else f"{place}/{name}"
             return JobStep(
-                name=name, place=within, body=_nodes(project, inner, within, order), wrap=_wrap(project, hooks)
+                name=name,
+                place=within,
+                body=_nodes(project, inner, within, order),
+                wrap=_wrap(project, hooks),
+                notify=project.jobs[name].notify,
             )
         case Group(members=members):
             places = ((f"{place}/{number}", member) for number, member in enumerate(members, 1))
@@ -150,8 +158,17 @@ def _wrap(project: Project, hooks: Hooks) -> Wrap:
         ("failure", hooks.after.failure),
         ("always", hooks.after.always),
     )
-    after = tuple((when, block) for when, words in cases for block in parse_tasks(project, words))
-    return Wrap(before=parse_tasks(project, hooks.before), after=after)
+    after = tuple((when, block) for when, words in cases for block in _hooks(project, hooks, words))
+    return Wrap(before=_hooks(project, hooks, hooks.before), after=after)
+
+
+def _hooks(project: Project, owner: Hooks, words: Sequence[str]) -> tuple[TaskBlock, ...]:
+    """Return the commands around a pipeline or a job. Around a row, they have the values of the row."""
+    row = owner if isinstance(owner, Pipeline) and owner.row else None
+    found = tuple(replace(block, row=row) for block in parse_tasks(project, words))
+    for block in found:
+        require_row(project, block)
+    return found
 
 
 def steps_of(node: Node) -> Iterator[Step]:
@@ -164,6 +181,17 @@ def steps_of(node: Node) -> Iterator[Step]:
         case InOrder(members=members) | Together(members=members) | RowsStep(members=members):
             for member in members:
                 yield from steps_of(member)
+
+
+def jobs_of(node: Node) -> Iterator[JobStep]:
+    """Yield all jobs, also those in others."""
+    match node:
+        case JobStep(body=body):
+            yield node
+            yield from jobs_of(body)
+        case InOrder(members=members) | Together(members=members):
+            for member in members:
+                yield from jobs_of(member)
 
 
 def together(node: Node, limit: int) -> Iterator[tuple[Step, Step]]:

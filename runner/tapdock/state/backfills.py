@@ -12,7 +12,7 @@ from tapdock.project.window import Window
 from tapdock.project.window_steps import joined, missing
 from tapdock.state.backends.base import Backend, LeaseTerms, Stored, holder_here
 
-__all__ = ["PREFIX", "BackfillSession", "Progress", "key_of", "lease", "read", "without"]
+__all__ = ["PREFIX", "BackfillSession", "Progress", "key_of", "lease", "read", "saved_at", "without"]
 
 PREFIX = "backfill/"
 VERSION = 1
@@ -84,6 +84,15 @@ def key_of(pipeline: str, environment: str | None) -> str:
 def read(backend: Backend, key: str) -> Progress:
     """Return the progress without a lease; an empty one if there is none. Raises StateError."""
     return _decoded(backend, key, backend.get(PREFIX + key))
+
+
+def saved_at(body: bytes) -> str | None:
+    """Return when stored progress was saved; None if it cannot be read."""
+    try:
+        found = msgspec.json.decode(body, type=Progress)
+    except (ValueError, RecursionError):
+        return None
+    return found.saved_at if found.version == VERSION else None
 
 
 def _decoded(backend: Backend, key: str, stored: Stored | None) -> Progress:

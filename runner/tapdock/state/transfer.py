@@ -1,6 +1,6 @@
 """Copy all states of a backend into another one, or into one file. A newer state is never replaced by accident.
 
-Catalogs and rotated configs are objects of their own: a source has them also without a saved state.
+Catalogs, rotated configs and the progress of backfills are objects of their own: they are there also without a state.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import msgspec
 
 from tapdock.errors import LeaseHeld, StateError, TapdockError, UsageError
 from tapdock.project.state_keys import is_state
-from tapdock.state import store
+from tapdock.state import backfills, store
 from tapdock.state.backends.base import Backend, Stored
 from tapdock.state.catalogs import PREFIX as CATALOGS
 from tapdock.state.catalogs import saved_at
@@ -25,19 +25,25 @@ _ROTATED = "overlay/"
 class Collected:
     """The states of a backend, and the rotated configs beside them as they are stored: encrypted ones stay so.
 
-    `catalogs` are those that the next run of a state compares with, by the key of the state. `damaged` are the errors
-    of states that cannot be read.
+    `catalogs` are those that the next run of a state compares with, by the key of the state. `backfills` are what
+    backfills have read, by pipeline. `damaged` are the errors of states that cannot be read.
     """
 
     states: tuple[Envelope, ...] = ()
     rotated: dict[str, bytes] = field(default_factory=dict, repr=False)
     catalogs: dict[str, bytes] = field(default_factory=dict, repr=False)
+    backfills: dict[str, bytes] = field(default_factory=dict, repr=False)
     damaged: tuple[StateError, ...] = ()
 
     @property
     def others(self) -> dict[str, bytes]:
         """Everything but the states, by the name of its object."""
-        return {**self.rotated, **{f"{CATALOGS}{key}": body for key, body in self.catalogs.items()}}
+        catalogs = {f"{CATALOGS}{key}": body for key, body in self.catalogs.items()}
+        return {
+            **self.rotated,
+            **catalogs,
+            **{f"{backfills.PREFIX}{key}": each for key, each in self.backfills.items()},
+        }
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,6 +53,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     states: list[Envelope]
     rotated: dict[str, str] = {}
     catalogs: dict[str, str] = {}
+    backfills: dict[str, str] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +81,18 @@ def collected(backend: Backend) -> Collected:
             damaged.append(error)
             continue
         states += [envelope] if envelope else []
-    rotated, catalogs = _bodies(backend, _ROTATED), _bodies(backend, CATALOGS)
-    catalogs = {name.removeprefix(CATALOGS): body for name, body in catalogs.items()}
-    return Collected(states=tuple(states), rotated=rotated, catalogs=catalogs, damaged=tuple(damaged))
+    return Collected(
+        states=tuple(states),
+        rotated={f"{_ROTATED}{key}": body for key, body in _bodies(backend, _ROTATED).items()},
+        catalogs=_bodies(backend, CATALOGS),
+        backfills=_bodies(backend, backfills.PREFIX),
+        damaged=tuple(damaged),
+    )
 
 
 def _bodies(backend: Backend, prefix: str) -> dict[str, bytes]:
-    return {name: stored.body for name in backend.names(prefix) if (stored := backend.get(name))}
+    """Return the objects of one kind by their names without the prefix."""
+    return {name.removeprefix(prefix): it.body for name in backend.names(prefix) if (it := backend.get(name))}
 
 
 def to_json(found: Collected) -> bytes:
@@ -88,11 +100,14 @@ def to_json(found: Collected) -> bytes:
     try:
         rotated = {name: body.decode() for name, body in found.rotated.items()}
         catalogs = {key: body.decode() for key, body in found.catalogs.items()}
+        progress = {key: body.decode() for key, body in found.backfills.items()}
     except UnicodeDecodeError as error:
         raise StateError(
-            f"a rotated config or a catalog is damaged: {error}", hint="copy the states to a folder instead"
+            f"a rotated config, a catalog or a backfill is damaged: {error}", hint="copy the states to a folder instead"
         ) from error
-    document = _Document(tapdock_states=VERSION, states=list(found.states), rotated=rotated, catalogs=catalogs)
+    document = _Document(
+        tapdock_states=VERSION, states=list(found.states), rotated=rotated, catalogs=catalogs, backfills=progress
+    )
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
@@ -106,11 +121,12 @@ def from_json(body: bytes, *, place: str) -> Collected:
     newer = [each.version for each in document.states if each.version != VERSION]
     if document.tapdock_states != VERSION or newer:
         raise UsageError(f"{place} has another format version", hint="use the newer tapdock that wrote it")
-    for name in (*document.rotated, *document.catalogs, *(each.key for each in document.states)):
+    for name in (*document.rotated, *document.catalogs, *document.backfills, *(each.key for each in document.states)):
         _require_name(name, place, is_rotated=name in document.rotated)
     rotated = {name: text.encode() for name, text in document.rotated.items()}
     catalogs = {key: text.encode() for key, text in document.catalogs.items()}
-    return Collected(states=tuple(document.states), rotated=rotated, catalogs=catalogs)
+    progress = {key: text.encode() for key, text in document.backfills.items()}
+    return Collected(states=tuple(document.states), rotated=rotated, catalogs=catalogs, backfills=progress)
 
 
 def _require_name(name: str, place: str, *, is_rotated: bool) -> None:
@@ -153,14 +169,15 @@ def _state_is(envelope: Envelope, stored: Stored | None, into: Backend) -> _Whic
 
 
 def _other_is(name: str, body: bytes, stored: Stored | None) -> _Which:
-    """Return what is done with a catalog or a rotated config. Only a catalog says when it was saved."""
+    """Return what is done with an object beside the states. A rotated config does not say when it was saved."""
     if stored is None:
         return "new"
     if stored.body == body:
         return "unchanged"
     if name.startswith(_ROTATED):
         return "newer"
-    here, there = saved_at(body), saved_at(stored.body)
+    saved = backfills.saved_at if name.startswith(backfills.PREFIX) else saved_at
+    here, there = saved(body), saved(stored.body)
     return "replaced" if here and there and there < here else "newer"
 
 

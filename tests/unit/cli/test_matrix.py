@@ -199,8 +199,11 @@ def test_a_secret_of_a_row_is_hidden(project, folder):
     assert not [file for file in files if b"s3cret-of-acme" in file.read_bytes()]
 
 
-def test_the_commands_of_the_page(project):
+def test_the_commands_of_the_page(project, folder):
     tapdock = project(named("acme", "beta"))
+    build = {"engine": "host", "env": {"TENANT": "${matrix.name}"}, "commands": {"build": {"executable": "true"}}}
+    file = folder / "tapdock.yaml"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "tasks": {"dbt": build}}))
     for step in page_steps("matrix.md"):
         ended = tapdock(*shlex.split(step.command, comments=True)[1:])
         assert ended.returncode == 0, f"{step.command}: {ended.stderr}"
@@ -246,3 +249,41 @@ def test_columns_of_a_stream_without_fields(project, folder):
     ended = tapdock("run", "shop")
     assert ended.returncode == 0, ended.stderr
     assert [each["tenant"] for each in records(folder / "data" / "acme.jsonl")] == ["acme"] * 3
+
+
+def test_hooks_of_a_row_get_its_values(project, folder):
+    show = 'echo "$0 $TENANT $TOKEN" >> traces; echo "has $TOKEN"'
+    build = {"executable": "sh", "args": ["-c", show, "${matrix.name}"]}
+    env = {"TENANT": "${matrix.name}", "TOKEN": "${matrix.token}"}
+    rows = [{**row, "token": f"${{TOKEN_{row['name']}}}"} for row in (*named("acme"), *named("beta", steps=BAD))]
+    (folder / ".env").write_text("TOKEN_acme=s3cret-of-acme\nTOKEN_beta=s3cret-of-beta\n")
+    tapdock = project(rows, before="dbt:build", after={"success": ["dbt:build"]})
+    file = folder / "tapdock.yaml"
+    tasks = {"dbt": {"engine": "host", "env": env, "commands": {"build": build}}}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "tasks": tasks}))
+    ended = tapdock("run", "shop", "--json")
+    assert ended.returncode == 3, ended.stderr
+    traces = (folder / "traces").read_text().splitlines()
+    assert traces == ["acme acme s3cret-of-acme"] * 2 + ["beta beta s3cret-of-beta"]
+    found = [(each["pipeline"], each["kind"], each["exit_code"]) for each in json.loads(ended.stdout)["runs"]]
+    assert found == [
+        ("dbt:build[acme]", "task", 0),
+        ("shop[acme]", "pipeline", 0),
+        ("dbt:build[acme]", "task", 0),
+        ("dbt:build[beta]", "task", 0),
+        ("shop[beta]", "pipeline", 3),
+    ]
+    kept = "".join(each.read_text() for each in (folder / ".tapdock" / "runs").rglob("*.json*"))
+    assert "has [secret]" in kept
+    assert "s3cret" not in ended.stdout + ended.stderr + kept
+    ended = tapdock("run", "next", "dbt:build")
+    assert (ended.returncode, "but `dbt:build` runs without a row" in ended.stderr) == (2, True)
+    assert not (folder / "data" / "next.jsonl").exists()
+    ended = tapdock("invoke", "dbt:build", "--pipeline", "shop[beta]")
+    assert (ended.returncode, (folder / "traces").read_text().splitlines()[3:]) == (0, ["beta beta s3cret-of-beta"])
+    for words in (["config", "show"], ["config", "show", "--json"], ["list", "--json"], ["doctor"]):
+        ended = tapdock(*words)
+        assert ended.returncode == 0, ended.stdout
+    for wrong in ("shop", "shop[nobody]", "nothing[acme]"):
+        assert tapdock("invoke", "dbt:build", "--pipeline", wrong).returncode == 2
+    assert "`dbt:build` runs without a row" in tapdock("invoke", "dbt:build").stderr

@@ -176,6 +176,29 @@ def test_a_backfill_resumes_behind_the_steps_that_succeeded(project, tmp_path):
     assert [line.split()[0] for line in listed[1:]] == ["default:shop-to-lake"]
 
 
+@pytest.mark.parametrize("by_file", [True, False])
+def test_a_backfill_continues_after_a_move_to_another_backend(project, tmp_path, by_file):
+    """What was read of a range belongs to what `state export --all` copies."""
+    tapdock = project()
+    assert tapdock("backfill", "demo", *JANUARY, "--quiet").returncode == 0
+    before = objects(tmp_path)
+    place = "all.json" if by_file else "moved"
+    ended = tapdock("state", "export", "--all", place)
+    assert (ended.returncode, "what 1 backfills have read" in ended.stderr) == (0, True), ended.stderr
+    file = tmp_path / "tapdock.yaml"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "state_backend": {"uri": str(tmp_path / "moved")}}))
+    if by_file:
+        ended = tapdock("state", "import", "--all", place)
+        assert ended.returncode == 0, ended.stderr
+        assert "unchanged" in tapdock("state", "import", "--all", place).stderr
+    ended = tapdock("backfill", "demo", *QUARTER)
+    assert (ended.returncode, "3 of 3 steps are done, 1 of them before" in ended.stdout) == (0, True), ended.stderr
+    assert sorted(rows(tmp_path)["users"]) == list(range(1, 91)), "January is not read a second time"
+    assert objects(tmp_path) == before, "what is left at the old place"
+    ended = tapdock("state", "import", "--all", ".tapdock/state")
+    assert (ended.returncode, "backfill/default:demo" in ended.stderr) == (2, True), "the older progress is not copied"
+
+
 def test_only_what_is_missing_of_a_stream_is_read_and_again_reads_all(project, tmp_path):
     tapdock = project("tap")
     assert tapdock("backfill", "demo", *JANUARY, "--select", "users.*", "--quiet").returncode == 0

@@ -2,8 +2,10 @@
 
 import ast
 import dataclasses
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import ANY
 
 import pytest
 
@@ -63,6 +65,18 @@ def values(text: str) -> dict[str, object]:
 
 def tasks(text: str, number: int = 0) -> dict[str, dict]:
     return {each["task_id"]: each for each in values(text)["DAGS"][number]["tasks"]}
+
+
+def test_the_command_at_the_top_writes_the_same_file(deploy):
+    words = ["--schedule", "0 4 * * *", "--no-window", "--retries", "0", "--variable", "A={{ conn.x.host }}"]
+    words += ["--variable", "B", "--image", 'x:"1"', "--folder", "/srv/my shop"]
+    code, text, _ = deploy("demo", "nightly", *words)
+    assert code == 0
+    (line,) = (line for line in text.splitlines() if "write it again: " in line)
+    found = shlex.split(line.partition("write it again: ")[2])
+    assert found[:4] == ["tapdock", "deploy", "airflow", "demo"]
+    assert deploy(*found[3:]) == (0, text, ANY)
+    assert ast.get_docstring(ast.parse(text))
 
 
 def test_a_pipeline_is_one_task(deploy, shop):

@@ -36,13 +36,15 @@ def ended(*streams: SeenStream, error: str | None = None) -> EndedRun:
 def messages(tmp_path):
     """messages(keys, run) -> the messages of one run, without the first and the last one."""
 
-    def sent(keys: list[str] | None, run: EndedRun, **extras: Any) -> list[tuple[str, dict[str, Any]]]:
+    def sent(keys: list[str] | None, *runs: EndedRun, code: int = 0, **extras: Any) -> list[tuple[str, dict[str, Any]]]:
         file = tmp_path / "messages"
         file.unlink(missing_ok=True)
         context = {"asset_keys": keys, "extras": extras}
         environ = {CONTEXT: packed({"data": context}), MESSAGES: packed({"path": str(file)})}
         with reporting(environ, say=pytest.fail) as pipes:
-            pipes.ended(run)
+            for run in runs:
+                pipes.ended(run)
+            pipes.finished(succeeded=code == 0 and all(run.succeeded for run in runs))
         lines = [json.loads(line) for line in file.read_text().splitlines()]
         assert {line["__dagster_pipes_version"] for line in lines} == {"0.1"}
         assert [lines[0]["method"], lines[-1]["method"]] == ["opened", "closed"]
@@ -81,6 +83,21 @@ def test_a_stream_that_is_not_complete_is_not_materialized(messages, status):
 def test_one_asset_for_a_whole_pipeline(messages):
     assert materialized(messages(["demo"], ended(stream("users"), stream("orders", 5)))) == {"demo": 8}
     assert materialized(messages(["demo"], ended(stream("users"), error="failed"))) == {}
+
+
+def test_the_only_asset_of_a_job_of_two_pipelines(messages):
+    """It is materialized once, at the end, and only if the whole job succeeded."""
+    first, second = ended(stream("users")), ended(stream("orders", 5))
+    found = messages(["nightly"], first, second)
+    assert [params["asset_key"] for method, params in found if "asset" in method] == ["nightly"]
+    assert materialized(found) == {"nightly": 8}
+    streams = found[0][1]["metadata"]["streams"]["raw_value"]
+    assert streams == {"demo: users": 3, "demo: orders": 5}
+    assert materialized(messages(["nightly"], first, ended(stream("orders"), error="failed"))) == {}
+    assert materialized(messages(["nightly"], first, second, code=11)) == {}, "a task or a hook of the job failed"
+    found = messages(["lake/users"], second, first, ended(stream("other", 9)))
+    assert materialized(found) == {"lake/users": 3}, "not the records of other pipelines"
+    assert "stream orders is stored, but no asset of this step has its name" in found[1][1]["message"]
 
 
 def test_a_stream_without_an_asset_is_named_in_the_log(messages):

@@ -10,9 +10,10 @@ from tapdock.errors import Interrupted, TaskError, UsageError
 from tapdock.project.blocks import TaskBlock, parse_blocks
 from tapdock.project.load import load
 from tapdock.project.model import Project
-from tapdock.runs.jobs import Ended, perform
+from tapdock.runs.jobs import perform
+from tapdock.runs.performed import Ended
 from tapdock.runs.records import ErrorRecord, RunRecord, Seconds, StateRecord
-from tapdock.runs.steps import AT_ONCE, Step, require_own_states, steps_of, together, tree_of
+from tapdock.runs.steps import AT_ONCE, JobStep, Step, require_own_states, steps_of, together, tree_of
 
 FILE = """\
 version: 1
@@ -65,6 +66,8 @@ class FakeActs:
     def __init__(self, codes: dict[str, int], effects: dict[str, Callable[[], None]] | None = None) -> None:
         self.codes = codes
         self.effects = effects or {}
+        self.jobs: list[tuple[str, int | None]] = []
+        self.holds: set[str] = set()
         self.begun: list[str] = []
         self.told: list[str] = []
         self.ends: list[tuple[str, int | None, int]] = []
@@ -90,6 +93,9 @@ class FakeActs:
     def task(self, block: TaskBlock) -> RunRecord:
         return self._leaf(block.name, "task")
 
+    def held(self, step: Step) -> RunRecord | None:
+        return record(step.name, 7) if step.name in self.holds else None
+
     def refused(self, step: Step, error: TaskError) -> RunRecord:
         return self.failed_after(record(step.name, 0), error)
 
@@ -99,6 +105,12 @@ class FakeActs:
 
     def ended(self, step: Step, record: RunRecord) -> None:
         self.ends.append((step.name, record.exit_code, len(self.begun)))
+
+    def job_begins(self, job: JobStep) -> None:
+        self.jobs.append((job.place, None))
+
+    def job_ended(self, job: JobStep, ended: Ended) -> None:
+        self.jobs.append((job.place, ended.exit_code))
 
     def job_failed(self, error: TaskError) -> None:
         self.told.append(error.message)
@@ -213,6 +225,21 @@ def test_hooks_of_a_job(project, case):
     assert ("a" in [step.name for step in ended.not_started]) == ("x:1" in codes)
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_no_hook_runs_while_another_run_holds_the_state(project, before):
+    """Its state was held before its hooks began, or another run took it while they ran."""
+    loaded = project(f"  h: {{source: s, target: t, before: [x:1], {HOOKED}}}\njobs: {{j: {{steps: [h], {HOOKED}}}}}")
+    acts = FakeActs({"h": 7})
+    acts.holds = {"h"} if before else set()
+    ended = performed(loaded, "h a", acts)
+    assert acts.begun == ([] if before else ["x:1", "h"])
+    assert (ended.exit_code, [each.name for each in ended.not_started]) == (7, ["a"])
+    assert acts.ends == [("h", 7, len(acts.begun))]
+    acts.begun.clear()
+    assert performed(loaded, "j", acts).exit_code == 7
+    assert acts.begun[-2:] == ["x:6", "x:4"], "those of a job run: it has started, and no other job excludes it"
+
+
 def test_a_failed_hook_has_its_own_message(project):
     loaded = project("  h: {source: s, target: t, before: x:1, after: [x:2]}\njobs: {j: {steps: [a], before: x:1}}")
     acts = FakeActs({"x:1": 3})
@@ -285,6 +312,19 @@ def test_an_error_that_is_raised_ends_the_run_but_not_what_runs_already(project)
     with pytest.raises(RuntimeError, match="broken"):
         performed(project(f"jobs: {{j: {{steps: [{{parallel: [a]}}, b], {HOOKED}}}}}"), "j c", acts)
     assert acts.begun == ["a", "x:6", "x:4"]
+
+
+def test_the_end_of_a_job_is_told_once_with_what_is_its_own(project):
+    loaded = project("jobs: {i: [b], j: {steps: [{parallel: [a, i]}, c], after: {failure: x:1}}, k: [d]}")
+    acts = FakeActs({"b": 4})
+    ends: dict[str, Ended] = {}
+    acts.job_ended = lambda job, ended: ends.update({job.place: ended})  # type: ignore[method-assign]
+    assert performed(loaded, "j", acts, concurrency=1).exit_code == 4
+    assert {place: ended.exit_code for place, ended in ends.items()} == {"j/1/2/i": 4, "j": 4}
+    assert [each.place for each in ends["j"].runs] == ["j/1/1", "j/1/2/i/1", "j/after"]
+    assert [step.name for step in ends["j"].not_started] == ["c"]
+    assert performed(loaded, "k", acts).exit_code == 0
+    assert (ends["k"].exit_code, len(ends["k"].runs)) == (0, 1)
 
 
 def test_places(project):

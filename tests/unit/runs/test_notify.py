@@ -14,6 +14,7 @@ from zlib import compress
 
 import pytest
 
+from engines.project import wait_for
 from tapdock.errors import UsageError
 from tapdock.project.model import Pipeline
 from tapdock.project.secret import Secret
@@ -76,9 +77,15 @@ class Runs:
         self.folder, self.url = folder, url
         self.notify: Any = {"events": ["failure", "recovery", "empty"], "url": "${HOOK}"}
         self.more: dict[str, Any] = {}
+        self.job: dict[str, Any] = {}
         self.environ: dict[str, str] = {}
 
     def __call__(self, *steps: str) -> "subprocess.CompletedProcess[str]":
+        with self.started(*steps) as process:
+            out, err = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def started(self, *steps: str, words: list[str] | None = None) -> "subprocess.Popen[str]":
         (self.folder / "data").mkdir(exist_ok=True)
         source = {
             "image": str(CONNECTORS / "source.py"),
@@ -91,6 +98,7 @@ class Runs:
         task = {"engine": "host", "commands": {"bad": {"executable": "false"}, "ok": {"executable": "true"}}}
         content = {"version": 1, "sources": {"a": source}, "targets": {"b": target}, "pipelines": {"demo": pipeline}}
         content["tasks"] = {"t": task}
+        content["jobs"] = {"nightly": self.job} if self.job else {}
         (self.folder / "tapdock.yaml").write_text(json.dumps(content))
         environ = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
         environ |= {
@@ -100,8 +108,9 @@ class Runs:
             "no_proxy": "*",
             **self.environ,
         }
-        words = [sys.executable, "-m", "tapdock", "run", "demo"]
-        return subprocess.run(words, cwd=self.folder, env=environ, capture_output=True, text=True, timeout=120)
+        words = [sys.executable, "-m", "tapdock", *(words or ["run", "nightly" if self.job else "demo"])]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(words, cwd=self.folder, env=environ, stdout=pipe, stderr=pipe, text=True)
 
 
 @pytest.fixture
@@ -144,6 +153,49 @@ def test_a_failed_hook_is_a_failure_and_then_a_recovery(run, hook, hooks, tmp_pa
     run.more = {"before": "t:ok", "after": "t:ok"}
     done = run(*GOOD)
     assert (done.returncode, [each["event"] for each in hook.got]) == (0, ["failure", "recovery"]), done.stderr
+
+
+def test_a_job_sends_one_message(run, hook, tmp_path):
+    run.job = {"steps": ["demo", "t:ok"], "notify": run.notify}
+    run.notify = []
+    done = run(*BAD)
+    assert (done.returncode, len(hook.got)) == (3, 1), done.stderr
+    failure = hook.got[0]
+    assert failure["text"].startswith("tapdock: job nightly failed with exit code 3: demo: ")
+    assert (failure["event"], failure["job"], failure["exit_code"]) == ("failure", "nightly", 3)
+    assert [(each["place"], each["name"], each["exit_code"]) for each in failure["runs"]] == [("nightly/1", "demo", 3)]
+    assert failure["not_started"] == ["t:ok"]
+    run.job["after"] = {"success": "t:bad"}
+    assert run(*GOOD).returncode == 11
+    assert "failed with exit code 11: task `t:bad`, which runs after `nightly`, failed" in hook.got[1]["text"]
+    run.job["after"] = []
+    assert run(*GOOD).returncode == 0
+    assert run(*EMPTY).returncode == 0
+    assert [each["event"] for each in hook.got] == ["failure", "failure", "recovery", "empty"]
+    with run.started(words=["config", "show"]) as process:
+        shown, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert ("jobs.nightly.notify" in shown, WORD in shown) == (True, False)
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and WORD.encode() in path.read_bytes()] == []
+
+
+def test_a_job_without_its_address_does_not_start(run, hook):
+    run.job = {"steps": ["demo"], "before": "t:ok", "notify": {"url": "${NOTHING}"}}
+    run.notify = []
+    done = run(*GOOD)
+    assert (done.returncode, "needs the variable `NOTHING`" in done.stderr) == (2, True), done.stderr
+    assert not (run.folder / ".tapdock" / "runs").exists()
+
+
+def test_a_job_that_was_killed_recovers_later(run, hook):
+    run.job = {"steps": ["demo", "t:ok"], "notify": run.notify}
+    run.notify = []
+    with run.started("state", "silent") as process:
+        wait_for((run.folder / ".tapdock" / "jobs" / "default" / "nightly.json").exists, "the start of the job")
+        process.kill()
+        process.communicate(timeout=60)
+    assert run(*GOOD).returncode == 0
+    assert [each["event"] for each in hook.got] == ["recovery"]
 
 
 @pytest.mark.slow
@@ -230,7 +282,7 @@ def test_an_address_that_is_none_fails_the_run(run):
 def test_what_is_not_an_address(text):
     pipeline = Pipeline(name="p", source="a", target="b", notify=(Notify(events=("failure",), url=Secret(text)),))
     with pytest.raises(UsageError) as raised:
-        require_notifiable(pipeline)
+        require_notifiable(pipeline.notify)
     assert text not in raised.value.message
 
 
