@@ -173,12 +173,32 @@ def _other_rows(prepared: PreparedRun, progress: backfills.Progress) -> str | No
     source = prepared.pipeline.source
     if progress.source not in ("", source):
         return f"its source has changed from `{progress.source}` to `{source}`"
+    mapper = _mapper(prepared)
+    if progress.source and progress.mapper != mapper:
+        return f"its mapper has changed from `{progress.mapper or 'none'}` to `{mapper or 'none'}`"
+    for stream, text in _filters(prepared).items():
+        if stream in progress.filters and progress.filters[stream] != text:
+            return f"the filter of stream `{stream}` has changed"
     return renamed(progress.names, names_of(prepared))
 
 
 def _noted(prepared: PreparedRun, progress: backfills.Progress) -> backfills.Progress:
-    names = {**progress.names, **names_of(prepared)}
-    return msgspec.structs.replace(progress, source=prepared.pipeline.source, names=names)
+    return msgspec.structs.replace(
+        progress,
+        source=prepared.pipeline.source,
+        names={**progress.names, **names_of(prepared)},
+        filters={**progress.filters, **_filters(prepared)},
+        mapper=_mapper(prepared),
+    )
+
+
+def _filters(prepared: PreparedRun) -> dict[str, str]:
+    """Return which records of each stream are written, as the maps have it. It is empty if all are."""
+    return {one.label: (one.map.entry.filter or "") if one.map else "" for one in prepared.landed}
+
+
+def _mapper(prepared: PreparedRun) -> str:
+    return prepared.mapper.name if prepared.mapper else ""
 
 
 def _perform(
