@@ -620,7 +620,7 @@ PIPELINE = (
         name="state_suffix",
         form="text",
         help="Text at the end of the state's name. Without it, pipelines with the same source and target share "
-        "one state.",
+        "one state; they are refused if they write different rows.",
     ),
     Key(
         name="state_id",

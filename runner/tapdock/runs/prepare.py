@@ -16,7 +16,7 @@ from tapdock.connectors.window_settings import with_window
 from tapdock.errors import UsageError
 from tapdock.project.model import Namespacing, Pipeline
 from tapdock.project.named import sides
-from tapdock.project.state_keys import key_of
+from tapdock.project.state_keys import key_of, require_same_rows
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs import schema_policy
 from tapdock.runs.deletes import with_deletes
@@ -96,6 +96,8 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     """
     context = context.of(pipeline)
     project = context.project
+    if options.save_state:
+        require_same_rows(project, pipeline)
     began = context.now() if options.began is None else options.began
     source, target = (
         operations.prepare(context, each) for each in sides(project, pipeline, now=began, run_id=options.run_id)
