@@ -51,12 +51,14 @@ def require_same_rows(project: Project, pipeline: Pipeline) -> None:
     What one of them has read, the other would never get. Streams that maps remove are not read, so they do not matter.
     """
     key, rows = key_of(pipeline, project.environment), _rows_of(pipeline)
+    is_pair = pipeline.name not in project.pipelines
     for other in project.pipelines.values():
         if other.is_template or other.name == pipeline.name or key_of(other, project.environment) != key:
             continue
-        if _rows_of(other) != rows:
+        same_mapper = pipeline.mappers == other.mappers or (is_pair and pipeline.mappers)  # one that the user chose
+        if _rows_of(other) != rows or not same_mapper:
             hint = "set `state_suffix` of one of them: it then reads all rows, or resumes after `tapdock state copy`"
-            if pipeline.name not in project.pipelines:
+            if is_pair:
                 hint = f"`tapdock run {other.name}`, or set its `state_suffix`"
             raise UsageError(
                 f"`{pipeline.name}` and pipeline `{other.name}` have one state, `{key}`, but write different rows: what"
@@ -69,7 +71,7 @@ def _rows_of(pipeline: Pipeline) -> Any:
     """Return what decides which rows are written, and into which tables."""
     entries = ((name, entry) for name, entry in pipeline.maps.items() if isinstance(entry, Mapping))
     each = {name: {key: entry[key] for key in _ROWS if entry.get(key) is not None} for name, entry in entries}
-    return {name: entry for name, entry in each.items() if entry}, pipeline.mappers, pipeline.namespacing
+    return {name: entry for name, entry in each.items() if entry}, pipeline.namespacing
 
 
 def is_state(name: str) -> bool:

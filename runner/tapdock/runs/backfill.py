@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import blake2b
 
 import msgspec
 
@@ -193,8 +194,9 @@ def _noted(prepared: PreparedRun, progress: backfills.Progress) -> backfills.Pro
 
 
 def _filters(prepared: PreparedRun) -> dict[str, str]:
-    """Return which records of each stream are written, as the maps have it. It is empty if all are."""
-    return {one.label: (one.map.entry.filter or "") if one.map else "" for one in prepared.landed}
+    """Return a digest of the filter of each stream, which may contain a secret; an empty text for none."""
+    filters = {one.label: one.map.entry.filter if one.map else None for one in prepared.landed}
+    return {label: blake2b(text.encode(), digest_size=8).hexdigest() if text else "" for label, text in filters.items()}
 
 
 def _mapper(prepared: PreparedRun) -> str:

@@ -22,8 +22,8 @@ Times = tuple[str, str]
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """The stored form. `streams` has the windows that were read of each stream, `places` those of the target.
 
-    `source` is the name of the source, `names` maps a stream to its name in the target, and `filters` to the filter of
-    its map, which is empty if all records are written. `mapper` is the name of the mapper, if there is one.
+    `source` is the name of the source, `names` maps a stream to its name in the target, and `filters` to a digest of
+    its filter, which is empty if all records are written. `mapper` is the name of the mapper, if there is one.
     """
 
     version: int = VERSION
