@@ -111,6 +111,9 @@ def test_rows_that_overwrite_one_table_are_refused(project, concurrency):
     assert tapdock("run", "shop[acme]", "--quiet").returncode == 0
     ended = tapdock("run", "shop[beta]")
     assert "so the rows of the state `default:crm-to-lake:acme` there are lost" in ended.stderr
+    tapdock = project(named("acme", "beta"), matrix={"columns": {"tenant": "${matrix.name}"}}, **more)
+    ended = tapdock("run", "shop[acme]", "--quiet")
+    assert (ended.returncode, "so the rows of the state `default:crm-to-lake:beta` there" in ended.stderr) == (2, True)
     ended = project(named("acme", "beta"), prefix="${matrix.name}_", **more)("run", "shop", "--full-refresh")
     assert ended.returncode == 0, ended.stderr
 
