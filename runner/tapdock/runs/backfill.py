@@ -8,7 +8,6 @@ from hashlib import blake2b
 import msgspec
 
 from tapdock.connectors.context import Context
-from tapdock.connectors.selection import select_streams
 from tapdock.connectors.window_settings import with_window
 from tapdock.errors import TapdockError, UsageError
 from tapdock.project.model import Pipeline
@@ -16,6 +15,7 @@ from tapdock.project.window import Window
 from tapdock.project.window_steps import By, Step, planned
 from tapdock.runs import records
 from tapdock.runs.begin import names_of
+from tapdock.runs.chosen import partly_chosen
 from tapdock.runs.options import Options
 from tapdock.runs.prepare import PreparedRun, prepare
 from tapdock.runs.records import RunRecord
@@ -125,16 +125,8 @@ def _require_fitting(context: Context, prepared: PreparedRun, steps: Sequence[St
 
 def _require_whole_streams(prepared: PreparedRun, options: Options) -> None:
     """Raise UsageError if this call leaves out fields of a stream, which would count as read."""
-    source = prepared.source.connector
-    if not options.select:
-        return
-    every, chosen = (
-        {one.stream.key: (one.excluded, one.nested) for one in found}
-        for found in (
-            select_streams(prepared.offered, source.select, source.streams, only=only) for only in ((), options.select)
-        )
-    )
-    if names := [f"`{key}`" for key, left_out in chosen.items() if left_out != every.get(key)]:
+    left_out = partly_chosen(prepared.source.connector, prepared.offered, options.select)
+    if names := [f"`{key}`" for key in left_out]:
         hint = "choose whole streams, such as `--select 'users.*'`; `tapdock run --from --to` reads single fields"
         raise UsageError(f"`--select` and `--exclude` leave out fields of {', '.join(names)}", hint=hint)
 
