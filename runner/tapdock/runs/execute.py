@@ -73,6 +73,8 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
         kept = None if prepared.spool and options.full_refresh else state.envelope
         job = begun(prepared, kept, options, now=context.now())
         config, connector = prepared.target_config.given, prepared.target.connector
+        if job.unread and options.attempt == 1:
+            _say_unread(context, job)
         if job.resumes and state.envelope:
             _say_new(context, prepared, state.envelope)
         if state.held and job.changed:
@@ -153,14 +155,24 @@ def _say_left_out(context: Context, prepared: PreparedRun, options: Options) -> 
     if not options.save_state or not prepared.source.connector.reports_streams:
         return
     left_out = partly_chosen(prepared.source.connector, prepared.offered, options.select)
-    modes = {one.sync_mode for one in prepared.streams} if options.full_refresh else {"incremental"}
-    goes_on = [one.stream.key for one in prepared.streams if one.sync_mode in modes]  # the next run resumes
+    # After a full refresh, the next run resumes as well.
+    modes = {"full_refresh", "incremental"} if options.full_refresh else {"incremental"}
+    goes_on = [one.stream.key for one in prepared.streams if one.sync_mode in modes]
     if names := [f"`{key}`" for key in left_out if key in goes_on]:
         context.once(
-            f"warning: `--select` or `--exclude` leaves out fields of {', '.join(names)}, and this run saves its state: no"
-            " later run adds them to the rows that it reads"
+            f"warning: `--select` or `--exclude` leaves out fields of {', '.join(names)}, and this run saves its state:"
+            " no later run adds them to the rows that it reads"
         )
         context.once("hint: add `--no-state-update`; `select` of the source leaves fields out of every run")
+
+
+def _say_unread(context: Context, job: StartedRun) -> None:
+    """Warn about streams that shared a position with those of this run, and are not read any more."""
+    names = ", ".join(f"`{key}`" for key in job.unread)
+    why = "the source has one position for all streams (a GLOBAL state)"
+    context.progress(
+        f"warning: not read any more: {names}; {why}, so they start from their beginning if selected again"
+    )
 
 
 def _say_changes(context: Context, prepared: PreparedRun) -> None:

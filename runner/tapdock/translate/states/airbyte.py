@@ -19,6 +19,7 @@ __all__ = [
     "one_kind",
     "read_state",
     "saved_parts",
+    "shared_streams",
     "state_to_pass",
     "stream_states",
     "texts_by_stream",
@@ -184,6 +185,13 @@ def state_to_pass(
     if kept == [bytes(raw).decode() for raw, _ in messages]:
         return saved if kept else None
     return "[" + ",".join(kept) + "]" if kept else None
+
+
+def shared_streams(saved: str | None) -> tuple[StreamKey, ...]:
+    """Return the streams in a saved GLOBAL state, which share a position; none for another state. Raises StateError."""
+    bodies = (state.global_ for _, state in _messages(saved) if state.type == "GLOBAL" and state.global_)
+    wholes = (msgspec.json.decode(body, type=airbyte.GlobalState | None) for body in bodies)
+    return tuple(key_of(one.stream_descriptor) for whole in wholes if whole for one in whole.stream_states or ())
 
 
 def without_streams(saved: str | None, keys: Collection[StreamKey], *, among: Iterable[StreamKey] = ()) -> str | None:
