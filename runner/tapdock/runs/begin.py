@@ -9,7 +9,7 @@ from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.kinds.base import feed
 from tapdock.errors import UsageError
 from tapdock.launch import Launch
-from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, bare_names, configured_catalog
+from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog
 from tapdock.runs.options import Options
 from tapdock.runs.prepare import PreparedRun
 from tapdock.runs.target_files import replaces_files
@@ -19,7 +19,7 @@ from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import selected_catalog
 from tapdock.translate.maps.landing import landed_streams
 from tapdock.translate.names import singer_names, target_keys
-from tapdock.translate.states.airbyte import shared_streams, state_to_pass, without_streams
+from tapdock.translate.states.airbyte import state_to_pass, unread_streams, without_streams
 from tapdock.translate.states.singer import lacks_bookmark, singer_state_on_a_line, singer_state_to_pass
 from tapdock.translate.write.airbyte_stream import destination_streams
 
@@ -93,11 +93,10 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
 
 
 def _unread(saved: str | None, known: Sequence[StreamKey], options: Options) -> tuple[StreamKey, ...]:
-    """Return the streams in a GLOBAL state that this run does not read. Its shared position moves on for them as well,
-    and a source that gets their parts would later continue behind what it has not sent.
+    """Return the streams in a GLOBAL state that this run does not read. Raises UsageError if only this run leaves them
+    out.
     """
-    bare = bare_names(known)
-    unread = tuple(key for key in shared_streams(saved) if key not in known and key not in bare)
+    unread = unread_streams(saved, known)
     if unread and options.select:
         names = ", ".join(f"`{key}`" for key in unread)
         raise UsageError(

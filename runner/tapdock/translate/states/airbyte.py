@@ -19,10 +19,10 @@ __all__ = [
     "one_kind",
     "read_state",
     "saved_parts",
-    "shared_streams",
     "state_to_pass",
     "stream_states",
     "texts_by_stream",
+    "unread_streams",
     "without_streams",
 ]
 
@@ -187,11 +187,17 @@ def state_to_pass(
     return "[" + ",".join(kept) + "]" if kept else None
 
 
-def shared_streams(saved: str | None) -> tuple[StreamKey, ...]:
-    """Return the streams in a saved GLOBAL state, which share a position; none for another state. Raises StateError."""
+def unread_streams(saved: str | None, read: Collection[StreamKey]) -> tuple[StreamKey, ...]:
+    """Return the streams in a saved GLOBAL state that are not `read`; none for another state. Raises StateError.
+
+    Its shared position moves on for them as well. A source that gets their parts keeps them, and would later continue
+    behind records that it has not sent.
+    """
     bodies = (state.global_ for _, state in _messages(saved) if state.type == "GLOBAL" and state.global_)
     wholes = (msgspec.json.decode(body, type=airbyte.GlobalState | None) for body in bodies)
-    return tuple(key_of(one.stream_descriptor) for whole in wholes if whole for one in whole.stream_states or ())
+    keys = (key_of(one.stream_descriptor) for whole in wholes if whole for one in whole.stream_states or ())
+    bare = bare_names(read)
+    return tuple(key for key in keys if key not in read and key not in bare)
 
 
 def without_streams(saved: str | None, keys: Collection[StreamKey], *, among: Iterable[StreamKey] = ()) -> str | None:
