@@ -249,3 +249,18 @@ def test_columns_of_a_stream_without_fields(project, folder):
     ended = tapdock("run", "shop")
     assert ended.returncode == 0, ended.stderr
     assert [each["tenant"] for each in records(folder / "data" / "acme.jsonl")] == ["acme"] * 3
+
+
+def test_rows_that_a_task_of_the_run_adds_are_named(project, folder):
+    """They are not run: rows are read before the first step."""
+    tapdock = project(named("acme"))
+    whole = json.loads((folder / "tapdock.yaml").read_text())
+    whole["pipelines"]["shop"]["matrix"] = {"file": "rows.json"}
+    commands = {"write": {"executable": "cp", "args": "new.json rows.json"}}
+    whole["tasks"] = {"tenants": {"engine": "host", "commands": commands}}
+    whole["jobs"] = {"nightly": ["tenants:write", "shop"]}
+    (folder / "tapdock.yaml").write_text(json.dumps(whole))
+    (folder / "rows.json").write_text(json.dumps(named("acme")))
+    (folder / "new.json").write_text(json.dumps(named("acme", "beta")))
+    ended = tapdock("run", "nightly", "--quiet")
+    assert "rows that were added to the matrix of `shop` during this run: beta" in ended.stderr, ended.stderr
