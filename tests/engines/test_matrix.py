@@ -2,7 +2,9 @@
 
 import json
 
-from engines.places import anywhere
+import pytest
+
+from engines.places import anywhere, local_only
 
 
 @anywhere
@@ -31,3 +33,18 @@ def test_two_of_three_rows_succeed(project):
     states = json.loads(project.run("state", "list", "shop", "--json").stdout)
     assert [each["key"] for each in states] == ["default:source-to-target:acme", "default:source-to-target:gamma"]
     assert "s3cret-of-acme" not in ended.stdout + ended.stderr
+
+
+@local_only
+@pytest.mark.parametrize(("path", "is_shared"), [("rows.jsonl", True), ("${matrix.name}.jsonl", False)])
+def test_rows_of_one_table_do_not_delete_each_other_by_versions(project, path, is_shared):
+    """A target deletes the rows of other versions, and those of other tenants have other ones."""
+    project.programs = ("tap", "target")
+    project.source = {"replication": "FULL_TABLE"}
+    project.steps("version users 5", "schema users", "until users 2", "activate users", "state")
+    project.target = {"path": str(project.data / path)}
+    pipeline = {"source": "source", "target": "target", "matrix": [{"name": "acme"}]}
+    project.keys = {"pipelines": {"shop": pipeline}}
+    ended = project.run("run", "shop", "--quiet")
+    assert ended.code == 0, ended.stderr
+    assert ("its ACTIVATE_VERSION is not passed on" in ended.stderr) == is_shared, ended.stderr

@@ -11,7 +11,13 @@ from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
 from tapdock.cli.observing import observe, observe_end
 from tapdock.cli.plans import own_file, show_given, show_plans
-from tapdock.cli.run_options import require_fitting, require_for_steps, require_spoolable, view_of
+from tapdock.cli.run_options import (
+    require_fitting,
+    require_for_schedule,
+    require_for_steps,
+    require_spoolable,
+    view_of,
+)
 from tapdock.cli.run_result import nothing_named, refusal, show_ended, show_steps
 from tapdock.cli.session import Session, shared
 from tapdock.cli.spools import blocks_of, options_of_batches, read_batches, read_into, without_hooks
@@ -115,6 +121,8 @@ def run(
 
     Example: tapdock run demo --dump catalog
     """
+    session = shared(ctx)
+    require_for_schedule(ctx, session)
     options = Options(
         full_refresh=full_refresh,
         save_state=not no_state_update and state is None,
@@ -129,7 +137,6 @@ def run(
     options, to, from_ = with_window(options, to=to, from_=from_)
     require_fitting(options, dry_run=dry_run, dump=dump)
     require_spoolable(options, to=to, from_=from_, other=bool(dry_run or dump or (concurrency or 1) > 1))
-    session = shared(ctx)
     observe(ctx, session)
     view = view_of(session, verbose=verbose, quiet=quiet, table=not as_json)
     try:

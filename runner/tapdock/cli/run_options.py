@@ -2,15 +2,19 @@
 
 import shlex
 
+import typer
+
 from tapdock.cli.display import View
 from tapdock.cli.session import Session
 from tapdock.errors import UsageError
 from tapdock.project.model import Pipeline
+from tapdock.project.schedules import REFUSED
 from tapdock.runs.given import Part
 from tapdock.runs.options import Options
+from tapdock.runs.scheduled import MARK, marked
 from tapdock.runs.steps import InOrder, JobStep, Node, RowsStep, Step, Together, steps_of
 
-__all__ = ["require_fitting", "require_for_steps", "require_spoolable", "view_of"]
+__all__ = ["require_fitting", "require_for_schedule", "require_for_steps", "require_spoolable", "view_of"]
 
 
 def view_of(session: Session, *, verbose: bool, quiet: bool, table: bool) -> View:
@@ -24,6 +28,21 @@ def view_of(session: Session, *, verbose: bool, quiet: bool, table: bool) -> Vie
         progress=not quiet,
         table=table,
     )
+
+
+def require_for_schedule(ctx: typer.Context, session: Session) -> None:
+    """Raise UsageError if a variable sets an option that a schedule cannot have: the run would be a plan, or a window.
+
+    A schedule's own `options` are checked when the project is loaded.
+    """
+    name, _ = marked(session.environ.get(MARK))
+    sources = {param.name: max(param.opts, key=len) for param in ctx.command.params if name}
+    for parameter, option in sources.items():
+        source = ctx.get_parameter_source(parameter) if parameter else None
+        if option in REFUSED and option != "--json" and source and source.name == "DEFAULT_MAP":
+            variable = f"TAPDOCK_RUN_{option[2:].replace('-', '_').upper()}"
+            if ctx.params.get(parameter or ""):
+                raise UsageError(f"{variable} sets `{option}`, which a schedule cannot have", hint=REFUSED[option])
 
 
 def require_fitting(options: Options, *, dry_run: bool, dump: Part | None) -> None:

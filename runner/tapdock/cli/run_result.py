@@ -1,6 +1,7 @@
 """What `tapdock run` prints for all of its steps: the plan, the summary, one JSON object, or why nothing started."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -34,6 +35,7 @@ def nothing_named(project: Project, *, as_json: bool) -> UsageError:
 
 def show_ended(session: Session, tree: Node, ended: Ended, chosen: Mapping[str, Options], *, as_json: bool) -> None:
     """Print the records as JSON, or for people what has run and what has not."""
+    _say_added(session.project, tree)
     left = [_label(step, chosen) for step in ended.not_started]
     if as_json:
         print_json(_as_json(session, tree, ended, left))
@@ -46,6 +48,19 @@ def show_ended(session: Session, tree: Node, ended: Ended, chosen: Mapping[str, 
     left = [_label(step, chosen) for step in ended.not_started if step.place not in counted]
     if left:
         said(f"not started: {', '.join(left)}")
+
+
+def _say_added(project: Project, tree: Node) -> None:
+    """Warn about rows that were added to the file of a matrix during the run, for example by a task."""
+    for name in dict.fromkeys(each.name for each in row_steps(tree) if each.names_all):
+        added: tuple[str, ...] = ()
+        with suppress(UsageError):  # the next run reports it
+            added = project.rows.added(project.pipelines[name]) if project.rows else ()
+        if added:
+            said(
+                f"warning: not run: rows that were added to the matrix of `{name}` during this run: {', '.join(added)}"
+            )
+            said(f"hint: rows are read before the first step; run `tapdock run {name}` again")
 
 
 def _label(step: Step, chosen: Mapping[str, Options]) -> str:

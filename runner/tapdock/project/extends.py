@@ -10,12 +10,15 @@ __all__ = ["extended", "with_inherited"]
 _GROUPS = ("sources", "mappers", "targets")
 _PROGRAM = ("image", "build", "manifest")
 """Keys that say which program a connector is. One that has its own gets none of them from another."""
+_MERGED = ("config", "maps", "stream_map_config")
+"""Keys whose mappings are merged. A map that protects people is not lost when another one is added."""
 
 
 def extended(layer: Layer, label: str) -> Layer:
     """Return the layer in which each connector also has the keys of the one that it extends.
 
-    Mappings in `config` are merged, every other key is replaced. Raises UsageError for an unknown name or a circle.
+    Mappings in `config` and of maps are merged, every other key is replaced. Raises UsageError for an unknown name or a
+    circle.
     """
     for group in _GROUPS:
         entries = layer.tree.get(group)
@@ -91,7 +94,7 @@ def _unknown(field: Field, base: str, layer: Layer, group: str) -> Exception:
 
 def _over(base: Layer, own: Layer) -> Layer:
     """Return a connector over the one that it extends."""
-    replaced = {key for key in own.tree if key != "config" or not isinstance(own.tree[key], dict)} | {"extends"}
+    replaced = {key for key in own.tree if key not in _MERGED or not isinstance(own.tree[key], dict)} | {"extends"}
     if not replaced.isdisjoint(_PROGRAM):
         replaced |= set(_PROGRAM)
     tree = {key: value for key, value in base.tree.items() if key not in replaced}

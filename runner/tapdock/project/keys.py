@@ -255,8 +255,8 @@ CONNECTOR = (
     Key(
         name="extends",
         form="text",
-        help="The name of a connector of the same role, whose keys this one has too. `config` is merged key by key at "
-        "every depth; every other key, also a list, replaces that of the other connector.",
+        help="The name of a connector of the same role, whose keys this one has too. `config` and `maps` are merged "
+        "key by key at every depth; every other key, also a list, replaces that of the other connector.",
     ),
     Key(
         name="image", form="text", help="The image of the connector. With `build`, the name of the image that is built."
@@ -620,7 +620,7 @@ PIPELINE = (
         name="state_suffix",
         form="text",
         help="Text at the end of the state's name. Without it, pipelines with the same source and target share "
-        "one state.",
+        "one state; they are refused if they write different rows.",
     ),
     Key(
         name="state_id",

@@ -131,6 +131,12 @@ class RowReader:
             raise UsageError(f"{matrix.place}: the matrix of pipeline `{pipeline}` has no rows", hint=hint)
         return self.known[pipeline]
 
+    def added(self, pipeline: str, matrix: Matrix) -> tuple[str, ...]:
+        """Return the names of rows that were added to the file of a matrix after it was read. Raises UsageError."""
+        known = {row.name for row in self.known.get(pipeline, ())}
+        now = self._of_file(pipeline, matrix) if matrix.file is not None and pipeline in self.known else ()
+        return tuple(row.name for row in now if row.name not in known)
+
     def _of_file(self, pipeline: str, matrix: Matrix) -> tuple[Row, ...]:
         path = self.folder / str(matrix.file)
         if not path.is_file():

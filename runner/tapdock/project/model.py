@@ -224,6 +224,9 @@ class RowPipelines(Protocol):
     def read(self, pipeline: Pipeline, /) -> tuple[Row, ...]:
         """Return the rows of a pipeline's matrix, which may start a program. Raises UsageError."""
 
+    def added(self, pipeline: Pipeline, /) -> tuple[str, ...]:
+        """Return the names of rows that were added to the file of a matrix after it was read. Raises UsageError."""
+
     def pipelines(
         self, project: "Project", pipeline: Pipeline, names: tuple[str, ...] | None, /
     ) -> tuple[Pipeline, ...]:

@@ -37,6 +37,9 @@ class Rows:
             references.learn([text for row in rows for text in _secrets(row.values)])
         return rows
 
+    def added(self, pipeline: Pipeline) -> tuple[str, ...]:
+        return self.reader.added(pipeline.name, pipeline.matrix) if pipeline.matrix else ()
+
     def pipelines(self, project: Project, pipeline: Pipeline, names: tuple[str, ...] | None) -> tuple[Pipeline, ...]:
         rows = {row.name: row for row in self.read(pipeline)}
         for name in names or ():

@@ -1,13 +1,26 @@
 """Names of states: which state a pipeline uses, and whose state a name is."""
 
 from collections.abc import Mapping
+from typing import Any
 
-from tapdock.project.model import Pipeline
+from tapdock.errors import UsageError
+from tapdock.project.model import Pipeline, Project
 
-__all__ = ["is_state", "key_of", "own_ids", "source_of", "state_key", "target_of", "valid_id"]
+__all__ = [
+    "is_state",
+    "key_of",
+    "own_ids",
+    "require_same_rows",
+    "source_of",
+    "state_key",
+    "target_of",
+    "valid_id",
+]
 
 _PROBE = "probe"
 """The object of a store whose backend tests conditional writes."""
+_ROWS = ("__filter__", "__alias__", "__source__")
+"""What maps say about which records are written, and into which table."""
 
 
 def state_key(source: str, target: str, *, environment: str | None = None, suffix: str | None = None) -> str:
@@ -30,6 +43,35 @@ def key_of(pipeline: Pipeline, environment: str | None) -> str:
         return pipeline.state_id
     suffix = ":".join(part for part in (pipeline.state_suffix, pipeline.row) if part)
     return state_key(pipeline.source, pipeline.target, environment=environment, suffix=suffix)
+
+
+def require_same_rows(project: Project, pipeline: Pipeline) -> None:
+    """Raise UsageError if another pipeline has the same state, but writes other rows or into other tables.
+
+    What one of them has read, the other would never get. Streams that maps remove are not read, so they do not matter.
+    """
+    key, rows = key_of(pipeline, project.environment), _rows_of(pipeline)
+    is_pair = pipeline.name not in project.pipelines
+    for other in project.pipelines.values():
+        if other.is_template or other.name == pipeline.name or key_of(other, project.environment) != key:
+            continue
+        same_mapper = pipeline.mappers == other.mappers or (is_pair and pipeline.mappers)  # one that the user chose
+        if _rows_of(other) != rows or not same_mapper:
+            hint = "set `state_suffix` of one of them: it then reads all rows, or resumes after `tapdock state copy`"
+            if is_pair:
+                hint = f"`tapdock run {other.name}`, or set its `state_suffix`"
+            raise UsageError(
+                f"`{pipeline.name}` and pipeline `{other.name}` have one state, `{key}`, but write different rows: what"
+                " one of them has read would be missing in the other",
+                hint=hint,
+            )
+
+
+def _rows_of(pipeline: Pipeline) -> Any:
+    """Return what decides which rows are written, and into which tables."""
+    entries = ((name, entry) for name, entry in pipeline.maps.items() if isinstance(entry, Mapping))
+    each = {name: {key: entry[key] for key in _ROWS if entry.get(key) is not None} for name, entry in entries}
+    return {name: entry for name, entry in each.items() if entry}, pipeline.namespacing
 
 
 def is_state(name: str) -> bool:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import blake2b
 
 import msgspec
 
 from tapdock.connectors.context import Context
-from tapdock.connectors.selection import select_streams
 from tapdock.connectors.window_settings import with_window
 from tapdock.errors import TapdockError, UsageError
 from tapdock.project.model import Pipeline
@@ -15,6 +15,7 @@ from tapdock.project.window import Window
 from tapdock.project.window_steps import By, Step, planned
 from tapdock.runs import records
 from tapdock.runs.begin import names_of
+from tapdock.runs.chosen import partly_chosen
 from tapdock.runs.options import Options
 from tapdock.runs.prepare import PreparedRun, prepare
 from tapdock.runs.records import RunRecord
@@ -124,16 +125,8 @@ def _require_fitting(context: Context, prepared: PreparedRun, steps: Sequence[St
 
 def _require_whole_streams(prepared: PreparedRun, options: Options) -> None:
     """Raise UsageError if this call leaves out fields of a stream, which would count as read."""
-    source = prepared.source.connector
-    if not options.select:
-        return
-    every, chosen = (
-        {one.stream.key: (one.excluded, one.nested) for one in found}
-        for found in (
-            select_streams(prepared.offered, source.select, source.streams, only=only) for only in ((), options.select)
-        )
-    )
-    if names := [f"`{key}`" for key, left_out in chosen.items() if left_out != every.get(key)]:
+    left_out = partly_chosen(prepared.source.connector, prepared.offered, options.select)
+    if names := [f"`{key}`" for key in left_out]:
         hint = "choose whole streams, such as `--select 'users.*'`; `tapdock run --from --to` reads single fields"
         raise UsageError(f"`--select` and `--exclude` leave out fields of {', '.join(names)}", hint=hint)
 
@@ -173,12 +166,33 @@ def _other_rows(prepared: PreparedRun, progress: backfills.Progress) -> str | No
     source = prepared.pipeline.source
     if progress.source not in ("", source):
         return f"its source has changed from `{progress.source}` to `{source}`"
+    mapper = _mapper(prepared)
+    if progress.source and progress.mapper != mapper:
+        return f"its mapper has changed from `{progress.mapper or 'none'}` to `{mapper or 'none'}`"
+    for stream, text in _filters(prepared).items():
+        if stream in progress.filters and progress.filters[stream] != text:
+            return f"the filter of stream `{stream}` has changed"
     return renamed(progress.names, names_of(prepared))
 
 
 def _noted(prepared: PreparedRun, progress: backfills.Progress) -> backfills.Progress:
-    names = {**progress.names, **names_of(prepared)}
-    return msgspec.structs.replace(progress, source=prepared.pipeline.source, names=names)
+    return msgspec.structs.replace(
+        progress,
+        source=prepared.pipeline.source,
+        names={**progress.names, **names_of(prepared)},
+        filters={**progress.filters, **_filters(prepared)},
+        mapper=_mapper(prepared),
+    )
+
+
+def _filters(prepared: PreparedRun) -> dict[str, str]:
+    """Return a digest of the filter of each stream, which may contain a secret; an empty text for none."""
+    filters = {one.label: one.map.entry.filter if one.map else None for one in prepared.landed}
+    return {label: blake2b(text.encode(), digest_size=8).hexdigest() if text else "" for label, text in filters.items()}
+
+
+def _mapper(prepared: PreparedRun) -> str:
+    return prepared.mapper.name if prepared.mapper else ""
 
 
 def _perform(

@@ -1,12 +1,13 @@
 """The start of a run: its streams' generations, the state for each connector, and both containers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.kinds.base import feed
+from tapdock.errors import UsageError
 from tapdock.launch import Launch
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog
 from tapdock.runs.options import Options
@@ -18,7 +19,7 @@ from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import selected_catalog
 from tapdock.translate.maps.landing import landed_streams
 from tapdock.translate.names import singer_names, target_keys
-from tapdock.translate.states.airbyte import state_to_pass, without_streams
+from tapdock.translate.states.airbyte import state_to_pass, unread_streams, without_streams
 from tapdock.translate.states.singer import lacks_bookmark, singer_state_on_a_line, singer_state_to_pass
 from tapdock.translate.write.airbyte_stream import destination_streams
 
@@ -29,7 +30,8 @@ __all__ = ["StartedRun", "begun", "drops_rows", "launches", "names_of"]
 class StartedRun:
     """What a run starts from. `saved` is the whole saved state, `passed` is what the source gets of it.
 
-    `cleared` are the streams whose state is not in `saved` any more.
+    `cleared` are the streams whose state is not in `saved` any more. `unread` have a part in a GLOBAL state that is not
+    passed, because the run does not read them: once it has moved on, they must be read from their beginning.
 
     `changed`: the state or its generations must be saved before anything is read, so that a failed snapshot is not
     mistaken for a part of the next one.
@@ -42,6 +44,7 @@ class StartedRun:
     generations: Mapping[str, int]
     changed: bool
     cleared: tuple[str, ...] = ()
+    unread: tuple[StreamKey, ...] = ()
 
     @property
     def resumes(self) -> bool:
@@ -53,7 +56,7 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
     """Return what the run starts from.
 
     A first attempt starts new snapshots. A later one resumes those that are resumable (protocol.md 1.5, 3.5). `now` is
-    in seconds since the epoch.
+    in seconds since the epoch. Raises UsageError if `options` leave out a stream that shares its position with others.
     """
     saved = envelope.state if envelope else None
     before = envelope.generations if envelope else {}
@@ -61,13 +64,15 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
     goes_on = options.attempt > 1 and options.save_state and _keeps_rows(prepared)
     resuming = resumable if goes_on else set()
     cleared: tuple[str, ...] = ()
+    unread: tuple[StreamKey, ...] = ()
     streams = tuple(_numbered(one, before, now=now, resumed=one.stream.key in resuming) for one in prepared.streams)
     generations = {**before, **{str(one.stream.key): one.generation_id for one in streams if one.generation_id}}
     if prepared.source.kind == "airbyte":
         known = [one.stream.key for one in prepared.streams]
         saved = without_streams(saved, resumable - resuming, among=known)  # drop partial snapshots of former jobs
         cleared = _cleared(envelope.state if envelope else None, saved)
-        passed = state_to_pass(saved, streams, resuming=resuming)
+        unread = _unread(saved, known, options) if options.save_state else ()
+        passed = state_to_pass(without_streams(saved, unread), streams, resuming=resuming)
     else:
         saved = singer_state_on_a_line(saved)  # Singer to Singer, it is the target's first line
         passed = singer_state_to_pass(saved, _renewed(prepared, full_refresh=options.full_refresh))
@@ -83,7 +88,23 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
         generations=generations,
         changed=changed,
         cleared=cleared,
+        unread=unread,
     )
+
+
+def _unread(saved: str | None, known: Sequence[StreamKey], options: Options) -> tuple[StreamKey, ...]:
+    """Return the streams in a GLOBAL state that this run does not read. Raises UsageError if only this run leaves them
+    out.
+    """
+    unread = unread_streams(saved, known)
+    if unread and options.select:
+        names = ", ".join(f"`{key}`" for key in unread)
+        raise UsageError(
+            f"this run leaves out {names}, but the source has one position for all streams (a GLOBAL state), which"
+            " would move on without the records of these streams",
+            hint="read all streams, or add `--no-state-update`; `select` of the source leaves streams out of every run",
+        )
+    return unread
 
 
 def _cleared(before: str | None, after: str | None) -> tuple[str, ...]:

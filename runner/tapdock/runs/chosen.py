@@ -8,12 +8,12 @@ from tapdock.connectors.stream_modes import Modes
 from tapdock.connectors.stream_options import require_singer_options
 from tapdock.errors import UsageError
 from tapdock.project.model import Connector
-from tapdock.protocol.catalog import ConfiguredStream, Stream
+from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.runs.mapped_names import name_hint
 from tapdock.translate.maps.landing import only_read
 from tapdock.translate.maps.settings import MapSettings
 
-__all__ = ["added_fields", "chosen_streams"]
+__all__ = ["added_fields", "chosen_streams", "partly_chosen"]
 
 
 def chosen_streams(
@@ -70,3 +70,14 @@ def _require_all(source: Connector, only: Sequence[str]) -> None:
 def added_fields(streams: tuple[ConfiguredStream, ...]) -> str:
     """Return the fields of keys and cursors that are read although `select` does not list them; empty without any."""
     return ", ".join(f"{one.stream.key}.{name}" for one in streams for name in one.added)
+
+
+def partly_chosen(source: Connector, offered: Sequence[Stream], only: Sequence[str]) -> list[StreamKey]:
+    """Return the streams of which the choice for this run, `only`, leaves out fields that the project selects."""
+    if not only:
+        return []
+    every, chosen = (
+        {one.stream.key: (one.excluded, one.nested) for one in found}
+        for found in (select_streams(offered, source.select, source.streams, only=each) for each in ((), only))
+    )
+    return [key for key, left_out in chosen.items() if left_out != every.get(key)]

@@ -24,6 +24,7 @@ from tapdock.relay.plan import MapperPlan, RelayPlan
 from tapdock.relay.player import play
 from tapdock.relay.signals import AGAIN
 from tapdock.runs.begin import StartedRun, begun, launches, names_of
+from tapdock.runs.chosen import partly_chosen
 from tapdock.runs.held import terms_of
 from tapdock.runs.lost_files import lost_files
 from tapdock.runs.new_target import why_new
@@ -62,6 +63,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
         if options.attempt == 1:
             say_replaced(context, prepared)
             _say_unmounted(context, prepared)
+            _say_left_out(context, prepared, options)
         if state.envelope is None and options.attempt == 1:  # the first run
             _say_changes(context, prepared)
         _remember(context, prepared, options)
@@ -71,6 +73,8 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
         kept = None if prepared.spool and options.full_refresh else state.envelope
         job = begun(prepared, kept, options, now=context.now())
         config, connector = prepared.target_config.given, prepared.target.connector
+        if job.unread and options.attempt == 1:
+            _say_unread(context, job)
         if job.resumes and state.envelope:
             _say_new(context, prepared, state.envelope)
         if state.held and job.changed:
@@ -144,6 +148,31 @@ def _say_unmounted(context: Context, prepared: PreparedRun) -> None:
     for each in unmounted(context.engine, prepared.target.connector):
         context.once(f"warning: {each.found}")
         context.once(f"hint: {each.fix}")
+
+
+def _say_left_out(context: Context, prepared: PreparedRun, options: Options) -> None:
+    """Warn about fields that only this run leaves out: with its state, no later run reads these rows again."""
+    if not options.save_state or not prepared.source.connector.reports_streams:
+        return
+    left_out = partly_chosen(prepared.source.connector, prepared.offered, options.select)
+    # After a full refresh, the next run resumes as well.
+    modes = {"full_refresh", "incremental"} if options.full_refresh else {"incremental"}
+    goes_on = [one.stream.key for one in prepared.streams if one.sync_mode in modes]
+    if names := [f"`{key}`" for key in left_out if key in goes_on]:
+        context.once(
+            f"warning: `--select` or `--exclude` leaves out fields of {', '.join(names)}, and this run saves its state:"
+            " no later run adds them to the rows that it reads"
+        )
+        context.once("hint: add `--no-state-update`; `select` of the source leaves fields out of every run")
+
+
+def _say_unread(context: Context, job: StartedRun) -> None:
+    """Warn about streams that shared a position with those of this run, and are not read any more."""
+    names = ", ".join(f"`{key}`" for key in job.unread)
+    why = "the source has one position for all streams (a GLOBAL state)"
+    context.progress(
+        f"warning: not read any more: {names}; {why}, so they start from their beginning if selected again"
+    )
 
 
 def _say_changes(context: Context, prepared: PreparedRun) -> None:

@@ -1,6 +1,7 @@
 """Prepare a run before anything is read: images, kinds, configs, streams, and how they are translated."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -15,7 +16,7 @@ from tapdock.connectors.window_settings import with_window
 from tapdock.errors import UsageError
 from tapdock.project.model import Namespacing, Pipeline
 from tapdock.project.named import sides
-from tapdock.project.state_keys import key_of
+from tapdock.project.state_keys import key_of, require_same_rows
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 from tapdock.runs import schema_policy
 from tapdock.runs.deletes import with_deletes
@@ -95,6 +96,8 @@ def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedR
     """
     context = context.of(pipeline)
     project = context.project
+    if options.save_state:
+        require_same_rows(project, pipeline)
     began = context.now() if options.began is None else options.began
     source, target = (
         operations.prepare(context, each) for each in sides(project, pipeline, now=began, run_id=options.run_id)
@@ -226,7 +229,19 @@ def _translation(
         only_known=source.connector.discovery.mode == "committed" or options.policy(pipeline) == "freeze",
         max_line=source.connector.max_line,
         keeps_rows=options.window is not None,
+        shares_tables=_shares_tables(pipeline, source, target),
     )
+
+
+def _shares_tables(pipeline: Pipeline, source: PreparedConnector, target: PreparedConnector) -> bool:
+    """Return True if other rows of a matrix may write to the same tables: no value of the target depends on the row,
+    or there are columns that tell the rows apart.
+    """
+    if pipeline.row is None:
+        return False
+    entries = [*pipeline.maps.values(), *source.connector.maps.values()]
+    renames = any(isinstance(entry, Mapping) and "__alias__" in entry for entry in entries)
+    return bool(pipeline.columns) or (target.connector.row is None and not renames)
 
 
 def _namespacing(pipeline: Pipeline, source: PreparedConnector, target: PreparedConnector) -> Namespacing:

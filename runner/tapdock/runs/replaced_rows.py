@@ -261,7 +261,10 @@ def _places(run: PreparedRun, names: frozenset[str], *, local: bool) -> tuple[fr
 
 
 def say_replaced(context: Context, run: PreparedRun) -> None:
-    """Warn if this run replaces what another pipeline of the project has written, as far as its state shows."""
+    """Warn if this run replaces what another pipeline of the project has written, as far as its state shows.
+
+    Raises UsageError for a row of a matrix with columns: they say that the table is for all rows.
+    """
     target, project = run.target.connector, context.project
     replaced = [each for each in _outputs(context, run) if each.replaced]
     for key in _states_beside(context, run) if replaced else ():
@@ -274,6 +277,9 @@ def say_replaced(context: Context, run: PreparedRun) -> None:
         found = next((min(each.places) for each in replaced if each.names & written), None)
         if found:
             lost = f"the rows of the state `{key}` there are lost"
+            if run.pipeline.columns and key.rpartition(":")[0] == run.state_id.rpartition(":")[0]:
+                hint = f"{_way_out(context, run)}; if that row was removed, `tapdock state clear {key}`"
+                raise UsageError(f"this run would replace `{found}`, so {lost}", hint=hint)
             context.progress(f"warning: this run replaces `{found}`, so {lost}")
             context.progress(f"hint: {_way_out(context, run)}")
 

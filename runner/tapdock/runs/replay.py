@@ -11,6 +11,7 @@ from tapdock.events import Committed, Event, Verdict
 from tapdock.launch import ImageFacts
 from tapdock.project.model import Pipeline
 from tapdock.project.named import sides
+from tapdock.project.state_keys import require_same_rows
 from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.runs.options import Options
 from tapdock.runs.prepare import PreparedRun, combined
@@ -67,6 +68,8 @@ def prepare_replay(context: Context, pipeline: Pipeline, options: Options) -> Pr
             f"pipeline `{pipeline.name}` has the mapper `{pipeline.mappers[0]}`, and a spool is run without mappers",
             hint="run the pipeline without `--from`, so that it reads the source",
         )
+    if options.save_state:
+        require_same_rows(context.project, pipeline)
     began = context.now() if options.began is None else options.began
     source, target = sides(context.project, pipeline, now=began, run_id=options.run_id)
     played = PreparedConnector(

@@ -22,7 +22,8 @@ Times = tuple[str, str]
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """The stored form. `streams` has the windows that were read of each stream, `places` those of the target.
 
-    `source` is the name of the source, `names` maps a stream to its name in the target.
+    `source` is the name of the source, `names` maps a stream to its name in the target, and `filters` to a digest of
+    its filter, which is empty if all records are written. `mapper` is the name of the mapper, if there is one.
     """
 
     version: int = VERSION
@@ -32,6 +33,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     places: dict[str, str] = {}
     source: str = ""
     names: dict[str, str] = {}
+    filters: dict[str, str] = {}
+    mapper: str = ""
     streams: dict[str, tuple[Times, ...]] = {}
 
     def windows(self, stream: str) -> tuple[Window, ...]:

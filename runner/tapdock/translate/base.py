@@ -102,7 +102,8 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     did not choose. `schemaless` is what happens to streams without declared fields; None is the default of the route.
     `max_line` is the longest line of the source, in bytes. `tables` is what the target makes of stream names. `maps`
     is what happens to streams and fields on their way. `limited`: the target gets a few records of each stream.
-    `keeps_rows`: the records are a part of their streams (a window), and replace no other rows.
+    `keeps_rows`: the records are a part of their streams (a window), and replace no other rows. `shares_tables`: other
+    rows of a matrix write to the same tables, so a tap's versions would delete their records.
     """
 
     namespacing: Namespacing = Namespacing()
@@ -124,6 +125,7 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     maps: MapSettings | None = None
     limited: bool = False
     keeps_rows: bool = False
+    shares_tables: bool = False
 
 
 class States(Protocol):

@@ -75,7 +75,7 @@ class SingerToSinger(WithoutScan):
         self._glance = KnownPrefixes()
         self._bodies = SingerBodies(self._source, self._notices, told)
         self._copies = SingerCopies(self._source, self._notices, told)
-        self._activations = Activations(self._notices, window=self._source if told.keeps_rows else None)
+        self._activations = Activations(self._notices, self._source, told)
         self._readable = ReadableSchemas(self._notices)
         require_own_tables((one.target for one in landed), self._translation.tables)
         self._tables = OwnTables(self._translation.tables)

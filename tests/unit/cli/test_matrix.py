@@ -111,6 +111,9 @@ def test_rows_that_overwrite_one_table_are_refused(project, concurrency):
     assert tapdock("run", "shop[acme]", "--quiet").returncode == 0
     ended = tapdock("run", "shop[beta]")
     assert "so the rows of the state `default:crm-to-lake:acme` there are lost" in ended.stderr
+    tapdock = project(named("acme", "beta"), matrix={"columns": {"tenant": "${matrix.name}"}}, **more)
+    ended = tapdock("run", "shop[acme]", "--quiet")
+    assert (ended.returncode, "so the rows of the state `default:crm-to-lake:beta` there" in ended.stderr) == (2, True)
     ended = project(named("acme", "beta"), prefix="${matrix.name}_", **more)("run", "shop", "--full-refresh")
     assert ended.returncode == 0, ended.stderr
 
@@ -287,3 +290,18 @@ def test_hooks_of_a_row_get_its_values(project, folder):
     for wrong in ("shop", "shop[nobody]", "nothing[acme]"):
         assert tapdock("invoke", "dbt:build", "--pipeline", wrong).returncode == 2
     assert "`dbt:build` runs without a row" in tapdock("invoke", "dbt:build").stderr
+
+
+def test_rows_that_a_task_of_the_run_adds_are_named(project, folder):
+    """They are not run: rows are read before the first step."""
+    tapdock = project(named("acme"))
+    whole = json.loads((folder / "tapdock.yaml").read_text())
+    whole["pipelines"]["shop"]["matrix"] = {"file": "rows.json"}
+    commands = {"write": {"executable": "cp", "args": "new.json rows.json"}}
+    whole["tasks"] = {"tenants": {"engine": "host", "commands": commands}}
+    whole["jobs"] = {"nightly": ["tenants:write", "shop"]}
+    (folder / "tapdock.yaml").write_text(json.dumps(whole))
+    (folder / "rows.json").write_text(json.dumps(named("acme")))
+    (folder / "new.json").write_text(json.dumps(named("acme", "beta")))
+    ended = tapdock("run", "nightly", "--quiet")
+    assert "rows that were added to the matrix of `shop` during this run: beta" in ended.stderr, ended.stderr

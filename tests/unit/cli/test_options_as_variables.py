@@ -56,6 +56,16 @@ def test_the_command_line_has_priority_and_empty_variables_count_as_not_set(call
     assert (found["options"].full_refresh, found["concurrency"]) == (False, None)
 
 
+@pytest.mark.parametrize(("name", "value"), [("DRY_RUN", "1"), ("DUMP", "config"), ("FROM", "2026-01-01")])
+def test_a_scheduled_run_is_not_made_a_plan_or_a_window_by_a_variable(called, name, value):
+    """Otherwise it would succeed each night without any rows."""
+    scheduled = {"TAPDOCK_SCHEDULED": "nightly 2026-11-28T03:00:00+00:00"}
+    _, ended = called("demo", **scheduled, **{f"TAPDOCK_RUN_{name}": value})
+    assert (ended.returncode, f"error: TAPDOCK_RUN_{name} sets `--" in ended.stderr) == (2, True), ended.stderr
+    found, ended = called("demo", **scheduled, TAPDOCK_RUN_DRY_RUN="0", TAPDOCK_RUN_JSON="1", TAPDOCK_RUN_LIMIT="5")
+    assert (ended.returncode, found["dry_run"]) == (0, False), ended.stderr
+
+
 def test_variables_of_the_project_count_too(called, folder):
     (folder / ".env").write_text("TAPDOCK_RUN_FULL_REFRESH=true\n")
     assert called("demo")[0]["options"].full_refresh

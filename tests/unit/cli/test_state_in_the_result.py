@@ -83,3 +83,18 @@ def test_the_list_of_runs_shows_what_was_special(project):
     assert lines[2].endswith("--full-refresh --exclude users.price")
     assert "--" not in lines[3]
     assert "--full-refresh --exclude users.price" in tapdock("runs", "show", lines[2].split()[0]).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "warns"),
+    [
+        (("--select", "users.id"), True),
+        (("--full-refresh", "--exclude", "users.price"), True),
+        (("--select", "users.id", "--no-state-update"), False),
+        (("--select", "users.*"), False),
+    ],
+)
+def test_a_run_that_leaves_out_fields_says_that_its_state_moves_on(project, words, warns):
+    ended = project("until users 4", "state users")("run", "demo", "--quiet", *words)
+    assert ended.returncode == 0, ended.stderr
+    assert ("leaves out fields of `users`, and this run saves its state" in ended.stderr) == warns, ended.stderr

@@ -240,6 +240,25 @@ def test_steps_of_another_source_or_table_do_not_count(project, tmp_path):
     assert (ended.returncode, json.loads(ended.stdout)["done"]) == (0, 1)
 
 
+def test_steps_with_another_filter_do_not_count(project, tmp_path):
+    """Records that an earlier filter dropped are missing in the target."""
+    tapdock = project("source", "days orders", "state", target="destination")
+    file = tmp_path / "tapdock.yaml"
+    whole = json.loads(file.read_text())
+    whole["pipelines"]["demo"]["maps"] = {"orders": {"__filter__": "id != 2"}}
+    file.write_text(json.dumps(whole))
+    assert tapdock("backfill", "demo", *JANUARY, "--quiet").returncode == 0
+    assert len(rows(tmp_path)["orders"]) == 30
+    del whole["pipelines"]["demo"]["maps"]
+    file.write_text(json.dumps(whole))
+    ended = tapdock("backfill", "demo", *JANUARY)
+    assert ended.returncode == 2
+    assert "since the last backfill of `demo`, the filter of stream `orders` has changed" in ended.stderr
+    assert tapdock("backfill", "demo", *JANUARY, "--again", "--quiet").returncode == 0
+    assert len(rows(tmp_path)["orders"]) == 30 + 31
+    assert tapdock("backfill", "demo", *JANUARY, "--quiet").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -82,3 +82,36 @@ def test_what_the_connector_renewed_is_a_secret_from_then_on(tap, tmp_path):
     assert "now with [secret]" in ended.stderr
     assert json.loads(Path(tmp_path / "config.json").read_text()) == {"token": "renewed-1"}
     assert json.loads(ended.stdout.splitlines()[1])["type"] in ("RECORD", "STATE")
+
+
+def test_a_stream_that_is_not_selected_does_not_move_on_with_the_position_of_all(tmp_path):
+    """The source does not get its part of a GLOBAL state: it would later continue behind what it has not sent."""
+    source = Path(__file__).parents[2] / "connectors" / "source.py"
+    config = {"token": "t", "streams": ["users", "orders"], "states": "GLOBAL", "steps": ["until users 6", "state"]}
+    parts = [
+        {"stream_descriptor": {"name": name}, "stream_state": {"id": number}}
+        for name, number in (("users", 5), ("orders", 7))
+    ]
+    whole = {"type": "GLOBAL", "global": {"shared_state": {"n": 1}, "stream_states": parts}}
+    files = {
+        "command.json": [sys.executable, str(source)],
+        "config.json": config,
+        "state.json": {"airbyte_state": [whole]},
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    code = "import sys; from pathlib import Path; from tapdock.connectors.wrap.tap import main; "
+    code += "sys.exit(main(sys.argv[1:], command=Path('command.json')))"
+
+    def tap(*words: str) -> str:
+        command = [sys.executable, "-c", code, "--config", "config.json", *words]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True).stdout
+
+    catalog = json.loads(tap("--discover"))
+    for entry in catalog["streams"]:
+        entry["metadata"][0]["metadata"]["selected"] = entry["stream"] == "users"
+    (tmp_path / "catalog.json").write_text(json.dumps(catalog))
+    lines = map(json.loads, tap("--catalog", "catalog.json", "--state", "state.json").splitlines())
+    (state,) = [line["value"]["airbyte_state"] for line in lines if line["type"] == "STATE"][-1]
+    found = {each["stream_descriptor"]["name"]: each["stream_state"]["id"] for each in state["global"]["stream_states"]}
+    assert found == {"users": 6, "orders": 0}, "the source of this test starts without a state at 0"

@@ -123,3 +123,15 @@ def test_what_a_connector_inherits_is_changed_as_its_own(source):
 def test_what_a_variable_lets_a_connector_extend_is_inherited_as_well(source):
     text = EXTENDED.replace("extends: eu, ", "image: y, ")
     assert coerce(source(text, CONFIG__TABLES__0="q", EXTENDS="eu").config, {})["tables"] == ["q", "b"]
+
+
+def test_maps_of_a_connector_do_not_replace_those_that_it_inherits(source):
+    """A rule that protects people holds for a source that adds a map of its own."""
+    base = EXTENDED.replace(
+        "    select:", '    maps: {"*.email": hash, users: {__filter__: id > 1, name: null}}\n    select:'
+    )
+    assert source(base).maps == {"*.email": "hash", "users": {"__filter__": "id > 1", "name": None}}
+    own = base.replace("{extends: eu,", "{extends: eu, maps: {users: {name: id, big: null}, orders: null},")
+    expected = {"*.email": "hash", "users": {"__filter__": "id > 1", "name": "id", "big": None}, "orders": None}
+    assert source(own).maps == expected
+    assert source(base.replace("{extends: eu,", "{extends: eu, maps: null,")).maps == {}

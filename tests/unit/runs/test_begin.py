@@ -7,10 +7,10 @@ import pytest
 
 from tapdock.connectors.context import PreparedConnector
 from tapdock.connectors.resolved import Resolved
-from tapdock.errors import StateError
+from tapdock.errors import StateError, UsageError
 from tapdock.launch import ImageFacts
 from tapdock.project.model import CatalogOption, Connector, Kind, Namespacing, Pipeline
-from tapdock.protocol.catalog import ConfiguredStream, Stream
+from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.runs.begin import StartedRun, begun, launches, names_of
 from tapdock.runs.options import Options
 from tapdock.runs.prepare import PreparedRun
@@ -270,3 +270,29 @@ def test_only_the_target_is_told_the_schemas_of_the_project() -> None:
     assert read["stream"]["json_schema"]["properties"]["id"] == {"type": "integer"}
     assert landed["stream"]["json_schema"]["properties"]["id"] == {"type": "string"}
     assert not {"fragments", "nested", "hidden", "metadata"} & {*read, *landed}, "the protocol has no such members"
+
+
+def whole(*names: str) -> str:
+    """Return a GLOBAL state with these streams."""
+    parts = ",".join(f'{{"stream_descriptor":{{"name":"{name}"}},"stream_state":{{"lsn":1.50}}}}' for name in names)
+    return f'[{{"type":"GLOBAL","global":{{"shared_state":{{"lsn":7}},"stream_states":[{parts}]}}}}]'
+
+
+def test_a_stream_that_is_not_read_does_not_move_on_with_the_position_of_all() -> None:
+    """A source keeps the parts that it gets. With that of `orders`, it would continue behind what it has not sent."""
+    run = prepared(stream(sync_mode="incremental"))
+    job = begin(run, left(whole("users", "orders")))
+    assert (job.unread, job.passed) == ((StreamKey(None, "orders"),), whole("users"))
+    assert job.saved == whole("users", "orders"), "a run that fails leaves the state as it was"
+    assert begin(run, left(whole("users"))).unread == ()
+    assert begin(run, left(AIRBYTE.replace("users", "orders"))).unread == (), "it has a position of its own"
+    same = prepared(stream(sync_mode="incremental", namespace="shop"))
+    assert begin(same, left(whole("users"))).unread == (), "without its namespace"
+
+
+def test_a_run_does_not_leave_out_a_stream_that_shares_its_position() -> None:
+    run = prepared(stream(sync_mode="incremental"))
+    with pytest.raises(UsageError, match="this run leaves out `orders`, but the source has one position for all"):
+        begin(run, left(whole("users", "orders")), select=("users.*",))
+    kept = begin(run, left(whole("users", "orders")), select=("users.*",), save_state=False)
+    assert kept.passed == whole("users", "orders")

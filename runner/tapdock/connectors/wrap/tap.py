@@ -34,7 +34,7 @@ from tapdock.text.output import log_text, out_json
 from tapdock.text.redaction import Redactor
 from tapdock.translate.airbyte_to_singer import AirbyteToSinger
 from tapdock.translate.catalogs.wrapped_tap import selected_streams, singer_catalog
-from tapdock.translate.states.airbyte import state_to_pass
+from tapdock.translate.states.airbyte import state_to_pass, unread_streams, without_streams
 from tapdock.translate.states.wrapped_tap import EmbeddedStates
 
 __all__ = ["main"]
@@ -151,7 +151,8 @@ class _Tap:
         streams = selected_streams(read_file(options.catalog, "catalog"))
         saved = saved_states(options.state)
         files = {"config": msgspec.json.encode(config), "catalog": configured_catalog(streams)}
-        if state := state_to_pass(saved, streams):
+        known = [one.stream.key for one in streams]
+        if state := state_to_pass(without_streams(saved, unread_streams(saved, known)), streams):
             files["state"] = state.encode()
         with started(self._command, "read", files, hear=self._hear) as (child, folder):
             sync = _Sync(child, streams, saved, self._log, learn=lambda text: self._learn(text, config))

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from tapdock.errors import TranslationError
+from tapdock.translate.base import TranslateOptions
 from tapdock.translate.notices import Notices
 from tapdock.translate.read.singer_tap import SingerSource
 
@@ -13,12 +14,13 @@ class Activations:
     """The held messages, by stream, and the versions of the records that were sent.
 
     A tap may send the message at its start, and then a target would delete old rows before the new ones are written.
-    In a run of a `window` of the source, none is passed on.
+    In a run of a window of the source, none is passed on, and neither is one for tables that rows of a matrix share.
     """
 
-    def __init__(self, notices: Notices, *, window: SingerSource | None = None) -> None:
+    def __init__(self, notices: Notices, source: SingerSource, translation: TranslateOptions) -> None:
         self._notices = notices
-        self._window = window
+        self._source = source
+        self._translation = translation
         self._texts: dict[str, bytes] = {}
         self._versions: dict[str, int] = {}
         self._latest: dict[str, int] = {}
@@ -28,8 +30,13 @@ class Activations:
         return stream in self._texts
 
     def hold(self, stream: str, text: bytes, version: float | None) -> None:
-        if self._window:
-            _require_snapshot(stream, self._window)
+        if self._translation.keeps_rows:
+            _require_snapshot(stream, self._source)
+            return
+        if self._translation.shares_tables:
+            what = f"rows of stream `{stream}` that the source no longer has stay in the target: its ACTIVATE_VERSION"
+            why = "is not passed on, because it would delete the rows of other rows of the matrix in the same table"
+            self._notices.warn_once(f"{what} {why}", about=("shared", stream))
             return
         self._texts[stream] = text
         self._versions[stream] = int(version or 0)

@@ -22,6 +22,7 @@ __all__ = [
     "state_to_pass",
     "stream_states",
     "texts_by_stream",
+    "unread_streams",
     "without_streams",
 ]
 
@@ -184,6 +185,19 @@ def state_to_pass(
     if kept == [bytes(raw).decode() for raw, _ in messages]:
         return saved if kept else None
     return "[" + ",".join(kept) + "]" if kept else None
+
+
+def unread_streams(saved: str | None, read: Collection[StreamKey]) -> tuple[StreamKey, ...]:
+    """Return the streams in a saved GLOBAL state that are not `read`; none for another state. Raises StateError.
+
+    Its shared position moves on for them as well. A source that gets their parts keeps them, and would later continue
+    behind records that it has not sent.
+    """
+    bodies = (state.global_ for _, state in _messages(saved) if state.type == "GLOBAL" and state.global_)
+    wholes = (msgspec.json.decode(body, type=airbyte.GlobalState | None) for body in bodies)
+    keys = (key_of(one.stream_descriptor) for whole in wholes if whole for one in whole.stream_states or ())
+    bare = bare_names(read)
+    return tuple(key for key in keys if key not in read and key not in bare)
 
 
 def without_streams(saved: str | None, keys: Collection[StreamKey], *, among: Iterable[StreamKey] = ()) -> str | None:
