@@ -6,7 +6,8 @@ from typing import Any, cast
 import pytest
 
 from tapdock.protocol.catalog import ConfiguredStream, Stream
-from tapdock.runs.inferred import type_of, types_in, with_inferred, with_kept_types
+from tapdock.runs.field_types import type_of, types_in
+from tapdock.runs.inferred import with_inferred, with_kept_types
 from tapdock.runs.schema_policy import SchemaFacts
 from tapdock.state.catalogs import Found, KeptCatalog, SeenStream
 
@@ -33,7 +34,7 @@ def test_the_type_of_values(values, wanted):
 
 
 def _stream(name: str, schema: dict[str, Any]) -> ConfiguredStream:
-    return ConfiguredStream(stream=Stream(name=name, json_schema=schema), sync_mode="full_refresh")
+    return ConfiguredStream(stream=Stream(name=name, json_schema=schema), sync_mode="full_refresh", schemaless="infer")
 
 
 def test_the_fields_of_the_last_run_are_used_again_and_kept():
