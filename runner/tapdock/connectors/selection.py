@@ -107,6 +107,8 @@ def _configure(
         destination=destination,
         flatten_keys=options.flatten_keys,
         log_based=options.log_based,
+        undeclared=options.undeclared_fields,
+        schemaless=options.schemaless,
         learns_key=not options.primary_key
         and options.destination_sync_mode in (None, "append_dedup")
         and "append_dedup" not in (modes or {}),

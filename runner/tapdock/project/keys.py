@@ -589,6 +589,19 @@ STREAM = (
         help="Metadata for the catalog of a Singer tap: of the stream, or by field. "
         "See [selection](selection.md#metadata-for-singer-taps).",
     ),
+    Key(
+        name="undeclared_fields",
+        form="choice",
+        words=model.UndeclaredFields,
+        help="What happens to fields of its records that its schema does not declare, in place of `undeclared_fields` "
+        "of the pipeline.",
+    ),
+    Key(
+        name="schemaless",
+        form="choice",
+        words=model.Schemaless,
+        help="What happens to the stream if it declares no fields, in place of `schemaless` of the pipeline.",
+    ),
 )
 
 HOOKS = (
@@ -670,7 +683,8 @@ PIPELINE = (
         words=model.UndeclaredFields,
         help="What happens to fields of records that their schema does not declare: `pass` and count them in every "
         "record, `drop` them, write them into one column (`json`), or treat the record as bad (`fail`). Without it, "
-        "they are passed on: see [routes](routes.md#fields-that-no-schema-declares).",
+        "they are passed on: see [routes](routes.md#fields-that-no-schema-declares). An entry under `streams:` of the "
+        "source may have it too.",
     ),
     Key(
         name="schemaless",
@@ -678,7 +692,7 @@ PIPELINE = (
         words=model.Schemaless,
         help="What happens to streams that declare no fields: `json` writes each record into one column `data`, "
         "`infer` finds their fields in the first records, and `refuse` ends the run. Without it, see "
-        "[routes](routes.md#streams-that-declare-no-fields).",
+        "[routes](routes.md#streams-that-declare-no-fields). An entry under `streams:` of the source may have it too.",
     ),
     Key(
         name="meta_changes",

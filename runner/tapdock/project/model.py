@@ -66,7 +66,8 @@ StateType = Literal["global", "stream"]
 class StreamOptions:
     """A user's options for one stream; for an empty one, the source's default is used.
 
-    `schema` has JSON Schema keywords by field. `metadata` is for a Singer tap's catalog. `given` is what a user wrote.
+    `schema` has JSON Schema keywords by field. `metadata` is for a Singer tap's catalog. `undeclared_fields`
+    and `schemaless` replace those of the pipeline. `given` is what a user wrote.
     """
 
     sync_mode: SyncMode | None = None
@@ -77,6 +78,8 @@ class StreamOptions:
     log_based: bool = False
     schema: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    undeclared_fields: UndeclaredFields | None = None
+    schemaless: Schemaless | None = None
     given: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:

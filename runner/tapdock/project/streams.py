@@ -9,7 +9,14 @@ from tapdock.project.connector_values import CatalogFile
 from tapdock.project.fields import Field, did_you_mean
 from tapdock.project.interpolate import Unset
 from tapdock.project.keys import STREAM, misplaced, names
-from tapdock.project.model import DestinationMode, ReplicationMethod, StreamOptions, SyncMode
+from tapdock.project.model import (
+    DestinationMode,
+    ReplicationMethod,
+    Schemaless,
+    StreamOptions,
+    SyncMode,
+    UndeclaredFields,
+)
 from tapdock.project.secret import Secret
 
 __all__ = ["catalog_file", "stream_options"]
@@ -52,6 +59,8 @@ def stream_options(field: Field) -> StreamOptions:
         flatten_keys=keys["flatten_keys"].flag() if "flatten_keys" in keys else False,
         schema=_schemas(keys["schema"]) if "schema" in keys else {},
         metadata=_metadata(keys["metadata"]) if "metadata" in keys else {},
+        undeclared_fields=_choice(keys, "undeclared_fields", UndeclaredFields),
+        schemaless=_choice(keys, "schemaless", Schemaless),
         given=_given(keys),
     )
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from tapdock.errors import SourceError, UsageError
-from tapdock.project.model import DestinationMode, SyncMode
+from tapdock.project.model import DestinationMode, Schemaless, SyncMode, UndeclaredFields
 from tapdock.protocol.exclusion import Exclusion
 from tapdock.protocol.patterns import Path
 from tapdock.protocol.schema_edits import Fragment, merged, pruned
@@ -71,6 +71,7 @@ class ConfiguredStream(msgspec.Struct, frozen=True, kw_only=True):
 
     `flatten_keys` copies nested parts of a key into columns of their own. With `log_based`, the tap reads changes from
     a database's log. With `learns_key`, a key in the tap's own SCHEMA replaces the key of its discovery.
+    `undeclared` and `schemaless` are None if only the options of the translation decide.
     """
 
     stream: Stream
@@ -88,6 +89,8 @@ class ConfiguredStream(msgspec.Struct, frozen=True, kw_only=True):
     flatten_keys: bool = False
     log_based: bool = False
     learns_key: bool = False
+    undeclared: UndeclaredFields | None = None
+    schemaless: Schemaless | None = None
     generation_id: int = 0
     minimum_generation_id: int = 0
     sync_id: int = 0
@@ -125,6 +128,8 @@ def configured(
     flatten_keys: bool = False,
     log_based: bool = False,
     learns_key: bool = False,
+    undeclared: UndeclaredFields | None = None,
+    schemaless: Schemaless | None = None,
 ) -> ConfiguredStream:
     """Return a configured stream. Key and cursor fields are never excluded, so `denied` must not contain them.
 
@@ -152,6 +157,8 @@ def configured(
         flatten_keys=flatten_keys,
         log_based=log_based,
         learns_key=learns_key,
+        undeclared=undeclared,
+        schemaless=schemaless,
     )
 
 

@@ -13,7 +13,7 @@ from tapdock.errors import UsageError
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
 from tapdock.runs.reading import read_records
 from tapdock.runs.schema_policy import SchemaFacts
-from tapdock.runs.source_read import ToRead
+from tapdock.runs.source_read import ToRead, as_sent
 from tapdock.state import catalogs
 from tapdock.translate.maps.settings import MapSettings
 from tapdock.translate.write.undeclared import declared_names
@@ -68,7 +68,7 @@ def with_inferred(
     stream without any, the source is read for them, from its beginning also in a run of a window: each window gets the
     same fields. A stream without records gets none. Raises TapdockError.
     """
-    without = [one for one in streams if not declared_names(one.landed().stream.json_schema)]
+    without = [one for one in streams if _is_asked(one)]
     if not streams and not source.connector.reports_streams:
         raise UsageError(
             f"`schemaless: infer` has no effect for source `{source.connector.name}`: with `discovery: false`, its"
@@ -95,7 +95,7 @@ def learned(context: Context, streams: tuple[ConfiguredStream, ...], state_id: s
 
     Raises UsageError for a stream whose fields no run has learned: its rows would be written in another form.
     """
-    without = [one.stream.key for one in streams if not declared_names(one.landed().stream.json_schema)]
+    without = [one.stream.key for one in streams if _is_asked(one)]
     catalog = catalogs.find(context.backend, state_id).catalog if without else None
     known = {each.key: each.inferred for each in catalog.streams if each.inferred} if catalog else {}
     if unknown := next((key for key in without if key not in known), None):
@@ -106,10 +106,14 @@ def learned(context: Context, streams: tuple[ConfiguredStream, ...], state_id: s
     return tuple(_with_fields(one, known[one.stream.key] if one.stream.key in without else {}) for one in streams)
 
 
+def _is_asked(one: ConfiguredStream) -> bool:
+    return one.schemaless == "infer" and not declared_names(one.landed().stream.json_schema)
+
+
 def _read(
     context: Context, source: PreparedConnector, offered: tuple[Stream, ...], asked: tuple[ConfiguredStream, ...]
 ) -> dict[StreamKey, Types]:
-    what = ToRead(offered=offered, streams=asked, config=resolved_config(context, source))
+    what = ToRead(offered=offered, streams=as_sent(asked), config=resolved_config(context, source))
     names = ", ".join(f"`{one.stream.key}`" for one in what.streams)
     context.say(f"{source.connector.name}: reading up to {RECORDS} records of {names}, to learn their fields")
     kinds: dict[StreamKey, dict[str, set[str]]] = {one.stream.key: {} for one in what.streams}

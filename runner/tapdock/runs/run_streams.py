@@ -1,5 +1,7 @@
 """Choose the streams that a run reads, with the schemas that they have in it."""
 
+import msgspec
+
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.stream_modes import Modes
 from tapdock.project.model import Pipeline
@@ -33,7 +35,7 @@ def read_streams(
     streams have namespaces in the target. With `is_check`, the streams are tapdock's own.
     """
     only, anew = options.select, options.full_refresh
-    infers, key = pipeline.schemaless == "infer" and not is_check, key_of(pipeline, context.project.environment)
+    infers, key = _infers(pipeline, source) and not is_check, key_of(pipeline, context.project.environment)
     known = before_fields(maps) if infers else maps
     streams = chosen_streams(context, source, offered, cannot, only=only, full_refresh=anew, maps=known)
     schema = schema_policy.SchemaFacts()
@@ -42,14 +44,36 @@ def read_streams(
         streams, schema = schema_policy.applied(
             context, source.connector, policy, offered, streams, key, namespaced=named, only=only
         )
+    streams = tuple(_with_ways(one, pipeline) for one in streams)
     found = Inferred(streams, with_kept_types(schema))
     if infers and options.spool:
         found = Inferred(learned(context, streams, key), found.facts)
     elif infers:
         found = with_inferred(context, source, offered, streams, found.facts, again=options.refresh_catalog)
+    # What is still without fields is written as with `json`.
+    found = found._replace(streams=tuple(_written(one) for one in found.streams))
     if source.kind == "singer":
         _say_unreadable(context, source.connector.name, found.streams)
     return found
+
+
+def _infers(pipeline: Pipeline, source: PreparedConnector) -> bool:
+    """Return True if the source may be read for the fields of a stream."""
+    ways = {options.schemaless for options in source.connector.streams.values()}
+    return "infer" in {*ways, pipeline.schemaless}
+
+
+def _with_ways(one: ConfiguredStream, pipeline: Pipeline) -> ConfiguredStream:
+    """Return a stream with what the pipeline says about undeclared fields, unless the stream itself says it."""
+    return msgspec.structs.replace(
+        one,
+        undeclared=one.undeclared or pipeline.undeclared_fields,
+        schemaless=one.schemaless or pipeline.schemaless,
+    )
+
+
+def _written(one: ConfiguredStream) -> ConfiguredStream:
+    return msgspec.structs.replace(one, schemaless="json") if one.schemaless == "infer" else one
 
 
 def _say_unreadable(context: Context, source: str, streams: tuple[ConfiguredStream, ...]) -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from tapdock.connectors.context import PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.resolved import Resolved
@@ -11,7 +13,7 @@ from tapdock.translate.catalogs.singer import selected_catalog
 from tapdock.translate.maps.landing import Landed, landed_streams
 from tapdock.translate.maps.settings import MapSettings
 
-__all__ = ["ToRead", "launch_of"]
+__all__ = ["ToRead", "as_sent", "launch_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,11 @@ class ToRead:
     def landed(self) -> tuple[Landed, ...]:
         """The streams as the reader gets them."""
         return landed_streams(self.streams, self.maps)
+
+
+def as_sent(streams: tuple[ConfiguredStream, ...]) -> tuple[ConfiguredStream, ...]:
+    """Return streams whose records a reader gets with the fields that the source sends: the options are for targets."""
+    return tuple(msgspec.structs.replace(one, undeclared=None, schemaless=None) for one in streams)
 
 
 def launch_of(ready: PreparedConnector, what: ToRead, *, state: str | None = None) -> Launch:

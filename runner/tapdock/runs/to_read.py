@@ -7,7 +7,7 @@ from tapdock.project.model import Pipeline
 from tapdock.runs.chosen import chosen_streams
 from tapdock.runs.options import Options
 from tapdock.runs.schema_policy import asks_again
-from tapdock.runs.source_read import ToRead
+from tapdock.runs.source_read import ToRead, as_sent
 from tapdock.translate.maps.settings import settings_of
 
 __all__ = ["to_read"]
@@ -31,4 +31,4 @@ def to_read(
     maps = settings_of(pipeline or Pipeline(name="", source=ready.connector.name, target=""), ready.connector)
     only, anew = options.select, options.full_refresh
     streams = chosen_streams(context, ready, offered, None, only=only, full_refresh=anew, maps=maps)
-    return ToRead(offered=offered, streams=streams, config=config, select=options.select, maps=maps)
+    return ToRead(offered=offered, streams=as_sent(streams), config=config, select=options.select, maps=maps)

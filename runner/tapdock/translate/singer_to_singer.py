@@ -227,7 +227,7 @@ class SingerToSinger(WithoutScan):
         Targets write a file at once and records later, and its rows have no version.
         """
         tally = self._source.tally(stream)
-        is_read = rule or maps is not None or self._bodies.reads_all
+        is_read = rule or maps is not None or self._bodies.reads_all(stream)
         mixed = tally.records > self._passed_rows.get(stream, 0) or stream in self._activations or is_read
         rows = (
             rows_of(message, translation=self._translation)

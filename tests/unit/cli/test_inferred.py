@@ -87,3 +87,31 @@ def test_a_spool_is_written_with_the_fields_that_a_run_has_learned(project, tmp_
     ended = tapdock("run", "demo", "--from", str(tmp_path / "spool"), "--full-refresh")
     assert ended.returncode == 0, ended.stderr
     assert rows(tmp_path)["orders"] == [1, 2, 1, 2], "rows with fields"
+
+
+def test_a_stream_has_its_own_way(project, tmp_path):
+    tapdock = project("until orders 2", "until users 2", "state", config={"streams": ["orders", "users"]})
+    file = tmp_path / "tapdock.yaml"
+    whole = json.loads(file.read_text())
+    del whole["pipelines"]["demo"]["schemaless"]
+    whole["sources"]["shop"]["streams"] = {"*": {"schemaless": "infer"}}
+    file.write_text(json.dumps(whole))
+    assert tapdock("run", "demo", "--quiet").returncode == 0
+    assert inferred(tmp_path)["users"] == {"id": "integer", "name": "string"}
+    whole["sources"]["shop"]["streams"]["users"] = {"schemaless": "refuse"}
+    file.write_text(json.dumps(whole))
+    ended = tapdock("run", "demo")
+    assert ended.returncode == 2, ended.stderr
+    assert "declares no fields for stream `users`" in ended.stderr
+    whole["sources"]["shop"]["streams"]["users"] = {"schemaless": "json"}
+    file.write_text(json.dumps(whole))
+    (tmp_path / "data/rows").unlink()
+    ended = tapdock("run", "demo", "--full-refresh")
+    assert ended.returncode == 0, ended.stderr
+    written = [json.loads(line) for line in (tmp_path / "data/rows").read_text().splitlines()]
+    fields = {one["stream"]: set(one["record"]) for one in written if "record" in one}
+    assert fields == {"users": {"id", "data"}, "orders": {"id", "name"}}, "the key of users stays a column"
+    ended = tapdock("preview", "shop", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert '"id"' in ended.stdout
+    assert '"data": {"id"' not in ended.stdout

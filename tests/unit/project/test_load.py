@@ -582,6 +582,7 @@ sources:
     image: x
     streams:
       "*": {flatten_keys: true, replication_method: LOG_BASED, schema: {n: {type: number}}, metadata: {x: [1, {y: 2}]}}
+      w: {undeclared_fields: fail, schemaless: infer}
       u: {flatten_keys: false, sync_mode: full_refresh}
 """
     (tmp_path / "tapdock.yaml").write_text(text)
@@ -589,4 +590,5 @@ sources:
     assert streams["u"].given == {"flatten_keys", "sync_mode", "log_based"}
     assert streams["*"].given == {"flatten_keys", "sync_mode", "log_based", "schema", "metadata"}
     assert streams["*"].metadata == {"x": [1, {"y": 2}]}
+    assert (streams["w"].undeclared_fields, streams["w"].schemaless) == ("fail", "infer")
     assert streams["*"].schema == {"n": {"type": "number"}}

@@ -33,7 +33,7 @@ def test_the_type_of_values(values, wanted):
 
 
 def _stream(name: str, schema: dict[str, Any]) -> ConfiguredStream:
-    return ConfiguredStream(stream=Stream(name=name, json_schema=schema), sync_mode="full_refresh")
+    return ConfiguredStream(stream=Stream(name=name, json_schema=schema), sync_mode="full_refresh", schemaless="infer")
 
 
 def test_the_fields_of_the_last_run_are_used_again_and_kept():

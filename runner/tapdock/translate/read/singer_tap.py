@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from tapdock.errors import TranslationError
+from tapdock.project.model import Schemaless, UndeclaredFields
 from tapdock.protocol import singer
 from tapdock.protocol.catalog import ConfiguredStream, StreamKey
 from tapdock.protocol.exclusion import Exclusion
@@ -36,8 +37,9 @@ class SingerSource:
         self, streams: Iterable[ConfiguredStream], notices: Notices, options: TranslateOptions, *, saved: str | None
     ) -> None:
         self.expected = {stream.stream.key: stream for stream in streams}
-        for key, stream in self.expected.items() if options.undeclared == "json" else ():
-            require_no_extra(key, declared_names(stream.stream.json_schema) or ())
+        for key, stream in self.expected.items():
+            if (stream.undeclared or options.undeclared) == "json":
+                require_no_extra(key, declared_names(stream.stream.json_schema) or ())
         self.tallies: dict[StreamKey, Tally] = {key: Tally(key) for key in self.expected}
         self.line = 0
         self.counts = Counts(self.tallies, notices)
@@ -45,6 +47,7 @@ class SingerSource:
         self._keys: dict[str, StreamKey] = {}
         self._excluded = frozenset(options.excluded)
         self._only_known = options.only_known
+        self._options = options
         self._denied = options.denied
         self._is_denied: dict[str, bool] = {}
         self._saved = saved
@@ -119,6 +122,16 @@ class SingerSource:
         """Return the user's schemas of single fields of a stream."""
         known = self.expected.get(self.key(stream))
         return known.fragments if known else ()
+
+    def undeclared(self, stream: str) -> UndeclaredFields | None:
+        """Return what happens to fields of a stream that its schema does not declare; None if nobody chose."""
+        known = self.expected.get(self.key(stream))
+        return (known.undeclared if known else None) or self._options.undeclared
+
+    def schemaless(self, stream: str) -> Schemaless | None:
+        """Return what happens to a stream that declares no fields; None is the default of the route."""
+        known = self.expected.get(self.key(stream))
+        return (known.schemaless if known else None) or self._options.schemaless
 
     def cursor(self, stream: str) -> tuple[str, ...]:
         """Return the cursor of a stream of the catalog, if it has one that is not nested."""

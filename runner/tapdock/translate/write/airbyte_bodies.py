@@ -43,7 +43,8 @@ class AirbyteBodies:
                 self.rules[key] = rule
                 tally.reason = "; ".join(reason for reason, rule in found.items() if rule)
             keys = [path[0] for path in (*one.primary_key, one.cursor_field) if path]
-            if watch := watching(declared_names(schema), tally, notices, translation.undeclared, keys=keys):
+            policy = one.undeclared or translation.undeclared
+            if watch := watching(declared_names(schema), tally, notices, policy, keys=keys):
                 self._watched[key] = watch
 
     def end_watch(self) -> bool:

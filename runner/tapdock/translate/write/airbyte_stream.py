@@ -44,10 +44,10 @@ def destination_stream(
     """
     properties, translation = dict(schema.get("properties", {})), translation or TranslateOptions()
     if not properties:
-        if translation.schemaless == "refuse":
+        if (configured.schemaless or translation.schemaless) == "refuse":
             raise refused(configured.stream.key)
         properties = data_schema(data_columns(configured))["properties"]
-    elif translation.undeclared == "json":
+    elif (configured.undeclared or translation.undeclared) == "json":
         require_no_extra(configured.stream.key, properties)
         properties[EXTRA] = EXTRA_FRAGMENT[1]
     for path in configured.primary_key:
@@ -134,7 +134,7 @@ class AirbyteStream:
             self._keys = [path[0] for path in landed.primary_key if len(path) == 1]
         self._missing = _missing_of(self._keys)
         # If its key is read, reading the other names as well costs little.
-        policy = translation.undeclared or ("pass" if self._keys else None)
+        policy = landed.undeclared or translation.undeclared or ("pass" if self._keys else None)
         self._undeclared = watching(self.fields, watched or tally, notices, policy)
         reasons = []
         rules: list[Rule] = []

@@ -31,14 +31,16 @@ def with_data(
 ) -> tuple[tuple[ConfiguredStream, ...], dict[StreamKey, Rule]]:
     """Return streams of an Airbyte source as the target gets them, and the rules of those that declare no fields.
 
-    A rule removes the excluded fields as well. If the `mode` is None, nothing changes. Raises UsageError for a stream
+    A rule removes the excluded fields as well. `mode` is that of streams without one of their own; None
+    changes nothing. Raises UsageError for a stream
     that is refused, or for a key that cannot be a column.
     """
     rules: dict[StreamKey, Rule] = {}
     found = []
     for one in streams:
-        if mode and not declared_names(one.landed().stream.json_schema):
-            if mode == "refuse":
+        way = one.schemaless or mode
+        if way and not declared_names(one.landed().stream.json_schema):
+            if way == "refuse":
                 raise refused(one.stream.key)
             columns = data_columns(one)
             rules[one.stream.key] = data_rule(one.exclusion, columns)
@@ -104,7 +106,7 @@ def refused(key: StreamKey) -> UsageError:
     return UsageError(
         f"the source declares no fields for stream `{key}`",
         hint=f"exclude it with `!{key}` under `select`, declare its fields with `{key}: {{schema: …}}` under `streams`,"
-        " or set `schemaless: json` in the pipeline",
+        " or set `schemaless: json` there or in the pipeline",
     )
 
 

@@ -29,8 +29,6 @@ class SingerBodies:
     def __init__(self, source: SingerSource, notices: Notices, translation: TranslateOptions) -> None:
         self._source = source
         self._notices = notices
-        self._policy = translation.undeclared
-        self._schemaless = translation.schemaless
         self._rules: dict[str, Rule | None] = {}
         self._watched: dict[str, Undeclared] = {}
         self._unread: set[str] = set()
@@ -38,10 +36,9 @@ class SingerBodies:
         self._lines: dict[type, Undeclared | None] = {}
         self._decode: Callable[[bytes], list[Any]] | None = None
 
-    @property
-    def reads_all(self) -> bool:
-        """True if each record must be read, also those in files."""
-        return self._policy is not None
+    def reads_all(self, stream: str) -> bool:
+        """Return True if each record of a stream must be read, also those in files."""
+        return self._source.undeclared(stream) is not None
 
     def rule(self, stream: str) -> Rule | None:
         """Return the rule that removes the excluded fields of a stream, or puts its bodies into a column; or None."""
@@ -60,10 +57,10 @@ class SingerBodies:
         """
         self._watched.pop(stream, None)
         self._decode = None
-        tally = self._source.tally(stream)
+        tally, policy = self._source.tally(stream), self._source.undeclared(stream)
         names = declared_names(msgspec.json.decode(schema))
         known, keys = None if stream in self._unread else names, (*key, *self._source.cursor(stream))
-        if watch := watching(known, tally, self._notices, self._policy, keys=keys):
+        if watch := watching(known, tally, self._notices, policy, keys=keys):
             self._watched[stream] = watch
         if not names:
             return self._without_fields(stream, schema, key)
@@ -72,15 +69,15 @@ class SingerBodies:
         ):
             self._rules[stream] = chain([one for one in (self.rule(stream), rule) if one])
             tally.reason = "values are converted to the user's schema"
-        return merged(schema, [EXTRA_FRAGMENT]) if self._policy == "json" else schema
+        return merged(schema, [EXTRA_FRAGMENT]) if policy == "json" else schema
 
     def _without_fields(self, stream: str, schema: bytes, key: Sequence[str]) -> bytes:
-        tally = self._source.tally(stream)
-        if self._schemaless is None:
+        tally, way = self._source.tally(stream), self._source.schemaless(stream)
+        if way is None:
             self._notices.warn_once(no_fields(tally.key), about=("schemaless", tally.key))
             return schema
         columns = dict.fromkeys((*key, *self._source.cursor(stream)))
-        if self._schemaless == "refuse" or DATA in columns:
+        if way == "refuse" or DATA in columns:
             error = refused(tally.key)
             raise TranslationError(f"line {self._source.line}: {error.message}", hint=error.hint)
         self._rules[stream] = data_rule(self._source.exclusion(stream), list(columns))

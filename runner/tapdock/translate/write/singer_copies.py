@@ -34,8 +34,6 @@ class SingerCopies:
         self._source = source
         self._notices = notices
         self._maps = TapMaps(translation.maps)
-        self._policy = translation.undeclared
-        self._schemaless = translation.schemaless
         self._has_maps = translation.maps is not None
         self._before: dict[str, Rule | None] = {}
         self._rules: dict[str, Rule] = {}
@@ -67,21 +65,22 @@ class SingerCopies:
 
     def _declare(self, each: StreamMap, stream: str, tally: Tally) -> None:
         """Keep the schema of a copy for the target, and what changes its bodies after the map."""
-        names = declared_names(each.json_schema)
+        names, policy = declared_names(each.json_schema), self._source.undeclared(stream)
+        way = self._source.schemaless(stream)
         self._watched.pop(each.alias, None)
         self._rules.pop(each.alias, None)
         schema = msgspec.json.encode(each.json_schema)
         cursor = each.cursor(self._source.cursor(stream))
         keys = [path[0] for path in (*each.primary_key, cursor) if path]
-        if watch := watching(names, tally, self._notices, self._policy, keys=keys):
+        if watch := watching(names, tally, self._notices, policy, keys=keys):
             self._watched[each.alias] = watch
-        if names and self._policy == "json":
+        if names and policy == "json":
             schema = merged(schema, [EXTRA_FRAGMENT])
-        elif not names and self._schemaless is None:
+        elif not names and way is None:
             self._notices.warn_once(no_fields(tally.key), about=("schemaless", tally.key))
         elif not names:
             columns = list(dict.fromkeys((*(path[0] for path in each.primary_key), *self._source.cursor(stream))))
-            if self._schemaless == "refuse" or DATA in columns:
+            if way == "refuse" or DATA in columns:
                 error = refused(tally.key)
                 raise TranslationError(f"line {self._source.line}: {error.message}", hint=error.hint)
             self._rules[each.alias] = data_rule(Exclusion(()), columns)

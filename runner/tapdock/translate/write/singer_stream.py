@@ -80,7 +80,7 @@ class SingerStream:
             reasons.append(f"the source's changes are added as `{CHANGES}`")
         self.rule = chain(rules)
         self.fit = Fit(self.schema)
-        policy = translation.undeclared or "pass"
+        policy = configured.undeclared or translation.undeclared or "pass"
         self._undeclared = functools.cache(lambda: Undeclared(self.fit.types, tally, notices, policy))
         tally.undeclared = {}
         self.match: Callable[[bytes], object] = self._first_match

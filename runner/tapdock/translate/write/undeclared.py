@@ -206,20 +206,19 @@ def watching(
 
 
 def with_extra(streams: tuple[ConfiguredStream, ...], policy: UndeclaredFields | None) -> tuple[ConfiguredStream, ...]:
-    """Return the streams of an Airbyte source with the column that a policy adds, if they declare any fields.
+    """Return the streams of an Airbyte source with the column that `json` adds, if they declare any fields.
 
+    `policy` is that of streams without one of their own.
     Raises UsageError for a stream that has a field of this name.
     """
-    if policy != "json":
-        return streams
+    found = []
     for one in streams:
-        require_no_extra(one.stream.key, declared_names(one.stream.json_schema) or ())
-    return tuple(
-        msgspec.structs.replace(one, fragments=(*one.fragments, EXTRA_FRAGMENT))
-        if declared_names(one.landed().stream.json_schema)
-        else one
-        for one in streams
-    )
+        if (one.undeclared or policy) == "json":
+            require_no_extra(one.stream.key, declared_names(one.stream.json_schema) or ())
+            if declared_names(one.landed().stream.json_schema):
+                one = msgspec.structs.replace(one, fragments=(*one.fragments, EXTRA_FRAGMENT))
+        found.append(one)
+    return tuple(found)
 
 
 def require_no_extra(key: StreamKey, names: Collection[str]) -> None:
@@ -227,7 +226,7 @@ def require_no_extra(key: StreamKey, names: Collection[str]) -> None:
     if EXTRA in names:
         raise UsageError(
             f"stream `{key}` has a field `{EXTRA}`, which is the column of `undeclared_fields: json`",
-            hint="set `undeclared_fields` to `pass` or `drop` in the pipeline",
+            hint=f"write `{key}: {{undeclared_fields: pass}}` (or `drop`) under `streams` of the source",
         )
 
 
