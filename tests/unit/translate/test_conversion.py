@@ -143,3 +143,87 @@ def test_values_are_checked_after_their_conversion() -> None:
 def test_the_column_for_undeclared_fields_is_not_checked(route: str) -> None:
     run = Run(route, {"f": {"type": "number"}}, undeclared="json")
     assert run.sent('{"f":"1.50","_undeclared":2}') == ['{"f":1.50,"_undeclared":{"_undeclared":2}}']
+
+
+@pytest.mark.parametrize("route", ALL)
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("date-time", "2024-01-02T03:04:05Z", "2024-01-02T03:04:05Z"),
+        ("date-time", "2024-01-02T03:04:05.123456789+02:00", "2024-01-02T03:04:05.123456789+02:00"),
+        ("date-time", "2024-01-02 03:04:05", "2024-01-02T03:04:05"),
+        ("date-time", "2024-01-02 03:04:05,25 +0000", "2024-01-02T03:04:05.25+00:00"),
+        ("date-time", "2024-01-02 03:04 UTC", "2024-01-02T03:04:00Z"),
+        ("date-time", "2024-01-02t03:04:05-08", "2024-01-02T03:04:05-08:00"),
+        ("date-time", "2024-01-02", "2024-01-02T00:00:00"),
+        ("date", "2024-01-02", "2024-01-02"),
+        ("date", "2024-01-02 00:00:00", "2024-01-02"),
+        ("date", "2024-01-02T00:00:00.000Z", "2024-01-02"),
+        ("time", "03:04", "03:04:00"),
+        ("time", "23:59:60.5Z", "23:59:60.5Z"),
+    ],
+)
+def test_a_date_or_a_time_is_written_in_the_form_of_its_format(
+    route: str, name: str, value: str, expected: str
+) -> None:
+    run = Run(route, {"f": {"type": "string", "format": name}})
+    assert run.sent(f'{{"f":"{value}"}}', '{"f":null}') == [f'{{"f":"{expected}"}}', '{"f":null}']
+    notes = [event.message for event in run.events if isinstance(event, Logged)]
+    assert any("was written in the form of" in note for note in notes) == (value != expected)
+    is_local = name == "date-time" and not expected[19:].strip(".0123456789")
+    assert any("without a time zone" in note for note in notes) == is_local
+
+
+@pytest.mark.parametrize("route", ALL)
+@pytest.mark.parametrize(
+    ("schema", "value", "reason"),
+    [
+        ({"format": "date-time"}, "1704164645", "has a number in `f`, which its schema declares as `date-time`"),
+        ({"format": "date-time"}, '"1704164645"', "has text in `f` that is not a `date-time`"),
+        ({"format": "date-time"}, '"01/02/2024"', "has text in `f` that is not a `date-time`"),
+        ({"format": "date-time"}, '"0000-00-00 00:00:00"', "has text in `f` that is not a `date-time`"),
+        ({"format": "date-time"}, '"2024-01-02T25:00:00"', "has text in `f` that is not a `date-time`"),
+        ({"format": "date-time"}, '"2024-01-02T03:04:05 CET"', "has text in `f` that is not a `date-time`"),
+        ({"format": "date-time"}, '""', "has text in `f` that is not a `date-time`"),
+        ({"format": "date"}, '"2024-02-30"', "has text in `f` that is not a `date`"),
+        ({"format": "date"}, '"2024-01-02 03:04:05"', "has text in `f` that is not a `date`"),
+        ({"format": "date"}, '"2024-01-02T00:00:00+02:00"', "has text in `f` that is not a `date`"),
+        ({"format": "time"}, '"8:05:00"', "has text in `f` that is not a `time`"),
+        (
+            {"format": "date-time", "airbyte_type": "timestamp_with_timezone"},
+            '"2024-01-02 03:04:05"',
+            "has a time without a time zone in `f`",
+        ),
+        (
+            {"format": "date-time", "airbyte_type": "timestamp_without_timezone"},
+            '"2024-01-02 03:04:05Z"',
+            "has a time with a time zone in `f`",
+        ),
+    ],
+)
+def test_a_date_or_a_time_is_never_guessed(route: str, schema: dict[str, Any], value: str, reason: str) -> None:
+    run = Run(route, {"f": {"type": "string", **schema}}, on_bad_record="set_aside")
+    assert run.sent(f'{{"f":{value}}}', '{"id":1}') == ['{"id":1}']
+    aside = [event.reason for event in run.events if isinstance(event, SetAside)]
+    assert len(aside) == 1
+    assert reason in aside[0]
+    assert value.strip('"') not in aside[0].replace("`date", "") or value == '""'
+
+
+@pytest.mark.parametrize("route", ALL)
+def test_the_form_of_dates_that_only_the_source_declares_is_not_checked(route: str) -> None:
+    run = Run(route, {"id": {"type": "integer"}})
+    assert run.sent('{"f":"0000-00-00"}') == ['{"f":"0000-00-00"}']
+    assert not any(isinstance(event, Logged) for event in run.events)
+
+
+@pytest.mark.parametrize("route", ALL)
+def test_a_format_without_a_type_and_one_of_a_nested_field_count(route: str) -> None:
+    local = {"type": "string", "format": "date-time", "airbyte_type": "timestamp_without_timezone"}
+    run = Run(route, {"f": {"format": "date"}, "address.city": local, "parts.city": local})
+    body = '{"f":"2024-01-02 00:00:00","address":{"city":"2024-01-02 03:04:05"},"parts":[{"city":"2024-01-02 03:04"}]}'
+    expected = {"f": "2024-01-02", "address": {"city": "2024-01-02T03:04:05"}}
+    expected["parts"] = [{"city": "2024-01-02T03:04:00"}]
+    assert [json.loads(one) for one in run.sent(body)] == [expected]
+    with pytest.raises(TranslationError, match=r"text in `parts\[\]\.city` that is not a `date-time`"):
+        run.sent('{"parts":[{"city":"tomorrow"}]}')

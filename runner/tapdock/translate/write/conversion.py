@@ -8,9 +8,10 @@ from tapdock.protocol.schema_edits import Fragment
 from tapdock.translate.schemas.to_singer import field_schema
 from tapdock.translate.write.fit import Fit
 from tapdock.translate.write.rules import Rule
+from tapdock.translate.write.times import FORMATS
 from tapdock.translate.write.undeclared import EXTRA_FRAGMENT
 
-__all__ = ["conversion"]
+__all__ = ["conversion", "of_times"]
 
 
 def conversion(schema: Mapping[str, Any], fragments: Sequence[Fragment], say: Callable[[str], None]) -> Rule | None:
@@ -19,7 +20,9 @@ def conversion(schema: Mapping[str, Any], fragments: Sequence[Fragment], say: Ca
     Other fields are not looked at, and neither are fields of several types, because each of them is allowed. The rule
     raises Unwritable for a value that has no exact form. `say` gets a note for each kind of conversion of a body.
     """
-    paths = {one[0] for one in fragments if one[1].get("type") is not None and one != EXTRA_FRAGMENT}
+    given = [one for one in fragments if one != EXTRA_FRAGMENT]
+    timed = {".".join(path): one.get("airbyte_type") for path, one in given if one.get("format") in FORMATS}
+    paths = {path for path, one in given if one.get("type") is not None or one.get("format") in FORMATS}
     fields = {}
     for name in {path[0] for path in paths} & schema.get("properties", {}).keys():
         translated = field_schema(schema, name)
@@ -29,10 +32,10 @@ def conversion(schema: Mapping[str, Any], fragments: Sequence[Fragment], say: Ca
             fields[name] = field
     if not fields:
         return None
-    fit = Fit({"type": "object", "properties": fields})
+    fit = Fit({"type": "object", "properties": fields}, timed)
 
     def convert(body: bytes) -> bytes:
-        if not fit.is_odd(body):
+        if not timed and not fit.is_odd(body):  # the type of a date is that of any text
             return body
         new, notes = fit.fitted(body)
         for note in notes:
@@ -40,6 +43,11 @@ def conversion(schema: Mapping[str, Any], fragments: Sequence[Fragment], say: Ca
         return new
 
     return convert
+
+
+def of_times(fragments: Sequence[Fragment]) -> tuple[Fragment, ...]:
+    """Return the fragments whose values have the form of a `format`."""
+    return tuple(one for one in fragments if one[1].get("format") in FORMATS)
 
 
 def _only(schema: Mapping[str, Any], paths: set[Path]) -> dict[str, Any] | None:

@@ -7,12 +7,14 @@ something else.
 import functools
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from tapdock.translate.write.rules import Rule, Unwritable, as_number, as_text, fields, items
+from tapdock.translate.write.times import FORMATS, WITH_ZONE, WITHOUT_ZONE, timed
 
 __all__ = ["Fit"]
 
@@ -35,12 +37,14 @@ _Schema = Mapping[str, Any]
 class Fit:
     """The fit of one stream's bodies to its Singer schema, in the form that `singer_schema` writes.
 
-    Fields that the schema does not declare are not looked at.
+    Fields that the schema does not declare are not looked at. `timed` are the fields whose dates and times are written
+    in the form of their `format`, by path, each with its `airbyte_type`.
     """
 
-    def __init__(self, schema: _Schema) -> None:
+    def __init__(self, schema: _Schema, timed: Mapping[str, object] = MappingProxyType({})) -> None:
         self._notes: dict[str, None] = {}
         self._schema = schema
+        self._timed = timed
 
     @functools.cached_property
     def _decode(self) -> Callable[[bytes], object]:
@@ -77,12 +81,39 @@ class Fit:
     def _of(self, schema: _Schema, path: str) -> Rule:
         kind = _kind(schema)
         inner: Rule | None = None
+        if kind == "string" and schema.get("format") in FORMATS and (place := path.replace("[]", "")) in self._timed:
+            return self._timing(schema["format"], path, self._timed[place])
         if kind == "object":
             within = {name: self._of(one, f"{path}.{name}".lstrip(".")) for name, one in schema["properties"].items()}
             inner = fields(within) if within else None
         elif kind == "array" and "items" in schema:
             inner = items(self._of(schema["items"], f"{path}[]"))
         return self._rewriting(kind, path, inner, is_plain="format" not in schema and "contentEncoding" not in schema)
+
+    def _timing(self, name: str, path: str, zone: object) -> Rule:
+        """Return the rule for a date or a time: text of another form is rewritten, and none is guessed."""
+
+        def rewrite(value: bytes) -> bytes:
+            if value[:1] == b"n":
+                return value
+            if value[:1] != b'"':
+                raise Unwritable(f"has {_word(value)} in `{path}`, which its schema declares as `{name}`")
+            text = _TEXT.decode(value)
+            found = timed(name, text)
+            if found is None:
+                raise Unwritable(f"has text in `{path}` that is not a `{name}`")
+            if zone in WITH_ZONE and not found.has_zone:
+                raise Unwritable(f"has a time without a time zone in `{path}`, which its schema declares as `{zone}`")
+            if zone in WITHOUT_ZONE and found.has_zone:
+                raise Unwritable(f"has a time with a time zone in `{path}`, which its schema declares as `{zone}`")
+            if name == "date-time" and not found.has_zone and zone not in WITHOUT_ZONE:
+                self._notes[f"times without a time zone in `{path}` are passed on: the target decides which one"] = None
+            if found.text == text:
+                return value
+            self._notes[f"text in `{path}` was written in the form of a `{name}`"] = None
+            return b'"%s"' % found.text.encode()
+
+        return rewrite
 
     def _rewriting(self, kind: str, path: str, inner: Rule | None, *, is_plain: bool) -> Rule:
         good, convert = (*_FIRST[kind], b"n"), _CONVERSIONS[kind]

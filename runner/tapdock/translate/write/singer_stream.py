@@ -13,6 +13,7 @@ from tapdock.translate.base import TranslateOptions
 from tapdock.translate.notices import Notices
 from tapdock.translate.schemas.to_singer import singer_schema, without_fields
 from tapdock.translate.tally import Tally
+from tapdock.translate.write.conversion import conversion, of_times
 from tapdock.translate.write.fit import Fit
 from tapdock.translate.write.removal import removal
 from tapdock.translate.write.rules import Rule, chain, copied, marked_deleted
@@ -67,6 +68,9 @@ class SingerStream:
         if rule := removal(exclusion):
             rules.insert(0, rule)
             reasons.append(f"{exclusion} is excluded")
+        if rule := conversion(declared.json_schema, of_times(configured.fragments), notices.converter(tally)):
+            rules.insert(bool(exclusion), rule)  # the fit of all fields converts everything else
+            reasons.append("dates and times are written in the form of their format")
         properties = self.schema["properties"]
         if copies := self._flattened(properties):
             rules.insert(bool(exclusion), copied(copies, key=configured.primary_key))
