@@ -32,6 +32,7 @@ from tapdock.runs.recorder import Recorder
 from tapdock.runs.records import ContainerRecord, RunRecord, Seconds, StateRecord
 from tapdock.runs.replay import prepare_replay
 from tapdock.runs.scheduled import marked
+from tapdock.runs.shared_types import say_differences
 from tapdock.runs.windows import require_windowable, window_record
 from tapdock.text.secret_names import masked_text
 
@@ -229,6 +230,7 @@ class _Attempt:
             lambda: schema_policy.keep(self._context, facts, state_id=state_id, run_id=self._run_id),
             what="the catalog of this run",
         )
+        say_differences(self._context, self._wanted, facts.streams or ())
 
     def record(self, error: TapdockError | Interrupted | None = None, *, ended: bool = False) -> RunRecord:
         """Return the record as known now. The first one, written at the start, remains if the run is killed."""

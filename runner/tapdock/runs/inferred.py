@@ -1,9 +1,8 @@
 """`schemaless: infer`: the fields of streams that declare none, from their first records."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -11,14 +10,16 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.operations import resolved_config
 from tapdock.errors import UsageError
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey
+from tapdock.runs.field_types import types_in
 from tapdock.runs.reading import read_records
 from tapdock.runs.schema_policy import SchemaFacts
+from tapdock.runs.shared_types import TypesBeside, agreed
 from tapdock.runs.source_read import ToRead, as_sent
 from tapdock.state import catalogs
 from tapdock.translate.maps.settings import MapSettings
 from tapdock.translate.write.undeclared import declared_names
 
-__all__ = ["RECORDS", "Inferred", "before_fields", "learned", "type_of", "types_in", "with_inferred", "with_kept_types"]
+__all__ = ["RECORDS", "Inferred", "before_fields", "learned", "with_inferred", "with_kept_types"]
 
 RECORDS = 100
 """How many records of a stream are read to learn its fields."""
@@ -61,12 +62,14 @@ def with_inferred(
     facts: SchemaFacts,
     *,
     again: bool,
+    beside: Callable[[], TypesBeside] = dict,
 ) -> Inferred:
     """Return the streams with fields for those that declare none, and the facts that keep these fields.
 
     The fields of the last successful run are used again, so that columns keep their types; with `again`, or for a
     stream without any, the source is read for them, from its beginning also in a run of a window: each window gets the
-    same fields. A stream without records gets none. Raises TapdockError.
+    same fields. A stream without records gets none. `beside` returns the types of other rows in the same tables. Raises
+    TapdockError.
     """
     without = [one for one in streams if _is_asked(one)]
     if not streams and not source.connector.reports_streams:
@@ -81,7 +84,7 @@ def with_inferred(
     known: dict[StreamKey, Types] = {each.key: each.inferred for each in kept if each.inferred}
     asked = tuple(one for one in without if one.stream.key not in known)
     if asked:
-        known |= _read(context, source, offered, asked)
+        known |= _read(context, source, offered, asked, beside())
     fields = {one.stream.key: known[one.stream.key] for one in without if known.get(one.stream.key)}
     found = tuple(_with_fields(one, fields.get(one.stream.key, {})) for one in streams)
     seen = facts.streams and tuple(
@@ -111,7 +114,11 @@ def _is_asked(one: ConfiguredStream) -> bool:
 
 
 def _read(
-    context: Context, source: PreparedConnector, offered: tuple[Stream, ...], asked: tuple[ConfiguredStream, ...]
+    context: Context,
+    source: PreparedConnector,
+    offered: tuple[Stream, ...],
+    asked: tuple[ConfiguredStream, ...],
+    beside: TypesBeside,
 ) -> dict[StreamKey, Types]:
     what = ToRead(offered=offered, streams=as_sent(asked), config=resolved_config(context, source))
     names = ", ".join(f"`{one.stream.key}`" for one in what.streams)
@@ -122,39 +129,7 @@ def _read(
         for name, value in record.data.items() if known is not None else ():
             if known is not None and (name in known or len(known) < _MOST_FIELDS):
                 known.setdefault(name, set()).update(types_in((value,)))
-    return {key: {name: type_of(each) for name, each in fields.items()} for key, fields in kinds.items()}
-
-
-def types_in(values: Iterable[Any]) -> set[str]:
-    """Return the JSON types of values, without that of null."""
-    return {_kind(value) for value in values if value is not None}
-
-
-def _kind(value: Any) -> str:
-    match value:
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case Decimal() | float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-    return "object"
-
-
-def type_of(kinds: Iterable[str]) -> str:
-    """Return the JSON type for values of these types; text, if they have no other one in common.
-
-    >>> type_of({"integer", "number"}), type_of({"object", "integer"}), type_of(())
-    ('number', 'string', 'string')
-    """
-    found = set(kinds)
-    if found == {"integer", "number"}:
-        return "number"
-    return found.pop() if len(found) == 1 else "string"
+    return {key: agreed(key, fields, beside) for key, fields in kinds.items()}
 
 
 def _with_fields(one: ConfiguredStream, types: Types) -> ConfiguredStream:

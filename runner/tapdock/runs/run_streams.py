@@ -1,5 +1,7 @@
 """Choose the streams that a run reads, with the schemas that they have in it."""
 
+from functools import partial
+
 import msgspec
 
 from tapdock.connectors.context import Context, PreparedConnector
@@ -11,6 +13,7 @@ from tapdock.runs import schema_policy
 from tapdock.runs.chosen import chosen_streams
 from tapdock.runs.inferred import Inferred, before_fields, learned, with_inferred, with_kept_types
 from tapdock.runs.options import Options
+from tapdock.runs.shared_types import types_beside
 from tapdock.translate.catalogs.singer import unsupported_fields
 from tapdock.translate.maps.settings import MapSettings
 
@@ -49,7 +52,8 @@ def read_streams(
     if infers and options.spool:
         found = Inferred(learned(context, streams, key), found.facts)
     elif infers:
-        found = with_inferred(context, source, offered, streams, found.facts, again=options.refresh_catalog)
+        again, beside = options.refresh_catalog, partial(types_beside, context, pipeline)
+        found = with_inferred(context, source, offered, streams, found.facts, again=again, beside=beside)
     # What is still without fields is written as with `json`.
     found = found._replace(streams=tuple(_written(one) for one in found.streams))
     if source.kind == "singer":

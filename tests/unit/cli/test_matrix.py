@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from support.pages import page_steps
+from tapdock.state.backends.base import open_backend
+from tapdock.state.catalogs import find
 
 pytestmark = pytest.mark.long
 CONNECTORS = Path(__file__).parents[2] / "connectors"
@@ -246,3 +248,67 @@ def test_columns_of_a_stream_without_fields(project, folder):
     ended = tapdock("run", "shop")
     assert ended.returncode == 0, ended.stderr
     assert [each["tenant"] for each in records(folder / "data" / "acme.jsonl")] == ["acme"] * 3
+
+
+@pytest.fixture
+def open_rows(project, folder):
+    """open_rows({row: values of `price`, as JSON}, …) -> the command; the streams declare no fields."""
+
+    def written(prices: dict[str, list[str]], *, shared=True):
+        line = 'line {"type":"RECORD","record":{"stream":"users","data":{"id":%d,"price":%s},"emitted_at":1}}'
+        rows = [
+            {"name": name, "steps": [*(line % (place, value) for place, value in enumerate(values)), "state users"]}
+            for name, values in prices.items()
+        ]
+        tapdock = project(rows, shared=shared, matrix={"columns": {"tenant": "${matrix.name}"}}, schemaless="infer")
+        file = folder / "tapdock.yaml"
+        whole = json.loads(file.read_text())
+        whole["sources"]["crm"]["config"]["describes"] = {
+            "json_schema": {"type": "object"},
+            "supported_sync_modes": ["full_refresh", "incremental"],
+        }
+        file.write_text(json.dumps(whole))
+        return tapdock
+
+    return written
+
+
+def prices(folder: Path) -> list[Any]:
+    return [each.get("price") for each in records(folder / "data" / "all.jsonl")]
+
+
+def test_inferred_fields_have_the_types_of_other_rows_in_the_same_table(open_rows, folder):
+    tapdock = open_rows({"acme": ["1.5"], "beta": ["2"], "empty": ["null"], "zoe": ['"a"']})
+    for name in ("acme", "beta", "empty"):
+        ended = tapdock("run", f"shop[{name}]")
+        assert ended.returncode == 0, ended.stderr
+        assert "write into one table" not in ended.stderr
+    assert prices(folder) == [1.5, 2, None]
+    backend = open_backend(".tapdock/state", folder)
+    kept = {name: find(backend, f"default:crm-to-lake:{name}").catalog for name in ("acme", "beta", "empty")}
+    assert [each.streams[0].inferred["price"] for each in kept.values() if each] == ["number"] * 3
+    ended = tapdock("run", "shop[zoe]")
+    assert ended.returncode == 2
+    assert "field `price` of stream `users` is `string` here and `number` in `shop[acme]`" in ended.stderr
+    assert prices(folder) == [1.5, 2, None], "nothing of the row was written"
+
+
+def test_rows_with_tables_of_their_own_have_types_of_their_own(open_rows, folder):
+    tapdock = open_rows({"acme": ["1.5"], "zoe": ['"a"']}, shared=False)
+    ended = tapdock("run", "shop")
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_rows_that_ran_at_the_same_time_are_compared_afterwards(open_rows, folder):
+    """Neither knows of the other when it begins, which is here made so by removing what the first has kept."""
+    tapdock = open_rows({"acme": ["1.5"], "zoe": ['"a"']})
+    assert tapdock("run", "shop[acme]", "--quiet").returncode == 0
+    kept = next((folder / ".tapdock" / "state").rglob("*catalog*acme*"))
+    body = kept.read_bytes()
+    kept.unlink()
+    assert tapdock("run", "shop[zoe]", "--quiet").returncode == 0
+    kept.write_bytes(body)
+    ended = tapdock("run", "shop[zoe]")
+    assert ended.returncode == 0, ended.stderr
+    said = "field `price` of stream `users` is `string` in `shop[zoe]` and `number` in `shop[acme]`"
+    assert said in ended.stderr

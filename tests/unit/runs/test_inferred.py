@@ -6,7 +6,8 @@ from typing import Any, cast
 import pytest
 
 from tapdock.protocol.catalog import ConfiguredStream, Stream
-from tapdock.runs.inferred import type_of, types_in, with_inferred, with_kept_types
+from tapdock.runs.field_types import type_of, types_in
+from tapdock.runs.inferred import with_inferred, with_kept_types
 from tapdock.runs.schema_policy import SchemaFacts
 from tapdock.state.catalogs import Found, KeptCatalog, SeenStream
 
