@@ -21,25 +21,23 @@ _ANY = "*"
 def require_nothing_protected(
     pipelines: Iterable[Pipeline], source: Connector, streams: Sequence[ConfiguredStream]
 ) -> None:
-    """Raise UsageError if maps of the source, or of one of its pipelines, protect or remove fields that are read.
+    """Raise UsageError if maps of a pipeline of the source protect or remove fields that are read.
 
-    Without `streams`, they are known only during the run, and each field that a map protects may be in them.
+    The maps of the source itself are applied to the files. Without `streams`, they are known only during the run, and
+    each field that a map protects may be in them.
     """
-    own = [each for each in pipelines if each.source == source.name and each.has_maps]
-    for wanted in [*own, Pipeline(name="", source=source.name, target="")]:
+    for wanted in [each for each in pipelines if each.source == source.name and each.has_maps]:
         settings = settings_of(wanted, source)
         found = list(dict.fromkeys(_plain(settings, streams))) if settings else []
         if not found:
             continue
         names = ", ".join(f"`{each}`" for each in found[:_MOST_NAMED])
         more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
-        whose = f"pipeline `{wanted.name}`" if wanted.name else f"source `{source.name}`"
-        select = (
-            f"exclude them with `select` of the source, for example `!{found[0]}`, or run a pipeline without `--to`"
-        )
         raise UsageError(
-            f"the maps of {whose} protect or remove {names}{more}, but the files would have these fields in plain text",
-            hint=select if wanted.name else "run a pipeline without `--to`: it applies the maps",
+            f"the maps of pipeline `{wanted.name}` protect or remove {names}{more}, but the files would have these"
+            " fields in plain text",
+            hint="move the maps to the source, whose maps are applied to the files; or exclude such fields with"
+            f" `select`, for example `!{found[0]}`",
         )
 
 

@@ -25,6 +25,7 @@ from tapdock.runs.options import Options
 from tapdock.runs.own_files import offer, require_state
 from tapdock.runs.run_streams import read_streams
 from tapdock.runs.spool_files import Batch
+from tapdock.runs.spool_maps import as_spooled, require_spooled
 from tapdock.runs.sync_modes import (
     empties_first,
     impossible,
@@ -158,6 +159,10 @@ def combined(
     streams = found.streams
     if found.was_read:  # a token that works only once may be another one now
         source_config = _source_config(context, source, options)
+    if options.spool:
+        require_spooled(streams, options.spool)
+        streams, maps = as_spooled(streams, maps, options.spool, source.connector)
+        offered = tuple(one.stream for one in streams) if options.spool.manifest.maps else offered
     unsafe = empties_first(target, streams, target_config)
     if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)

@@ -1,6 +1,6 @@
 """Run a spool into a target: what is run, in which order, and when its state is saved."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tapdock.connectors import operations
@@ -11,14 +11,13 @@ from tapdock.events import Committed, Event, Verdict
 from tapdock.launch import ImageFacts
 from tapdock.project.model import Pipeline
 from tapdock.project.named import sides
-from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.runs.options import Options
 from tapdock.runs.prepare import PreparedRun, combined
 from tapdock.runs.spool_files import Batch, same_state
 from tapdock.state.envelope import Envelope
 from tapdock.translate.base import Emit, Quirks
 
-__all__ = ["difference", "due", "prepare_replay", "require_all_spooled", "require_next", "saved_at_the_end"]
+__all__ = ["due", "prepare_replay", "require_all_spooled", "require_next", "saved_at_the_end"]
 
 
 def due(batches: Sequence[Batch], envelope: Envelope | None, options: Options, *, state_id: str) -> tuple[Batch, ...]:
@@ -84,7 +83,6 @@ def prepare_replay(context: Context, pipeline: Pipeline, options: Options) -> Pr
         source_config=Resolved(user={}, given={}),
         target=operations.prepare(context, target),
     )
-    _require_spooled(run.streams, batch)
     return replace(run, spool=batch)
 
 
@@ -100,29 +98,6 @@ def require_all_spooled(context: Context, pipeline: Pipeline, several: Sequence[
             raise
         except TapdockError:
             return
-
-
-def _require_spooled(streams: tuple[ConfiguredStream, ...], batch: Batch) -> None:
-    if what := difference(streams, batch.manifest.streams):
-        hint = "restore `select` and `streams` of the source, or read it again with `--to` into another folder"
-        raise UsageError(f"{batch.folder}: {what}", hint=hint)
-
-
-def difference(wanted: Iterable[ConfiguredStream], spooled: Iterable[ConfiguredStream]) -> str | None:
-    """Return how the streams that are read now differ from those of a batch; None if they do not."""
-    ours, known = ({one.stream.key: one for one in each} for each in (wanted, spooled))
-    for key in ours.keys() - known.keys():
-        return f"the spool does not have the stream `{key}`"
-    for key in known.keys() - ours.keys():
-        return f"the spool has the stream `{key}`, which the project does not select"
-    for key, one in ours.items():
-        if _reading(one) != _reading(known[key]):
-            return f"the spool has other fields of stream `{key}`, or was read in another sync mode"
-    return None
-
-
-def _reading(one: ConfiguredStream) -> tuple[object, ...]:
-    return one.sync_mode, tuple(one.cursor_field), frozenset(one.excluded), frozenset(map(tuple, one.nested))
 
 
 def saved_at_the_end(batch: Batch, emit: Emit) -> Callable[[Event], None]:

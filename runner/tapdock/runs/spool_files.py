@@ -25,9 +25,11 @@ from tapdock.files import made, write_whole
 from tapdock.project.model import Kind
 from tapdock.protocol.catalog import ConfiguredStream, Stream
 
-__all__ = ["Batch", "BatchWriter", "Manifest", "Part", "read_spool", "same_state"]
+__all__ = ["FORMAT", "MAPPED", "Batch", "BatchWriter", "Manifest", "Part", "read_spool", "same_state"]
 
 FORMAT = 1
+MAPPED = 2
+"""The format of files to which maps were applied: an older tapdock would apply them again."""
 _MANIFEST = "manifest.json"
 _NAME = re.compile(r"\d{5}")
 _LONGEST_PART = 64 << 20  # bytes before they are compressed
@@ -44,7 +46,10 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a batch is. `start` is the state from which the source was read, `end` the state after all records."""
+    """What a batch is. `start` is the state from which the source was read, `end` the state after all records.
+
+    `maps` is a digest of the maps that were applied, and `mapped` are the streams that they have made of `streams`.
+    """
 
     format: int = FORMAT
     tapdock: str
@@ -57,6 +62,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[Part, ...]
     start: str | None = None
     end: str | None = None
+    maps: str | None = None
+    mapped: tuple[ConfiguredStream, ...] = ()
 
 
 class _Format(msgspec.Struct):
@@ -129,8 +136,8 @@ def _batch(folder: Path) -> Batch:
         raise UsageError(f"{folder / _MANIFEST} cannot be read: {error.strerror}") from error
     try:
         found = msgspec.json.decode(text, type=_Format).format
-        if found != FORMAT:
-            what = f"{folder} has the format {found} of a spool, but this tapdock reads format {FORMAT}"
+        if found not in (FORMAT, MAPPED):
+            what = f"{folder} has the format {found} of a spool, but this tapdock reads formats {FORMAT} and {MAPPED}"
             raise UsageError(what, hint=f"use the tapdock that wrote it, or {again}")
         manifest = msgspec.json.decode(text, type=Manifest)
     except (msgspec.MsgspecError, RecursionError) as error:

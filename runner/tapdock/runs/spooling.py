@@ -11,9 +11,9 @@ from tapdock.relay.pump import whole_lines
 from tapdock.runs.options import Options
 from tapdock.runs.plain_text import require_nothing_protected
 from tapdock.runs.reading import Reading, translator_of
-from tapdock.runs.replay import difference
 from tapdock.runs.source_read import launch_of
-from tapdock.runs.spool_files import Batch, BatchWriter, Manifest, read_spool
+from tapdock.runs.spool_files import FORMAT, MAPPED, Batch, BatchWriter, Manifest, read_spool
+from tapdock.runs.spool_maps import difference, digest_of, mapped_streams
 from tapdock.runs.to_read import to_read
 from tapdock.translate.states.airbyte import state_to_pass
 from tapdock.translate.states.singer import singer_state_on_a_line, singer_state_to_pass
@@ -24,7 +24,8 @@ __all__ = ["spool"]
 def spool(context: Context, ready: PreparedConnector, options: Options, folder: Path) -> Manifest:
     """Read the selected streams into a new batch, from the state at the end of the last one, and return its manifest.
 
-    Excluded fields are removed before anything is written. Raises TapdockError; then nothing of the batch is left.
+    Excluded fields are removed, and the maps of the source are applied, before anything is written. Raises
+    TapdockError; then nothing of the batch is left.
     """
     batches = read_spool(folder) if folder.exists() else ()
     _require_same(ready, batches, folder)
@@ -34,11 +35,16 @@ def spool(context: Context, ready: PreparedConnector, options: Options, folder: 
         # its state covers only its streams, and one project cannot run both batches
         raise UsageError(f"{batches[-1].folder}: {other}", hint="name another folder, or select the same as before")
     require_nothing_protected(context.project.pipelines.values(), ready.connector, what.streams)
-    if what.maps:
-        raise UsageError(
-            f"source `{ready.connector.name}` has maps, which would change its records again on their way to a target",
-            hint="move the maps into the pipelines of the source: `run --from DIR PIPELINE` applies them",
-        )
+    for name in (each.name for each in context.project.pipelines.values() if each.mappers):
+        if context.project.pipelines[name].source == ready.connector.name:
+            context.once(
+                f"warning: pipeline `{name}` has a mapper, which the files do not pass: they have what it protects, and"
+                " cannot be run into its target by `--from`"
+            )
+    maps = digest_of(ready.connector)
+    if batches and maps != batches[-1].manifest.maps:
+        hint = "name another folder, or restore the maps"
+        raise UsageError(f"{batches[-1].folder}: source `{ready.connector.name}` had other maps", hint=hint)
     if ready.kind == "airbyte":
         passed = state_to_pass(saved, what.streams)
     else:
@@ -63,6 +69,7 @@ def spool(context: Context, ready: PreparedConnector, options: Options, folder: 
         translator.states.acked_all()
         return writer.finish(
             Manifest(
+                format=MAPPED if maps else FORMAT,
                 tapdock=__version__,
                 source=ready.connector.name,
                 kind=ready.kind,
@@ -73,6 +80,8 @@ def spool(context: Context, ready: PreparedConnector, options: Options, folder: 
                 parts=(),
                 start=saved,
                 end=translator.states.committed() or saved,
+                maps=maps,
+                mapped=mapped_streams(what.streams, what.maps) if maps and what.maps else (),
             )
         )
 

@@ -182,7 +182,7 @@ def rewritten(batch, **changes):
 DAMAGES = [
     (lambda batch: (batch / "manifest.json").unlink(), "was not finished: it has no manifest.json"),
     (lambda batch: (batch / "manifest.json").write_text("{"), "is damaged"),
-    (lambda batch: rewritten(batch, format=2), "has the format 2 of a spool, but this tapdock reads format 1"),
+    (lambda batch: rewritten(batch, format=3), "has the format 3 of a spool, but this tapdock reads formats 1 and 2"),
     (lambda batch: (batch / "part-00001.jsonl.gz").write_bytes(b"x"), "has changed since it was written"),
     (lambda batch: (batch / "part-00001.jsonl.gz").unlink(), "part-00001.jsonl.gz cannot be read"),
     (lambda batch: batch.rename(batch.with_name("00002")), "is not complete: 00002 does not follow"),
