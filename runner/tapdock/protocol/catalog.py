@@ -215,6 +215,8 @@ _OURS = (
     "flatten_keys",
     "log_based",
     "learns_key",
+    "undeclared",
+    "schemaless",
 )
 """Members of a configured stream that are not in the protocol."""
 

@@ -12,7 +12,7 @@ from tapdock.events import Event, SetAside
 from tapdock.launch import SCRATCH
 from tapdock.project.maps import MapKeys
 from tapdock.project.model import StreamOptions
-from tapdock.protocol.catalog import ConfiguredStream, parse_catalog
+from tapdock.protocol.catalog import ConfiguredStream, configured_catalog, parse_catalog
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Quirks, TranslateOptions, Translator
 from tapdock.translate.catalogs.singer import singer_streams
@@ -142,3 +142,13 @@ def test_a_name_is_more_exact_than_a_glob() -> None:
     options |= {"t*": StreamOptions(undeclared_fields="fail")}
     found = select_streams(offered("singer-singer", {"s": FIELDS, "t": FIELDS}), [], options)
     assert [(one.undeclared, one.schemaless) for one in found] == [("drop", "infer"), ("fail", "json")]
+
+
+def test_a_connector_gets_only_members_of_the_protocol() -> None:
+    options = {"s": StreamOptions(undeclared_fields="drop", schemaless="json")}
+    chosen = select_streams(offered("airbyte-airbyte", {"s": FIELDS}), [], options)
+    (entry,) = json.loads(configured_catalog(chosen))["streams"]
+    assert entry.keys() == {
+        *("stream", "sync_mode", "destination_sync_mode", "cursor_field", "primary_key"),
+        *("generation_id", "minimum_generation_id", "sync_id"),
+    }
