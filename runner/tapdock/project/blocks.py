@@ -198,12 +198,18 @@ def _mappers(project: Project, source: str, left: list[str]) -> tuple[str, ...]:
 
 
 def _require_no_maps(project: Project, source: str, target: str) -> None:
-    """Raise UsageError if a pipeline of this source and target has maps: without them, plain text may be written."""
+    """Raise UsageError if a pipeline of this source and target has maps or columns: other rows would be written."""
     users = [one for one in project.pipelines.values() if (one.source, one.target) == (source, target)]
     if found := next((one.name for one in users if one.has_maps), None):
         raise UsageError(
             f"pipeline `{found}` maps what `{source}` writes to `{target}`, and `{source} {target}` would not",
             hint=f"`tapdock run {found}`; or move the maps to `sources.{source}`, where they hold for each of its runs",
+        )
+    if found := next((one.name for one in users if one.columns), None):
+        raise UsageError(
+            f"the matrix of pipeline `{found}` adds columns to what `{source}` writes to `{target}`, and"
+            f" `{source} {target}` would write rows without them",
+            hint=f"`tapdock run {found}` runs its rows",
         )
 
 

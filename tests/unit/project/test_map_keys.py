@@ -198,3 +198,17 @@ def test_a_source_and_a_target_cannot_be_run_without_the_maps_of_their_pipeline(
         parse_blocks(read, ["shop", "lake"])
     assert "`tapdock run nightly`" in (raised.value.hint or "")
     assert parse_blocks(project(), ["shop", "lake"])
+
+
+def test_columns_of_a_matrix_are_not_left_out_by_a_run_without_its_pipeline(tmp_path):
+    text = """version: 1
+sources: {shop: {image: x}}
+targets: {lake: {image: y}, other: {image: y}}
+pipelines:
+  nightly: {source: shop, target: lake, matrix: {rows: [{name: acme}], columns: {tenant: "${matrix.name}"}}}
+"""
+    (tmp_path / "tapdock.yaml").write_text(text)
+    project = load(tmp_path / "tapdock.yaml", environment=None, environ={})
+    with pytest.raises(UsageError, match="the matrix of pipeline `nightly` adds columns to what `shop` writes"):
+        parse_blocks(project, ["shop", "lake"])
+    assert parse_blocks(project, ["shop", "other"])
