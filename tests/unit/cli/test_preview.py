@@ -198,23 +198,6 @@ def test_each_copy_of_a_stream_has_its_records(made):
     assert streams_of(ended) == {"endless": [9001, 9002], "all": [1, 2]}
 
 
-def test_a_source_with_maps_is_not_read_into_files(made, tmp_path, tapdock):
-    for maps, message in (
-        ({"few": {"name": "hash(name)"}}, "the maps of source `shop` protect or remove `few.name`"),
-        ({"few": {"name": "name.upper()"}}, "move the maps into the pipelines"),
-    ):
-        made({"few": (2, "COMPLETE")}, maps=maps, hash_key="${TOKEN}")
-        not_read(tmp_path, tapdock, message)
-
-
-def not_read(tmp_path, tapdock, message):
-    command = ("--project", str(tmp_path), "run", "shop", "--to", str(tmp_path / "files"))
-    ended = tapdock(*command, TAPDOCK_ENGINE="local", TOKEN=SECRET)
-    assert ended.returncode == 2
-    assert message in ended.stderr
-    assert not list(tmp_path.glob("files/*"))
-
-
 def test_a_field_that_is_left_out_can_be_seen(made, tmp_path):
     """The hint has the name of the stream in the source, not the one after its map."""
     maps = {"few": {"__alias__": "some", **{f"wide_{n}": "name" for n in range(9)}, "id": "id"}}
