@@ -11,10 +11,7 @@ from tapdock.events import Committed, Event, Verdict
 from tapdock.launch import ImageFacts
 from tapdock.project.model import Pipeline
 from tapdock.project.named import sides
-<<<<<<< HEAD
 from tapdock.project.state_keys import require_same_rows
-=======
->>>>>>> data
 from tapdock.runs.options import Options
 from tapdock.runs.prepare import PreparedRun, combined
 from tapdock.runs.spool_files import Batch, same_state
