@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 
 from engines.places import BESIDE, LOCAL, local_only
 from engines.project import Running, wait_for
+from support.schedules import events_of, minutes_of
 
 
 def scheduled(project, schedules: dict[str, object], **sources: list[str]) -> None:
@@ -66,22 +66,7 @@ class Said:
                 yield json.loads(line)
 
     def events(self, schedule: str, words: str) -> list[dict[str, object]]:
-        found = (line for line in self.lines() if line.get("schedule") == schedule and "run_id" not in line)
-        return [line for line in found if re.match(words, str(line["event"]))]
-
-
-def minutes_of(events: list[dict[str, object]]) -> list[str]:
-    """Return the times that events are about, also those between the first and the last that were missed."""
-    found: list[str] = []
-    for event in events:
-        if "missed" not in event:
-            found.append(str(event["due"]))
-            continue
-        at, last = (datetime.fromisoformat(str(event[key])) for key in ("first", "last"))
-        while at <= last:
-            found.append(at.isoformat())
-            at += timedelta(minutes=1)
-    return found
+        return events_of(self.path.read_text(), schedule, words)
 
 
 @pytest.mark.slow

@@ -82,3 +82,10 @@ def test_the_example_exists_only_where_it_was_asked_for(entrypoint, tmp_path, ex
         (project / "tapdock.yaml").touch()
     made = entrypoint("run", "demo", TAPDOCK_EXAMPLE=example, TAPDOCK_PROJECT=str(project))
     assert made == [f"{call.format(project)} .cache-{os.geteuid()}" for call in calls]
+
+
+def test_the_init_of_a_runner_can_pass_on_signals():
+    """It is root without capabilities, and tapdock another user: without KILL, `stop` would kill the runs."""
+    for name in ("runner", "scheduler"):
+        assert SERVICES[name]["init"] is True
+        assert set(SERVICES[name]["cap_add"]) == {"SETUID", "SETGID", "KILL"}

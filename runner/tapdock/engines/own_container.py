@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-__all__ = ["OwnContainer", "Shared", "find_own"]
+__all__ = ["OwnContainer", "Shared", "find_own", "is_this_life"]
 
 _MOUNTED_BY_THE_ENGINE = re.compile(r"/containers/([0-9a-f]{64})/(?:hostname|hosts|resolv\.conf)\b")
 _PODMAN = re.compile(r"/overlay-containers/([0-9a-f]{64})/userdata/(?:hostname|hosts|resolv\.conf)\b")
@@ -31,14 +31,21 @@ class Shared:
 class OwnContainer:
     """The container that this process runs in, on the engine that it uses.
 
-    `networks` are the user-defined ones; `hidden` are mounts that no other container can have (a tmpfs).
+    `networks` are the user-defined ones; `hidden` are mounts that no other container can have (a tmpfs). `started` is
+    the engine's time of its last start.
     """
 
     id: str
     name: str
+    started: str = ""
     shared: tuple[Shared, ...] = ()
     hidden: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
+
+    @property
+    def life(self) -> str:
+        """The name of this life of the container: after a restart, its id is the same, but its processes are gone."""
+        return f"{self.id}/{self.started}" if self.started else self.id
 
     def located(self, path: str) -> str | None:
         """Return the engine's own path of `path`, which is absolute and without links; None if no mount covers it.
@@ -57,6 +64,16 @@ class OwnContainer:
         ):
             return None
         return str(PurePosixPath(covering.source) / PurePosixPath(path).relative_to(covering.target))
+
+
+def is_this_life(life: str, facts: Mapping[str, Any] | None) -> bool:
+    """Return True if a container still runs, and was not started again since. Without a time, only if it runs."""
+    started = life.partition("/")[2]
+    return bool(facts and facts["State"]["Running"] and started in ("", _started(facts)))
+
+
+def _started(facts: Mapping[str, Any]) -> str:
+    return str((facts.get("State") or {}).get("StartedAt") or "").replace("/", "")
 
 
 def _is_within(path: str, folder: str) -> bool:
@@ -93,6 +110,7 @@ def _described(facts: Mapping[str, Any]) -> OwnContainer:
     return OwnContainer(
         id=str(facts["Id"]),
         name=str(facts["Name"]).lstrip("/"),
+        started=_started(facts),
         shared=tuple(
             Shared(target=mount["Destination"], source=mount["Source"], writable=bool(mount.get("RW", True)))
             for mount in mounts

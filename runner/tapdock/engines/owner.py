@@ -1,6 +1,7 @@
 """Name the process that owns a leftover. The name is unique: no other process has it, now or later."""
 
 import os
+import re
 import socket
 from collections.abc import Callable
 from functools import cache
@@ -9,20 +10,27 @@ from pathlib import Path
 __all__ = ["is_alive", "mine"]
 
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT")
+
+
 @cache
 def mine(container: str = "") -> str:
-    """Return this process's name for labels: machine and process-id namespace, process id, start time, container."""
+    """Return this process's name for labels: machine and process-id namespace, process id, start time, container.
+
+    `container` is the life of its container (`OwnContainer.life`), or empty.
+    """
     return f"{_place()}/{os.getpid()}/{_began(os.getpid())}/{container}"
 
 
 def is_alive(owner: str, *, runs: Callable[[str], bool | None] = lambda _: None) -> bool | None:
     """Return whether that process still runs; None if it ran in a place that is not visible from here.
 
-    `runs` returns whether the container with an id runs: a process ends with its container at the latest.
+    `runs` returns whether that life of a container goes on: a process ends with it at the latest.
     """
-    place, pid, began, container = (*owner.split("/"), "", "", "")[:4]
+    place, pid, began, container, started = (*owner.split("/"), "", "", "", "")[:5]
     if place != _place():
-        return runs(container) if container else None
+        life = f"{container}/{started}" if _TIME.match(started) else container  # else it is the name of the engine
+        return runs(life) if container else None
     if not pid.isdigit():
         return None
     found = _began(int(pid))

@@ -18,7 +18,7 @@ from tapdock.engines.base import EngineFacts, Logs, Swept
 from tapdock.engines.docker import build, changes, connection, handshake, networks, sweep
 from tapdock.engines.docker.errors import CONNECTION, answering, pull_failed, reason_of, uncovered
 from tapdock.engines.docker.run import LABEL_RUN, DockerRun, container_name
-from tapdock.engines.own_container import OwnContainer, find_own
+from tapdock.engines.own_container import OwnContainer, find_own, is_this_life
 from tapdock.engines.owner import is_alive, mine
 from tapdock.engines.references import digest_of, split_tag
 from tapdock.errors import EngineError, UsageError
@@ -69,14 +69,13 @@ class DockerEngine:
                 return None
             return found
 
-    def _runs(self, container: str) -> bool:
-        facts = self._container(container)
-        return bool(facts and facts["State"]["Running"])
+    def _runs(self, life: str) -> bool:
+        return is_this_life(life, self._container(life.partition("/")[0]))
 
     @property
     def owner(self) -> str:
         """The name of this process, with that of the engine: another engine cannot check a container of this one."""
-        return f"{mine(self.own.id if self.own else '')}/{self._name}"
+        return f"{mine(self.own.life if self.own else '')}/{self._name}"
 
     @property
     def _name(self) -> str:
@@ -186,7 +185,7 @@ class DockerEngine:
 
     def run(self, run_id: str, *, image: str) -> DockerRun:
         share = self._relay == "beside" or (self._relay == "auto" and self.shares_pipes(image))
-        container = self.own.id if self.own else ""
+        container = self.own.life if self.own else ""
         folder = folders.made(self._pipes_home(), container=container) if share else None
         # Podman does not have this option: there, the two containers of a run can reach each other.
         options = {} if self._is_podman else {"com.docker.network.bridge.enable_icc": "false"}
@@ -218,7 +217,7 @@ class DockerEngine:
             return False
 
         def ask() -> bool | None:
-            with folders.temporary(home, container=self.own.id if self.own else "") as folder:
+            with folders.temporary(home, container=self.own.life if self.own else "") as folder:
                 pipes = folder / "pipes"
                 pipes.mkdir()
                 pipes.chmod(0o777)
