@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from tapdock.connectors.context import Context
 from tapdock.errors import StateError
 from tapdock.project.blocks import block_of
+from tapdock.project.row import split_name
 from tapdock.protocol.patterns import Path
 from tapdock.runs.begin import drops_rows
 from tapdock.runs.prepare import PreparedRun
@@ -25,7 +26,8 @@ def earlier_rows(context: Context, run: PreparedRun, *, resumes: bool) -> Iterat
 
     Nothing is known about a stream that no run of this version of tapdock has written.
     """
-    again = f"tapdock run {block_of(context.project, run.pipeline)} --full-refresh"
+    name = split_name(run.pipeline.name)[0] if run.pipeline.row else block_of(context.project, run.pipeline)
+    again = f"tapdock run {name} --full-refresh"  # of all rows of a matrix, so that it is said once
     own = run.schema.found.catalog
     before = {each.key: each for each in own.streams} if own else {}
     without_row = None if own else _of_pipeline(context, run)

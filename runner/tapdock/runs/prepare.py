@@ -171,7 +171,7 @@ def combined(
     if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
     mapped = landed_streams(streams, maps, undeclared=pipeline.undeclared_fields)
-    say_left(context, mapped, maps)
+    say_left(context, mapped)
     say_columns(context, pipeline, mapped)
     landed = tuple(one.target for one in mapped)
     require_files(target, target_config, landed, quirks, is_check=is_check)

@@ -12,6 +12,7 @@ from tapdock.project.row import split_name
 from tapdock.protocol.catalog import StreamKey
 from tapdock.runs.schema_policy import SchemaFacts
 from tapdock.state.catalogs import Written
+from tapdock.translate.maps.comparisons import mismatches
 from tapdock.translate.maps.effects import Effect, effects, left_plain
 from tapdock.translate.maps.landing import Landed
 from tapdock.translate.maps.plan import read_schema
@@ -54,16 +55,21 @@ def say_columns(context: Context, pipeline: Pipeline, landed: Sequence[Landed]) 
         context.once("hint: add a column such as `tenant: ${matrix.name}`: then only this one is part of the key")
 
 
-def say_left(context: Context, landed: Sequence[Landed], maps: MapSettings | None) -> None:
-    """Warn about values that a map protects in one field, and passes on in another."""
-    for one in landed:
-        for each in left_plain(one.map) if one.map else ():
-            where = f"{maps.place}.{one.map.entry.name}" if maps and one.map else ""
+def say_left(context: Context, landed: Sequence[Landed]) -> None:
+    """Warn about values that a map protects in one field and passes on in another, and comparisons that fail."""
+    for each in (one.map for one in landed if one.map):
+        where = f"warning: in the map of stream `{each.source}`"
+        for found in mismatches(each):
             context.once(
-                f"warning: `{where}`: `{each.field}` is {each.what} of `{each.plain}`, but `{each.plain}` itself is"
-                " passed on as it is"
+                f"{where}, `{found.text}` (in `{found.place}`) compares `{found.field}`, which the source declares as"
+                f" {found.declared}, with {found.given}: this fails for each record"
+            )
+        for left in left_plain(each):
+            context.once(
+                f"{where}, `{left.field}` is {left.what} of `{left.plain}`, but `{left.plain}` itself is passed on as"
+                " it is"
             )
             context.once(
-                f"hint: map `{each.plain}` too, or remove it with `{each.plain}: null`;"
-                f" `{each.plain}: {each.plain}` says that this is meant"
+                f"hint: map `{left.plain}` too, or remove it with `{left.plain}: null`;"
+                f" `{left.plain}: {left.plain}` says that this is meant"
             )
