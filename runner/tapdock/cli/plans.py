@@ -14,6 +14,7 @@ from tapdock.connectors.paths import unmounted
 from tapdock.project.blocks import TaskBlock
 from tapdock.protocol.catalog import StreamKey
 from tapdock.runs.chosen import added_fields
+from tapdock.runs.earlier_rows import earlier_rows
 from tapdock.runs.given import Part, files_given, messages_given
 from tapdock.runs.limited import require_limitable
 from tapdock.runs.options import Options
@@ -31,6 +32,7 @@ from tapdock.translate.maps.stream_map import StreamMap
 __all__ = ["own_file", "show_given", "show_plans"]
 
 _MOST_LEFT = 20
+_WARNING = "warning: "
 
 
 def own_file(file: str | None) -> str | None:
@@ -68,7 +70,8 @@ def show_plans(
         require_limitable(plan, options)
         require_windowable(operations, plan, options)
     described = [
-        _described(operations, plan, has_state=read(operations.backend, plan.state_id) is not None) for plan in plans
+        _described(operations, plan, options, has_state=read(operations.backend, plan.state_id) is not None)
+        for plan in plans
     ]
     commands = [task_plan(operations.project, each) for each in tasks]
     if as_json:
@@ -139,8 +142,15 @@ def _key_and_cursor(stream: dict[str, Any]) -> tuple[str, str]:
     return ", ".join(stream["key"]), ".".join(stream["cursor"])
 
 
-def _described(operations: Operations, plan: PreparedRun, *, has_state: bool) -> dict[str, Any]:
+def _described(operations: Operations, plan: PreparedRun, options: Options, *, has_state: bool) -> dict[str, Any]:
     target = about(operations, plan.target)
+    anew = options.full_refresh or options.window is not None or options.state is not None
+    warnings = [
+        operations.message(line)
+        for line in earlier_rows(operations.of(plan.pipeline), plan, resumes=has_state and not anew)
+    ]
+    for line in warnings:
+        operations.once(line)
     return {
         "pipeline": plan.pipeline.name,
         "source": plan.source.facts.image,
@@ -151,6 +161,7 @@ def _described(operations: Operations, plan: PreparedRun, *, has_state: bool) ->
         "paths_without_mount": [
             each.place for ready, _ in plan.sides for each in unmounted(operations.engine, ready.connector)
         ],
+        "warnings": [line.removeprefix(_WARNING) for line in warnings if line.startswith(_WARNING)],
         "schema_changes": msgspec.to_builtins(plan.schema.changes),
         **({"maps": _mapped(plan)} if plan.translation.maps else {}),
         "streams": [

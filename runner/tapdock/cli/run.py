@@ -22,15 +22,17 @@ from tapdock.cli.run_result import nothing_named, refusal, show_ended, show_step
 from tapdock.cli.session import Session, shared
 from tapdock.cli.spools import blocks_of, options_of_batches, read_batches, read_into, without_hooks
 from tapdock.cli.windows import with_window
+from tapdock.connectors.context import Context as Operations
 from tapdock.errors import Interrupted, TapdockError, unforeseen
 from tapdock.project.blocks import TaskBlock, parse_blocks
+from tapdock.project.model import Pipeline
 from tapdock.relay.signals import Signals
 from tapdock.runs.acts import RealActs
 from tapdock.runs.given import Part
 from tapdock.runs.job_notify import require_notifiable_jobs
 from tapdock.runs.jobs import perform
 from tapdock.runs.options import Options
-from tapdock.runs.prepare import prepare
+from tapdock.runs.prepare import PreparedRun, prepare
 from tapdock.runs.replaced_rows import require_own_rows
 from tapdock.runs.replay import require_all_spooled
 from tapdock.runs.spool_files import Batch
@@ -195,10 +197,16 @@ def _perform(
         operations = operations_of(session, signals, locked=locked, quiet=not view.progress)
         require_own_rows(operations, pipelines, options, at_once=at_once(pairs))
         if dry_run:
-            plans = [prepare(operations, wanted, options) for wanted in pipelines]
+            plans, refused = _plans(operations, pipelines, options)
+            if refused and as_json:
+                raise refused[0]
             show_steps(tree, as_json=as_json)
             tasks = [step.block for step in steps_of(tree) if isinstance(step.block, TaskBlock)]
             show_plans(operations, plans, options, as_json=as_json, tasks=tasks)
+            for error in refused[1:]:
+                said(f"error: {operations.message(error.message)}")
+            if refused:
+                raise refused[0]
             return 0
         if dump:
             show_given(operations.of(pipelines[0]), prepare(operations, pipelines[0], options), options, dump)
@@ -220,3 +228,20 @@ def _perform(
         ended = perform(tree, acts, limit=limit, received=signals)
     show_ended(session, tree, ended, chosen, as_json=as_json)
     return ended.exit_code
+
+
+def _plans(
+    operations: Operations, pipelines: Sequence[Pipeline], options: Options
+) -> tuple[list[PreparedRun], list[TapdockError]]:
+    """Return the plans, and the errors of rows of a matrix, which do not stop the others. Each error names its row."""
+    plans: list[PreparedRun] = []
+    refused: list[TapdockError] = []
+    for wanted in pipelines:
+        try:
+            plans.append(prepare(operations, wanted, options))
+        except TapdockError as error:
+            if not wanted.row:
+                raise
+            error.message = f"{wanted.name}: {error.message}"
+            refused.append(error)
+    return plans, refused

@@ -36,7 +36,16 @@ from tapdock.project.row import Row
 from tapdock.project.rows import Rows
 from tapdock.project.schedules import names_by_environment, require_runnable, schedule
 from tapdock.project.task_rows import require_rows
-from tapdock.project.variants import by_row, marked, matrices, of_row, only_used, without_missing, without_rows
+from tapdock.project.variants import (
+    by_row,
+    marked,
+    matrices,
+    naming_columns,
+    of_row,
+    only_used,
+    without_missing,
+    without_rows,
+)
 
 __all__ = ["load", "with_own_variables", "written"]
 
@@ -127,7 +136,8 @@ class _Base:
         layer = with_defaults(extended(layer, label), label, state_uri=state_uri)
         found = _project(layer, self.file, scope.environment, private, self.blocks)
         found = dataclasses.replace(found, references=scope.references, warnings=more)
-        return marked(found, users, missing, row)
+        naming = () if row is None else naming_columns(self.without_rows, row)
+        return marked(found, users, missing, row, naming=naming)
 
 
 def written(

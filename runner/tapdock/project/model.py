@@ -217,6 +217,14 @@ class Pipeline(MapKeys, Hooks):
         return self.matrix.columns if self.matrix else {}
 
     @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns that become part of the key: those that are the row's name, or all if there is none of these.
+
+        Other values of a row may change, and its rows would then be in the table twice.
+        """
+        return (self.matrix.naming or tuple(self.columns)) if self.matrix else ()
+
+    @property
     def connectors(self) -> tuple[str, ...]:
         return (self.source, *self.mappers, self.target)
 

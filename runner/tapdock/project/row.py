@@ -23,13 +23,15 @@ class Row:
 class Matrix:
     """Where the rows of a pipeline are: in the project file, in another file, or in what a command prints.
 
-    `columns` are added to each record of a row. `seconds` is the time limit of the command. `place` is for errors.
+    `columns` are added to each record of a row. `naming` are those of them whose value is the row's name: of a
+    chosen row only. `seconds` is the time limit of the command. `place` is for errors.
     """
 
     rows: tuple[Row, ...] | None = None
     file: str | None = None
     command: tuple[str, ...] = ()
     columns: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    naming: tuple[str, ...] = ()
     seconds: float = 60.0
     allow_empty: bool = False
     place: str = field(default="", compare=False)

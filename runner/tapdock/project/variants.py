@@ -9,12 +9,22 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from tapdock.errors import UsageError
-from tapdock.project.interpolate import Scope, Unset, is_private
+from tapdock.project.interpolate import REFERENCE, Scope, Unset, is_private
 from tapdock.project.layers import Layer, Path, dotted
 from tapdock.project.model import Connector, Pipeline, Project
 from tapdock.project.row import Row, row_name
 
-__all__ = ["Entry", "by_row", "marked", "matrices", "of_row", "only_used", "without_missing", "without_rows"]
+__all__ = [
+    "Entry",
+    "by_row",
+    "marked",
+    "matrices",
+    "naming_columns",
+    "of_row",
+    "only_used",
+    "without_missing",
+    "without_rows",
+]
 
 Entry = tuple[str, str]
 """A connector or a pipeline: `("sources", "shop")`."""
@@ -58,6 +68,14 @@ def of_row(layer: Layer, row: Row) -> Layer:
     own = pipelines[row.pipeline]
     pipelines[row.pipeline] = {**own, "matrix": {**own["matrix"], "rows": [{"name": row.name}]}}
     return Layer({**layer.tree, "pipelines": pipelines}, layer.origins)
+
+
+def naming_columns(layer: Layer, row: Row) -> tuple[str, ...]:
+    """Return the columns that are `${matrix.name}` and nothing else, in a layer whose references are not replaced."""
+    columns = layer.tree["pipelines"][row.pipeline]["matrix"].get("columns")
+    found = columns.items() if isinstance(columns, dict) else ()
+    whole = ((name, REFERENCE.fullmatch(text)) for name, text in found if isinstance(text, str))
+    return tuple(name for name, match in whole if match and match["row"] == "name")
 
 
 def only_used(layer: Layer, row: Row) -> Layer:
@@ -168,10 +186,18 @@ def _first(layer: Layer, entry: Entry, found: Mapping[Entry, Any]) -> Any:
     return found.get(entry)
 
 
-def marked(project: Project, users: Mapping[Entry, bool], missing: Mapping[Entry, Unset], row: Row | None) -> Project:
+def marked(
+    project: Project,
+    users: Mapping[Entry, bool],
+    missing: Mapping[Entry, Unset],
+    row: Row | None,
+    *,
+    naming: tuple[str, ...] = (),
+) -> Project:
     """Return the project in which connectors say whether they depend on a row.
 
-    With a row, its pipeline has the row's name. Raises UsageError if a key of it has no value in this row.
+    With a row, its pipeline has the row's name, and its matrix the columns in `naming`. Raises UsageError if a key of
+    it has no value in this row.
     """
     name = row_name(row.pipeline, row.name) if row else None
 
@@ -198,7 +224,8 @@ def marked(project: Project, users: Mapping[Entry, bool], missing: Mapping[Entry
         if unset is not None:
             unset.reveal()
     others = {key: each for key, each in found.pipelines.items() if key != row.pipeline}
-    pipelines = {**others, str(name): dataclasses.replace(own, name=str(name), row=row.name)}
+    matrix = dataclasses.replace(own.matrix, naming=naming) if own.matrix else None
+    pipelines = {**others, str(name): dataclasses.replace(own, name=str(name), row=row.name, matrix=matrix)}
     return dataclasses.replace(found, pipelines=pipelines)
 
 

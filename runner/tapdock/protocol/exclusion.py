@@ -41,6 +41,11 @@ class Exclusion:
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
         return ", ".join(f"`{name}`" for name in names[:_MOST_NAMED]) + more
 
+    @property
+    def is_one(self) -> bool:
+        """True for a single field or pattern."""
+        return len(self.paths) + len(self.patterns) == 1
+
     def candidates(self, path: Path, names: Collection[str]) -> Collection[str]:
         """Return those of the names inside of an object that are not kept for certain."""
         return names if self._matchers else [name for name in self._inside.get(path, ()) if name in names]

@@ -46,7 +46,7 @@ def chosen_streams(
             warn=lambda said: context.once(context.redacted(said)),
         )
     except UsageError as error:
-        if maps and (hint := name_hint((*only, *connector.select), offered, maps)):
+        if maps and (hint := name_hint((*only, *connector.select), offered, maps, error=error.message)):
             raise UsageError(error.message, hint=hint) from None
         raise
     left_out = {str(one.key) for one in offered} - {str(one.stream.key) for one in streams}

@@ -25,6 +25,7 @@ from tapdock.relay.player import play
 from tapdock.relay.signals import AGAIN
 from tapdock.runs.begin import StartedRun, begun, launches, names_of
 from tapdock.runs.chosen import partly_chosen
+from tapdock.runs.earlier_rows import earlier_rows
 from tapdock.runs.held import terms_of
 from tapdock.runs.lost_files import lost_files
 from tapdock.runs.new_target import why_new
@@ -77,6 +78,9 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             _say_unread(context, job)
         if job.resumes and state.envelope:
             _say_new(context, prepared, state.envelope)
+        if options.save_state:
+            for line in earlier_rows(context, prepared, resumes=job.resumes):
+                context.once(line)
         if state.held and job.changed:
             state.held.save(job.saved, dialect=prepared.source.kind, generations=job.generations)
             recorder.cleared = job.cleared

@@ -11,14 +11,16 @@ from tapdock.translate.maps.settings import Entry, MapSettings, glob_matches
 __all__ = ["name_hint"]
 
 
-def name_hint(patterns: Sequence[str], offered: Sequence[Stream], maps: MapSettings) -> str | None:
-    """Return a hint if a pattern has the name that a map gives to a stream or a field; None if none has.
+def name_hint(patterns: Sequence[str], offered: Sequence[Stream], maps: MapSettings, *, error: str) -> str | None:
+    """Return a hint if the pattern of an error has the name that a map gives to a stream or a field; None otherwise.
 
-    A selection has the names of the source.
+    A selection has the names of the source. `error` is the text of the error, which names the pattern or its field.
     """
     known = {stream.name for stream in offered} | {str(stream.key) for stream in offered}
     for pattern in patterns:
         plain = pattern.removeprefix("!")
+        if not any(f"`{unescaped(part)}`" in error for part in (plain, *(field for _, field in splits(plain)))):
+            continue
         for part, field in [(plain, ""), *splits(plain)]:
             name = unescaped(part)
             for stream, entry, alias in _mapped(offered, maps):

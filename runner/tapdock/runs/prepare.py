@@ -39,6 +39,7 @@ from tapdock.runs.sync_modes import (
 from tapdock.runs.target_files import require_files
 from tapdock.runs.target_tables import table_names
 from tapdock.runs.unread import denied_globs, unread_names
+from tapdock.runs.written import say_columns, say_left, with_written
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names
@@ -169,7 +170,10 @@ def combined(
     unsafe = empties_first(target, streams, target_config)
     if unsafe:  # the target itself empties its tables: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
-    landed = tuple(one.target for one in landed_streams(streams, maps, undeclared=pipeline.undeclared_fields))
+    mapped = landed_streams(streams, maps, undeclared=pipeline.undeclared_fields)
+    say_left(context, mapped)
+    say_columns(context, pipeline, mapped)
+    landed = tuple(one.target for one in mapped)
     require_files(target, target_config, landed, quirks, is_check=is_check)
     require_keys(source, target, target_config, landed, quirks)
     require_described(source, target, described, target_config, landed, quirks)
@@ -192,7 +196,7 @@ def combined(
         streams=streams,
         translation=translation,
         state_id=key_of(pipeline, context.project.environment),
-        schema=found.facts,
+        schema=with_written(found.facts, mapped, maps),
         only_complete=target.kind == "airbyte" and overwrites(streams) and not quirks.waits_for_complete,
         # Only if the user configured it: a tap that changes its own config does not get a shared folder.
         scratch=source.kind == "singer" and "batch_config" in source_config.user,

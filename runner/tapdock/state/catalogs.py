@@ -16,6 +16,7 @@ __all__ = [
     "Found",
     "KeptCatalog",
     "SeenStream",
+    "Written",
     "copy",
     "find",
     "keep",
@@ -29,10 +30,17 @@ PREFIX = "catalog/"
 VERSION = 1
 
 
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run wrote a stream: its key in the target, and a digest of what its map does to each field."""
+
+    key: tuple[tuple[str, ...], ...] = ()
+    maps: dict[str, str] = {}
+
+
 class SeenStream(msgspec.Struct, frozen=True, kw_only=True):
     """A stream as a run saw it. `read` are the top-level fields that the project selects, None without the stream.
     `unread` are the fields inside of others that it does not select. `inferred` are the JSON types of top-level fields
-    that no schema declares.
+    that no schema declares. `written` is by the label of a stream in the target; it is empty if it is not known.
 
     `json_schema`, `sync_modes`, `primary_key` and `cursor_field` are those that the source declares.
     """
@@ -46,6 +54,7 @@ class SeenStream(msgspec.Struct, frozen=True, kw_only=True):
     read: tuple[str, ...] | None = None
     unread: tuple[tuple[str, ...], ...] = ()
     inferred: dict[str, str] = {}
+    written: dict[str, Written] = {}
 
     @property
     def key(self) -> StreamKey:

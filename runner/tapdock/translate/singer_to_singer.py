@@ -206,7 +206,8 @@ class SingerToSinger(WithoutScan):
             raise TranslationError(what) from error
         self._source.note_fields(stream, message.schema)
         if sent:
-            tally.reason = f"{', '.join(f'`{name}`' for name in sent)} is excluded, but the tap sends it"
+            are = "is excluded, but the tap sends it" if len(sent) == 1 else "are excluded, but the tap sends them"
+            tally.reason = f"{', '.join(f'`{name}`' for name in sent)} {are}"
         maps = self._copies.learn(message, stream, schema)
         for name in [stream] if maps is None else [each.alias for each in maps]:
             self._tables.require(stream, name, line=self._source.line)

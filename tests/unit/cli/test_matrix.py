@@ -142,7 +142,7 @@ def test_columns_become_part_of_the_key_of_a_shared_table(project, folder, sourc
         found = [json.loads(line)["data"] for line in lines]
         seen = [json.loads(line) for line in (folder / "data" / "all" / "runs.jsonl").read_text().splitlines()]
         (stream,) = seen[0]["catalog"]["streams"]
-        assert stream["primary_key"] == [["tenant"], ["number"], ["id"]]
+        assert stream["primary_key"] == [["tenant"], ["id"]]
         assert stream["stream"]["json_schema"]["properties"]["number"]["type"] == ["integer", "null"]
     assert {(each["tenant"], each["number"], each["id"]) for each in found} == {
         (name, 7, number) for name in ("acme", "beta") for number in (1, 2, 3)
@@ -371,3 +371,18 @@ def test_rows_that_ran_at_the_same_time_are_compared_afterwards(open_rows, folde
     assert ended.returncode == 0, ended.stderr
     said = "field `price` of stream `users` is `string` in `shop[zoe]` and `number` in `shop[acme]`"
     assert said in ended.stderr
+
+
+def test_a_dry_run_names_the_row_that_cannot_run_and_shows_the_others(project):
+    rows = [*named("acme"), *named("beta", steps=7), *named("gamma"), *named("delta", steps="x")]
+    tapdock = project(rows)
+    ended = tapdock("run", "shop", "--dry-run")
+    assert ended.returncode == 2
+    assert "error: shop[beta]: " in ended.stderr
+    assert "error: shop[delta]: " in ended.stderr
+    assert [line.partition(":")[0] for line in ended.stdout.splitlines() if line.startswith("shop[")] == [
+        "shop[acme]",
+        "shop[gamma]",
+    ]
+    found = json.loads(tapdock("run", "shop", "--dry-run", "--json").stdout)
+    assert (found["exit_code"], found["error"]["message"].startswith("shop[beta]: ")) == (2, True)

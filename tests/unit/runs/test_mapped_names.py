@@ -7,6 +7,7 @@ import pytest
 from tapdock.errors import UsageError
 from tapdock.project.load import load
 from tapdock.protocol.catalog import ConfiguredStream, Stream
+from tapdock.protocol.patterns import unescaped
 from tapdock.runs.mapped_names import name_hint
 from tapdock.translate.maps.plan import maps_of
 from tapdock.translate.maps.settings import settings_of
@@ -43,8 +44,15 @@ def maps(tmp_path):
     ],
 )
 def test_a_name_after_the_maps_has_a_hint(maps, pattern, hint):
-    found = name_hint([pattern], STREAMS, maps)
-    assert found is None if hint is None else found.startswith(hint)
+    plain = unescaped(pattern.removeprefix("!"))
+    for error in (f"there is no stream `{plain}`", f"stream `x` has no field `{plain.rpartition('.')[2]}`"):
+        found = name_hint([pattern], STREAMS, maps, error=error)
+        assert found is None if hint is None else found and found.startswith(hint)
+
+
+def test_a_pattern_that_is_right_gives_no_hint_for_another_one(maps):
+    error = "stream `users` has no field `nationalty`"
+    assert name_hint(["users.label", "users.nationalty"], STREAMS, maps, error=error) is None
 
 
 @pytest.mark.parametrize(("excluded", "field"), [("name", "label"), ("email", "secret")])

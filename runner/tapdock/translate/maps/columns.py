@@ -15,9 +15,9 @@ __all__ = ["with_columns"]
 def with_columns(
     entry: Entry, stream: StreamKey, settings: MapSettings, schema: Mapping[str, Any], key: tuple[Path, ...]
 ) -> Entry:
-    """Return the entry of a stream with the columns, which become part of the stream's key, if it has one.
+    """Return the entry of a stream with the columns. Its key gets `settings.key_columns`, if it has one.
 
-    Otherwise rows of two tenants with one id would replace each other in a table of both. Raises UsageError for a
+    Without them, rows of two tenants with one id would replace each other in a table of both. Raises UsageError for a
     column that the stream has already: its own values would be lost.
     """
     columns = settings.columns
@@ -39,6 +39,6 @@ def with_columns(
             hint="set `schemaless: infer` for the pipeline: it finds the fields in the first records",
         )
     if keys:
-        keys = (*(name for name in columns if name not in keys), *keys)
+        keys = (*(name for name in settings.key_columns if name not in keys), *keys)
     values = {name: repr(str(value) if isinstance(value, str) else value) for name, value in columns.items()}
     return replace(entry, keys=keys if keys else entry.keys, fields={**entry.fields, **values})

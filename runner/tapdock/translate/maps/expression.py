@@ -101,7 +101,7 @@ def compiled(text: str, scope: Scope, *, field: str | None = None) -> Expression
 
     Raises UsageError for what is not part of the language, and UnknownName for a bare word that means nothing.
     """
-    node = _parsed(text.strip())
+    node = parsed(text.strip())
     build = Build(text.strip(), scope, field=field, steps=_STEPS)
     step = build.step(node)
     reads = None if build.reads is None else frozenset(build.reads)
@@ -111,12 +111,12 @@ def compiled(text: str, scope: Scope, *, field: str | None = None) -> Expression
 def bare_words(text: str) -> frozenset[str]:
     """Return the names in an expression, among them those of fields; none for a text that is not an expression."""
     try:
-        return frozenset(node.id for node in ast.walk(_parsed(text.strip())) if isinstance(node, ast.Name))
+        return frozenset(node.id for node in ast.walk(parsed(text.strip())) if isinstance(node, ast.Name))
     except UsageError:
         return frozenset()
 
 
-def _parsed(text: str) -> ast.expr:
+def parsed(text: str) -> ast.expr:
     where = f"expression `{shortened(text)}`"
     if not text:
         raise UsageError("an expression is empty", hint="use `null` in the project file to remove a field")

@@ -273,20 +273,15 @@ COMPARISONS: dict[str, Operator] = {
 }
 
 
-def _negative(value: Any) -> Any:
-    if type(value) is Decimal:
-        return EXACT.minus(value)
-    if isinstance(value, _SIGNED):
-        return -value
-    raise Fault(f"`-` is not possible for {described(value)}")
+def _signed(sign: str, exactly: Callable[[Decimal], Any], plain: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def result(value: Any) -> Any:
+        if type(value) is Decimal:
+            return exactly(value)
+        if isinstance(value, _SIGNED):
+            return plain(value)
+        raise Fault(f"`{sign}` is not possible for {described(value)}")
 
-
-def _positive(value: Any) -> Any:
-    if type(value) is Decimal:
-        return value
-    if isinstance(value, _SIGNED):
-        return +value
-    raise Fault(f"`+` is not possible for {described(value)}")
+    return result
 
 
 def _inverted(value: Any) -> Any:
@@ -296,8 +291,8 @@ def _inverted(value: Any) -> Any:
 
 
 UNARY: dict[str, Callable[[Any], Any]] = {
-    "USub": _negative,
-    "UAdd": _positive,
+    "USub": _signed("-", EXACT.minus, operator.neg),
+    "UAdd": _signed("+", lambda value: value, operator.pos),
     "Invert": _inverted,
     "Not": lambda value: not value,
 }

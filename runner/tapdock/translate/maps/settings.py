@@ -64,7 +64,7 @@ class FieldRule:
 class MapSettings:
     """All maps of a run. `place` is where they were written. `removes_others`: streams without an entry are removed.
 
-    `columns` are constants that each record gets: those of a row of a matrix.
+    `columns` are constants that each record gets: those of a row of a matrix. `key_columns` become part of the key.
     """
 
     place: str
@@ -77,6 +77,7 @@ class MapSettings:
     hash_key: bytes | None = field(default=None, repr=False)
     encrypt_key: bytes | None = field(default=None, repr=False)
     columns: Mapping[str, Any] = field(default_factory=dict)
+    key_columns: tuple[str, ...] = ()
 
     def scope(self, fields: Iterable[str] | None) -> Scope:
         """Return what expressions of a stream may use; `fields` are those that its schema declares."""
@@ -105,7 +106,8 @@ def settings_of(pipeline: Pipeline, source: Connector) -> MapSettings | None:
     if not pipeline.columns or pipeline.is_template:
         return found
     own = found or MapSettings(place=f"pipelines.{pipeline.name}.matrix.columns")
-    return replace(own, columns={name: _revealed(value) for name, value in pipeline.columns.items()})
+    columns = {name: _revealed(value) for name, value in pipeline.columns.items()}
+    return replace(own, columns=columns, key_columns=pipeline.key_columns)
 
 
 def glob_matches(pattern: str, key: StreamKey) -> bool:

@@ -140,7 +140,8 @@ class AirbyteStream:
         rules: list[Rule] = []
         if exclusion and (rule := removal(exclusion)):
             rules.append(rule)
-            reasons.append(f"{exclusion} is excluded, if the tap sends it")
+            are, them = ("is", "it") if exclusion.is_one else ("are", "them")
+            reasons.append(f"{exclusion} {are} excluded, if the tap sends {them}")
         if rule := conversion(landed.stream.json_schema, fragments, notices.converter(tally)):
             rules.append(rule)
             reasons.append("values are converted to the user's schema")

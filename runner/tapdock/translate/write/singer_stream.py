@@ -67,7 +67,7 @@ class SingerStream:
             reasons.append(REASON)
         if rule := removal(exclusion):
             rules.insert(0, rule)
-            reasons.append(f"{exclusion} is excluded")
+            reasons.append(f"{exclusion} {'is' if exclusion.is_one else 'are'} excluded")
         if rule := conversion(declared.json_schema, of_times(configured.fragments), notices.converter(tally)):
             rules.insert(bool(exclusion), rule)  # the fit of all fields converts everything else
             reasons.append("dates and times are written in the form of their format")
