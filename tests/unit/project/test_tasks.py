@@ -96,7 +96,7 @@ def test_shared_defaults_do_not_matter_on_the_host(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("{build: {python: 'dbt-duckdb==1.9.*'}}", "not a version of Python", '`build: {pip: "sqlfluff==3.4.2"}`'),
+        ("{build: {python: 'dbt-duckdb==1.9.*'}}", "not a version of Python", '`build: {pip: "dbt-duckdb==1.9.*"}`'),
         ("{build: {singer: tap-x}}", "is for connectors, and this is a task", "write `pip`"),
         ("{build: {with: [x]}}", "has no effect without `pip`", "name the packages under `pip`"),
         ("{build: {pip: 'git+https://example.com/x.git'}}", "no package name that can name the image", "add `image`"),
