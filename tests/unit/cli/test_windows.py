@@ -123,7 +123,7 @@ def test_windows_that_a_run_cannot_read_are_refused_and_nothing_is_replaced(proj
     assert "`sources.shop.window.start`: `start_dat` is not a setting of the connector" in ended.stderr
     ended = project(window=None)("run", "demo", *JANUARY)
     assert ended.returncode == 2
-    assert "`sources.shop.window`: is missing" in ended.stderr
+    assert "`sources.shop.window`: there is no `window`" in ended.stderr
     assert "its settings: end_date, start_date" in ended.stderr
     assert rows(tmp_path) == {"orders": [], "users": []}
 
