@@ -169,5 +169,5 @@ def _json(entry: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = one_line(str(value))
+    text = one_line(", ".join(map(str, value)) if isinstance(value, list) else str(value))
     return f'"{text}"' if " " in text else text

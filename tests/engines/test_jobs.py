@@ -50,8 +50,8 @@ def test_a_failure_stops_its_own_sequence_only(jobs, project):
 def test_people_see_which_steps_have_run(jobs):
     ended = jobs(["good", {"parallel": ["bad", "late"]}, "good"], "--concurrency", "1")
     assert ended.code == 3, ended.stderr
-    rows = [re.split(r"  +", line) for line in ended.stdout.splitlines() if line.startswith(("step", "j/"))]
-    assert rows[0] == ["step", "name", "status", "time"]
+    rows = [re.split(r"  +", line) for line in ended.stdout.splitlines() if line.startswith(("STEP", "j/"))]
+    assert rows[0] == ["STEP", "NAME", "STATUS", "TIME"]
     assert [row[:3] for row in rows[1:]] == [
         ["j/1", "good", "succeeded"],
         ["j/2/1", "bad", "failed"],

@@ -49,6 +49,14 @@ def test_the_scripts_of_tasks(demo, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_script_of_a_task_with_packages(demo, tmp_path):
+    (_, _, ran) = Shell(tmp_path, TAPDOCK_BASE_IMAGE=base_image()).follow(
+        page_steps("tasks.md", "A script with packages")
+    )
+    assert "settings: acme" in ran.output
+
+
+@pytest.mark.slow
 def test_the_networks_of_a_container(api, tmp_path):
     name = f"tapdock-test-{uuid.uuid4().hex[:8]}"
     labels = {"io.tapdock.test": "places", "io.tapdock.owner": owner.mine()}

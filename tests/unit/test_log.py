@@ -32,6 +32,13 @@ def test_an_event_is_one_line_for_people_and_one_for_machines():
     }
 
 
+def test_a_list_is_shown_as_words():
+    log, shown, file = logged()
+    log.info("the scheduler has started", schedules=["nightly", "weekly"])
+    assert shown.getvalue().endswith('schedules="nightly, weekly"\n')
+    assert json.loads(file.getvalue())["schedules"] == ["nightly", "weekly"]
+
+
 def test_json_lines_on_stderr():
     log, shown, file = logged(format="json")
     log.warning("x", a=1)

@@ -32,7 +32,7 @@ from tapdock.runs.given import Part
 from tapdock.runs.job_notify import require_notifiable_jobs
 from tapdock.runs.jobs import perform
 from tapdock.runs.options import Options
-from tapdock.runs.prepare import PreparedRun, prepare
+from tapdock.runs.prepare import PreparedRun, prepare, require_windows
 from tapdock.runs.replaced_rows import require_own_rows
 from tapdock.runs.replay import require_all_spooled
 from tapdock.runs.spool_files import Batch
@@ -211,6 +211,8 @@ def _perform(
         if dump:
             show_given(operations.of(pipelines[0]), prepare(operations, pipelines[0], options), options, dump)
             return 0
+        if options.window:
+            require_windows(operations, pipelines, options)
         require_notifiable_jobs(tree)
         for name, reason in operations.engine.sweep().kept:
             said(not_removed(name, reason))

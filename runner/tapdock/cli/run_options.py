@@ -76,6 +76,7 @@ def require_spoolable(options: Options, *, to: str | None, from_: str | None, ot
     }
     if found := next((option for option, is_given in given.items() if is_given), None):
         hint = "name a new folder to read everything again" if "full" in found else None
+        hint = "for a window, write both as dates: `2026-01-01`" if found == "`--from`" else hint
         raise UsageError(f"`{name}` cannot be used together with {found}", hint=hint)
 
 

@@ -25,9 +25,9 @@ def nothing_named(project: Project, *, as_json: bool) -> UsageError:
     """List pipelines and jobs. Return the error for a call without any: a script's empty variable must not succeed."""
     if not as_json and project.pipelines:
         rows = [[name, each.source, each.target] for name, each in project.pipelines.items()]
-        print_table(["pipeline", "source", "target"], rows)
+        print_table(["PIPELINE", "SOURCE", "TARGET"], rows)
     if not as_json and project.jobs:
-        print_table(["job", "steps"], [[each.name, in_words(each.steps)] for each in project.jobs.values()])
+        print_table(["JOB", "STEPS"], [[each.name, in_words(each.steps)] for each in project.jobs.values()])
     first = next(iter((*project.pipelines, *project.jobs)), "SOURCE TARGET")
     what = "pipelines, jobs, tasks" if project.jobs or project.tasks else "pipelines"
     return UsageError(f"name what to run: {what}, or a source and a target", hint=f"`tapdock run {first}`")
@@ -122,7 +122,7 @@ def _print_summary(tree: Node, ended: Ended) -> None:
             add_hooks(f"{node.place}/after")
 
     add(tree)
-    print_table(["step", "name", "status", "time"], rows)
+    print_table(["STEP", "NAME", "STATUS", "TIME"], rows)
 
 
 def _seconds(seconds: float) -> str:

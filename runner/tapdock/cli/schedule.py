@@ -73,11 +73,23 @@ def _row(schedule: Schedule, fact: dict[str, Any]) -> list[str]:
     return [
         schedule.name,
         " ".join((*schedule.run, *schedule.options)),
-        schedule.cron,
+        f"{schedule.cron} (+ up to {_span(schedule.jitter)})" if schedule.jitter else schedule.cron,
         schedule.timezone,
         waits or upcoming,
         f"{last['started_at'][:16].replace('T', ' ')}Z {last['status']}" if last else "none",
     ]
+
+
+def _span(seconds: float) -> str:
+    """Return a duration as the project file writes it.
+
+    >>> _span(300), _span(90), _span(7200)
+    ('5m', '90s', '2h')
+    """
+    unit, size = next(
+        (unit, size) for unit, size in (("h", 3600), ("m", 60), ("s", 1)) if seconds % size == 0 or size == 1
+    )
+    return f"{seconds / size:g}{unit}"
 
 
 def _last_runs(private: Path, names: Iterable[str]) -> dict[str, RunRecord]:

@@ -19,6 +19,7 @@ from tapdock.cli.session import Session, shared
 from tapdock.errors import LeaseHeld, UsageError
 from tapdock.log import Log
 from tapdock.project.blocks import Block, RowsBlock, TaskBlock, parse_blocks
+from tapdock.project.cron import BY_HAND
 from tapdock.project.load import load
 from tapdock.project.model import Pipeline, Project
 from tapdock.project.owners import trusted_users
@@ -76,10 +77,15 @@ def start(ctx: typer.Context) -> None:
     os.close(lock)
 
 
+def _waited_for(project: Project) -> list[str]:
+    """Return the names of the schedules that the scheduler starts."""
+    return [name for name, each in project.schedules.items() if each.enabled and each.cron not in BY_HAND]
+
+
 def _run(scheduler: Scheduler, projects: "_Projects", log: Log, signals: Signals) -> None:
     """Start what is due until a signal arrives."""
     scheduler.begin(time.time())
-    log.info("the scheduler has started", schedules=list(projects.project.schedules))
+    log.info("the scheduler has started", schedules=_waited_for(projects.project))
     upcoming: float | None = None
     while signals.code is None:
         now = time.time()

@@ -1,15 +1,24 @@
 """The window of a run: `--from` and `--to` with dates or times. All other texts are folders of spools."""
 
+import re
+
 from tapdock.errors import UsageError
-from tapdock.project.window import Window, is_time
+from tapdock.project.window import Window, is_time, time_of
 from tapdock.runs.options import Options
 
 __all__ = ["with_window"]
+
+_OTHER_DATE = re.compile(r"\d{1,4}([./-]?)\d{1,2}\1\d{1,4}")
+"""A date in another form than `2026-01-01`."""
 
 
 def with_window(options: Options, *, to: str | None, from_: str | None) -> tuple[Options, str | None, str | None]:
     """Return the options with the window, and what is left of `to` and `from_`: folders. Raises UsageError."""
     given = {"--from": from_, "--to": to}
+    if to is not None and from_ is not None:
+        for text in (from_, to):
+            if _OTHER_DATE.fullmatch(text) and not is_time(text):
+                time_of(text)
     times = {name: text for name, text in given.items() if text is not None and is_time(text)}
     if not times:
         return options, to, from_

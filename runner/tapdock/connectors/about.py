@@ -9,7 +9,7 @@ from tapdock.connectors import known_specs
 from tapdock.connectors.ask import NO_PROGRAM, ask
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
-from tapdock.connectors.mistaken import Role, require_fitting, require_role, role_shown
+from tapdock.connectors.mistaken import Role, kind_hint, require_fitting, require_role, role_shown
 from tapdock.connectors.spec_checks import cleaned, flaw
 from tapdock.errors import ERROR_OF, TapdockError
 
@@ -93,7 +93,7 @@ def _asked_airbyte(context: Context, ready: PreparedConnector) -> About:
     reported = asked.answer.spec
     if reported is None:
         require_fitting(context, ready, asked)
-        raise asked.failure(after="did not report its spec", hint=ready.assumed)
+        raise asked.failure(after="did not report its spec", hint=kind_hint(ready, asked))
     try:
         schema = msgspec.json.decode(reported.connection_specification)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:

@@ -3,12 +3,12 @@
 import dataclasses
 from dataclasses import dataclass
 
-from tapdock.connectors import operations
+from tapdock.connectors import operations, settings
 from tapdock.connectors.about import spec
 from tapdock.connectors.ask import ask
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
-from tapdock.connectors.mistaken import require_fitting
+from tapdock.connectors.mistaken import kind_hint, require_fitting
 from tapdock.connectors.resolved import Resolved
 from tapdock.errors import ERROR_OF, EngineError, SourceError, TapdockError
 from tapdock.project.model import Connector
@@ -80,7 +80,9 @@ def _by_itself(context: Context, ready: PreparedConnector, config: Resolved) -> 
     status = asked.answer.status
     if status is None:
         require_fitting(context, ready, asked)
-        return _failed(asked.failure("check failed for", hint=ready.assumed), how=_OWN)
+        misspelled = settings.unknown(config.user, spec(context, ready) or {})  # a warning has named it
+        hint = None if misspelled else kind_hint(ready, asked)
+        return _failed(asked.failure("check failed for", hint=hint), how=_OWN)
     said = status.message and context.redacted(status.message)
     succeeded = status.status == "SUCCEEDED"
     if succeeded:

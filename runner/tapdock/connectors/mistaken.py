@@ -13,7 +13,7 @@ from tapdock.text.usage import Seen, seen
 Role = Literal["source", "target"]
 """The roles that the output of a program can show."""
 
-__all__ = ["Role", "require_fitting", "require_role", "role_shown"]
+__all__ = ["Role", "kind_hint", "require_fitting", "require_role", "role_shown"]
 
 _NOUNS: dict[tuple[Kind, ConnectorRole | None], str] = {
     ("airbyte", None): "an Airbyte connector",
@@ -34,6 +34,11 @@ def require_fitting(context: Context, ready: PreparedConnector, asked: Asked) ->
         found = Seen(kind="airbyte", role=None, text="messages of Airbyte's protocol")
     if found is not None:
         _require(context, ready, found.kind, found.role, context.redacted(f"it printed {found.text}"))
+
+
+def kind_hint(ready: PreparedConnector, asked: Asked) -> str | None:
+    """Return how to correct the kind that was assumed; None if the output shows that the kind is right."""
+    return None if ready.kind == "airbyte" and is_airbyte(asked.text.encode()) else ready.assumed
 
 
 def role_shown(context: Context, asked: Asked) -> tuple[Role | None, str]:

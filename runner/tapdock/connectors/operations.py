@@ -21,7 +21,7 @@ from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.kinds.base import assumed, kind_of, place_of, require_kind
 from tapdock.connectors.kinds.quirks import quirks_of
-from tapdock.connectors.mistaken import require_fitting
+from tapdock.connectors.mistaken import kind_hint, require_fitting
 from tapdock.connectors.resolved import Resolved
 from tapdock.errors import EngineError, ImageMissing, SourceError, UsageError
 from tapdock.launch import ImageFacts
@@ -241,7 +241,7 @@ def _catalog(context: Context, ready: PreparedConnector, asked: Asked) -> bytes:
         return asked.text.encode()
     require_fitting(context, ready, asked)
     if ready.kind == "airbyte":
-        raise asked.failure("discovery failed for", hint=ready.assumed)
+        raise asked.failure("discovery failed for", hint=kind_hint(ready, asked))
     raise asked.failure("discovery failed for", hint=_joined(_NO_DISCOVERY, ready.assumed))
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from tapdock.engines.base import Engine
@@ -120,8 +120,12 @@ def path_hint(found: Iterable[Unmounted], message: str) -> str | None:
 
 
 def mount_line(connector: Connector, folder: str) -> str:
-    """Return what a user has to add so that a folder of the container outlives it."""
+    """Return what a user has to add so that a folder of the container outlives it.
+
+    If this machine has a folder of that name, it may contain what is meant, so it is named as well.
+    """
     place = f"{connector.role}s.{connector.name}"
     if folder in ("", "/"):
         return f"set a path below /data in `{place}.config`, and add `./data:/data` to `{place}.mounts`"
-    return f"add `./{folder.rpartition('/')[2]}:{folder}` to `{place}.mounts`"
+    line = f"add `./{folder.rpartition('/')[2]}:{folder}` to `{place}.mounts`"
+    return f"{line}, or `{folder}:{folder}` for the folder of this machine" if Path(folder).is_dir() else line

@@ -8,6 +8,7 @@ from tapdock.connectors import operations
 from tapdock.connectors.ask import Asked, ask
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
+from tapdock.connectors.mistaken import kind_hint
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_options import require_singer_options
 from tapdock.launch import Launch
@@ -61,7 +62,7 @@ def sample(context: Context, ready: PreparedConnector, *, records: int) -> Sampl
     found = _counted(ready, asked, names)
     is_whole = sum(found.values()) < records
     if is_whole and (asked.code or asked.answer.error):
-        raise asked.failure("reading failed for", f"after {sum(found.values())} records", hint=ready.assumed)
+        raise asked.failure("reading failed for", f"after {sum(found.values())} records", hint=kind_hint(ready, asked))
     return Sample(streams={str(one.stream.key): 0 for one in chosen} | found, is_whole=is_whole)
 
 

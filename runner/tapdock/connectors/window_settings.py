@@ -76,7 +76,7 @@ def _without(connector: Connector, schema: Schema, origins: Mapping[str, str]) -
     known = sorted(settings.settings_of(schema, schema))
     ranges = [name for name in known if _RANGE.fullmatch(name)]
     has = f"; its settings: {', '.join((ranges or known)[:_SHOWN])}" if known else ""
-    what = "is missing, so it is not known which of its settings take a date range"
+    what = "there is no `window`, so it is not known which of the settings of the source take a date range"
     hint = f"for example `window: {{start: start_date, end: end_date}}`{has}"
     return UsageError(f"{place_of(connector, 'window', origins)}{what}", hint=hint)
 

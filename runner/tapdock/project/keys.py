@@ -491,7 +491,7 @@ BUILD = (
     Key(
         name="pip",
         form="text",
-        help='For a task, any Python package: `"dbt-duckdb==1.9.*"`. More requirements may follow it.',
+        help='For a task, any Python package: `"sqlfluff==3.4.2"`. More requirements may follow it.',
     ),
     Key(
         name="executable",

@@ -24,6 +24,7 @@ from tapdock.project.values import parse_json
 __all__ = ["RowReader", "matrix"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "`|`"}
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _KEYS = ("rows", "file", "command", "columns", "timeout", "allow_empty")
 _PLACES = _KEYS[:3]
@@ -75,7 +76,10 @@ def _rows(fields: Sequence[Field], pipeline: str) -> tuple[Row, ...]:
             raise each.wrong("a mapping", hint=_EXAMPLE)
         for key, value in each.entries().items():
             if not _KEY.fullmatch(key):
-                raise value.error("is not the name of a value", hint="use letters, digits, `_`, `-` and `.`")
+                hint = "use letters, digits, `_`, `-` and `.`"
+                if other := next((each for each in _SEPARATORS if each in key), None):
+                    hint = f"the columns of a CSV file must be separated by commas, not by {_SEPARATORS[other]}"
+                raise value.error("is not the name of a value", hint=hint)
             if isinstance(value.value, Unset) and value.value.is_of_row:
                 raise value.error("refers to a row, but is itself part of one", hint="write the value itself")
         name = _name(each)

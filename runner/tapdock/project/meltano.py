@@ -13,6 +13,7 @@ from tapdock.project.meltano_files import Files, Notes, included, read_files
 from tapdock.project.meltano_left import others
 from tapdock.project.meltano_mappers import names_of
 from tapdock.project.meltano_pipelines import runs
+from tapdock.project.meltano_places import variables
 from tapdock.project.meltano_references import free, references, referred
 from tapdock.project.meltano_settings import Plugin, plugins_of, settings_of
 from tapdock.project.meltano_tasks import TASKS, commands_of, task_entry
@@ -65,7 +66,7 @@ def converted(files: Files, folder: Path | None = None) -> Converted:
     names["commands"] = [
         f"{name}:{command}" for kind in TASKS for name, one in plugins[kind].items() for command in commands_of(one)
     ]
-    found, jobs, schedules = runs(files.tree, names, notes)
+    found, jobs, schedules = runs(files, folder or files.folder, names, notes)
     pairs = frozenset((each["source"], each["target"]) for each in found.values())
     shared = Shared(files, folder or files.folder, notes, plugins["extractors"], pairs)
     default = files.tree.get("default_environment")
@@ -73,14 +74,14 @@ def converted(files: Files, folder: Path | None = None) -> Converted:
     if labels := annotations(files.tree.get("annotations")):
         result["annotations"] = references(labels)
     base = _block(plugins, shared, None)
-    result |= references(_variables(files.tree.get("env")))
+    result |= variables(files.tree.get("env"), files, shared.folder, notes)
     result |= {role: {name: _short(name, one) for name, one in base[role].items()} for role in base}
     if found:
         result["pipelines"] = found
     if jobs:
         result["jobs"] = jobs
     if schedules:
-        result["schedules"] = references(schedules)
+        result["schedules"] = schedules
     environments = {
         environment["name"]: _environment(environment, place, plugins, shared, base, result)
         for place, environment in enumerate(files.tree.get("environments") or [])
@@ -120,15 +121,6 @@ def _short(name: str, one: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in one.items() if key != "load_schema" or value != default_schema(name)}
 
 
-def _variables(env: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return Meltano's variables as `vars`, whose values are text, whole numbers or booleans, and as `env` of all."""
-    values = {name: str(value) if isinstance(value, float) else value for name, value in (env or {}).items()}
-    if not values:
-        return {}
-    own = {free(name): value for name, value in values.items()}
-    return {"vars": own, "defaults": {"env": {name: f"${{{name}}}" for name in values}}}
-
-
 def _renamed(result: Mapping[str, Any], notes: Notes) -> None:
     """Add a line for each variable that has another name now, because tapdock has a built-in one of its name."""
     used = {*referred(dict(result)), *result.get("vars", ())}
@@ -147,7 +139,10 @@ def _environment(
     base: Mapping[str, Any],
     result: Mapping[str, Any],
 ) -> dict[str, Any]:
-    block: dict[str, Any] = references(_variables(environment.get("env")))
+    name = str(environment["name"])
+    block: dict[str, Any] = variables(
+        environment.get("env"), shared.files, shared.folder, shared.notes, "environments", place, environment=name
+    )
     own = _block(plugins, shared, environment, "environments", place)
     for role, entries in own.items():
         changes = {name: _changes(base[role][name], one) for name, one in entries.items()}
@@ -167,7 +162,8 @@ def _suffix(environment: Mapping[str, Any], files: Files) -> str:
     """
     given, root = environment.get("state_id_suffix"), files.tree.get("env") or {}
     known = {name: "" for name in environment.get("env") or {} if name not in files.variables}
-    known |= {name: str(references(str(value))) for name, value in root.items()}
+    known |= {"MELTANO_ENVIRONMENT": environment["name"]}
+    known |= {name: str(references(str(value), known)) for name, value in root.items()}
     return "" if given is None else str(references(str(given), known))
 
 

@@ -11,11 +11,13 @@ from typing import Any
 from tapdock.project.connectors import build_image, is_buildable
 from tapdock.project.meltano_files import Files, Notes
 from tapdock.project.meltano_mappers import mappings_of
+from tapdock.project.meltano_places import ROOT, root_line
 from tapdock.project.meltano_references import references, referred
 from tapdock.project.meltano_selection import EVERYTHING, if_there, selection
 from tapdock.project.meltano_settings import Plugin, Settings, own_streams
 from tapdock.project.meltano_streams import streams_of
 from tapdock.project.model import Build, CatalogOption
+from tapdock.project.tasks import PROJECT
 
 __all__ = ["Shared", "annotations", "default_schema", "entry", "known_to", "schema_of"]
 
@@ -67,7 +69,8 @@ def known_to(plugin: Plugin, shared: Shared, schemas: Mapping[str, str]) -> dict
     """Return the texts for the variables that Meltano sets for a plugin. `schemas` are those of all sources."""
     word = {"extractors": "EXTRACTOR", "mappers": "MAPPER"}.get(plugin.kind, "LOADER")
     own = {"NAME": plugin.name, "NAMESPACE": plugin.namespace, "VARIANT": str(plugin.get("variant") or "")}
-    known = {f"MELTANO_{word}_{key}": value for key, value in own.items()} | {"MELTANO_ENVIRONMENT": "${ENVIRONMENT}"}
+    known = {f"MELTANO_{word}_{key}": value for key, value in own.items()}
+    known |= {"MELTANO_ENVIRONMENT": "${ENVIRONMENT}", ROOT: PROJECT}
     if plugin.kind == "loaders":
         known |= {"MELTANO_EXTRACTOR_NAME": "${SOURCE}", "MELTANO_EXTRACT__LOAD_SCHEMA": "${LOAD_SCHEMA}"}
         paired = [name for name in schemas if (name, plugin.name) in shared.pairs] or list(schemas)
@@ -83,7 +86,10 @@ def entry(
     notes = shared.notes
     more = mappings_of(plugin) if plugin.kind == "mappers" else []
     for name in dict.fromkeys(referred([settings.config, settings.env, more])):
-        if name.startswith("MELTANO_") and name not in known:
+        if name == ROOT:
+            where = f"the config of {plugin.name}"
+            notes.add(root_line(shared.files, shared.folder, where, plugin.name), *path)
+        elif name.startswith("MELTANO_") and name not in known:
             notes.add(
                 f"`${name}` in the config of {plugin.name}: tapdock has no such variable, so set another value", *path
             )

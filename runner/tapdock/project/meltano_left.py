@@ -3,11 +3,12 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Set
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from tapdock.project.meltano_files import Files, Notes
+from tapdock.project.meltano_places import Places
 from tapdock.project.meltano_settings import EXTRAS, Plugin, variable_of
 from tapdock.project.meltano_states import PLACES, place_of_states
 from tapdock.project.meltano_tasks import TASKS
@@ -34,19 +35,13 @@ _PLUGIN = {
     ),
 }
 _SOURCE = set(EXTRAS)
-_FILE_SETTING = re.compile(r"(?i)path|file|folder|director|database$")
-_FILE = re.compile(
-    r"(?:\./)?[\w-][\w.-]*(?:/[\w.-]+)+/?|output|data"
-    r"|(?:\./)?[\w-]+\.(?:duckdb|db|sqlite|csv|jsonl?|parquet|pem|key)"
-)
-"""A relative path: Meltano's programs begin in its folder, and a container does not see it."""
 _DATABASES = ("postgresql", "postgres", "mssql")
 """Meltano's system database on a server, which `tapdock state import` does not read."""
 
 
 def others(files: Files, plugins: Mapping[str, Mapping[str, Plugin]], notes: Notes, folder: Path) -> None:
     """Add a line for each thing that is not carried over."""
-    tree = files.tree
+    tree, places = files.tree, Places(files, notes, folder)
     for key in tree:
         if key not in _ROOT:
             notes.add(f"`{key}`", key)
@@ -56,8 +51,8 @@ def others(files: Files, plugins: Mapping[str, Mapping[str, Plugin]], notes: Not
                 _other(kind, entry, notes, "plugins", kind, place)
     for each in plugins.values():
         for plugin in each.values():
-            _plugin(plugin, files, notes)
-    _environments(files, plugins, notes)
+            _plugin(plugin, files, notes, places)
+    _environments(files, plugins, notes, places)
     if names := sorted({name for block in (tree, *_blocks(tree)) for name in block.get("env") or ()}):
         notes.add(
             f"the priority of `env` ({', '.join(names)}): variables of the environment and of `.env` go first now",
@@ -90,7 +85,7 @@ def _other(kind: str, entry: Mapping[str, Any], notes: Notes, *path: str | int) 
         notes.add(f"the command `{entry['name']}:{name}`", *path, "commands", name)
 
 
-def _plugin(plugin: Plugin, files: Files, notes: Notes) -> None:
+def _plugin(plugin: Plugin, files: Files, notes: Notes, places: Places) -> None:
     name, entry, base = plugin.name, plugin.line[0], plugin.line[-1]
     more: dict[str, Set[str]] = {"extractors": _SOURCE, "mappers": {"mappings"}}
     more |= {kind: {"commands"} for kind in TASKS}
@@ -103,19 +98,11 @@ def _plugin(plugin: Plugin, files: Files, notes: Notes) -> None:
         notes.add(f"the defaults of {name}: there is no {file}, which `meltano lock` writes", *plugin.path)
     for line in _variables(plugin, files):
         notes.add(line, *plugin.path)
-    for key, value in _files(entry.get("config") if plugin.kind not in TASKS else None):  # a task has the whole folder
-        path = PurePosixPath(value)
-        folder = path.parts[0] if len(path.parts) > 1 or not path.suffix else "data"
-        inside = path if path.parts[0] == folder else f"data/{path}"
-        fix = f'write `mounts: ["./{folder}:/{folder}"]` and `/{inside}`'
-        notes.add(f"the file of `{key}: {value}` of {name}: {fix}", *plugin.path, "config", key)
-
-
-def _files(config: Any) -> Iterator[tuple[str, str]]:
-    """Yield the settings with a path in Meltano's folder."""
-    for key, value in config.items() if isinstance(config, dict) else ():
-        if isinstance(value, str) and _FILE_SETTING.search(key) and _FILE.fullmatch(value):
-            yield key, value
+    places.add(entry.get("config"), name, plugin.kind, *plugin.path, "config")
+    for command, said in (entry.get("commands") or {}).items() if plugin.kind in TASKS else ():
+        for key in said if isinstance(said, Mapping) else ():
+            if key not in ("args", "executable", "container_spec"):
+                notes.add(f"`{key}` of the command `{name}:{command}`", *plugin.path, "commands", command, key)
 
 
 def _variables(plugin: Plugin, files: Files) -> Iterator[str]:
@@ -155,7 +142,7 @@ def _blocks(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return tree.get("environments") or []
 
 
-def _environments(files: Files, plugins: Mapping[str, Mapping[str, Plugin]], notes: Notes) -> None:
+def _environments(files: Files, plugins: Mapping[str, Mapping[str, Plugin]], notes: Notes, places: Places) -> None:
     """Add lines for what an environment changes of other plugins, and for keys that are not known."""
     for at, environment in enumerate(_blocks(files.tree)):
         path: tuple[str | int, ...] = ("environments", at)
@@ -169,6 +156,8 @@ def _environments(files: Files, plugins: Mapping[str, Mapping[str, Plugin]], not
                 allowed: Set[str] = {"name", "config", "env"} | (_SOURCE if kind == "extractors" else set())
                 if entry["name"] not in plugins.get(kind, ()):
                     notes.add(f"`{entry['name']}` of {kind} in the environment `{environment['name']}`", *inner)
+                elif kind in plugins:
+                    places.add(entry.get("config"), entry["name"], kind, *inner, "config")
                 for key in entry:
                     if kind in plugins and key not in allowed and key not in ("dialect", "target_schema"):
                         notes.add(f"`{key}` of {entry['name']} in the environment `{environment['name']}`", *inner, key)

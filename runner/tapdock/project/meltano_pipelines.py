@@ -2,14 +2,19 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tapdock.project.cron import BadCron, require_cron
 from tapdock.project.meltano_entry import annotations
-from tapdock.project.meltano_files import Notes
+from tapdock.project.meltano_files import Files, Notes
+from tapdock.project.meltano_places import values
 from tapdock.project.state_keys import valid_id
 
 __all__ = ["Runs", "runs"]
+
+
+_SCHEDULE = ("name", "interval", "job", "extractor", "loader", "transform", "env")
 
 
 class Runs(NamedTuple):
@@ -20,13 +25,13 @@ class Runs(NamedTuple):
     schedules: dict[str, dict[str, Any]]
 
 
-def runs(meltano: Mapping[str, Any], names: Mapping[str, Collection[str]], notes: Notes) -> Runs:
+def runs(files: Files, folder: Path, names: Mapping[str, Collection[str]], notes: Notes) -> Runs:
     """Return pipelines, of jobs and of schedules with an extractor and a loader; jobs of several steps; and schedules.
 
-    `names` are those of `sources`, `mappers`, `mappings`, `targets`, `tasks` and `commands` of tasks. The state of such
+    `folder` is that of the new project file. `names` are those of `sources`, `mappers`, `mappings`, `targets`, `tasks` and `commands` of tasks. The state of such
     a schedule has the schedule's name.
     """
-    sources, targets = names["sources"], names["targets"]
+    meltano, sources, targets = files.tree, names["sources"], names["targets"]
     taken = {name for each in names.values() for name in each}
     found: dict[str, dict[str, Any]] = {}
     jobs: dict[str, dict[str, Any]] = {}
@@ -47,6 +52,8 @@ def runs(meltano: Mapping[str, Any], names: Mapping[str, Collection[str]], notes
         own = _pipeline(schedule, found, {*taken, *jobs}, sources, targets, notes, "schedules", place)
         runs = own or names_of_jobs.get(str(schedule.get("job")))
         if one := _schedule(schedule, [runs] if runs else [], notes, "schedules", place):
+            if env := one.get("env"):
+                one["env"] = values(env, files, folder, notes, "schedules", place)
             schedules[_name(schedule["name"], schedules, notes, "schedules", place, what="schedule")] = one
     return Runs(found, jobs, schedules)
 
@@ -60,6 +67,9 @@ def _job(
     *path: str | int,
 ) -> dict[str, Any] | str | None:
     """Add the pipelines of a job. Return the job, or the name of its only pipeline; None if nothing was converted."""
+    for key in job:
+        if key not in ("name", "tasks", "annotations"):
+            notes.add(f"`{key}` of the job `{job['name']}`", *path, key)
     parts = list(_parts(job, names, notes, *path))
     labels = {"annotations": each} if (each := annotations(job.get("annotations"))) else {}
     steps = []
@@ -82,6 +92,9 @@ def _job(
 
 def _schedule(schedule: Mapping[str, Any], words: list[str], notes: Notes, *path: str | int) -> dict[str, Any] | None:
     """Return a schedule that runs pipelines; None, with a line, if there is nothing to run, or at no known time."""
+    for key in schedule:
+        if key not in _SCHEDULE:
+            notes.add(f"`{key}` of the schedule `{schedule['name']}`", *path, key)
     name, what = schedule["name"], f" of the job `{schedule['job']}`" if schedule.get("job") else ""
     line = f"the schedule `{name}`{what} ({schedule.get('interval')})"
     cron = " ".join(str(schedule.get("interval") or "@manual").split())

@@ -20,7 +20,7 @@ INSTEAD = {
     "command": "name what can be run under `commands`",
     "args": "write it in a command: `commands: {run: {args: …}}`",
     "executable": "write it in a command, or `entrypoint` for all commands",
-    "pip_url": 'write `build: {pip: "dbt-duckdb==1.9.*"}`',
+    "pip_url": 'write `build: {pip: "sqlfluff==3.4.2"}`',
     "workdir": "write `working_dir`",
     "idle_timeout": "a task may be silent as long as it likes",
 }

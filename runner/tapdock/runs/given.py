@@ -9,6 +9,7 @@ from tapdock.connectors import masking, operations
 from tapdock.connectors.about import spec
 from tapdock.connectors.ask import ask
 from tapdock.connectors.context import Context, PreparedConnector
+from tapdock.connectors.mistaken import kind_hint
 from tapdock.errors import TranslationError, UsageError
 from tapdock.events import Event, Failed, Logged, SetAside
 from tapdock.launch import Launch
@@ -112,7 +113,7 @@ def messages_given(
         raise error
     records = _records(translator)
     if records < MOST_RECORDS and failed:
-        raise asked.failure("reading failed for", f"after {records} records", hint=ready.assumed)
+        raise asked.failure("reading failed for", f"after {records} records", hint=kind_hint(ready, asked))
     if records >= MOST_RECORDS:
         say(f"these are the messages for the first {MOST_RECORDS} records")
 

@@ -43,10 +43,16 @@ class Options:
         """Return the options that change what is read or saved, as they are written for `tapdock run`."""
         return (
             *(["--full-refresh"] if self.full_refresh else ()),
-            *(["--state FILE"] if self.state is not None else [] if self.save_state else ["--no-state-update"]),
+            *(
+                ["--state FILE"]
+                if self.state is not None
+                else []
+                if self.save_state or self.window
+                else ["--no-state-update"]
+            ),
             *(["--catalog FILE"] if self.catalog is not None else ()),
             *([f"--limit {self.limit}"] if self.limit else ()),
-            *(["--from DIR"] if self.spool else ()),
+            *([f"--from {self.spool.folder.parent}"] if self.spool else ()),
             *(["--from {} --to {}".format(*self.window.ends)] if self.window else ()),
             *(f"--exclude {each[1:]}" if each.startswith("!") else f"--select {each}" for each in self.select),
         )

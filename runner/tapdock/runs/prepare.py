@@ -1,7 +1,7 @@
 """Prepare a run before anything is read: images, kinds, configs, streams, and how they are translated."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -46,7 +46,7 @@ from tapdock.translate.catalogs.singer import emitted_names
 from tapdock.translate.maps.landing import Landed, landed_streams
 from tapdock.translate.maps.settings import settings_of
 
-__all__ = ["PreparedRun", "combined", "prepare"]
+__all__ = ["PreparedRun", "combined", "prepare", "require_windows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +89,13 @@ class PreparedRun:
     def landed(self) -> tuple[Landed, ...]:
         """The streams as the target gets them."""
         return landed_streams(self.streams, self.translation.maps, undeclared=self.translation.undeclared)
+
+
+def require_windows(context: Context, pipelines: Iterable[Pipeline], options: Options) -> None:
+    """Raise UsageError for a source that takes no window, before a hook runs or a message is sent."""
+    for pipeline in pipelines:
+        if context.of(pipeline).project.sources[pipeline.source].window is None:
+            prepare(context, pipeline, options)
 
 
 def prepare(context: Context, pipeline: Pipeline, options: Options) -> PreparedRun:

@@ -210,7 +210,7 @@ class _TaskRun:
         self._exit = Exit(code=ended.code, oom_killed=ended.oom_killed)
         if context.signals.code:
             return Interrupted(f"task `{name}` was stopped by a signal", exit_code=context.signals.code)
-        return _failure(name, task, started.launch, self._exit, output.reason)
+        return _failure(name, task, started.launch, self._exit, output.reason, run_id=self._run_id)
 
     def record(self, error: TapdockError | Interrupted | None = None) -> RunRecord:
         """Return the record as known now. The first one, written at the start, remains if the run is killed."""
@@ -250,11 +250,11 @@ def _error_record(error: TapdockError | Interrupted, redacted: Callable[[str], s
     return ErrorRecord(side=error.side, message=redacted(error.message), hint=hint, retryable=error.retryable)
 
 
-def _failure(name: str, task: Connector, launch: Launch, ended: Exit, reason: str) -> TaskError | None:
+def _failure(name: str, task: Connector, launch: Launch, ended: Exit, reason: str, *, run_id: str) -> TaskError | None:
     """Return why a command failed, with its own exit code. None if it succeeded."""
     if not ended.code:
         return None
-    message, hint = f"task `{name}` failed (exit code {ended.code})", None
+    message, hint = f"task `{name}` failed (exit code {ended.code})", f"`tapdock runs logs {run_id}` shows its output"
     if ended.oom_killed:
         limit = f"its limit is {task.memory / 1024**2:.0f} MB" if task.memory else "it has no limit of its own"
         message = f"task `{name}` ran out of memory: {limit} (exit code {ended.code})"

@@ -11,6 +11,7 @@ from tapdock.connectors.paths import Unmounted, path_hint
 from tapdock.errors import EngineError, StateError, TapdockError, TargetError
 from tapdock.events import Verdict
 from tapdock.launch import Exit
+from tapdock.text.lock_hints import lock_hint
 from tapdock.text.network_hints import network_hint
 from tapdock.text.usage import seen
 
@@ -109,7 +110,7 @@ def _of(error: TapdockError, figures: Verdict) -> Verdict:
 def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
     """Add to a verdict what only the engine and the output reveal: an out-of-memory kill, and the side's last line.
 
-    If that line is about the network, the hint is too.
+    If that line is about the network or about a file that is in use, the hint is too.
     """
     side = verdict.side
     if side is None or side not in facts.memory:
@@ -126,6 +127,7 @@ def _with_reason(verdict: Verdict, facts: RunFacts) -> Verdict:
     message = f"{message}: {said}" if said not in message else message
     hint = (
         network_hint(message)
+        or lock_hint(message)
         or _mistaken(side, said, facts.places.get(side, ""))
         or path_hint(facts.unmounted.get(side, ()), message)
     )

@@ -217,7 +217,7 @@ def test_a_limit_ends_the_source_and_the_iteration(load, running):
 
 
 def test_a_window_is_read_by_a_source_that_has_settings_for_it(load):
-    with pytest.raises(tapdock.UsageError, match=r"`sources.shop.window`: is missing"):
+    with pytest.raises(tapdock.UsageError, match=r"`sources.shop.window`: there is no `window`"):
         load("until users 3").run("demo", window=("2026-01-01", "2026-02-01"))
     with pytest.raises(tapdock.UsageError, match="is empty: its end must be after its start"):
         load("until users 3").run("demo", window=("2026-01-01", "2026-01-01"))

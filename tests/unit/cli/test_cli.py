@@ -406,7 +406,7 @@ def test_a_run_of_nothing_lists_the_pipelines_and_is_an_error(tapdock):
     ended = tapdock("run")
     assert ended.returncode == 2
     assert [line.split() for line in ended.stdout.splitlines()[:2]] == [
-        ["pipeline", "source", "target"],
+        ["PIPELINE", "SOURCE", "TARGET"],
         ["demo", "faker", "lake"],
     ]
     assert ended.stderr.splitlines()[-1] == "hint: `tapdock run demo`"

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tapdock.cli.scheduled import THIS
-from tapdock.cli.scheduler import _outcome
+from tapdock.cli.scheduler import _outcome, _waited_for
 from tapdock.project.load import load
 from tapdock.runs import records
 from tapdock.runs.records import RunRecord, Seconds, StateRecord
@@ -51,6 +51,28 @@ def test_a_failure_before_the_last_record_is_shown(tapdock, listed):
     assert listed() == {"nightly": "failed", "hourly": "succeeded"}
     assert tapdock("run", "files:good", TAPDOCK_SCHEDULED="nightly 2026-11-29T03:00:00+00:00").returncode == 0
     assert listed()["nightly"] == "succeeded", "the run before it does not count"
+
+
+def test_a_task_that_failed_names_the_command_that_shows_its_output(tapdock, listed):
+    listed()
+    ended = tapdock("run", "files:bad", "--quiet")
+    run_id = json.loads(tapdock("runs", "list", "--json").stdout)[0]["run_id"]
+    assert f"hint: `tapdock runs logs {run_id}` shows its output" in ended.stderr
+
+
+def test_the_jitter_of_a_schedule_is_listed(tapdock, listed, folder):
+    listed()
+    file = folder / "tapdock.yaml"
+    file.write_text(file.read_text() + "  late: {run: all, cron: '@daily', jitter: 5m}\n")
+    assert "@daily (+ up to 5m)" in tapdock("schedule", "list").stdout
+
+
+def test_the_scheduler_waits_for_schedules_that_are_enabled_and_have_a_time(folder, listed):
+    listed()
+    file = folder / "tapdock.yaml"
+    more = "  off: {run: all, cron: '@daily', enabled: false}\n  byhand: {run: all, cron: '@manual'}\n"
+    file.write_text(file.read_text() + more)
+    assert _waited_for(load(file, environment=None, environ={})) == ["nightly", "hourly"]
 
 
 def test_a_file_of_the_project_does_not_take_the_place_of_a_module(folder, listed):

@@ -54,6 +54,7 @@ def test_a_spool_is_run_as_often_as_needed_and_its_state_is_that_of_the_source(
 
     ended = done(tapdock, "--from", spool, "lake", "--json")
     assert [run["status"] for run in json.loads(ended.stdout)["runs"]] == ["succeeded", "succeeded"]
+    assert {tuple(run["options"]) for run in json.loads(ended.stdout)["runs"]} == {(f"--from {spool}",)}
     assert rows(tmp_path)["orders"] == list(range(1, 10))
     ended = done(tapdock, "--from", spool, "lake")
     assert "0 of 2 batches of the spool are run" in ended.stderr

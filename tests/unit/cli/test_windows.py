@@ -69,6 +69,7 @@ def test_a_run_of_a_window_reads_it_whole_and_changes_nothing_that_the_next_run_
     ended = tapdock("run", "demo", *JANUARY, "--json")
     assert ended.returncode == 0, ended.stderr
     record = json.loads(ended.stdout)
+    assert record["options"] == ["--from 2026-01-01 --to 2026-02-01"], "what was typed"
     assert (record["window"], record["state"]["committed"]) == ({"from": "2026-01-01", "to": "2026-02-01"}, 0)
     ended = tapdock("run", "demo", *FEBRUARY)
     assert "; window 2026-02-01 to 2026-03-01; state unchanged" in ended.stdout
@@ -99,6 +100,9 @@ def test_what_a_run_of_a_window_would_do_is_shown(project):
         (("--from", "2026-02-30", "--to", "2026-03-01"), "`2026-02-30` is not a date or a time"),
         (("--from", "2026-03-01", "--to", "2026-03-01"), "is empty: its end must be after its start"),
         ((*JANUARY, "--full-refresh"), "`--full-refresh` cannot be used together with a window"),
+        (("--from", "01.01.2026", "--to", "01.02.2026"), "`01.01.2026` is not a date or a time"),
+        (("--from", "2026-01-01", "--to", "20260201"), "`20260201` is not a date or a time"),
+        (("--from", "january", "--to", "february"), "for a window, write both as dates: `2026-01-01`"),
         (("--from", "./2026-01-01"), "the spool 2026-01-01"),
     ],
 )
@@ -123,7 +127,7 @@ def test_windows_that_a_run_cannot_read_are_refused_and_nothing_is_replaced(proj
     assert "`sources.shop.window.start`: `start_dat` is not a setting of the connector" in ended.stderr
     ended = project(window=None)("run", "demo", *JANUARY)
     assert ended.returncode == 2
-    assert "`sources.shop.window`: is missing" in ended.stderr
+    assert "`sources.shop.window`: there is no `window`" in ended.stderr
     assert "its settings: end_date, start_date" in ended.stderr
     assert rows(tmp_path) == {"orders": [], "users": []}
 
@@ -142,6 +146,24 @@ def test_a_tap_that_keeps_its_versions_from_run_to_run_is_not_read_by_windows(pr
     assert ended.returncode == 5
     assert "so a later run would delete the rows of the window" in ended.stderr
     assert "--exclude 'users'" in ended.stderr
+
+
+def test_a_source_without_window_is_refused_before_a_hook_runs(project, tmp_path):
+    tapdock = project(window=None)
+    file = tmp_path / "tapdock.yaml"
+    whole = json.loads(file.read_text())
+    touch = {"executable": "touch", "args": [str(tmp_path / "failed")]}
+    whole["tasks"] = {"t": {"engine": "host", "commands": {"touch": touch}}}
+    whole["pipelines"]["demo"] |= {
+        "after": {"failure": ["t:touch"]},
+        "notify": {"events": ["failure"], "command": ["touch", str(tmp_path / "sent")]},
+    }
+    file.write_text(json.dumps(whole))
+    ended = tapdock("run", "demo", *JANUARY)
+    assert (ended.returncode, "there is no `window`" in ended.stderr) == (2, True), ended.stderr
+    assert not (tmp_path / "failed").exists()
+    assert not (tmp_path / "sent").exists()
+    assert tapdock("runs", "list").stdout.count("demo") == 0
 
 
 # --- a backfill ------------------------------------------------------------------------------------------------------

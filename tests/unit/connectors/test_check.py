@@ -209,6 +209,21 @@ def test_a_failed_question_quotes_the_exception_and_not_the_lines_before_it(made
     assert "^" not in found.message
 
 
+NAMED = json.dumps({"type": "SPEC", "spec": {"connectionSpecification": {"properties": {"count": {}}}}})
+
+
+@pytest.mark.parametrize(
+    ("printed", "config", "doubted"),
+    [("", {}, True), ("a traceback", {"count": 1}, True), (LOG, {}, False), ("", {"cuont": 1}, False)],
+)
+def test_a_failed_check_doubts_the_kind_only_if_nothing_else_is_known(made, printed, config, doubted):
+    """A message of Airbyte's protocol shows the kind. A warning has named the setting that is misspelled."""
+    context, ready, said = made({"spec": (NAMED, 0, 0), "check": (printed, 1, 0)}, kind="airbyte", config=config)
+    found = check(context, replace(ready, assumed="set `kind: singer`"))
+    assert (found.succeeded, found.hint == "set `kind: singer`") == (False, doubted)
+    assert any("did you mean `count`?" in line for line in said) == ("cuont" in config)
+
+
 @pytest.mark.parametrize(
     ("role", "test"), [("target", "`tapdock check x --write`"), ("source", "`tapdock check x --read 10`")]
 )

@@ -88,6 +88,6 @@ def test_a_window_that_the_source_cannot_take_is_refused_with_its_place(setting,
 def test_a_source_without_the_key_is_refused_with_the_settings_that_it_has():
     schema = {"type": "object", "properties": {"start_date": DATE, "token": {"type": "string"}, "end_date": DATE}}
     connector = Connector(name="shop", role="source", image="x")
-    with pytest.raises(UsageError, match=r"tapdock.yaml:3: `sources.shop.window`: is missing") as raised:
+    with pytest.raises(UsageError, match=r"tapdock.yaml:3: `sources.shop.window`: there is no `window`") as raised:
         values(connector, schema, {}, JANUARY, {"sources.shop": "tapdock.yaml:3"})
     assert raised.value.hint.endswith("its settings: end_date, start_date")

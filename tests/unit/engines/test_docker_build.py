@@ -104,21 +104,75 @@ def test_the_words_of_a_recipe_may_have_several_lines():
     assert (error.message, error.hint, said) == (message, "change q", [])
 
 
-def test_a_long_reason_lacks_its_middle():
-    words = [*(f"error: {number}" for number in range(200)), "hint: x"]
-    error, _ = failure(INSTALL, {"stream": "\n".join(words) + "\n"}, FAILED)
-    lines = error.message.splitlines()
-    assert (lines[0], lines[19:22], lines[-1]) == (
-        "`x:1` could not be built: 0",
-        ["19", "… (120 lines)", "140"],
-        "199",
+def test_of_a_long_reason_the_message_has_what_matters():
+    words = [*(f"error: {number}" for number in range(200)), "error: KeyError: x", "error: hint: ask", "hint: x"]
+    error, said = failure(INSTALL, {"stream": "\n".join(words) + "\n"}, FAILED)
+    assert error.message.splitlines() == ["`x:1` could not be built: 0", "KeyError: x"]
+    assert (said[0], said[19:22], said[-2:]) == ("0", ["19", "… (122 lines)", "142"], ["KeyError: x", "hint: ask"])
+
+
+DOWNLOAD = """\
+error: p cannot be installed:
+error: error: Failed to build `parser==2.0.8`
+error:   cause: The build backend returned an error
+error:   cause: Call to `build_wheel` failed (exit status: 1)
+error:          [stderr]
+error:          Traceback (most recent call last):
+error:            File "<string>", line 11, in <module>
+error:              data = _fetch(url)
+error:                     ^^^^^^^^^^^
+error:          RuntimeError: failed to download https://example.com/x: <urlopen error [Errno -2] Name or service not known>
+error: hint: Build failures usually indicate a problem with the package or the build environment
+hint: a compiler or a library may be missing
+"""
+REGISTRY = """\
+error: p cannot be installed:
+error: error: Request failed after 3 retries in 11.9s
+error:   cause: tcp connect error
+error:   cause: Connection refused (os error 111)
+hint: change what is installed with `overrides`
+"""
+DEBIAN = """\
+error: Debian packages cannot be installed:
+error: E: Failed to fetch http://deb.debian.org/x  Temporary failure resolving 'deb.debian.org'
+hint: correct `apt` under `build`
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "hint"),
+    [(DOWNLOAD, "downloads something while it is built"), (REGISTRY, "PIP_INDEX_URL"), (DEBIAN, "mirror of Debian")],
+)
+def test_a_server_that_cannot_be_reached_is_the_networks_fault(output, hint):
+    error, _ = failure(INSTALL, {"stream": output}, FAILED)
+    assert hint in (error.hint or "")
+    assert not {"compiler", "overrides", "correct"} & set((error.hint or "").split())
+    assert len(error.message) < 300
+
+
+def test_the_message_of_a_package_that_downloads_names_the_address():
+    error, said = failure(INSTALL, {"stream": DOWNLOAD}, FAILED)
+    first, second, third = error.message.splitlines()
+    assert (first, second) == (
+        "`x:1` could not be built: p cannot be installed:",
+        "error: Failed to build `parser==2.0.8`",
     )
+    assert third.startswith("RuntimeError: failed to download https://example.com/x")
+    assert len(said) == 11, "the rest is printed before"
+
+
+def test_a_registry_that_the_first_step_cannot_reach():
+    step = {"stream": 'Step 5/9 : RUN case "${FTP_PROXY:-}" in "export "*) eval "$FTP_PROXY" ;; esac; pip install uv\n'}
+    output = {"stream": "Failed to establish a new connection: [Errno -2] Name or service not known\n"}
+    error, _ = failure(step, output, FAILED)
+    assert error.message == "`x:1` could not be built at step 5/9: installing packages: exit code 1"
+    assert "PIP_INDEX_URL" in (error.hint or "")
 
 
 def test_else_the_step_that_failed_is_shown_without_escapes():
     output = {"stream": "\x1b[31m  no such package\x1b[0m\n"}
     error, said = failure(FROM, {"stream": "pulled\n"}, INSTALL, output, FAILED)
-    assert error.message.startswith("`x:1` could not be built at step 2/2: RUN sh /opt/install.sh: The command")
+    assert error.message == "`x:1` could not be built at step 2/2: installing packages: exit code 1"
     assert said == ["  no such package"]
 
 

@@ -295,6 +295,7 @@ def test_columns_and_an_empty_matrix(tmp_path):
         ({"file": "noname.yaml"}, "noname.yaml:2: `pipelines.shop.matrix.rows.1` has no `name`"),
         ({"file": "twice.csv"}, "twice.csv:1: the column `name` is there twice"),
         ({"file": "short.csv"}, "short.csv:3: the row has 1 values, but the header has 2"),
+        ({"file": "semicolons.csv"}, "the columns of a CSV file must be separated by commas, not by semicolons"),
         ({"command": "/nothing/there"}, "cannot be started: No such file or directory"),
     ],
 )
@@ -305,6 +306,7 @@ def test_a_wrong_matrix_is_refused(tmp_path, matrix, said):
     (tmp_path / "mapping.yaml").write_text("acme: {host: db}")
     (tmp_path / "noname.yaml").write_text("- {name: acme}\n- {host: b}\n")
     (tmp_path / "twice.csv").write_text("name,name\na,b\n")
+    (tmp_path / "semicolons.csv").write_text("name;count;region\na;1;eu\n")
     (tmp_path / "short.csv").write_text("name,host\na,b\nc\n")
     assert said in problem(tmp_path, matrix, environ={"SECRET": "hunter22", "HOME": "/root"})
 

@@ -163,6 +163,11 @@ def test_the_mount_of_a_source():
     assert mount_line(Connector(name="s", role="source", image="x"), "/in") == "add `./in:/in` to `sources.s.mounts`"
 
 
+def test_a_folder_that_this_machine_has_may_be_the_one_that_is_meant(tmp_path):
+    line = mount_line(Connector(name="s", role="source", image="x"), str(tmp_path))
+    assert line.endswith(f"`{tmp_path}:{tmp_path}` for the folder of this machine")
+
+
 def test_a_run_whose_engine_does_not_answer_may_be_repeated():
     class Silent(Engine):
         def changed(self, run_id, role, *, wanted):

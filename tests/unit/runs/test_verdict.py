@@ -9,6 +9,7 @@ from tapdock.errors import EngineError, LeaseHeld, SourceError, StateError
 from tapdock.events import StreamReport, Verdict
 from tapdock.launch import Exit
 from tapdock.runs.verdict import RunFacts, Unsaved, decide_verdict
+from tapdock.text.lock_hints import lock_hint
 from tapdock.text.network_hints import network_hint
 
 STREAMS = (StreamReport(namespace=None, stream="users", records=5, bytes=9, status="running", path="splice"),)
@@ -27,6 +28,9 @@ STOPPED = Verdict(
     exit_code=130, message="stopped by signal; the state is saved up to the last acknowledgement", streams=STREAMS
 )
 ABORTED = Verdict(exit_code=6, side="runner", message="s3://b is gone", streams=STREAMS)
+LOCKED = (
+    '_duckdb.IOException: IO Error: Could not set lock on file "/data/lake.duckdb": Conflicting lock is held in PID 0.'
+)
 KILLED = Exit(code=137, oom_killed=True, peak_memory_bytes=70 << 20)
 FILE = Path("/p/unsaved-x.json")
 UNSAVED = Unsaved(error=StateError("s3://b is gone", hint="see whether it is there"), file=FILE, state_id="x")
@@ -75,6 +79,10 @@ CASES = {
     "a source that cannot reach its server": (
         {"relay": SOURCE, "last_words": {"source": "connect ECONNREFUSED 10.0.0.5:1"}},
         (3, "source", "the source exited with 1: connect ECONNREFUSED 10.0.0.5:1", network_hint("ECONNREFUSED")),
+    ),
+    "a target whose file another run writes to": (
+        {"relay": FAILED_TARGET, "last_words": {"target": LOCKED}},
+        (4, "target", f"the target exited with 2: {LOCKED}", lock_hint(LOCKED)),
     ),
     "words that were told already": (
         {"relay": SOURCE, "last_words": {"source": "exited with 1"}},

@@ -12,6 +12,7 @@ from typing import Any
 
 from tapdock.engines.base import Logs, Swept
 from tapdock.engines.docker import build_leftovers, sweep
+from tapdock.engines.docker.build_text import exit_of, network_hint, shortened, step_of
 from tapdock.engines.docker.errors import CONNECTION, hint_of, reason_of
 from tapdock.errors import EngineError
 from tapdock.log import clean
@@ -29,7 +30,7 @@ recipe of tapdock reads from it. No recipe uses FTP.
 _SAID_EVERY = 5.0
 _LAST_LINES = 40
 _LONGEST = 80
-"""The most lines of the reason of a failed build."""
+"""The most lines that are printed of the reason of a failed build."""
 
 
 @contextmanager
@@ -158,8 +159,7 @@ class _Steps:
 
     def _hear(self, line: str) -> None:
         if line.startswith("Step "):
-            number, _, what = line.removeprefix("Step ").partition(" : ")
-            self._step = f"step {number}: {what.partition(' && ')[0].strip()[:60]}"
+            self._step = step_of(line)
             self._lines = []
         elif line.strip():
             self._lines.append(line)
@@ -167,16 +167,20 @@ class _Steps:
     def _failed(self, error: str) -> EngineError:
         """Return the recipe's `error:` and `hint:` lines as an error, if it has both; else report its last lines."""
         own = _last_block(self._lines)
+        network = network_hint(self._lines)
         hints = [line.removeprefix("hint: ") for line in self._lines if line.startswith("hint: ")]
         if own and hints:
-            return EngineError(f"`{self._tag}` could not be built: {_shortened(own)}", hint=hints[-1])
+            words = shortened(own)
+            for line in _without_middle(own) if len(words) < len(own) else ():
+                self._progress(line)
+            return EngineError(f"`{self._tag}` could not be built: {chr(10).join(words)}", hint=network or hints[-1])
         for line in self._lines[-_LAST_LINES:]:
             self._progress(line)
-        hint = "see the output of the build above; the package is in `build` of the project file"
-        if ": FROM " in self._step:
+        hint = network or "see the output of the build above; the package is in `build` of the project file"
+        if self._step.endswith(": preparing the base image"):
             version = self._args.get("PYTHON", "3.10 to 3.12")
             hint = f"set TAPDOCK_BASE_IMAGE to another base image with Python {version}"
-        return EngineError(f"`{self._tag}` could not be built at {self._step}: {error}", hint=hint)
+        return EngineError(f"`{self._tag}` could not be built at {self._step}: {exit_of(error)}", hint=hint)
 
 
 def _last_block(lines: list[str]) -> list[str]:
@@ -190,9 +194,9 @@ def _last_block(lines: list[str]) -> list[str]:
     return block[::-1]
 
 
-def _shortened(lines: list[str]) -> str:
-    """Return lines as one text, without the middle of a long compiler's output."""
+def _without_middle(lines: list[str]) -> list[str]:
+    """Return lines without the middle of a long compiler's output."""
     left_out = len(lines) - _LONGEST
-    if left_out > 0:
-        lines = [*lines[: _LONGEST // 4], f"… ({left_out} lines)", *lines[left_out + _LONGEST // 4 :]]
-    return "\n".join(lines)
+    if left_out <= 0:
+        return lines
+    return [*lines[: _LONGEST // 4], f"… ({left_out} lines)", *lines[left_out + _LONGEST // 4 :]]
