@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -16,6 +17,7 @@ from tapdock.project.rows import is_row_key, named_pipeline
 from tapdock.project.secret import Secret
 from tapdock.project.state_keys import key_of
 from tapdock.text.redaction import Redactor
+from tapdock.translate.maps.settings import settings_of
 
 ROWS = [{"name": "acme", "host": "db1", "port": 5433}, {"name": "beta", "host": "db2"}]
 CONFIG = {"host": "${matrix.host}", "port": "${matrix.port:-5432}", "dsn": "pg://${matrix.host}/${matrix.name}"}
@@ -65,6 +67,15 @@ def test_values_keep_their_type_and_are_not_replaced_twice(tmp_path):
     matrix = [{"name": "acme", "host": "$${NAME} $$x", "port": ["a", {"b": True}]}]
     (acme,) = rows(project(tmp_path, matrix, environ={"NAME": "wrong"}))
     assert config(acme) == {"host": "${NAME} $x", "port": ["a", {"b": True}], "dsn": "pg://${NAME} $x/acme"}
+
+
+def test_a_relay_in_a_container_can_get_the_columns_and_settings_of_a_row(tmp_path):
+    matrix = {"rows": ROWS, "columns": {"tenant": "${matrix.name}"}}
+    maps = {"maps": {"users": {"host": "config['host']"}}, "stream_map_config": {"host": "${matrix.host}"}}
+    for row in rows(project(tmp_path, matrix, **maps)):
+        assert row.variant
+        settings = settings_of(row, row.variant.sources["crm"])
+        assert msgspec.json.decode(msgspec.json.encode(settings))["columns"] == {"tenant": row.row}
 
 
 def test_a_secret_of_a_row_is_hidden_and_learned(tmp_path):

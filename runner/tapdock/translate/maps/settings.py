@@ -242,6 +242,8 @@ def _revealed(value: Any) -> Any:
     """Return a value with the texts of its secrets."""
     if isinstance(value, Secret):
         return value.reveal()
+    if isinstance(value, str):
+        return str(value)  # plain text, which a relay in a container can get as JSON
     if isinstance(value, Mapping):
         return {key: _revealed(each) for key, each in value.items()}
     return [_revealed(each) for each in value] if isinstance(value, list) else value
