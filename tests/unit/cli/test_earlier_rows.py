@@ -68,6 +68,14 @@ def test_a_map_that_is_added_later_is_reported_once(project, singer):
     assert KEPT not in tapdock("run", "shop").stderr
 
 
+def test_only_fields_of_the_source_are_named_as_not_protected_before(project):
+    assert project()("run", "shop").returncode == 0
+    fields = {"token": "hash(name)", "price": None, "__filter__": "id > 0", "name": "name"}
+    ended = project(pipeline={"hash_key": "${HASH_KEY}", "maps": {"users": fields}})("run", "shop")
+    assert "(`__filter__`, `price`, `token`): " in ended.stderr
+    assert "is still in them: `price`\n" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("before", "after", "named"),
     [
