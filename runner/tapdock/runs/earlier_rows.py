@@ -1,6 +1,6 @@
 """Warn about rows of earlier runs that stay as they are, although this run writes the stream in another way."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from tapdock.connectors.context import Context
 from tapdock.errors import StateError
@@ -36,7 +36,7 @@ def earlier_rows(context: Context, run: PreparedRun, *, resumes: bool) -> Iterat
     for one in run.landed:
         key = one.source.stream.key
         old = keys[key].written.get(one.label) if key in keys else None
-        if old is not None and not (one.target.destination_sync_mode == "overwrite" or drops_rows(run)):
+        if old is not None and _keeps_key(run, one):
             yield from _other_key(run, one, old, again)
         if not resumes or key not in before or one.source.sync_mode != "incremental":
             continue
@@ -58,6 +58,13 @@ def _of_pipeline(context: Context, run: PreparedRun) -> KeptCatalog | None:
     except StateError:  # that of another pipeline, which reports it
         pass
     return None
+
+
+def _keeps_key(run: PreparedRun, one: Landed) -> bool:
+    """Return True if the target keeps a table that may have a key. Destinations that only append use none."""
+    mode = one.target.destination_sync_mode
+    is_keyless = run.target.kind == "airbyte" and mode == "append"
+    return not (mode == "overwrite" or is_keyless or drops_rows(run))
 
 
 def _other_key(run: PreparedRun, one: Landed, old: Written, again: str) -> Iterator[str]:
@@ -91,12 +98,18 @@ def _other_maps(one: Landed, before: SeenStream, maps: MapSettings | None) -> It
     if not changed:
         return
     found = effects_of(one, maps)
-    hidden = [name for name in changed if name in found and found[name].protects and not name.startswith("__")]
+    declared = one.map.declared if one.map else {}
+    hidden = [name for name in changed if name in found and found[name].protects and _is_in(name, declared)]
     plain = f"; what is protected or removed now is still in them: {listed(hidden)}" if hidden else ""
     yield (
         f"warning: the maps of stream `{before.key}` have changed since its last run ({listed(changed)}): rows that"
         f" were read before keep their old values{plain}"
     )
+
+
+def _is_in(field: str, declared: Collection[str]) -> bool:
+    """Return True for a field of the source; a field that only the map makes was not there before."""
+    return field in declared or field.partition(".")[0] in declared
 
 
 def _more_fields(before: SeenStream, now: SeenStream | None) -> Iterator[str]:
