@@ -86,7 +86,9 @@ def _span(seconds: float) -> str:
     >>> _span(300), _span(90), _span(7200)
     ('5m', '90s', '2h')
     """
-    unit, size = next((unit, size) for unit, size in (("h", 3600), ("m", 60), ("s", 1)) if seconds % size == 0 or size == 1)
+    unit, size = next(
+        (unit, size) for unit, size in (("h", 3600), ("m", 60), ("s", 1)) if seconds % size == 0 or size == 1
+    )
     return f"{seconds / size:g}{unit}"
 
 

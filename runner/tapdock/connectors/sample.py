@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tapdock.connectors.mistaken import kind_hint
 from tapdock.connectors import operations
 from tapdock.connectors.ask import Asked, ask
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds import airbyte, singer
+from tapdock.connectors.mistaken import kind_hint
 from tapdock.connectors.selection import select_streams
 from tapdock.connectors.stream_options import require_singer_options
 from tapdock.launch import Launch

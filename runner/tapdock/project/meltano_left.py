@@ -142,9 +142,7 @@ def _blocks(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return tree.get("environments") or []
 
 
-def _environments(
-    files: Files, plugins: Mapping[str, Mapping[str, Plugin]], notes: Notes, places: Places
-) -> None:
+def _environments(files: Files, plugins: Mapping[str, Mapping[str, Plugin]], notes: Notes, places: Places) -> None:
     """Add lines for what an environment changes of other plugins, and for keys that are not known."""
     for at, environment in enumerate(_blocks(files.tree)):
         path: tuple[str | int, ...] = ("environments", at)

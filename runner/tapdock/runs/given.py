@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from tapdock.connectors.mistaken import kind_hint
 from tapdock.connectors import masking, operations
 from tapdock.connectors.about import spec
 from tapdock.connectors.ask import ask
 from tapdock.connectors.context import Context, PreparedConnector
+from tapdock.connectors.mistaken import kind_hint
 from tapdock.errors import TranslationError, UsageError
 from tapdock.events import Event, Failed, Logged, SetAside
 from tapdock.launch import Launch

@@ -43,7 +43,13 @@ class Options:
         """Return the options that change what is read or saved, as they are written for `tapdock run`."""
         return (
             *(["--full-refresh"] if self.full_refresh else ()),
-            *(["--state FILE"] if self.state is not None else [] if self.save_state or self.window else ["--no-state-update"]),
+            *(
+                ["--state FILE"]
+                if self.state is not None
+                else []
+                if self.save_state or self.window
+                else ["--no-state-update"]
+            ),
             *(["--catalog FILE"] if self.catalog is not None else ()),
             *([f"--limit {self.limit}"] if self.limit else ()),
             *([f"--from {self.spool.folder.parent}"] if self.spool else ()),

@@ -121,7 +121,7 @@ error:          Traceback (most recent call last):
 error:            File "<string>", line 11, in <module>
 error:              data = _fetch(url)
 error:                     ^^^^^^^^^^^
-error:          RuntimeError: failed to download https://example.com/x: <urlopen error [Errno -2] Name or service not known>
+error:          RuntimeError: failed to download https://a.io/x: <urlopen error [Errno -2] Name or service not known>
 error: hint: Build failures usually indicate a problem with the package or the build environment
 hint: a compiler or a library may be missing
 """
@@ -153,8 +153,11 @@ def test_a_server_that_cannot_be_reached_is_the_networks_fault(output, hint):
 def test_the_message_of_a_package_that_downloads_names_the_address():
     error, said = failure(INSTALL, {"stream": DOWNLOAD}, FAILED)
     first, second, third = error.message.splitlines()
-    assert (first, second) == ("`x:1` could not be built: p cannot be installed:", "error: Failed to build `parser==2.0.8`")
-    assert third.startswith("RuntimeError: failed to download https://example.com/x")
+    assert (first, second) == (
+        "`x:1` could not be built: p cannot be installed:",
+        "error: Failed to build `parser==2.0.8`",
+    )
+    assert third.startswith("RuntimeError: failed to download https://a.io/x")
     assert len(said) == 11, "the rest is printed before"
 
 
