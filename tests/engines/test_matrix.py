@@ -2,7 +2,6 @@
 
 import json
 
-
 from engines.places import CONTAINER, LOCAL, SLOW_BESIDE, local_only
 
 

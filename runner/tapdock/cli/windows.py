@@ -16,9 +16,9 @@ def with_window(options: Options, *, to: str | None, from_: str | None) -> tuple
     """Return the options with the window, and what is left of `to` and `from_`: folders. Raises UsageError."""
     given = {"--from": from_, "--to": to}
     if to is not None and from_ is not None:
-        for text in (from_, to):
-            if _OTHER_DATE.fullmatch(text) and not is_time(text):
-                time_of(text)
+        for one in (from_, to):
+            if _OTHER_DATE.fullmatch(one) and not is_time(one):
+                time_of(one)
     times = {name: text for name, text in given.items() if text is not None and is_time(text)}
     if not times:
         return options, to, from_

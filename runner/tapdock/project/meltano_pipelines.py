@@ -28,8 +28,8 @@ class Runs(NamedTuple):
 def runs(files: Files, folder: Path, names: Mapping[str, Collection[str]], notes: Notes) -> Runs:
     """Return pipelines, of jobs and of schedules with an extractor and a loader; jobs of several steps; and schedules.
 
-    `folder` is that of the new project file. `names` are those of `sources`, `mappers`, `mappings`, `targets`, `tasks` and `commands` of tasks. The state of such
-    a schedule has the schedule's name.
+    `folder` is that of the new project file. `names` are those of `sources`, `mappers`, `mappings`, `targets`, `tasks`
+    and `commands` of tasks. The state of such a schedule has the schedule's name.
     """
     meltano, sources, targets = files.tree, names["sources"], names["targets"]
     taken = {name for each in names.values() for name in each}

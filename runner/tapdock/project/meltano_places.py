@@ -103,7 +103,7 @@ def variables(
 def values(
     env: Mapping[str, Any], files: Files, folder: Path, notes: Notes, *path: str | int, environment: str = ""
 ) -> dict[str, Any]:
-    """Return an `env` of Meltano as text, whole numbers or booleans. What only Meltano sets is empty, unless it is set."""
+    """Return an `env` of Meltano as text, whole numbers or booleans. What only Meltano sets is empty by default."""
     given = {name: str(value) if isinstance(value, float) else value for name, value in env.items()}
     own = _own(files)
     known = {ROOT: PROJECT, "MELTANO_ENVIRONMENT": environment or "${ENVIRONMENT:-}"}

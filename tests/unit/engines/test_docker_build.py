@@ -121,7 +121,7 @@ error:          Traceback (most recent call last):
 error:            File "<string>", line 11, in <module>
 error:              data = _fetch(url)
 error:                     ^^^^^^^^^^^
-error:          RuntimeError: failed to download https://example.com/x: <urlopen error [Errno -2] Name or service not known>
+error:          RuntimeError: failed to download https://a.io/x: <urlopen error [Errno -2] Name or service not known>
 error: hint: Build failures usually indicate a problem with the package or the build environment
 hint: a compiler or a library may be missing
 """
@@ -157,7 +157,7 @@ def test_the_message_of_a_package_that_downloads_names_the_address():
         "`x:1` could not be built: p cannot be installed:",
         "error: Failed to build `parser==2.0.8`",
     )
-    assert third.startswith("RuntimeError: failed to download https://example.com/x")
+    assert third.startswith("RuntimeError: failed to download https://a.io/x")
     assert len(said) == 11, "the rest is printed before"
 
 

@@ -16,8 +16,8 @@ _EXIT = re.compile(r"returned a non-zero code: (\d+)")
 _NETWORK = re.compile(
     r"name or service not known|temporary failure (?:in name resolution|resolving)|failed to resolve|dns error"
     r"|could not resolve|getaddrinfo|name does not resolve|connection refused|ECONNREFUSED|ENOTFOUND|EAI_AGAIN"
-    r"|network is unreachable|no route to host|connection timed out|connect timeout|failed to establish a new connection"
-    r"|operation timed out",
+    r"|network is unreachable|no route to host|connection timed out|connect timeout|operation timed out"
+    r"|failed to establish a new connection",
     re.IGNORECASE,
 )
 _DEBIAN = re.compile(r"^E: |Debian packages cannot be installed", re.MULTILINE)
@@ -50,14 +50,14 @@ def exit_of(error: str) -> str:
 
 
 def network_hint(lines: Sequence[str]) -> str | None:
-    """Return the next step if the output of a build names a server that it could not reach; None for another failure."""
+    """Return the next step if the output of a build names a server that it could not reach; else None."""
     text = "\n".join(lines)
     if not _NETWORK.search(text):
         return None
     if _BACKEND in text:
         return (
-            "this is the network: a package downloads something while it is built. Pin a version, of it or of the"
-            " package that needs it, that is complete on the registry (`constraints` under `build`), or allow the address"
+            "this is the network: a package downloads something while it is built. Allow the address, or pin a version,"
+            " of it or of the package that needs it, that is complete on the registry (`constraints` under `build`)"
         )
     if _DEBIAN.search(text):
         return "this is the network: the mirror of Debian cannot be reached from the build"
@@ -65,7 +65,7 @@ def network_hint(lines: Sequence[str]) -> str | None:
 
 
 def shortened(lines: Sequence[str]) -> list[str]:
-    """Return the lines of a failure that matter: its beginning and its last reason. Few short lines stay as they are."""
+    """Return the lines of a failure that matter: its beginning and its last reason. Few short lines stay."""
     if len(lines) <= _MANY and sum(map(len, lines)) <= _LONGEST:
         return list(lines)
     first, *rest = lines
