@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from engines.places import CONTAINER, LOCAL, SLOW_BESIDE, local_only
 
 
