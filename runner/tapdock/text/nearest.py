@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 __all__ = ["did_you_mean"]
 
-_NEAR = 0.65
+_NEAR = 0.62
 """How alike two words must be: `host` and `hostname` are, `dates` and `database` are not."""
 
 
