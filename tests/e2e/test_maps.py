@@ -13,12 +13,13 @@ PIPELINES = """
   people-in-the-lake:
     source: faker
     target: lake
+    state_suffix: people
     maps: &maps
       "*.email": hash
       users: {__alias__: people, telephone: "mask(telephone)", address: null}
       adults: {__source__: users, __filter__: age >= 40, __else__: null, email: hash(email), age: age}
     hash_key: ${HASH_KEY}
-  people-in-the-base: {source: faker, target: base, hash_key: "${HASH_KEY}", maps: *maps}
+  people-in-the-base: {source: faker, target: base, state_suffix: people, hash_key: "${HASH_KEY}", maps: *maps}
 """
 
 
