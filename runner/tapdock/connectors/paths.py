@@ -122,10 +122,12 @@ def path_hint(found: Iterable[Unmounted], message: str) -> str | None:
 def mount_line(connector: Connector, folder: str) -> str:
     """Return what a user has to add so that a folder of the container outlives it.
 
-    If this machine has a folder of that name, it may contain what is meant, so it is named as well.
+    If this machine has a folder of that name, such as /srv/lake, it may contain what is meant, so it is named as well.
+    Each machine has a /tmp and a /var, and many have a /data.
     """
     place = f"{connector.role}s.{connector.name}"
     if folder in ("", "/"):
         return f"set a path below /data in `{place}.config`, and add `./data:/data` to `{place}.mounts`"
     line = f"add `./{folder.rpartition('/')[2]}:{folder}` to `{place}.mounts`"
-    return f"{line}, or `{folder}:{folder}` for the folder of this machine" if Path(folder).is_dir() else line
+    is_own = folder.count("/") > 1 and Path(folder).is_dir()
+    return f"{line}, or `{folder}:{folder}` for the folder of this machine" if is_own else line
