@@ -50,6 +50,7 @@ class StreamMap:
         self.alias = alias_of(entry, source.name, settings)
         self._settings = settings
         self.guards = Guards(settings, source, alias=self.alias)
+        self._has_guards = bool(self.guards)
         properties = schema.get("properties")
         self.declared: Mapping[str, Any] = properties if isinstance(properties, Mapping) else {}
         self._scope = settings.scope(self.declared or None)  # one for all expressions: they share a generator `fake`
@@ -84,9 +85,7 @@ class StreamMap:
         """Return the cursor in the target; `()` if its value is not the source's, so that rows cannot be compared."""
         if not path or path[0] in self.entry.fields or any(self.guards.of(path[:end]) for end in _ends(path)):
             return ()
-        if self.removes(path[0]):
-            return ()
-        return self._flattened(path)
+        return () if self.removes(path[0]) else self._flattened(path)
 
     def apply(self, body: bytes) -> bytes | None:
         """Return the body of a record for the target; None if it is filtered out, or nothing is left of it.
@@ -99,9 +98,9 @@ class StreamMap:
             members = _OBJECT.decode(body)
             if self._filter and not _is_deleted(members) and not self._passes(members, self._filter):
                 return None
-            if self.guards:
+            if self._has_guards:
                 members = self.guards.record(members, skip=self.entry.fields)
-            found = self._mapped(members)
+            found = self._mapped(members) if self._steps or self.entry.only_listed else members
             if self.flat and found:
                 if self._steps:
                     found = {name: _raw(value) for name, value in found.items()}
