@@ -13,6 +13,8 @@ from benchmarks.rows import Budget, Row
 from tapdock.events import Event
 from tapdock.protocol.catalog import ConfiguredStream
 from tapdock.translate.airbyte_to_singer import AirbyteToSinger
+from tapdock.translate.base import TranslateOptions
+from tapdock.translate.maps.settings import MapSettings
 
 __all__ = ["duckdb", "faker", "memory", "pipe", "replay", "translator", "wrapped"]
 
@@ -151,12 +153,13 @@ def _translated(bench: Bench) -> Path:
     return path
 
 
-def translator(streams: tuple[ConfiguredStream, ...]) -> AirbyteToSinger:
+def translator(streams: tuple[ConfiguredStream, ...], maps: MapSettings | None = None) -> AirbyteToSinger:
     """Return the relay's translator, without receivers for its events."""
 
     def silent(event: Event) -> None: ...
 
-    return AirbyteToSinger(streams=streams, saved=None, emit=silent, clock=time.monotonic)
+    options = TranslateOptions(maps=maps)
+    return AirbyteToSinger(streams=streams, saved=None, emit=silent, clock=time.monotonic, translation=options)
 
 
 def _replayed(bench: Bench, name: str, times: int) -> Callable[[], Cost]:
