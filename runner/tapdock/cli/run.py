@@ -36,7 +36,17 @@ from tapdock.runs.prepare import PreparedRun, prepare, require_windows
 from tapdock.runs.replaced_rows import require_own_rows
 from tapdock.runs.replay import require_all_spooled
 from tapdock.runs.spool_files import Batch
-from tapdock.runs.steps import AT_ONCE, Order, at_once, pipelines_in, require_own_states, steps_of, together, tree_of
+from tapdock.runs.steps import (
+    AT_ONCE,
+    Node,
+    Order,
+    at_once,
+    pipelines_in,
+    require_own_states,
+    steps_of,
+    together,
+    tree_of,
+)
 from tapdock.text.output import print_json
 
 __all__ = ["run"]
@@ -197,16 +207,7 @@ def _perform(
         operations = operations_of(session, signals, locked=locked, quiet=not view.progress)
         require_own_rows(operations, pipelines, options, at_once=at_once(pairs))
         if dry_run:
-            plans, refused = _plans(operations, pipelines, options)
-            if refused and as_json:
-                raise refused[0]
-            show_steps(tree, as_json=as_json)
-            tasks = [step.block for step in steps_of(tree) if isinstance(step.block, TaskBlock)]
-            show_plans(operations, plans, options, as_json=as_json, tasks=tasks)
-            for error in refused[1:]:
-                said(f"error: {operations.message(error.message)}")
-            if refused:
-                raise refused[0]
+            _show_plans(operations, tree, options, as_json=as_json)
             return 0
         if dump:
             show_given(operations.of(pipelines[0]), prepare(operations, pipelines[0], options), options, dump)
@@ -230,6 +231,20 @@ def _perform(
         ended = perform(tree, acts, limit=limit, received=signals)
     show_ended(session, tree, ended, chosen, as_json=as_json)
     return ended.exit_code
+
+
+def _show_plans(operations: Operations, tree: Node, options: Options, *, as_json: bool) -> None:
+    """Show what each pipeline would do. Raises the first error, after the plans of the other rows of a matrix."""
+    plans, refused = _plans(operations, pipelines_in(tree), options)
+    if refused and as_json:
+        raise refused[0]
+    show_steps(tree, as_json=as_json)
+    tasks = [step.block for step in steps_of(tree) if isinstance(step.block, TaskBlock)]
+    show_plans(operations, plans, options, as_json=as_json, tasks=tasks)
+    for error in refused[1:]:
+        said(f"error: {operations.message(error.message)}")
+    if refused:
+        raise refused[0]
 
 
 def _plans(

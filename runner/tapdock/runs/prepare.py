@@ -39,7 +39,7 @@ from tapdock.runs.sync_modes import (
 from tapdock.runs.target_files import require_files
 from tapdock.runs.target_tables import table_names
 from tapdock.runs.unread import denied_globs, unread_names
-from tapdock.runs.written import say_columns, say_left, with_written
+from tapdock.runs.written import say_doubtful, with_written
 from tapdock.translate import require_translatable
 from tapdock.translate.base import Quirks, TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names
@@ -174,12 +174,10 @@ def combined(
         require_spooled(streams, options.spool)
         streams, maps = as_spooled(streams, maps, options.spool, source.connector)
         offered = tuple(one.stream for one in streams) if options.spool.manifest.maps else offered
-    unsafe = empties_first(target, streams, target_config)
-    if unsafe:  # the target itself empties its tables: no versions are sent
+    if unsafe := empties_first(target, streams, target_config):  # the target itself does: no versions are sent
         streams = tuple(msgspec.structs.replace(one, destination_sync_mode="append") for one in streams)
     mapped = landed_streams(streams, maps, undeclared=pipeline.undeclared_fields)
-    say_left(context, mapped)
-    say_columns(context, pipeline, mapped)
+    say_doubtful(context, pipeline, mapped)
     landed = tuple(one.target for one in mapped)
     require_files(target, target_config, landed, quirks, is_check=is_check)
     require_keys(source, target, target_config, landed, quirks)

@@ -35,12 +35,7 @@ def spool(context: Context, ready: PreparedConnector, options: Options, folder: 
         # its state covers only its streams, and one project cannot run both batches
         raise UsageError(f"{batches[-1].folder}: {other}", hint="name another folder, or select the same as before")
     require_nothing_protected(context.project.pipelines.values(), ready.connector, what.streams)
-    for name in (each.name for each in context.project.pipelines.values() if each.mappers):
-        if context.project.pipelines[name].source == ready.connector.name:
-            context.once(
-                f"warning: pipeline `{name}` has a mapper, which the files do not pass: they have what it protects, and"
-                " cannot be run into its target by `--from`"
-            )
+    _say_mappers(context, ready)
     maps = digest_of(ready.connector)
     if batches and maps != batches[-1].manifest.maps:
         hint = "name another folder, or restore the maps"
@@ -84,6 +79,16 @@ def spool(context: Context, ready: PreparedConnector, options: Options, folder: 
                 mapped=mapped_streams(what.streams, what.maps) if maps and what.maps else (),
             )
         )
+
+
+def _say_mappers(context: Context, ready: PreparedConnector) -> None:
+    """Warn about pipelines of this source with a mapper."""
+    for each in context.project.pipelines.values():
+        if each.mappers and each.source == ready.connector.name:
+            context.once(
+                f"warning: pipeline `{each.name}` has a mapper, which the files do not pass: they have what it"
+                " protects, and cannot be run into its target by `--from`"
+            )
 
 
 def _require_same(ready: PreparedConnector, batches: tuple[Batch, ...], folder: Path) -> None:

@@ -18,7 +18,7 @@ from tapdock.translate.maps.landing import Landed
 from tapdock.translate.maps.plan import read_schema
 from tapdock.translate.maps.settings import MapSettings
 
-__all__ = ["effects_of", "say_columns", "say_left", "with_written", "written"]
+__all__ = ["effects_of", "say_doubtful", "with_written", "written"]
 
 
 def with_written(facts: SchemaFacts, landed: Sequence[Landed], maps: MapSettings | None) -> SchemaFacts:
@@ -44,7 +44,13 @@ def written(one: Landed, maps: MapSettings | None) -> Written:
     return Written(key=one.target.primary_key, maps={name: each.hexdigest() for name, each in digests.items()})
 
 
-def say_columns(context: Context, pipeline: Pipeline, landed: Sequence[Landed]) -> None:
+def say_doubtful(context: Context, pipeline: Pipeline, landed: Sequence[Landed]) -> None:
+    """Warn about what is allowed in maps and columns, and is likely to be a mistake."""
+    _say_left(context, landed)
+    _say_columns(context, pipeline, landed)
+
+
+def _say_columns(context: Context, pipeline: Pipeline, landed: Sequence[Landed]) -> None:
     """Warn if values of a row that may change are part of a key, because no column is the row's name."""
     keyed = any((name,) in one.target.primary_key for one in landed for name in pipeline.key_columns)
     if keyed and pipeline.matrix and not pipeline.matrix.naming:
@@ -55,7 +61,7 @@ def say_columns(context: Context, pipeline: Pipeline, landed: Sequence[Landed]) 
         context.once("hint: add a column such as `tenant: ${matrix.name}`: then only this one is part of the key")
 
 
-def say_left(context: Context, landed: Sequence[Landed]) -> None:
+def _say_left(context: Context, landed: Sequence[Landed]) -> None:
     """Warn about values that a map protects in one field and passes on in another, and comparisons that fail."""
     for each in (one.map for one in landed if one.map):
         where = f"warning: in the map of stream `{each.source}`"
@@ -63,6 +69,9 @@ def say_left(context: Context, landed: Sequence[Landed]) -> None:
             context.once(
                 f"{where}, `{found.text}` (in `{found.place}`) compares `{found.field}`, which the source declares as"
                 f" {found.declared}, with {found.given}: this fails for each record"
+            )
+            context.once(
+                "hint: write both in one type: a number without quotes, or `float(...)` or `str(...)` of the field"
             )
         for left in left_plain(each):
             context.once(

@@ -118,8 +118,7 @@ class SingerToSinger(WithoutScan):
             self._notices.mended(part.notes, number=number)  # the next run starts from it, so it must be valid JSON
             return self._state(message, part.text)
         self._ends_with_state = False
-        stream = message.stream
-        if not stream:
+        if not (stream := message.stream):
             error = TranslationError(f"line {number}: a {message.__struct_config__.tag} without `stream`")
             if not isinstance(message, RecordMessage):
                 raise error

@@ -134,7 +134,7 @@ hint: change what is installed with `overrides`
 """
 DEBIAN = """\
 error: Debian packages cannot be installed:
-error: E: Failed to fetch http://deb.debian.org/x  Temporary failure resolving 'deb.debian.org'
+error: E: Failed to fetch http://packages.example/x  Temporary failure resolving 'packages.example'
 hint: correct `apt` under `build`
 """
 
