@@ -20,7 +20,6 @@ def select_streams(
     options: Mapping[str, StreamOptions],
     *,
     only: Sequence[str] = (),
-    full_refresh: bool = False,
     modes: Modes | None = None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> tuple[ConfiguredStream, ...]:
@@ -29,15 +28,15 @@ def select_streams(
     `patterns` are those of the project. `only` are those of one run, which select among what the project selects. A
     pattern is `stream`, `stream.field` or `namespace.stream.field`, with globs; `field` may be nested: `address.city`.
     `!` excludes, and has precedence. A stream may also be named by its `tap_stream_id`. Key and cursor fields need not
-    be selected; they cannot be excluded if the sync modes need them. With `full_refresh`, each stream that supports it
-    is read in full. `modes` are the modes that the target does not support; None if the target is not known. `warn`
-    gets a message for each glob that matches nothing. Raises UsageError, whose hint is the nearest name.
+    be selected; they cannot be excluded if the sync modes need them. `modes` are the
+    modes that the target does not support; None if the target is not known. `warn` gets a message for each glob that
+    matches nothing. Raises UsageError, whose hint is the nearest name.
     """
     offered = _offered(streams)
     choices = choices_of(offered, patterns, only=only, warn=warn)
     chosen_options = options_by_stream(offered, options, warn=warn)
     streams_to_read = tuple(
-        _configure(offered, stream, chosen_options[stream.key], choices, full_refresh=full_refresh, modes=modes)
+        _configure(offered, stream, chosen_options[stream.key], choices, modes=modes)
         for stream in streams
         if all(choice.reads(stream.key) for choice in choices)
     )
@@ -74,14 +73,13 @@ def _configure(
     options: StreamOptions,
     choices: Sequence[Choice],
     *,
-    full_refresh: bool,
     modes: Modes | None,
 ) -> ConfiguredStream:
     cursor = options.cursor_field or stream.default_cursor_field
     key = options.primary_key or stream.source_defined_primary_key
     for path in (options.cursor_field, *options.primary_key):
         require_field(stream, path)
-    mode = sync_mode(stream, options, has_cursor=bool(cursor), full_refresh=full_refresh)
+    mode = sync_mode(stream, options, has_cursor=bool(cursor))
     destination = destination_mode(stream, options, mode, has_key=bool(key), modes=modes or {})
     if cursor and _is_denied(choices, stream, cursor):
         if mode == "incremental" and not options.log_based:

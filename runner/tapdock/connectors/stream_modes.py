@@ -34,7 +34,7 @@ def destination_mode(
     return wanted
 
 
-def sync_mode(stream: Stream, options: StreamOptions, *, has_cursor: bool, full_refresh: bool) -> SyncMode:
+def sync_mode(stream: Stream, options: StreamOptions, *, has_cursor: bool) -> SyncMode:
     supported = stream.supported_sync_modes
     can_increment = "incremental" in supported and (stream.source_defined_cursor or has_cursor or options.log_based)
     if options.sync_mode and options.sync_mode not in supported:
@@ -47,8 +47,6 @@ def sync_mode(stream: Stream, options: StreamOptions, *, has_cursor: bool, full_
             f"stream `{stream.key}` needs a cursor for `sync_mode: incremental`",
             hint=f"write `{stream.key}: {{sync_mode: incremental, cursor_field: <field>}}` under `streams`",
         )
-    if full_refresh and "full_refresh" in supported:
-        return "full_refresh"
     if options.sync_mode:
         return options.sync_mode
     increments = can_increment or ("incremental" in supported and "full_refresh" not in supported)

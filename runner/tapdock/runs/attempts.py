@@ -83,7 +83,9 @@ def run(
         so_far = dataclasses.replace(so_far, attempt=next(attempts))
         record = _run_once(context, wanted, so_far, make_log, show, last)
         state = record.state
-        so_far = dataclasses.replace(so_far, cleared=state.cleared, saved_earlier=state.earlier + state.committed)
+        has_begun = so_far.has_begun or last[-1]._recorder.has_begun
+        saved = state.earlier + state.committed
+        so_far = dataclasses.replace(so_far, has_begun=has_begun, cleared=state.cleared, saved_earlier=saved)
         run_ids.append(record.run_id)
         return record
 

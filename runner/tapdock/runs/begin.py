@@ -20,7 +20,12 @@ from tapdock.translate.catalogs.singer import selected_catalog
 from tapdock.translate.maps.landing import landed_streams
 from tapdock.translate.names import singer_names, target_keys
 from tapdock.translate.states.airbyte import state_to_pass, unread_streams, without_streams
-from tapdock.translate.states.singer import lacks_bookmark, singer_state_on_a_line, singer_state_to_pass
+from tapdock.translate.states.singer import (
+    lacks_bookmark,
+    singer_state_of,
+    singer_state_on_a_line,
+    singer_state_to_pass,
+)
 from tapdock.translate.write.airbyte_stream import destination_streams
 
 __all__ = ["StartedRun", "begun", "drops_rows", "launches", "names_of"]
@@ -31,7 +36,8 @@ class StartedRun:
     """What a run starts from. `saved` is the whole saved state, `passed` is what the source gets of it.
 
     `cleared` are the streams whose state is not in `saved` any more. `unread` have a part in a GLOBAL state that is not
-    passed, because the run does not read them: once it has moved on, they must be read from their beginning.
+    passed, because the run does not read them: once it has moved on, they must be read from their beginning. `resumes`:
+    rows of earlier runs are not read again.
 
     `changed`: the state or its generations must be saved before anything is read, so that a failed snapshot is not
     mistaken for a part of the next one.
@@ -45,40 +51,39 @@ class StartedRun:
     changed: bool
     cleared: tuple[str, ...] = ()
     unread: tuple[StreamKey, ...] = ()
-
-    @property
-    def resumes(self) -> bool:
-        """True if rows of earlier runs are not read again."""
-        return bool(self.passed) and any(one.sync_mode == "incremental" for one in self.streams)
+    resumes: bool = False
 
 
 def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *, now: float) -> StartedRun:
     """Return what the run starts from.
 
-    A first attempt starts new snapshots. A later one resumes those that are resumable (protocol.md 1.5, 3.5). `now` is
-    in seconds since the epoch. Raises UsageError if `options` leave out a stream that shares its position with others.
+    A full refresh starts without the states of its streams, and each snapshot is new. A later attempt resumes what an
+    earlier one has read, except for snapshots that are not resumable (protocol.md 1.5, 3.5, decision 0027). `now` is in
+    seconds since the epoch. Raises UsageError if `options` leave out a stream that shares its position with others.
     """
-    saved = envelope.state if envelope else None
+    kept = envelope.state if envelope else None
     before = envelope.generations if envelope else {}
+    goes_on = options.has_begun and options.save_state and _keeps_rows(prepared)
+    anew = options.full_refresh and not goes_on
     resumable = {one.stream.key for one in prepared.streams if _is_snapshot(one) and one.stream.is_resumable}
-    goes_on = options.attempt > 1 and options.save_state and _keeps_rows(prepared)
     resuming = resumable if goes_on else set()
-    cleared: tuple[str, ...] = ()
+    renewed = {one.stream.key for one in prepared.streams if anew or _is_snapshot(one)} - resuming
     unread: tuple[StreamKey, ...] = ()
-    streams = tuple(_numbered(one, before, now=now, resumed=one.stream.key in resuming) for one in prepared.streams)
+    streams = tuple(_numbered(one, before, now=now, anew=one.stream.key in renewed) for one in prepared.streams)
     generations = {**before, **{str(one.stream.key): one.generation_id for one in streams if one.generation_id}}
-    if prepared.source.kind == "airbyte":
+    is_airbyte = prepared.source.kind == "airbyte"
+    readable = kept if is_airbyte else singer_state_on_a_line(kept)  # from Singer to Singer, the target's first line
+    if is_airbyte:
         known = [one.stream.key for one in prepared.streams]
-        saved = without_streams(saved, resumable - resuming, among=known)  # drop partial snapshots of former jobs
-        cleared = _cleared(envelope.state if envelope else None, saved)
-        unread = _unread(saved, known, options) if options.save_state else ()
+        unread = _unread(kept, known, options) if options.save_state else ()
+        dropped = known if anew else resumable - resuming  # partial snapshots of former jobs
+        saved = without_streams(kept, dropped, among=known, whole=anew)
         passed = state_to_pass(without_streams(saved, unread), streams, resuming=resuming)
     else:
-        saved = singer_state_on_a_line(saved)  # Singer to Singer, it is the target's first line
+        saved = singer_state_of(readable, _other_streams(prepared)) if anew else readable
         passed = singer_state_to_pass(saved, _renewed(prepared, full_refresh=options.full_refresh))
-    kept = envelope.state if envelope else None
     replaces = any(one.minimum_generation_id for one in streams)
-    changed = saved != kept or (replaces and generations != dict(before))
+    changed = saved != kept or ((replaces or anew) and generations != dict(before))
     last_only = prepared.source.quirks.unordered_start and lacks_bookmark(passed, streams)
     return StartedRun(
         streams=streams,
@@ -87,9 +92,16 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
         passed=passed,
         generations=generations,
         changed=changed,
-        cleared=cleared,
+        cleared=_cleared(prepared, readable, saved),
         unread=unread,
+        resumes=bool(passed) and not options.full_refresh and any(one.sync_mode == "incremental" for one in streams),
     )
+
+
+def _other_streams(prepared: PreparedRun) -> list[Stream]:
+    """Return the streams of the source that this run does not read."""
+    known = {one.stream.key for one in prepared.streams}
+    return [one for one in prepared.offered if prepared.streams and one.key not in known]
 
 
 def _unread(saved: str | None, known: Sequence[StreamKey], options: Options) -> tuple[StreamKey, ...]:
@@ -107,12 +119,16 @@ def _unread(saved: str | None, known: Sequence[StreamKey], options: Options) -> 
     return unread
 
 
-def _cleared(before: str | None, after: str | None) -> tuple[str, ...]:
-    """Return the streams of an Airbyte state that are not in it any more."""
+def _cleared(prepared: PreparedRun, before: str | None, after: str | None) -> tuple[str, ...]:
+    """Return the streams of a saved state that are not in it any more."""
     if before == after or not before:
         return ()
-    left = state_streams(after, "airbyte") if after else []
-    return tuple(stream for stream in state_streams(before, "airbyte") if stream not in left)
+    dialect = prepared.source.kind
+    if dialect == "airbyte" or after:
+        left = state_streams(after, dialect) if after else []
+        if found := tuple(stream for stream in state_streams(before, dialect) if stream not in left):
+            return found
+    return tuple(str(one.stream.key) for one in prepared.streams) or ("all streams",)  # the state does not name them
 
 
 def _keeps_rows(prepared: PreparedRun) -> bool:
@@ -130,13 +146,13 @@ def _is_snapshot(stream: ConfiguredStream) -> bool:
     return stream.sync_mode == "full_refresh"
 
 
-def _numbered(stream: ConfiguredStream, before: Mapping[str, int], *, now: float, resumed: bool) -> ConfiguredStream:
+def _numbered(stream: ConfiguredStream, before: Mapping[str, int], *, now: float, anew: bool) -> ConfiguredStream:
     """Return the stream with its generation: seconds since the epoch, so that it is unique after a lost state.
 
     See decision 0012.
     """
     last = before.get(str(stream.stream.key), 0)
-    generation = last if resumed or not _is_snapshot(stream) else max(last + 1, int(now))
+    generation = max(last + 1, int(now)) if anew else last
     least = generation if stream.destination_sync_mode == "overwrite" else 0
     return msgspec.structs.replace(stream, generation_id=generation, minimum_generation_id=least, sync_id=int(now))
 

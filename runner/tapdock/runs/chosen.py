@@ -23,7 +23,6 @@ def chosen_streams(
     cannot: Modes | None,
     *,
     only: Sequence[str],
-    full_refresh: bool,
     maps: MapSettings | None,
 ) -> tuple[ConfiguredStream, ...]:
     """Return the streams that are read; none if the tap reports them only during the run. Raises UsageError.
@@ -41,7 +40,6 @@ def chosen_streams(
             connector.select,
             connector.streams,
             only=only,
-            full_refresh=full_refresh,
             modes=cannot,
             warn=lambda said: context.once(context.redacted(said)),
         )

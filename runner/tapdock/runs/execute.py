@@ -70,7 +70,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
         _remember(context, prepared, options)
         if prepared.spool:
             require_next(prepared.spool, state.envelope, options)
-            options = dataclasses.replace(options, attempt=1)  # each attempt runs the whole batch
+            options = dataclasses.replace(options, attempt=1, has_begun=False)  # each attempt runs the whole batch
         kept = None if prepared.spool and options.full_refresh else state.envelope
         job = begun(prepared, kept, options, now=context.now())
         config, connector = prepared.target_config.given, prepared.target.connector
@@ -159,9 +159,7 @@ def _say_left_out(context: Context, prepared: PreparedRun, options: Options) -> 
     if not options.save_state or not prepared.source.connector.reports_streams:
         return
     left_out = partly_chosen(prepared.source.connector, prepared.offered, options.select)
-    # After a full refresh, the next run resumes as well.
-    modes = {"full_refresh", "incremental"} if options.full_refresh else {"incremental"}
-    goes_on = [one.stream.key for one in prepared.streams if one.sync_mode in modes]
+    goes_on = [one.stream.key for one in prepared.streams if one.sync_mode == "incremental"]
     if names := [f"`{key}`" for key in left_out if key in goes_on]:
         context.once(
             f"warning: `--select` or `--exclude` leaves out fields of {', '.join(names)}, and this run saves its state:"

@@ -18,7 +18,8 @@ class Options:
     `catalog` and `state` replace discovery and the saved state for this run; with `state`, `save_state` is False.
     `limit` is the most records of each stream that the target gets. `spool` takes the place of the source. `window` is
     the range of time that is read, without the saved state; then, `save_state` is False (`of_window`).
-    `cleared` and `saved_earlier` are what earlier attempts did to the state (`StateRecord`).
+    `has_begun`: an earlier attempt has begun to read, so this one resumes what it can. `cleared` and `saved_earlier`
+    are what earlier attempts did to the state (`StateRecord`).
     """
 
     full_refresh: bool = False
@@ -35,6 +36,7 @@ class Options:
     limit: int | None = None
     spool: Batch | None = field(default=None, repr=False)
     window: Window | None = None
+    has_begun: bool = False
     cleared: tuple[str, ...] = ()
     saved_earlier: int = 0
 

@@ -51,13 +51,14 @@ class Recorder:
 
     A separate thread writes to the state backend, in order, so that a slow server delays neither the data nor a
     signal. `failed` is the first error. `unsaved` is the state that the target acknowledged but that is not saved yet.
-    `cleared` are the streams whose state was removed at the start. `relay_began` is a time of the monotonic clock.
-    `output` is what the connectors printed.
+    `has_begun`: the run has begun to read. `cleared` are the streams whose state was removed at the start.
+    `relay_began` is a time of the monotonic clock. `output` is what the connectors printed.
     """
 
     def __init__(self, context: Context, *, run_id: str, log: Log, show: Callable[[Progress], None]) -> None:
         self.commits = 0
         self.cleared: tuple[str, ...] = ()
+        self.has_begun = False
         self.relay_began = time.monotonic()
         self.failed: TapdockError | None = None
         self.unsaved: Unsaved | None = None
@@ -89,6 +90,7 @@ class Recorder:
         `lost_rows` is called before each save and at the end. It returns the error if the target stores its rows where
         they do not outlive its container.
         """
+        self.has_begun = True
         self._lost_rows = lost_rows
         self._prepared = prepared
         self._held = held

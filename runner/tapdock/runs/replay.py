@@ -80,7 +80,7 @@ def prepare_replay(context: Context, pipeline: Pipeline, options: Options) -> Pr
     run = combined(
         context,
         pipeline,
-        replace(options, full_refresh=False),  # how the source was read is decided
+        options,
         source=played,
         offered=batch.manifest.offered,
         source_config=Resolved(user={}, given={}),

@@ -37,10 +37,10 @@ def read_streams(
     `cannot` are the modes that the target does not support. `named` is for a source whose
     streams have namespaces in the target. With `is_check`, the streams are tapdock's own.
     """
-    only, anew = options.select, options.full_refresh
+    only = options.select
     infers, key = _infers(pipeline, source) and not is_check, key_of(pipeline, context.project.environment)
     known = before_fields(maps) if infers else maps
-    streams = chosen_streams(context, source, offered, cannot, only=only, full_refresh=anew, maps=known)
+    streams = chosen_streams(context, source, offered, cannot, only=only, maps=known)
     schema = schema_policy.SchemaFacts()
     if not is_check and options.catalog is None and options.spool is None:  # what the source itself offers
         policy = options.policy(pipeline)

@@ -29,6 +29,5 @@ def to_read(
             hint="remove `batch_config`, or run a pipeline",
         )
     maps = settings_of(pipeline or Pipeline(name="", source=ready.connector.name, target=""), ready.connector)
-    only, anew = options.select, options.full_refresh
-    streams = chosen_streams(context, ready, offered, None, only=only, full_refresh=anew, maps=maps)
+    streams = chosen_streams(context, ready, offered, None, only=options.select, maps=maps)
     return ToRead(offered=offered, streams=as_sent(streams), config=config, select=options.select, maps=maps)

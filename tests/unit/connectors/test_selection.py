@@ -157,12 +157,11 @@ def test_nothing_left_is_refused() -> None:
         select("users", "!users")
 
 
-def one(selected: Stream, *, full_refresh: bool = False, **options: Any) -> ConfiguredStream:
+def one(selected: Stream, **options: Any) -> ConfiguredStream:
     (configured,) = select_streams(
         [selected],
         [],
         {selected.name: StreamOptions(**options)} if options else {},
-        full_refresh=full_refresh,
     )
     return configured
 
@@ -194,12 +193,6 @@ def test_sync_mode(offered: Stream, options: dict[str, Any], mode: str) -> None:
     configured = one(offered, **options)
     assert configured.sync_mode == mode
     assert configured.destination_sync_mode == "append"
-
-
-def test_full_refresh_is_asked_of_every_stream_that_can() -> None:
-    assert one(STREAMS[0], full_refresh=True).sync_mode == "full_refresh"
-    only_incremental = stream("s", "a", supported_sync_modes=("incremental",), source_defined_cursor=True)
-    assert one(only_incremental, full_refresh=True).sync_mode == "incremental"
 
 
 def test_the_users_key_and_cursor_win_and_are_always_read() -> None:

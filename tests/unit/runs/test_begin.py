@@ -1,6 +1,7 @@
 """Tests how a run starts: generations, the state for its source, and the files of both containers."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -112,7 +113,7 @@ def test_a_later_attempt_goes_on_with_a_snapshot_that_can_be_resumed(
     attempt: int, generation: int, passed: str | None
 ) -> None:
     run = prepared(stream(is_resumable=True, destination_sync_mode="overwrite"))
-    job = begin(run, left(AIRBYTE, users=9), attempt=attempt)
+    job = begin(run, left(AIRBYTE, users=9), attempt=attempt, has_begun=attempt > 1)
     assert numbers(job) == [(generation, generation)]
     assert job.passed == passed
 
@@ -125,18 +126,20 @@ def test_a_target_that_replaces_its_files_gets_the_whole_snapshot_again() -> Non
         run = prepared(
             stream(is_resumable=True), route="airbyte-singer", translation=replaces, target_config=dict(config)
         )
-        assert begin(run, left(AIRBYTE, users=9), attempt=2).passed == passed
+        assert begin(run, left(AIRBYTE, users=9), attempt=2, has_begun=True).passed == passed
     run = prepared(tapped(), route="singer-singer", translation=replaces)
     assert begin(run, left(SINGER)).passed == '{"bookmarks":{}}'
 
 
 def test_an_attempt_whose_state_is_not_saved_begins_anew() -> None:
-    job = begin(prepared(stream(is_resumable=True)), left(AIRBYTE, users=9), attempt=2, save_state=False)
+    job = begin(
+        prepared(stream(is_resumable=True)), left(AIRBYTE, users=9), attempt=2, has_begun=True, save_state=False
+    )
     assert (numbers(job), job.passed) == ([(1_700_000_000, 0)], None)
 
 
 def test_a_snapshot_that_cannot_be_resumed_begins_anew_each_time() -> None:
-    job = begin(prepared(stream(destination_sync_mode="overwrite")), left(AIRBYTE, users=9), attempt=2)
+    job = begin(prepared(stream(destination_sync_mode="overwrite")), left(AIRBYTE, users=9), attempt=2, has_begun=True)
     assert (numbers(job), job.passed) == ([(1_700_000_000, 1_700_000_000)], None)
 
 
@@ -151,7 +154,6 @@ def test_an_incremental_stream_goes_on_byte_for_byte() -> None:
         ({"sync_mode": "incremental"}, {}, {}, SINGER),
         ({}, {}, {}, SINGER),
         ({"destination_sync_mode": "overwrite"}, {}, {}, '{"bookmarks":{}}'),
-        ({}, {"full_refresh": True}, {}, '{"bookmarks":{}}'),
         ({}, {}, {"load_method": "overwrite"}, '{"bookmarks":{}}'),
     ],
 )
@@ -296,3 +298,80 @@ def test_a_run_does_not_leave_out_a_stream_that_shares_its_position() -> None:
         begin(run, left(whole("users", "orders")), select=("users.*",))
     kept = begin(run, left(whole("users", "orders")), select=("users.*",), save_state=False)
     assert kept.passed == whole("users", "orders")
+
+
+LEGACY = '{"users":{"id":1.50}}'
+TWO = AIRBYTE[:-1] + "," + AIRBYTE.replace("users", "orders")[1:]
+GROUPED = '{"bookmarks":{"shop/north":{"users":{"id":1}},"orders":{"id":2}},"currently_syncing":"users"}'
+
+
+@pytest.mark.parametrize("mode", ["incremental", "full_refresh"])
+@pytest.mark.parametrize(
+    ("saved", "kept", "cleared"),
+    [
+        (AIRBYTE, None, ("users",)),
+        (TWO, AIRBYTE.replace("users", "orders"), ("users",)),
+        (whole("users"), None, ("users",)),
+        (whole("users", "orders"), None, ("users", "orders")),
+        (LEGACY, None, ("users",)),
+    ],
+)
+def test_a_full_refresh_starts_without_the_state_of_its_streams(
+    saved: str, kept: str | None, cleared: tuple[str, ...], mode: str
+) -> None:
+    """Each stream keeps its sync mode, so that the source sends states, and the next run resumes (decision 0027)."""
+    job = begin(prepared(stream(sync_mode=mode)), left(saved, users=9), full_refresh=True)
+    assert (job.saved, job.cleared, job.changed, job.resumes) == (kept, cleared, True, False)
+    assert [one.sync_mode for one in job.streams] == [mode]
+    assert numbers(job) == [(1_700_000_000, 0)]
+    if mode == "full_refresh":
+        assert job.passed is None
+    else:
+        assert job.passed == kept
+
+
+@pytest.mark.parametrize(
+    ("saved", "others", "kept"),
+    [
+        (SINGER, (), None),
+        ('{"users": 5}', (), None),
+        (GROUPED, (), None),
+        (GROUPED, ("orders",), '{"bookmarks":{"orders":{"id":2}}}'),
+        ('{"bookmarks":[1]}', (), None),
+    ],
+)
+@pytest.mark.parametrize("given", [{"sync_mode": "incremental"}, {}])
+def test_a_full_refresh_of_a_tap_keeps_the_bookmarks_of_other_streams_alone(
+    saved: str, others: tuple[str, ...], kept: str | None, given: dict[str, Any]
+) -> None:
+    """A tap may group its bookmarks under names that are no streams: with such a one, it would resume."""
+    run = prepared(tapped(**given), route="singer-singer")
+    run = replace(run, offered=(*run.offered, *(Stream(name=name) for name in others)))
+    job = begin(run, left(saved), full_refresh=True)
+    assert (job.saved, job.passed, job.changed) == (kept, kept, True)
+
+
+def test_a_full_refresh_of_a_tap_that_reports_its_streams_while_it_runs() -> None:
+    job = begin(prepared(route="singer-singer"), left(SINGER), full_refresh=True)
+    assert (job.saved, job.passed, job.cleared) == (None, None, ("all streams",))
+
+
+@pytest.mark.parametrize(
+    ("options", "passed"),
+    [
+        ({"has_begun": True}, AIRBYTE),
+        ({}, None),  # the first attempt failed before it could clear the state
+        ({"has_begun": True, "save_state": False}, None),
+    ],
+)
+def test_a_later_attempt_at_a_full_refresh_resumes_what_the_first_one_has_read(
+    options: dict[str, Any], passed: str | None
+) -> None:
+    job = begin(prepared(stream(sync_mode="incremental")), left(AIRBYTE), full_refresh=True, attempt=2, **options)
+    assert (job.passed, job.resumes) == (passed, False)
+
+
+def test_a_full_refresh_leaves_out_no_stream_that_shares_its_position() -> None:
+    run = prepared(stream(sync_mode="incremental"))
+    with pytest.raises(UsageError, match="this run leaves out `orders`"):
+        begin(run, left(whole("users", "orders")), select=("users.*",), full_refresh=True)

@@ -200,9 +200,16 @@ def unread_streams(saved: str | None, read: Collection[StreamKey]) -> tuple[Stre
     return tuple(key for key in keys if key not in read and key not in bare)
 
 
-def without_streams(saved: str | None, keys: Collection[StreamKey], *, among: Iterable[StreamKey] = ()) -> str | None:
-    """Return a saved state without those of some streams `among` all. A plain LEGACY object has no single states."""
+def without_streams(
+    saved: str | None, keys: Collection[StreamKey], *, among: Iterable[StreamKey] = (), whole: bool = False
+) -> str | None:
+    """Return a saved state without those of some streams `among` all; None if nothing is left. Raises StateError.
+
+    A LEGACY state has no single states, and a GLOBAL one has a position of all streams: `whole` removes them.
+    """
     messages = _messages(saved)
+    if whole and (not messages or any(state.type != "STREAM" for _, state in messages)):
+        return None
     if not messages or not keys:
         return saved
     dropped = {*keys, *(bare for bare, key in bare_names(among).items() if key in keys)}

@@ -1,0 +1,114 @@
+"""Tests `--full-refresh` with real programs: all rows are read again, and the next run resumes behind them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.long
+CONNECTORS = Path(__file__).parents[2] / "connectors"
+STATES = ["STREAM", "GLOBAL", "LEGACY"]
+
+
+@pytest.fixture
+def project(tmp_path, tapdock):
+    """project(*steps, program, retries=0, source={}, **config) -> a function that runs tapdock with this source."""
+    (tmp_path / "data").mkdir()
+
+    def made(*steps, program="source", retries=0, source=None, **config):
+        settings = {"token": "t", "streams": ["users"], "steps": list(steps), **config}
+        kind = {"source": "airbyte", "tap": "singer"}[program]
+        whole = {
+            "version": 1,
+            "sources": {
+                "shop": {"image": str(CONNECTORS / f"{program}.py"), "kind": kind, "config": settings, **(source or {})}
+            },
+            "targets": {
+                "lake": {
+                    "image": str(CONNECTORS / "target.py"),
+                    "kind": "singer",
+                    "config": {"path": str(tmp_path / "data" / "rows")},
+                }
+            },
+            "pipelines": {"demo": {"source": "shop", "target": "lake", "retries": retries}},
+        }
+        (tmp_path / "tapdock.yaml").write_text(json.dumps(whole))
+        return lambda *words, code=0: _ended(tapdock(*words, TAPDOCK_ENGINE="local"), code)
+
+    return made
+
+
+def _ended(ended, code):
+    assert ended.returncode == code, ended.stderr
+    return ended
+
+
+def counts(ended):
+    """Return the number of records of each stream in the result of a run."""
+    return {each["stream"]: each["records"] for each in json.loads(ended.stdout)["streams"]}
+
+
+def reads(tapdock, *words):
+    return sum(counts(tapdock("run", "demo", "--json", *words)).values())
+
+
+@pytest.mark.parametrize("states", STATES)
+def test_the_run_after_a_full_refresh_of_an_airbyte_source_resumes(project, states):
+    tapdock = project("until users 3", "state", states=states)
+    assert [reads(tapdock, *words) for words in ((), (), ("--full-refresh",), ())] == [3, 0, 3, 0]
+
+
+TAP = ("schema users", "until users 3", "state")
+
+
+@pytest.mark.parametrize("method", ["INCREMENTAL", "LOG_BASED"])
+def test_the_run_after_a_full_refresh_of_a_tap_resumes(project, method):
+    tapdock = project(*TAP, program="tap", replication=method)
+    assert [reads(tapdock, *words) for words in ((), (), ("--full-refresh",), ())] == [3, 0, 3, 0]
+
+
+def test_a_tap_without_discovery_gets_no_state(project):
+    """Its streams are known only while it runs, so a full refresh removes its whole state."""
+    tapdock = project(*TAP, program="tap", source={"discovery": False}, discovery="none")
+    assert [reads(tapdock, *words) for words in ((), (), ("--full-refresh",), ())] == [3, 0, 3, 0]
+
+
+@pytest.mark.parametrize(("program", "steps"), [("source", ()), ("tap", ("schema users", "schema orders"))])
+def test_a_full_refresh_of_one_stream_leaves_the_others_where_they_are(project, program, steps):
+    tapdock = project(*steps, "until users 3", "until orders 2", "state", program=program, streams=["users", "orders"])
+    tapdock("run", "demo", "--quiet")
+    again = counts(tapdock("run", "demo", "--json", "--full-refresh", "--select", "users.*"))
+    assert again == {"users": 3}
+    assert reads(tapdock) == 0
+
+
+@pytest.mark.parametrize("states", STATES)
+def test_a_full_refresh_that_is_stopped_goes_on_in_the_next_run(project, states):
+    project("until users 3", "state", states=states)("run", "demo", "--quiet")
+    broken = project("until users 2", "state", "exit 1", states=states)
+    broken("run", "demo", "--quiet", "--full-refresh", code=3)
+    assert reads(project("until users 3", "state", states=states)) == 1
+
+
+def test_a_full_refresh_that_fails_at_once_is_not_forgotten(project):
+    """The state is cleared before anything is read: the next run reads all rows."""
+    project("until users 3", "state")("run", "demo", "--quiet")
+    project("exit 1")("run", "demo", "--quiet", "--full-refresh", code=3)
+    assert reads(project("until users 3", "state")) == 3
+
+
+@pytest.mark.slow  # waits five seconds before it tries again
+@pytest.mark.parametrize(
+    ("steps", "rows"),
+    [
+        (("until users 2", "state", "once {mark}", "until users 3", "state"), 3),
+        (("until users 2", "once {mark}", "until users 3", "state"), 5),  # what has no state is read again
+    ],
+)
+def test_a_second_attempt_resumes_behind_the_first_one(project, tmp_path, steps, rows):
+    project("until users 3", "state")("run", "demo", "--quiet")
+    before = len((tmp_path / "data" / "rows").read_text().splitlines())
+    tapdock = project(*(step.format(mark=tmp_path / "mark") for step in steps), retries=1)
+    assert reads(tapdock, "--full-refresh") in (1, 3)
+    written = (tmp_path / "data" / "rows").read_text().splitlines()[before:]
+    assert len([line for line in written if '"RECORD"' in line]) == rows
