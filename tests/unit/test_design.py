@@ -5,6 +5,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+from collections.abc import Sequence
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -54,22 +55,26 @@ def tree(module: str) -> ast.Module:
 
 
 @cache
+def nodes(module: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree(module)))
+
+
+@cache
 def imports(module: str) -> frozenset[str]:
     """Return the modules of tapdock that a module imports, at any place in it."""
     found: set[str] = set()
-    for node in ast.walk(tree(module)):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(name for name in found if name in MODULES)
+    return frozenset(found.intersection(MODULES))
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_from_its_own_room_and_floors_below(module):
+def test_a_module_imports_only_from_its_own_room_and_floors_below():
     """So rooms of one floor are independent: engines do not depend on translators, nor states on the project."""
-    wrong = {name for name in imports(module) if room(name) != room(module) and floor(name) >= floor(module)}
-    assert not wrong
+    pairs = [(module, name) for module in MODULES for name in imports(module)]
+    assert [pair for pair in pairs if room(pair[0]) != room(pair[1]) and floor(pair[1]) >= floor(pair[0])] == []
 
 
 def test_each_room_has_a_floor():
@@ -109,12 +114,19 @@ def test_the_relay_imports_no_engine_no_project_file_and_no_state():
     assert {name for name in reached if room(name) == "project"} <= {"tapdock.project", *values}
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if not name.endswith("__main__")])
-def test_public_names_are_listed_and_exist(module):
-    if module == "tapdock.dagster":
-        pytest.importorskip("dagster")  # an extra that tests install into an environment of its own
-    found = importlib.import_module(module)
-    members = vars(found)
+def test_public_names_are_listed_and_exist():
+    for module in MODULES:
+        if not module.endswith("__main__") and module != "tapdock.dagster":
+            require_public_names(importlib.import_module(module))
+
+
+def test_public_names_of_the_extra_are_listed_and_exist():
+    pytest.importorskip("dagster")  # tests install it into an environment of its own
+    require_public_names(importlib.import_module("tapdock.dagster"))
+
+
+def require_public_names(found):
+    module, members = found.__name__, vars(found)
     mine = {
         name
         for name, value in members.items()
@@ -123,9 +135,10 @@ def test_public_names_are_listed_and_exist(module):
         and not name.startswith("_")
     }
     listed = getattr(found, "__all__", [])
-    assert set(listed) <= set(members)
-    assert not mine or listed, "public functions or classes, but no __all__"
-    assert list(listed) == sorted(listed, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+    assert set(listed) <= set(members), module
+    assert not mine or listed, f"{module} has public functions or classes, but no __all__"
+    in_order = sorted(listed, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+    assert list(listed) == in_order, module
 
 
 def every_command():
@@ -133,9 +146,9 @@ def every_command():
         yield from [f"{name} {inner}" for inner in entry] if isinstance(entry, dict) else [name]
 
 
-@pytest.mark.parametrize("command", list(every_command()))
-def test_every_command_stands_in_the_readme(command):
-    assert f"tapdock {command}" in (REPOSITORY / "README.md").read_text()
+def test_every_command_stands_in_the_readme():
+    text = (REPOSITORY / "README.md").read_text()
+    assert [command for command in every_command() if f"tapdock {command}" not in text] == []
 
 
 PAGES = sorted(
@@ -162,14 +175,14 @@ def test_what_a_page_names_is_there(page):
     assert set(commands) <= set(COMMANDS)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_the_project_is_loaded_with_the_files_of_variables(module):
+def test_the_project_is_loaded_with_the_files_of_variables():
     """Without them, a command would see other values than a run with `--env-file`."""
-    nodes = list(ast.walk(tree(module)))
-    if not any(isinstance(node, ast.ImportFrom) and node.module == "tapdock.project.load" for node in nodes):
-        return
-    calls = [node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load"]
-    assert [call.lineno for call in calls if "env_files" not in {each.arg for each in call.keywords}] == []
+    loading = [module for module in MODULES if "tapdock.project.load" in imports(module)]
+    calls = [(module, node) for module in loading for node in nodes(module) if isinstance(node, ast.Call)]
+    loads = [(module, call) for module, call in calls if getattr(call.func, "id", "") == "load"]
+    assert loads
+    without = [(m, call.lineno) for m, call in loads if "env_files" not in {each.arg for each in call.keywords}]
+    assert without == []
 
 
 def test_exit_codes_are_unique_and_stand_in_the_readme():
@@ -224,11 +237,11 @@ HARMLESS = {"isatty", "flush", "encoding", "fileno"}
 PRINTERS = {"print", "input", "Console", "echo", "secho", "confirm", "prompt", "print_exc", "print_exception", "pprint"}
 
 
-def prints(code: ast.AST) -> list[int]:
+def prints(code: Sequence[ast.AST]) -> list[int]:
     """Return the lines where text may be written to stdout or stderr of this process."""
-    allowed = {id(node.value) for node in ast.walk(code) if isinstance(node, ast.Attribute) and node.attr in HARMLESS}
+    allowed = {id(node.value) for node in code if isinstance(node, ast.Attribute) and node.attr in HARMLESS}
     found = []
-    for node in ast.walk(code):
+    for node in code:
         match node:
             case ast.Attribute(value=ast.Name(id="sys"), attr=name) if name in STREAMS and id(node) not in allowed:
                 found.append(node.lineno)
@@ -249,9 +262,10 @@ def prints(code: ast.AST) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name.removeprefix("tapdock.") not in PRINTS])
-def test_text_reaches_people_one_way_only(module):
-    assert prints(tree(module)) == [], "use tapdock.text.output"
+def test_text_reaches_people_one_way_only():
+    others = [module for module in MODULES if module.removeprefix("tapdock.") not in PRINTS]
+    found = {module: lines for module in others if (lines := prints(nodes(module)))}
+    assert found == {}, "use tapdock.text.output"
 
 
 @pytest.mark.parametrize(
@@ -272,10 +286,8 @@ def test_text_reaches_people_one_way_only(module):
     ],
 )
 def test_a_print_is_seen(line):
-    assert prints(ast.parse(line)) != []
+    assert prints(tuple(ast.walk(ast.parse(line)))) != []
 
 
 def test_what_prints_is_still_needed():
-    for module in PRINTS:
-        file = PACKAGE / f"{module.replace('.', '/')}.py"
-        assert prints(ast.parse(file.read_text())), module
+    assert [module for module in PRINTS if not prints(nodes(f"tapdock.{module}"))] == []
