@@ -8,11 +8,11 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import msgspec
 
 from tapdock.errors import UsageError
 from tapdock.protocol.patterns import escaped
@@ -25,8 +25,7 @@ _STOP_SECONDS = 60
 _NOT_ALLOWED = re.compile(r"\W+", re.ASCII)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Run:
+class _Run(msgspec.Struct, frozen=True, kw_only=True):
     """How the runs of a pipeline are started. `streams` are the names of its streams by the key of their asset."""
 
     command: Sequence[str]

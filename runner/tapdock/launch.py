@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from tapdock.project.connector_values import Mount
 
 __all__ = ["SCRATCH", "Exit", "FileArg", "ImageFacts", "InputFile", "Launch", "Role"]
@@ -25,8 +27,7 @@ class InputFile:
     late: bool = False
 
 
-@dataclass(frozen=True)
-class FileArg:
+class FileArg(msgspec.Struct, frozen=True):
     """An argument that is the path of an input file, behind the text `before`; the engine decides on the path."""
 
     name: str
@@ -78,8 +79,7 @@ class Launch:
         return self.name or self.image
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageFacts:
+class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The result of inspecting an image. `digest` identifies its content.
 
     `id` identifies the image on its engine, even if the name `image` moves to another one. `recipe` is only set for
@@ -90,16 +90,15 @@ class ImageFacts:
     digest: str
     id: str = ""
     recipe: str = ""
-    labels: dict[str, str] = field(default_factory=dict)
-    env: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+    env: dict[str, str] = msgspec.field(default_factory=dict)
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     user: str = ""
     architecture: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Exit:
+class Exit(msgspec.Struct, frozen=True, kw_only=True):
     """How a container exited. Fields are None if the engine does not report them."""
 
     code: int | None

@@ -1,7 +1,8 @@
 """The result of a job for programs, and how steps run in one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from tapdock.api.calls import error_of, with_note
 from tapdock.connectors.context import Context
@@ -21,8 +22,7 @@ from tapdock.runs.steps import Node, at_once, pipelines_in, require_own_states, 
 __all__ = ["JobResult", "performed"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class JobResult:
+class JobResult(msgspec.Struct, frozen=True, kw_only=True):
     """How a job ended. `runs` are in the order of their ends, each with its `place` in the job and its `record`.
 
     `exit_code` is that of the first failure. `not_started` are the names of steps. `errors` are those of the hooks of

@@ -3,10 +3,11 @@
 import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
+
+import msgspec
 
 from tapdock.api.arguments import limit_of, require_one, texts_of
 from tapdock.api.calls import Callback, error_of, ignored, orders, redacted
@@ -198,7 +199,7 @@ class Project:
             if locked not in self._contexts:
                 self._contexts[locked] = operations_of(self._session, signals, locked=locked, progress=ignored)
             shared = self._contexts[locked]
-        return replace(shared, signals=signals, progress=said, reported=set())
+        return msgspec.structs.replace(shared, signals=signals, progress=said, reported=set())
 
 
 class Source:

@@ -3,7 +3,6 @@
 import queue
 import shlex
 from contextlib import suppress
-from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -138,7 +137,7 @@ def _run(
             if view.progress:
                 said(f"{wanted.name}: {number}: {step.window}")
             with Display(wanted.name, view, screen, colour=session.colour) as display:
-                named = replace(operations, progress=display.say)
+                named = msgspec.structs.replace(operations, progress=display.say)
                 done = attempts.run(named, wanted, step, make_log=display.log, show=display.progress)
                 with signals.orders(queue.SimpleQueue(), doing="printing the result of the run"):
                     display.ended(done)

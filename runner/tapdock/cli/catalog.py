@@ -1,9 +1,7 @@
 """`tapdock catalog`: what a source offers, compared with what it offered before."""
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -34,8 +32,7 @@ DIFFERENT = 9
 Source = Annotated[str, typer.Argument(help="A source of the project.")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A source whose image is present. `namespaced`: a pipeline uses the schemas of its streams as namespaces."""
 
     session: Session
@@ -61,7 +58,7 @@ def _asked(ctx: typer.Context, name: str, pipeline: str | None, *, verbose: bool
     if not connector.reports_streams:
         raise UsageError(f"`{name}` does not support discovery: it reports its streams only during a run")
     with Signals(said_at_once) as signals:
-        context = dataclasses.replace(operations_of(session, signals, verbose=verbose), note=err)
+        context = msgspec.structs.replace(operations_of(session, signals, verbose=verbose), note=err)
         ready = operations.prepare(context, connector)
         namespaced = ready.kind == "singer" and is_namespaced(session.project, name)
         yield _Asked(session=session, context=context, ready=ready, namespaced=namespaced)
@@ -184,7 +181,7 @@ def _before(asked: _Asked) -> tuple[tuple[SeenStream, ...], dict[str, str], _Ask
             f"there is nothing to compare source `{name}` with: no committed catalog, and no successful run",
             hint=f"`tapdock catalog commit {name}` writes {_file(name)}",
         )
-    return kept.streams, {"run": kept.run_id}, dataclasses.replace(asked, namespaced=kept.namespaced)
+    return kept.streams, {"run": kept.run_id}, msgspec.structs.replace(asked, namespaced=kept.namespaced)
 
 
 def _committed(asked: _Asked, *, strict: bool = False) -> tuple[SeenStream, ...] | None:

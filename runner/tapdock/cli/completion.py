@@ -4,10 +4,10 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 import typer
 
 from tapdock.cli.session import Session
@@ -87,8 +87,7 @@ def _asked(args: Sequence[str], shell: str) -> tuple[list[str], int]:
     return words[1:], last + 1
 
 
-@dataclass(frozen=True)
-class Grammar:
+class Grammar(msgspec.Struct, frozen=True):
     """The command line: its table of commands, the options of all commands, and a function that makes a command."""
 
     commands: Mapping[str, Any]

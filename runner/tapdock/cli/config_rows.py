@@ -164,7 +164,7 @@ def _connector(path: Path, connector: Connector, schema: Mapping[str, Any] | Non
                     if given := getattr(value, option.attribute, None):
                         yield (*here, option.name), list(given) if isinstance(given, tuple) else given
             case "window":
-                yield from walk({name: each for name, each in dataclasses.asdict(value).items() if each}, here)
+                yield from walk({name: each for name, each in msgspec.structs.asdict(value).items() if each}, here)
             case "manifest" | "catalog":
                 yield here, str(value.file)
             case "discovery":

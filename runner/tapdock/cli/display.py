@@ -5,8 +5,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tapdock.events import Level, MapperReport, Progress, StreamReport
 from tapdock.log import Format, Log
@@ -36,8 +37,7 @@ def size(count: float) -> str:
     raise AssertionError(count)
 
 
-@dataclass(frozen=True, kw_only=True)
-class View:
+class View(msgspec.Struct, frozen=True, kw_only=True):
     """How much of a run is printed. `level` is the lowest level of log lines, `lines` that of lines of connectors.
 
     `progress`: a live table or lines of progress. `table`: streams and the result at the end. `several`: several runs

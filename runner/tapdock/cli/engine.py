@@ -1,11 +1,11 @@
 """`tapdock doctor`, `gc`, `build`, `wrap` and `lock`: commands about the engine and its images."""
 
-import dataclasses
 import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Annotated
 
+import msgspec
 import typer
 
 from tapdock.cli.assembly import engine_of, not_removed, operations_of, relay_image, said
@@ -138,12 +138,12 @@ def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
     """
     session = shared(ctx)
     findings = [
-        dataclasses.replace(each, found=session.redacted(each.found), fix=each.fix and session.redacted(each.fix))
+        msgspec.structs.replace(each, found=session.redacted(each.found), fix=each.fix and session.redacted(each.fix))
         for each in _findings(session)
     ]
     healthy = all(finding.level != "error" for finding in findings)
     if as_json:
-        print_json({"healthy": healthy, "findings": [dataclasses.asdict(finding) for finding in findings]})
+        print_json({"healthy": healthy, "findings": [msgspec.structs.asdict(finding) for finding in findings]})
     else:
         print_table(["", "what", "found"], [[_MARKS[f.level], f.what, f.found] for f in findings])
         for finding in findings:

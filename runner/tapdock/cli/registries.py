@@ -1,11 +1,11 @@
 """`tapdock search`, and how commands read the registries."""
 
-import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from tapdock.cache import Cache, user_cache
@@ -45,8 +45,8 @@ def search(
     failure: UsageError | None = None
     for role in roles or ("source", "target"):
         for one in (
-            dataclasses.replace(registries, meltanohub="none"),
-            dataclasses.replace(registries, airbyte="none"),
+            msgspec.structs.replace(registries, meltanohub="none"),
+            msgspec.structs.replace(registries, airbyte="none"),
         ):
             try:
                 found += matches(one, word, role)
@@ -54,7 +54,7 @@ def search(
                 failure = failure or error
     said_ages(registries.reader)
     if as_json:
-        print_json([dataclasses.asdict(match) for match in found])
+        print_json([msgspec.structs.asdict(match) for match in found])
     elif found:
         columns = ("NAME", "ROLE", "KIND", "VARIANTS", "IMAGE OR PACKAGE", "LICENSE", "SUPPORT")
         print_table(columns, list(_rows(found)))

@@ -1,10 +1,10 @@
 """`tapdock run`: run pipelines, commands of tasks and jobs, show their progress and print their records."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from tapdock.cli.assembly import not_removed, operations_of, said
@@ -202,7 +202,7 @@ def _perform(
     pairs = list(together(tree, limit))
     require_own_states(session.project, pairs)
     pipelines = pipelines_in(tree)
-    screen, shown = Screen(), replace(view, several=bool(pairs) or order == "at once")
+    screen, shown = Screen(), msgspec.structs.replace(view, several=bool(pairs) or order == "at once")
     with Signals(screen.say) as signals:
         operations = operations_of(session, signals, locked=locked, quiet=not view.progress)
         require_own_rows(operations, pipelines, options, at_once=at_once(pairs))

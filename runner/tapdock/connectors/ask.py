@@ -7,7 +7,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -36,8 +35,7 @@ NO_PROGRAM = (126, 127)
 """The exit codes of a shell for a program that cannot be run or does not exist."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A connector's answer. `words` is the reason that it gave for a failure, `text` all that it printed on stdout.
 
     `printed` are the last lines on stderr and the beginning of `text`. `hint` is the next step for the failure of its

@@ -1,7 +1,8 @@
 """Check a connector's config: by its own `check` command, by discovery, by records, or only against its spec."""
 
 import dataclasses
-from dataclasses import dataclass
+
+import msgspec
 
 from tapdock.connectors import operations, settings
 from tapdock.connectors.about import spec
@@ -21,8 +22,7 @@ _SPEC = "its config against its spec"
 _DISCOVERY = "discovery"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checked:
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a check. `how` is what was checked, None for nothing; `message` is the result in words.
 
     `is_partial`: the check succeeded, but certainly without the credentials, so nothing shows that they work.

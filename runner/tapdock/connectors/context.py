@@ -1,8 +1,9 @@
 """The inputs of operations: the project with its engine and backend, and a connector whose image is present."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+
+import msgspec
 
 from tapdock.cache import Cache
 from tapdock.connectors.images import Making
@@ -21,8 +22,7 @@ __all__ = ["Context", "PreparedConnector"]
 _LONGEST = 4096
 
 
-@dataclass(frozen=True, kw_only=True)
-class Context:
+class Context(msgspec.Struct, frozen=True, kw_only=True):
     """What every operation needs: the engine, the project, the state backend, and where progress is reported.
 
     `patience` is the time in seconds after which an optional question to a connector counts as not answered. If
@@ -44,8 +44,8 @@ class Context:
     patience: float = 120.0
     is_quiet: bool = False
     note: Logs = lambda _: None
-    redactor: Redactor = field(default_factory=Redactor)
-    reported: set[str] = field(default_factory=set)
+    redactor: Redactor = msgspec.field(default_factory=Redactor)
+    reported: set[str] = msgspec.field(default_factory=set)
     observer: Observer | None = None
     scheduled: str | None = None
 
@@ -58,7 +58,7 @@ class Context:
     def of(self, pipeline: Pipeline) -> "Context":
         """Return the context for a pipeline: for a row of a matrix, with the project of that row."""
         project = pipeline.variant
-        return self if project is None or project is self.project else replace(self, project=project)
+        return self if project is None or project is self.project else msgspec.structs.replace(self, project=project)
 
     @property
     def cache(self) -> Cache:
@@ -87,8 +87,7 @@ class Context:
             self.progress(text)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PreparedConnector:
+class PreparedConnector(msgspec.Struct, frozen=True, kw_only=True):
     """A connector whose image is present, with its facts, its kind and its quirks.
 
     `assumed` is the reason for its kind and how to correct it; None if the user or a label of tapdock's set the kind.

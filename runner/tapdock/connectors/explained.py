@@ -1,8 +1,9 @@
 """Explain for each stream and field of a source whether a run reads it, and why."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tapdock.connectors.choice import Choice
 from tapdock.connectors.matching import Offered
@@ -15,8 +16,7 @@ from tapdock.translate.catalogs.singer import tap_stream_id, unsupported_fields
 __all__ = ["ExplainedField", "ExplainedStream", "explained"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExplainedField:
+class ExplainedField(msgspec.Struct, frozen=True, kw_only=True):
     """A declared field. `types` are its JSON types without null; `reason` says why it is read or not."""
 
     path: Path
@@ -25,8 +25,7 @@ class ExplainedField:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExplainedStream:
+class ExplainedStream(msgspec.Struct, frozen=True, kw_only=True):
     """A stream with its fields. The key and the cursor are those of the source if the stream is not read."""
 
     stream: Stream

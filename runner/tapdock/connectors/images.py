@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, cast
 
+import msgspec
+
 from tapdock.connectors.lockfile import LABEL_RECIPE
 from tapdock.engines.base import Engine, Logs, Swept
 from tapdock.errors import EngineError, ImageMissing
@@ -73,8 +75,7 @@ class Making:
     indexes: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class BuildPlan:
+class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
     """An image to be built. `recipe` is a hash of all its inputs; an image with that label is up to date."""
 
     context: Path
@@ -264,7 +265,11 @@ def base_digest(engine: Engine, base_image: str | None, progress: Logs) -> str |
 
 def _current(engine: Engine, plan: BuildPlan) -> ImageFacts | None:
     facts = engine.inspect(plan.tag)
-    return replace(facts, recipe=plan.recipe) if facts and facts.labels.get(LABEL_RECIPE) == plan.recipe else None
+    return (
+        msgspec.structs.replace(facts, recipe=plan.recipe)
+        if facts and facts.labels.get(LABEL_RECIPE) == plan.recipe
+        else None
+    )
 
 
 def _built(engine: Engine, builder: Builder, plan: BuildPlan, indexes: Mapping[str, str], progress: Logs) -> ImageFacts:
@@ -273,7 +278,7 @@ def _built(engine: Engine, builder: Builder, plan: BuildPlan, indexes: Mapping[s
     facts = engine.inspect(plan.tag)
     if facts is None:
         raise ImageMissing(f"the image `{plan.tag}` was built but is not present")
-    return replace(facts, recipe=plan.recipe)
+    return msgspec.structs.replace(facts, recipe=plan.recipe)
 
 
 def _builder(engine: Engine) -> Builder:

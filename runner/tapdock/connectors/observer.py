@@ -1,8 +1,9 @@
 """What an orchestrator that started this process gets of its runs. It never changes how a run ends."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from tapdock.events import Level, StreamReport
 from tapdock.protocol.catalog import ConfiguredStream
@@ -10,16 +11,14 @@ from tapdock.protocol.catalog import ConfiguredStream
 __all__ = ["EndedRun", "Observer", "SeenStream", "tell"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class SeenStream:
+class SeenStream(msgspec.Struct, frozen=True, kw_only=True):
     """A stream of a run: its counts, and how the target gets it. `targets` is empty if that is not known."""
 
     report: StreamReport
     targets: tuple[ConfiguredStream, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class EndedRun:
+class EndedRun(msgspec.Struct, frozen=True, kw_only=True):
     """The last attempt of a run. `error` is its message with the hint; None if it has none."""
 
     pipeline: str

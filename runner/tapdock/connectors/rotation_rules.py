@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+import msgspec
 
 from tapdock.connectors import masking
 from tapdock.connectors.kinds.airbyte import MANIFEST
@@ -54,12 +55,11 @@ class _Inexact(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """`program` is the owner of the values; `schema` is the spec of its config, empty if there is none."""
 
     rotate: Rotate = "secrets"
-    schema: Mapping[str, Any] = field(default_factory=dict)
+    schema: Mapping[str, Any] = msgspec.field(default_factory=dict)
     program: str = ""
 
 

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from tapdock.connectors import operations
 from tapdock.connectors.ask import Asked, ask
@@ -21,8 +22,7 @@ from tapdock.translate.catalogs.singer import emitted_names, selected_catalog
 __all__ = ["Sample", "sample"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """The number of records of each stream. `is_whole`: the source ended before it had printed as many as wanted."""
 
     streams: dict[str, int]

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+import msgspec
 
 from tapdock.connectors.known_streams import KnownStreams
 from tapdock.deploy.airflow_tasks import DagTask, Facts, dag_tasks, identifier, title_of
@@ -20,8 +21,7 @@ __all__ = ["Dag", "Settings", "When", "dags", "pools", "render"]
 _WINDOW = ("--from", "{{ data_interval_start | ts }}", "--to", "{{ data_interval_end | ts }}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the tasks of all DAGs share. `folder` and `socket` are paths on the machine of the engine, and `file` is the
     name of the project file.
 
@@ -33,14 +33,13 @@ class Settings:
     file: str = FILE
     socket: Path = Path("/var/run/docker.sock")
     environment: str | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = msgspec.field(default_factory=dict)
     env_files: tuple[Path, ...] = ()
     retries: int = 2
     retry_seconds: int = 300
 
 
-@dataclass(frozen=True, kw_only=True)
-class When:
+class When(msgspec.Struct, frozen=True, kw_only=True):
     """When a DAG runs, and the options of its runs. Without a `cron` line, it is only started by hand."""
 
     cron: str | None = None
@@ -48,8 +47,7 @@ class When:
     options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dag:
+class Dag(msgspec.Struct, frozen=True, kw_only=True):
     dag_id: str
     description: str
     when: When

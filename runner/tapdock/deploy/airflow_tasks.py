@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
+import msgspec
+
 from tapdock.project.blocks import Block, Group, JobBlock, RowsBlock, TaskBlock, block_of
 from tapdock.project.model import Pipeline, Project
 from tapdock.project.row import row_name
@@ -15,8 +17,7 @@ Rule = Literal["all_success", "all_done", "one_failed"]
 _NOT_ALLOWED = re.compile(r"[^\w-]+")
 
 
-@dataclass(frozen=True, kw_only=True)
-class DagTask:
+class DagTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task of a DAG. `words` are the arguments of `tapdock run`; without any, the task only joins others.
 
     `after` are the ids of the tasks before it. `is_pipeline`: the exit codes are those of tapdock, not of a command of
@@ -35,8 +36,7 @@ class DagTask:
     rule: Rule = "all_success"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the tasks of a pipeline have beside its name: a pool, the arguments of a window, and the URIs of streams."""
 
     pool: Callable[[Pipeline], str]

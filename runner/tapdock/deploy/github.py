@@ -3,7 +3,8 @@
 import json
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tapdock.deploy.calendar import Inexpressible, in_utc, offset_text
 from tapdock.deploy.place import MARK
@@ -20,8 +21,7 @@ _SAVE = "actions/cache/save@55cc8345863c7cc4c66a329aec7e433d2d1c52a9 # v6.1.0"
 _SEASON = " && steps.season.outputs.is_now == 'yes'"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checkout:
+class Checkout(msgspec.Struct, frozen=True, kw_only=True):
     """The project in its repository. `requirement` installs tapdock.
 
     `project` is its folder, or its file if that has another name than usual, relative to the repository.

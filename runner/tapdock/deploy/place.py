@@ -2,8 +2,9 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tapdock.errors import UsageError
 from tapdock.files import write_whole
@@ -16,8 +17,7 @@ MARK = "Written by `tapdock deploy"
 _HEAD = 200
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True):
     """`program` are the words that start tapdock. An `environment` of None lets the project file choose."""
 
     program: tuple[str, ...]

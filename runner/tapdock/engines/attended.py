@@ -1,7 +1,8 @@
 """A connector that a user runs by hand, or a task: its script, and the descriptors that it is connected to."""
 
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from tapdock.engines.launcher import script
 from tapdock.launch import Launch
@@ -9,8 +10,7 @@ from tapdock.launch import Launch
 __all__ = ["Attended", "Stdio", "attended_command"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stdio:
+class Stdio(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptors of this process. `stdin` is None for an empty input. `terminal`: all three are one terminal.
 
     `lifeline`: stdin is not an input. When its other end closes, because this process has died, the program is killed.

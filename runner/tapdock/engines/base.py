@@ -1,9 +1,10 @@
 """The interface of an engine, which starts a `Process` from a `Launch`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from tapdock.engines.attended import Attended, Stdio
 from tapdock.engines.own_container import OwnContainer
@@ -15,8 +16,7 @@ Logs = Callable[[str], None]
 """A function that gets one line of a connector's stderr."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class EngineFacts:
+class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
     """An engine's description of itself: `architecture` as in images, `memory` in bytes, `time` in ISO 8601.
 
     `own` is the container that this process runs in, if this engine runs it.

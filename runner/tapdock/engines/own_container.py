@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import msgspec
+
 __all__ = ["OwnContainer", "Shared", "find_own", "is_this_life"]
 
 _MOUNTED_BY_THE_ENGINE = re.compile(r"/containers/([0-9a-f]{64})/(?:hostname|hosts|resolv\.conf)\b")
@@ -27,8 +29,7 @@ class Shared:
     writable: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class OwnContainer:
+class OwnContainer(msgspec.Struct, frozen=True, kw_only=True):
     """The container that this process runs in, on the engine that it uses.
 
     `networks` are the user-defined ones; `hidden` are mounts that no other container can have (a tmpfs). `started` is

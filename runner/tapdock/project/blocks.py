@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from tapdock.errors import UsageError
 from tapdock.project.fields import did_you_mean
 from tapdock.project.mapping import is_mapper, unfit, usable
@@ -25,8 +27,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class TaskBlock:
+class TaskBlock(msgspec.Struct, frozen=True):
     """A command of a task. `row` is the row of a matrix around which it runs: `dbt:build[acme]` is one for `acme`."""
 
     task: str
@@ -39,15 +40,13 @@ class TaskBlock:
         return row_name(name, self.row.row) if self.row and self.row.row else name
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """Sequences of blocks that may run at the same time. A block that fails ends its own sequence."""
 
     members: tuple[tuple["Block", ...], ...]
 
 
-@dataclass(frozen=True)
-class JobBlock:
+class JobBlock(msgspec.Struct, frozen=True):
     """A job: blocks that run one after the other. A block that fails ends the job."""
 
     name: str

@@ -1,8 +1,9 @@
 """How the image of a connector is built from packages."""
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 __all__ = ["Build"]
 
@@ -10,8 +11,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?:==(?P<version>[A-Za-z0-9.!+_-]+))?")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Build:
+class Build(msgspec.Struct, frozen=True, kw_only=True):
     """How an image of a connector is built: `family` is a folder of `images/`, `package` requirements with spaces.
     It is empty for the image of a task that only needs Python.
 

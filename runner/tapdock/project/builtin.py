@@ -6,8 +6,9 @@
 import re
 from calendar import monthrange
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from tapdock.errors import UsageError
 
@@ -40,8 +41,7 @@ def filled(text: str, steady: str) -> Filled:
     return made
 
 
-@dataclass(frozen=True, kw_only=True)
-class Builtin:
+class Builtin(msgspec.Struct, frozen=True, kw_only=True):
     """A reference to a built-in variable; `written` is its text in the file. A `shift` is like `-30d`."""
 
     name: str

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 __all__ = ["CatalogFile", "Config", "Manifest", "Mount"]
 
 
@@ -29,8 +31,7 @@ class Config(Mapping[str, Any]):
         return f"Config({', '.join(self._values)})"
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(msgspec.Struct, frozen=True):
     """A user's mount; `source` is an absolute path, or a volume's name."""
 
     source: str

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
+import msgspec
+
 __all__ = [
     "BY_HAND",
     "FIELDS",
@@ -130,8 +132,7 @@ def _zone(zone: str) -> tzinfo:
     return ZoneInfo(zone)
 
 
-@dataclass(frozen=True)
-class Cron:
+class Cron(msgspec.Struct, frozen=True):
     """The values of the five fields. Days of the month may contain `LAST`, and `LAST_WEEKDAY`; days of the week are
     from 0 (Sunday) to 6, and `nth` are pairs of such a day and its number in the month, or `LAST`.
 

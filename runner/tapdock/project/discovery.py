@@ -1,13 +1,13 @@
 """When a source is asked for its streams."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 __all__ = ["CACHED", "Discovery"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Discovery:
+class Discovery(msgspec.Struct, frozen=True, kw_only=True):
     """When a source is asked for its streams. `seconds` is the age at which a cached catalog is not used any more."""
 
     mode: Literal["cached", "always", "committed", "never"] = "cached"

@@ -4,9 +4,10 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
+
+import msgspec
 
 from tapdock.errors import UsageError
 from tapdock.files import made, write_whole
@@ -24,8 +25,7 @@ _OF_A_CONTAINER = ("overlay", "aufs", "fuse.fuse-overlayfs")
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True, kw_only=True):
     """A project as the owner of TAPDOCK_HOME.
 
     `path` is its folder as its process sees it, which is the same for all projects in containers. `place` is that

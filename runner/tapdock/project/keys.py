@@ -5,10 +5,11 @@ here, and one attribute of the model.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from functools import cache
 from keyword import iskeyword
 from typing import Any, Literal, get_args
+
+import msgspec
 
 from tapdock.project import model, window
 
@@ -50,8 +51,7 @@ Form = Literal[
 """How a value is written: what the loader reads it with, and what its JSON schema is."""
 
 
-@dataclass(frozen=True)
-class Pattern:
+class Pattern(msgspec.Struct, frozen=True):
     """Text that an engine would refuse unless the whole of it matches `regex`; `what` is for messages."""
 
     regex: str
@@ -89,8 +89,7 @@ MOST: Mapping[Form, float] = {
 """The largest value of a form: of a size in bytes, of a duration in seconds."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Key:
+class Key(msgspec.Struct, frozen=True, kw_only=True):
     """One key. `help` is what it does, in Markdown, for the reference page.
 
     `roles` and `kind` are those of the connectors that have the key; `()` and None stand for all. A `shared` key may
@@ -353,7 +352,7 @@ CONNECTOR = (
         default="false",
         help="Allow `overwrite` with a target that empties its tables first. A run that fails may leave them empty.",
     ),
-    *(replace(key, roles=("source",)) for key in MAPS),
+    *(msgspec.structs.replace(key, roles=("source",)) for key in MAPS),
     Key(
         name="load_schema",
         form="text",

@@ -1,20 +1,20 @@
 """Layers: values of the project file, each with its origin; one layer can be merged over another."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 __all__ = ["Layer", "Path", "cut", "dotted", "merge", "relabelled", "walk"]
 
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(msgspec.Struct, frozen=True):
     """A tree of plain values; `origins` maps each path to where it was written (`tapdock.yaml:12`)."""
 
-    tree: dict[str, Any] = field(default_factory=dict)
-    origins: Mapping[Path, str] = field(default_factory=dict)
+    tree: dict[str, Any] = msgspec.field(default_factory=dict)
+    origins: Mapping[Path, str] = msgspec.field(default_factory=dict)
 
 
 def dotted(path: Path) -> str:

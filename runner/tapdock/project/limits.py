@@ -1,6 +1,6 @@
 """The limits of a run: times in seconds, and sizes in bytes."""
 
-from dataclasses import dataclass
+import msgspec
 
 __all__ = ["BUFFER", "MAX_LINE", "Limits"]
 
@@ -10,8 +10,7 @@ BUFFER = 64 << 20
 """The default for how far a source is read ahead of its target, in bytes of memory."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Times in seconds after which a side counts as failed; after `gone`, a side that was killed counts as ended."""
 
     source_idle: float = 3 * 3600.0

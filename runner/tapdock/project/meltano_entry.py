@@ -4,9 +4,10 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from tapdock.project.connectors import build_image, is_buildable
 from tapdock.project.meltano_files import Files, Notes
@@ -27,8 +28,7 @@ _PYTHON = re.compile(r"(?:.*python)?(3\.\d+)")
 _DOT = re.compile(r"(?<!\\)\.")
 
 
-@dataclass(frozen=True)
-class Shared:
+class Shared(msgspec.Struct, frozen=True):
     """What the entries of one project share. `folder` is that of the new project file."""
 
     files: Files

@@ -3,10 +3,11 @@
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
+
+import msgspec
 
 from tapdock.errors import UsageError
 from tapdock.project import document
@@ -28,8 +29,7 @@ class LockName(NamedTuple):
     variant: str
 
 
-@dataclass(frozen=True)
-class Files:
+class Files(msgspec.Struct, frozen=True):
     """The content of all files of a Meltano project.
 
     `tree` is `meltano.yml` with the files that it includes, `origins` says where each value was written. `variables`
@@ -38,9 +38,9 @@ class Files:
     """
 
     tree: Mapping[str, Any]
-    origins: Mapping[Keys, str] = field(default_factory=dict)
-    locks: Mapping[LockName, Mapping[str, Any]] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[Keys, str] = msgspec.field(default_factory=dict)
+    locks: Mapping[LockName, Mapping[str, Any]] = msgspec.field(default_factory=dict)
+    variables: Mapping[str, str] = msgspec.field(default_factory=dict)
     folder: Path = Path()
     stored: tuple[tuple[str, str], ...] = ()
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from tapdock.project.layers import Path as Keys
 from tapdock.project.meltano_files import Files, LockName
 from tapdock.project.values import number, parse_json
@@ -20,8 +22,7 @@ EXTRAS = ("catalog", "load_schema", "metadata", "schema", "select", "select_filt
 _MAPPINGS = ("metadata", "schema")
 
 
-@dataclass(frozen=True)
-class Plugin:
+class Plugin(msgspec.Struct, frozen=True):
     """A plugin of `meltano.yml`. `line` are its own keys and those of the plugins that it inherits from, nearest first.
 
     `path` leads to its entry in the tree. `lock` is the content of its lock file, None if there is none.

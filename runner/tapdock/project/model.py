@@ -5,6 +5,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 from tapdock.project.building import Build
 from tapdock.project.connector_values import CatalogFile, Config, Manifest, Mount
 from tapdock.project.discovery import CACHED, Discovery
@@ -161,8 +163,7 @@ class Connector(MapKeys):
         return self.discovery.mode != "never" or self.catalog is not None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Namespacing:
+class Namespacing(msgspec.Struct, frozen=True, kw_only=True):
     """The namespaces in the target (protocol.md 1.11); if `kind` is None, the default of the source's kind is used.
 
     `format` is for `customformat` and contains `${SOURCE_NAMESPACE}`. `prefix` is put before every stream's name.

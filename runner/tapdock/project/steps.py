@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from tapdock.project.secret import Secret
 
 __all__ = ["After", "Command", "Event", "Hooks", "Job", "Notify", "Parallel", "Schedule", "Step", "in_words"]
@@ -21,8 +23,7 @@ class Command:
     unset: Secret | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class After:
+class After(msgspec.Struct, frozen=True, kw_only=True):
     """Commands of tasks (`TASK:COMMAND`) that run afterwards: in every case, after a success, after a failure."""
 
     always: tuple[str, ...] = ()
@@ -46,8 +47,7 @@ class Hooks:
         return (*self.before, *self.after.always, *self.after.success, *self.after.failure)
 
 
-@dataclass(frozen=True)
-class Parallel:
+class Parallel(msgspec.Struct, frozen=True):
     """Sequences of steps that may run at the same time."""
 
     members: tuple[tuple["Step", ...], ...]
@@ -103,8 +103,7 @@ class Schedule:
 Event = Literal["failure", "recovery", "empty"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Notify:
+class Notify(msgspec.Struct, frozen=True, kw_only=True):
     """Who gets a message about the end of a run: an address or a command, and after which events."""
 
     events: tuple[Event, ...]

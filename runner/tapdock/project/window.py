@@ -1,9 +1,10 @@
 """Ranges of time that a run reads (windows), and the settings of a source that take one. All times are in UTC."""
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
+
+import msgspec
 
 from tapdock.errors import UsageError
 
@@ -37,8 +38,7 @@ _SAMPLE = datetime(2001, 2, 3, 4, 5, 6, 7, tzinfo=UTC)
 _OTHER_DAYS = (timedelta(days=1), timedelta(days=28), timedelta(days=365), timedelta(days=36525))
 
 
-@dataclass(frozen=True, kw_only=True)
-class WindowKeys:
+class WindowKeys(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of a source that take a window, as `config set` names them.
 
     `format` is for `strftime`; None for the format that the connector's spec asks for. `end_is` says whether the
@@ -51,8 +51,7 @@ class WindowKeys:
     end_is: EndIs = "exclusive"
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(msgspec.Struct, frozen=True):
     """A range of time, with its start and without its end."""
 
     start: datetime

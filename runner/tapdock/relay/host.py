@@ -5,7 +5,6 @@ import shlex
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -31,8 +30,7 @@ _OBEYS_SECONDS = 30.0
 _MOST_EVENT = 256 << 20  # bytes of a state, or of a set-aside record, as JSON text
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The relay's verdict, and how each container exited according to the engine, by role.
 
     `failure` is a failure of the engine. `verdict` is None if the relay gave none. `relay_facts` describe the relay's
@@ -41,7 +39,7 @@ class Outcome:
 
     verdict: Verdict | None = None
     failure: TapdockError | None = None
-    exits: dict[str, Exit] = field(default_factory=dict)
+    exits: dict[str, Exit] = msgspec.field(default_factory=dict)
     relay: str = "beside"
     relay_facts: ImageFacts | None = None
 

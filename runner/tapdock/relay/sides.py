@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tapdock.relay.messages import Inbox, SideName
 from tapdock.relay.pipes import SidePipes
@@ -13,8 +14,7 @@ from tapdock.relay.side import SideState
 __all__ = ["Sides", "opened"]
 
 
-@dataclass(frozen=True)
-class Sides:
+class Sides(msgspec.Struct, frozen=True):
     """The sides of a run. Without a `mapper`, the source writes what the pump reads."""
 
     source: SideState

@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol
 
+import msgspec
+
 from tapdock.connectors.context import Context
 from tapdock.errors import Interrupted, TapdockError, TaskError
 from tapdock.events import Progress
@@ -57,7 +59,7 @@ class RealActs:
         wanted, options = _pipeline(step), self._options(step)
 
         def act(shown: Shown) -> RunRecord:
-            context = replace(self._context, progress=shown.say)
+            context = msgspec.structs.replace(self._context, progress=shown.say)
             return attempts.run(
                 context, wanted, options, make_log=shown.log, show=shown.progress, later=self._later(step)
             )
@@ -68,7 +70,7 @@ class RealActs:
         """Run a command of a task. If a signal was received, the next one is the first for it."""
 
         def act(shown: Shown) -> RunRecord:
-            context = replace(self._context, progress=shown.say)
+            context = msgspec.structs.replace(self._context, progress=shown.say)
             context = context.of(block.row) if block.row else context
             if not context.signals.count:
                 return run_task(context, block, make_log=shown.log)
@@ -91,7 +93,7 @@ class RealActs:
         wanted, options = _pipeline(step), self._options(step)
 
         def act(shown: Shown) -> RunRecord:
-            context = replace(self._context, progress=shown.say)
+            context = msgspec.structs.replace(self._context, progress=shown.say)
             return attempts.refuse(context, wanted, options, error, make_log=shown.log, later=self._later(step))
 
         return self._shown(step.name, act)

@@ -173,7 +173,7 @@ class _Attempt:
     def __init__(
         self, context: Context, wanted: Pipeline, run_id: str, show: Callable[[Progress], None], log: Log
     ) -> None:
-        self._context = dataclasses.replace(context, note=log.note)
+        self._context = msgspec.structs.replace(context, note=log.note)
         self._wanted = wanted
         self._run_id = run_id
         self._log = log

@@ -31,8 +31,7 @@ _UNKNOWN = "*"
 """Stands for all streams of a source that reports them only during a run."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Range:
+class Range(msgspec.Struct, frozen=True, kw_only=True):
     """What is read: a window in steps. `again`: also what was read before. `command` is the call for messages."""
 
     window: Window

@@ -1,7 +1,6 @@
 """The start of a run: its streams' generations, the state for each connector, and both containers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -31,8 +30,7 @@ from tapdock.translate.write.airbyte_stream import destination_streams
 __all__ = ["StartedRun", "begun", "drops_rows", "launches", "names_of"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class StartedRun:
+class StartedRun(msgspec.Struct, frozen=True, kw_only=True):
     """What a run starts from. `saved` is the whole saved state, `passed` is what the source gets of it.
 
     `cleared` are the streams whose state is not in `saved` any more. `unread` have a part in a GLOBAL state that is not

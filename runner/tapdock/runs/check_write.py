@@ -1,7 +1,6 @@
 """Check a target by really writing to it: a small stream of its own name, by the same path as the rows of a run."""
 
 import secrets
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -44,8 +43,7 @@ _SCHEMA = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Written:
+class Written(msgspec.Struct, frozen=True, kw_only=True):
     """The result. `table` is the stream's name in the target, `mode` what the target does with rows of the same key.
 
     `message` is the reason of a failure, None if the target has acknowledged all `records`.

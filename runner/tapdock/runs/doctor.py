@@ -4,10 +4,11 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from tapdock.connectors import images
 from tapdock.connectors.images import Making
@@ -152,7 +153,9 @@ def _needed(project: Project, connector: Connector, finding: Finding) -> Finding
     """Return an error of a connector that nothing uses as a warning: the pipelines can start."""
     if finding.level != "error" or is_used(project, connector):
         return finding
-    return replace(finding, level="warning", found=f"{finding.found} (no pipeline and no job uses {connector.name})")
+    return msgspec.structs.replace(
+        finding, level="warning", found=f"{finding.found} (no pipeline and no job uses {connector.name})"
+    )
 
 
 def of_project(

@@ -1,7 +1,8 @@
 """Decide which times of a schedule are due, and which were missed. Nothing is started."""
 
-from dataclasses import dataclass
 from itertools import islice
+
+import msgspec
 
 from tapdock.project.cron import times
 from tapdock.project.steps import Schedule
@@ -14,8 +15,7 @@ GRACE = 60.0
 _MOST = 1000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """What happens now: `start` is the time whose run starts, `missed` are those that no run is started for.
 
     All times up to `handled` are decided then. If there are `more` missed ones, they were not counted. `next` is when

@@ -4,7 +4,6 @@ import dataclasses
 import queue
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -93,14 +92,14 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
             outcome = _performed(context, plan, placed, inbox, recorder, spool=prepared.spool)
             recorder.finish()
     facts = _facts(outcome, recorder, placed, lost, strict=options.strict_counts)
-    facts = dataclasses.replace(
+    facts = msgspec.structs.replace(
         facts,
         unmounted={end.role: unmounted(context.engine, end) for end in ends},
         places={end.role: whole_place(end, context.project.origins) for end in ends},
     )
     verdict = decide_verdict(facts)
     verdict = msgspec.structs.replace(verdict, message=verdict.message and context.message(verdict.message))
-    return dataclasses.replace(outcome, verdict=verdict)
+    return msgspec.structs.replace(outcome, verdict=verdict)
 
 
 def _plan(
@@ -256,8 +255,7 @@ def _limits(prepared: PreparedRun) -> Limits:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _State:
+class _State(msgspec.Struct, frozen=True, kw_only=True):
     """The state that this run starts from, and the session that saves newer ones. If `held` is None, none are saved."""
 
     envelope: Envelope | None

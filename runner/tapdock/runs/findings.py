@@ -1,16 +1,16 @@
 """The result of one check of `tapdock doctor`."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from tapdock.errors import TapdockError
 
 __all__ = ["Finding", "looked_at"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """The result of one check. With the level `error`, a run would not start. `fix` is the next step, or advice."""
 
     what: str

@@ -43,14 +43,14 @@ def with_kept_types(facts: SchemaFacts) -> SchemaFacts:
     seen = facts.streams and tuple(
         msgspec.structs.replace(each, inferred=before.get(each.key, {})) for each in facts.streams
     )
-    return dataclasses.replace(facts, streams=seen)
+    return msgspec.structs.replace(facts, streams=seen)
 
 
 def before_fields(maps: MapSettings | None) -> MapSettings | None:
     """Return the maps without keys, which may name fields that are not known before the source was read for them."""
     if maps is None:
         return None
-    entries = tuple(dataclasses.replace(each, keys=() if each.keys else each.keys) for each in maps.entries)
+    entries = tuple(msgspec.structs.replace(each, keys=() if each.keys else each.keys) for each in maps.entries)
     return dataclasses.replace(maps, entries=entries, columns={})
 
 
@@ -90,7 +90,7 @@ def with_inferred(
     seen = facts.streams and tuple(
         msgspec.structs.replace(each, inferred=dict(fields.get(each.key, each.inferred))) for each in facts.streams
     )
-    return Inferred(found, dataclasses.replace(facts, streams=seen), was_read=bool(asked))
+    return Inferred(found, msgspec.structs.replace(facts, streams=seen), was_read=bool(asked))
 
 
 def learned(context: Context, streams: tuple[ConfiguredStream, ...], state_id: str) -> tuple[ConfiguredStream, ...]:

@@ -1,6 +1,6 @@
 """Prepare the mapper of a run, which gets the messages of a Singer tap and prints those for a Singer target."""
 
-from dataclasses import dataclass
+import msgspec
 
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context, PreparedConnector
@@ -13,8 +13,7 @@ from tapdock.project.named import mapper
 __all__ = ["PreparedMapper", "prepare_mapper", "require_no_maps", "require_singer"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class PreparedMapper:
+class PreparedMapper(msgspec.Struct, frozen=True, kw_only=True):
     """A mapper with its config. `name` is that of the mapping, or of the mapper.
 
     `only` are the streams that the tap may send; None if it may send any.

@@ -1,7 +1,8 @@
 """Check the matrices of a project: that their rows can be read, and that each row has its variables."""
 
-import dataclasses
 from collections.abc import Iterator
+
+import msgspec
 
 from tapdock.errors import UsageError
 from tapdock.project.model import Project
@@ -31,4 +32,4 @@ def of_matrices(project: Project) -> Iterator[Finding]:
             users = [one for one in (row.variant.connectors if row.variant else ()) if one.row]
             for connector in (one for one in users if one.role != "task" or one.name in hooks):
                 for found in needs.of_variables(connector):
-                    yield dataclasses.replace(found, what=f"variables of {row.name}")
+                    yield msgspec.structs.replace(found, what=f"variables of {row.name}")

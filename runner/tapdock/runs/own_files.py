@@ -47,7 +47,7 @@ def offer(
         raise UsageError("the file of `--catalog` has no streams", hint=_hint(source))
     if source.kind == "singer":  # as if the project file named it
         connector = dataclasses.replace(source.connector, catalog=CatalogFile(file=Path("--catalog"), content=body))
-        source = dataclasses.replace(source, connector=connector)
+        source = msgspec.structs.replace(source, connector=connector)
     return source, streams
 
 

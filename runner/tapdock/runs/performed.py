@@ -1,7 +1,8 @@
 """What a run of steps needs (`Acts`, `Received`), and what it returns (`Ended`)."""
 
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from tapdock.errors import Interrupted, TaskError
 from tapdock.project.blocks import TaskBlock
@@ -52,8 +53,7 @@ class Received(Protocol):
     def count(self) -> int: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ran:
+class Ran(msgspec.Struct, frozen=True, kw_only=True):
     """A record and its place: that of its step, or of a hook: `1/before`."""
 
     place: str
@@ -61,8 +61,7 @@ class Ran:
     is_hook: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """What has run, in the order of the ends, and what has not. `exit_code` is that of the first failure."""
 
     exit_code: int

@@ -271,7 +271,7 @@ def _namespacing(pipeline: Pipeline, source: PreparedConnector, target: Prepared
             f"pipeline `{pipeline.name}`: `namespace` and `prefix` do not apply to Singer-to-Singer pipelines",
             hint="messages are passed on unchanged; use the target's own settings to name its tables",
         )
-    return said if said.kind else dataclasses.replace(said, kind="destination")
+    return said if said.kind else msgspec.structs.replace(said, kind="destination")
 
 
 def _quirks(target: PreparedConnector, described: About) -> Quirks:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context, PreparedConnector
 from tapdock.connectors.kinds.base import place_of
@@ -96,7 +98,11 @@ def read_records(
         context.say(f"{ready.connector.name}: reading {', '.join(str(one.stream.key) for one in left)}")
         config = operations.resolved_config(context, ready)  # the source may have changed it
         yield from read_records(
-            context, ready, replace(what, streams=left, config=config), limit=limit, shown=Counter(shown) | found
+            context,
+            ready,
+            msgspec.structs.replace(what, streams=left, config=config),
+            limit=limit,
+            shown=Counter(shown) | found,
         )
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain, combinations
 from typing import Any
+
+import msgspec
 
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context
@@ -29,8 +30,7 @@ __all__ = ["require_own_rows", "say_replaced"]
 _MOST_ROWS = 3  # whose states are read: the rows of a matrix write to places that are made in the same way
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Output:
+class _Output(msgspec.Struct, frozen=True, kw_only=True):
     """The table or file to which a run writes a stream; one of several if it is not known how a tap names the stream.
 
     `owner` distinguishes targets; it is empty for a file whose path is known. If `timed`, the file has the time in its
@@ -46,8 +46,7 @@ class _Output:
     incremental: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Plan:
+class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     run: PreparedRun
     outputs: tuple[_Output, ...]
 

@@ -1,7 +1,6 @@
 """How a run handles a source whose catalog differs from that of the last successful run (`schema_changes`)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
@@ -25,8 +24,7 @@ __all__ = ["SchemaFacts", "applied", "asks_again", "is_namespaced", "keep", "rep
 _ACCEPT = "--accept-schema-changes"
 
 
-@dataclass(frozen=True, kw_only=True)
-class SchemaFacts:
+class SchemaFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of the source's catalog and of its changes.
 
     `streams` is what the next run compares with if this one succeeds; None if nothing is kept. `since` is the run with
@@ -38,7 +36,7 @@ class SchemaFacts:
     since: str | None = None
     streams: tuple[SeenStream, ...] | None = None
     namespaced: bool = False
-    found: Found = field(default_factory=Found)
+    found: Found = msgspec.field(default_factory=Found)
 
 
 def is_namespaced(source: PreparedConnector, namespacing: Namespacing) -> bool:

@@ -1,7 +1,5 @@
 """What is read of a source without a target: its streams, its config, its maps, and the launch that reads it."""
 
-from dataclasses import dataclass
-
 import msgspec
 
 from tapdock.connectors.context import PreparedConnector
@@ -16,8 +14,7 @@ from tapdock.translate.maps.settings import MapSettings
 __all__ = ["ToRead", "as_sent", "launch_of"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ToRead:
+class ToRead(msgspec.Struct, frozen=True, kw_only=True):
     """What is read of a source: the `streams` of those that it has `offered`. `select` is the choice for this call.
 
     `maps` change the records before the reader gets them.

@@ -13,7 +13,6 @@ import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -70,8 +69,7 @@ class _Format(msgspec.Struct):
     format: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     manifest: Manifest
 

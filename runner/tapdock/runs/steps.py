@@ -1,9 +1,10 @@
 """The steps of a run as a tree of values: what runs in which order, at the same time, and around what."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Literal
+
+import msgspec
 
 from tapdock.errors import UsageError
 from tapdock.project.blocks import Block, Group, JobBlock, RowsBlock, TaskBlock, parse_tasks
@@ -39,8 +40,7 @@ When = Literal["always", "success", "failure"]
 Order = Literal["in order", "at once"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wrap:
+class Wrap(msgspec.Struct, frozen=True, kw_only=True):
     """The commands of tasks that run around a pipeline or a job."""
 
     before: tuple[TaskBlock, ...] = ()
@@ -52,8 +52,7 @@ class Wrap:
         return [each for each in self.after if each[0] != other]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, kw_only=True):
     """A pipeline with its hooks, or a command of a task. `place` is its position: `2`, or `nightly/2/1` in a job.
 
     It is `#1/nightly/2/1` in a job that runs twice.
@@ -68,23 +67,20 @@ class Step:
         return self.block.name
 
 
-@dataclass(frozen=True)
-class InOrder:
+class InOrder(msgspec.Struct, frozen=True):
     """Nodes that run one after the other. After one that fails, no later one starts."""
 
     members: tuple["Node", ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Together:
+class Together(msgspec.Struct, frozen=True, kw_only=True):
     """Nodes that run at the same time. If it `stops`, no further node starts after one has failed."""
 
     members: tuple["Node", ...]
     stops: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class JobStep:
+class JobStep(msgspec.Struct, frozen=True, kw_only=True):
     """A job with its hooks, and who is told of its end."""
 
     name: str
@@ -94,8 +90,7 @@ class JobStep:
     notify: tuple[Notify, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class RowsStep:
+class RowsStep(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of a matrix: all that run after one that fails, too. `names_all`: the user did not choose some of them."""
 
     name: str
@@ -165,7 +160,7 @@ def _wrap(project: Project, hooks: Hooks) -> Wrap:
 def _hooks(project: Project, owner: Hooks, words: Sequence[str]) -> tuple[TaskBlock, ...]:
     """Return the commands around a pipeline or a job. Around a row, they have the values of the row."""
     row = owner if isinstance(owner, Pipeline) and owner.row else None
-    found = tuple(replace(block, row=row) for block in parse_tasks(project, words))
+    found = tuple(msgspec.structs.replace(block, row=row) for block in parse_tasks(project, words))
     for block in found:
         require_row(project, block)
     return found

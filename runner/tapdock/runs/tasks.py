@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
 
+import msgspec
+
 from tapdock.connectors import masking, operations
 from tapdock.connectors.context import Context
 from tapdock.connectors.kinds import base
@@ -165,7 +167,7 @@ class _TaskRun:
     """One run of a command. It collects the facts for the run record."""
 
     def __init__(self, context: Context, block: TaskBlock, run_id: str, log: Log) -> None:
-        self._context = dataclasses.replace(context, note=log.note)
+        self._context = msgspec.structs.replace(context, note=log.note)
         self._block = block
         self._task = context.project.tasks[block.task]
         self._run_id = run_id

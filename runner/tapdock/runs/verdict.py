@@ -1,7 +1,6 @@
 """The verdict of a run: one pure function decides it from all known facts, and nothing changes it afterwards."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,7 @@ _STOPPED = "stopped by signal"
 _NOT_SAVED = "the state could not be saved"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Unsaved:
+class Unsaved(msgspec.Struct, frozen=True, kw_only=True):
     """A state that the target acknowledged but that could not be saved. `file` contains it, if one could be written."""
 
     error: TapdockError
@@ -46,8 +44,7 @@ class Unsaved:
         return f"{self.error.hint}; {kept}" if self.error.hint else kept
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunFacts:
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The facts at the end of a run that started. Fields are None or empty if they do not apply.
 
     `relay`: the relay's verdict, with the counts of the streams. `lost`: the run lost its lease. `broken`: the engine
@@ -65,13 +62,13 @@ class RunFacts:
     failed: TapdockError | None = None
     unsaved: Unsaved | None = None
     differing: tuple[str, ...] = ()
-    exits: Mapping[str, Exit] = field(default_factory=dict)
-    memory: Mapping[str, int | None] = field(default_factory=dict)
-    last_words: Mapping[str, str] = field(default_factory=dict)
-    printed: Mapping[str, str] = field(default_factory=dict)
+    exits: Mapping[str, Exit] = msgspec.field(default_factory=dict)
+    memory: Mapping[str, int | None] = msgspec.field(default_factory=dict)
+    last_words: Mapping[str, str] = msgspec.field(default_factory=dict)
+    printed: Mapping[str, str] = msgspec.field(default_factory=dict)
     unexplained: frozenset[str] = frozenset()
-    unmounted: Mapping[str, tuple[Unmounted, ...]] = field(default_factory=dict)
-    places: Mapping[str, str] = field(default_factory=dict)
+    unmounted: Mapping[str, tuple[Unmounted, ...]] = msgspec.field(default_factory=dict)
+    places: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def decide_verdict(facts: RunFacts) -> Verdict:

@@ -1,6 +1,5 @@
 """How a run writes its streams: what is kept of it for the next run, and what is likely to be a mistake."""
 
-import dataclasses
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -30,7 +29,7 @@ def with_written(facts: SchemaFacts, landed: Sequence[Landed], maps: MapSettings
     streams = facts.streams and tuple(
         msgspec.structs.replace(each, written=now.get(each.key, before.get(each.key, {}))) for each in facts.streams
     )
-    return dataclasses.replace(facts, streams=streams)
+    return msgspec.structs.replace(facts, streams=streams)
 
 
 def effects_of(one: Landed, maps: MapSettings | None) -> dict[str, Effect]:

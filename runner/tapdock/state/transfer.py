@@ -56,8 +56,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     backfills: dict[str, str] = {}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a transfer does with each object. `newer` are those that may be newer at their destination.
 
     `versions` are those of the objects at the destination that were compared, None where there was none.

@@ -2,9 +2,10 @@
 
 import json
 import re
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
+
+import msgspec
 
 __all__ = ["Seen", "seen"]
 
@@ -21,8 +22,7 @@ _OPTIONS = re.compile(r"^usage: \S+ (?:\[-h\] )?\[?-c CONFIG\]?(?P<tap>\s+\[-s S
 _SINGER = {"SCHEMA": ("stream", "schema"), "RECORD": ("stream", "record"), "STATE": ("value",)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What a program seems to be. `role` is None if only its kind is known. `text` is the part that shows it."""
 
     kind: Literal["airbyte", "singer"]

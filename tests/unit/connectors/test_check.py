@@ -1,6 +1,5 @@
 """Tests what a check reports, and questions that a connector does not answer, with real programs."""
 
-import dataclasses
 import itertools
 import json
 import os
@@ -8,10 +7,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tapdock.connectors import operations
@@ -219,7 +218,7 @@ NAMED = json.dumps({"type": "SPEC", "spec": {"connectionSpecification": {"proper
 def test_a_failed_check_doubts_the_kind_only_if_nothing_else_is_known(made, printed, config, doubted):
     """A message of Airbyte's protocol shows the kind. A warning has named the setting that is misspelled."""
     context, ready, said = made({"spec": (NAMED, 0, 0), "check": (printed, 1, 0)}, kind="airbyte", config=config)
-    found = check(context, replace(ready, assumed="set `kind: singer`"))
+    found = check(context, msgspec.structs.replace(ready, assumed="set `kind: singer`"))
     assert (found.succeeded, found.hint == "set `kind: singer`") == (False, doubted)
     assert any("did you mean `count`?" in line for line in said) == ("cuont" in config)
 
@@ -346,7 +345,9 @@ def test_a_failed_status_has_the_hint_of_its_network(made):
 @pytest.mark.parametrize("role", ["source", "target"])
 def test_the_label_of_airbyte_names_the_role(made, role, label):
     context, ready, _ = made({"spec": (SPEC, 0, 0)}, role, kind="airbyte")
-    ready = dataclasses.replace(ready, facts=dataclasses.replace(ready.facts, labels={"io.airbyte.name": label}))
+    ready = msgspec.structs.replace(
+        ready, facts=msgspec.structs.replace(ready.facts, labels={"io.airbyte.name": label})
+    )
     if ("source" in label) == (role == "source"):
         assert about(context, ready).config == {}
         return
@@ -404,7 +405,7 @@ def test_a_signal_during_a_question_ends_the_question(made, tmp_path):
     """There is no target to wait for."""
     context, ready, said = made({}, kind="airbyte")
     (tmp_path / "program").write_text(HANGING % sys.executable)
-    context = replace(context, log=lambda _: os.kill(os.getpid(), signal.SIGINT))
+    context = msgspec.structs.replace(context, log=lambda _: os.kill(os.getpid(), signal.SIGINT))
     with context.signals, pytest.raises(Interrupted, match="x: stopped by signal"):
         check(context, ready)
     assert [line for line in said if line.startswith("stopping: ")] == ["stopping: ending the question to x"]

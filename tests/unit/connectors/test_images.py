@@ -6,10 +6,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tapdock.cli.assembly import relay_image
@@ -144,7 +144,7 @@ def test_what_makes_another_recipe():
 )
 def test_each_key_makes_another_image(option):
     """Two connectors of one package do not take turns to build the same image."""
-    other = replace(JSONL, **option)
+    other = msgspec.structs.replace(JSONL, **option)
     assert plan(other).recipe != plan().recipe
     assert build_image(other) != build_image(JSONL)
     assert build_image(other).startswith("tapdock/target-jsonl:0.1.4-")
@@ -159,14 +159,14 @@ def test_packages_with_the_same_program_have_images_of_their_own():
         "git+https://a/x",
         "git+https://b/x",
     )
-    names = [build_image(replace(JSONL, package=package, executable="tap-x")) for package in packages]
+    names = [build_image(msgspec.structs.replace(JSONL, package=package, executable="tap-x")) for package in packages]
     assert len(set(names)) == len(packages)
-    assert names[0] == build_image(replace(JSONL, package="tap-x==1")) == "tapdock/tap-x:1"
-    assert build_image(replace(JSONL, package="tap_x==1", executable="tap-x")) == "tapdock/tap-x:1"
+    assert names[0] == build_image(msgspec.structs.replace(JSONL, package="tap-x==1")) == "tapdock/tap-x:1"
+    assert build_image(msgspec.structs.replace(JSONL, package="tap_x==1", executable="tap-x")) == "tapdock/tap-x:1"
 
 
 def test_more_requirements_make_another_image():
-    one, two = (replace(JSONL, package=f"target-jsonl==0.1.4 six=={version}") for version in (1, 2))
+    one, two = (msgspec.structs.replace(JSONL, package=f"target-jsonl==0.1.4 six=={version}") for version in (1, 2))
     assert len({build_image(JSONL), build_image(one), build_image(two)}) == 3
 
 
@@ -181,7 +181,7 @@ def test_more_requirements_make_another_image():
     ],
 )
 def test_the_base_image_of_a_build(given, python, base):
-    build = replace(JSONL, python=python)
+    build = msgspec.structs.replace(JSONL, python=python)
     assert images.base_of(build, Making(base_image=given)) == base
     engine = Engine()
     connector = Connector(name="x", role="target", image="x:1", build=build)

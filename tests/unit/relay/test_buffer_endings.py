@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 
+import msgspec
 import pytest
 
 from engines.project import wait_for
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.long
 AHEAD = 1 << 20
 ROW = b'{"type":"RECORD","stream":"s","record":{"text":"%s"}}\n' % (b"x" * 4000)
 STATE = b'{"type":"STATE","value":{"bookmarks":{"s":{"id":1}}}}\n'
-LONG = dataclasses.replace(QUICK, stop_grace=60, exit_grace=60, gone=10)
+LONG = msgspec.structs.replace(QUICK, stop_grace=60, exit_grace=60, gone=10)
 
 
 def prints(pod: Pod, line: bytes, last: bytes = b"") -> bytes:
@@ -91,7 +92,7 @@ def test_a_stop_lets_the_target_finish_what_was_read(tmp_path, order, code):
 
 def test_a_stop_does_not_wait_for_a_target_that_needs_too_long(tmp_path):
     """After `stop_grace`, what the target has not taken is dropped, so that it can still save what it has."""
-    pod = Pod(tmp_path, limits=dataclasses.replace(LONG, stop_grace=2))
+    pod = Pod(tmp_path, limits=msgspec.structs.replace(LONG, stop_grace=2))
     data = prints(pod, STATE + ROW, STATE.replace(b"1", b"2"))
     pod.inbox.put(Stop(code=130))
     wait_for(lambda: Killed("source") in pod.events, "the end of the time")
@@ -120,7 +121,7 @@ def test_a_kill_drops_what_waits_and_keeps_a_renewed_config(tmp_path, obeyed):
 
 
 def test_a_target_that_takes_nothing_is_silent_although_the_source_could_go_on(tmp_path):
-    pod = Pod(tmp_path, limits=dataclasses.replace(QUICK, target_idle=0.5, source_idle=0.1))
+    pod = Pod(tmp_path, limits=msgspec.structs.replace(QUICK, target_idle=0.5, source_idle=0.1))
     prints(pod, ROW)
     wait_for(lambda: Killed("target") in pod.events, "its end")
     pod.target.leave()

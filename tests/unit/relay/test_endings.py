@@ -1,10 +1,10 @@
 """Tests every way in which a run ends, as the relay decides it: in one process, on real pipes."""
 
-import dataclasses
 import json
 import os
 import threading
 
+import msgspec
 import pytest
 
 from engines.project import wait_for
@@ -194,7 +194,7 @@ def test_what_went_wrong_first_counts(tmp_path):
 
 
 def test_a_silent_source(tmp_path):
-    pod = Pod(tmp_path, limits=dataclasses.replace(QUICK, source_idle=0.3))
+    pod = Pod(tmp_path, limits=msgspec.structs.replace(QUICK, source_idle=0.3))
     source_obeys(pod)
     drained_until_end(pod)
     assert verdict(pod) == (3, "source", "the source was silent for 0.3 s")
@@ -203,7 +203,7 @@ def test_a_silent_source(tmp_path):
 
 def test_a_target_that_takes_nothing(tmp_path):
     """The target's time limit starts when its pipe is full. The source is not the cause, because it is blocked."""
-    pod = Pod(tmp_path, limits=dataclasses.replace(QUICK, target_idle=0.5, source_idle=60))
+    pod = Pod(tmp_path, limits=msgspec.structs.replace(QUICK, target_idle=0.5, source_idle=60))
     stop = threading.Event()
 
     def write() -> None:
@@ -227,7 +227,7 @@ def test_a_target_that_takes_nothing(tmp_path):
 
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_a_side_that_never_greets(tmp_path, side):
-    pod = Pod(tmp_path, greet=False, limits=dataclasses.replace(QUICK, source_idle=0.3, target_idle=0.3))
+    pod = Pod(tmp_path, greet=False, limits=msgspec.structs.replace(QUICK, source_idle=0.3, target_idle=0.3))
     (pod.target if side == "source" else pod.source).say("hello\n")
     wait_for(lambda: Killed(side) in pod.events or pod.verdict, "its end")
     for each in (pod.source, pod.target):

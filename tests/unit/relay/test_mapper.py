@@ -1,11 +1,11 @@
 """Tests a run with a mapper as the relay decides it: in one process, on real pipes, with threads as connectors."""
 
-import dataclasses
 import json
 import os
 import threading
 from collections.abc import Callable, Iterable
 
+import msgspec
 import pytest
 
 from engines.project import wait_for
@@ -319,7 +319,7 @@ def test_killed_from_outside(tmp_path):
 @pytest.mark.parametrize("reads", [False, True])
 def test_a_silent_mapper(tmp_path, reads):
     """It neither reads nor prints, or it prints nothing after the end of its input and does not exit."""
-    limits = dataclasses.replace(QUICK, mapper_idle=0.2, exit_grace=60)
+    limits = msgspec.structs.replace(QUICK, mapper_idle=0.2, exit_grace=60)
     pod = pod_of(tmp_path, limits=limits)
     source_says(pod, SCHEMA, ROW)
     if reads:
@@ -333,7 +333,7 @@ def test_a_silent_mapper(tmp_path, reads):
 
 
 def test_a_silent_source_is_not_the_mapper(tmp_path):
-    limits = dataclasses.replace(QUICK, source_idle=0.2, mapper_idle=0.1, exit_grace=60)
+    limits = msgspec.structs.replace(QUICK, source_idle=0.2, mapper_idle=0.1, exit_grace=60)
     pod = pod_of(tmp_path, limits=limits)
     mapping(pod)
     source_says(pod, SCHEMA, code=None)

@@ -1,11 +1,11 @@
 """Tests that a run with a mapper ends as it should if bytes wait in the buffer between the mapper and its target."""
 
-import dataclasses
 import fcntl
 import json
 import os
 import threading
 
+import msgspec
 import pytest
 
 from engines.project import wait_for
@@ -26,12 +26,12 @@ AHEAD = 1 << 20
 ROW = b'{"type":"RECORD","stream":"s","record":{"text":"%s"}}\n' % (b"x" * 4000)
 STATE = b'{"type":"STATE","value":{"bookmarks":{"s":{"id":1}}}}\n'
 NEXT = STATE.replace(b"1", b"2")
-LONG = dataclasses.replace(QUICK, stop_grace=60, exit_grace=60, gone=10)
+LONG = msgspec.structs.replace(QUICK, stop_grace=60, exit_grace=60, gone=10)
 FIRST, LAST = {"bookmarks": {"s": {"id": 1}}}, {"bookmarks": {"s": {"id": 2}}}
 
 
 def pod_of(folder, **limits) -> Pod:
-    return Pod(folder, mapper=MapperPlan(), limits=dataclasses.replace(LONG, **limits))
+    return Pod(folder, mapper=MapperPlan(), limits=msgspec.structs.replace(LONG, **limits))
 
 
 def beyond_the_pipes(pod: Pod) -> bytes:
@@ -197,7 +197,7 @@ def test_the_target_is_not_too_slow_for_its_mapper(tmp_path):
         tmp_path,
         mapper=MapperPlan(),
         buffer=AHEAD,
-        limits=dataclasses.replace(LONG, mapper_idle=0.2, source_idle=0.2, target_idle=1, gone=0.2),
+        limits=msgspec.structs.replace(LONG, mapper_idle=0.2, source_idle=0.2, target_idle=1, gone=0.2),
     )
     data = beyond_the_pipes(pod)
     threading.Thread(target=lambda: mapper_prints(pod, data), daemon=True).start()

@@ -1,11 +1,11 @@
 """Tests how the relay ends a run, with threads as connectors, on real pipes, without any container."""
 
-import dataclasses
 import os
 import queue
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engines.project import wait_for
@@ -167,7 +167,7 @@ def test_a_first_signal_is_enough(tmp_path):
 
 def test_a_silent_source_is_no_work_of_our_own(tmp_path):
     """Earlier lines are committed: the target gets the order `end`, and is not killed."""
-    pod = Pod(tmp_path, limits=dataclasses.replace(QUICK, source_idle=0.5))
+    pod = Pod(tmp_path, limits=msgspec.structs.replace(QUICK, source_idle=0.5))
     os.write(pod.source.out, SCHEMA + b'{"type":"STATE","value":{"bookmarks":{"s":{"id":1}}}}\n')
     wait_for(lambda: Killed("source") in pod.events, "its end")
     pod.source.leave()

@@ -1,10 +1,10 @@
 """Tests how the record of a run describes its failure."""
 
-import dataclasses
 import itertools
 import warnings
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tapdock.connectors.context import Context
@@ -76,7 +76,7 @@ def test_a_failure_is_harmless_and_has_no_secret(context):
 
 def test_progress_has_no_secret_of_what_is_built(context):
     said: list[str] = []
-    dataclasses.replace(context, progress=said.append).say("fetching https://me:ind3x-pw@index/simple")
+    msgspec.structs.replace(context, progress=said.append).say("fetching https://me:ind3x-pw@index/simple")
     assert said == ["fetching https://[secret]@index/simple"]
 
 
@@ -98,7 +98,7 @@ class Unreachable(LocalEngine):
 
 def test_a_run_is_retried_after_five_seconds_at_first_and_five_minutes_at_most(context):
     waits = Waits()
-    context = dataclasses.replace(context, engine=Unreachable(), signals=waits)
+    context = msgspec.structs.replace(context, engine=Unreachable(), signals=waits)
     wanted = Pipeline(name="p", source="s", target="t", retries=8)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -119,7 +119,7 @@ def test_all_attempts_have_the_time_of_the_first_and_run_ids_of_their_own(contex
 
     monkeypatch.setattr(attempts, "prepare", prepared)
     times = itertools.count(1795346553)
-    context = dataclasses.replace(context, signals=Waits(), now=lambda: float(next(times)))
+    context = msgspec.structs.replace(context, signals=Waits(), now=lambda: float(next(times)))
     wanted = Pipeline(name="p", source="s", target="t", retries=2)
     last = attempts.run(context, wanted, Options(), make_log=lambda run_id, _: Log(run_id), show=lambda _: None)
     assert {options.began for options in seen} == {1795346553.0}

@@ -1,8 +1,9 @@
 """What a registry says about a connector, in types that do not depend on the registry."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 __all__ = ["UNKNOWN", "Choice", "Found", "Role", "Setting", "plain_name"]
 
@@ -12,8 +13,7 @@ UNKNOWN: Any = object()
 _PREFIXES = ("source-", "destination-", "tap-", "target-")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """A setting of a connector. `value` is the one to write: a constant, the default, or UNKNOWN.
 
     A setting that is not `required` is only suggested. `variable` is the value if it is one of tapdock's own variables.
@@ -26,8 +26,7 @@ class Setting:
     variable: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A connector as it can be written into a project. `entry` are its keys there, without `config`.
 
     `same` is what stays the same in all of its versions: the repository of its image, or the name of its package.
@@ -41,12 +40,11 @@ class Found:
     entry: Mapping[str, Any]
     settings: tuple[Setting, ...] = ()
     streams: tuple[str, ...] = ()
-    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """One of the connectors that a name can mean, and the arguments of `tapdock add` that choose it."""
 
     what: str

@@ -4,8 +4,9 @@ import difflib
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tapdock.connectors.registry import airbyte, meltanohub
 from tapdock.connectors.registry.airbyte import Entry
@@ -29,8 +30,7 @@ class Ambiguous(UsageError):
         self.choices = choices
 
 
-@dataclass(frozen=True, kw_only=True)
-class Registries:
+class Registries(msgspec.Struct, frozen=True, kw_only=True):
     """Both registries: their addresses, each of which may be `none`, and how they are read."""
 
     reader: Reader
@@ -116,8 +116,7 @@ def _variants(name: str, plugins: list[Plugin]) -> Iterator[Choice]:
             yield Choice(what=f"Singer's {plugin.name}, {variant}{default}", arguments=(name, "--variant", variant))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Match:
+class Match(msgspec.Struct, frozen=True, kw_only=True):
     """A row of a search. `reference` is an image or a package; fields that the registry does not have are empty."""
 
     name: str

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import docker.errors
+import msgspec
 
 from tapdock.cache import Cache
 from tapdock.engines import folders
@@ -260,7 +261,7 @@ class DockerEngine:
             located = self.own.located(os.path.realpath(mount.source))
             if located is None:
                 raise uncovered(mount.source, launch.place)
-            return dataclasses.replace(mount, source=located)
+            return msgspec.structs.replace(mount, source=located)
         if not self.shares_pipes(launch.image) and not self._has(Path(mount.source), launch.image):
             raise UsageError(
                 f"{launch.place}the engine at {self._address} does not have the folder {mount.source} of this machine",

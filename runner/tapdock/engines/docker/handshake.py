@@ -9,12 +9,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import docker.errors
+import msgspec
 import requests.exceptions
 from docker.types import Mount
 
@@ -111,8 +111,7 @@ def _quietly(work: Callable[[], Any]) -> Callable[[], None]:
     return body
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answers:
+class Answers(msgspec.Struct, frozen=True, kw_only=True):
     """Cached answers about one engine, in files of `cache`: `yes`, or `no` and a line that names the folder."""
 
     cache: Cache

@@ -6,7 +6,6 @@ import re
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -69,8 +68,7 @@ def _never(_: Holder) -> bool:
 def _ignored(_: object) -> None: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class LeaseTerms:
+class LeaseTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Callbacks of a lease.
 
     `is_over` returns True if a holder has certainly ended. `lost` is called, in another thread, when the lease is lost.

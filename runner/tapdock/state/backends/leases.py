@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -47,8 +46,7 @@ class Objects(Protocol):
     def overwrite(self, name: str, body: bytes) -> str: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Timing:
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """The duration of a lease, and the sources of time: `now` since the epoch, `clock` for durations.
 
     `request` is the time limit for a whole request. All numbers are in seconds.

@@ -1,6 +1,5 @@
 """State on a server: retries that are safe to repeat, and leases as objects that expire."""
 
-import dataclasses
 import secrets
 import threading
 from collections.abc import Callable, Iterator
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+import msgspec
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
 from tapdock.errors import Conflict, StateError, TapdockError
@@ -165,7 +165,7 @@ class Remote:
             mine.lost.set()
             given.lost(error)
 
-        terms = dataclasses.replace(given, lost=lost)
+        terms = msgspec.structs.replace(given, lost=lost)
         with self._holding:
             self._holds.append(mine)
         try:

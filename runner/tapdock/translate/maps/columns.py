@@ -1,8 +1,9 @@
 """Constant columns that each record of a run gets: those of a row of a matrix."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from tapdock.errors import UsageError
 from tapdock.protocol.catalog import StreamKey
@@ -41,4 +42,4 @@ def with_columns(
     if keys:
         keys = (*(name for name in settings.key_columns if name not in keys), *keys)
     values = {name: repr(str(value) if isinstance(value, str) else value) for name, value in columns.items()}
-    return replace(entry, keys=keys if keys else entry.keys, fields={**entry.fields, **values})
+    return msgspec.structs.replace(entry, keys=keys if keys else entry.keys, fields={**entry.fields, **values})

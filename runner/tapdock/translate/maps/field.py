@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from keyword import kwlist
+
+import msgspec
 
 from tapdock.translate.maps.expression import Expression
 
@@ -16,8 +17,7 @@ _OWN = re.compile(r"\bself\b")
 _PROTECTS = re.compile(r"\b(hash|mask|encrypt|md5|sha256)\s*\(")
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """One field of an entry; without an `expression` it is removed.
 
     `copies` is the field whose value is passed on as it is. `uses_own`: the expression has the name `self`.

@@ -1,7 +1,6 @@
 """Rules for fields by pattern, such as `"*.email": hash`: also for fields inside of others, and undeclared ones."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -30,8 +29,7 @@ _WHOLE = msgspec.json.Decoder()
 _MOST_KNOWN = 10_000
 
 
-@dataclass(frozen=True)
-class Guard:
+class Guard(msgspec.Struct, frozen=True):
     """What happens to a field because of a rule. Without an `expression`, it is removed."""
 
     rule: FieldRule

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+import msgspec
+
 from tapdock.errors import UsageError
 from tapdock.project.maps import MapKeys
 from tapdock.project.model import Connector, Pipeline
@@ -23,8 +25,7 @@ _WORDS = {"hash": "hash(self)", "mask": "mask(self)", "encrypt": "encrypt(self)"
 _CALL = re.compile(r"(hash|mask|encrypt)\(\s*self\b.*\)", re.DOTALL)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flattening:
+class Flattening(msgspec.Struct, frozen=True, kw_only=True):
     """How nested objects become columns: to which depth, and the names of the columns."""
 
     depth: int
@@ -32,8 +33,7 @@ class Flattening:
     longest: int = 255
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What `maps` says about the streams that `streams`, a name or a glob, matches.
 
     `name` is the key of the entry. An entry with `is_copy` makes one more stream, which has that name in the target.
@@ -49,11 +49,10 @@ class Entry:
     filter: str | None = None
     keys: tuple[str, ...] | None = None
     only_listed: bool = False
-    fields: Mapping[str, str | None] = field(default_factory=dict)
+    fields: Mapping[str, str | None] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class FieldRule:
+class FieldRule(msgspec.Struct, frozen=True, kw_only=True):
     """A rule for fields by pattern, such as `*.email`. `expression` has the field's value as `self`; None: removed."""
 
     pattern: str
