@@ -1,5 +1,6 @@
 """What every folder of tests shares: an engine, or the reason why there is none."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 import docker
 import docker.errors
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from connectors.images import CHECKOUT
 from engines.podman import Podman
@@ -53,11 +54,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.nodeid.split("::")[0] in SLOW:
             item.add_marker("slow")
+        if is_hypothesis_test(getattr(item, "obj", None)):  # one such test tries up to a thousand inputs
+            item.add_marker("long")
     if config.getoption("--all"):
         return
     slow = [item for item in items if item.get_closest_marker("slow")]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+def pytest_collection_finish() -> None:
+    """Keep the tests out of the work of the garbage collector: they stay until the end."""
+    gc.freeze()
 
 
 def _order(item: pytest.Item) -> int:

@@ -26,6 +26,7 @@ def test_faker(junction, target):
     assert junction.landed(target, "users") == first["users"]
 
 
+@pytest.mark.slow
 def test_records_arrive_as_their_source_prints_them(junction):
     """One of the records has a number that a parser would shorten."""
     junction.well("run", "samples", "strict")

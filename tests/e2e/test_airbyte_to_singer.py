@@ -47,6 +47,7 @@ def test_a_source_that_fails_midway_overwrites_nothing(parcels, web, database):
     assert len(set(map(tuple, database.query("SELECT _sdc_table_version FROM landed.parcels")))) == 1
 
 
+@pytest.mark.slow
 @variants("target", "lines", "pipe_base")
 def test_overwrite_is_refused_where_it_would_only_add(junction, database, target):
     refused = junction("--environment", "overwrite", "run", "samples", target)

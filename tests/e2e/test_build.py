@@ -90,6 +90,7 @@ def test_a_package_without_that_program(shop, tag):
     assert "hint: name one with `executable`" in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_package_that_is_not_there_shows_the_builders_words(shop, tag):
     _write(shop, tag, singer="target-jsonl==99.0")
     ended = shop("build")

@@ -15,11 +15,11 @@ VECTORS = "vectors"
 @pytest.mark.parametrize(
     ("connector", "setting"),
     [
-        ("samples", "count"),
+        pytest.param("samples", "count", marks=pytest.mark.slow),
         ("melt", "filter_schemas"),
-        ("melt_base", "default_target_schema"),
+        pytest.param("melt_base", "default_target_schema", marks=pytest.mark.slow),
         ("rows", "path"),
-        ("strict", "password"),
+        pytest.param("strict", "password", marks=pytest.mark.slow),
         pytest.param(VECTORS, "indexing", marks=pytest.mark.slow),
     ],
 )
@@ -40,11 +40,11 @@ ITSELF, BOTH = "its `check` command", "its config against its spec, and by disco
 @pytest.mark.parametrize(
     ("connector", "by"),
     [
-        ("samples", ITSELF),
+        pytest.param("samples", ITSELF, marks=pytest.mark.slow),
         ("melt", BOTH),
         pytest.param("pipe", "discovery", marks=pytest.mark.slow),
         ("rows", ITSELF),
-        ("strict", ITSELF),
+        pytest.param("strict", ITSELF, marks=pytest.mark.slow),
         pytest.param(VECTORS, ITSELF, marks=pytest.mark.slow),
     ],
 )

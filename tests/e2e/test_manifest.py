@@ -53,6 +53,7 @@ def test_a_second_run_reads_only_what_is_new(post, web):
     assert all("after=2024-01-01" not in path for path in web.ask("/asked")[-3:])
 
 
+@pytest.mark.slow
 def test_the_manifest_defines_the_settings_and_the_streams(post):
     asked = post.well("spec", "parcels", "--json").json
     assert asked["properties"]["token"] == {"type": "string", "airbyte_secret": True}
@@ -69,6 +70,7 @@ def test_the_manifest_defines_the_settings_and_the_streams(post):
     assert (refused.code, "page_size" in refused.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_check_asks_the_service(post):
     assert post.well("check", "parcels")
     refused = post("check", "parcels", WEB_TOKEN="forgotten")
@@ -105,6 +107,7 @@ def test_a_config_that_the_source_changed_is_kept_without_the_manifest(post):
     assert not [path for path in shown if "injected" in path]
 
 
+@pytest.mark.slow
 def test_a_stream_without_declared_fields_arrives_in_one_column(post, web):
     _edit(
         post,

@@ -30,6 +30,7 @@ def people(shop: Shop) -> Shop:
     return shop
 
 
+@pytest.mark.slow
 def test_hashed_addresses_are_the_same_tokens_in_both_databases(people: Shop, postgres: Postgres):
     preview = people.well("preview", "faker", "users", "--limit", "200", "--json", HASH_KEY=KEY).json
     users = preview["streams"][0]["records"]

@@ -58,6 +58,7 @@ def test_a_project_that_is_not_there(shop, tmp_path):
     assert (ended.code, "tapdock.yaml" in ended.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_wrong_program_in_an_image_that_is_known_already(shop):
     """The cached answers of the image are those of its own program, and must not be used for another."""
     lines = LINES % ", config: {destination_path: /data}, mounts: ['./lines:/data']"

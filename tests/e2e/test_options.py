@@ -54,6 +54,7 @@ def test_a_failed_block_keeps_the_next_from_starting(shop):
     assert shop.well("state", "list", "--json").json == []
 
 
+@pytest.mark.slow
 def test_runs_are_remembered(shop, environ):
     shop.well("run", "copy")
     (run,) = shop.well("runs", "list", "--json").json
@@ -68,6 +69,7 @@ def test_runs_are_remembered(shop, environ):
     assert "run ended" in shop.well("runs", "logs").stdout
 
 
+@pytest.mark.slow
 def test_a_run_without_json_ends_with_its_table(shop):
     *table, last = shop.well("run", "copy").stdout.splitlines()
     assert [line.split()[:2] for line in table] == [["stream", "records"], ["entries", "5"], ["accounts", "2"]]

@@ -42,6 +42,7 @@ def test_a_config_against_the_spec_is_refused_before_anything_reads(shop):
     assert not (shop.folder / "lake").exists()
 
 
+@pytest.mark.slow
 def test_a_failed_check_is_a_failed_command(shop):
     shop.write("version: 1\nsources: {faker: {build: {airbyte: airbyte-source-faker==7.2.1}, config: {}}}\n")
     ended = shop("check", "faker")

@@ -25,6 +25,7 @@ def test_a_second_run_begins_from_the_state_of_the_first(shop):
     assert {each["status"] for each in record["streams"]} == {"complete"}
 
 
+@pytest.mark.slow
 def test_only_what_is_new_is_read(shop):
     first = shop.well("run", "books", "--json")
     assert first.records == {"entries": 5, "accounts": 2}
@@ -59,6 +60,7 @@ def test_environments_have_states_of_their_own(shop):
     assert sorted(keys) == ["default:ledger-to-lines", "large:ledger-to-lines"]
 
 
+@pytest.mark.slow
 def test_states_are_taken_out_put_in_and_cleared(shop):
     shop.well("run", "copy")
     state = shop.well("state", "get", "copy").stdout

@@ -107,6 +107,7 @@ def _note(junction, stream: str) -> str | None:
     return row.get("note")
 
 
+@pytest.mark.slow
 @taps
 @both
 def test_overwrite_leaves_the_rows_of_the_last_run(junction, database, tap, target):

@@ -12,6 +12,7 @@ taps = variants("tap", "melt", "pipe")
 IMAGES = {"melt": "tapdock/tap-postgres:0.10.0-5f82d613", "pipe": "tapdock/tap-postgres:1.8.4-a6960b4d"}
 
 
+@pytest.mark.slow
 @taps
 def test_lines_are_the_taps_own(junction, database, tap):
     junction.well("run", tap, "lines", "--strict-counts")

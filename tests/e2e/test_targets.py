@@ -15,6 +15,7 @@ pytestmark = pytest.mark.docker
 EXACT, WHOLE = "12345678901234567.123456789", "12345678901234567890"  # as written by ledger/source.py
 
 
+@pytest.mark.slow
 def test_jsonl(shop: Shop):
     records = shop.well("run", "faker", "lines", "--json").records
     assert {stream: len(shop.lines(stream)) for stream in records} == records

@@ -7,11 +7,11 @@ import pytest
 
 from connectors.images import KINDS, image
 from engines import leftovers
-from engines.places import BESIDE, LOCAL, SLOW_CONTAINER
+from engines.places import LOCAL, SLOW_BESIDE, SLOW_CONTAINER
 from engines.project import CONNECTORS, Project, wait_for
 
 
-@pytest.fixture(params=[LOCAL, BESIDE, SLOW_CONTAINER])
+@pytest.fixture(params=[LOCAL, SLOW_BESIDE, SLOW_CONTAINER])
 def place(request) -> str:
     """Run each test in every place. A test for only one place parametrizes `place` itself."""
     return request.param

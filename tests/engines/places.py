@@ -1,7 +1,7 @@
-"""The places in which a test runs. The default is local and beside the runner, and with `--all` also in a container.
+"""The places in which a test runs. The default is without containers, and with `--all` also in both kinds of them.
 
-Only the transport differs in a container, so each test of the transport itself uses `CONTAINER`. A test of what the
-relay does with messages, which is the same in every place, has `anywhere`: only `--all` runs it with containers.
+What the relay does with messages is the same in every place. A test of what containers do differently, such as how they
+start, end and are removed, has `with_containers`; a test of the transport of a relay in a container uses `CONTAINER`.
 """
 
 import pytest
@@ -13,7 +13,7 @@ SLOW_BESIDE = pytest.param("docker-beside", id="docker-beside", marks=[pytest.ma
 SLOW_CONTAINER = pytest.param("docker-container", id="docker-container", marks=[pytest.mark.docker, pytest.mark.slow])
 
 local_only = pytest.mark.parametrize("place", [LOCAL])
-anywhere = pytest.mark.parametrize("place", [LOCAL, SLOW_BESIDE, SLOW_CONTAINER])
+with_containers = pytest.mark.parametrize("place", [LOCAL, BESIDE, SLOW_CONTAINER])
 docker_only = pytest.mark.parametrize("place", [BESIDE, SLOW_CONTAINER])
 in_both_placements = pytest.mark.parametrize("place", [BESIDE, CONTAINER])
 with_a_relay = pytest.mark.parametrize("place", [CONTAINER])

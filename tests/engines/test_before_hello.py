@@ -49,7 +49,7 @@ def finish(project):
 
 
 @docker_only
-@pytest.mark.parametrize(("side", "code"), [("source", 3), ("target", 4)])
+@pytest.mark.parametrize(("side", "code"), [("source", 3), pytest.param("target", 4, marks=pytest.mark.slow)])
 def test_killed(project, api, stuck, side, code):
     run, container = stuck(side)
     api.kill(container)
@@ -72,7 +72,7 @@ def test_removed(project, api, stuck):
 
 
 @docker_only
-@pytest.mark.parametrize("side", ["source", "target"])
+@pytest.mark.parametrize("side", ["source", pytest.param("target", marks=pytest.mark.slow)])
 def test_sigterm(project, stuck, side):
     run, _ = stuck(side)
     run.signal(signal.SIGTERM)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from engines import leftovers
-from engines.places import anywhere, local_only
+from engines.places import local_only, with_containers
 
 
+@with_containers
 def test_all_is_well(project):
     project.steps("until users 50", "babble", "until orders 20", "state", streams=["users", "orders"])
     ended = project.run()
@@ -26,6 +27,7 @@ def test_all_is_well(project):
     assert "[secret]" in ended.stderr
 
 
+@with_containers
 def test_source_fails_midway_and_the_next_run_goes_on_from_there(project):
     project.steps("until users 50", "state", "until users 80", "error - transient_error", "exit 1")
     ended = project.run()
@@ -50,7 +52,6 @@ def test_source_fails_after_a_flood_of_errors(project):
     assert project.ids() == set(range(1, 21))
 
 
-@anywhere
 def test_config_error_says_where_to_correct_it(project):
     project.steps("error - config_error", "exit 1")
     ended = project.run()
@@ -59,7 +60,6 @@ def test_config_error_says_where_to_correct_it(project):
     assert not ended.record["error"]["retryable"]
 
 
-@anywhere
 def test_source_that_says_nothing_at_all(project):
     project.steps("exit 0")
     ended = project.run()
@@ -88,7 +88,6 @@ def test_source_is_silent_for_too_long_and_deaf(project):
     assert project.done() == 1
 
 
-@anywhere
 def test_some_streams_failed_and_the_others_are_kept(project):
     streams = ["users", "orders"]
     project.steps(
@@ -105,7 +104,6 @@ def test_some_streams_failed_and_the_others_are_kept(project):
     assert project.ids("orders") == set(range(1, 6))
 
 
-@anywhere
 def test_line_that_cannot_be_translated(project):
     bad = {"type": "RECORD", "record": {"stream": "nobody", "data": {"id": 1}, "emitted_at": 1}}
     project.steps("until users 10", "state", f"line {json.dumps(bad)}", "exit 1")
@@ -124,14 +122,12 @@ def test_long_line(project):
     assert [len(row) > 50_000_000 for row in project.rows()] == [True, False, False, False]
 
 
-@anywhere
 def test_numbers_arrive_as_they_were_written(project):
     project.steps("numbers users", "state")
     assert project.run().code == 0
     assert '"price":12345678901234567.123456789,"big":12345678901234567890' in project.rows()[0]
 
 
-@anywhere
 @pytest.mark.parametrize("kind", ["LEGACY", "GLOBAL"])
 def test_other_kinds_of_state_are_resumed_from(project, kind):
     project.steps("until users 5", "state", "until users 8", "state", states=kind)
@@ -142,7 +138,17 @@ def test_other_kinds_of_state_are_resumed_from(project, kind):
     assert ids == list(range(1, 13))
 
 
-@pytest.mark.parametrize("way", ["control", "rewrite"])
+@pytest.mark.parametrize(
+    ("place", "way"),
+    [
+        pytest.param("local", "control"),
+        pytest.param("local", "rewrite"),
+        pytest.param("docker-beside", "control", marks=[pytest.mark.docker, pytest.mark.slow]),
+        pytest.param("docker-beside", "rewrite", marks=pytest.mark.docker),  # the file is in the container
+        pytest.param("docker-container", "control", marks=[pytest.mark.docker, pytest.mark.slow]),
+        pytest.param("docker-container", "rewrite", marks=[pytest.mark.docker, pytest.mark.slow]),
+    ],
+)
 def test_rotated_token_is_used_by_the_next_run(project, way):
     """The source reports the token in a message, or writes the token into its config file.
 

@@ -1,6 +1,6 @@
 """Tests how a run ends if its target fails, stops or behaves wrongly."""
 
-from engines.places import anywhere
+from engines.places import with_containers
 
 MANY = ("until users 40", "state", "until users 30000", "state", "forever users")
 
@@ -16,6 +16,7 @@ def test_target_dies_at_once(project):
     assert ended.record["state"]["committed"] == 0
 
 
+@with_containers
 def test_target_dies_midway_and_the_next_run_goes_on(project):
     project.target = {"after": 25000, "then": "exit 1"}
     project.steps(*MANY)
@@ -40,7 +41,6 @@ def test_target_leaves_early_with_code_0(project):
     assert "exited with 0 before the end of its input" in ended.message
 
 
-@anywhere
 def test_target_leaves_early_with_code_0_on_a_short_input(project):
     """All further input fits into the pipe, so the early exit is detected by the unread input."""
     project.target = {"after": 5, "then": "exit 0"}
@@ -49,7 +49,6 @@ def test_target_leaves_early_with_code_0_on_a_short_input(project):
     assert (ended.code, ended.side) == (4, "target")
 
 
-@anywhere
 def test_target_fails_once_its_input_is_over(project):
     project.target = {"path": "/no/such/folder"}
     project.steps("until users 10")
@@ -59,7 +58,6 @@ def test_target_fails_once_its_input_is_over(project):
     assert "No such file" in ended.message
 
 
-@anywhere
 def test_target_reads_everything_and_never_acknowledges(project):
     project.target = {"ack": "never"}
     project.steps("until users 10", "state")
@@ -71,7 +69,6 @@ def test_target_reads_everything_and_never_acknowledges(project):
     assert project.done() == 1
 
 
-@anywhere
 def test_target_does_not_acknowledge_the_last_state(project):
     project.target = {"ack": "not-the-last"}
     project.steps("until users 10", "state")
@@ -80,7 +77,6 @@ def test_target_does_not_acknowledge_the_last_state(project):
     assert "never acknowledged the final state" in ended.message
 
 
-@anywhere
 def test_target_acknowledges_what_it_was_never_sent(project):
     project.target = {"ack": "invented"}
     project.steps("until users 10", "state")

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.images import image, made
 from engines import leftovers
-from engines.places import docker_only
+from engines.places import docker_only, with_containers
 from engines.project import wait_for
 from engines.proxy import ENGINE, Proxy
 from tapdock.engines.docker.engine import connect
@@ -101,6 +101,7 @@ def test_source_out_of_memory(project):
     assert ended.record["containers"][0]["oom_killed"]
 
 
+@pytest.mark.slow
 @docker_only
 def test_target_out_of_memory(project):
     project.target_keys = {"memory": "64m"}
@@ -112,7 +113,7 @@ def test_target_out_of_memory(project):
 
 
 @docker_only
-@pytest.mark.parametrize("user", ["0", "31337"])
+@pytest.mark.parametrize("user", [pytest.param("0", marks=pytest.mark.slow), "31337"])
 def test_images_of_every_user_read_their_config_and_write(project, api, user):
     project.images = {program: image(api, program, runs_as=user) for program in ("source", "target")}
     project.steps("until users 10", "state")
@@ -175,6 +176,7 @@ def test_engine_goes_away_in_the_middle(project, place, api):
     assert project.run("gc").code == 0
 
 
+@with_containers
 def test_connector_is_asked(project):
     assert project.run("check", "source").code == 0
     spec = project.run("spec", "source", "--json")

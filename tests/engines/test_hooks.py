@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from engines.places import anywhere, local_only
+from engines.places import local_only
 from engines.project import wait_for
 
 
@@ -43,7 +43,6 @@ def records(project) -> list[tuple[str, int]]:
     return [(each["pipeline"], each["exit_code"]) for each in reversed(found)]
 
 
-@anywhere
 def test_hooks_run_around_a_pipeline(hooked):
     project = hooked(before=["t:ok"], after={"always": "t:last", "failure": "t:bad"})
     ended = project.run("run", "p", "--json")

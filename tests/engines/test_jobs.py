@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from engines.places import anywhere, local_only
+from engines.places import local_only
 from engines.project import wait_for
 
 
@@ -36,7 +36,6 @@ def of(ended):
     return {run["place"]: (run["pipeline"], run["exit_code"]) for run in ended.record["runs"]}
 
 
-@anywhere
 def test_a_failure_stops_its_own_sequence_only(jobs, project):
     ended = jobs([{"parallel": [["bad", "late"], "good"]}, "late"], "--json", "--log-format", "json")
     assert ended.code == 3, ended.stderr

@@ -2,8 +2,6 @@
 
 import pytest
 
-from engines.places import anywhere
-
 REFUSED = {
     "two names that differ in case only": (
         {"streams": ["users", "Users"]},
@@ -16,7 +14,6 @@ REFUSED = {
 }
 
 
-@anywhere
 @pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["run", "dry-run"])
 @pytest.mark.parametrize("why", REFUSED)
 def test_stream_that_no_target_could_take(project, why, options):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from engines.places import anywhere, local_only
+from engines.places import local_only, with_containers
 
 TO_AIRBYTE = pytest.mark.parametrize("reads", ["source", "tap"])
 OVERWRITE = {"users": {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}}
@@ -26,6 +26,7 @@ def to_airbyte(project, reads):
     return project
 
 
+@with_containers
 @TO_AIRBYTE
 def test_a_destination_gets_states_and_the_next_run_goes_on(to_airbyte, reads):
     steps(to_airbyte, reads, "until users 20", "state", "until users 30", "state")
@@ -42,7 +43,6 @@ def test_a_destination_gets_states_and_the_next_run_goes_on(to_airbyte, reads):
         assert run["mismatches"] == []
 
 
-@anywhere
 @TO_AIRBYTE
 def test_an_overwrite_replaces_all_rows_each_time(to_airbyte, reads):
     to_airbyte.source_keys = {"streams": OVERWRITE}
@@ -54,7 +54,6 @@ def test_an_overwrite_replaces_all_rows_each_time(to_airbyte, reads):
     assert generations[0] < generations[1]
 
 
-@anywhere
 @TO_AIRBYTE
 def test_a_source_that_fails_replaces_nothing(to_airbyte, reads):
     to_airbyte.source_keys = {"streams": OVERWRITE}
@@ -69,7 +68,6 @@ def test_a_source_that_fails_replaces_nothing(to_airbyte, reads):
     assert ids(to_airbyte.table()) == [1, 2, 3]
 
 
-@anywhere
 @TO_AIRBYTE
 def test_a_destination_that_swaps_at_the_end_of_its_input_never_sees_one_of_a_failed_source(to_airbyte, reads):
     """Older destinations ignore COMPLETE and replace the table at the end of input.
@@ -86,7 +84,6 @@ def test_a_destination_that_swaps_at_the_end_of_its_input_never_sees_one_of_a_fa
     assert ids(to_airbyte.table()) == list(range(1, 21))
 
 
-@anywhere
 @TO_AIRBYTE
 def test_an_append_of_a_failed_source_is_kept_and_acknowledged(to_airbyte, reads):
     steps(to_airbyte, reads, "until users 20", "state", "until users 25", "exit 1")
@@ -111,7 +108,6 @@ def test_a_destination_dies_midway_and_the_next_run_goes_on(to_airbyte, reads):
     assert set(ids(to_airbyte.table())) == set(range(1, 41))
 
 
-@anywhere
 @TO_AIRBYTE
 def test_a_destination_that_acknowledges_nothing_has_failed(to_airbyte, reads):
     to_airbyte.target = {"ack": "never"}
@@ -142,7 +138,6 @@ def test_a_destination_s_own_reason_is_reported(project):
     assert "append_dedup" in ended.message
 
 
-@anywhere
 def test_barriers_where_a_destination_takes_no_global_state(project):
     project.programs = ("tap", "destination")
     project.target = {"refuse_global": True}
@@ -156,7 +151,6 @@ def test_barriers_where_a_destination_takes_no_global_state(project):
     assert project.state() == {"bookmarks": {"users": {"id": 9}, "orders": {"id": 4}}}
 
 
-@anywhere
 def test_a_stream_and_a_field_that_discovery_did_not_report(project):
     project.programs = ("tap", "destination")
     first = ("schema users", "until users 5", "newcolumn users age", "until users 8")
@@ -171,7 +165,6 @@ def test_a_stream_and_a_field_that_discovery_did_not_report(project):
     assert {each["stream"]: each["records"] for each in ended.record["streams"]} == {"users": 8, "extra": 3}
 
 
-@anywhere
 def test_without_a_spool_they_are_refused_and_what_was_acknowledged_is_kept(project):
     project.programs = ("tap", "destination")
     project.keys = {"pipelines": {"p": {"source": "source", "target": "target", "late_schema": "stream"}}}
@@ -187,6 +180,7 @@ def test_without_a_spool_they_are_refused_and_what_was_acknowledged_is_kept(proj
     assert project.state() == {"bookmarks": {"users": {"id": 5}}}
 
 
+@with_containers
 def test_singer_to_singer_byte_for_byte(project):
     project.programs = ("tap", "target")
     project.steps("schema users", "until users 20", "state", "numbers users", "odd-state", "until users 30", "state")
@@ -241,7 +235,6 @@ def test_a_tap_without_discovery_differs_from_a_broken_one(project):
     assert "discovery: false" in ended.hint
 
 
-@anywhere
 def test_records_that_cannot_be_sent_are_set_aside_and_counted(project):
     project.programs = ("tap", "destination")
     project.keys = {"pipelines": {"p": {"source": "source", "target": "target", "on_bad_record": "set_aside"}}}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from engines.places import anywhere, local_only
+from engines.places import local_only
 
 OVERWRITE = {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
 
@@ -70,7 +70,6 @@ def test_a_new_snapshot_that_failed_is_begun_again(project):
     assert sorted(row["data"]["id"] for row in rows)[-1] == 15000
 
 
-@anywhere
 def test_global_states_of_a_source_are_recognized(project):
     """Sources that read a database's log emit GLOBAL states."""
     project.programs = ("source", "destination")

@@ -10,13 +10,22 @@ import sys
 import pytest
 
 from engines import leftovers
-from engines.places import BESIDE, CONTAINER, LOCAL, in_both_placements, with_a_relay
+from engines.places import (
+    BESIDE,
+    CONTAINER,
+    LOCAL,
+    SLOW_BESIDE,
+    SLOW_CONTAINER,
+    docker_only,
+    in_both_placements,
+    with_a_relay,
+)
 from engines.project import wait_for
 
 FOREVER = ("until users 20", "state", "forever users")
 
 
-@pytest.fixture(params=[LOCAL, BESIDE, CONTAINER])
+@pytest.fixture(params=[LOCAL, BESIDE, SLOW_CONTAINER])
 def place(request) -> str:
     """Signals reach the relay in a different way in each place."""
     return request.param
@@ -40,6 +49,7 @@ def finish(project):
     assert project.cursor() == last
 
 
+@pytest.mark.parametrize("place", [LOCAL, BESIDE, CONTAINER])
 def test_sigterm_ends_in_order(project):
     run = begun(project)
     run.signal(signal.SIGTERM)
@@ -171,6 +181,7 @@ def test_relay_is_killed(project, api):
     finish(project)
 
 
+@pytest.mark.parametrize("place", [LOCAL, SLOW_BESIDE, SLOW_CONTAINER])
 def test_second_run_while_the_first_one_lives(project):
     first = begun(project)
     second = project.run()
@@ -181,7 +192,7 @@ def test_second_run_while_the_first_one_lives(project):
     finish(project)
 
 
-@in_both_placements
+@docker_only
 def test_secret_is_nowhere_while_a_run_lasts(project, api):
     run = begun(project)
     relay = {"relay"} if project.place == "docker-container" else set()

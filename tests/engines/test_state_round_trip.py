@@ -10,9 +10,13 @@ from engines.project import STATE_ID
 
 pytestmark = local_only
 SOURCES = [("source", "STREAM"), ("source", "GLOBAL"), ("source", "LEGACY"), ("tap", "SINGER")]
-# Destinations that are built like Airbyte's current ones do not acknowledge LEGACY states.
+# Destinations that are built like Airbyte's current ones do not acknowledge LEGACY states. Each kind of state is always
+# tried with one of the targets.
+ALWAYS = {("STREAM", "target"), ("GLOBAL", "destination"), ("LEGACY", "target"), ("SINGER", "target")}
 EACH_ROUTE = [
-    pytest.param(reads, states, writes, id=f"{states}-{writes}")
+    pytest.param(
+        reads, states, writes, id=f"{states}-{writes}", marks=[pytest.mark.slow] * ((states, writes) not in ALWAYS)
+    )
     for reads, states in SOURCES
     for writes in ("target", "destination")
     if (states, writes) != ("LEGACY", "destination")

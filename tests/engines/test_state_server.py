@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from engines.places import BESIDE, LOCAL, SLOW_BESIDE, local_only
+from engines.places import LOCAL, SLOW_BESIDE, local_only
 from engines.project import STATE_ID, Project, wait_for
 from stores import faulty, servers
 
@@ -57,7 +57,7 @@ def test_a_second_run_goes_on_and_both_are_seen_from_elsewhere(project, tmp_path
     shutil.rmtree(elsewhere.folder)
 
 
-@pytest.mark.parametrize("place", [LOCAL, BESIDE])
+@on_two_places
 def test_a_killed_run_is_followed_at_once(project):
     project.steps("until users 20", "state", "forever users")
     run = project.start()

@@ -69,6 +69,7 @@ def test_all_is_well_and_all_files_are_theirs(project, somebody):
     assert owners(project.private / "state") == {somebody.pw_uid}
 
 
+@pytest.mark.slow
 def test_source_fails_midway_and_the_next_run_goes_on_from_there(project):
     project.steps("until users 50", "state", "until users 80", "exit 1")
     ended = project.run()

@@ -7,6 +7,7 @@ from hostile.conftest import peak
 pytestmark = pytest.mark.docker
 
 
+@pytest.mark.slow
 def test_rows_of_a_file_arrive(attacked, next_run):
     """The attacks below must be refused for their own reason, and not because no file can be read."""
     project = attacked(batch="rows")
@@ -22,7 +23,7 @@ def test_rows_of_a_file_arrive(attacked, next_run):
         ("pipe", "`a` is not a regular file"),
         pytest.param("link", "`a` is a link, or not a folder", marks=pytest.mark.slow),
         pytest.param("folder_link", "`b` is a link, or not a folder", marks=pytest.mark.slow),
-        ("long_row", "a row is longer than the limit of 64 MiB"),
+        pytest.param("long_row", "a row is longer than the limit of 64 MiB", marks=pytest.mark.slow),
     ],
 )
 def test_a_file_that_is_none(attacked, next_run, batch, message):
@@ -64,6 +65,7 @@ def test_folders_that_are_nested_too_deep_for_any_path(attacked, next_run):
     next_run()
 
 
+@pytest.mark.slow
 def test_a_tap_does_not_get_a_shared_folder_by_writing_so_into_its_config(attacked):
     project = attacked(batch="enables_itself")
     del project.source["batch_config"]

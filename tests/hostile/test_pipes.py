@@ -47,6 +47,7 @@ def test_a_shell_that_swaps_before_it_greets(attacked, next_run):
     next_run()
 
 
+@pytest.mark.slow
 @one_place
 def test_programs_of_the_image_that_are_called_cat_and_wc_are_not_used(attacked):
     """A console script of any package is at the front of the image's PATH."""
@@ -58,7 +59,7 @@ def test_programs_of_the_image_that_are_called_cat_and_wc_are_not_used(attacked)
 
 @one_place
 @variants("word", "forged", "junk", "long")
-@pytest.mark.parametrize("side", ["source", "target"])
+@variants("side", "source", "target")
 def test_words_on_the_control_pipe(attacked, next_run, side, word):
     """The pipe has no name. A connector reaches it through its parent's descriptors, and can only harm its own side."""
     attacks = [f"control {word}", "exit 3"]

@@ -40,6 +40,7 @@ def test_a_user_chooses_another_network(attacked, neighbour):
     assert reports(ended) == [f"reached {neighbour}:8000"]
 
 
+@pytest.mark.slow
 @one_place
 def test_a_crash_leaves_no_core_file(attacked, next_run):
     project = attacked(source=["records 1", "core"])

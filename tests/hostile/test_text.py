@@ -50,6 +50,7 @@ def test_text_that_a_terminal_or_a_ci_would_obey(attacked):
         assert not any(line.startswith("::") for line in text.splitlines())
 
 
+@pytest.mark.slow
 def test_a_line_longer_than_memory_should_hold(attacked, next_run):
     project = attacked(source=["records 1", "state", f"long {500 << 20}"])
     ended = project.run()

@@ -10,6 +10,7 @@ from support.pages import page_steps
 pytestmark = pytest.mark.docker
 
 
+@pytest.mark.slow
 def test_the_tutorial(clone):
     subprocess.run([CHECKOUT / "scripts" / "images", "warehouse"], check=True, capture_output=True)
     ended = clone.follow(page_steps("tutorial.md"))

@@ -42,6 +42,7 @@ def tap(wrapped, tmp_path) -> Tap:
     return Tap(tmp_path, wrapped)
 
 
+@pytest.mark.slow
 def test_a_sync_and_a_second_one_from_its_state(tap):
     config = tap.put("config.json", CONFIG)
     (catalog,) = tap.well("--config", config, "--discover")
@@ -79,6 +80,7 @@ def test_a_state_as_older_wrapped_taps_kept_it(tap):
     assert again[-1]["value"]["airbyte_state"] == state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--config", "--catalog", "--state"])
 def test_a_file_that_is_not_there(tap, option):
     config = tap.put("config.json", CONFIG)

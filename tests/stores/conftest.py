@@ -9,7 +9,8 @@ import pytest
 from stores import servers
 from tapdock.state.backends.base import Backend, open_backend
 
-SERVED = [pytest.param(kind, marks=pytest.mark.docker) for kind in ("moto", "ministack", "azurite", "gcs", "postgres")]
+SERVED = [pytest.param(kind, marks=pytest.mark.docker) for kind in ("moto", "azurite", "gcs", "postgres")]
+SERVED.insert(1, pytest.param("ministack", marks=[pytest.mark.docker, pytest.mark.slow]))  # S3 by another program
 KINDS = ["file", "sqlite", *SERVED]
 
 

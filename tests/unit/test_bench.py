@@ -72,6 +72,7 @@ def test_on_a_fresh_clone_it_first_makes_what_it_needs(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.long
 def test_its_folder_runs_from_anywhere(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, SCRIPTS / "benchmarks", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True

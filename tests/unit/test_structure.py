@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long  # each test starts the script
 SCRIPT = Path(__file__).parents[2] / "scripts" / "structure"
 BEGIN = "<!-- structure: begin, written by `scripts/structure --write` -->"
 PAGE = f"# A guide\n\n{BEGIN}\n<!-- structure: end -->\n\nMore.\n"

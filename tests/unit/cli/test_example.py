@@ -48,6 +48,7 @@ def test_the_selection_can_be_changed_and_cleared(tapdock, example):
     assert [text for _, text in comments(example.read_text())] == [text for _, text in before]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "words",
     [

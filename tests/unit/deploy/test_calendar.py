@@ -61,6 +61,7 @@ CALENDARS = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
 @pytest.mark.parametrize("cron", CALENDARS)

@@ -221,6 +221,7 @@ def test_a_file_of_a_person_is_not_replaced(folder, capsys):
     assert (folder / "deploy" / "crontab").read_text() == "0 0 * * * backup\n"
 
 
+@pytest.mark.long
 def test_the_command_of_a_crontab_finds_its_schedule(folder, capsys):
     """It is run as cron does it: by a shell, with few variables. There is no image, so the run fails at that."""
     (text,) = written(folder, capsys, "cron").values()

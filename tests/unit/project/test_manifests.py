@@ -138,6 +138,7 @@ REFERENCES += "".join(f"r{n}: [{', '.join([chr(34) + f'#/r{n - 1}' + chr(34)] * 
 DEEP = HEAD + "x: " + "[" * 900 + "]" * 900
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "manifest", [BOMB, REFERENCES, DEEP, HEAD + "#" * 10 * 1024**2], ids=["bomb", "refs", "deep", "large"]
 )

@@ -183,12 +183,12 @@ def test_built_in_variables_have_no_value_in_maps(project):
 
 
 def test_the_schema_has_both_names():
-    schema = json_schema()
+    schema = jsonschema.validators.validator_for(json_schema())(json_schema())
     file = {"version": 1, "sources": {"s": {"image": "x", "stream_maps": {"users": None}, "hash_key": "${K}"}}}
-    jsonschema.validate(file, schema)
+    schema.validate(file)
     file["sources"]["s"]["hash_key"] = KEY
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(file, schema)
+        schema.validate(file)
 
 
 def test_a_source_and_a_target_cannot_be_run_without_the_maps_of_their_pipeline(project):

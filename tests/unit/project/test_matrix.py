@@ -322,6 +322,7 @@ def test_a_wrong_matrix_is_refused(tmp_path, matrix, said):
     assert said in problem(tmp_path, matrix, environ={"SECRET": "hunter22", "HOME": "/root"})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("program", "said"),
     [

@@ -169,6 +169,7 @@ def test_what_does_not(file):
     assert "pa55word" not in left
 
 
+@pytest.mark.long
 def test_the_command_makes_a_project_that_loads(file, tmp_path):
     command = [sys.executable, "-m", "tapdock", "--project", tmp_path / "new", "init", "--from-meltano", file.parent]
     ended = subprocess.run(command, capture_output=True, text=True)
@@ -257,6 +258,7 @@ def test_nothing_is_a_project_too():
     assert converted(Files({})) == ({"version": 1}, [])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("secret", ["meltano.yml", "more.yml", None])
 def test_a_project_is_as_private_as_what_it_is_made_of(tmp_path, secret):
     """A setting in any of the files can be a password."""

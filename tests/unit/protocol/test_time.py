@@ -34,6 +34,7 @@ ODD = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
 def test_no_text_takes_longer_than_its_length(odd: bytes) -> None:
     """With quadratic time, each of these takes minutes, and only a timeout of the whole suite would show it."""

@@ -48,6 +48,7 @@ def sample(tmp_path: Path) -> Sample:
     return Sample(tmp_path)
 
 
+@pytest.mark.long
 def test_a_source_that_stays_after_its_sample_is_killed_and_the_sample_is_good(sample):
     assert (sample.ended().exit_code, sample.ended().timed_out) == (0, False)
     assert [event for event in sample.events if isinstance(event, Killed | Finished)] == [
@@ -57,6 +58,7 @@ def test_a_source_that_stays_after_its_sample_is_killed_and_the_sample_is_good(s
     sample.source.leave()
 
 
+@pytest.mark.long
 def test_a_process_that_holds_the_output_after_the_end_of_the_source(sample):
     """The rest of its output is read, and a file that is opened afterwards is not."""
     while sample.thread.is_alive() and not any(isinstance(event, Finished) for event in sample.events):

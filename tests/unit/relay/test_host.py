@@ -52,6 +52,7 @@ def test_a_relay_that_hangs_is_killed_after_a_second_signal(contained):
     assert b'"kill"' in container.orders[-1]
 
 
+@pytest.mark.long
 def test_one_that_is_asked_to_stop_has_its_time(contained):
     container, inbox, _ = contained
     inbox.put(Stop(code=130))

@@ -139,6 +139,7 @@ def test_a_source_that_has_failed_behind_its_last_record_before_it_was_stopped(t
     assert pod.ended().exit_code == 0
 
 
+@pytest.mark.long
 def test_a_target_that_fails_after_a_source_that_failed_is_the_cause(tmp_path):
     """The exit code of the source does not count in the end. It must not hide the failure of the target."""
     pod = Pod(tmp_path, streams=(stream("s"),), limit=2)

@@ -158,6 +158,7 @@ def test_without_a_buffer_nothing_is_held_and_the_targets_pipe_is_left_as_it_is(
     assert first + moved.received() == data
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(6))
 def test_however_both_sides_pause_all_bytes_arrive_in_order(seed):
     """A state is behind its record in the bytes, so it cannot overtake it."""

@@ -19,6 +19,7 @@ def backend(tmp_path) -> FileBackend:
     return FileBackend(tmp_path / "state")
 
 
+@pytest.mark.long
 def test_a_run_starts_while_others_ask_who_has_the_lease(backend):
     over = threading.Event()
 
@@ -44,6 +45,7 @@ def test_a_run_starts_while_others_ask_who_has_the_lease(backend):
             asker.join()
 
 
+@pytest.mark.long
 def test_a_run_starts_although_somebody_was_stopped_while_asking(backend):
     with backend.acquire("a", FIRST):
         sign = next(backend.folder.glob(".leases/*+held"))

@@ -131,6 +131,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.long
 @given(bookmarks=st.dictionaries(NAMES, VALUES, min_size=1, max_size=4))
 def test_meltano_and_back(bookmarks):
     text = json.dumps({"bookmarks": bookmarks}, ensure_ascii=False, separators=(",", ":"))
