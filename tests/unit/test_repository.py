@@ -115,6 +115,12 @@ def test_the_full_tier_is_divided_without_a_rest():
     assert sorted(" ".join(parts).split()) == sorted(f"tests/{name}" for name in every)
 
 
+def test_every_folder_with_slow_tests_runs_at_night():
+    parts = jobs(GITHUB / "workflows" / "nightly.yaml")["all"]["strategy"]["matrix"]["tests"]
+    every = {file.relative_to(ROOT).parts[1] for file in ROOT.glob("tests/*/**/test_*.py")}
+    assert set(parts) == {f"tests/{name}" for name in every} - {"tests/corpus"}
+
+
 def test_the_fast_tier_runs_on_the_oldest_python():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     tested = jobs(GITHUB / "workflows" / "ci.yaml")["fast"]["strategy"]["matrix"]["python"]

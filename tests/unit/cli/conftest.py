@@ -5,9 +5,13 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from tapdock.cli import main
+from tapdock.relay import host
+from tapdock.relay.plan import decode_plan
+from tapdock.runs import execute
 from tapdock.state.backends.file import FileBackend
 
 PROJECT = """\
@@ -34,6 +38,17 @@ class Ended(NamedTuple):
     returncode: int
     stdout: str
     stderr: str
+
+
+@pytest.fixture(autouse=True)
+def plans_fit_on_a_line(monkeypatch):
+    """A relay in a container gets its plan as JSON. So each plan of these tests must be the same after that."""
+
+    def perform(engine, plan, *rest, **more):
+        assert decode_plan(msgspec.json.encode(plan)) == plan
+        return host.perform(engine, plan, *rest, **more)
+
+    monkeypatch.setattr(execute, "perform", perform)
 
 
 @pytest.fixture
