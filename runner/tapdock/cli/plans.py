@@ -86,7 +86,7 @@ def show_plans(
         elif options.window:
             state = f"reading the window {options.window}, without the saved state"
         else:
-            state = _start(has_state=facts["has_state"])
+            state = _start(options, has_state=facts["has_state"])
         chain = " -> ".join((facts["source"], *facts["mappers"], facts["target"]))
         out(f"{plan.pipeline.name}: {chain}; {plan.state_id}: {state}")
         rows = [
@@ -107,7 +107,10 @@ def show_plans(
             said(f"warning: `{each}` is a path in the container, and no mount covers it")
 
 
-def _start(*, has_state: bool) -> str:
+def _start(options: Options, *, has_state: bool) -> str:
+    if has_state and options.full_refresh:
+        kept = "the state stays as it is" if not options.save_state else "the state of these streams is removed first"
+        return f"reading everything again: {kept}"
     return "resuming from the saved state" if has_state else "starting from scratch: no state is saved"
 
 

@@ -57,7 +57,10 @@ def run(
     blocks: Annotated[
         list[str] | None, typer.Argument(help="Pipelines, jobs, `TASK:COMMAND`, or a source followed by a target.")
     ] = None,
-    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Read every stream from its beginning.")] = False,
+    full_refresh: Annotated[
+        bool,
+        typer.Option("--full-refresh", help="Remove the saved state first, and read every stream from its beginning."),
+    ] = False,
     no_state_update: Annotated[bool, typer.Option("--no-state-update", help="Do not change the saved state.")] = False,
     select: Annotated[
         list[str] | None,

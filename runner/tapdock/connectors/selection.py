@@ -28,9 +28,9 @@ def select_streams(
     `patterns` are those of the project. `only` are those of one run, which select among what the project selects. A
     pattern is `stream`, `stream.field` or `namespace.stream.field`, with globs; `field` may be nested: `address.city`.
     `!` excludes, and has precedence. A stream may also be named by its `tap_stream_id`. Key and cursor fields need not
-    be selected; they cannot be excluded if the sync modes need them. `modes` are the
-    modes that the target does not support; None if the target is not known. `warn` gets a message for each glob that
-    matches nothing. Raises UsageError, whose hint is the nearest name.
+    be selected; they cannot be excluded if the sync modes need them. `modes` are the modes that the target does not
+    support; None if the target is not known. `warn` gets a message for each glob that matches nothing. Raises
+    UsageError, whose hint is the nearest name.
     """
     offered = _offered(streams)
     choices = choices_of(offered, patterns, only=only, warn=warn)

@@ -3,7 +3,6 @@
 import queue
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Protocol
 
 import msgspec
@@ -75,7 +74,7 @@ class RealActs:
             if not context.signals.count:
                 return run_task(context, block, make_log=shown.log)
             with context.signals.later(doing=f"running {block.name}") as later:
-                return run_task(replace(context, signals=later), block, make_log=shown.log)
+                return run_task(msgspec.structs.replace(context, signals=later), block, make_log=shown.log)
 
         return self._shown(block.name, act)
 

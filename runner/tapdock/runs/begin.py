@@ -15,16 +15,11 @@ from tapdock.runs.target_files import replaces_files
 from tapdock.state.edit import streams as state_streams
 from tapdock.state.envelope import Envelope
 from tapdock.translate.base import TranslateOptions
-from tapdock.translate.catalogs.singer import selected_catalog
+from tapdock.translate.catalogs.singer import emitted_names, selected_catalog
 from tapdock.translate.maps.landing import landed_streams
 from tapdock.translate.names import singer_names, target_keys
 from tapdock.translate.states.airbyte import state_to_pass, unread_streams, without_streams
-from tapdock.translate.states.singer import (
-    lacks_bookmark,
-    singer_state_of,
-    singer_state_on_a_line,
-    singer_state_to_pass,
-)
+from tapdock.translate.states.singer import lacks_bookmark, singer_state_on_a_line, singer_state_to_pass
 from tapdock.translate.write.airbyte_stream import destination_streams
 
 __all__ = ["StartedRun", "begun", "drops_rows", "launches", "names_of"]
@@ -61,10 +56,10 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
     """
     kept = envelope.state if envelope else None
     before = envelope.generations if envelope else {}
-    goes_on = options.has_begun and options.save_state and _keeps_rows(prepared)
+    goes_on = options.has_begun and options.save_state and not drops_rows(prepared)
     anew = options.full_refresh and not goes_on
     resumable = {one.stream.key for one in prepared.streams if _is_snapshot(one) and one.stream.is_resumable}
-    resuming = resumable if goes_on else set()
+    resuming = resumable if goes_on and not prepared.only_complete else set()  # else, the target has none of their rows
     renewed = {one.stream.key for one in prepared.streams if anew or _is_snapshot(one)} - resuming
     unread: tuple[StreamKey, ...] = ()
     streams = tuple(_numbered(one, before, now=now, anew=one.stream.key in renewed) for one in prepared.streams)
@@ -78,7 +73,9 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
         saved = without_streams(kept, dropped, among=known, whole=anew)
         passed = state_to_pass(without_streams(saved, unread), streams, resuming=resuming)
     else:
-        saved = singer_state_of(readable, _other_streams(prepared)) if anew else readable
+        if anew and options.save_state:
+            _require_whole(prepared, readable, options)
+        saved = None if anew else readable
         passed = singer_state_to_pass(saved, _renewed(prepared, full_refresh=options.full_refresh))
     replaces = any(one.minimum_generation_id for one in streams)
     changed = saved != kept or ((replaces or anew) and generations != dict(before))
@@ -96,10 +93,21 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
     )
 
 
-def _other_streams(prepared: PreparedRun) -> list[Stream]:
-    """Return the streams of the source that this run does not read."""
-    known = {one.stream.key for one in prepared.streams}
-    return [one for one in prepared.offered if prepared.streams and one.key not in known]
+def _require_whole(prepared: PreparedRun, saved: str | None, options: Options) -> None:
+    """Raise UsageError for a full refresh of only some streams of a tap.
+
+    A tap may read one stream by the rows of another one, such as the lines of each order. With the bookmark of the
+    other one, it would read only the lines of new orders.
+    """
+    known = {name for one in prepared.streams for name in emitted_names(one.stream)}
+    others = [f"`{name}`" for name in state_streams(saved, "singer") if name not in known] if saved else []
+    if options.select and others:
+        raise UsageError(
+            f"this run leaves out {', '.join(others)}, and a tap may read one stream by the rows of another one: a full"
+            " refresh removes the bookmarks of all streams",
+            hint="read all streams, or add `--no-state-update`, which reads these streams from their beginning and"
+            " leaves the state as it is",
+        )
 
 
 def _unread(saved: str | None, known: Sequence[StreamKey], options: Options) -> tuple[StreamKey, ...]:
@@ -122,16 +130,11 @@ def _cleared(prepared: PreparedRun, before: str | None, after: str | None) -> tu
     if before == after or not before:
         return ()
     dialect = prepared.source.kind
-    if dialect == "airbyte" or after:
-        left = state_streams(after, dialect) if after else []
-        if found := tuple(stream for stream in state_streams(before, dialect) if stream not in left):
-            return found
+    left = state_streams(after, dialect) if after else []
+    found = tuple(stream for stream in state_streams(before, dialect) if stream not in left)
+    if found or after:
+        return found
     return tuple(str(one.stream.key) for one in prepared.streams) or ("all streams",)  # the state does not name them
-
-
-def _keeps_rows(prepared: PreparedRun) -> bool:
-    """Return True if the target still has the rows of a failed snapshot: some targets empty tables or files first."""
-    return not prepared.only_complete and not drops_rows(prepared)
 
 
 def drops_rows(prepared: PreparedRun) -> bool:

@@ -70,8 +70,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
         if prepared.spool:
             require_next(prepared.spool, state.envelope, options)
             options = dataclasses.replace(options, attempt=1, has_begun=False)  # each attempt runs the whole batch
-        kept = None if prepared.spool and options.full_refresh else state.envelope
-        job = begun(prepared, kept, options, now=context.now())
+        job = begun(prepared, state.envelope, options, now=context.now())
         config, connector = prepared.target_config.given, prepared.target.connector
         if job.unread and options.attempt == 1:
             _say_unread(context, job)

@@ -146,7 +146,7 @@ def _with_mapper(run: PreparedRun, mapper: PreparedMapper) -> PreparedRun:
     known = frozenset(name for one in run.streams for name in emitted_names(one.stream))
     only = known if run.translation.only_known else None
     translation = msgspec.structs.replace(run.translation, only_known=False)
-    return dataclasses.replace(run, translation=translation, mapper=dataclasses.replace(mapper, only=only))
+    return dataclasses.replace(run, translation=translation, mapper=msgspec.structs.replace(mapper, only=only))
 
 
 def combined(

@@ -31,13 +31,21 @@ def require_files(
     *,
     is_check: bool = False,
 ) -> None:
-    """Raise UsageError if rows would be lost because the target replaces a file.
+    """Raise UsageError if rows would be lost because the target replaces a file or empties a table.
 
     Those are the rows of earlier runs if a stream is read incrementally, and the rows of other streams if all streams
     are written to one file. `streams` is empty if a tap reports its streams only while it runs. The one
     of a check is new, so only a file of other streams can be replaced.
     """
     names = quirks.replaces_files
+    found = next((str(one.stream.key) for one in streams if one.sync_mode == "incremental"), None)
+    if found and config.user.get("load_method") == "overwrite" and not quirks.ignores_load_method:
+        raise UsageError(
+            f"stream `{found}` is incremental, but target `{target.connector.name}` empties its tables in every run, so"
+            " the rows of earlier runs would be lost",
+            hint=f"remove `targets.{target.connector.name}.config.load_method`, or read every stream with"
+            " `sync_mode: full_refresh`",
+        )
     if names is None:
         return
     if is_check:
@@ -50,7 +58,6 @@ def require_files(
             f"{name} would write all streams to one file, and replace it for each stream",
             hint=f"add `{names.stream}` to `{where}.{names.setting}`",
         )
-    found = next((str(one.stream.key) for one in streams if one.sync_mode == "incremental"), None)
     if not replaces_files(config, quirks) or (streams and found is None):
         return
     which = f"stream `{found}` is incremental" if found else "the streams of this tap may be incremental"

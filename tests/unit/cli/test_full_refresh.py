@@ -12,10 +12,10 @@ STATES = ["STREAM", "GLOBAL", "LEGACY"]
 
 @pytest.fixture
 def project(tmp_path, tapdock):
-    """project(*steps, program, retries=0, source={}, **config) -> a function that runs tapdock with this source."""
+    """project(*steps, program, retries=0, source={}, target={}, **config) -> a function that runs tapdock."""
     (tmp_path / "data").mkdir()
 
-    def made(*steps, program="source", retries=0, source=None, **config):
+    def made(*steps, program="source", retries=0, source=None, target=None, **config):
         settings = {"token": "t", "streams": ["users"], "steps": list(steps), **config}
         kind = {"source": "airbyte", "tap": "singer"}[program]
         whole = {
@@ -27,7 +27,7 @@ def project(tmp_path, tapdock):
                 "lake": {
                     "image": str(CONNECTORS / "target.py"),
                     "kind": "singer",
-                    "config": {"path": str(tmp_path / "data" / "rows")},
+                    "config": {"path": str(tmp_path / "data" / "rows"), **(target or {})},
                 }
             },
             "pipelines": {"demo": {"source": "shop", "target": "lake", "retries": retries}},
@@ -73,13 +73,45 @@ def test_a_tap_without_discovery_gets_no_state(project):
     assert [reads(tapdock, *words) for words in ((), (), ("--full-refresh",), ())] == [3, 0, 3, 0]
 
 
-@pytest.mark.parametrize(("program", "steps"), [("source", ()), ("tap", ("schema users", "schema orders"))])
-def test_a_full_refresh_of_one_stream_leaves_the_others_where_they_are(project, program, steps):
-    tapdock = project(*steps, "until users 3", "until orders 2", "state", program=program, streams=["users", "orders"])
+def test_a_full_refresh_of_one_stream_leaves_the_others_where_they_are(project):
+    tapdock = project("until users 3", "until orders 2", "state", streams=["users", "orders"])
     tapdock("run", "demo", "--quiet")
-    again = counts(tapdock("run", "demo", "--json", "--full-refresh", "--select", "users.*"))
-    assert again == {"users": 3}
+    assert counts(tapdock("run", "demo", "--json", "--full-refresh", "--select", "users.*")) == {"users": 3}
     assert reads(tapdock) == 0
+
+
+def test_a_full_refresh_of_one_stream_of_a_tap_does_not_change_the_state(project):
+    steps = ("schema users", "schema orders", "until users 3", "until orders 2", "state")
+    tapdock = project(*steps, program="tap", streams=["users", "orders"])
+    tapdock("run", "demo", "--quiet")
+    some = ("--full-refresh", "--select", "users.*")
+    assert "this run leaves out `orders`" in tapdock("run", "demo", *some, code=2).stderr
+    assert counts(tapdock("run", "demo", "--json", "--no-state-update", *some)) == {"users": 3}
+    assert reads(tapdock) == 0
+
+
+def test_a_dry_run_says_that_the_state_goes(project):
+    tapdock = project("until users 3", "state")
+    tapdock("run", "demo", "--quiet")
+    shown = tapdock("run", "demo", "--dry-run", "--full-refresh").stdout
+    assert "reading everything again: the state of these streams is removed first" in shown
+    assert reads(tapdock) == 0
+
+
+def test_a_target_that_empties_its_tables_gets_no_incremental_stream(project):
+    tapdock = project("until users 3", "state", target={"load_method": "overwrite"})
+    for words in ((), ("--full-refresh",)):
+        ended = tapdock("run", "demo", *words, code=2)
+        assert "stream `users` is incremental, but target `lake` empties its tables in every run" in ended.stderr
+
+
+def test_a_spool_that_fails_says_that_the_state_was_cleared(project, tmp_path):
+    tapdock = project("until users 3", "state")
+    tapdock("run", "demo", "--quiet")
+    tapdock("run", "shop", "--to", str(tmp_path / "spool"), "--quiet")
+    broken = project("until users 3", "state", target={"after": 0, "then": "exit 1"})
+    ended = broken("run", "demo", "--from", str(tmp_path / "spool"), "--full-refresh", "--quiet", code=4)
+    assert "cleared for users" in ended.stdout, ended.stdout
 
 
 @pytest.mark.parametrize("states", STATES)

@@ -1,7 +1,7 @@
 """Tests how a run starts: generations, the state for its source, and the files of both containers."""
 
+import dataclasses
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -330,30 +330,28 @@ def test_a_full_refresh_starts_without_the_state_of_its_streams(
         assert job.passed == kept
 
 
-@pytest.mark.parametrize(
-    ("saved", "others", "kept"),
-    [
-        (SINGER, (), None),
-        ('{"users": 5}', (), None),
-        (GROUPED, (), None),
-        (GROUPED, ("orders",), '{"bookmarks":{"orders":{"id":2}}}'),
-        ('{"bookmarks":[1]}', (), None),
-    ],
-)
+@pytest.mark.parametrize("saved", [SINGER, '{"users": 5}', GROUPED])
 @pytest.mark.parametrize("given", [{"sync_mode": "incremental"}, {}])
-def test_a_full_refresh_of_a_tap_keeps_the_bookmarks_of_other_streams_alone(
-    saved: str, others: tuple[str, ...], kept: str | None, given: dict[str, Any]
-) -> None:
+def test_a_full_refresh_of_a_tap_starts_without_any_bookmark(saved: str, given: dict[str, Any]) -> None:
     """A tap may group its bookmarks under names that are no streams: with such a one, it would resume."""
-    run = prepared(tapped(**given), route="singer-singer")
-    run = replace(run, offered=(*run.offered, *(Stream(name=name) for name in others)))
-    job = begin(run, left(saved), full_refresh=True)
-    assert (job.saved, job.passed, job.changed) == (kept, kept, True)
+    job = begin(prepared(tapped(**given), route="singer-singer"), left(saved), full_refresh=True)
+    assert (job.saved, job.passed, job.changed) == (None, None, True)
+    assert job.cleared == {SINGER: ("users",), '{"users": 5}': ("users",), GROUPED: ("shop/north", "orders")}[saved]
+
+
+def test_a_full_refresh_of_some_streams_of_a_tap_is_refused_unless_the_state_stays() -> None:
+    """A tap may read a stream by the rows of another one: with the bookmark of that one, only by its new rows."""
+    run = prepared(tapped(sync_mode="incremental"), route="singer-singer")
+    with pytest.raises(UsageError, match="leaves out `shop/north`, `orders`, and a tap may read") as told:
+        begin(run, left(GROUPED), full_refresh=True, select=("users.*",))
+    assert "`--no-state-update`" in (told.value.hint or "")
+    assert begin(run, left(SINGER), full_refresh=True, select=("users.id",)).passed is None
+    assert begin(run, left(GROUPED), full_refresh=True, select=("users.*",), save_state=False).passed is None
 
 
 def test_a_full_refresh_of_a_tap_that_reports_its_streams_while_it_runs() -> None:
     job = begin(prepared(route="singer-singer"), left(SINGER), full_refresh=True)
-    assert (job.saved, job.passed, job.cleared) == (None, None, ("all streams",))
+    assert (job.saved, job.passed, job.cleared) == (None, None, ("users",))
 
 
 @pytest.mark.parametrize(
@@ -369,6 +367,15 @@ def test_a_later_attempt_at_a_full_refresh_resumes_what_the_first_one_has_read(
 ) -> None:
     job = begin(prepared(stream(sync_mode="incremental")), left(AIRBYTE), full_refresh=True, attempt=2, **options)
     assert (job.passed, job.resumes) == (passed, False)
+
+
+def test_a_later_attempt_resumes_incremental_streams_beside_a_snapshot_that_must_be_complete() -> None:
+    """The target replaces the snapshot only at its end, and has the rows of the other stream."""
+    run = prepared(stream(destination_sync_mode="overwrite"), stream("log", sync_mode="incremental"))
+    run = dataclasses.replace(run, only_complete=True)
+    saved = AIRBYTE.replace("users", "log")
+    job = begin(run, left(saved), full_refresh=True, attempt=2, has_begun=True)
+    assert (job.passed, job.cleared) == (saved, ())
 
 
 def test_a_full_refresh_leaves_out_no_stream_that_shares_its_position() -> None:

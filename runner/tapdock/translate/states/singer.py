@@ -13,7 +13,6 @@ from tapdock.translate.catalogs.singer import emitted_names
 __all__ = [
     "bookmarked_versions",
     "lacks_bookmark",
-    "singer_state_of",
     "singer_state_on_a_line",
     "singer_state_to_pass",
     "without_skipped",
@@ -57,21 +56,6 @@ def singer_state_to_pass(saved: str | None, renewed: Collection[Stream]) -> str 
     gone = {name for stream in renewed for name in emitted_names(stream)}
     kept = {name: bookmark for name, bookmark in _read(members["bookmarks"]).items() if name not in gone}
     return msgspec.json.encode({**members, "bookmarks": kept}).decode()
-
-
-def singer_state_of(saved: str | None, streams: Collection[Stream]) -> str | None:
-    """Return the text of a saved state with only the bookmarks of `streams`; None if there is none. Raises StateError.
-
-    A bookmark whose name belongs to no stream may be that of any stream: some taps group them under other names.
-    """
-    if not saved or not streams:
-        return None
-    members = _read(saved)
-    members.pop("currently_syncing", None)
-    wanted = {name for stream in streams for name in emitted_names(stream)}
-    bookmarks = _read(members.get("bookmarks", Raw(b"null")))
-    kept = {name: bookmark for name, bookmark in bookmarks.items() if name in wanted}
-    return msgspec.json.encode({**members, "bookmarks": kept}).decode() if kept else None
 
 
 def without_skipped(value: Raw, saved: str | None, skipped: Collection[str], known: Collection[str]) -> Raw:
