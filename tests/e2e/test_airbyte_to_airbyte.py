@@ -14,6 +14,7 @@ def _numbers(rows: list[Row]) -> list[int]:
     return sorted(row["id"] for row in rows)
 
 
+@pytest.mark.slow
 @both
 def test_faker(junction, target):
     words = ("run", "faker", target, "--strict-counts", "--json")

@@ -214,6 +214,7 @@ def test_gc_removes_what_a_killed_build_left(shop, tag, api):
     _assert_in_no_image(api, secret)
 
 
+@pytest.mark.slow
 def test_an_airbyte_image_is_laid_out_like_airbytes_own(shop, api):
     image = shop.well("build", "faker").stdout.split()[-1]
     made = api.inspect_image(image)["Config"]

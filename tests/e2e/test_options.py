@@ -30,6 +30,7 @@ def test_a_dry_run_reads_and_writes_nothing(shop):
     assert shop.well("runs", "list", "--json").json == []
 
 
+@pytest.mark.slow
 def test_blocks_run_one_after_the_other(shop):
     ended = shop.well("run", "copy", "ledger", "lake", "--json").json
     assert [(run["pipeline"], run["exit_code"]) for run in ended["runs"]] == [("copy", 0), ("ledger-to-lake", 0)]

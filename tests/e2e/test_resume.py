@@ -7,6 +7,7 @@ import pytest
 pytestmark = pytest.mark.docker
 
 
+@pytest.mark.slow
 def test_a_second_run_begins_from_the_state_of_the_first(shop):
     first = shop.well("run", "shop", "--json")
     assert first.records == {"products": 100, "users": 200, "purchases": 200}

@@ -122,6 +122,7 @@ def test_overwrite_leaves_the_rows_of_the_last_run(junction, database, tap, targ
         assert all(each["generation_id"] == each["minimum_generation_id"] for each in generations)
 
 
+@pytest.mark.slow
 @taps
 def test_a_tap_that_fails_midway_overwrites_nothing(junction, database, tap):
     """The run has no spool, so the destination has already received rows."""

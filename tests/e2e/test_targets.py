@@ -63,6 +63,7 @@ def test_a_table_of_text_in_duckdb(shop: Shop, columns: int):
     assert sorted(shop.query("SELECT * FROM texts")) == sorted((text,) * columns for text in TEXTS)
 
 
+@pytest.mark.slow
 def test_postgres(shop: Shop, postgres: Postgres):
     records = shop.well("run", "faker", "base", "--json").records
     for stream, count in records.items():

@@ -60,6 +60,7 @@ def test_killed(project, api, stuck, side, code):
     finish(project)
 
 
+@pytest.mark.slow
 @docker_only
 def test_removed(project, api, stuck):
     run, container = stuck("target")
@@ -71,8 +72,9 @@ def test_removed(project, api, stuck):
     finish(project)
 
 
+@pytest.mark.slow
 @docker_only
-@pytest.mark.parametrize("side", ["source", pytest.param("target", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("side", ["source", "target"])
 def test_sigterm(project, stuck, side):
     run, _ = stuck(side)
     run.signal(signal.SIGTERM)

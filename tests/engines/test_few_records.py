@@ -7,6 +7,7 @@ import pytest
 from engines.places import CONTAINER, SLOW_BESIDE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [SLOW_BESIDE, CONTAINER])
 def test_a_source_without_an_end_is_previewed_and_run_with_a_limit(project):
     """The fixture checks that no container is left."""

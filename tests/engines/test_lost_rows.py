@@ -1,5 +1,7 @@
 """Tests a target that writes into its own container, which is removed after the run."""
 
+import pytest
+
 from engines.places import docker_only
 from engines.project import STATE_ID
 
@@ -26,6 +28,7 @@ def test_rows_that_are_lost_with_the_container_fail_the_run(project):
     )
 
 
+@pytest.mark.slow
 def test_the_state_of_earlier_runs_stays(project):
     project.steps("until users 20", "state")
     assert project.run().code == 0

@@ -78,7 +78,7 @@ def launches(*steps: str) -> tuple[RelayPlan, Launch, Launch]:
     program = [sys.executable, CONNECTORS / "source.py", "discover", "--config", "/dev/stdin"]
     said = subprocess.run(program, input=json.dumps(config).encode(), check=True, stdout=subprocess.PIPE).stdout
     offered = parse_catalog(json.dumps(json.loads(said)["catalog"]).encode())
-    streams = select_streams(offered, (), {}, full_refresh=False)
+    streams = select_streams(offered, (), {})
     facts = ImageFacts(image="", digest="", entrypoint=("connector",))
     source = airbyte.read(
         Connector(name="source", role="source", image=""),

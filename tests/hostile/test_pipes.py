@@ -57,6 +57,7 @@ def test_programs_of_the_image_that_are_called_cat_and_wc_are_not_used(attacked)
     assert "hostile-cat" not in ended.stderr
 
 
+@pytest.mark.slow
 @one_place
 @variants("word", "forged", "junk", "long")
 @variants("side", "source", "target")

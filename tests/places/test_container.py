@@ -82,6 +82,7 @@ def test_a_project_that_is_read_only(runner_image, project, api):
     assert not (project / ".tapdock").exists()
 
 
+@pytest.mark.slow
 def test_a_project_that_no_mount_covers_is_refused_with_the_line_to_add(runner_image, api):
     commands = "tapdock --project /tmp/inner init && exec tapdock --project /tmp/inner run demo --json"
     options = ["--user", "0:0", "--entrypoint", "sh"]

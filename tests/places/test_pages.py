@@ -37,6 +37,7 @@ def test_the_schedules_of_a_project(demo, tmp_path):
     assert (tmp_path / ".github" / "workflows" / "tapdock-nightly.yml").exists()
 
 
+@pytest.mark.slow
 def test_the_scripts_of_tasks(demo, tmp_path):
     sections = page_steps("tasks.md", "A script", "A command of a shell", "By hand")
     shell = Shell(tmp_path, TAPDOCK_BASE_IMAGE=base_image())

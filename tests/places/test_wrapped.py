@@ -143,6 +143,7 @@ def test_the_source_fails_and_so_does_the_tap(api, tmp_path):
     assert messages[-1]["value"]["airbyte_state"][0]["stream"]["stream_state"] == {"id": 5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("release", "packages"),
     [("bookworm", "busybox-static"), pytest.param("bullseye", "libc6 busybox", marks=pytest.mark.slow)],

@@ -89,8 +89,8 @@ class TestAServerThatIgnoresThem:
 @pytest.mark.parametrize(
     "habit",
     [
-        {"refused": ("If-None-Match", "If-Match")},
-        {"dropped": ("If-None-Match", "If-Match")},
+        pytest.param({"refused": ("If-None-Match", "If-Match")}, marks=pytest.mark.slow),
+        pytest.param({"dropped": ("If-None-Match", "If-Match")}, marks=pytest.mark.slow),
         {"dropped": ("If-Match",)},  # like servers that support only one of the two conditions
     ],
 )
