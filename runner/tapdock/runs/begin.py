@@ -19,7 +19,12 @@ from tapdock.translate.catalogs.singer import emitted_names, selected_catalog
 from tapdock.translate.maps.landing import landed_streams
 from tapdock.translate.names import singer_names, target_keys
 from tapdock.translate.states.airbyte import state_to_pass, unread_streams, without_streams
-from tapdock.translate.states.singer import lacks_bookmark, singer_state_on_a_line, singer_state_to_pass
+from tapdock.translate.states.singer import (
+    bookmarked_versions,
+    lacks_bookmark,
+    singer_state_on_a_line,
+    singer_state_to_pass,
+)
 from tapdock.translate.write.airbyte_stream import destination_streams
 
 __all__ = ["StartedRun", "begun", "drops_rows", "launches", "names_of"]
@@ -52,7 +57,8 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
 
     A full refresh starts without the states of its streams, and each snapshot is new. A later attempt resumes what an
     earlier one has read, except for snapshots that are not resumable (protocol.md 1.5, 3.5, decision 0027). `now` is in
-    seconds since the epoch. Raises UsageError if `options` leave out a stream that shares its position with others.
+    seconds since the epoch. Raises UsageError if `options` leave out a stream that shares its position with others, and
+    if the next run would delete what this one writes.
     """
     kept = envelope.state if envelope else None
     before = envelope.generations if envelope else {}
@@ -73,8 +79,9 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
         saved = without_streams(kept, dropped, among=known, whole=anew)
         passed = state_to_pass(without_streams(saved, unread), streams, resuming=resuming)
     else:
-        if anew and options.save_state:
-            _require_whole(prepared, readable, options)
+        if anew:
+            require = _require_whole if options.save_state else _require_unversioned
+            require(prepared, readable, options)
         saved = None if anew else readable
         passed = singer_state_to_pass(saved, _renewed(prepared, full_refresh=options.full_refresh))
     replaces = any(one.minimum_generation_id for one in streams)
@@ -107,6 +114,21 @@ def _require_whole(prepared: PreparedRun, saved: str | None, options: Options) -
             " refresh removes the bookmarks of all streams",
             hint="read all streams, or add `--no-state-update`, which reads these streams from their beginning and"
             " leaves the state as it is",
+        )
+
+
+def _require_unversioned(prepared: PreparedRun, saved: str | None, options: Options) -> None:
+    """Raise UsageError for a full refresh without a state if the tap keeps a version of the rows in the state.
+
+    It would take a new version, and the target would delete the rows of the old one. The next run would have the old
+    one again, and the target would delete the rows of this run.
+    """
+    incremental = [one for one in prepared.streams if not _is_snapshot(one)]
+    if found := [f"`{key}`" for key in bookmarked_versions(saved, incremental)]:
+        raise UsageError(
+            f"the tap gives versions to the rows of {', '.join(found)}, and the next run would activate that of the"
+            " saved state: the target would delete the rows of this run",
+            hint=f"run without `--no-state-update`{' and read all streams' if options.select else ''}",
         )
 
 

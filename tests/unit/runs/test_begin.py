@@ -349,6 +349,20 @@ def test_a_full_refresh_of_some_streams_of_a_tap_is_refused_unless_the_state_sta
     assert begin(run, left(GROUPED), full_refresh=True, select=("users.*",), save_state=False).passed is None
 
 
+def test_a_full_refresh_that_leaves_the_version_of_the_rows_in_the_state_is_refused() -> None:
+    """The tap takes a new version. The next run would activate the old one, and the target would delete these rows."""
+    saved = '{"bookmarks":{"users":{"id":1,"version":1700000000}}}'
+    run = prepared(tapped(sync_mode="incremental"), route="singer-singer")
+    with pytest.raises(
+        UsageError, match="gives versions to the rows of `users`, and the next run would activate"
+    ) as told:
+        begin(run, left(saved), full_refresh=True, save_state=False)
+    assert told.value.hint == "run without `--no-state-update`"
+    assert begin(run, left(saved), full_refresh=True).passed is None
+    whole = prepared(tapped(), route="singer-singer")
+    assert begin(whole, left(saved), full_refresh=True, save_state=False).passed is None, "each run has a new version"
+
+
 def test_a_full_refresh_of_a_tap_that_reports_its_streams_while_it_runs() -> None:
     job = begin(prepared(route="singer-singer"), left(SINGER), full_refresh=True)
     assert (job.saved, job.passed, job.cleared) == (None, None, ("users",))
