@@ -83,9 +83,8 @@ def run(
         so_far = dataclasses.replace(so_far, attempt=next(attempts))
         record = _run_once(context, wanted, so_far, make_log, show, last)
         state = record.state
-        has_begun = so_far.has_begun or last[-1]._recorder.has_begun
-        saved = state.earlier + state.committed
-        so_far = dataclasses.replace(so_far, has_begun=has_begun, cleared=state.cleared, saved_earlier=saved)
+        begun, saved = so_far.has_begun or last[-1]._recorder.has_begun, state.earlier + state.committed
+        so_far = dataclasses.replace(so_far, has_begun=begun, cleared=state.cleared, saved_earlier=saved)
         run_ids.append(record.run_id)
         return record
 
