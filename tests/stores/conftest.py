@@ -10,7 +10,7 @@ from stores import servers
 from tapdock.state.backends.base import Backend, open_backend
 
 SERVED = [pytest.param(kind, marks=pytest.mark.docker) for kind in ("moto", "azurite", "gcs", "postgres")]
-SERVED.insert(1, pytest.param("ministack", marks=[pytest.mark.docker, pytest.mark.slow]))  # S3 by another program
+SERVED += [pytest.param("ministack", marks=[pytest.mark.docker, pytest.mark.slow])]  # S3 by another program than moto
 KINDS = ["file", "sqlite", *SERVED]
 
 

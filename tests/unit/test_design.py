@@ -5,7 +5,7 @@ import importlib
 import inspect
 import pkgutil
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -59,18 +59,11 @@ def nodes(module: str) -> tuple[ast.AST, ...]:
     return tuple(ast.walk(tree(module)))
 
 
-def statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    for node in body:
-        yield node
-        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
-            yield from statements(getattr(node, name, ()))
-
-
 @cache
 def imports(module: str) -> frozenset[str]:
     """Return the modules of tapdock that a module imports, at any place in it."""
     found: set[str] = set()
-    for node in statements(tree(module).body):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -265,11 +265,9 @@ def base_digest(engine: Engine, base_image: str | None, progress: Logs) -> str |
 
 def _current(engine: Engine, plan: BuildPlan) -> ImageFacts | None:
     facts = engine.inspect(plan.tag)
-    return (
-        msgspec.structs.replace(facts, recipe=plan.recipe)
-        if facts and facts.labels.get(LABEL_RECIPE) == plan.recipe
-        else None
-    )
+    if facts is None or facts.labels.get(LABEL_RECIPE) != plan.recipe:
+        return None
+    return msgspec.structs.replace(facts, recipe=plan.recipe)
 
 
 def _built(engine: Engine, builder: Builder, plan: BuildPlan, indexes: Mapping[str, str], progress: Logs) -> ImageFacts:

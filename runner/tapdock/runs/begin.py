@@ -70,15 +70,15 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
     unread: tuple[StreamKey, ...] = ()
     streams = tuple(_numbered(one, before, now=now, anew=one.stream.key in renewed) for one in prepared.streams)
     generations = {**before, **{str(one.stream.key): one.generation_id for one in streams if one.generation_id}}
-    is_airbyte = prepared.source.kind == "airbyte"
-    readable = kept if is_airbyte else singer_state_on_a_line(kept)  # from Singer to Singer, the target's first line
-    if is_airbyte:
+    readable = kept
+    if prepared.source.kind == "airbyte":
         known = [one.stream.key for one in prepared.streams]
         unread = _unread(kept, known, options) if options.save_state else ()
         dropped = known if anew else resumable - resuming  # partial snapshots of former jobs
         saved = without_streams(kept, dropped, among=known, whole=anew)
         passed = state_to_pass(without_streams(saved, unread), streams, resuming=resuming)
     else:
+        readable = singer_state_on_a_line(kept)  # from Singer to Singer, it is the target's first line
         if anew:
             require = _require_whole if options.save_state else _require_unversioned
             require(prepared, readable, options)

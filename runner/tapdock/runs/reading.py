@@ -97,13 +97,8 @@ def read_records(
     if left:
         context.say(f"{ready.connector.name}: reading {', '.join(str(one.stream.key) for one in left)}")
         config = operations.resolved_config(context, ready)  # the source may have changed it
-        yield from read_records(
-            context,
-            ready,
-            msgspec.structs.replace(what, streams=left, config=config),
-            limit=limit,
-            shown=Counter(shown) | found,
-        )
+        rest = msgspec.structs.replace(what, streams=left, config=config)
+        yield from read_records(context, ready, rest, limit=limit, shown=Counter(shown) | found)
 
 
 def translator_of(
