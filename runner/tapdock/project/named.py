@@ -48,7 +48,8 @@ def _names(project: Project, pipeline: Pipeline, run_id: str | None) -> dict[str
 def alone(project: Project, connector: Connector, *, now: float, pipeline: Pipeline | None = None) -> Connector:
     """Return a connector with the built-in variables of `pipeline`, by default those of its only one.
 
-    Without a pipeline, it gets what is known of it. What is missing is an error when it is needed.
+    Without a pipeline, it gets what is known of it. What is missing is an error when it is needed. A connector that
+    already has the names of a run keeps them.
     """
     if connector.role == "mapper":
         return _named(connector, {"RUN_ID": NO_RUN}, now)
@@ -57,7 +58,7 @@ def alone(project: Project, connector: Connector, *, now: float, pipeline: Pipel
     if pipeline is None and len(users) == 1:
         pipeline = users[0]
     if pipeline is not None:
-        return sides(project, pipeline, now=now)[connector.role == "target"]
+        return _named(connector, _names(project, pipeline, None), now)
     if connector.role == "task":
         return _named(connector, {"RUN_ID": NO_RUN}, now)
     names = {"RUN_ID": NO_RUN, connector.role.upper(): connector.name}

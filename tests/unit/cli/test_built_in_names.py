@@ -1,5 +1,6 @@
 """Tests built-in variables and secrets of programs in whole runs of real programs."""
 
+import itertools
 import json
 import sys
 import time
@@ -39,7 +40,7 @@ for line in sys.stdin:
     else:
         mode = "w" if message["type"] == "SCHEMA" else "a"
         with open(os.path.join(config["output_path"], "users.csv"), mode) as file:
-            file.write(json.dumps([message.get("record"), config["now"], config["token"]]) + "\\n")
+            file.write(json.dumps([message.get("record"), config["now"], config["token"], config.get("id")]) + "\\n")
 """
 VAULT = """#!%s
 print("t0ken-word", file=open("calls", "a"))
@@ -49,17 +50,20 @@ print("t0ken-word")
 
 @pytest.fixture
 def project(folder, tapdock):
-    """project(**config of the target) -> a function that runs words in a project with two sources and one target."""
+    """project(**config of the target) -> a function that runs words in a project with two sources and one target.
+
+    `of_source` is more config of both sources.
+    """
 
     def program(name, text):
         (folder / name).write_text(text % sys.executable)
         (folder / name).chmod(0o755)
         return {"image": str(folder / name), "kind": "singer"}
 
-    def made(**target):
+    def made(*, of_source=None, **target):
         program("vault", VAULT)
         given = {"token": "${exec:./vault}", "now": "${NOW}"}
-        taken = {"log": str(folder / "log"), "refresh_token": "first", **given}
+        taken = {"log": str(folder / "log"), "refresh_token": "first", **given, **(of_source or {})}
         (folder / "tapdock.yaml").write_text(
             json.dumps(
                 {
@@ -112,11 +116,16 @@ def test_a_moving_date_discards_no_token_and_no_cache_and_is_no_new_target(proje
     assert len(list((folder / ".tapdock" / "cache").glob("valid-*"))) <= 2
 
 
-def test_both_sides_have_one_time_and_the_program_runs_once(project, folder):
-    ended = project(output_path=str(folder / "out"))("run", "a", "--json")
+def test_both_sides_have_the_time_and_the_id_of_the_run_and_the_program_runs_once(project, folder, monkeypatch):
+    clock = itertools.count(time.time())
+    monkeypatch.setattr("tapdock.cli.assembly.time.time", lambda: next(clock))
+    run = project(output_path=str(folder / "out"), id="${RUN_ID}", of_source={"id": "${RUN_ID}"})
+    ended = run("run", "a", "--json")
     assert ended.returncode == 0, ended.stderr
     (written,) = {line.split(", ", 1)[1] for line in (folder / "out" / "users.csv").read_text().splitlines()}
-    assert f'"{said(folder)[-1]["now"]}"' in written
+    read = said(folder)[-1]
+    assert json.loads(f"[{written}") == [read["now"], "t0ken-word", read["id"]]
+    assert read["id"] == json.loads(ended.stdout)["run_id"]
     assert (folder / "calls").read_text() == "t0ken-word\n"
 
 
