@@ -37,9 +37,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """Handle SIGINT also where a shell has started pytest in the background, so that it and its children ignore it.
 
-    Let programs of the tests find the interpreter itself. A `python3` of pyenv is a script that starts 90 processes.
+    Let programs of the tests find the interpreter of the tests: a `python3` of pyenv is a script that starts 90
+    processes, and the interpreter behind it may import more than a connector needs.
     """
-    os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).resolve().parent), os.environ["PATH"]))
+    os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
