@@ -1,6 +1,6 @@
-"""Tests mistakes of a user: the message has the mistake, its place and the next command.
+"""Tests mistakes of a user that only the engine or a connector finds. tests/unit/cli/test_mistakes.py has the others.
 
-Nothing is started or changed.
+The message has the mistake, its place and the next command. Nothing is started or changed.
 """
 
 import pytest
@@ -11,18 +11,8 @@ LINES = "targets: {lines: {image: 'tapdock/target-jsonl:0.1.4'%s}}\n"
 
 # the command line, the project file (None: unchanged), the exit code, a part of stderr
 MISTAKES = {
-    "unknown pipeline": ("run shpo", None, 2, ["`shpo`", "`shop`"]),
-    "unknown target": ("run ledger lines2", None, 2, ["`lines2` is not a target", "`lines`"]),
-    "target without a source": ("run lake", None, 2, ["must follow a source"]),
-    "source without a target": ("run ledger", None, 2, ["must be followed by a target", "lake"]),
-    "unknown command": ("rum shop", None, 2, ["`rum`", "`run`"]),
-    "unknown connector": ("check fakr", None, 2, ["`fakr`", "`faker`"]),
     "unknown stream": ("run copy --select entires.*", None, 2, ["entires", "entries"]),
     "unknown field": ("run copy --select entries.nite", None, 2, ["nite", "note"]),
-    "unknown environment": ("run copy --environment lrge", None, 2, ["`lrge`", "`large`"]),
-    "malformed YAML": ("run copy", "version: 1\nsources: {ledger: [\n", 2, ["tapdock.yaml", "line 3"]),
-    "no version": ("run copy", "sources: {}\n", 2, ["version: 1"]),
-    "unknown key": ("run copy", HEAD + LINES % ", confg: {}", 2, ["targets.lines.confg", "config"]),
     "missing variable": ("run ledger lines", HEAD + LINES % ", config: {a: '${NOT_SET}'}", 2, ["NOT_SET"]),
     "no such image": (
         "run ledger lines",
@@ -51,11 +41,6 @@ def test_a_mistake_is_reported_and_nothing_happens(shop, mistake):
     assert "Traceback" not in ended.stderr
     assert not (shop.folder / "lines").exists()
     assert not list((shop.folder / ".tapdock").glob("state/*"))
-
-
-def test_a_project_that_is_not_there(shop, tmp_path):
-    ended = shop("--project", str(tmp_path), "run", "shop")
-    assert (ended.code, "tapdock.yaml" in ended.stderr) == (2, True)
 
 
 @pytest.mark.slow
