@@ -36,6 +36,7 @@ def project(place, tmp_path, request, known_specs):
         made = Project(tmp_path, place, {name: str(bin_ / f"{name}.py") for name in KINDS})
     else:
         made = Project(tmp_path, place, dict(request.getfixturevalue("images")))
+    made.apart = request.config.getoption("--all")
     if place == "docker-container":
         request.getfixturevalue("runner_image")
     cache = tmp_path / ".tapdock" / "cache"

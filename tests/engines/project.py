@@ -1,5 +1,7 @@
-"""Runs the real command line in its own process, on a project in its own folder."""
+"""Runs the real command line on a project in its own folder: in its own process, or in this one without containers."""
 
+import contextlib
+import io
 import json
 import os
 import secrets
@@ -7,17 +9,22 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from connectors.images import KINDS
+from tapdock.cli import main
 
 CONNECTORS = Path(__file__).parent.parent / "connectors"
 STATE_ID = "default:source-to-target"
 PATIENCE = 60.0
+RUN = ("run", "source", "target", "--json", "--log-format", "json")
+COMMAND = (sys.executable, "-m", "tapdock")
 
 
 def wait_for(condition: Callable[[], Any], what: str, *, seconds: float = PATIENCE) -> Any:
@@ -55,6 +62,25 @@ class Ended:
         return self.record["error"]["hint"] or ""
 
 
+def called(words: Sequence[str], *, folder: Path, environ: Mapping[str, str]) -> Ended:
+    """Run a command in this process, as its own process would: its start takes longer than most runs."""
+    stdout, stderr = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.chdir(folder))
+        stack.enter_context(mock.patch.dict(os.environ, environ, clear=True))
+        stack.enter_context(mock.patch.object(tempfile, "tempdir", None))  # it is asked once in each process
+        stack.enter_context(mock.patch.object(sys, "stdin", stack.enter_context(open(os.devnull))))
+        stack.enter_context(contextlib.redirect_stdout(stdout))
+        stack.enter_context(contextlib.redirect_stderr(stderr))
+        code = main(list(words))
+    return Ended(code, *(_text(file) for file in (stdout, stderr)))
+
+
+def _text(file: io.TextIOWrapper) -> str:
+    file.seek(0)
+    return file.read()
+
+
 class Running:
     """A command that was started and may still run."""
 
@@ -75,13 +101,14 @@ class Project:
 
     `programs` are those of source and target (`source` or `tap`, `target` or `destination`). `source` and `target` are
     the configs of the connectors. `source_keys` and `target_keys` are the other keys of their entries in the project
-    file, and `keys` are the other keys at its top level.
+    file, and `keys` are the other keys at its top level. With `apart`, each command has a process of its own; otherwise
+    only the commands that can start containers do.
     """
 
     folder: Path
     place: str
     images: dict[str, str]
-    prefix: Sequence[str] = (sys.executable, "-m", "tapdock")
+    prefix: Sequence[str] = COMMAND
     environ: dict[str, str] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
     target: dict[str, Any] = field(default_factory=dict)
@@ -91,6 +118,7 @@ class Project:
     programs: tuple[str, str] = ("source", "target")
     secret: str = field(default_factory=lambda: f"s3cret{secrets.token_hex(12)}")
     started: list["subprocess.Popen[str]"] = field(default_factory=list)
+    apart: bool = False
 
     @property
     def data(self) -> Path:
@@ -132,9 +160,8 @@ class Project:
     def start(self, *words: str, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE) -> Running:
         """Start a command, by default `run`. `stdout` and `stderr` are descriptors of a terminal, or pipes."""
         self.write()
-        words = words or ("run", "source", "target", "--json", "--log-format", "json")
         process = subprocess.Popen(
-            [*self.prefix, *words],
+            [*self.prefix, *(words or RUN)],
             cwd=self.folder,
             env=self.variables(),
             stdin=subprocess.DEVNULL,
@@ -146,7 +173,15 @@ class Project:
         return Running(process)
 
     def run(self, *words: str) -> Ended:
-        return self.start(*words).ended()
+        """Run a command, by default `run`."""
+        return self.start(*words).ended() if self.place != "local" else self.ask(*words)
+
+    def ask(self, *words: str) -> Ended:
+        """Run a command that starts no containers."""
+        if self.apart or self.prefix != COMMAND:
+            return self.start(*words).ended()
+        self.write()
+        return called(words or RUN, folder=self.folder, environ=self.variables())
 
     def variables(self) -> dict[str, str]:
         """Return the environment of the commands."""
@@ -193,7 +228,7 @@ class Project:
 
     def state(self) -> Any:
         """Return the state that the source would get, as printed by `tapdock state get`."""
-        ended = self.run("state", "get", STATE_ID)
+        ended = self.ask("state", "get", STATE_ID)
         assert ended.code == 0, ended.stderr
         return json.loads(ended.stdout)
 
@@ -203,7 +238,7 @@ class Project:
 
     def listed(self) -> list[dict[str, Any]]:
         """Return the records of all runs, the newest first."""
-        return json.loads(self.run("runs", "list", "--json").stdout)
+        return json.loads(self.ask("runs", "list", "--json").stdout)
 
     def end(self) -> None:
         """Kill every process that the test started."""
