@@ -1,7 +1,5 @@
-"""Runs the real command line on a project in its own folder: in its own process, or in this one without containers."""
+"""Runs the real command line on a project in its own folder."""
 
-import contextlib
-import io
 import json
 import os
 import secrets
@@ -9,16 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from connectors.images import KINDS
-from tapdock.cli import main
+from support.called import called
 
 CONNECTORS = Path(__file__).parent.parent / "connectors"
 STATE_ID = "default:source-to-target"
@@ -62,25 +58,6 @@ class Ended:
         return self.record["error"]["hint"] or ""
 
 
-def called(words: Sequence[str], *, folder: Path, environ: Mapping[str, str]) -> Ended:
-    """Run a command in this process, as its own process would: its start takes longer than most runs."""
-    stdout, stderr = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(contextlib.chdir(folder))
-        stack.enter_context(mock.patch.dict(os.environ, environ, clear=True))
-        stack.enter_context(mock.patch.object(tempfile, "tempdir", None))  # it is asked once in each process
-        stack.enter_context(mock.patch.object(sys, "stdin", stack.enter_context(open(os.devnull))))
-        stack.enter_context(contextlib.redirect_stdout(stdout))
-        stack.enter_context(contextlib.redirect_stderr(stderr))
-        code = main(list(words))
-    return Ended(code, *(_text(file) for file in (stdout, stderr)))
-
-
-def _text(file: io.TextIOWrapper) -> str:
-    file.seek(0)
-    return file.read()
-
-
 class Running:
     """A command that was started and may still run."""
 
@@ -101,8 +78,8 @@ class Project:
 
     `programs` are those of source and target (`source` or `tap`, `target` or `destination`). `source` and `target` are
     the configs of the connectors. `source_keys` and `target_keys` are the other keys of their entries in the project
-    file, and `keys` are the other keys at its top level. With `apart`, each command has a process of its own; otherwise
-    only the commands that can start containers do.
+    file, and `keys` are the other keys at its top level. With `apart`, `run` starts a process as `start` does. Without
+    it, `run` calls the command line in this process. `pids` are the processes of all commands.
     """
 
     folder: Path
@@ -119,6 +96,7 @@ class Project:
     secret: str = field(default_factory=lambda: f"s3cret{secrets.token_hex(12)}")
     started: list["subprocess.Popen[str]"] = field(default_factory=list)
     apart: bool = False
+    pids: set[int] = field(default_factory=set)
 
     @property
     def data(self) -> Path:
@@ -131,11 +109,6 @@ class Project:
     @property
     def private(self) -> Path:
         return self.folder / ".tapdock"
-
-    @property
-    def pids(self) -> set[int]:
-        """The process ids of all commands that were started."""
-        return {process.pid for process in self.started}
 
     def steps(self, *steps: str, **config: Any) -> None:
         """Set the steps that the source executes."""
@@ -170,18 +143,16 @@ class Project:
             text=True,
         )
         self.started.append(process)
+        self.pids.add(process.pid)
         return Running(process)
 
     def run(self, *words: str) -> Ended:
         """Run a command, by default `run`."""
-        return self.start(*words).ended() if self.place != "local" else self.ask(*words)
-
-    def ask(self, *words: str) -> Ended:
-        """Run a command that starts no containers."""
         if self.apart or self.prefix != COMMAND:
             return self.start(*words).ended()
         self.write()
-        return called(words or RUN, folder=self.folder, environ=self.variables())
+        self.pids.add(os.getpid())
+        return Ended(*called(words or RUN, folder=self.folder, environ=self.variables(), patience=PATIENCE))
 
     def variables(self) -> dict[str, str]:
         """Return the environment of the commands."""
@@ -228,7 +199,7 @@ class Project:
 
     def state(self) -> Any:
         """Return the state that the source would get, as printed by `tapdock state get`."""
-        ended = self.ask("state", "get", STATE_ID)
+        ended = self.run("state", "get", STATE_ID)
         assert ended.code == 0, ended.stderr
         return json.loads(ended.stdout)
 
@@ -238,7 +209,7 @@ class Project:
 
     def listed(self) -> list[dict[str, Any]]:
         """Return the records of all runs, the newest first."""
-        return json.loads(self.ask("runs", "list", "--json").stdout)
+        return json.loads(self.run("runs", "list", "--json").stdout)
 
     def end(self) -> None:
         """Kill every process that the test started."""

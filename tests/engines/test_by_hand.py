@@ -38,6 +38,7 @@ def start(project: Project, *words: str, **stdio: Any) -> "subprocess.Popen[byte
     argv = [*project.prefix, "invoke", "source", "--", *words]
     process = subprocess.Popen(argv, cwd=project.folder, env=project.variables(), **stdio)
     project.started.append(process)
+    project.pids.add(process.pid)
     return process
 
 
