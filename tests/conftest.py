@@ -23,7 +23,7 @@ from tapdock.engines import owner
 SLOW = ("tests/places/test_checkout.py", "tests/places/test_ec2.py", "tests/places/test_engines.py")
 SLOW += ("tests/places/test_meltano.py", "tests/places/test_ssh.py", "tests/e2e/test_chaos.py")
 SLOW += ("tests/hostile/test_engines.py", "tests/hostile/test_pod.py", "tests/hostile/test_unprivileged.py")
-BUILDS = "tests/e2e/test_airbyte_to_airbyte.py"
+SHARED = ("tests/e2e/", "tests/stores/", "tests/hostile/")
 # A slow machine is no failure. A test may still limit its own examples.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
@@ -48,8 +48,8 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is slow, and say so in pytest's own closing line. Run tests without containers early.
 
-    On a new machine, the first test of `tests/e2e` builds the images of real connectors, one after the other. Meanwhile
-    the other workers run tests that need no images.
+    On a new machine, `tests/e2e` first builds the images of real connectors, one after the other. Meanwhile the other
+    workers run tests that need no images.
     """
     items.sort(key=_order)
     for item in items:
@@ -71,9 +71,21 @@ def pytest_collection_finish() -> None:
 
 def _order(item: pytest.Item) -> int:
     file = item.nodeid.split("::")[0]
-    if file == BUILDS:
-        return 0
-    return 1 if file.startswith(("tests/unit/", "tests/corpus/")) else 2
+    places = ("tests/e2e/", ("tests/unit/", "tests/corpus/"), "tests/stores/")
+    return next((number for number, place in enumerate(places) if file.startswith(place)), len(places))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a file on one worker, and those of a folder that share servers or images."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            shared = next((folder for folder in SHARED if nodeid.startswith(folder)), None)
+            return shared or str(super()._split_scope(nodeid))
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(wrapper=True)

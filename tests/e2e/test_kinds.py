@@ -16,7 +16,7 @@ VECTORS = "vectors"
     ("connector", "setting"),
     [
         pytest.param("samples", "count", marks=pytest.mark.slow),
-        ("melt", "filter_schemas"),
+        pytest.param("melt", "filter_schemas", marks=pytest.mark.slow),
         pytest.param("melt_base", "default_target_schema", marks=pytest.mark.slow),
         ("rows", "path"),
         pytest.param("strict", "password", marks=pytest.mark.slow),
@@ -41,7 +41,7 @@ ITSELF, BOTH = "its `check` command", "its config against its spec, and by disco
     ("connector", "by"),
     [
         pytest.param("samples", ITSELF, marks=pytest.mark.slow),
-        ("melt", BOTH),
+        pytest.param("melt", BOTH, marks=pytest.mark.slow),
         pytest.param("pipe", "discovery", marks=pytest.mark.slow),
         ("rows", ITSELF),
         pytest.param("strict", ITSELF, marks=pytest.mark.slow),

@@ -37,6 +37,7 @@ def test_only_what_is_new_is_read(shop):
     assert shop.query("SELECT count(*), max(id) FROM entries") == [(9, 9)]
 
 
+@pytest.mark.slow
 def test_a_full_refresh_reads_everything_again(shop):
     shop.well("run", "copy")
     assert shop.well("run", "copy", "--full-refresh", "--json").records["entries"] == 5

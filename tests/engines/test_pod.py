@@ -170,6 +170,7 @@ def test_a_pod_moves_the_data_all_by_itself(podman, pod, tmp_path):
     assert states[-1][0]["stream"]["stream_state"] == {"id": 50}
 
 
+@pytest.mark.slow
 def test_the_relay_is_killed_and_both_connectors_end(podman, pod, tmp_path):
     """A target must not treat a dead relay as the end of its input."""
     pod("until users 20", "state", "forever users")

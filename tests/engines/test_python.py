@@ -6,9 +6,9 @@ import pytest
 
 import tapdock
 from engines import leftovers
-from engines.places import CONTAINER, SLOW_BESIDE
+from engines.places import SLOW_BESIDE, SLOW_CONTAINER
 
-in_both = pytest.mark.parametrize("place", [SLOW_BESIDE, CONTAINER])
+in_both = pytest.mark.parametrize("place", [SLOW_BESIDE, SLOW_CONTAINER])
 
 
 @in_both

@@ -80,6 +80,7 @@ def test_source_fails_midway_and_the_next_run_goes_on_from_there(project):
     assert project.ids() == set(range(1, 91))
 
 
+@pytest.mark.slow
 def test_sigterm_ends_in_order(project):
     project.steps("until users 20", "state", "forever users")
     run = project.start()

@@ -18,7 +18,10 @@ SERVICES = {
 }
 
 
-@pytest.fixture(scope="module", params=SERVICES)
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in SERVICES if name != "s3"]
+
+
+@pytest.fixture(scope="module", params=["s3", *OTHERS])
 def service(request, api) -> tuple[str, str]:
     """Return the name of the service and its image."""
     script = CHECKOUT / "scripts" / "images"

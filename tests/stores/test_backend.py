@@ -128,7 +128,7 @@ def race(uri: str, folder: str, gate, gone, results, rounds: int) -> None:
             gone.wait(30)
 
 
-@pytest.mark.parametrize("rounds", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [8, pytest.param(200, marks=pytest.mark.slow)])
 def test_two_processes_race_and_exactly_one_wins(uri, tmp_path, rounds):
     gate, gone, results = SPAWN.Barrier(2), SPAWN.Barrier(2), SPAWN.Queue()
     racers = [SPAWN.Process(target=race, args=(uri, str(tmp_path), gate, gone, results, rounds)) for _ in range(2)]

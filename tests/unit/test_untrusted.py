@@ -305,6 +305,7 @@ MELTANO: dict[str, Any] = {
 LOCK = {"name": "tap-x", "pip_url": "x", "executable": "e", "settings": [{"name": "k", "sensitive": True}]}
 
 
+@pytest.mark.slow
 def test_a_meltano_project_can_be_wrong_anywhere(tmp_path):
     file = tmp_path / "meltano.yml"
     lock = tmp_path / "plugins" / "extractors" / "tap-x--v.lock"

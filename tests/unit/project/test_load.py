@@ -391,7 +391,7 @@ def test_aliases_of_aliases_are_refused(project):
         project("\n".join(bomb))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_twenty_thousand_sources_are_read(project):
     """If the time were quadratic in the number of sources, this would take hours instead of seconds."""
     lines = [f"  s{number}: {{image: 'x:1', config: {{a: 1}}}}" for number in range(20_000)]

@@ -100,7 +100,10 @@ def test_a_source_that_closes_all_of_its_pipes_and_lives(tmp_path):
     assert "its container still runs" in verdict.message
 
 
-@pytest.mark.parametrize("flood", ["config 0\n", "hello\n", "short a 1 1\n", "exit 0\n"])
+OTHERS = [pytest.param(flood, marks=pytest.mark.slow) for flood in ("config 0\n", "short a 1 1\n", "exit 0\n")]
+
+
+@pytest.mark.parametrize("flood", ["hello\n", *OTHERS])
 def test_a_flood_of_words_is_no_more_than_one(tmp_path, flood):
     """The supervisor handles one message at a time. A flood of messages must not delay a signal."""
     pod = Pod(tmp_path)
