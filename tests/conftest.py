@@ -77,7 +77,7 @@ def _order(item: pytest.Item) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep the tests of a file on one worker, and those of a folder that share servers or images."""
+    """Keep the tests of a file on one worker, and the few of a folder that share servers or images. See SHARED."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):  # type: ignore[misc]
@@ -85,7 +85,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             shared = next((folder for folder in SHARED if nodeid.startswith(folder)), None)
             return shared or str(super()._split_scope(nodeid))
 
-    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+    is_wanted = config.getvalue("dist") == "loadfile" and not config.getoption("--all")  # all would be too many for one
+    return Scheduling(config, log) if is_wanted else None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -34,7 +34,7 @@ def test_a_schedule_by_hand(project):
     schedule = {"run": "quick", "cron": "@daily", "options": ["--limit", "2"], "env": {"TAPDOCK_LOG_LEVEL": "debug"}}
     both = {"nightly": schedule, "endless": {"run": "slow", "cron": "@daily", "enabled": False}}
     scheduled(project, both, quick=["until users 9", "state"], slow=["forever users"])
-    ended = project.run("schedule", "run", "nightly")
+    ended = project.start("schedule", "run", "nightly").ended()
     assert ended.code == 0, ended.stderr
     assert "debug" in ended.stderr
     assert len((project.data / "quick.jsonl").read_text().splitlines()) == 3  # two records, and the end of the input
@@ -42,11 +42,11 @@ def test_a_schedule_by_hand(project):
     assert (listed["name"], listed["last_run"]["status"], len(listed["next"])) == ("nightly", "succeeded", 3)
     run = project.start("schedule", "run", "endless")
     wait_for((project.data / "slow.jsonl").exists, "the first rows")
-    second = project.run("schedule", "run", "endless")
+    second = project.start("schedule", "run", "endless").ended()
     assert (second.code, "a run of the schedule `endless` goes on" in second.stderr) == (7, True)
     run.signal(signal.SIGTERM)  # the process is the run itself
     assert run.ended().code == 143
-    assert project.run("schedule", "run", "nothing").code == 2
+    assert project.start("schedule", "run", "nothing").ended().code == 2
 
 
 class Said:

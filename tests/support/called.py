@@ -18,7 +18,8 @@ def called(
 ) -> tuple[int, str, str]:
     """Return the exit code, stdout and stderr of a command that has the given folder and variables, and no terminal.
 
-    After `patience` seconds, all threads are printed, and this process ends.
+    After `patience` seconds, all threads are printed, and this process ends. A command that replaces its process by
+    another program, as `schedule run` does, fails here: it would replace the tests.
     """
     stdout, stderr = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
     with contextlib.ExitStack() as stack:
@@ -28,10 +29,15 @@ def called(
         stack.enter_context(mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")))
         stack.enter_context(contextlib.redirect_stdout(stdout))
         stack.enter_context(contextlib.redirect_stderr(stderr))
+        stack.enter_context(mock.patch.object(os, "execve", _refuse))
         faulthandler.dump_traceback_later(patience, exit=True, file=sys.__stderr__)
         stack.callback(faulthandler.cancel_dump_traceback_later)
         code = main(list(words))
     return code, _text(stdout), _text(stderr)
+
+
+def _refuse(*args: object) -> None:
+    raise AssertionError("this command needs a process of its own: use `start`")
 
 
 def _text(file: io.TextIOWrapper) -> str:
