@@ -13,10 +13,8 @@ from unittest import mock
 from tapdock.cli import main
 
 
-def called(
-    words: Sequence[str], *, folder: Path, environ: Mapping[str, str], stdin: str = "", patience: float
-) -> tuple[int, str, str]:
-    """Return the exit code, stdout and stderr of a command that has the given folder and variables, and no terminal.
+def called(words: Sequence[str], *, folder: Path, environ: Mapping[str, str], patience: float) -> tuple[int, str, str]:
+    """Return the exit code, stdout and stderr of a command that has the given folder and variables, and no stdin.
 
     After `patience` seconds, all threads are printed, and this process ends. A command that replaces its process by
     another program, as `schedule run` does, fails here: it would replace the tests.
@@ -26,7 +24,7 @@ def called(
         stack.enter_context(contextlib.chdir(folder))
         stack.enter_context(mock.patch.dict(os.environ, environ, clear=True))
         stack.enter_context(mock.patch.object(tempfile, "tempdir", None))  # it is asked once in each process
-        stack.enter_context(mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")))
+        stack.enter_context(mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(), "utf-8")))
         stack.enter_context(contextlib.redirect_stdout(stdout))
         stack.enter_context(contextlib.redirect_stderr(stderr))
         stack.enter_context(mock.patch.object(os, "execve", _refuse))
