@@ -71,7 +71,7 @@ def pytest_collection_finish() -> None:
 
 def _order(item: pytest.Item) -> int:
     file = item.nodeid.split("::")[0]
-    places = ("tests/e2e/", ("tests/unit/", "tests/corpus/"), "tests/stores/")
+    places = ("tests/e2e/", "tests/stores/", ("tests/unit/", "tests/corpus/"))
     return next((number for number, place in enumerate(places) if file.startswith(place)), len(places))
 
 

@@ -226,6 +226,7 @@ def test_an_airbyte_image_is_laid_out_like_airbytes_own(shop, api):
     assert ids.stdout == "1000\n"
 
 
+@pytest.mark.slow
 @variants("target", "lines", "sheets")
 def test_a_singer_image_runs_as_any_user(shop, target):
     place = shop.folder / target

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from engines.places import local_only, with_containers
+from engines.places import local_only
 
 TO_AIRBYTE = pytest.mark.parametrize("reads", ["source", "tap"])
 OVERWRITE = {"users": {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}}
@@ -26,8 +26,16 @@ def to_airbyte(project, reads):
     return project
 
 
-@with_containers
-@TO_AIRBYTE
+@pytest.mark.parametrize(
+    ("place", "reads"),
+    [
+        ("local", "source"),
+        ("local", "tap"),
+        pytest.param("docker-beside", "source", marks=pytest.mark.docker),
+        pytest.param("docker-beside", "tap", marks=[pytest.mark.docker, pytest.mark.slow]),
+        pytest.param("docker-container", "tap", marks=[pytest.mark.docker, pytest.mark.slow]),
+    ],
+)
 def test_a_destination_gets_states_and_the_next_run_goes_on(to_airbyte, reads):
     steps(to_airbyte, reads, "until users 20", "state", "until users 30", "state")
     first = to_airbyte.run()
@@ -180,7 +188,6 @@ def test_without_a_spool_they_are_refused_and_what_was_acknowledged_is_kept(proj
     assert project.state() == {"bookmarks": {"users": {"id": 5}}}
 
 
-@with_containers
 def test_singer_to_singer_byte_for_byte(project):
     project.programs = ("tap", "target")
     project.steps("schema users", "until users 20", "state", "numbers users", "odd-state", "until users 30", "state")

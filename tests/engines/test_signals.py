@@ -60,6 +60,7 @@ def test_sigterm_ends_in_order(project):
     finish(project)
 
 
+@pytest.mark.parametrize("place", [LOCAL, SLOW_BESIDE, SLOW_CONTAINER])
 def test_sigint_ends_in_order(project):
     run = begun(project)
     run.signal(signal.SIGINT)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from engines.places import local_only, with_containers
+from engines.places import local_only
 from engines.project import wait_for
 
 
@@ -29,7 +29,6 @@ def begun(project):
     return running
 
 
-@with_containers
 def test_a_signal_ends_it_in_order_and_what_was_read_is_written(spooling):
     spooling.source_keys = {"stop_grace": "60s"}  # the destination needs twice this time for its late input files
     spooling.steps("schema users", "until users 500", BEYOND_A_PIPE, "state", "stderr 100", "forever users")
