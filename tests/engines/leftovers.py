@@ -35,6 +35,11 @@ def processes(mark: str) -> dict[int, str]:
     return {pid: line for pid, line in command_lines() if mark in line and pid != os.getpid()}
 
 
+def lines_in(container: str) -> list[str]:
+    """Return the command lines of a container's processes; its id is in the names of their cgroups."""
+    return [line for pid, line in command_lines() if container.encode() in _content(Path(f"/proc/{pid}/cgroup"))]
+
+
 def command_lines() -> Iterator[tuple[int, str]]:
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -55,7 +60,7 @@ def files_with(text: str, folder: Path) -> list[Path]:
 def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return b""
 
 

@@ -121,23 +121,24 @@ def test_signal_while_the_engine_is_connected_to(tmp_path):
     assert "stopped by signal" in stderr
 
 
-@pytest.mark.alone
-def test_signal_while_a_connector_is_asked(project):
+def test_signal_while_a_connector_is_asked(project, request):
     project.source = {"slow": True}
     run = project.start()
-    wait_for(is_asked, "the connector to be asked")
+    wait_for(lambda: is_asked(project, request), "the connector to be asked")
     run.signal(signal.SIGTERM)
     assert run.ended().code == 143
 
 
-def is_asked() -> bool:
-    """Return whether a connector of ours runs discovery. Processes in containers are visible here as well."""
-    lines = [line for _, line in leftovers.command_lines() if "pipes=$1" not in line]
-    return any("connector discover" in line or "source.py discover" in line for line in lines)
+def is_asked(project, request) -> bool:
+    """Return whether the connector runs discovery."""
+    if project.place == "local":
+        return any("source.py discover" in line for line in leftovers.processes(str(project.folder)).values())
+    found = leftovers.containers(request.getfixturevalue("api"), project.pids)
+    lines = [line for container in found for line in leftovers.lines_in(container["Id"])]
+    return any("connector discover" in line and "pipes=$1" not in line for line in lines)
 
 
-@pytest.mark.alone
-def test_kill_9_of_the_runner_and_a_run_at_once(project, request):
+def test_kill_9_of_the_runner_and_a_run_at_once(project):
     run = begun(project)
     run.process.kill()
     run.ended()
@@ -151,7 +152,6 @@ def test_kill_9_of_the_runner_and_a_run_at_once(project, request):
     assert project.cursor() == last + 5
 
 
-@pytest.mark.alone
 @in_both_placements
 def test_kill_9_of_the_runner_leaves_nothing_running(project, api):
     run = begun(project)
@@ -163,9 +163,7 @@ def test_kill_9_of_the_runner_leaves_nothing_running(project, api):
 
     wait_for(lambda: not running(), "the end of both connectors", seconds=10)
     assert project.done() == 0
-    collected = project.run("gc")
-    assert collected.code == 0
-    assert "removed" in collected.stdout
+    assert project.run("gc").code == 0  # a run of another test may have removed them already
     assert leftovers.containers(api, project.pids) == []
     assert leftovers.run_folders(project.tmp) == []
 

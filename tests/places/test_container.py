@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 from connectors.images import base_image
+from engines.project import wait_for
 from places.machines import DEMO
 
 pytestmark = [
@@ -32,7 +33,10 @@ def volumes(api) -> set[str]:
     return {volume["Name"] for volume in api.volumes()["Volumes"] or []}
 
 
-@pytest.mark.alone
+def containers_of_runs(api) -> set[str]:
+    return {container["Id"] for container in api.containers(all=True, filters={"label": "io.tapdock.run"})}
+
+
 def test_the_socket_and_the_project_are_all_that_it_needs(api, runner_image, project):
     before = volumes(api)
     options = ["--user", "0:0", "--volume", f"{project}:/project"]
@@ -44,8 +48,12 @@ def test_the_socket_and_the_project_are_all_that_it_needs(api, runner_image, pro
     owners = {path.stat().st_uid for path in project.rglob("*")}
     assert (project / "data" / "lake.duckdb").exists()
     assert owners == {1234}
-    assert volumes(api) == before
-    assert api.containers(all=True, filters={"label": "io.tapdock.run"}) == []
+    left, containers = volumes(api) - before, containers_of_runs(api)
+
+    def all_gone() -> bool:  # those of other tests go as well
+        return not (left & volumes(api) or containers & containers_of_runs(api))
+
+    wait_for(all_gone, f"the removal of {left | containers}", seconds=180)
 
 
 @pytest.mark.slow

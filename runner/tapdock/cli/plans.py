@@ -12,13 +12,14 @@ from tapdock.connectors.about import about
 from tapdock.connectors.context import Context as Operations
 from tapdock.connectors.paths import unmounted
 from tapdock.project.blocks import TaskBlock
+from tapdock.project.model import Pipeline
 from tapdock.protocol.catalog import StreamKey
 from tapdock.runs.chosen import added_fields
 from tapdock.runs.earlier_rows import earlier_rows
-from tapdock.runs.given import Part, files_given, messages_given
+from tapdock.runs.given import Part, files_given, messages_given, started
 from tapdock.runs.limited import require_limitable
 from tapdock.runs.options import Options
-from tapdock.runs.prepare import PreparedRun
+from tapdock.runs.prepare import PreparedRun, prepare
 from tapdock.runs.schema_policy import report, require_accepted
 from tapdock.runs.target_modes import target_mode
 from tapdock.runs.task_plan import task_plan
@@ -29,7 +30,7 @@ from tapdock.text.output import out, out_json, print_json, print_table
 from tapdock.translate.maps.describe import describe
 from tapdock.translate.maps.stream_map import StreamMap
 
-__all__ = ["own_file", "show_given", "show_plans"]
+__all__ = ["own_file", "planned", "show_given", "show_plans"]
 
 _MOST_LEFT = 20
 _WARNING = "warning: "
@@ -40,12 +41,18 @@ def own_file(file: str | None) -> str | None:
     return None if file is None else text_of(file)
 
 
-def show_given(operations: Operations, plan: PreparedRun, options: Options, part: Part) -> None:
-    """Print what each side would be given: JSON, or the messages for the target, one a line.
+def planned(operations: Operations, pipeline: Pipeline, options: Options) -> PreparedRun:
+    """Prepare a run that is not started. Raises TapdockError if it would not begin, also because of its state."""
+    plan = prepare(operations, pipeline, options)
+    require_accepted(operations.project, pipeline, plan.schema)
+    require_limitable(plan, options)
+    require_windowable(operations, plan, options)
+    started(operations, plan, options)
+    return plan
 
-    Raises UsageError for a run that would not begin.
-    """
-    require_accepted(operations.project, plan.pipeline, plan.schema)
+
+def show_given(operations: Operations, plan: PreparedRun, options: Options, part: Part) -> None:
+    """Print what each side would be given: JSON, or the messages for the target, one a line."""
     if part != "messages":
         print_exactly(dict(files_given(operations, plan, options, part)))
         return
@@ -61,14 +68,7 @@ def show_plans(
     as_json: bool,
     tasks: Sequence[TaskBlock] = (),
 ) -> None:
-    """Print what each run would read, and where it would start; of tasks, what they run, and where.
-
-    Raises UsageError for a run that would not begin.
-    """
-    for plan in plans:
-        require_accepted(operations.project, plan.pipeline, plan.schema)
-        require_limitable(plan, options)
-        require_windowable(operations, plan, options)
+    """Print what each run would read, and where it would start; of tasks, what they run, and where."""
     described = [
         _described(operations, plan, options, has_state=read(operations.backend, plan.state_id) is not None)
         for plan in plans

@@ -10,7 +10,7 @@ import typer
 from tapdock.cli.assembly import not_removed, operations_of, said
 from tapdock.cli.display import Display, Screen, View
 from tapdock.cli.observing import observe, observe_end
-from tapdock.cli.plans import own_file, show_given, show_plans
+from tapdock.cli.plans import own_file, planned, show_given, show_plans
 from tapdock.cli.run_options import (
     require_fitting,
     require_for_schedule,
@@ -32,7 +32,7 @@ from tapdock.runs.given import Part
 from tapdock.runs.job_notify import require_notifiable_jobs
 from tapdock.runs.jobs import perform
 from tapdock.runs.options import Options
-from tapdock.runs.prepare import PreparedRun, prepare, require_windows
+from tapdock.runs.prepare import PreparedRun, require_windows
 from tapdock.runs.replaced_rows import require_own_rows
 from tapdock.runs.replay import require_all_spooled
 from tapdock.runs.spool_files import Batch
@@ -213,7 +213,7 @@ def _perform(
             _show_plans(operations, tree, options, as_json=as_json)
             return 0
         if dump:
-            show_given(operations.of(pipelines[0]), prepare(operations, pipelines[0], options), options, dump)
+            show_given(operations.of(pipelines[0]), planned(operations, pipelines[0], options), options, dump)
             return 0
         if options.window:
             require_windows(operations, pipelines, options)
@@ -258,7 +258,7 @@ def _plans(
     refused: list[TapdockError] = []
     for wanted in pipelines:
         try:
-            plans.append(prepare(operations, wanted, options))
+            plans.append(planned(operations, wanted, options))
         except TapdockError as error:
             if not wanted.row:
                 raise

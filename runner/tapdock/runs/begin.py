@@ -6,14 +6,14 @@ import msgspec
 
 from tapdock.connectors.kinds import airbyte, singer
 from tapdock.connectors.kinds.base import feed
-from tapdock.errors import UsageError
+from tapdock.errors import StateError, UsageError
 from tapdock.launch import Launch
 from tapdock.protocol.catalog import ConfiguredStream, Stream, StreamKey, configured_catalog
 from tapdock.runs.options import Options
 from tapdock.runs.prepare import PreparedRun
 from tapdock.runs.target_files import replaces_files
 from tapdock.state.edit import streams as state_streams
-from tapdock.state.envelope import Envelope
+from tapdock.state.envelope import Envelope, a_kind
 from tapdock.translate.base import TranslateOptions
 from tapdock.translate.catalogs.singer import emitted_names, selected_catalog
 from tapdock.translate.maps.landing import landed_streams
@@ -58,8 +58,9 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
     A full refresh starts without the states of its streams, and each snapshot is new. A later attempt resumes what an
     earlier one has read, except for snapshots that are not resumable (protocol.md 1.5, 3.5, decision 0027). `now` is in
     seconds since the epoch. Raises UsageError if `options` leave out a stream that shares its position with others, and
-    if the next run would delete what this one writes.
+    if the next run would delete what this one writes; StateError for a state that this source cannot read.
     """
+    _require_dialect(envelope, prepared)
     kept = envelope.state if envelope else None
     before = envelope.generations if envelope else {}
     goes_on = options.has_begun and options.save_state and not drops_rows(prepared)
@@ -98,6 +99,20 @@ def begun(prepared: PreparedRun, envelope: Envelope | None, options: Options, *,
         unread=unread,
         resumes=bool(passed) and not options.full_refresh and any(one.sync_mode == "incremental" for one in streams),
     )
+
+
+def _require_dialect(found: Envelope | None, prepared: PreparedRun) -> None:
+    """Raise StateError for a state of the other protocol."""
+    kind, state_id = prepared.source.kind, prepared.state_id
+    if found and found.state is not None and found.dialect != kind:
+        hint = f"`tapdock state show {state_id}` shows it; `tapdock state clear {state_id}` starts from scratch"
+        if found.state.lstrip().startswith("{"):  # the same object can be a Singer state and a LEGACY Airbyte state
+            again = f"tapdock state get {state_id} | tapdock state set {state_id} --dialect {kind}"
+            hint = f"if it is a state of this source, `{again}` corrects its protocol; {hint}"
+        raise StateError(
+            f"the state `{state_id}` is {a_kind(found.dialect)} state, but this source needs {a_kind(kind)} state",
+            hint=hint,
+        )
 
 
 def _require_whole(prepared: PreparedRun, saved: str | None, options: Options) -> None:

@@ -13,7 +13,7 @@ from tapdock.connectors.context import Context
 from tapdock.connectors.kinds.base import place_of, whole_place
 from tapdock.connectors.known_streams import remember_read
 from tapdock.connectors.paths import unmounted
-from tapdock.errors import StateError, TapdockError
+from tapdock.errors import TapdockError
 from tapdock.launch import InputFile, Launch, Role
 from tapdock.project.blocks import block_of
 from tapdock.project.model import Connector, Limits
@@ -32,13 +32,13 @@ from tapdock.runs.options import Options
 from tapdock.runs.own_files import with_own_state
 from tapdock.runs.prepare import PreparedRun
 from tapdock.runs.recorder import Recorder
-from tapdock.runs.replaced_rows import say_replaced
 from tapdock.runs.replay import require_next, saved_at_the_end
+from tapdock.runs.rows_of_others import say_replaced, with_written_by
 from tapdock.runs.spool_files import Batch
 from tapdock.runs.target_place import renamed
 from tapdock.runs.value_changes import value_changes
 from tapdock.runs.verdict import RunFacts, decide_verdict
-from tapdock.state.envelope import Envelope, a_kind
+from tapdock.state.envelope import Envelope
 from tapdock.state.store import StateSession, lease, read
 
 __all__ = ["execute"]
@@ -59,7 +59,6 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
         inbox.put(Kill(code=error.exit_code))
 
     with _state(context, prepared, options, run_id, stop) as state:
-        _require_dialect(state, prepared)
         if options.attempt == 1:
             say_replaced(context, prepared)
             _say_unmounted(context, prepared)
@@ -70,6 +69,7 @@ def execute(context: Context, prepared: PreparedRun, options: Options, *, run_id
         if prepared.spool:
             require_next(prepared.spool, state.envelope, options)
             options = dataclasses.replace(options, attempt=1, has_begun=False)  # each attempt runs the whole batch
+        prepared = with_written_by(context, prepared)
         job = begun(prepared, state.envelope, options, now=context.now())
         config, connector = prepared.target_config.given, prepared.target.connector
         if job.unread and options.attempt == 1:
@@ -275,16 +275,3 @@ def _state(
     owner, terms = context.engine.owner, terms_of(context, lost)
     with lease(context.backend, prepared.state_id, run_id=run_id, owner=owner, clock=context.now, terms=terms) as held:
         yield _State(envelope=held.envelope, held=held)
-
-
-def _require_dialect(state: _State, prepared: PreparedRun) -> None:
-    found, kind, state_id = state.envelope, prepared.source.kind, prepared.state_id
-    if found and found.state is not None and found.dialect != kind:
-        hint = f"`tapdock state show {state_id}` shows it; `tapdock state clear {state_id}` starts from scratch"
-        if found.state.lstrip().startswith("{"):  # the same object can be a Singer state and a LEGACY Airbyte state
-            again = f"tapdock state get {state_id} | tapdock state set {state_id} --dialect {kind}"
-            hint = f"if it is a state of this source, `{again}` corrects its protocol; {hint}"
-        raise StateError(
-            f"the state `{state_id}` is {a_kind(found.dialect)} state, but this source needs {a_kind(kind)} state",
-            hint=hint,
-        )

@@ -23,7 +23,7 @@ from tapdock.state.store import read
 from tapdock.translate import ROUTES
 from tapdock.translate.base import Translator
 
-__all__ = ["MOST_RECORDS", "FilePart", "Part", "files_given", "masked_json", "messages_given", "shown_file"]
+__all__ = ["MOST_RECORDS", "FilePart", "Part", "files_given", "masked_json", "messages_given", "shown_file", "started"]
 
 MOST_RECORDS = 100
 FilePart = Literal["config", "catalog", "state"]
@@ -32,12 +32,16 @@ Part = Literal["config", "catalog", "state", "messages"]
 
 def files_given(context: Context, prepared: PreparedRun, options: Options, part: FilePart) -> Mapping[str, Any]:
     """Return the file of each side as JSON; None for a side that gets no such file."""
-    both = launches(prepared, _started(context, prepared, options))
+    both = launches(prepared, started(context, prepared, options))
     readies = [ready for ready, _ in prepared.sides]
     return {launch.role: shown_file(context, ready, launch, part) for ready, launch in zip(readies, both, strict=True)}
 
 
-def _started(context: Context, prepared: PreparedRun, options: Options) -> StartedRun:
+def started(context: Context, prepared: PreparedRun, options: Options) -> StartedRun:
+    """Return what the run would start from, with the state as it is saved now.
+
+    Raises UsageError and StateError for a run that would not begin with it.
+    """
     saved = read(context.backend, prepared.state_id)
     key, window = prepared.state_id, options.window is not None
     envelope = with_own_state(saved, prepared.source, options.state, key=key, window=window)
@@ -89,7 +93,7 @@ def messages_given(
             f"the messages for the target depend on the mapper `{prepared.mapper.name}`, which only a run starts",
             hint="leave out the mapper to see what it would get, or use another part: config, catalog or state",
         )
-    job = _started(context, prepared, options)
+    job = started(context, prepared, options)
     source = launches(prepared, job)[0]
     ready = prepared.source
     keep = operations.keeper(context, ready.connector, prepared.source_config)

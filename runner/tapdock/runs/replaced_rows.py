@@ -1,4 +1,4 @@
-"""Find pipelines of which one replaces the rows of another, because both write to one table or file of a target."""
+"""Find pipelines of one command of which one replaces the rows of another: both write to one table or file."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
@@ -10,27 +10,22 @@ import msgspec
 from tapdock.connectors import operations
 from tapdock.connectors.context import Context
 from tapdock.connectors.kinds.quirks import quirks_of
-from tapdock.errors import StateError, TapdockError, UsageError
+from tapdock.errors import TapdockError, UsageError
 from tapdock.project.model import Connector, Pipeline
 from tapdock.project.named import sides
 from tapdock.project.row import split_name
 from tapdock.project.rows import same_matrix
-from tapdock.project.state_keys import key_of
 from tapdock.runs.begin import drops_rows, names_of
 from tapdock.runs.options import Options
 from tapdock.runs.prepare import PreparedRun, prepare
 from tapdock.runs.target_files import file_of, own_file
-from tapdock.runs.target_place import moved, places
-from tapdock.state.store import keys as all_keys
-from tapdock.state.store import read
+from tapdock.runs.target_place import places
 from tapdock.translate.catalogs.singer import message_names
 
-__all__ = ["require_own_rows", "say_replaced"]
-
-_MOST_ROWS = 3  # whose states are read: the rows of a matrix write to places that are made in the same way
+__all__ = ["Output", "outputs", "require_own_rows", "way_out"]
 
 
-class _Output(msgspec.Struct, frozen=True, kw_only=True):
+class Output(msgspec.Struct, frozen=True, kw_only=True):
     """The table or file to which a run writes a stream; one of several if it is not known how a tap names the stream.
 
     `owner` distinguishes targets; it is empty for a file whose path is known. If `timed`, the file has the time in its
@@ -48,7 +43,7 @@ class _Output(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     run: PreparedRun
-    outputs: tuple[_Output, ...]
+    outputs: tuple[Output, ...]
 
     @property
     def replaces(self) -> bool:
@@ -133,7 +128,7 @@ def _planned(context: Context, pipeline: Pipeline, options: Options) -> _Plan | 
         run = prepare(context, pipeline, options)
     except TapdockError:
         return None
-    return _Plan(run=run, outputs=tuple(_outputs(context.of(pipeline), run)))
+    return _Plan(run=run, outputs=tuple(outputs(context.of(pipeline), run)))
 
 
 def _may_meet(context: Context, one: Pipeline, other: Pipeline, *, concurrent: bool) -> bool:
@@ -184,11 +179,11 @@ def _require_apart(context: Context, one: _Plan, other: _Plan, *, concurrent: bo
         raise UsageError(
             f"{names} both write {where}, and {_reason(winner, first, second)}, so rows of `{loser.pipeline.name}`"
             " would be lost",
-            hint="`--concurrency 1` runs them one after the other, or " * (not lasting) + _way_out(context, other.run),
+            hint="`--concurrency 1` runs them one after the other, or " * (not lasting) + way_out(context, other.run),
         )
 
 
-def _shared(one: _Plan, other: _Plan) -> Iterator[tuple[str, _Output, _Output]]:
+def _shared(one: _Plan, other: _Plan) -> Iterator[tuple[str, Output, Output]]:
     """Yield the places to which both write, each with an output of either."""
     written = {(each.owner, place): each for each in one.outputs for place in each.places}
     for second in other.outputs:
@@ -197,7 +192,7 @@ def _shared(one: _Plan, other: _Plan) -> Iterator[tuple[str, _Output, _Output]]:
                 yield place, first, second
 
 
-def _reason(winner: PreparedRun, first: _Output, second: _Output) -> str:
+def _reason(winner: PreparedRun, first: Output, second: Output) -> str:
     if not (first.replaced or second.replaced):
         return "they would run at the same time"
     if first.is_file:
@@ -205,7 +200,7 @@ def _reason(winner: PreparedRun, first: _Output, second: _Output) -> str:
     return f"`{winner.pipeline.name}` overwrites it"
 
 
-def _is_certain(one: PreparedRun, other: PreparedRun, first: _Output, second: _Output) -> bool:
+def _is_certain(one: PreparedRun, other: PreparedRun, first: Output, second: Output) -> bool:
     """Return True if both outputs are certainly the same: taps of one program use the same one of their names."""
     alone = len(first.names) == len(second.names) == 1 or one.source.program == other.source.program
     rows = same_matrix(one.pipeline.name, other.pipeline.name)  # of one program, in one place
@@ -213,7 +208,7 @@ def _is_certain(one: PreparedRun, other: PreparedRun, first: _Output, second: _O
     return alone and same_target and first.places == second.places
 
 
-def _way_out(context: Context, run: PreparedRun) -> str:
+def way_out(context: Context, run: PreparedRun) -> str:
     """Return how the second of two pipelines gets tables or files of its own."""
     name, target, files = run.pipeline.name, run.target.connector.name, run.translation.quirks.replaces_files
     if run.pipeline.row:
@@ -231,7 +226,7 @@ def _way_out(context: Context, run: PreparedRun) -> str:
     return f"define `{name}` under `pipelines`, with a `prefix`"
 
 
-def _outputs(context: Context, run: PreparedRun) -> Iterator[_Output]:
+def outputs(context: Context, run: PreparedRun) -> Iterator[Output]:
     quirks, known = run.translation.quirks, names_of(run)
     files, drops = quirks.replaces_files, drops_rows(run) and not quirks.ignores_load_method
     owner = str(sorted(places(run.target.connector, context.project).items()))
@@ -239,7 +234,7 @@ def _outputs(context: Context, run: PreparedRun) -> Iterator[_Output]:
         one = landed.target
         names = frozenset((known[landed.label],) if landed.label in known else message_names(one.stream))
         found, is_known = _places(run, names, local=context.engine.name == "local")
-        yield _Output(
+        yield Output(
             owner="" if is_known else owner,
             names=names,
             places=found,
@@ -257,40 +252,3 @@ def _places(run: PreparedRun, names: frozenset[str], *, local: bool) -> tuple[fr
         return frozenset(path for path, _ in found), all(known for _, known in found)
     tables = [table for name in names for table in run.translation.tables.tables(name)]
     return frozenset(".".join(part for part in table if part) for table in tables) or names, False
-
-
-def say_replaced(context: Context, run: PreparedRun) -> None:
-    """Warn if this run replaces what another pipeline of the project has written, as far as its state shows.
-
-    Raises UsageError for a row of a matrix with columns: they say that the table is for all rows.
-    """
-    target, project = run.target.connector, context.project
-    replaced = [each for each in _outputs(context, run) if each.replaced]
-    for key in _states_beside(context, run) if replaced else ():
-        envelope = None
-        with suppress(StateError):  # the other pipeline reports it
-            envelope = read(context.backend, key)
-        if envelope is None or not envelope.places or moved(target, project, envelope.places):
-            continue
-        written = set(envelope.names.values() or envelope.generations)
-        found = next((min(each.places) for each in replaced if each.names & written), None)
-        if found:
-            lost = f"the rows of the state `{key}` there are lost"
-            if run.pipeline.columns and key.rpartition(":")[0] == run.state_id.rpartition(":")[0]:
-                hint = f"{_way_out(context, run)}; if that row was removed, `tapdock state clear {key}`"
-                raise UsageError(f"this run would replace `{found}`, so {lost}", hint=hint)
-            context.progress(f"warning: this run replaces `{found}`, so {lost}")
-            context.progress(f"hint: {_way_out(context, run)}")
-
-
-def _states_beside(context: Context, run: PreparedRun) -> list[str]:
-    """Return the states of other sources of the project that are written to the same target."""
-    project, target = context.project, run.pipeline.target
-    pipelines = [each for each in project.pipelines.values() if each.target == target]
-    pipelines += [Pipeline(name=name, source=name, target=target) for name in project.sources]
-    keys = [key_of(each, project.environment) for each in pipelines if each.source != run.pipeline.source]
-    if run.pipeline.row and not run.pipeline.state_id:
-        begin = run.state_id.rpartition(":")[0]
-        rows = [key for key in all_keys(context.backend) if key.rpartition(":")[0] == begin and key != run.state_id]
-        keys += rows[:_MOST_ROWS]
-    return list(dict.fromkeys(keys))

@@ -1,6 +1,6 @@
 """The interface of a translator: the relay feeds the source's bytes to it and writes the result to the target."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -103,7 +103,8 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     `max_line` is the longest line of the source, in bytes. `tables` is what the target makes of stream names. `maps`
     is what happens to streams and fields on their way. `limited`: the target gets a few records of each stream.
     `keeps_rows`: the records are a part of their streams (a window), and replace no other rows. `shares_tables`: other
-    rows of a matrix write to the same tables, so a tap's versions would delete their records.
+    rows of a matrix write to the same tables, so a tap's versions would delete their records. `written_by` are the
+    streams for whose table another pipeline has saved a state, with its key: for the same reason.
     """
 
     namespacing: Namespacing = Namespacing()
@@ -126,6 +127,7 @@ class TranslateOptions(msgspec.Struct, frozen=True, kw_only=True):
     limited: bool = False
     keeps_rows: bool = False
     shares_tables: bool = False
+    written_by: Mapping[str, str] = {}
 
 
 class States(Protocol):

@@ -90,6 +90,40 @@ def test_a_full_refresh_of_one_stream_of_a_tap_does_not_change_the_state(project
     assert reads(tapdock) == 0
 
 
+TWO = {"streams": ["users", "orders"]}
+REFUSED = {
+    "a full refresh of a part of a tap": (
+        (*TAP[:1], "schema orders", "until users 3", "until orders 2", "state"),
+        {"program": "tap", **TWO},
+        ("--full-refresh", "--select", "users.*"),
+        "this run leaves out `orders`",
+    ),
+    "a part of one position": (
+        ("until users 3", "until orders 2", "state"),
+        {"states": "GLOBAL", **TWO},
+        ("--select", "users.*"),
+        "one position for all streams",
+    ),
+}
+
+
+@pytest.mark.parametrize(("steps", "config", "words", "reason"), REFUSED.values(), ids=REFUSED)
+def test_a_dry_run_is_refused_for_the_saved_state_as_the_run_is(project, steps, config, words, reason):
+    tapdock = project(*steps, **config)
+    tapdock("run", "demo", "--quiet")
+    for more in ((), ("--dry-run",), ("--dry-run", "--json"), ("--dump", "config")):
+        ended = tapdock("run", "demo", *words, *more, code=2)
+        assert reason in ended.stderr, more
+    assert reads(tapdock) == 0
+
+
+def test_a_dry_run_is_refused_for_a_state_of_the_other_protocol(project):
+    project(*TAP, program="tap")("run", "demo", "--quiet")
+    tapdock = project("until users 3", "state")
+    for more in ((), ("--dry-run",), ("--dump", "state")):
+        assert "the state `default:shop-to-lake` is a Singer state" in tapdock("run", "demo", *more, code=6).stderr
+
+
 def test_a_dry_run_says_that_the_state_goes(project):
     tapdock = project("until users 3", "state")
     tapdock("run", "demo", "--quiet")

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from tapdock.connectors.context import PreparedConnector
@@ -76,6 +77,8 @@ def left(state: str | None, **generations: int) -> Envelope:
 
 
 def begin(run: PreparedRun, envelope: Envelope | None = None, now: float = NOW, **options: Any) -> StartedRun:
+    """Begin the run with a state of its own protocol."""
+    envelope = envelope and msgspec.structs.replace(envelope, dialect=run.source.kind)
     return begun(run, envelope, Options(**options), now=now)
 
 

@@ -14,7 +14,8 @@ class Activations:
     """The held messages, by stream, and the versions of the records that were sent.
 
     A tap may send the message at its start, and then a target would delete old rows before the new ones are written.
-    In a run of a window of the source, none is passed on, and neither is one for tables that rows of a matrix share.
+    In a run of a window of the source, none is passed on, and neither is one for a table that rows of a matrix share,
+    or for which another pipeline has saved a state.
     """
 
     def __init__(self, notices: Notices, source: SingerSource, translation: TranslateOptions) -> None:
@@ -33,13 +34,21 @@ class Activations:
         if self._translation.keeps_rows:
             _require_snapshot(stream, self._source)
             return
-        if self._translation.shares_tables:
+        if others := self._others(stream):
             what = f"rows of stream `{stream}` that the source no longer has stay in the target: its ACTIVATE_VERSION"
-            why = "is not passed on, because it would delete the rows of other rows of the matrix in the same table"
+            why = f"is not passed on, because it would delete the rows of {others}"
             self._notices.warn_once(f"{what} {why}", about=("shared", stream))
             return
         self._texts[stream] = text
         self._versions[stream] = int(version or 0)
+
+    def _others(self, stream: str) -> str | None:
+        if self._translation.shares_tables:
+            return "other rows of the matrix in the same table"
+        if key := self._translation.written_by.get(stream):
+            apart = "give one of them another schema"
+            return f"the state `{key}` in the same table: {apart}, or `tapdock state clear {key}` if its rows may go"
+        return None
 
     def version(self, stream: str) -> int | None:
         """Return the version of the last held message of a stream."""
