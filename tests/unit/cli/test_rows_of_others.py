@@ -103,6 +103,13 @@ def test_they_stay_in_one_command_too(run, folder):
     assert table(folder) == {"1": 1, "2": 2}
 
 
+def test_two_first_runs_at_the_same_time_do_not_know_of_each_other(run):
+    both = ("one", "lake", "two", "lake", "--concurrency", "2")
+    warning = "warning: pipelines `one-to-lake` and `two-to-lake` may both write `users`, and rows of one may replace"
+    assert warning in run(*both).stderr
+    assert warning not in run(*both).stderr  # each has a state now
+
+
 @pytest.mark.parametrize(
     ("words", "keys", "rows"),
     [
