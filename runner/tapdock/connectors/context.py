@@ -28,7 +28,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     `patience` is the time in seconds after which an optional question to a connector counts as not answered. If
     `is_quiet`, steps of the preparation are not reported. `note` gets facts that are only for the log of a run.
     `observer` is the orchestrator that started this process, if it wants reports. `scheduled` is the schedule that
-    started it, with its time (`runs/scheduled.py`).
+    started it, with its time (`runs/scheduled.py`). `writers` are the source, the state and the route of the
+    pipeline that was the first of this command to write to a table, by target and table.
     """
 
     engine: Engine
@@ -46,6 +47,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     note: Logs = lambda _: None
     redactor: Redactor = msgspec.field(default_factory=Redactor)
     reported: set[str] = msgspec.field(default_factory=set)
+    writers: dict[tuple[str, str], tuple[str, str, str]] = msgspec.field(default_factory=dict)
     observer: Observer | None = None
     scheduled: str | None = None
 

@@ -15,13 +15,11 @@ from tapdock.project.model import Connector, Pipeline
 from tapdock.project.named import sides
 from tapdock.project.row import split_name
 from tapdock.project.rows import same_matrix
-from tapdock.project.state_keys import key_of
 from tapdock.runs.begin import drops_rows, names_of
 from tapdock.runs.options import Options
 from tapdock.runs.prepare import PreparedRun, prepare
 from tapdock.runs.target_files import file_of, own_file
 from tapdock.runs.target_place import places
-from tapdock.state.store import keys
 from tapdock.translate.catalogs.singer import message_names
 
 __all__ = ["Output", "outputs", "require_own_rows", "way_out"]
@@ -31,7 +29,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     """The table or file to which a run writes a stream; one of several if it is not known how a tap names the stream.
 
     `owner` distinguishes targets; it is empty for a file whose path is known. If `timed`, the file has the time in its
-    name, so that only a run in the same second replaces it. If `versioned`, a tap may let the target delete other rows.
+    name, so that only a run in the same second replaces it.
     """
 
     owner: str
@@ -40,7 +38,6 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     is_file: bool
     replaced: bool
     timed: bool
-    versioned: bool
     incremental: bool
 
 
@@ -70,7 +67,7 @@ def require_own_rows(
     replacing = {each for each in dict.fromkeys(chain(*pairs)) if _may_replace(context, each)}
     plans: dict[Pipeline, _Plan | None] = {}
     for pair in pairs:
-        if replacing.isdisjoint(pair) and not (frozenset(pair) in at_once and _is_new(context, pair)):
+        if replacing.isdisjoint(pair):
             continue
         for each in pair:
             if each not in plans:
@@ -163,15 +160,6 @@ def _may_replace(context: Context, pipeline: Pipeline) -> bool:
     return False
 
 
-def _is_new(context: Context, pair: Sequence[Pipeline]) -> bool:
-    """Return True if one of the pipelines has no state, by which the other would know what it writes.
-
-    See `rows_of_others`.
-    """
-    saved = keys(context.backend)
-    return any(key_of(each, context.project.environment) not in saved for each in pair)
-
-
 def _require_apart(context: Context, one: _Plan, other: _Plan, *, concurrent: bool) -> None:
     names = f"pipelines `{one.run.pipeline.name}` and `{other.run.pipeline.name}`"
     if not (one.outputs and other.outputs) and (one.replaces or other.replaces):
@@ -181,10 +169,9 @@ def _require_apart(context: Context, one: _Plan, other: _Plan, *, concurrent: bo
     elsewhere = mine.source != theirs.source or mine.variant is not theirs.variant
     for place, first, second in _shared(one, other):
         lasting = elsewhere and (second.replaced or (first.replaced and second.incremental))
-        refused = lasting or (concurrent and (first.replaced or second.replaced or first.timed))
-        if not refused and not (concurrent and (first.versioned or second.versioned)):
+        if not lasting and not (concurrent and (first.replaced or second.replaced or first.timed)):
             continue
-        if not refused or not _is_certain(one.run, other.run, first, second):
+        if not _is_certain(one.run, other.run, first, second):
             context.once(f"warning: {names} may both write `{place}`, and rows of one may replace the other's")
             continue
         winner, loser = (other.run, one.run) if second.replaced else (one.run, other.run)
@@ -254,7 +241,6 @@ def outputs(context: Context, run: PreparedRun) -> Iterator[Output]:
             is_file=files is not None,
             replaced=drops or one.destination_sync_mode == "overwrite",
             timed=files is not None and not drops,
-            versioned=run.route == "singer-singer" and files is None and not run.translation.shares_tables,
             incremental=one.sync_mode == "incremental",
         )
 

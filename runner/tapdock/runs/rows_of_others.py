@@ -1,6 +1,6 @@
 """Find what other pipelines of the project have written to the tables of a run, as far as their states show."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -11,13 +11,14 @@ from tapdock.errors import StateError, UsageError
 from tapdock.project.model import Pipeline
 from tapdock.project.state_keys import key_of
 from tapdock.runs.prepare import PreparedRun
-from tapdock.runs.replaced_rows import outputs, way_out
+from tapdock.runs.replaced_rows import Output, outputs, way_out
 from tapdock.runs.target_place import moved
 from tapdock.state.edit import streams
 from tapdock.state.envelope import Envelope
 from tapdock.state.store import keys as all_keys
 from tapdock.state.store import read
 from tapdock.translate.catalogs.singer import message_names
+from tapdock.translate.maps.landing import Landed
 
 __all__ = ["say_replaced", "with_written_by"]
 
@@ -43,23 +44,33 @@ def say_replaced(context: Context, run: PreparedRun) -> None:
 
 
 def with_written_by(context: Context, run: PreparedRun) -> PreparedRun:
-    """Return the run, with what other pipelines have written: see `TranslateOptions.written_by`."""
-    found = _written_by(context, run)
+    """Return the run, with what other pipelines have written: see `TranslateOptions.written_by`.
+
+    Warn about a pipeline of this command that may be running: it does not know of this one.
+    """
+    if run.target.kind != "singer" or run.translation.shares_tables or run.translation.quirks.replaces_files:
+        return run
+    pairs = list(zip(run.landed, outputs(context, run), strict=True))
+    found = _written_by(context, run, pairs) if run.route == "singer-singer" else {}
+    mine = (run.pipeline.source, run.state_id, run.route)
+    for landed, output in pairs:
+        firsts = [context.writers.setdefault((output.owner, place), mine) for place in sorted(output.places)]
+        source, key, route = next((first for first in firsts if first[0] != mine[0]), mine)
+        if source != mine[0] and "singer-singer" in (route, run.route) and key not in found.values():
+            both = f"the runs of the states `{key}` and `{run.state_id}` both write `{landed.target.stream.name}`"
+            what = "if a tap replaces its rows (ACTIVATE_VERSION), the target may delete those of the other one"
+            context.once(f"warning: {both}: {what}")
+            found.update(dict.fromkeys(message_names(landed.source.stream), key))
     return replace(run, translation=msgspec.structs.replace(run.translation, written_by=found)) if found else run
 
 
-def _written_by(context: Context, run: PreparedRun) -> dict[str, str]:
+def _written_by(context: Context, run: PreparedRun, pairs: Sequence[tuple[Landed, Output]]) -> dict[str, str]:
     """Return the streams of a tap for whose table another pipeline has saved a state, each with that state's key.
 
     Streams have the names that the tap may use in its messages. On the other routes, tapdock itself decides what is
     replaced: see `say_replaced`.
     """
-    if run.route != "singer-singer" or run.translation.shares_tables:
-        return {}
-    sent = [
-        (message_names(one.source.stream), out.names)
-        for one, out in zip(run.landed, outputs(context, run), strict=True)
-    ]
+    sent = [(message_names(one.source.stream), output.names) for one, output in pairs]
     offered = {name for names, _ in sent for name in names}
     found: dict[str, str] = {}
     for key, envelope in _beside(context, run):
