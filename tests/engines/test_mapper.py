@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from connectors.images import base_image
-from engines.places import CONTAINER, LOCAL, SLOW_BESIDE, local_only
+from engines.places import LOCAL, SLOW_BESIDE, SLOW_CONTAINER, local_only
 
 MAPPER = """
 import json, sys
@@ -58,7 +58,7 @@ def run(project, mapper: str = "all"):
     return project.run("run", "source", mapper, "target", "--json", "--log-format", "json")
 
 
-@pytest.mark.parametrize("place", [LOCAL, CONTAINER])
+@pytest.mark.parametrize("place", [LOCAL, SLOW_CONTAINER])
 def test_records_pass_through_the_mapper_and_the_next_run_goes_on(mapped):
     mapped.steps("schema users", "until users 20", "state", "until users 30", "state")
     first = run(mapped)

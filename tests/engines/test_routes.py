@@ -31,7 +31,7 @@ def to_airbyte(project, reads):
     [
         ("local", "source"),
         ("local", "tap"),
-        pytest.param("docker-beside", "source", marks=pytest.mark.docker),
+        pytest.param("docker-beside", "source", marks=[pytest.mark.docker, pytest.mark.slow]),
         pytest.param("docker-beside", "tap", marks=[pytest.mark.docker, pytest.mark.slow]),
         pytest.param("docker-container", "tap", marks=[pytest.mark.docker, pytest.mark.slow]),
     ],

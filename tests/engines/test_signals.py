@@ -69,6 +69,7 @@ def test_sigint_ends_in_order(project):
     assert project.done() == 1
 
 
+@pytest.mark.parametrize("place", [LOCAL, SLOW_BESIDE, SLOW_CONTAINER])
 def test_second_signal_ends_at_once(project):
     project.steps("deaf", *FOREVER)
     project.target = {"deaf": True}

@@ -90,7 +90,9 @@ def test_a_holder_that_sleeps_while_another_takes_over_cannot_save(backend, reop
     assert read(backend, KEY).state == STATE
 
 
-def test_previous_versions_are_kept_and_not_too_many(backend):
+def test_previous_versions_are_kept_and_not_too_many(backend, kind):
+    if kind in ("azurite", "gcs"):
+        pytest.skip("the same code as over moto")
     for number in range(versions.KEPT + 3):
         with lease(backend, KEY, run_id=f"r{number}", clock=clock) as held:
             held.save(f"[{number}]", dialect="airbyte")
