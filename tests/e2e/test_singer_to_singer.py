@@ -122,6 +122,16 @@ def test_a_whole_table_replaces_the_one_before(junction, database, tap):
 
 
 @pytest.mark.slow
+def test_rows_of_another_tap_stay(junction, database):
+    """Both taps send ACTIVATE_VERSION for tables of one schema, in which the target deletes rows of other versions."""
+    junction.well("run", "melt_versions", "melt_base")
+    database.query("DELETE FROM shop.orders WHERE id = 3")
+    ended = junction.well("run", "pipe_versions", "melt_base", "--verbose")
+    assert "would delete the rows of the state `default:melt_versions-to-melt_base`" in ended.stderr
+    assert database.query("SELECT id FROM landed.orders ORDER BY id") == [["1"], ["2"], ["3"]]
+
+
+@pytest.mark.slow
 def test_files_of_rows_go_through_where_the_target_reads_them(junction, database):
     ended = junction.well("run", "melt_files", "melt_base", "--strict-counts", "--json", "--verbose")
     assert "0 records, 4 batch manifests" in ended.stderr
