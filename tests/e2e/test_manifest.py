@@ -38,6 +38,7 @@ def _edit(post, old, new):
     file.write_text(file.read_text().replace(old, new))
 
 
+@pytest.mark.slow  # every day, the same source is read to targets of both kinds
 def test_a_second_run_reads_only_what_is_new(post, web):
     assert post.well("run", "post", "--json").records == {"parcels": 5, "steps": 10}
     assert [json.loads(line)["id"] for line in post.lines("parcels")] == [1, 2, 3, 4, 5]
