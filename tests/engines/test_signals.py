@@ -12,7 +12,6 @@ import pytest
 from engines import leftovers
 from engines.places import (
     BESIDE,
-    CONTAINER,
     LOCAL,
     SLOW_BESIDE,
     SLOW_CONTAINER,
@@ -49,7 +48,6 @@ def finish(project):
     assert project.cursor() == last
 
 
-@pytest.mark.parametrize("place", [LOCAL, BESIDE, CONTAINER])
 def test_sigterm_ends_in_order(project):
     run = begun(project)
     run.signal(signal.SIGTERM)
