@@ -60,6 +60,7 @@ def with_written_by(context: Context, run: PreparedRun) -> PreparedRun:
             both = f"the runs of the states `{key}` and `{run.state_id}` both write `{landed.target.stream.name}`"
             what = "if a tap replaces its rows (ACTIVATE_VERSION), the target may delete those of the other one"
             context.once(f"warning: {both}: {what}")
+            context.once(f"hint: {way_out(context, run)}")
             found.update(dict.fromkeys(message_names(landed.source.stream), key))
     return replace(run, translation=msgspec.structs.replace(run.translation, written_by=found)) if found else run
 

@@ -115,7 +115,9 @@ def test_they_stay_in_one_command_too(run, rows):
 def test_two_first_runs_at_the_same_time_do_not_know_of_each_other(run, rows):
     both = ("one", "lake", "two", "lake", "--concurrency", "2")
     warning = re.compile("warning: the runs of the states `default:(one|two)-to-lake` and .* both write `users`")
-    assert len(warning.findall(run(*both).stderr)) == 1
+    first = run(*both).stderr
+    assert len(warning.findall(first)) == 1
+    assert re.search("hint: write `(one|two)-to-lake` to a copy of `targets.lake` with another schema", first)
     assert not warning.search(run(*both).stderr)  # each has a state now
     assert rows() == [1, 2]
 

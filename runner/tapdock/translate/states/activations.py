@@ -46,7 +46,7 @@ class Activations:
         if self._translation.shares_tables:
             return "other rows of the matrix in the same table"
         if key := self._translation.written_by.get(stream):
-            apart = "give one of them another schema"
+            apart = "write one of the two to another schema"
             return f"the state `{key}` in the same table: {apart}, or `tapdock state clear {key}` if its rows may go"
         return None
 
